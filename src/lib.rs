@@ -1,0 +1,17 @@
+//! Callsheet: one spreadsheet, one scene template, one verified video per row.
+//!
+//! The library behind the `callsheet` command. Each module is a room with one concern; a room
+//! imports only what stands below it (`tests/it/tidy.rs` holds the rules, `ARCHITECTURE.md` tells
+//! the story). Nothing here talks to a terminal except `cli`.
+
+pub mod batch;
+pub mod cli;
+pub mod clock;
+pub mod ledger;
+pub mod plan;
+pub mod report;
+pub mod runner;
+pub mod sandbox;
+pub mod scene;
+pub mod sheet;
+pub mod studio;

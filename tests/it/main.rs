@@ -1,0 +1,13 @@
+//! One integration binary: the whole program against real files, sockets and a virtual studio.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps is a test that fails")]
+
+mod batch;
+mod cli;
+mod ledger;
+mod run;
+mod sandbox;
+mod scene;
+mod sheet;
+mod studio;
+mod support;
+mod tidy;
