@@ -1,33 +1,258 @@
 //! The time, handed in.
 //!
-//! Nothing else in the crate asks the machine what time it is, so that a whole night can be
-//! driven in simulated time. Two readings are kept apart: the wall clock, which may jump, for what
-//! people read, and awake time, which only grows while this process can run, for every decision
-//! that money hangs on.
+//! Nothing else in the crate asks the machine what time it is, so that a whole night can be driven
+//! in simulated time. Two readings are kept apart: the wall clock, which may jump, for what people
+//! read and for what is stored, and awake time, which only grows while this process can run, for
+//! every decision that money hangs on.
+//!
+//! The simulated clock stands still while any task that took a [`Busy`] guard has work, and leaps
+//! to the next sleeper's hour once all of them wait. So SQLite's own threads, which know nothing of
+//! simulated time, are never overtaken.
 
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 /// Tells the time. Cloning gives another handle on the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock {
-    started: Instant,
+pub enum Clock {
+    /// The machine's own.
+    Real {
+        /// When this process began to count its awake time.
+        started: Instant,
+    },
+    /// Moves only when everybody waits.
+    Simulated(Arc<Simulated>),
+}
+
+/// A clock for one process without wall time. See the module's words on when it moves.
+#[derive(Debug)]
+pub struct Simulated {
+    origin: Timestamp,
+    hands: Mutex<Hands>,
+}
+
+#[derive(Debug, Default)]
+struct Hands {
+    elapsed: Duration,
+    busy: usize,
+    sleepers: BTreeMap<(Duration, u64), Waker>,
+    next_sleeper: u64,
 }
 
 impl Clock {
     /// Returns the machine's own clock.
     pub fn real() -> Self {
-        Self { started: Instant::now() }
+        Self::Real { started: Instant::now() }
+    }
+
+    /// Returns a clock that stands at `origin` until [`Simulated::drive`] moves it.
+    pub fn simulated(origin: Timestamp) -> (Self, Arc<Simulated>) {
+        let simulated = Arc::new(Simulated { origin, hands: Mutex::default() });
+        (Self::Simulated(simulated.clone()), simulated)
     }
 
     /// Returns the wall clock's reading.
     pub fn now(&self) -> Timestamp {
-        Timestamp::now()
+        match self {
+            Self::Real { .. } => Timestamp::now(),
+            Self::Simulated(simulated) => simulated.origin + simulated.hands().elapsed,
+        }
     }
 
-    /// Returns how long this process has been awake since the clock was made.
+    /// Returns how long this process has been awake since the clock was made. On Linux the time of
+    /// a suspended machine does not count.
     pub fn awake(&self) -> Duration {
-        self.started.elapsed()
+        match self {
+            Self::Real { started } => started.elapsed(),
+            Self::Simulated(simulated) => simulated.hands().elapsed,
+        }
+    }
+
+    /// Waits for `pause` of awake time.
+    pub async fn sleep(&self, pause: Duration) {
+        match self {
+            Self::Real { .. } => tokio::time::sleep(pause).await,
+            Self::Simulated(simulated) => {
+                let until = simulated.hands().elapsed + pause;
+                Sleep { clock: simulated.clone(), until, place: None }.await;
+            }
+        }
+    }
+
+    /// Marks the calling task as one that has work until the guard is dropped or [`Self::idle`].
+    pub fn busy(&self) -> Busy {
+        self.count(1);
+        Busy { clock: self.clone() }
+    }
+
+    /// Waits for `event` as a task that has nothing else to do; only then may simulated time move.
+    pub async fn idle<F: Future>(&self, event: F) -> F::Output {
+        match self {
+            Self::Real { .. } => event.await,
+            Self::Simulated(_) => {
+                let _back = Parked::new(self.clone());
+                event.await
+            }
+        }
+    }
+
+    fn count(&self, by: isize) {
+        if let Self::Simulated(simulated) = self {
+            let mut hands = simulated.hands();
+            hands.busy = hands.busy.saturating_add_signed(by);
+        }
+    }
+}
+
+/// See [`Clock::busy`].
+#[derive(Debug)]
+pub struct Busy {
+    clock: Clock,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.clock.count(-1);
+    }
+}
+
+struct Parked {
+    clock: Clock,
+}
+
+impl Parked {
+    fn new(clock: Clock) -> Self {
+        clock.count(-1);
+        Self { clock }
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.clock.count(1);
+    }
+}
+
+/// Why [`Simulated::drive`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standstill {
+    /// Everybody waits and nobody waits for the clock: nothing will ever happen again.
+    NobodySleeps,
+    /// The time that was allowed is over.
+    TooLate,
+}
+
+impl Simulated {
+    fn hands(&self) -> MutexGuard<'_, Hands> {
+        self.hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Moves the clock from sleeper to sleeper until nothing is left to wait for, or until more
+    /// than `limit` has passed.
+    pub async fn drive(&self, limit: Duration) -> Standstill {
+        let mut quiet = 0;
+        loop {
+            // A task that was just woken is not busy yet; several rounds let it say so.
+            tokio::task::yield_now().await;
+            quiet = if self.hands().busy == 0 { quiet + 1 } else { 0 };
+            if quiet < QUIET_ROUNDS {
+                continue;
+            }
+            quiet = 0;
+            let mut hands = self.hands();
+            let Some((&(until, _), _)) = hands.sleepers.first_key_value() else {
+                return Standstill::NobodySleeps;
+            };
+            if until > limit {
+                return Standstill::TooLate;
+            }
+            hands.elapsed = hands.elapsed.max(until);
+            while let Some(entry) = hands.sleepers.first_entry() {
+                if entry.key().0 > until {
+                    break;
+                }
+                entry.remove().wake();
+            }
+        }
+    }
+}
+
+/// Rounds of the scheduler without a busy task before time may move.
+const QUIET_ROUNDS: u32 = 4;
+
+struct Sleep {
+    clock: Arc<Simulated>,
+    until: Duration,
+    place: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let clock = self.clock.clone();
+        let mut hands = clock.hands();
+        if hands.elapsed >= self.until {
+            return Poll::Ready(());
+        }
+        let place = *self.place.get_or_insert_with(|| {
+            hands.next_sleeper += 1;
+            hands.next_sleeper
+        });
+        hands.sleepers.insert((self.until, place), context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.clock.hands().sleepers.remove(&(self.until, place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn simulated_time_leaps_only_when_everybody_waits() {
+        let (clock, simulated) = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let task = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                let _busy = clock.busy();
+                clock.idle(clock.sleep(Duration::from_secs(3600))).await;
+                clock.awake()
+            }
+        });
+        assert_eq!(simulated.drive(Duration::MAX).await, Standstill::NobodySleeps);
+        assert_eq!(task.await.unwrap(), Duration::from_secs(3600));
+        assert_eq!(clock.now(), "1970-01-01T01:00:00Z".parse().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_busy_task_holds_simulated_time_back() {
+        let (clock, simulated) = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let busy = clock.busy();
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep(Duration::from_secs(1)).await }
+        });
+        let driver = tokio::spawn(async move { simulated.drive(Duration::MAX).await });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(clock.awake(), Duration::ZERO);
+        drop(busy);
+        sleeper.await.unwrap();
+        assert_eq!(driver.await.unwrap(), Standstill::NobodySleeps);
     }
 }

@@ -1,0 +1,243 @@
+-- The ledger of every batch, job, version and paid request.
+-- Times are milliseconds since 1970 UTC. Never edited after release: a change is a new migration.
+
+-- Scene templates as they were merged, so that a batch can go on without the file.
+create table template (
+    hash   text not null primary key check (length(hash) >= 32),
+    source text not null
+) strict, without rowid;
+
+-- How a sheet's cells become a template's fields; one row for each distinct heading line.
+create table layout (
+    id       integer primary key,
+    headings text not null check (json_valid(headings)),
+    columns  text not null check (json_valid(columns)),
+    unique (headings, columns)
+) strict;
+
+create table batch (
+    id            integer primary key,
+    name          text    not null unique check (length(name) between 1 and 64),
+    file          text    not null,
+    source        text    not null,
+    base_url      text    not null,
+    template_hash text    references template (hash),
+    layout_id     integer references layout (id),
+    sheet_hash    text,
+    tool          text    not null,
+    planned_at    integer,
+    -- Jobs verified with the current template; once this reaches the batch's `canary`, the rest may go.
+    canary_done   integer not null default 0 check (canary_done >= 0),
+    paused        integer not null default 0 check (paused in (0, 1)),
+    constraint planned_whole check (
+        (planned_at is null) = (template_hash is null)
+        and (planned_at is null) = (layout_id is null)
+    )
+) strict;
+
+-- One invocation that drove a batch. Its id is the lease token: it only grows.
+create table run (
+    id           integer primary key autoincrement,
+    batch_id     integer not null references batch (id),
+    host         text    not null,
+    pid          integer not null,
+    started_at   integer not null,
+    heartbeat_at integer not null,
+    ended_at     integer,
+    ending       text,
+    -- Paid requests begun by this run that were not proven unsent or refused.
+    submitted    integer not null default 0 check (submitted >= 0),
+    constraint ended_whole check ((ended_at is null) = (ending is null))
+) strict;
+create index run_batch on run (batch_id, id);
+
+create table job (
+    id              integer primary key,
+    batch_id        integer not null references batch (id),
+    key             text    not null check (length(key) >= 1),
+    position        integer not null check (position >= 0),
+    row_number      integer not null check (row_number >= 1),
+    in_sheet        integer not null default 1 check (in_sheet in (0, 1)),
+    state           text    not null default 'ready' check (state in (
+        'ready', 'submitting', 'uncertain', 'rendering', 'fetching',
+        'done', 'reused', 'failed', 'cancelled')),
+    -- 1 while a free draft of the current version waits for its paid step.
+    drafted         integer not null default 0 check (drafted in (0, 1)),
+    version         integer not null default 1 check (version >= 1),
+    wanted_version  integer not null default 1 check (wanted_version >= version),
+    due_at          integer not null default 0,
+    -- The run that may write to this job. Grows with every claim and take-over.
+    lease_token     integer references run (id),
+    attempts        integer not null default 0 check (attempts >= 0),
+    submit_failures integer not null default 0 check (submit_failures >= 0),
+    rerenders       integer not null default 0 check (rerenders >= 0),
+    fetch_failures  integer not null default 0 check (fetch_failures >= 0),
+    polls           integer not null default 0 check (polls >= 0),
+    submission_id   integer references submission (id) deferrable initially deferred,
+    rendering_at    integer,
+    progress        real    check (progress between 0 and 100),
+    moved_at        integer,
+    stalled         integer not null default 0 check (stalled in (0, 1)),
+    video_file      text,
+    cause           text,
+    words           text,
+    unique (batch_id, key),
+    -- What a job carries is decided by its state.
+    constraint submission_by_state check (
+        case state
+            when 'ready' then (submission_id is not null) = (drafted = 1)
+            when 'submitting' then submission_id is not null
+            when 'uncertain' then submission_id is not null
+            when 'rendering' then submission_id is not null
+            when 'fetching' then submission_id is not null
+            else submission_id is null
+        end),
+    constraint drafted_by_state check (drafted = 0 or state = 'ready'),
+    constraint lease_by_state check (
+        lease_token is not null or state in ('ready', 'done', 'reused', 'failed', 'cancelled')),
+    constraint rendering_at_by_state check (
+        (rendering_at is not null) = (state in ('rendering', 'fetching'))),
+    constraint stalled_by_state check (stalled = 0 or state = 'rendering'),
+    constraint video_by_state check ((video_file is not null) = (state in ('done', 'reused'))),
+    constraint cause_by_state check ((cause is not null) = (state in ('failed', 'cancelled'))),
+    constraint next_version_when_final check (
+        wanted_version = version
+        or state in ('submitting', 'uncertain', 'rendering', 'fetching'))
+) strict;
+-- The queue. Full rather than partial: the planner never uses a partial index for `in (…)`, and
+-- every claim names it.
+create index job_due on job (batch_id, state, drafted, due_at, position);
+create index job_position on job (batch_id, in_sheet, position);
+
+-- A job's content over time; a changed payload is the next version.
+create table version (
+    job_id        integer not null references job (id) deferrable initially deferred,
+    version       integer not null check (version >= 1),
+    cells         text    not null,
+    layout_id     integer not null references layout (id),
+    template_hash text    not null references template (hash),
+    payload_hash  text    not null check (length(payload_hash) = 32),
+    file_name     text    not null check (length(file_name) >= 1),
+    spoken_ms     integer not null check (spoken_ms >= 0),
+    planned_at    integer not null,
+    reused_from   integer,
+    video_file    text,
+    video_bytes   integer check (video_bytes > 0),
+    video_hash    text,
+    video_ms      integer check (video_ms >= 0),
+    done_at       integer,
+    primary key (job_id, version),
+    constraint video_whole check (
+        (done_at is null) = (video_file is null)
+        and (done_at is null) = (video_bytes is null)
+        and (done_at is null) = (video_hash is null)
+        and (done_at is null) = (video_ms is null)),
+    constraint reused_is_not_rendered check (reused_from is null or done_at is null)
+) strict, without rowid;
+
+-- One request that may cost money, from its intent to its verdict.
+create table submission (
+    id          integer primary key,
+    job_id      integer not null references job (id),
+    version     integer not null,
+    attempt     integer not null check (attempt >= 1),
+    run_id      integer not null references run (id),
+    tag         text    not null unique check (length(tag) = 13),
+    way         text    not null check (way in ('two-step', 'one-step')),
+    outcome     text    not null check (outcome in (
+        'drafting', 'drafted', 'sent', 'uncertain', 'accepted',
+        'rendered', 'render-failed', 'not-sent', 'refused', 'stray', 'absent', 'abandoned')),
+    -- 1 while this submission may still become, or is, a paid render that is not settled.
+    live        integer not null as (outcome in (
+        'drafting', 'drafted', 'sent', 'uncertain', 'accepted')) stored,
+    -- The project as made (two-step: the draft), and as rendered when the export answered another.
+    project_id  text    check (length(project_id) between 1 and 128),
+    render_id   text    check (length(render_id) between 1 and 128),
+    begun_at    integer not null,
+    paid_at     integer,
+    settled_at  integer,
+    looks       integer not null default 0 check (looks >= 0),
+    video_url   text,
+    credits     real,
+    unique (job_id, attempt),
+    constraint project_by_outcome check (
+        case outcome
+            when 'drafting' then project_id is null
+            when 'drafted' then project_id is not null and paid_at is null
+            when 'sent' then paid_at is not null
+            when 'uncertain' then paid_at is not null
+            when 'accepted' then paid_at is not null and project_id is not null
+            when 'rendered' then paid_at is not null and project_id is not null
+            else true
+        end)
+) strict;
+-- At most one unsettled paid render exists per job: the promise, held by the file itself.
+create unique index submission_live on submission (job_id) where live = 1;
+create index submission_project on submission (project_id) where project_id is not null;
+create index submission_render on submission (render_id) where render_id is not null;
+create index submission_run on submission (run_id);
+
+-- Everything that happened, for ever. State answers "what now"; this answers "how come".
+create table event (
+    id            integer primary key,
+    job_id        integer not null references job (id),
+    version       integer not null,
+    submission_id integer references submission (id),
+    run_id        integer references run (id),
+    at            integer not null,
+    event         text    not null,
+    state         text    not null,
+    detail        text
+) strict;
+create index event_job on event (job_id, id);
+
+-- Rows that could not be merged when the batch was last planned.
+create table invalid_row (
+    batch_id   integer not null references batch (id),
+    position   integer not null,
+    row_number integer not null,
+    key        text,
+    cells      text    not null,
+    problem    text    not null,
+    primary key (batch_id, position)
+) strict, without rowid;
+
+-- "Nobody asks before": a Retry-After that outlives the process, for each account's host.
+create table floor (
+    base_url text    not null primary key,
+    until    integer not null
+) strict, without rowid;
+
+-- How many jobs of a batch stand where; kept by the triggers below, so it cannot drift.
+create table tally (
+    batch_id integer not null references batch (id),
+    in_sheet integer not null check (in_sheet in (0, 1)),
+    state    text    not null,
+    jobs     integer not null,
+    primary key (batch_id, in_sheet, state)
+) strict, without rowid;
+
+create trigger tally_moves after update of state, in_sheet on job
+when old.state <> new.state or old.in_sheet <> new.in_sheet
+begin
+    update tally set jobs = jobs - 1
+        where batch_id = old.batch_id and in_sheet = old.in_sheet and state = old.state;
+    insert into tally (batch_id, in_sheet, state, jobs)
+        values (new.batch_id, new.in_sheet, new.state, 1)
+        on conflict do update set jobs = jobs + 1;
+end;
+
+-- The arrows of the state machine, so that no statement can take another way.
+create trigger state_follows_its_arrows before update of state on job
+when old.state <> new.state and (old.state || '>' || new.state) not in (
+    'ready>submitting', 'ready>failed', 'ready>cancelled', 'ready>reused',
+    'submitting>ready', 'submitting>failed', 'submitting>uncertain', 'submitting>rendering',
+    'uncertain>rendering', 'uncertain>ready', 'uncertain>failed',
+    'rendering>fetching', 'rendering>ready', 'rendering>failed',
+    'fetching>done', 'fetching>failed',
+    'done>ready', 'reused>ready',
+    'failed>ready', 'failed>rendering', 'failed>fetching',
+    'cancelled>ready', 'cancelled>rendering', 'cancelled>fetching')
+begin
+    select raise(abort, 'no arrow leads from this state to that');
+end;

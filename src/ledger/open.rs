@@ -1,0 +1,209 @@
+//! Opening the ledger file: who may write it, how durable it is, whether it is ours and not newer.
+//!
+//! A row in the ledger is a promise that money was or was not spent, so every commit waits for the
+//! disk (`synchronous = FULL`): an intent that a power loss can take back is a bill that nobody
+//! remembers. Nothing here repairs a file; what cannot be opened safely is refused with a reason.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+
+use super::error::LedgerError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// "CALL", so that `file` and we can tell a ledger from any other database.
+const APPLICATION_ID: i64 = 0x4341_4c4c;
+/// Older libraries can lose committed work when two connections checkpoint at once.
+const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
+/// How long a statement waits for another process that holds the file.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Readers beside the writer: a live screen, a report and a few questions at once.
+const READERS: u32 = 4;
+
+/// What a commit must outlive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Power loss: every commit waits for the disk. What every real run uses.
+    PowerLoss,
+    /// The death of this process alone: for simulations that never cut the power.
+    ProcessDeath,
+}
+
+/// Opens the one connection that writes, making and migrating the file as needed.
+pub(super) async fn writer(
+    path: &Path,
+    durability: Durability,
+) -> Result<SqliteConnection, LedgerError> {
+    make_private(path).map_err(|source| cannot_open(path, &io_words(&source)))?;
+    let options = options(path, durability).optimize_on_close(true, 400);
+    let mut db = options.connect().await.map_err(|source| opening(path, source))?;
+    check_library(&mut db, path).await?;
+    check_identity(&mut db, path).await?;
+    migrate(&mut db, path).await?;
+    Ok(db)
+}
+
+/// Opens the connections that only read. The file must exist and be migrated.
+pub(super) async fn readers(
+    path: &Path,
+    durability: Durability,
+) -> Result<SqlitePool, LedgerError> {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_with(options(path, durability).read_only(true))
+        .await
+        .map_err(|source| opening(path, source))
+}
+
+fn options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    let synchronous = match durability {
+        Durability::PowerLoss => SqliteSynchronous::Full,
+        Durability::ProcessDeath => SqliteSynchronous::Off,
+    };
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .pragma("trusted_schema", "0")
+        .pragma("cell_size_check", "1")
+        .pragma("mmap_size", "0")
+        .pragma("cache_size", "-8000")
+        .pragma("journal_size_limit", "67108864")
+        // On macOS only these make a sync reach the disk.
+        .pragma("fullfsync", "1")
+        .pragma("checkpoint_fullfsync", "1")
+        .disable_statement_logging()
+}
+
+/// Makes a missing file readable by its owner alone; the `-wal` and `-shm` beside it follow suit.
+fn make_private(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Ok(_) => Ok(()),
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(source),
+    }
+}
+
+async fn check_library(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let text: String = sqlx::query_scalar("select sqlite_version()")
+        .fetch_one(db)
+        .await
+        .map_err(|source| opening(path, source))?;
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    if (part(), part(), part()) < SQLITE_MIN {
+        let why = format!("the SQLite library in this program is {text}, which can lose work");
+        return Err(cannot_open(path, &why));
+    }
+    Ok(())
+}
+
+async fn check_identity(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let found: i64 = pragma(db, path, "pragma application_id").await?;
+    let tables: i64 = pragma(db, path, "select count(*) from sqlite_schema").await?;
+    let version: i64 = pragma(db, path, "pragma user_version").await?;
+    let known = newest_version();
+    match (found, tables) {
+        (0, 0) => Ok(()),
+        (APPLICATION_ID, _) if version > known => {
+            Err(LedgerError::TooNew { path: path.to_owned(), found: version, known })
+        }
+        (APPLICATION_ID, _) => Ok(()),
+        // A crash in the first migration leaves sqlx's own empty table and nothing else.
+        (0, 1) if only_sqlx(db).await => Ok(()),
+        (_, _) => Err(LedgerError::NotALedger { path: path.to_owned() }),
+    }
+}
+
+async fn only_sqlx(db: &mut SqliteConnection) -> bool {
+    sqlx::query("select 1 from sqlite_schema where name = '_sqlx_migrations'")
+        .fetch_optional(db)
+        .await
+        .is_ok_and(|row| row.is_some())
+}
+
+fn newest_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let version: i64 = pragma(db, path, "pragma user_version").await?;
+    if version == newest_version() {
+        return Ok(());
+    }
+    MIGRATIONS.run(&mut *db).await.map_err(|source| {
+        tracing::debug!(error = ?source, "migration");
+        cannot_open(path, "its format could not be brought up to date; nothing was changed")
+    })?;
+    let mark = format!(
+        "pragma application_id = {APPLICATION_ID}; pragma user_version = {}",
+        newest_version()
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(mark))
+        .execute(&mut *db)
+        .await
+        .map_err(|source| opening(path, source))?;
+    Ok(())
+}
+
+async fn pragma(
+    db: &mut SqliteConnection,
+    path: &Path,
+    statement: &'static str,
+) -> Result<i64, LedgerError> {
+    let row = sqlx::query(statement).fetch_one(db).await.map_err(|source| opening(path, source))?;
+    row.try_get(0).map_err(|source| opening(path, source))
+}
+
+fn cannot_open(path: &Path, why: &str) -> LedgerError {
+    LedgerError::Open { path: path.to_owned(), why: why.to_owned() }
+}
+
+fn opening(path: &Path, source: sqlx::Error) -> LedgerError {
+    match LedgerError::sql("be opened", source).at(path) {
+        LedgerError::Sql { source, .. } => {
+            tracing::debug!(error = ?source, "opening the ledger");
+            let why = match std::fs::metadata(path) {
+                Ok(meta) if meta.is_dir() => "it is a folder",
+                Ok(_) => "the file or its folder may not be written",
+                Err(_) => "the file cannot be reached",
+            };
+            cannot_open(path, why)
+        }
+        sorted => sorted,
+    }
+}
+
+fn io_words(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "its folder may not be written".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "its folder is on a read-only disk".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => source.to_string(),
+    }
+}
+
+/// Closes the writer, folding its log into the file.
+pub(super) async fn close(db: SqliteConnection) {
+    if let Err(source) = db.close().await {
+        tracing::warn!(error = %source, "the ledger did not close cleanly; nothing is lost");
+    }
+}

@@ -1,0 +1,213 @@
+//! Runs and leases: who may write to a batch's jobs, and what a former run left behind.
+//!
+//! A run's id is its lease token. It only grows, and every write names it, so a run that lost its
+//! batch to a successor can change nothing. The lock that keeps two live runs apart is the
+//! runner's; the lease is what holds when a lock does not.
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection};
+
+use super::error::LedgerError;
+use super::writer::Change;
+use super::{BatchId, Ledger};
+
+/// The right to write to a batch's jobs: the id of the run that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lease(pub(super) i64);
+
+impl Lease {
+    /// Returns the run's number, as people see it.
+    pub fn run(self) -> i64 {
+        self.0
+    }
+}
+
+/// Who runs.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The machine's name.
+    pub host: String,
+    /// The process's number on it.
+    pub pid: u32,
+}
+
+/// What a new run found of the former one's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Free drafts whose answer nobody heard; they are made again.
+    pub drafts_lost: u64,
+    /// Paid requests whose answer nobody heard; they are settled by evidence.
+    pub uncertain: u64,
+}
+
+const CLOSE_FORMER: &str = "-- ledger::begin_run, former runs
+    update run set ended_at = heartbeat_at, ending = 'died'
+    where batch_id = ?1 and ended_at is null";
+
+const OPEN_RUN: &str = "-- ledger::begin_run, run
+    insert into run (batch_id, host, pid, started_at, heartbeat_at)
+    values (?1, ?2, ?3, ?4, ?4) returning id";
+
+const REMEMBER_LEFT: &str = "-- ledger::begin_run, history
+    insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
+    select j.id, s.version, s.id, ?2, ?3,
+        case s.outcome when 'drafting' then 'draft-lost' else 'answer-lost' end,
+        case s.outcome when 'drafting' then 'ready' else 'uncertain' end,
+        'the former run ended before the answer came'
+    from job j indexed by job_due join submission s on s.id = j.submission_id
+    where j.batch_id = ?1 and j.state = 'submitting'";
+
+const LOSE_DRAFTS: &str = "-- ledger::begin_run, drafts
+    update submission set outcome = 'stray', settled_at = ?2
+    where outcome = 'drafting' and id in (
+        select submission_id from job indexed by job_due
+        where batch_id = ?1 and state = 'submitting')";
+
+const LOSE_ANSWERS: &str = "-- ledger::begin_run, answers
+    update submission set outcome = 'uncertain', settled_at = ?2
+    where outcome = 'sent' and id in (
+        select submission_id from job indexed by job_due
+        where batch_id = ?1 and state = 'submitting')";
+
+const FREE_JOBS: &str = "-- ledger::begin_run, ready again
+    update job indexed by job_due set state = 'ready', submission_id = null, due_at = ?2
+    where batch_id = ?1 and state = 'submitting' and exists (
+        select 1 from submission s where s.id = submission_id and s.outcome = 'stray')";
+
+const DOUBT_JOBS: &str = "-- ledger::begin_run, uncertain now
+    update job indexed by job_due set state = 'uncertain', due_at = ?2
+    where batch_id = ?1 and state = 'submitting'";
+
+const TAKE_OVER: &str = "-- ledger::begin_run, lease
+    update job indexed by job_due set lease_token = ?2
+    where batch_id = ?1 and state in ('uncertain', 'rendering', 'fetching')";
+
+const WAKE: &str = "-- ledger::begin_run, due now
+    update job indexed by job_due set due_at = min(due_at, ?2)
+    where batch_id = ?1 and state in ('rendering', 'fetching')";
+
+/// Every statement of this file, for the test that asserts their query plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[REMEMBER_LEFT, LOSE_DRAFTS, LOSE_ANSWERS, FREE_JOBS, DOUBT_JOBS, TAKE_OVER, WAKE];
+
+struct BeginRun {
+    batch: BatchId,
+    owner: Owner,
+    now: Timestamp,
+}
+
+impl Change for BeginRun {
+    type Answer = (Lease, TakenOver);
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Self::Answer, LedgerError> {
+        let sql = |source| LedgerError::sql("begin a run", source);
+        let (batch, now) = (self.batch.0, self.now.as_millisecond());
+        sqlx::query(CLOSE_FORMER).bind(batch).execute(&mut *db).await.map_err(sql)?;
+        let run: i64 = sqlx::query(OPEN_RUN)
+            .bind(batch)
+            .bind(&self.owner.host)
+            .bind(i64::from(self.owner.pid))
+            .bind(now)
+            .fetch_one(&mut *db)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(sql)?;
+        sqlx::query(REMEMBER_LEFT)
+            .bind(batch)
+            .bind(run)
+            .bind(now)
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        for statement in [LOSE_DRAFTS, LOSE_ANSWERS] {
+            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        }
+        let freed = sqlx::query(FREE_JOBS).bind(batch).bind(now).execute(&mut *db).await;
+        let doubted = sqlx::query(DOUBT_JOBS).bind(batch).bind(now).execute(&mut *db).await;
+        let found = TakenOver {
+            drafts_lost: freed.map_err(sql)?.rows_affected(),
+            uncertain: doubted.map_err(sql)?.rows_affected(),
+        };
+        sqlx::query(TAKE_OVER).bind(batch).bind(run).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(WAKE).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        Ok((Lease(run), found))
+    }
+}
+
+struct EndRun {
+    lease: Lease,
+    ending: String,
+    now: Timestamp,
+}
+
+impl Change for EndRun {
+    type Answer = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        sqlx::query(
+            "-- ledger::end_run
+             update run set ended_at = ?2, heartbeat_at = ?2, ending = ?3
+             where id = ?1 and ended_at is null",
+        )
+        .bind(self.lease.0)
+        .bind(self.now.as_millisecond())
+        .bind(&self.ending)
+        .execute(db)
+        .await
+        .map_err(|source| LedgerError::sql("end a run", source))?;
+        Ok(())
+    }
+}
+
+struct Heartbeat {
+    lease: Lease,
+    now: Timestamp,
+}
+
+impl Change for Heartbeat {
+    type Answer = bool;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
+        let beaten = sqlx::query(
+            "-- ledger::heartbeat
+             update run set heartbeat_at = ?2 where id = ?1 and ended_at is null",
+        )
+        .bind(self.lease.0)
+        .bind(self.now.as_millisecond())
+        .execute(db)
+        .await
+        .map_err(|source| LedgerError::sql("note that this run lives", source))?;
+        Ok(beaten.rows_affected() == 1)
+    }
+}
+
+impl Ledger {
+    /// Opens a run on `batch` and takes over what a former run left in the air: lost drafts are
+    /// due again, lost answers to paid requests become uncertain.
+    ///
+    /// The caller holds the batch's lock; without it a live run would be cut off.
+    pub async fn begin_run(
+        &self,
+        batch: BatchId,
+        owner: Owner,
+        now: Timestamp,
+    ) -> Result<(Lease, TakenOver), LedgerError> {
+        self.writer.make(BeginRun { batch, owner, now }).await
+    }
+
+    /// Notes that the run is alive. Returns `false` when a successor has closed it.
+    pub async fn heartbeat(&self, lease: Lease, now: Timestamp) -> Result<bool, LedgerError> {
+        self.writer.make(Heartbeat { lease, now }).await
+    }
+
+    /// Closes the run with a word on how it ended.
+    pub async fn end_run(
+        &self,
+        lease: Lease,
+        ending: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.writer.make(EndRun { lease, ending: ending.to_owned(), now }).await
+    }
+}

@@ -1,0 +1,381 @@
+//! The ledger against a real file: what it remembers, refuses and survives.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+
+use super::staging::Merged;
+use super::state::next;
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn later(seconds: i64) -> Timestamp {
+    NOW + SignedDuration::from_secs(seconds)
+}
+
+fn header() -> Header {
+    Header {
+        name: "spring".to_owned(),
+        file: "jobs/spring.toml".to_owned(),
+        source: "sheet = 'spring.csv'".to_owned(),
+        base_url: "http://127.0.0.1:1".to_owned(),
+        template: "{}".to_owned(),
+        template_hash: "t".repeat(64),
+        headings: "[\"sku\",\"script\"]".to_owned(),
+        columns: "{}".to_owned(),
+        tool: "callsheet 0".to_owned(),
+    }
+}
+
+fn row(position: i64, key: &str, content: &str) -> StagedRow {
+    let hash = blake3::hash(content.as_bytes()).to_hex()[..32].to_owned();
+    StagedRow {
+        position,
+        row_number: position + 2,
+        key: Some(key.to_owned()),
+        cells: format!("[[\"{key}\",\"{content}\"]]"),
+        merged: Ok(Merged { payload_hash: hash, file_name: format!("{key}.mp4"), spoken_ms: 1500 }),
+    }
+}
+
+struct Desk {
+    dir: TempDir,
+    ledger: Ledger,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(&dir).await;
+        Self { dir, ledger }
+    }
+
+    async fn plan(&self, rows: &[StagedRow]) -> (BatchId, Counts) {
+        let mut staging = self.ledger.stage(header()).await.unwrap();
+        staging.push(rows).await.unwrap();
+        let counts = staging.classify().await.unwrap();
+        (staging.commit(NOW).await.unwrap(), counts)
+    }
+
+    async fn run(&self, batch: BatchId) -> (Lease, TakenOver) {
+        let owner = Owner { host: "here".to_owned(), pid: 7 };
+        self.ledger.begin_run(batch, owner, NOW).await.unwrap()
+    }
+
+    /// Closes the file as a crash would leave it to the next start, and opens it again.
+    async fn reopened(self) -> Self {
+        self.ledger.close().await;
+        let ledger = open(&self.dir).await;
+        Self { dir: self.dir, ledger }
+    }
+
+    async fn state(&self, batch: BatchId) -> Vec<State> {
+        let rows = self.ledger.rows(batch, -1, 100).await.unwrap();
+        rows.into_iter().map(|row| row.state.unwrap()).collect()
+    }
+}
+
+async fn open(dir: &TempDir) -> Ledger {
+    Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap()
+}
+
+fn room() -> Room {
+    Room { in_flight: 10, canary: 0, per_run: None, at_once: 10, only: None }
+}
+
+fn accepted(id: &str) -> News {
+    News::Accepted {
+        project_id: id.to_owned(),
+        render_id: None,
+        due_at: NOW,
+        words: "answered".to_owned(),
+    }
+}
+
+fn fetched(file: &str) -> News {
+    News::Fetched(Video { file: file.to_owned(), bytes: 9, hash: "h".to_owned(), plays_ms: 3000 })
+}
+
+fn rendered() -> News {
+    News::Rendered { video_url: "http://x/v.mp4".to_owned() }
+}
+
+#[tokio::test]
+async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing() {
+    let desk = Desk::new().await;
+    let rows = [row(0, "ann", "hello"), row(1, "bob", "hi")];
+    let (batch, counts) = desk.plan(&rows).await;
+    assert_eq!((counts.new, counts.to_render, counts.spoken_ms), (2, 2, 3000));
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!(claimed.claims.len(), 2);
+    for claim in &claimed.claims {
+        let drafted = News::Drafted { project_id: format!("p-{}", claim.key) };
+        desk.ledger.record(lease, claim.job, claim.submission, drafted, NOW).await.unwrap();
+    }
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
+    assert_eq!(paid.claims[0].project_id.as_deref(), Some("p-ann"));
+    for claim in &paid.claims {
+        for news in [accepted(&format!("p-{}", claim.key)), rendered(), fetched(&claim.key)] {
+            desk.ledger.record(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        }
+    }
+    assert_eq!(desk.state(batch).await, [State::Done, State::Done]);
+    let (_, again) = desk.plan(&rows).await;
+    assert_eq!((again.unchanged, again.done, again.to_render), (2, 2, 0));
+    assert_eq!(desk.ledger.counts(batch).await.unwrap()[&State::Done], 2);
+}
+
+#[tokio::test]
+async fn a_changed_row_is_the_next_version_and_a_row_changed_back_is_reused() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    finish(&desk, batch, "v1.mp4").await;
+    let (_, counts) = desk.plan(&[row(0, "ann", "two")]).await;
+    assert_eq!((counts.changed, counts.to_render), (1, 1));
+    assert_eq!(desk.state(batch).await, [State::Ready]);
+    finish(&desk, batch, "v2.mp4").await;
+    desk.plan(&[row(0, "ann", "one")]).await;
+    let rows = desk.ledger.rows(batch, -1, 9).await.unwrap();
+    assert_eq!(rows[0].state, Some(State::Reused));
+    assert_eq!(rows[0].video_file.as_deref(), Some("v1.mp4"));
+    assert_eq!(rows[0].version, 3);
+}
+
+async fn finish(desk: &Desk, batch: BatchId, file: &str) {
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
+    for claim in claimed.claims {
+        for news in [accepted(&claim.tag.to_string()), rendered(), fetched(file)] {
+            desk.ledger.record(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_changes_while_it_renders_is_rendered_again_only_afterwards() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = one_step(&desk, lease, batch).await;
+    desk.ledger.record(lease, claim.job, claim.submission, accepted("p1"), NOW).await.unwrap();
+    desk.plan(&[row(0, "ann", "two")]).await;
+    assert_eq!(desk.state(batch).await, [State::Rendering]);
+    desk.ledger.record(lease, claim.job, claim.submission, rendered(), NOW).await.unwrap();
+    let last = desk
+        .ledger
+        .record(lease, claim.job, claim.submission, fetched("a.mp4"), NOW)
+        .await
+        .unwrap();
+    assert_eq!(last, Recorded { step: Step::Moved(State::Done), state: State::Ready });
+    let next = one_step(&desk, lease, batch).await;
+    assert_ne!(next.payload_hash, claim.payload_hash);
+}
+
+async fn one_step(desk: &Desk, lease: Lease, batch: BatchId) -> Claim {
+    let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
+    claimed.claims.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn after_a_crash_a_lost_draft_is_made_again_and_a_lost_paid_answer_is_uncertain() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let one = Room { at_once: 1, ..room() };
+    desk.ledger.claim_drafts(lease, batch, one.clone(), NOW).await.unwrap();
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::OneStep, one), NOW).await.unwrap();
+    assert_eq!(paid.claims.len(), 1);
+    let desk = desk.reopened().await;
+    let (_, found) = desk.run(batch).await;
+    assert_eq!(found, TakenOver { drafts_lost: 1, uncertain: 1 });
+    assert_eq!(desk.state(batch).await, [State::Ready, State::Uncertain]);
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_batch_changes_nothing() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (old, _) = desk.run(batch).await;
+    let claim = one_step(&desk, old, batch).await;
+    let (new, _) = desk.run(batch).await;
+    assert!(new > old);
+    let late = desk.ledger.record(old, claim.job, claim.submission, accepted("p"), NOW).await;
+    assert!(matches!(late, Err(LedgerError::LeaseLost)), "{late:?}");
+    let claims = desk.ledger.claim_paid(old, batch, (Way::OneStep, room()), NOW).await;
+    assert!(matches!(claims, Err(LedgerError::LeaseLost)), "{claims:?}");
+    assert!(!desk.ledger.heartbeat(old, NOW).await.unwrap());
+    assert_eq!(desk.state(batch).await, [State::Uncertain]);
+}
+
+#[tokio::test]
+async fn caps_hold_however_many_are_due() {
+    let desk = Desk::new().await;
+    let rows: Vec<_> = (0..20).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = async |room: Room| {
+        let claimed =
+            desk.ledger.claim_paid(lease, batch, (Way::OneStep, room), NOW).await.unwrap();
+        (claimed.claims, claimed.held)
+    };
+    let (canaries, held) = claim(Room { canary: 2, ..room() }).await;
+    assert_eq!((canaries.len(), held), (2, Held::Canary));
+    assert_eq!(canaries[0].key, "k00", "the sheet's order is kept");
+    let (none, held) = claim(Room { canary: 2, ..room() }).await;
+    assert_eq!((none.len(), held), (0, Held::Canary));
+    for one in &canaries {
+        for news in [accepted(&one.key), rendered(), fetched(&one.key)] {
+            desk.ledger.record(lease, one.job, one.submission, news, NOW).await.unwrap();
+        }
+    }
+    let (some, held) = claim(Room { canary: 2, in_flight: 5, ..room() }).await;
+    assert_eq!((some.len(), held), (5, Held::InFlight));
+    let (some, held) = claim(Room { per_run: Some(9), ..room() }).await;
+    assert_eq!((some.len(), held), (2, Held::PerRun));
+    let only = Some(vec!["k19".to_owned(), "k00".to_owned()]);
+    let (some, held) = claim(Room { in_flight: 50, only, ..room() }).await;
+    assert_eq!((some.len(), some[0].key.as_str(), held), (1, "k19", Held::NothingDue));
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_sent_gives_its_place_in_the_run_back() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let cap = Room { per_run: Some(1), ..room() };
+    for _ in 0..3 {
+        let claimed = desk
+            .ledger
+            .claim_paid(lease, batch, (Way::OneStep, cap.clone()), later(100))
+            .await
+            .unwrap();
+        let claim = &claimed.claims[0];
+        let news = News::NotSent { due_at: later(5), words: "refused".to_owned() };
+        desk.ledger.record(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+    }
+    let row = &desk.ledger.rows(batch, -1, 1).await.unwrap()[0];
+    assert_eq!((row.attempts, row.state), (3, Some(State::Ready)));
+    assert_eq!(desk.ledger.last_run(batch).await.unwrap().unwrap().submitted, 0);
+}
+
+#[tokio::test]
+async fn a_removed_row_is_not_submitted_and_comes_back_when_it_returns() {
+    let desk = Desk::new().await;
+    let both = [row(0, "ann", "one"), row(1, "bob", "two")];
+    let (batch, _) = desk.plan(&both).await;
+    let (_, counts) = desk.plan(&both[..1]).await;
+    assert_eq!(counts.removed, 1);
+    assert_eq!(desk.ledger.counts_removed(batch).await.unwrap()[&State::Cancelled], 1);
+    desk.plan(&both).await;
+    assert_eq!(desk.state(batch).await, [State::Ready, State::Ready]);
+    assert_eq!(desk.ledger.counts(batch).await.unwrap()[&State::Ready], 2);
+}
+
+#[tokio::test]
+async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    one_step(&desk, lease, batch).await;
+    let mut db =
+        super::open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let second = sqlx::query(
+        "insert into submission (job_id, version, attempt, run_id, tag, way, outcome, begun_at,
+            paid_at) values (1, 1, 2, 1, '0123456789abc', 'one-step', 'sent', 0, 0)",
+    )
+    .execute(&mut db)
+    .await;
+    assert!(second.unwrap_err().to_string().contains("UNIQUE"));
+    let jump = sqlx::query("update job set state = 'done'").execute(&mut db).await;
+    assert!(jump.unwrap_err().to_string().contains("no arrow"));
+}
+
+#[tokio::test]
+async fn files_that_two_rows_would_share_are_named() {
+    let desk = Desk::new().await;
+    let mut staging = desk.ledger.stage(header()).await.unwrap();
+    let mut twin = row(1, "bob", "two");
+    twin.merged.as_mut().unwrap().file_name = "ANN.mp4".to_owned();
+    staging.push(&[row(0, "ann", "one"), twin]).await.unwrap();
+    assert_eq!(staging.same_files().await.unwrap(), [("ANN.mp4".to_owned(), 2, 3)]);
+    staging.discard().await;
+    assert!(desk.ledger.batches().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn another_programs_database_and_a_newer_ledger_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, make, expected) in [
+        ("other.db", "create table cake (x); create table tea (y)", "not a callsheet ledger"),
+        ("new.db", "pragma application_id = 1128352844; pragma user_version = 99", "newer"),
+    ] {
+        let path = dir.path().join(name);
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut db = sqlx::ConnectOptions::connect(&options.create_if_missing(true)).await.unwrap();
+        sqlx::raw_sql(make).execute(&mut db).await.unwrap();
+        sqlx::Connection::close(db).await.unwrap();
+        let error = Ledger::open(&path, Durability::PowerLoss).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let path = dir.path().join("noise.db");
+    std::fs::write(&path, vec![7; 10_000]).unwrap();
+    let error = Ledger::open(&path, Durability::PowerLoss).await.unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 10_000], "nothing was overwritten");
+}
+
+#[tokio::test]
+async fn the_ledger_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new().await;
+    for name in ["l.db", "l.db-wal"] {
+        let mode = std::fs::metadata(desk.dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// The arrows in the file are the arrows of the state machine: no more, no fewer.
+#[test]
+fn the_schema_knows_the_same_arrows_as_the_state_machine() {
+    let schema = include_str!("../../migrations/0001_ledger.sql");
+    let drawn: BTreeSet<String> = schema
+        .split('\'')
+        .filter(|word| {
+            word.contains('>') && word.chars().all(|c| c.is_ascii_lowercase() || c == '>')
+        })
+        .filter(|word| word.len() > 1)
+        .map(str::to_owned)
+        .collect();
+    let mut meant = BTreeSet::new();
+    for from in State::ALL {
+        for event in Event::ALL {
+            if let Ok(Step::Moved(to)) = next(from, event)
+                && from != to
+            {
+                meant.insert(format!("{from}>{to}"));
+            }
+        }
+    }
+    assert_eq!(drawn, meant);
+}
+
+/// A full scan or a sort per claim is what makes a queue slow at a hundred thousand jobs.
+#[tokio::test]
+async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
+    let desk = Desk::new().await;
+    let mut db =
+        super::open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let all = [claim::STATEMENTS, runs::STATEMENTS, view::STATEMENTS].concat();
+    for statement in all {
+        let explain = format!("explain query plan {statement}");
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(explain)).fetch_all(&mut db).await.unwrap();
+        for (.., step) in plan {
+            let scan = step.starts_with("SCAN") && !step.contains("named VIRTUAL TABLE");
+            assert!(!scan && !step.contains("TEMP B-TREE"), "{step}\n{statement}");
+        }
+    }
+}

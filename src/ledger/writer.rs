@@ -1,0 +1,202 @@
+//! The one writer. Changes queue here, and those that wait together are committed together.
+//!
+//! A change is acknowledged only after its transaction is on disk. It cannot be cut off by its
+//! caller: a caller that goes away loses the answer, never the write. (Of writes that a time-out
+//! had "cut off", all were found committed when this was measured, so no time-out exists here.)
+//!
+//! When one change of a group fails, the whole group is rolled back and each is tried alone, so a
+//! bad change never takes its neighbours with it. A change may therefore be applied twice, but is
+//! never committed twice, and must keep nothing between two applications.
+
+use std::future::Future;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::LedgerError;
+use super::open;
+
+/// Something that is written to the ledger, whole or not at all.
+pub(super) trait Change: Send + 'static {
+    /// What the caller learns once the change is on disk.
+    type Answer: Send + 'static;
+
+    /// Makes the change within the transaction that `db` is in.
+    fn apply(
+        &mut self,
+        db: &mut SqliteConnection,
+    ) -> impl Future<Output = Result<Self::Answer, LedgerError>> + Send;
+}
+
+/// Changes waiting for the writer. Each caller waits for its answer, so this bounds callers, not
+/// work; a full queue makes them wait their turn.
+const QUEUE_MAX: usize = 1024;
+/// Changes in one transaction: enough to hide the disk's latency, few enough that a reader of the
+/// log is never far behind.
+const GROUP_MAX: usize = 256;
+
+/// Hands changes to the writer.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Change(Box<dyn Queued>),
+    Close(oneshot::Sender<()>),
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Change(_) => "Change",
+            Self::Close(_) => "Close",
+        })
+    }
+}
+
+impl Writer {
+    /// Starts the writer on `db`, which it owns from here on.
+    pub(super) fn start(db: SqliteConnection) -> Self {
+        let (queue, inbox) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(write(db, inbox));
+        Self { queue }
+    }
+
+    /// Makes `change` and returns its answer once it is on disk.
+    pub(super) async fn make<C: Change>(&self, change: C) -> Result<C::Answer, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting { change, answer: None, reply };
+        let message = Message::Change(Box::new(waiting));
+        self.queue.send(message).await.map_err(|_| LedgerError::Closed)?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Lets the queued changes finish, then closes the file.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            // An error means that the writer is gone, which is what was asked for.
+            drop(closed.await);
+        }
+    }
+}
+
+/// A change with somebody waiting for it.
+trait Queued: Send {
+    fn apply<'a>(
+        &'a mut self,
+        db: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<(), LedgerError>>;
+    fn acknowledge(self: Box<Self>);
+    fn fail(self: Box<Self>, error: LedgerError);
+}
+
+struct Waiting<C: Change> {
+    change: C,
+    answer: Option<C::Answer>,
+    reply: oneshot::Sender<Result<C::Answer, LedgerError>>,
+}
+
+impl<C: Change> Queued for Waiting<C> {
+    fn apply<'a>(
+        &'a mut self,
+        db: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<(), LedgerError>> {
+        async move {
+            self.answer = Some(self.change.apply(db).await?);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn acknowledge(self: Box<Self>) {
+        let answer = self.answer.ok_or(LedgerError::Closed);
+        // A caller that went away wants no answer; what it asked for is done all the same.
+        drop(self.reply.send(answer));
+    }
+
+    fn fail(self: Box<Self>, error: LedgerError) {
+        drop(self.reply.send(Err(error)));
+    }
+}
+
+async fn write(mut db: SqliteConnection, mut inbox: mpsc::Receiver<Message>) {
+    let mut closing = None;
+    while closing.is_none() {
+        let Some(message) = inbox.recv().await else { break };
+        let mut group = Vec::new();
+        let mut next = Some(message);
+        while let Some(message) = next.take() {
+            match message {
+                Message::Change(change) => group.push(change),
+                Message::Close(done) => closing = Some(done),
+            }
+            if group.len() < GROUP_MAX && closing.is_none() {
+                next = inbox.try_recv().ok();
+            }
+        }
+        commit_group(&mut db, group).await;
+    }
+    open::close(db).await;
+    if let Some(done) = closing {
+        // Whoever asked may be gone; the file is closed all the same.
+        let _ = done.send(());
+    }
+}
+
+/// Commits the group, or each of its changes alone when the group as a whole will not do.
+async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn Queued>>) {
+    match commit(db, &mut group).await {
+        Ok(()) => group.into_iter().for_each(<dyn Queued>::acknowledge),
+        Err(error) => match group.len() {
+            0 => {}
+            1 => group.remove(0).fail(error),
+            2.. => {
+                for one in group {
+                    Box::pin(commit_group(db, vec![one])).await;
+                }
+            }
+        },
+    }
+}
+
+async fn commit(
+    db: &mut SqliteConnection,
+    group: &mut [Box<dyn Queued>],
+) -> Result<(), LedgerError> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    statement(db, "begin immediate", "begin a change").await?;
+    let mut made = Ok(());
+    for change in group {
+        made = change.apply(db).await;
+        if made.is_err() {
+            break;
+        }
+    }
+    let ended = match made {
+        Ok(()) => statement(db, "commit", "write its changes").await,
+        Err(error) => Err(error),
+    };
+    if ended.is_err() {
+        // After some errors `SQLite` has rolled back by itself, and this one says so; either way
+        // no transaction is open when the next group begins.
+        if let Err(error) = statement(db, "rollback", "take a change back").await {
+            tracing::debug!(%error, "rollback");
+        }
+    }
+    ended
+}
+
+async fn statement(
+    db: &mut SqliteConnection,
+    text: &'static str,
+    doing: &'static str,
+) -> Result<(), LedgerError> {
+    let ran = sqlx::query(text).execute(db).await;
+    ran.map(|_| ()).map_err(|source| LedgerError::sql(doing, source))
+}
