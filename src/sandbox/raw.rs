@@ -1,0 +1,157 @@
+//! Answers that no honest server sends, as bytes.
+//!
+//! Pure: from a good answer to a broken one.
+
+use std::io::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::desk::Answer;
+use super::faults::Raw;
+use super::wire::Fate;
+
+/// How far an endless body goes: past every client's cap, yet not for ever.
+const ENDLESS_CHUNKS: u32 = 16_384;
+const CHUNK_BYTES: usize = 16_384;
+
+/// Returns the bytes that go out in the answer's place.
+pub(super) fn fate(odd: Raw, answer: &Answer) -> Fate {
+    let body = &answer.body;
+    let length = |bytes: usize| format!("content-length: {bytes}\r\n");
+    let (mut bytes, mut tail, mut again) = (Vec::new(), 0, 0);
+    let mut head = |extra: &str| {
+        let _ = write!(
+            bytes,
+            "HTTP/1.1 {} Rehearsed\r\ncontent-type: {}\r\n{extra}connection: close\r\n\r\n",
+            answer.status, answer.content_type
+        );
+    };
+    match odd {
+        Raw::LongLength => head(&length(body.len() + 64)),
+        Raw::ShortLength => head(&length(body.len() / 2)),
+        Raw::TwoLengths => head(&(length(body.len()) + &length(body.len() / 2))),
+        Raw::BadChunk | Raw::Endless => head("transfer-encoding: chunked\r\n"),
+        Raw::HugeHeader => {
+            let padding = "x-padding: ".to_owned() + &"a".repeat(1 << 20) + "\r\n";
+            head(&(padding + &length(body.len())));
+        }
+        Raw::EarlyHints => {
+            head(&length(body.len()));
+            let hint = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+            bytes = [hint.repeat(10), bytes].concat();
+        }
+    }
+    match odd {
+        Raw::BadChunk => bytes.extend_from_slice(b"zz\r\nnot a chunk\r\n"),
+        Raw::Endless => {
+            let mut chunk = format!("{CHUNK_BYTES:x}\r\n").into_bytes();
+            chunk.resize(chunk.len() + CHUNK_BYTES, b' ');
+            chunk.extend_from_slice(b"\r\n");
+            bytes.extend_from_slice(&chunk);
+            (tail, again) = (chunk.len(), ENDLESS_CHUNKS);
+        }
+        Raw::LongLength
+        | Raw::ShortLength
+        | Raw::TwoLengths
+        | Raw::HugeHeader
+        | Raw::EarlyHints => bytes.extend_from_slice(body),
+    }
+    Fate::Raw { bytes, sent: 0, tail, again }
+}
+
+/// Returns a body that is not what a reader of JSON hopes for.
+pub(super) fn wrong_json(body: &[u8], luck: u64) -> Vec<u8> {
+    match luck % 9 {
+        0 => b"null".to_vec(),
+        1 => b"[]".to_vec(),
+        2 => b"\"OK\"".to_vec(),
+        3 => body[..body.len() / 2].to_vec(),
+        4 => b"[".repeat(100_000),
+        5 => b"{\"success\":true,\"data\":{\"progress\":NaN}}".to_vec(),
+        6 => b"{\"success\":true,\"data\":{\"name\":\"caf\xe9\"}}".to_vec(),
+        7 => b"{\"success\":true,\"data\":{\"name\":\"\\ud800\"}}".to_vec(),
+        _ => {
+            let text = String::from_utf8_lossy(body);
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            units.flat_map(u16::to_le_bytes).collect()
+        }
+    }
+}
+
+/// Changes a JSON object's shape but not its meaning: `extra`, `nested` or `case`.
+pub(super) fn reshape(body: &mut Vec<u8>, how: &str) {
+    let Ok(Value::Object(mut object)) = serde_json::from_slice(body) else { return };
+    match how {
+        "nested" => {
+            let data = object.remove("data");
+            object.insert("data".to_owned(), json!({ "data": data }));
+        }
+        "case" => object = object.into_iter().map(|(key, value)| (key, capitals(value))).collect(),
+        _ => {
+            object.insert("requestId".to_owned(), json!("r-1"));
+            if let Some(Value::Object(data)) = object.get_mut("data") {
+                data.insert("unknown".to_owned(), json!({ "deep": [1, null, "x"] }));
+            }
+        }
+    }
+    *body = Value::Object(object).to_string().into_bytes();
+}
+
+/// Gives the keys of an object a capital letter each.
+fn capitals(value: Value) -> Value {
+    let Value::Object(fields) = value else { return value };
+    let capital = |key: String| {
+        let mut letters = key.chars();
+        letters.next().map_or(String::new(), |first| {
+            first.to_uppercase().collect::<String>() + letters.as_str()
+        })
+    };
+    Value::Object(
+        fields.into_iter().map(|(key, value)| (capital(key), value)).collect::<Map<_, _>>(),
+    )
+}
+
+/// Returns the same JSON object with so many bytes of padding in it.
+pub(super) fn padded(body: &[u8], bytes: usize) -> Vec<u8> {
+    let padding = " ".repeat(bytes);
+    match body.split_first() {
+        Some((b'{', rest)) => [b"{\"padding\":\"", padding.as_bytes(), b"\",", rest].concat(),
+        Some(_) | None => [padding.as_bytes(), body].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_can_change_and_the_meaning_stay() {
+        let shaped = |how| {
+            let mut body = br#"{"success":true,"data":{"projectId":"p"}}"#.to_vec();
+            reshape(&mut body, how);
+            String::from_utf8(body).unwrap()
+        };
+        let all = ["extra", "nested", "case"].map(shaped).join("\n");
+        insta::assert_snapshot!(all, @r#"
+        {"data":{"projectId":"p","unknown":{"deep":[1,null,"x"]}},"requestId":"r-1","success":true}
+        {"data":{"data":{"projectId":"p"}},"success":true}
+        {"data":{"ProjectId":"p"},"success":true}
+        "#);
+    }
+
+    #[test]
+    fn padding_keeps_an_object_an_object() {
+        let padded = padded(br#"{"success":true}"#, 5);
+        assert_eq!(padded, br#"{"padding":"     ","success":true}"#);
+    }
+
+    #[test]
+    fn no_variant_of_wrong_json_holds_a_project_id() {
+        let body = br#"{"success":true,"data":{"projectId":"66f0a1b2c3d4e5f60718293a"}}"#;
+        for luck in 0..9 {
+            let wrong: Result<Value, _> = serde_json::from_slice(&wrong_json(body, luck));
+            let told = wrong.is_ok_and(|value| value["data"]["projectId"].is_string());
+            assert!(!told, "variant {luck}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Switches of credits, callbacks and finished files.
+//!
+//! Plain data; nothing here decides anything.
+
+use serde::{Deserialize, Serialize};
+
+/// When a render's credits are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeAt {
+    Submit,
+    /// The webhook page speaks of credits "deducted at completion".
+    #[default]
+    Complete,
+}
+
+/// What an empty account does to a render.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Insufficient {
+    #[default]
+    Reject,
+    /// Takes it, and lets it fail at once, free of charge.
+    AcceptThenFail,
+}
+
+/// A render costs `per_minute` for each virtual minute begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Credit {
+    /// Everything the account ever had; what was spent is taken off. Endless when absent.
+    pub balance: Option<f64>,
+    pub charge_at: ChargeAt,
+    /// A render that fails is free.
+    pub refund_on_fail: bool,
+    pub insufficient: Insufficient,
+    /// Minutes are not rounded up, so credits have decimals.
+    pub fractional: bool,
+    pub per_minute: f64,
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self {
+            balance: None,
+            charge_at: ChargeAt::Complete,
+            refund_on_fail: true,
+            insufficient: Insufficient::Reject,
+            fractional: false,
+            per_minute: 1.0,
+        }
+    }
+}
+
+/// When callbacks are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Off,
+    CompletionOnly,
+    /// At 25, 50, 75 and 100.
+    #[default]
+    AllProgress,
+}
+
+/// The HTTP method of a callback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    #[default]
+    Post,
+    Get,
+}
+
+/// Where the callback's fields travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    #[default]
+    Json,
+    Form,
+    /// Appended to the URL after a `?`, whether or not it has one already, as V2 did.
+    Query,
+}
+
+/// Callbacks go to `http://` on this machine only; anything else is refused and counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Webhook {
+    pub mode: Mode,
+    pub method: Method,
+    pub encoding: Encoding,
+    /// One more callback, at progress 0, as soon as the render is accepted: it may well arrive
+    /// before the answer to the request does.
+    pub at_submit: bool,
+    /// Every callback comes twice.
+    pub duplicate: bool,
+    /// The last callback comes first and the first one last.
+    pub reorder: bool,
+    /// Virtual seconds each callback is late.
+    pub delay_s: f64,
+    /// Part of the callbacks that never come, 0 to 1.
+    pub drop: f64,
+    /// Tries again, three times, when the receiver does not answer 2xx.
+    pub retry: bool,
+}
+
+/// The validator of a finished file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ETag {
+    #[default]
+    Strong,
+    None,
+    /// Another one on every request.
+    Changing,
+}
+
+/// How finished files are handed out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Download {
+    /// Virtual hours a link works. A read of the project gives a fresh one from half-time on.
+    pub ttl_hours: f64,
+    /// 403, 404 or 410.
+    pub status_after_expiry: u16,
+    /// Whether `Range` is honoured.
+    pub range: bool,
+    pub etag: ETag,
+    /// Bytes in a real second; as fast as it goes when absent.
+    pub bytes_per_s: Option<u32>,
+}
+
+impl Default for Download {
+    fn default() -> Self {
+        Self {
+            ttl_hours: 24.0,
+            status_after_expiry: 403,
+            range: true,
+            etag: ETag::Strong,
+            bytes_per_s: None,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The file that lets a killed studio go on: one JSON line per thing that happened.
+//!
+//! Lines are written with one `write(2)` before the answer leaves and are not synced: the studio
+//! must survive `SIGKILL`, not a power cut. A torn last line is what such a kill leaves behind; it
+//! is cut off at the next start. Any other line that cannot be read is an error, because going on
+//! without it would forget a bill.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::records::Entry;
+
+/// An open, locked journal. The lock goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+}
+
+impl Journal {
+    /// Opens or makes the file and returns what is in it.
+    ///
+    /// # Errors
+    /// Another sandbox has it open, a line is damaged, or the file cannot be read.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path).map_err(|error| {
+            let text = format!("the sandbox state `{}` cannot be opened: {error}", path.display());
+            io::Error::new(error.kind(), text)
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let text = format!(
+                    "the sandbox state `{}` is in use by another sandbox; stop that one first",
+                    path.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let entries = read(&text[..whole], path)?;
+        file.set_len(whole as u64)?;
+        file.seek(SeekFrom::Start(whole as u64))?;
+        Ok((Self { file }, entries))
+    }
+
+    /// Writes entries in one call, so that a kill leaves all of them or a torn line.
+    pub(super) fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let mut lines = Vec::with_capacity(512);
+        for entry in entries {
+            serde_json::to_writer(&mut lines, entry)?;
+            lines.push(b'\n');
+        }
+        self.file.write_all(&lines)
+    }
+}
+
+fn read(text: &[u8], path: &Path) -> io::Result<Vec<Entry>> {
+    let lines = text.split(|byte| *byte == b'\n').enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(place, line)| {
+            serde_json::from_slice(line).map_err(|_| {
+                let text = format!(
+                    "line {} of the sandbox state `{}` is damaged; remove the file to start with \
+                     an empty studio",
+                    place + 1,
+                    path.display()
+                );
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deleted(id: &str) -> Entry {
+        Entry::Deleted { ids: vec![id.to_owned()] }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_and_the_rest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.write(&[deleted("a"), deleted("b")]).unwrap();
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let (mut journal, entries) = Journal::open(&path).unwrap();
+            assert_eq!(entries.len(), whole[..cut].iter().filter(|byte| **byte == b'\n').count());
+            journal.write(&[deleted("c")]).unwrap();
+            drop(journal);
+            assert_eq!(Journal::open(&path).unwrap().1.len(), entries.len() + 1, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        std::fs::write(&path, "{\"deleted\":{\"ids\":[]}}\nnonsense\n{\"deleted\":{\"ids\":[]}}\n")
+            .unwrap();
+        let error = Journal::open(&path).unwrap_err().to_string();
+        assert!(error.starts_with("line 2 of the sandbox state"), "{error}");
+    }
+
+    #[test]
+    fn two_sandboxes_cannot_share_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let _first = Journal::open(&path).unwrap();
+        let error = Journal::open(&path).unwrap_err().to_string();
+        assert!(error.contains("in use by another sandbox"), "{error}");
+    }
+}
