@@ -1,1 +1,202 @@
-//! Stub.
+//! The batch file: which sheet, which template, which limits.
+//!
+//! Reads `jobs/<name>.toml` into a [`Batch`] that cannot be wrong, or into every problem of the
+//! file at once, each with the bytes it is about. It opens neither the sheet nor the template,
+//! knows no flags and no environment, and holds no secrets: a batch file is passed around, kept in
+//! the ledger and shown, so one that contains a secret is refused.
+//!
+//! What holds afterwards: no count that would hang a loop is zero, every duration lies between a
+//! moment and [`DURATION_MAX`], the lower end of a pair is not above the upper one, and the host
+//! is https unless it is this machine.
+
+mod keys;
+mod limits;
+mod name;
+mod problem;
+mod rate;
+mod reader;
+mod secrets;
+mod studio;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use self::limits::{DURATION_MAX, Limits};
+pub use self::name::{BatchName, InvalidBatchName};
+pub use self::problem::{Place, Problem, Problems};
+pub use self::rate::{InvalidRate, Rate};
+pub use self::studio::{
+    Host, InvalidHost, OnUncertain, RequestKind, Resolution, Studio, Submission,
+};
+
+use self::reader::{Complaint, Reader};
+
+/// Settings fill a page. Past this, something else was given by mistake.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// One batch file, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The batch file's own path, as it was given.
+    pub file: PathBuf,
+    /// Its text: with `file`, all that [`parse`] needs to give this very batch again.
+    pub source: String,
+    /// The batch's name in the ledger; the file's stem unless it says otherwise.
+    pub name: BatchName,
+    /// The sheet of scripts.
+    pub sheet: PathBuf,
+    /// The scene template.
+    pub template: PathBuf,
+    /// The folder for videos and reports; `out/<name>` beside the file unless it says otherwise.
+    pub output: PathBuf,
+    /// The columns that name a row. Empty: the row's content does.
+    pub key: Vec<String>,
+    /// The column whose equal values make one video of several rows.
+    pub group_by: Option<String>,
+    /// Template name to heading in the sheet, where the two differ.
+    pub columns: BTreeMap<String, String>,
+    /// Template name to the text that stands in for an empty cell.
+    pub defaults: BTreeMap<String, String>,
+    /// The template for the name of each video's file.
+    pub video_file: Option<String>,
+    /// How AI Studios is asked.
+    pub studio: Studio,
+    /// How much, how often, how long.
+    pub limits: Limits,
+}
+
+/// Reads the batch file at `path`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, or that it cannot be read at all.
+pub fn read(path: &Path) -> Result<Batch, Problems> {
+    match load(path) {
+        Ok(source) => parse(path, source),
+        Err(problem) => {
+            let (file, source) = (path.to_owned(), String::new());
+            Err(Problems { file, source, list: vec![problem] })
+        }
+    }
+}
+
+/// Understands `source`, the text of the batch file at `path`, without touching the disk.
+///
+/// # Errors
+///
+/// Everything that is wrong with it. In the [`Problems`], values that are secret are blotted out.
+pub fn parse(path: &Path, source: String) -> Result<Batch, Problems> {
+    let mut problems = Vec::new();
+    let mut batch = None;
+    let mut confidential = Vec::new();
+    match DeTable::parse(&source) {
+        Ok(root) => {
+            let mut reader = Reader::new(root.get_ref());
+            reader.check_keys();
+            batch = assemble(path, &source, &mut reader);
+            (problems, confidential) = reader.finish();
+        }
+        Err(error) => problems.push(syntax::explain(&error, &source)),
+    }
+    match batch {
+        Some(batch) if problems.is_empty() => Ok(batch),
+        Some(_) | None => {
+            problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |at| at.start));
+            let source = secrets::blot_out(source, &confidential);
+            Err(Problems { file: path.to_owned(), source, list: problems })
+        }
+    }
+}
+
+/// Puts a batch together. Whatever is missing has been complained of when this returns `None`.
+fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch> {
+    let beside = |text: String| path.parent().unwrap_or(Path::new("")).join(text);
+    let name = read_name(path, reader);
+    let sheet = reader.required("sheet", value::text).map(beside);
+    let template = reader.required("template", value::text).map(beside);
+    let output = reader.get("", "output", value::text).map(beside);
+    let key = reader.get("", "key", value::texts).unwrap_or_default();
+    let group_by = reader.get("", "group_by", value::text);
+    let columns = reader.pairs("columns", value::text);
+    let defaults = reader.pairs("defaults", value::text_or_nothing);
+    let video_file = reader.get("", "file", value::text);
+    let studio = Studio::read(reader);
+    let limits = Limits::read(reader);
+    let (name, sheet, template) = (name?, sheet?, template?);
+    let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
+    let (file, source) = (path.to_owned(), source.to_owned());
+    Some(Batch {
+        file,
+        source,
+        name,
+        sheet,
+        template,
+        output,
+        key,
+        group_by,
+        columns,
+        defaults,
+        video_file,
+        studio,
+        limits,
+    })
+}
+
+fn read_name(path: &Path, reader: &mut Reader<'_>) -> Option<BatchName> {
+    if reader.has("", "name") {
+        return reader.get("", "name", |given| {
+            value::text(given)?.parse().map_err(|err| Complaint::new(format!("is wrong: {err}")))
+        });
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.parse::<BatchName>();
+    if name.is_err() {
+        reader.complain(Problem {
+            message: format!("`name` is missing, and the file's own name `{stem}` cannot stand in"),
+            help: Some("give the batch a name, as in `name = \"spring-launch\"`".to_owned()),
+            span: None,
+        });
+    }
+    name.ok()
+}
+
+fn load(path: &Path) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a full file from one that goes on.
+    fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|err| unreadable(err.kind()))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Problem {
+            message: "the file is larger than 1 MB, so it is hardly a batch file".to_owned(),
+            help: Some("give the `.toml` file, not the sheet or the template".to_owned()),
+            span: None,
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Problem {
+        message: "the file is not UTF-8 text".to_owned(),
+        help: Some("save it again in a text editor, with the encoding UTF-8".to_owned()),
+        span: None,
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn unreadable(kind: io::ErrorKind) -> Problem {
+    let (message, help) = match kind {
+        io::ErrorKind::NotFound => {
+            ("there is no such file", Some("`callsheet new NAME` makes one to begin with"))
+        }
+        io::ErrorKind::PermissionDenied => ("this user may not read the file", None),
+        io::ErrorKind::IsADirectory => ("this is a folder", Some("name the `.toml` file in it")),
+        _ => ("the disk did not give the file", None),
+    };
+    Problem { message: message.to_owned(), help: help.map(str::to_owned), span: None }
+}

@@ -1,1 +1,154 @@
-//! Stub.
+//! The sheet: from a file of scripts to rows, one at a time.
+//!
+//! Reads CSV as spreadsheets write it and gives entries (one row, or the rows of one group) or
+//! problems, each with the row and column that the spreadsheet shows. It does not fill empty
+//! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
+//!
+//! What holds: every row of the file that is not empty ends in exactly one entry or is named by a
+//! problem; no two entries have one key; rows come in the order of the sheet. Memory does not grow
+//! with the sheet but for 10 to 21 bytes per row that notice doubled keys, or, with `group_by`, an
+//! index of 24 bytes per row and the names of the groups.
+
+mod cells;
+mod delimiter;
+mod doubles;
+mod entries;
+mod groups;
+mod headings;
+mod invisible;
+mod key;
+mod problem;
+mod quotes;
+mod records;
+mod signature;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use self::entries::Entries;
+pub use self::problem::{Column, Problem, Problems};
+
+use self::cells::Shape;
+use self::delimiter::Delimiter;
+use self::headings::Headings;
+use self::key::Naming;
+use self::records::{Position, Record, Records};
+use self::source::Source;
+
+/// What a batch expects of its sheet.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'a> {
+    /// The columns that name a row, by template name or heading. Empty: its content does.
+    pub key: &'a [String],
+    /// The column whose equal values make one entry of several rows, by template name or heading.
+    pub group_by: Option<&'a str>,
+    /// Template name to heading, where the two differ.
+    pub columns: &'a BTreeMap<String, String>,
+    /// Template names that must be columns; those with a default are left out by the caller.
+    pub required: &'a [String],
+}
+
+/// A sheet whose headings are right and which has at least one row.
+#[derive(Debug)]
+pub struct Sheet {
+    source: Source,
+    delimiter: Delimiter,
+    shape: Shape,
+    names: Vec<String>,
+    naming: Naming,
+    group_by: Option<usize>,
+    /// Where the rows begin.
+    body: Position,
+}
+
+/// One video to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is known by; no other entry of the sheet has it.
+    pub key: String,
+    /// One row, or all rows of a group in the order of the sheet.
+    pub rows: Vec<Row>,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// As the spreadsheet shows it: the first line is 1, empty lines count, line breaks within a
+    /// cell do not.
+    pub number: u64,
+    /// Parallel to [`Sheet::headings`], exactly as in the file.
+    pub cells: Vec<String>,
+}
+
+impl Sheet {
+    /// Opens a sheet and checks its headings.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the headings, or that there is nothing to read at all.
+    pub fn open(path: &Path, want: &Want<'_>) -> Result<Self, Problems> {
+        Self::examine(path, want).map_err(|list| Problems { file: path.to_owned(), list })
+    }
+
+    /// Returns the headings, trimmed, from left to right.
+    pub fn headings(&self) -> &[String] {
+        &self.shape.headings
+    }
+
+    /// Returns the template names, parallel to [`Sheet::headings`].
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Reads the sheet from its first row to its last, whole each time it is called.
+    pub fn entries(&self) -> Entries<'_> {
+        Entries::new(self)
+    }
+
+    fn examine(path: &Path, want: &Want<'_>) -> Result<Self, Vec<Problem>> {
+        let one = |problem| vec![problem];
+        let source = Source::find(path).map_err(one)?;
+        let sample = source.sample().map_err(one)?;
+        signature::refuse(&sample.bytes).map_err(one)?;
+        let delimiter = Delimiter::of(&sample);
+        let file = source.open().map_err(one)?;
+        let mut records = Records::new(file, delimiter).map_err(|err| one(source.broken(&err)))?;
+        let mut record = Record::new();
+        let next = |records: &mut Records<_>, record: &mut Record| {
+            records.read_filled(record).map_err(|err| one(source.broken(&err)))
+        };
+        if !next(&mut records, &mut record)? {
+            return Err(one(Problem::of_sheet(
+                "the sheet is empty",
+                "it needs a row of headings and, below it, one row for each video",
+            )));
+        }
+        let (headings, mut problems) = Headings::read(&record, delimiter, want)?;
+        let body = records.position();
+        if !next(&mut records, &mut record)? {
+            problems.push(Problem::of_sheet(
+                "the sheet has headings but no rows",
+                "fill in one row for each video",
+            ));
+        }
+        // The headings tell about every column that could not be found.
+        let (Some(naming), true) = (headings.naming, problems.is_empty()) else {
+            return Err(problems);
+        };
+        let shape = Shape { headings: headings.headings, delimiter };
+        let (names, group_by) = (headings.names, headings.group_by);
+        Ok(Self { source, delimiter, shape, names, naming, group_by, body })
+    }
+
+    /// Opens the file again, at its first row.
+    fn records(&self) -> Result<Records<std::fs::File>, Problem> {
+        let file = self.source.open()?;
+        let broken = |err| self.source.broken(&err);
+        let mut records = Records::new(file, self.delimiter).map_err(broken)?;
+        records.go_to(self.body).map_err(broken)?;
+        Ok(records)
+    }
+}

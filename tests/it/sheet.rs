@@ -1,1 +1,485 @@
-//! Stub.
+//! Sheets as people make them: the right rows, or the right words about what is wrong.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use callsheet::sheet::{Entry, Problem, Problems, Row, Sheet, Want};
+use proptest::prelude::*;
+
+/// What a test asks of a sheet, spelled short.
+#[derive(Default)]
+struct Ask<'a> {
+    key: &'a [&'a str],
+    group_by: Option<&'a str>,
+    columns: &'a [(&'a str, &'a str)],
+    required: &'a [&'a str],
+}
+
+fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
+    let strings = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    let (key, required) = (strings(ask.key), strings(ask.required));
+    let columns: BTreeMap<String, String> =
+        ask.columns.iter().map(|(name, heading)| ((*name).to_owned(), (*heading).into())).collect();
+    let want = Want { key: &key, group_by: ask.group_by, columns: &columns, required: &required };
+    Sheet::open(path, &want)
+}
+
+fn read(path: &Path, ask: &Ask<'_>) -> Result<Vec<Result<Entry, Problem>>, Problems> {
+    open(path, ask).map(|sheet| sheet.entries().collect())
+}
+
+/// A file with these bytes, as long as the folder lives.
+fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("launch.csv");
+    fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+/// What a sheet comes to, as text: its entries and its problems in their order.
+fn told(bytes: impl AsRef<[u8]>, ask: &Ask<'_>) -> String {
+    let (_dir, path) = file(bytes.as_ref());
+    match read(&path, ask) {
+        Err(Problems { list, .. }) => {
+            list.iter().map(|problem| format!("{problem}\n")).collect::<String>()
+        }
+        Ok(items) => items.iter().map(one_told).collect(),
+    }
+}
+
+fn one_told(item: &Result<Entry, Problem>) -> String {
+    match item {
+        Err(problem) => format!("{problem}\n"),
+        Ok(entry) => {
+            let row = |row: &Row| format!(" {}{:?}", row.number, row.cells);
+            format!("{} =>{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
+        }
+    }
+}
+
+const BY_ID: Ask<'_> = Ask { key: &["id"], group_by: None, columns: &[], required: &[] };
+const BY_VIDEO: Ask<'_> = Ask { key: &[], group_by: Some("video"), columns: &[], required: &[] };
+
+#[test]
+fn rows_come_out_of_any_layout_of_the_same_table() {
+    let want = "1 => 2[\"1\", \"Hi, \\\"Ann\\\"; you\"]\n2 => 3[\"2\", \"안녕\"]\n";
+    for text in [
+        "id,text\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕\n",
+        "id,text\r\n1,\"Hi, \"\"Ann\"\"; you\"\r\n2,안녕\r\n",
+        "id,text\r1,\"Hi, \"\"Ann\"\"; you\"\r2,안녕\r",
+        "\u{feff}id,text\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕",
+        "id;text\n1;\"Hi, \"\"Ann\"\"; you\"\n2;안녕\n",
+        "id\ttext\n1\t\"Hi, \"\"Ann\"\"; you\"\n2\t안녕\n",
+        "\"id\",\"text\"\n\"1\",\"Hi, \"\"Ann\"\"; you\"\n\"2\",\"안녕\"\n\n\n",
+        " id ,\u{a0}text\u{200b}\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕\n,\n , \n",
+    ] {
+        assert_eq!(told(text, &BY_ID), want, "{text:?}");
+    }
+}
+
+#[test]
+fn rows_keep_the_numbers_that_the_spreadsheet_shows() {
+    let text = "\r\nid;text\r\n\r\n1;\"a\r\n\r\nb\"\r\n;\r\n\r\n2;c\r\n;;\r\n3;d";
+    insta::assert_snapshot!(told(text, &BY_ID), @r#"
+    1 => 4["1", "a\r\n\r\nb"]
+    2 => 7["2", "c"]
+    3 => 9["3", "d"]
+    "#);
+}
+
+#[test]
+fn headings_that_are_wrong_are_told_all_at_once() {
+    let ask = Ask {
+        key: &["sku", "lang"],
+        group_by: Some("vidoe"),
+        columns: &[
+            ("script", "Skript"),
+            ("title", "Heading"),
+            ("name", "Heading"),
+            ("Note", "Text"),
+        ],
+        required: &["script", "headline", "sku", "Voice"],
+    };
+    let text = "SKU,Script,,,Heading,Script,Text,Note,video,\n1,2,3,4,5,6,7,8,9,10\n";
+    insta::assert_snapshot!(told(text, &ask), @r#"
+    row 1, column C: from here on, 2 columns have no heading
+      help: give each a heading, or delete the column in the spreadsheet
+    row 1, column J: this column has no heading
+      help: give each a heading, or delete the column in the spreadsheet
+    row 1, column F `Script`: column B has this heading too
+      help: rename one of the two, or delete it
+    row 1: there is no column `Skript`, which `columns` gives to `script`
+      help: the nearest: `Script`
+    row 1, column E `Heading`: `columns` gives this column to both `name` and `title`
+      help: keep one of the two in the batch file
+    row 1, column H `Note`: `columns` gives the name `Note` to another column as well
+      help: rename this column, or change `columns`
+    row 1: there is no column `headline`, which the template needs
+      help: the nearest: `Heading`; rename it, or set `columns = { headline = "…" }`
+    row 1: there is no column `sku`, which the template needs
+      help: the nearest: `SKU`; rename it, or set `columns = { sku = "…" }`
+    row 1: there is no column `Voice`, which the template needs
+      help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
+    row 1: there is no column `lang`, which `key` names
+      help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
+    row 1: there is no column `vidoe`, which `group_by` names
+      help: the nearest: `video`; change `group_by`
+    "#);
+}
+
+#[test]
+fn names_are_found_before_headings() {
+    let ask = Ask {
+        key: &["sku"],
+        columns: &[("script", "Script (EN)"), ("sku", "No.")],
+        required: &["script", "No."],
+        ..Ask::default()
+    };
+    let (_dir, path) = file(b"No.,Script (EN),x\n7,Hi,\n");
+    let sheet = open(&path, &ask).unwrap();
+    assert_eq!(sheet.headings(), ["No.", "Script (EN)", "x"]);
+    assert_eq!(sheet.names(), ["sku", "script", "x"]);
+    assert_eq!(sheet.entries().next().unwrap().unwrap().key, "7");
+}
+
+#[test]
+fn a_sheet_with_nothing_in_it_says_so() {
+    let mut all = String::new();
+    for text in ["", "\n\r\n\n", "\u{feff}", ",,,\n", "id,text\n", "id,text\r\n\r\n,\r\n"] {
+        all.push_str(&format!("{text:?}: {}", told(text, &BY_ID)));
+    }
+    insta::assert_snapshot!(all, @r#"
+    "": the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    "\n\r\n\n": the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    "\u{feff}": the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    ",,,\n": the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    "id,text\n": the sheet has headings but no rows
+      help: fill in one row for each video
+    "id,text\r\n\r\n,\r\n": the sheet has headings but no rows
+      help: fill in one row for each video
+    "#);
+}
+
+#[test]
+fn what_is_no_csv_is_known_by_how_it_begins() {
+    let mut all = String::new();
+    for bytes in [
+        &b"\xff\xfei\0d\0"[..],
+        b"i\0d\0,\0t\0\n\0a\0,\0b\0\n\0",
+        b"PK\x03\x04workbook",
+        b"<!doctype html><p>",
+        b"id,t\xe9xt\n1,2\n",
+    ] {
+        all.push_str(&told(bytes, &BY_ID));
+    }
+    insta::assert_snapshot!(all, @r#"
+    the sheet is UTF-16 text, not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    row 1, column A: the text is not UTF-8, so it would come out garbled
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    the sheet is a workbook (XLSX or ODS), not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    the sheet is a web page, not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    row 1, column B: the text is not UTF-8, so it would come out garbled
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_in_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = open(&dir.path().join("none.csv"), &BY_ID).unwrap_err().to_string();
+    assert!(none.contains("none.csv: there is no such file"), "{none}");
+    assert!(open(dir.path(), &BY_ID).unwrap_err().to_string().contains("this is a folder"));
+}
+
+#[test]
+fn bad_rows_are_told_and_the_others_read() {
+    let mut text = b"id,Script,Note\r\n\
+        1,fine,\r\n\
+        2,Hello, Ann,\r\n\
+        3,cut\r\n\
+        ,in two,x\r\n\
+        \r\n\
+        4,\"a quote \"\" too\r\nmany,x\"\r\n\
+        5,caf\xe9,x\r\n\
+        \xc2\xa0,no key,\r\n\
+        1,again,\r\n"
+        .to_vec();
+    text.extend("cafe\u{301},decomposed,\r\ncaf\u{e9} ,composed,\r\n".as_bytes());
+    text.extend(b"6,\"x\xc3\",\xa9\r\n7,\"never closed,\r\n8,swallowed,\r\n9,too,\r\n");
+    insta::assert_snapshot!(told(text, &BY_ID), @r#"
+    1 => 2["1", "fine", ""]
+    row 3: 4 cells where the heading row has 3
+      help: a text with a comma in it must stand in quotes
+    row 4: 2 cells where the heading row has 3
+      help: a comma is missing, or a text with a line break in it does not stand in quotes
+    row 5, column A `id`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    row 7: 2 cells where the heading row has 3
+      help: a quote that opens in this row is probably closed too late; a quote within a text is written twice
+    row 8, column B `Script`: the text is not UTF-8, so it would come out garbled
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    row 9, column A `id`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    row 10, column A `id`: the key `1` is already that of row 2
+      help: give each its own: two videos under one key could not be told apart
+    café => 11["cafe\u{301}", "decomposed", ""]
+    row 12, column A `id`: the key `café` is already that of row 11
+      help: give each its own: two videos under one key could not be told apart
+    row 13, column B `Script`: the text is not UTF-8, so it would come out garbled
+      help: in the spreadsheet, save it as "CSV UTF-8"
+    row 14, column B `Script`: a quote opens here and is never closed, so the rest of the sheet is lost
+      help: close it, or delete it; a quote within a text is written twice
+    "#);
+}
+
+#[test]
+fn keys_are_made_of_columns_or_of_the_whole_row() {
+    let two = Ask { key: &["id", "lang"], ..Ask::default() };
+    insta::assert_snapshot!(told("id,lang\na/b,en\na,b/en\na,\n a ,\tde\na,de\n", &two), @r#"
+    a//b/en => 2["a/b", "en"]
+    a/b//en => 3["a", "b/en"]
+    row 4, column B `lang`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    a/de => 5[" a ", "\tde"]
+    row 6, column A `id`: the key `a/de` is already that of row 5
+      help: give each its own: two videos under one key could not be told apart
+    "#);
+    let none = Ask::default();
+    insta::assert_snapshot!(told("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
+    g6qsps5cg0pk7 => 2["a", "en"]
+    ep8z29kqyz61x => 3["ae", "n"]
+    row 4: this row is the same as row 2, cell by cell
+      help: delete one of the two, or set `key` to a column that tells them apart
+    h46mwszbn04z2 => 5["A", "en"]
+    "#);
+}
+
+#[test]
+fn every_doubled_key_names_the_first_row_that_has_it() {
+    let mut text = "id,text\n".to_owned();
+    for n in 0..300 {
+        text.push_str(&format!("k{},{n}\n", n % 100));
+    }
+    let (_dir, path) = file(text.as_bytes());
+    let items = read(&path, &BY_ID).unwrap();
+    assert_eq!(items.iter().filter(|item| item.is_ok()).count(), 100);
+    for (n, item) in items.iter().enumerate().skip(100) {
+        let problem = item.as_ref().unwrap_err();
+        assert_eq!(problem.row, Some(n as u64 + 2));
+        assert!(problem.message.ends_with(&format!("row {}", n % 100 + 2)), "{problem}");
+    }
+}
+
+#[test]
+fn rows_of_a_group_come_together_from_wherever_they_stand() {
+    let text =
+        "video,text\r\nspring,1\r\nautumn,\"2\r\n2\"\r\n\r\n spring,3\r\nwinter,4\r\nautumn,5";
+    insta::assert_snapshot!(told(text, &BY_VIDEO), @r#"
+    spring => 2["spring", "1"] 5[" spring", "3"]
+    autumn => 3["autumn", "2\r\n2"] 7["autumn", "5"]
+    winter => 6["winter", "4"]
+    "#);
+}
+
+#[test]
+fn a_group_has_one_key_and_no_other_group_has_it() {
+    let ask = Ask { key: &["id"], ..BY_VIDEO };
+    let text = "video,id\na,1\nb,2\na,1\nc,3\nb,4\nd,1\ne,\ne,5\n";
+    insta::assert_snapshot!(told(text, &ask), @r#"
+    1 => 2["a", "1"] 4["a", "1"]
+    row 6, column B `id`: the key `4` is not the one of the group's first row 3, `2`
+      help: the rows of a group make one video, so they share one key
+    3 => 5["c", "3"]
+    row 7, column B `id`: the key `1` is already that of row 2
+      help: give each its own: two videos under one key could not be told apart
+    row 8, column B `id`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    "#);
+}
+
+#[test]
+fn a_group_that_may_lack_a_row_is_left_out() {
+    let text = "video,text\na,1\nb,2\nb,3,4\nc,5\na,6\n,7\nd,8\ne,9\n";
+    insta::assert_snapshot!(told(text, &BY_VIDEO), @r#"
+    row 2, column A `video`: this group is left out, since row 7 may belong to it
+      help: mend row 7 first
+    row 3, column A `video`: this group is left out, since row 4 may belong to it
+      help: mend row 4 first
+    row 4: 3 cells where the heading row has 2
+      help: a text with a comma in it must stand in quotes
+    row 5, column A `video`: this group is left out, since row 4 may belong to it
+      help: mend row 4 first
+    row 7, column A `video`: this cell is empty, so the row belongs to no group
+      help: fill in the group's name in every row of it, also where the cells look merged
+    row 8, column A `video`: this group is left out, since row 7 may belong to it
+      help: mend row 7 first
+    e => 9["e", "9"]
+    "#);
+}
+
+#[test]
+fn a_heading_row_can_itself_be_torn() {
+    insta::assert_snapshot!(told("id,\"Script\n1,2\n", &BY_ID), @r"
+    row 1, column B: a quote opens here and is never closed, so the rest of the sheet is lost
+      help: close it, or delete it; a quote within a text is written twice
+    ");
+    let wide = format!("id{}\n1\n", ",x".repeat(5_000));
+    insta::assert_snapshot!(told(wide, &BY_ID), @r"
+    row 1: this row has more than 4096 cells
+      help: delete the columns that are not needed
+    ");
+}
+
+#[test]
+fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
+    let fits = "x".repeat(1 << 20);
+    let text = format!("id,text\n1,{fits}\n2,{fits}x\n3,y\n");
+    let (_dir, path) = file(text.as_bytes());
+    let items = read(&path, &BY_ID).unwrap();
+    assert_eq!(items[0].as_ref().unwrap().rows[0].cells[1], fits);
+    insta::assert_snapshot!(items[1].as_ref().unwrap_err(), @r"
+    row 3, column B `text`: this cell holds more than 1 MB
+      help: shorten it; if it should be short, a quote before it may not be closed
+    ");
+    assert_eq!(items[2].as_ref().unwrap().rows[0].number, 4);
+}
+
+#[test]
+fn a_separator_that_only_the_headings_show_is_told_of() {
+    let ask = Ask { required: &["script"], ..Ask::default() };
+    insta::assert_snapshot!(told("id|script\n1|Hi\n", &ask), @r"
+    row 1: there is no column `script`, which the template needs
+      help: there is one column only, `id|script`; commas, semicolons or tabs go between cells
+    ");
+}
+
+/// Each file of `tests/data/sheets` with what is to come of it, kept beside it.
+#[test]
+fn the_kept_sheets_come_to_what_they_came_to() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
+    let mut sheets: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "csv" || kind == "tsv"))
+        .collect();
+    sheets.sort();
+    assert!(sheets.len() >= 20, "the kept sheets are gone");
+    for sheet in sheets {
+        let name = sheet.file_name().unwrap().to_string_lossy().into_owned();
+        let ask = if name.starts_with("group") { &BY_VIDEO } else { &BY_ID };
+        insta::with_settings!({
+            snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true,
+        }, {
+            insta::assert_snapshot!(name, told(fs::read(&sheet).unwrap(), ask));
+        });
+    }
+}
+
+/// Bytes that a CSV reader has to think about.
+fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        6 => prop::sample::select(b"\"\"\r\n\n,,;\t a1".to_vec()),
+        1 => any::<u8>(),
+    ];
+    prop::collection::vec(byte, 0..200)
+}
+
+/// A cell of anything, with what needs quoting more often than chance gives.
+fn any_cell() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[a-z\"'\r\n,;\t \u{a0}é한🎬\u{feff}]{0,12}", Just(String::new()),]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_bytes_give_rows_or_problems(bytes in tricky_bytes(), headings in any::<bool>()) {
+        let bytes = if headings { [b"id,video\n", &bytes[..]].concat() } else { bytes };
+        let (_dir, path) = file(&bytes);
+        for ask in [Ask::default(), BY_ID, BY_VIDEO] {
+            let Ok(items) = read(&path, &ask) else { continue };
+            let firsts = items.iter().map(|item| match item {
+                Ok(entry) => entry.rows[0].number,
+                Err(problem) => problem.row.unwrap(),
+            });
+            let mut before = 1;
+            for (first, item) in firsts.zip(&items) {
+                prop_assert!(first > before);
+                before = first;
+                if let Ok(entry) = item {
+                    prop_assert!(entry.rows.is_sorted_by(|a, b| a.number < b.number));
+                    prop_assert!(entry.rows.iter().all(|row| row.cells.len() == 2 || !headings));
+                }
+            }
+        }
+    }
+
+    /// No row is lost, none comes twice, however they are grouped.
+    #[test]
+    fn every_row_ends_in_one_entry_or_problem(
+        videos in prop::collection::vec("[ab]?[ab]?", 1..40)
+    ) {
+        let text: String = videos.iter().enumerate().map(|(n, v)| format!("{v},{n}\n")).collect();
+        let (_dir, path) = file(format!("video,n\n{text}").as_bytes());
+        let mut rows = Vec::new();
+        let mut left_out = 0;
+        for item in read(&path, &BY_VIDEO).unwrap() {
+            match item {
+                Ok(entry) => {
+                    let own = entry.rows.iter().all(|row| row.cells[0] == entry.key);
+                    prop_assert!(own);
+                    rows.extend(entry.rows.iter().map(|row| row.number));
+                }
+                Err(_) => left_out += 1,
+            }
+        }
+        let given = rows.len();
+        rows.sort_unstable();
+        rows.dedup();
+        prop_assert_eq!(rows.len(), given);
+        let strays = videos.iter().filter(|video| video.is_empty()).count();
+        prop_assert_eq!(given == videos.len(), strays == 0);
+        prop_assert!(left_out >= strays);
+    }
+
+    #[test]
+    fn any_table_comes_back_as_it_was_written(
+        table in (1..5usize).prop_flat_map(|width| {
+            prop::collection::vec(prop::collection::vec(any_cell(), width), 1..12)
+        }),
+        delimiter in prop::sample::select(b",;\t".to_vec()),
+        crlf in any::<bool>(),
+        always in any::<bool>(),
+        mark in any::<bool>(),
+    ) {
+        let width = table[0].len();
+        // An unquoted mark at the very start would be the file's own.
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter)
+            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+            .quote_style(if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary })
+            .from_writer(if mark { "\u{feff}".as_bytes().to_vec() } else { Vec::new() });
+        writer.write_record((0..=width).map(|column| format!("c{column}"))).unwrap();
+        for (number, cells) in table.iter().enumerate() {
+            let number = format!("r{number}");
+            writer.write_record(cells.iter().map(String::as_str).chain([number.as_str()])).unwrap();
+        }
+        let (_dir, path) = file(&writer.into_inner().unwrap());
+        let last = format!("c{width}");
+        let items = read(&path, &Ask { key: &[&last], ..Ask::default() }).unwrap();
+        prop_assert_eq!(items.len(), table.len());
+        for (number, (item, cells)) in items.iter().zip(&table).enumerate() {
+            let row = &item.as_ref().unwrap().rows[0];
+            prop_assert_eq!(&row.cells[..width], &cells[..]);
+            prop_assert_eq!(row.number, number as u64 + 2);
+        }
+    }
+}

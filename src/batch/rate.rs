@@ -1,0 +1,137 @@
+//! So many in such a time: `30/min`, `50/s`, `unlimited`.
+//!
+//! Only the words; keeping to a rate is the runner's work.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::value;
+
+/// A limiter works in nanoseconds per request; past this there would be none left.
+const PER_SECOND_MAX: u128 = 1_000_000;
+
+/// The names of a period. The first of equal periods is the one that is written.
+const PERIODS: &[(&str, Duration)] = &[
+    ("s", Duration::from_secs(1)),
+    ("sec", Duration::from_secs(1)),
+    ("second", Duration::from_secs(1)),
+    ("min", Duration::from_secs(60)),
+    ("minute", Duration::from_secs(60)),
+    ("h", Duration::from_secs(3_600)),
+    ("hour", Duration::from_secs(3_600)),
+];
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// As often as anything else allows.
+    Unlimited,
+    /// At most `count` times in any `period`.
+    Per {
+        /// How many.
+        count: NonZeroU32,
+        /// In what time; never zero.
+        period: Duration,
+    },
+}
+
+/// The text is no [`Rate`]; the message says how one is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRate {
+    /// Not of the form `30/min`.
+    #[error("a rate is written like `30/min`, `50/s`, `10/h` or `unlimited`")]
+    Form,
+    /// Nothing would ever happen.
+    #[error("a rate of zero would wait for ever")]
+    Zero,
+    /// More often than a limiter can tell apart.
+    #[error("a rate of more than {PER_SECOND_MAX}/s is written `unlimited`")]
+    TooFast,
+}
+
+impl FromStr for Rate {
+    type Err = InvalidRate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRate> {
+        let text = text.trim();
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let (count, period) = text.split_once('/').ok_or(InvalidRate::Form)?;
+        let (count, period) = (count.trim_end(), period.trim_start());
+        if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidRate::Form);
+        }
+        let count = count.parse::<u32>().map_err(|_| InvalidRate::TooFast)?;
+        let count = NonZeroU32::new(count).ok_or(InvalidRate::Zero)?;
+        let named = PERIODS.iter().find(|(name, _)| *name == period).map(|(_, period)| *period);
+        let period = match named {
+            Some(period) => period,
+            None => value::words_to_duration(period).map_err(|_| InvalidRate::Form)?,
+        };
+        if u128::from(count.get()) * 1_000_000_000 > period.as_nanos() * PER_SECOND_MAX {
+            return Err(InvalidRate::TooFast);
+        }
+        Ok(Self::Per { count, period })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str("unlimited"),
+            Self::Per { count, period } => {
+                match PERIODS.iter().find(|(_, named)| named == period) {
+                    Some((name, _)) => write!(f, "{count}/{name}"),
+                    None => write!(f, "{count}/{}", value::duration_in_words(*period)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn per(count: u32, seconds: u64) -> Result<Rate, InvalidRate> {
+        let count = NonZeroU32::new(count).unwrap();
+        Ok(Rate::Per { count, period: Duration::from_secs(seconds) })
+    }
+
+    #[test]
+    fn rates_are_read_in_words() {
+        let cases = [
+            ("30/min", per(30, 60)),
+            ("50/s", per(50, 1)),
+            (" 10 / hour ", per(10, 3_600)),
+            ("3/10s", per(3, 10)),
+            ("unlimited", Ok(Rate::Unlimited)),
+            ("0/s", Err(InvalidRate::Zero)),
+            ("2000000/s", Err(InvalidRate::TooFast)),
+            ("99999999999/h", Err(InvalidRate::TooFast)),
+            ("1/0s", Err(InvalidRate::Form)),
+            ("30", Err(InvalidRate::Form)),
+            ("-3/s", Err(InvalidRate::Form)),
+            ("+3/s", Err(InvalidRate::Form)),
+            ("30/", Err(InvalidRate::Form)),
+            ("30/fortnight", Err(InvalidRate::Form)),
+            ("", Err(InvalidRate::Form)),
+        ];
+        for (text, want) in cases {
+            assert_eq!(text.parse::<Rate>(), want, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rate_reads_back_as_it_was_written(count in 1..1_000_000u32, seconds in 1..100_000u64) {
+            let rate = per(count, seconds).unwrap();
+            prop_assert_eq!(rate.to_string().parse::<Rate>(), Ok(rate));
+        }
+    }
+}

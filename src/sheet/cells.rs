@@ -1,0 +1,127 @@
+//! From a record to the cells of a row, or to why it is none.
+//!
+//! A row has as many cells as there are headings, all of them UTF-8. Guessing at the rest would
+//! put a text into the wrong place of a paid video, so nothing is filled up or cut off.
+
+use super::delimiter::Delimiter;
+use super::problem::Problem;
+use super::records::{CELL_BYTES_MAX, CELLS_MAX, Damage, RECORD_BYTES_MAX, Record};
+use super::signature;
+
+/// What a record must look like to be a row.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) headings: Vec<String>,
+    pub(super) delimiter: Delimiter,
+}
+
+/// The cells of one row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cells<'r> {
+    pub(super) row: u64,
+    text: &'r str,
+    ends: &'r [usize],
+}
+
+impl<'r> Cells<'r> {
+    /// Reads a record whose cells are all there, however many.
+    ///
+    /// # Errors
+    ///
+    /// The index of the first cell that is not UTF-8.
+    pub(super) fn decode(record: &'r Record) -> Result<Self, usize> {
+        let (bytes, ends) = record.parts();
+        match str::from_utf8(bytes) {
+            // Two halves of a character in neighbouring cells look whole where they meet.
+            Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => {
+                Ok(Self { row: record.at.row, text, ends })
+            }
+            Ok(_) | Err(_) => {
+                let starts = [0].into_iter().chain(ends.iter().copied());
+                let mut cells = starts.zip(ends).map(|(start, end)| &bytes[start..*end]);
+                Err(cells.position(|cell| str::from_utf8(cell).is_err()).unwrap_or(0))
+            }
+        }
+    }
+
+    /// Returns the cell in this column.
+    pub(super) fn get(&self, column: usize) -> &'r str {
+        let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[column]]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'r str> {
+        (0..self.ends.len()).map(|column| self.get(column))
+    }
+}
+
+impl Shape {
+    /// Takes a record for a row.
+    pub(super) fn cells<'r>(&self, record: &'r Record) -> Result<Cells<'r>, Problem> {
+        if let Some(damage) = record.damage {
+            return Err(self.damaged(record.at.row, damage));
+        }
+        let cells = Cells::decode(record).map_err(|column| {
+            signature::not_utf8(record.at.row).in_column(column, &self.headings)
+        })?;
+        if cells.len() == self.headings.len() { Ok(cells) } else { Err(self.ragged(&cells)) }
+    }
+
+    fn ragged(&self, cells: &Cells<'_>) -> Problem {
+        let (has, should) = (cells.len(), self.headings.len());
+        let noun = if has == 1 { "cell" } else { "cells" };
+        let message = format!("{has} {noun} where the heading row has {should}");
+        let delimiter = self.delimiter.name;
+        let help = if cells.text.contains(['\n', '\r']) {
+            "a quote that opens in this row is probably closed too late; a quote within a text \
+             is written twice"
+                .to_owned()
+        } else if has > should {
+            format!("a text with a {delimiter} in it must stand in quotes")
+        } else {
+            format!(
+                "a {delimiter} is missing, or a text with a line break in it does not stand in quotes"
+            )
+        };
+        Problem::of_row(cells.row, message, help)
+    }
+
+    /// Tells what keeps a record from being a row.
+    pub(super) fn damaged(&self, row: u64, damage: Damage) -> Problem {
+        match damage {
+            Damage::OpenQuote { column } => Problem::of_row(
+                row,
+                "a quote opens here and is never closed, so the rest of the sheet is lost",
+                "close it, or delete it; a quote within a text is written twice",
+            )
+            .in_column(column, &self.headings),
+            Damage::StrayText { column } => Problem::of_row(
+                row,
+                "text follows the quote that closes this cell",
+                "if it has swallowed the rows below, close its quote where the text ends; a quote \
+                 within a text is written twice",
+            )
+            .in_column(column, &self.headings),
+            Damage::LongCell { column } => Problem::of_row(
+                row,
+                format!("this cell holds more than {} MB", CELL_BYTES_MAX >> 20),
+                "shorten it; if it should be short, a quote before it may not be closed",
+            )
+            .in_column(column, &self.headings),
+            Damage::LongRecord => Problem::of_row(
+                row,
+                format!("this row holds more than {} MB", RECORD_BYTES_MAX >> 20),
+                "shorten it; if it should be short, a quote in it may not be closed",
+            ),
+            Damage::ManyCells => Problem::of_row(
+                row,
+                format!("this row has more than {CELLS_MAX} cells"),
+                "delete the columns that are not needed",
+            ),
+        }
+    }
+}

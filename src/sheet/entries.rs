@@ -1,0 +1,229 @@
+//! Goes through a sheet and gives its entries, or what is wrong with its rows.
+//!
+//! A bad row does not stop the reading; a file that cannot be read on does, with one last problem.
+//! Every problem is told in the place of the entry that it prevents.
+
+use std::collections::HashMap;
+use std::fs::File;
+
+use super::cells::Cells;
+use super::doubles::Doubles;
+use super::groups::{Groups, Place};
+use super::key::{self, Naming};
+use super::problem::{Problem, clipped};
+use super::records::{Record, Records};
+use super::{Entry, Row, Sheet};
+
+/// The entries of a sheet, in its order. Made by [`Sheet::entries`].
+pub struct Entries<'s> {
+    sheet: &'s Sheet,
+    record: Record,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Nothing has been read.
+    Begin,
+    /// Row by row.
+    Rows { records: Records<File>, doubles: Doubles },
+    /// Group by group.
+    Groups(Grouped),
+    /// There is nothing more.
+    End,
+}
+
+struct Grouped {
+    records: Records<File>,
+    column: usize,
+    groups: Groups,
+    /// How many places of the index have been visited.
+    visited: usize,
+    /// The keys so far, with the first row of each; nothing where the group's own name is the key,
+    /// which no other group has.
+    keys: Option<HashMap<Box<str>, u64>>,
+}
+
+impl<'s> Entries<'s> {
+    pub(super) fn new(sheet: &'s Sheet) -> Self {
+        Self { sheet, record: Record::new(), stage: Stage::Begin }
+    }
+
+    fn begin(&mut self) -> Result<(), Problem> {
+        let sheet = self.sheet;
+        self.stage = match sheet.group_by {
+            None => Stage::Rows { records: sheet.records()?, doubles: Doubles::new() },
+            Some(column) => {
+                let groups = Groups::index(sheet, column)?;
+                let records = sheet.records()?;
+                let named_by_group = sheet.naming == Naming::Columns(vec![column]);
+                let keys = (!named_by_group).then(HashMap::new);
+                Stage::Groups(Grouped { records, column, groups, visited: 0, keys })
+            }
+        };
+        Ok(())
+    }
+
+    /// The outer error ends the reading; the inner one is about one row or group.
+    fn advance(&mut self) -> Result<Option<Result<Entry, Problem>>, Problem> {
+        if let Stage::Begin = self.stage {
+            self.begin()?;
+        }
+        let (sheet, record) = (self.sheet, &mut self.record);
+        match &mut self.stage {
+            Stage::Begin | Stage::End => Ok(None),
+            Stage::Groups(grouped) => grouped.next(sheet, record),
+            Stage::Rows { records, doubles } => {
+                if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
+                    return sheet.source.unchanged(records.source()).map(|()| None);
+                }
+                let (cells, key) = match sheet.row(record) {
+                    Ok(row) => row,
+                    Err(problem) => return Ok(Some(Err(problem))),
+                };
+                let number = record.at.row;
+                if let Some(first) = doubles.first(sheet, &key, number)? {
+                    return Ok(Some(Err(sheet.doubled(&key, number, first))));
+                }
+                let rows = vec![Row { number, cells: owned(&cells) }];
+                Ok(Some(Ok(Entry { key, rows })))
+            }
+        }
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.advance() {
+            Ok(Some(item)) => Some(item),
+            Ok(None) => {
+                self.stage = Stage::End;
+                None
+            }
+            Err(problem) => {
+                self.stage = Stage::End;
+                Some(Err(problem))
+            }
+        }
+    }
+}
+
+impl Grouped {
+    fn next(
+        &mut self,
+        sheet: &Sheet,
+        record: &mut Record,
+    ) -> Result<Option<Result<Entry, Problem>>, Problem> {
+        let Some((places, visited)) = self.groups.group_at(self.visited) else {
+            return sheet.source.unchanged(self.records.source()).map(|()| None);
+        };
+        self.visited = visited;
+        if let Some(row) = self.groups.suspect(places) {
+            let message = format!("this group is left out, since row {row} may belong to it");
+            let problem = Problem::of_row(places[0].row, message, format!("mend row {row} first"));
+            return Ok(Some(Err(problem.in_column(self.column, sheet.headings()))));
+        }
+        let entry = match gather(sheet, &mut self.records, record, (places, self.column))? {
+            Ok(entry) => entry,
+            Err(problem) => return Ok(Some(Err(problem))),
+        };
+        if let Some(keys) = &mut self.keys {
+            let number = places[0].row;
+            let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
+            if first != number {
+                return Ok(Some(Err(sheet.doubled(&entry.key, number, first))));
+            }
+        }
+        Ok(Some(Ok(entry)))
+    }
+}
+
+/// Reads the rows of one group.
+fn gather(
+    sheet: &Sheet,
+    records: &mut Records<File>,
+    record: &mut Record,
+    (places, group_by): (&[Place], usize),
+) -> Result<Result<Entry, Problem>, Problem> {
+    let mut key: Option<String> = None;
+    let mut rows = Vec::with_capacity(places.len());
+    for place in places {
+        let moved = records.go_to(place.position());
+        moved.and_then(|()| records.read(record)).map_err(|err| sheet.source.broken(&err))?;
+        let (cells, own) = match sheet.row_of_group(record, group_by) {
+            Ok(row) => row,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        match &key {
+            Some(key) if *key != own => {
+                return Ok(Err(sheet.at_odds(&own, place.row, (key, places[0].row))));
+            }
+            Some(_) => {}
+            None => key = Some(own),
+        }
+        rows.push(Row { number: place.row, cells: owned(&cells) });
+    }
+    let key = key.expect("a group is made by its first row");
+    Ok(Ok(Entry { key, rows }))
+}
+
+impl Sheet {
+    /// Takes a record for a row with a key.
+    fn row<'r>(&self, record: &'r Record) -> Result<(Cells<'r>, String), Problem> {
+        let cells = self.shape.cells(record)?;
+        let key = self.naming.key(&cells, self.headings())?;
+        Ok((cells, key))
+    }
+
+    fn row_of_group<'r>(
+        &self,
+        record: &'r Record,
+        group_by: usize,
+    ) -> Result<(Cells<'r>, String), Problem> {
+        let cells = self.shape.cells(record)?;
+        if key::name(cells.get(group_by)).is_empty() {
+            return Err(Problem::of_row(
+                record.at.row,
+                "this cell is empty, so the row belongs to no group",
+                "fill in the group's name in every row of it, also where the cells look merged",
+            )
+            .in_column(group_by, self.headings()));
+        }
+        self.row(record)
+    }
+
+    fn doubled(&self, key: &str, row: u64, first: u64) -> Problem {
+        let key = clipped(key);
+        match self.naming.column() {
+            Some(column) => Problem::of_row(
+                row,
+                format!("the key `{key}` is already that of row {first}"),
+                "give each its own: two videos under one key could not be told apart",
+            )
+            .in_column(column, self.headings()),
+            None => Problem::of_row(
+                row,
+                format!("this row is the same as row {first}, cell by cell"),
+                "delete one of the two, or set `key` to a column that tells them apart",
+            ),
+        }
+    }
+
+    fn at_odds(&self, own: &str, row: u64, (key, first): (&str, u64)) -> Problem {
+        let (own, key) = (clipped(own), clipped(key));
+        let problem = Problem::of_row(
+            row,
+            format!("the key `{own}` is not the one of the group's first row {first}, `{key}`"),
+            "the rows of a group make one video, so they share one key",
+        );
+        match self.naming.column() {
+            Some(column) => problem.in_column(column, self.headings()),
+            None => problem,
+        }
+    }
+}
+
+fn owned(cells: &Cells<'_>) -> Vec<String> {
+    cells.iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,239 @@
+//! The heading row: what the columns are called, and where to find those that are needed.
+//!
+//! Headings are trimmed and then matched exactly. Everything that is wrong with them is told at
+//! once, for the person mending them should not have to come back.
+
+use std::collections::HashMap;
+
+use super::Want;
+use super::cells::{Cells, Shape};
+use super::delimiter::Delimiter;
+use super::invisible::trim;
+use super::key::Naming;
+use super::problem::{Column, Problem, clipped};
+use super::records::Record;
+use super::signature;
+
+/// Less alike than this, two headings are not meant to be the same.
+const ALIKE_MIN: f64 = 0.6;
+/// So many headings are offered when one is missing.
+const OFFERED_MAX: usize = 3;
+/// So many headings are listed when none is near.
+const LISTED_MAX: usize = 8;
+
+/// What the heading row says.
+pub(super) struct Headings {
+    pub(super) headings: Vec<String>,
+    pub(super) names: Vec<String>,
+    /// Nothing if a column for it is missing, which is then among the problems.
+    pub(super) naming: Option<Naming>,
+    pub(super) group_by: Option<usize>,
+}
+
+impl Headings {
+    /// Reads the heading row, and finds in it what the batch wants.
+    ///
+    /// # Errors
+    ///
+    /// What makes it unreadable. What is wrong with headings that can be read comes beside them.
+    pub(super) fn read(
+        record: &Record,
+        delimiter: Delimiter,
+        want: &Want<'_>,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let headings = readable(record, delimiter).map_err(|problem| vec![problem])?;
+        let mut check = Check { row: record.at.row, headings: &headings, problems: Vec::new() };
+        check.nameless();
+        check.doubled();
+        let names = check.names(want);
+        for name in want.required {
+            check.find(&names, want, (name, Needed::ByTemplate));
+        }
+        // All are looked for before the first that is missing makes an end.
+        let key: Vec<Option<usize>> = want
+            .key
+            .iter()
+            .map(|name| check.find(&names, want, (name, Needed::BySetting("key"))))
+            .collect();
+        let key: Option<Vec<usize>> = key.into_iter().collect();
+        let group_by = want
+            .group_by
+            .and_then(|name| check.find(&names, want, (name, Needed::BySetting("group_by"))));
+        let problems = check.problems;
+        let naming = key.map(|key| match group_by {
+            _ if !key.is_empty() => Naming::Columns(key),
+            Some(column) => Naming::Columns(vec![column]),
+            None => Naming::Content,
+        });
+        Ok((Self { headings, names, naming, group_by }, problems))
+    }
+}
+
+fn readable(record: &Record, delimiter: Delimiter) -> Result<Vec<String>, Problem> {
+    let row = record.at.row;
+    if let Some(damage) = record.damage {
+        return Err(Shape { headings: Vec::new(), delimiter }.damaged(row, damage));
+    }
+    let cells =
+        Cells::decode(record).map_err(|column| signature::not_utf8(row).in_column(column, &[]))?;
+    // UTF-16 without its mark: every other byte of a plain letter is zero.
+    if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
+        return Err(signature::not_utf8(row).in_column(column, &[]));
+    }
+    Ok(cells.iter().map(|cell| trim(cell).to_owned()).collect())
+}
+
+/// Who asks for a column.
+#[derive(Clone, Copy)]
+enum Needed {
+    ByTemplate,
+    BySetting(&'static str),
+}
+
+/// Looks at the headings from every side and notes what is wrong.
+struct Check<'h> {
+    row: u64,
+    headings: &'h [String],
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    /// Notes columns without a heading; neighbours together, for there may be hundreds.
+    fn nameless(&mut self) {
+        let mut column = 0;
+        for run in self.headings.chunk_by(|a, b| a.is_empty() == b.is_empty()) {
+            if run[0].is_empty() {
+                let message = match run.len() {
+                    1 => "this column has no heading".to_owned(),
+                    many => format!("from here on, {many} columns have no heading"),
+                };
+                let help = "give each a heading, or delete the column in the spreadsheet";
+                self.note(column, message, help);
+            }
+            column += run.len();
+        }
+    }
+
+    fn doubled(&mut self) {
+        let mut first = HashMap::new();
+        for (column, heading) in self.headings.iter().enumerate() {
+            if heading.is_empty() {
+                continue;
+            }
+            if let Some(before) = first.insert(heading, column) {
+                first.insert(heading, before);
+                let letter = Column { index: before, heading: None }.letter();
+                let message = format!("column {letter} has this heading too");
+                self.note(column, message, "rename one of the two, or delete it");
+            }
+        }
+    }
+
+    /// Returns the template name of each column.
+    fn names(&mut self, want: &Want<'_>) -> Vec<String> {
+        let mut names = self.headings.to_vec();
+        let mut given: HashMap<usize, &str> = HashMap::new();
+        for (name, heading) in want.columns {
+            let Some(column) = self.headings.iter().position(|known| known == trim(heading)) else {
+                let message = format!(
+                    "there is no column `{}`, which `columns` gives to `{name}`",
+                    clipped(heading)
+                );
+                let help = self.help_for_missing(heading, None);
+                self.problems.push(Problem::of_row(self.row, message, help));
+                continue;
+            };
+            if let Some(other) = given.insert(column, name) {
+                let message = format!("`columns` gives this column to both `{other}` and `{name}`");
+                self.note(column, message, "keep one of the two in the batch file");
+            }
+            names[column].clone_from(name);
+        }
+        for name in want.columns.keys() {
+            let called: Vec<usize> = (0..names.len()).filter(|i| names[*i] == *name).collect();
+            if let [first, second, ..] = called[..] {
+                let plain = if given.contains_key(&first) { second } else { first };
+                let message =
+                    format!("`columns` gives the name `{name}` to another column as well");
+                self.note(plain, message, "rename this column, or change `columns`");
+            }
+        }
+        names
+    }
+
+    /// Finds a column by its template name or its heading, or notes that it is missing.
+    fn find(
+        &mut self,
+        names: &[String],
+        want: &Want<'_>,
+        (name, needed): (&str, Needed),
+    ) -> Option<usize> {
+        let place = |list: &[String]| list.iter().position(|known| known == trim(name));
+        if let Some(column) = place(names).or_else(|| place(self.headings)) {
+            return Some(column);
+        }
+        let message = format!("there is no column `{}`", clipped(name));
+        let told = self.problems.iter().any(|problem| problem.message.starts_with(&message));
+        // That its heading is missing has been told.
+        if !told && !want.columns.contains_key(name) {
+            let (why, way_out) = match needed {
+                Needed::ByTemplate => (
+                    "which the template needs".to_owned(),
+                    format!("rename it, or set `columns = {{ {name} = \"…\" }}`"),
+                ),
+                Needed::BySetting(setting) => {
+                    (format!("which `{setting}` names"), format!("change `{setting}`"))
+                }
+            };
+            let help = self.help_for_missing(name, Some(&way_out));
+            self.problems.push(Problem::of_row(self.row, format!("{message}, {why}"), help));
+        }
+        None
+    }
+
+    fn help_for_missing(&self, wanted: &str, way_out: Option<&str>) -> String {
+        if let [only] = self.headings {
+            return format!(
+                "there is one column only, `{}`; commas, semicolons or tabs go between cells",
+                clipped(only)
+            );
+        }
+        let near = nearest(wanted, self.headings);
+        if !near.is_empty() {
+            let way_out = way_out.map(|way| format!("; {way}")).unwrap_or_default();
+            return format!("the nearest: {}{way_out}", in_backticks(&near));
+        }
+        let named = self.headings.iter().filter(|heading| !heading.is_empty());
+        let listed: Vec<&str> = named.map(String::as_str).take(LISTED_MAX).collect();
+        let more = if self.headings.len() > LISTED_MAX { " …" } else { "" };
+        format!("the columns are: {}{more}", in_backticks(&listed))
+    }
+
+    fn note(&mut self, column: usize, message: impl Into<String>, help: &str) {
+        let problem = Problem::of_row(self.row, message, help);
+        self.problems.push(problem.in_column(column, self.headings));
+    }
+}
+
+fn in_backticks(headings: &[&str]) -> String {
+    let each: Vec<_> = headings.iter().map(|heading| format!("`{}`", clipped(heading))).collect();
+    each.join(", ")
+}
+
+/// Returns the headings that `wanted` may have been meant to be, the likeliest first.
+fn nearest<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
+    let plain = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let wanted = plain(wanted);
+    let alike = |heading: &str| strsim::normalized_damerau_levenshtein(&wanted, &plain(heading));
+    let mut near: Vec<_> = headings
+        .iter()
+        .filter(|heading| !heading.is_empty())
+        .map(|heading| (alike(heading), heading.as_str()))
+        .filter(|(alike, _)| *alike >= ALIKE_MIN)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.dedup();
+    near.into_iter().take(OFFERED_MAX).map(|(_, heading)| heading).collect()
+}

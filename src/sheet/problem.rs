@@ -1,0 +1,130 @@
+//! What is wrong with a sheet, and where, in the words of the spreadsheet.
+//!
+//! Texts only. No cell is ever repeated in a message but a key, which is what people find a row by.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Everything that is wrong with a sheet as a whole, from the top left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    /// The sheet, as it was given.
+    pub file: PathBuf,
+    /// At least one.
+    pub list: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The row as the spreadsheet shows it, from 1.
+    pub row: Option<u64>,
+    /// The column.
+    pub column: Option<Column>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A column of the sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// From 0 at the left.
+    pub index: usize,
+    /// Its heading, if it has one.
+    pub heading: Option<String>,
+}
+
+impl Column {
+    /// Returns the letters the spreadsheet shows: `A` to `Z`, then `AA`.
+    pub fn letter(&self) -> String {
+        let mut letters = Vec::new();
+        let mut left = self.index + 1;
+        while left > 0 {
+            let digit = u8::try_from((left - 1) % 26).expect("a remainder of 26 is small");
+            letters.push(char::from(b'A' + digit));
+            left = (left - 1) / 26;
+        }
+        letters.iter().rev().collect()
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {}", self.letter())?;
+        match &self.heading {
+            Some(heading) => write!(f, " `{}`", clipped(heading)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Problem {
+    /// Something wrong with the sheet as a whole.
+    pub(super) fn of_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { row: None, column: None, message: message.into(), help: Some(help.into()) }
+    }
+
+    /// Something wrong with one row.
+    pub(super) fn of_row(row: u64, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { row: Some(row), ..Self::of_sheet(message, help) }
+    }
+
+    /// The same, in one column.
+    pub(super) fn in_column(self, index: usize, headings: &[String]) -> Self {
+        let heading = headings.get(index).filter(|heading| !heading.is_empty()).cloned();
+        Self { column: Some(Column { index, heading }), ..self }
+    }
+}
+
+/// Shortens a key or a heading to what a message can carry, on one line.
+pub(super) fn clipped(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut characters = text.chars();
+    let mut clipped: String = characters.by_ref().take(CHARACTERS_MAX).map(plain).collect();
+    if characters.next().is_some() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.row, &self.column) {
+            (Some(row), Some(column)) => write!(f, "row {row}, {column}: ")?,
+            (Some(row), None) => write!(f, "row {row}: ")?,
+            (None, Some(column)) => write!(f, "{column}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.iter().try_for_each(|one| writeln!(f, "{}: {one}", self.file.display()))
+    }
+}
+
+impl std::error::Error for Problem {}
+impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_lettered_as_in_a_spreadsheet() {
+        let cases =
+            [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (701, "ZZ"), (702, "AAA")];
+        for (index, want) in cases {
+            assert_eq!(Column { index, heading: None }.letter(), want);
+        }
+    }
+}

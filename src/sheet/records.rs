@@ -1,0 +1,381 @@
+//! CSV records, with the rows they truly stand in.
+//!
+//! The automaton is `csv-core`'s. Around it this file keeps three counts that the `csv` crate does
+//! not get right or does not give: rows as a spreadsheet numbers them (blank lines count, quoted
+//! line breaks do not, however lines end), byte offsets to come back to, and whether the file ends
+//! within quotes. It knows nothing of headings and text. A record never takes more memory than
+//! [`RECORD_BYTES_MAX`]; one that is longer is read to its end, dropped, and marked as damaged.
+
+use std::io::{self, BufRead, BufReader, Read, Seek};
+
+use csv_core::ReadRecordResult;
+
+use super::delimiter::Delimiter;
+use super::quotes::Quotes;
+
+/// The longest cell that is kept. Spreadsheets themselves stop at 32,767 characters.
+pub(super) const CELL_BYTES_MAX: usize = 1 << 20;
+/// The longest record that is kept.
+pub(super) const RECORD_BYTES_MAX: usize = 4 << 20;
+/// The most cells in a record.
+pub(super) const CELLS_MAX: usize = 4_096;
+
+const BUFFER_BYTES: usize = 64 << 10;
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// One record; made once and filled again and again.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// Where it begins.
+    pub(super) at: Position,
+    /// Why its cells are not all there.
+    pub(super) damage: Option<Damage>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    bytes_used: usize,
+    ends_used: usize,
+}
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub(super) offset: u64,
+    /// The number of the row that begins here.
+    pub(super) row: u64,
+    /// A line feed at this place belongs to the carriage return before it.
+    after_return: bool,
+}
+
+impl Position {
+    pub(super) fn of_row(row: u64, offset: u64) -> Self {
+        Self { offset, row, after_return: false }
+    }
+}
+
+/// What keeps a record from being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// The file ends within the quotes that open in this column.
+    OpenQuote { column: usize },
+    /// Text follows the quote that closes this column's cell.
+    StrayText { column: usize },
+    /// This column's cell is longer than [`CELL_BYTES_MAX`].
+    LongCell { column: usize },
+    /// All cells together are longer than [`RECORD_BYTES_MAX`].
+    LongRecord,
+    /// There are more than [`CELLS_MAX`] cells.
+    ManyCells,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self {
+            at: Position::of_row(1, 0),
+            damage: None,
+            bytes: vec![0; 1 << 10],
+            ends: vec![0; 32],
+            bytes_used: 0,
+            ends_used: 0,
+        }
+    }
+
+    /// Returns all cells without anything between them, and the end of each.
+    pub(super) fn parts(&self) -> (&[u8], &[usize]) {
+        (&self.bytes[..self.bytes_used], &self.ends[..self.ends_used])
+    }
+
+    fn begin(&mut self, at: Position) {
+        (self.at, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
+    }
+
+    fn is_blank(&self) -> bool {
+        self.damage.is_none() && self.parts().0.iter().all(u8::is_ascii_whitespace)
+    }
+
+    /// Makes the buffer longer, or gives up on the record and writes over it.
+    fn make_room_for_bytes(&mut self) {
+        if self.bytes.len() < RECORD_BYTES_MAX {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+            return;
+        }
+        if self.damage.is_none() {
+            let begun = self.ends_used.checked_sub(1).map_or(0, |last| self.ends[last]);
+            self.damage = Some(if self.bytes_used - begun > CELL_BYTES_MAX {
+                Damage::LongCell { column: self.ends_used }
+            } else {
+                Damage::LongRecord
+            });
+        }
+        self.bytes_used = 0;
+    }
+
+    fn make_room_for_ends(&mut self) {
+        if self.ends.len() < CELLS_MAX {
+            self.ends.resize(self.ends.len() * 2, 0);
+            return;
+        }
+        self.damage.get_or_insert(Damage::ManyCells);
+        self.ends_used = 0;
+    }
+
+    /// Notes that the file ends within quotes, which outweighs the size of what they swallow.
+    fn is_left_open(&mut self) {
+        let column = match self.damage {
+            None => self.ends_used,
+            Some(
+                Damage::LongCell { column }
+                | Damage::OpenQuote { column }
+                | Damage::StrayText { column },
+            ) => column,
+            Some(Damage::LongRecord | Damage::ManyCells) => 0,
+        };
+        self.damage = Some(Damage::OpenQuote { column });
+    }
+
+    /// Notes what only shows when the record is all there.
+    fn finish(&mut self, stray: Option<usize>) {
+        if self.damage.is_some() {
+            return;
+        }
+        self.damage = stray.map(|column| Damage::StrayText { column });
+        if self.bytes_used > CELL_BYTES_MAX {
+            let ends = &self.ends[..self.ends_used];
+            let starts = [0].into_iter().chain(ends.iter().copied());
+            let long = starts.zip(ends).position(|(start, end)| end - start > CELL_BYTES_MAX);
+            self.damage = long.map(|column| Damage::LongCell { column }).or(self.damage);
+        }
+    }
+
+    /// Returns what is free of the two buffers.
+    fn room(&mut self) -> (&mut [u8], &mut [usize]) {
+        (&mut self.bytes[self.bytes_used..], &mut self.ends[self.ends_used..])
+    }
+}
+
+/// Reads records one by one.
+pub(super) struct Records<R> {
+    input: BufReader<R>,
+    core: csv_core::Reader,
+    delimiter: u8,
+    next: Position,
+}
+
+impl<R: Read> Records<R> {
+    /// Begins at the start of a file, behind its byte order mark.
+    pub(super) fn new(input: R, delimiter: Delimiter) -> io::Result<Self> {
+        let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
+        let mut next = Position::of_row(1, 0);
+        if input.fill_buf()?.starts_with(MARK) {
+            input.consume(MARK.len());
+            next.offset = MARK.len() as u64;
+        }
+        let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter.byte).build();
+        // It drops a mark from the first bytes it sees, which after `go_to` may be any row's.
+        core.read_record(b"\n", &mut [0], &mut [0]);
+        Ok(Self { input, core, delimiter: delimiter.byte, next })
+    }
+
+    /// Returns where the next record begins, blank lines before it included.
+    pub(super) fn position(&self) -> Position {
+        self.next
+    }
+
+    /// Returns what is read from.
+    pub(super) fn source(&self) -> &R {
+        self.input.get_ref()
+    }
+
+    /// Reads the next record that has anything in it; `false` at the end.
+    pub(super) fn read_filled(&mut self, record: &mut Record) -> io::Result<bool> {
+        while self.read(record)? {
+            if !record.is_blank() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads the next record; `false` at the end.
+    pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
+        self.pass_blank_lines()?;
+        record.begin(self.next);
+        if self.input.fill_buf()?.is_empty() {
+            return Ok(false);
+        }
+        let mut quotes = Quotes::of_record(self.delimiter);
+        let mut plain = true;
+        loop {
+            let input = self.input.fill_buf()?;
+            let at_end = input.is_empty();
+            // A line break ends the last record, unless it falls within quotes.
+            let open = matches!(record.damage, Some(Damage::OpenQuote { .. }));
+            let fed = if at_end && !open { b"\n" } else { input };
+            let (bytes, ends) = record.room();
+            let (result, taken, written, ended) = self.core.read_record(fed, bytes, ends);
+            let done = matches!(result, ReadRecordResult::Record | ReadRecordResult::End);
+            // Most records come whole and without quotes, and need no second look.
+            plain = plain && done && !fed[..taken].contains(&b'"');
+            if !plain {
+                quotes.watch(&fed[..taken]);
+            }
+            if !at_end {
+                self.next.after_return = taken > 0 && fed[taken - 1] == b'\r';
+                self.next.offset += taken as u64;
+                self.input.consume(taken);
+            }
+            record.bytes_used += written;
+            record.ends_used += ended;
+            match result {
+                ReadRecordResult::InputEmpty if at_end => record.is_left_open(),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => record.make_room_for_bytes(),
+                ReadRecordResult::OutputEndsFull => record.make_room_for_ends(),
+                ReadRecordResult::Record | ReadRecordResult::End => {
+                    self.next.row += 1;
+                    record.finish(quotes.stray());
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Counts the lines before the next record that hold nothing at all.
+    fn pass_blank_lines(&mut self) -> io::Result<()> {
+        loop {
+            let first = self.input.fill_buf()?.first();
+            match first {
+                Some(b'\n') if self.next.after_return => self.next.after_return = false,
+                Some(b'\n') => self.next.row += 1,
+                Some(b'\r') => {
+                    self.next.row += 1;
+                    self.next.after_return = true;
+                }
+                Some(_) | None => {
+                    self.next.after_return = false;
+                    return Ok(());
+                }
+            }
+            self.input.consume(1);
+            self.next.offset += 1;
+        }
+    }
+}
+
+impl<R: Read + Seek> Records<R> {
+    /// Goes on at a place where a record begins. Cheap when it is near.
+    pub(super) fn go_to(&mut self, place: Position) -> io::Result<()> {
+        let distance = i128::from(place.offset) - i128::from(self.next.offset);
+        let distance = i64::try_from(distance).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.input.seek_relative(distance)?;
+        self.next = place;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Delimiter = Delimiter { byte: b',', name: "comma" };
+
+    fn all(text: &[u8]) -> Vec<(u64, Vec<String>, Option<Damage>)> {
+        let mut records = Records::new(io::Cursor::new(text), COMMA).unwrap();
+        let mut record = Record::new();
+        let mut all = Vec::new();
+        while records.read(&mut record).unwrap() {
+            let (bytes, ends) = record.parts();
+            let starts = [0].into_iter().chain(ends.iter().copied());
+            let cells = starts.zip(ends).map(|(start, end)| bytes.get(start..*end).unwrap_or(b"?"));
+            let cells = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+            all.push((record.at.row, cells, record.damage));
+        }
+        all
+    }
+
+    fn rows(text: &str) -> Vec<u64> {
+        all(text.as_bytes()).iter().map(|(row, ..)| *row).collect()
+    }
+
+    #[test]
+    fn rows_are_numbered_as_a_spreadsheet_shows_them() {
+        for (text, want) in [
+            ("h\na\nb\n", vec![1, 2, 3]),
+            ("h\r\na\r\nb", vec![1, 2, 3]),
+            ("h\ra\rb\r", vec![1, 2, 3]),
+            ("h\n\n\na\n\nb\n", vec![1, 4, 6]),
+            ("h\r\n\r\n\r\na\r\n\r\nb\r\n", vec![1, 4, 6]),
+            ("h\r\r\ra\r\rb\r", vec![1, 4, 6]),
+            ("\r\n\r\nh\r\na", vec![3, 4]),
+            ("\n\rh", vec![3]),
+            ("h\n\"a\n\nx\"\nb\n", vec![1, 2, 3]),
+            ("h\r\n\"a\r\nx\"\r\n\r\nb\r\n", vec![1, 2, 4]),
+            ("h\n\"\"\nb\n", vec![1, 2, 3]),
+            ("\u{feff}h\n\u{feff}a\n", vec![1, 2]),
+            ("\u{feff}\nh\n", vec![2]),
+            ("\n\n\n", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(rows(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_mark_of_a_file_is_dropped() {
+        let all = all("\u{feff}h\n\u{feff}a\n".as_bytes());
+        assert_eq!((all[0].1[0].as_str(), all[1].1[0].as_str()), ("h", "\u{feff}a"));
+    }
+
+    #[test]
+    fn an_open_quote_is_known_from_a_closed_one() {
+        let damage = |text: &str| all(text.as_bytes()).last().unwrap().2;
+        assert_eq!(damage("a,\"b\nc,d\n"), Some(Damage::OpenQuote { column: 1 }));
+        assert_eq!(damage("\""), Some(Damage::OpenQuote { column: 0 }));
+        assert_eq!(damage("a,\"b\"\"\n"), Some(Damage::OpenQuote { column: 1 }));
+        for closed in ["a,\"b\"", "a,\"b\"\"\"", "a,b\"", "a,\"\"", "a,"] {
+            assert_eq!(damage(closed), None, "{closed:?}");
+        }
+        let stray = Some(Damage::StrayText { column: 1 });
+        assert_eq!((damage("a,\"b\"c"), damage("a,\"b\nc,\"d\"\n")), (stray, stray));
+    }
+
+    #[test]
+    fn what_is_too_long_is_dropped_and_the_reading_goes_on() {
+        let long = "x".repeat(CELL_BYTES_MAX + 1);
+        let longer = "x".repeat(RECORD_BYTES_MAX * 3);
+        let some = "x".repeat(CELL_BYTES_MAX - 1);
+        let wide = [some.as_str(); 5].join(",");
+        let many = ",".repeat(CELLS_MAX * 3);
+        let cases = [
+            (format!("a,{long},b"), Some(Damage::LongCell { column: 1 })),
+            (format!("a,b,{longer}"), Some(Damage::LongCell { column: 2 })),
+            (wide, Some(Damage::LongRecord)),
+            (many, Some(Damage::ManyCells)),
+            (",".repeat(CELLS_MAX - 1), None),
+            (some, None),
+        ];
+        for (text, want) in cases {
+            let all = all(format!("h\n{text}\nlast\n").as_bytes());
+            assert_eq!(all[1].2, want);
+            assert_eq!(all[2], (3, vec!["last".to_owned()], None));
+        }
+        let open = all(format!("a,\"{longer}").as_bytes());
+        assert_eq!(open[0].2, Some(Damage::OpenQuote { column: 1 }));
+    }
+
+    #[test]
+    fn a_record_is_read_again_from_its_place() {
+        let text = "h\r\n\"a\r\nb\",c\r\n\r\nd\re";
+        let mut records = Records::new(io::Cursor::new(text), COMMA).unwrap();
+        let mut record = Record::new();
+        let mut seen = Vec::new();
+        while records.read(&mut record).unwrap() {
+            let at = record.at;
+            seen.push((at, record.parts().0.to_vec()));
+        }
+        for (at, bytes) in seen.iter().rev().chain(&seen) {
+            records.go_to(Position::of_row(at.row, at.offset)).unwrap();
+            assert!(records.read(&mut record).unwrap());
+            assert_eq!((record.at.row, record.parts().0), (at.row, bytes.as_slice()));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Sheets for the tests of this room.
+
+use std::fs;
+
+use super::*;
+
+/// Opens a sheet with this text; the folder it lies in goes with the first value.
+pub(super) fn sheet(
+    text: &str,
+    key: &[&str],
+    group_by: Option<&str>,
+) -> (tempfile::TempDir, Sheet) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("launch.csv");
+    fs::write(&path, text).unwrap();
+    let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
+    let want = Want { key: &key, group_by, columns: &BTreeMap::new(), required: &[] };
+    let sheet = Sheet::open(&path, &want).unwrap();
+    (dir, sheet)
+}
+
+#[test]
+fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
+    let (dir, sheet) = sheet("id\n1\n2\n", &["id"], None);
+    let mut entries = sheet.entries();
+    assert_eq!(entries.next().unwrap().unwrap().key, "1");
+    let file = fs::File::options().append(true).open(dir.path().join("launch.csv")).unwrap();
+    file.set_len(4).unwrap();
+    let rest: Vec<_> = entries.collect();
+    let problem = rest.last().unwrap().as_ref().unwrap_err();
+    assert!(problem.message.contains("changed while"), "{problem}");
+    // The next reading does not even begin.
+    let again: Vec<_> = sheet.entries().collect();
+    assert!(matches!(&again[..], [Err(problem)] if problem.message.contains("changed while")));
+}
+
+#[test]
+fn a_content_key_is_made_of_13_characters_and_of_nothing_but_the_cells() {
+    let (_dir, one) = sheet("a,b\nx,y\n", &[], None);
+    let (_dir, other) = sheet("b;c\r\n\r\n\"x\";y", &[], None);
+    let key = |sheet: &Sheet| sheet.entries().next().unwrap().unwrap().key;
+    assert_eq!(key(&one), key(&other));
+    insta::assert_snapshot!(key(&one), @r"
+    pc3eg7hx8ph2p
+    ");
+}
