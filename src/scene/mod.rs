@@ -1,1 +1,32 @@
-//! Stub.
+//! From a scene template and cells to a payload that has been checked.
+//!
+//! A `Template` is read once and refuses, before any row is seen, whatever could let a cell break
+//! out of its place. A `Merger` then turns rows into `Payload`s, one after the other, without
+//! building a tree: one pass over the merged text both proves that it is JSON and collects what
+//! the checks need. Payloads have no white space between their tokens; only when something is
+//! wrong is the text made again as the template lays it out, and read slowly, for exact places.
+//!
+//! This room does no I/O, reads no clock, and imports no other room. Its invariant: a `Payload`
+//! exists only for a text that AI Studios' documented rules accept, and no cell can change the
+//! JSON's shape, except by deciding an `{{#if}}`.
+
+mod check;
+mod engine;
+mod escape;
+mod fault;
+mod file_name;
+mod helpers;
+mod locate;
+mod merge;
+mod outline;
+mod payload;
+mod problem;
+mod speech;
+mod template;
+
+pub use self::file_name::FileName;
+pub use self::helpers::{HELPERS, HelperDoc};
+pub use self::merge::{Columns, Merger};
+pub use self::payload::{NotAPayload, Payload, Seal};
+pub use self::problem::{Place, Problem};
+pub use self::template::Template;

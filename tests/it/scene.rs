@@ -1,1 +1,395 @@
-//! Stub.
+//! Sheet to payload as a whole: the shipped template and rows, and what no cell may do.
+
+use std::fs;
+use std::path::Path;
+
+use callsheet::scene::{Columns, FileName, HELPERS, Merger, Payload, Problem, Template};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn root(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn presenter() -> Template {
+    let source = root("templates/presenter.json.hbs");
+    Template::parse("presenter.json.hbs", source).unwrap_or_else(|all| panic!("{}", told(&all)))
+}
+
+fn demo() -> (Columns, Vec<Vec<String>>) {
+    let sheet = root("jobs/demo.csv");
+    let mut reader = csv::Reader::from_reader(sheet.as_bytes());
+    let names = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
+    (Columns { names, ..Columns::default() }, rows.collect())
+}
+
+/// One problem in three lines, since one line would be too long for this file.
+fn told(problems: &[Problem]) -> String {
+    let told = problems.iter().map(|problem| {
+        let help = problem.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
+        format!("{}\n  {}{help}", problem.place, problem.message)
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+fn columns(names: &[&str]) -> Columns {
+    Columns { names: names.iter().map(|&name| name.to_owned()).collect(), ..Columns::default() }
+}
+
+fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|&cell| cell.to_owned()).collect()
+}
+
+/// A payload around a script, with `fields` at its top level.
+fn source(fields: &str) -> String {
+    let avatar = r#"{"type":"aiModel","model":{"ai_name":"M1","emotion":"B1"},
+        "script":{"org":"{{paragraphs script}}"}}"#;
+    format!("{{\n{fields}\n\"scenes\": [{{\"clips\": [{avatar}]}}]\n}}")
+}
+
+fn template(fields: &str) -> Template {
+    Template::parse("test", source(fields)).unwrap_or_else(|all| panic!("{}", told(&all)))
+}
+
+fn merged(merger: &mut Merger<'_>, cells: &[&str]) -> Value {
+    let payload = merger.merge(&[row(cells)]).unwrap_or_else(|all| panic!("{}", told(&all)));
+    serde_json::from_str(payload.text()).unwrap()
+}
+
+#[test]
+fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
+    let template = presenter();
+    let (columns, rows) = demo();
+    assert_eq!(rows.len(), 12);
+    assert!(template.columns().iter().all(|name| columns.names.contains(name)));
+    let file = FileName::parse("{{sku}}-{{language}}.mp4").unwrap();
+    let mut merger = template.merger(&columns);
+    let mut files = Vec::new();
+    for cells in &rows {
+        let payload = merger.merge(std::slice::from_ref(cells)).unwrap();
+        let value: Value = serde_json::from_str(payload.text()).unwrap();
+        let scene = &value["scenes"][0];
+        assert_eq!(scene["scripts"][0]["org"], cells[3].as_str());
+        assert_eq!(scene["clips"][0]["model"]["language"], cells[1].as_str());
+        assert_eq!(scene["clips"].as_array().unwrap().len(), 2 - usize::from(cells[2].is_empty()));
+        assert!(payload.name().unwrap().starts_with(&cells[0]));
+        assert_eq!(payload.scenes(), 1);
+        let seconds = payload.spoken().as_secs_f64();
+        assert!((4.0..30.0).contains(&seconds), "{seconds} s for {}", cells[3]);
+        files.push(file.render(merger.fields(std::slice::from_ref(cells))).unwrap());
+    }
+    insta::assert_snapshot!(files.join("\n"), @r#"
+    TEA-001-en.mp4
+    TEA-001-ko.mp4
+    TEA-001-ja.mp4
+    TEA-001-zh.mp4
+    MUG-014-en.mp4
+    MUG-014-es.mp4
+    MUG-014-de.mp4
+    MUG-014-fr.mp4
+    BAG-207-en.mp4
+    BAG-207-ko.mp4
+    BAG-207-pt.mp4
+    GIFT-9-en.mp4
+    "#);
+}
+
+#[test]
+fn the_shipped_template_keeps_every_block_of_the_avatar() {
+    let (columns, rows) = demo();
+    let template = presenter();
+    let payload = template.merger(&columns).merge(&rows[..1]).unwrap();
+    let value: Value = serde_json::from_str(payload.text()).unwrap();
+    let model = value["scenes"][0]["clips"][0]["model"].as_object().unwrap();
+    let blocks: Vec<&str> = model.keys().map(String::as_str).collect();
+    insta::assert_snapshot!(blocks.join("\n"), @r#"
+    ai_name
+    deployImage
+    deploySize
+    editor
+    editorValue
+    emotion
+    language
+    maskFile
+    origin
+    source_url
+    "#);
+    assert_eq!(template.columns(), ["sku", "script"]);
+    assert_eq!(template.optional_columns(), ["language", "headline", "model", "cloth"]);
+}
+
+#[test]
+fn missing_columns_are_told_all_at_once_with_their_nearest() {
+    let template = template("\"name\": \"{{sku}} {{headlin}}\",\n\"x\": \"{{price}}\",");
+    let mut merger = template.merger(&columns(&["sku", "headline", "Script"]));
+    let problems = merger.merge(&[row(&["a", "b", "c"])]).unwrap_err();
+    insta::assert_snapshot!(told(&problems), @r#"
+    template line 2, column 18
+      the sheet has no column `headlin`
+      did you mean `headline`?
+    template line 3, column 7
+      the sheet has no column `price`
+      columns: `sku`, `headline`, `Script`
+    template line 5, column 26
+      the sheet has no column `script`
+      did you mean `Script`?
+    "#);
+}
+
+#[test]
+fn a_column_that_is_needed_after_all_is_told_when_it_is() {
+    let template = template("\"name\": \"{{#if headline}}{{colour}}{{/if}}\",");
+    let mut merger = template.merger(&columns(&["script", "headline"]));
+    assert!(merger.merge(&[row(&["Hi.", ""])]).is_ok());
+    let problems = merger.merge(&[row(&["Hi.", "Sale"])]).unwrap_err();
+    insta::assert_snapshot!(told(&problems), @r#"
+    template line 2, column 26
+      the sheet has no column `colour`
+      columns: `script`, `headline`
+    "#);
+}
+
+#[test]
+fn a_cell_that_is_no_number_is_told_by_its_column() {
+    let template =
+        template("\"name\": \"x\",\n\"size\": {{number size}},\"half\": {{number half}},");
+    let mut merger = template.merger(&columns(&["script", "size", "half"]));
+    let value = merged(&mut merger, &["Hi.", "72", " 0.5 "]);
+    assert_eq!((&value["size"], &value["half"]), (&72.into(), &0.5.into()));
+    let problems = merger.merge(&[row(&["Hi.", "1,5", "1"])]).unwrap_err();
+    insta::assert_snapshot!(told(&problems), @r#"
+    column `size`
+      `1,5` is not a number (template line 3)
+      write `1.5` or, if the comma parts thousands, `15`
+    "#);
+}
+
+#[test]
+fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
+    let template = template(
+        "\"name\": \"{{sku}}\",\n\"orientation\": \"{{way}}\",\n\"resolution\": {{number size}},",
+    );
+    let mut merger = template.merger(&columns(&["sku", "way", "size", "script"]));
+    let problems = merger.merge(&[row(&["T1", "upright", "1080", " "])]).unwrap_err();
+    insta::assert_snapshot!(told(&problems), @r#"
+    template line 3, `/orientation`
+      `orientation` is `upright`
+      write one of `"landscape"`, `"portrait"`
+    template line 4, `/resolution`
+      `resolution` must be text in quotes, not a number
+      write one of `"4k"`, `"1080"`, `"720"`, `"480"`
+    template line 6, `/scenes/0/clips/0/script/org`
+      the script is empty
+      fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
+    "#);
+    let comma = Template::parse("test", source("\"name\": \"{{sku}}\"\n\"a\": 1,")).unwrap();
+    let problems = comma.merger(&columns(&["sku", "script"])).merge(&[row(&["T", "Hi."])]);
+    insta::assert_snapshot!(told(&problems.unwrap_err()), @r#"
+    template line 3
+      a comma or colon is missing
+      write it before this
+    "#);
+}
+
+#[test]
+fn a_payload_is_the_readable_text_without_its_white_space() {
+    let template = presenter();
+    let (columns, rows) = demo();
+    let mut merger = template.merger(&columns);
+    for cells in &rows {
+        let cells = std::slice::from_ref(cells);
+        let readable = merger.readable(cells).unwrap();
+        let payload = merger.merge(cells).unwrap();
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(value(payload.text()), value(&readable));
+        assert!(!payload.text().contains('\n') && readable.lines().count() > 100);
+    }
+}
+
+#[test]
+fn a_slip_that_white_space_betrays_stays_a_slip() {
+    let template = template("\"name\": \"x\", \"size\": 1 {{number size}},");
+    let mut merger = template.merger(&columns(&["size", "script"]));
+    assert!(merger.merge(&[row(&["5", "Hi."])]).is_err());
+}
+
+#[test]
+fn groups_make_one_scene_of_each_row() {
+    let source = r#"{"name": "{{video}}", "scenes": [{{#each rows}}
+        {"sceneIdx": {{@index}}, "clips": [{"type": "aiModel",
+          "model": {"ai_name": "M1", "emotion": "{{default cloth "B1"}}"},
+          "script": {"org": "{{paragraphs script}}"}}]}{{#unless @last}},{{/unless}}{{/each}}]}"#;
+    let template = Template::parse("test", source.to_owned()).unwrap();
+    let mut grouped = columns(&["video", "script"]);
+    grouped.grouped = true;
+    let mut merger = template.merger(&grouped);
+    // Fewer rows after more: nothing of the earlier group may stay.
+    for scripts in [&["One.", "Two.", "Three."][..], &["Only."], &["A.", "B."]] {
+        let rows: Vec<_> = scripts.iter().map(|script| row(&["Spring", script])).collect();
+        let payload = merger.merge(&rows).unwrap_or_else(|all| panic!("{}", told(&all)));
+        let value: Value = serde_json::from_str(payload.text()).unwrap();
+        let said: Vec<&Value> = (0..payload.scenes())
+            .map(|scene| &value["scenes"][scene]["clips"][0]["script"]["org"])
+            .collect();
+        let expected: Vec<String> =
+            scripts.iter().map(|script| format!("<p>{script}</p>")).collect();
+        assert_eq!(said, expected.iter().collect::<Vec<_>>());
+    }
+
+    let ungrouped = template.merger(&columns(&["video", "script"])).merge(&[row(&["a", "b"])]);
+    let mut lonely = columns(&["rows", "script"]);
+    lonely.grouped = true;
+    let unseen = self::template("").merger(&lonely).merge(&[row(&["a", "b"])]);
+    let both = [ungrouped.unwrap_err(), unseen.unwrap_err()].concat();
+    insta::assert_snapshot!(told(&both), @r#"
+    template line 1, column 34
+      the template makes one video of several rows
+      set `group_by` in the batch file to the column that names the video
+    template line 1, column 1
+      the batch groups rows, and the template uses only one
+      write `{{#each rows}}…{{/each}}`, or remove `group_by`
+    column `rows`
+      a column has the name that a group's rows have
+      rename it, or give it another name under `columns`
+    "#);
+}
+
+#[test]
+fn defaults_fill_empty_cells_and_columns_that_are_not_there() {
+    let template = template("\"name\": \"{{language}}-{{region}}\",");
+    let mut columns = columns(&["script", "language"]);
+    columns.defaults = [("language", "en"), ("region", "eu")]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into();
+    let mut merger = template.merger(&columns);
+    for (cell, name) in [("ko", "ko-eu"), (" ", "en-eu"), ("de", "de-eu"), ("", "en-eu")] {
+        assert_eq!(merged(&mut merger, &["Hi.", cell])["name"], name);
+    }
+}
+
+#[test]
+fn cells_are_data_and_never_template() {
+    let template = template("\"name\": \"{{title}}\", \"x\": {{json title}},");
+    let mut merger = template.merger(&columns(&["title", "script"]));
+    for cell in ["{{script}}", "{{{x}}}", "{{#if a}}", "\", \"isExport\": true, \"x\": \"", "\\"] {
+        let value = merged(&mut merger, &[cell, "Hi."]);
+        assert_eq!((&value["name"], &value["x"]), (&cell.into(), &cell.into()));
+        assert_eq!(value.as_object().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn comparisons_are_of_text_and_absent_means_empty() {
+    let template = template(
+        "\"name\": \"{{#if (eq n 3)}}three\
+         {{else if (or gone (ne n \"4\"))}}other{{else}}four{{/if}}\",",
+    );
+    let mut merger = template.merger(&columns(&["n", "script"]));
+    for (cell, name) in [("3", "three"), ("4", "four"), ("5", "other")] {
+        assert_eq!(merged(&mut merger, &[cell, "Hi."])["name"], name);
+    }
+}
+
+#[test]
+fn the_help_table_names_each_helper_once_and_shows_it() {
+    let mut names: Vec<&str> = HELPERS.iter().map(|helper| helper.name).collect();
+    assert!(HELPERS.iter().all(|helper| helper.usage.contains(helper.name)));
+    assert!(HELPERS.iter().all(|helper| helper.example.contains(helper.name)));
+    assert!(HELPERS.iter().all(|helper| !helper.purpose.is_empty()));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), HELPERS.len());
+}
+
+#[test]
+fn one_template_serves_many_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    fn assert_sent<T: Send>() {}
+    assert_shared::<Template>();
+    assert_shared::<FileName>();
+    assert_sent::<Merger<'_>>();
+    assert_sent::<Payload>();
+}
+
+/// Text of every kind, with what breaks JSON, HTML and Handlebars made likely.
+fn cell() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        "[\"\\\\{}\\[\\]<>&,:/u0-9 \n\r\t\u{0}-\u{1f}]{0,12}",
+        Just("\u{2028}\u{feff}".to_owned()),
+        Just("봄맞이 세일 🇰🇷👩‍👩‍👧‍👦".to_owned()),
+        Just("{{sku}}{{#if x}}\\u0022".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    /// The invariant of the room: text in, the same text out, and the shape stays.
+    #[test]
+    fn any_text_in_any_cell_comes_back_identical(a in cell(), b in cell()) {
+        let template = template(
+            "\"name\": \"{{a}}\", \"json\": {{json a}},\n\
+             \"both\": \"{{a}}|{{default b \"else\"}}\", \"cut\": \"{{truncate a 100000}}\",\n\
+             \"upper\": \"{{upper a}}\", \"lower\": \"{{lower a}}\",\n\
+             \"html\": \"{{paragraphs b}}\", \"if\": \"{{#if a}}{{a}}{{/if}}\",\n\
+             \"at\": \"{{lookup this \"b\"}}\",",
+        );
+        let mut merger = template.merger(&columns(&["a", "b", "script"]));
+        let value = merged(&mut merger, &[&a, &b, "Hi."]);
+        prop_assert_eq!(value["name"].as_str(), Some(a.as_str()));
+        prop_assert_eq!(value["json"].as_str(), Some(a.as_str()));
+        prop_assert_eq!(value["if"].as_str(), Some(a.as_str()));
+        prop_assert_eq!(value["at"].as_str(), Some(b.as_str()));
+        prop_assert_eq!(value["cut"].as_str(), Some(a.as_str()));
+        prop_assert_eq!(&value["upper"], &a.to_uppercase());
+        prop_assert_eq!(&value["lower"], &a.to_lowercase());
+        let second = if b.trim().is_empty() { "else" } else { &b };
+        prop_assert_eq!(&value["both"], &format!("{a}|{second}"));
+        let lines = |text: &str| -> Vec<String> {
+            text.split(['\n', '\r']).filter(|l| !l.trim().is_empty()).map(str::to_owned).collect()
+        };
+        let html = value["html"].as_str().unwrap_or_default();
+        let shown = html.replace("<p>", "").replace("</p>", "\n")
+            .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        prop_assert_eq!(lines(&shown), lines(&b));
+        prop_assert_eq!(value.as_object().map(serde_json::Map::len), Some(10));
+    }
+
+    /// Whatever a script says, both placements of the shipped template agree about it.
+    #[test]
+    fn the_shipped_template_takes_any_script_that_says_something(text in cell()) {
+        let template = presenter();
+        let mut merger = template.merger(&columns(&["sku", "script"]));
+        let script = format!("Hello {text}");
+        let value = merged(&mut merger, &["T1", &script]);
+        prop_assert_eq!(value["scenes"][0]["scripts"][0]["org"].as_str(), Some(script.as_str()));
+    }
+
+    /// Reading a template or a payload ends in an answer, never in a panic.
+    #[test]
+    fn any_text_is_a_template_or_a_problem(text in cell(), wrapped in any::<bool>()) {
+        let source = if wrapped { format!("{{\"a\": \"{text}\"}}") } else { text };
+        let _ = Template::parse("any", source.clone());
+        let _ = FileName::parse(&source);
+        prop_assert!(Payload::check(source).is_err());
+    }
+
+    /// The bytes to send carry the tag and the switch, and lose nothing below.
+    #[test]
+    fn sealing_keeps_everything_but_the_top_level(name in cell(), export in any::<bool>()) {
+        let text = serde_json::json!({"name": name, "scenes": [{"name": name}], "isExport": "x"});
+        let seal = callsheet::scene::Seal {
+            tag: "7h3k9q2m", export, resolution: Some("720"), workspace_id: None, webhook_url: None,
+        };
+        let sent: Value =
+            serde_json::from_slice(&Payload::seal(&text.to_string(), &seal).unwrap()).unwrap();
+        prop_assert_eq!(&sent["scenes"], &text["scenes"]);
+        prop_assert_eq!(&sent["isExport"], &Value::Bool(export));
+        prop_assert_eq!(&sent["resolution"], "720");
+        let sent_name = sent["name"].as_str().unwrap_or_default();
+        prop_assert!(sent_name.ends_with(" [cs:7h3k9q2m]"));
+        prop_assert_eq!(sent_name.matches("[cs:").count(), 1);
+        prop_assert!(sent_name.chars().count() <= 100);
+    }
+}

@@ -1,0 +1,104 @@
+//! Does each clip carry what its type needs? (AI Studios V3, `create-project` page, clips table.)
+//!
+//! A clip marked `isDelete` is not drawn and is left alone, as editor exports keep such clips.
+
+use super::{Findings, Spot, clipped};
+use crate::scene::outline::{Clip, Kind, Leaf, Shape};
+use crate::scene::problem::suggest;
+
+/// The types of the `clips` table.
+const TYPES: [&str; 6] = ["aiModel", "shape", "image", "textImage", "videoImage", "audio"];
+
+/// The clip type of an avatar.
+pub(super) const AVATAR: &str = "aiModel";
+
+/// Checks one clip.
+pub(super) fn check(clip: &Shape<Clip<'_>>, spot: Spot, findings: &mut Findings) {
+    let Shape::Is(clip) = clip else {
+        findings.say(format_args!("{spot}"), "a clip must be an object");
+        return;
+    };
+    let Some(kind) = findings.want_text(&clip.kind, "type", format_args!("{spot}/type")) else {
+        return;
+    };
+    if is_deleted(clip) {
+        return;
+    }
+    match kind {
+        "aiModel" => avatar(clip, spot, findings),
+        "shape" => {
+            findings.want_text(&clip.shape_name, "shapeName", format_args!("{spot}/shapeName"));
+            want_any_text(&clip.fill, "fill", spot, findings);
+        }
+        "image" => want_url(&clip.source_url, "source_url", spot, findings),
+        "textImage" => {
+            want_any_text(&clip.text, "text", spot, findings);
+            want_any_text(&clip.fill, "fill", spot, findings);
+            want_size(&clip.font_size, spot, findings);
+        }
+        "videoImage" => want_url(&clip.video_url, "video_url", spot, findings),
+        "audio" => {
+            want_url(&clip.source_url, "source_url", spot, findings);
+            want_any_text(&clip.label, "label", spot, findings);
+        }
+        unknown => {
+            let help = match unknown {
+                "background" => {
+                    "the background is `scenes[].background`, beside `clips`".to_owned()
+                }
+                _ => suggest(unknown, TYPES, "clip types"),
+            };
+            let message = format!("there is no clip type `{}`", clipped(unknown));
+            findings.say(format_args!("{spot}/type"), message).help(help);
+        }
+    }
+}
+
+/// Says whether a clip type is one of the table's.
+pub(super) fn is_known(kind: &str) -> bool {
+    TYPES.contains(&kind)
+}
+
+pub(super) fn is_deleted(clip: &Clip<'_>) -> bool {
+    clip.is_delete == Leaf::Bool(true)
+}
+
+fn avatar(clip: &Clip<'_>, spot: Spot, findings: &mut Findings) {
+    match &clip.model {
+        Shape::Is(model) => {
+            let at = format_args!("{spot}/model/ai_name");
+            findings.want_text(&model.ai_name, "ai_name", at);
+            let at = format_args!("{spot}/model/emotion");
+            findings.want_text(&model.emotion, "emotion", at);
+        }
+        Shape::Absent => findings
+            .say(format_args!("{spot}/model"), "the avatar has no `model`")
+            .help("give it `model.ai_name` and `model.emotion`; `callsheet models` lists them"),
+        Shape::Other(kind) => {
+            let message = format!("`model` must be an object, not {kind}");
+            findings.say(format_args!("{spot}/model"), message);
+        }
+    }
+}
+
+fn want_url(leaf: &Leaf<'_>, name: &str, spot: Spot, findings: &mut Findings) {
+    findings.want_text(leaf, name, format_args!("{spot}/{name}"));
+}
+
+/// Text that may be empty, as `fill` is for an outline.
+fn want_any_text(leaf: &Leaf<'_>, name: &str, spot: Spot, findings: &mut Findings) {
+    if leaf.text().is_none() {
+        findings.want_text(leaf, name, format_args!("{spot}/{name}"));
+    }
+}
+
+fn want_size(leaf: &Leaf<'_>, spot: Spot, findings: &mut Findings) {
+    let message = match leaf.kind() {
+        Some(Kind::Number) => return,
+        None => "`fontSize` is missing".to_owned(),
+        Some(kind) => format!("`fontSize` must be a number, not {kind}"),
+    };
+    findings
+        .say(format_args!("{spot}/fontSize"), message)
+        .help("write a number without quotes, or `{{number size}}`");
+}

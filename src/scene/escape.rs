@@ -1,0 +1,88 @@
+//! Text made safe for where it lands: the inside of a JSON string, and the inside of HTML.
+//!
+//! Only single ASCII bytes are ever replaced, so everything between them is copied in one piece.
+
+/// What each byte is written as; empty where it stays as it is.
+type Table = [&'static str; 256];
+
+static JSON: Table = {
+    let mut table = [""; 256];
+    let mut code = 0;
+    while code < CONTROLS.len() {
+        table[code] = CONTROLS[code];
+        code += 1;
+    }
+    table[b'"' as usize] = "\\\"";
+    table[b'\\' as usize] = "\\\\";
+    table
+};
+
+/// The characters that JSON allows in no string, from 0 on.
+const CONTROLS: [&str; 32] = [
+    "\\u0000", "\\u0001", "\\u0002", "\\u0003", "\\u0004", "\\u0005", "\\u0006", "\\u0007", "\\b",
+    "\\t", "\\n", "\\u000b", "\\f", "\\r", "\\u000e", "\\u000f", "\\u0010", "\\u0011", "\\u0012",
+    "\\u0013", "\\u0014", "\\u0015", "\\u0016", "\\u0017", "\\u0018", "\\u0019", "\\u001a",
+    "\\u001b", "\\u001c", "\\u001d", "\\u001e", "\\u001f",
+];
+
+static HTML: Table = {
+    let mut table = [""; 256];
+    table[b'<' as usize] = "&lt;";
+    table[b'>' as usize] = "&gt;";
+    table[b'&' as usize] = "&amp;";
+    table
+};
+
+/// Returns text for the inside of a JSON string.
+pub(super) fn json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    push(&mut escaped, text, &JSON);
+    escaped
+}
+
+/// Appends text for the inside of an HTML element.
+pub(super) fn push_html(html: &mut String, text: &str) {
+    push(html, text, &HTML);
+}
+
+fn push(out: &mut String, text: &str, table: &Table) {
+    let mut copied = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        let written = table[usize::from(byte)];
+        if !written.is_empty() {
+            out.push_str(&text[copied..index]);
+            out.push_str(written);
+            copied = index + 1;
+        }
+    }
+    out.push_str(&text[copied..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_survives_the_inside_of_a_json_string(text in any::<String>()) {
+            let quoted = format!("\"{}\"", json(&text));
+            prop_assert_eq!(serde_json::from_str::<String>(&quoted).expect("valid JSON"), text);
+        }
+    }
+
+    #[test]
+    fn every_control_character_is_escaped() {
+        let text: String = (0..0x80u8).map(char::from).collect();
+        let quoted = format!("\"{}\"", json(&text));
+        assert_eq!(serde_json::from_str::<String>(&quoted).expect("valid JSON"), text);
+    }
+
+    #[test]
+    fn html_keeps_its_brackets_to_itself() {
+        let mut html = "<p>".to_owned();
+        push_html(&mut html, "é < \"q\" & >");
+        assert_eq!(html, "<p>é &lt; \"q\" &amp; &gt;");
+    }
+}

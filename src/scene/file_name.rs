@@ -1,0 +1,101 @@
+//! The pattern of a video's file name, such as `{{sku}}-{{language}}.mp4`.
+//!
+//! It renders plain text: no JSON escaping, and no care for what a file system allows. Making a
+//! name safe, short and unique is the business of whoever writes the file.
+
+use std::fmt;
+
+use handlebars::Context;
+use serde_json::{Map, Value};
+
+use super::engine;
+use super::fault;
+use super::problem::Problem;
+use super::template::{Names, check_calls, compile};
+
+/// A parsed pattern.
+pub struct FileName {
+    pattern: String,
+    compiled: handlebars::Template,
+    names: Names,
+}
+
+impl FileName {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// The same refusals as for a scene template.
+    pub fn parse(pattern: &str) -> Result<Self, Vec<Problem>> {
+        let compiled = compile(pattern).map_err(|problem| vec![problem])?;
+        let mut problems = check_calls(&compiled);
+        let (names, misprints) = Names::of(&compiled);
+        problems.extend(misprints);
+        if problems.is_empty() {
+            Ok(Self { pattern: pattern.to_owned(), compiled, names })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Returns the columns it cannot do without, in order of first use.
+    pub fn columns(&self) -> &[String] {
+        &self.names.required
+    }
+
+    /// Returns the name for these fields, not yet safe for a file system.
+    ///
+    /// # Errors
+    ///
+    /// The first tag that cannot be filled in.
+    pub fn render(&self, fields: &Map<String, Value>) -> Result<String, Problem> {
+        let mut context = Context::null();
+        *context.data_mut() = Value::Object(fields.clone());
+        engine::render_plain(&self.compiled, &context)
+            .map_err(|error| fault::explain(&error, fields.keys().map(String::as_str)))
+    }
+}
+
+impl fmt::Debug for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileName").field(&self.pattern).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(pattern: &str, fields: Value) -> Result<String, Problem> {
+        let pattern = FileName::parse(pattern).expect("a right pattern");
+        pattern.render(fields.as_object().expect("fields"))
+    }
+
+    #[test]
+    fn a_name_is_plain_text_as_the_cells_have_it() {
+        let fields = json!({"sku": "TEA \"01\"", "language": "KO"});
+        let name = named("{{sku}}-{{lower language}}.mp4", fields);
+        assert_eq!(name.as_deref(), Ok("TEA \"01\"-ko.mp4"));
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_its_place() {
+        let problem = named("{{sku}}-{{langauge}}.mp4", json!({"sku": "T", "language": "ko"}));
+        let told = problem.expect_err("no such column").to_string();
+        let told = told.replace("; ", "\n");
+        insta::assert_snapshot!(told, @r#"
+    template line 1, column 9: the sheet has no column `langauge`
+    did you mean `language`?
+    "#);
+        let pattern = FileName::parse("{{sku}}-{{default language \"en\"}}.mp4").expect("right");
+        assert_eq!(pattern.columns(), ["sku"]);
+    }
+
+    #[test]
+    fn what_a_template_refuses_a_pattern_refuses() {
+        let problems = FileName::parse("{{{sku}}}{{> x}}{{slug sku}}").expect_err("three refusals");
+        assert_eq!(problems.len(), 3);
+    }
+}

@@ -1,0 +1,132 @@
+//! The helpers of a scene template: one file per family, each with its table.
+//!
+//! A helper that makes text returns a *value*, which the engine then escapes for where it lands; a
+//! helper that makes JSON writes it itself and is therefore refused inside quotes. The tables are
+//! the single source for the help text, for what a template may call, and with how many values.
+
+mod choice;
+mod text;
+mod value;
+
+use std::borrow::Cow;
+
+use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJson, RenderError};
+use serde_json::Value;
+
+use super::fault::{Fault, column_of};
+
+/// One helper, as `callsheet help template` shows it and as a template is checked against it.
+#[derive(Clone, Copy, Debug)]
+pub struct HelperDoc {
+    /// The name that a tag begins with.
+    pub name: &'static str,
+    /// How it is written.
+    pub usage: &'static str,
+    /// What it does.
+    pub purpose: &'static str,
+    /// A tag and what it becomes.
+    pub example: &'static str,
+    /// The fewest and the most values it takes.
+    pub(super) takes: (usize, usize),
+    pub(super) makes: Makes,
+}
+
+/// What a tag leaves behind, which decides where in the JSON it may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Makes {
+    /// Text, for the inside of quotes only.
+    Text,
+    /// A whole JSON value with quotes of its own, for the outside only.
+    Json,
+    /// Digits, `true` or `false`: safe on either side.
+    Bare,
+    /// Nothing of its own; it opens a block.
+    Block,
+}
+
+/// Every helper, by family.
+pub const HELPERS: &[HelperDoc] = &[
+    value::JSON,
+    value::NUMBER,
+    value::DEFAULT,
+    text::UPPER,
+    text::LOWER,
+    text::TRUNCATE,
+    text::PARAGRAPHS,
+    choice::IF,
+    choice::UNLESS,
+    choice::EACH,
+    choice::WITH,
+    choice::LOOKUP,
+    choice::EQ,
+    choice::NE,
+    choice::AND,
+    choice::OR,
+    choice::NOT,
+    choice::LEN,
+];
+
+/// Returns the helper of this name.
+pub(super) fn find(name: &str) -> Option<&'static HelperDoc> {
+    HELPERS.iter().find(|helper| helper.name == name)
+}
+
+pub(super) fn register(engine: &mut Handlebars<'static>) {
+    value::register(engine);
+    text::register(engine);
+    choice::register(engine);
+}
+
+/// Returns the value at `index`; a missing column is the strict error that names it.
+fn argument<'h, 'rc>(
+    helper: &'h Helper<'rc>,
+    index: usize,
+) -> Result<&'h PathAndJson<'rc>, RenderError> {
+    match helper.param(index) {
+        Some(value) if !value.is_value_missing() => Ok(value),
+        Some(value) => Err(RenderError::strict_error(value.relative_path())),
+        None => Err(Fault {
+            column: None,
+            message: format!("`{}` was given too few values", helper.name()),
+            help: None,
+        }
+        .into()),
+    }
+}
+
+/// Returns the value at `index` as the text a reader would expect.
+fn text_of<'h>(helper: &'h Helper<'_>, index: usize) -> Result<Cow<'h, str>, RenderError> {
+    let given = argument(helper, index)?;
+    match given.value() {
+        Value::String(text) => Ok(Cow::Borrowed(text)),
+        Value::Null => Ok(Cow::Borrowed("")),
+        Value::Bool(_) | Value::Number(_) => Ok(Cow::Owned(given.value().render())),
+        Value::Array(_) | Value::Object(_) => Err(Fault {
+            column: column(given),
+            message: format!("`{}` needs text, and this is a list", helper.name()),
+            help: Some("name a column, or write `{{#each …}}` around it".to_owned()),
+        }
+        .into()),
+    }
+}
+
+/// Writes text escaped for where this engine writes.
+fn write_text(engine: &Handlebars<'_>, text: &str, out: &mut dyn Output) -> HelperResult {
+    out.write(&engine.get_escape_fn()(text))?;
+    Ok(())
+}
+
+/// Returns the column that a value came from, if it came straight from one.
+fn column(given: &PathAndJson<'_>) -> Option<String> {
+    given.relative_path().map(|path| column_of(path).to_owned())
+}
+
+/// Says whether a value has nothing to show. White space alone is nothing, as it is in a sheet.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}

@@ -1,0 +1,198 @@
+//! Rows to payloads: fills the fields, renders, and has the result checked.
+//!
+//! A merger is one thread's scratch. Between rows it keeps the fields and overwrites their text, so
+//! that a row costs the rendering and one pass over the result, and little else.
+//!
+//! Cells are data: what a cell contains is never read as template.
+
+use std::collections::BTreeMap;
+
+use handlebars::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::engine;
+use super::fault;
+use super::payload::{self, Payload};
+use super::problem::{At, Place, Problem};
+use super::template::{ROWS, Template};
+
+/// How cells become fields.
+///
+/// It is stored with every job, so that a resumed run makes the very same payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// The template's name for each of the sheet's columns, in the sheet's order.
+    pub names: Vec<String>,
+    /// What an empty cell, or a column that the sheet does not have, is filled with.
+    pub defaults: BTreeMap<String, String>,
+    /// Whether one video is made of several rows, which the template then sees as `rows`.
+    pub grouped: bool,
+}
+
+impl Columns {
+    /// Returns every name that has a value, the sheet's columns first.
+    fn known(&self) -> Vec<&str> {
+        let added = self.defaults.keys().filter(|name| !self.names.contains(name));
+        self.names.iter().chain(added).map(String::as_str).collect()
+    }
+
+    /// Returns what a cell stands for: white space alone is empty, and empty takes the default.
+    fn value<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
+        let cell = row.get(index).map_or("", String::as_str);
+        if !cell.trim().is_empty() {
+            return cell;
+        }
+        self.defaults.get(&self.names[index]).map_or(cell, String::as_str)
+    }
+
+    fn fill(&self, fields: &mut Map<String, Value>, row: &[String]) {
+        for (index, name) in self.names.iter().enumerate() {
+            let text = self.value(index, row);
+            match fields.get_mut(name) {
+                Some(Value::String(field)) => {
+                    field.clear();
+                    field.push_str(text);
+                }
+                _ => {
+                    fields.insert(name.clone(), Value::String(text.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Fields that hold the defaults of columns that the sheet may not have.
+    fn blank(&self) -> Map<String, Value> {
+        let default = |(name, text): (&String, &String)| (name.clone(), text.clone().into());
+        self.defaults.iter().map(default).collect()
+    }
+}
+
+/// One thread's scratch for merging rows into a template.
+pub struct Merger<'t> {
+    template: &'t Template,
+    columns: Columns,
+    context: Context,
+    /// Room for the next payload: what the largest so far needed.
+    capacity: usize,
+    /// What is wrong for every row alike.
+    standing: Vec<Problem>,
+}
+
+impl<'t> Merger<'t> {
+    pub(super) fn new(template: &'t Template, columns: &Columns) -> Self {
+        let mut context = Context::null();
+        *context.data_mut() = Value::Object(columns.blank());
+        Self {
+            template,
+            columns: columns.clone(),
+            context,
+            capacity: 0,
+            standing: standing(template, columns),
+        }
+    }
+
+    /// Merges one row, or the rows of one group, into a checked payload.
+    ///
+    /// A column that the template needs and the sheet does not have is a problem of every row.
+    ///
+    /// # Errors
+    ///
+    /// All problems of this payload: every missing column; else the first tag that cannot be
+    /// filled in; else everything that is wrong with the merged JSON.
+    pub fn merge(&mut self, rows: &[Vec<String>]) -> Result<Payload, Vec<Problem>> {
+        if !self.standing.is_empty() {
+            return Err(self.standing.clone());
+        }
+        self.fill(rows);
+        let text = self.render(self.template.compact()).map_err(|problem| vec![problem])?;
+        self.capacity = self.capacity.max(text.len());
+        Payload::read(text).or_else(|text| {
+            // The same again with the template's own lines, to say where.
+            let readable =
+                self.render(self.template.readable()).map_err(|problem| vec![problem])?;
+            Err(payload::problems(&readable, Some(self.template.source())).unwrap_or_else(|| {
+                payload::problems(&text, None).expect("the text was refused a moment ago")
+            }))
+        })
+    }
+
+    /// Returns the merged text as the template lays it out, unchecked. The lines that problems
+    /// speak of are lines of this text; [`Payload::text`] is the same JSON without white space.
+    ///
+    /// # Errors
+    ///
+    /// Every missing column; else the first tag that cannot be filled in.
+    pub fn readable(&mut self, rows: &[Vec<String>]) -> Result<String, Vec<Problem>> {
+        if !self.standing.is_empty() {
+            return Err(self.standing.clone());
+        }
+        self.fill(rows);
+        self.render(self.template.readable()).map_err(|problem| vec![problem])
+    }
+
+    /// Returns the fields of these rows, as the template would see them. Of a group, the fields
+    /// of its first row, and `rows`.
+    pub fn fields(&mut self, rows: &[Vec<String>]) -> &Map<String, Value> {
+        self.fill(rows);
+        self.context.data().as_object().expect("`new` and `fill` leave an object here")
+    }
+
+    fn fill(&mut self, rows: &[Vec<String>]) {
+        let first = rows.first().map_or(&[][..], Vec::as_slice);
+        let Some(fields) = self.context.data_mut().as_object_mut() else { return };
+        self.columns.fill(fields, first);
+        if !self.columns.grouped {
+            return;
+        }
+        if !matches!(fields.get(ROWS), Some(Value::Array(_))) {
+            fields.insert(ROWS.to_owned(), Value::Array(Vec::new()));
+        }
+        let Some(Value::Array(items)) = fields.get_mut(ROWS) else { return };
+        items.resize_with(rows.len(), || Value::Object(self.columns.blank()));
+        for (item, row) in items.iter_mut().zip(rows) {
+            if let Value::Object(fields) = item {
+                self.columns.fill(fields, row);
+            }
+        }
+    }
+
+    fn render(&self, compiled: &handlebars::Template) -> Result<String, Problem> {
+        engine::render_json(compiled, &self.context, self.capacity)
+            .map_err(|error| fault::explain(&error, self.columns.known()))
+    }
+}
+
+/// Finds what no row can mend: columns that are not there, and groups where none are expected.
+fn standing(template: &Template, columns: &Columns) -> Vec<Problem> {
+    let known = columns.known();
+    let names = template.names();
+    let mut problems = Vec::new();
+    match (names.rows, columns.grouped) {
+        (Some(_), true) | (None, false) => {}
+        (Some(at), false) => problems.push(
+            Problem::in_template(at, "the template makes one video of several rows")
+                .with_help("set `group_by` in the batch file to the column that names the video"),
+        ),
+        // Rows that nobody sees are rows that were lost.
+        (None, true) => problems.push(
+            Problem::in_template(
+                At::START,
+                "the batch groups rows, and the template uses only one",
+            )
+            .with_help("write `{{#each rows}}…{{/each}}`, or remove `group_by`"),
+        ),
+    }
+    if columns.grouped && known.contains(&ROWS) {
+        problems.push(Problem {
+            place: Place::Column(ROWS.to_owned()),
+            message: "a column has the name that a group's rows have".to_owned(),
+            help: Some("rename it, or give it another name under `columns`".to_owned()),
+        });
+    }
+    for name in names.required.iter().filter(|name| !known.contains(&name.as_str())) {
+        let at = names.first_use.get(name).copied().unwrap_or(At::START);
+        problems.push(fault::no_column(at, name, known.clone()));
+    }
+    problems
+}

@@ -1,0 +1,352 @@
+//! One pass over a merged text that both proves it is JSON and keeps what the checks ask about.
+//!
+//! The outline is tolerant: a field of the wrong kind is kept as that kind, so that every problem
+//! can be told at once, and reading fails only where the text is not JSON. Everything the checks do
+//! not ask about is skipped unseen: editor exports carry much, and all of it is fine.
+//!
+//! Text is borrowed from the merged text wherever it has no escapes. As in every JSON reader that
+//! matters here, the last of two equal keys counts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A place where text, a number or a boolean is expected.
+#[derive(Debug, Default, PartialEq)]
+pub(super) enum Leaf<'a> {
+    #[default]
+    Absent,
+    Bool(bool),
+    /// `whole`: written without a point.
+    Number {
+        whole: bool,
+    },
+    Text(Cow<'a, str>),
+    /// Something else.
+    Other(Kind),
+}
+
+/// A place where an object or a list is expected.
+#[derive(Debug, Default)]
+pub(super) enum Shape<T> {
+    #[default]
+    Absent,
+    Is(T),
+    /// Something else.
+    Other(Kind),
+}
+
+impl<T> Shape<T> {
+    pub(super) fn get(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Other(_) => None,
+        }
+    }
+}
+
+/// A kind of JSON value, in a person's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Bool,
+    Number,
+    Text,
+    List,
+    Object,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "`null`",
+            Self::Bool => "true or false",
+            Self::Number => "a number",
+            Self::Text => "text",
+            Self::List => "a list",
+            Self::Object => "an object",
+        })
+    }
+}
+
+impl<'a> Leaf<'a> {
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent | Self::Bool(_) | Self::Number { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns what is there instead of something; `None` when nothing is.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Absent => None,
+            Self::Bool(_) => Some(Kind::Bool),
+            Self::Number { .. } => Some(Kind::Number),
+            Self::Text(_) => Some(Kind::Text),
+            Self::Other(kind) => Some(*kind),
+        }
+    }
+}
+
+/// Declares a part of the payload: the fields that are read, by their key.
+macro_rules! part {
+    ($(#[$doc:meta])* $name:ident { $($key:literal => $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name<'a> { $(pub(super) $field: $type),* }
+
+        impl<'a> $name<'a> {
+            /// Takes the value that belongs to `key`.
+            fn take<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+                match key {
+                    $($key => self.$field = map.next_value()?,)*
+                    _ => drop(map.next_value::<IgnoredAny>()?),
+                }
+                Ok(())
+            }
+        }
+
+        impl<'a> Part<'a> for $name<'a> {
+            fn from_map<A: MapAccess<'a>>(mut map: A) -> Result<Shape<Self>, A::Error> {
+                let mut part = Self::default();
+                while let Some(key) = map.next_key::<Key<'a>>()? {
+                    part.take(&key.0, &mut map)?;
+                }
+                Ok(Shape::Is(part))
+            }
+        }
+    };
+}
+
+part! {
+    /// The whole payload. Keys are AI Studios V3's, `create-project` page.
+    Fields {
+        "name" => name: Leaf<'a>,
+        "orientation" => orientation: Leaf<'a>,
+        "resolution" => resolution: Leaf<'a>,
+        "isExport" => is_export: Leaf<'a>,
+        "workspaceId" => workspace_id: Leaf<'a>,
+        "webhookUrl" => webhook_url: Leaf<'a>,
+        "scenes" => scenes: Shape<List<Scene<'a>>>,
+    }
+}
+
+part! {
+    /// One scene.
+    Scene {
+        "sceneIdx" => scene_idx: Leaf<'a>,
+        "clips" => clips: Shape<List<Clip<'a>>>,
+        "scripts" => scripts: Shape<List<Script<'a>>>,
+    }
+}
+
+part! {
+    /// What is said, in the placement used since 2024-12-18: `scenes[].scripts[]`.
+    Script {
+        "org" => org: Leaf<'a>,
+        "modelId" => model_id: Leaf<'a>,
+        "clothId" => cloth_id: Leaf<'a>,
+    }
+}
+
+part! {
+    /// One clip of any type, with the fields of every type.
+    Clip {
+        "type" => kind: Leaf<'a>,
+        "isDelete" => is_delete: Leaf<'a>,
+        "model" => model: Shape<Model<'a>>,
+        "script" => script: Shape<ClipScript<'a>>,
+        "text" => text: Leaf<'a>,
+        "fill" => fill: Leaf<'a>,
+        "fontSize" => font_size: Leaf<'a>,
+        "source_url" => source_url: Leaf<'a>,
+        "video_url" => video_url: Leaf<'a>,
+        "label" => label: Leaf<'a>,
+        "shapeName" => shape_name: Leaf<'a>,
+    }
+}
+
+part! {
+    /// The avatar of an `aiModel` clip.
+    Model {
+        "ai_name" => ai_name: Leaf<'a>,
+        "emotion" => emotion: Leaf<'a>,
+    }
+}
+
+part! {
+    /// What is said, in the placement of V3 at its launch: `clips[].script`.
+    ClipScript {
+        "org" => org: Leaf<'a>,
+    }
+}
+
+/// A list whose items may each be of the wrong kind.
+pub(super) type List<T> = Vec<Shape<T>>;
+
+/// The payload and the keys that stand in it twice.
+#[derive(Debug, Default)]
+pub(super) struct Project<'a> {
+    pub(super) fields: Fields<'a>,
+    pub(super) doubled: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Part<'a> for Project<'a> {
+    fn from_map<A: MapAccess<'a>>(mut map: A) -> Result<Shape<Self>, A::Error> {
+        let mut fields = Fields::default();
+        let mut keys = Vec::with_capacity(8);
+        while let Some(Key(key)) = map.next_key()? {
+            fields.take(&key, &mut map)?;
+            keys.push(key);
+        }
+        keys.sort_unstable();
+        let twice = keys.windows(2).filter(|pair| pair[0] == pair[1]);
+        let mut doubled: Vec<_> = twice.map(|pair| pair[0].clone()).collect();
+        doubled.dedup();
+        Ok(Shape::Is(Self { fields, doubled }))
+    }
+}
+
+/// What can be read from an object or from a list; the other one is passed over.
+pub(super) trait Part<'de>: Sized {
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Shape<Self>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Shape::Other(Kind::Object))
+    }
+
+    fn from_seq<A: SeqAccess<'de>>(mut list: A) -> Result<Shape<Self>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Shape::Other(Kind::List))
+    }
+}
+
+impl<'de, T: Part<'de>> Part<'de> for List<T> {
+    fn from_seq<A: SeqAccess<'de>>(mut list: A) -> Result<Shape<Self>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Shape::Is(items))
+    }
+}
+
+impl<'de, T: Part<'de>> Deserialize<'de> for Shape<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+struct ShapeVisitor<T>(PhantomData<T>);
+
+/// The answers of a visitor to everything that is not structured or not text.
+macro_rules! visit_plain {
+    ($($method:ident($type:ty) => $answer:expr;)*) => {
+        $(fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
+            Ok($answer)
+        })*
+    };
+}
+
+impl<'de, T: Part<'de>> Visitor<'de> for ShapeVisitor<T> {
+    type Value = Shape<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    visit_plain! {
+        visit_bool(bool) => Shape::Other(Kind::Bool);
+        visit_i64(i64) => Shape::Other(Kind::Number);
+        visit_u64(u64) => Shape::Other(Kind::Number);
+        visit_f64(f64) => Shape::Other(Kind::Number);
+        visit_str(&str) => Shape::Other(Kind::Text);
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Shape::Other(Kind::Null))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::from_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        T::from_seq(list)
+    }
+}
+
+impl<'de> Deserialize<'de> for Leaf<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LeafVisitor)
+    }
+}
+
+struct LeafVisitor;
+
+impl<'de> Visitor<'de> for LeafVisitor {
+    type Value = Leaf<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    visit_plain! {
+        visit_i64(i64) => Leaf::Number { whole: true };
+        visit_u64(u64) => Leaf::Number { whole: true };
+        visit_f64(f64) => Leaf::Number { whole: false };
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Leaf::Bool(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Leaf::Other(Kind::Null))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Leaf::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Leaf::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Leaf::Other(Kind::Object))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Leaf::Other(Kind::List))
+    }
+}
+
+/// A key, borrowed where it has no escapes (serde's own `Cow` would copy each).
+pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}

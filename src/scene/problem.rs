@@ -1,0 +1,180 @@
+//! What is wrong, where, and what to do next, in words for the person who wrote the template.
+//!
+//! Problems are values: whoever reads input returns all of them at once, and a command decides how
+//! to show them. A problem never quotes a library's own message, and never more of a cell than
+//! the short text that is wrong.
+
+use std::fmt;
+
+/// One thing that is wrong with a template, with a cell, or with the payload they make together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where to look.
+    pub place: Place,
+    /// What is wrong: a lower-case fragment without a full stop.
+    pub message: String,
+    /// What to do next, if there is something to say.
+    pub help: Option<String>,
+}
+
+/// Where a [`Problem`] lies. Lines and columns count from 1; columns are characters, not bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the template's own text; the tag or character stands at this position.
+    Template {
+        /// Line of the template.
+        line: u32,
+        /// Character of that line.
+        column: u32,
+    },
+    /// In the text that the template and the cells made together.
+    Merged {
+        /// Line of the merged text.
+        line: u32,
+        /// Character of that line.
+        column: u32,
+        /// JSON pointer such as `/scenes/0/clips/1/model/ai_name`; empty for the whole text.
+        pointer: String,
+        /// The template's line that made this line, only when there is exactly one candidate.
+        template_line: Option<u32>,
+    },
+    /// In the cell of this column (the template's name for it).
+    Column(String),
+}
+
+impl Problem {
+    pub(super) fn in_template(at: At, message: impl Into<String>) -> Self {
+        let place = Place::Template { line: at.line, column: at.column };
+        Self { place, message: message.into(), help: None }
+    }
+
+    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Template { line, column } => write!(f, "template line {line}, column {column}"),
+            Self::Merged { line, column, pointer, template_line } => {
+                match template_line {
+                    Some(template_line) => write!(f, "template line {template_line}")?,
+                    None => write!(f, "merged line {line}, column {column}")?,
+                }
+                if pointer.is_empty() { Ok(()) } else { write!(f, ", `{pointer}`") }
+            }
+            Self::Column(name) => write!(f, "column `{name}`"),
+        }
+    }
+}
+
+/// A position in the template's text, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl At {
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
+    pub(super) fn new(line: usize, column: usize) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { line: narrow(line), column: narrow(column) }
+    }
+
+    /// Returns the position of a byte offset in `text`.
+    pub(super) fn of_offset(text: &str, offset: usize) -> Self {
+        let before = &text[..text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        Self::new(line, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// Returns the known name that `wrong` was probably meant to be.
+///
+/// A third of the letters may differ; a difference of case alone always counts as near.
+pub(super) fn nearest<'n>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Option<&'n str> {
+    let wrong = wrong.to_lowercase();
+    let allowed = (wrong.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|&(distance, _)| distance <= allowed)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}
+
+/// Returns a hint that names the nearest known name, or lists what there is.
+pub(super) fn suggest<'n>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'n str> + Clone,
+    what: &str,
+) -> String {
+    /// More names than this are a wall, not a hint.
+    const LISTED_MAX: usize = 12;
+    if let Some(name) = nearest(wrong, known.clone()) {
+        return format!("did you mean `{name}`?");
+    }
+    let mut names: Vec<String> =
+        known.into_iter().take(LISTED_MAX + 1).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return format!("there are no {what}");
+    }
+    if names.len() > LISTED_MAX {
+        names[LISTED_MAX] = "…".to_owned();
+    }
+    format!("{what}: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_forgives_a_slip_and_not_a_different_word() {
+        let known = ["headline", "script", "language"];
+        for (wrong, right) in [
+            ("headlin", Some("headline")),
+            ("Script", Some("script")),
+            ("langauge", Some("language")),
+            ("price", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wrong, known), right, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let text = "a\néß{{x}}";
+        let offset = text.find("{{").expect("it is in the text");
+        assert_eq!(At::of_offset(text, offset), At { line: 2, column: 3 });
+        assert_eq!(At::of_offset(text, text.len() + 9), At { line: 2, column: 8 });
+    }
+
+    #[test]
+    fn a_hint_lists_what_there_is_when_nothing_is_near() {
+        assert_eq!(suggest("price", ["sku", "script"], "columns"), "columns: `sku`, `script`");
+        assert_eq!(suggest("price", [], "columns"), "there are no columns");
+        let many: Vec<String> = (10..40).map(|number| format!("column {number}")).collect();
+        let hint = suggest("x", many.iter().map(String::as_str), "columns");
+        assert!(hint.ends_with("`column 21`, …"), "{hint}");
+    }
+}
