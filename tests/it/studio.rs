@@ -1,1 +1,11 @@
-//! Stub.
+//! The AI Studios client against real sockets.
+//!
+//! Each test brings its own tiny server that answers exact bytes and writes down what it read.
+//! Nothing is shared with the simulator, so that one mistake cannot hide in both.
+
+mod downloads;
+mod free;
+mod paid;
+mod secrets;
+mod server;
+mod tokens;

@@ -1,0 +1,149 @@
+//! The three HTTP clients, and what it means that one could not connect.
+//!
+//! They differ in what a mistake would cost. *Paid*: nothing is ever sent twice, so no redirect, no
+//! retry, HTTP/1.1, connections reused for a second at most. *Free*: pooled. *Download*: carries no
+//! credentials and reaches only public addresses. None follows a redirect by itself, decompresses,
+//! or sees the system's proxies unless asked to.
+
+use std::{error::Error, io, time::Duration};
+
+use reqwest::{Certificate, ClientBuilder, redirect, retry};
+
+use super::{
+    answer::{Reason, ReasonKind},
+    guard::{GuardedResolver, OutOfBounds, Reach},
+    settings::{Settings, SetupError, is_loopback},
+};
+
+/// Written data that nobody confirms for this long means the connection is gone. A killed process
+/// leaves bytes in the kernel that would be sent for minutes otherwise.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(20);
+/// A connection idle for longer may be closing under us, and the loss of an answer would then be
+/// our own doing. Within it, reuse keeps high rates cheap.
+const PAID_IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// The three clients.
+pub(super) struct Transport {
+    pub(super) paid: reqwest::Client,
+    pub(super) free: reqwest::Client,
+    pub(super) download: reqwest::Client,
+    pub(super) reach: Reach,
+}
+
+impl Transport {
+    /// Builds the clients. The first one installs the process's TLS provider.
+    pub(super) fn new(settings: &Settings) -> Result<Self, SetupError> {
+        // An error means that it is installed already, which is what we want.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let reach = if is_loopback(&settings.base_url) { Reach::Anywhere } else { Reach::Public };
+        // A rehearsal's API is plain http, so its clients are spared the reading of the machine's
+        // CA roots, which takes longer than all the rest.
+        let plain = settings.base_url.scheme() == "http" && !settings.system_proxy;
+        let api = |builder: ClientBuilder| {
+            if plain { builder.tls_certs_only([]) } else { builder }
+        };
+        let paid = build(settings, |builder| {
+            api(builder)
+                .timeout(settings.paid_timeout)
+                .http1_only()
+                .pool_idle_timeout(PAID_IDLE_MAX.min(settings.paid_timeout))
+        })?;
+        let free = build(settings, |builder| api(builder).timeout(settings.request_timeout))?;
+        let download = build(settings, |builder| {
+            // A proxy looks the name up itself; here only the proxy's own name would be judged.
+            if settings.system_proxy {
+                builder
+            } else {
+                builder.dns_resolver(GuardedResolver(reach))
+            }
+        })?;
+        Ok(Self { paid, free, download, reach })
+    }
+}
+
+fn build(
+    settings: &Settings,
+    shape: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<reqwest::Client, SetupError> {
+    let base = || {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.connect_timeout)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let builder = builder.tcp_user_timeout(UNCONFIRMED_MAX);
+        shape(if settings.system_proxy { builder } else { builder.no_proxy() })
+    };
+    // The machine's own CA roots are read here and now, and a slim container has none.
+    base().build().or_else(|_no_roots| {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .map(|der| Certificate::from_der(der))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_odd_root| SetupError::Tls)?;
+        tracing::debug!("this machine has no CA certificates; the built-in ones are used");
+        base().tls_certs_only(roots).build().map_err(|_no_client| SetupError::Tls)
+    })
+}
+
+/// Returns why nothing was sent, if `error` proves that nothing was.
+pub(super) fn not_sent(error: &reqwest::Error, host: &str, patience: Duration) -> Option<Reason> {
+    if !error.is_connect() && !error.is_builder() {
+        return None;
+    }
+    let (kind, words) = if error.is_dns() {
+        (
+            ReasonKind::NameNotFound,
+            format!("`{host}` has no address: check the network and the spelling of `base_url`"),
+        )
+    } else if error.is_timeout() {
+        (
+            ReasonKind::ConnectTimedOut,
+            format!(
+                "`{host}` did not answer within {} s: check the network, or `base_url`",
+                patience.as_secs_f64()
+            ),
+        )
+    } else if has_cause(error, <dyn Error>::is::<rustls::Error>) {
+        (
+            ReasonKind::TlsFailed,
+            format!(
+                "`{host}` offers no trusted TLS connection: check this machine's clock and CA \
+                 certificates, and whether a proxy sits in between"
+            ),
+        )
+    } else if error.is_connect() {
+        (
+            ReasonKind::NotConnected,
+            format!("`{host}` cannot be reached: check the network, or `base_url`"),
+        )
+    } else {
+        (ReasonKind::NotBuilt, format!("no request to `{host}` can be made: check `base_url`"))
+    };
+    Some(Reason { kind, words })
+}
+
+/// Says whether `error` stands for a name that leads to a private address.
+pub(super) fn is_out_of_bounds(error: &reqwest::Error) -> bool {
+    has_cause(error, <dyn Error>::is::<OutOfBounds>)
+}
+
+/// Walks down the causes of `error`, into the I/O errors that wrap others without naming them as
+/// their source.
+fn has_cause(error: &(dyn Error + 'static), is_it: fn(&(dyn Error + 'static)) -> bool) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if is_it(cause) {
+            return true;
+        }
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    false
+}

@@ -1,0 +1,370 @@
+//! What the vendor's own words speak of.
+//!
+//! No V3 error code or status is documented (`AISTUDIOS_V3 §1.4`), so where `success: false` comes
+//! alone its words must be read. Pure. The lists err on one side: a message is a refusal only if
+//! it clearly says so, and words that may also follow an accepted request always win.
+
+use serde_json::Value;
+
+/// An error as the vendor worded it. Not redacted yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Words {
+    /// The messages, joined.
+    pub(super) text: String,
+    /// The error code, if there was one.
+    pub(super) code: Option<String>,
+}
+
+/// What a failure speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Trouble of the service's own, or work under way: it may have taken the request.
+    OwnTrouble,
+    /// The access token or the credentials.
+    Token,
+    /// Credits that are gone.
+    Credits,
+    /// Too many requests.
+    Rate,
+    /// What the account's plan includes.
+    Plan,
+    /// Something that does not exist.
+    NotFound,
+    /// Something in the request.
+    Validation,
+    /// None of these.
+    Unclear,
+}
+
+const OWN_TROUBLE: &[&str] = &[
+    " internal",
+    " timeout",
+    " timed out",
+    " time out",
+    " server error",
+    " unavailable",
+    " exception",
+    " gateway",
+    " busy ",
+    " overload",
+    " unexpected error",
+    " unknown error",
+    " crash",
+    " unhandled",
+    " already",
+    " in progress",
+    " pending ",
+    " processing",
+    " duplicate",
+    " failed to",
+    " export fail",
+    " export error",
+    " render fail",
+    " rendering fail",
+    " synthesis fail",
+    " database",
+    " connection",
+];
+const TRY_AGAIN: &[&str] = &[" try again", " retry", " later ", " temporar", " wait "];
+const TOKEN: &[&str] = &[
+    " token expired",
+    " token has expired",
+    " token is expired",
+    " expired token",
+    " token is invalid",
+    " token invalid",
+    " invalid token",
+    " token is not valid",
+    " token not valid",
+    " access token",
+    " token required",
+    " token is required",
+    " token missing",
+    " token is missing",
+    " missing token",
+    " no token",
+    " bad token",
+    " wrong token",
+    " malformed token",
+    " token malformed",
+    " token verification",
+    " web token ",
+    " jwt ",
+    " unauthorized",
+    " unauthorised",
+    " unauthenticated",
+    " not authenticated",
+    " authentication",
+    " authorization header",
+    " authorization required",
+    " invalid signature",
+    " session expired",
+    " login required",
+    " invalid user key",
+    " invalid userkey",
+    " invalid api key",
+    " invalid apikey",
+    " invalid credential",
+    " wrong credential",
+];
+/// A JSON parser's complaint about our payload, and not about the access token.
+const PARSER: &[&str] = &[" unexpected token", " in json ", " json at "];
+const CREDIT: &[&str] = &[" credit", " balance", " cube"];
+const LACK: &[&str] = &[
+    " insufficient",
+    " not enough",
+    " no credit",
+    " out of",
+    " exceed",
+    " lack",
+    " shortage",
+    " deplet",
+    " exhaust",
+    " run out",
+    " ran out",
+    " used up",
+    " remaining",
+    " too low",
+    " 0 ",
+    " zero",
+    " need",
+];
+const PAYMENT: &[&str] = &[" payment required", " insufficient fund", " out of credit"];
+const RATE: &[&str] =
+    &[" rate limit", " ratelimit", " too many request", " throttl", " request limit"];
+const PLAN: &[&str] = &[" upgrade your plan", " your plan", " plan does not", " plan doesn t"];
+const NOT_FOUND: &[&str] = &[
+    " not found",
+    " notfound",
+    " no such",
+    " does not exist",
+    " doesn t exist",
+    " unknown project",
+    " unknown template",
+    " unknown model",
+];
+const VALIDATION: &[&str] = &[
+    " validation",
+    " invalid",
+    " missing",
+    " required",
+    " must ",
+    " not allowed",
+    " not supported",
+    " unsupported",
+    " malformed",
+    " bad request",
+    " illegal",
+    " not valid",
+    " cannot be empty",
+    " can not be empty",
+    " should be",
+    " too long",
+    " too short",
+    " too large",
+    " exceeds the max",
+    " permission",
+    " forbidden",
+    " access denied",
+    " not permitted",
+    " out of range",
+    " unexpected token",
+    " json at ",
+];
+
+impl Words {
+    /// Collects what an error envelope says, whatever its shape: `error` as an object or a string,
+    /// messages at the top level as in V2, a list of errors.
+    pub(super) fn of_json(value: &Value) -> Self {
+        let mut words = Self::default();
+        let error = value.get("error");
+        words.take(error.unwrap_or(&Value::Null));
+        for list in ["errors", "details"] {
+            for item in value.get(list).and_then(Value::as_array).into_iter().flatten().take(5) {
+                words.take(item);
+            }
+        }
+        words.take(value);
+        if words.text.is_empty() {
+            words.take(value.get("data").unwrap_or(&Value::Null));
+        }
+        words
+    }
+
+    /// Takes an answer in plain text.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self { text: text.trim().chars().take(300).collect(), code: None }
+    }
+
+    fn take(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.add(text),
+            Value::Object(fields) => {
+                for key in ["msg", "message", "detail", "reason", "error_description"] {
+                    if let Some(Value::String(text)) = fields.get(key) {
+                        self.add(text);
+                    }
+                }
+                for key in ["code", "errorCode", "error_code"] {
+                    match fields.get(key) {
+                        Some(Value::String(code)) if self.code.is_none() => {
+                            self.code = Some(code.clone());
+                        }
+                        Some(Value::Number(code)) if self.code.is_none() => {
+                            self.code = Some(code.to_string());
+                        }
+                        Some(_) | None => {}
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {}
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() || self.text.contains(text) {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str("; ");
+        }
+        self.text.push_str(text);
+    }
+
+    /// Says what a failure speaks of.
+    pub(super) fn subject(&self) -> Subject {
+        let said = self.plain();
+        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+        if is(OWN_TROUBLE) {
+            return Subject::OwnTrouble;
+        }
+        if self.concern_token() {
+            return Subject::Token;
+        }
+        if self.concern_credits() {
+            return Subject::Credits;
+        }
+        if is(RATE) {
+            return Subject::Rate;
+        }
+        // "Invalid state, try again later": the second half takes the first one back.
+        if is(TRY_AGAIN) {
+            return Subject::OwnTrouble;
+        }
+        if is(PLAN) {
+            Subject::Plan
+        } else if is(NOT_FOUND) {
+            Subject::NotFound
+        } else if is(VALIDATION) {
+            Subject::Validation
+        } else {
+            Subject::Unclear
+        }
+    }
+
+    /// Says whether the access token or the credentials are the trouble.
+    pub(super) fn concern_token(&self) -> bool {
+        let said = self.plain();
+        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+        is(TOKEN) && !is(PARSER)
+    }
+
+    /// Says whether missing credits are the trouble.
+    pub(super) fn concern_credits(&self) -> bool {
+        let said = self.plain();
+        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+        (is(CREDIT) && is(LACK)) || is(PAYMENT)
+    }
+
+    /// Says whether a render that was under way has failed, as `export failed` does.
+    pub(super) fn tell_of_a_failed_render(&self) -> bool {
+        let said = self.plain();
+        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+        is(&[" fail"]) && is(&[" export", " render", " synthesis", " generation", " video"])
+    }
+
+    /// Lower-case words with single spaces between and around them; `TOKEN_EXPIRED`,
+    /// `tokenExpired` and `Token expired!` read the same.
+    fn plain(&self) -> String {
+        let mut plain = String::from(" ");
+        let mut last_lower = false;
+        let code = self.code.as_deref().unwrap_or("");
+        for char in self.text.chars().chain([' ']).chain(code.chars()).chain([' ']) {
+            if last_lower && char.is_uppercase() {
+                plain.push(' ');
+            }
+            last_lower = char.is_lowercase();
+            if char.is_alphanumeric() {
+                plain.extend(char.to_lowercase());
+            } else if !plain.ends_with(' ') {
+                plain.push(' ');
+            }
+        }
+        plain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_message_speaks_of_what_a_person_would_say_it_does() {
+        use Subject::*;
+        for (text, subject) in [
+            ("invalid token", Token),
+            ("TOKEN_EXPIRED", Token),
+            ("TokenExpiredError: jwt expired", Token),
+            ("JsonWebTokenError", Token),
+            ("token has expired, please try again", Token),
+            ("Unauthorized", Token),
+            ("Unexpected token } in JSON at position 12", Validation),
+            ("not enough credit", Credits),
+            ("Insufficient credits. Please top up and try again.", Credits),
+            ("your remaining balance is too low", Credits),
+            ("Payment Required", Credits),
+            ("creditor name is required", Validation),
+            ("too many requests", Rate),
+            ("Rate limit exceeded, retry in 3 s", Rate),
+            ("project not found", NotFound),
+            ("scenes is required", Validation),
+            ("clip.model: unsupported value", Validation),
+            ("Please upgrade your plan", Plan),
+            ("internal server error", OwnTrouble),
+            ("invalid internal state", OwnTrouble),
+            ("request timeout", OwnTrouble),
+            ("token service timed out", OwnTrouble),
+            ("project is already exporting", OwnTrouble),
+            ("invalid response from renderer, try again later", OwnTrouble),
+            ("export failed", OwnTrouble),
+            ("failed to create project: name is required", OwnTrouble),
+            ("no", Unclear),
+            ("", Unclear),
+        ] {
+            let words = Words { text: text.to_owned(), code: None };
+            assert_eq!(words.subject(), subject, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_read_in_every_shape_it_may_have() {
+        for (value, text, code) in [
+            (json!({"error": {"code": 4001, "msg": "bad"}}), "bad", Some("4001")),
+            (json!({"error": {"code": "E1", "message": "bad"}}), "bad", Some("E1")),
+            (json!({"error": "bad"}), "bad", None),
+            (json!({"msg": "bad", "code": "E2"}), "bad", Some("E2")),
+            (json!({"error": "bad", "message": "worse"}), "bad; worse", None),
+            (json!({"errors": ["a", {"msg": "b"}, 3]}), "a; b", None),
+            (json!({"error": null}), "", None),
+            (json!({"error": [1, 2]}), "", None),
+            (json!([1]), "", None),
+            (json!("bad"), "bad", None),
+        ] {
+            let words = Words::of_json(&value);
+            assert_eq!((words.text.as_str(), words.code.as_deref()), (text, code), "{value}");
+        }
+    }
+}
