@@ -207,13 +207,18 @@ const DUE: &str = "-- ledger::claim_due
 const POSTPONE: &str = "-- ledger::claim_due, postpone
     update job set due_at = ?3 where id = ?1 and lease_token = ?2";
 
+const READY_AMONG: &str = "-- ledger::count_ready
+    select count(*) from json_each(?2) named
+    join job j on j.batch_id = ?1 and j.key = named.value where j.state = 'ready'";
+
 const NEXT_DUE: &str = "-- ledger::next_due
     select min(due_at) from job indexed by job_due
     where batch_id = ?1 and state = ?2 and drafted = ?3";
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DUE, NEXT_DUE];
+pub(super) const STATEMENTS: &[&str] =
+    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DUE, READY_AMONG, NEXT_DUE];
 
 struct ClaimSubmissions {
     lease: Lease,
@@ -491,6 +496,17 @@ impl Ledger {
             return Ok(Vec::new());
         }
         self.writer.make(ClaimDue { lease, batch, state, now, max, busy_until }).await
+    }
+
+    /// Returns how many jobs among `keys` are ready, due or not.
+    pub async fn count_ready(&self, batch: BatchId, keys: &[String]) -> Result<u64, LedgerError> {
+        let count: i64 = sqlx::query_scalar(READY_AMONG)
+            .bind(batch.0)
+            .bind(serde_json::Value::from(keys).to_string())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("count jobs", source))?;
+        Ok(count.unsigned_abs())
     }
 
     /// Returns when the next job in `state` is due, if there is one. `drafted` only means

@@ -7,6 +7,7 @@
 
 mod claim;
 mod error;
+mod floor;
 mod job;
 mod open;
 mod record;
@@ -29,7 +30,7 @@ pub use job::{News, Outcome, Video};
 pub use open::Durability;
 pub use record::Recorded;
 pub use runs::{Lease, Owner, TakenOver};
-pub use staging::{Changed, Counts, Header, StagedRow, Staging};
+pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};
 pub use tag::Tag;
 pub use view::{BatchRow, JobRow, RunRow, StoredBatch, StoredLayout};

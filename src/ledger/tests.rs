@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-use super::staging::Merged;
 use super::state::next;
 use super::*;
 

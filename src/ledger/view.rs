@@ -201,6 +201,21 @@ impl Ledger {
             .ok_or_else(|| LedgerError::Corrupt("a batch without its layout".to_owned()))
     }
 
+    /// Returns the headings of a batch's sheet, in its order.
+    pub async fn headings(&self, batch: BatchId) -> Result<Vec<String>, LedgerError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "-- ledger::headings
+             select l.headings from batch b join layout l on l.id = b.layout_id where b.id = ?1",
+        )
+        .bind(batch.0)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|source| LedgerError::sql("read the headings", source))?;
+        let text = text.unwrap_or_else(|| "[]".to_owned());
+        serde_json::from_str(&text)
+            .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))
+    }
+
     /// Returns how many jobs of the sheet stand where. O(states), however many jobs there are.
     pub async fn counts(&self, batch: BatchId) -> Result<BTreeMap<State, u64>, LedgerError> {
         self.counts_where(batch, true).await

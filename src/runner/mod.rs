@@ -1,1 +1,302 @@
-//! Stub.
+//! Driving a batch forward: submit, settle, watch, fetch.
+//!
+//! Each is a loop that claims what is due in the ledger, acts, and records the outcome. The loops
+//! hold no state that matters and talk to each other only through the ledger and a bell. So
+//! resuming is not a feature: it is starting the loops. Time, chance and the studio are handed in.
+
+mod desk;
+mod dice;
+mod fetch;
+mod halt;
+mod happening;
+mod limiter;
+mod lock;
+mod pace;
+mod part;
+mod payload;
+mod port;
+mod settle;
+mod stop;
+mod submit;
+mod vendor;
+mod video;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::batch::{Limits, OnUncertain, Submission};
+use crate::clock::Clock;
+use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, State, TakenOver};
+use desk::{Bells, Desk};
+use halt::Halts;
+use limiter::Limiter;
+use pace::Learned;
+use payload::Payloads;
+
+pub use dice::Dice;
+pub use halt::Halt;
+pub use happening::{Happening, Observer};
+pub use lock::{BatchLock, LockError, host};
+pub use port::{
+    Download, Export, FetchTrouble, List, Listed, Project, Render, Studio, Submitted, Trouble,
+};
+pub use stop::Stop;
+pub use vendor::Vendor;
+
+/// What the batch file says of a run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Rates, caps, pauses and budgets.
+    pub limits: Limits,
+    /// How a job is submitted.
+    pub submission: Submission,
+    /// What may happen when no evidence comes.
+    pub on_uncertain: OnUncertain,
+    /// The resolution asked for, in the vendor's word.
+    pub resolution: Option<String>,
+    /// The workspace asked for.
+    pub workspace_id: Option<String>,
+    /// Where the videos go.
+    pub output: PathBuf,
+}
+
+/// What a person asked of this run.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Only these keys are submitted.
+    pub only: Option<Vec<String>>,
+    /// At most so many videos are submitted.
+    pub limit: Option<u32>,
+    /// Whether the first videos go ahead of the rest.
+    pub canary: bool,
+    /// Whether finished videos are fetched.
+    pub download: bool,
+    /// Whether the run stays for its uncertain jobs.
+    pub wait: bool,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { only: None, limit: None, canary: true, download: true, wait: true }
+    }
+}
+
+/// Everything that is handed to a run.
+#[derive(Debug)]
+pub struct Shift<S> {
+    /// AI Studios, or somebody who plays it.
+    pub studio: S,
+    /// The open ledger.
+    pub ledger: Ledger,
+    /// The batch, planned.
+    pub batch: BatchId,
+    /// Its lease, and what was found when it was taken.
+    pub lease: (Lease, TakenOver),
+    /// The account's host, to which a floor belongs.
+    pub base_url: String,
+    /// What the batch file says.
+    pub settings: Settings,
+    /// What a person asked.
+    pub orders: Orders,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub dice: Dice,
+    /// How to stop.
+    pub stop: Stop,
+    /// Who listens.
+    pub observer: Observer,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Jobs of the sheet by state.
+    pub counts: BTreeMap<State, u64>,
+    /// Why it stopped spending, if it did.
+    pub halt: Option<Halt>,
+    /// Whether it was asked to stop.
+    pub interrupted: bool,
+    /// What held the last paid request back.
+    pub held: Held,
+    /// Uncertain jobs that only a person can settle.
+    pub for_people: u64,
+}
+
+/// How long open requests may take to end once the run was asked to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often the run says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Drives a batch forward until nothing is left to do, or nothing more may be done.
+///
+/// The caller holds the batch's lock. Whatever ends the run, the ledger says what is to be done
+/// next, and the next run does it.
+///
+/// # Errors
+/// Only when the ledger cannot be read at the end; a ledger that fails earlier is a [`Halt`].
+pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
+    let desk = Arc::new(sit_down(shift).await?);
+    desk.spawn(submit::draft_loop(desk.clone()));
+    desk.spawn(submit::pay_loop(desk.clone()));
+    desk.spawn(watch::watch_loop(desk.clone()));
+    desk.spawn(fetch::fetch_loop(desk.clone()));
+    desk.spawn(settle::settle_loop(desk.clone()));
+    desk.spawn(beat(desk.clone()));
+    let busy = desk.clock.busy();
+    wait_for_the_end(&desk).await;
+    desk.finished.cancel();
+    desk.tasks.close();
+    finish_what_is_open(&desk).await;
+    drop(busy);
+    let counts = desk.ledger.counts(desk.batch).await?;
+    let ending = Ending {
+        counts,
+        halt: desk.halts.standing(),
+        interrupted: desk.stop.is_draining(),
+        held: *desk.held(),
+        for_people: desk.for_people().len() as u64,
+    };
+    let word = if ending.interrupted { "interrupted" } else { "ended" };
+    desk.ledger.end_run(desk.lease, word, desk.clock.now()).await?;
+    Ok(ending)
+}
+
+async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
+    let Shift { studio, ledger, batch, lease, base_url, settings, .. } = shift;
+    let clock = shift.clock;
+    let (lease, found) = lease;
+    let requests = Limiter::new(settings.limits.requests, clock.clone());
+    let submits = Limiter::new(settings.limits.submits, clock.clone());
+    if let Some(until) = ledger.floor(&base_url).await? {
+        let left = Duration::try_from(until.duration_since(clock.now())).unwrap_or_default();
+        requests.raise_floor(left);
+        submits.raise_floor(left);
+    }
+    shift.observer.tell(Happening::Started {
+        run: lease.run(),
+        drafts_lost: found.drafts_lost,
+        uncertain: found.uncertain,
+    });
+    let heard_at = i64::try_from(clock.awake().as_millis()).unwrap_or(i64::MAX);
+    Ok(Desk {
+        studio,
+        ledger,
+        dice: shift.dice,
+        lease,
+        batch,
+        base_url,
+        halts: Halts::new(settings.limits.halt_after.get()),
+        settings,
+        orders: shift.orders,
+        requests,
+        submits,
+        stop: shift.stop,
+        tasks: TaskTracker::new(),
+        bells: Bells::default(),
+        payloads: Payloads::default(),
+        observer: shift.observer,
+        learned: Mutex::new(Learned::default()),
+        heard_at: AtomicI64::new(heard_at),
+        held: Mutex::new(Held::NothingDue),
+        for_people: Mutex::new(BTreeSet::new()),
+        finished: CancellationToken::new(),
+        clock,
+    })
+}
+
+/// Says that this run lives, until it ends or is told that it no longer does.
+async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
+    while desk.may_follow() {
+        match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
+            Err(error) => desk.ledger_failed(&error),
+        }
+        desk.clock
+            .idle(async {
+                tokio::select! {
+                    () = desk.clock.sleep(HEARTBEAT) => {}
+                    () = desk.no_more_following() => {}
+                }
+            })
+            .await;
+    }
+}
+
+async fn wait_for_the_end<S: Studio>(desk: &Desk<S>) {
+    let mut told = false;
+    loop {
+        if let (Some(halt), false) = (desk.halts.standing(), told) {
+            told = true;
+            desk.observer.tell(Happening::Halted { words: halt.words().to_owned() });
+        }
+        if !desk.may_follow() {
+            break;
+        }
+        match is_over(desk).await {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(error) => desk.ledger_failed(&error),
+        }
+        desk.rest(&desk.bells.end, None, desk.no_more_following()).await;
+    }
+    if desk.stop.is_draining() {
+        desk.observer.tell(Happening::Draining);
+    }
+}
+
+/// Tells whether nothing is left that this run could do.
+async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
+    let mut counts = desk.ledger.counts(desk.batch).await?;
+    for (state, jobs) in desk.ledger.counts_removed(desk.batch).await? {
+        *counts.entry(state).or_default() += jobs;
+    }
+    let jobs = |state| counts.get(&state).copied().unwrap_or(0);
+    let fetching = if desk.orders.download { jobs(State::Fetching) } else { 0 };
+    if jobs(State::Submitting) + jobs(State::Rendering) + fetching > 0 {
+        return Ok(false);
+    }
+    let settled_by_nobody = desk.for_people().len() as u64;
+    let uncertain = jobs(State::Uncertain).saturating_sub(settled_by_nobody);
+    if uncertain > 0 && desk.orders.wait {
+        return Ok(false);
+    }
+    if jobs(State::Ready) == 0 || !desk.may_submit() {
+        return Ok(true);
+    }
+    let ready = match &desk.orders.only {
+        None => jobs(State::Ready),
+        Some(keys) => desk.ledger.count_ready(desk.batch, keys).await?,
+    };
+    let held = *desk.held();
+    Ok(match held {
+        Held::NothingDue => ready == 0,
+        Held::PerRun | Held::Paused => true,
+        // Nothing is under way, so only jobs that wait for a person can hold these up.
+        Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,
+        Held::InFlight => false,
+    })
+}
+
+/// Waits for requests that are in the air, as long as they may take; a second request to stop, or
+/// the end of patience, leaves them to the next run.
+async fn finish_what_is_open<S: Studio>(desk: &Desk<S>) {
+    let patience = desk.clock.sleep(DRAIN);
+    desk.clock
+        .idle(async {
+            tokio::select! {
+                () = desk.tasks.wait() => {}
+                () = patience => {}
+                () = desk.stop.abandoned() => {}
+            }
+        })
+        .await;
+}

@@ -114,6 +114,19 @@ impl Payload {
         blake3::hash(self.text.as_bytes())
     }
 
+    /// Returns 32 hex digits over everything that makes the video what it is: the merged text, and
+    /// the resolution that is asked for beside it. Equal digits mean that nothing has to be
+    /// rendered again.
+    pub fn video_hash(&self, resolution: Option<&str>) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.text.as_bytes());
+        if let Some(resolution) = resolution {
+            // A byte that no JSON text contains keeps the two apart.
+            hasher.update(&[0]).update(resolution.as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
     /// Writes the bytes to send for a merged text.
     ///
     /// The name gets ` [cs:TAG]` and is cut, tag excepted, to 100 characters; whatever looks like a

@@ -54,6 +54,38 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Returns where and what, without what to do.
+    pub fn headline(&self) -> String {
+        format!("{}: {}", self.place, self.message)
+    }
+
+    /// Returns the bytes of `template` that the problem is about, where it has such a place: the
+    /// tag that begins there, or the line that made the merged one.
+    pub fn span_in(&self, template: &str) -> Option<std::ops::Range<usize>> {
+        let (line, column) = match &self.place {
+            Place::Template { line, column } => (*line, *column),
+            Place::Merged { template_line, .. } => ((*template_line)?, 1),
+            Place::Column(_) => return None,
+        };
+        let before = usize::try_from(line).ok()?.checked_sub(1)?;
+        let start: usize = template.split_inclusive('\n').take(before).map(str::len).sum();
+        let text = template.get(start..)?.lines().next()?;
+        let column = usize::try_from(column).ok()?.checked_sub(1)?;
+        let within = text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
+        let rest = &text[within..];
+        let indent = rest.len() - rest.trim_start().len();
+        let rest = rest.trim();
+        let length = match (rest.starts_with("{{"), rest.find("}}")) {
+            (true, Some(end)) => end + 2,
+            (false, _) if matches!(self.place, Place::Merged { .. }) => rest.len(),
+            (true | false, _) => rest.chars().next().map_or(0, char::len_utf8),
+        };
+        let start = start + within + indent;
+        Some(start..start + length)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)?;

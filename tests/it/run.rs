@@ -1,1 +1,116 @@
-//! Stub.
+//! Batches from sheet to finished videos, against the virtual studio.
+
+use callsheet::ledger::State;
+use callsheet::runner::{Halt, Orders};
+
+use super::support::Night;
+
+fn states(ending: &callsheet::runner::Ending, state: State) -> u64 {
+    ending.counts.get(&state).copied().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_becomes_one_verified_video_and_a_second_run_renders_nothing() {
+    for way in ["two-step", "one-step"] {
+        let night = Night::with(12, &format!("submission = '{way}'"), |_| ()).await;
+        let ending = night.run().await;
+        assert_eq!(states(&ending, State::Done), 12, "{way}: {ending:?}");
+        assert_eq!(night.videos().len(), 12);
+        assert_eq!(night.sandbox.renders(), 12);
+        let again = night.run().await;
+        assert_eq!(states(&again, State::Done), 12);
+        assert_eq!(night.sandbox.renders(), 12, "{way}: something was rendered again");
+        night.assert_promise(12).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_row_and_a_new_one_are_the_only_renders_of_the_next_night() {
+    let night = Night::new(6).await;
+    night.run().await;
+    let mut rows: Vec<_> = (0..7).map(|n| (format!("k{n:03}"), format!("Hello {n}"))).collect();
+    rows[2].1 = "Something else".to_owned();
+    night.write_sheet(&rows);
+    let ending = night.run().await;
+    assert_eq!(states(&ending, State::Done), 7);
+    assert_eq!(night.sandbox.renders(), 8);
+    assert!(night.videos().contains(&"k002-v2.mp4".to_owned()), "{:?}", night.videos());
+    assert!(night.videos().contains(&"k002.mp4".to_owned()), "a paid file stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_sheet_and_template_the_ledger_finishes_what_was_planned() {
+    let night = Night::new(5).await;
+    let id = night.plan().await;
+    std::fs::remove_file(night.path("s.csv")).unwrap();
+    std::fs::remove_file(night.path("t.json.hbs")).unwrap();
+    let ending = night.resume(id, Orders::default()).await;
+    assert_eq!(states(&ending, State::Done), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_are_settled_by_evidence_and_nothing_is_paid_twice() {
+    for way in ["two-step", "one-step"] {
+        let night = Night::with(20, &format!("submission = '{way}'"), |settings| {
+            settings.faults.add("lost-answer=paid:30%").unwrap();
+            settings.faults.add("lost-answer=create:20%").unwrap();
+        })
+        .await;
+        let ending = night.run().await;
+        night.assert_promise(20).await;
+        let settled = states(&ending, State::Done) + states(&ending, State::Uncertain);
+        assert_eq!(settled, 20, "{way}: {ending:?}");
+        if way == "two-step" {
+            assert_eq!(states(&ending, State::Done), 20, "{ending:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_canaries_are_done_before_the_rest_is_released() {
+    let night = Night::with(8, "[limits]\ncanary = 2", |_| ()).await;
+    let stop = night.stop.clone();
+    let sandbox = &night.sandbox;
+    let run = night.run();
+    let peek = async {
+        sandbox.until(|sandbox| sandbox.counters().of("download") >= 1).await;
+        let renders = sandbox.renders();
+        stop.escalate();
+        renders
+    };
+    let (ending, renders) = tokio::join!(run, peek);
+    assert!(renders <= 2, "{renders} were submitted before the canaries were home");
+    assert!(ending.interrupted);
+    let rest = Night { stop: callsheet::runner::Stop::default(), ..night };
+    assert_eq!(states(&rest.run().await, State::Done), 8);
+    rest.assert_promise(8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credits_that_end_stop_the_run_and_topping_up_finishes_it() {
+    let night = Night::with(30, "[limits]\nin_flight = 4", |settings| {
+        settings.switches.credit.balance = Some(0.0);
+    })
+    .await;
+    let ending = night.run().await;
+    assert!(matches!(ending.halt, Some(Halt::Account { .. })), "{:?}", ending.halt);
+    assert_eq!(ending.counts.values().sum::<u64>(), 30);
+    night.sandbox.set(|switches| switches.credit.balance = None);
+    let ending = night.run().await;
+    assert_eq!(states(&ending, State::Done), 30, "{ending:?}");
+    night.assert_promise(30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_the_vendor_refuses_stops_after_a_few_refusals() {
+    let night = Night::with(200, "[limits]\nin_flight = 1", |settings| {
+        settings.faults.add("400=create:always").unwrap();
+    })
+    .await;
+    let ending = night.run().await;
+    assert!(matches!(ending.halt, Some(Halt::Refusals { .. })), "{:?}", ending.halt);
+    let refused = states(&ending, State::Failed);
+    assert!((5..=20).contains(&refused), "{refused} refusals");
+    assert_eq!(ending.counts.values().sum::<u64>(), 200);
+    assert_eq!(night.sandbox.renders(), 0);
+}

@@ -1,1 +1,129 @@
-//! Stub.
+//! What the prose says about the house, held by tests: who may import whom, how long a file may
+//! be, that every file says what it is for, and that the README lists what scripts depend on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use callsheet::cli::Exit;
+
+/// Which rooms a room may import. What is not listed may not be imported.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("batch", &[]),
+    ("sheet", &[]),
+    ("scene", &[]),
+    ("ledger", &[]),
+    ("sandbox", &[]),
+    ("studio", &["clock"]),
+    ("plan", &["batch", "sheet", "scene", "ledger"]),
+    ("runner", &["batch", "clock", "studio", "ledger", "scene"]),
+    ("report", &["ledger"]),
+    (
+        "cli",
+        &[
+            "batch", "clock", "ledger", "plan", "report", "runner", "sandbox", "scene", "sheet",
+            "studio",
+        ],
+    ),
+    ("main", &["cli"]),
+];
+/// Lines of a source file, its tests not counted.
+const LINES_MAX: usize = 400;
+/// Tables of data, which are read by looking things up.
+const TABLES: &[&str] = &["src/sandbox/faults/known.rs"];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let short = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned();
+                found.push((short, text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn room_of(path: &Path) -> String {
+    let name = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+    name.trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn a_room_imports_only_what_stands_below_it() {
+    for (path, text) in sources() {
+        let room = room_of(&path);
+        if room == "lib" {
+            continue;
+        }
+        let (_, allowed) =
+            ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{room}?"));
+        let prefix = if room == "main" { "callsheet::" } else { "crate::" };
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            for rest in code.split(prefix).skip(1) {
+                let names: Vec<&str> = match rest.strip_prefix('{') {
+                    Some(list) => list.trim_end_matches(['}', ';']).split(',').collect(),
+                    None => vec![rest],
+                };
+                for name in names {
+                    let name = name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                    let Some(other) = name.filter(|name| ROOMS.iter().any(|(r, _)| r == name))
+                    else {
+                        continue;
+                    };
+                    let fine = other == room || allowed.contains(&other);
+                    assert!(fine, "{}:{}: {room} imports {other}", path.display(), number + 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
+    }
+}
+
+#[test]
+fn files_can_be_read_in_one_sitting() {
+    for (path, text) in sources() {
+        let name = path.display().to_string();
+        let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+        if is_test || TABLES.contains(&name.as_str()) {
+            continue;
+        }
+        let lines = text.lines().take_while(|line| *line != "mod tests {").count();
+        assert!(lines <= LINES_MAX, "{name} has {lines} lines");
+    }
+}
+
+#[test]
+fn no_name_collects_everything() {
+    for (path, _) in sources() {
+        for word in ["util", "helper", "common", "manager", "misc"] {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let fine = !name.contains(word) || path.ends_with("scene/helpers/mod.rs");
+            assert!(fine, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_every_exit_code() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.unwrap();
+    for exit in Exit::ALL {
+        let row = format!("| {} |", exit.code());
+        assert!(readme.contains(&row), "the README has no row {row} for {exit:?}");
+    }
+}

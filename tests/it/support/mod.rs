@@ -1,1 +1,209 @@
-//! Stub.
+//! The whole program in this process: real files, real sockets, a virtual studio.
+
+use std::path::{Path, PathBuf};
+
+use callsheet::batch::{self, Batch};
+use callsheet::clock::Clock;
+use callsheet::ledger::{BatchId, Durability, JobRow, Ledger, Owner, State};
+use callsheet::plan;
+use callsheet::runner::{self, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Vendor};
+use callsheet::sandbox::{self, Sameness, Sandbox};
+use callsheet::studio::{Client, Credentials};
+use tempfile::TempDir;
+use url::Url;
+
+/// Virtual seconds in a real one: a render of ten minutes takes a fifth of a second.
+pub(crate) const SPEED: f64 = 3000.0;
+
+/// A folder with a batch, a ledger and a virtual studio beside it.
+pub(crate) struct Night {
+    pub(crate) dir: TempDir,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) ledger: Ledger,
+    pub(crate) stop: Stop,
+    pub(crate) more: String,
+}
+
+/// A template small enough to read in a failing test.
+const TEMPLATE: &str = r#"{
+  "name": "{{key}}",
+  "scenes": [{
+    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1", "clothId": "B1"}],
+    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
+      "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
+  }]
+}"#;
+
+/// Limits under which a test takes no time.
+const LIMITS: &str = "
+[limits]
+requests = 'unlimited'
+submits = 'unlimited'
+in_flight = 8
+canary = 0
+poll_min = '5ms'
+poll_max = '40ms'
+backoff_min = '5ms'
+backoff_max = '40ms'
+settle_after = '300ms'
+request_timeout = '2s'
+";
+
+impl Night {
+    /// A night of `rows` rows against a studio that keeps to the documents.
+    pub(crate) async fn new(rows: usize) -> Self {
+        Self::with(rows, "", |_| ()).await
+    }
+
+    /// The same with more lines under `[studio]` and `[limits]`, and a studio of other habits.
+    pub(crate) async fn with(
+        rows: usize,
+        more: &str,
+        change: impl FnOnce(&mut sandbox::Settings),
+    ) -> Self {
+        let mut settings = sandbox::Settings::default();
+        settings.switches.time_scale = SPEED;
+        change(&mut settings);
+        let sandbox = Sandbox::start(settings).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+        let night = Self { dir, sandbox, ledger, stop: Stop::default(), more: more.to_owned() };
+        std::fs::write(night.path("t.json.hbs"), TEMPLATE).unwrap();
+        let rows: Vec<_> = (0..rows).map(|n| (format!("k{n:03}"), format!("Hello {n}"))).collect();
+        night.write_sheet(&rows);
+        night
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write_sheet(&self, rows: &[(String, String)]) {
+        let mut out = csv::Writer::from_path(self.path("s.csv")).unwrap();
+        out.write_record(["key", "script"]).unwrap();
+        for (key, script) in rows {
+            out.write_record([key, script]).unwrap();
+        }
+        out.flush().unwrap();
+    }
+
+    pub(crate) fn batch(&self) -> Batch {
+        let (studio, limits) = self.more.split_once("[limits]").unwrap_or((&self.more, ""));
+        let mut lines: Vec<&str> = LIMITS.lines().collect();
+        for line in limits.lines() {
+            let name = line.split('=').next().unwrap().trim();
+            lines
+                .retain(|known| name.is_empty() || known.split('=').next().unwrap().trim() != name);
+        }
+        let source = format!(
+            "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+             output = 'out'\n[studio]\nbase_url = '{}'\n{studio}\n{}\n{limits}\n",
+            self.sandbox.base_url(),
+            lines.join("\n")
+        );
+        let file = self.path("b.toml");
+        std::fs::write(&file, &source).unwrap();
+        batch::parse(&file, source).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Plans and takes the plan in, as `run` does.
+    pub(crate) async fn plan(&self) -> BatchId {
+        let batch = self.batch();
+        let plan = plan::draw_up(&batch, &self.sandbox.base_url(), &self.ledger).await.unwrap();
+        assert!(plan.is_clean(), "{:?}", plan.problems);
+        plan.take_in(Clock::real().now()).await.unwrap()
+    }
+
+    /// Plans and runs until nothing is left to do.
+    pub(crate) async fn run(&self) -> Ending {
+        self.run_with(Orders::default()).await
+    }
+
+    pub(crate) async fn run_with(&self, orders: Orders) -> Ending {
+        let id = self.plan().await;
+        self.resume(id, orders).await
+    }
+
+    /// Runs from the ledger alone.
+    pub(crate) async fn resume(&self, id: BatchId, orders: Orders) -> Ending {
+        let clock = Clock::real();
+        let batch = self.batch();
+        let owner = Owner { host: "test".to_owned(), pid: std::process::id() };
+        let lease = self.ledger.begin_run(id, owner, clock.now()).await.unwrap();
+        let url = Url::parse(&self.sandbox.base_url()).unwrap();
+        let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
+        let mut settings = callsheet::studio::Settings::new(url, credentials);
+        settings.request_timeout = batch.limits.request_timeout;
+        settings.paid_timeout = batch.limits.request_timeout;
+        let client = Client::new(settings, clock.clone()).unwrap();
+        let settings = Settings {
+            limits: batch.limits.clone(),
+            submission: batch.studio.submission,
+            on_uncertain: batch.studio.on_uncertain,
+            resolution: None,
+            workspace_id: None,
+            output: self.path("out"),
+        };
+        runner::run(Shift {
+            studio: Vendor::new(client, None, None),
+            ledger: self.ledger.clone(),
+            batch: id,
+            lease,
+            base_url: self.sandbox.base_url(),
+            settings,
+            orders,
+            clock,
+            dice: Dice::seeded(7),
+            stop: self.stop.clone(),
+            observer: Observer::deaf(),
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn rows(&self) -> Vec<JobRow> {
+        let batch = self.ledger.batch("night").await.unwrap();
+        self.ledger.rows(batch.id, -1, 10_000).await.unwrap()
+    }
+
+    /// Returns the whole videos in the output folder.
+    pub(crate) fn videos(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path("out")) else { return Vec::new() };
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".mp4"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The promise: nothing was paid twice, and every row is accounted for.
+    pub(crate) async fn assert_promise(&self, rows: usize) {
+        let bill = self.sandbox.bill();
+        let twice: Vec<_> =
+            bill.paid_twice().iter().filter(|twice| twice.by == Sameness::Name).collect();
+        assert!(twice.is_empty(), "paid twice: {twice:?}");
+        assert_eq!(self.rows().await.len(), rows, "rows were lost");
+        for row in self.rows().await {
+            if row.state == Some(State::Done) {
+                let file = self.path("out").join(row.video_file.unwrap());
+                assert!(file.metadata().unwrap().len() > 0);
+            }
+        }
+        assert_eq!(self.sandbox.counters().leaked_tokens, 0, "the token went to a download host");
+    }
+}
+
+/// Copies the demo batch into a folder of its own.
+pub(crate) fn demo_in(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (from, to) in [
+        ("jobs/demo.toml", "jobs/demo.toml"),
+        ("jobs/demo.csv", "jobs/demo.csv"),
+        ("templates/presenter.json.hbs", "templates/presenter.json.hbs"),
+    ] {
+        let to = folder.join(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(root.join(from), to).unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! How mistakes are shown: the file, the line itself with a caret, what is wrong, what to do.
+//!
+//! The rooms below say what is wrong in their own types; only this file knows how it is drawn.
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+};
+
+use super::exit::Exit;
+use super::talk::{Talk, counted, plain};
+use crate::plan::{PlanError, Problem, Problems, Source};
+use crate::{batch, scene, sheet};
+
+/// What a terminal shows without wrapping.
+const WIDTH: usize = 80;
+
+/// A mistake with its place in a text.
+struct Mistake<'a> {
+    file: &'a str,
+    text: &'a str,
+    span: Option<std::ops::Range<usize>>,
+    words: String,
+    help: Option<String>,
+}
+
+fn draw(talk: &Talk, mistake: Mistake<'_>) {
+    let mut diagnostic = MietteDiagnostic::new(plain(&mistake.words).into_owned());
+    diagnostic.help = mistake.help.map(|help| plain(&help).into_owned());
+    let spanned = mistake.span.map(|span| {
+        let end = span.end.clamp(span.start, mistake.text.len());
+        LabeledSpan::new_with_span(Some("here".to_owned()), span.start..end)
+    });
+    let has_place = spanned.is_some();
+    diagnostic.labels = spanned.map(|label| vec![label]);
+    let report = Report::new(diagnostic);
+    let report = if has_place {
+        report.with_source_code(NamedSource::new(mistake.file, mistake.text.to_owned()))
+    } else {
+        report.wrap_err(mistake.file.to_owned())
+    };
+    let theme = if talk.is_colored() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let mut drawn = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_context_lines(1);
+    if handler.render_report(&mut drawn, report.as_ref()).is_ok() {
+        talk.complain(drawn.trim_end());
+    }
+}
+
+/// Shows what is wrong with a batch file.
+pub(super) fn batch(talk: &Talk, problems: &batch::Problems) -> Exit {
+    let file = problems.file.display().to_string();
+    for problem in &problems.list {
+        draw(
+            talk,
+            Mistake {
+                file: &file,
+                text: &problems.source,
+                span: problem.span.clone(),
+                words: problem.message.clone(),
+                help: problem.help.clone(),
+            },
+        );
+    }
+    nothing_spent(talk, problems.list.len() as u64, &format!("the batch file `{file}`"));
+    Exit::Input
+}
+
+/// Shows why there is no plan.
+pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit {
+    match error {
+        PlanError::Sheet(problems) => {
+            sheet_problems(talk, problems);
+            nothing_spent(talk, problems.list.len() as u64, &sheet_name(batch));
+        }
+        PlanError::Template { path, source_text, problems } => {
+            let file = path.display().to_string();
+            scene_problems(talk, &file, source_text, problems);
+            nothing_spent(talk, problems.len() as u64, &format!("the template `{file}`"));
+        }
+        PlanError::FilePattern(problems) => {
+            let file = format!("{}: `file`", batch.file.display());
+            let text = batch.video_file.clone().unwrap_or_default();
+            scene_problems(talk, &file, &text, problems);
+            nothing_spent(talk, problems.len() as u64, "`file` in the batch file");
+        }
+        PlanError::File { .. } => {
+            talk.error(&error.to_string());
+            talk.say("nothing was spent");
+        }
+        PlanError::Ledger(error) => {
+            talk.error(&error.to_string());
+            return Exit::Unexpected;
+        }
+    }
+    Exit::Input
+}
+
+fn sheet_name(batch: &batch::Batch) -> String {
+    format!("the sheet `{}`", batch.sheet.display())
+}
+
+fn sheet_problems(talk: &Talk, problems: &sheet::Problems) {
+    for problem in &problems.list {
+        talk.error(&plain(&problem.to_string()));
+    }
+}
+
+/// Shows what is wrong with a template or a pattern.
+pub(super) fn scene_problems(talk: &Talk, file: &str, text: &str, problems: &[scene::Problem]) {
+    for problem in problems {
+        draw(
+            talk,
+            Mistake {
+                file,
+                text,
+                span: problem.span_in(text),
+                words: problem.message.clone(),
+                help: problem.help.clone(),
+            },
+        );
+    }
+}
+
+/// Shows what is wrong with the rows of a sheet.
+pub(super) fn rows(talk: &Talk, problems: &Problems, batch: &batch::Batch) {
+    for problem in problems.kept() {
+        let help = problem.help.as_deref().filter(|_| problem.source == Source::Scene);
+        let help = help.map(|help| format!("\n  {}", plain(help))).unwrap_or_default();
+        talk.error(&format!("{}{help}", plain(&problem.to_string())));
+    }
+    let told: u64 = problems.kept().iter().map(|problem: &Problem| problem.rows.max(1)).sum();
+    let untold = problems.count().saturating_sub(told.min(problems.count()));
+    if untold > 0 {
+        talk.say(&format!("and {} more", counted(untold, "problem")));
+    }
+    nothing_spent(talk, problems.count(), &sheet_name(batch));
+}
+
+fn nothing_spent(talk: &Talk, count: u64, place: &str) {
+    talk.say(&format!("{} in {place}; nothing was spent", counted(count, "problem")));
+}

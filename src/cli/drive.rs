@@ -1,0 +1,432 @@
+//! What `run` and `resume` share: a lock, a lease, the loops, a report, and how it ended.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal;
+use url::Url;
+
+use super::account;
+use super::exit::Exit;
+use super::screen::Screen;
+use super::talk::{Talk, counted, span};
+use crate::batch::{Batch, Host};
+use crate::clock::Clock;
+use crate::ledger::{BatchId, Durability, Held, Lease, Ledger, Owner, State, TakenOver};
+use crate::report;
+use crate::runner::{
+    self, BatchLock, Dice, Ending, Halt, LockError, Orders, Settings, Shift, Stop, Vendor,
+};
+use crate::sandbox::{self, Sandbox};
+use crate::studio::{Client, Credentials};
+
+/// Virtual seconds that pass in one second of a rehearsal: minutes of rendering take seconds.
+pub(super) const REHEARSAL_SPEED: f64 = 60.0;
+/// What the ledger keeps as a rehearsal's host: its port is another each time.
+const REHEARSAL_HOST: &str = "rehearsal";
+
+/// A batch that is ready to be driven.
+pub(super) struct Drive {
+    pub(super) batch: Batch,
+    pub(super) orders: Orders,
+    pub(super) ledger: Ledger,
+    pub(super) lock: BatchLock,
+    pub(super) account: Account,
+    pub(super) clock: Clock,
+}
+
+/// Whom a run talks to, and as whom.
+pub(super) struct Account {
+    /// What the ledger knows the host by.
+    pub(super) name: String,
+    base_url: Url,
+    credentials: Credentials,
+    /// The virtual AI Studios of a rehearsal; it ends with the run.
+    sandbox: Option<Sandbox>,
+}
+
+/// Why a command ended before it began: what to say, and the exit code. Nothing to say when it
+/// has been said.
+pub(super) struct Early {
+    pub(super) words: String,
+    pub(super) exit: Exit,
+}
+
+impl Early {
+    pub(super) fn new(exit: Exit, words: impl std::fmt::Display) -> Self {
+        Self { words: words.to_string(), exit }
+    }
+
+    /// Says it and returns the exit code.
+    pub(super) fn tell(self, talk: &Talk) -> Exit {
+        if !self.words.is_empty() {
+            talk.error(&self.words);
+        }
+        self.exit
+    }
+}
+
+impl Account {
+    /// The real AI Studios, as the batch file and the environment say.
+    pub(super) fn real(batch: &Batch) -> Result<Self, Early> {
+        let base_url = batch.studio.host.base_url();
+        let credentials = account::credentials(batch.studio.user_key_command.as_deref());
+        let credentials = credentials.map_err(|error| Early::new(Exit::Usage, error))?;
+        let name = base_url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { name, base_url, credentials, sandbox: None })
+    }
+
+    /// A virtual AI Studios inside this process. It remembers what it was asked beside the
+    /// ledger, so that a rehearsal that was killed goes on like a real night.
+    pub(super) async fn rehearsal(
+        ledger: &Path,
+        mut settings: sandbox::Settings,
+    ) -> Result<Self, Early> {
+        settings.state = Some(ledger.with_added_extension("studio.jsonl"));
+        let sandbox = Sandbox::start(settings).await.map_err(|error| {
+            Early::new(Exit::Unexpected, format!("the rehearsal's studio cannot start: {error}"))
+        })?;
+        let base_url =
+            Url::parse(&sandbox.base_url()).map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY)
+            .map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let name = REHEARSAL_HOST.to_owned();
+        Ok(Self { name, base_url, credentials, sandbox: Some(sandbox) })
+    }
+
+    /// Tells whether nothing of this costs anything.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    fn client(&self, batch: &Batch, clock: &Clock) -> Result<Client, Early> {
+        let mut settings =
+            crate::studio::Settings::new(self.base_url.clone(), self.credentials.clone());
+        settings.request_timeout = batch.limits.request_timeout;
+        Client::new(settings, clock.clone()).map_err(|error| Early::new(Exit::Usage, error))
+    }
+}
+
+/// Returns the output folder: a rehearsal never mixes its videos with real ones.
+pub(super) fn output(batch: &Batch, account: &Account) -> PathBuf {
+    if !account.is_rehearsal() {
+        return batch.output.clone();
+    }
+    let mut name = batch.output.file_name().unwrap_or_default().to_owned();
+    name.push("-rehearsal");
+    batch.output.with_file_name(name)
+}
+
+/// Opens the ledger.
+pub(super) async fn open(path: &Path) -> Result<Ledger, Early> {
+    let opened = Ledger::open(path, Durability::PowerLoss).await;
+    opened.map_err(|error| Early::new(Exit::Unexpected, error))
+}
+
+/// Takes the batch's lock, or says who has it.
+pub(super) fn lock(ledger: &Path, batch: &str, clock: &Clock) -> Result<BatchLock, Early> {
+    BatchLock::take(ledger, batch, clock.now()).map_err(|error| {
+        let exit = match &error {
+            LockError::Held { .. } => Exit::Held,
+            LockError::Lies { .. } => Exit::Usage,
+            LockError::Io { .. } => Exit::Unexpected,
+        };
+        Early::new(exit, error)
+    })
+}
+
+/// Opens a run on the batch.
+pub(super) async fn begin(
+    ledger: &Ledger,
+    batch: BatchId,
+    clock: &Clock,
+) -> Result<(Lease, TakenOver), Early> {
+    let owner = Owner { host: runner::host(), pid: std::process::id() };
+    let begun = ledger.begin_run(batch, owner, clock.now()).await;
+    begun.map_err(|error| Early::new(Exit::Unexpected, error))
+}
+
+impl Drive {
+    /// Drives the batch until nothing is left to do, writes its report and says how it ended.
+    pub(super) async fn go(
+        self,
+        batch: BatchId,
+        lease: (Lease, TakenOver),
+        talk: &Talk,
+    ) -> Result<Exit, Early> {
+        let unexpected = |error: &dyn std::fmt::Display| Early::new(Exit::Unexpected, error);
+        let output = output(&self.batch, &self.account);
+        let client = self.account.client(&self.batch, &self.clock)?;
+        let settings = settings(&self.batch, output.clone());
+        let studio =
+            Vendor::new(client, settings.resolution.clone(), settings.workspace_id.clone());
+        if let Err(halt) = greet(&studio, &self.clock).await {
+            let exit = exit_of_halt(&halt);
+            let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
+            ended.map_err(|error| unexpected(&error))?;
+            return Err(Early::new(exit, halt.words()));
+        }
+        let counts = self.ledger.counts(batch).await.map_err(|error| unexpected(&error))?;
+        let done =
+            counts.get(&State::Done).unwrap_or(&0) + counts.get(&State::Reused).unwrap_or(&0);
+        let total = counts.values().sum();
+        let screen = Screen::new(talk, self.batch.name.as_str(), (done, total));
+        let stop = Stop::default();
+        let signals = Signals::listen(stop.clone());
+        let ended = runner::run(Shift {
+            studio,
+            ledger: self.ledger.clone(),
+            batch,
+            lease,
+            base_url: self.account.name.clone(),
+            settings,
+            orders: self.orders.clone(),
+            clock: self.clock.clone(),
+            dice: Dice::new(),
+            stop,
+            observer: screen.observer(),
+        })
+        .await;
+        screen.clear();
+        let ending = ended.map_err(|error| unexpected(&error))?;
+        let written = report::write_results(&self.ledger, batch, &output).await;
+        let results = written.map_err(|error| unexpected(&error))?;
+        let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
+        let exit = exit_of(&ending, &self.orders, signals.terminated());
+        self.conclude(&ending, (exit, invalid), (&results, &output), (talk, &screen));
+        let Self { ledger, lock, account, .. } = self;
+        ledger.close().await;
+        drop(lock);
+        if let Some(sandbox) = account.sandbox {
+            sandbox.stop().await;
+        }
+        Ok(exit)
+    }
+
+    /// Says how it ended, where everything is, and what to type next.
+    fn conclude(
+        &self,
+        ending: &Ending,
+        (exit, invalid): (Exit, u64),
+        (results, output): (&Path, &Path),
+        (talk, screen): (&Talk, &Screen),
+    ) {
+        if talk.is_json() {
+            let counts: serde_json::Map<_, _> = ending
+                .counts
+                .iter()
+                .map(|(state, jobs)| (state.word().to_owned(), json!(jobs)))
+                .collect();
+            screen.event(json!({
+                "type": "summary",
+                "exit": exit.code(),
+                "counts": counts,
+                "invalid": invalid,
+                "halt": ending.halt.as_ref().map(Halt::words),
+                "results": results.display().to_string(),
+            }));
+            return;
+        }
+        talk.result(&account_of(ending, invalid));
+        talk.result(&format!("videos in {}, results in {}", output.display(), results.display()));
+        if let Some(advice) = advice(exit, ending, self.batch.name.as_str()) {
+            talk.say(&advice);
+        }
+    }
+}
+
+/// One line that accounts for every row.
+fn account_of(ending: &Ending, invalid: u64) -> String {
+    let mut parts: Vec<String> = ending
+        .counts
+        .iter()
+        .map(|(state, jobs)| match state {
+            State::Ready => format!("{jobs} not submitted"),
+            State::Submitting => format!("{jobs} being submitted"),
+            State::Rendering => format!("{jobs} still rendering"),
+            State::Fetching => format!("{jobs} rendered but not downloaded"),
+            State::Reused => format!("{jobs} reused"),
+            State::Uncertain | State::Done | State::Failed | State::Cancelled => {
+                format!("{jobs} {state}")
+            }
+        })
+        .collect();
+    if invalid > 0 {
+        parts.push(format!("{invalid} invalid"));
+    }
+    let total: u64 = ending.counts.values().sum::<u64>() + invalid;
+    format!("{}: {}", counted(total, "row"), parts.join(", "))
+}
+
+fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
+    Some(match exit {
+        Exit::Done => return None,
+        Exit::SomeFailed => {
+            format!("see why: callsheet status {batch}; then mend the rows and run again")
+        }
+        Exit::Uncertain => format!(
+            "{} may or may not have been accepted; nothing is sent again without evidence. Run \
+             the same command again later to look once more",
+            counted(ending.counts.get(&State::Uncertain).copied().unwrap_or(0), "job")
+        ),
+        Exit::Account => "mend the account, then run the same command again".to_owned(),
+        Exit::Cap => "the cap for this run is reached; run the same command again".to_owned(),
+        Exit::Interrupted | Exit::Terminated => {
+            "everything is saved; run the same command again to continue".to_owned()
+        }
+        Exit::Unexpected
+        | Exit::Usage
+        | Exit::Input
+        | Exit::PassingTrouble
+        | Exit::Window
+        | Exit::Held => "run the same command again to continue".to_owned(),
+    })
+}
+
+fn settings(batch: &Batch, output: PathBuf) -> Settings {
+    Settings {
+        limits: batch.limits.clone(),
+        submission: batch.studio.submission,
+        on_uncertain: batch.studio.on_uncertain,
+        resolution: batch.studio.resolution.map(|resolution| resolution.word().to_owned()),
+        workspace_id: batch.studio.workspace_id.clone(),
+        output,
+    }
+}
+
+/// Tries of the first call, a few seconds apart: a network that is just waking up is no trouble.
+const GREETINGS: u32 = 3;
+
+/// Asks once, for free, whether the host is there and the credentials are good.
+async fn greet(studio: &Vendor, clock: &Clock) -> Result<(), Halt> {
+    let mut left = GREETINGS;
+    loop {
+        left -= 1;
+        match studio.greet().await {
+            Err(Halt::Silence { .. }) if left > 0 => clock.sleep(Duration::from_secs(2)).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn exit_of_halt(halt: &Halt) -> Exit {
+    match halt {
+        Halt::Ledger { .. } | Halt::Output { .. } => Exit::Unexpected,
+        Halt::Account { .. } => Exit::Account,
+        Halt::Moved { .. } => Exit::Usage,
+        Halt::Refusals { .. } => Exit::SomeFailed,
+        Halt::PassingTrouble { .. } | Halt::Silence { .. } => Exit::PassingTrouble,
+    }
+}
+
+/// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
+fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exit {
+    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
+    let halt = ending.halt.as_ref().map(exit_of_halt);
+    if let Some(exit @ (Exit::Unexpected | Exit::Account | Exit::Usage)) = halt {
+        return exit;
+    }
+    if ending.interrupted {
+        return if terminated { Exit::Terminated } else { Exit::Interrupted };
+    }
+    if jobs(State::Uncertain) > 0 {
+        return Exit::Uncertain;
+    }
+    let left = jobs(State::Ready) > 0 && orders.only.is_none();
+    if ending.held == Held::PerRun && left && halt.is_none() {
+        return Exit::Cap;
+    }
+    if let Some(exit) = halt {
+        return exit;
+    }
+    if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }
+}
+
+/// Listens for the two signals that ask a run to stop.
+struct Signals {
+    terminated: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Listens from here on; a signal that comes between two steps is not lost.
+    fn listen(stop: Stop) -> Self {
+        let terminated = Arc::new(AtomicBool::new(false));
+        let flag = terminated.clone();
+        let hear = hear_signals();
+        tokio::spawn(async move {
+            let Some(mut heard) = hear else { return };
+            while let Some(by_term) = heard.next().await {
+                if by_term {
+                    flag.store(true, Ordering::Relaxed);
+                }
+                stop.escalate();
+            }
+        });
+        Self { terminated }
+    }
+
+    fn terminated(&self) -> bool {
+        self.terminated.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(unix)]
+struct Heard {
+    interrupt: signal::unix::Signal,
+    terminate: signal::unix::Signal,
+}
+
+#[cfg(unix)]
+fn hear_signals() -> Option<Heard> {
+    use signal::unix::{SignalKind, signal};
+    let interrupt = signal(SignalKind::interrupt()).ok()?;
+    let terminate = signal(SignalKind::terminate()).ok()?;
+    Some(Heard { interrupt, terminate })
+}
+
+#[cfg(unix)]
+impl Heard {
+    /// Waits for a signal; tells whether it was SIGTERM rather than Ctrl-C.
+    async fn next(&mut self) -> Option<bool> {
+        tokio::select! {
+            got = self.interrupt.recv() => got.map(|()| false),
+            got = self.terminate.recv() => got.map(|()| true),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Heard;
+
+#[cfg(not(unix))]
+fn hear_signals() -> Option<Heard> {
+    Some(Heard)
+}
+
+#[cfg(not(unix))]
+impl Heard {
+    async fn next(&mut self) -> Option<bool> {
+        signal::ctrl_c().await.ok().map(|()| false)
+    }
+}
+
+/// Replaces the host of a batch, for `--base-url`.
+pub(super) fn at_base_url(batch: &mut Batch, base_url: &str) -> Result<(), Early> {
+    batch.studio.host = Host::at(base_url)
+        .map_err(|error| Early::new(Exit::Usage, format!("--base-url: {error}")))?;
+    Ok(())
+}
+
+/// Says what is to be expected.
+pub(super) fn expectation(estimate: &crate::plan::Estimate) -> String {
+    format!(
+        "{} to render, about {} of speech; the limits let it take {} to {}",
+        counted(estimate.videos, "video"),
+        span(estimate.spoken),
+        span(estimate.least),
+        span(estimate.most)
+    )
+}

@@ -1,0 +1,65 @@
+//! Logs on stderr, above the bars, never in the results.
+//!
+//! What the libraries log is capped: at their finer levels they print headers and bodies, and a
+//! secret must not reach a log at any level.
+
+use std::io::Write;
+
+use indicatif::MultiProgress;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// How much is said on stderr besides results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loudness {
+    Quiet,
+    Normal,
+    Verbose,
+    Everything,
+}
+
+/// Starts logging. `bars` are lifted while a line is written.
+pub(super) fn start(loudness: Loudness, color: bool, bars: &MultiProgress) {
+    let ours = match loudness {
+        Loudness::Quiet => LevelFilter::ERROR,
+        Loudness::Normal => LevelFilter::ERROR,
+        Loudness::Verbose => LevelFilter::DEBUG,
+        Loudness::Everything => LevelFilter::TRACE,
+    };
+    let others = match loudness {
+        Loudness::Quiet | Loudness::Normal => LevelFilter::OFF,
+        Loudness::Verbose | Loudness::Everything => LevelFilter::WARN,
+    };
+    let filter = Targets::new().with_target("callsheet", ours).with_default(others);
+    let lines = fmt::layer()
+        .with_writer(AboveBars(bars.clone()))
+        .with_ansi(color)
+        .with_target(false)
+        .with_filter(filter);
+    // A second start happens only in tests that call the command line twice in one process.
+    drop(tracing_subscriber::registry().with(lines).try_init());
+}
+
+#[derive(Clone)]
+struct AboveBars(MultiProgress);
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.suspend(|| std::io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for AboveBars {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

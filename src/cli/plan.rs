@@ -1,0 +1,141 @@
+//! `callsheet plan BATCH.toml`: everything up to the first request, and nothing after it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::drive::{self, Early};
+use super::exit::Exit;
+use super::talk::{Talk, counted, plain};
+use super::{Global, diagnostics};
+use crate::batch::{self, Batch};
+use crate::plan::{self as planning, Change, Estimate, Plan};
+
+/// Show what a run would do: everything up to the first request
+///
+/// Reads and merges every row, says which are new, changed, unchanged, removed or invalid, and
+/// estimates how long the batch will speak and take. Asks AI Studios nothing and spends nothing.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The batch file
+    batch: PathBuf,
+    /// Compare with the ledger of rehearsals
+    #[arg(long)]
+    sandbox: bool,
+}
+
+pub(super) async fn run(args: PlanArgs, global: &Global, talk: &Talk) -> Exit {
+    match carry_out(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let batch = match batch::read(&args.batch) {
+        Ok(batch) => batch,
+        Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
+    };
+    let ledger = drive::open(&global.ledger(args.sandbox)).await?;
+    let plan = match planning::draw_up(&batch, "", &ledger).await {
+        Ok(plan) => plan,
+        Err(error) => return Ok(diagnostics::plan(talk, &error, &batch)),
+    };
+    if talk.is_json() {
+        talk.document(&document(&plan, &batch));
+    } else {
+        talk.result(&headline(&plan, &batch));
+        for change in &plan.changes {
+            talk.result(&line_of(change));
+        }
+        let untold = plan.counts.changed.saturating_sub(plan.changes.len() as u64);
+        if untold > 0 {
+            talk.result(&format!("  and {untold} more"));
+        }
+        let estimate = Estimate::of(&plan.counts, &batch.limits);
+        talk.result(&drive::expectation(&estimate));
+        talk.say(&format!(
+            "{} in {:.1} s ({}/s)",
+            counted(plan.rows, "row"),
+            plan.took.as_secs_f64(),
+            rate(&plan)
+        ));
+    }
+    let clean = plan.is_clean();
+    if !clean {
+        diagnostics::rows(talk, &plan.problems, &batch);
+    }
+    plan.discard().await;
+    ledger.close().await;
+    Ok(if clean { Exit::Done } else { Exit::Input })
+}
+
+fn rate(plan: &Plan) -> u64 {
+    (plan.rows as f64 / plan.took.as_secs_f64().max(1e-6)) as u64
+}
+
+/// Says in one line what the sheet means to the ledger.
+pub(super) fn headline(plan: &Plan, batch: &Batch) -> String {
+    let counts = &plan.counts;
+    let parts: Vec<String> = [
+        (counts.new, "new"),
+        (counts.changed, "changed"),
+        (counts.unchanged, "unchanged"),
+        (counts.removed, "removed"),
+        (counts.invalid, "invalid"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    let parts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
+    format!("{}: {parts}", batch.name)
+}
+
+fn line_of(change: &Change) -> String {
+    let what = if change.columns.is_empty() {
+        "the template or its settings".to_owned()
+    } else {
+        let columns: Vec<String> =
+            change.columns.iter().map(|column| format!("`{}`", plain(column))).collect();
+        columns.join(", ")
+    };
+    format!("  row {} {}: {what} changed", change.row_number, plain(&change.key))
+}
+
+/// Returns the plan for machines.
+pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
+    let counts = &plan.counts;
+    let estimate = Estimate::of(counts, &batch.limits);
+    let changes: Vec<Value> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            json!({ "key": change.key, "row": change.row_number, "columns": change.columns })
+        })
+        .collect();
+    let problems: Vec<Value> = plan
+        .problems
+        .kept()
+        .iter()
+        .map(
+            |one| json!({ "row": one.row, "rows": one.rows, "words": one.words, "help": one.help }),
+        )
+        .collect();
+    json!({
+        "batch": batch.name.as_str(),
+        "rows": plan.rows,
+        "new": counts.new,
+        "changed": counts.changed,
+        "unchanged": counts.unchanged,
+        "removed": counts.removed,
+        "invalid": counts.invalid,
+        "to_render": estimate.videos,
+        "spoken_seconds": estimate.spoken.as_secs(),
+        "least_seconds": estimate.least.as_secs(),
+        "most_seconds": estimate.most.as_secs(),
+        "changes": changes,
+        "problems": problems,
+    })
+}

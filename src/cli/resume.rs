@@ -1,0 +1,111 @@
+//! `callsheet resume [BATCH]`: continue from the ledger alone.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::drive::{self, Account, Drive, Early};
+use super::exit::Exit;
+use super::talk::Talk;
+use super::{Global, diagnostics};
+use crate::batch;
+use crate::clock::Clock;
+use crate::ledger::{Ledger, StoredBatch};
+use crate::runner::Orders;
+
+/// Continue a batch from the ledger alone, without its sheet and template
+///
+/// Without a name, the ledger's only batch. Changed rows are not seen: `callsheet run` sees them.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The batch's name
+    batch: Option<String>,
+    /// Go on with a rehearsal
+    #[arg(long)]
+    sandbox: bool,
+    /// Virtual seconds per second of the rehearsal
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
+    speed: f64,
+    /// Submit at most so many videos in this run
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Release all rows at once instead of waiting for the first videos
+    #[arg(long)]
+    no_canary: bool,
+    /// Do not stay for jobs whose answer was lost; the next run looks again
+    #[arg(long)]
+    no_wait: bool,
+    /// Another address of the API
+    #[arg(long, value_name = "URL", env = "AISTUDIOS_BASE_URL", conflicts_with = "sandbox")]
+    base_url: Option<String>,
+}
+
+pub(super) async fn run(args: Resume, global: &Global, talk: &Talk) -> Exit {
+    match carry_out(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let ledger_path = global.ledger(args.sandbox);
+    if !ledger_path.exists() {
+        let words = format!("there is no ledger `{}` to continue from", ledger_path.display());
+        return Err(Early::new(Exit::Usage, words));
+    }
+    let ledger = drive::open(&ledger_path).await?;
+    let stored = choose(&ledger, args.batch.as_deref()).await?;
+    let file = PathBuf::from(&stored.file);
+    let mut batch = match batch::parse(&file, stored.source.clone()) {
+        Ok(batch) => batch,
+        Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
+    };
+    if let Some(base_url) = &args.base_url {
+        drive::at_base_url(&mut batch, base_url)?;
+    }
+    let account = if args.sandbox {
+        let settings = super::sandbox::settings(&[], args.speed)
+            .map_err(|words| Early::new(Exit::Usage, words))?;
+        Account::rehearsal(&ledger_path, settings).await?
+    } else {
+        Account::real(&batch)?
+    };
+    if account.name != stored.base_url {
+        let words = format!(
+            "batch `{}` was begun at {} and cannot go on at {}",
+            stored.name, stored.base_url, account.name
+        );
+        return Err(Early::new(Exit::Usage, words));
+    }
+    let clock = Clock::real();
+    let lock = drive::lock(&ledger_path, &stored.name, &clock)?;
+    let lease = drive::begin(&ledger, stored.id, &clock).await?;
+    let orders = Orders {
+        only: None,
+        limit: args.limit,
+        canary: !args.no_canary,
+        download: true,
+        wait: !args.no_wait,
+    };
+    Drive { batch, orders, ledger, lock, account, clock }.go(stored.id, lease, talk).await
+}
+
+async fn choose(ledger: &Ledger, name: Option<&str>) -> Result<StoredBatch, Early> {
+    let usage = |words: &dyn std::fmt::Display| Early::new(Exit::Usage, words);
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => {
+            let batches = ledger.batches().await.map_err(|error| usage(&error))?;
+            let names: Vec<String> = batches.into_iter().map(|batch| batch.name).collect();
+            match names.as_slice() {
+                [only] => only.clone(),
+                [] => return Err(usage(&"this ledger holds no batch yet: use `callsheet run`")),
+                many => {
+                    let words = format!("which batch? This ledger holds {}", many.join(", "));
+                    return Err(usage(&words));
+                }
+            }
+        }
+    };
+    ledger.batch(&name).await.map_err(|error| usage(&error))
+}

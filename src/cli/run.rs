@@ -1,0 +1,217 @@
+//! `callsheet run BATCH.toml`: check, plan, submit, watch, fetch, report.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::drive::{self, Account, Drive, Early};
+use super::exit::Exit;
+use super::talk::Talk;
+use super::{Global, diagnostics, plan};
+use crate::batch::{self, Batch};
+use crate::clock::Clock;
+use crate::ledger::{Ledger, LedgerError, StoredBatch};
+use crate::plan::{self as planning, Estimate, Plan};
+use crate::runner::Orders;
+use crate::sandbox;
+
+/// Check, plan, submit, watch and fetch a batch; the same command continues it
+///
+/// Run it again, and again, until it is done: rows that are done are not rendered again, changed
+/// rows are rendered as a new version, and what was interrupted goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet run jobs/spring.toml                 the whole night
+  callsheet run jobs/spring.toml --limit 3       only the first three, to look at them
+  callsheet run jobs/spring.toml --only ann,bob  only these rows
+  callsheet run jobs/demo.toml --sandbox         rehearse: nothing is asked of AI Studios")]
+pub(super) struct Run {
+    /// The batch file
+    batch: PathBuf,
+    /// Rehearse against a virtual AI Studios, with a ledger and an output folder of its own
+    #[arg(long)]
+    sandbox: bool,
+    /// Faults for the rehearsal, such as lost-answer=5% (see `callsheet sandbox --help`)
+    #[arg(long, value_name = "FAULT", requires = "sandbox")]
+    fault: Vec<String>,
+    /// Virtual seconds per second of the rehearsal
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
+    speed: f64,
+    /// Submit at most so many videos in this run
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Submit only the rows with these keys
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave out rows that cannot be merged, instead of stopping at them
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    yes: bool,
+    /// Render, but do not fetch the videos; a later run without this fetches them
+    #[arg(long)]
+    no_download: bool,
+    /// Release all rows at once instead of waiting for the first videos
+    #[arg(long)]
+    no_canary: bool,
+    /// Do not stay for jobs whose answer was lost; the next run looks again
+    #[arg(long)]
+    no_wait: bool,
+    /// Another address of the API
+    #[arg(long, value_name = "URL", env = "AISTUDIOS_BASE_URL", conflicts_with = "sandbox")]
+    base_url: Option<String>,
+}
+
+pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
+    match carry_out(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let batch = match batch::read(&args.batch) {
+        Ok(batch) => batch,
+        Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
+    };
+    let batch = with_flags(batch, &args)?;
+    let clock = Clock::real();
+    let ledger_path = global.ledger(args.sandbox);
+    let account = if args.sandbox {
+        Account::rehearsal(&ledger_path, rehearsal(&args)?).await?
+    } else {
+        Account::real(&batch)?
+    };
+    let ledger = drive::open(&ledger_path).await?;
+    let lock = drive::lock(&ledger_path, batch.name.as_str(), &clock)?;
+    let former = former(&ledger, &batch, &account).await?;
+    let mut lease = None;
+    if let Some(former) = &former {
+        // What a former run left in the air is taken over before anything is compared with it.
+        lease = Some(drive::begin(&ledger, former.id, &clock).await?);
+    }
+    let plan = match planning::draw_up(&batch, &account.name, &ledger).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            end_before_it_began(&ledger, lease, &clock).await?;
+            return Ok(diagnostics::plan(talk, &error, &batch));
+        }
+    };
+    if let Some(exit) = stops_at(&plan, &args, &batch, &account, talk) {
+        plan.discard().await;
+        end_before_it_began(&ledger, lease, &clock).await?;
+        return Ok(exit);
+    }
+    let id =
+        plan.take_in(clock.now()).await.map_err(|error| Early::new(Exit::Unexpected, error))?;
+    let lease = match lease {
+        Some(lease) => lease,
+        None => drive::begin(&ledger, id, &clock).await?,
+    };
+    let orders = orders(&args);
+    Drive { batch, orders, ledger, lock, account, clock }.go(id, lease, talk).await
+}
+
+fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
+    if let Some(base_url) = &args.base_url {
+        drive::at_base_url(&mut batch, base_url)?;
+    }
+    Ok(batch)
+}
+
+fn orders(args: &Run) -> Orders {
+    Orders {
+        only: (!args.only.is_empty()).then(|| args.only.clone()),
+        limit: args.limit,
+        canary: !args.no_canary && !args.no_download,
+        download: !args.no_download,
+        wait: !args.no_wait,
+    }
+}
+
+fn rehearsal(args: &Run) -> Result<sandbox::Settings, Early> {
+    super::sandbox::settings(&args.fault, args.speed)
+        .map_err(|words| Early::new(Exit::Usage, words))
+}
+
+/// Returns the batch as the ledger knows it. A batch belongs to one host for ever: its open
+/// renders could not be found at another, and would be paid for again.
+async fn former(
+    ledger: &Ledger,
+    batch: &Batch,
+    account: &Account,
+) -> Result<Option<StoredBatch>, Early> {
+    match ledger.batch(batch.name.as_str()).await {
+        Ok(stored) if stored.base_url == account.name => Ok(Some(stored)),
+        Ok(stored) => Err(Early::new(
+            Exit::Usage,
+            format!(
+                "batch `{}` was begun at {} and cannot go on at {}: give it another name, or \
+                 choose another ledger",
+                batch.name, stored.base_url, account.name
+            ),
+        )),
+        Err(LedgerError::NoBatch { .. }) => Ok(None),
+        Err(error) => Err(Early::new(Exit::Unexpected, error)),
+    }
+}
+
+async fn end_before_it_began(
+    ledger: &Ledger,
+    lease: Option<(crate::ledger::Lease, crate::ledger::TakenOver)>,
+    clock: &Clock,
+) -> Result<(), Early> {
+    let Some((lease, _)) = lease else { return Ok(()) };
+    let ended = ledger.end_run(lease, "not begun", clock.now()).await;
+    ended.map_err(|error| Early::new(Exit::Unexpected, error))
+}
+
+/// Shows the plan, and says whether the run ends here.
+fn stops_at(
+    plan: &Plan,
+    args: &Run,
+    batch: &Batch,
+    account: &Account,
+    talk: &Talk,
+) -> Option<Exit> {
+    if !plan.is_clean() {
+        diagnostics::rows(talk, &plan.problems, batch);
+        if !args.skip_invalid || plan.counts.invalid == 0 {
+            talk.say("mend the rows, or run with --skip-invalid to leave them out");
+            return Some(Exit::Input);
+        }
+    }
+    let estimate = Estimate::of(&plan.counts, &batch.limits);
+    if talk.is_json() {
+        talk.document(&json!({ "v": 1, "type": "plan", "plan": plan::document(plan, batch) }));
+    } else {
+        talk.say(&plan::headline(plan, batch));
+    }
+    if estimate.videos == 0 {
+        return None;
+    }
+    talk.say(&drive::expectation(&estimate));
+    if account.is_rehearsal() || args.yes || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    (!agrees(estimate.videos)).then(|| {
+        talk.say("nothing was submitted");
+        Exit::Done
+    })
+}
+
+/// Asks before spending; only ever on a terminal.
+fn agrees(videos: u64) -> bool {
+    let mut err = std::io::stderr();
+    let asked = write!(err, "submit {videos} to AI Studios? This costs credits. [y/N] ");
+    if asked.and_then(|()| err.flush()).is_err() {
+        return false;
+    }
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}

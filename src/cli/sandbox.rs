@@ -1,0 +1,98 @@
+//! `callsheet sandbox`: the virtual AI Studios as a server of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::talk::Talk;
+use crate::sandbox::{self, Faults, Sandbox, Settings};
+
+/// Run a virtual AI Studios on this machine, to rehearse and to test against
+///
+/// It takes the requests of the V3 API, renders in virtual time, serves small real videos, and
+/// keeps a bill. Faults make it as bad as a night can be:
+#[derive(Debug, Args)]
+#[command(after_long_help = faults_help())]
+pub(super) struct SandboxArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    /// Virtual seconds per second
+    #[arg(long, value_name = "N", default_value_t = super::drive::REHEARSAL_SPEED)]
+    speed: f64,
+    /// A fault, such as lost-answer=5% or rate-limit=export:3; may be given more than once
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// The seed of everything that chance decides
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Remember everything in this file, and go on from it
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// Returns the settings of a rehearsal.
+pub(super) fn settings(faults: &[String], speed: f64) -> Result<Settings, String> {
+    if !(speed > 0.0 && speed <= 1_000_000.0) {
+        return Err("--speed must be more than 0, and at most 1000000".to_owned());
+    }
+    let mut settings = Settings::default();
+    settings.switches.time_scale = speed;
+    let mut all = Faults::default();
+    for spec in faults {
+        all.add(spec).map_err(|error| format!("--fault {spec}: {error}"))?;
+    }
+    settings.faults = all;
+    Ok(settings)
+}
+
+pub(super) async fn run(args: SandboxArgs, talk: &Talk) -> Exit {
+    let mut settings = match settings(&args.fault, args.speed) {
+        Ok(settings) => settings,
+        Err(words) => {
+            talk.error(&words);
+            return Exit::Usage;
+        }
+    };
+    settings.listen = args.listen;
+    settings.seed = args.seed;
+    settings.state = args.state;
+    let sandbox = match Sandbox::start(settings).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            talk.error(&format!("cannot listen on {}: {error}", args.listen));
+            return Exit::Usage;
+        }
+    };
+    let (url, app_id, user_key) = (sandbox.base_url(), sandbox::APP_ID, sandbox::USER_KEY);
+    if talk.is_json() {
+        talk.document(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
+    } else {
+        talk.result(&format!("base_url  {url}"));
+        talk.result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
+        talk.result(&format!("bill      {url}/__sandbox/bill"));
+        talk.say("Ctrl-C stops it");
+    }
+    // Without a signal handler the server would only end with the process, which is what it does.
+    drop(tokio::signal::ctrl_c().await);
+    let bill = sandbox.bill();
+    talk.say(&format!("{} billed", super::talk::counted(bill.renders(), "render")));
+    sandbox.stop().await;
+    Exit::Done
+}
+
+fn faults_help() -> String {
+    let mut text = "\
+Faults are written NAME[=[WHERE:]WHEN][@PARAMETER]. WHEN is 5%, 3 (the first three), +3 (all but
+the first three) or always; WHERE is any, writes, paid, reads or an endpoint such as export.
+
+"
+    .to_owned();
+    for known in Faults::KNOWN {
+        text.push_str(&format!("  {:20} {}\n", known.name, known.meaning));
+    }
+    text
+}

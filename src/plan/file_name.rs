@@ -1,0 +1,78 @@
+//! File names made from cells: one component, valid on every system, always a video's.
+//!
+//! A folder of videos is copied from one system to another, so what no system takes is replaced
+//! on all of them. Names that become equal by that are told as a problem, never numbered: nobody
+//! could say tomorrow which row a number stood for.
+
+use sanitize_filename::{Options, sanitize_with_options};
+
+/// Bytes of a name, its extension included, that leave room for `-v12.mp4.part.mark`.
+const NAME_MAX: usize = 180;
+const EXTENSION: &str = ".mp4";
+
+/// Makes a safe file name of `wish`; `key` stands in when nothing of it remains.
+pub(super) fn safe(wish: &str, key: &str) -> String {
+    let stem = wish.strip_suffix(EXTENSION).unwrap_or(wish);
+    let mut stem = clean(stem);
+    if stem.is_empty() {
+        stem = clean(key);
+    }
+    if stem.is_empty() {
+        stem = blake3::hash(key.as_bytes()).to_hex()[..12].to_owned();
+    }
+    stem.truncate(stem.floor_char_boundary(NAME_MAX - EXTENSION.len()));
+    format!("{}{EXTENSION}", stem.trim_end_matches([' ', '.']))
+}
+
+/// A leading dot hides a file, and a leading dash looks like an option; neither is a name.
+fn clean(text: &str) -> String {
+    let options = Options { windows: true, truncate: true, replacement: "_" };
+    let invisible = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let visible: String = text.chars().filter(|c| !invisible(*c)).collect();
+    let safe = sanitize_with_options(visible.trim(), options);
+    let safe = safe.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
+    if safe.chars().all(|c| c == '_') { String::new() } else { safe.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_would_leave_the_folder_or_mean_something_else_are_tamed() {
+        for (wish, safe_name) in [
+            ("../../etc/passwd", "_.._etc_passwd.mp4"),
+            ("/abs/x.mp4", "_abs_x.mp4"),
+            ("C:\\x", "C__x.mp4"),
+            ("..", "key.mp4"),
+            ("", "key.mp4"),
+            ("CON", "key.mp4"),
+            ("nul.mp4", "key.mp4"),
+            ("-rf", "rf.mp4"),
+            ("a:b?.mp4", "a_b_.mp4"),
+            ("été 봄.mp4", "été 봄.mp4"),
+            ("evil\u{202e}4pm.exe", "evil4pm.exe.mp4"),
+            ("dot. ", "dot.mp4"),
+        ] {
+            assert_eq!(safe(wish, "key"), safe_name, "{wish:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cell_gives_one_short_component(wish in any::<String>(), key in any::<String>()) {
+            let name = safe(&wish, &key);
+            prop_assert!(name.len() <= NAME_MAX && name.ends_with(EXTENSION));
+            prop_assert!(name.len() > EXTENSION.len());
+            let path = std::path::Path::new(&name);
+            prop_assert_eq!(path.components().count(), 1);
+            prop_assert_eq!(path.file_name().and_then(|n| n.to_str()), Some(name.as_str()));
+            prop_assert!(!name.starts_with(['.', '-']));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The plan: what a sheet and a template mean to the ledger, before a credit is spent.
+//!
+//! Every row is merged and checked, whatever the ledger knows already, and all problems are told
+//! at once. Rows stream through: a million of them need no more memory than a thousand. Nothing is
+//! asked of AI Studios here, and nothing is written until the plan is taken in, whole.
+
+mod estimate;
+mod file_name;
+mod pipeline;
+mod problem;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::batch::Batch;
+use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
+use crate::scene::{Columns, FileName, Template};
+use crate::sheet;
+
+pub use estimate::Estimate;
+pub use pipeline::Merging;
+pub use problem::{Problem, Problems, Source};
+
+/// Changed rows that are told one by one; the rest is counted.
+const CHANGES_TOLD: u32 = 20;
+
+/// A plan that was drawn up and can be taken in.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the sheet means to the ledger.
+    pub counts: Counts,
+    /// What is wrong, row by row.
+    pub problems: Problems,
+    /// The first changed rows, and what changed in them.
+    pub changes: Vec<Change>,
+    /// Rows read, and how long everything took.
+    pub rows: u64,
+    /// How long drawing it up took.
+    pub took: Duration,
+    staging: Staging,
+}
+
+/// A row whose payload is another than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its key.
+    pub key: String,
+    /// Its row in the sheet.
+    pub row_number: i64,
+    /// The headings whose cells differ; empty when only the template or the settings do.
+    pub columns: Vec<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The sheet cannot be read at all.
+    #[error("the sheet is wrong")]
+    Sheet(sheet::Problems),
+    /// The template is wrong before any row is merged.
+    #[error("the template is wrong")]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// Its text.
+        source_text: String,
+        /// What is wrong.
+        problems: Vec<crate::scene::Problem>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {what} `{}`: {why}", path.display())]
+    File {
+        /// "the template".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The `file` pattern of the batch file is wrong.
+    #[error("`file` in the batch file is wrong")]
+    FilePattern(Vec<crate::scene::Problem>),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Everything that is read before the first row.
+#[derive(Debug)]
+pub struct Materials {
+    /// The compiled template.
+    pub template: Template,
+    /// The compiled `file` pattern, if the batch file has one.
+    pub video_file: Option<FileName>,
+    /// The opened sheet.
+    pub sheet: sheet::Sheet,
+    /// How its cells become fields.
+    pub columns: Columns,
+}
+
+impl Materials {
+    /// Reads the template and opens the sheet of `batch`.
+    ///
+    /// # Errors
+    /// All problems that show before the first row, of the first file that has any.
+    pub fn open(batch: &Batch) -> Result<Self, PlanError> {
+        let source = read_text("the template", &batch.template)?;
+        let name = batch.template.display().to_string();
+        let template = Template::parse(&name, source.clone()).map_err(|problems| {
+            PlanError::Template { path: batch.template.clone(), source_text: source, problems }
+        })?;
+        let pattern = batch.video_file.as_deref().map(FileName::parse).transpose();
+        let video_file = pattern.map_err(PlanError::FilePattern)?;
+        let wanted = template.columns().iter();
+        let wanted = wanted.chain(video_file.iter().flat_map(FileName::columns));
+        let mut required: Vec<String> =
+            wanted.filter(|name| !batch.defaults.contains_key(*name)).cloned().collect();
+        required.sort();
+        required.dedup();
+        let want = sheet::Want {
+            key: &batch.key,
+            group_by: batch.group_by.as_deref(),
+            columns: &batch.columns,
+            required: &required,
+        };
+        let sheet = sheet::Sheet::open(&batch.sheet, &want).map_err(PlanError::Sheet)?;
+        let columns = Columns {
+            names: sheet.names().to_vec(),
+            defaults: batch.defaults.clone(),
+            grouped: batch.group_by.is_some(),
+        };
+        Ok(Self { template, video_file, sheet, columns })
+    }
+}
+
+/// Merges every row of the batch's sheet and compares it with the ledger.
+///
+/// # Errors
+/// See [`PlanError`]. Rows that cannot be merged are no error; they are the plan's problems.
+pub async fn draw_up(batch: &Batch, base_url: &str, ledger: &Ledger) -> Result<Plan, PlanError> {
+    let began = Instant::now();
+    let materials = Materials::open(batch)?;
+    let header = header(batch, base_url, &materials);
+    let mut staging = ledger.stage(header).await?;
+    let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+    let (rows, mut problems) = pipeline::run(materials, resolution, &mut staging).await?;
+    for (file, first, last) in staging.same_files().await? {
+        problems.add(Problem::same_file(&file, first, last));
+    }
+    let counts = staging.classify().await?;
+    let changed = staging.changed(CHANGES_TOLD).await?;
+    let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
+    Ok(Plan { counts, problems, changes, rows, took: began.elapsed(), staging })
+}
+
+impl Plan {
+    /// Tells whether every row could be merged and has a file of its own.
+    pub fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Takes the plan into the ledger: all of it, or nothing.
+    pub async fn take_in(self, now: Timestamp) -> Result<BatchId, LedgerError> {
+        self.staging.commit(now).await
+    }
+
+    /// Lets the plan go; the ledger stays as it was.
+    pub async fn discard(self) {
+        self.staging.discard().await;
+    }
+}
+
+fn header(batch: &Batch, base_url: &str, materials: &Materials) -> Header {
+    let json = |value: &dyn erased::Json| value.json();
+    Header {
+        name: batch.name.as_str().to_owned(),
+        file: batch.file.display().to_string(),
+        source: batch.source.clone(),
+        base_url: base_url.to_owned(),
+        template: materials.template.source().to_owned(),
+        template_hash: materials.template.hash().to_owned(),
+        headings: json(&materials.sheet.headings()),
+        columns: json(&materials.columns),
+        tool: concat!("callsheet ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+mod erased {
+    //! Lists and maps of texts as JSON, which cannot fail.
+
+    pub(super) trait Json {
+        fn json(&self) -> String;
+    }
+
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> String {
+            serde_json::to_string(self).expect("texts and maps of texts always make JSON")
+        }
+    }
+}
+
+/// Says which columns differ between two rows, by heading; a column that only one sheet has
+/// differs as well.
+fn change(row: Changed, _columns: &std::collections::BTreeMap<String, String>) -> Change {
+    let cells = |text: &str| -> Vec<Vec<String>> { serde_json::from_str(text).unwrap_or_default() };
+    let (before, after) = (cells(&row.before.0), cells(&row.after));
+    let headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
+    let mut columns = Vec::new();
+    for (place, heading) in headings.iter().enumerate() {
+        let column = |rows: &[Vec<String>]| -> Vec<Option<String>> {
+            rows.iter().map(|cells| cells.get(place).cloned()).collect()
+        };
+        if column(&before) != column(&after) {
+            columns.push(heading.clone());
+        }
+    }
+    Change { key: row.key, row_number: row.row_number, columns }
+}
+
+fn read_text(what: &'static str, path: &std::path::Path) -> Result<String, PlanError> {
+    let failed = |why: &str| PlanError::File { what, path: path.to_owned(), why: why.to_owned() };
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => failed("there is no such file"),
+        std::io::ErrorKind::PermissionDenied => failed("permission denied"),
+        std::io::ErrorKind::IsADirectory => failed("it is a folder"),
+        _ => failed("the disk reported an error"),
+    })?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| failed("it is not UTF-8 text; save it as UTF-8"))?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}

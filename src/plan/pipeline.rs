@@ -1,0 +1,185 @@
+//! Rows through the mill: one thread reads, every core merges, one hand stages, in order.
+//!
+//! Channels are bounded, so a sheet of a million rows is never in memory: reading waits for
+//! merging, and merging for the ledger.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::problem::{Problem, Problems, Source};
+use super::{Materials, PlanError, file_name};
+use crate::ledger::{Merged, StagedRow, Staging};
+use crate::scene::{Columns, FileName, Merger, Payload, Template};
+use crate::sheet::{self, Entry, Sheet};
+
+/// Entries that travel together.
+const CHUNK: usize = 256;
+/// Chunks waiting before and behind the mergers: enough that nobody idles.
+const CHUNKS_WAITING: usize = 4;
+
+/// What one row is merged with.
+#[derive(Debug)]
+pub struct Merging {
+    /// The compiled template.
+    pub template: Template,
+    /// The compiled `file` pattern.
+    pub video_file: Option<FileName>,
+    /// How cells become fields.
+    pub columns: Columns,
+    /// What is part of the video's identity besides its payload.
+    pub resolution: Option<String>,
+}
+
+type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
+type Ground = (usize, Vec<StagedRow>, Vec<Problem>);
+
+/// Merges every row of the sheet into `staging`. Returns how many rows and what was wrong.
+pub(super) async fn run(
+    materials: Materials,
+    resolution: Option<String>,
+    staging: &mut Staging,
+) -> Result<(u64, Problems), PlanError> {
+    let Materials { template, video_file, sheet, columns } = materials;
+    let merging = Arc::new(Merging { template, video_file, columns, resolution });
+    let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
+    let (ground, mut arriving) = mpsc::channel::<Ground>(CHUNKS_WAITING);
+    let queue = Arc::new(Mutex::new(queue));
+    let mut threads = vec![std::thread::spawn(move || read(sheet, &raw))];
+    for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        let (merging, queue, ground) = (merging.clone(), queue.clone(), ground.clone());
+        threads.push(std::thread::spawn(move || merge(&merging, &queue, &ground)));
+    }
+    drop(ground);
+    drop(queue);
+    let mut problems = Problems::default();
+    let mut rows = 0;
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    while let Some((place, staged, wrong)) = arriving.recv().await {
+        early.insert(place, (staged, wrong));
+        while let Some((staged, wrong)) = early.remove(&next) {
+            next += 1;
+            rows += staged.len() as u64;
+            wrong.into_iter().for_each(|problem| problems.add(problem));
+            staging.push(&staged).await?;
+        }
+    }
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    Ok((rows, problems))
+}
+
+fn read(sheet: Sheet, raw: &SyncSender<Chunk>) {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut place = 0;
+    for entry in sheet.entries() {
+        chunk.push(entry);
+        if chunk.len() == CHUNK {
+            // An error means that staging has failed and nobody reads any more.
+            if raw.send((place, std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))).is_err()
+            {
+                return;
+            }
+            place += 1;
+        }
+    }
+    let _ = raw.send((place, chunk));
+}
+
+fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sender<Ground>) {
+    let mut mill = merging.mill();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((place, entries)) = next else { return };
+        let mut staged = Vec::with_capacity(entries.len());
+        let mut wrong = Vec::new();
+        for (offset, entry) in entries.into_iter().enumerate() {
+            let position = i64::try_from(place * CHUNK + offset).unwrap_or(i64::MAX);
+            staged.push(match entry {
+                Ok(entry) => mill.grind(position, entry, &mut wrong),
+                Err(problem) => refused(position, problem, &mut wrong),
+            });
+        }
+        if ground.blocking_send((place, staged, wrong)).is_err() {
+            return;
+        }
+    }
+}
+
+impl Merging {
+    /// Returns one thread's tools.
+    fn mill(&self) -> Mill<'_> {
+        Mill { merger: self.template.merger(&self.columns), merging: self }
+    }
+}
+
+struct Mill<'m> {
+    merger: Merger<'m>,
+    merging: &'m Merging,
+}
+
+impl Mill<'_> {
+    fn grind(&mut self, position: i64, entry: Entry, wrong: &mut Vec<Problem>) -> StagedRow {
+        let row = entry.rows.first().map_or(1, |row| row.number);
+        let rows: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
+        let merged = self.merge(&rows, &entry.key);
+        let cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
+        let merged = merged.map_err(|problems| {
+            let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
+            wrong.extend(problems.into_iter().map(|one| Problem { row: Some(row), ..one }));
+            words.join("; ")
+        });
+        let row_number = i64::try_from(row).unwrap_or(i64::MAX);
+        StagedRow { position, row_number, key: Some(entry.key), cells, merged }
+    }
+
+    fn merge(&mut self, rows: &[Vec<String>], key: &str) -> Result<Merged, Vec<Problem>> {
+        let scene = |problem: crate::scene::Problem| Problem {
+            source: Source::Scene,
+            row: None,
+            rows: 1,
+            help: problem.help.clone(),
+            words: problem.headline(),
+        };
+        let payload = self.merger.merge(rows);
+        let payload: Payload =
+            payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
+        let wish = match &self.merging.video_file {
+            Some(pattern) => {
+                let fields = self.merger.fields(rows);
+                pattern.render(fields).map_err(|problem| vec![scene(problem)])?
+            }
+            None => key.to_owned(),
+        };
+        Ok(Merged {
+            payload_hash: payload.video_hash(self.merging.resolution.as_deref()),
+            file_name: file_name::safe(&wish, key),
+            spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
+        })
+    }
+}
+
+fn refused(position: i64, problem: sheet::Problem, wrong: &mut Vec<Problem>) -> StagedRow {
+    let words = problem.to_string();
+    let row = problem.row;
+    wrong.push(Problem {
+        source: Source::Sheet,
+        row,
+        rows: 1,
+        words: words.clone(),
+        help: problem.help,
+    });
+    StagedRow {
+        position,
+        row_number: row.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
+        key: None,
+        cells: "[]".to_owned(),
+        merged: Err(words),
+    }
+}

@@ -1,0 +1,99 @@
+//! What is wrong with a sheet's rows, gathered so that a person can read it.
+//!
+//! A mistake in the template shows in every row; told once, with the rows it concerns, it is one
+//! mistake and not five thousand.
+
+use std::fmt;
+
+/// One thing that is wrong, and where it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which file it is in.
+    pub source: Source,
+    /// The first row that shows it, as the spreadsheet counts.
+    pub row: Option<u64>,
+    /// How many rows show it.
+    pub rows: u64,
+    /// What is wrong, with its place within the file.
+    pub words: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// The file in which a problem has to be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The sheet: this row.
+    Sheet,
+    /// The template, or the row that met it.
+    Scene,
+}
+
+impl Problem {
+    /// Two rows would be written to one file.
+    pub(super) fn same_file(file: &str, first: i64, last: i64) -> Self {
+        Self {
+            source: Source::Sheet,
+            row: Some(first.unsigned_abs()),
+            rows: 2,
+            words: format!("rows {first} and {last} would both be written to `{file}`"),
+            help: Some(
+                "make `file` in the batch file name columns that tell the rows apart".to_owned(),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.source, self.row, self.rows) {
+            (Source::Scene, Some(row), 2..) => {
+                write!(f, "row {row} and {} more: {}", self.rows - 1, self.words)
+            }
+            (Source::Scene, Some(row), 0 | 1) => write!(f, "row {row}: {}", self.words),
+            (Source::Scene | Source::Sheet, _, _) => f.write_str(&self.words),
+        }
+    }
+}
+
+/// Problems of a whole sheet, counted without end and kept within reason.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    rows: u64,
+}
+
+/// Different problems that are told one by one. Whoever has mended these reads the next ones.
+const KEPT_MAX: usize = 100;
+
+impl Problems {
+    /// Adds a problem, or counts it where the same one is known from another row.
+    pub(super) fn add(&mut self, problem: Problem) {
+        let same = |kept: &&mut Problem| {
+            kept.source == Source::Scene
+                && problem.source == Source::Scene
+                && kept.words == problem.words
+        };
+        if let Some(kept) = self.kept.iter_mut().find(same) {
+            kept.rows += problem.rows;
+        } else if self.kept.len() < KEPT_MAX {
+            self.kept.push(problem);
+        }
+        self.rows += 1;
+    }
+
+    /// Returns the problems that are told one by one.
+    pub fn kept(&self) -> &[Problem] {
+        &self.kept
+    }
+
+    /// Returns how many there were in all, the same one in two rows counting twice.
+    pub fn count(&self) -> u64 {
+        self.rows
+    }
+
+    /// Tells whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+}

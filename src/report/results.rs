@@ -1,0 +1,215 @@
+//! `results.csv`: the sheet's own columns in the sheet's order, and what came of each row.
+//!
+//! It replaces the former one whole or not at all. Cells that a spreadsheet would take for a
+//! formula are made harmless with a leading apostrophe, which spreadsheets hide.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::ledger::{BatchId, JobRow, Ledger, LedgerError, State};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The file could not be written; the former one is untouched.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// Columns behind the sheet's own.
+const OURS: [&str; 9] = [
+    "status",
+    "version",
+    "project_id",
+    "video_file",
+    "video_url",
+    "attempts",
+    "seconds",
+    "credits",
+    "error",
+];
+/// Rows read at once.
+const PAGE: u32 = 1000;
+
+/// Writes `results.csv` into `folder` and returns its path.
+///
+/// # Errors
+/// See [`ReportError`]; what was there before stays then.
+pub async fn write_results(
+    ledger: &Ledger,
+    batch: BatchId,
+    folder: &Path,
+) -> Result<PathBuf, ReportError> {
+    let path = folder.join("results.csv");
+    let disk = |source| ReportError::Disk { path: path.clone(), source };
+    std::fs::create_dir_all(folder).map_err(disk)?;
+    let file = tempfile::Builder::new().prefix(".results-").tempfile_in(folder).map_err(disk)?;
+    let mut out = csv::Writer::from_writer(io::BufWriter::new(file));
+    let headings = ledger.headings(batch).await?;
+    let own = headings.iter().map(|heading| harmless(heading));
+    let all = own.chain(OURS.into_iter().map(Cow::Borrowed));
+    write_record(&mut out, all).map_err(disk)?;
+    let mut rows = Rows::of(ledger, batch);
+    while let Some(row) = rows.next().await? {
+        write_row(&mut out, &row, headings.len()).map_err(disk)?;
+    }
+    let buffer = out.into_inner().map_err(|error| disk(error.into_error()))?;
+    let mut file = buffer.into_inner().map_err(|error| disk(error.into_error()))?;
+    file.flush().and_then(|()| file.as_file().sync_all()).map_err(disk)?;
+    file.persist(&path).map_err(|error| disk(error.error))?;
+    Ok(path)
+}
+
+/// Jobs and rows that could not be merged, in the sheet's order, page by page.
+struct Rows<'l> {
+    ledger: &'l Ledger,
+    batch: BatchId,
+    jobs: Pages,
+    invalid: Pages,
+}
+
+/// One of two sorted streams, with what is read ahead of it.
+#[derive(Default)]
+struct Pages {
+    ahead: std::collections::VecDeque<JobRow>,
+    after: Option<i64>,
+    over: bool,
+}
+
+impl<'l> Rows<'l> {
+    fn of(ledger: &'l Ledger, batch: BatchId) -> Self {
+        Self { ledger, batch, jobs: Pages::default(), invalid: Pages::default() }
+    }
+
+    async fn next(&mut self) -> Result<Option<JobRow>, LedgerError> {
+        if self.jobs.wants_more() {
+            let after = self.jobs.after.unwrap_or(-1);
+            self.jobs.take_in(self.ledger.rows(self.batch, after, PAGE).await?);
+        }
+        if self.invalid.wants_more() {
+            let after = self.invalid.after.unwrap_or(-1);
+            self.invalid.take_in(self.ledger.invalid_rows(self.batch, after, PAGE).await?);
+        }
+        let first = match (self.jobs.ahead.front(), self.invalid.ahead.front()) {
+            (Some(job), Some(invalid)) if invalid.position < job.position => &mut self.invalid,
+            (Some(_), _) => &mut self.jobs,
+            (None, _) => &mut self.invalid,
+        };
+        Ok(first.ahead.pop_front())
+    }
+}
+
+impl Pages {
+    fn wants_more(&self) -> bool {
+        self.ahead.is_empty() && !self.over
+    }
+
+    fn take_in(&mut self, page: Vec<JobRow>) {
+        self.over = page.len() < PAGE as usize;
+        self.after = page.last().map(|row| row.position).or(self.after);
+        self.ahead = page.into();
+    }
+}
+
+fn write_row<W: Write>(out: &mut csv::Writer<W>, row: &JobRow, columns: usize) -> io::Result<()> {
+    let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
+    // A group's rows each get a line; a row that could not be read gets one without cells.
+    let lines = if cells.is_empty() { vec![Vec::new()] } else { cells };
+    let outcome = outcome(row);
+    for mut cells in lines {
+        cells.resize(columns, String::new());
+        let own = cells.iter().map(|cell| harmless(cell));
+        write_record(out, own.chain(outcome.iter().map(|cell| harmless(cell))))?;
+    }
+    Ok(())
+}
+
+fn outcome(row: &JobRow) -> [String; OURS.len()] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let state = match row.state {
+        Some(State::Rendering) if row.stalled => "stalled",
+        Some(state) => state.word(),
+        None => "invalid",
+    };
+    let wrong =
+        matches!(row.state, None | Some(State::Failed | State::Uncertain | State::Cancelled));
+    [
+        state.to_owned(),
+        if row.state.is_some() { row.version.to_string() } else { String::new() },
+        text(&row.project_id),
+        text(&row.video_file),
+        row.video_url.as_deref().map(without_query).unwrap_or_default().to_owned(),
+        row.attempts.to_string(),
+        row.video_ms.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).unwrap_or_default(),
+        row.credits.map(|credits| credits.to_string()).unwrap_or_default(),
+        if wrong {
+            row.words.clone().or_else(|| row.cause.clone()).unwrap_or_default()
+        } else {
+            String::new()
+        },
+    ]
+}
+
+/// A link's query may hold a signature that opens the file to whoever reads the report.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+fn write_record<'c, W: Write>(
+    out: &mut csv::Writer<W>,
+    cells: impl Iterator<Item = Cow<'c, str>>,
+) -> io::Result<()> {
+    for cell in cells {
+        out.write_field(cell.as_bytes()).map_err(io_error)?;
+    }
+    out.write_record(None::<&[u8]>).map_err(io_error)
+}
+
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// Returns a cell as a spreadsheet may see it: never the beginning of a formula. Plain numbers
+/// stay numbers.
+pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
+    let dangerous =
+        cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if dangerous && cell.parse::<f64>().is_err() {
+        Cow::Owned(format!("'{cell}"))
+    } else {
+        Cow::Borrowed(cell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_become_text_and_numbers_stay_numbers() {
+        for (cell, shown) in [
+            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-cmd", "'-cmd"),
+            ("-12.5", "-12.5"),
+            ("+49 171", "'+49 171"),
+            ("007", "007"),
+            ("＝1", "'＝1"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless(cell), shown);
+        }
+    }
+}

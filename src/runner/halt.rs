@@ -1,0 +1,252 @@
+//! What stops a run from spending: trouble with the account, a cause that repeats, a host that is
+//! gone, a ledger that cannot be written.
+//!
+//! A halt is latched: the first one stands, with its words, until the run ends. It stops new
+//! submissions; what was paid for is still followed, unless nobody would answer.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Why a run stopped spending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// The account: credentials refused, no credits, or not allowed.
+    Account {
+        /// What was said, and what to do.
+        words: String,
+        /// Whether polls would be refused as well.
+        polls_too: bool,
+    },
+    /// The host answers that it lives elsewhere.
+    Moved {
+        /// What was said, and what to do.
+        words: String,
+    },
+    /// Submissions in a row failed for one cause that running again will not mend.
+    Refusals {
+        /// How many.
+        count: u32,
+        /// What was said.
+        words: String,
+    },
+    /// Submissions in a row failed for one cause that passes.
+    PassingTrouble {
+        /// How many.
+        count: u32,
+        /// What was seen.
+        words: String,
+    },
+    /// Nobody answered for a long time, though there was something to ask.
+    Silence {
+        /// What was seen last.
+        words: String,
+    },
+    /// Files cannot be written to the output folder.
+    Output {
+        /// What was seen, and what to do.
+        words: String,
+    },
+    /// The ledger cannot be written, or another run has taken the batch over.
+    Ledger {
+        /// What was seen, and what to do.
+        words: String,
+    },
+}
+
+impl Halt {
+    /// Returns the sentence that people read.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Account { words, .. }
+            | Self::Moved { words }
+            | Self::Refusals { words, .. }
+            | Self::PassingTrouble { words, .. }
+            | Self::Silence { words }
+            | Self::Output { words }
+            | Self::Ledger { words } => words,
+        }
+    }
+
+    /// Tells whether following what was paid for is pointless as well.
+    fn stops_everything(&self) -> bool {
+        match self {
+            Self::Account { polls_too, .. } => *polls_too,
+            Self::Moved { .. } | Self::Silence { .. } | Self::Ledger { .. } => true,
+            Self::Refusals { .. } | Self::PassingTrouble { .. } | Self::Output { .. } => false,
+        }
+    }
+}
+
+/// Why a submission came to nothing, as far as the circuit counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Nothing was sent.
+    NotSent,
+    /// Declined for good.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+    /// The render failed at the vendor.
+    RenderFailed,
+}
+
+/// What is counted apart: a draft that goes well says nothing of exports, and an export that is
+/// accepted nothing of renders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Circuit {
+    /// Free drafts.
+    Draft,
+    /// Paid requests.
+    Paid,
+    /// Renders at the vendor.
+    Render,
+}
+
+/// The circuits that open when one cause repeats, and the latch of the first halt.
+#[derive(Debug)]
+pub(super) struct Halts {
+    after: u32,
+    state: Mutex<Latch>,
+    no_more_spending: CancellationToken,
+    nothing_at_all: CancellationToken,
+}
+
+/// Failures in a row for one cause.
+#[derive(Debug, Default)]
+struct Row {
+    cause: Option<Cause>,
+    count: u32,
+}
+
+#[derive(Debug, Default)]
+struct Latch {
+    draft: Row,
+    paid: Row,
+    render: Row,
+    first: Option<Halt>,
+}
+
+impl Latch {
+    fn row(&mut self, circuit: Circuit) -> &mut Row {
+        match circuit {
+            Circuit::Draft => &mut self.draft,
+            Circuit::Paid => &mut self.paid,
+            Circuit::Render => &mut self.render,
+        }
+    }
+}
+
+impl Halts {
+    /// Opens after `after` failures in a row for one cause.
+    pub(super) fn new(after: u32) -> Self {
+        Self {
+            after: after.max(1),
+            state: Mutex::default(),
+            no_more_spending: CancellationToken::new(),
+            nothing_at_all: CancellationToken::new(),
+        }
+    }
+
+    fn latch(&self) -> MutexGuard<'_, Latch> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something went well.
+    pub(super) fn went_well(&self, circuit: Circuit) {
+        *self.latch().row(circuit) = Row::default();
+    }
+
+    /// Notes something that came to nothing; opens the circuit when its cause has repeated.
+    pub(super) fn failed(&self, circuit: Circuit, cause: Cause, words: &str) {
+        let count = {
+            let mut latch = self.latch();
+            let row = latch.row(circuit);
+            row.count = if row.cause == Some(cause) { row.count + 1 } else { 1 };
+            row.cause = Some(cause);
+            row.count
+        };
+        if count < self.after {
+            return;
+        }
+        let words = words.to_owned();
+        self.halt(match cause {
+            Cause::Refused | Cause::RenderFailed => Halt::Refusals { count, words },
+            Cause::NotSent | Cause::Unknown => Halt::PassingTrouble { count, words },
+        });
+    }
+
+    /// Stops spending. The first halt stands; a later one can only make it stricter.
+    pub(super) fn halt(&self, halt: Halt) {
+        if halt.stops_everything() {
+            self.nothing_at_all.cancel();
+        }
+        let mut latch = self.latch();
+        let stricter = matches!(halt, Halt::Ledger { .. });
+        if latch.first.is_none() || stricter {
+            tracing::warn!(halt = halt.words(), "the run halts");
+            latch.first = Some(halt);
+        }
+        self.no_more_spending.cancel();
+    }
+
+    /// Returns the halt that stands.
+    pub(super) fn standing(&self) -> Option<Halt> {
+        self.latch().first.clone()
+    }
+
+    /// Tells whether nothing more may be spent.
+    pub(super) fn stops_spending(&self) -> bool {
+        self.no_more_spending.is_cancelled()
+    }
+
+    /// Waits until nothing more may be spent.
+    pub(super) async fn no_more_spending(&self) {
+        self.no_more_spending.cancelled().await;
+    }
+
+    /// Tells whether nobody needs to be asked any more.
+    pub(super) fn stops_everything(&self) -> bool {
+        self.nothing_at_all.is_cancelled()
+    }
+
+    /// Waits until nobody needs to be asked any more.
+    pub(super) async fn nothing_at_all(&self) {
+        self.nothing_at_all.cancelled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_opens_only_for_one_cause_in_a_row() {
+        let halts = Halts::new(3);
+        let paid = |cause| halts.failed(Circuit::Paid, cause, "no answer");
+        for _ in 0..5 {
+            paid(Cause::Refused);
+            paid(Cause::Refused);
+            halts.went_well(Circuit::Paid);
+        }
+        for cause in [Cause::Refused, Cause::NotSent, Cause::Refused, Cause::Unknown] {
+            paid(cause);
+        }
+        assert_eq!(halts.standing(), None);
+        paid(Cause::Unknown);
+        paid(Cause::Unknown);
+        let words = "no answer".to_owned();
+        assert_eq!(halts.standing(), Some(Halt::PassingTrouble { count: 3, words }));
+        assert!(halts.stops_spending() && !halts.stops_everything());
+    }
+
+    #[test]
+    fn drafts_that_go_well_do_not_hide_exports_that_are_refused() {
+        let halts = Halts::new(3);
+        for _ in 0..3 {
+            halts.went_well(Circuit::Draft);
+            halts.failed(Circuit::Paid, Cause::Refused, "no");
+        }
+        assert!(matches!(halts.standing(), Some(Halt::Refusals { count: 3, .. })));
+    }
+}

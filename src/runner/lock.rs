@@ -1,0 +1,127 @@
+//! One live run per batch: an operating-system lock that ends with the process that holds it.
+//!
+//! The lock is on a file of its own beside the ledger: closing any handle of the ledger's file
+//! would drop the locks that `SQLite` holds on it. The file's text says who holds it, for the
+//! message to the second run; it decides nothing, so a stale text after a power cut is harmless.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+/// Held from the beginning of a run to its end.
+#[derive(Debug)]
+pub struct BatchLock {
+    file: File,
+}
+
+/// Why the lock was not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run has it.
+    #[error("another run holds this batch: {holder}")]
+    Held {
+        /// Host, process and since when, as far as its file says.
+        holder: String,
+    },
+    /// The file system grants one lock twice.
+    #[error(
+        "locks do not work on the disk that holds `{}`: two runs could pay twice there; \
+         put the ledger on a local disk", path.display()
+    )]
+    Lies {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock file could not be opened.
+    #[error("cannot lock the batch: `{}` cannot be opened", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BatchLock {
+    /// Takes the lock of `batch` in the ledger at `ledger`, or says who has it.
+    ///
+    /// # Errors
+    /// See [`LockError`]; none of them leaves anything locked.
+    pub fn take(ledger: &Path, batch: &str, now: Timestamp) -> Result<Self, LockError> {
+        let path = ledger.with_added_extension(format!("{batch}.lock"));
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let mut file = open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // Whoever holds it may be writing; an unread text costs only the message.
+                let _ = file.read_to_string(&mut text);
+                let holder = if text.is_empty() { "it does not say who".to_owned() } else { text };
+                return Err(LockError::Held { holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let second = open(&path).map_err(failed)?;
+        if second.try_lock().is_ok() {
+            return Err(LockError::Lies { path });
+        }
+        let text = format!("{} since {now:.0}", holder());
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for BatchLock {
+    fn drop(&mut self) {
+        // The text goes with the lock. An error leaves a text that decides nothing.
+        let _ = self.file.set_len(0);
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Returns this process as people find it: host and process number.
+fn holder() -> String {
+    format!("process {} on {}", std::process::id(), host())
+}
+
+/// Returns this machine's name.
+pub fn host() -> String {
+    let read = |path| std::fs::read_to_string(path).ok();
+    read("/proc/sys/kernel/hostname")
+        .or_else(|| read("/etc/hostname"))
+        .map(|name| name.trim().to_owned())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .or_else(|| std::env::var("COMPUTERNAME").ok())
+        .unwrap_or_else(|| "this machine".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_is_told_who_holds_the_batch_and_another_batch_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = dir.path().join("l.db");
+        let now = Timestamp::UNIX_EPOCH;
+        let first = BatchLock::take(&ledger, "spring", now).unwrap();
+        let error = BatchLock::take(&ledger, "spring", now).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        assert!(error.contains("1970-01-01T00:00:00Z"), "{error}");
+        BatchLock::take(&ledger, "autumn", now).unwrap();
+        drop(first);
+        BatchLock::take(&ledger, "spring", now).unwrap();
+    }
+}

@@ -1,0 +1,102 @@
+//! When to ask about a render again. Pure.
+//!
+//! A render takes minutes, and every poll counts against the account's rate. So the first poll
+//! comes when the earliest finish is plausible, the next ones approach the predicted finish, and
+//! what other videos took is remembered for as long as the run lasts.
+
+use std::time::Duration;
+
+/// The first poll of the very first video, when nothing has been learned.
+const FIRST_POLL: Duration = Duration::from_secs(15);
+/// The part of the shortest known render before which no finish is expected.
+const PLAUSIBLE_PART: f64 = 0.7;
+/// How closely a prediction is approached before its finish is awaited.
+const APPROACH: f64 = 0.85;
+/// Added to a predicted finish, as a part of the whole, so that one poll suffices.
+const MARGIN: f64 = 0.01;
+
+/// What this run has learned about how long renders take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Learned {
+    shortest: Option<Duration>,
+}
+
+impl Learned {
+    /// Remembers a render that took `span`. The memory leans slowly towards longer renders, so
+    /// that one short video does not make all others be polled early for ever.
+    pub(super) fn note(&mut self, span: Duration) {
+        self.shortest = Some(match self.shortest {
+            Some(known) if known < span => known + (span - known).mul_f64(0.05),
+            Some(_) | None => span,
+        });
+    }
+
+    /// Returns the pause before the first poll.
+    pub(super) fn first_poll(self, least: Duration, most: Duration) -> Duration {
+        match self.shortest {
+            Some(span) => span.mul_f64(PLAUSIBLE_PART).max(least),
+            None => FIRST_POLL.clamp(least, most.max(least)),
+        }
+    }
+}
+
+/// Returns the pause before the next poll of a render that stands at `progress` (0 to 100) after
+/// `elapsed`.
+pub(super) fn next_poll(
+    elapsed: Duration,
+    progress: f64,
+    (least, most): (Duration, Duration),
+) -> Duration {
+    let pause = if progress >= 1.0 {
+        let whole = elapsed.mul_f64(100.0 / progress.min(100.0));
+        let left = whole.saturating_sub(elapsed);
+        if left > least * 3 { left.mul_f64(APPROACH) } else { left + whole.mul_f64(MARGIN) }
+    } else {
+        // Still queued, most likely: look more rarely the longer it lasts.
+        elapsed / 2
+    };
+    pause.clamp(least, most.max(least))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: Duration = Duration::from_secs(3);
+    const MOST: Duration = Duration::from_secs(60);
+
+    /// Polls a render of `length` with linear progress; returns polls and the lateness.
+    fn watch(length: Duration, learned: Learned) -> (u32, Duration) {
+        let mut at = learned.first_poll(LEAST, MOST);
+        let mut polls = 1;
+        while at < length {
+            let progress = 100.0 * at.as_secs_f64() / length.as_secs_f64();
+            at += next_poll(at, progress, (LEAST, MOST));
+            polls += 1;
+        }
+        (polls, at - length)
+    }
+
+    #[test]
+    fn a_video_of_one_to_ten_minutes_costs_at_most_eight_polls_and_is_noticed_in_time() {
+        for seconds in (60..=600).step_by(7) {
+            let length = Duration::from_secs(seconds);
+            let mut learned = Learned::default();
+            learned.note(length.mul_f64(0.8));
+            let (polls, late) = watch(length, learned);
+            assert!(polls <= 8, "{seconds} s: {polls} polls");
+            assert!(
+                late.as_secs_f64() <= 0.05 * length.as_secs_f64(),
+                "{seconds} s: {late:?} late"
+            );
+        }
+    }
+
+    #[test]
+    fn a_queued_render_is_asked_about_ever_more_rarely() {
+        let pause = |elapsed| next_poll(Duration::from_secs(elapsed), 0.0, (LEAST, MOST));
+        assert_eq!(pause(1), LEAST);
+        assert_eq!(pause(40), Duration::from_secs(20));
+        assert_eq!(pause(4000), MOST);
+    }
+}

@@ -1,0 +1,351 @@
+//! A file on its way home: `NAME.part` until it is whole, `NAME` afterwards, nothing in between.
+//!
+//! If the power fails on any line here, the folder holds a part that can be continued, or a whole
+//! file. A name that is taken is never overwritten: the same bytes are recognised, other bytes
+//! keep their place and ours get a number.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::video::{self, Flaw};
+use crate::ledger::Video;
+
+/// Names tried beside a name that is taken by somebody else's file.
+const NUMBERS_MAX: u32 = 1000;
+
+/// Why a part could not become a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PartError {
+    #[error("the output folder cannot be written: `{}`: {}", path.display(), io_words(.source))]
+    Disk { path: PathBuf, source: io::Error },
+    #[error("what arrived is not a whole video: {0}")]
+    NotWhole(#[from] Flaw),
+}
+
+/// See the module's words.
+#[derive(Debug)]
+pub(super) struct Part {
+    folder: PathBuf,
+    name: String,
+    path: PathBuf,
+    file: Option<File>,
+    length: u64,
+    mark: Option<String>,
+}
+
+impl Part {
+    /// Opens the part of `name`, with what an earlier run left of it.
+    pub(super) async fn open(folder: &Path, name: &str) -> Result<Self, PartError> {
+        let path = folder.join(name).with_added_extension("part");
+        let part = Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            path,
+            file: None,
+            length: 0,
+            mark: None,
+        };
+        blocking(move || part.open_now()).await
+    }
+
+    fn open_now(mut self) -> Result<Self, PartError> {
+        let disk = |path: &Path, source| PartError::Disk { path: path.to_owned(), source };
+        std::fs::create_dir_all(&self.folder).map_err(|source| disk(&self.folder, source))?;
+        self.let_go_of_a_named_file().map_err(|source| disk(&self.path, source))?;
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(&self.path).map_err(|source| disk(&self.path, source))?;
+        self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
+        self.file = Some(file);
+        // Without the mark that it was begun with, half a file cannot be trusted.
+        self.mark = std::fs::read_to_string(self.mark_path()).ok().filter(|mark| !mark.is_empty());
+        Ok(self)
+    }
+
+    /// A crash between the two halves of naming leaves a part that *is* the named file. It must
+    /// not be written to again.
+    fn let_go_of_a_named_file(&self) -> io::Result<()> {
+        match self.path.symlink_metadata() {
+            Ok(found) if !found.is_file() || links(&found) > 1 => self.throw_away(),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn mark_path(&self) -> PathBuf {
+        self.path.with_added_extension("mark")
+    }
+
+    /// Returns from where, and of which file, the download can go on.
+    pub(super) fn resume(&self) -> Option<(u64, String)> {
+        let mark = self.mark.clone()?;
+        (self.length > 0).then_some((self.length, mark))
+    }
+
+    /// Makes room for bytes from `from` on, of the file that `mark` names.
+    pub(super) async fn begin(&mut self, from: u64, mark: Option<&str>) -> Result<(), PartError> {
+        let from = from.min(self.length);
+        let path = self.path.clone();
+        let mark_path = self.mark_path();
+        let mark = mark.map(str::to_owned);
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let begun = blocking(move || {
+            let begin = |file: &mut File| {
+                file.set_len(from)?;
+                io::Seek::seek(file, io::SeekFrom::Start(from))?;
+                match &mark {
+                    Some(mark) => std::fs::write(&mark_path, mark),
+                    None => remove_if_there(&mark_path),
+                }
+            };
+            begin(&mut file).map(|()| file).map_err(|source| PartError::Disk { path, source })
+        });
+        self.file = Some(begun.await?);
+        self.length = from;
+        Ok(())
+    }
+
+    /// Appends bytes.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), PartError> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let (path, bytes) = (self.path.clone(), bytes.to_vec());
+        let length = bytes.len() as u64;
+        let written = blocking(move || {
+            let written = file.write_all(&bytes);
+            written.map(|()| file).map_err(|source| PartError::Disk { path, source })
+        });
+        self.file = Some(written.await?);
+        self.length += length;
+        Ok(())
+    }
+
+    /// Returns how many bytes are there.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Leaves the part for a later try.
+    pub(super) async fn keep(&mut self) -> Result<(), PartError> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let path = self.path.clone();
+        blocking(move || file.sync_all().map_err(|source| PartError::Disk { path, source })).await
+    }
+
+    /// Checks the whole file and gives it its name. A file that is not whole is thrown away, so
+    /// that the next try begins anew.
+    pub(super) async fn finish(self) -> Result<Video, PartError> {
+        blocking(move || self.finish_now()).await
+    }
+
+    fn finish_now(mut self) -> Result<Video, PartError> {
+        let disk = |path: &Path, source| PartError::Disk { path: path.to_owned(), source };
+        if let Some(file) = self.file.take() {
+            file.sync_all().map_err(|source| disk(&self.path, source))?;
+        }
+        let outline = match video::check(&self.path) {
+            Ok(outline) => outline,
+            Err(flaw) => {
+                self.throw_away().map_err(|source| disk(&self.path, source))?;
+                return Err(flaw.into());
+            }
+        };
+        let hash = hash_of(&self.path).map_err(|source| disk(&self.path, source))?;
+        let named = self.take_name(&hash).map_err(|source| disk(&self.folder, source))?;
+        remove_if_there(&self.mark_path()).map_err(|source| disk(&self.path, source))?;
+        sync_folder(&self.folder).map_err(|source| disk(&self.folder, source))?;
+        Ok(Video {
+            file: named,
+            bytes: i64::try_from(self.length).unwrap_or(i64::MAX),
+            hash,
+            plays_ms: outline.plays_ms,
+        })
+    }
+
+    fn throw_away(&self) -> io::Result<()> {
+        remove_if_there(&self.path)?;
+        remove_if_there(&self.mark_path())
+    }
+
+    /// Gives the part its name, or the first free one beside it; returns the name.
+    fn take_name(&self, hash: &str) -> io::Result<String> {
+        for number in 1..=NUMBERS_MAX {
+            let name = if number == 1 {
+                PathBuf::from(&self.name)
+            } else {
+                with_suffix(Path::new(&self.name), &format!(" ({number})"))
+            };
+            let target = self.folder.join(&name);
+            if rename_to_free(&self.path, &target)? {
+                return Ok(name.display().to_string());
+            }
+            if hash_of(&target).is_ok_and(|there| there == hash) {
+                // A crash came between the name and the ledger: this is our file already.
+                remove_if_there(&self.path)?;
+                return Ok(name.display().to_string());
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand files of this name exist"))
+    }
+}
+
+#[cfg(unix)]
+fn links(found: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(found)
+}
+
+#[cfg(not(unix))]
+fn links(_: &std::fs::Metadata) -> u64 {
+    1
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::hard_link(from, to)
+}
+
+/// Where links cannot be counted, none are made.
+#[cfg(not(unix))]
+fn link(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Renames without ever overwriting. Tells whether the name was free.
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<bool> {
+    match link(from, to) {
+        Ok(()) => std::fs::remove_file(from).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // A disk without hard links: look, then rename. Only another program could come between.
+        Err(_) if to.symlink_metadata().is_ok() => Ok(false),
+        Err(_) => std::fs::rename(from, to).map(|()| true),
+    }
+}
+
+fn hash_of(path: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes the new name itself durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Puts `suffix` between a name and its extension.
+pub(super) fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
+    let mut stem = name.file_stem().unwrap_or_default().to_owned();
+    stem.push(suffix);
+    let mut changed = name.with_file_name(stem);
+    if let Some(extension) = name.extension() {
+        changed = changed.with_added_extension(extension);
+    }
+    changed
+}
+
+fn io_words(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull => "the disk is full; free some space and run again",
+        io::ErrorKind::QuotaExceeded => "the disk quota is used up",
+        io::ErrorKind::FileTooLarge => "the file is larger than this disk or account allows",
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a file is in the way",
+        io::ErrorKind::NotFound => "the folder is gone",
+        _ => "the disk reported an error",
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &[u8] = include_bytes!("../sandbox/film/landscape.mp4");
+
+    async fn arrived(folder: &Path, name: &str, bytes: &[u8]) -> Result<Video, PartError> {
+        let mut part = Part::open(folder, name).await.unwrap();
+        part.begin(0, Some("\"m\"")).await.unwrap();
+        part.write(bytes).await.unwrap();
+        part.finish().await
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn a_whole_video_gets_its_name_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let video = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        assert_eq!((video.file.as_str(), video.bytes), ("a.mp4", WHOLE.len() as i64));
+        assert_eq!(names(dir.path()), ["a.mp4"]);
+    }
+
+    #[tokio::test]
+    async fn half_a_video_never_gets_a_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = arrived(dir.path(), "a.mp4", &WHOLE[..WHOLE.len() / 2]).await.unwrap_err();
+        assert!(matches!(error, PartError::NotWhole(_)), "{error}");
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_file_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.mp4"), "mine").unwrap();
+        let video = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        assert_eq!(video.file, "a (2).mp4");
+        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), b"mine");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_named_before_a_crash_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        let again = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        assert_eq!(again.file, "a.mp4");
+        assert_eq!(names(dir.path()), ["a.mp4"]);
+    }
+
+    #[tokio::test]
+    async fn a_crash_between_the_halves_of_naming_never_touches_the_named_file() {
+        let dir = tempfile::tempdir().unwrap();
+        arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        std::fs::hard_link(dir.path().join("a.mp4"), dir.path().join("a.mp4.part")).unwrap();
+        let mut part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        part.begin(0, None).await.unwrap();
+        part.write(b"other").await.unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
+    }
+
+    #[tokio::test]
+    async fn a_part_goes_on_only_with_the_mark_that_it_was_begun_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        part.begin(0, Some("\"m\"")).await.unwrap();
+        part.write(&WHOLE[..100]).await.unwrap();
+        part.keep().await.unwrap();
+        let part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        assert_eq!(part.resume(), Some((100, "\"m\"".to_owned())));
+        std::fs::remove_file(dir.path().join("a.mp4.part.mark")).unwrap();
+        let part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        assert_eq!(part.resume(), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! The bytes to send, made again from what the ledger keeps.
+//!
+//! A payload is merged when it is planned, to be checked, and once more when it is sent. It must
+//! come out the very same: what was checked is what is paid for. A mismatch is never sent.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::ledger::{Claim, Ledger, LedgerError};
+use crate::scene::{Columns, Template};
+
+/// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
+/// one of each, or a few when its sheet changed while something was under way.
+#[derive(Debug, Default)]
+pub(super) struct Payloads {
+    known: Mutex<HashMap<(String, i64), Arc<Recipe>>>,
+}
+
+#[derive(Debug)]
+struct Recipe {
+    template: Template,
+    columns: Columns,
+}
+
+/// Why a payload could not be made.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    /// The ledger did not answer.
+    Ledger(LedgerError),
+    /// It does not come out as it was checked.
+    Differs(String),
+}
+
+impl Payloads {
+    /// Returns the merged text of a claimed job, exactly as it was planned.
+    pub(super) async fn make(
+        &self,
+        ledger: &Ledger,
+        claim: &Claim,
+        resolution: Option<&str>,
+    ) -> Result<String, Unmade> {
+        let place = (claim.template_hash.clone(), claim.layout);
+        let known = self.known().get(&place).cloned();
+        let recipe = match known {
+            Some(recipe) => recipe,
+            None => {
+                let recipe = Arc::new(read(ledger, claim).await?);
+                self.known().insert(place, recipe.clone());
+                recipe
+            }
+        };
+        let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
+            .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
+        let merged = recipe.template.merger(&recipe.columns).merge(&rows);
+        let payload = merged.map_err(|problems| {
+            let words = problems.first().map(ToString::to_string).unwrap_or_default();
+            Unmade::Differs(format!("its payload no longer merges: {words}"))
+        })?;
+        if payload.video_hash(resolution) != claim.payload_hash {
+            let words = "its payload no longer comes out as it was planned; plan it again";
+            return Err(Unmade::Differs(words.to_owned()));
+        }
+        Ok(payload.into_text())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(String, i64), Arc<Recipe>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(ledger: &Ledger, claim: &Claim) -> Result<Recipe, Unmade> {
+    let source = ledger.template(&claim.template_hash).await.map_err(Unmade::Ledger)?;
+    let layout = ledger.layout(claim.layout).await.map_err(Unmade::Ledger)?;
+    let differs = |words: &str| Unmade::Differs(words.to_owned());
+    let template = Template::parse("template", source)
+        .map_err(|_| differs("its template no longer compiles"))?;
+    let columns = serde_json::from_str(&layout.columns)
+        .map_err(|_| differs("the ledger's copy of its columns is damaged"))?;
+    Ok(Recipe { template, columns })
+}

@@ -1,0 +1,206 @@
+//! AI Studios as the loops see it: the few calls they make, and what each answer means to them.
+//!
+//! The runner knows nothing of HTTP. The real client stands behind this trait, and so does a
+//! simulated studio, so that the very same loops can be driven through a bad night in simulated
+//! time. What an answer *means* was decided before it gets here.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+
+/// What came of a request that may cost money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted<T> {
+    /// AI Studios took it.
+    Accepted(T),
+    /// It provably never left this machine.
+    NotSent {
+        /// What was seen.
+        words: String,
+    },
+    /// AI Studios declined it for good.
+    Refused {
+        /// The vendor's words.
+        words: String,
+    },
+    /// The account: nothing will be taken.
+    Account {
+        /// What was said, and what to do.
+        words: String,
+        /// Whether free calls are refused as well.
+        polls_too: bool,
+    },
+    /// Too many requests.
+    SlowDown {
+        /// How long to wait, if it was said.
+        retry_after: Option<Duration>,
+    },
+    /// The host answers that it lives elsewhere.
+    Moved {
+        /// What was said, and what to do.
+        words: String,
+    },
+    /// It may have been taken. Sending it again could cost money twice.
+    Unknown {
+        /// What was seen.
+        words: String,
+    },
+}
+
+impl<T> Submitted<T> {
+    /// Changes what an accepted answer carries.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Submitted<U> {
+        match self {
+            Self::Accepted(value) => Submitted::Accepted(change(value)),
+            Self::NotSent { words } => Submitted::NotSent { words },
+            Self::Refused { words } => Submitted::Refused { words },
+            Self::Account { words, polls_too } => Submitted::Account { words, polls_too },
+            Self::SlowDown { retry_after } => Submitted::SlowDown { retry_after },
+            Self::Moved { words } => Submitted::Moved { words },
+            Self::Unknown { words } => Submitted::Unknown { words },
+        }
+    }
+}
+
+/// Why a free call brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody answered, or nothing that can be read.
+    Passing {
+        /// What was seen.
+        words: String,
+    },
+    /// Too many requests.
+    SlowDown {
+        /// How long to wait, if it was said.
+        retry_after: Option<Duration>,
+    },
+    /// The account.
+    Account {
+        /// What was said, and what to do.
+        words: String,
+        /// Whether free calls are refused as well.
+        polls_too: bool,
+    },
+    /// The host answers that it lives elsewhere.
+    Moved {
+        /// What was said, and what to do.
+        words: String,
+    },
+    /// AI Studios does not know the project, or not yet.
+    NotFound,
+}
+
+/// A render as a poll sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Render {
+    /// Under way, at 0 to 100.
+    Running {
+        /// 0 to 100.
+        progress: f64,
+    },
+    /// Finished, with its file.
+    Finished {
+        /// Where the file is.
+        video_url: String,
+    },
+    /// Finished, but the file's place was not said.
+    WithoutLink,
+    /// Failed.
+    Failed {
+        /// The vendor's words.
+        words: String,
+    },
+}
+
+/// A project as it is read by its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Why it has certainly been exported, if it has.
+    pub exported_because: Option<String>,
+    /// Where its file is.
+    pub video_url: Option<String>,
+}
+
+/// A project in the account's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// Its name, with the tag that it carries.
+    pub name: String,
+    /// Whether it has certainly been exported, rather than being a draft.
+    pub exported: bool,
+}
+
+/// The account's projects, as far as the vendor lists them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// In the vendor's order.
+    pub projects: Vec<Listed>,
+    /// Whether all of it could be read. Only then does a project's absence mean anything.
+    pub complete: bool,
+}
+
+/// Bytes of a video on their way.
+pub struct Download {
+    /// From which byte on; 0 when it begins anew whatever was asked for.
+    pub from: u64,
+    /// The whole file's length, if it was said.
+    pub total: Option<u64>,
+    /// The file's strong mark, with which a later download may continue.
+    pub mark: Option<String>,
+    /// The bytes.
+    pub body: BoxStream<'static, Result<Vec<u8>, FetchTrouble>>,
+}
+
+/// Why a download did not (fully) arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchTrouble {
+    /// The link no longer holds; a fresh one is needed.
+    Expired,
+    /// Try again.
+    Passing {
+        /// What was seen.
+        words: String,
+    },
+    /// Trying again is pointless.
+    Refused {
+        /// What was seen, and what to do.
+        words: String,
+    },
+}
+
+/// An export of a project that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The draft.
+    pub project_id: String,
+}
+
+/// AI Studios, or somebody who plays it.
+pub trait Studio: Send + Sync + 'static {
+    /// Makes a project; whether that costs anything is in the body. Exactly one request leaves.
+    fn create(&self, body: Vec<u8>) -> impl Future<Output = Submitted<String>> + Send;
+
+    /// Exports a project: the paid step. Exactly one request leaves. The answer may name another
+    /// project than the one asked for.
+    fn export(&self, export: Export) -> impl Future<Output = Submitted<Option<String>>> + Send;
+
+    /// Asks how a render stands.
+    fn progress(&self, project_id: &str) -> impl Future<Output = Result<Render, Trouble>> + Send;
+
+    /// Reads a project.
+    fn project(&self, project_id: &str) -> impl Future<Output = Result<Project, Trouble>> + Send;
+
+    /// Lists the account's projects: all that the vendor lists, or trouble.
+    fn list(&self) -> impl Future<Output = Result<List, Trouble>> + Send;
+
+    /// Opens a file, from byte `from` of the file that `mark` names when both are given.
+    fn download(
+        &self,
+        url: &str,
+        resume: Option<(u64, String)>,
+    ) -> impl Future<Output = Result<Download, FetchTrouble>> + Send;
+}

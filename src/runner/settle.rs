@@ -1,0 +1,285 @@
+//! The settle loop: finds out what became of paid requests whose answer was lost.
+//!
+//! Evidence first: the project itself, and the account's list, are read again and again. Absence
+//! proves nothing by itself. Only after a quiet wait, counted in time that this process was awake
+//! and held the batch's lock without a break, and only with two complete, working reads at its end
+//! that show no trace, may a request be taken as never accepted, and only where the batch allows
+//! it. Until then, and where it is not allowed, the job stays uncertain: late is better than twice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::desk::Desk;
+use super::halt::Circuit;
+use super::happening::Happening;
+use super::port::{Listed, Studio};
+use crate::batch::OnUncertain;
+use crate::ledger::{Due, JobId, News, State, Tag};
+
+/// Pauses between looks, the design's: 15 s, 60 s, 3 min, 10 min, then slower.
+const LOOKS: [Duration; 4] = [
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(180),
+    Duration::from_secs(600),
+];
+/// Pause between looks once those are used up.
+const SLOW_LOOK: Duration = Duration::from_secs(1800);
+/// Looks claimed together; they share one reading of the list.
+const LOOKS_AT_ONCE: u32 = 64;
+/// A wall clock that runs this far ahead of awake time means that the machine slept.
+const SLEPT: Duration = Duration::from_secs(30);
+/// A look that was claimed and not recorded by then is due again.
+const LOOK_LEASE: Duration = Duration::from_secs(600);
+
+/// How long a job has been quiet, and what was seen at the end of that.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    since: Duration,
+    wall: Timestamp,
+    clean_reads: u32,
+    last_read: Duration,
+}
+
+/// The quiet waits of this run. They begin anew with every run, on purpose.
+#[derive(Debug, Default)]
+struct Waits(Mutex<HashMap<JobId, Quiet>>);
+
+impl Waits {
+    /// Returns the job's quiet wait; it begins now if there is none, or if the machine slept.
+    fn of<S>(&self, desk: &Desk<S>, job: JobId) -> Quiet {
+        let (awake, wall) = (desk.clock.awake(), desk.clock.now());
+        let fresh = Quiet { since: awake, wall, clean_reads: 0, last_read: awake };
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = waits.entry(job).or_insert(fresh);
+        let by_wall = Duration::try_from(wall.duration_since(quiet.wall)).unwrap_or_default();
+        if by_wall > awake.saturating_sub(quiet.since) + SLEPT {
+            *quiet = fresh;
+        }
+        *quiet
+    }
+
+    fn keep(&self, job: JobId, quiet: Quiet) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, quiet);
+    }
+
+    fn forget(&self, job: JobId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+    }
+}
+
+/// Looks for evidence until nothing is followed any more.
+pub(super) async fn settle_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    let waits = Waits::default();
+    while desk.may_follow() {
+        let window = (desk.clock.now(), desk.after(LOOK_LEASE));
+        let what = (desk.batch, State::Uncertain);
+        match desk.ledger.claim_due(desk.lease, what, LOOKS_AT_ONCE, window).await {
+            Ok(due) if due.is_empty() => {
+                let next = desk.ledger.next_due(desk.batch, State::Uncertain, None).await;
+                let next = next.ok().flatten();
+                desk.rest(&desk.bells.settle, next, desk.no_more_following()).await;
+            }
+            Ok(due) => look(&desk, &waits, due).await,
+            Err(error) => desk.ledger_failed(&error),
+        }
+    }
+}
+
+/// What one look at one job brought.
+enum Seen {
+    Evidence {
+        project_id: String,
+        render_id: Option<String>,
+        words: String,
+    },
+    NoTrace,
+    /// The look did not work, so it says nothing.
+    Nothing {
+        words: String,
+    },
+}
+
+async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
+    let list = match desk.ask(desk.studio.list()).await {
+        None => return,
+        Some(Ok(list)) => Ok(Tagged { complete: list.complete, projects: by_tag(list.projects) }),
+        Some(Err(trouble)) => Err(format!("the project list could not be read: {trouble:?}")),
+    };
+    for one in due {
+        // The quiet wait begins when the job is first seen here, never later.
+        let quiet = waits.of(desk, one.job);
+        let seen = match &one.project_id {
+            Some(draft) => look_at_draft(desk, &one, draft, &list).await,
+            None => look_in_list(&one, &list),
+        };
+        match seen {
+            None => return,
+            Some(Seen::Evidence { project_id, render_id, words }) => {
+                waits.forget(one.job);
+                adopt(desk, &one, (project_id, render_id), words).await;
+            }
+            Some(Seen::NoTrace) => wait_or_settle(desk, waits, &one, quiet).await,
+            Some(Seen::Nothing { words }) => {
+                waits.keep(one.job, Quiet { clean_reads: 0, ..quiet });
+                look_again(desk, &one, quiet, words).await;
+            }
+        }
+    }
+}
+
+/// The list's projects by the tags that they carry.
+struct Tagged {
+    projects: HashMap<Tag, Vec<Listed>>,
+    complete: bool,
+}
+
+impl Tagged {
+    fn with(&self, tag: &Tag) -> &[Listed] {
+        self.projects.get(tag).map_or(&[], Vec::as_slice)
+    }
+
+    /// Absence from half a list is no absence.
+    fn absent(&self) -> Seen {
+        if self.complete {
+            Seen::NoTrace
+        } else {
+            Seen::Nothing { words: "the project list came incomplete".to_owned() }
+        }
+    }
+}
+
+fn by_tag(list: Vec<Listed>) -> HashMap<Tag, Vec<Listed>> {
+    let mut tagged: HashMap<Tag, Vec<Listed>> = HashMap::new();
+    for listed in list {
+        if let Some(tag) = Tag::find(&listed.name) {
+            tagged.entry(tag).or_default().push(listed);
+        }
+    }
+    tagged
+}
+
+/// Two-step: the draft itself shows whether it was exported; an export may also have made another
+/// project, which then carries the tag in the list.
+async fn look_at_draft<S: Studio>(
+    desk: &Desk<S>,
+    due: &Due,
+    draft: &str,
+    list: &Result<Tagged, String>,
+) -> Option<Seen> {
+    if let Ok(tagged) = list {
+        let copies = tagged.with(&due.tag);
+        if let Some(other) = copies.iter().find(|listed| listed.id != draft) {
+            return Some(Seen::Evidence {
+                project_id: draft.to_owned(),
+                render_id: Some(other.id.clone()),
+                words: "its tag is in the project list under another id".to_owned(),
+            });
+        }
+        if let Some(itself) = copies.iter().find(|listed| listed.exported) {
+            return Some(Seen::Evidence {
+                project_id: itself.id.clone(),
+                render_id: None,
+                words: "the project list shows it as exported".to_owned(),
+            });
+        }
+    }
+    Some(match (desk.ask(desk.studio.project(draft)).await?, list) {
+        (Ok(project), _) if project.exported_because.is_some() => Seen::Evidence {
+            project_id: draft.to_owned(),
+            render_id: None,
+            words: project.exported_because.unwrap_or_default(),
+        },
+        (Ok(_), Ok(tagged)) => tagged.absent(),
+        (Ok(_), Err(words)) => Seen::Nothing { words: words.clone() },
+        (Err(trouble), _) => {
+            Seen::Nothing { words: format!("its project could not be read: {trouble:?}") }
+        }
+    })
+}
+
+/// One-step: only the tag in the list can tell.
+fn look_in_list(due: &Due, list: &Result<Tagged, String>) -> Option<Seen> {
+    Some(match list {
+        Err(words) => Seen::Nothing { words: words.clone() },
+        Ok(tagged) => match tagged.with(&due.tag).first() {
+            Some(listed) => Seen::Evidence {
+                project_id: listed.id.clone(),
+                render_id: None,
+                words: "its tag is in the project list".to_owned(),
+            },
+            None => tagged.absent(),
+        },
+    })
+}
+
+async fn adopt<S: Studio>(
+    desk: &Desk<S>,
+    due: &Due,
+    (project_id, render_id): (String, Option<String>),
+    words: String,
+) {
+    desk.halts.went_well(Circuit::Paid);
+    let asked = render_id.clone().unwrap_or_else(|| project_id.clone());
+    let due_at = desk.clock.now();
+    let news = News::Accepted { project_id, render_id, due_at, words };
+    if desk.record((due.job, due.submission), news).await.is_some() {
+        desk.for_people().remove(&due.job);
+        desk.observer.tell(Happening::Rendering { key: due.key.clone(), project_id: asked });
+    }
+}
+
+async fn wait_or_settle<S: Studio>(desk: &Desk<S>, waits: &Waits, due: &Due, mut quiet: Quiet) {
+    let limits = &desk.settings.limits;
+    let awake = desk.clock.awake();
+    let over = awake.saturating_sub(quiet.since) >= limits.settle_after;
+    if over {
+        // Two reads, some time apart, so that a list caught between two states is not believed.
+        let apart = limits.settle_after / 20;
+        if quiet.clean_reads == 0 || awake.saturating_sub(quiet.last_read) >= apart {
+            quiet.clean_reads += 1;
+            quiet.last_read = awake;
+        }
+        waits.keep(due.job, quiet);
+    }
+    let may_settle = match desk.settings.on_uncertain {
+        OnUncertain::Settle => due.project_id.is_some(),
+        OnUncertain::Resubmit => true,
+        OnUncertain::Hold => false,
+    };
+    if quiet.clean_reads >= 2 && may_settle {
+        waits.forget(due.job);
+        let words = "no trace of it after the quiet wait, in two complete reads".to_owned();
+        let news = News::ProvenNotMade { due_at: desk.clock.now(), words: words.clone() };
+        if desk.record((due.job, due.submission), news).await.is_some() {
+            let due_at = desk.clock.now();
+            desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });
+        }
+        return;
+    }
+    if quiet.clean_reads >= 2 {
+        desk.for_people().insert(due.job);
+        desk.bells.end.notify_one();
+    }
+    look_again(desk, due, quiet, "no trace of it yet".to_owned()).await;
+}
+
+/// Schedules the next look: by the design's steps, but never later than the quiet wait's end.
+async fn look_again<S: Studio>(desk: &Desk<S>, due: &Due, quiet: Quiet, words: String) {
+    let settle_after = desk.settings.limits.settle_after;
+    let step = usize::try_from(due.looks + 1).ok().and_then(|at| LOOKS.get(at));
+    let step = step.copied().unwrap_or(SLOW_LOOK);
+    let left = (quiet.since + settle_after).saturating_sub(desk.clock.awake());
+    let pause = if !left.is_zero() {
+        step.min(left)
+    } else if quiet.clean_reads < 2 {
+        settle_after / 20
+    } else {
+        step
+    };
+    let due_at = desk.after(pause.max(Duration::from_millis(20)));
+    desk.record((due.job, due.submission), News::Looked { due_at, words }).await;
+}

@@ -1,0 +1,335 @@
+//! The submit loops: free drafts a little ahead, and the paid requests under their limiter.
+//!
+//! A paid request leaves only after its intent is on disk, at most once for each intent, and only
+//! while this run may still spend. If the power fails before the intent's commit, nothing was
+//! sent; after it, the next run finds the job `submitting` and settles it by evidence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::Desk;
+use super::halt::{Cause, Circuit, Halt};
+use super::happening::Happening;
+use super::payload::Unmade;
+use super::port::{Export, Studio, Submitted};
+use crate::batch::Submission;
+use crate::ledger::{Claim, Claimed, LedgerError, News, Room, State, Way};
+use crate::scene::{Payload, Seal};
+
+/// Drafts claimed together. They are free, and each waits for its own turn.
+const DRAFTS_AT_ONCE: u32 = 8;
+/// Paid requests claimed together when no rate is set: one commit for many intents.
+const UNLIMITED_AT_ONCE: u32 = 64;
+/// How long an intent may wait for its turn before it is put back unsent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An intent older than this, in awake time, is never sent: the machine may have slept.
+const INTENT_AGE_MAX: Duration = Duration::from_secs(30);
+/// When the evidence of an unclear submission is looked for first.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
+
+/// Makes drafts until nothing more may be submitted.
+pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    while desk.may_submit() {
+        let room = room(&desk, DRAFTS_AT_ONCE);
+        let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
+        match claimed.await {
+            Ok(Claimed { claims, .. }) if claims.is_empty() => {
+                let due = next_due(&desk, false).await;
+                desk.rest(&desk.bells.draft, due, desk.no_more_submitting()).await;
+            }
+            Ok(Claimed { claims, .. }) => {
+                for claim in claims {
+                    desk.spawn(make_draft(desk.clone(), claim));
+                }
+            }
+            Err(error) => desk.ledger_failed(&error),
+        }
+    }
+}
+
+/// Sends paid requests until nothing more may be submitted.
+pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    while desk.may_submit() {
+        let wait = desk.submits.free_in().max(desk.requests.free_in());
+        if !wait.is_zero() {
+            let turn = desk.clock.sleep(wait);
+            desk.clock
+                .idle(async {
+                    tokio::select! {
+                        () = turn => {}
+                        () = desk.no_more_submitting() => {}
+                    }
+                })
+                .await;
+            continue;
+        }
+        match claim_paid(&desk).await {
+            Ok(claims) if claims.is_empty() => {
+                let due = next_paid(&desk).await;
+                desk.bells.end.notify_one();
+                desk.rest(&desk.bells.pay, due, desk.no_more_submitting()).await;
+            }
+            Ok(claims) => {
+                let claimed_at = desk.clock.awake();
+                for claim in claims {
+                    if has_turn(&desk, claimed_at).await {
+                        desk.spawn(send_paid(desk.clone(), claim));
+                    } else {
+                        put_back(&desk, &claim, "its turn did not come in time").await;
+                    }
+                }
+            }
+            Err(error) => desk.ledger_failed(&error),
+        }
+    }
+}
+
+fn room<S>(desk: &Desk<S>, at_once: u32) -> Room {
+    let limits = &desk.settings.limits;
+    let orders = &desk.orders;
+    let caps = [orders.limit, limits.max_videos];
+    Room {
+        in_flight: limits.in_flight.get(),
+        canary: if orders.canary { limits.canary } else { 0 },
+        per_run: caps.into_iter().flatten().min(),
+        at_once,
+        only: orders.only.clone(),
+    }
+}
+
+/// Claims drafted jobs first: whatever the batch file says now, a draft that exists is exported.
+async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError> {
+    let at_once = match (desk.submits.burst(), desk.requests.burst()) {
+        (None, None) => UNLIMITED_AT_ONCE,
+        (Some(burst), None) | (None, Some(burst)) => burst,
+        (Some(one), Some(other)) => one.min(other),
+    };
+    let room = room(desk, at_once);
+    let claim = async |way| {
+        let now = desk.clock.now();
+        desk.ledger.claim_paid(desk.lease, desk.batch, (way, room.clone()), now).await
+    };
+    let mut claimed = claim(Way::TwoStep).await?;
+    if claimed.claims.is_empty() && desk.settings.submission == Submission::OneStep {
+        claimed = claim(Way::OneStep).await?;
+    }
+    *desk.held() = claimed.held;
+    Ok(claimed.claims)
+}
+
+async fn next_paid<S: Studio>(desk: &Desk<S>) -> Option<jiff::Timestamp> {
+    let drafted = next_due(desk, true).await;
+    match desk.settings.submission {
+        Submission::TwoStep => drafted,
+        Submission::OneStep => match (drafted, next_due(desk, false).await) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        },
+    }
+}
+
+/// Returns when the next job becomes due. What is due already is held back by a cap: the bell
+/// rings when that changes, so only the future counts.
+async fn next_due<S: Studio>(desk: &Desk<S>, drafted: bool) -> Option<jiff::Timestamp> {
+    let drafted = drafted.then_some(());
+    let due = desk.ledger.next_due(desk.batch, State::Ready, drafted).await.ok().flatten();
+    due.filter(|due| *due > desk.clock.now())
+}
+
+/// Waits for both limiters' permits. Tells whether they came in time for the intent to be sent.
+async fn has_turn<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
+    for limiter in [&desk.submits, &desk.requests] {
+        while let Err(wait) = limiter.try_take() {
+            let waited = desk.clock.awake().saturating_sub(claimed_at);
+            if waited + wait > PATIENCE || !desk.may_submit() {
+                return false;
+            }
+            desk.clock.idle(desk.clock.sleep(wait)).await;
+        }
+    }
+    desk.may_submit() && desk.clock.awake().saturating_sub(claimed_at) < INTENT_AGE_MAX
+}
+
+async fn put_back<S: Studio>(desk: &Desk<S>, claim: &Claim, words: &str) {
+    let news = News::PutBack { due_at: desk.clock.now(), words: words.to_owned() };
+    desk.record((claim.job, claim.submission), news).await;
+}
+
+async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
+    let Some(body) = body(&desk, &claim, false).await else { return };
+    let turn = async {
+        tokio::select! {
+            biased;
+            () = desk.no_more_submitting() => false,
+            () = desk.requests.take() => true,
+        }
+    };
+    if !turn.await {
+        return put_back(&desk, &claim, "the run ended before its turn").await;
+    }
+    let answer = desk.studio.create(body).await;
+    let ids = (claim.job, claim.submission);
+    if let Submitted::Accepted(project_id) = answer {
+        desk.heard();
+        desk.halts.went_well(Circuit::Draft);
+        if desk.record(ids, News::Drafted { project_id }).await.is_some() {
+            desk.observer.tell(Happening::Drafted { key: claim.key });
+        }
+        return;
+    }
+    if let Submitted::Unknown { words } = answer {
+        // A lost draft costs nothing; the stray is remembered by its tag.
+        return try_again(&desk, (&claim, Circuit::Draft), Cause::Unknown, words).await;
+    }
+    declined(&desk, (&claim, Circuit::Draft), answer.map(drop)).await;
+}
+
+async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
+    let ids = (claim.job, claim.submission);
+    let answer = match claim.project_id.clone() {
+        Some(project_id) => {
+            let export = Export { project_id: project_id.clone() };
+            let exported = desk.studio.export(export).await;
+            exported.map(|answered| {
+                let render_id = answered.filter(|answered| *answered != project_id);
+                (project_id, render_id)
+            })
+        }
+        None => {
+            let Some(body) = body(&desk, &claim, true).await else { return };
+            desk.studio.create(body).await.map(|project_id| (project_id, None))
+        }
+    };
+    match answer {
+        Submitted::Accepted((project_id, render_id)) => {
+            desk.heard();
+            desk.submits.went_well();
+            desk.halts.went_well(Circuit::Paid);
+            let limits = &desk.settings.limits;
+            let pause = desk.learned().first_poll(limits.poll_min, limits.poll_max);
+            let due_at = desk.after(desk.dice.around(pause, 0.1));
+            let asked = render_id.clone().unwrap_or_else(|| project_id.clone());
+            let words = "answered".to_owned();
+            let news = News::Accepted { project_id: project_id.clone(), render_id, due_at, words };
+            if desk.record(ids, news).await.is_some() {
+                desk.observer.tell(Happening::Rendering { key: claim.key, project_id: asked });
+            } else {
+                // The only copy of a paid id must reach a person.
+                tracing::error!(
+                    project = asked,
+                    key = claim.key,
+                    "accepted, but not in the ledger"
+                );
+            }
+        }
+        Submitted::Unknown { words } => {
+            let due_at = desk.after(FIRST_LOOK.min(desk.settings.limits.settle_after));
+            let news = News::AnswerLost { due_at, words: words.clone() };
+            if desk.record(ids, news).await.is_some() {
+                desk.observer.tell(Happening::Uncertain { key: claim.key, words: words.clone() });
+            }
+            desk.halts.failed(Circuit::Paid, Cause::Unknown, &words);
+        }
+        other => declined(&desk, (&claim, Circuit::Paid), other.map(drop)).await,
+    }
+}
+
+/// Makes the bytes to send; a job whose bytes cannot be made is failed before anything leaves.
+async fn body<S: Studio>(desk: &Desk<S>, claim: &Claim, export: bool) -> Option<Vec<u8>> {
+    match desk.payloads.make(&desk.ledger, claim, desk.settings.resolution.as_deref()).await {
+        Ok(text) => {
+            let seal = Seal {
+                tag: claim.tag.as_str(),
+                export,
+                resolution: desk.settings.resolution.as_deref(),
+                workspace_id: desk.settings.workspace_id.as_deref(),
+                webhook_url: None,
+            };
+            match Payload::seal(&text, &seal) {
+                Ok(body) => Some(body),
+                Err(error) => {
+                    refuse(desk, claim, error.to_string()).await;
+                    None
+                }
+            }
+        }
+        Err(Unmade::Ledger(error)) => {
+            desk.ledger_failed(&error);
+            None
+        }
+        Err(Unmade::Differs(words)) => {
+            refuse(desk, claim, words).await;
+            None
+        }
+    }
+}
+
+/// Answers that are the same for a draft and for a paid request: nothing was made.
+async fn declined<S: Studio>(
+    desk: &Desk<S>,
+    (claim, circuit): (&Claim, Circuit),
+    answer: Submitted<()>,
+) {
+    match answer {
+        Submitted::NotSent { words } => {
+            desk.not_heard(&words);
+            try_again(desk, (claim, circuit), Cause::NotSent, words).await;
+        }
+        Submitted::Refused { words } => {
+            desk.heard();
+            desk.halts.failed(circuit, Cause::Refused, &words);
+            refuse(desk, claim, words).await;
+        }
+        Submitted::Account { words, polls_too } => {
+            put_back(desk, claim, &words).await;
+            desk.halts.halt(Halt::Account { words, polls_too });
+        }
+        Submitted::Moved { words } => {
+            put_back(desk, claim, &words).await;
+            desk.halts.halt(Halt::Moved { words });
+        }
+        Submitted::SlowDown { retry_after } => {
+            put_back(desk, claim, "AI Studios asked us to slow down").await;
+            desk.slow_down(retry_after).await;
+        }
+        Submitted::Accepted(()) | Submitted::Unknown { .. } => {}
+    }
+}
+
+async fn refuse<S: Studio>(desk: &Desk<S>, claim: &Claim, words: String) {
+    let news = News::Refused { words: words.clone() };
+    if desk.record((claim.job, claim.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Failed { key: claim.key.clone(), words });
+    }
+}
+
+/// Puts a job back that cost nothing, with a growing pause, until its budget is used up.
+async fn try_again<S: Studio>(
+    desk: &Desk<S>,
+    (claim, circuit): (&Claim, Circuit),
+    cause: Cause,
+    words: String,
+) {
+    desk.halts.failed(circuit, cause, &words);
+    let limits = &desk.settings.limits;
+    let failures = claim.submit_failures;
+    let ids = (claim.job, claim.submission);
+    if failures >= i64::from(limits.submit_retries) {
+        let news = News::SubmitGivenUp { words: words.clone() };
+        if desk.record(ids, news).await.is_some() {
+            desk.observer.tell(Happening::Failed { key: claim.key.clone(), words });
+        }
+        return;
+    }
+    let pause = desk.dice.back_off((limits.backoff_min, limits.backoff_max), failures);
+    let due_at = desk.after(pause);
+    let news = match cause {
+        Cause::Unknown => News::DraftLost { due_at, words: words.clone() },
+        Cause::NotSent | Cause::Refused | Cause::RenderFailed => {
+            News::NotSent { due_at, words: words.clone() }
+        }
+    };
+    if desk.record(ids, news).await.is_some() {
+        desk.observer.tell(Happening::Retry { key: claim.key.clone(), words, due_at });
+    }
+}

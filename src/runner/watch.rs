@@ -1,0 +1,159 @@
+//! The watch loop: asks about renders under way until each has come to an end.
+//!
+//! A poll moves a job only to what AI Studios says of it. A render that stands still is shown as
+//! stalled and asked about more rarely; one that does not end in time is given up, and never
+//! submitted again by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use super::desk::Desk;
+use super::halt::{Cause, Circuit};
+use super::happening::Happening;
+use super::pace::next_poll;
+use super::port::{Project, Render, Studio, Trouble};
+use crate::ledger::{Due, News, State};
+
+/// Polls in the air at once; the limiter paces them.
+const POLLS_AT_ONCE: usize = 16;
+/// A poll that was claimed and not answered by then may be claimed again. Harmless.
+const POLL_LEASE: Duration = Duration::from_secs(120);
+
+/// Polls renders until nothing is followed any more.
+pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    let hands = Arc::new(Semaphore::new(POLLS_AT_ONCE));
+    while desk.may_follow() {
+        let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
+        let window = (desk.clock.now(), desk.after(POLL_LEASE));
+        let what = (desk.batch, State::Rendering);
+        match desk.ledger.claim_due(desk.lease, what, free, window).await {
+            Ok(due) if due.is_empty() => {
+                let next = desk.ledger.next_due(desk.batch, State::Rendering, None).await;
+                let next = if free == 0 { None } else { next.ok().flatten() };
+                desk.rest(&desk.bells.watch, next, desk.no_more_following()).await;
+            }
+            Ok(due) => {
+                for one in due {
+                    let Ok(hand) = hands.clone().try_acquire_owned() else { break };
+                    let desk_of_task = desk.clone();
+                    desk.spawn(async move {
+                        poll(&desk_of_task, one).await;
+                        drop(hand);
+                        desk_of_task.bells.watch.notify_one();
+                    });
+                }
+            }
+            Err(error) => desk.ledger_failed(&error),
+        }
+    }
+}
+
+async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
+    let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else { return };
+    let Some(answer) = desk.ask(desk.studio.progress(&asked)).await else { return };
+    match answer {
+        Ok(Render::Finished { video_url }) => finished(desk, &due, video_url).await,
+        Ok(Render::Running { progress }) => running(desk, &due, progress).await,
+        Ok(Render::Failed { words }) => failed(desk, &due, words).await,
+        Ok(Render::WithoutLink) => match read_project(desk, &asked).await {
+            Some(Project { video_url: Some(video_url), .. }) => {
+                finished(desk, &due, video_url).await;
+            }
+            Some(Project { video_url: None, .. }) | None => running(desk, &due, 100.0).await,
+        },
+        Err(Trouble::NotFound) => not_found(desk, &due, &asked).await,
+        Err(
+            Trouble::Passing { .. }
+            | Trouble::SlowDown { .. }
+            | Trouble::Account { .. }
+            | Trouble::Moved { .. },
+        ) => running(desk, &due, due.progress.unwrap_or(0.0)).await,
+    }
+}
+
+async fn read_project<S: Studio>(desk: &Desk<S>, id: &str) -> Option<Project> {
+    desk.ask(desk.studio.project(id)).await?.ok()
+}
+
+/// The id that the export answered may be unknown to the progress page; then the draft's own is
+/// asked about. A project that neither knows is shown as standing still: it may not be there yet.
+async fn not_found<S: Studio>(desk: &Desk<S>, due: &Due, asked: &str) {
+    if let Some(other) = due.project_id.clone().filter(|other| other != asked) {
+        match desk.ask(desk.studio.progress(&other)).await {
+            Some(Ok(Render::Finished { video_url })) => {
+                return finished(desk, due, video_url).await;
+            }
+            Some(Ok(Render::Running { progress })) => return running(desk, due, progress).await,
+            Some(Ok(Render::WithoutLink | Render::Failed { .. }) | Err(_)) | None => {}
+        }
+    }
+    running(desk, due, due.progress.unwrap_or(0.0)).await;
+}
+
+async fn finished<S: Studio>(desk: &Desk<S>, due: &Due, video_url: String) {
+    desk.halts.went_well(Circuit::Render);
+    desk.learned().note(elapsed(desk, due.rendering_at));
+    if desk.record((due.job, due.submission), News::Rendered { video_url }).await.is_some() {
+        desk.observer.tell(Happening::Rendered { key: due.key.clone() });
+    }
+}
+
+async fn running<S: Studio>(desk: &Desk<S>, due: &Due, progress: f64) {
+    let limits = &desk.settings.limits;
+    let spent = elapsed(desk, due.rendering_at);
+    if spent > limits.render_timeout {
+        let words = format!("no end after {} of rendering", in_words(limits.render_timeout));
+        return give_up(desk, due, words).await;
+    }
+    let progress = progress.clamp(0.0, 100.0);
+    let moved = due.progress != Some(progress);
+    let stalled = !moved && elapsed(desk, due.moved_at) > limits.stall_after;
+    let pause = if stalled {
+        limits.poll_max
+    } else {
+        next_poll(spent, progress, (limits.poll_min, limits.poll_max))
+    };
+    let due_at = desk.after(desk.dice.around(pause, 0.05));
+    let news = News::Polled { progress, due_at, stalled };
+    if desk.record((due.job, due.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Progress { key: due.key.clone(), progress, stalled });
+    }
+}
+
+/// A render that failed at the vendor is paid for again only within the batch's leave.
+async fn failed<S: Studio>(desk: &Desk<S>, due: &Due, words: String) {
+    desk.halts.failed(Circuit::Render, Cause::RenderFailed, &words);
+    let limits = &desk.settings.limits;
+    if due.rerenders >= i64::from(limits.rerenders) {
+        return give_up(desk, due, words).await;
+    }
+    let pause = desk.dice.back_off((limits.backoff_min, limits.backoff_max), due.rerenders);
+    let due_at = desk.after(pause);
+    let news = News::Rerendered { due_at, words: words.clone() };
+    if desk.record((due.job, due.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });
+    }
+}
+
+async fn give_up<S: Studio>(desk: &Desk<S>, due: &Due, words: String) {
+    let news = News::RenderFailed { words: words.clone() };
+    if desk.record((due.job, due.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Failed { key: due.key.clone(), words });
+    }
+}
+
+/// Returns the time since `at`, as far as the wall clock can be believed.
+pub(super) fn elapsed<S>(desk: &Desk<S>, at: Option<i64>) -> Duration {
+    let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
+        return Duration::ZERO;
+    };
+    Duration::try_from(desk.clock.now().duration_since(at)).unwrap_or(Duration::ZERO)
+}
+
+fn in_words(span: Duration) -> String {
+    let span = jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX);
+    format!("{span:#}")
+}
