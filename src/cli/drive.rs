@@ -1,21 +1,20 @@
 //! What `run` and `resume` share: a lock, a lease, the loops, a report, and how it ended.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal;
 use url::Url;
 
 use super::account;
+use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
 use super::screen::Screen;
+use super::signals::Signals;
 use super::talk::{Talk, counted, span};
 use crate::batch::{Batch, Host};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Durability, Held, Lease, Ledger, Owner, State, TakenOver};
+use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, State, TakenOver};
 use crate::report;
 use crate::runner::{
     self, BatchLock, Dice, Ending, Halt, LockError, Orders, Settings, Shift, Stop, Vendor,
@@ -69,6 +68,21 @@ impl Early {
     }
 }
 
+/// Returns the exit code of a run, having said why it ended early. Whoever reads events gets a
+/// summary in every case.
+pub(super) fn summed_up(ended: Result<Exit, Early>, talk: &Talk) -> Exit {
+    let (exit, words) = match ended {
+        Ok(exit) => (exit, String::new()),
+        Err(early) => (early.exit, early.words),
+    };
+    if !words.is_empty() {
+        talk.error(&words);
+    }
+    let error = (!words.is_empty()).then_some(words);
+    talk.sum_up(json!({ "exit": exit.code(), "error": error }));
+    exit
+}
+
 impl Account {
     /// The real AI Studios, as the batch file and the environment say.
     pub(super) fn real(batch: &Batch) -> Result<Self, Early> {
@@ -86,8 +100,20 @@ impl Account {
         mut settings: sandbox::Settings,
     ) -> Result<Self, Early> {
         settings.state = Some(ledger.with_added_extension("studio.jsonl"));
-        let sandbox = Sandbox::start(settings).await.map_err(|error| {
-            Early::new(Exit::Unexpected, format!("the rehearsal's studio cannot start: {error}"))
+        let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
+            // The batch's own lock is held by now, so this is another batch of the same ledger.
+            std::io::ErrorKind::ResourceBusy => Early::new(
+                Exit::Held,
+                format!(
+                    "another rehearsal uses the ledger `{}`: wait for it, or choose another \
+                     --ledger",
+                    ledger.display()
+                ),
+            ),
+            _ => Early::new(
+                Exit::Unexpected,
+                format!("the rehearsal's studio cannot start: {error}"),
+            ),
         })?;
         let base_url =
             Url::parse(&sandbox.base_url()).map_err(|error| Early::new(Exit::Unexpected, error))?;
@@ -163,7 +189,7 @@ impl Drive {
         let settings = settings(&self.batch, output.clone());
         let studio =
             Vendor::new(client, settings.resolution.clone(), settings.workspace_id.clone());
-        if let Err(halt) = greet(&studio, &self.clock).await {
+        if let Err(halt) = greet(&studio, &self.clock, talk).await {
             let exit = exit_of_halt(&halt);
             let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
             ended.map_err(|error| unexpected(&error))?;
@@ -173,7 +199,7 @@ impl Drive {
         let done =
             counts.get(&State::Done).unwrap_or(&0) + counts.get(&State::Reused).unwrap_or(&0);
         let total = counts.values().sum();
-        let screen = Screen::new(talk, self.batch.name.as_str(), (done, total));
+        let screen = Screen::new(talk, (done, total));
         let stop = Stop::default();
         let signals = Signals::listen(stop.clone());
         let ended = runner::run(Shift {
@@ -192,11 +218,16 @@ impl Drive {
         .await;
         screen.clear();
         let ending = ended.map_err(|error| unexpected(&error))?;
+        if matches!(ending.halt, Some(Halt::Ledger { .. })) {
+            // Nothing to report from, or a successor's to write. What there is stays.
+            self.ledger.close().await;
+            return Err(Early::new(Exit::Unexpected, ""));
+        }
         let written = report::write_results(&self.ledger, batch, &output).await;
         let results = written.map_err(|error| unexpected(&error))?;
         let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, signals.terminated());
-        self.conclude(&ending, (exit, invalid), (&results, &output), (talk, &screen));
+        self.conclude(&ending, (exit, invalid), (&results, &output), talk);
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
         drop(lock);
@@ -212,7 +243,7 @@ impl Drive {
         ending: &Ending,
         (exit, invalid): (Exit, u64),
         (results, output): (&Path, &Path),
-        (talk, screen): (&Talk, &Screen),
+        talk: &Talk,
     ) {
         if talk.is_json() {
             let counts: serde_json::Map<_, _> = ending
@@ -220,8 +251,7 @@ impl Drive {
                 .iter()
                 .map(|(state, jobs)| (state.word().to_owned(), json!(jobs)))
                 .collect();
-            screen.event(json!({
-                "type": "summary",
+            talk.sum_up(json!({
                 "exit": exit.code(),
                 "counts": counts,
                 "invalid": invalid,
@@ -236,54 +266,6 @@ impl Drive {
             talk.say(&advice);
         }
     }
-}
-
-/// One line that accounts for every row.
-fn account_of(ending: &Ending, invalid: u64) -> String {
-    let mut parts: Vec<String> = ending
-        .counts
-        .iter()
-        .map(|(state, jobs)| match state {
-            State::Ready => format!("{jobs} not submitted"),
-            State::Submitting => format!("{jobs} being submitted"),
-            State::Rendering => format!("{jobs} still rendering"),
-            State::Fetching => format!("{jobs} rendered but not downloaded"),
-            State::Reused => format!("{jobs} reused"),
-            State::Uncertain | State::Done | State::Failed | State::Cancelled => {
-                format!("{jobs} {state}")
-            }
-        })
-        .collect();
-    if invalid > 0 {
-        parts.push(format!("{invalid} invalid"));
-    }
-    let total: u64 = ending.counts.values().sum::<u64>() + invalid;
-    format!("{}: {}", counted(total, "row"), parts.join(", "))
-}
-
-fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
-    Some(match exit {
-        Exit::Done => return None,
-        Exit::SomeFailed => {
-            format!("see why: callsheet status {batch}; then mend the rows and run again")
-        }
-        Exit::Uncertain => format!(
-            "{} may or may not have been accepted; nothing is sent again without evidence. Run \
-             the same command again later to look once more",
-            counted(ending.counts.get(&State::Uncertain).copied().unwrap_or(0), "job")
-        ),
-        Exit::Account => "mend the account, then run the same command again".to_owned(),
-        Exit::Cap => "the cap for this run is reached; run the same command again".to_owned(),
-        Exit::Interrupted | Exit::Terminated => {
-            "everything is saved; run the same command again to continue".to_owned()
-        }
-        Exit::Unexpected
-        | Exit::Usage
-        | Exit::Input
-        | Exit::PassingTrouble
-        | Exit::Window
-        | Exit::Held => "run the same command again to continue".to_owned(),
-    })
 }
 
 fn settings(batch: &Batch, output: PathBuf) -> Settings {
@@ -301,132 +283,46 @@ fn settings(batch: &Batch, output: PathBuf) -> Settings {
 const GREETINGS: u32 = 3;
 
 /// Asks once, for free, whether the host is there and the credentials are good.
-async fn greet(studio: &Vendor, clock: &Clock) -> Result<(), Halt> {
+async fn greet(studio: &Vendor, clock: &Clock, talk: &Talk) -> Result<(), Halt> {
     let mut left = GREETINGS;
     loop {
         left -= 1;
         match studio.greet().await {
-            Err(Halt::Silence { .. }) if left > 0 => clock.sleep(Duration::from_secs(2)).await,
+            Err(Halt::Silence { words }) if left > 0 => {
+                talk.say(&format!("{words}; trying again"));
+                clock.sleep(Duration::from_secs(2)).await;
+            }
             answer => return answer,
         }
     }
 }
 
-fn exit_of_halt(halt: &Halt) -> Exit {
-    match halt {
-        Halt::Ledger { .. } | Halt::Output { .. } => Exit::Unexpected,
-        Halt::Account { .. } => Exit::Account,
-        Halt::Moved { .. } => Exit::Usage,
-        Halt::Refusals { .. } => Exit::SomeFailed,
-        Halt::PassingTrouble { .. } | Halt::Silence { .. } => Exit::PassingTrouble,
-    }
-}
+/// Where another address of the API may stand in the environment.
+const BASE_URL: &str = "AISTUDIOS_BASE_URL";
 
-/// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
-fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exit {
-    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
-    let halt = ending.halt.as_ref().map(exit_of_halt);
-    if let Some(exit @ (Exit::Unexpected | Exit::Account | Exit::Usage)) = halt {
-        return exit;
-    }
-    if ending.interrupted {
-        return if terminated { Exit::Terminated } else { Exit::Interrupted };
-    }
-    if jobs(State::Uncertain) > 0 {
-        return Exit::Uncertain;
-    }
-    let left = jobs(State::Ready) > 0 && orders.only.is_none();
-    if ending.held == Held::PerRun && left && halt.is_none() {
-        return Exit::Cap;
-    }
-    if let Some(exit) = halt {
-        return exit;
-    }
-    if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }
-}
-
-/// Listens for the two signals that ask a run to stop.
-struct Signals {
-    terminated: Arc<AtomicBool>,
-}
-
-impl Signals {
-    /// Listens from here on; a signal that comes between two steps is not lost.
-    fn listen(stop: Stop) -> Self {
-        let terminated = Arc::new(AtomicBool::new(false));
-        let flag = terminated.clone();
-        let hear = hear_signals();
-        tokio::spawn(async move {
-            let Some(mut heard) = hear else { return };
-            while let Some(by_term) = heard.next().await {
-                if by_term {
-                    flag.store(true, Ordering::Relaxed);
-                }
-                stop.escalate();
-            }
-        });
-        Self { terminated }
-    }
-
-    fn terminated(&self) -> bool {
-        self.terminated.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(unix)]
-struct Heard {
-    interrupt: signal::unix::Signal,
-    terminate: signal::unix::Signal,
-}
-
-#[cfg(unix)]
-fn hear_signals() -> Option<Heard> {
-    use signal::unix::{SignalKind, signal};
-    let interrupt = signal(SignalKind::interrupt()).ok()?;
-    let terminate = signal(SignalKind::terminate()).ok()?;
-    Some(Heard { interrupt, terminate })
-}
-
-#[cfg(unix)]
-impl Heard {
-    /// Waits for a signal; tells whether it was SIGTERM rather than Ctrl-C.
-    async fn next(&mut self) -> Option<bool> {
-        tokio::select! {
-            got = self.interrupt.recv() => got.map(|()| false),
-            got = self.terminate.recv() => got.map(|()| true),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Heard;
-
-#[cfg(not(unix))]
-fn hear_signals() -> Option<Heard> {
-    Some(Heard)
-}
-
-#[cfg(not(unix))]
-impl Heard {
-    async fn next(&mut self) -> Option<bool> {
-        signal::ctrl_c().await.ok().map(|()| false)
-    }
-}
-
-/// Replaces the host of a batch, for `--base-url`.
-pub(super) fn at_base_url(batch: &mut Batch, base_url: &str) -> Result<(), Early> {
-    batch.studio.host = Host::at(base_url)
-        .map_err(|error| Early::new(Exit::Usage, format!("--base-url: {error}")))?;
+/// Replaces the host of a batch, where a flag or else the environment says so.
+pub(super) fn at_base_url(batch: &mut Batch, flag: Option<&str>) -> Result<(), Early> {
+    let said = std::env::var(BASE_URL).ok().filter(|value| !value.trim().is_empty());
+    let (source, base_url) = match (flag, said) {
+        (Some(flag), _) => ("--base-url", flag.to_owned()),
+        (None, Some(said)) => (BASE_URL, said),
+        (None, None) => return Ok(()),
+    };
+    batch.studio.host = Host::at(&base_url)
+        .map_err(|error| Early::new(Exit::Usage, format!("{source}: {error}")))?;
     Ok(())
 }
 
 /// Says what is to be expected.
 pub(super) fn expectation(estimate: &crate::plan::Estimate) -> String {
+    if estimate.videos == 0 {
+        return "nothing new to render".to_owned();
+    }
+    let (least, most) = (span(estimate.least), span(estimate.most));
+    let time = if least == most { least } else { format!("{least} to {most}") };
     format!(
-        "{} to render, about {} of speech; the limits let it take {} to {}",
+        "{} to render, about {} of speech; within the limits this takes {time}",
         counted(estimate.videos, "video"),
         span(estimate.spoken),
-        span(estimate.least),
-        span(estimate.most)
     )
 }
