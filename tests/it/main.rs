@@ -3,6 +3,7 @@
 
 mod batch;
 mod cli;
+mod kill;
 mod ledger;
 mod run;
 mod sandbox;
