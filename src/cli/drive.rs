@@ -1,21 +1,20 @@
 //! What `run` and `resume` share: a lock, a lease, the loops, a report, and how it ended.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal;
 use url::Url;
 
 use super::account;
+use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
 use super::screen::Screen;
+use super::signals::Signals;
 use super::talk::{Talk, counted, span};
 use crate::batch::{Batch, Host};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Durability, Held, Lease, Ledger, Owner, State, TakenOver};
+use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, State, TakenOver};
 use crate::report;
 use crate::runner::{
     self, BatchLock, Dice, Ending, Halt, LockError, Orders, Settings, Shift, Stop, Vendor,
@@ -238,54 +237,6 @@ impl Drive {
     }
 }
 
-/// One line that accounts for every row.
-fn account_of(ending: &Ending, invalid: u64) -> String {
-    let mut parts: Vec<String> = ending
-        .counts
-        .iter()
-        .map(|(state, jobs)| match state {
-            State::Ready => format!("{jobs} not submitted"),
-            State::Submitting => format!("{jobs} being submitted"),
-            State::Rendering => format!("{jobs} still rendering"),
-            State::Fetching => format!("{jobs} rendered but not downloaded"),
-            State::Reused => format!("{jobs} reused"),
-            State::Uncertain | State::Done | State::Failed | State::Cancelled => {
-                format!("{jobs} {state}")
-            }
-        })
-        .collect();
-    if invalid > 0 {
-        parts.push(format!("{invalid} invalid"));
-    }
-    let total: u64 = ending.counts.values().sum::<u64>() + invalid;
-    format!("{}: {}", counted(total, "row"), parts.join(", "))
-}
-
-fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
-    Some(match exit {
-        Exit::Done => return None,
-        Exit::SomeFailed => {
-            format!("see why: callsheet status {batch}; then mend the rows and run again")
-        }
-        Exit::Uncertain => format!(
-            "{} may or may not have been accepted; nothing is sent again without evidence. Run \
-             the same command again later to look once more",
-            counted(ending.counts.get(&State::Uncertain).copied().unwrap_or(0), "job")
-        ),
-        Exit::Account => "mend the account, then run the same command again".to_owned(),
-        Exit::Cap => "the cap for this run is reached; run the same command again".to_owned(),
-        Exit::Interrupted | Exit::Terminated => {
-            "everything is saved; run the same command again to continue".to_owned()
-        }
-        Exit::Unexpected
-        | Exit::Usage
-        | Exit::Input
-        | Exit::PassingTrouble
-        | Exit::Window
-        | Exit::Held => "run the same command again to continue".to_owned(),
-    })
-}
-
 fn settings(batch: &Batch, output: PathBuf) -> Settings {
     Settings {
         limits: batch.limits.clone(),
@@ -309,107 +260,6 @@ async fn greet(studio: &Vendor, clock: &Clock) -> Result<(), Halt> {
             Err(Halt::Silence { .. }) if left > 0 => clock.sleep(Duration::from_secs(2)).await,
             answer => return answer,
         }
-    }
-}
-
-fn exit_of_halt(halt: &Halt) -> Exit {
-    match halt {
-        Halt::Ledger { .. } | Halt::Output { .. } => Exit::Unexpected,
-        Halt::Account { .. } => Exit::Account,
-        Halt::Moved { .. } => Exit::Usage,
-        Halt::Refusals { .. } => Exit::SomeFailed,
-        Halt::PassingTrouble { .. } | Halt::Silence { .. } => Exit::PassingTrouble,
-    }
-}
-
-/// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
-fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exit {
-    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
-    let halt = ending.halt.as_ref().map(exit_of_halt);
-    if let Some(exit @ (Exit::Unexpected | Exit::Account | Exit::Usage)) = halt {
-        return exit;
-    }
-    if ending.interrupted {
-        return if terminated { Exit::Terminated } else { Exit::Interrupted };
-    }
-    if jobs(State::Uncertain) > 0 {
-        return Exit::Uncertain;
-    }
-    let left = jobs(State::Ready) > 0 && orders.only.is_none();
-    if ending.held == Held::PerRun && left && halt.is_none() {
-        return Exit::Cap;
-    }
-    if let Some(exit) = halt {
-        return exit;
-    }
-    if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }
-}
-
-/// Listens for the two signals that ask a run to stop.
-struct Signals {
-    terminated: Arc<AtomicBool>,
-}
-
-impl Signals {
-    /// Listens from here on; a signal that comes between two steps is not lost.
-    fn listen(stop: Stop) -> Self {
-        let terminated = Arc::new(AtomicBool::new(false));
-        let flag = terminated.clone();
-        let hear = hear_signals();
-        tokio::spawn(async move {
-            let Some(mut heard) = hear else { return };
-            while let Some(by_term) = heard.next().await {
-                if by_term {
-                    flag.store(true, Ordering::Relaxed);
-                }
-                stop.escalate();
-            }
-        });
-        Self { terminated }
-    }
-
-    fn terminated(&self) -> bool {
-        self.terminated.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(unix)]
-struct Heard {
-    interrupt: signal::unix::Signal,
-    terminate: signal::unix::Signal,
-}
-
-#[cfg(unix)]
-fn hear_signals() -> Option<Heard> {
-    use signal::unix::{SignalKind, signal};
-    let interrupt = signal(SignalKind::interrupt()).ok()?;
-    let terminate = signal(SignalKind::terminate()).ok()?;
-    Some(Heard { interrupt, terminate })
-}
-
-#[cfg(unix)]
-impl Heard {
-    /// Waits for a signal; tells whether it was SIGTERM rather than Ctrl-C.
-    async fn next(&mut self) -> Option<bool> {
-        tokio::select! {
-            got = self.interrupt.recv() => got.map(|()| false),
-            got = self.terminate.recv() => got.map(|()| true),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Heard;
-
-#[cfg(not(unix))]
-fn hear_signals() -> Option<Heard> {
-    Some(Heard)
-}
-
-#[cfg(not(unix))]
-impl Heard {
-    async fn next(&mut self) -> Option<bool> {
-        signal::ctrl_c().await.ok().map(|()| false)
     }
 }
 

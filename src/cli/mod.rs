@@ -7,6 +7,7 @@ mod account;
 mod completions;
 mod diagnostics;
 mod drive;
+mod ending;
 mod exit;
 mod logging;
 mod plan;
@@ -15,6 +16,7 @@ mod resume;
 mod run;
 mod sandbox;
 mod screen;
+mod signals;
 mod status;
 mod talk;
 

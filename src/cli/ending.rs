@@ -1,0 +1,87 @@
+//! How a run ended, in a sentence, an exit code, and what to type next. Pure.
+
+use super::exit::Exit;
+use super::talk::counted;
+use crate::ledger::{Held, State};
+use crate::runner::{Ending, Halt, Orders};
+
+/// One line that accounts for every row.
+pub(super) fn account_of(ending: &Ending, invalid: u64) -> String {
+    let mut parts: Vec<String> = ending
+        .counts
+        .iter()
+        .map(|(state, jobs)| match state {
+            State::Ready => format!("{jobs} not submitted"),
+            State::Submitting => format!("{jobs} being submitted"),
+            State::Rendering => format!("{jobs} still rendering"),
+            State::Fetching => format!("{jobs} rendered but not downloaded"),
+            State::Reused => format!("{jobs} reused"),
+            State::Uncertain | State::Done | State::Failed | State::Cancelled => {
+                format!("{jobs} {state}")
+            }
+        })
+        .collect();
+    if invalid > 0 {
+        parts.push(format!("{invalid} invalid"));
+    }
+    let total: u64 = ending.counts.values().sum::<u64>() + invalid;
+    format!("{}: {}", counted(total, "row"), parts.join(", "))
+}
+
+pub(super) fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
+    Some(match exit {
+        Exit::Done => return None,
+        Exit::SomeFailed => {
+            format!("see why: callsheet status {batch}; then mend the rows and run again")
+        }
+        Exit::Uncertain => format!(
+            "{} may or may not have been accepted; nothing is sent again without evidence. Run \
+             the same command again later to look once more",
+            counted(ending.counts.get(&State::Uncertain).copied().unwrap_or(0), "job")
+        ),
+        Exit::Account => "mend the account, then run the same command again".to_owned(),
+        Exit::Cap => "the cap for this run is reached; run the same command again".to_owned(),
+        Exit::Interrupted | Exit::Terminated => {
+            "everything is saved; run the same command again to continue".to_owned()
+        }
+        Exit::Unexpected
+        | Exit::Usage
+        | Exit::Input
+        | Exit::PassingTrouble
+        | Exit::Window
+        | Exit::Held => "run the same command again to continue".to_owned(),
+    })
+}
+
+pub(super) fn exit_of_halt(halt: &Halt) -> Exit {
+    match halt {
+        Halt::Ledger { .. } | Halt::Output { .. } => Exit::Unexpected,
+        Halt::Account { .. } => Exit::Account,
+        Halt::Moved { .. } => Exit::Usage,
+        Halt::Refusals { .. } => Exit::SomeFailed,
+        Halt::PassingTrouble { .. } | Halt::Silence { .. } => Exit::PassingTrouble,
+    }
+}
+
+/// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
+pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exit {
+    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
+    let halt = ending.halt.as_ref().map(exit_of_halt);
+    if let Some(exit @ (Exit::Unexpected | Exit::Account | Exit::Usage)) = halt {
+        return exit;
+    }
+    if ending.interrupted {
+        return if terminated { Exit::Terminated } else { Exit::Interrupted };
+    }
+    if jobs(State::Uncertain) > 0 {
+        return Exit::Uncertain;
+    }
+    let left = jobs(State::Ready) > 0 && orders.only.is_none();
+    if ending.held == Held::PerRun && left && halt.is_none() {
+        return Exit::Cap;
+    }
+    if let Some(exit) = halt {
+        return exit;
+    }
+    if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }
+}
