@@ -78,6 +78,13 @@ impl Account {
         Ok(Self { name, base_url, credentials, sandbox: None })
     }
 
+    /// The host that a batch was begun at, whatever its file says of hosts.
+    pub(super) fn at(name: &str, batch: &Batch) -> Result<Self, Early> {
+        let mut batch = batch.clone();
+        at_base_url(&mut batch, name)?;
+        Self::real(&batch)
+    }
+
     /// A virtual AI Studios inside this process. It remembers what it was asked beside the
     /// ledger, so that a rehearsal that was killed goes on like a real night.
     pub(super) async fn rehearsal(
@@ -101,11 +108,22 @@ impl Account {
         self.sandbox.is_some()
     }
 
-    fn client(&self, batch: &Batch, clock: &Clock) -> Result<Client, Early> {
+    /// Returns AI Studios, ready to be asked.
+    pub(super) fn vendor(&self, batch: &Batch, clock: &Clock) -> Result<Vendor, Early> {
         let mut settings =
             crate::studio::Settings::new(self.base_url.clone(), self.credentials.clone());
         settings.request_timeout = batch.limits.request_timeout;
-        Client::new(settings, clock.clone()).map_err(|error| Early::new(Exit::Usage, error))
+        let client = Client::new(settings, clock.clone());
+        let client = client.map_err(|error| Early::new(Exit::Usage, error))?;
+        let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+        Ok(Vendor::new(client, resolution, batch.studio.workspace_id.clone()))
+    }
+
+    /// Ends a rehearsal's studio; what it did is in its state file.
+    pub(super) async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
     }
 }
 
@@ -158,10 +176,8 @@ impl Drive {
     ) -> Result<Exit, Early> {
         let unexpected = |error: &dyn std::fmt::Display| Early::new(Exit::Unexpected, error);
         let output = output(&self.batch, &self.account);
-        let client = self.account.client(&self.batch, &self.clock)?;
+        let studio = self.account.vendor(&self.batch, &self.clock)?;
         let settings = settings(&self.batch, output.clone());
-        let studio =
-            Vendor::new(client, settings.resolution.clone(), settings.workspace_id.clone());
         if let Err(halt) = greet(&studio, &self.clock).await {
             let exit = exit_of_halt(&halt);
             let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
@@ -199,9 +215,7 @@ impl Drive {
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
         drop(lock);
-        if let Some(sandbox) = account.sandbox {
-            sandbox.stop().await;
-        }
+        account.close().await;
         Ok(exit)
     }
 

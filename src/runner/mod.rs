@@ -6,6 +6,7 @@
 
 mod desk;
 mod dice;
+mod evidence;
 mod fetch;
 mod halt;
 mod happening;
@@ -41,6 +42,7 @@ use pace::Learned;
 use payload::Payloads;
 
 pub use dice::Dice;
+pub use evidence::{Seen, Tagged, judge};
 pub use halt::Halt;
 pub use happening::{Happening, Observer};
 pub use lock::{BatchLock, LockError, host};
@@ -151,6 +153,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.spawn(settle::settle_loop(desk.clone()));
     desk.spawn(beat(desk.clone()));
     let busy = desk.clock.busy();
+    watch::look_at_late_ones(&desk).await;
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
     desk.tasks.close();
