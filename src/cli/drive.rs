@@ -15,7 +15,7 @@ use super::talk::{Talk, counted, span};
 use crate::batch::{Batch, Host};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, State, TakenOver};
-use crate::report;
+use crate::report::{self, Written};
 use crate::runner::{
     self, BatchLock, Dice, Ending, Halt, LockError, Orders, Settings, Shift, Stop, Vendor,
 };
@@ -208,10 +208,10 @@ impl Drive {
         screen.clear();
         let ending = ended.map_err(|error| unexpected(&error))?;
         let written = report::write_results(&self.ledger, batch, &output).await;
-        let results = written.map_err(|error| unexpected(&error))?;
+        let written = written.map_err(|error| unexpected(&error))?;
         let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, signals.terminated());
-        self.conclude(&ending, (exit, invalid), (&results, &output), (talk, &screen));
+        self.conclude(&ending, (exit, invalid), (&written, &output), (talk, &screen));
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
         drop(lock);
@@ -224,7 +224,7 @@ impl Drive {
         &self,
         ending: &Ending,
         (exit, invalid): (Exit, u64),
-        (results, output): (&Path, &Path),
+        (written, output): (&Written, &Path),
         (talk, screen): (&Talk, &Screen),
     ) {
         if talk.is_json() {
@@ -239,12 +239,17 @@ impl Drive {
                 "counts": counts,
                 "invalid": invalid,
                 "halt": ending.halt.as_ref().map(Halt::words),
-                "results": results.display().to_string(),
+                "results": written.results.display().to_string(),
+                "failures": written.failures.as_ref().map(|path| path.display().to_string()),
             }));
             return;
         }
         talk.result(&account_of(ending, invalid));
-        talk.result(&format!("videos in {}, results in {}", output.display(), results.display()));
+        let results = written.results.display();
+        talk.result(&format!("videos in {}, results in {results}", output.display()));
+        if let Some(failures) = &written.failures {
+            talk.result(&format!("what needs attention is in {}", failures.display()));
+        }
         if let Some(advice) = advice(exit, ending, self.batch.name.as_str()) {
             talk.say(&advice);
         }
@@ -282,6 +287,20 @@ pub(super) fn at_base_url(batch: &mut Batch, base_url: &str) -> Result<(), Early
     batch.studio.host = Host::at(base_url)
         .map_err(|error| Early::new(Exit::Usage, format!("--base-url: {error}")))?;
     Ok(())
+}
+
+/// Reads a time of day, such as `06:00`.
+pub(super) fn time_of_day(text: &str) -> Result<jiff::civil::Time, String> {
+    jiff::civil::Time::strptime("%H:%M", text)
+        .map_err(|_| "write it as HH:MM, for example 06:00".to_owned())
+}
+
+/// Returns when it will be `time` next, after `now` and in its time zone.
+pub(super) fn next_time(time: jiff::civil::Time, now: &jiff::Zoned) -> jiff::Timestamp {
+    let on = |date: jiff::civil::Date| date.to_datetime(time).to_zoned(now.time_zone().clone());
+    let today = on(now.date()).ok().filter(|today| today > now);
+    let next = today.or_else(|| on(now.date().tomorrow().ok()?).ok());
+    next.map_or(jiff::Timestamp::MAX, |next| next.timestamp())
 }
 
 /// Says what is to be expected.

@@ -10,6 +10,7 @@ mod drive;
 mod ending;
 mod exit;
 mod hold;
+mod ledger;
 mod logging;
 mod plan;
 mod preview;
@@ -96,6 +97,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Delete drafts at AI Studios that lost answers left behind
     Sweep(sweep::Sweep),
+    /// Check the ledger, copy it, or say where it is
+    Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
     Sandbox(sandbox::SandboxArgs),
     /// Print a completion script for your shell
@@ -170,6 +173,7 @@ impl Command {
             Self::Cancel(args) => retry::cancel(args, global, talk).await,
             Self::Resolve(args) => resolve::run(args, global, talk).await,
             Self::Sweep(args) => sweep::run(args, global, talk).await,
+            Self::Ledger(args) => ledger::run(args, global, talk).await,
             Self::Sandbox(args) => sandbox::run(args, talk).await,
             Self::Completions(args) => completions::run(&args, Cli::command()),
         }

@@ -5,6 +5,7 @@
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
 //! paid render; no row is ever deleted.
 
+mod check;
 mod claim;
 mod error;
 mod floor;

@@ -4,6 +4,7 @@
 mod batch;
 mod cli;
 mod ledger;
+mod people;
 mod run;
 mod sandbox;
 mod scene;
