@@ -4,6 +4,7 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::exit::Exit;
+use super::talk::Talk;
 
 /// Print a completion script for your shell
 ///
@@ -14,7 +15,10 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Completions, mut command: clap::Command) -> Exit {
-    clap_complete::generate(args.shell, &mut command, "callsheet", &mut std::io::stdout());
+pub(super) fn run(args: &Completions, mut command: clap::Command, talk: &Talk) -> Exit {
+    // Into memory first: the generator panics when it cannot write, as into a closed pipe.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "callsheet", &mut script);
+    talk.result(String::from_utf8_lossy(&script).trim_end());
     Exit::Done
 }

@@ -34,7 +34,7 @@ fn draw(talk: &Talk, mistake: Mistake<'_>) {
     diagnostic.labels = spanned.map(|label| vec![label]);
     let report = Report::new(diagnostic);
     let report = if has_place {
-        report.with_source_code(NamedSource::new(mistake.file, mistake.text.to_owned()))
+        report.with_source_code(NamedSource::new(mistake.file, blanked(mistake.text)))
     } else {
         report.wrap_err(mistake.file.to_owned())
     };
@@ -48,6 +48,20 @@ fn draw(talk: &Talk, mistake: Mistake<'_>) {
     if handler.render_report(&mut drawn, report.as_ref()).is_ok() {
         talk.complain(drawn.trim_end());
     }
+}
+
+/// Returns a text of the same length in bytes, without what a terminal would act upon.
+fn blanked(text: &str) -> String {
+    let kept = |c: char| matches!(c, '\n' | '\t') || plain(c.encode_utf8(&mut [0; 4])) != " ";
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if kept(c) {
+            out.push(c);
+        } else {
+            out.extend(std::iter::repeat_n(' ', c.len_utf8()));
+        }
+    }
+    out
 }
 
 /// Shows what is wrong with a batch file.

@@ -68,6 +68,21 @@ impl Early {
     }
 }
 
+/// Returns the exit code of a run, having said why it ended early. Whoever reads events gets a
+/// summary in every case.
+pub(super) fn summed_up(ended: Result<Exit, Early>, talk: &Talk) -> Exit {
+    let (exit, words) = match ended {
+        Ok(exit) => (exit, String::new()),
+        Err(early) => (early.exit, early.words),
+    };
+    if !words.is_empty() {
+        talk.error(&words);
+    }
+    let error = (!words.is_empty()).then_some(words);
+    talk.sum_up(json!({ "exit": exit.code(), "error": error }));
+    exit
+}
+
 impl Account {
     /// The real AI Studios, as the batch file and the environment say.
     pub(super) fn real(batch: &Batch) -> Result<Self, Early> {
@@ -81,7 +96,7 @@ impl Account {
     /// The host that a batch was begun at, whatever its file says of hosts.
     pub(super) fn at(name: &str, batch: &Batch) -> Result<Self, Early> {
         let mut batch = batch.clone();
-        at_base_url(&mut batch, name)?;
+        at_base_url(&mut batch, Some(name))?;
         Self::real(&batch)
     }
 
@@ -92,8 +107,20 @@ impl Account {
         mut settings: sandbox::Settings,
     ) -> Result<Self, Early> {
         settings.state = Some(ledger.with_added_extension("studio.jsonl"));
-        let sandbox = Sandbox::start(settings).await.map_err(|error| {
-            Early::new(Exit::Unexpected, format!("the rehearsal's studio cannot start: {error}"))
+        let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
+            // The batch's own lock is held by now, so this is another batch of the same ledger.
+            std::io::ErrorKind::ResourceBusy => Early::new(
+                Exit::Held,
+                format!(
+                    "another rehearsal uses the ledger `{}`: wait for it, or choose another \
+                     --ledger",
+                    ledger.display()
+                ),
+            ),
+            _ => Early::new(
+                Exit::Unexpected,
+                format!("the rehearsal's studio cannot start: {error}"),
+            ),
         })?;
         let base_url =
             Url::parse(&sandbox.base_url()).map_err(|error| Early::new(Exit::Unexpected, error))?;
@@ -178,7 +205,7 @@ impl Drive {
         let output = output(&self.batch, &self.account);
         let studio = self.account.vendor(&self.batch, &self.clock)?;
         let settings = settings(&self.batch, output.clone());
-        if let Err(halt) = greet(&studio, &self.clock).await {
+        if let Err(halt) = greet(&studio, &self.clock, talk).await {
             let exit = exit_of_halt(&halt);
             let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
             ended.map_err(|error| unexpected(&error))?;
@@ -188,7 +215,7 @@ impl Drive {
         let done =
             counts.get(&State::Done).unwrap_or(&0) + counts.get(&State::Reused).unwrap_or(&0);
         let total = counts.values().sum();
-        let screen = Screen::new(talk, self.batch.name.as_str(), (done, total));
+        let screen = Screen::new(talk, (done, total));
         let stop = Stop::default();
         let signals = Signals::listen(stop.clone());
         let ended = runner::run(Shift {
@@ -207,11 +234,16 @@ impl Drive {
         .await;
         screen.clear();
         let ending = ended.map_err(|error| unexpected(&error))?;
+        if matches!(ending.halt, Some(Halt::Ledger { .. })) {
+            // Nothing to report from, or a successor's to write. What there is stays.
+            self.ledger.close().await;
+            return Err(Early::new(Exit::Unexpected, ""));
+        }
         let written = report::write_results(&self.ledger, batch, &output).await;
         let written = written.map_err(|error| unexpected(&error))?;
         let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, signals.terminated());
-        self.conclude(&ending, (exit, invalid), (&written, &output), (talk, &screen));
+        self.conclude(&ending, (exit, invalid), (&written, &output), talk);
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
         drop(lock);
@@ -225,7 +257,7 @@ impl Drive {
         ending: &Ending,
         (exit, invalid): (Exit, u64),
         (written, output): (&Written, &Path),
-        (talk, screen): (&Talk, &Screen),
+        talk: &Talk,
     ) {
         if talk.is_json() {
             let counts: serde_json::Map<_, _> = ending
@@ -233,8 +265,7 @@ impl Drive {
                 .iter()
                 .map(|(state, jobs)| (state.word().to_owned(), json!(jobs)))
                 .collect();
-            screen.event(json!({
-                "type": "summary",
+            talk.sum_up(json!({
                 "exit": exit.code(),
                 "counts": counts,
                 "invalid": invalid,
@@ -271,21 +302,33 @@ fn settings(batch: &Batch, output: PathBuf) -> Settings {
 const GREETINGS: u32 = 3;
 
 /// Asks once, for free, whether the host is there and the credentials are good.
-async fn greet(studio: &Vendor, clock: &Clock) -> Result<(), Halt> {
+async fn greet(studio: &Vendor, clock: &Clock, talk: &Talk) -> Result<(), Halt> {
     let mut left = GREETINGS;
     loop {
         left -= 1;
         match studio.greet().await {
-            Err(Halt::Silence { .. }) if left > 0 => clock.sleep(Duration::from_secs(2)).await,
+            Err(Halt::Silence { words }) if left > 0 => {
+                talk.say(&format!("{words}; trying again"));
+                clock.sleep(Duration::from_secs(2)).await;
+            }
             answer => return answer,
         }
     }
 }
 
-/// Replaces the host of a batch, for `--base-url`.
-pub(super) fn at_base_url(batch: &mut Batch, base_url: &str) -> Result<(), Early> {
-    batch.studio.host = Host::at(base_url)
-        .map_err(|error| Early::new(Exit::Usage, format!("--base-url: {error}")))?;
+/// Where another address of the API may stand in the environment.
+const BASE_URL: &str = "AISTUDIOS_BASE_URL";
+
+/// Replaces the host of a batch, where a flag or else the environment says so.
+pub(super) fn at_base_url(batch: &mut Batch, flag: Option<&str>) -> Result<(), Early> {
+    let said = std::env::var(BASE_URL).ok().filter(|value| !value.trim().is_empty());
+    let (source, base_url) = match (flag, said) {
+        (Some(flag), _) => ("--base-url", flag.to_owned()),
+        (None, Some(said)) => (BASE_URL, said),
+        (None, None) => return Ok(()),
+    };
+    batch.studio.host = Host::at(&base_url)
+        .map_err(|error| Early::new(Exit::Usage, format!("{source}: {error}")))?;
     Ok(())
 }
 
@@ -305,11 +348,14 @@ pub(super) fn next_time(time: jiff::civil::Time, now: &jiff::Zoned) -> jiff::Tim
 
 /// Says what is to be expected.
 pub(super) fn expectation(estimate: &crate::plan::Estimate) -> String {
+    if estimate.videos == 0 {
+        return "nothing new to render".to_owned();
+    }
+    let (least, most) = (span(estimate.least), span(estimate.most));
+    let time = if least == most { least } else { format!("{least} to {most}") };
     format!(
-        "{} to render, about {} of speech; the limits let it take {} to {}",
+        "{} to render, about {} of speech; within the limits this takes {time}",
         counted(estimate.videos, "video"),
         span(estimate.spoken),
-        span(estimate.least),
-        span(estimate.most)
     )
 }

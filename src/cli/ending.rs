@@ -1,4 +1,6 @@
-//! How a run ended, in a sentence, an exit code, and what to type next. Pure.
+//! How a run ended: the account of every row, the exit code, what to do next.
+//!
+//! Pure: it reads what the run reports and writes nothing.
 
 use super::exit::Exit;
 use super::talk::counted;
@@ -28,6 +30,7 @@ pub(super) fn account_of(ending: &Ending, invalid: u64) -> String {
     format!("{}: {}", counted(total, "row"), parts.join(", "))
 }
 
+/// Says what to do next, where there is something to do.
 pub(super) fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
     Some(match exit {
         Exit::Done => return None,
@@ -53,6 +56,7 @@ pub(super) fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String>
     })
 }
 
+/// Returns the exit code of a run that a halt alone decides.
 pub(super) fn exit_of_halt(halt: &Halt) -> Exit {
     match halt {
         Halt::Ledger { .. } | Halt::Output { .. } => Exit::Unexpected,

@@ -47,12 +47,14 @@ pub(super) fn start(loudness: Loudness, color: bool, bars: &MultiProgress) {
 struct AboveBars(MultiProgress);
 
 impl Write for AboveBars {
+    /// Never fails: the subscriber would complain to the very pipe that was closed, and panic.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.suspend(|| std::io::stderr().write(bytes))
+        self.0.suspend(|| drop(std::io::stderr().write_all(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use exit::Exit;
 use logging::Loudness;
@@ -39,10 +39,13 @@ use talk::Talk;
 ///
 /// Fill a sheet, point a batch file at it, and `callsheet run` has AI Studios render every row,
 /// keeps a ledger of every job, and goes on where it stopped when you run it again. It never pays
-/// twice for a row, and spends nothing on a mistake that it could have seen before.
+/// twice for a row, and spends nothing on a mistake that could have been seen before.
 #[derive(Debug, Parser)]
-#[command(name = "callsheet", version, max_term_width = 90)]
-#[command(after_help = "Try it without an account:  callsheet run jobs/demo.toml --sandbox")]
+#[command(name = "callsheet", version, max_term_width = 80, term_width = 80)]
+#[command(disable_help_subcommand = true)]
+#[command(after_help = "\
+Try it without an account:   callsheet run jobs/demo.toml --sandbox
+More about one command:      callsheet run --help")]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -50,23 +53,30 @@ pub struct Cli {
     command: Command,
 }
 
+/// Where options of every command stand in the help of each.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = EVERYWHERE)]
 struct Global {
-    /// The ledger file [default: ./callsheet.db, for rehearsals ./callsheet-sandbox.db]
-    #[arg(long, global = true, env = "CALLSHEET_LEDGER", value_name = "PATH")]
+    /// The ledger file [default: ./callsheet.db]. Rehearsals keep theirs beside it, as
+    /// callsheet-sandbox.db
+    #[arg(long, global = true, env = "CALLSHEET_LEDGER", hide_env_values = true)]
+    #[arg(value_name = "FILE", display_order = 900)]
     ledger: Option<PathBuf>,
     /// Say less: only results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
     quiet: bool,
-    /// Say more; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Say more; -vv says everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 902)]
     verbose: u8,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(help = "When to use colours: auto, always or never. NO_COLOR is obeyed")]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    #[arg(hide_possible_values = true, hide_default_value = true, display_order = 903)]
     color: Color,
-    /// Results for machines: one JSON document, or one event per line while running
-    #[arg(long, global = true)]
+    /// Results for programs: one JSON document, or one event per line of a run
+    #[arg(long, global = true, display_order = 904)]
     json: bool,
 }
 
@@ -126,17 +136,50 @@ impl Global {
         }
     }
 
-    /// Returns the ledger's path for a real run or a rehearsal.
+    /// Returns the ledger's path for a real run or a rehearsal. A rehearsal never touches the real
+    /// ledger, wherever the name of that came from: a batch belongs to one host for ever.
     fn ledger(&self, rehearsal: bool) -> PathBuf {
-        self.ledger.clone().unwrap_or_else(|| {
-            PathBuf::from(if rehearsal { "callsheet-sandbox.db" } else { "callsheet.db" })
-        })
+        let ledger = self.ledger.clone().unwrap_or_else(|| PathBuf::from("callsheet.db"));
+        if !rehearsal {
+            return ledger;
+        }
+        let mut name = ledger.file_stem().unwrap_or_default().to_owned();
+        if name.to_string_lossy().ends_with(REHEARSAL) {
+            return ledger;
+        }
+        name.push(REHEARSAL);
+        if let Some(extension) = ledger.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        ledger.with_file_name(name)
+    }
+}
+
+/// What the ledger of rehearsals has at the end of its name.
+const REHEARSAL: &str = "-sandbox";
+
+/// Returns the colours of help and of mistakes on the command line itself, which come before its
+/// options are known.
+fn color_of_help() -> clap::ColorChoice {
+    let given: Vec<_> = std::env::args_os().collect();
+    let says = |what: &str| {
+        let pair = given.windows(2).any(|two| two[0] == "--color" && two[1] == what);
+        pair || given.iter().any(|one| *one == *format!("--color={what}"))
+    };
+    if says("never") {
+        clap::ColorChoice::Never
+    } else if says("always") {
+        clap::ColorChoice::Always
+    } else {
+        clap::ColorChoice::Auto
     }
 }
 
 /// Parses the command line, does what it says, and returns how that ended.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = Cli::command().color(color_of_help()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results; the rest is a mistake on the command line.
@@ -175,7 +218,7 @@ impl Command {
             Self::Sweep(args) => sweep::run(args, global, talk).await,
             Self::Ledger(args) => ledger::run(args, global, talk).await,
             Self::Sandbox(args) => sandbox::run(args, talk).await,
-            Self::Completions(args) => completions::run(&args, Cli::command()),
+            Self::Completions(args) => completions::run(&args, Cli::command(), talk),
         }
     }
 }
@@ -187,5 +230,20 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rehearsal_has_a_ledger_of_its_own_beside_the_real_one() {
+        for (given, rehearsal) in [
+            (None, "callsheet-sandbox.db"),
+            (Some("/var/lib/night.db"), "/var/lib/night-sandbox.db"),
+            (Some("night"), "night-sandbox"),
+            (Some("callsheet-sandbox.db"), "callsheet-sandbox.db"),
+        ] {
+            let ledger = given.map(PathBuf::from);
+            let color = Color::Auto;
+            let global = Global { ledger, quiet: false, verbose: 0, color, json: false };
+            assert_eq!(global.ledger(true), PathBuf::from(rehearsal));
+        }
     }
 }

@@ -23,13 +23,10 @@ pub(super) struct Resume {
     /// Go on with a rehearsal
     #[arg(long)]
     sandbox: bool,
-    /// Virtual seconds per second of the rehearsal
-    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
-    speed: f64,
     /// Submit at most so many videos in this run
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Release all rows at once instead of waiting for the first videos
+    /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
     /// Submit nothing after this time of day; what is under way is still brought home
@@ -38,16 +35,17 @@ pub(super) struct Resume {
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
-    /// Another address of the API
-    #[arg(long, value_name = "URL", env = "AISTUDIOS_BASE_URL", conflicts_with = "sandbox")]
+    // Not clap's own `env`: set for real nights, it would forbid every rehearsal.
+    #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
+    #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
+    /// Virtual seconds per second of a rehearsal
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
+    speed: f64,
 }
 
 pub(super) async fn run(args: Resume, global: &Global, talk: &Talk) -> Exit {
-    match carry_out(args, global, talk).await {
-        Ok(exit) => exit,
-        Err(early) => early.tell(talk),
-    }
+    drive::summed_up(carry_out(args, global, talk).await, talk)
 }
 
 async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, Early> {
@@ -63,15 +61,18 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
-    if let Some(base_url) = &args.base_url {
-        drive::at_base_url(&mut batch, base_url)?;
+    talk.about(&stored.name);
+    if !args.sandbox {
+        drive::at_base_url(&mut batch, args.base_url.as_deref())?;
     }
-    let account = if args.sandbox {
+    let clock = Clock::real();
+    let (account, lock) = if args.sandbox {
         let settings = super::sandbox::settings(&[], args.speed)
             .map_err(|words| Early::new(Exit::Usage, words))?;
-        Account::rehearsal(&ledger_path, settings).await?
+        let lock = drive::lock(&ledger_path, &stored.name, &clock)?;
+        (Account::rehearsal(&ledger_path, settings).await?, lock)
     } else {
-        Account::real(&batch)?
+        (Account::real(&batch)?, drive::lock(&ledger_path, &stored.name, &clock)?)
     };
     if account.name != stored.base_url {
         let words = format!(
@@ -80,8 +81,6 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         );
         return Err(Early::new(Exit::Usage, words));
     }
-    let clock = Clock::real();
-    let lock = drive::lock(&ledger_path, &stored.name, &clock)?;
     let lease = drive::begin(&ledger, stored.id, &clock).await?;
     let orders = Orders {
         only: None,

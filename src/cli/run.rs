@@ -20,45 +20,40 @@ use crate::sandbox;
 /// Check, plan, submit, watch and fetch a batch; the same command continues it
 ///
 /// Run it again, and again, until it is done: rows that are done are not rendered again, changed
-/// rows are rendered as a new version, and what was interrupted goes on.
+/// rows are rendered as a new version, and what was interrupted goes on. Before anything is
+/// spent, the whole sheet is checked; on a terminal you are asked first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callsheet run jobs/spring.toml                 the whole night
-  callsheet run jobs/spring.toml --limit 3       only the first three, to look at them
-  callsheet run jobs/spring.toml --only ann,bob  only these rows
-  callsheet run jobs/demo.toml --sandbox         rehearse: nothing is asked of AI Studios")]
+  callsheet run jobs/spring.toml                   the whole night
+  callsheet run jobs/spring.toml --limit 3         only three, to look at them
+  callsheet run jobs/spring.toml --only ann,bob    only these rows
+  callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing")]
 pub(super) struct Run {
-    /// The batch file
+    /// The batch file, such as jobs/spring.toml
     batch: PathBuf,
-    /// Rehearse against a virtual AI Studios, with a ledger and an output folder of its own
+    /// Rehearse: a virtual AI Studios, a ledger and an output folder of its own
     #[arg(long)]
     sandbox: bool,
-    /// Faults for the rehearsal, such as lost-answer=5% (see `callsheet sandbox --help`)
-    #[arg(long, value_name = "FAULT", requires = "sandbox")]
-    fault: Vec<String>,
-    /// Virtual seconds per second of the rehearsal
-    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
-    speed: f64,
     /// Submit at most so many videos in this run
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Submit only the rows with these keys
+    /// Submit only the rows with these keys, separated by commas
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     only: Vec<String>,
     /// Try failed jobs again, as `callsheet retry` would
     #[arg(long)]
     retry_failed: bool,
-    /// Leave out rows that cannot be merged, instead of stopping at them
+    /// Leave out rows that are wrong, instead of stopping at them
     #[arg(long)]
     skip_invalid: bool,
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
-    /// Render, but do not fetch the videos; a later run without this fetches them
+    /// Render, but do not fetch the videos; a later run fetches them
     #[arg(long)]
     no_download: bool,
-    /// Release all rows at once instead of waiting for the first videos
+    /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
     /// Submit nothing after this time of day; what is under way is still brought home
@@ -67,16 +62,23 @@ pub(super) struct Run {
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
-    /// Another address of the API
-    #[arg(long, value_name = "URL", env = "AISTUDIOS_BASE_URL", conflicts_with = "sandbox")]
+    // Not clap's own `env`: set for real nights, it would forbid every rehearsal.
+    #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
+    #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
+    /// Virtual seconds per second of a rehearsal
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
+    #[arg(help_heading = "Options of rehearsals")]
+    speed: f64,
+    /// What goes wrong in a rehearsal, such as lost-answer=5%; `callsheet sandbox --help` lists
+    /// all faults
+    #[arg(long, value_name = "FAULT", requires = "sandbox")]
+    #[arg(help_heading = "Options of rehearsals")]
+    fault: Vec<String>,
 }
 
 pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
-    match carry_out(args, global, talk).await {
-        Ok(exit) => exit,
-        Err(early) => early.tell(talk),
-    }
+    drive::summed_up(carry_out(args, global, talk).await, talk)
 }
 
 async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Early> {
@@ -84,16 +86,19 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
+    talk.about(batch.name.as_str());
     let batch = with_flags(batch, &args)?;
     let clock = Clock::real();
     let ledger_path = global.ledger(args.sandbox);
-    let account = if args.sandbox {
-        Account::rehearsal(&ledger_path, rehearsal(&args)?).await?
-    } else {
-        Account::real(&batch)?
-    };
+    // Settings are judged before anything is made on disk.
+    let real = if args.sandbox { None } else { Some(Account::real(&batch)?) };
+    let studio = rehearsal(&args)?;
     let ledger = drive::open(&ledger_path).await?;
     let lock = drive::lock(&ledger_path, batch.name.as_str(), &clock)?;
+    let account = match real {
+        Some(account) => account,
+        None => Account::rehearsal(&ledger_path, studio).await?,
+    };
     let former = former(&ledger, &batch, &account).await?;
     let mut lease = None;
     if let Some(former) = &former {
@@ -128,8 +133,8 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
 }
 
 fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
-    if let Some(base_url) = &args.base_url {
-        drive::at_base_url(&mut batch, base_url)?;
+    if !args.sandbox {
+        drive::at_base_url(&mut batch, args.base_url.as_deref())?;
     }
     Ok(batch)
 }
@@ -199,14 +204,16 @@ fn stops_at(
     }
     let estimate = Estimate::of(&plan.counts, &batch.limits);
     if talk.is_json() {
-        talk.document(&json!({ "v": 1, "type": "plan", "plan": plan::document(plan, batch) }));
+        talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
     } else {
         talk.say(&plan::headline(plan, batch));
     }
     if estimate.videos == 0 {
         return None;
     }
-    talk.say(&drive::expectation(&estimate));
+    let expectation = drive::expectation(&estimate);
+    let in_a_rehearsal = if account.is_rehearsal() { " of a real night" } else { "" };
+    talk.say(&format!("{expectation}{in_a_rehearsal}"));
     if account.is_rehearsal() || args.yes || !std::io::stdin().is_terminal() {
         return None;
     }

@@ -13,7 +13,7 @@ use crate::sandbox::{self, Faults, Sandbox, Settings};
 /// Run a virtual AI Studios on this machine, to rehearse and to test against
 ///
 /// It takes the requests of the V3 API, renders in virtual time, serves small real videos, and
-/// keeps a bill. Faults make it as bad as a night can be:
+/// keeps a bill. Faults make it as bad as a night can be; --help lists them.
 #[derive(Debug, Args)]
 #[command(after_long_help = faults_help())]
 pub(super) struct SandboxArgs {
@@ -86,13 +86,37 @@ pub(super) async fn run(args: SandboxArgs, talk: &Talk) -> Exit {
 
 fn faults_help() -> String {
     let mut text = "\
-Faults are written NAME[=[WHERE:]WHEN][@PARAMETER]. WHEN is 5%, 3 (the first three), +3 (all but
-the first three) or always; WHERE is any, writes, paid, reads or an endpoint such as export.
+Examples:
+  callsheet sandbox                                  as documented
+  callsheet sandbox --fault lost-answer=export:5%    one export in twenty is lost
+  callsheet sandbox --fault rate-limit=3             the first three requests: 429
+
+Faults are written NAME, NAME=WHEN or NAME=WHERE:WHEN, with @PARAMETER at the
+end for some. WHEN is 5%, 3 (the first three), +3 (all but the first three) or
+always. WHERE is any, writes, paid, reads or an endpoint such as export.
 
 "
     .to_owned();
     for known in Faults::KNOWN {
-        text.push_str(&format!("  {:20} {}\n", known.name, known.meaning));
+        text.push_str(&format!("  {:18}  {}\n", known.name, hanging(known.meaning)));
     }
     text
+}
+
+/// Breaks a meaning between words, under the column of meanings.
+fn hanging(meaning: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in meaning.split(' ') {
+        if column + 1 + word.len() > 58 {
+            out.push_str(&format!("\n{:22}", ""));
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += word.len();
+    }
+    out
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 
 use super::talk::{Talk, plain};
 use crate::runner::{Happening, Observer};
@@ -23,14 +22,12 @@ const KEY_WIDTH: usize = 24;
 #[derive(Clone)]
 pub(super) struct Screen {
     talk: Talk,
-    batch: String,
     shown: Arc<Mutex<Shown>>,
 }
 
 struct Shown {
     overall: Option<ProgressBar>,
     renders: HashMap<String, ProgressBar>,
-    seq: u64,
     done: u64,
     total: u64,
     rendering: u64,
@@ -39,8 +36,8 @@ struct Shown {
 }
 
 impl Screen {
-    /// A screen for `batch`, of which `done` of `total` jobs are done already.
-    pub(super) fn new(talk: &Talk, batch: &str, (done, total): (u64, u64)) -> Self {
+    /// A screen for a batch of which `done` of `total` jobs are done already.
+    pub(super) fn new(talk: &Talk, (done, total): (u64, u64)) -> Self {
         let overall = talk.has_bars().then(|| {
             let bar = talk.bars().add(ProgressBar::new(total));
             bar.set_style(overall_style());
@@ -51,7 +48,6 @@ impl Screen {
         let shown = Shown {
             overall,
             renders: HashMap::new(),
-            seq: 0,
             done,
             total,
             rendering: 0,
@@ -59,7 +55,7 @@ impl Screen {
             last_line: Instant::now(),
         };
         let shown = Arc::new(Mutex::new(shown));
-        Self { talk: talk.clone(), batch: batch.to_owned(), shown }
+        Self { talk: talk.clone(), shown }
     }
 
     /// Returns the listener that a run is given.
@@ -75,27 +71,18 @@ impl Screen {
     fn show(&self, happening: &Happening) {
         if self.talk.is_json() {
             let event = serde_json::to_value(happening).unwrap_or_default();
-            return self.event(event);
+            return self.talk.event(event);
         }
         let line = self.line_for(happening);
         self.count(happening);
         if let Some(line) = line {
-            self.talk.say(&line);
+            // Whoever asked for silence still wants to know why it stopped.
+            match happening {
+                Happening::Halted { .. } => self.talk.error(&line),
+                _ => self.talk.say(&line),
+            }
             self.shown().last_line = Instant::now();
         }
-    }
-
-    /// Writes one event with its place in the stream.
-    pub(super) fn event(&self, mut event: Value) {
-        let mut shown = self.shown();
-        shown.seq += 1;
-        if let Some(fields) = event.as_object_mut() {
-            fields.insert("v".to_owned(), json!(1));
-            fields.insert("seq".to_owned(), json!(shown.seq));
-            fields.insert("ts".to_owned(), json!(format!("{:.3}", jiff::Timestamp::now())));
-            fields.insert("batch".to_owned(), json!(self.batch));
-        }
-        self.talk.document(&event);
     }
 
     fn count(&self, happening: &Happening) {

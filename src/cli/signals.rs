@@ -1,4 +1,7 @@
-//! Ctrl-C and SIGTERM: the first asks a run to drain, the second to let go. Both are safe.
+//! The two signals that ask a run to stop: the first drains, the second leaves at once.
+//!
+//! Only counts and passes on; what stopping means is the runner's to know. While nothing of a run
+//! is open yet, nobody listens, and a signal simply ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Global;
 use super::drive::{self, Early};
 use super::exit::Exit;
-use super::talk::{Talk, plain};
+use super::talk::{COLUMNS, Talk, plain};
 use crate::ledger::{BatchId, BatchRow, JobRow, Ledger, State};
 
 /// Failed and uncertain jobs that are shown one by one.
@@ -121,6 +121,7 @@ fn unexpected(error: crate::ledger::LedgerError) -> Early {
 fn table(standings: &[Standing]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(COLUMNS as u16);
     table.set_header(["batch", "rows", "done", "open", "uncertain", "failed", "next"]);
     for standing in standings {
         table.add_row([

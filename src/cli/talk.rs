@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde_json::{Value, json};
 
 use super::Global;
 use super::logging::Loudness;
@@ -18,7 +20,21 @@ pub(super) struct Talk {
     color: bool,
     json: bool,
     quiet: bool,
+    /// A terminal that breaks long lines anywhere; a file or a pipe keeps a message on one line.
+    wraps: bool,
+    stream: Arc<Mutex<Stream>>,
 }
+
+/// The events of a run, for machines.
+#[derive(Debug, Default)]
+struct Stream {
+    seq: u64,
+    batch: Option<String>,
+    summed_up: bool,
+}
+
+/// Columns that every terminal has.
+pub(super) const COLUMNS: usize = 80;
 
 impl Talk {
     pub(super) fn new(global: &Global) -> Self {
@@ -33,6 +49,8 @@ impl Talk {
             color: global.colored(),
             json: global.json,
             quiet: global.loudness() == Loudness::Quiet,
+            wraps: std::io::stderr().is_terminal(),
+            stream: Arc::default(),
         }
     }
 
@@ -64,22 +82,63 @@ impl Talk {
         });
     }
 
-    /// Writes one machine-readable document or event.
-    pub(super) fn document(&self, document: &serde_json::Value) {
+    /// Writes one machine-readable document.
+    pub(super) fn document(&self, document: &Value) {
         self.result(&document.to_string());
+    }
+
+    /// Names the batch that all further events are about.
+    pub(super) fn about(&self, batch: &str) {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).batch = Some(batch.to_owned());
+    }
+
+    /// Writes one event with its place in the stream.
+    pub(super) fn event(&self, mut event: Value) {
+        // Held while writing, so that the numbers come out in their order.
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.seq += 1;
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("v".to_owned(), json!(1));
+            fields.insert("seq".to_owned(), json!(stream.seq));
+            fields.insert("ts".to_owned(), json!(format!("{:.3}", jiff::Timestamp::now())));
+            fields.insert("batch".to_owned(), json!(stream.batch));
+            stream.summed_up |= fields.get("type").is_some_and(|kind| kind == "summary");
+        }
+        self.document(&event);
+    }
+
+    /// Writes the last event, unless it has been written: whoever reads events always gets one.
+    pub(super) fn sum_up(&self, mut summary: Value) {
+        if !self.json || self.stream.lock().unwrap_or_else(PoisonError::into_inner).summed_up {
+            return;
+        }
+        if let Some(fields) = summary.as_object_mut() {
+            fields.insert("type".to_owned(), json!("summary"));
+        }
+        self.event(summary);
     }
 
     /// Says something that is not a result.
     pub(super) fn say(&self, text: &str) {
         if !self.quiet && !self.json {
-            self.line(text);
+            self.line(&self.shaped(text));
         }
     }
 
     /// Says what went wrong.
     pub(super) fn error(&self, text: &str) {
+        let shaped = self.shaped(&format!("error: {text}"));
+        let rest = shaped.strip_prefix("error:").unwrap_or(&shaped);
         let label = if self.color { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
-        self.line(&format!("{label} {text}"));
+        self.line(&format!("{label}{rest}"));
+    }
+
+    /// Returns text as it can be shown: harmless, and on a terminal broken between words.
+    fn shaped(&self, text: &str) -> String {
+        let lines: Vec<_> = text.split('\n').map(plain).collect();
+        let lines =
+            lines.iter().map(|line| if self.wraps { wrapped(line) } else { line.to_string() });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Shows a drawn mistake.
@@ -105,6 +164,29 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word
+/// that is too long by itself, such as a path, stays whole.
+fn wrapped(line: &str) -> String {
+    let text = line.trim_start();
+    let mut out = line[..line.len() - text.len()].to_owned();
+    let indent = " ".repeat(out.len() + 2);
+    let mut column = out.chars().count();
+    for (place, word) in text.split(' ').enumerate() {
+        let width = word.chars().count();
+        if place > 0 && column + 1 + width > COLUMNS {
+            out.push('\n');
+            out.push_str(&indent);
+            column = indent.len();
+        } else if place > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out
+}
+
 /// Returns `count` with its noun: "1 row", "12 rows".
 pub(super) fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
@@ -118,5 +200,33 @@ pub(super) fn span(span: std::time::Duration) -> String {
         90..5400 => format!("{} min", (seconds + 30) / 60),
         5400..172_800 => format!("{:.1} h", seconds as f64 / 3600.0),
         _ => format!("{} days", (seconds + 43_200) / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_broken_between_words_and_a_path_stays_whole() {
+        let path = "/a/".repeat(40);
+        let text = format!(
+            "no credentials: set this and that in the environment, or put both \
+            into `{path}`, which only you can read"
+        );
+        let shown = wrapped(&text);
+        assert_eq!(shown.replace("\n  ", " "), text);
+        assert!(shown.lines().all(|line| line.chars().count() <= 80 || line.contains(&path)));
+        assert_eq!(wrapped("  short"), "  short");
+        assert_eq!(wrapped(""), "");
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_would_act_upon_gets_through() {
+        for foreign in ["\u{1b}[2J", "\u{9b}31m", "a\rb", "\u{202e}gpj", "\u{7}"] {
+            let shown = plain(foreign);
+            assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown:?}");
+        }
+        assert_eq!(plain("Ünïcode 봄 🌱"), "Ünïcode 봄 🌱");
     }
 }

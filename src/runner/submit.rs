@@ -24,6 +24,8 @@ const UNLIMITED_AT_ONCE: u32 = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An intent older than this, in awake time, is never sent: the machine may have slept.
 const INTENT_AGE_MAX: Duration = Duration::from_secs(30);
+/// The least that an intent may age, however short the quiet wait is set.
+const INTENT_AGE_LEAST: Duration = Duration::from_millis(100);
 /// When the evidence of an unclear submission is looked for first.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
 
@@ -63,6 +65,8 @@ pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
                 .await;
             continue;
         }
+        // Read before the claim, so that an intent is never taken for younger than it is.
+        let claimed_at = desk.clock.awake();
         match claim_paid(&desk).await {
             Ok(claims) if claims.is_empty() => {
                 let due = next_paid(&desk).await;
@@ -70,10 +74,9 @@ pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
                 desk.rest(&desk.bells.pay, due, desk.no_more_submitting()).await;
             }
             Ok(claims) => {
-                let claimed_at = desk.clock.awake();
                 for claim in claims {
                     if has_turn(&desk, claimed_at).await {
-                        desk.spawn(send_paid(desk.clone(), claim));
+                        desk.spawn(send_paid(desk.clone(), claim, claimed_at));
                     } else {
                         put_back(&desk, &claim, "its turn did not come in time").await;
                     }
@@ -147,7 +150,16 @@ async fn has_turn<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
             desk.clock.idle(desk.clock.sleep(wait)).await;
         }
     }
-    desk.may_submit() && desk.clock.awake().saturating_sub(claimed_at) < INTENT_AGE_MAX
+    desk.may_submit() && is_fresh(desk, claimed_at)
+}
+
+/// Tells whether an intent may still be sent. A run that was stopped for long, and whose batch was
+/// taken over by force, must not send what its successor may have taken as never sent: so an
+/// intent never leaves later than half the quiet wait, which began after it was written.
+fn is_fresh<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
+    let quiet_wait = desk.settings.limits.settle_after;
+    let age_max = INTENT_AGE_MAX.min(quiet_wait / 2).max(INTENT_AGE_LEAST);
+    desk.clock.awake().saturating_sub(claimed_at) < age_max
 }
 
 async fn put_back<S: Studio>(desk: &Desk<S>, claim: &Claim, words: &str) {
@@ -184,20 +196,29 @@ async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
     declined(&desk, (&claim, Circuit::Draft), answer.map(drop)).await;
 }
 
-async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
+async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Duration) {
     let ids = (claim.job, claim.submission);
-    let answer = match claim.project_id.clone() {
-        Some(project_id) => {
-            let export = Export { project_id: project_id.clone() };
-            let exported = desk.studio.export(export).await;
+    let created = match &claim.project_id {
+        Some(_) => None,
+        None => match body(&desk, &claim, true).await {
+            Some(body) => Some(body),
+            None => return,
+        },
+    };
+    if !is_fresh(&desk, claimed_at) {
+        return put_back(&desk, &claim, "it was too late to send it").await;
+    }
+    let answer = match (claim.project_id.clone(), created) {
+        (Some(project_id), _) => {
+            let exported = desk.studio.export(Export { project_id: project_id.clone() }).await;
             exported.map(|answered| {
                 let render_id = answered.filter(|answered| *answered != project_id);
                 (project_id, render_id)
             })
         }
-        None => {
-            let Some(body) = body(&desk, &claim, true).await else { return };
-            desk.studio.create(body).await.map(|project_id| (project_id, None))
+        (None, body) => {
+            let created = desk.studio.create(body.unwrap_or_default()).await;
+            created.map(|project_id| (project_id, None))
         }
     };
     match answer {
