@@ -10,6 +10,7 @@ mod claim;
 mod error;
 mod floor;
 mod job;
+mod news;
 mod open;
 mod people;
 mod record;
@@ -28,7 +29,8 @@ use sqlx::SqlitePool;
 
 pub use claim::{Claim, Claimed, Due, Held, Room, Way};
 pub use error::LedgerError;
-pub use job::{News, Outcome, Video};
+pub use job::Outcome;
+pub use news::{News, Video};
 pub use open::Durability;
 pub use people::{Again, Chosen, Stray};
 pub use record::Recorded;

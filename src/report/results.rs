@@ -123,8 +123,8 @@ impl Table {
     fn finish(self) -> Result<PathBuf, ReportError> {
         let Self { path, out, .. } = self;
         let finish = || {
-            let buffer = out.into_inner().map_err(|error| error.into_error())?;
-            let mut file = buffer.into_inner().map_err(|error| error.into_error())?;
+            let buffer = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
+            let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.flush()?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
