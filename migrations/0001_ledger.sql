@@ -159,6 +159,8 @@ create table submission (
     looks       integer not null default 0 check (looks >= 0),
     video_url   text,
     credits     real,
+    -- When a stray draft was deleted at AI Studios.
+    swept_at    integer check (swept_at is null or (outcome = 'stray' and paid_at is null)),
     unique (job_id, attempt),
     constraint project_by_outcome check (
         case outcome

@@ -15,7 +15,7 @@ use super::talk::{Talk, counted, span};
 use crate::batch::{Batch, Host};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, State, TakenOver};
-use crate::report;
+use crate::report::{self, Written};
 use crate::runner::{
     self, BatchLock, Dice, Ending, Halt, LockError, Orders, Settings, Shift, Stop, Vendor,
 };
@@ -93,6 +93,13 @@ impl Account {
         Ok(Self { name, base_url, credentials, sandbox: None })
     }
 
+    /// The host that a batch was begun at, whatever its file says of hosts.
+    pub(super) fn at(name: &str, batch: &Batch) -> Result<Self, Early> {
+        let mut batch = batch.clone();
+        at_base_url(&mut batch, Some(name))?;
+        Self::real(&batch)
+    }
+
     /// A virtual AI Studios inside this process. It remembers what it was asked beside the
     /// ledger, so that a rehearsal that was killed goes on like a real night.
     pub(super) async fn rehearsal(
@@ -128,11 +135,22 @@ impl Account {
         self.sandbox.is_some()
     }
 
-    fn client(&self, batch: &Batch, clock: &Clock) -> Result<Client, Early> {
+    /// Returns AI Studios, ready to be asked.
+    pub(super) fn vendor(&self, batch: &Batch, clock: &Clock) -> Result<Vendor, Early> {
         let mut settings =
             crate::studio::Settings::new(self.base_url.clone(), self.credentials.clone());
         settings.request_timeout = batch.limits.request_timeout;
-        Client::new(settings, clock.clone()).map_err(|error| Early::new(Exit::Usage, error))
+        let client = Client::new(settings, clock.clone());
+        let client = client.map_err(|error| Early::new(Exit::Usage, error))?;
+        let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+        Ok(Vendor::new(client, resolution, batch.studio.workspace_id.clone()))
+    }
+
+    /// Ends a rehearsal's studio; what it did is in its state file.
+    pub(super) async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
     }
 }
 
@@ -185,10 +203,8 @@ impl Drive {
     ) -> Result<Exit, Early> {
         let unexpected = |error: &dyn std::fmt::Display| Early::new(Exit::Unexpected, error);
         let output = output(&self.batch, &self.account);
-        let client = self.account.client(&self.batch, &self.clock)?;
+        let studio = self.account.vendor(&self.batch, &self.clock)?;
         let settings = settings(&self.batch, output.clone());
-        let studio =
-            Vendor::new(client, settings.resolution.clone(), settings.workspace_id.clone());
         if let Err(halt) = greet(&studio, &self.clock, talk).await {
             let exit = exit_of_halt(&halt);
             let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
@@ -224,16 +240,14 @@ impl Drive {
             return Err(Early::new(Exit::Unexpected, ""));
         }
         let written = report::write_results(&self.ledger, batch, &output).await;
-        let results = written.map_err(|error| unexpected(&error))?;
+        let written = written.map_err(|error| unexpected(&error))?;
         let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, signals.terminated());
-        self.conclude(&ending, (exit, invalid), (&results, &output), talk);
+        self.conclude(&ending, (exit, invalid), (&written, &output), talk);
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
         drop(lock);
-        if let Some(sandbox) = account.sandbox {
-            sandbox.stop().await;
-        }
+        account.close().await;
         Ok(exit)
     }
 
@@ -242,7 +256,7 @@ impl Drive {
         &self,
         ending: &Ending,
         (exit, invalid): (Exit, u64),
-        (results, output): (&Path, &Path),
+        (written, output): (&Written, &Path),
         talk: &Talk,
     ) {
         if talk.is_json() {
@@ -256,12 +270,17 @@ impl Drive {
                 "counts": counts,
                 "invalid": invalid,
                 "halt": ending.halt.as_ref().map(Halt::words),
-                "results": results.display().to_string(),
+                "results": written.results.display().to_string(),
+                "failures": written.failures.as_ref().map(|path| path.display().to_string()),
             }));
             return;
         }
         talk.result(&account_of(ending, invalid));
-        talk.result(&format!("videos in {}, results in {}", output.display(), results.display()));
+        let results = written.results.display();
+        talk.result(&format!("videos in {}, results in {results}", output.display()));
+        if let Some(failures) = &written.failures {
+            talk.result(&format!("what needs attention is in {}", failures.display()));
+        }
         if let Some(advice) = advice(exit, ending, self.batch.name.as_str()) {
             talk.say(&advice);
         }
@@ -311,6 +330,20 @@ pub(super) fn at_base_url(batch: &mut Batch, flag: Option<&str>) -> Result<(), E
     batch.studio.host = Host::at(&base_url)
         .map_err(|error| Early::new(Exit::Usage, format!("{source}: {error}")))?;
     Ok(())
+}
+
+/// Reads a time of day, such as `06:00`.
+pub(super) fn time_of_day(text: &str) -> Result<jiff::civil::Time, String> {
+    jiff::civil::Time::strptime("%H:%M", text)
+        .map_err(|_| "write it as HH:MM, for example 06:00".to_owned())
+}
+
+/// Returns when it will be `time` next, after `now` and in its time zone.
+pub(super) fn next_time(time: jiff::civil::Time, now: &jiff::Zoned) -> jiff::Timestamp {
+    let on = |date: jiff::civil::Date| date.to_datetime(time).to_zoned(now.time_zone().clone());
+    let today = on(now.date()).ok().filter(|today| today > now);
+    let next = today.or_else(|| on(now.date().tomorrow().ok()?).ok());
+    next.map_or(jiff::Timestamp::MAX, |next| next.timestamp())
 }
 
 /// Says what is to be expected.

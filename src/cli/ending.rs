@@ -47,12 +47,12 @@ pub(super) fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String>
         Exit::Interrupted | Exit::Terminated => {
             "everything is saved; run the same command again to continue".to_owned()
         }
-        Exit::Unexpected
-        | Exit::Usage
-        | Exit::Input
-        | Exit::PassingTrouble
-        | Exit::Window
-        | Exit::Held => "run the same command again to continue".to_owned(),
+        Exit::Window => {
+            "the time window is over; run the same command again in the next one".to_owned()
+        }
+        Exit::Unexpected | Exit::Usage | Exit::Input | Exit::PassingTrouble | Exit::Held => {
+            "run the same command again to continue".to_owned()
+        }
     })
 }
 
@@ -83,6 +83,9 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
     let left = jobs(State::Ready) > 0 && orders.only.is_none();
     if ending.held == Held::PerRun && left && halt.is_none() {
         return Exit::Cap;
+    }
+    if ending.window_over && left && halt.is_none() {
+        return Exit::Window;
     }
     if let Some(exit) = halt {
         return exit;

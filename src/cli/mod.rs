@@ -9,15 +9,20 @@ mod diagnostics;
 mod drive;
 mod ending;
 mod exit;
+mod hold;
+mod ledger;
 mod logging;
 mod plan;
 mod preview;
+mod resolve;
 mod resume;
+mod retry;
 mod run;
 mod sandbox;
 mod screen;
 mod signals;
 mod status;
+mod sweep;
 mod talk;
 
 use std::io::IsTerminal;
@@ -94,6 +99,16 @@ enum Command {
     Resume(resume::Resume),
     /// Show what stands where, and what to do next
     Status(status::Status),
+    /// Put failed or cancelled jobs back into the queue
+    Retry(retry::Retry),
+    /// Take jobs out that were not submitted yet
+    Cancel(retry::Cancel),
+    /// Settle one job whose answer was lost
+    Resolve(resolve::Resolve),
+    /// Delete drafts at AI Studios that lost answers left behind
+    Sweep(sweep::Sweep),
+    /// Check the ledger, copy it, or say where it is
+    Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
     Sandbox(sandbox::SandboxArgs),
     /// Print a completion script for your shell
@@ -197,6 +212,11 @@ impl Command {
             Self::Preview(args) => preview::run(&args, talk),
             Self::Resume(args) => resume::run(args, global, talk).await,
             Self::Status(args) => status::run(args, global, talk).await,
+            Self::Retry(args) => retry::retry(args, global, talk).await,
+            Self::Cancel(args) => retry::cancel(args, global, talk).await,
+            Self::Resolve(args) => resolve::run(args, global, talk).await,
+            Self::Sweep(args) => sweep::run(args, global, talk).await,
+            Self::Ledger(args) => ledger::run(args, global, talk).await,
             Self::Sandbox(args) => sandbox::run(args, talk).await,
             Self::Completions(args) => completions::run(&args, Cli::command(), talk),
         }

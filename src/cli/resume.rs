@@ -29,6 +29,9 @@ pub(super) struct Resume {
     /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
+    /// Submit nothing after this time of day; what is under way is still brought home
+    #[arg(long, value_name = "HH:MM", value_parser = drive::time_of_day)]
+    until: Option<jiff::civil::Time>,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -85,6 +88,7 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         canary: !args.no_canary,
         download: true,
         wait: !args.no_wait,
+        until: args.until.map(|until| drive::next_time(until, &jiff::Zoned::now())),
     };
     Drive { batch, orders, ledger, lock, account, clock }.go(stored.id, lease, talk).await
 }

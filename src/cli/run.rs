@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::drive::{self, Account, Drive, Early};
 use super::exit::Exit;
-use super::talk::Talk;
+use super::talk::{Talk, counted};
 use super::{Global, diagnostics, plan};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Ledger, LedgerError, StoredBatch};
+use crate::ledger::{BatchId, Chosen, Ledger, LedgerError, StoredBatch};
 use crate::plan::{self as planning, Estimate, Plan};
 use crate::runner::Orders;
 use crate::sandbox;
@@ -42,6 +42,9 @@ pub(super) struct Run {
     /// Submit only the rows with these keys, separated by commas
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     only: Vec<String>,
+    /// Try failed jobs again, as `callsheet retry` would
+    #[arg(long)]
+    retry_failed: bool,
     /// Leave out rows that are wrong, instead of stopping at them
     #[arg(long)]
     skip_invalid: bool,
@@ -54,6 +57,9 @@ pub(super) struct Run {
     /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
+    /// Submit nothing after this time of day; what is under way is still brought home
+    #[arg(long, value_name = "HH:MM", value_parser = drive::time_of_day)]
+    until: Option<jiff::civil::Time>,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -120,10 +126,13 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
     };
     if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
         end_before_it_began(&ledger, Some(lease), &clock).await?;
-        return Err(Early::new(
-            Exit::Usage,
-            format!("--only: no row of the sheet has the key `{key}`"),
-        ));
+        let words = format!("--only: no row of the sheet has the key `{key}`");
+        return Err(Early::new(Exit::Usage, words));
+    }
+    if args.retry_failed {
+        let again = ledger.try_again(lease.0, id, Chosen::default(), clock.now()).await;
+        let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
     }
     let orders = orders(&args);
     Drive { batch, orders, ledger, lock, account, clock }.go(id, lease, talk).await
@@ -164,6 +173,7 @@ fn orders(args: &Run) -> Orders {
         canary: !args.no_canary && !args.no_download,
         download: !args.no_download,
         wait: !args.no_wait,
+        until: args.until.map(|until| drive::next_time(until, &jiff::Zoned::now())),
     }
 }
 

@@ -120,6 +120,7 @@ impl Screen {
             | Happening::Drafted { .. }
             | Happening::Downloading { .. }
             | Happening::SlowDown { .. }
+            | Happening::Alarm { .. }
             | Happening::Halted { .. }
             | Happening::Draining => {}
         }
@@ -178,6 +179,7 @@ impl Screen {
             Happening::SlowDown { until } => {
                 Some(format!("AI Studios asked us to slow down; nobody asks before {until:.0}"))
             }
+            Happening::Alarm { words } => Some(format!("warning: {}", plain(words))),
             Happening::Halted { words } => {
                 Some(format!("nothing more is submitted: {}", plain(words)))
             }

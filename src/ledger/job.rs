@@ -3,6 +3,7 @@
 //! Pure: rows in, rows out. The one place that decides what is stored beside the state; the schema
 //! says the same in CHECKs and refuses anything else.
 
+use super::news::News;
 use super::state::{Event, IllegalStep, State, Step, next};
 
 /// Milliseconds since 1970 UTC, as stored.
@@ -114,236 +115,6 @@ impl Outcome {
     }
 }
 
-/// What a loop, a callback or a person found out about one job.
-#[derive(Clone, Debug, PartialEq)]
-pub enum News {
-    /// The free draft exists.
-    Drafted {
-        /// The draft's id.
-        project_id: String,
-    },
-    /// The draft's answer was lost; another will be made at `due_at`.
-    DraftLost {
-        /// When to try again.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// Nothing that costs money was sent.
-    NotSent {
-        /// When to try again.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// Declined for now, through no fault of this job: it costs no attempt.
-    PutBack {
-        /// When to try again.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// Declined for good.
-    Refused {
-        /// The vendor's words.
-        words: String,
-    },
-    /// The free submit failures are used up.
-    SubmitGivenUp {
-        /// What was seen last.
-        words: String,
-    },
-    /// The paid request's answer was lost.
-    AnswerLost {
-        /// When to look for the first time.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// A look found neither proof nor disproof.
-    Looked {
-        /// When to look again.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// AI Studios has the render.
-    Accepted {
-        /// The project as made.
-        project_id: String,
-        /// The project as rendered, where the export answered another id.
-        render_id: Option<String>,
-        /// When to poll for the first time.
-        due_at: jiff::Timestamp,
-        /// How it is known.
-        words: String,
-    },
-    /// Settled: the paid request was never accepted.
-    ProvenNotMade {
-        /// When to try again.
-        due_at: jiff::Timestamp,
-        /// How it is known.
-        words: String,
-    },
-    /// A person closed the job.
-    Abandoned {
-        /// The person's reason.
-        words: String,
-    },
-    /// A poll saw the render under way.
-    Polled {
-        /// 0 to 100.
-        progress: f64,
-        /// When to poll again.
-        due_at: jiff::Timestamp,
-        /// Whether progress has stood still for too long.
-        stalled: bool,
-    },
-    /// The render is finished.
-    Rendered {
-        /// Where its file is.
-        video_url: String,
-    },
-    /// The render failed, and the batch allows one more.
-    Rerendered {
-        /// When to submit again.
-        due_at: jiff::Timestamp,
-        /// The vendor's words.
-        words: String,
-    },
-    /// The render failed for good.
-    RenderFailed {
-        /// The vendor's words.
-        words: String,
-    },
-    /// The link had expired and a fresh one is known.
-    FreshLink {
-        /// Where the file is now.
-        video_url: String,
-    },
-    /// The file could not be fetched this time.
-    FetchTrouble {
-        /// When to try again.
-        due_at: jiff::Timestamp,
-        /// What was seen.
-        words: String,
-    },
-    /// The file could not be fetched within the budget.
-    FetchFailed {
-        /// What was seen last.
-        words: String,
-    },
-    /// The file lies verified in the output folder.
-    Fetched(Video),
-}
-
-/// A verified file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Video {
-    /// Its name within the output folder.
-    pub file: String,
-    /// Its length in bytes.
-    pub bytes: i64,
-    /// The BLAKE3 hash of its bytes, in hex.
-    pub hash: String,
-    /// How long it plays, in milliseconds.
-    pub plays_ms: i64,
-}
-
-impl News {
-    /// Returns the event of the state machine, or nothing for news within a state.
-    pub(super) fn event(&self) -> Option<Event> {
-        match self {
-            Self::Drafted { .. } => Some(Event::Drafted),
-            Self::DraftLost { .. } => Some(Event::DraftLost),
-            Self::NotSent { .. } => Some(Event::NotSent),
-            Self::PutBack { .. } => Some(Event::PutBack),
-            Self::Refused { .. } => Some(Event::Refused),
-            Self::SubmitGivenUp { .. } => Some(Event::SubmitGivenUp),
-            Self::AnswerLost { .. } => Some(Event::AnswerLost),
-            Self::Accepted { .. } => Some(Event::Accepted),
-            Self::ProvenNotMade { .. } => Some(Event::ProvenNotMade),
-            Self::Abandoned { .. } => Some(Event::Abandoned),
-            Self::Rendered { .. } => Some(Event::Rendered),
-            Self::Rerendered { .. } => Some(Event::Rerendered),
-            Self::RenderFailed { .. } => Some(Event::RenderFailed),
-            Self::Fetched(_) => Some(Event::Fetched),
-            Self::FetchFailed { .. } => Some(Event::FetchFailed),
-            Self::Looked { .. }
-            | Self::Polled { .. }
-            | Self::FreshLink { .. }
-            | Self::FetchTrouble { .. } => None,
-        }
-    }
-
-    /// Returns the word that the history keeps.
-    pub(super) fn word(&self) -> &'static str {
-        match self.event() {
-            Some(event) => event.word(),
-            None => match self {
-                Self::Looked { .. } => "looked",
-                Self::FreshLink { .. } => "fresh-link",
-                Self::FetchTrouble { .. } => "fetch-trouble",
-                _ => "polled",
-            },
-        }
-    }
-
-    /// Returns what was seen, for the history.
-    pub(super) fn words(&self) -> Option<&str> {
-        match self {
-            Self::DraftLost { words, .. }
-            | Self::NotSent { words, .. }
-            | Self::PutBack { words, .. }
-            | Self::Refused { words }
-            | Self::SubmitGivenUp { words }
-            | Self::AnswerLost { words, .. }
-            | Self::Looked { words, .. }
-            | Self::Accepted { words, .. }
-            | Self::ProvenNotMade { words, .. }
-            | Self::Abandoned { words }
-            | Self::Rerendered { words, .. }
-            | Self::RenderFailed { words }
-            | Self::FetchTrouble { words, .. }
-            | Self::FetchFailed { words } => Some(words),
-            Self::Drafted { project_id } => Some(project_id),
-            Self::Polled { .. }
-            | Self::Rendered { .. }
-            | Self::FreshLink { .. }
-            | Self::Fetched(_) => None,
-        }
-    }
-
-    /// Tells whether the history keeps a line of it. Polls are many and say little.
-    pub(super) fn is_kept(&self) -> bool {
-        !matches!(self, Self::Polled { .. })
-    }
-
-    fn due_at(&self) -> Option<Millis> {
-        match self {
-            Self::DraftLost { due_at, .. }
-            | Self::NotSent { due_at, .. }
-            | Self::PutBack { due_at, .. }
-            | Self::AnswerLost { due_at, .. }
-            | Self::Looked { due_at, .. }
-            | Self::Accepted { due_at, .. }
-            | Self::ProvenNotMade { due_at, .. }
-            | Self::Polled { due_at, .. }
-            | Self::Rerendered { due_at, .. }
-            | Self::FetchTrouble { due_at, .. } => Some(due_at.as_millisecond()),
-            Self::Drafted { .. }
-            | Self::Refused { .. }
-            | Self::SubmitGivenUp { .. }
-            | Self::Abandoned { .. }
-            | Self::Rendered { .. }
-            | Self::RenderFailed { .. }
-            | Self::FreshLink { .. }
-            | Self::FetchFailed { .. }
-            | Self::Fetched(_) => None,
-        }
-    }
-}
-
 /// Returns where `news` leads, and changes both rows accordingly.
 ///
 /// # Errors
@@ -356,7 +127,9 @@ pub(super) fn apply(
 ) -> Result<Step, IllegalStep> {
     let step = match news.event() {
         Some(event) => next(job.state, event)?,
-        None => Step::Moved(job.state),
+        // News within a state is old news in every other.
+        None if news.within() == Some(job.state) => Step::Moved(job.state),
+        None => Step::Unchanged,
     };
     let Step::Moved(state) = step else { return Ok(step) };
     job.due_at = news.due_at().unwrap_or(now);
@@ -511,5 +284,100 @@ fn settle_submission(submission: &mut Submission, news: &News, now: Millis) {
     if outcome != submission.outcome {
         submission.outcome = outcome;
         submission.settled_at = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::super::news::Video;
+    use super::*;
+
+    fn any_news() -> impl Strategy<Value = News> {
+        let due_at = Timestamp::UNIX_EPOCH;
+        let words = || "said".to_owned();
+        let id = prop_oneof![Just("p1".to_owned()), Just("p2".to_owned())];
+        prop_oneof![
+            id.clone().prop_map(|project_id| News::Drafted { project_id }),
+            Just(News::DraftLost { due_at, words: words() }),
+            Just(News::NotSent { due_at, words: words() }),
+            Just(News::PutBack { due_at, words: words() }),
+            Just(News::Refused { words: words() }),
+            Just(News::SubmitGivenUp { words: words() }),
+            Just(News::AnswerLost { due_at, words: words() }),
+            Just(News::Looked { due_at, words: words() }),
+            id.prop_map(move |project_id| News::Accepted {
+                project_id,
+                render_id: None,
+                due_at,
+                words: "said".to_owned(),
+            }),
+            Just(News::ProvenNotMade { due_at, words: words() }),
+            Just(News::Abandoned { words: words() }),
+            (0.0..100.0).prop_map(move |progress| News::Polled {
+                progress,
+                due_at,
+                stalled: progress < 10.0,
+            }),
+            Just(News::Rendered { video_url: "http://x".to_owned() }),
+            Just(News::Rerendered { due_at, words: words() }),
+            Just(News::RenderFailed { words: words() }),
+            Just(News::FreshLink { video_url: "http://y".to_owned() }),
+            Just(News::FetchTrouble { due_at, words: words() }),
+            Just(News::FetchFailed { words: words() }),
+            Just(News::Fetched(Video {
+                file: "a.mp4".to_owned(),
+                bytes: 1,
+                hash: "h".to_owned(),
+                plays_ms: 1,
+            })),
+        ]
+    }
+
+    fn sent() -> (Job, Submission) {
+        let job = Job { state: State::Submitting, submission_id: Some(1), ..first_steps_of(1, 0) };
+        let submission = Submission {
+            id: 1,
+            version: 1,
+            outcome: Outcome::Sent,
+            project_id: None,
+            render_id: None,
+            paid_at: Some(0),
+            settled_at: None,
+            looks: 0,
+            video_url: None,
+            credits: None,
+        };
+        (job, submission)
+    }
+
+    proptest! {
+        /// Whatever is thrown at it, a job carries what its state says, a final state is left only
+        /// by late success, and news that cannot follow changes nothing.
+        #[test]
+        fn no_sequence_of_news_breaks_a_job(all in prop::collection::vec(any_news(), 0..40)) {
+            let (mut job, mut submission) = sent();
+            for news in all {
+                let before = (job.clone(), submission.clone());
+                match apply(&mut job, &mut submission, &news, 7) {
+                    Err(_) | Ok(Step::Unchanged) => {
+                        prop_assert_eq!(&before, &(job.clone(), submission.clone()));
+                        continue;
+                    }
+                    Ok(Step::Moved(state)) => prop_assert_eq!(state, job.state),
+                }
+                let late = matches!(news, News::Accepted { .. } | News::Rendered { .. });
+                prop_assert!(!before.0.state.is_final() || late || job.state == before.0.state);
+                prop_assert_eq!(job.submission_id.is_some(), job.state.is_open() || job.drafted);
+                prop_assert_eq!(job.video_file.is_some(), job.state == State::Done);
+                prop_assert_eq!(job.cause.is_some(), job.state == State::Failed);
+                prop_assert!(!job.stalled || job.state == State::Rendering);
+                let following = matches!(job.state, State::Rendering | State::Fetching);
+                prop_assert_eq!(job.rendering_at.is_some(), following);
+                prop_assert!(!job.drafted || job.state == State::Ready);
+            }
+        }
     }
 }

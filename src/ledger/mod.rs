@@ -5,11 +5,14 @@
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
 //! paid render; no row is ever deleted.
 
+mod check;
 mod claim;
 mod error;
 mod floor;
 mod job;
+mod news;
 mod open;
+mod people;
 mod record;
 mod runs;
 mod staging;
@@ -26,8 +29,10 @@ use sqlx::SqlitePool;
 
 pub use claim::{Claim, Claimed, Due, Held, Room, Way};
 pub use error::LedgerError;
-pub use job::{News, Outcome, Video};
+pub use job::Outcome;
+pub use news::{News, Video};
 pub use open::Durability;
+pub use people::{Again, Chosen, Stray};
 pub use record::Recorded;
 pub use runs::{Lease, Owner, TakenOver};
 pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};

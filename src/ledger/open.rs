@@ -101,6 +101,18 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Lets nobody but its owner read a file that is there.
+#[cfg(unix)]
+pub(super) fn keep_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+pub(super) fn keep_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 async fn check_library(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
     let text: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(db)

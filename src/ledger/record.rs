@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::error::LedgerError;
-use super::job::{Job, News, Outcome, Submission, apply, succeed};
+use super::job::{Job, Outcome, Submission, apply, succeed};
+use super::news::News;
 use super::runs::Lease;
 use super::state::{Event, State, Step};
 use super::writer::Change;

@@ -279,8 +279,7 @@ async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
     one_step(&desk, lease, batch).await;
-    let mut db =
-        super::open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let second = sqlx::query(
         "insert into submission (job_id, version, attempt, run_id, tag, way, outcome, begun_at,
             paid_at) values (1, 1, 2, 1, '0123456789abc', 'one-step', 'sent', 0, 0)",
@@ -365,8 +364,7 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
 #[tokio::test]
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let desk = Desk::new().await;
-    let mut db =
-        super::open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let all = [claim::STATEMENTS, runs::STATEMENTS, view::STATEMENTS].concat();
     for statement in all {
         let explain = format!("explain query plan {statement}");

@@ -5,4 +5,4 @@
 
 mod results;
 
-pub use results::{ReportError, write_results};
+pub use results::{ReportError, Written, write_results};

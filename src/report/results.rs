@@ -1,4 +1,5 @@
-//! `results.csv`: the sheet's own columns in the sheet's order, and what came of each row.
+//! `results.csv`: the sheet's own columns in the sheet's order, and what came of each row; and
+//! `failures.csv`, the same for the rows that need attention, to be mended and fed back as a sheet.
 //!
 //! It replaces the former one whole or not at all. Cells that a spreadsheet would take for a
 //! formula are made harmless with a leading apostrophe, which spreadsheets hide.
@@ -40,7 +41,16 @@ const OURS: [&str; 9] = [
 /// Rows read at once.
 const PAGE: u32 = 1000;
 
-/// Writes `results.csv` into `folder` and returns its path.
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The account of every row.
+    pub results: PathBuf,
+    /// The rows that need attention, to be mended and fed back; nothing when there are none.
+    pub failures: Option<PathBuf>,
+}
+
+/// Writes `results.csv` and, where rows need attention, `failures.csv` into `folder`.
 ///
 /// # Errors
 /// See [`ReportError`]; what was there before stays then.
@@ -48,25 +58,93 @@ pub async fn write_results(
     ledger: &Ledger,
     batch: BatchId,
     folder: &Path,
-) -> Result<PathBuf, ReportError> {
-    let path = folder.join("results.csv");
-    let disk = |source| ReportError::Disk { path: path.clone(), source };
-    std::fs::create_dir_all(folder).map_err(disk)?;
-    let file = tempfile::Builder::new().prefix(".results-").tempfile_in(folder).map_err(disk)?;
-    let mut out = csv::Writer::from_writer(io::BufWriter::new(file));
+) -> Result<Written, ReportError> {
     let headings = ledger.headings(batch).await?;
-    let own = headings.iter().map(|heading| harmless(heading));
-    let all = own.chain(OURS.into_iter().map(Cow::Borrowed));
-    write_record(&mut out, all).map_err(disk)?;
+    let mut results = Table::begin(folder, "results.csv", &headings)?;
+    let mut failures = Table::begin(folder, "failures.csv", &headings)?;
     let mut rows = Rows::of(ledger, batch);
     while let Some(row) = rows.next().await? {
-        write_row(&mut out, &row, headings.len()).map_err(disk)?;
+        results.write(&row)?;
+        if needs_attention(&row) {
+            failures.write(&row)?;
+        }
     }
-    let buffer = out.into_inner().map_err(|error| disk(error.into_error()))?;
-    let mut file = buffer.into_inner().map_err(|error| disk(error.into_error()))?;
-    file.flush().and_then(|()| file.as_file().sync_all()).map_err(disk)?;
-    file.persist(&path).map_err(|error| disk(error.error))?;
-    Ok(path)
+    let results = results.finish()?;
+    let failures = if failures.rows > 0 { Some(failures.finish()?) } else { failures.forget()? };
+    Ok(Written { results, failures })
+}
+
+/// Tells whether a row is one that somebody must mend or decide about.
+fn needs_attention(row: &JobRow) -> bool {
+    match row.state {
+        None | Some(State::Failed | State::Uncertain | State::Cancelled) => true,
+        Some(
+            State::Ready
+            | State::Submitting
+            | State::Rendering
+            | State::Fetching
+            | State::Done
+            | State::Reused,
+        ) => false,
+    }
+}
+
+/// A report on its way: it takes its name only when it is whole.
+struct Table {
+    path: PathBuf,
+    columns: usize,
+    rows: u64,
+    out: csv::Writer<io::BufWriter<tempfile::NamedTempFile>>,
+}
+
+impl Table {
+    fn begin(folder: &Path, name: &str, headings: &[String]) -> Result<Self, ReportError> {
+        let path = folder.join(name);
+        let begin = || {
+            std::fs::create_dir_all(folder)?;
+            let file = tempfile::Builder::new().prefix(".report-").tempfile_in(folder)?;
+            let mut out = csv::Writer::from_writer(io::BufWriter::new(file));
+            let own = headings.iter().map(|heading| harmless(heading));
+            write_record(&mut out, own.chain(OURS.into_iter().map(Cow::Borrowed)))?;
+            Ok(out)
+        };
+        match begin() {
+            Ok(out) => Ok(Self { path, columns: headings.len(), rows: 0, out }),
+            Err(source) => Err(ReportError::Disk { path, source }),
+        }
+    }
+
+    fn write(&mut self, row: &JobRow) -> Result<(), ReportError> {
+        self.rows += 1;
+        write_row(&mut self.out, row, self.columns)
+            .map_err(|source| ReportError::Disk { path: self.path.clone(), source })
+    }
+
+    fn finish(self) -> Result<PathBuf, ReportError> {
+        let Self { path, out, .. } = self;
+        let finish = || {
+            let buffer = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
+            let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.flush()?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        match finish() {
+            Ok(()) => Ok(path),
+            Err(source) => Err(ReportError::Disk { path, source }),
+        }
+    }
+
+    /// Writes nothing, and takes away what an earlier run left: its rows are mended.
+    fn forget(self) -> Result<Option<PathBuf>, ReportError> {
+        match std::fs::remove_file(&self.path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(ReportError::Disk { path: self.path, source })
+            }
+            Ok(()) | Err(_) => Ok(None),
+        }
+    }
 }
 
 /// Jobs and rows that could not be merged, in the sheet's order, page by page.
@@ -184,9 +262,10 @@ fn io_error(error: csv::Error) -> io::Error {
 /// Returns a cell as a spreadsheet may see it: never the beginning of a formula. Plain numbers
 /// stay numbers.
 pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
-    let dangerous =
-        cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if dangerous && cell.parse::<f64>().is_err() {
+    // One more apostrophe before those that are there already, so that taking one off restores it.
+    let behind = cell.trim_start_matches('\'');
+    let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    if behind.starts_with(formula) && behind.parse::<f64>().is_err() {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)

@@ -58,6 +58,8 @@ pub(super) struct Desk<S> {
     pub(super) held: Mutex<Held>,
     /// Uncertain jobs that no evidence and no waiting can settle any more.
     pub(super) for_people: Mutex<BTreeSet<JobId>>,
+    /// Set when the time window is over.
+    pub(super) window_over: CancellationToken,
     /// Set when there is nothing left to do.
     pub(super) finished: CancellationToken,
 }
@@ -211,6 +213,7 @@ impl<S: Studio> Desk<S> {
         tokio::select! {
             () = self.stop.draining() => {}
             () = self.halts.no_more_spending() => {}
+            () = self.window_over.cancelled() => {}
             () = self.finished.cancelled() => {}
         }
     }

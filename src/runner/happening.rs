@@ -101,6 +101,12 @@ pub enum Happening {
         /// The time.
         until: Timestamp,
     },
+    /// Something that a person must know, though nothing can be done about it.
+    #[serde(rename = "run.alarm")]
+    Alarm {
+        /// What was seen.
+        words: String,
+    },
     /// The run stopped spending.
     #[serde(rename = "run.halted")]
     Halted {

@@ -6,6 +6,7 @@
 
 mod desk;
 mod dice;
+mod evidence;
 mod fetch;
 mod halt;
 mod happening;
@@ -28,6 +29,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +44,7 @@ use pace::Learned;
 use payload::Payloads;
 
 pub use dice::Dice;
+pub use evidence::{Seen, Tagged, judge};
 pub use halt::Halt;
 pub use happening::{Happening, Observer};
 pub use lock::{BatchLock, LockError, host};
@@ -80,11 +84,13 @@ pub struct Orders {
     pub download: bool,
     /// Whether the run stays for its uncertain jobs.
     pub wait: bool,
+    /// Nothing is submitted after this time; what is under way is still brought home.
+    pub until: Option<Timestamp>,
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        Self { only: None, limit: None, canary: true, download: true, wait: true }
+        Self { only: None, limit: None, canary: true, download: true, wait: true, until: None }
     }
 }
 
@@ -128,6 +134,8 @@ pub struct Ending {
     pub held: Held,
     /// Uncertain jobs that only a person can settle.
     pub for_people: u64,
+    /// Whether the time window was over before everything was submitted.
+    pub window_over: bool,
 }
 
 /// How long open requests may take to end once the run was asked to stop.
@@ -144,13 +152,20 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Only when the ledger cannot be read at the end; a ledger that fails earlier is a [`Halt`].
 pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     let desk = Arc::new(sit_down(shift).await?);
-    desk.spawn(submit::draft_loop(desk.clone()));
+    match desk.settings.submission {
+        Submission::TwoStep => desk.spawn(submit::draft_loop(desk.clone())),
+        Submission::OneStep => {}
+    }
     desk.spawn(submit::pay_loop(desk.clone()));
     desk.spawn(watch::watch_loop(desk.clone()));
     desk.spawn(fetch::fetch_loop(desk.clone()));
     desk.spawn(settle::settle_loop(desk.clone()));
     desk.spawn(beat(desk.clone()));
+    if let Some(until) = desk.orders.until {
+        desk.spawn(close_window(desk.clone(), until));
+    }
     let busy = desk.clock.busy();
+    watch::look_at_late_ones(&desk).await;
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
     desk.tasks.close();
@@ -163,6 +178,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
         interrupted: desk.stop.is_draining(),
         held: *desk.held(),
         for_people: desk.for_people().len() as u64,
+        window_over: desk.window_over.is_cancelled(),
     };
     let word = if ending.interrupted { "interrupted" } else { "ended" };
     desk.ledger.end_run(desk.lease, word, desk.clock.now()).await?;
@@ -208,6 +224,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         held: Mutex::new(Held::NothingDue),
         for_people: Mutex::new(BTreeSet::new()),
         finished: CancellationToken::new(),
+        window_over: CancellationToken::new(),
         clock,
     })
 }
@@ -228,6 +245,19 @@ async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
                 }
             })
             .await;
+    }
+}
+
+/// Ends submitting when the time window is over. The wall clock is asked again and again, so that
+/// one that is set while the run lasts is obeyed.
+async fn close_window<S: Studio>(desk: Arc<Desk<S>>, until: Timestamp) {
+    while desk.may_submit() {
+        if desk.clock.now() >= until {
+            desk.window_over.cancel();
+            desk.bells.end.notify_one();
+            return;
+        }
+        desk.rest(&Notify::new(), Some(until), desk.no_more_submitting()).await;
     }
 }
 

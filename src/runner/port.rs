@@ -114,9 +114,24 @@ pub enum Render {
     },
 }
 
+impl Trouble {
+    /// Returns what people read.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Passing { words } | Self::Account { words, .. } | Self::Moved { words } => {
+                words.clone()
+            }
+            Self::SlowDown { .. } => "AI Studios asked us to slow down".to_owned(),
+            Self::NotFound => "AI Studios does not know this project".to_owned(),
+        }
+    }
+}
+
 /// A project as it is read by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Project {
+    /// Its name, with the tag that it should carry.
+    pub name: Option<String>,
     /// Why it has certainly been exported, if it has.
     pub exported_because: Option<String>,
     /// Where its file is.
@@ -196,6 +211,9 @@ pub trait Studio: Send + Sync + 'static {
 
     /// Lists the account's projects: all that the vendor lists, or trouble.
     fn list(&self) -> impl Future<Output = Result<List, Trouble>> + Send;
+
+    /// Deletes projects. Returns how many AI Studios says it deleted.
+    fn delete(&self, ids: &[String]) -> impl Future<Output = Result<u64, Trouble>> + Send;
 
     /// Opens a file, from byte `from` of the file that `mark` names when both are given.
     fn download(

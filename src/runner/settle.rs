@@ -13,11 +13,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desk::Desk;
+use super::evidence::{Seen, Tagged, judge};
 use super::halt::Circuit;
 use super::happening::Happening;
-use super::port::{Listed, Studio};
+use super::port::Studio;
 use crate::batch::OnUncertain;
-use crate::ledger::{Due, JobId, News, State, Tag};
+use crate::ledger::{Due, JobId, News, State};
 
 /// Pauses between looks, the design's: 15 s, 60 s, 3 min, 10 min, then slower.
 const LOOKS: [Duration; 4] = [
@@ -89,131 +90,67 @@ pub(super) async fn settle_loop<S: Studio>(desk: Arc<Desk<S>>) {
     }
 }
 
-/// What one look at one job brought.
-enum Seen {
-    Evidence {
-        project_id: String,
-        render_id: Option<String>,
-        words: String,
-    },
-    NoTrace,
-    /// The look did not work, so it says nothing.
-    Nothing {
-        words: String,
-    },
-}
-
 async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
-    let list = match desk.ask(desk.studio.list()).await {
-        None => return,
-        Some(Ok(list)) => Ok(Tagged { complete: list.complete, projects: by_tag(list.projects) }),
-        Some(Err(trouble)) => Err(format!("the project list could not be read: {trouble:?}")),
-    };
-    for one in due {
-        // The quiet wait begins when the job is first seen here, never later.
-        let quiet = waits.of(desk, one.job);
-        let seen = match &one.project_id {
-            Some(draft) => look_at_draft(desk, &one, draft, &list).await,
-            None => look_in_list(&one, &list),
-        };
-        match seen {
-            None => return,
-            Some(Seen::Evidence { project_id, render_id, words }) => {
-                waits.forget(one.job);
-                adopt(desk, &one, (project_id, render_id), words).await;
-            }
-            Some(Seen::NoTrace) => wait_or_settle(desk, waits, &one, quiet).await,
-            Some(Seen::Nothing { words }) => {
-                waits.keep(one.job, Quiet { clean_reads: 0, ..quiet });
-                look_again(desk, &one, quiet, words).await;
-            }
-        }
-    }
-}
-
-/// The list's projects by the tags that they carry.
-struct Tagged {
-    projects: HashMap<Tag, Vec<Listed>>,
-    complete: bool,
-}
-
-impl Tagged {
-    fn with(&self, tag: &Tag) -> &[Listed] {
-        self.projects.get(tag).map_or(&[], Vec::as_slice)
-    }
-
-    /// Absence from half a list is no absence.
-    fn absent(&self) -> Seen {
-        if self.complete {
-            Seen::NoTrace
-        } else {
-            Seen::Nothing { words: "the project list came incomplete".to_owned() }
-        }
-    }
-}
-
-fn by_tag(list: Vec<Listed>) -> HashMap<Tag, Vec<Listed>> {
-    let mut tagged: HashMap<Tag, Vec<Listed>> = HashMap::new();
-    for listed in list {
-        if let Some(tag) = Tag::find(&listed.name) {
-            tagged.entry(tag).or_default().push(listed);
-        }
-    }
-    tagged
-}
-
-/// Two-step: the draft itself shows whether it was exported; an export may also have made another
-/// project, which then carries the tag in the list.
-async fn look_at_draft<S: Studio>(
-    desk: &Desk<S>,
-    due: &Due,
-    draft: &str,
-    list: &Result<Tagged, String>,
-) -> Option<Seen> {
-    if let Ok(tagged) = list {
-        let copies = tagged.with(&due.tag);
-        if let Some(other) = copies.iter().find(|listed| listed.id != draft) {
-            return Some(Seen::Evidence {
-                project_id: draft.to_owned(),
-                render_id: Some(other.id.clone()),
-                words: "its tag is in the project list under another id".to_owned(),
-            });
-        }
-        if let Some(itself) = copies.iter().find(|listed| listed.exported) {
-            return Some(Seen::Evidence {
-                project_id: itself.id.clone(),
-                render_id: None,
-                words: "the project list shows it as exported".to_owned(),
-            });
-        }
-    }
-    Some(match (desk.ask(desk.studio.project(draft)).await?, list) {
-        (Ok(project), _) if project.exported_because.is_some() => Seen::Evidence {
-            project_id: draft.to_owned(),
-            render_id: None,
-            words: project.exported_because.unwrap_or_default(),
-        },
-        (Ok(_), Ok(tagged)) => tagged.absent(),
-        (Ok(_), Err(words)) => Seen::Nothing { words: words.clone() },
-        (Err(trouble), _) => {
-            Seen::Nothing { words: format!("its project could not be read: {trouble:?}") }
-        }
-    })
-}
-
-/// One-step: only the tag in the list can tell.
-fn look_in_list(due: &Due, list: &Result<Tagged, String>) -> Option<Seen> {
-    Some(match list {
-        Err(words) => Seen::Nothing { words: words.clone() },
-        Ok(tagged) => match tagged.with(&due.tag).first() {
-            Some(listed) => Seen::Evidence {
-                project_id: listed.id.clone(),
-                render_id: None,
-                words: "its tag is in the project list".to_owned(),
+    // The quiet wait begins when a job is first seen here, never later.
+    let quiets: Vec<Quiet> = due.iter().map(|one| waits.of(desk, one.job)).collect();
+    let Some(list) = read_list(desk).await else { return };
+    for (one, quiet) in due.iter().zip(quiets) {
+        let draft = match &one.project_id {
+            Some(id) => match desk.ask(desk.studio.project(id)).await {
+                Some(read) => Some(read.map_err(|trouble| {
+                    format!("its project could not be read: {}", trouble.words())
+                })),
+                None => return,
             },
-            None => tagged.absent(),
-        },
-    })
+            None => None,
+        };
+        match judge(one, &list, draft.as_ref()) {
+            Seen::Evidence { project_id, render_id, words, alarm } => {
+                waits.forget(one.job);
+                if let Some(words) = alarm {
+                    desk.observer.tell(Happening::Alarm { words });
+                }
+                adopt(desk, one, (project_id, render_id), words).await;
+            }
+            Seen::NoTrace => wait_or_settle(desk, waits, one, quiet).await,
+            Seen::Nothing { words } => learn_nothing(desk, waits, one, (quiet, words)).await,
+        }
+    }
+}
+
+/// Reads the account's list, once for all jobs that are looked for. Nothing comes back when the
+/// run ends first.
+async fn read_list<S: Studio>(desk: &Desk<S>) -> Option<Result<Tagged, String>> {
+    let list = match desk.ask(desk.studio.list()).await? {
+        Ok(list) => list,
+        Err(trouble) => {
+            let words = trouble.words();
+            return Some(Err(format!("the project list could not be read: {words}")));
+        }
+    };
+    let mut tagged = Tagged::of(list);
+    match desk.ledger.knows_any(&tagged.ids).await {
+        Ok(known) => tagged.proven = known,
+        Err(error) => desk.ledger_failed(&error),
+    }
+    Some(Ok(tagged))
+}
+
+/// A look that says nothing never brings a quiet wait to its end. When even after the wait no look
+/// has said anything, only a person can.
+async fn learn_nothing<S: Studio>(
+    desk: &Desk<S>,
+    waits: &Waits,
+    due: &Due,
+    (quiet, words): (Quiet, String),
+) {
+    waits.keep(due.job, Quiet { clean_reads: 0, ..quiet });
+    let waited = desk.clock.awake().saturating_sub(quiet.since);
+    if waited >= desk.settings.limits.settle_after * 2 {
+        desk.for_people().insert(due.job);
+        desk.bells.end.notify_one();
+    }
+    look_again(desk, due, quiet, words).await;
 }
 
 async fn adopt<S: Studio>(

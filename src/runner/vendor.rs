@@ -85,6 +85,7 @@ impl Studio for Vendor {
         let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
         let project = self.client.project(&id).await.map_err(trouble)?;
         Ok(Project {
+            name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
             video_url: project.download_url.map(String::from),
         })
@@ -100,6 +101,11 @@ impl Studio for Vendor {
         };
         let projects = listing.items.into_iter().map(listed).collect();
         Ok(List { projects, complete: listing.complete })
+    }
+
+    async fn delete(&self, ids: &[String]) -> Result<u64, Trouble> {
+        let ids: Vec<ProjectId> = ids.iter().filter_map(|id| ProjectId::parse(id)).collect();
+        self.client.delete(&ids).await.map_err(trouble)
     }
 
     async fn download(

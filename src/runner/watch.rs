@@ -51,6 +51,30 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
     }
 }
 
+/// Renders that were given up are looked at once more in every run: what was paid for is taken,
+/// however late it comes.
+const LATE_LOOKS_MAX: u32 = 500;
+
+/// Looks once at renders that an earlier run gave up.
+pub(super) async fn look_at_late_ones<S: Studio>(desk: &Desk<S>) {
+    let late = desk.ledger.claim_late(desk.lease, desk.batch, LATE_LOOKS_MAX).await;
+    let late = late.unwrap_or_else(|error| {
+        desk.ledger_failed(&error);
+        Vec::new()
+    });
+    for due in late {
+        let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else {
+            continue;
+        };
+        match desk.ask(desk.studio.progress(&asked)).await {
+            Some(Ok(Render::Finished { video_url })) => finished(desk, &due, video_url).await,
+            Some(Ok(Render::Running { .. } | Render::WithoutLink | Render::Failed { .. }))
+            | Some(Err(_)) => {}
+            None => return,
+        }
+    }
+}
+
 async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
     let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else { return };
     let Some(answer) = desk.ask(desk.studio.progress(&asked)).await else { return };

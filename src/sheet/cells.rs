@@ -6,13 +6,15 @@
 use super::delimiter::Delimiter;
 use super::problem::Problem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, Damage, RECORD_BYTES_MAX, Record};
-use super::signature;
+use super::{report, signature};
 
 /// What a record must look like to be a row.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) headings: Vec<String>,
     pub(super) delimiter: Delimiter,
+    /// How many columns behind those are a report's, and not the sheet's own.
+    pub(super) report: usize,
 }
 
 /// The cells of one row.
@@ -21,6 +23,7 @@ pub(super) struct Cells<'r> {
     pub(super) row: u64,
     text: &'r str,
     ends: &'r [usize],
+    is_report: bool,
 }
 
 impl<'r> Cells<'r> {
@@ -34,7 +37,7 @@ impl<'r> Cells<'r> {
         match str::from_utf8(bytes) {
             // Two halves of a character in neighbouring cells look whole where they meet.
             Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => {
-                Ok(Self { row: record.at.row, text, ends })
+                Ok(Self { row: record.at.row, text, ends, is_report: false })
             }
             Ok(_) | Err(_) => {
                 let starts = [0].into_iter().chain(ends.iter().copied());
@@ -47,7 +50,13 @@ impl<'r> Cells<'r> {
     /// Returns the cell in this column.
     pub(super) fn get(&self, column: usize) -> &'r str {
         let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[column]]
+        let cell = &self.text[start..self.ends[column]];
+        if self.is_report { report::restored(cell) } else { cell }
+    }
+
+    /// Returns the sheet's own cells of a report's row.
+    fn of_report(self, columns: usize) -> Self {
+        Self { ends: &self.ends[..self.ends.len() - columns], is_report: columns > 0, ..self }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,11 +77,15 @@ impl Shape {
         let cells = Cells::decode(record).map_err(|column| {
             signature::not_utf8(record.at.row).in_column(column, &self.headings)
         })?;
-        if cells.len() == self.headings.len() { Ok(cells) } else { Err(self.ragged(&cells)) }
+        if cells.len() == self.headings.len() + self.report {
+            Ok(cells.of_report(self.report))
+        } else {
+            Err(self.ragged(&cells))
+        }
     }
 
     fn ragged(&self, cells: &Cells<'_>) -> Problem {
-        let (has, should) = (cells.len(), self.headings.len());
+        let (has, should) = (cells.len(), self.headings.len() + self.report);
         let noun = if has == 1 { "cell" } else { "cells" };
         let message = format!("{has} {noun} where the heading row has {should}");
         let delimiter = self.delimiter.name;

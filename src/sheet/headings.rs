@@ -12,6 +12,7 @@ use super::invisible::trim;
 use super::key::Naming;
 use super::problem::{Column, Problem, clipped};
 use super::records::Record;
+use super::report;
 use super::signature;
 
 /// Less alike than this, two headings are not meant to be the same.
@@ -28,6 +29,8 @@ pub(super) struct Headings {
     /// Nothing if a column for it is missing, which is then among the problems.
     pub(super) naming: Option<Naming>,
     pub(super) group_by: Option<usize>,
+    /// How many columns behind those are a report's.
+    pub(super) report: usize,
 }
 
 impl Headings {
@@ -41,7 +44,9 @@ impl Headings {
         delimiter: Delimiter,
         want: &Want<'_>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let headings = readable(record, delimiter).map_err(|problem| vec![problem])?;
+        let mut headings = readable(record, delimiter).map_err(|problem| vec![problem])?;
+        let report = report::columns(&headings);
+        headings.truncate(headings.len() - report);
         let mut check = Check { row: record.at.row, headings: &headings, problems: Vec::new() };
         check.nameless();
         check.doubled();
@@ -65,14 +70,14 @@ impl Headings {
             Some(column) => Naming::Columns(vec![column]),
             None => Naming::Content,
         });
-        Ok((Self { headings, names, naming, group_by }, problems))
+        Ok((Self { headings, names, naming, group_by, report }, problems))
     }
 }
 
 fn readable(record: &Record, delimiter: Delimiter) -> Result<Vec<String>, Problem> {
     let row = record.at.row;
     if let Some(damage) = record.damage {
-        return Err(Shape { headings: Vec::new(), delimiter }.damaged(row, damage));
+        return Err(Shape { headings: Vec::new(), delimiter, report: 0 }.damaged(row, damage));
     }
     let cells =
         Cells::decode(record).map_err(|column| signature::not_utf8(row).in_column(column, &[]))?;

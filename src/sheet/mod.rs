@@ -20,6 +20,7 @@ mod key;
 mod problem;
 mod quotes;
 mod records;
+mod report;
 mod signature;
 mod source;
 #[cfg(test)]
@@ -138,7 +139,8 @@ impl Sheet {
         let (Some(naming), true) = (headings.naming, problems.is_empty()) else {
             return Err(problems);
         };
-        let shape = Shape { headings: headings.headings, delimiter };
+        let report = headings.report;
+        let shape = Shape { headings: headings.headings, delimiter, report };
         let (names, group_by) = (headings.names, headings.group_by);
         Ok(Self { source, delimiter, shape, names, naming, group_by, body })
     }

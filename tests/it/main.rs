@@ -5,6 +5,7 @@ mod batch;
 mod cli;
 mod kill;
 mod ledger;
+mod people;
 mod run;
 mod sandbox;
 mod scene;

@@ -114,3 +114,11 @@ async fn a_template_that_the_vendor_refuses_stops_after_a_few_refusals() {
     assert_eq!(ending.counts.values().sum::<u64>(), 200);
     assert_eq!(night.sandbox.renders(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_step_batch_makes_no_drafts() {
+    let night = Night::with(4, "submission = 'one-step'", |_| ()).await;
+    night.run().await;
+    assert_eq!(night.sandbox.counters().of("create"), 4);
+    assert_eq!(night.sandbox.counters().of("export"), 0);
+}

@@ -1,0 +1,90 @@
+//! `callsheet ledger check | backup FILE | path`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Global;
+use super::drive::{self, Early};
+use super::exit::Exit;
+use super::hold::unexpected;
+use super::talk::{Talk, plain};
+use crate::ledger::Ledger;
+
+/// Check the ledger, copy it, or say where it is
+#[derive(Debug, Args)]
+pub(super) struct LedgerArgs {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The ledger of rehearsals
+    #[arg(long, global = true)]
+    sandbox: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read the whole ledger and say whether it is sound
+    Check,
+    /// Copy the ledger into a file, also while a run is live
+    Backup {
+        /// The copy; never overwritten
+        file: PathBuf,
+    },
+    /// Print where the ledger is
+    Path,
+}
+
+pub(super) async fn run(args: LedgerArgs, global: &Global, talk: &Talk) -> Exit {
+    let path = global.ledger(args.sandbox);
+    let done = match args.verb {
+        Verb::Path => {
+            talk.result(&path.display().to_string());
+            return Exit::Done;
+        }
+        Verb::Check => check(&path, talk).await,
+        Verb::Backup { file } => back_up(&path, &file, talk).await,
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn opened(path: &Path) -> Result<Ledger, Early> {
+    if !path.exists() {
+        let words = format!("there is no ledger `{}`", path.display());
+        return Err(Early::new(Exit::Usage, words));
+    }
+    drive::open(path).await
+}
+
+async fn check(path: &Path, talk: &Talk) -> Result<Exit, Early> {
+    let ledger = opened(path).await?;
+    let flaws = ledger.flaws().await.map_err(unexpected)?;
+    ledger.close().await;
+    if talk.is_json() {
+        talk.document(&json!({ "ledger": path.display().to_string(), "flaws": flaws }));
+    } else if flaws.is_empty() {
+        talk.result(&format!("{}: sound", path.display()));
+    }
+    if flaws.is_empty() {
+        return Ok(Exit::Done);
+    }
+    for flaw in &flaws {
+        talk.error(&plain(flaw));
+    }
+    talk.say(
+        "keep this file, restore a backup beside it, and run again: what AI Studios has is \
+              found by its tags",
+    );
+    Ok(Exit::Unexpected)
+}
+
+async fn back_up(path: &Path, file: &Path, talk: &Talk) -> Result<Exit, Early> {
+    let ledger = opened(path).await?;
+    ledger.back_up(file).await.map_err(unexpected)?;
+    ledger.close().await;
+    talk.result(&format!("{} copied to {}", path.display(), file.display()));
+    Ok(Exit::Done)
+}

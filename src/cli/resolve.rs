@@ -1,0 +1,133 @@
+//! `callsheet resolve`: a person settles one job whose answer was lost.
+//!
+//! Before a person's word is taken, AI Studios is asked once more: late proof beats a wrong answer.
+
+use clap::{ArgGroup, Args};
+use serde_json::json;
+
+use super::Global;
+use super::drive::Early;
+use super::exit::Exit;
+use super::hold::{Hold, Which, key, unexpected};
+use super::talk::{Talk, plain};
+use crate::ledger::{Due, News};
+use crate::runner::{Seen, Studio, Tagged, judge};
+
+/// Settle one job whose answer was lost
+///
+/// AI Studios is asked once more first; what it shows is taken before anything that you say.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("verdict").required(true))]
+pub(super) struct Resolve {
+    #[command(flatten)]
+    which: Which,
+    /// The job's key; a part that means one key is enough
+    key: String,
+    /// It was accepted, as this project
+    #[arg(long, value_name = "PROJECT", group = "verdict")]
+    adopt: Option<String>,
+    /// It was never accepted: submit it again in the next run
+    #[arg(long, group = "verdict")]
+    not_submitted: bool,
+    /// Close it without a verdict; it is not submitted again
+    #[arg(long, group = "verdict")]
+    abandon: bool,
+    /// Why, for the job's history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    because: String,
+}
+
+pub(super) async fn run(args: Resolve, global: &Global, talk: &Talk) -> Exit {
+    match carry_out(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn carry_out(args: Resolve, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let hold = args.which.hold(global).await?;
+    let key = key(&hold.ledger, &hold.stored, &args.key).await?;
+    let found = hold.ledger.uncertain(hold.stored.id, &key).await.map_err(unexpected)?;
+    let Some(due) = found else {
+        let words = format!("`{key}` is not uncertain: there is nothing to settle");
+        hold.release().await?;
+        return Err(Early::new(Exit::Usage, words));
+    };
+    let seen = look(&args, &hold, &due).await?;
+    let (news, said) = match verdict(&args, &seen, &hold) {
+        Ok(verdict) => verdict,
+        Err(words) => {
+            hold.release().await?;
+            return Err(Early::new(Exit::Uncertain, words));
+        }
+    };
+    let now = hold.clock.now();
+    let recorded = hold.ledger.record(hold.lease, due.job, due.submission, news, now).await;
+    let state = recorded.map_err(unexpected)?.state;
+    if talk.is_json() {
+        talk.document(&json!({ "key": key, "state": state.word(), "words": said }));
+    } else {
+        talk.result(&format!("{}: {state}: {}", plain(&key), plain(&said)));
+        talk.say(&format!("now: callsheet run {}", hold.stored.file));
+    }
+    hold.release().await?;
+    Ok(Exit::Done)
+}
+
+/// Looks once more, as the settle loop does.
+async fn look(args: &Resolve, hold: &Hold, due: &Due) -> Result<Seen, Early> {
+    let (batch, account) = args.which.account(&hold.ledger, &hold.stored).await?;
+    let studio = account.vendor(&batch, &hold.clock)?;
+    let draft = match &due.project_id {
+        Some(id) => Some(studio.project(id).await.map_err(|trouble| trouble.words())),
+        None => None,
+    };
+    let list = match studio.list().await {
+        Ok(list) => {
+            let mut tagged = Tagged::of(list);
+            tagged.proven = hold.ledger.knows_any(&tagged.ids).await.map_err(unexpected)?;
+            Ok(tagged)
+        }
+        Err(trouble) => Err(trouble.words()),
+    };
+    account.close().await;
+    Ok(judge(due, &list, draft.as_ref()))
+}
+
+/// Weighs what was seen against what the person says.
+fn verdict(args: &Resolve, seen: &Seen, hold: &Hold) -> Result<(News, String), String> {
+    let because =
+        if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
+    let due_at = hold.clock.now();
+    if let Seen::Evidence { project_id, render_id, words, .. } = seen {
+        let said = format!("it was accepted after all, as {project_id}: {words}");
+        let (project_id, render_id) = (project_id.clone(), render_id.clone());
+        let news = News::Accepted { project_id, render_id, due_at, words: words.clone() };
+        return Ok((news, said));
+    }
+    if let Some(project_id) = &args.adopt {
+        let said = format!("adopted as {project_id} on a person's word{because}");
+        let project_id = project_id.clone();
+        let words = said.clone();
+        return Ok((News::Accepted { project_id, render_id: None, due_at, words }, said));
+    }
+    if args.abandon {
+        let said = format!("closed by a person without a verdict{because}");
+        return Ok((News::Abandoned { words: said.clone() }, said));
+    }
+    match seen {
+        Seen::NoTrace => {
+            let said = format!("never accepted, on a person's word{because}");
+            Ok((News::ProvenNotMade { due_at, words: said.clone() }, said))
+        }
+        Seen::Nothing { words } if !args.because.is_empty() => {
+            let said = format!("never accepted, on a person's word{because} (and {words})");
+            Ok((News::ProvenNotMade { due_at, words: said.clone() }, said))
+        }
+        Seen::Nothing { words } => Err(format!(
+            "AI Studios could not be asked whether it has this job ({words}); if you know from \
+             its website that it has not, say so with --because \"…\""
+        )),
+        Seen::Evidence { .. } => Err("the job was accepted".to_owned()),
+    }
+}

@@ -1,0 +1,150 @@
+//! `callsheet retry` and `callsheet cancel`: a person puts jobs back into the queue, or takes them
+//! out of it.
+
+use clap::Args;
+use serde_json::json;
+
+use super::Global;
+use super::drive::Early;
+use super::exit::Exit;
+use super::hold::{Which, agreed, key, unexpected};
+use super::talk::{Talk, counted};
+use crate::ledger::{Chosen, Ledger, State, StoredBatch};
+
+/// Put failed or cancelled jobs back into the queue
+///
+/// Says how many and what they will cost before it acts. A video that is paid for and could only
+/// not be fetched is fetched again, not rendered again. Uncertain jobs are left alone: they may be
+/// paid for already (see `callsheet resolve`).
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    which: Which,
+    /// Only these keys; a part that means one key is enough
+    keys: Vec<String>,
+    /// Only jobs that failed for this cause, such as render-failed or refused
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Take jobs out that were not submitted yet
+///
+/// What is under way cannot be stopped: AI Studios has no way to cancel a render, and it will be
+/// billed. The command says how many those are.
+#[derive(Debug, Args)]
+pub(super) struct Cancel {
+    #[command(flatten)]
+    which: Which,
+    /// Only these keys; all that are not submitted when none is given
+    keys: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(super) async fn retry(args: Retry, global: &Global, talk: &Talk) -> Exit {
+    match try_again(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+pub(super) async fn cancel(args: Cancel, global: &Global, talk: &Talk) -> Exit {
+    match take_out(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.tell(talk),
+    }
+}
+
+async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let hold = args.which.hold(global).await?;
+    let keys = whole(&hold.ledger, &hold.stored, &args.keys).await?;
+    let chosen = Chosen { keys, cause: args.cause };
+    let again = hold.ledger.count_again(hold.stored.id, &chosen).await.map_err(unexpected)?;
+    let uncertain = count(&hold.ledger, &hold.stored, State::Uncertain).await?;
+    if uncertain > 0 {
+        talk.say(&format!(
+            "{} left alone: they may be paid for already (callsheet resolve)",
+            counted(uncertain, "uncertain job")
+        ));
+    }
+    if again.submits + again.fetches == 0 {
+        talk.result("nothing to try again");
+        hold.release().await?;
+        return Ok(Exit::Done);
+    }
+    let what = format!(
+        "{} to render and pay for again, {} to fetch again",
+        counted(again.submits, "video"),
+        counted(again.fetches, "finished video")
+    );
+    if !agreed(&format!("{what}: go on?"), args.yes, talk) {
+        hold.release().await?;
+        return Ok(Exit::Done);
+    }
+    let now = hold.clock.now();
+    let again = hold.ledger.try_again(hold.lease, hold.stored.id, chosen, now).await;
+    let again = again.map_err(unexpected)?;
+    if talk.is_json() {
+        talk.document(&json!({ "submits": again.submits, "fetches": again.fetches }));
+    } else {
+        talk.result(&what);
+        talk.say(&format!("now: callsheet run {}", hold.stored.file));
+    }
+    hold.release().await?;
+    Ok(Exit::Done)
+}
+
+async fn take_out(args: Cancel, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let hold = args.which.hold(global).await?;
+    let keys = whole(&hold.ledger, &hold.stored, &args.keys).await?;
+    let open = [State::Submitting, State::Uncertain, State::Rendering];
+    let mut billed = 0;
+    for state in open {
+        billed += count(&hold.ledger, &hold.stored, state).await?;
+    }
+    let ready = count(&hold.ledger, &hold.stored, State::Ready).await?;
+    let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
+    let question = format!("take out {}?", counted(most, "job"));
+    if most == 0 || !agreed(&question, args.yes, talk) {
+        talk.result("nothing was taken out");
+        hold.release().await?;
+        return Ok(Exit::Done);
+    }
+    let now = hold.clock.now();
+    let cancelled = hold.ledger.cancel(hold.lease, hold.stored.id, keys, now).await;
+    let cancelled = cancelled.map_err(unexpected)?;
+    if talk.is_json() {
+        talk.document(&json!({ "cancelled": cancelled, "still_billed": billed }));
+    } else {
+        talk.result(&format!("{} taken out", counted(cancelled, "job")));
+        if billed > 0 {
+            talk.result(&format!(
+                "{} under way cannot be stopped and will be billed",
+                counted(billed, "render")
+            ));
+        }
+    }
+    hold.release().await?;
+    Ok(Exit::Done)
+}
+
+async fn whole(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    parts: &[String],
+) -> Result<Vec<String>, Early> {
+    let mut keys = Vec::with_capacity(parts.len());
+    for part in parts {
+        keys.push(key(ledger, stored, part).await?);
+    }
+    Ok(keys)
+}
+
+async fn count(ledger: &Ledger, stored: &StoredBatch, state: State) -> Result<u64, Early> {
+    let counts = ledger.counts(stored.id).await.map_err(unexpected)?;
+    Ok(counts.get(&state).copied().unwrap_or(0))
+}

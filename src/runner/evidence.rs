@@ -1,0 +1,159 @@
+//! What a look at AI Studios proves about a paid request whose answer was lost. Pure.
+//!
+//! Presence proves acceptance. Absence proves nothing by itself: a look that did not work, a list
+//! that came incomplete, a list that shows none of our known work, or a name that lost its tag all
+//! say *nothing*, which is not the same as *no trace*.
+
+use std::collections::HashMap;
+
+use super::port::{List, Listed, Project};
+use crate::ledger::{Due, Tag};
+
+/// What one look at one job brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It was accepted.
+    Evidence {
+        /// The project as made.
+        project_id: String,
+        /// The project as rendered, where it is another.
+        render_id: Option<String>,
+        /// How it is known.
+        words: String,
+        /// More than one project carries the tag: something was paid twice, and not by our
+        /// decision.
+        alarm: Option<String>,
+    },
+    /// The look worked, and showed nothing.
+    NoTrace,
+    /// The look did not work, so it says nothing.
+    Nothing {
+        /// What was seen.
+        words: String,
+    },
+}
+
+/// The account's list by the tags that its projects carry.
+#[derive(Clone, Debug, Default)]
+pub struct Tagged {
+    projects: HashMap<Tag, Vec<Listed>>,
+    /// Every id in the list.
+    pub ids: Vec<String>,
+    complete: bool,
+    /// Whether the list shows work that we know to be ours, so that it can be believed to show
+    /// such work at all.
+    pub proven: bool,
+}
+
+impl Tagged {
+    /// Sorts a list by its tags.
+    pub fn of(list: List) -> Self {
+        let ids = list.projects.iter().map(|listed| listed.id.clone()).collect();
+        let mut projects: HashMap<Tag, Vec<Listed>> = HashMap::new();
+        for listed in list.projects {
+            if let Some(tag) = Tag::find(&listed.name) {
+                projects.entry(tag).or_default().push(listed);
+            }
+        }
+        Self { projects, ids, complete: list.complete, proven: false }
+    }
+
+    /// Returns the projects that carry `tag`, each once.
+    pub fn with(&self, tag: &Tag) -> Vec<&Listed> {
+        let mut found: Vec<&Listed> = self.projects.get(tag).into_iter().flatten().collect();
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        found.dedup_by(|one, other| one.id == other.id);
+        found
+    }
+}
+
+/// Says what the account's list and, in two steps, the draft itself show of a submission.
+pub fn judge(
+    due: &Due,
+    list: &Result<Tagged, String>,
+    draft: Option<&Result<Project, String>>,
+) -> Seen {
+    match (&due.project_id, draft) {
+        (Some(id), Some(draft)) => judge_draft(due, id, list, draft),
+        (Some(_), None) => nothing("its draft was not read"),
+        (None, _) => judge_created(due, list),
+    }
+}
+
+/// Two-step: the draft itself shows whether it was exported; an export may also have made another
+/// project, which then carries the tag in the list.
+fn judge_draft(
+    due: &Due,
+    draft_id: &str,
+    list: &Result<Tagged, String>,
+    draft: &Result<Project, String>,
+) -> Seen {
+    let carriers = list.as_ref().map_or_else(|_| Vec::new(), |list| list.with(&due.tag));
+    let others: Vec<&&Listed> = carriers.iter().filter(|listed| listed.id != draft_id).collect();
+    let evidence = |render_id: Option<String>, words: &str| Seen::Evidence {
+        project_id: draft_id.to_owned(),
+        render_id,
+        words: words.to_owned(),
+        alarm: alarm(due, &others.iter().map(|listed| listed.id.as_str()).collect::<Vec<_>>()),
+    };
+    if let Some(other) = others.first() {
+        let words = "its tag is in the project list under another id";
+        return evidence(Some(other.id.clone()), words);
+    }
+    if carriers.iter().any(|listed| listed.exported) {
+        return evidence(None, "the project list shows it as exported");
+    }
+    match (draft, list) {
+        (Ok(project), _) if project.exported_because.is_some() => {
+            evidence(None, project.exported_because.as_deref().unwrap_or_default())
+        }
+        (Err(words), _) | (Ok(_), Err(words)) => nothing(words),
+        (Ok(project), Ok(_)) if lost_its_tag(project, &due.tag) => nothing(
+            "AI Studios does not keep the tag in a project's name, so the list proves nothing",
+        ),
+        (Ok(_), Ok(list)) if !list.complete => nothing("the project list came incomplete"),
+        (Ok(_), Ok(_)) => Seen::NoTrace,
+    }
+}
+
+/// One-step: only the tag in the list can tell.
+fn judge_created(due: &Due, list: &Result<Tagged, String>) -> Seen {
+    let list = match list {
+        Ok(list) => list,
+        Err(words) => return nothing(words),
+    };
+    let carriers = list.with(&due.tag);
+    match carriers.as_slice() {
+        [first, ..] => Seen::Evidence {
+            project_id: first.id.clone(),
+            render_id: None,
+            words: "its tag is in the project list".to_owned(),
+            alarm: alarm(due, &carriers.iter().map(|one| one.id.as_str()).collect::<Vec<_>>()),
+        },
+        [] if !list.complete => nothing("the project list came incomplete"),
+        [] if !list.proven => {
+            nothing("the project list shows none of our known projects, so it proves nothing")
+        }
+        [] => Seen::NoTrace,
+    }
+}
+
+fn lost_its_tag(project: &Project, tag: &Tag) -> bool {
+    project.name.as_deref().is_some_and(|name| Tag::find(name).as_ref() != Some(tag))
+}
+
+fn alarm(due: &Due, ids: &[&str]) -> Option<String> {
+    (ids.len() > 1).then(|| {
+        format!(
+            "{} projects carry the tag of `{}` ({}): AI Studios or a proxy may have taken one \
+             request twice",
+            ids.len(),
+            due.key,
+            ids.join(", ")
+        )
+    })
+}
+
+fn nothing(words: &str) -> Seen {
+    Seen::Nothing { words: words.to_owned() }
+}

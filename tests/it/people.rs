@@ -1,0 +1,163 @@
+//! What a person can decide: try again, take out, settle, sweep; and the reports that are fed back.
+
+use callsheet::batch::OnUncertain;
+use callsheet::clock::Clock;
+use callsheet::ledger::{Chosen, News, Owner, State};
+use callsheet::report;
+use callsheet::sandbox::Faults;
+use callsheet::sheet::{Sheet, Want};
+use proptest::prelude::*;
+
+use super::support::Night;
+
+async fn lease(night: &Night) -> (callsheet::ledger::BatchId, callsheet::ledger::Lease) {
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let owner = Owner { host: "test".to_owned(), pid: 1 };
+    let (lease, _) = night.ledger.begin_run(batch, owner, Clock::real().now()).await.unwrap();
+    (batch, lease)
+}
+
+fn count(night: &callsheet::runner::Ending, state: State) -> u64 {
+    night.counts.get(&state).copied().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_that_could_only_not_be_fetched_is_fetched_again_and_not_paid_for_again() {
+    let night = Night::with(3, "[limits]\nfetch_retries = 1", |settings| {
+        settings.faults.add("html=download:always").unwrap();
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count(&ending, State::Failed), 3, "{ending:?}");
+    night.sandbox.set_faults(Faults::default());
+    let (batch, lease) = lease(&night).await;
+    let again = night.ledger.try_again(lease, batch, Chosen::default(), Clock::real().now()).await;
+    let again = again.unwrap();
+    assert_eq!((again.submits, again.fetches), (0, 3));
+    let ending = night.run().await;
+    assert_eq!(count(&ending, State::Done), 3, "{ending:?}");
+    assert_eq!(night.sandbox.renders(), 3);
+    night.assert_promise(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_jobs_are_not_submitted_until_somebody_wants_them_again() {
+    let night = Night::new(4).await;
+    let batch = night.plan().await;
+    let (_, lease) = lease(&night).await;
+    let keys = vec!["k001".to_owned(), "k002".to_owned()];
+    let taken = night.ledger.cancel(lease, batch, keys, Clock::real().now()).await.unwrap();
+    assert_eq!(taken, 2);
+    let ending = night.run().await;
+    assert_eq!((count(&ending, State::Done), count(&ending, State::Cancelled)), (2, 2));
+    let (_, lease) = self::lease(&night).await;
+    night.ledger.try_again(lease, batch, Chosen::default(), Clock::real().now()).await.unwrap();
+    assert_eq!(count(&night.run().await, State::Done), 4);
+    night.assert_promise(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uncertain_job_is_held_for_a_person_whose_word_then_settles_it() {
+    let night = Night::with(2, "submission = 'one-step'", |settings| {
+        settings.faults.add("reset-before=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(night.batch().studio.on_uncertain, OnUncertain::Settle);
+    let ending = night.run().await;
+    assert_eq!((count(&ending, State::Uncertain), ending.for_people), (1, 1), "{ending:?}");
+    let (batch, lease) = lease(&night).await;
+    let uncertain = night.rows().await.into_iter().find(|row| row.state == Some(State::Uncertain));
+    let key = uncertain.unwrap().key.unwrap();
+    let due = night.ledger.uncertain(batch, &key).await.unwrap().unwrap();
+    let now = Clock::real().now();
+    let news = News::ProvenNotMade { due_at: now, words: "not on the website".to_owned() };
+    night.ledger.record(lease, due.job, due.submission, news, now).await.unwrap();
+    assert_eq!(count(&night.run().await, State::Done), 2);
+    night.assert_promise(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_ends_after_it_was_given_up_is_taken_by_the_next_run() {
+    let night = Night::with(2, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count(&ending, State::Failed), 2, "{ending:?}");
+    night.sandbox.advance(std::time::Duration::from_secs(3600));
+    let ending = night.run().await;
+    assert_eq!(count(&ending, State::Done), 2, "{ending:?}");
+    assert_eq!(night.sandbox.renders(), 2, "nothing was paid for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_copied_while_it_is_in_use_and_the_copy_is_sound() {
+    let night = Night::new(3).await;
+    night.run().await;
+    let copy = night.path("copy.db");
+    night.ledger.back_up(&copy).await.unwrap();
+    assert!(night.ledger.flaws().await.unwrap().is_empty());
+    let twice = night.ledger.back_up(&copy).await.unwrap_err();
+    assert!(twice.to_string().contains("exists already"), "{twice}");
+    let copy = callsheet::ledger::Ledger::open(&copy, callsheet::ledger::Durability::PowerLoss);
+    let copy = copy.await.unwrap();
+    assert!(copy.flaws().await.unwrap().is_empty());
+    assert_eq!(copy.batches().await.unwrap().len(), 1);
+}
+
+/// Reads a report as a sheet and returns the scripts.
+fn fed_back(path: &std::path::Path) -> Vec<String> {
+    let key = ["key".to_owned()];
+    let columns = std::collections::BTreeMap::new();
+    let want = Want { key: &key, group_by: None, columns: &columns, required: &[] };
+    let sheet = Sheet::open(path, &want).unwrap();
+    assert_eq!(sheet.headings(), ["key", "script"], "the report's columns are not the sheet's");
+    sheet.entries().map(|entry| entry.unwrap().rows[0].cells[1].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_written_harmless_and_come_back_as_they_were() {
+    let scripts = ["=1+1", "+49 171", "-5", "'=x", "''@y", "@sum", "plain", "'tis so", "＝1"];
+    let night = Night::with(0, "[limits]\nhalt_after = 100", |settings| {
+        settings.faults.add("400=create:always").unwrap();
+    })
+    .await;
+    let rows: Vec<_> =
+        scripts.iter().enumerate().map(|(n, s)| (format!("k{n}"), (*s).to_owned())).collect();
+    night.write_sheet(&rows);
+    night.run().await;
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let written = report::write_results(&night.ledger, batch, &night.path("out")).await.unwrap();
+    let failures = written.failures.unwrap();
+    let text = std::fs::read_to_string(&failures).unwrap();
+    for line in text.lines() {
+        for cell in line.split(',') {
+            let cell = cell.trim_matches('"');
+            let formula = cell.starts_with(['=', '+', '@', '＝']);
+            assert!(!formula, "{cell} would be taken for a formula");
+        }
+    }
+    assert_eq!(fed_back(&failures), scripts);
+    assert_eq!(fed_back(&written.results), scripts);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_cell_comes_back_from_a_report_as_it_was(
+        scripts in prop::collection::vec("['=+@a1 -]{0,4}[a-z\"\\n,;]{1,8}", 1..6)
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let night = Night::new(0).await;
+            let rows: Vec<_> =
+                scripts.iter().enumerate().map(|(n, s)| (format!("k{n}"), s.clone())).collect();
+            night.write_sheet(&rows);
+            let batch = night.plan().await;
+            let out = night.path("out");
+            let written = report::write_results(&night.ledger, batch, &out).await.unwrap();
+            assert_eq!(fed_back(&written.results), scripts);
+            assert_eq!(written.failures, None);
+        });
+    }
+}
