@@ -7,6 +7,7 @@
 
 mod check;
 mod claim;
+mod credits;
 mod error;
 mod floor;
 mod job;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use sqlx::SqlitePool;
 
 pub use claim::{Claim, Claimed, Due, Held, Room, Way};
+pub use credits::Caps;
 pub use error::LedgerError;
 pub use job::Outcome;
 pub use news::{News, Video};

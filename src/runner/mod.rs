@@ -309,7 +309,7 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     let held = *desk.held();
     Ok(match held {
         Held::NothingDue => ready == 0,
-        Held::PerRun | Held::Paused => true,
+        Held::PerRun | Held::Credits | Held::Paused => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
         Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,
         Held::InFlight => false,
