@@ -3,6 +3,7 @@
 
 mod batch;
 mod cli;
+mod crash;
 mod ledger;
 mod people;
 mod run;
