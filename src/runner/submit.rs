@@ -31,8 +31,11 @@ const INTENT_AGE_LEAST: Duration = Duration::from_millis(100);
 /// When the evidence of an unclear submission is looked for first.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
 
-/// Makes drafts until nothing more may be submitted.
+/// Makes drafts until nothing more may be submitted. A one-step batch makes none.
 pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    if desk.settings.submission == Submission::OneStep {
+        return;
+    }
     while desk.may_submit() {
         let room = room(&desk, DRAFTS_AT_ONCE);
         let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());

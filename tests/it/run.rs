@@ -25,6 +25,17 @@ async fn every_row_becomes_one_verified_video_and_a_second_run_renders_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_one_step_batch_makes_no_drafts_and_a_two_step_batch_one_for_each_row() {
+    for (way, exports) in [("two-step", 6), ("one-step", 0)] {
+        let night = Night::with(6, &format!("submission = '{way}'"), |_| ()).await;
+        night.run().await;
+        let counters = night.sandbox.counters();
+        assert_eq!(counters.of("export"), exports, "{way}: {:?}", counters.requests);
+        assert_eq!(night.sandbox.renders(), 6, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_row_and_a_new_one_are_the_only_renders_of_the_next_night() {
     let night = Night::new(6).await;
     night.run().await;
