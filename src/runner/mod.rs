@@ -143,6 +143,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// # Errors
 /// Only when the ledger cannot be read at the end; a ledger that fails earlier is a [`Halt`].
 pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
+    let _busy = shift.clock.busy();
     let desk = Arc::new(sit_down(shift).await?);
     desk.spawn(submit::draft_loop(desk.clone()));
     desk.spawn(submit::pay_loop(desk.clone()));
@@ -150,12 +151,10 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.spawn(fetch::fetch_loop(desk.clone()));
     desk.spawn(settle::settle_loop(desk.clone()));
     desk.spawn(beat(desk.clone()));
-    let busy = desk.clock.busy();
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
     desk.tasks.close();
     finish_what_is_open(&desk).await;
-    drop(busy);
     let counts = desk.ledger.counts(desk.batch).await?;
     let ending = Ending {
         counts,
