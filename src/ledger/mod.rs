@@ -85,7 +85,8 @@ impl Ledger {
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
         let db = open::writer(path, durability).await?;
         let readers = open::readers(path, durability).await?;
-        let writer = writer::Writer::start(db);
+        let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
+        let writer = writer::Writer::start(db, turn);
         Ok(Self { path: path.to_owned(), durability, writer, readers })
     }
 
