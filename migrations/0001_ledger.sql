@@ -178,6 +178,7 @@ create unique index submission_live on submission (job_id) where live = 1;
 create index submission_project on submission (project_id) where project_id is not null;
 create index submission_render on submission (render_id) where render_id is not null;
 create index submission_run on submission (run_id);
+create index submission_paid on submission (paid_at) where paid_at is not null;
 
 -- Everything that happened, for ever. State answers "what now"; this answers "how come".
 create table event (

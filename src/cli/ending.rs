@@ -81,7 +81,7 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
         return Exit::Uncertain;
     }
     let left = jobs(State::Ready) > 0 && orders.only.is_none();
-    if ending.held == Held::PerRun && left && halt.is_none() {
+    if matches!(ending.held, Held::PerRun | Held::Credits) && left && halt.is_none() {
         return Exit::Cap;
     }
     if ending.window_over && left && halt.is_none() {

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
+use super::credits::{Caps, Purse};
 use super::error::LedgerError;
 use super::runs::Lease;
 use super::state::{Event, State};
@@ -43,6 +44,8 @@ pub struct Room {
     pub per_run: Option<u32>,
     /// Requests in this one claim.
     pub at_once: u32,
+    /// Credits, where they are capped.
+    pub credits: Option<Caps>,
     /// Only these keys, where a person named some.
     pub only: Option<Vec<String>>,
 }
@@ -58,6 +61,8 @@ pub enum Held {
     Canary,
     /// This run may not begin more.
     PerRun,
+    /// The credits that may be spent are spent, or reserved by what is under way.
+    Credits,
     /// A person paused the batch.
     Paused,
 }
@@ -159,7 +164,8 @@ const COUNT: &str = "-- ledger::claim_submissions, room
 
 const DUE_TO_SUBMIT: &str = "-- ledger::claim_submissions, queue
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash
+           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
+           v.spoken_ms
     from job j indexed by job_due
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = j.submission_id
@@ -168,7 +174,8 @@ const DUE_TO_SUBMIT: &str = "-- ledger::claim_submissions, queue
 
 const DUE_AMONG: &str = "-- ledger::claim_submissions, named keys
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash
+           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
+           v.spoken_ms
     from json_each(?5) named
     join job j on j.batch_id = ?1 and j.key = named.value
     join version v on v.job_id = j.id and v.version = j.version
@@ -264,9 +271,27 @@ struct Queued {
     layout: i64,
     template_hash: String,
     payload_hash: String,
+    spoken_ms: i64,
 }
 
 impl ClaimSubmissions {
+    /// Leaves in the queue what can be paid for, in its order.
+    async fn afford(
+        &self,
+        db: &mut SqliteConnection,
+        queue: &mut Vec<Queued>,
+    ) -> Result<bool, LedgerError> {
+        let Some(caps) = self.room.credits else { return Ok(true) };
+        if self.step == PaidStep::Draft {
+            return Ok(true);
+        }
+        let mut purse = Purse::open(db, caps, (self.lease.0, self.batch.0)).await?;
+        let wanted = queue.len();
+        let affordable = queue.iter().take_while(|queued| purse.pay(queued.spoken_ms)).count();
+        queue.truncate(affordable);
+        Ok(affordable == wanted)
+    }
+
     /// Returns how many may begin, and what would hold the next one.
     fn allowed(&self, counted: &Counted) -> (i64, Held) {
         if counted.paused {
@@ -399,8 +424,9 @@ impl Change for ClaimSubmissions {
         if max == 0 {
             return Ok(Claimed { claims: Vec::new(), held });
         }
-        let queue = self.queue(db, max).await?;
+        let mut queue = self.queue(db, max).await?;
         let held = if (queue.len() as i64) < max { Held::NothingDue } else { held };
+        let held = if self.afford(db, &mut queue).await? { held } else { Held::Credits };
         let mut claims = Vec::with_capacity(queue.len());
         for queued in queue {
             claims.push(self.take(db, &counted.name, queued).await.map_err(sql)?);

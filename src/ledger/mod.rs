@@ -7,6 +7,7 @@
 
 mod check;
 mod claim;
+mod credits;
 mod error;
 mod floor;
 mod job;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use sqlx::SqlitePool;
 
 pub use claim::{Claim, Claimed, Due, Held, Room, Way};
+pub use credits::Caps;
 pub use error::LedgerError;
 pub use job::Outcome;
 pub use news::{News, Video};
@@ -83,7 +85,8 @@ impl Ledger {
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
         let db = open::writer(path, durability).await?;
         let readers = open::readers(path, durability).await?;
-        let writer = writer::Writer::start(db);
+        let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
+        let writer = writer::Writer::start(db, turn);
         Ok(Self { path: path.to_owned(), durability, writer, readers })
     }
 

@@ -32,7 +32,8 @@ const READERS: u32 = 4;
 pub enum Durability {
     /// Power loss: every commit waits for the disk. What every real run uses.
     PowerLoss,
-    /// The death of this process alone: for simulations that never cut the power.
+    /// The death of this process alone: for simulations that never cut the power. Reads and writes
+    /// take turns then, so that a seed gives the very same night again.
     ProcessDeath,
 }
 
@@ -55,8 +56,12 @@ pub(super) async fn readers(
     path: &Path,
     durability: Durability,
 ) -> Result<SqlitePool, LedgerError> {
+    let at_once = match durability {
+        Durability::PowerLoss => READERS,
+        Durability::ProcessDeath => 1,
+    };
     SqlitePoolOptions::new()
-        .max_connections(READERS)
+        .max_connections(at_once)
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_with(options(path, durability).read_only(true))
         .await

@@ -81,7 +81,7 @@ async fn open(dir: &TempDir) -> Ledger {
 }
 
 fn room() -> Room {
-    Room { in_flight: 10, canary: 0, per_run: None, at_once: 10, only: None }
+    Room { in_flight: 10, canary: 0, per_run: None, at_once: 10, credits: None, only: None }
 }
 
 fn accepted(id: &str) -> News {

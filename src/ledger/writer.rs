@@ -12,7 +12,7 @@ use std::future::Future;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::LedgerError;
@@ -58,10 +58,11 @@ impl std::fmt::Debug for Message {
 }
 
 impl Writer {
-    /// Starts the writer on `db`, which it owns from here on.
-    pub(super) fn start(db: SqliteConnection) -> Self {
+    /// Starts the writer on `db`, which it owns from here on. With a `turn`, it writes only while
+    /// it holds a connection of that pool.
+    pub(super) fn start(db: SqliteConnection, turn: Option<SqlitePool>) -> Self {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(write(db, inbox));
+        tokio::spawn(write(db, inbox, turn));
         Self { queue }
     }
 
@@ -123,7 +124,11 @@ impl<C: Change> Queued for Waiting<C> {
     }
 }
 
-async fn write(mut db: SqliteConnection, mut inbox: mpsc::Receiver<Message>) {
+async fn write(
+    mut db: SqliteConnection,
+    mut inbox: mpsc::Receiver<Message>,
+    turn: Option<SqlitePool>,
+) {
     let mut closing = None;
     while closing.is_none() {
         let Some(message) = inbox.recv().await else { break };
@@ -138,7 +143,12 @@ async fn write(mut db: SqliteConnection, mut inbox: mpsc::Receiver<Message>) {
                 next = inbox.try_recv().ok();
             }
         }
+        let holding = match &turn {
+            Some(turn) => turn.acquire().await.ok(),
+            None => None,
+        };
         commit_group(&mut db, group).await;
+        drop(holding);
     }
     open::close(db).await;
     if let Some(done) = closing {

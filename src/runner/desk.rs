@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -203,9 +204,9 @@ impl<S: Studio> Desk<S> {
         }
     }
 
-    /// Tells whether nothing more may be begun that costs money.
+    /// Tells whether something may be begun that costs money.
     pub(super) fn may_submit(&self) -> bool {
-        !self.stop.is_draining() && !self.halts.stops_spending() && !self.finished.is_cancelled()
+        self.no_more_submitting().now_or_never().is_none()
     }
 
     /// Waits until nothing more may be begun that costs money.
@@ -220,7 +221,7 @@ impl<S: Studio> Desk<S> {
 
     /// Tells whether what was paid for is still followed.
     pub(super) fn may_follow(&self) -> bool {
-        !self.stop.is_draining() && !self.halts.stops_everything() && !self.finished.is_cancelled()
+        self.no_more_following().now_or_never().is_none()
     }
 
     /// Waits until nothing is followed any more.

@@ -195,19 +195,9 @@ impl Halts {
         self.latch().first.clone()
     }
 
-    /// Tells whether nothing more may be spent.
-    pub(super) fn stops_spending(&self) -> bool {
-        self.no_more_spending.is_cancelled()
-    }
-
     /// Waits until nothing more may be spent.
     pub(super) async fn no_more_spending(&self) {
         self.no_more_spending.cancelled().await;
-    }
-
-    /// Tells whether nobody needs to be asked any more.
-    pub(super) fn stops_everything(&self) -> bool {
-        self.nothing_at_all.is_cancelled()
     }
 
     /// Waits until nobody needs to be asked any more.
@@ -218,6 +208,8 @@ impl Halts {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -237,7 +229,8 @@ mod tests {
         paid(Cause::Unknown);
         let words = "no answer".to_owned();
         assert_eq!(halts.standing(), Some(Halt::PassingTrouble { count: 3, words }));
-        assert!(halts.stops_spending() && !halts.stops_everything());
+        assert!(halts.no_more_spending().now_or_never().is_some());
+        assert!(halts.nothing_at_all().now_or_never().is_none());
     }
 
     #[test]

@@ -151,6 +151,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// # Errors
 /// Only when the ledger cannot be read at the end; a ledger that fails earlier is a [`Halt`].
 pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
+    let _busy = shift.clock.busy();
     let desk = Arc::new(sit_down(shift).await?);
     match desk.settings.submission {
         Submission::TwoStep => desk.spawn(submit::draft_loop(desk.clone())),
@@ -164,13 +165,11 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     if let Some(until) = desk.orders.until {
         desk.spawn(close_window(desk.clone(), until));
     }
-    let busy = desk.clock.busy();
     watch::look_at_late_ones(&desk).await;
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
     desk.tasks.close();
     finish_what_is_open(&desk).await;
-    drop(busy);
     let counts = desk.ledger.counts(desk.batch).await?;
     let ending = Ending {
         counts,
@@ -309,7 +308,7 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     let held = *desk.held();
     Ok(match held {
         Held::NothingDue => ready == 0,
-        Held::PerRun | Held::Paused => true,
+        Held::PerRun | Held::Credits | Held::Paused => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
         Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,
         Held::InFlight => false,

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use super::video::{self, Flaw};
 use crate::ledger::Video;
 
@@ -262,7 +264,12 @@ fn io_words(source: &io::Error) -> &'static str {
     }
 }
 
+/// Does `work` where it holds nobody up. A runtime of one thread is a simulation's: there it is
+/// done in its turn, so that a seed gives the very same night again.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return work();
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),

@@ -128,7 +128,7 @@ impl Trouble {
 }
 
 /// A project as it is read by its id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Project {
     /// Its name, with the tag that it should carry.
     pub name: Option<String>,
@@ -136,6 +136,8 @@ pub struct Project {
     pub exported_because: Option<String>,
     /// Where its file is.
     pub video_url: Option<String>,
+    /// What it cost, where the vendor says so.
+    pub credits: Option<f64>,
 }
 
 /// A project in the account's list.

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::desk::Desk;
 use super::halt::{Cause, Circuit, Halt};
 use super::happening::Happening;
 use super::payload::Unmade;
 use super::port::{Export, Studio, Submitted};
 use crate::batch::Submission;
-use crate::ledger::{Claim, Claimed, LedgerError, News, Room, State, Way};
+use crate::ledger::{Caps, Claim, Claimed, LedgerError, News, Room, State, Way};
 use crate::scene::{Payload, Seal};
 
 /// Drafts claimed together. They are free, and each waits for its own turn.
@@ -29,8 +31,11 @@ const INTENT_AGE_LEAST: Duration = Duration::from_millis(100);
 /// When the evidence of an unclear submission is looked for first.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
 
-/// Makes drafts until nothing more may be submitted.
+/// Makes drafts until nothing more may be submitted. A one-step batch makes none.
 pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    if desk.settings.submission == Submission::OneStep {
+        return;
+    }
     while desk.may_submit() {
         let room = room(&desk, DRAFTS_AT_ONCE);
         let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
@@ -96,9 +101,21 @@ fn room<S>(desk: &Desk<S>, at_once: u32) -> Room {
         canary: if orders.canary { limits.canary } else { 0 },
         per_run: caps.into_iter().flatten().min(),
         at_once,
+        credits: credits(desk),
         only: orders.only.clone(),
     }
 }
+
+fn credits<S>(desk: &Desk<S>) -> Option<Caps> {
+    let limits = &desk.settings.limits;
+    let (per_run, per_day) = (limits.max_credits, limits.max_credits_per_day);
+    // The day is the account's: UTC, so that it does not depend on who runs it where.
+    let now = desk.clock.now().as_millisecond();
+    let day_began = Timestamp::from_millisecond(now - now.rem_euclid(DAY_MS)).ok()?;
+    (per_run.is_some() || per_day.is_some()).then_some(Caps { per_run, per_day, day_began })
+}
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Claims drafted jobs first: whatever the batch file says now, a draft that exists is exported.
 async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError> {
@@ -120,7 +137,7 @@ async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError
     Ok(claimed.claims)
 }
 
-async fn next_paid<S: Studio>(desk: &Desk<S>) -> Option<jiff::Timestamp> {
+async fn next_paid<S: Studio>(desk: &Desk<S>) -> Option<Timestamp> {
     let drafted = next_due(desk, true).await;
     match desk.settings.submission {
         Submission::TwoStep => drafted,
@@ -133,7 +150,7 @@ async fn next_paid<S: Studio>(desk: &Desk<S>) -> Option<jiff::Timestamp> {
 
 /// Returns when the next job becomes due. What is due already is held back by a cap: the bell
 /// rings when that changes, so only the future counts.
-async fn next_due<S: Studio>(desk: &Desk<S>, drafted: bool) -> Option<jiff::Timestamp> {
+async fn next_due<S: Studio>(desk: &Desk<S>, drafted: bool) -> Option<Timestamp> {
     let drafted = drafted.then_some(());
     let due = desk.ledger.next_due(desk.batch, State::Ready, drafted).await.ok().flatten();
     due.filter(|due| *due > desk.clock.now())

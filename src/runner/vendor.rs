@@ -88,6 +88,7 @@ impl Studio for Vendor {
             name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
             video_url: project.download_url.map(String::from),
+            credits: project.credits,
         })
     }
 

@@ -122,6 +122,22 @@ async fn finished<S: Studio>(desk: &Desk<S>, due: &Due, video_url: String) {
     desk.learned().note(elapsed(desk, due.rendering_at));
     if desk.record((due.job, due.submission), News::Rendered { video_url }).await.is_some() {
         desk.observer.tell(Happening::Rendered { key: due.key.clone() });
+        ask_for_the_price(desk, due).await;
+    }
+}
+
+/// Where credits are capped, what a render did cost takes its estimate's place. Free to ask, but a
+/// request all the same, so only then.
+async fn ask_for_the_price<S: Studio>(desk: &Desk<S>, due: &Due) {
+    let limits = &desk.settings.limits;
+    if limits.max_credits.is_none() && limits.max_credits_per_day.is_none() {
+        return;
+    }
+    let Some(asked) = due.render_id.as_ref().or(due.project_id.as_ref()) else { return };
+    if let Some(Project { credits: Some(credits), .. }) = read_project(desk, asked).await
+        && let Err(error) = desk.ledger.hear_credits(due.submission, credits).await
+    {
+        desk.ledger_failed(&error);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod batch;
 mod cli;
+mod crash;
 mod kill;
 mod ledger;
 mod people;

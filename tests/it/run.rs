@@ -25,6 +25,17 @@ async fn every_row_becomes_one_verified_video_and_a_second_run_renders_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_one_step_batch_makes_no_drafts_and_a_two_step_batch_one_for_each_row() {
+    for (way, exports) in [("two-step", 6), ("one-step", 0)] {
+        let night = Night::with(6, &format!("submission = '{way}'"), |_| ()).await;
+        night.run().await;
+        let counters = night.sandbox.counters();
+        assert_eq!(counters.of("export"), exports, "{way}: {:?}", counters.requests);
+        assert_eq!(night.sandbox.renders(), 6, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_row_and_a_new_one_are_the_only_renders_of_the_next_night() {
     let night = Night::new(6).await;
     night.run().await;
@@ -121,4 +132,55 @@ async fn a_one_step_batch_makes_no_drafts() {
     night.run().await;
     assert_eq!(night.sandbox.counters().of("create"), 4);
     assert_eq!(night.sandbox.counters().of("export"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cap_on_credits_holds_whatever_is_under_way_and_the_next_run_goes_on() {
+    // Each script is seconds long, so each is taken to cost one credit.
+    let night = Night::with(9, "[limits]\nmax_credits = 4\nin_flight = 3", |_| ()).await;
+    let ending = night.run().await;
+    assert_eq!(night.sandbox.renders(), 4, "{ending:?}");
+    assert_eq!((states(&ending, State::Done), states(&ending, State::Ready)), (4, 5));
+    assert_eq!(ending.held, callsheet::ledger::Held::Credits);
+    night.run().await;
+    assert_eq!(night.sandbox.renders(), 8);
+    night.assert_promise(9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cap_on_a_days_credits_outlives_the_run() {
+    let night = Night::with(6, "[limits]\nmax_credits_per_day = 2", |_| ()).await;
+    for _ in 0..3 {
+        night.run().await;
+    }
+    assert_eq!(night.sandbox.renders(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_submitted_after_the_window_and_what_is_under_way_comes_home() {
+    let night = Night::with(40, "[limits]\nsubmits = '20/s'\nin_flight = 4", |_| ()).await;
+    let until = callsheet::clock::Clock::real().now() + jiff::SignedDuration::from_millis(400);
+    let ending = night.run_with(Orders { until: Some(until), ..Orders::default() }).await;
+    assert!(ending.window_over, "{ending:?}");
+    let done = states(&ending, State::Done);
+    assert!(done > 0 && done < 40, "{ending:?}");
+    assert_eq!(done + states(&ending, State::Ready), 40, "{ending:?}");
+    assert_eq!(night.sandbox.renders(), done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_down_is_obeyed_by_the_next_run_as_well() {
+    let night = Night::with(3, "", |settings| {
+        settings.faults.add("rate-limit=create:1@seconds").unwrap();
+    })
+    .await;
+    let id = night.plan().await;
+    let stop = night.stop.clone();
+    let asked = async {
+        night.sandbox.until(|sandbox| sandbox.counters().of("create") >= 1).await;
+        stop.escalate();
+    };
+    tokio::join!(night.resume(id, Orders::default()), asked);
+    let floor = night.ledger.floor(&night.sandbox.base_url()).await.unwrap();
+    assert!(floor.is_some_and(|floor| floor > callsheet::clock::Clock::real().now()));
 }

@@ -1,0 +1,198 @@
+//! What the ledger costs: transitions a second with a few and with a million jobs, and how soon a
+//! run goes on in a ledger that is nearly done.
+//!
+//! Every job goes claim → accepted → rendered → fetched, with commits that outlive a power loss,
+//! and as many callers at once as a busy run has. The cost per job must not grow with the ledger.
+//! The figures depend on the disk that the temporary folder is on. Prints and asserts nothing.
+//!
+//! `cargo bench --bench ledger -- 100000` takes another largest ledger than a million jobs.
+#![expect(clippy::print_stdout, reason = "a bench is its output")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callsheet::ledger::{
+    BatchId, Claim, Durability, Header, Lease, Ledger, Merged, News, Owner, Room, StagedRow, Video,
+    Way,
+};
+use jiff::Timestamp;
+use sqlx::{ConnectOptions, Connection};
+
+/// Jobs driven through in each ledger.
+const DRIVEN: u32 = 1000;
+/// Changes that wait for the writer at once.
+const CALLERS: usize = 64;
+/// Transitions of one job.
+const STEPS: u32 = 4;
+/// Rounds in each ledger; the best counts, since the disk is shared.
+const ROUNDS: usize = 5;
+
+#[tokio::main]
+async fn main() {
+    let largest = std::env::args().filter_map(|word| word.parse().ok()).next();
+    let largest: usize = largest.unwrap_or(1_000_000);
+    let mut first = None;
+    for jobs in [largest / 1000, largest / 10, largest] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("l.db");
+        let began = Instant::now();
+        let (ledger, batch) = filled(&file, jobs.max(DRIVEN as usize)).await;
+        let made = began.elapsed();
+        let lease = begin(&ledger, batch).await;
+        let rounds = if jobs < DRIVEN as usize * ROUNDS { 1 } else { ROUNDS };
+        let mut best = Duration::MAX;
+        for _ in 0..rounds {
+            best = best.min(driven(&ledger, batch, lease).await);
+        }
+        let each = best.as_secs_f64() / f64::from(DRIVEN);
+        let rate = f64::from(STEPS) / each;
+        let ratio = each / *first.get_or_insert(each);
+        println!(
+            "{jobs:>9} jobs: {rate:>7.0} transitions/s, {:>6.1} µs a job, {ratio:.2} × the \
+             smallest   (filled in {:.1} s)",
+            each * 1e6,
+            made.as_secs_f64()
+        );
+        ledger.close().await;
+        if jobs == largest {
+            resumed(&file).await;
+        }
+    }
+}
+
+/// A ledger of `jobs` ready jobs.
+async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
+    let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("a new ledger");
+    let header = Header {
+        name: "night".to_owned(),
+        file: "night.toml".to_owned(),
+        source: String::new(),
+        base_url: "http://127.0.0.1:1".to_owned(),
+        template: "{}".to_owned(),
+        template_hash: "t".repeat(64),
+        headings: "[\"sku\",\"script\"]".to_owned(),
+        columns: "{}".to_owned(),
+        tool: "bench".to_owned(),
+    };
+    let mut staging = ledger.stage(header).await.expect("a plan");
+    let mut chunk = Vec::new();
+    for position in 0..jobs {
+        let key = format!("TEA-{position:07} en");
+        let hash = blake3::hash(key.as_bytes()).to_hex()[..32].to_owned();
+        let merged = Merged { payload_hash: hash, file_name: format!("{key}.mp4"), spoken_ms: 9 };
+        chunk.push(StagedRow {
+            position: position as i64,
+            row_number: position as i64 + 2,
+            cells: format!("[[\"{key}\",\"{}\"]]", "Good morning! Our harvest is here. ".repeat(6)),
+            key: Some(key),
+            merged: Ok(merged),
+        });
+        if chunk.len() == 512 || position + 1 == jobs {
+            staging.push(&chunk).await.expect("the disk has room");
+            chunk.clear();
+        }
+    }
+    staging.classify().await.expect("it compares");
+    let batch = staging.commit(Timestamp::now()).await.expect("the disk has room");
+    (ledger, batch)
+}
+
+async fn begin(ledger: &Ledger, batch: BatchId) -> Lease {
+    let owner = Owner { host: "bench".to_owned(), pid: std::process::id() };
+    ledger.begin_run(batch, owner, Timestamp::now()).await.expect("the batch is there").0
+}
+
+fn room(at_once: u32) -> Room {
+    Room { in_flight: u32::MAX, canary: 0, per_run: None, at_once, only: None }
+}
+
+/// Returns how long it takes to drive some jobs from ready to done.
+async fn driven(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
+    let began = Instant::now();
+    let mut claims = Vec::new();
+    while claims.len() < DRIVEN as usize {
+        let room = room(DRIVEN.min(CALLERS as u32));
+        let claimed = ledger.claim_paid(lease, batch, (Way::OneStep, room), Timestamp::now());
+        let claimed = claimed.await.expect("the lease holds").claims;
+        assert!(!claimed.is_empty(), "the ledger has jobs enough");
+        claims.extend(claimed);
+    }
+    claims.truncate(DRIVEN as usize);
+    let queue = Arc::new(std::sync::Mutex::new(claims));
+    let callers = (0..CALLERS).map(|_| {
+        let (ledger, queue) = (ledger.clone(), queue.clone());
+        tokio::spawn(async move {
+            loop {
+                let claim = queue.lock().expect("nobody panics").pop();
+                let Some(claim) = claim else { return };
+                finish(&ledger, lease, &claim).await;
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.expect("nobody panics");
+    }
+    began.elapsed()
+}
+
+async fn finish(ledger: &Ledger, lease: Lease, claim: &Claim) {
+    let accepted = News::Accepted {
+        project_id: format!("project-{}", claim.tag),
+        render_id: None,
+        due_at: Timestamp::now(),
+        words: "answered".to_owned(),
+    };
+    let rendered = News::Rendered { video_url: "http://127.0.0.1:1/v.mp4".to_owned() };
+    let fetched = News::Fetched(Video {
+        file: format!("{}.mp4", claim.key),
+        bytes: 1 << 20,
+        hash: "0".repeat(64),
+        plays_ms: 3000,
+    });
+    for news in [accepted, rendered, fetched] {
+        let now = Timestamp::now();
+        ledger.record(lease, claim.job, claim.submission, news, now).await.expect("it follows");
+    }
+}
+
+/// Prints how soon the first request could leave in a ledger where all but a hundredth is done.
+async fn resumed(file: &Path) {
+    let done = finished_by_hand(file).await;
+    let began = Instant::now();
+    let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("the ledger is there");
+    let batch = ledger.batch("night").await.expect("the batch is there").id;
+    let opened = began.elapsed();
+    let lease = begin(&ledger, batch).await;
+    let room = room(64);
+    let claimed = ledger.claim_paid(lease, batch, (Way::OneStep, room), Timestamp::now());
+    let claimed = claimed.await.expect("the lease holds").claims;
+    println!(
+        "resume with {done} done: open {:.1} ms, first {} claims after {:.1} ms   (target 500)",
+        opened.as_secs_f64() * 1e3,
+        claimed.len(),
+        began.elapsed().as_secs_f64() * 1e3
+    );
+    ledger.close().await;
+}
+
+/// Ends 99 of 100 jobs behind the ledger's back: driving them there would take all night.
+async fn finished_by_hand(file: &Path) -> i64 {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut db = options.connect().await.expect("the ledger is there");
+    sqlx::raw_sql(
+        "begin; drop trigger state_follows_its_arrows; drop trigger tally_moves;
+         update job set state = 'done', video_file = key || '.mp4'
+             where state = 'ready' and position % 100 <> 0;
+         delete from tally;
+         insert into tally select batch_id, in_sheet, state, count(*) from job group by 1, 2, 3;
+         commit; pragma wal_checkpoint(truncate)",
+    )
+    .execute(&mut db)
+    .await
+    .expect("it is SQL");
+    let done = sqlx::query_scalar("select count(*) from job where state = 'done'");
+    let done = done.fetch_one(&mut db).await.expect("it is SQL");
+    db.close().await.expect("nobody else is there");
+    done
+}

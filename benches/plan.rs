@@ -1,0 +1,134 @@
+//! From the sheet to the ledger: rows a second, and the memory that takes.
+//!
+//! The rival is what anyone would write with the same libraries on one evening: the `csv` crate,
+//! `handlebars`, one JSON pass, BLAKE3, and a prepared `insert` for each row, through `sqlx` in one
+//! transaction on a durable file. It keeps one table with one key; the plan also checks every
+//! payload and file name, compares with what the ledger knows, and fills the ledger's own tables.
+//! Prints figures and asserts nothing: machines differ.
+//!
+//! `cargo bench --bench plan -- 1000000` takes another number of rows than 100,000.
+#![expect(clippy::print_stdout, reason = "a bench is its output")]
+
+mod night;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use callsheet::batch::Batch;
+use callsheet::clock::Clock;
+use callsheet::ledger::{Durability, Ledger};
+use callsheet::plan;
+use handlebars::{Handlebars, handlebars_helper};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+handlebars_helper!(default: |*values| values.into_iter().find(|v| !v.is_null()).cloned());
+handlebars_helper!(upper: |text: str| text.to_uppercase());
+handlebars_helper!(paragraphs: |text: str| {
+    let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    html.lines().map(|line| format!("<p>{line}</p>")).collect::<String>()
+});
+handlebars_helper!(truncate: |text: str, length: u64| {
+    text.chars().take(usize::try_from(length).unwrap_or(usize::MAX)).collect::<String>()
+});
+
+#[tokio::main]
+async fn main() {
+    let rows = night::asked(100_000);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let batch = night::batch(folder.path(), rows, "");
+    let idle = peak_mib();
+    let file = folder.path().join("l.db");
+    let ledger = Ledger::open(&file, Durability::PowerLoss).await.expect("a new ledger");
+
+    let began = Instant::now();
+    let (drawn, whole) = planned(&batch, &ledger).await;
+    println!("{rows} rows, {} bytes of sheet", size(&batch.sheet));
+    said("plan alone (what `callsheet plan` does)", rows, drawn);
+    said("plan and take in (sheet to ledger)", rows, whole);
+    let peak = peak_mib();
+    println!("{:<44} {peak:>9.1} MiB (idle {idle:.1})", "peak memory");
+    let (again, unchanged) = planned(&batch, &ledger).await;
+    said("the same sheet again: plan", rows, again);
+    said("the same sheet again: plan and take in", rows, unchanged);
+    ledger.close().await;
+    println!("{:<44} {:>9.1} MiB", "the ledger", size(&file) as f64 / MIB);
+
+    let rival = rival(&batch, &folder.path().join("rival.db")).await;
+    said("csv + handlebars + serde_json + insert", rows, rival);
+    println!("{:<44} {:>9.2}", "ratio to it", rival.as_secs_f64() / whole.as_secs_f64());
+    println!("{:<44} {:>9.1} s", "altogether", began.elapsed().as_secs_f64());
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// Returns how long drawing a plan up takes, and how long with taking it in.
+async fn planned(batch: &Batch, ledger: &Ledger) -> (Duration, Duration) {
+    let began = Instant::now();
+    let plan = plan::draw_up(batch, "", ledger).await.expect("the sheet is right");
+    let drawn = began.elapsed();
+    assert!(plan.is_clean(), "{:?}", plan.problems);
+    plan.take_in(Clock::real().now()).await.expect("the ledger takes it");
+    (drawn, began.elapsed())
+}
+
+async fn rival(batch: &Batch, path: &Path) -> Duration {
+    let began = Instant::now();
+    let mut engine = Handlebars::new();
+    engine.set_strict_mode(true);
+    engine.register_escape_fn(|text| {
+        let quoted = serde_json::to_string(text).expect("text is JSON");
+        quoted[1..quoted.len() - 1].to_owned()
+    });
+    engine.register_helper("default", Box::new(default));
+    engine.register_helper("upper", Box::new(upper));
+    engine.register_helper("paragraphs", Box::new(paragraphs));
+    engine.register_helper("truncate", Box::new(truncate));
+    engine.register_template_file("scene", &batch.template).expect("the template is right");
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let mut db = options.disable_statement_logging().connect().await.expect("a new database");
+    let table = "create table job (key text primary key, cells text, hash text, file text);";
+    sqlx::raw_sql(table).execute(&mut db).await.expect("it is SQL");
+    let mut transaction = db.begin().await.expect("nobody else is there");
+    let mut sheet = csv::Reader::from_path(&batch.sheet).expect("it was written just now");
+    let headings = sheet.headers().expect("it has headings").clone();
+    let mut record = csv::StringRecord::new();
+    while sheet.read_record(&mut record).expect("it is CSV") {
+        let cells = headings.iter().zip(&record).filter(|(_, cell)| !cell.is_empty());
+        let cells = cells.map(|(name, cell)| (name.to_owned(), Value::from(cell)));
+        let cells = Value::Object(cells.collect::<Map<_, _>>());
+        let payload = engine.render("scene", &cells).expect("the rows are right");
+        serde_json::from_str::<IgnoredAny>(&payload).expect("it is JSON");
+        let hash = blake3::hash(payload.as_bytes()).to_hex();
+        sqlx::query("insert into job (key, cells, hash, file) values (?1, ?2, ?3, ?4)")
+            .bind(format!("{} {}", &record[0], &record[1]))
+            .bind(cells.to_string())
+            .bind(hash.as_str())
+            .bind(format!("{}-{}.mp4", &record[0], &record[1]))
+            .execute(&mut *transaction)
+            .await
+            .expect("the disk has room");
+    }
+    transaction.commit().await.expect("the disk has room");
+    began.elapsed()
+}
+
+fn said(what: &str, rows: usize, took: Duration) {
+    let rate = rows as f64 / took.as_secs_f64();
+    println!("{what:<44} {rate:>9.0} rows/s ({:.2} s)", took.as_secs_f64());
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
+}
+
+/// Returns the most memory this process ever had, where the system says it.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0
+}
