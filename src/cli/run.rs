@@ -1,5 +1,6 @@
 //! `callsheet run BATCH.toml`: check, plan, submit, watch, fetch, report.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use super::talk::{Talk, counted};
 use super::{Global, diagnostics, plan};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
-use crate::ledger::{Chosen, Ledger, LedgerError, StoredBatch};
+use crate::ledger::{BatchId, Chosen, Ledger, LedgerError, StoredBatch};
 use crate::plan::{self as planning, Estimate, Plan};
 use crate::runner::Orders;
 use crate::sandbox;
@@ -128,8 +129,36 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
         let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
         talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
     }
+    if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
+        end_before_it_began(&ledger, Some(lease), &clock).await?;
+        return Err(Early::new(
+            Exit::Usage,
+            format!("--only: no row of the sheet has the key `{key}`"),
+        ));
+    }
     let orders = orders(&args);
     Drive { batch, orders, ledger, lock, account, clock }.go(id, lease, talk).await
+}
+
+/// Returns the first of `keys` that no row has: a slip of the pen must not look like a night in
+/// which there was nothing to do.
+async fn unknown_key(
+    ledger: &Ledger,
+    batch: BatchId,
+    keys: &[String],
+) -> Result<Option<String>, Early> {
+    let mut wanted: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
+    let mut after = -1;
+    while !wanted.is_empty() {
+        let rows = ledger.rows(batch, after, 1000).await;
+        let rows = rows.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let Some(last) = rows.last() else { break };
+        after = last.position;
+        for key in rows.iter().filter_map(|row| row.key.as_deref()) {
+            wanted.remove(key);
+        }
+    }
+    Ok(wanted.first().map(|key| (*key).to_owned()))
 }
 
 fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {

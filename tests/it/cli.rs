@@ -1,1 +1,9 @@
-//! Stub.
+//! The real binary: what a person types, what it answers, and how it ends.
+
+mod demo;
+mod exits;
+mod help;
+mod inputs;
+mod secrets;
+mod shown;
+mod signals;

@@ -4,6 +4,7 @@
 mod batch;
 mod cli;
 mod crash;
+mod kill;
 mod ledger;
 mod people;
 mod run;

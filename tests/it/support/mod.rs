@@ -1,5 +1,7 @@
 //! The whole program in this process: real files, real sockets, a virtual studio.
 
+pub(crate) mod binary;
+
 use std::path::{Path, PathBuf};
 
 use callsheet::batch::{self, Batch};

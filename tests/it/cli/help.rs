@@ -1,0 +1,48 @@
+//! The help of every command, as a marketing person reads it.
+
+use std::process::Command;
+
+use crate::support::binary::Office;
+
+fn help(office: &Office, args: &[&str]) -> String {
+    let ended = office.start(&mut office.bare(args)).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err, "", "help is a result");
+    for line in ended.out.lines() {
+        assert!(line.chars().count() <= 80, "{args:?}: {line}");
+    }
+    assert!(!ended.out.contains('\u{1b}'), "{args:?}");
+    ended.out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_explains_itself_within_eighty_columns() {
+    let office = Office::new(1).await;
+    let whole = help(&office, &["--help"]);
+    insta::assert_snapshot!("callsheet", whole);
+    let (_, commands) = whole.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let names: Vec<_> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        let text = help(&office, &[name, "--help"]);
+        insta::assert_snapshot!(format!("callsheet-{name}"), text);
+        help(&office, &[name, "-h"]);
+    }
+}
+
+#[test]
+fn a_completion_script_is_one_that_the_shell_can_read() {
+    let script = Command::new(env!("CARGO_BIN_EXE_callsheet"))
+        .args(["completions", "bash"])
+        .output()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("callsheet.bash");
+    std::fs::write(&file, script.stdout).unwrap();
+    assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success());
+}

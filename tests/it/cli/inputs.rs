@@ -1,0 +1,119 @@
+//! Mistakes in batch file, template, sheet and rows: exit 4, in words for whoever made them, and
+//! nothing asked of AI Studios.
+
+use crate::support::binary::Office;
+
+/// Runs and plans an office whose input is wrong; returns what was said.
+fn refused(office: &Office) -> String {
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(ended.out, "");
+    assert_eq!(office.sandbox.requests(), [], "something was asked");
+    assert_eq!(office.run(&["plan", "b.toml"]).code, Some(4));
+    for line in ended.err.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+        for library in ["serde", "expected `", "csv error", "Error(", "RenderError", "panicked"] {
+            assert!(!line.contains(library), "a library speaks: {line}");
+        }
+    }
+    office.told(&ended.err)
+}
+
+fn with_batch(office: &Office, from: &str, to: &str) {
+    let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    assert!(text.contains(from), "{text}");
+    office.write("b.toml", &text.replace(from, to));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
+    let office = Office::new(2).await;
+    with_batch(&office, "in_flight = 32", "in_fligth = 32\npoll_min = 'soon'");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    std::fs::remove_file(office.path("b.toml")).unwrap();
+    insta::assert_snapshot!(refused(&office), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
+    let office = Office::new(2).await;
+    office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    office.write("s.csv", "key,script\na,Hello\n,World\na,Again\nb,Fine,more\n");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    office.write("s.csv", "");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    std::fs::remove_file(office.path("s.csv")).unwrap();
+    insta::assert_snapshot!(refused(&office), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
+    let office = Office::new(2).await;
+    office.write("t.json.hbs", "{\n  \"name\": \"{{key}}\",\n  \"scenes\": [{{#if script}}]\n}\n");
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    let template = crate::support::binary::TEMPLATE.replace("{{script}}", "{{skript}}");
+    office.write("t.json.hbs", &template);
+    insta::assert_snapshot!(refused(&office), @"");
+
+    let office = Office::new(2).await;
+    std::fs::remove_file(office.path("t.json.hbs")).unwrap();
+    insta::assert_snapshot!(refused(&office), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
+    let office = Office::new(2).await;
+    let template = crate::support::binary::TEMPLATE
+        .replace("\"org\": \"{{script}}\"", "\"org\": \"{{script}}\", \"speed\": {{number speed}}");
+    office.write("t.json.hbs", &template);
+    office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
+    insta::assert_snapshot!(refused(&office), @"");
+    let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
+    assert_eq!(office.sandbox.renders(), 2, "{ended:?}");
+    assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
+    insta::assert_snapshot!(ended.out, @"");
+    insta::assert_snapshot!(format!("{:?}", ended.code), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_terminal_would_act_upon_reaches_it_from_nowhere() {
+    let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}";
+    let office = Office::new(2).await;
+    office.write("s.csv", &format!("key,script\na{evil},Hello\na{evil},Hello\n"));
+    let said = refused(&office);
+    assert!(!said.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{said:?}");
+
+    let office = Office::new(2).await;
+    with_batch(&office, "in_flight = 32", &format!("in_fligth = 32 # {}", "\u{9b}31m\u{202e}"));
+    let said = refused(&office);
+    assert!(!said.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{said:?}");
+
+    let office = Office::new(2).await;
+    office.write("s.csv", &format!("key,script\n\"a\n{evil}b\",Hello\n"));
+    for args in [
+        &["-vv", "run", "b.toml"][..],
+        &["status", "night"],
+        &["plan", "b.toml"],
+        &["preview", "b.toml"],
+        &["preview", "b.toml", "--key", evil],
+    ] {
+        let ended = office.run(args);
+        let all = format!("{}{}", ended.out, ended.err);
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{args:?}: {all:?}");
+    }
+}

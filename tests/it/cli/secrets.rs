@@ -1,0 +1,80 @@
+//! Secrets are in nothing that a run leaves, however much it is asked to say.
+
+use std::fs;
+use std::path::Path;
+
+use callsheet::sandbox::{APP_ID, USER_KEY};
+
+use crate::support::binary::Office;
+
+fn files_under(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_under(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn contains(bytes: &[u8], what: &str) -> bool {
+    bytes.windows(what.len()).any(|window| window == what.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run() {
+    let office = Office::with(12, "", |settings| {
+        settings.state = None;
+        for fault in [
+            "lost-answer=export:20%",
+            "401-html=progress:10%",
+            "token-expires=any:5%",
+            "truncate=create:20%",
+            "http-500-after=project:20%",
+            "wrong-json=progress:10%",
+        ] {
+            settings.faults.add(fault).unwrap();
+        }
+    })
+    .await;
+    let run = office.start(&mut office.command(&["-vv", "run", "b.toml"]));
+    office.sandbox.until(|sandbox| sandbox.renders() >= 4).await;
+    run.signal("KILL");
+    drop(run.end());
+    // Killed: the ledger's log lies beside it, and is looked into as well.
+    let mut looked_at = look(&office);
+    for _ in 0..5 {
+        let ended = office.run(&["-vv", "run", "b.toml", "--json"]);
+        looked_at += look(&office);
+        if ended.code == Some(0) {
+            break;
+        }
+    }
+    office.assert_promise(12);
+    assert!(looked_at > 20, "{looked_at} files");
+    let mut wrong = office.command(&["-vv", "run", "b.toml"]);
+    wrong.env("AISTUDIOS_USER_KEY", format!("{USER_KEY}x"));
+    assert_eq!(office.start(&mut wrong).end().code, Some(7));
+    look(&office);
+}
+
+/// Looks into every file of the folder, output included, and returns how many there are.
+fn look(office: &Office) -> usize {
+    let mut files = Vec::new();
+    files_under(office.dir.path(), &mut files);
+    for file in &files {
+        let bytes = fs::read(file).unwrap();
+        assert!(!contains(&bytes, USER_KEY), "the key is in {}", file.display());
+        // A token is three parts in base64; its head is the same in all of them.
+        assert!(!contains(&bytes, "eyJ"), "a token is in {}", file.display());
+        assert!(!contains(&bytes, APP_ID), "the app id is in {}", file.display());
+    }
+    #[cfg(unix)]
+    for file in files.iter().filter(|file| file.display().to_string().contains("callsheet.db")) {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others can read {}", file.display());
+    }
+    files.len()
+}

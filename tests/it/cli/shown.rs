@@ -1,0 +1,119 @@
+//! What a run and its readers show: to people, and to programs.
+
+use serde_json::Value;
+
+use crate::support::binary::Office;
+
+fn documents(text: &str) -> Vec<Value> {
+    let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    text.lines().map(parsed).collect()
+}
+
+/// Every line parses, the numbers have no gap, the last line is the summary and the only one.
+fn events(text: &str) -> Vec<Value> {
+    let events = documents(text);
+    for (place, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], place as u64 + 1, "{event}");
+        assert_eq!(event["v"], 1);
+        assert!(event["ts"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{event}");
+    }
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "summary").count(), 1, "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"summary"));
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends() {
+    let office = Office::new(3).await;
+    let done = office.run(&["run", "b.toml", "--json"]);
+    let events_of_a_night = events(&done.out);
+    assert!(events_of_a_night.iter().all(|event| event["batch"] == "night"));
+    let summary = events_of_a_night.last().unwrap();
+    assert_eq!((&summary["exit"], &summary["counts"]["done"]), (&0.into(), &3.into()));
+    let mut kinds: Vec<_> =
+        events_of_a_night.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    insta::assert_snapshot!(kinds.join(" "), @"");
+    assert_eq!(done.err, "");
+
+    let resumed = office.run(&["resume", "--json"]);
+    assert_eq!(events(&resumed.out).last().unwrap()["exit"], 0);
+
+    let mut refused = office.command(&["run", "b.toml", "--json"]);
+    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).end();
+    let summary = events(&refused.out).pop().unwrap();
+    assert_eq!((refused.code, &summary["exit"]), (Some(7), &7.into()));
+    assert!(summary["error"].as_str().unwrap().contains("credentials"), "{summary}");
+
+    office.write("s.csv", "key,script\na\n");
+    let wrong = office.run(&["run", "b.toml", "--json"]);
+    assert_eq!(events(&wrong.out).last().unwrap()["exit"], 4);
+    std::fs::remove_file(office.path("b.toml")).unwrap();
+    assert_eq!(events(&office.run(&["run", "b.toml", "--json"]).out).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_status_and_preview_speak_to_people_and_to_programs() {
+    let office = Office::new(3).await;
+    let first = office.run(&["plan", "b.toml"]);
+    insta::assert_snapshot!(first.out, @"");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
+    let second = office.run(&["plan", "b.toml"]);
+    insta::assert_snapshot!(second.out, @"");
+    let plan = documents(&office.run(&["plan", "b.toml", "--json"]).out).pop().unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @"");
+    assert_eq!(office.sandbox.renders(), 3, "a plan asks nothing");
+
+    insta::assert_snapshot!(office.run(&["status"]).out, @"");
+    let status = documents(&office.run(&["status", "--json"]).out).pop().unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap(), @"");
+    let nobody = office.run(&["status", "nobody"]);
+    assert_eq!(nobody.code, Some(2));
+    insta::assert_snapshot!(nobody.err, @"");
+
+    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).out, @"");
+    let by_row = office.run(&["preview", "b.toml", "--row", "4"]).out;
+    assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).out);
+    let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);
+    assert_eq!(nowhere.code, Some(4));
+    insta::assert_snapshot!(nowhere.err, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
+    let office = Office::with(3, "", |settings| {
+        settings.faults.add("close-before=create:1").unwrap();
+    })
+    .await;
+    let mut told = String::new();
+    for args in [
+        &["run", "b.toml"][..],
+        &["--color", "never", "run", "b.toml"],
+        &["--color", "never", "run", "nope.toml"],
+        &["--color=never", "--nonsense"],
+        &["status", "night"],
+    ] {
+        let ended = office.run(args);
+        told.push_str(&format!("{}{}", ended.out, ended.err));
+    }
+    let mut command = office.command(&["run", "nope.toml"]);
+    told.push_str(&office.start(command.env("NO_COLOR", "1")).end().err);
+    assert!(!told.contains(['\u{1b}', '\r']), "{told:?}");
+    let colored = office.run(&["--color", "always", "run", "nope.toml"]).err;
+    assert!(colored.contains("\u{1b}["), "asked for, colours come: {colored:?}");
+
+    // One line for each change, in words.
+    let lines: Vec<_> = told.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(lines.len(), 6, "three renders and three videos: {told}");
+    assert!(
+        lines.iter().any(|line| *line == "[3/3] k002: done, k002.mp4" || line.contains("[3/3]"))
+    );
+    assert!(told.contains("it is tried again"), "{told}");
+    // Quiet: results alone.
+    let quiet = office.run(&["-q", "run", "b.toml"]);
+    assert_eq!(quiet.err, "");
+    insta::assert_snapshot!(office.told(&quiet.out), @"");
+}

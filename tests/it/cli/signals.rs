@@ -1,0 +1,101 @@
+//! Being told to stop, and being listened to no longer.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::SPEED;
+use crate::support::binary::{LIMITS, Office};
+
+/// An office whose renders take real seconds, so that a run can be met in the middle.
+async fn office(way: &str) -> Office {
+    let office = Office::with(8, &format!("submission = '{way}'"), |settings| {
+        settings.switches.time_scale = 20.0;
+    })
+    .await;
+    let limits = LIMITS.replace("in_flight = 32", "in_flight = 3");
+    office.write_batch(&format!("submission = '{way}'"), &limits);
+    office
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_it_saves_and_says_so_and_the_same_command_continues() {
+    for (signal, code, way) in [("INT", 130, "two-step"), ("TERM", 143, "one-step")] {
+        let office = office(way).await;
+        let run = office.start(&mut office.command(&["run", "b.toml"]));
+        office.sandbox.until(|sandbox| sandbox.renders() >= 2).await;
+        run.signal(signal);
+        let ended = run.end();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.err.contains("run the same command again to continue"), "{}", ended.err);
+        assert_eq!(office.results("out").len(), 9, "a report is written all the same");
+        office.sandbox.set(|switches| switches.time_scale = SPEED);
+        let again = office.run(&["run", "b.toml"]);
+        assert_eq!(again.code, Some(0), "{again:?}");
+        assert_eq!(office.assert_promise(8), ["done"; 8]);
+        assert_eq!(office.sandbox.renders(), 8, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
+    for way in ["two-step", "one-step"] {
+        let office = office(way).await;
+        let mut faults = callsheet::sandbox::Faults::default();
+        let place = if way == "two-step" { "export" } else { "create" };
+        // The work is done, and nobody says so: an open request that will not end by itself.
+        faults.add(&format!("hang={place}:always@60")).unwrap();
+        let limits = LIMITS.replace("request_timeout = '2s'", "request_timeout = '50s'");
+        office.write_batch(&format!("submission = '{way}'"), &limits);
+        office.sandbox.set_faults(faults);
+        let run = office.start(&mut office.command(&["run", "b.toml"]));
+        office.sandbox.until(|sandbox| sandbox.renders() >= 1).await;
+        run.signal("INT");
+        while !run.err().contains("Ctrl-C again leaves at once") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let asked = Instant::now();
+        run.signal("INT");
+        let ended = run.end();
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        office.sandbox.set_faults(callsheet::sandbox::Faults::default());
+        office.sandbox.set(|switches| switches.time_scale = SPEED);
+        let again = office.run(&["run", "b.toml"]);
+        assert_eq!(again.code, Some(0), "{way}: {again:?}");
+        assert_eq!(office.assert_promise(8), ["done"; 8]);
+        assert_eq!(office.sandbox.renders(), 8, "{way}");
+    }
+}
+
+/// Runs a shell line in which `CALLSHEET` is the binary.
+fn shell(office: &Office, line: &str) -> crate::support::binary::Ended {
+    let mut command = Command::new("/bin/bash");
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", office.dir.path());
+    command.env("CALLSHEET", env!("CARGO_BIN_EXE_callsheet"));
+    command.env("AISTUDIOS_APP_ID", callsheet::sandbox::APP_ID);
+    command.env("AISTUDIOS_USER_KEY", callsheet::sandbox::USER_KEY);
+    command.current_dir(office.dir.path()).args(["-o", "pipefail", "-c", line]);
+    office.start(command.stdin(Stdio::null())).end()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_closes_the_pipe_loses_nothing_and_sees_no_panic() {
+    for line in [
+        "\"$CALLSHEET\" run b.toml --json | head -n 1",
+        "\"$CALLSHEET\" run b.toml -vv 2>&1 | head -n 1",
+        "\"$CALLSHEET\" run b.toml > /dev/full",
+        "\"$CALLSHEET\" run b.toml >&- 2>&-",
+    ] {
+        let office = Office::new(6).await;
+        let ended = shell(&office, line);
+        assert!(!ended.err.contains("panicked"), "{line}: {}", ended.err);
+        assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
+        assert_eq!(office.assert_promise(6), ["done"; 6], "{line}");
+    }
+    let office = Office::new(1).await;
+    for line in ["completions bash", "--help", "sandbox --help", "preview b.toml"] {
+        let ended = shell(&office, &format!("\"$CALLSHEET\" {line} | true"));
+        assert!(!ended.err.contains("panicked"), "{line}: {}", ended.err);
+        assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The real binary under `kill -9`, and two of it on one batch: nothing is paid twice, nothing is
+//! lost, and what a successor owns is left alone.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::support::binary::Office;
+
+const ROWS: usize = 300;
+/// Invocations after the last kill until a batch must have come to its end.
+const GOES_MAX: u32 = 12;
+
+/// What a series of kills came to.
+#[derive(Debug, Default)]
+struct Tally {
+    kills: u32,
+    batches: u32,
+    renders: u64,
+    done: usize,
+    uncertain: usize,
+    lost_answers: u64,
+}
+
+fn faults(way: &str) -> &'static str {
+    match way {
+        "one-step" => "lost-answer=create:10%",
+        _ => "lost-answer=export:10%, lost-answer=create:5%",
+    }
+}
+
+/// Kills runs of 300-row batches at random instants, `kills` times in all, and finishes each batch.
+async fn kill_at_random(way: &str, kills: u32, seed: u64) -> Tally {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut tally = Tally::default();
+    while tally.kills < kills {
+        let office = Office::with(ROWS, &format!("submission = '{way}'"), |settings| {
+            settings.seed = dice.random();
+            settings.faults.add(faults(way)).unwrap();
+        })
+        .await;
+        let mut ended = None;
+        while tally.kills < kills && ended.is_none() {
+            let mut run = office.start(&mut office.command(&["run", "b.toml"]));
+            // This wait is the experiment: any instant will do, so it waits for nothing.
+            tokio::time::sleep(Duration::from_millis(dice.random_range(5..=400))).await;
+            if run.lives() {
+                run.child.kill().unwrap();
+                tally.kills += 1;
+            }
+            let end = run.end();
+            ended = end.code.filter(|code| matches!(code, 0 | 6)).or(ended);
+            assert!(matches!(end.code, None | Some(0 | 5 | 6)), "seed {seed}: {end:?}");
+        }
+        finish(&office, way, seed);
+        count(&office, way, &mut tally);
+    }
+    tally
+}
+
+/// Runs the same command until it says that nothing is left to do.
+fn finish(office: &Office, way: &str, seed: u64) {
+    for _ in 0..GOES_MAX {
+        let end = office.run(&["run", "b.toml"]);
+        match (way, end.code) {
+            (_, Some(0)) | ("one-step", Some(6)) => return,
+            // Answers lost in a row open the circuit; the same command continues.
+            (_, Some(5)) => {}
+            (_, _) => panic!("{way}, seed {seed}: {end:?}"),
+        }
+    }
+    panic!("{way}, seed {seed}: it does not come to an end");
+}
+
+fn count(office: &Office, way: &str, tally: &mut Tally) {
+    let statuses = office.assert_promise(ROWS);
+    let with = |word: &str| statuses.iter().filter(|status| *status == word).count();
+    let (done, uncertain) = (with("done"), with("uncertain"));
+    let may_be_uncertain = way == "one-step" || uncertain == 0;
+    assert!(done + uncertain == ROWS && may_be_uncertain, "{way}: {done} + {uncertain}");
+    let renders = office.sandbox.renders();
+    assert!(renders >= done as u64 && renders <= ROWS as u64, "{renders} renders, {done} done");
+    tally.batches += 1;
+    tally.renders += renders;
+    tally.done += done;
+    tally.uncertain += uncertain;
+    tally.lost_answers += office.sandbox.counters().faults.values().sum::<u64>();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_at_any_instant_pays_for_no_row_twice_and_loses_none_two_step() {
+    let tally = kill_at_random("two-step", 6, 1).await;
+    assert!(tally.kills >= 6 && tally.uncertain == 0, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_at_any_instant_pays_for_no_row_twice_and_loses_none_one_step() {
+    let tally = kill_at_random("one-step", 6, 2).await;
+    assert!(tally.kills >= 6, "{tally:?}");
+}
+
+/// `cargo test --release --test it kill::two_hundred_kills -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "some minutes; the command is above"]
+async fn two_hundred_kills() {
+    for way in ["two-step", "one-step"] {
+        let seed = rand::rng().random();
+        let tally = kill_at_random(way, 200, seed).await;
+        println!("{way}: {tally:?}, 0 paid twice, 0 lost (seed {seed})");
+    }
+}
+
+fn slow(settings: &mut callsheet::sandbox::Settings) {
+    // Virtual minutes take real seconds: there is time to look at a live run.
+    settings.switches.time_scale = 60.0;
+}
+
+/// Waits until the studio has started `renders` renders.
+async fn rendering(office: &Office, renders: u64) {
+    office.sandbox.until(|sandbox| sandbox.renders() >= renders).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_is_refused_and_told_who_holds_the_batch_and_since_when() {
+    let office = Office::with(4, "", slow).await;
+    let first = office.start(&mut office.command(&["run", "b.toml"]));
+    rendering(&office, 1).await;
+    let asked = office.sandbox.requests().len();
+    let second = office.run(&["run", "b.toml"]);
+    assert_eq!(second.code, Some(11), "{second:?}");
+    let host = callsheet::runner::host();
+    let today = jiff::Timestamp::now().to_string();
+    for said in [&first.child.id().to_string(), &host, &today[..10].to_owned()] {
+        assert!(second.err.contains(said.as_str()), "{said}: {}", second.err);
+    }
+    // Stopped is not dead: it may go on at any time.
+    first.signal("STOP");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(11));
+    assert_eq!(office.run(&["resume"]).code, Some(11));
+    first.signal("CONT");
+    assert!(asked <= office.sandbox.requests().len());
+    assert_eq!(first.end().code, Some(0));
+    assert_eq!(office.assert_promise(4), ["done"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_that_lost_its_batch_by_force_wakes_and_changes_nothing() {
+    for way in ["two-step", "one-step"] {
+        let office = Office::with(40, &format!("submission = '{way}'"), |settings| {
+            slow(settings);
+            settings.switches.latency_ms = 30;
+        })
+        .await;
+        office.write_batch(
+            &format!("submission = '{way}'"),
+            &super::support::binary::LIMITS.replace("in_flight = 32", "in_flight = 4"),
+        );
+        let first = office.start(&mut office.command(&["run", "b.toml"]));
+        rendering(&office, 6).await;
+        first.signal("STOP");
+        // Nobody should; somebody will.
+        std::fs::remove_file(office.path("callsheet.db.night.lock")).unwrap();
+        office.sandbox.set(|switches| switches.time_scale = super::support::SPEED);
+        let second = office.run(&["run", "b.toml"]);
+        assert!(matches!(second.code, Some(0 | 6)), "{way}: {second:?}");
+        let (bill, results) = (office.sandbox.bill(), office.results("out"));
+        first.signal("CONT");
+        let woken = first.end();
+        assert_eq!(woken.code, Some(1), "{way}: {woken:?}");
+        assert!(woken.err.contains("another run has taken this batch over"), "{}", woken.err);
+        assert_eq!(office.sandbox.bill(), bill, "{way}: it submitted something");
+        assert_eq!(office.results("out"), results, "{way}: it wrote over its successor's report");
+        office.assert_promise(40);
+        let third = office.run(&["run", "b.toml"]);
+        assert_eq!(third.code, second.code, "{way}: {third:?}");
+        assert_eq!(office.sandbox.renders(), bill.renders(), "{way}");
+    }
+}

@@ -1,0 +1,238 @@
+//! The real binary, started as cron starts it: a bare environment, no terminal, files for output.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use callsheet::sandbox::{self, Sandbox};
+use tempfile::TempDir;
+
+/// No invocation in a test takes longer, or it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A template small enough to read in a failing test.
+pub(crate) const TEMPLATE: &str = r#"{
+  "name": "{{key}}",
+  "scenes": [{
+    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
+      "clothId": "B1"}],
+    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
+      "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
+  }]
+}
+"#;
+
+/// Limits under which a test takes no time.
+pub(crate) const LIMITS: &str = "
+[limits]
+requests = 'unlimited'
+submits = 'unlimited'
+in_flight = 32
+canary = 0
+poll_min = '20ms'
+poll_max = '100ms'
+backoff_min = '20ms'
+backoff_max = '100ms'
+settle_after = '1s'
+request_timeout = '2s'
+";
+
+/// A folder where the binary works, with a virtual studio in this process that outlives it.
+pub(crate) struct Office {
+    pub(crate) dir: TempDir,
+    pub(crate) sandbox: Sandbox,
+    outputs: AtomicU32,
+}
+
+/// What an invocation came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None`: ended by a signal.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// An invocation under way.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Office {
+    /// An office with a batch `b.toml` of `rows` rows, and a studio that keeps to the documents.
+    pub(crate) async fn new(rows: usize) -> Self {
+        Self::with(rows, "", |_| ()).await
+    }
+
+    /// The same with more lines under `[studio]`, and a studio of other habits.
+    pub(crate) async fn with(
+        rows: usize,
+        studio: &str,
+        change: impl FnOnce(&mut sandbox::Settings),
+    ) -> Self {
+        let mut settings = sandbox::Settings::default();
+        settings.switches.time_scale = super::SPEED;
+        change(&mut settings);
+        let sandbox = Sandbox::start(settings).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let office = Self { dir, sandbox, outputs: AtomicU32::new(0) };
+        office.write("t.json.hbs", TEMPLATE);
+        office.write_rows(rows);
+        office.write_batch(studio, LIMITS);
+        office
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn write_rows(&self, rows: usize) {
+        let rows = (0..rows).map(|n| format!("k{n:03},Hello {n}\n"));
+        self.write("s.csv", &format!("key,script\n{}", rows.collect::<String>()));
+    }
+
+    pub(crate) fn write_batch(&self, studio: &str, limits: &str) {
+        let url = self.sandbox.base_url();
+        self.write(
+            "b.toml",
+            &format!(
+                "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+                 output = 'out'\n[studio]\nbase_url = '{url}'\n{studio}\n{limits}"
+            ),
+        );
+    }
+
+    /// The binary with credentials in an environment that has little else.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.bare(args);
+        command.env("AISTUDIOS_APP_ID", sandbox::APP_ID);
+        command.env("AISTUDIOS_USER_KEY", sandbox::USER_KEY);
+        command
+    }
+
+    /// The binary without credentials.
+    pub(crate) fn bare(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callsheet"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.dir.path());
+        command.current_dir(self.dir.path()).args(args);
+        command
+    }
+
+    /// Runs with credentials to the end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        self.start(&mut self.command(args)).end()
+    }
+
+    /// Starts a command; its output goes to files, which never block it.
+    pub(crate) fn start(&self, command: &mut Command) -> Running {
+        let number = self.outputs.fetch_add(1, Ordering::Relaxed);
+        let (out, err) = (self.path(&format!("{number}.out")), self.path(&format!("{number}.err")));
+        command.stdin(Stdio::null());
+        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Running { child: command.spawn().unwrap(), out, err }
+    }
+
+    /// Returns text with what differs from run to run taken out.
+    pub(crate) fn told(&self, text: &str) -> String {
+        let folder = self.dir.path().display().to_string();
+        text.replace(&self.sandbox.base_url(), "http://STUDIO")
+            .replace(self.sandbox.base_url().trim_start_matches("http://"), "STUDIO")
+            .replace(&folder, "DIR")
+    }
+
+    /// Returns `results.csv` as records, the headings first.
+    pub(crate) fn results(&self, folder: &str) -> Vec<Vec<String>> {
+        let path = self.path(folder).join("results.csv");
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+        let record = |record: Result<csv::StringRecord, _>| {
+            record.unwrap().iter().map(str::to_owned).collect()
+        };
+        reader.records().map(record).collect()
+    }
+
+    /// The promise, by the studio's bill and the report: nothing was paid twice, every row is
+    /// there in its order, and what is done lies whole in the folder.
+    pub(crate) fn assert_promise(&self, rows: usize) -> Vec<String> {
+        assert_eq!(self.sandbox.bill().paid_twice(), [], "paid twice");
+        let results = self.results("out");
+        assert_eq!(results.len(), rows + 1, "rows were lost");
+        let column = |name| results[0].iter().position(|heading| heading == name).unwrap();
+        let (status, file) = (column("status"), column("video_file"));
+        for (place, row) in results[1..].iter().enumerate() {
+            assert_eq!(row[0], format!("k{place:03}"), "the sheet's order");
+            if row[status] == "done" {
+                assert_whole(&self.path("out").join(&row[file]));
+            }
+        }
+        results[1..].iter().map(|row| row[status].clone()).collect()
+    }
+}
+
+impl Running {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "no {name} for {pid}");
+    }
+
+    /// Tells whether it still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it has said so far.
+    pub(crate) fn err(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > PATIENCE {
+                self.child.kill().unwrap();
+                panic!("it hangs; so far it said:\n{}", self.err());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        Ended { code: status.code(), out: read(&self.out), err: read(&self.err) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed must not leave a stopped process behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Walks the boxes of an MP4 file: they fill it to its last byte, and what plays is among them.
+pub(crate) fn assert_whole(path: &Path) {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (mut at, mut kinds) = (0, Vec::new());
+    while at < bytes.len() {
+        let head = bytes.get(at..at + 8).unwrap_or_else(|| panic!("{} is cut", path.display()));
+        let length = u32::from_be_bytes(head[..4].try_into().unwrap()) as usize;
+        kinds.push(String::from_utf8_lossy(&head[4..]).into_owned());
+        assert!(length >= 8, "{}: a box of {length} bytes", path.display());
+        at += length;
+    }
+    assert_eq!(at, bytes.len(), "{} is cut", path.display());
+    for kind in ["ftyp", "moov", "mdat"] {
+        assert!(kinds.iter().any(|found| found == kind), "{}: {kinds:?}", path.display());
+    }
+}
