@@ -30,8 +30,8 @@ async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
     insta::assert_snapshot!(said, @r"
     error: cannot open the ledger `folder`: it is a folder
     error: cannot open the ledger `folder`: it is a folder
-    error: the ledger `text.db` is damaged (a page does not add up): nothing was changed; run `callsheet ledger check`, and restore a backup
-    error: the ledger `text.db` is damaged (a page does not add up): nothing was changed; run `callsheet ledger check`, and restore a backup
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
     error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
     error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
     error: cannot open the ledger `nowhere/l.db`: its folder does not exist
@@ -169,7 +169,7 @@ async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
     }
     insta::assert_snapshot!(said, @r"
     error: `CLOSED` cannot be reached: check the network, or `base_url`
-    error: no whole answer came in time (after 0.5 s)
+    error: `SILENT` does not answer (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
     ");
     assert_eq!(asked(&office), 0);
 }
@@ -214,7 +214,7 @@ async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
     let gone = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(gone.code, Some(7), "{gone:?}");
     insta::assert_snapshot!(gone.err, @"
-    error: nothing more is submitted: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)
+    error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)
     ");
     office.assert_promise(6);
     office.sandbox.set_faults(callsheet::sandbox::Faults::default());

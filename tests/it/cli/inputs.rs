@@ -29,7 +29,27 @@ fn with_batch(office: &Office, from: &str, to: &str) {
 async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = Office::new(2).await;
     with_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r#"
+      × there is no setting `in_fligth` in `[limits]`
+        ╭─[b.toml:13:1]
+     12 │ submits = 'unlimited'
+     13 │ in_fligth = 32
+        · ────┬────
+        ·     ╰── here
+     14 │ stall_after = 'soon'
+        ╰────
+      help: did you mean `in_flight`?
+      × `stall_after` is not a duration that can be understood
+        ╭─[b.toml:14:15]
+     13 │ in_fligth = 32
+     14 │ stall_after = 'soon'
+        ·               ───┬──
+        ·                  ╰── here
+     15 │ canary = 0
+        ╰────
+      help: write it like "90s", "500ms", "20min" or "1h 30m"
+    2 problems in the batch file `b.toml`; nothing was spent
+    "#);
 
     let office = Office::new(2).await;
     office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
@@ -59,19 +79,40 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
 async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
     let office = Office::new(2).await;
     office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: row 1, column C `script`: column B has this heading too
+      help: rename one of the two, or delete it
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 
     let office = Office::new(2).await;
     office.write("s.csv", "key,script\na,Hello\n,World\na,Again\nb,Fine,more\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: row 3, column A `key`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    error: row 4, column A `key`: the key `a` is already that of row 2
+      help: give each its own: two videos under one key could not be told apart
+    error: row 5: 3 cells where the heading row has 2
+      help: a text with a comma in it must stand in quotes
+    3 problems in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
+    ");
 
     let office = Office::new(2).await;
     office.write("s.csv", "");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("s.csv")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: there is no such file
+      help: check `sheet` in the batch file; paths start beside it
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,11 +135,18 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
     let office = Office::new(2).await;
     let template = crate::support::binary::TEMPLATE.replace("{{script}}", "{{skript}}");
     office.write("t.json.hbs", &template);
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r#"
+    error: row 1: there is no column `skript`, which the template needs
+      help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
+    1 problem in the sheet `s.csv`; nothing was spent
+    "#);
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: cannot read the template `t.json.hbs`: there is no such file
+    nothing was spent
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

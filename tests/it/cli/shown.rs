@@ -101,7 +101,7 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     assert_eq!(office.sandbox.renders(), 3, "a plan asks nothing");
 
     insta::assert_snapshot!(office.run(&["status"]).out, @r"
-    batch  rows  done  open  uncertain  failed  next              
+    batch  rows  done  open  uncertain  failed  next
     night  3     3     0     0          0       nothing: all done
     ");
     let status = documents(&office.run(&["status", "--json"]).out).pop().unwrap();
