@@ -74,6 +74,16 @@ impl Clock {
         }
     }
 
+    /// Returns how long somebody may rest who only rests for `span` because a clock may jump, or
+    /// to say that he lives. Simulated time never jumps: there it is longer, so that a night of
+    /// hours passes in a moment.
+    pub fn watch(&self, span: Duration) -> Duration {
+        match self {
+            Self::Real { .. } => span,
+            Self::Simulated(_) => span * SIMULATED_WATCH,
+        }
+    }
+
     /// Waits for `pause` of awake time.
     pub async fn sleep(&self, pause: Duration) {
         match self {
@@ -183,6 +193,8 @@ impl Simulated {
     }
 }
 
+/// How much longer a watch is in simulated time.
+const SIMULATED_WATCH: u32 = 60;
 /// Rounds of the scheduler without a busy task before time may move.
 const QUIET_ROUNDS: u32 = 4;
 
