@@ -119,7 +119,7 @@ fn sheet_name(batch: &batch::Batch) -> String {
 
 fn sheet_problems(talk: &Talk, problems: &sheet::Problems) {
     for problem in &problems.list {
-        talk.error(&plain(&problem.to_string()));
+        talk.error(&problem.to_string());
     }
 }
 

@@ -113,7 +113,7 @@ const TAKE_OVER: &str = "-- ledger::begin_run, lease
 
 const WAKE: &str = "-- ledger::begin_run, due now
     update job indexed by job_due set due_at = min(due_at, ?2)
-    where batch_id = ?1 and state in ('rendering', 'fetching')";
+    where batch_id = ?1 and state in ('uncertain', 'rendering', 'fetching')";
 
 /// Every statement of this file, for the test that asserts their query plans.
 #[cfg(test)]

@@ -170,6 +170,8 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.finished.cancel();
     desk.tasks.close();
     finish_what_is_open(&desk).await;
+    // Whoever was taken over must not report as if the batch were still his.
+    beat_once(&desk).await;
     let counts = desk.ledger.counts(desk.batch).await?;
     let ending = Ending {
         counts,
@@ -233,11 +235,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
 /// Says that this run lives, until it ends or is told that it no longer does.
 async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_follow() {
-        match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
-            Ok(true) => {}
-            Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
-            Err(error) => desk.ledger_failed(&error),
-        }
+        beat_once(&desk).await;
         desk.clock
             .idle(async {
                 tokio::select! {
@@ -259,6 +257,14 @@ async fn close_window<S: Studio>(desk: Arc<Desk<S>>, until: Timestamp) {
             return;
         }
         desk.rest(&Notify::new(), Some(until), desk.no_more_submitting()).await;
+    }
+}
+
+async fn beat_once<S: Studio>(desk: &Desk<S>) {
+    match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
+        Ok(true) => {}
+        Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
+        Err(error) => desk.ledger_failed(&error),
     }
 }
 

@@ -126,7 +126,6 @@ async fn a_second_run_is_refused_and_told_who_holds_the_batch_and_since_when() {
     let office = Office::with(4, "", slow).await;
     let first = office.start(&mut office.command(&["run", "b.toml"]));
     rendering(&office, 1).await;
-    let asked = office.sandbox.requests().len();
     let second = office.run(&["run", "b.toml"]);
     assert_eq!(second.code, Some(11), "{second:?}");
     let host = callsheet::runner::host();
@@ -139,7 +138,6 @@ async fn a_second_run_is_refused_and_told_who_holds_the_batch_and_since_when() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(11));
     assert_eq!(office.run(&["resume"]).code, Some(11));
     first.signal("CONT");
-    assert!(asked <= office.sandbox.requests().len());
     assert_eq!(first.end().code, Some(0));
     assert_eq!(office.assert_promise(4), ["done"; 4]);
 }

@@ -44,7 +44,7 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
     drop(run.end());
     // Killed: the ledger's log lies beside it, and is looked into as well.
     let mut looked_at = look(&office);
-    for _ in 0..5 {
+    for _ in 0..20 {
         let ended = office.run(&["-vv", "run", "b.toml", "--json"]);
         looked_at += look(&office);
         if ended.code == Some(0) {
