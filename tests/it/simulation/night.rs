@@ -163,6 +163,7 @@ impl Night {
                 canary: dice.random_bool(0.7),
                 download: true,
                 wait: dice.random_bool(0.7),
+                until: None,
             };
         }
         if self.crashes > 0 {

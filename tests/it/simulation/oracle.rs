@@ -60,7 +60,7 @@ pub(super) struct Audit {
 impl Audit {
     pub(super) async fn take(ledger: &Ledger, batch: BatchId, folder: &Path) -> Self {
         let results = report::write_results(ledger, batch, folder).await.unwrap();
-        let mut results = csv::Reader::from_path(results).unwrap();
+        let mut results = csv::Reader::from_path(results.results).unwrap();
         let reported = results.records().map(|record| record.unwrap()[0].to_owned()).collect();
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ledger.path());
         let mut db: SqliteConnection = options.read_only(true).connect().await.unwrap();

@@ -399,12 +399,15 @@ impl World {
     }
 
     pub(super) fn page(&mut self, now: Timestamp, project: usize) -> Page {
-        let Some(render) = self.projects[project].render.clone() else { return Page::default() };
+        let name = Some(self.projects[project].name.clone());
+        let Some(render) = self.projects[project].render.clone() else {
+            return Page { name, ..Page::default() };
+        };
         let finished = render.ends.filter(|ends| *ends <= now && !render.fails);
         let video_url = finished.map(|ends| self.link(now, project, ends));
         let seen = self.is_visible(now, render.began) || video_url.is_some();
         let exported_because = seen.then(|| "its page shows a task".to_owned());
-        Page { exported_because, video_url }
+        Page { name, exported_because, video_url, credits: None }
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> List {
