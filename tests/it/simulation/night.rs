@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callsheet::batch::{self, Batch};
-use callsheet::clock::{Clock, Standstill};
+use callsheet::clock::{Clock, Simulated, Standstill};
 use callsheet::ledger::{BatchId, Durability, Lease, Ledger, Owner, TakenOver};
 use callsheet::plan;
 use callsheet::runner::{self, Dice, Ending, Observer, Orders, Settings, Shift, Stop};
@@ -241,9 +241,11 @@ impl Night {
     fn run(&mut self, course: Course) {
         self.write_sheet();
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            // What comes from SQLite's threads waits until everything here has had its turn.
+            .enable_time()
+            // What comes from SQLite's threads waits until everything here has had its turn, and
+            // a death is noticed before the next task has its own.
             .global_queue_interval(u32::MAX)
+            .event_interval(1)
             .build()
             .unwrap();
         let (clock, simulated) = Clock::simulated(self.now);
@@ -259,15 +261,17 @@ impl Night {
             let (ledger, batch, lease) = self.begin(&house, &course).await?;
             let shift = self.shift(&house, (&ledger, batch, lease), course.orders.clone());
             let run = tokio::spawn(runner::run(shift));
+            let mut driver = tokio::spawn(drive(simulated.clone()));
             let ending = tokio::select! {
                 biased;
                 () = house.death.notified() => return None,
                 ending = run => ending.unwrap(),
-                words = drive(&simulated) => {
-                    house.world().wrong(clock.now(), words);
+                words = &mut driver => {
+                    house.world().wrong(clock.now(), words.unwrap());
                     return None;
                 }
             };
+            driver.abort();
             self.judge(&house, &ledger, (batch, lease.0), (&ending.unwrap(), &course.orders)).await;
             ledger.close().await;
             Some(())
@@ -376,7 +380,7 @@ impl Night {
 }
 
 /// Moves time until nothing more happens, and says why that is wrong.
-async fn drive(simulated: &callsheet::clock::Simulated) -> String {
+async fn drive(simulated: Arc<Simulated>) -> String {
     let began = Instant::now();
     loop {
         match simulated.drive(LONGEST_RUN).await {
