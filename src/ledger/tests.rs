@@ -200,7 +200,7 @@ async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
     let (old, _) = desk.run(batch).await;
     one_step(&desk, old, batch).await;
     let (old, _) = desk.run(batch).await;
-    let later = NOW + jiff::SignedDuration::from_mins(10);
+    let later = NOW + SignedDuration::from_mins(10);
     let what = (batch, State::Uncertain);
     let looked_at = desk.ledger.claim_due(old, what, 1, (NOW, later)).await.unwrap();
     assert_eq!(looked_at.len(), 1);
