@@ -53,6 +53,9 @@ pub struct Batch {
     pub name: BatchName,
     /// The sheet of scripts.
     pub sheet: PathBuf,
+    /// The sheet's encoding, where it is not to be found by looking; whether there is such an
+    /// encoding is for the sheet's reader to say.
+    pub encoding: Option<String>,
     /// The scene template.
     pub template: PathBuf,
     /// The folder for videos and reports; `out/<name>` beside the file unless it says otherwise.
@@ -121,6 +124,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let beside = |text: String| path.parent().unwrap_or(Path::new("")).join(text);
     let name = read_name(path, reader);
     let sheet = reader.required("sheet", value::text).map(beside);
+    let encoding = reader.get("", "encoding", value::text);
     let template = reader.required("template", value::text).map(beside);
     let output = reader.get("", "output", value::text).map(beside);
     let key = reader.get("", "key", value::texts).unwrap_or_default();
@@ -138,6 +142,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         source,
         name,
         sheet,
+        encoding,
         template,
         output,
         key,

@@ -124,6 +124,7 @@ impl Materials {
             group_by: batch.group_by.as_deref(),
             columns: &batch.columns,
             required: &required,
+            encoding: batch.encoding.as_deref(),
         };
         let sheet = sheet::Sheet::open(&batch.sheet, &want).map_err(PlanError::Sheet)?;
         let columns = Columns {

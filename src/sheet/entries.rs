@@ -4,11 +4,11 @@
 //! Every problem is told in the place of the entry that it prevents.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use super::cells::Cells;
 use super::doubles::Doubles;
 use super::groups::{Groups, Place};
+use super::input::Input;
 use super::key::{self, Naming};
 use super::problem::{Problem, clipped};
 use super::records::{Record, Records};
@@ -25,7 +25,7 @@ enum Stage {
     /// Nothing has been read.
     Begin,
     /// Row by row.
-    Rows { records: Records<File>, doubles: Doubles },
+    Rows { records: Records<Input>, doubles: Doubles },
     /// Group by group.
     Groups(Grouped),
     /// There is nothing more.
@@ -33,7 +33,7 @@ enum Stage {
 }
 
 struct Grouped {
-    records: Records<File>,
+    records: Records<Input>,
     column: usize,
     groups: Groups,
     /// How many places of the index have been visited.
@@ -142,7 +142,7 @@ impl Grouped {
 /// Reads the rows of one group.
 fn gather(
     sheet: &Sheet,
-    records: &mut Records<File>,
+    records: &mut Records<Input>,
     record: &mut Record,
     (places, group_by): (&[Place], usize),
 ) -> Result<Result<Entry, Problem>, Problem> {

@@ -7,13 +7,12 @@ use std::collections::HashMap;
 
 use super::Want;
 use super::cells::{Cells, Shape};
-use super::delimiter::Delimiter;
 use super::invisible::trim;
 use super::key::Naming;
 use super::problem::{Column, Problem, clipped};
+use super::reading::Origin;
 use super::records::Record;
 use super::report;
-use super::signature;
 
 /// Less alike than this, two headings are not meant to be the same.
 const ALIKE_MIN: f64 = 0.6;
@@ -41,10 +40,10 @@ impl Headings {
     /// What makes it unreadable. What is wrong with headings that can be read comes beside them.
     pub(super) fn read(
         record: &Record,
-        delimiter: Delimiter,
+        origin: Origin,
         want: &Want<'_>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut headings = readable(record, delimiter).map_err(|problem| vec![problem])?;
+        let mut headings = readable(record, origin).map_err(|problem| vec![problem])?;
         let report = report::columns(&headings);
         headings.truncate(headings.len() - report);
         let mut check = Check { row: record.at.row, headings: &headings, problems: Vec::new() };
@@ -74,16 +73,16 @@ impl Headings {
     }
 }
 
-fn readable(record: &Record, delimiter: Delimiter) -> Result<Vec<String>, Problem> {
+fn readable(record: &Record, origin: Origin) -> Result<Vec<String>, Problem> {
     let row = record.at.row;
     if let Some(damage) = record.damage {
-        return Err(Shape { headings: Vec::new(), delimiter, report: 0 }.damaged(row, damage));
+        return Err(Shape { headings: Vec::new(), origin, report: 0 }.damaged(row, damage));
     }
     let cells =
-        Cells::decode(record).map_err(|column| signature::not_utf8(row).in_column(column, &[]))?;
+        Cells::decode(record).map_err(|column| origin.undecodable(row).in_column(column, &[]))?;
     // UTF-16 without its mark: every other byte of a plain letter is zero.
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
-        return Err(signature::not_utf8(row).in_column(column, &[]));
+        return Err(origin.undecodable(row).in_column(column, &[]));
     }
     Ok(cells.iter().map(|cell| trim(cell).to_owned()).collect())
 }
@@ -199,7 +198,7 @@ impl Check<'_> {
     fn help_for_missing(&self, wanted: &str, way_out: Option<&str>) -> String {
         if let [only] = self.headings {
             return format!(
-                "there is one column only, `{}`; commas, semicolons or tabs go between cells",
+                "there is one column only, `{}`; commas, semicolons, tabs or pipes go between cells",
                 clipped(only)
             );
         }

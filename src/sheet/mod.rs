@@ -12,30 +12,36 @@
 mod cells;
 mod delimiter;
 mod doubles;
+mod encoding;
 mod entries;
 mod groups;
 mod headings;
+mod input;
 mod invisible;
 mod key;
 mod problem;
 mod quotes;
+mod reading;
 mod records;
 mod report;
 mod signature;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transcode;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use self::entries::Entries;
 pub use self::problem::{Column, Problem, Problems};
+pub use self::reading::Reading;
 
 use self::cells::Shape;
-use self::delimiter::Delimiter;
 use self::headings::Headings;
+use self::input::Input;
 use self::key::Naming;
+use self::reading::Prepared;
 use self::records::{Position, Record, Records};
 use self::source::Source;
 
@@ -50,13 +56,16 @@ pub struct Want<'a> {
     pub columns: &'a BTreeMap<String, String>,
     /// Template names that must be columns; those with a default are left out by the caller.
     pub required: &'a [String],
+    /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
+    /// A mark at the start of the file outweighs it.
+    pub encoding: Option<&'a str>,
 }
 
 /// A sheet whose headings are right and which has at least one row.
 #[derive(Debug)]
 pub struct Sheet {
     source: Source,
-    delimiter: Delimiter,
+    reading: Reading,
     shape: Shape,
     names: Vec<String>,
     naming: Naming,
@@ -104,6 +113,11 @@ impl Sheet {
         &self.names
     }
 
+    /// Returns how the file was read, which people should hear of where it was guessed.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     /// Reads the sheet from its first row to its last, whole each time it is called.
     pub fn entries(&self) -> Entries<'_> {
         Entries::new(self)
@@ -112,11 +126,11 @@ impl Sheet {
     fn examine(path: &Path, want: &Want<'_>) -> Result<Self, Vec<Problem>> {
         let one = |problem| vec![problem];
         let source = Source::find(path).map_err(one)?;
-        let sample = source.sample().map_err(one)?;
-        signature::refuse(&sample.bytes).map_err(one)?;
-        let delimiter = Delimiter::of(&sample);
+        let Prepared { source, origin, reading, start } =
+            Prepared::new(source, want).map_err(one)?;
         let file = source.open().map_err(one)?;
-        let mut records = Records::new(file, delimiter).map_err(|err| one(source.broken(&err)))?;
+        let records = Records::new(file, origin.delimiter(), start);
+        let mut records = records.map_err(|err| one(source.broken(&err)))?;
         let mut record = Record::new();
         let next = |records: &mut Records<_>, record: &mut Record| {
             records.read_filled(record).map_err(|err| one(source.broken(&err)))
@@ -127,7 +141,7 @@ impl Sheet {
                 "it needs a row of headings and, below it, one row for each video",
             )));
         }
-        let (headings, mut problems) = Headings::read(&record, delimiter, want)?;
+        let (headings, mut problems) = Headings::read(&record, origin, want)?;
         let body = records.position();
         if !next(&mut records, &mut record)? {
             problems.push(Problem::of_sheet(
@@ -140,16 +154,16 @@ impl Sheet {
             return Err(problems);
         };
         let report = headings.report;
-        let shape = Shape { headings: headings.headings, delimiter, report };
+        let shape = Shape { headings: headings.headings, origin, report };
         let (names, group_by) = (headings.names, headings.group_by);
-        Ok(Self { source, delimiter, shape, names, naming, group_by, body })
+        Ok(Self { source, reading, shape, names, naming, group_by, body })
     }
 
     /// Opens the file again, at its first row.
-    fn records(&self) -> Result<Records<std::fs::File>, Problem> {
+    fn records(&self) -> Result<Records<Input>, Problem> {
         let file = self.source.open()?;
         let broken = |err| self.source.broken(&err);
-        let mut records = Records::new(file, self.delimiter).map_err(broken)?;
+        let mut records = Records::new(file, self.shape.origin.delimiter(), 0).map_err(broken)?;
         records.go_to(self.body).map_err(broken)?;
         Ok(records)
     }

@@ -14,6 +14,7 @@ struct Ask<'a> {
     group_by: Option<&'a str>,
     columns: &'a [(&'a str, &'a str)],
     required: &'a [&'a str],
+    encoding: Option<&'a str>,
 }
 
 fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
@@ -21,7 +22,13 @@ fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
     let (key, required) = (strings(ask.key), strings(ask.required));
     let columns: BTreeMap<String, String> =
         ask.columns.iter().map(|(name, heading)| ((*name).to_owned(), (*heading).into())).collect();
-    let want = Want { key: &key, group_by: ask.group_by, columns: &columns, required: &required };
+    let want = Want {
+        key: &key,
+        group_by: ask.group_by,
+        columns: &columns,
+        required: &required,
+        encoding: ask.encoding,
+    };
     Sheet::open(path, &want)
 }
 
@@ -58,8 +65,10 @@ fn one_told(item: &Result<Entry, Problem>) -> String {
     }
 }
 
-const BY_ID: Ask<'_> = Ask { key: &["id"], group_by: None, columns: &[], required: &[] };
-const BY_VIDEO: Ask<'_> = Ask { key: &[], group_by: Some("video"), columns: &[], required: &[] };
+const NOTHING: Ask<'_> =
+    Ask { key: &[], group_by: None, columns: &[], required: &[], encoding: None };
+const BY_ID: Ask<'_> = Ask { key: &["id"], ..NOTHING };
+const BY_VIDEO: Ask<'_> = Ask { group_by: Some("video"), ..NOTHING };
 
 #[test]
 fn rows_come_out_of_any_layout_of_the_same_table() {
@@ -72,10 +81,60 @@ fn rows_come_out_of_any_layout_of_the_same_table() {
         "id;text\n1;\"Hi, \"\"Ann\"\"; you\"\n2;안녕\n",
         "id\ttext\n1\t\"Hi, \"\"Ann\"\"; you\"\n2\t안녕\n",
         "\"id\",\"text\"\n\"1\",\"Hi, \"\"Ann\"\"; you\"\n\"2\",\"안녕\"\n\n\n",
+        "id|text\n1|\"Hi, \"\"Ann\"\"; you\"\n2|안녕\n",
+        "sep=;\r\nid;text\r\n1;\"Hi, \"\"Ann\"\"; you\"\r\n2;안녕\r\n",
         " id ,\u{a0}text\u{200b}\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕\n,\n , \n",
     ] {
         assert_eq!(told(text, &BY_ID), want, "{text:?}");
     }
+}
+
+#[test]
+fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
+    let korean = "id,text\r\n1,\"안녕하세요, 여러분\"\r\n2,오늘의 소식입니다\r\n";
+    let utf_16 = |swap: bool| -> Vec<u8> {
+        let bytes = |unit: u16| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        korean.encode_utf16().flat_map(bytes).collect()
+    };
+    let legacy = encoding_rs::EUC_KR.encode(korean).0.into_owned();
+    for (bytes, named, want) in [
+        (korean.as_bytes().to_vec(), None, ("UTF-8", false)),
+        (utf_16(false), None, ("UTF-16LE", false)),
+        (utf_16(true), None, ("UTF-16BE", false)),
+        ([b"\xff\xfe".to_vec(), utf_16(false)].concat(), None, ("UTF-16LE", false)),
+        ([b"\xfe\xff".to_vec(), utf_16(true)].concat(), Some("cp949"), ("UTF-16BE", false)),
+        (legacy.clone(), None, ("EUC-KR", true)),
+        (legacy.clone(), Some("CP949"), ("EUC-KR", false)),
+    ] {
+        let (_dir, path) = file(&bytes);
+        let sheet = open(&path, &Ask { encoding: named, ..BY_ID }).unwrap();
+        let reading = sheet.reading();
+        assert_eq!((reading.encoding.unwrap(), reading.is_guess), want);
+        let told: String = sheet.entries().map(|item| one_told(&item)).collect();
+        assert_eq!(
+            told,
+            "1 => 2[\"1\", \"안녕하세요, 여러분\"]\n2 => 3[\"2\", \"오늘의 소식입니다\"]\n"
+        );
+    }
+}
+
+#[test]
+fn what_an_encoding_does_not_have_is_told_with_its_place() {
+    let ask = Ask { encoding: Some("shift_jis"), ..BY_ID };
+    insta::assert_snapshot!(told(b"id,text\n1,\x82\xb1\n2,\xff\n3,\x80\n4,a\x82", &ask), @r#"
+    1 => 2["1", "こ"]
+    row 3, column B `text`: the sheet is read as Shift_JIS, and this text is not
+      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
+    row 4, column B `text`: the sheet is read as Shift_JIS, and this text is not
+      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
+    row 5, column B `text`: the sheet is read as Shift_JIS, and this text is not
+      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
+    "#);
+    let ask = Ask { encoding: Some("klingon"), ..BY_ID };
+    insta::assert_snapshot!(told("id,text\n1,a\n", &ask), @r#"
+    `encoding = "klingon"` is no encoding that is known here
+      help: one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out, and it is found by looking
+    "#);
 }
 
 #[test]
@@ -100,6 +159,7 @@ fn headings_that_are_wrong_are_told_all_at_once() {
             ("Note", "Text"),
         ],
         required: &["script", "headline", "sku", "Voice"],
+        ..NOTHING
     };
     let text = "SKU,Script,,,Heading,Script,Text,Note,video,\n1,2,3,4,5,6,7,8,9,10\n";
     insta::assert_snapshot!(told(text, &ask), @r#"
@@ -168,26 +228,16 @@ fn a_sheet_with_nothing_in_it_says_so() {
 #[test]
 fn what_is_no_csv_is_known_by_how_it_begins() {
     let mut all = String::new();
-    for bytes in [
-        &b"\xff\xfei\0d\0"[..],
-        b"i\0d\0,\0t\0\n\0a\0,\0b\0\n\0",
-        b"PK\x03\x04workbook",
-        b"<!doctype html><p>",
-        b"id,t\xe9xt\n1,2\n",
-    ] {
+    for bytes in [&b"\xff\xfe\0\0i\0\0\0"[..], b"\xd0\xcf\x11\xe0\xa1\xb1", b"<!doctype html><p>"] {
         all.push_str(&told(bytes, &BY_ID));
     }
     insta::assert_snapshot!(all, @r#"
-    the sheet is UTF-16 text, not CSV
-      help: in the spreadsheet, save it as "CSV UTF-8"
-    row 1, column A: the text is not UTF-8, so it would come out garbled
-      help: in the spreadsheet, save it as "CSV UTF-8"
-    the sheet is a workbook (XLSX or ODS), not CSV
-      help: in the spreadsheet, save it as "CSV UTF-8"
+    the sheet is UTF-32 text, not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
+    the sheet is an old workbook (XLS), or one with a password, not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
     the sheet is a web page, not CSV
-      help: in the spreadsheet, save it as "CSV UTF-8"
-    row 1, column B: the text is not UTF-8, so it would come out garbled
-      help: in the spreadsheet, save it as "CSV UTF-8"
+      help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
     "#);
 }
 
@@ -355,9 +405,9 @@ fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
 #[test]
 fn a_separator_that_only_the_headings_show_is_told_of() {
     let ask = Ask { required: &["script"], ..Ask::default() };
-    insta::assert_snapshot!(told("id|script\n1|Hi\n", &ask), @r"
+    insta::assert_snapshot!(told("id/script\n1/Hi\n", &ask), @r"
     row 1: there is no column `script`, which the template needs
-      help: there is one column only, `id|script`; commas, semicolons or tabs go between cells
+      help: there is one column only, `id/script`; commas, semicolons, tabs or pipes go between cells
     ");
 }
 
@@ -455,7 +505,7 @@ proptest! {
         table in (1..5usize).prop_flat_map(|width| {
             prop::collection::vec(prop::collection::vec(any_cell(), width), 1..12)
         }),
-        delimiter in prop::sample::select(b",;\t".to_vec()),
+        delimiter in prop::sample::select(b",;\t|".to_vec()),
         crlf in any::<bool>(),
         always in any::<bool>(),
         mark in any::<bool>(),
