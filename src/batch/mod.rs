@@ -66,6 +66,8 @@ pub struct Batch {
     pub group_by: Option<String>,
     /// Template name to heading in the sheet, where the two differ.
     pub columns: BTreeMap<String, String>,
+    /// Which rows of the sheet are left out.
+    pub skip: Option<Skip>,
     /// Template name to the text that stands in for an empty cell.
     pub defaults: BTreeMap<String, String>,
     /// The template for the name of each video's file.
@@ -74,6 +76,15 @@ pub struct Batch {
     pub studio: Studio,
     /// How much, how often, how long.
     pub limits: Limits,
+}
+
+/// Which rows of the sheet are left out, because they say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The column, by template name or heading.
+    pub column: String,
+    /// What it says then; empty where the batch file names only the column.
+    pub values: Vec<String>,
 }
 
 /// Reads the batch file at `path`.
@@ -130,6 +141,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let key = reader.get("", "key", value::texts).unwrap_or_default();
     let group_by = reader.get("", "group_by", value::text);
     let columns = reader.pairs("columns", value::text);
+    let skip = reader.get("", "skip", value::skip);
     let defaults = reader.pairs("defaults", value::text_or_nothing);
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
@@ -148,6 +160,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         key,
         group_by,
         columns,
+        skip,
         defaults,
         video_file,
         studio,

@@ -119,11 +119,15 @@ impl Materials {
             wanted.filter(|name| !batch.defaults.contains_key(*name)).cloned().collect();
         required.sort();
         required.dedup();
+        let optional: Vec<String> = batch.defaults.keys().cloned().collect();
+        let skip = batch.skip.as_ref();
         let want = sheet::Want {
             key: &batch.key,
             group_by: batch.group_by.as_deref(),
             columns: &batch.columns,
             required: &required,
+            optional: &optional,
+            skip: skip.map(|skip| sheet::Skip { column: &skip.column, values: &skip.values }),
             encoding: batch.encoding.as_deref(),
         };
         let sheet = sheet::Sheet::open(&batch.sheet, &want).map_err(PlanError::Sheet)?;

@@ -4,11 +4,12 @@
 //! problems, each with the row and column that the spreadsheet shows. It does not fill empty
 //! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
 //!
-//! What holds: every row of the file that is not empty ends in exactly one entry or is named by a
-//! problem; no two entries have one key; rows come in the order of the sheet. Memory does not grow
+//! What holds: every row of the file that is not empty ends in exactly one entry, is named by a
+//! problem, or is counted as left out; no two entries have one key; rows come in the order of the sheet. Memory does not grow
 //! with the sheet but for 10 to 21 bytes per row that notice doubled keys, or, with `group_by`, an
 //! index of 24 bytes per row and the names of the groups.
 
+mod alike;
 mod cells;
 mod delimiter;
 mod doubles;
@@ -25,6 +26,7 @@ mod reading;
 mod records;
 mod report;
 mod signature;
+mod skip;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use std::path::Path;
 pub use self::entries::Entries;
 pub use self::problem::{Column, Problem, Problems};
 pub use self::reading::Reading;
+pub use self::skip::Skip;
 
 use self::cells::Shape;
 use self::headings::Headings;
@@ -43,6 +46,7 @@ use self::input::Input;
 use self::key::Naming;
 use self::reading::Prepared;
 use self::records::{Position, Record, Records};
+use self::skip::Skipping;
 use self::source::Source;
 
 /// What a batch expects of its sheet.
@@ -56,6 +60,10 @@ pub struct Want<'a> {
     pub columns: &'a BTreeMap<String, String>,
     /// Template names that must be columns; those with a default are left out by the caller.
     pub required: &'a [String],
+    /// Template names that may be columns: those with a default.
+    pub optional: &'a [String],
+    /// The rows to leave out.
+    pub skip: Option<Skip<'a>>,
     /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
     /// A mark at the start of the file outweighs it.
     pub encoding: Option<&'a str>,
@@ -70,6 +78,7 @@ pub struct Sheet {
     names: Vec<String>,
     naming: Naming,
     group_by: Option<usize>,
+    skip: Option<Skipping>,
     /// Where the rows begin.
     body: Position,
 }
@@ -155,8 +164,8 @@ impl Sheet {
         };
         let report = headings.report;
         let shape = Shape { headings: headings.headings, origin, report };
-        let (names, group_by) = (headings.names, headings.group_by);
-        Ok(Self { source, reading, shape, names, naming, group_by, body })
+        let (names, group_by, skip) = (headings.names, headings.group_by, headings.skip);
+        Ok(Self { source, reading, shape, names, naming, group_by, skip, body })
     }
 
     /// Opens the file again, at its first row.

@@ -14,8 +14,15 @@ pub(super) fn sheet(
     let path = dir.path().join("launch.csv");
     fs::write(&path, text).unwrap();
     let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-    let want =
-        Want { key: &key, group_by, columns: &BTreeMap::new(), required: &[], encoding: None };
+    let want = Want {
+        key: &key,
+        group_by,
+        columns: &BTreeMap::new(),
+        required: &[],
+        optional: &[],
+        skip: None,
+        encoding: None,
+    };
     let sheet = Sheet::open(&path, &want).unwrap();
     (dir, sheet)
 }

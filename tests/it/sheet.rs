@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use callsheet::sheet::{Entry, Problem, Problems, Row, Sheet, Want};
+use callsheet::sheet::{Entry, Problem, Problems, Row, Sheet, Skip, Want};
 use proptest::prelude::*;
 
 /// What a test asks of a sheet, spelled short.
@@ -14,12 +14,16 @@ struct Ask<'a> {
     group_by: Option<&'a str>,
     columns: &'a [(&'a str, &'a str)],
     required: &'a [&'a str],
+    optional: &'a [&'a str],
+    skip: Option<(&'a str, &'a [&'a str])>,
     encoding: Option<&'a str>,
 }
 
 fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
     let strings = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
     let (key, required) = (strings(ask.key), strings(ask.required));
+    let (optional, words) = (strings(ask.optional), ask.skip.map(|(_, words)| strings(words)));
+    let values = words.as_deref().unwrap_or_default();
     let columns: BTreeMap<String, String> =
         ask.columns.iter().map(|(name, heading)| ((*name).to_owned(), (*heading).into())).collect();
     let want = Want {
@@ -27,6 +31,8 @@ fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
         group_by: ask.group_by,
         columns: &columns,
         required: &required,
+        optional: &optional,
+        skip: ask.skip.map(|(column, _)| Skip { column, values }),
         encoding: ask.encoding,
     };
     Sheet::open(path, &want)
@@ -65,8 +71,15 @@ fn one_told(item: &Result<Entry, Problem>) -> String {
     }
 }
 
-const NOTHING: Ask<'_> =
-    Ask { key: &[], group_by: None, columns: &[], required: &[], encoding: None };
+const NOTHING: Ask<'_> = Ask {
+    key: &[],
+    group_by: None,
+    columns: &[],
+    required: &[],
+    optional: &[],
+    skip: None,
+    encoding: None,
+};
 const BY_ID: Ask<'_> = Ask { key: &["id"], ..NOTHING };
 const BY_VIDEO: Ask<'_> = Ask { group_by: Some("video"), ..NOTHING };
 
@@ -177,14 +190,99 @@ fn headings_that_are_wrong_are_told_all_at_once() {
       help: rename this column, or change `columns`
     row 1: there is no column `headline`, which the template needs
       help: the nearest: `Heading`; rename it, or set `columns = { headline = "…" }`
-    row 1: there is no column `sku`, which the template needs
-      help: the nearest: `SKU`; rename it, or set `columns = { sku = "…" }`
     row 1: there is no column `Voice`, which the template needs
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
     row 1: there is no column `lang`, which `key` names
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
     row 1: there is no column `vidoe`, which `group_by` names
       help: the nearest: `video`; change `group_by`
+    "#);
+}
+
+#[test]
+fn a_heading_is_found_however_it_is_written() {
+    let ask = Ask {
+        key: &["sku_no"],
+        columns: &[("voice", "VOICE-ID")],
+        required: &["script_en", "title", "Title"],
+        optional: &["language", "note"],
+        ..NOTHING
+    };
+    let (_dir, path) =
+        file("SKU No,Script EN,title,Title,LANGUAGE,Voice ID\n7,a,b,c,d,e\n".as_bytes());
+    let sheet = open(&path, &ask).unwrap();
+    assert_eq!(sheet.names(), ["SKU No", "script_en", "title", "Title", "language", "voice"]);
+    assert_eq!(sheet.entries().next().unwrap().unwrap().key, "7");
+}
+
+#[test]
+fn headings_that_only_differ_in_writing_are_asked_about() {
+    let ask = Ask {
+        key: &["s k u"],
+        columns: &[("voice", "VOICE")],
+        required: &["script", "Script ", "sku"],
+        ..NOTHING
+    };
+    insta::assert_snapshot!(told("SKU,s_k_u,Script,SCRIPT,Voice,voice-\n1,2,3,4,5,6\n", &ask), @r#"
+    row 1: `VOICE` may be any of `Voice` (column E), `voice-` (column F)
+      help: write it in `columns` as it is here
+    row 1: `script` may be any of `Script` (column C), `SCRIPT` (column D)
+      help: rename all but one of them
+    row 1: `Script ` may be any of `Script` (column C), `SCRIPT` (column D)
+      help: rename all but one of them
+    row 1: `sku` may be any of `SKU` (column A), `s_k_u` (column B)
+      help: rename all but one of them
+    row 1: `s k u` may be any of `SKU` (column A), `s_k_u` (column B)
+      help: write it in the batch file as it is here
+    "#);
+    let twice = Ask { required: &["script", "SCRIPT"], ..NOTHING };
+    insta::assert_snapshot!(told("Script,id\n1,2\n", &twice), @r#"
+    row 1: there is no column `SCRIPT`, which the template needs
+      help: the nearest: `Script`; rename it, or set `columns = { SCRIPT = "…" }`
+    "#);
+}
+
+#[test]
+fn rows_that_say_so_are_left_out_and_counted() {
+    let text = "id,video,Status\n1,a,\n2,a, Done\n1,b,SKIP\n3,b,later\n,c,x\n4,c,yes,\n";
+    let count = |ask: &Ask<'_>| {
+        let (_dir, path) = file(text.as_bytes());
+        let sheet = open(&path, ask).unwrap();
+        let mut entries = sheet.entries();
+        let told: String = entries.by_ref().map(|item| one_told(&item)).collect();
+        format!("{told}left out: {}\n", entries.skipped())
+    };
+    let ask = Ask { skip: Some(("status", &[])), ..BY_ID };
+    insta::assert_snapshot!(count(&ask), @r#"
+    1 => 2["1", "a", ""]
+    3 => 5["3", "b", "later"]
+    row 7: 4 cells where the heading row has 3
+      help: a text with a comma in it must stand in quotes
+    left out: 3
+    "#);
+    let ask = Ask { skip: Some(("Status", &["Later", "x"])), ..BY_ID };
+    insta::assert_snapshot!(count(&ask), @r#"
+    1 => 2["1", "a", ""]
+    2 => 3["2", "a", " Done"]
+    row 4, column A `id`: the key `1` is already that of row 2
+      help: give each its own: two videos under one key could not be told apart
+    row 7: 4 cells where the heading row has 3
+      help: a text with a comma in it must stand in quotes
+    left out: 2
+    "#);
+    let ask = Ask { skip: Some(("Status", &[])), ..BY_VIDEO };
+    insta::assert_snapshot!(count(&ask), @r#"
+    a => 2["1", "a", ""]
+    row 5, column B `video`: this group is left out, since row 7 may belong to it
+      help: mend row 7 first
+    row 7: 4 cells where the heading row has 3
+      help: a text with a comma in it must stand in quotes
+    left out: 3
+    "#);
+    let ask = Ask { skip: Some(("State", &[])), ..BY_ID };
+    insta::assert_snapshot!(told(text, &ask), @r#"
+    row 1: there is no column `State`, which `skip` names
+      help: the nearest: `Status`; change `skip`
     "#);
 }
 
