@@ -56,6 +56,8 @@ pub struct Batch {
     /// The sheet's encoding, where it is not to be found by looking; whether there is such an
     /// encoding is for the sheet's reader to say.
     pub encoding: Option<String>,
+    /// The worksheet of a workbook, where it is not the first.
+    pub worksheet: Option<String>,
     /// The scene template.
     pub template: PathBuf,
     /// The folder for videos and reports; `out/<name>` beside the file unless it says otherwise.
@@ -136,6 +138,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let name = read_name(path, reader);
     let sheet = reader.required("sheet", value::text).map(beside);
     let encoding = reader.get("", "encoding", value::text);
+    let worksheet = reader.get("", "worksheet", value::text);
     let template = reader.required("template", value::text).map(beside);
     let output = reader.get("", "output", value::text).map(beside);
     let key = reader.get("", "key", value::texts).unwrap_or_default();
@@ -155,6 +158,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         name,
         sheet,
         encoding,
+        worksheet,
         template,
         output,
         key,

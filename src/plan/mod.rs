@@ -129,6 +129,7 @@ impl Materials {
             optional: &optional,
             skip: skip.map(|skip| sheet::Skip { column: &skip.column, values: &skip.values }),
             encoding: batch.encoding.as_deref(),
+            worksheet: batch.worksheet.as_deref(),
         };
         let sheet = sheet::Sheet::open(&batch.sheet, &want).map_err(PlanError::Sheet)?;
         let columns = Columns {

@@ -75,7 +75,7 @@ impl Shape {
             return Err(self.damaged(record.at.row, damage));
         }
         let cells = Cells::decode(record).map_err(|column| {
-            self.origin.undecodable(record.at.row).in_column(column, &self.headings)
+            self.origin.undecodable(record, column).in_column(column, &self.headings)
         })?;
         if cells.len() == self.headings.len() + self.report {
             Ok(cells.of_report(self.report))
@@ -86,6 +86,14 @@ impl Shape {
 
     fn ragged(&self, cells: &Cells<'_>) -> Problem {
         let (has, should) = (cells.len(), self.headings.len() + self.report);
+        if self.origin == Origin::Workbook {
+            return Problem::of_row(
+                cells.row,
+                "the row goes on to the right of the last heading",
+                "give this column a heading, or empty what stands here",
+            )
+            .in_column(should, &[]);
+        }
         let noun = if has == 1 { "cell" } else { "cells" };
         let message = format!("{has} {noun} where the heading row has {should}");
         let delimiter = self.origin.delimiter().name;

@@ -18,7 +18,7 @@ pub(super) struct Delimiter {
 
 /// The characters that are tried; of equals the first is taken.
 const TRIED: &[Delimiter] = &[
-    Delimiter { byte: b',', name: "comma" },
+    Delimiter::COMMA,
     Delimiter { byte: b';', name: "semicolon" },
     Delimiter { byte: b'\t', name: "tab" },
     Delimiter { byte: b'|', name: "pipe" },
@@ -28,6 +28,8 @@ const TRIED: &[Delimiter] = &[
 const ANNOUNCED: &[u8] = b"sep=";
 
 impl Delimiter {
+    pub(super) const COMMA: Self = Self { byte: b',', name: "comma" };
+
     /// Finds the delimiter of a sheet that begins like this, and the offset of its first row.
     pub(super) fn of(sample: &Sample) -> (Self, u64) {
         announced(&sample.bytes).unwrap_or_else(|| (Self::tried(sample), 0))

@@ -87,11 +87,11 @@ fn readable(record: &Record, origin: Origin) -> Result<Vec<String>, Problem> {
     if let Some(damage) = record.damage {
         return Err(Shape { headings: Vec::new(), origin, report: 0 }.damaged(row, damage));
     }
-    let cells =
-        Cells::decode(record).map_err(|column| origin.undecodable(row).in_column(column, &[]))?;
+    let cells = Cells::decode(record)
+        .map_err(|column| origin.undecodable(record, column).in_column(column, &[]))?;
     // UTF-16 without its mark: every other byte of a plain letter is zero.
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
-        return Err(origin.undecodable(row).in_column(column, &[]));
+        return Err(origin.undecodable(record, column).in_column(column, &[]));
     }
     Ok(cells.iter().map(|cell| trim(cell).to_owned()).collect())
 }

@@ -1,6 +1,6 @@
 //! The sheet: from a file of scripts to rows, one at a time.
 //!
-//! Reads CSV as spreadsheets write it and gives entries (one row, or the rows of one group) or
+//! Reads CSV, XLSX and ODS as spreadsheets write them and gives entries (one row, or the rows of one group) or
 //! problems, each with the row and column that the spreadsheet shows. It does not fill empty
 //! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
 //!
@@ -31,6 +31,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod transcode;
+mod workbook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use self::entries::Entries;
 pub use self::problem::{Column, Problem, Problems};
 pub use self::reading::Reading;
 pub use self::skip::Skip;
+pub use self::workbook::Worksheet;
 
 use self::cells::Shape;
 use self::headings::Headings;
@@ -67,6 +69,8 @@ pub struct Want<'a> {
     /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
     /// A mark at the start of the file outweighs it.
     pub encoding: Option<&'a str>,
+    /// The worksheet of a workbook. Nothing: the first that can be seen.
+    pub worksheet: Option<&'a str>,
 }
 
 /// A sheet whose headings are right and which has at least one row.

@@ -8,10 +8,12 @@ use encoding_rs::UTF_8;
 use super::Want;
 use super::delimiter::Delimiter;
 use super::encoding;
-use super::problem::Problem;
+use super::problem::{Problem, clipped};
+use super::records::Record;
 use super::signature::{self, Form};
 use super::source::{self, Source};
 use super::transcode;
+use super::workbook::{self, Worksheet};
 
 /// How a sheet was read, where the file alone did not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Reading {
     /// The encoding is a guess from the bytes: neither the file nor the batch file names it, and
     /// it is not UTF-8.
     pub is_guess: bool,
+    /// The worksheet of a workbook; nothing for a text.
+    pub worksheet: Option<Worksheet>,
 }
 
 /// What the rows come from.
@@ -28,6 +32,8 @@ pub struct Reading {
 pub(super) enum Origin {
     /// A text with something between its cells.
     Text { encoding: &'static str, delimiter: Delimiter },
+    /// A workbook, with every cell in a place of its own.
+    Workbook,
 }
 
 /// A sheet that can be read as CSV.
@@ -44,11 +50,12 @@ impl Origin {
     pub(super) fn delimiter(self) -> Delimiter {
         match self {
             Self::Text { delimiter, .. } => delimiter,
+            Self::Workbook => Delimiter::COMMA,
         }
     }
 
-    /// What is told of a cell that is no text.
-    pub(super) fn undecodable(self, row: u64) -> Problem {
+    /// Returns what is told of a cell that is no text.
+    pub(super) fn undecodable(self, record: &Record, column: usize) -> Problem {
         let (message, help) = match self {
             Self::Text { encoding, .. } if encoding == UTF_8.name() => (
                 "the text is not UTF-8, so it would come out garbled".to_owned(),
@@ -59,25 +66,48 @@ impl Origin {
                 "set `encoding` in the batch file to what it was saved in, or save it as \
                  \"CSV UTF-8\"",
             ),
+            Self::Workbook => {
+                let error = record.cell(column).trim_ascii_start();
+                let error = error.strip_prefix(&[workbook::ERROR]).unwrap_or_default();
+                (
+                    format!("this cell shows the error `{}`", String::from_utf8_lossy(error)),
+                    "mend its formula in the spreadsheet",
+                )
+            }
         };
-        Problem::of_row(row, message, help)
+        Problem::of_row(record.at.row, message, help)
     }
 }
 
 impl Prepared {
     /// Finds out what the file is, and makes it readable.
-    pub(super) fn new(mut source: Source, want: &Want<'_>) -> Result<Self, Problem> {
+    pub(super) fn new(source: Source, want: &Want<'_>) -> Result<Self, Problem> {
         let sample = source.sample()?;
         match signature::form(&sample.bytes)? {
-            Form::Text => {}
-            Form::Workbook => {
-                return Err(Problem::of_sheet(
-                    "the sheet is a workbook (XLSX or ODS), not CSV",
-                    "in the spreadsheet, save it as \"CSV UTF-8\"",
-                ));
-            }
+            Form::Workbook => Self::of_workbook(source, want),
+            Form::Text => Self::of_text(source, &sample.bytes, want),
         }
-        let (encoding, is_guess) = decide(&source, &sample.bytes, want)?;
+    }
+
+    fn of_workbook(source: Source, want: &Want<'_>) -> Result<Self, Problem> {
+        let mut worksheet = None;
+        let source = source.replaced(|file, to| {
+            let (copy, chosen) = workbook::copy(file, want.worksheet, to)?;
+            worksheet = Some(chosen);
+            Ok(copy)
+        })?;
+        let reading = Reading { encoding: None, is_guess: false, worksheet };
+        Ok(Self { source, origin: Origin::Workbook, reading, start: 0 })
+    }
+
+    fn of_text(mut source: Source, sample: &[u8], want: &Want<'_>) -> Result<Self, Problem> {
+        if let Some(worksheet) = want.worksheet {
+            return Err(Problem::of_sheet(
+                format!("`worksheet` names `{}`, but a CSV has none", clipped(worksheet)),
+                "take `worksheet` out of the batch file, or give the XLSX or ODS as `sheet`",
+            ));
+        }
+        let (encoding, is_guess) = decide(&source, sample, want)?;
         if encoding != UTF_8 {
             source = source.replaced(|file, to| {
                 transcode::copy(file, encoding, to).map_err(|err| source::uncopied(&err))
@@ -85,7 +115,7 @@ impl Prepared {
         }
         let (delimiter, start) = Delimiter::of(&source.sample()?);
         let origin = Origin::Text { encoding: encoding.name(), delimiter };
-        let reading = Reading { encoding: Some(encoding.name()), is_guess };
+        let reading = Reading { encoding: Some(encoding.name()), is_guess, worksheet: None };
         Ok(Self { source, origin, reading, start })
     }
 }

@@ -84,6 +84,14 @@ impl Record {
         (&self.bytes[..self.bytes_used], &self.ends[..self.ends_used])
     }
 
+    /// Returns one cell.
+    pub(super) fn cell(&self, column: usize) -> &[u8] {
+        let (bytes, ends) = self.parts();
+        let start = column.checked_sub(1).and_then(|before| ends.get(before)).copied();
+        let end = ends.get(column).copied();
+        bytes.get(start.unwrap_or(0)..end.unwrap_or(bytes.len())).unwrap_or_default()
+    }
+
     fn begin(&mut self, at: Position) {
         (self.at, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
     }
@@ -277,7 +285,7 @@ impl<R: Read + Seek> Records<R> {
 mod tests {
     use super::*;
 
-    const COMMA: Delimiter = Delimiter { byte: b',', name: "comma" };
+    const COMMA: Delimiter = Delimiter::COMMA;
 
     fn all(text: &[u8]) -> Vec<(u64, Vec<String>, Option<Damage>)> {
         let mut records = Records::new(io::Cursor::new(text), COMMA, 0).unwrap();

@@ -22,6 +22,7 @@ pub(super) fn sheet(
         optional: &[],
         skip: None,
         encoding: None,
+        worksheet: None,
     };
     let sheet = Sheet::open(&path, &want).unwrap();
     (dir, sheet)

@@ -117,6 +117,7 @@ fn fed_back(path: &std::path::Path) -> Vec<String> {
         optional: &[],
         skip: None,
         encoding: None,
+        worksheet: None,
     };
     let sheet = Sheet::open(path, &want).unwrap();
     assert_eq!(sheet.headings(), ["key", "script"], "the report's columns are not the sheet's");

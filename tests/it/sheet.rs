@@ -17,6 +17,7 @@ struct Ask<'a> {
     optional: &'a [&'a str],
     skip: Option<(&'a str, &'a [&'a str])>,
     encoding: Option<&'a str>,
+    worksheet: Option<&'a str>,
 }
 
 fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
@@ -34,6 +35,7 @@ fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
         optional: &optional,
         skip: ask.skip.map(|(column, _)| Skip { column, values }),
         encoding: ask.encoding,
+        worksheet: ask.worksheet,
     };
     Sheet::open(path, &want)
 }
@@ -79,6 +81,7 @@ const NOTHING: Ask<'_> = Ask {
     optional: &[],
     skip: None,
     encoding: None,
+    worksheet: None,
 };
 const BY_ID: Ask<'_> = Ask { key: &["id"], ..NOTHING };
 const BY_VIDEO: Ask<'_> = Ask { group_by: Some("video"), ..NOTHING };
@@ -129,6 +132,21 @@ fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
             "1 => 2[\"1\", \"안녕하세요, 여러분\"]\n2 => 3[\"2\", \"오늘의 소식입니다\"]\n"
         );
     }
+}
+
+#[test]
+fn a_worksheet_that_was_not_asked_for_is_named_with_the_others() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
+    let worksheet = |file: &str, worksheet: Option<&str>| {
+        let sheet = open(&folder.join(file), &Ask { worksheet, ..BY_ID }).unwrap();
+        let found = sheet.reading().worksheet.clone().unwrap();
+        (found.name, found.is_guess, found.others)
+    };
+    let scripts = || "Scripts".to_owned();
+    let old = || vec!["Old".to_owned()];
+    assert_eq!(worksheet("workbook-hidden-first.xlsx", None), (scripts(), true, old()));
+    assert_eq!(worksheet("worksheet-named.xlsx", Some("SCRIPTS")), (scripts(), false, old()));
+    assert_eq!(worksheet("workbook.xlsx", None), ("Launch".to_owned(), true, Vec::new()));
 }
 
 #[test]
@@ -516,17 +534,20 @@ fn the_kept_sheets_come_to_what_they_came_to() {
     let mut sheets: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "csv" || kind == "tsv"))
+        .filter(|path| path.extension().is_some_and(|kind| kind != "snap"))
         .collect();
     sheets.sort();
-    assert!(sheets.len() >= 20, "the kept sheets are gone");
+    assert!(sheets.len() >= 40, "the kept sheets are gone");
     for sheet in sheets {
         let name = sheet.file_name().unwrap().to_string_lossy().into_owned();
-        let ask = if name.starts_with("group") { &BY_VIDEO } else { &BY_ID };
+        let skip = name.contains("skip").then_some(("status", &[][..]));
+        let worksheet = name.starts_with("worksheet").then_some("scripts");
+        let ask = if name.starts_with("group") { BY_VIDEO } else { BY_ID };
+        let ask = Ask { skip, worksheet, ..ask };
         insta::with_settings!({
             snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true,
         }, {
-            insta::assert_snapshot!(name, told(fs::read(&sheet).unwrap(), ask));
+            insta::assert_snapshot!(name, told(fs::read(&sheet).unwrap(), &ask));
         });
     }
 }
