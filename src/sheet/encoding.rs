@@ -99,10 +99,15 @@ pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
 }
 
 /// Guesses the encoding of a text that is not all UTF-8.
-pub(super) fn guessed(text: impl Read) -> io::Result<&'static Encoding> {
+///
+/// # Errors
+///
+/// The inner one names an encoding that no spreadsheet writes: what looks like it is something
+/// else, and would come out garbled.
+pub(super) fn guessed(text: impl Read) -> io::Result<Result<&'static Encoding, &'static Encoding>> {
     let mut text = BufReader::new(text);
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    let (mut whole, mut torn, mut fed) = (0_u64, 0_u64, 0);
+    let mut votes = Votes::new();
+    let (mut whole, mut torn) = (0_u64, 0_u64);
     let mut piece = Vec::new();
     loop {
         piece.clear();
@@ -111,18 +116,80 @@ pub(super) fn guessed(text: impl Read) -> io::Result<&'static Encoding> {
         }
         for line in piece.split_inclusive(|byte| *byte == b'\r').filter(|line| !line.is_ascii()) {
             *(if str::from_utf8(line).is_ok() { &mut whole } else { &mut torn }) += 1;
-            if fed < GUESSED_FROM_BYTES {
-                detector.feed(line, false);
-                fed += line.len();
-            }
+            votes.feed(line);
         }
     }
-    detector.feed(b"\n", true);
-    let guess = detector.guess(None, Utf8Detection::Deny);
+    let guess = votes.count();
     // A line in an encoding of one byte per letter is never UTF-8 by chance; a short one in an
     // encoding of two may be.
     let is_torn_utf8 = if guess.is_single_byte() { whole > 0 } else { whole >= torn };
-    Ok(if is_torn_utf8 { UTF_8 } else { guess })
+    if is_torn_utf8 {
+        return Ok(Ok(UTF_8));
+    }
+    let written = !guess.is_single_byte() || guess.name().starts_with("windows-");
+    Ok(if written { Ok(guess) } else { Err(guess) })
+}
+
+/// One detector that sees every line, and some that see every eighth.
+///
+/// A detector rules out an encoding at the first byte that it does not have. One torn line would
+/// thus turn all of a Korean sheet into Cyrillic; but the detectors that have not seen it outvote
+/// the one that has.
+struct Votes {
+    all: EncodingDetector,
+    some: [(EncodingDetector, usize); 8],
+    lines: usize,
+    fed: usize,
+}
+
+impl Votes {
+    fn new() -> Self {
+        let detector = || EncodingDetector::new(Iso2022JpDetection::Deny);
+        let some = std::array::from_fn(|_| (detector(), 0));
+        Self { all: detector(), some, lines: 0, fed: 0 }
+    }
+
+    fn feed(&mut self, line: &[u8]) {
+        if self.fed > GUESSED_FROM_BYTES {
+            return;
+        }
+        self.all.feed(line, false);
+        let (detector, weight) = &mut self.some[self.lines % 8];
+        detector.feed(line, false);
+        *weight += line.iter().filter(|byte| !byte.is_ascii()).count();
+        self.lines += 1;
+        self.fed += line.len();
+    }
+
+    fn count(self) -> &'static Encoding {
+        let guess = |mut detector: EncodingDetector| {
+            // Ends what the last line may have left open.
+            detector.feed(b"\n", true);
+            detector.guess(None, Utf8Detection::Deny)
+        };
+        let every = guess(self.all);
+        let weights: usize = self.some.iter().map(|(_, weight)| *weight).sum();
+        let mut tally: Vec<(&'static Encoding, usize)> = Vec::new();
+        for (detector, weight) in self.some {
+            if weight == 0 {
+                continue;
+            }
+            let vote = guess(detector);
+            match tally.iter_mut().find(|(known, _)| *known == vote) {
+                Some((_, sum)) => *sum += weight,
+                None => tally.push((vote, weight)),
+            }
+        }
+        let most = tally.into_iter().max_by_key(|(_, sum)| *sum);
+        match most {
+            Some((vote, sum))
+                if every.is_single_byte() && !vote.is_single_byte() && sum * 2 > weights =>
+            {
+                vote
+            }
+            _ => every,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +214,7 @@ mod tests {
             let (bytes, _, lost) = encoding.encode(text);
             assert!(!lost, "{text}");
             assert!(!is_utf8(&bytes[..]).unwrap(), "{text}");
-            assert_eq!(guessed(&bytes[..]).unwrap(), encoding, "{text}");
+            assert_eq!(guessed(&bytes[..]).unwrap(), Ok(encoding), "{text}");
         }
     }
 
@@ -160,7 +227,19 @@ mod tests {
         ] {
             let torn = [text, b"\xff\n"].concat();
             assert!(!is_utf8(&torn[..]).unwrap());
-            assert_eq!(guessed(&torn[..]).unwrap(), UTF_8, "{text:?}");
+            assert_eq!(guessed(&torn[..]).unwrap(), Ok(UTF_8), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_torn_line_does_not_change_the_encoding_of_the_others() {
+        for (encoding, text) in [
+            (EUC_KR, "번호,대본\n1,안녕하세요 여러분\n2,오늘의 소식입니다\n"),
+            (GBK, "编号,脚本\n1,大家好，欢迎收看今天的节目\n2,谢谢观看\n"),
+            (SHIFT_JIS, "番号,台本\n1,こんにちは、皆さん\n2,ありがとうございます\n"),
+        ] {
+            let torn = [&encoding.encode(text).0[..], b"3,\xb0\n4,\xff\n"].concat();
+            assert_eq!(guessed(&torn[..]).unwrap(), Ok(encoding), "{text}");
         }
     }
 

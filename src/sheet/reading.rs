@@ -136,6 +136,14 @@ fn decide(
     if encoding::is_utf8(source.open_file()?).map_err(broken)? {
         return Ok((UTF_8, false));
     }
-    let guess = encoding::guessed(source.open_file()?).map_err(broken)?;
-    Ok((guess, guess != UTF_8))
+    match encoding::guessed(source.open_file()?).map_err(broken)? {
+        Ok(guess) => Ok((guess, guess != UTF_8)),
+        Err(doubtful) => Err(Problem::of_sheet(
+            format!(
+                "the sheet is not UTF-8, and its encoding cannot be told for certain; it may be {}",
+                doubtful.name()
+            ),
+            "save it as \"CSV UTF-8\", or set `encoding` in the batch file to what it was saved in",
+        )),
+    }
 }
