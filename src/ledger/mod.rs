@@ -8,6 +8,7 @@
 mod check;
 mod claim;
 mod credits;
+mod due;
 mod error;
 mod floor;
 mod job;
@@ -28,8 +29,9 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use claim::{Claim, Claimed, Due, Held, Room, Way};
+pub use claim::{Claim, Claimed, Held, Room, Way};
 pub use credits::Caps;
+pub use due::Due;
 pub use error::LedgerError;
 pub use job::Outcome;
 pub use news::{News, Video};
