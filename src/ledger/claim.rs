@@ -8,65 +8,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::credits::{Caps, Purse};
+use super::credits::Purse;
 use super::error::LedgerError;
+use super::room::{Counted, Held, PaidStep, Room, Way};
 use super::runs::Lease;
 use super::state::Event;
 use super::tag::Tag;
 use super::writer::Change;
 use super::{BatchId, JobId, Ledger, SubmissionId};
-
-/// How a batch submits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// A free draft first, then the paid export of it.
-    TwoStep,
-    /// One paid request.
-    OneStep,
-}
-
-impl Way {
-    fn word(self) -> &'static str {
-        match self {
-            Self::TwoStep => "two-step",
-            Self::OneStep => "one-step",
-        }
-    }
-}
-
-/// How many paid requests may begin now.
-#[derive(Clone, Debug)]
-pub struct Room {
-    /// Renders under way at once, those being submitted included.
-    pub in_flight: u32,
-    /// Videos that must be verified before more than that many may be under way; 0 for no canary.
-    pub canary: u32,
-    /// Paid requests in this run, over its whole length.
-    pub per_run: Option<u32>,
-    /// Requests in this one claim.
-    pub at_once: u32,
-    /// Credits, where they are capped.
-    pub credits: Option<Caps>,
-    /// Only these keys, where a person named some.
-    pub only: Option<Vec<String>>,
-}
-
-/// Why no (more) paid request may begin now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// Nothing is due.
-    NothingDue,
-    /// As many renders as allowed are under way.
-    InFlight,
-    /// The canaries are not verified yet.
-    Canary,
-    /// This run may not begin more.
-    PerRun,
-    /// The credits that may be spent are spent, or reserved by what is under way.
-    Credits,
-    /// A person paused the batch.
-    Paused,
-}
 
 /// A submission that was claimed: everything needed to make its very bytes.
 #[derive(Clone, Debug)]
@@ -177,28 +126,6 @@ struct ClaimSubmissions {
     now: Timestamp,
 }
 
-/// Which request is to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PaidStep {
-    /// The free first of two.
-    Draft,
-    /// The paid second of two.
-    Export,
-    /// The paid only one.
-    Create,
-}
-
-#[derive(sqlx::FromRow)]
-struct Counted {
-    canary_done: i64,
-    paused: bool,
-    name: String,
-    submitted: i64,
-    under_way: i64,
-    unverified: i64,
-    drafted: i64,
-}
-
 #[derive(sqlx::FromRow)]
 struct Queued {
     job: i64,
@@ -234,47 +161,33 @@ impl ClaimSubmissions {
         Ok(affordable == wanted)
     }
 
-    /// Returns how many may begin, and what would hold the next one.
-    fn allowed(&self, counted: &Counted) -> (i64, Held) {
-        if counted.paused {
-            return (0, Held::Paused);
-        }
-        // Drafts are free, but a draft that waits long serves nobody: stay a little ahead.
-        let taken = match self.step {
-            PaidStep::Draft => counted.drafted + counted.under_way,
-            PaidStep::Export | PaidStep::Create => counted.under_way,
-        };
-        let lead = match self.step {
-            PaidStep::Draft => i64::from(self.room.in_flight.clamp(1, DRAFTS_AHEAD_MAX)),
-            PaidStep::Export | PaidStep::Create => 0,
-        };
-        let mut least = (i64::from(self.room.at_once), Held::NothingDue);
-        let mut cap = |room: i64, held| {
-            if room < least.0 {
-                least = (room.max(0), held);
+    /// Reads what is due. Drafts go first: whatever the batch file says now, a draft that exists is
+    /// exported. Returns the step that what was found is ready for.
+    async fn due(
+        &self,
+        db: &mut SqliteConnection,
+        (max, drafted): (i64, i64),
+    ) -> Result<(PaidStep, Vec<Queued>), LedgerError> {
+        if self.step == PaidStep::Create && drafted > 0 {
+            let drafts = self.queue(db, PaidStep::Export, max).await?;
+            if !drafts.is_empty() {
+                return Ok((PaidStep::Export, drafts));
             }
-        };
-        cap(i64::from(self.room.in_flight) + lead - taken, Held::InFlight);
-        let canary = i64::from(self.room.canary);
-        if counted.canary_done < canary {
-            cap(canary - counted.canary_done - taken - counted.unverified, Held::Canary);
         }
-        if let Some(per_run) = self.room.per_run {
-            let begun = match self.step {
-                PaidStep::Draft => counted.submitted + counted.drafted,
-                PaidStep::Export | PaidStep::Create => counted.submitted,
-            };
-            cap(i64::from(per_run) - begun, Held::PerRun);
-        }
-        least
+        Ok((self.step, self.queue(db, self.step, max).await?))
     }
 
-    async fn queue(&self, db: &mut SqliteConnection, max: i64) -> Result<Vec<Queued>, LedgerError> {
+    async fn queue(
+        &self,
+        db: &mut SqliteConnection,
+        step: PaidStep,
+        max: i64,
+    ) -> Result<Vec<Queued>, LedgerError> {
         let only = self.room.only.as_ref();
         let text = if only.is_some() { DUE_AMONG } else { DUE_TO_SUBMIT };
         let mut query = sqlx::query_as(text)
             .bind(self.batch.0)
-            .bind(self.step == PaidStep::Export)
+            .bind(step == PaidStep::Export)
             .bind(self.now.as_millisecond())
             .bind(max);
         if let Some(only) = only {
@@ -287,6 +200,7 @@ impl ClaimSubmissions {
     async fn take(
         &self,
         db: &mut SqliteConnection,
+        step: PaidStep,
         batch_name: &str,
         queue: Vec<Queued>,
     ) -> Result<Vec<Claim>, sqlx::Error> {
@@ -294,7 +208,7 @@ impl ClaimSubmissions {
         let mut named = Vec::with_capacity(queue.len());
         let mut claims = Vec::with_capacity(queue.len());
         for (number, queued) in (last + 1..).zip(queue) {
-            let (submission, tag, attempt) = match (self.step, queued.submission_id, queued.tag) {
+            let (submission, tag, attempt) = match (step, queued.submission_id, queued.tag) {
                 (PaidStep::Export, Some(id), Some(tag)) => (id, Tag::stored(tag), queued.attempts),
                 (PaidStep::Draft | PaidStep::Export | PaidStep::Create, _, _) => {
                     let attempt = queued.attempts + 1;
@@ -316,17 +230,18 @@ impl ClaimSubmissions {
                 submit_failures: queued.submit_failures,
             });
         }
-        self.write_intents(db, &Value::from(named).to_string()).await?;
+        self.write_intents(db, step, &Value::from(named).to_string()).await?;
         Ok(claims)
     }
 
     async fn write_intents(
         &self,
         db: &mut SqliteConnection,
+        step: PaidStep,
         named: &str,
     ) -> Result<(), sqlx::Error> {
         let (run, now) = (self.lease.0, self.now.as_millisecond());
-        let intents = match self.step {
+        let intents = match step {
             PaidStep::Export => sqlx::query(SAME_SUBMISSIONS).bind(named).bind(run).bind(now),
             PaidStep::Draft => sqlx::query(NEW_SUBMISSIONS)
                 .bind(named)
@@ -356,9 +271,6 @@ impl ClaimSubmissions {
     }
 }
 
-/// Drafts made ahead of a free render slot, so that an export can begin the moment one frees.
-const DRAFTS_AHEAD_MAX: u32 = 4;
-
 impl Change for ClaimSubmissions {
     type Answer = Claimed;
 
@@ -371,17 +283,17 @@ impl Change for ClaimSubmissions {
             .await
             .map_err(sql)?
             .ok_or(LedgerError::LeaseLost)?;
-        let (max, held) = self.allowed(&counted);
+        let (max, held) = self.room.allows(self.step, &counted);
         if max == 0 {
             return Ok(Claimed { claims: Vec::new(), held });
         }
-        let mut queue = self.queue(db, max).await?;
+        let (step, mut queue) = self.due(db, (max, counted.drafted)).await?;
         let held = if (queue.len() as i64) < max { Held::NothingDue } else { held };
         let held = if self.afford(db, &mut queue).await? { held } else { Held::Credits };
         if queue.is_empty() {
             return Ok(Claimed { claims: Vec::new(), held });
         }
-        let claims = self.take(db, &counted.name, queue).await.map_err(sql)?;
+        let claims = self.take(db, step, &counted.name, queue).await.map_err(sql)?;
         if self.step != PaidStep::Draft {
             sqlx::query(COUNT_SUBMITTED)
                 .bind(self.lease.0)
@@ -407,7 +319,8 @@ impl Ledger {
         self.writer.make(ClaimSubmissions { lease, batch, step, room, now }).await
     }
 
-    /// Claims jobs for their paid request, whose intent is on disk when this returns.
+    /// Claims jobs for their paid request, whose intent is on disk when this returns. Drafts that
+    /// exist go first, also in a batch of one step.
     pub async fn claim_paid(
         &self,
         lease: Lease,

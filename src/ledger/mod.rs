@@ -16,6 +16,7 @@ mod news;
 mod open;
 mod people;
 mod record;
+mod room;
 mod runs;
 mod staging;
 mod state;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use claim::{Claim, Claimed, Held, Room, Way};
+pub use claim::{Claim, Claimed};
 pub use credits::Caps;
 pub use due::Due;
 pub use error::LedgerError;
@@ -38,6 +39,7 @@ pub use news::{News, Video};
 pub use open::Durability;
 pub use people::{Again, Chosen, Stray};
 pub use record::Recorded;
+pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
 pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};
