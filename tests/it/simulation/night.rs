@@ -134,7 +134,11 @@ impl Night {
             }
         }
         self.world.lock().unwrap().heal();
-        self.run(Course::default());
+        // Renders that began before may still fail and open a circuit; the run after that is free
+        // of them.
+        for _ in 0..3 {
+            self.run(Course::default());
+        }
         let billed = self.world.lock().unwrap().bills.len();
         self.run(Course::default());
         let world = self.world.clone();

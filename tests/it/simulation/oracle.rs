@@ -249,7 +249,12 @@ pub(super) fn nothing_is_left(night: &Night, world: &mut World) {
         let fine = match State::parse(state) {
             Some(State::Done | State::Reused) => true,
             Some(State::Failed) => words.is_some(),
-            Some(State::Uncertain) => a_person_must_settle(&night.setup),
+            // A list that shows none of our known work is not believed, so a person must look.
+            Some(State::Uncertain) => {
+                let unproven =
+                    words.as_deref().is_some_and(|words| words.contains("proves nothing"));
+                unproven || a_person_must_settle(&night.setup)
+            }
             Some(State::Ready) => uncertain > 0 && night.setup.limits.canary > 0,
             Some(State::Submitting | State::Rendering | State::Fetching | State::Cancelled)
             | None => false,

@@ -15,8 +15,8 @@ pub(super) enum Sin {
     SendsAgainBlindly,
     /// A "slow down" counts as not sent.
     HearsNoSlowDown,
-    /// Absence from a list that shows nothing counts as absence.
-    SeesNoList,
+    /// Absence from a list that shows only old work counts as absence.
+    SeesOldListsOnly,
     /// A render under way counts as failed.
     SeesFailures,
     /// Another project's video is brought home.
@@ -62,8 +62,8 @@ fn asking_before_retry_after_is_over_is_seen() {
 }
 
 #[test]
-fn believing_an_empty_list_is_seen() {
-    is_seen(Sin::SeesNoList, "paid twice", |setup| {
+fn believing_an_old_list_is_seen() {
+    is_seen(Sin::SeesOldListsOnly, "paid twice", |setup| {
         setup.faults = vec![(Fault::LostAfter, 0.3)];
         (setup.way, setup.on_uncertain) = (Submission::OneStep, OnUncertain::Resubmit);
     });
