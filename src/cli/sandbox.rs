@@ -87,9 +87,9 @@ pub(super) async fn run(args: SandboxArgs, talk: &Talk) -> Exit {
 fn faults_help() -> String {
     let mut text = "\
 Examples:
-  callsheet sandbox                                  as documented
-  callsheet sandbox --fault lost-answer=export:5%    one export in twenty is lost
-  callsheet sandbox --fault rate-limit=3             the first three requests: 429
+  callsheet sandbox                                 as documented
+  callsheet sandbox --fault lost-answer=export:5%   one export in twenty lost
+  callsheet sandbox --fault rate-limit=3            three times 429 at first
 
 Faults are written NAME, NAME=WHEN or NAME=WHERE:WHEN, with @PARAMETER at the
 end for some. WHEN is 5%, 3 (the first three), +3 (all but the first three) or

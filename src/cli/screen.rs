@@ -3,12 +3,13 @@
 //! Listens and shows; nothing waits for it and nothing depends on it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::talk::{Talk, plain};
+use super::talk::{Talk, columns, plain, span};
 use crate::runner::{Happening, Observer};
 
 /// Renders shown one by one; the overall bar tells of the rest.
@@ -42,6 +43,7 @@ impl Screen {
             let bar = talk.bars().add(ProgressBar::new(total));
             bar.set_style(overall_style());
             bar.set_position(done);
+            bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         });
@@ -210,16 +212,31 @@ fn remove_bar(shown: &mut Shown, key: &str) {
     }
 }
 
+/// Returns a key as it fits in front of its bar.
 fn short(key: &str) -> String {
     let key = plain(key);
-    if key.chars().count() <= KEY_WIDTH {
+    if key.chars().map(columns).sum::<usize>() <= KEY_WIDTH {
         return key.into_owned();
     }
-    key.chars().take(KEY_WIDTH - 1).chain(['…']).collect()
+    let mut left = KEY_WIDTH - 2;
+    let fits = |c: &char| {
+        let fits = columns(*c) <= left;
+        left = left.saturating_sub(columns(*c));
+        fits
+    };
+    key.chars().take_while(fits).chain(['…']).collect()
 }
 
 fn overall_style() -> ProgressStyle {
-    style("{bar:24} {pos}/{len} videos, {msg}, {elapsed} gone, eta {eta}")
+    style("{bar:16} {pos}/{len} videos, {msg}, {elapsed} gone{left}").with_key(
+        "left",
+        |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Before the first video there is nothing to judge by.
+            if !state.eta().is_zero() {
+                let _ = write!(out, ", about {} left", span(state.eta()));
+            }
+        },
+    )
 }
 
 fn render_style() -> ProgressStyle {
@@ -230,4 +247,17 @@ fn style(template: &str) -> ProgressStyle {
     let style =
         ProgressStyle::with_template(template).expect("the templates above are well formed");
     style.progress_chars("━╸─")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_fits_in_front_of_its_bar_whatever_its_letters() {
+        assert_eq!(short("TEA-001/ko"), "TEA-001/ko");
+        assert_eq!(short("spring-launch-2026-morning-tea"), "spring-launch-2026-mor…");
+        assert_eq!(short("봄 첫물 녹차를 마시는 아침과 저녁"), "봄 첫물 녹차를 마시는 …");
+        assert_eq!(short("a\u{1b}[2Jb"), "a [2Jb");
+    }
 }

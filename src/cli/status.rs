@@ -37,6 +37,7 @@ struct Standing {
     batch: BatchRow,
     counts: std::collections::BTreeMap<State, u64>,
     invalid: u64,
+    rehearsal: bool,
 }
 
 impl Standing {
@@ -61,13 +62,14 @@ impl Standing {
 
     /// Says what to type next.
     fn next(&self) -> String {
-        let file = &self.batch.file;
+        let rehearsal = if self.rehearsal { " --sandbox" } else { "" };
+        let file = format!("{}{rehearsal}", self.batch.file);
         if self.open() > 0 {
             format!("callsheet run {file}")
         } else if self.jobs(State::Uncertain) > 0 {
             format!("callsheet run {file}  (looks for evidence again)")
         } else if self.jobs(State::Failed) + self.invalid > 0 {
-            format!("callsheet status {}", self.batch.name)
+            format!("callsheet status {}{rehearsal}", self.batch.name)
         } else {
             "nothing: all done".to_owned()
         }
@@ -88,7 +90,7 @@ async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, E
         }
         let counts = ledger.counts(batch.id).await.map_err(unexpected)?;
         let invalid = ledger.count_invalid(batch.id).await.map_err(unexpected)?;
-        standings.push(Standing { batch, counts, invalid });
+        standings.push(Standing { batch, counts, invalid, rehearsal: args.sandbox });
     }
     if let (Some(name), true) = (&args.batch, standings.is_empty()) {
         let error = ledger.batch(name).await.map(drop).map_err(|error| error.to_string());

@@ -185,6 +185,11 @@ pub(super) fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns how many columns a character takes at most: Hangul, kana and the like take two.
+pub(super) fn columns(c: char) -> usize {
+    if c < '\u{1100}' { 1 } else { 2 }
+}
+
 /// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word
 /// that is too long by itself, such as a path, stays whole.
 fn wrapped(line: &str) -> String {
@@ -193,7 +198,7 @@ fn wrapped(line: &str) -> String {
     let indent = " ".repeat(out.len() + 2);
     let mut column = out.chars().count();
     for (place, word) in text.split(' ').enumerate() {
-        let width = word.chars().count();
+        let width: usize = word.chars().map(columns).sum();
         if place > 0 && column + 1 + width > COLUMNS {
             out.push('\n');
             out.push_str(&indent);

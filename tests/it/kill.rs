@@ -103,6 +103,7 @@ async fn a_run_killed_at_any_instant_pays_for_no_row_twice_and_loses_none_one_st
 /// `cargo test --release --test it kill::two_hundred_kills -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "some minutes; the command is above"]
+#[expect(clippy::print_stdout, reason = "its figures are what it is run for")]
 async fn two_hundred_kills() {
     for way in ["two-step", "one-step"] {
         let seed = rand::rng().random();
