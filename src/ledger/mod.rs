@@ -18,6 +18,7 @@ mod record;
 mod runs;
 mod staging;
 mod state;
+mod story;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use record::Recorded;
 pub use runs::{Lease, Owner, TakenOver};
 pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};
+pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
 pub use tag::Tag;
 pub use view::{BatchRow, JobRow, RunRow, StoredBatch, StoredLayout};
 

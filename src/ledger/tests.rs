@@ -365,7 +365,7 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let desk = Desk::new().await;
     let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-    let all = [claim::STATEMENTS, runs::STATEMENTS, view::STATEMENTS].concat();
+    let all = [claim::STATEMENTS, runs::STATEMENTS, view::STATEMENTS, story::STATEMENTS].concat();
     for statement in all {
         let explain = format!("explain query plan {statement}");
         let plan: Vec<(i64, i64, i64, String)> =
