@@ -183,7 +183,7 @@ async fn ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<Findin
     findings.push(match ledger.flaws().await {
         Ok(flaws) if flaws.is_empty() => Finding::ok(topic, format!("`{shown}` is sound")),
         Ok(flaws) => Finding::fail(Exit::Unexpected, topic, flaws.join("; "))
-            .and("keep the file, and restore a backup beside it: callsheet ledger check"),
+            .and("keep the file, run nothing with it, and see callsheet ledger check"),
         Err(error) => Finding::fail(Exit::Unexpected, topic, error.to_string()),
     });
     if let Some(batch) = batch

@@ -1,6 +1,6 @@
 //! `callsheet report BATCH`: every row and what came of it, from the ledger alone.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -9,7 +9,7 @@ use super::Global;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::Which;
-use super::talk::Talk;
+use super::talk::{Talk, plain};
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report::{self, ReportError};
 
@@ -61,6 +61,14 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
             new.as_file().sync_all().map_err(disk)?;
             new.persist(path).map_err(|error| disk(error.error))?;
             talk.say(&format!("written to {}", path.display()));
+        }
+        None if io::stdout().is_terminal() => {
+            // A cell may hold what a terminal would act upon; a pipe gets it as it is.
+            let (place, mut text) = (Path::new("the screen"), Vec::new());
+            print(&ledger, &stored, format, (place, &mut text)).await.map_err(failed)?;
+            for line in String::from_utf8_lossy(&text).lines() {
+                talk.result(&plain(line));
+            }
         }
         None => {
             let place = Path::new("standard output");

@@ -4,6 +4,8 @@
 //! claimed is counted in the same transaction, so that no cap can be passed by a crash between
 //! counting and claiming.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
@@ -214,9 +216,16 @@ const DUE: &str = "-- ledger::claim_due
 const POSTPONE: &str = "-- ledger::claim_due, postpone
     update job set due_at = ?3 where id = ?1 and lease_token = ?2";
 
-const READY_AMONG: &str = "-- ledger::count_ready
-    select count(*) from json_each(?2) named
+const LEFT_TO_DO: &str = "-- ledger::left_to_do
+    select state, jobs from tally where batch_id = ?1
+    union all
+    select 'named', count(*) from json_each(?2) named
     join job j on j.batch_id = ?1 and j.key = named.value where j.state = 'ready'";
+
+const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of named keys
+    select count(*) from json_each(?2) named
+    join job j on j.batch_id = ?1 and j.key = named.value
+    where j.state = 'ready' and j.drafted = 1";
 
 const NEXT_DUE: &str = "-- ledger::next_due
     select min(due_at) from job indexed by job_due
@@ -225,7 +234,7 @@ const NEXT_DUE: &str = "-- ledger::next_due
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DUE, READY_AMONG, NEXT_DUE];
+    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DRAFTED_AMONG, DUE, LEFT_TO_DO, NEXT_DUE];
 
 struct ClaimSubmissions {
     lease: Lease,
@@ -413,13 +422,22 @@ impl Change for ClaimSubmissions {
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Claimed, LedgerError> {
         let sql = |source| LedgerError::sql("claim a submission", source);
-        let counted: Counted = sqlx::query_as(COUNT)
+        let mut counted: Counted = sqlx::query_as(COUNT)
             .bind(self.batch.0)
             .bind(self.lease.0)
             .fetch_optional(&mut *db)
             .await
             .map_err(sql)?
             .ok_or(LedgerError::LeaseLost)?;
+        if let Some(only) = &self.room.only {
+            // Drafts that this run will not export must not hold its own back.
+            counted.drafted = sqlx::query_scalar(DRAFTED_AMONG)
+                .bind(self.batch.0)
+                .bind(serde_json::Value::from(only.clone()).to_string())
+                .fetch_one(&mut *db)
+                .await
+                .map_err(sql)?;
+        }
         let (max, held) = self.allowed(&counted);
         if max == 0 {
             return Ok(Claimed { claims: Vec::new(), held });
@@ -524,15 +542,29 @@ impl Ledger {
         self.writer.make(ClaimDue { lease, batch, state, now, max, busy_until }).await
     }
 
-    /// Returns how many jobs among `keys` are ready, due or not.
-    pub async fn count_ready(&self, batch: BatchId, keys: &[String]) -> Result<u64, LedgerError> {
-        let count: i64 = sqlx::query_scalar(READY_AMONG)
+    /// Returns what there is still to do at one single moment: jobs by state, removed rows
+    /// included, and how many jobs among `only` (or among all) are ready, due or not.
+    pub async fn left_to_do(
+        &self,
+        batch: BatchId,
+        only: Option<&[String]>,
+    ) -> Result<(BTreeMap<State, u64>, u64), LedgerError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_TO_DO)
             .bind(batch.0)
-            .bind(serde_json::Value::from(keys).to_string())
-            .fetch_one(&self.readers)
+            .bind(serde_json::Value::from(only.unwrap_or_default()).to_string())
+            .fetch_all(&self.readers)
             .await
             .map_err(|source| LedgerError::sql("count jobs", source))?;
-        Ok(count.unsigned_abs())
+        let mut counts: BTreeMap<State, u64> = BTreeMap::new();
+        let mut named = 0;
+        for (word, jobs) in rows {
+            match State::parse(&word) {
+                Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
+                None => named = jobs.unsigned_abs(),
+            }
+        }
+        let ready = counts.get(&State::Ready).copied().unwrap_or(0);
+        Ok((counts, if only.is_some() { named } else { ready }))
     }
 
     /// Returns when the next job in `state` is due, if there is one. `drafted` only means

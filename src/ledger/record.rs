@@ -18,7 +18,7 @@ use super::{JobId, Ledger, SubmissionId};
 const DETAIL_MAX: usize = 2048;
 
 const LOAD: &str = "-- ledger::record, load
-    select j.batch_id, j.lease_token, j.state, j.drafted, j.version, j.wanted_version, j.due_at,
+    select j.batch_id, j.lease_token, j.state, j.drafted, j.in_sheet, j.version, j.wanted_version, j.due_at,
            j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
            j.rendering_at, j.progress, j.moved_at, j.stalled, j.video_file, j.cause, j.words,
            s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.paid_at,
@@ -51,6 +51,15 @@ const COUNT_CANARY: &str = "-- ledger::record, canary
     update batch set canary_done = canary_done + 1
     where id = ?1 and template_hash =
         (select template_hash from version where job_id = ?2 and version = ?3)";
+
+const SAME_CONTENT: &str = "-- ledger::record, rendered before
+    select w.version, w.video_file from version v
+    join version w on w.job_id = v.job_id and w.payload_hash = v.payload_hash
+    where v.job_id = ?1 and v.version = ?2 and w.done_at is not null
+    order by w.version desc limit 1";
+
+const REUSE: &str = "-- ledger::record, reuse
+    update version set reused_from = ?3 where job_id = ?1 and version = ?2";
 
 const GIVE_BACK: &str = "-- ledger::record, give back
     update run set submitted = submitted - 1 where id = ?1 and submitted > 0";
@@ -96,6 +105,7 @@ struct Loaded {
     lease_token: Option<i64>,
     state: String,
     drafted: bool,
+    in_sheet: bool,
     version: i64,
     wanted_version: i64,
     due_at: i64,
@@ -129,6 +139,7 @@ impl Loaded {
         let job = Job {
             state: State::parse(&self.state).ok_or_else(|| corrupt(&self.state))?,
             drafted: self.drafted,
+            in_sheet: self.in_sheet,
             version: self.version,
             wanted_version: self.wanted_version,
             due_at: self.due_at,
@@ -186,7 +197,7 @@ impl Change for Record {
         if step == Step::Unchanged {
             return Ok(Recorded { step, state: job.state });
         }
-        let successor = succeed(&mut job, now)?;
+        let successor = succeed(&mut job, &mut submission, now)?;
         self.store_job(db, &job).await.map_err(sql)?;
         if submission != before {
             store_submission(db, &submission).await.map_err(sql)?;
@@ -204,11 +215,14 @@ impl Change for Record {
             };
             self.remember(db, (version, self.news.word()), reached).await.map_err(sql)?;
         }
-        let Some(successor) = successor else { return Ok(Recorded { step, state: job.state }) };
+        let Some((event, successor)) = successor else {
+            return Ok(Recorded { step, state: job.state });
+        };
         self.store_job(db, &successor).await.map_err(sql)?;
-        let what = (successor.version, Event::Replaced.word());
+        let what = (successor.version, event.word());
         self.remember(db, what, successor.state).await.map_err(sql)?;
-        Ok(Recorded { step, state: successor.state })
+        let state = self.reuse(db, successor).await.map_err(sql)?;
+        Ok(Recorded { step, state })
     }
 }
 
@@ -276,6 +290,26 @@ impl Record {
             .await?;
         sqlx::query(COUNT_CANARY).bind(batch).bind(self.job.0).bind(version).execute(db).await?;
         Ok(())
+    }
+
+    /// What was rendered before, as an earlier version, is not rendered again. Returns where the
+    /// job stands.
+    async fn reuse(&self, db: &mut SqliteConnection, successor: Job) -> Result<State, sqlx::Error> {
+        if successor.state != State::Ready {
+            return Ok(successor.state);
+        }
+        let version = successor.version;
+        let same: Option<(i64, String)> = sqlx::query_as(SAME_CONTENT)
+            .bind(self.job.0)
+            .bind(version)
+            .fetch_optional(&mut *db)
+            .await?;
+        let Some((source, file)) = same else { return Ok(successor.state) };
+        sqlx::query(REUSE).bind(self.job.0).bind(version).bind(source).execute(&mut *db).await?;
+        let reused = Job { state: State::Reused, video_file: Some(file), ..successor };
+        self.store_job(db, &reused).await?;
+        self.remember(db, (version, Event::Reused.word()), reused.state).await?;
+        Ok(reused.state)
     }
 
     async fn remember(
