@@ -52,6 +52,17 @@ pub(super) fn credentials(user_key_command: Option<&str>) -> Result<Credentials,
     }
 }
 
+/// Says where the credentials come from, without reading any.
+pub(super) fn source(user_key_command: Option<&str>) -> String {
+    let said = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    match (said(APP_ID) || said(USER_KEY), said(USER_KEY), user_key_command) {
+        (_, true, _) => "the environment".to_owned(),
+        (_, false, Some(_)) => "the environment and `user_key_command`".to_owned(),
+        (true, false, None) => "the environment".to_owned(),
+        (false, false, None) => format!("`{}`", file().display()),
+    }
+}
+
 /// Returns where the credentials file is looked for.
 fn file() -> PathBuf {
     if let Some(path) = std::env::var_os(FILE) {

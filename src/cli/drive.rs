@@ -171,15 +171,29 @@ pub(super) fn output(batch: &Batch, account: &Account) -> PathBuf {
     if !account.is_rehearsal() {
         return batch.output.clone();
     }
-    let mut name = batch.output.file_name().unwrap_or_default().to_owned();
+    rehearsal_output(&batch.output)
+}
+
+/// Returns the output folder of rehearsals beside the real one.
+pub(super) fn rehearsal_output(output: &Path) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push("-rehearsal");
-    batch.output.with_file_name(name)
+    output.with_file_name(name)
 }
 
 /// Opens the ledger.
 pub(super) async fn open(path: &Path) -> Result<Ledger, Early> {
     let opened = Ledger::open(path, Durability::PowerLoss).await;
     opened.map_err(|error| Early::new(Exit::Unexpected, error))
+}
+
+/// Opens a ledger that must be there already: whoever only looks makes none.
+pub(super) async fn existing(path: &Path) -> Result<Ledger, Early> {
+    if !path.exists() {
+        let words = format!("there is no ledger `{}` yet: use `callsheet run`", path.display());
+        return Err(Early::new(Exit::Usage, words));
+    }
+    open(path).await
 }
 
 /// Takes the batch's lock, or says who has it.

@@ -38,12 +38,7 @@ pub(super) struct Hold {
 impl Which {
     /// Opens the ledger and finds the batch.
     pub(super) async fn find(&self, global: &Global) -> Result<(Ledger, StoredBatch), Early> {
-        let path = global.ledger(self.sandbox);
-        if !path.exists() {
-            let words = format!("there is no ledger `{}` yet: use `callsheet run`", path.display());
-            return Err(Early::new(Exit::Usage, words));
-        }
-        let ledger = drive::open(&path).await?;
+        let ledger = drive::existing(&global.ledger(self.sandbox)).await?;
         let stored = ledger.batch(&self.name()).await;
         let stored = stored.map_err(|error| Early::new(Exit::Usage, error))?;
         Ok((ledger, stored))
@@ -111,12 +106,32 @@ pub(super) async fn key(
     match found.as_slice() {
         [exact, ..] if exact == part => Ok(exact.clone()),
         [only] => Ok(only.clone()),
-        [] => Err(Early::new(Exit::Usage, format!("no job of this batch has `{part}` in its key"))),
+        [] => {
+            let mut words = format!("no job of this batch has `{part}` in its key");
+            let keys = ledger.keys(stored.id, KEYS_COMPARED).await.map_err(unexpected)?;
+            if let Some(near) = nearest(&keys, part) {
+                words.push_str(&format!("; did you mean `{near}`?"));
+            }
+            Err(Early::new(Exit::Usage, words))
+        }
         several => {
             let words = format!("`{part}` could be {}: give more of it", several.join(", "));
             Err(Early::new(Exit::Usage, words))
         }
     }
+}
+
+/// Keys among which the one that was meant is looked for.
+const KEYS_COMPARED: u32 = 20_000;
+/// Below this, two words have little in common.
+const LIKENESS_MIN: f64 = 0.75;
+
+fn nearest<'k>(keys: &'k [String], part: &str) -> Option<&'k str> {
+    let part = part.to_lowercase();
+    let like = |key: &String| strsim::jaro_winkler(&key.to_lowercase(), &part);
+    let (likeness, key) =
+        keys.iter().map(|key| (like(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness >= LIKENESS_MIN).then_some(key)
 }
 
 /// Asks a person before something is done; without a terminal, `yes` must have been said.

@@ -4,26 +4,37 @@
 //! only says what was said, and calls the rooms below.
 
 mod account;
+mod advice;
+mod check;
 mod completions;
 mod diagnostics;
 mod drive;
 mod ending;
 mod exit;
 mod hold;
+mod jobs;
 mod ledger;
 mod logging;
+mod man;
+mod moment;
 mod plan;
 mod preview;
+mod report;
 mod resolve;
 mod resume;
 mod retry;
 mod run;
+mod runs;
 mod sandbox;
 mod screen;
+mod settings;
+mod show;
 mod signals;
 mod status;
 mod sweep;
+mod table;
 mod talk;
+mod troubles;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -99,6 +110,14 @@ enum Command {
     Resume(resume::Resume),
     /// Show what stands where, and what to do next
     Status(status::Status),
+    /// List the jobs of a batch
+    Jobs(jobs::Jobs),
+    /// Tell the story of one job
+    Show(show::Show),
+    /// List the runs: who, when, and how each ended
+    Runs(runs::Runs),
+    /// Print every row and what came of it, from the ledger alone
+    Report(report::Report),
     /// Put failed or cancelled jobs back into the queue
     Retry(retry::Retry),
     /// Take jobs out that were not submitted yet
@@ -107,12 +126,16 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Delete drafts at AI Studios that lost answers left behind
     Sweep(sweep::Sweep),
+    /// Check whether a night can run here: account, clock, disks, ledger, settings
+    Check(check::Check),
     /// Check the ledger, copy it, or say where it is
     Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
     Sandbox(sandbox::SandboxArgs),
     /// Print a completion script for your shell
     Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    Man(man::Man),
 }
 
 impl Global {
@@ -212,6 +235,11 @@ impl Command {
             Self::Preview(args) => preview::run(&args, talk),
             Self::Resume(args) => resume::run(args, global, talk).await,
             Self::Status(args) => status::run(args, global, talk).await,
+            Self::Jobs(args) => jobs::run(args, global, talk).await,
+            Self::Show(args) => show::run(args, global, talk).await,
+            Self::Runs(args) => runs::run(args, global, talk).await,
+            Self::Report(args) => report::run(args, global, talk).await,
+            Self::Check(args) => check::run(args, global, talk).await,
             Self::Retry(args) => retry::retry(args, global, talk).await,
             Self::Cancel(args) => retry::cancel(args, global, talk).await,
             Self::Resolve(args) => resolve::run(args, global, talk).await,
@@ -219,6 +247,7 @@ impl Command {
             Self::Ledger(args) => ledger::run(args, global, talk).await,
             Self::Sandbox(args) => sandbox::run(args, talk).await,
             Self::Completions(args) => completions::run(&args, Cli::command(), talk),
+            Self::Man(args) => man::run(&args, Cli::command(), talk),
         }
     }
 }

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::Global;
+use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Hold, Which, key, unexpected};
@@ -72,7 +73,8 @@ async fn carry_out(args: Resolve, global: &Global, talk: &Talk) -> Result<Exit, 
         talk.document(&json!({ "key": key, "state": state.word(), "words": said }));
     } else {
         talk.result(&format!("{}: {state}: {}", plain(&key), plain(&said)));
-        talk.say(&format!("now: callsheet run {}", hold.stored.file));
+        let commands = Commands::of(global, args.which.sandbox, &hold.stored);
+        talk.say(&format!("now: {}", commands.run()));
     }
     hold.release().await?;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Global;
+use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Which, agreed, key, unexpected};
@@ -92,7 +93,8 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
         talk.document(&json!({ "submits": again.submits, "fetches": again.fetches }));
     } else {
         talk.result(&what);
-        talk.say(&format!("now: callsheet run {}", hold.stored.file));
+        let commands = Commands::of(global, args.which.sandbox, &hold.stored);
+        talk.say(&format!("now: {}", commands.run()));
     }
     hold.release().await?;
     Ok(Exit::Done)

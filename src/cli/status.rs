@@ -1,24 +1,42 @@
 //! `callsheet status [BATCH]`: what stands where, and what to type next.
+//!
+//! Every row of the sheet is in exactly one of the counts; jobs whose row left the sheet are told
+//! apart from them.
+
+use std::collections::BTreeMap;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::Global;
+use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
-use super::talk::{COLUMNS, Talk, plain};
-use crate::ledger::{BatchId, BatchRow, JobRow, Ledger, State};
-
-/// Failed and uncertain jobs that are shown one by one.
-const TROUBLES_MAX: usize = 20;
+use super::hold::{Which, unexpected};
+use super::moment::{lasted, local};
+use super::runs;
+use super::table::Sheet;
+use super::talk::{Talk, counted};
+use super::troubles::{self, Trouble};
+use crate::ledger::{BatchId, BatchRow, Ledger, RunOf, State};
+use crate::runner::holder_of;
 
 /// Show what stands where, and what to do next
 ///
-/// Without a name, every batch of the ledger; with one, also the jobs that need attention.
+/// Without a name, every batch of the ledger; with one, also what needs somebody, grouped by its
+/// reason, with the command for each.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+`open` are jobs that go on by themselves in the next run: ready, submitting,
+rendering, fetching. done + open + uncertain + failed + cancelled + invalid is
+always rows.
+
+With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
+state), invalid, stalled, removed (by state), credits, paused, planned, live (who
+holds it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs,
+next), next.")]
 pub(super) struct Status {
-    /// The batch's name
+    /// The batch's name, or its batch file
     batch: Option<String>,
     /// Look into the ledger of rehearsals
     #[arg(long)]
@@ -32,15 +50,95 @@ pub(super) async fn run(args: Status, global: &Global, talk: &Talk) -> Exit {
     }
 }
 
-/// A batch with its counts.
+/// A batch and everything that is counted of it.
 struct Standing {
     batch: BatchRow,
-    counts: std::collections::BTreeMap<State, u64>,
+    counts: BTreeMap<State, u64>,
+    removed: BTreeMap<State, u64>,
     invalid: u64,
-    rehearsal: bool,
+    credits: Option<f64>,
+    last_run: Option<RunOf>,
+    /// Who drives it at this moment.
+    live: Option<String>,
+    troubles: Vec<Trouble>,
+    commands: Commands,
+}
+
+async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+    let path = global.ledger(args.sandbox);
+    if args.batch.is_none() && !path.exists() {
+        return Ok(nothing_yet(&path, talk));
+    }
+    let which = args.batch.map(|batch| Which { batch, sandbox: args.sandbox });
+    let (ledger, only) = match &which {
+        Some(which) => {
+            let (ledger, stored) = which.find(global).await?;
+            (ledger, Some(stored.id))
+        }
+        None => (drive::existing(&path).await?, None),
+    };
+    let mut standings = Vec::new();
+    for batch in ledger.batches().await.map_err(unexpected)? {
+        if only.is_none_or(|id| id == batch.id) {
+            let commands = Commands::named(global, args.sandbox, (&batch.name, &batch.file));
+            standings.push(Standing::read(&ledger, batch, commands).await?);
+        }
+    }
+    if talk.is_json() {
+        let batches: Vec<_> = standings.iter().map(|standing| standing.document(&ledger)).collect();
+        talk.document(&json!({ "batches": batches }));
+    } else if standings.is_empty() {
+        talk.result("no batch yet: begin with callsheet run jobs/NAME.toml");
+    } else {
+        talk.result(&table(&standings));
+        for standing in &standings {
+            standing.tell(&ledger, only, talk).await?;
+        }
+    }
+    ledger.close().await;
+    Ok(Exit::Done)
+}
+
+fn nothing_yet(path: &std::path::Path, talk: &Talk) -> Exit {
+    if talk.is_json() {
+        talk.document(&json!({ "batches": [] }));
+    } else {
+        talk.result(&format!(
+            "nothing has run here yet: the first run makes the ledger `{}`",
+            path.display()
+        ));
+        talk.say("rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox");
+    }
+    Exit::Done
+}
+
+/// Runs that are looked through for the last one that drove the batch.
+const RUNS_READ: u32 = 50;
+
+async fn last_run(ledger: &Ledger, batch: BatchId) -> Result<Option<RunOf>, Early> {
+    let runs = ledger.runs(Some(batch), RUNS_READ).await.map_err(unexpected)?;
+    // What a person did in between drove nothing.
+    let drove = |of: &RunOf| !matches!(of.run.ending.as_deref(), Some("by hand" | "not begun"));
+    Ok(runs.into_iter().find(drove))
 }
 
 impl Standing {
+    async fn read(ledger: &Ledger, batch: BatchRow, commands: Commands) -> Result<Self, Early> {
+        let id = batch.id;
+        let invalid = ledger.count_invalid(id).await.map_err(unexpected)?;
+        Ok(Self {
+            counts: ledger.counts(id).await.map_err(unexpected)?,
+            removed: ledger.counts_removed(id).await.map_err(unexpected)?,
+            credits: ledger.credits_heard(id).await.map_err(unexpected)?,
+            last_run: last_run(ledger, id).await?,
+            live: holder_of(ledger.path(), &batch.name),
+            troubles: troubles::of(ledger.reasons(id).await.map_err(unexpected)?, invalid),
+            invalid,
+            batch,
+            commands,
+        })
+    }
+
     fn jobs(&self, state: State) -> u64 {
         self.counts.get(&state).copied().unwrap_or(0)
     }
@@ -60,130 +158,145 @@ impl Standing {
         self.counts.values().sum::<u64>() + self.invalid
     }
 
-    /// Says what to type next.
-    fn next(&self) -> String {
-        let rehearsal = if self.rehearsal { " --sandbox" } else { "" };
-        let file = format!("{}{rehearsal}", self.batch.file);
-        if self.open() > 0 {
-            format!("callsheet run {file}")
-        } else if self.jobs(State::Uncertain) > 0 {
-            format!("callsheet run {file}  (looks for evidence again)")
+    fn stalled(&self) -> u64 {
+        let stalled =
+            self.troubles.iter().filter(|trouble| trouble.state == Some(State::Rendering));
+        stalled.map(|trouble| trouble.jobs).sum()
+    }
+
+    /// Returns the command to type next; nothing when all is done, or is being done.
+    fn next(&self) -> Option<String> {
+        if self.live.is_some() {
+            None
         } else if self.jobs(State::Failed) + self.invalid > 0 {
-            format!("callsheet status {}{rehearsal}", self.batch.name)
+            // It names the command for each reason; a run alone would mend none of them.
+            Some(self.commands.status())
+        } else if self.open() > 0 || self.jobs(State::Uncertain) > 0 {
+            Some(self.commands.run())
         } else {
-            "nothing: all done".to_owned()
+            None
         }
     }
-}
 
-async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, Early> {
-    let path = global.ledger(args.sandbox);
-    if !path.exists() {
-        let words = format!("there is no ledger `{}` yet: use `callsheet run`", path.display());
-        return Err(Early::new(Exit::Usage, words));
-    }
-    let ledger = drive::open(&path).await?;
-    let mut standings = Vec::new();
-    for batch in ledger.batches().await.map_err(unexpected)? {
-        if args.batch.as_ref().is_some_and(|name| *name != batch.name) {
-            continue;
+    async fn tell(&self, ledger: &Ledger, only: Option<BatchId>, talk: &Talk) -> Result<(), Early> {
+        talk.result(&format!("\n{}: {}", self.batch.name, self.history()));
+        for line in self.remarks() {
+            talk.result(&format!("  {line}"));
         }
-        let counts = ledger.counts(batch.id).await.map_err(unexpected)?;
-        let invalid = ledger.count_invalid(batch.id).await.map_err(unexpected)?;
-        standings.push(Standing { batch, counts, invalid, rehearsal: args.sandbox });
-    }
-    if let (Some(name), true) = (&args.batch, standings.is_empty()) {
-        let error = ledger.batch(name).await.map(drop).map_err(|error| error.to_string());
-        return Err(Early::new(Exit::Usage, error.err().unwrap_or_default()));
-    }
-    if talk.is_json() {
-        talk.document(&json!({ "batches": standings.iter().map(document).collect::<Vec<_>>() }));
-        return Ok(Exit::Done);
-    }
-    if standings.is_empty() {
-        talk.result("no batch yet");
-        return Ok(Exit::Done);
-    }
-    talk.result(&table(&standings));
-    if args.batch.is_some() {
-        for standing in &standings {
-            for line in troubles(&ledger, standing.batch.id).await? {
-                talk.result(&line);
+        if only.is_none() {
+            match self.next() {
+                Some(command) => talk.result(&format!("  next: {command}")),
+                None if self.live.is_none() => talk.result("  nothing to do"),
+                None => {}
             }
+            return Ok(());
         }
+        for trouble in &self.troubles {
+            talk.result("");
+            talk.result(&trouble.told(ledger, self.batch.id, &self.commands).await?);
+        }
+        let failed = |trouble: &&Trouble| trouble.state == Some(State::Failed);
+        if self.troubles.iter().filter(failed).count() > 1 {
+            let all = self.commands.retry_all();
+            talk.result(&format!(
+                "\nall that failed or was taken out, whatever the reason:\n    {all}"
+            ));
+        }
+        if self.open() > self.stalled() && self.live.is_none() {
+            let open = counted(self.open(), "job");
+            talk.result(&format!("\n{open} to go on with:\n    {}", self.commands.run()));
+        }
+        Ok(())
     }
-    ledger.close().await;
-    Ok(Exit::Done)
-}
 
-fn unexpected(error: crate::ledger::LedgerError) -> Early {
-    Early::new(Exit::Unexpected, error)
+    /// Says when it was last driven, by whom, and how that ended.
+    fn history(&self) -> String {
+        if let Some(holder) = &self.live {
+            return format!("a run is live ({holder})");
+        }
+        let Some(of) = &self.last_run else { return "planned, never run".to_owned() };
+        let run = &of.run;
+        let ended = run.ended_at.unwrap_or(run.heartbeat_at);
+        let (began, took) = (local(run.started_at), lasted(run.started_at, ended));
+        let submitted = counted(run.submitted.unsigned_abs(), "paid request");
+        let ending = match run.ending.as_deref() {
+            Some("died") | None => "died (killed, or the power went)",
+            Some(ending) => ending,
+        };
+        format!(
+            "last run {began}, {took}, {submitted}, {ending}; process {} on {}",
+            run.pid, run.host
+        )
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.batch.paused {
+            remarks.push("paused by a person: nothing is submitted".to_owned());
+        }
+        let removed: u64 = self.removed.values().sum();
+        if removed > 0 {
+            let each: Vec<_> =
+                self.removed.iter().map(|(state, jobs)| format!("{jobs} {state}")).collect();
+            let jobs = counted(removed, "job");
+            remarks
+                .push(format!("{jobs} not counted, whose row left the sheet: {}", each.join(", ")));
+        }
+        if let Some(credits) = self.credits {
+            remarks.push(format!("{credits} credits, as far as AI Studios said"));
+        }
+        remarks
+    }
+
+    fn document(&self, ledger: &Ledger) -> Value {
+        let words = |counts: &BTreeMap<State, u64>| -> Map<String, Value> {
+            let jobs = |state| json!(counts.get(&state).copied().unwrap_or(0));
+            State::ALL.into_iter().map(|state| (state.word().to_owned(), jobs(state))).collect()
+        };
+        let troubles: Vec<_> =
+            self.troubles.iter().map(|trouble| trouble.document(&self.commands)).collect();
+        json!({
+            "batch": self.batch.name,
+            "file": self.batch.file,
+            "base_url": self.batch.base_url,
+            "rows": self.rows(),
+            "counts": words(&self.counts),
+            "invalid": self.invalid,
+            "stalled": self.stalled(),
+            "removed": words(&self.removed),
+            "credits": self.credits,
+            "paused": self.batch.paused,
+            "planned": self.batch.planned_at.map(super::moment::iso),
+            "live": self.live,
+            "last_run": self.last_run.as_ref().map(|of| runs::document(of, ledger)),
+            "troubles": troubles,
+            "next": self.next(),
+        })
+    }
 }
 
 fn table(standings: &[Standing]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(COLUMNS as u16);
-    table.set_header(["batch", "rows", "done", "open", "uncertain", "failed", "next"]);
+    let mut table = Sheet::new(&[
+        "batch",
+        "rows#",
+        "done#",
+        "open#",
+        "uncertain#",
+        "failed#",
+        "cancelled#",
+        "invalid#",
+    ]);
     for standing in standings {
-        table.add_row([
+        table.add([
             standing.batch.name.clone(),
             standing.rows().to_string(),
             standing.done().to_string(),
             standing.open().to_string(),
             standing.jobs(State::Uncertain).to_string(),
-            (standing.jobs(State::Failed) + standing.jobs(State::Cancelled) + standing.invalid)
-                .to_string(),
-            standing.next(),
+            standing.jobs(State::Failed).to_string(),
+            standing.jobs(State::Cancelled).to_string(),
+            standing.invalid.to_string(),
         ]);
     }
-    // Padding to the right of the last column would wrap on a narrow terminal.
-    let lines = table.lines().map(|line| line.trim_end().to_owned());
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn document(standing: &Standing) -> Value {
-    let counts: Map<String, Value> = State::ALL
-        .into_iter()
-        .map(|state| (state.word().to_owned(), json!(standing.jobs(state))))
-        .collect();
-    json!({
-        "batch": standing.batch.name,
-        "file": standing.batch.file,
-        "rows": standing.rows(),
-        "counts": counts,
-        "invalid": standing.invalid,
-        "next": standing.next(),
-    })
-}
-
-/// Returns a line for each job that needs attention.
-async fn troubles(ledger: &Ledger, batch: BatchId) -> Result<Vec<String>, Early> {
-    let mut lines = Vec::new();
-    let mut after = -1;
-    loop {
-        let rows = ledger.rows(batch, after, 1000).await.map_err(unexpected)?;
-        let Some(last) = rows.last() else { break };
-        after = last.position;
-        lines.extend(rows.iter().filter(|row| needs_attention(row)).map(line_of));
-        if lines.len() > TROUBLES_MAX {
-            lines.truncate(TROUBLES_MAX);
-            lines.push("…".to_owned());
-            return Ok(lines);
-        }
-    }
-    let invalid = ledger.invalid_rows(batch, -1, 20).await.map_err(unexpected)?;
-    lines.extend(invalid.iter().map(line_of));
-    Ok(lines)
-}
-
-fn needs_attention(row: &JobRow) -> bool {
-    matches!(row.state, Some(State::Failed | State::Uncertain | State::Cancelled)) || row.stalled
-}
-
-fn line_of(row: &JobRow) -> String {
-    let state = row.state.map_or("invalid", State::word);
-    let key = row.key.as_deref().unwrap_or("-");
-    let words = row.words.as_deref().or(row.cause.as_deref()).unwrap_or("");
-    format!("row {} {}: {state}: {}", row.row_number, plain(key), plain(words))
+    table.shown()
 }

@@ -20,6 +20,7 @@ mod room;
 mod runs;
 mod staging;
 mod state;
+mod story;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
 pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};
+pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
 pub use tag::Tag;
 pub use view::{BatchRow, JobRow, RunRow, StoredBatch, StoredLayout};
 

@@ -434,6 +434,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         record::STATEMENTS,
         runs::STATEMENTS,
         view::STATEMENTS,
+        story::STATEMENTS,
     ]
     .concat();
     for statement in all {

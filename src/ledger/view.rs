@@ -321,7 +321,7 @@ impl Ledger {
     }
 }
 
-fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
+pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
     let state: String = row.try_get("state")?;
     let made: Option<String> = row.try_get("project_id")?;
     let rendered: Option<String> = row.try_get("render_id")?;

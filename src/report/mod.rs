@@ -3,6 +3,8 @@
 //! Written from the ledger alone, so that a report can be made without the sheet. Nothing here
 //! changes the ledger. Invariant: every row of the sheet is in every report, once.
 
+mod print;
 mod results;
 
-pub use results::{ReportError, Written, write_results};
+pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
+pub use results::{ReportError, Rows, Written, write_results};

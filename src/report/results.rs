@@ -27,7 +27,7 @@ pub enum ReportError {
 }
 
 /// Columns behind the sheet's own.
-const OURS: [&str; 9] = [
+pub(super) const OURS: [&str; 9] = [
     "status",
     "version",
     "project_id",
@@ -148,7 +148,8 @@ impl Table {
 }
 
 /// Jobs and rows that could not be merged, in the sheet's order, page by page.
-struct Rows<'l> {
+#[derive(Debug)]
+pub struct Rows<'l> {
     ledger: &'l Ledger,
     batch: BatchId,
     jobs: Pages,
@@ -156,7 +157,7 @@ struct Rows<'l> {
 }
 
 /// One of two sorted streams, with what is read ahead of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Pages {
     ahead: std::collections::VecDeque<JobRow>,
     after: Option<i64>,
@@ -164,11 +165,13 @@ struct Pages {
 }
 
 impl<'l> Rows<'l> {
-    fn of(ledger: &'l Ledger, batch: BatchId) -> Self {
+    /// Begins at the top of the sheet.
+    pub fn of(ledger: &'l Ledger, batch: BatchId) -> Self {
         Self { ledger, batch, jobs: Pages::default(), invalid: Pages::default() }
     }
 
-    async fn next(&mut self) -> Result<Option<JobRow>, LedgerError> {
+    /// Returns the next row; nothing behind the last.
+    pub async fn next(&mut self) -> Result<Option<JobRow>, LedgerError> {
         if self.jobs.wants_more() {
             let after = self.jobs.after.unwrap_or(-1);
             self.jobs.take_in(self.ledger.rows(self.batch, after, PAGE).await?);
@@ -198,7 +201,11 @@ impl Pages {
     }
 }
 
-fn write_row<W: Write>(out: &mut csv::Writer<W>, row: &JobRow, columns: usize) -> io::Result<()> {
+pub(super) fn write_row<W: Write>(
+    out: &mut csv::Writer<W>,
+    row: &JobRow,
+    columns: usize,
+) -> io::Result<()> {
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     // A group's rows each get a line; a row that could not be read gets one without cells.
     let lines = if cells.is_empty() { vec![Vec::new()] } else { cells };
@@ -238,11 +245,11 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
 }
 
 /// A link's query may hold a signature that opens the file to whoever reads the report.
-fn without_query(url: &str) -> &str {
+pub(super) fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-fn write_record<'c, W: Write>(
+pub(super) fn write_record<'c, W: Write>(
     out: &mut csv::Writer<W>,
     cells: impl Iterator<Item = Cow<'c, str>>,
 ) -> io::Result<()> {

@@ -47,7 +47,7 @@ pub use dice::Dice;
 pub use evidence::{Seen, Tagged, judge};
 pub use halt::Halt;
 pub use happening::{Happening, Observer};
-pub use lock::{BatchLock, LockError, host};
+pub use lock::{BatchLock, LockError, holder_of, host};
 pub use port::{
     Download, Export, FetchTrouble, List, Listed, Project, Render, Studio, Submitted, Trouble,
 };

@@ -7,6 +7,7 @@ mod crash;
 mod kill;
 mod ledger;
 mod people;
+mod reading;
 mod run;
 mod sandbox;
 mod scene;
