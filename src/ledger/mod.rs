@@ -8,6 +8,7 @@
 mod check;
 mod claim;
 mod credits;
+mod due;
 mod error;
 mod floor;
 mod job;
@@ -15,6 +16,7 @@ mod news;
 mod open;
 mod people;
 mod record;
+mod room;
 mod runs;
 mod staging;
 mod state;
@@ -28,14 +30,16 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use claim::{Claim, Claimed, Due, Held, Room, Way};
+pub use claim::{Claim, Claimed};
 pub use credits::Caps;
+pub use due::Due;
 pub use error::LedgerError;
 pub use job::Outcome;
 pub use news::{News, Video};
 pub use open::Durability;
 pub use people::{Again, Chosen, Stray};
 pub use record::Recorded;
+pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
 pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::claim::Due;
+use super::due::Due;
 use super::error::LedgerError;
 use super::runs::Lease;
 use super::writer::Change;

@@ -276,6 +276,53 @@ async fn a_request_that_was_not_sent_gives_its_place_in_the_run_back() {
     assert_eq!(desk.ledger.last_run(batch).await.unwrap().unwrap().submitted, 0);
 }
 
+/// Many pieces of news are written at once; each is judged alone, and the counts stay right.
+#[tokio::test]
+async fn news_that_waits_together_is_judged_each_on_its_own() {
+    let desk = Desk::new().await;
+    let rows: Vec<_> = (0..40).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let room = Room { in_flight: 30, at_once: 30, ..room() };
+    let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room), NOW).await.unwrap();
+    assert_eq!(claimed.claims.len(), 30);
+    let news = claimed.claims.iter().flat_map(|claim| {
+        let stranger = Lease(lease.0 + 1);
+        let told = [
+            (lease, accepted(&claim.key)),
+            (stranger, rendered()),
+            (lease, rendered()),
+            (lease, accepted(&claim.key)),
+        ];
+        told.map(|(lease, news)| {
+            let (job, submission) = (claim.job, claim.submission);
+            desk.ledger.record(lease, job, submission, news, NOW)
+        })
+    });
+    let answers = futures_util::future::join_all(news).await;
+    for told in answers.chunks(4) {
+        assert_eq!(told[0].as_ref().unwrap().state, State::Rendering);
+        assert!(matches!(told[1], Err(LedgerError::LeaseLost)), "{:?}", told[1]);
+        assert_eq!(told[2].as_ref().unwrap().state, State::Fetching);
+        assert_eq!(told[3].as_ref().unwrap().step, Step::Unchanged);
+    }
+    let counts = desk.ledger.counts(batch).await.unwrap();
+    assert_eq!((counts[&State::Fetching], counts[&State::Ready]), (30, 10));
+    let drifted: Vec<(String, i64)> = sqlx::query_as(
+        "select state, jobs from tally where jobs <> (select count(*) from job
+            where job.state = tally.state and job.in_sheet = tally.in_sheet)",
+    )
+    .fetch_all(&desk.ledger.readers)
+    .await
+    .unwrap();
+    assert_eq!(drifted, []);
+    let events: i64 = sqlx::query_scalar("select count(*) from event")
+        .fetch_one(&desk.ledger.readers)
+        .await
+        .unwrap();
+    assert_eq!(events, 90, "a claim, an acceptance and a render each");
+}
+
 #[tokio::test]
 async fn a_removed_row_is_not_submitted_and_comes_back_when_it_returns() {
     let desk = Desk::new().await;
@@ -381,7 +428,14 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let desk = Desk::new().await;
     let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-    let all = [claim::STATEMENTS, runs::STATEMENTS, view::STATEMENTS].concat();
+    let all = [
+        claim::STATEMENTS,
+        due::STATEMENTS,
+        record::STATEMENTS,
+        runs::STATEMENTS,
+        view::STATEMENTS,
+    ]
+    .concat();
     for statement in all {
         let explain = format!("explain query plan {statement}");
         let plan: Vec<(i64, i64, i64, String)> =

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::LedgerError;
 use super::open;
+use super::record::{self, Record};
 
 /// Something that is written to the ledger, whole or not at all.
 pub(super) trait Change: Send + 'static {
@@ -44,14 +45,14 @@ pub(super) struct Writer {
 }
 
 enum Message {
-    Change(Box<dyn Queued>),
+    Item(Item),
     Close(oneshot::Sender<()>),
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Change(_) => "Change",
+            Self::Item(_) => "Item",
             Self::Close(_) => "Close",
         })
     }
@@ -69,9 +70,16 @@ impl Writer {
     /// Makes `change` and returns its answer once it is on disk.
     pub(super) async fn make<C: Change>(&self, change: C) -> Result<C::Answer, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { change, answer: None, reply };
-        let message = Message::Change(Box::new(waiting));
-        self.queue.send(message).await.map_err(|_| LedgerError::Closed)?;
+        let item = Item::Change(Box::new(Waiting { change, answer: None, reply }));
+        self.queue.send(Message::Item(item)).await.map_err(|_| LedgerError::Closed)?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Records news, together with what else waits, and returns its answer once it is on disk.
+    pub(super) async fn record(&self, news: Record) -> Result<record::Answer, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let item = Item::News(Box::new(Waiting { change: news, answer: None, reply }));
+        self.queue.send(Message::Item(item)).await.map_err(|_| LedgerError::Closed)?;
         answer.await.unwrap_or(Err(LedgerError::Closed))
     }
 
@@ -81,6 +89,37 @@ impl Writer {
         if self.queue.send(Message::Close(done)).await.is_ok() {
             // An error means that the writer is gone, which is what was asked for.
             drop(closed.await);
+        }
+    }
+}
+
+/// What is committed as one: any change, or a piece of news, of which neighbours are written
+/// together.
+enum Item {
+    Change(Box<dyn Queued>),
+    News(Box<Waiting<Record, record::Answer>>),
+}
+
+impl Item {
+    fn news(&self) -> Option<&Record> {
+        match self {
+            Self::News(news) => Some(&news.change),
+            Self::Change(_) => None,
+        }
+    }
+
+    fn acknowledge(self) {
+        match self {
+            Self::Change(change) => change.acknowledge(),
+            Self::News(news) => news.answer_now(),
+        }
+    }
+
+    fn fail(self, error: LedgerError) {
+        match self {
+            Self::Change(change) => change.fail(error),
+            // A caller that went away wants no answer.
+            Self::News(news) => drop(news.reply.send(Err(error))),
         }
     }
 }
@@ -95,13 +134,20 @@ trait Queued: Send {
     fn fail(self: Box<Self>, error: LedgerError);
 }
 
-struct Waiting<C: Change> {
+struct Waiting<C, A> {
     change: C,
-    answer: Option<C::Answer>,
-    reply: oneshot::Sender<Result<C::Answer, LedgerError>>,
+    answer: Option<A>,
+    reply: oneshot::Sender<Result<A, LedgerError>>,
 }
 
-impl<C: Change> Queued for Waiting<C> {
+impl<C, A> Waiting<C, A> {
+    fn answer_now(self) {
+        // A caller that went away wants no answer; what it asked for is done all the same.
+        drop(self.reply.send(self.answer.ok_or(LedgerError::Closed)));
+    }
+}
+
+impl<C: Change> Queued for Waiting<C, C::Answer> {
     fn apply<'a>(
         &'a mut self,
         db: &'a mut SqliteConnection,
@@ -114,9 +160,7 @@ impl<C: Change> Queued for Waiting<C> {
     }
 
     fn acknowledge(self: Box<Self>) {
-        let answer = self.answer.ok_or(LedgerError::Closed);
-        // A caller that went away wants no answer; what it asked for is done all the same.
-        drop(self.reply.send(answer));
+        self.answer_now();
     }
 
     fn fail(self: Box<Self>, error: LedgerError) {
@@ -136,7 +180,7 @@ async fn write(
         let mut next = Some(message);
         while let Some(message) = next.take() {
             match message {
-                Message::Change(change) => group.push(change),
+                Message::Item(item) => group.push(item),
                 Message::Close(done) => closing = Some(done),
             }
             if group.len() < GROUP_MAX && closing.is_none() {
@@ -158,9 +202,9 @@ async fn write(
 }
 
 /// Commits the group, or each of its changes alone when the group as a whole will not do.
-async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn Queued>>) {
+async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Item>) {
     match commit(db, &mut group).await {
-        Ok(()) => group.into_iter().for_each(<dyn Queued>::acknowledge),
+        Ok(()) => group.into_iter().for_each(Item::acknowledge),
         Err(error) => match group.len() {
             0 => {}
             1 => group.remove(0).fail(error),
@@ -173,21 +217,12 @@ async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn Queued>>
     }
 }
 
-async fn commit(
-    db: &mut SqliteConnection,
-    group: &mut [Box<dyn Queued>],
-) -> Result<(), LedgerError> {
+async fn commit(db: &mut SqliteConnection, group: &mut [Item]) -> Result<(), LedgerError> {
     if group.is_empty() {
         return Ok(());
     }
     statement(db, "begin immediate", "begin a change").await?;
-    let mut made = Ok(());
-    for change in group {
-        made = change.apply(db).await;
-        if made.is_err() {
-            break;
-        }
-    }
+    let made = make(db, group).await;
     let ended = match made {
         Ok(()) => statement(db, "commit", "write its changes").await,
         Err(error) => Err(error),
@@ -200,6 +235,26 @@ async fn commit(
         }
     }
     ended
+}
+
+/// Makes the changes in their order, with neighbouring news as one.
+async fn make(db: &mut SqliteConnection, group: &mut [Item]) -> Result<(), LedgerError> {
+    let both_news =
+        |one: &Item, other: &Item| matches!((one, other), (Item::News(_), Item::News(_)));
+    for run in group.chunk_by_mut(both_news) {
+        if let [Item::Change(change)] = run {
+            change.apply(db).await?;
+            continue;
+        }
+        let news: Vec<&Record> = run.iter().filter_map(Item::news).collect();
+        let answers = record::record(db, &news).await?;
+        for (item, answer) in run.iter_mut().zip(answers) {
+            if let Item::News(news) = item {
+                news.answer = Some(answer);
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn statement(

@@ -176,6 +176,18 @@ impl<S: Studio> Desk<S> {
             .await;
     }
 
+    /// Waits for `pause`, or until `over` comes first.
+    pub(super) async fn nap(&self, pause: Duration, over: impl Future<Output = ()>) {
+        self.clock
+            .idle(async {
+                tokio::select! {
+                    () = self.clock.sleep(pause) => {}
+                    () = over => {}
+                }
+            })
+            .await;
+    }
+
     /// Returns how long it is until `due`.
     fn until(&self, due: Timestamp) -> Duration {
         Duration::try_from(due.duration_since(self.clock.now())).unwrap_or(Duration::ZERO)

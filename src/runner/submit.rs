@@ -31,11 +31,8 @@ const INTENT_AGE_LEAST: Duration = Duration::from_millis(100);
 /// When the evidence of an unclear submission is looked for first.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
 
-/// Makes drafts until nothing more may be submitted. A one-step batch makes none.
+/// Makes drafts until nothing more may be submitted.
 pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
-    if desk.settings.submission == Submission::OneStep {
-        return;
-    }
     while desk.may_submit() {
         let room = room(&desk, DRAFTS_AT_ONCE);
         let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
@@ -117,24 +114,20 @@ fn credits<S>(desk: &Desk<S>) -> Option<Caps> {
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// Claims drafted jobs first: whatever the batch file says now, a draft that exists is exported.
 async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError> {
     let at_once = match (desk.submits.burst(), desk.requests.burst()) {
         (None, None) => UNLIMITED_AT_ONCE,
         (Some(burst), None) | (None, Some(burst)) => burst,
         (Some(one), Some(other)) => one.min(other),
     };
-    let room = room(desk, at_once);
-    let claim = async |way| {
-        let now = desk.clock.now();
-        let claim = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room.clone()), now);
-        desk.change(claim, took_some).await
+    let way = match desk.settings.submission {
+        Submission::TwoStep => Way::TwoStep,
+        Submission::OneStep => Way::OneStep,
     };
+    let (room, now) = (room(desk, at_once), desk.clock.now());
     let seen = desk.changes();
-    let mut claimed = claim(Way::TwoStep).await?;
-    if claimed.claims.is_empty() && desk.settings.submission == Submission::OneStep {
-        claimed = claim(Way::OneStep).await?;
-    }
+    let claim = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room), now);
+    let claimed = desk.change(claim, took_some).await?;
     *desk.held() = (claimed.held, seen);
     Ok(claimed.claims)
 }

@@ -1,0 +1,194 @@
+//! Taking what was paid for from the queue: what is due for a poll, a fetch or a look.
+//!
+//! A claim here costs nothing and promises nothing: it only postpones, so that nobody takes the
+//! same job twice while somebody is at it. What came of it is recorded by whoever claimed it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use super::error::LedgerError;
+use super::runs::Lease;
+use super::state::State;
+use super::tag::Tag;
+use super::writer::Change;
+use super::{BatchId, JobId, Ledger, SubmissionId};
+
+/// A job that is due for a poll, a fetch or a look.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Due {
+    /// The job's number.
+    #[sqlx(try_from = "i64")]
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// Its version.
+    pub version: i64,
+    /// The submission that it hangs on.
+    #[sqlx(try_from = "i64")]
+    pub submission: SubmissionId,
+    /// That submission's tag.
+    #[sqlx(try_from = "String")]
+    pub tag: Tag,
+    /// The project as made.
+    pub project_id: Option<String>,
+    /// The project as rendered, where it differs.
+    pub render_id: Option<String>,
+    /// When the paid request's intent was written, in milliseconds since 1970.
+    pub paid_at: Option<i64>,
+    /// When the render was accepted.
+    pub rendering_at: Option<i64>,
+    /// 0 to 100, as last polled.
+    pub progress: Option<f64>,
+    /// When progress last moved.
+    pub moved_at: Option<i64>,
+    /// Polls so far.
+    pub polls: i64,
+    /// Looks for an unclear submission so far.
+    pub looks: i64,
+    /// Paid re-renders so far.
+    pub rerenders: i64,
+    /// Failed fetches so far.
+    pub fetch_failures: i64,
+    /// Where the finished file is.
+    pub video_url: Option<String>,
+    /// The name it shall have.
+    pub file_name: String,
+    /// The script's estimated length.
+    pub spoken_ms: i64,
+}
+
+impl From<String> for Tag {
+    fn from(text: String) -> Self {
+        Self::stored(text)
+    }
+}
+
+const DUE: &str = "-- ledger::claim_due
+    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+           s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms
+    from job j indexed by job_due
+    join submission s on s.id = j.submission_id
+    join version v on v.job_id = j.id and v.version = s.version
+    where j.batch_id = ?1 and j.state = ?2 and j.drafted = 0 and j.due_at <= ?3
+    order by j.due_at, j.position limit ?4";
+
+const POSTPONE: &str = "-- ledger::claim_due, postpone
+    update job set due_at = ?3
+    where id in (select value from json_each(?1) named) and lease_token = ?2";
+
+const LEFT_TO_DO: &str = "-- ledger::left_to_do
+    select state, jobs from tally where batch_id = ?1
+    union all
+    select 'named', count(*) from json_each(?2) named
+    join job j on j.batch_id = ?1 and j.key = named.value where j.state = 'ready'";
+
+const NEXT_DUE: &str = "-- ledger::next_due
+    select min(due_at) from job indexed by job_due
+    where batch_id = ?1 and state = ?2 and drafted = ?3";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[DUE, POSTPONE, LEFT_TO_DO, NEXT_DUE];
+
+struct ClaimDue {
+    lease: Lease,
+    batch: BatchId,
+    state: State,
+    now: Timestamp,
+    max: u32,
+    busy_until: Timestamp,
+}
+
+impl Change for ClaimDue {
+    type Answer = Vec<Due>;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<Due>, LedgerError> {
+        let sql = |source| LedgerError::sql("claim what is due", source);
+        let due: Vec<Due> = sqlx::query_as(DUE)
+            .bind(self.batch.0)
+            .bind(self.state.word())
+            .bind(self.now.as_millisecond())
+            .bind(i64::from(self.max))
+            .fetch_all(&mut *db)
+            .await
+            .map_err(sql)?;
+        if due.is_empty() {
+            return Ok(due);
+        }
+        let jobs: serde_json::Value = due.iter().map(|one| one.job.0).collect();
+        let postponed = sqlx::query(POSTPONE)
+            .bind(jobs.to_string())
+            .bind(self.lease.0)
+            .bind(self.busy_until.as_millisecond())
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        if postponed.rows_affected() != due.len() as u64 {
+            return Err(LedgerError::LeaseLost);
+        }
+        Ok(due)
+    }
+}
+
+impl Ledger {
+    /// Claims up to `max` jobs in `state` that are due, and postpones them to `busy_until` so that
+    /// nobody takes them twice meanwhile.
+    pub async fn claim_due(
+        &self,
+        lease: Lease,
+        (batch, state): (BatchId, State),
+        max: u32,
+        (now, busy_until): (Timestamp, Timestamp),
+    ) -> Result<Vec<Due>, LedgerError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        self.writer.make(ClaimDue { lease, batch, state, now, max, busy_until }).await
+    }
+
+    /// Returns what there is still to do at one single moment: jobs by state, removed rows
+    /// included, and how many jobs among `only` (or among all) are ready, due or not.
+    pub async fn left_to_do(
+        &self,
+        batch: BatchId,
+        only: Option<&[String]>,
+    ) -> Result<(BTreeMap<State, u64>, u64), LedgerError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_TO_DO)
+            .bind(batch.0)
+            .bind(serde_json::Value::from(only.unwrap_or_default()).to_string())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("count jobs", source))?;
+        let mut counts: BTreeMap<State, u64> = BTreeMap::new();
+        let mut named = 0;
+        for (word, jobs) in rows {
+            match State::parse(&word) {
+                Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
+                None => named = jobs.unsigned_abs(),
+            }
+        }
+        let ready = counts.get(&State::Ready).copied().unwrap_or(0);
+        Ok((counts, if only.is_some() { named } else { ready }))
+    }
+
+    /// Returns when the next job in `state` is due, if there is one. `drafted` only means
+    /// something for `ready` jobs.
+    pub async fn next_due(
+        &self,
+        batch: BatchId,
+        state: State,
+        drafted: Option<()>,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE)
+            .bind(batch.0)
+            .bind(state.word())
+            .bind(drafted.is_some())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("see what is due next", source))?;
+        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+    }
+}

@@ -1,0 +1,169 @@
+//! How a plan becomes the ledger: the statements of one transaction, in their order.
+//!
+//! Each speaks of all rows at once, and finds them by what [`classify`](super::Staging::classify)
+//! said of them. None deletes a job, a version or a paid request.
+
+pub(super) enum Bind {
+    Batch,
+    Layout,
+    Template,
+    Now,
+    FirstJob,
+}
+use Bind::{Batch, FirstJob, Layout, Now, Template};
+
+/// A changed template begins a new canary.
+pub(super) const BATCH: &str = "-- ledger::commit_plan, batch
+    insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    on conflict (name) do update set
+        canary_done = case when template_hash = excluded.template_hash then canary_done
+            else 0 end,
+        file = excluded.file, source = excluded.source, base_url = excluded.base_url,
+        template_hash = excluded.template_hash, layout_id = excluded.layout_id,
+        tool = excluded.tool, planned_at = excluded.planned_at
+    returning id";
+
+pub(super) const STATEMENTS: &[(&str, &[Bind])] = &[
+    // Removed rows first: the new ones are not in the sheet's list of known jobs.
+    (REMEMBER_REMOVED, &[Batch, Now]),
+    (REMOVED_STRAYS, &[Batch, Now]),
+    (CANCEL_REMOVED, &[Batch]),
+    (REMOVE, &[Batch]),
+    (NEW_JOBS, &[Batch, FirstJob]),
+    (NEW_VERSIONS, &[FirstJob, Layout, Template, Now]),
+    (PLACES, &[]),
+    (CELLS, &[Layout, Template]),
+    (CHANGES, &[]),
+    (NEXT_VERSIONS, &[Layout, Template, Now]),
+    (WANT, &[]),
+    (STRAYS, &[Now]),
+    (REMEMBER_REPLACED, &[Now]),
+    (REPLACE, &[Now]),
+    (REUSE, &[]),
+    (FORGET_INVALID, &[Batch]),
+    (INVALID, &[Batch]),
+    (FORGET_TALLY, &[Batch]),
+    (TALLY, &[Batch]),
+];
+
+const NEW_JOBS: &str = "-- ledger::commit_plan, new jobs
+    insert into job (id, batch_id, key, position, row_number)
+    select ?2 + position, ?1, key, position, row_number
+    from temp.staged where verdict = 'new' order by position";
+
+const NEW_VERSIONS: &str = "-- ledger::commit_plan, first versions
+    insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
+        file_name, spoken_ms, planned_at)
+    select ?1 + position, 1, cells, ?2, ?3, payload_hash, file_name, spoken_ms, ?4
+    from temp.staged where verdict = 'new' order by position";
+
+const PLACES: &str = "-- ledger::commit_plan, places
+    update job set position = s.position, row_number = s.row_number, in_sheet = 1,
+        state = case when job.state = 'cancelled' and job.cause = 'row-removed' then 'ready'
+            else job.state end,
+        cause = case when job.state = 'cancelled' and job.cause = 'row-removed' then null
+            else job.cause end
+    from temp.staged s
+    where s.job_id = job.id and s.verdict in ('unchanged', 'changed')
+        and (job.position <> s.position or job.row_number <> s.row_number or job.in_sheet = 0)";
+
+/// The payload is the same, so these cells and this template make the very same bytes.
+const CELLS: &str = "-- ledger::commit_plan, cells that change no payload
+    update version set cells = s.cells, layout_id = ?1, template_hash = ?2
+    from temp.staged s join job j on j.id = s.job_id
+    where version.job_id = j.id and version.version = j.wanted_version
+        and s.verdict = 'unchanged'
+        and (version.cells <> s.cells or version.layout_id <> ?1
+            or version.template_hash <> ?2)";
+
+const CHANGES: &str = "-- ledger::commit_plan, changes
+    create temp table change as
+    select s.position, s.job_id, j.state,
+        (select max(version) from version v where v.job_id = s.job_id) + 1 as next_version,
+        (select max(version) from version v where v.job_id = s.job_id
+            and v.payload_hash = s.payload_hash and v.done_at is not null) as same_as
+    from temp.staged s join job j on j.id = s.job_id where s.verdict = 'changed'";
+
+const NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
+    insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
+        file_name, spoken_ms, planned_at, reused_from)
+    select c.job_id, c.next_version, s.cells, ?1, ?2, s.payload_hash, s.file_name,
+        s.spoken_ms, ?3,
+        case when c.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
+            then c.same_as end
+    from temp.change c join temp.staged s on s.position = c.position";
+
+/// A paid render that is under way is finished first; its job goes on to the new version then.
+const WANT: &str = "-- ledger::commit_plan, wait for what is under way
+    update job set wanted_version = c.next_version from temp.change c
+    where c.job_id = job.id
+        and job.state in ('submitting', 'uncertain', 'rendering', 'fetching')";
+
+const STRAYS: &str = "-- ledger::commit_plan, drafts of the former version
+    update submission set outcome = 'stray', settled_at = ?1
+    where outcome = 'drafted' and id in (
+        select j.submission_id from temp.change c join job j on j.id = c.job_id
+        where j.state = 'ready' and j.drafted = 1)";
+
+const REMEMBER_REPLACED: &str = "-- ledger::commit_plan, history
+    insert into event (job_id, version, at, event, state)
+    select job_id, next_version, ?1, 'replaced', case when same_as is null then 'ready'
+        else 'reused' end
+    from temp.change where state in ('ready', 'done', 'reused', 'failed', 'cancelled')";
+
+const REPLACE: &str = "-- ledger::commit_plan, replace
+    update job set state = 'ready', drafted = 0, version = c.next_version,
+        wanted_version = c.next_version, due_at = ?1, submit_failures = 0, rerenders = 0,
+        fetch_failures = 0, polls = 0, submission_id = null, rendering_at = null,
+        progress = null, moved_at = null, stalled = 0, video_file = null, cause = null,
+        words = null
+    from temp.change c
+    where c.job_id = job.id and job.state in ('ready', 'done', 'reused', 'failed', 'cancelled')";
+
+const REUSE: &str = "-- ledger::commit_plan, reuse
+    update job set state = 'reused', video_file = (
+        select v.video_file from version v where v.job_id = job.id and v.version = c.same_as)
+    from temp.change c
+    where c.job_id = job.id and c.same_as is not null and job.state = 'ready'
+        and job.version = c.next_version";
+
+const REMEMBER_REMOVED: &str = "-- ledger::commit_plan, history of removed rows
+    insert into event (job_id, version, at, event, state, detail)
+    select id, version, ?2, 'cancelled', 'cancelled', 'its row left the sheet'
+    from job indexed by job_position where batch_id = ?1 and in_sheet = 1 and state = 'ready'
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+
+const REMOVED_STRAYS: &str = "-- ledger::commit_plan, drafts of removed rows
+    update submission set outcome = 'stray', settled_at = ?2
+    where outcome = 'drafted' and id in (
+        select submission_id from job indexed by job_position
+        where batch_id = ?1 and in_sheet = 1 and state = 'ready' and drafted = 1
+            and id not in (select job_id from temp.staged
+                where verdict in ('unchanged', 'changed')))";
+
+const CANCEL_REMOVED: &str = "-- ledger::commit_plan, removed rows that were not submitted
+    update job indexed by job_position
+    set state = 'cancelled', cause = 'row-removed', drafted = 0, submission_id = null
+    where batch_id = ?1 and in_sheet = 1 and state = 'ready'
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+
+const REMOVE: &str = "-- ledger::commit_plan, removed rows
+    update job indexed by job_position set in_sheet = 0
+    where batch_id = ?1 and in_sheet = 1
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+
+const FORGET_INVALID: &str = "-- ledger::commit_plan, former invalid rows
+    delete from invalid_row where batch_id = ?1";
+
+const INVALID: &str = "-- ledger::commit_plan, invalid rows
+    insert into invalid_row (batch_id, position, row_number, key, cells, problem)
+    select ?1, position, row_number, key, cells, problem
+    from temp.staged where verdict = 'invalid'";
+
+const FORGET_TALLY: &str = "-- ledger::commit_plan, former tally
+    delete from tally where batch_id = ?1";
+
+const TALLY: &str = "-- ledger::commit_plan, tally
+    insert into tally (batch_id, in_sheet, state, jobs)
+    select batch_id, in_sheet, state, count(*) from job where batch_id = ?1 group by 1, 2, 3";
