@@ -43,6 +43,8 @@ struct Hands {
     busy: usize,
     sleepers: BTreeMap<(Duration, u64), Waker>,
     next_sleeper: u64,
+    /// Woken when nobody is busy any more.
+    driver: Option<Waker>,
 }
 
 impl Clock {
@@ -71,6 +73,16 @@ impl Clock {
         match self {
             Self::Real { started } => started.elapsed(),
             Self::Simulated(simulated) => simulated.hands().elapsed,
+        }
+    }
+
+    /// Returns how long somebody may rest who only rests for `span` because a clock may jump, or
+    /// to say that he lives. Simulated time never jumps: there it is longer, so that a night of
+    /// hours passes in a moment.
+    pub fn watch(&self, span: Duration) -> Duration {
+        match self {
+            Self::Real { .. } => span,
+            Self::Simulated(_) => span * SIMULATED_WATCH,
         }
     }
 
@@ -106,6 +118,11 @@ impl Clock {
         if let Self::Simulated(simulated) = self {
             let mut hands = simulated.hands();
             hands.busy = hands.busy.saturating_add_signed(by);
+            if hands.busy == 0
+                && let Some(driver) = hands.driver.take()
+            {
+                driver.wake();
+            }
         }
     }
 }
@@ -153,18 +170,30 @@ impl Simulated {
         self.hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    async fn nobody_is_busy(&self) {
+        std::future::poll_fn(|context| {
+            let mut hands = self.hands();
+            if hands.busy == 0 {
+                return Poll::Ready(());
+            }
+            hands.driver = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Moves the clock from sleeper to sleeper until nothing is left to wait for, or until more
     /// than `limit` has passed.
     pub async fn drive(&self, limit: Duration) -> Standstill {
-        let mut quiet = 0;
         loop {
+            self.nobody_is_busy().await;
             // A task that was just woken is not busy yet; several rounds let it say so.
-            tokio::task::yield_now().await;
-            quiet = if self.hands().busy == 0 { quiet + 1 } else { 0 };
-            if quiet < QUIET_ROUNDS {
+            for _ in 0..QUIET_ROUNDS {
+                tokio::task::yield_now().await;
+            }
+            if self.hands().busy > 0 {
                 continue;
             }
-            quiet = 0;
             let mut hands = self.hands();
             let Some((&(until, _), _)) = hands.sleepers.first_key_value() else {
                 return Standstill::NobodySleeps;
@@ -183,6 +212,8 @@ impl Simulated {
     }
 }
 
+/// How much longer a watch is in simulated time.
+const SIMULATED_WATCH: u32 = 60;
 /// Rounds of the scheduler without a busy task before time may move.
 const QUIET_ROUNDS: u32 = 4;
 

@@ -8,8 +8,20 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "name", "sheet", "template", "key", "group_by", "columns", "defaults", "output",
-            "file", "studio", "limits",
+            "name",
+            "sheet",
+            "encoding",
+            "worksheet",
+            "template",
+            "key",
+            "group_by",
+            "columns",
+            "skip",
+            "defaults",
+            "output",
+            "file",
+            "studio",
+            "limits",
         ],
     ),
     (

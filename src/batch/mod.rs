@@ -53,6 +53,11 @@ pub struct Batch {
     pub name: BatchName,
     /// The sheet of scripts.
     pub sheet: PathBuf,
+    /// The sheet's encoding, where it is not to be found by looking; whether there is such an
+    /// encoding is for the sheet's reader to say.
+    pub encoding: Option<String>,
+    /// The worksheet of a workbook, where it is not the first.
+    pub worksheet: Option<String>,
     /// The scene template.
     pub template: PathBuf,
     /// The folder for videos and reports; `out/<name>` beside the file unless it says otherwise.
@@ -63,6 +68,8 @@ pub struct Batch {
     pub group_by: Option<String>,
     /// Template name to heading in the sheet, where the two differ.
     pub columns: BTreeMap<String, String>,
+    /// Which rows of the sheet are left out.
+    pub skip: Option<Skip>,
     /// Template name to the text that stands in for an empty cell.
     pub defaults: BTreeMap<String, String>,
     /// The template for the name of each video's file.
@@ -71,6 +78,15 @@ pub struct Batch {
     pub studio: Studio,
     /// How much, how often, how long.
     pub limits: Limits,
+}
+
+/// Which rows of the sheet are left out, because they say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The column, by template name or heading.
+    pub column: String,
+    /// What it says then; empty where the batch file names only the column.
+    pub values: Vec<String>,
 }
 
 /// Reads the batch file at `path`.
@@ -121,11 +137,14 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let beside = |text: String| path.parent().unwrap_or(Path::new("")).join(text);
     let name = read_name(path, reader);
     let sheet = reader.required("sheet", value::text).map(beside);
+    let encoding = reader.get("", "encoding", value::text);
+    let worksheet = reader.get("", "worksheet", value::text);
     let template = reader.required("template", value::text).map(beside);
     let output = reader.get("", "output", value::text).map(beside);
     let key = reader.get("", "key", value::texts).unwrap_or_default();
     let group_by = reader.get("", "group_by", value::text);
     let columns = reader.pairs("columns", value::text);
+    let skip = reader.get("", "skip", value::skip);
     let defaults = reader.pairs("defaults", value::text_or_nothing);
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
@@ -138,11 +157,14 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         source,
         name,
         sheet,
+        encoding,
+        worksheet,
         template,
         output,
         key,
         group_by,
         columns,
+        skip,
         defaults,
         video_file,
         studio,

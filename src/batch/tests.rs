@@ -456,3 +456,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_to_leave_out_are_named_by_a_column_or_by_column_and_words() {
+    let skip = |rest: &str| parsed(&format!("{NEEDED}{rest}")).unwrap().skip.unwrap();
+    let plain = skip("skip = \"Status\"");
+    assert_eq!((plain.column.as_str(), plain.values.len()), ("Status", 0));
+    let full = skip("[skip]\ncolumn = \"Status\"\nvalues = [\"done\", \"hold\"]");
+    assert_eq!(full.values, ["done", "hold"]);
+    for (rest, want) in [
+        ("skip = 3", "`skip` must be a text"),
+        ("skip = { values = \"x\" }", "`skip` names no `column`"),
+        ("skip = { column = \"\" }", "`skip` is wrong: its `column` is empty"),
+        ("[skip]\ncolum = \"a\"", "`skip` has no setting `colum`"),
+    ] {
+        assert!(told(rest).contains(want), "{}", told(rest));
+    }
+}

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Skip;
 use super::keys::nearest;
 use super::limits::DURATION_MAX;
 use super::rate::Rate;
@@ -53,6 +54,31 @@ pub(super) fn texts(value: &DeValue<'_>) -> Result<Vec<String>, Complaint> {
         return Err(Complaint::new("is an empty list").help("fill it in, or leave it out"));
     }
     Ok(texts)
+}
+
+/// Reads which rows are left out: a column, or a column and what it says then.
+pub(super) fn skip(value: &DeValue<'_>) -> Result<Skip, Complaint> {
+    let example = "write `skip = \"Status\"`, or `skip = { column = \"Status\", \
+                   values = [\"done\"] }`";
+    let DeValue::Table(table) = value else {
+        let column = text(value).map_err(|complaint| complaint.help(example))?;
+        return Ok(Skip { column, values: Vec::new() });
+    };
+    let (mut column, mut values) = (None, Vec::new());
+    let within = |key: &str, complaint: Complaint| Complaint {
+        predicate: format!("is wrong: its `{key}` {}", complaint.predicate),
+        ..complaint
+    };
+    for (key, value) in table {
+        let (key, value) = (key.get_ref().as_ref(), value.get_ref());
+        match key {
+            "column" => column = Some(text(value).map_err(|wrong| within(key, wrong))?),
+            "values" => values = texts(value).map_err(|wrong| within(key, wrong))?,
+            _ => return Err(Complaint::new(format!("has no setting `{key}`")).help(example)),
+        }
+    }
+    let column = column.ok_or_else(|| Complaint::new("names no `column`").help(example))?;
+    Ok(Skip { column, values })
 }
 
 /// Reads one of a few words.

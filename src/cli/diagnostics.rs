@@ -119,7 +119,7 @@ fn sheet_name(batch: &batch::Batch) -> String {
 
 fn sheet_problems(talk: &Talk, problems: &sheet::Problems) {
     for problem in &problems.list {
-        talk.error(&plain(&problem.to_string()));
+        talk.error(&problem.to_string());
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn rows(talk: &Talk, problems: &Problems, batch: &batch::Batch) {
     for problem in problems.kept() {
         let help = problem.help.as_deref().filter(|_| problem.source == Source::Scene);
         let help = help.map(|help| format!("\n  {}", plain(help))).unwrap_or_default();
-        talk.error(&format!("{}{help}", plain(&problem.to_string())));
+        talk.error(&format!("{problem}{help}"));
     }
     let told: u64 = problems.kept().iter().map(|problem: &Problem| problem.rows.max(1)).sum();
     let untold = problems.count().saturating_sub(told.min(problems.count()));

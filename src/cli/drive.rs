@@ -130,6 +130,18 @@ impl Account {
         Ok(Self { name, base_url, credentials, sandbox: Some(sandbox) })
     }
 
+    /// Says why a run did not begin. What only says that nobody answered does not say who.
+    fn not_begun(&self, halt: &Halt) -> String {
+        let (host, words) = (self.base_url.authority(), halt.words());
+        match halt {
+            Halt::Silence { .. } if !words.contains(host) => format!(
+                "`{host}` does not answer ({words}): check the network and `base_url`, then run \
+                 the same command again"
+            ),
+            _ => words.to_owned(),
+        }
+    }
+
     /// Tells whether nothing of this costs anything.
     pub(super) fn is_rehearsal(&self) -> bool {
         self.sandbox.is_some()
@@ -209,7 +221,7 @@ impl Drive {
             let exit = exit_of_halt(&halt);
             let ended = self.ledger.end_run(lease.0, "not begun", self.clock.now()).await;
             ended.map_err(|error| unexpected(&error))?;
-            return Err(Early::new(exit, halt.words()));
+            return Err(Early::new(exit, self.account.not_begun(&halt)));
         }
         let counts = self.ledger.counts(batch).await.map_err(|error| unexpected(&error))?;
         let done =
@@ -234,10 +246,10 @@ impl Drive {
         .await;
         screen.clear();
         let ending = ended.map_err(|error| unexpected(&error))?;
-        if matches!(ending.halt, Some(Halt::Ledger { .. })) {
+        if let Some(Halt::Ledger { words }) = &ending.halt {
             // Nothing to report from, or a successor's to write. What there is stays.
             self.ledger.close().await;
-            return Err(Early::new(Exit::Unexpected, ""));
+            return Err(Early::new(Exit::Unexpected, words));
         }
         let written = report::write_results(&self.ledger, batch, &output).await;
         let written = written.map_err(|error| unexpected(&error))?;
@@ -280,6 +292,10 @@ impl Drive {
         talk.result(&format!("videos in {}, results in {results}", output.display()));
         if let Some(failures) = &written.failures {
             talk.result(&format!("what needs attention is in {}", failures.display()));
+        }
+        if let Some(halt) = &ending.halt {
+            // Said before, among much else; and to nobody who asked for silence.
+            talk.error(halt.words());
         }
         if let Some(advice) = advice(exit, ending, self.batch.name.as_str()) {
             talk.say(&advice);

@@ -75,8 +75,9 @@ async fn check(path: &Path, talk: &Talk) -> Result<Exit, Early> {
         talk.error(&plain(flaw));
     }
     talk.say(
-        "keep this file, restore a backup beside it, and run again: what AI Studios has is \
-              found by its tags",
+        "keep this file and run nothing with it. A backup does not know what was rendered since \
+         it was made, and would have it rendered again: compare it with your AI Studios account \
+         first",
     );
     Ok(Exit::Unexpected)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::diagnostics;
 use super::exit::Exit;
-use super::talk::Talk;
+use super::talk::{Talk, escaped};
 use crate::batch::{self, Batch};
 use crate::plan::Materials;
 use crate::sheet::Entry;
@@ -74,7 +74,7 @@ fn print(materials: &Materials, entry: &Entry, batch: &Batch, talk: &Talk) -> Ex
         Ok(payload) => {
             let value: Result<Value, _> = serde_json::from_str(payload.text());
             let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
-            talk.result(pretty.as_deref().unwrap_or(payload.text()));
+            talk.result(&escaped(pretty.as_deref().unwrap_or(payload.text())));
             Exit::Done
         }
         Err(problems) => {

@@ -17,6 +17,10 @@ use crate::runner::{Seen, Studio, Tagged, judge};
 ///
 /// AI Studios is asked once more first; what it shows is taken before anything that you say.
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+callsheet resolve <BATCH> <KEY> --adopt <PROJECT>
+       callsheet resolve <BATCH> <KEY> --not-submitted
+       callsheet resolve <BATCH> <KEY> --abandon")]
 #[command(group = ArgGroup::new("verdict").required(true))]
 pub(super) struct Resolve {
     #[command(flatten)]

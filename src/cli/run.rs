@@ -124,17 +124,15 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
         Some(lease) => lease,
         None => drive::begin(&ledger, id, &clock).await?,
     };
+    if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
+        end_before_it_began(&ledger, Some(lease), &clock).await?;
+        let words = format!("--only: no row of the sheet has the key `{key}`");
+        return Err(Early::new(Exit::Usage, words));
+    }
     if args.retry_failed {
         let again = ledger.try_again(lease.0, id, Chosen::default(), clock.now()).await;
         let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
         talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
-    }
-    if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
-        end_before_it_began(&ledger, Some(lease), &clock).await?;
-        return Err(Early::new(
-            Exit::Usage,
-            format!("--only: no row of the sheet has the key `{key}`"),
-        ));
     }
     let orders = orders(&args);
     Drive { batch, orders, ledger, lock, account, clock }.go(id, lease, talk).await

@@ -76,11 +76,7 @@ impl Screen {
         let line = self.line_for(happening);
         self.count(happening);
         if let Some(line) = line {
-            // Whoever asked for silence still wants to know why it stopped.
-            match happening {
-                Happening::Halted { .. } => self.talk.error(&line),
-                _ => self.talk.say(&line),
-            }
+            self.talk.say(&line);
             self.shown().last_line = Instant::now();
         }
     }

@@ -135,7 +135,9 @@ fn table(standings: &[Standing]) -> String {
             standing.next(),
         ]);
     }
-    table.to_string()
+    // Padding to the right of the last column would wrap on a narrow terminal.
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn document(standing: &Standing) -> Value {

@@ -84,7 +84,7 @@ impl Talk {
 
     /// Writes one machine-readable document.
     pub(super) fn document(&self, document: &Value) {
-        self.result(&document.to_string());
+        self.result(&escaped(&document.to_string()));
     }
 
     /// Names the batch that all further events are about.
@@ -153,15 +153,36 @@ impl Talk {
     }
 }
 
+/// Tells whether a terminal would do something other than show this character.
+fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Returns foreign text without anything that a terminal would act upon.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    let acts =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.chars().any(acts) {
         Cow::Owned(text.chars().map(|c| if acts(c) { ' ' } else { c }).collect())
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Returns JSON that says the same, and is harmless on a terminal. Outside ASCII such a character
+/// can only stand in a string; within ASCII the writer has escaped it already.
+pub(super) fn escaped(json: &str) -> Cow<'_, str> {
+    let harmful = |c: char| !c.is_ascii() && acts(c);
+    if !json.contains(harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if harmful(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word

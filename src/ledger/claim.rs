@@ -83,6 +83,11 @@ const DUE_AMONG: &str = "-- ledger::claim_submissions, named keys
     where j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3
     limit ?4";
 
+const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of named keys
+    select count(*) from json_each(?2) named
+    join job j on j.batch_id = ?1 and j.key = named.value
+    where j.state = 'ready' and j.drafted = 1";
+
 /// The numbers that new submissions get; nobody else writes meanwhile.
 const LAST_SUBMISSION: &str = "-- ledger::claim_submissions, numbers
     select coalesce(max(id), 0) from submission";
@@ -116,7 +121,8 @@ const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, SAME_SUBMISSIONS, TAKE];
+pub(super) const STATEMENTS: &[&str] =
+    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DRAFTED_AMONG, SAME_SUBMISSIONS, TAKE];
 
 struct ClaimSubmissions {
     lease: Lease,
@@ -276,13 +282,22 @@ impl Change for ClaimSubmissions {
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Claimed, LedgerError> {
         let sql = |source| LedgerError::sql("claim a submission", source);
-        let counted: Counted = sqlx::query_as(COUNT)
+        let mut counted: Counted = sqlx::query_as(COUNT)
             .bind(self.batch.0)
             .bind(self.lease.0)
             .fetch_optional(&mut *db)
             .await
             .map_err(sql)?
             .ok_or(LedgerError::LeaseLost)?;
+        if let Some(only) = &self.room.only {
+            // Drafts that this run will not export must not hold its own back.
+            counted.drafted = sqlx::query_scalar(DRAFTED_AMONG)
+                .bind(self.batch.0)
+                .bind(Value::from(only.clone()).to_string())
+                .fetch_one(&mut *db)
+                .await
+                .map_err(sql)?;
+        }
         let (max, held) = self.room.allows(self.step, &counted);
         if max == 0 {
             return Ok(Claimed { claims: Vec::new(), held });

@@ -3,6 +3,8 @@
 //! A claim here costs nothing and promises nothing: it only postpones, so that nobody takes the
 //! same job twice while somebody is at it. What came of it is recorded by whoever claimed it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
@@ -77,8 +79,10 @@ const POSTPONE: &str = "-- ledger::claim_due, postpone
     update job set due_at = ?3
     where id in (select value from json_each(?1) named) and lease_token = ?2";
 
-const READY_AMONG: &str = "-- ledger::count_ready
-    select count(*) from json_each(?2) named
+const LEFT_TO_DO: &str = "-- ledger::left_to_do
+    select state, jobs from tally where batch_id = ?1
+    union all
+    select 'named', count(*) from json_each(?2) named
     join job j on j.batch_id = ?1 and j.key = named.value where j.state = 'ready'";
 
 const NEXT_DUE: &str = "-- ledger::next_due
@@ -87,7 +91,7 @@ const NEXT_DUE: &str = "-- ledger::next_due
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[DUE, POSTPONE, READY_AMONG, NEXT_DUE];
+pub(super) const STATEMENTS: &[&str] = &[DUE, POSTPONE, LEFT_TO_DO, NEXT_DUE];
 
 struct ClaimDue {
     lease: Lease,
@@ -145,15 +149,29 @@ impl Ledger {
         self.writer.make(ClaimDue { lease, batch, state, now, max, busy_until }).await
     }
 
-    /// Returns how many jobs among `keys` are ready, due or not.
-    pub async fn count_ready(&self, batch: BatchId, keys: &[String]) -> Result<u64, LedgerError> {
-        let count: i64 = sqlx::query_scalar(READY_AMONG)
+    /// Returns what there is still to do at one single moment: jobs by state, removed rows
+    /// included, and how many jobs among `only` (or among all) are ready, due or not.
+    pub async fn left_to_do(
+        &self,
+        batch: BatchId,
+        only: Option<&[String]>,
+    ) -> Result<(BTreeMap<State, u64>, u64), LedgerError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_TO_DO)
             .bind(batch.0)
-            .bind(serde_json::Value::from(keys).to_string())
-            .fetch_one(&self.readers)
+            .bind(serde_json::Value::from(only.unwrap_or_default()).to_string())
+            .fetch_all(&self.readers)
             .await
             .map_err(|source| LedgerError::sql("count jobs", source))?;
-        Ok(count.unsigned_abs())
+        let mut counts: BTreeMap<State, u64> = BTreeMap::new();
+        let mut named = 0;
+        for (word, jobs) in rows {
+            match State::parse(&word) {
+                Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
+                None => named = jobs.unsigned_abs(),
+            }
+        }
+        let ready = counts.get(&State::Ready).copied().unwrap_or(0);
+        Ok((counts, if only.is_some() { named } else { ready }))
     }
 
     /// Returns when the next job in `state` is due, if there is one. `drafted` only means

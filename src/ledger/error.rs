@@ -39,8 +39,8 @@ pub enum LedgerError {
     },
     /// `SQLite` found the file damaged.
     #[error(
-        "the ledger `{}` is damaged ({why}): nothing was changed; run `callsheet ledger check`, \
-         and restore a backup", path.display()
+        "the ledger `{}` is damaged ({why}): nothing was changed; choose another --ledger, or \
+         run `callsheet ledger check` and restore a backup", path.display()
     )]
     Damaged {
         /// The ledger.
@@ -117,7 +117,11 @@ impl LedgerError {
             Some(FULL) => Self::Full,
             Some(READONLY) => Self::ReadOnly,
             Some(BUSY | LOCKED) => Self::Busy { seconds: super::open::BUSY_TIMEOUT.as_secs() },
-            Some(CORRUPT | NOTADB) => {
+            Some(NOTADB) => {
+                let why = "it is no ledger, or its first page is gone".to_owned();
+                Self::Damaged { path: PathBuf::new(), why }
+            }
+            Some(CORRUPT) => {
                 Self::Damaged { path: PathBuf::new(), why: "a page does not add up".to_owned() }
             }
             Some(_) | None => Self::Sql { doing, source },

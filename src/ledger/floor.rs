@@ -22,7 +22,8 @@ impl Change for RaiseFloor {
              on conflict do update set until = max(until, excluded.until)",
         )
         .bind(&self.base_url)
-        .bind(self.until.as_millisecond())
+        // Rounded up: a floor is never shortened, not even by half a millisecond.
+        .bind(self.until.as_millisecond().saturating_add(1))
         .execute(db)
         .await
         .map_err(|source| LedgerError::sql("note when it may ask again", source))?;

@@ -14,6 +14,8 @@ pub(super) type Millis = i64;
 pub(super) struct Job {
     pub(super) state: State,
     pub(super) drafted: bool,
+    /// Read, never written here: whether its row is still in the sheet.
+    pub(super) in_sheet: bool,
     pub(super) version: i64,
     pub(super) wanted_version: i64,
     pub(super) due_at: Millis,
@@ -125,6 +127,9 @@ pub(super) fn apply(
     news: &News,
     now: Millis,
 ) -> Result<Step, IllegalStep> {
+    if is_old(job, submission, news) {
+        return Ok(Step::Unchanged);
+    }
     let step = match news.event() {
         Some(event) => next(job.state, event)?,
         // News within a state is old news in every other.
@@ -139,7 +144,8 @@ pub(super) fn apply(
     match news {
         News::NotSent { .. } | News::DraftLost { .. } => job.submit_failures += 1,
         News::Rerendered { .. } => job.rerenders += 1,
-        News::FetchTrouble { .. } => job.fetch_failures += 1,
+        // A link that never holds must come to an end as well.
+        News::FetchTrouble { .. } | News::FreshLink { .. } => job.fetch_failures += 1,
         News::Accepted { .. } => {
             job.submission_id = Some(submission.id);
             job.rendering_at = Some(now);
@@ -170,25 +176,75 @@ pub(super) fn apply(
         | News::ProvenNotMade { .. }
         | News::Abandoned { .. }
         | News::RenderFailed { .. }
-        | News::FreshLink { .. }
         | News::FetchFailed { .. } => {}
     }
     tidy(job, news);
     Ok(step)
 }
 
-/// Returns the job as its next version begins it, when it has come to an end and one is wanted.
-/// The ended job itself then wants nothing more.
+/// Tells whether news from within a state comes too late: the job has gone on, perhaps with
+/// another submission, since it was asked about. Two polls of one render may cross.
+fn is_old(job: &Job, submission: &Submission, news: &News) -> bool {
+    let within = match news {
+        News::Looked { .. } => State::Uncertain,
+        News::Polled { .. } | News::Rerendered { .. } | News::RenderFailed { .. } => {
+            State::Rendering
+        }
+        News::FreshLink { .. } | News::FetchTrouble { .. } => State::Fetching,
+        News::Drafted { .. }
+        | News::DraftLost { .. }
+        | News::NotSent { .. }
+        | News::PutBack { .. }
+        | News::Refused { .. }
+        | News::SubmitGivenUp { .. }
+        | News::AnswerLost { .. }
+        | News::Accepted { .. }
+        | News::ProvenNotMade { .. }
+        | News::Abandoned { .. }
+        | News::Rendered { .. }
+        | News::FetchFailed { .. }
+        | News::Fetched(_) => return false,
+    };
+    job.state != within || job.submission_id != Some(submission.id)
+}
+
+/// Returns how a job goes on that has come free, by an ending or by being due again: with the
+/// version that the sheet wants by now, or not at all when its row has left the sheet. The job
+/// itself then wants nothing more, and a draft of what nobody wants is a stray.
 ///
 /// # Errors
-/// [`IllegalStep`], never in practice: every ending may be replaced.
-pub(super) fn succeed(job: &mut Job, now: Millis) -> Result<Option<Job>, IllegalStep> {
-    if !job.state.is_final() || job.wanted_version == job.version {
+/// [`IllegalStep`], never in practice: whatever is free may be replaced or cancelled.
+pub(super) fn succeed(
+    job: &mut Job,
+    submission: &mut Submission,
+    now: Millis,
+) -> Result<Option<(Event, Job)>, IllegalStep> {
+    let is_free = job.state.is_final() || job.state == State::Ready;
+    if !is_free {
         return Ok(None);
     }
-    next(job.state, Event::Replaced)?;
     let wanted = std::mem::replace(&mut job.wanted_version, job.version);
-    Ok(Some(first_steps_of(wanted, now)))
+    let (event, successor) = if !job.in_sheet && job.state == State::Ready {
+        (Event::Cancelled, removed(job))
+    } else if job.in_sheet && wanted != job.version {
+        (Event::Replaced, first_steps_of(wanted, now))
+    } else {
+        return Ok(None);
+    };
+    next(job.state, event)?;
+    if submission.outcome == Outcome::Drafted {
+        submission.outcome = Outcome::Stray;
+        submission.settled_at = Some(now);
+    }
+    Ok(Some((event, successor)))
+}
+
+/// The cause by which planning knows a row again that comes back into the sheet.
+const ROW_REMOVED: &str = "row-removed";
+
+fn removed(job: &Job) -> Job {
+    let (state, cause) = (State::Cancelled, Some(ROW_REMOVED.to_owned()));
+    Job { state, cause, drafted: false, submission_id: None, ..job.clone() }
 }
 
 /// Clears what the new state does not carry, and says why where it must.
@@ -218,6 +274,7 @@ fn first_steps_of(version: i64, now: Millis) -> Job {
     Job {
         state: State::Ready,
         drafted: false,
+        in_sheet: true,
         version,
         wanted_version: version,
         due_at: now,

@@ -28,8 +28,8 @@ const DETAIL_MAX: usize = 2048;
 /// Each of `named` is a list: job, submission.
 const LOAD: &str = "-- ledger::record, load
     select named.key as place,
-           j.batch_id, j.lease_token, j.state, j.drafted, j.version, j.wanted_version, j.due_at,
-           j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
+           j.batch_id, j.lease_token, j.state, j.drafted, j.in_sheet, j.version, j.wanted_version,
+           j.due_at, j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
            j.rendering_at, j.progress, j.moved_at, j.stalled, j.video_file, j.cause, j.words,
            s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.paid_at,
            s.settled_at, s.looks, s.video_url, s.credits
@@ -99,12 +99,17 @@ pub(super) async fn record(
         let (now, later) = records.split_at(apart);
         let mut writes = Vec::with_capacity(now.len());
         for (record, loaded) in now.iter().zip(load(db, now).await.map_err(sql)?) {
+            let place = answers.len();
             answers.push(record.judge(loaded).map(|judged| {
-                writes.extend(judged.write);
+                writes.extend(judged.write.map(|write| (place, write)));
                 judged.recorded
             }));
         }
-        write::all(db, &writes).await.map_err(sql)?;
+        for (place, state) in write::all(db, &writes).await.map_err(sql)? {
+            if let Ok(recorded) = &mut answers[place] {
+                recorded.state = state;
+            }
+        }
         records = later;
     }
     Ok(answers)
@@ -135,6 +140,7 @@ struct Loaded {
     lease_token: Option<i64>,
     state: String,
     drafted: bool,
+    in_sheet: bool,
     version: i64,
     wanted_version: i64,
     due_at: i64,
@@ -168,6 +174,7 @@ impl Loaded {
         let job = Job {
             state: State::parse(&self.state).ok_or_else(|| corrupt(&self.state))?,
             drafted: self.drafted,
+            in_sheet: self.in_sheet,
             version: self.version,
             wanted_version: self.wanted_version,
             due_at: self.due_at,
@@ -221,8 +228,8 @@ impl Record {
         let Step::Moved(reached) = step else {
             return Ok(Judged { recorded: Recorded { step, state: job.state }, write: None });
         };
-        let successor = succeed(&mut job, now)?;
-        let state = successor.as_ref().map_or(job.state, |successor| successor.state);
+        let successor = succeed(&mut job, &mut submission, now)?;
+        let state = successor.as_ref().map_or(job.state, |(_, successor)| successor.state);
         let write = Write {
             job_id: self.job.0,
             lease: self.lease.0,

@@ -69,10 +69,39 @@ const LOSE_ANSWERS: &str = "-- ledger::begin_run, answers
         select submission_id from job indexed by job_due
         where batch_id = ?1 and state = 'submitting')";
 
+/// What the sheet wants by now may have been rendered before.
+const FIND_SAME: &str = "-- ledger::begin_run, rendered before
+    update version set reused_from = (
+        select max(w.version) from version w where w.job_id = version.job_id
+            and w.payload_hash = version.payload_hash and w.done_at is not null)
+    where (job_id, version) in (
+        select j.id, j.wanted_version from job j indexed by job_due
+        join submission s on s.id = j.submission_id
+        where j.batch_id = ?1 and j.state = 'submitting' and j.wanted_version <> j.version
+            and s.outcome = 'stray')";
+
+/// The sheet may have changed since the draft was begun: the version it wants by now is due.
 const FREE_JOBS: &str = "-- ledger::begin_run, ready again
-    update job indexed by job_due set state = 'ready', submission_id = null, due_at = ?2
+    update job indexed by job_due set state = 'ready', submission_id = null, due_at = ?2,
+        submit_failures = iif(wanted_version = version, submit_failures, 0),
+        rerenders = iif(wanted_version = version, rerenders, 0),
+        fetch_failures = iif(wanted_version = version, fetch_failures, 0),
+        version = wanted_version
     where batch_id = ?1 and state = 'submitting' and exists (
         select 1 from submission s where s.id = submission_id and s.outcome = 'stray')";
+
+const REUSE: &str = "-- ledger::begin_run, reuse
+    update job indexed by job_due set state = 'reused', video_file = (
+        select w.video_file from version v
+        join version w on w.job_id = v.job_id and w.version = v.reused_from
+        where v.job_id = job.id and v.version = job.version)
+    where batch_id = ?1 and state = 'ready' and drafted = 0 and due_at = ?2 and exists (
+        select 1 from version v where v.job_id = job.id and v.version = job.version
+            and v.reused_from is not null)";
+
+const LEAVE_REMOVED: &str = "-- ledger::begin_run, rows that left the sheet
+    update job indexed by job_position set state = 'cancelled', cause = 'row-removed'
+    where batch_id = ?1 and in_sheet = 0 and state = 'ready' and drafted = 0";
 
 const DOUBT_JOBS: &str = "-- ledger::begin_run, uncertain now
     update job indexed by job_due set state = 'uncertain', due_at = ?2
@@ -84,12 +113,22 @@ const TAKE_OVER: &str = "-- ledger::begin_run, lease
 
 const WAKE: &str = "-- ledger::begin_run, due now
     update job indexed by job_due set due_at = min(due_at, ?2)
-    where batch_id = ?1 and state in ('rendering', 'fetching')";
+    where batch_id = ?1 and state in ('uncertain', 'rendering', 'fetching')";
 
 /// Every statement of this file, for the test that asserts their query plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[REMEMBER_LEFT, LOSE_DRAFTS, LOSE_ANSWERS, FREE_JOBS, DOUBT_JOBS, TAKE_OVER, WAKE];
+pub(super) const STATEMENTS: &[&str] = &[
+    REMEMBER_LEFT,
+    LOSE_DRAFTS,
+    LOSE_ANSWERS,
+    FIND_SAME,
+    FREE_JOBS,
+    REUSE,
+    LEAVE_REMOVED,
+    DOUBT_JOBS,
+    TAKE_OVER,
+    WAKE,
+];
 
 struct BeginRun {
     batch: BatchId,
@@ -123,7 +162,10 @@ impl Change for BeginRun {
         for statement in [LOSE_DRAFTS, LOSE_ANSWERS] {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
         }
+        sqlx::query(FIND_SAME).bind(batch).execute(&mut *db).await.map_err(sql)?;
         let freed = sqlx::query(FREE_JOBS).bind(batch).bind(now).execute(&mut *db).await;
+        sqlx::query(REUSE).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(LEAVE_REMOVED).bind(batch).execute(&mut *db).await.map_err(sql)?;
         let doubted = sqlx::query(DOUBT_JOBS).bind(batch).bind(now).execute(&mut *db).await;
         let found = TakenOver {
             drafts_lost: freed.map_err(sql)?.rows_affected(),

@@ -1,7 +1,8 @@
 //! Names that are made, not chosen: the tag by which a submission is recognised at AI Studios.
 //!
-//! A tag follows from what it stands for, so a ledger that was lost and made anew finds its own
-//! work again, and two ledgers of one batch recognise each other's.
+//! A tag follows from what it stands for, so two ledgers of one batch give one submission one tag,
+//! and a look for an answer that was lost finds the work of either. Nobody looks before submitting:
+//! a ledger that was lost does not know what was rendered.
 
 use std::fmt;
 

@@ -194,6 +194,22 @@ async fn after_a_crash_a_lost_draft_is_made_again_and_a_lost_paid_answer_is_unce
 }
 
 #[tokio::test]
+async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (old, _) = desk.run(batch).await;
+    one_step(&desk, old, batch).await;
+    let (old, _) = desk.run(batch).await;
+    let later = NOW + SignedDuration::from_mins(10);
+    let what = (batch, State::Uncertain);
+    let looked_at = desk.ledger.claim_due(old, what, 1, (NOW, later)).await.unwrap();
+    assert_eq!(looked_at.len(), 1);
+    desk.run(batch).await;
+    let due = desk.ledger.next_due(batch, State::Uncertain, None).await.unwrap();
+    assert!(due.is_some_and(|due| due <= NOW), "{due:?}");
+}
+
+#[tokio::test]
 async fn a_run_that_lost_its_batch_changes_nothing() {
     let desk = Desk::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;

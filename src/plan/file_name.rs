@@ -32,7 +32,8 @@ fn clean(text: &str) -> String {
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     let visible: String = text.chars().filter(|c| !invisible(*c)).collect();
-    let safe = sanitize_with_options(visible.trim(), options);
+    let bare = visible.trim().trim_end_matches(['.', ' ']);
+    let safe = sanitize_with_options(bare, options);
     let safe = safe.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
     if safe.chars().all(|c| c == '_') { String::new() } else { safe.to_owned() }
 }

@@ -37,6 +37,10 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Rows read, and how long everything took.
     pub rows: u64,
+    /// Rows that the sheet says to leave out; not among `rows`.
+    pub skipped: u64,
+    /// How the sheet was read: what was guessed should be said.
+    pub reading: sheet::Reading,
     /// How long drawing it up took.
     pub took: Duration,
     staging: Staging,
@@ -119,11 +123,17 @@ impl Materials {
             wanted.filter(|name| !batch.defaults.contains_key(*name)).cloned().collect();
         required.sort();
         required.dedup();
+        let optional: Vec<String> = batch.defaults.keys().cloned().collect();
+        let skip = batch.skip.as_ref();
         let want = sheet::Want {
             key: &batch.key,
             group_by: batch.group_by.as_deref(),
             columns: &batch.columns,
             required: &required,
+            optional: &optional,
+            skip: skip.map(|skip| sheet::Skip { column: &skip.column, values: &skip.values }),
+            encoding: batch.encoding.as_deref(),
+            worksheet: batch.worksheet.as_deref(),
         };
         let sheet = sheet::Sheet::open(&batch.sheet, &want).map_err(PlanError::Sheet)?;
         let columns = Columns {
@@ -145,14 +155,15 @@ pub async fn draw_up(batch: &Batch, base_url: &str, ledger: &Ledger) -> Result<P
     let header = header(batch, base_url, &materials);
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
-    let (rows, mut problems) = pipeline::run(materials, resolution, &mut staging).await?;
+    let reading = materials.sheet.reading().clone();
+    let (rows, skipped, mut problems) = pipeline::run(materials, resolution, &mut staging).await?;
     for (file, first, last) in staging.same_files().await? {
         problems.add(Problem::same_file(&file, first, last));
     }
     let counts = staging.classify().await?;
     let changed = staging.changed(CHANGES_TOLD).await?;
     let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
-    Ok(Plan { counts, problems, changes, rows, took: began.elapsed(), staging })
+    Ok(Plan { counts, problems, changes, rows, skipped, reading, took: began.elapsed(), staging })
 }
 
 impl Plan {

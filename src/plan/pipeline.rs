@@ -36,18 +36,20 @@ pub struct Merging {
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
 type Ground = (usize, Vec<StagedRow>, Vec<Problem>);
 
-/// Merges every row of the sheet into `staging`. Returns how many rows and what was wrong.
+/// Merges every row of the sheet into `staging`. Returns how many rows, how many the sheet says
+/// to leave out, and what was wrong.
 pub(super) async fn run(
     materials: Materials,
     resolution: Option<String>,
     staging: &mut Staging,
-) -> Result<(u64, Problems), PlanError> {
+) -> Result<(u64, u64, Problems), PlanError> {
     let Materials { template, video_file, sheet, columns } = materials;
     let merging = Arc::new(Merging { template, video_file, columns, resolution });
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<Ground>(CHUNKS_WAITING);
     let queue = Arc::new(Mutex::new(queue));
-    let mut threads = vec![std::thread::spawn(move || read(sheet, &raw))];
+    let reader = std::thread::spawn(move || read(sheet, &raw));
+    let mut threads = Vec::new();
     for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
         let (merging, queue, ground) = (merging.clone(), queue.clone(), ground.clone());
         threads.push(std::thread::spawn(move || merge(&merging, &queue, &ground)));
@@ -72,24 +74,28 @@ pub(super) async fn run(
             std::panic::resume_unwind(panic);
         }
     }
-    Ok((rows, problems))
+    let skipped = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok((rows, skipped, problems))
 }
 
-fn read(sheet: Sheet, raw: &SyncSender<Chunk>) {
+/// Reads all entries. Returns how many rows the sheet says to leave out.
+fn read(sheet: Sheet, raw: &SyncSender<Chunk>) -> u64 {
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut place = 0;
-    for entry in sheet.entries() {
+    let mut entries = sheet.entries();
+    for entry in entries.by_ref() {
         chunk.push(entry);
         if chunk.len() == CHUNK {
             // An error means that staging has failed and nobody reads any more.
             if raw.send((place, std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))).is_err()
             {
-                return;
+                return entries.skipped();
             }
             place += 1;
         }
     }
     let _ = raw.send((place, chunk));
+    entries.skipped()
 }
 
 fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sender<Ground>) {

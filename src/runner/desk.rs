@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,14 +55,26 @@ pub(super) struct Desk<S> {
     pub(super) observer: Observer,
     pub(super) learned: Mutex<Learned>,
     pub(super) heard_at: AtomicI64,
-    /// What held the last claim of a paid request back.
-    pub(super) held: Mutex<Held>,
+    /// What held the last claim of a paid request back, and after which change that was.
+    pub(super) held: Mutex<(Held, u64)>,
+    /// What was written so far.
+    pub(super) changes: Changes,
+    /// When this run began, in awake time.
+    pub(super) began: Duration,
     /// Uncertain jobs that no evidence and no waiting can settle any more.
     pub(super) for_people: Mutex<BTreeSet<JobId>>,
     /// Set when the time window is over.
     pub(super) window_over: CancellationToken,
     /// Set when there is nothing left to do.
     pub(super) finished: CancellationToken,
+}
+
+/// Changes that this run has made, and those that it is making: so that two readings of the ledger
+/// can be told to belong together.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    made: AtomicU64,
+    open: AtomicU64,
 }
 
 /// Wake-ups between the loops. They carry nothing: whoever is woken looks into the ledger.
@@ -84,8 +96,8 @@ impl<S: Studio> Desk<S> {
         (job, submission): (JobId, SubmissionId),
         news: News,
     ) -> Option<Recorded> {
-        let recorded =
-            self.ledger.record(self.lease, job, submission, news, self.clock.now()).await;
+        let record = self.ledger.record(self.lease, job, submission, news, self.clock.now());
+        let recorded = self.change(record, |_| true).await;
         self.bells.end.notify_one();
         match recorded {
             Ok(recorded) => {
@@ -97,6 +109,32 @@ impl<S: Studio> Desk<S> {
                 None
             }
         }
+    }
+
+    /// Makes a change to the ledger that [`Self::held_since`] must know of.
+    pub(super) async fn change<T>(
+        &self,
+        change: impl Future<Output = T>,
+        changed: impl FnOnce(&T) -> bool,
+    ) -> T {
+        self.changes.open.fetch_add(1, Ordering::SeqCst);
+        let answer = change.await;
+        self.changes.made.fetch_add(u64::from(changed(&answer)), Ordering::SeqCst);
+        self.changes.open.fetch_sub(1, Ordering::SeqCst);
+        answer
+    }
+
+    /// Returns how many changes were made so far.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.made.load(Ordering::SeqCst)
+    }
+
+    /// Returns what holds paid requests back, if that was seen after change number `seen`, and
+    /// nothing was changed or is being changed since.
+    pub(super) fn held_since(&self, seen: u64) -> Option<Held> {
+        let (held, at) = *self.held();
+        let quiet = self.changes.open.load(Ordering::SeqCst) == 0 && self.changes() == seen;
+        (quiet && at == seen).then_some(held)
     }
 
     /// Halts because the ledger did not do what it was asked to.
@@ -125,7 +163,8 @@ impl<S: Studio> Desk<S> {
         due: Option<Timestamp>,
         over: impl Future<Output = ()>,
     ) {
-        let left = due.map_or(LONGEST_NAP, |due| self.until(due).min(LONGEST_NAP));
+        let longest = self.clock.watch(LONGEST_NAP);
+        let left = due.map_or(longest, |due| self.until(due).min(longest));
         self.clock
             .idle(async {
                 tokio::select! {
@@ -249,7 +288,7 @@ impl<S: Studio> Desk<S> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+    pub(super) fn held(&self) -> MutexGuard<'_, (Held, u64)> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -37,21 +37,22 @@ pub enum Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Tagged {
     projects: HashMap<Tag, Vec<Listed>>,
-    /// Every id in the list.
+    /// The ids of those that carry a tag.
     pub ids: Vec<String>,
     complete: bool,
-    /// Whether the list shows work that we know to be ours, so that it can be believed to show
-    /// such work at all.
+    /// Whether the list shows work that we know to be ours, with its tag, so that it can be
+    /// believed to show such work at all.
     pub proven: bool,
 }
 
 impl Tagged {
     /// Sorts a list by its tags.
     pub fn of(list: List) -> Self {
-        let ids = list.projects.iter().map(|listed| listed.id.clone()).collect();
+        let mut ids = Vec::new();
         let mut projects: HashMap<Tag, Vec<Listed>> = HashMap::new();
         for listed in list.projects {
             if let Some(tag) = Tag::find(&listed.name) {
+                ids.push(listed.id.clone());
                 projects.entry(tag).or_default().push(listed);
             }
         }

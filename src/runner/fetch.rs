@@ -103,10 +103,14 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
         Err(Miss::Passing(words)) => again(desk, &due, words).await,
         Err(Miss::Expired) => match fresh_link(desk, &due).await {
-            Some(video_url) => {
+            Some(video_url)
+                if due.fetch_failures < i64::from(desk.settings.limits.fetch_retries) =>
+            {
                 desk.record(ids, News::FreshLink { video_url }).await;
             }
-            None => again(desk, &due, "the link to the video has expired".to_owned()).await,
+            Some(_) | None => {
+                again(desk, &due, "the link to the video has expired".to_owned()).await
+            }
         },
     }
 }

@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{Limits, OnUncertain, Submission};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, State, TakenOver};
-use desk::{Bells, Desk};
+use desk::{Bells, Changes, Desk};
 use halt::Halts;
 use limiter::Limiter;
 use pace::Learned;
@@ -172,12 +172,14 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.finished.cancel();
     desk.tasks.close();
     finish_what_is_open(&desk).await;
+    // Whoever was taken over must not report as if the batch were still his.
+    beat_once(&desk).await;
     let counts = desk.ledger.counts(desk.batch).await?;
     let ending = Ending {
         counts,
         halt: desk.halts.standing(),
         interrupted: desk.stop.is_draining(),
-        held: *desk.held(),
+        held: desk.held().0,
         for_people: desk.for_people().len() as u64,
         window_over: desk.window_over.is_cancelled(),
     };
@@ -222,7 +224,9 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
         heard_at: AtomicI64::new(heard_at),
-        held: Mutex::new(Held::NothingDue),
+        held: Mutex::new((Held::NothingDue, 0)),
+        changes: Changes::default(),
+        began: clock.awake(),
         for_people: Mutex::new(BTreeSet::new()),
         finished: CancellationToken::new(),
         window_over: CancellationToken::new(),
@@ -233,15 +237,11 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
 /// Says that this run lives, until it ends or is told that it no longer does.
 async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_follow() {
-        match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
-            Ok(true) => {}
-            Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
-            Err(error) => desk.ledger_failed(&error),
-        }
+        beat_once(&desk).await;
         desk.clock
             .idle(async {
                 tokio::select! {
-                    () = desk.clock.sleep(HEARTBEAT) => {}
+                    () = desk.clock.sleep(desk.clock.watch(HEARTBEAT)) => {}
                     () = desk.no_more_following() => {}
                 }
             })
@@ -259,6 +259,14 @@ async fn close_window<S: Studio>(desk: Arc<Desk<S>>, until: Timestamp) {
             return;
         }
         desk.rest(&Notify::new(), Some(until), desk.no_more_submitting()).await;
+    }
+}
+
+async fn beat_once<S: Studio>(desk: &Desk<S>) {
+    match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
+        Ok(true) => {}
+        Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
+        Err(error) => desk.ledger_failed(&error),
     }
 }
 
@@ -288,10 +296,9 @@ async fn wait_for_the_end<S: Studio>(desk: &Desk<S>) {
 
 /// Tells whether nothing is left that this run could do.
 async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
-    let mut counts = desk.ledger.counts(desk.batch).await?;
-    for (state, jobs) in desk.ledger.counts_removed(desk.batch).await? {
-        *counts.entry(state).or_default() += jobs;
-    }
+    let seen = desk.changes();
+    let only = desk.orders.only.as_deref();
+    let (counts, ready) = desk.ledger.left_to_do(desk.batch, only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let fetching = if desk.orders.download { jobs(State::Fetching) } else { 0 };
     if jobs(State::Submitting) + jobs(State::Rendering) + fetching > 0 {
@@ -305,11 +312,8 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     if jobs(State::Ready) == 0 || !desk.may_submit() {
         return Ok(true);
     }
-    let ready = match &desk.orders.only {
-        None => jobs(State::Ready),
-        Some(keys) => desk.ledger.count_ready(desk.batch, keys).await?,
-    };
-    let held = *desk.held();
+    // What held the last claim back counts only if nothing has changed since.
+    let Some(held) = desk.held_since(seen) else { return Ok(false) };
     Ok(match held {
         Held::NothingDue => ready == 0,
         Held::PerRun | Held::Credits | Held::Paused => true,

@@ -36,7 +36,7 @@ pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_submit() {
         let room = room(&desk, DRAFTS_AT_ONCE);
         let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
-        match claimed.await {
+        match desk.change(claimed, took_some).await {
             Ok(Claimed { claims, .. }) if claims.is_empty() => {
                 let due = next_due(&desk, false).await;
                 desk.rest(&desk.bells.draft, due, desk.no_more_submitting()).await;
@@ -124,10 +124,16 @@ async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError
         Submission::TwoStep => Way::TwoStep,
         Submission::OneStep => Way::OneStep,
     };
+    let seen = desk.changes();
     let (room, now) = (room(desk, at_once), desk.clock.now());
-    let claimed = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room), now).await?;
-    *desk.held() = claimed.held;
+    let claim = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room), now);
+    let claimed = desk.change(claim, took_some).await?;
+    *desk.held() = (claimed.held, seen);
     Ok(claimed.claims)
+}
+
+fn took_some(claimed: &Result<Claimed, LedgerError>) -> bool {
+    claimed.as_ref().is_ok_and(|claimed| !claimed.claims.is_empty())
 }
 
 async fn next_paid<S: Studio>(desk: &Desk<S>) -> Option<Timestamp> {
@@ -320,8 +326,9 @@ async fn declined<S: Studio>(
             desk.halts.halt(Halt::Moved { words });
         }
         Submitted::SlowDown { retry_after } => {
-            put_back(desk, claim, "AI Studios asked us to slow down").await;
+            // The floor first: what is put back is due at once.
             desk.slow_down(retry_after).await;
+            put_back(desk, claim, "AI Studios asked us to slow down").await;
         }
         Submitted::Accepted(()) | Submitted::Unknown { .. } => {}
     }

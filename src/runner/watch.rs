@@ -19,8 +19,9 @@ use crate::ledger::{Due, News, State};
 
 /// Polls in the air at once; the limiter paces them.
 const POLLS_AT_ONCE: usize = 16;
-/// A poll that was claimed and not answered by then may be claimed again. Harmless.
-const POLL_LEASE: Duration = Duration::from_secs(120);
+/// A poll that was claimed is not claimed again for this long: it may have to wait for its turn
+/// until a long Retry-After is over.
+const POLL_LEASE: Duration = Duration::from_secs(6 * 3600);
 
 /// Polls renders until nothing is followed any more.
 pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
@@ -94,7 +95,7 @@ async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
             | Trouble::SlowDown { .. }
             | Trouble::Account { .. }
             | Trouble::Moved { .. },
-        ) => running(desk, &due, due.progress.unwrap_or(0.0)).await,
+        ) => not_seen(desk, &due).await,
     }
 }
 
@@ -161,6 +162,21 @@ async fn running<S: Studio>(desk: &Desk<S>, due: &Due, progress: f64) {
     if desk.record((due.job, due.submission), news).await.is_some() {
         desk.observer.tell(Happening::Progress { key: due.key.clone(), progress, stalled });
     }
+}
+
+/// Trouble says nothing of a render: an account that was shut overnight must not turn what was
+/// paid for into failures. Only a run that could not ask in all that time itself gives up.
+async fn not_seen<S: Studio>(desk: &Desk<S>, due: &Due) {
+    let limits = &desk.settings.limits;
+    let asked_for = desk.clock.awake().saturating_sub(desk.began);
+    let spent = elapsed(desk, due.rendering_at);
+    if spent.min(asked_for) > limits.render_timeout {
+        let words = format!("no word of it for {}", in_words(limits.render_timeout));
+        return give_up(desk, due, words).await;
+    }
+    let due_at = desk.after(desk.dice.around(limits.poll_max, 0.05));
+    let (progress, stalled) = (due.progress.unwrap_or(0.0), false);
+    desk.record((due.job, due.submission), News::Polled { progress, due_at, stalled }).await;
 }
 
 /// A render that failed at the vendor is paid for again only within the batch's leave.

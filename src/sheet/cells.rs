@@ -3,16 +3,16 @@
 //! A row has as many cells as there are headings, all of them UTF-8. Guessing at the rest would
 //! put a text into the wrong place of a paid video, so nothing is filled up or cut off.
 
-use super::delimiter::Delimiter;
 use super::problem::Problem;
+use super::reading::Origin;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, Damage, RECORD_BYTES_MAX, Record};
-use super::{report, signature};
+use super::report;
 
 /// What a record must look like to be a row.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) headings: Vec<String>,
-    pub(super) delimiter: Delimiter,
+    pub(super) origin: Origin,
     /// How many columns behind those are a report's, and not the sheet's own.
     pub(super) report: usize,
 }
@@ -75,7 +75,7 @@ impl Shape {
             return Err(self.damaged(record.at.row, damage));
         }
         let cells = Cells::decode(record).map_err(|column| {
-            signature::not_utf8(record.at.row).in_column(column, &self.headings)
+            self.origin.undecodable(record, column).in_column(column, &self.headings)
         })?;
         if cells.len() == self.headings.len() + self.report {
             Ok(cells.of_report(self.report))
@@ -86,9 +86,17 @@ impl Shape {
 
     fn ragged(&self, cells: &Cells<'_>) -> Problem {
         let (has, should) = (cells.len(), self.headings.len() + self.report);
+        if self.origin == Origin::Workbook {
+            return Problem::of_row(
+                cells.row,
+                "the row goes on to the right of the last heading",
+                "give this column a heading, or empty what stands here",
+            )
+            .in_column(should, &[]);
+        }
         let noun = if has == 1 { "cell" } else { "cells" };
         let message = format!("{has} {noun} where the heading row has {should}");
-        let delimiter = self.delimiter.name;
+        let delimiter = self.origin.delimiter().name;
         let help = if cells.text.contains(['\n', '\r']) {
             "a quote that opens in this row is probably closed too late; a quote within a text \
              is written twice"

@@ -18,14 +18,24 @@ pub(super) struct Delimiter {
 
 /// The characters that are tried; of equals the first is taken.
 const TRIED: &[Delimiter] = &[
-    Delimiter { byte: b',', name: "comma" },
+    Delimiter::COMMA,
     Delimiter { byte: b';', name: "semicolon" },
     Delimiter { byte: b'\t', name: "tab" },
+    Delimiter { byte: b'|', name: "pipe" },
 ];
 
+/// What Excel writes and reads as a first line that is not part of the table: `sep=;`.
+const ANNOUNCED: &[u8] = b"sep=";
+
 impl Delimiter {
-    /// Finds the delimiter of a sheet that begins like this.
-    pub(super) fn of(sample: &Sample) -> Self {
+    pub(super) const COMMA: Self = Self { byte: b',', name: "comma" };
+
+    /// Finds the delimiter of a sheet that begins like this, and the offset of its first row.
+    pub(super) fn of(sample: &Sample) -> (Self, u64) {
+        announced(&sample.bytes).unwrap_or_else(|| (Self::tried(sample), 0))
+    }
+
+    fn tried(sample: &Sample) -> Self {
         let scored = TRIED.iter().filter_map(|tried| Some((score(sample, *tried)?, *tried)));
         scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(
             // A sheet of one column has no delimiter, and any will do.
@@ -33,6 +43,25 @@ impl Delimiter {
             |(_, best)| best,
         )
     }
+}
+
+/// Returns the delimiter that the first line announces, and where the next line begins.
+fn announced(bytes: &[u8]) -> Option<(Delimiter, u64)> {
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let ends = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    let (line, rest) = text.split_at(ends);
+    // Programs that do not know the line quote it, and fill it up to the width of the table.
+    let line: Vec<u8> = line.iter().copied().filter(|byte| *byte != b'"').collect();
+    let (word, marks) = line.split_at_checked(ANNOUNCED.len())?;
+    let byte = *marks.first()?;
+    let is_mark = byte == b'\t' || byte.is_ascii_punctuation();
+    if !word.eq_ignore_ascii_case(ANNOUNCED) || !is_mark || marks.iter().any(|mark| *mark != byte) {
+        return None;
+    }
+    let known = TRIED.iter().find(|tried| tried.byte == byte).copied();
+    let delimiter = known.unwrap_or(Delimiter { byte, name: "separator" });
+    let line_end = if rest.starts_with(b"\r\n") { 2 } else { 1 };
+    Some((delimiter, (bytes.len() - rest.len() + line_end) as u64))
 }
 
 /// Returns how many in a million rows, headings included, are cut as the headings are, and into
@@ -83,10 +112,33 @@ mod tests {
             (";;\n;;\na;b;c\n1;2;3\n", "semicolon"),
             ("script\nHello, you\n", "comma"),
             ("", "comma"),
+            ("a|b|c\n1|x, y|3\n", "pipe"),
+            ("a,b\n\"x | y\",2\n", "comma"),
+            ("sep=;\na,b,c\n1,2,3\n", "semicolon"),
+            ("\u{feff}\"SEP=|\"\r\na,b\r\n", "pipe"),
+            ("sep=\t\t\t\na,b,c\n", "tab"),
+            ("sep=a\n1\n", "comma"),
+            ("sep=^\na^b\n", "separator"),
         ];
         for (text, want) in cases {
             let sample = Sample { bytes: text.into(), whole: true };
-            assert_eq!(Delimiter::of(&sample).name, want, "{text:?}");
+            assert_eq!(Delimiter::of(&sample).0.name, want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_that_announces_it_is_no_row() {
+        for (text, want) in [
+            ("sep=;\na;b\n", 6),
+            ("sep=;\r\na;b\r\n", 7),
+            ("sep=;\ra;b\r", 6),
+            ("\u{feff}\"sep=,\",,\r\na", 14),
+            ("sep=;", 0),
+            ("sep=;b\n", 0),
+            ("separator\n", 0),
+        ] {
+            let sample = Sample { bytes: text.into(), whole: true };
+            assert_eq!(Delimiter::of(&sample).1, want, "{text:?}");
         }
     }
 

@@ -98,6 +98,9 @@ fn each_key(sheet: &Sheet, mut visit: impl FnMut(String, u64)) -> Result<(), Pro
     let mut record = Record::new();
     while records.read_filled(&mut record).map_err(|err| sheet.source.broken(&err))? {
         let cells = sheet.shape.cells(&record);
+        if cells.as_ref().is_ok_and(|cells| sheet.leaves_out(cells)) {
+            continue;
+        }
         let key = cells.and_then(|cells| sheet.naming.key(&cells, &sheet.shape.headings));
         // Whoever reads the rows is told of those without a key.
         if let Ok(key) = key {

@@ -4,11 +4,11 @@
 //! Every problem is told in the place of the entry that it prevents.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use super::cells::Cells;
 use super::doubles::Doubles;
 use super::groups::{Groups, Place};
+use super::input::Input;
 use super::key::{self, Naming};
 use super::problem::{Problem, clipped};
 use super::records::{Record, Records};
@@ -19,13 +19,14 @@ pub struct Entries<'s> {
     sheet: &'s Sheet,
     record: Record,
     stage: Stage,
+    skipped: u64,
 }
 
 enum Stage {
     /// Nothing has been read.
     Begin,
     /// Row by row.
-    Rows { records: Records<File>, doubles: Doubles },
+    Rows { records: Records<Input>, doubles: Doubles },
     /// Group by group.
     Groups(Grouped),
     /// There is nothing more.
@@ -33,7 +34,7 @@ enum Stage {
 }
 
 struct Grouped {
-    records: Records<File>,
+    records: Records<Input>,
     column: usize,
     groups: Groups,
     /// How many places of the index have been visited.
@@ -45,7 +46,13 @@ struct Grouped {
 
 impl<'s> Entries<'s> {
     pub(super) fn new(sheet: &'s Sheet) -> Self {
-        Self { sheet, record: Record::new(), stage: Stage::Begin }
+        Self { sheet, record: Record::new(), stage: Stage::Begin, skipped: 0 }
+    }
+
+    /// Returns how many rows have been left out so far, because they say so themselves; all of
+    /// them when the last entry has been given.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     fn begin(&mut self) -> Result<(), Problem> {
@@ -54,6 +61,7 @@ impl<'s> Entries<'s> {
             None => Stage::Rows { records: sheet.records()?, doubles: Doubles::new() },
             Some(column) => {
                 let groups = Groups::index(sheet, column)?;
+                self.skipped = groups.skipped;
                 let records = sheet.records()?;
                 let named_by_group = sheet.naming == Naming::Columns(vec![column]);
                 let keys = (!named_by_group).then(HashMap::new);
@@ -73,12 +81,20 @@ impl<'s> Entries<'s> {
             Stage::Begin | Stage::End => Ok(None),
             Stage::Groups(grouped) => grouped.next(sheet, record),
             Stage::Rows { records, doubles } => {
-                if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
-                    return sheet.source.unchanged(records.source()).map(|()| None);
-                }
-                let (cells, key) = match sheet.row(record) {
-                    Ok(row) => row,
-                    Err(problem) => return Ok(Some(Err(problem))),
+                let (cells, key) = loop {
+                    if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
+                        return sheet.source.unchanged(records.source()).map(|()| None);
+                    }
+                    match sheet.shape.cells(record) {
+                        Ok(cells) if sheet.leaves_out(&cells) => self.skipped += 1,
+                        Ok(_) => {
+                            break match sheet.row(record) {
+                                Ok(row) => row,
+                                Err(problem) => return Ok(Some(Err(problem))),
+                            };
+                        }
+                        Err(problem) => return Ok(Some(Err(problem))),
+                    }
                 };
                 let number = record.at.row;
                 if let Some(first) = doubles.first(sheet, &key, number)? {
@@ -142,7 +158,7 @@ impl Grouped {
 /// Reads the rows of one group.
 fn gather(
     sheet: &Sheet,
-    records: &mut Records<File>,
+    records: &mut Records<Input>,
     record: &mut Record,
     (places, group_by): (&[Place], usize),
 ) -> Result<Result<Entry, Problem>, Problem> {
@@ -169,6 +185,11 @@ fn gather(
 }
 
 impl Sheet {
+    /// Tells whether a row says that it is to be left out.
+    pub(super) fn leaves_out(&self, cells: &Cells<'_>) -> bool {
+        self.skip.as_ref().is_some_and(|skip| skip.leaves_out(cells))
+    }
+
     /// Takes a record for a row with a key.
     fn row<'r>(&self, record: &'r Record) -> Result<(Cells<'r>, String), Problem> {
         let cells = self.shape.cells(record)?;

@@ -19,6 +19,8 @@ pub(super) struct Groups {
     places: Vec<Place>,
     /// Groups that a row which cannot be read may belong to, with that row.
     suspects: HashMap<usize, u64>,
+    /// Rows that are to be left out.
+    pub(super) skipped: u64,
 }
 
 /// Where a row begins, and the number of its group in the order of first appearance.
@@ -43,6 +45,10 @@ impl Groups {
         let mut index = Index::default();
         while records.read_filled(&mut record).map_err(|err| sheet.source.broken(&err))? {
             let cells = sheet.shape.cells(&record).ok();
+            if cells.as_ref().is_some_and(|cells| sheet.leaves_out(cells)) {
+                index.skipped += 1;
+                continue;
+            }
             let value = cells.map(|cells| key::name(cells.get(group_by)));
             match value.filter(|value| !value.is_empty()) {
                 Some(value) => index.add(record.at, value),
@@ -50,9 +56,9 @@ impl Groups {
             }
         }
         sheet.source.unchanged(records.source())?;
-        let (mut places, suspects) = (index.places, index.suspects);
+        let (mut places, suspects, skipped) = (index.places, index.suspects, index.skipped);
         places.sort_unstable_by_key(|place| (place.group, place.row));
-        Ok(Self { places, suspects })
+        Ok(Self { places, suspects, skipped })
     }
 
     /// Returns the group whose first row is at `start` in the index, and where the next begins.
@@ -78,6 +84,7 @@ struct Index {
     /// The group of the row before, and a stray row since then.
     before: Option<usize>,
     stray: Option<u64>,
+    skipped: u64,
 }
 
 impl Index {

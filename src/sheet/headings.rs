@@ -1,19 +1,21 @@
 //! The heading row: what the columns are called, and where to find those that are needed.
 //!
-//! Headings are trimmed and then matched exactly. Everything that is wrong with them is told at
-//! once, for the person mending them should not have to come back.
+//! Headings are trimmed. A column is the one whose heading is exactly what is wanted, or else the
+//! only one that is written like it. Everything that is wrong is told at once, for the person
+//! mending it should not have to come back.
 
 use std::collections::HashMap;
 
 use super::Want;
+use super::alike;
 use super::cells::{Cells, Shape};
-use super::delimiter::Delimiter;
 use super::invisible::trim;
 use super::key::Naming;
 use super::problem::{Column, Problem, clipped};
+use super::reading::Origin;
 use super::records::Record;
 use super::report;
-use super::signature;
+use super::skip::Skipping;
 
 /// Less alike than this, two headings are not meant to be the same.
 const ALIKE_MIN: f64 = 0.6;
@@ -29,6 +31,7 @@ pub(super) struct Headings {
     /// Nothing if a column for it is missing, which is then among the problems.
     pub(super) naming: Option<Naming>,
     pub(super) group_by: Option<usize>,
+    pub(super) skip: Option<Skipping>,
     /// How many columns behind those are a report's.
     pub(super) report: usize,
 }
@@ -41,16 +44,17 @@ impl Headings {
     /// What makes it unreadable. What is wrong with headings that can be read comes beside them.
     pub(super) fn read(
         record: &Record,
-        delimiter: Delimiter,
+        origin: Origin,
         want: &Want<'_>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut headings = readable(record, delimiter).map_err(|problem| vec![problem])?;
+        let mut headings = readable(record, origin).map_err(|problem| vec![problem])?;
         let report = report::columns(&headings);
         headings.truncate(headings.len() - report);
         let mut check = Check { row: record.at.row, headings: &headings, problems: Vec::new() };
         check.nameless();
         check.doubled();
-        let names = check.names(want);
+        let mut names = check.names(want);
+        check.rename(&mut names, want);
         for name in want.required {
             check.find(&names, want, (name, Needed::ByTemplate));
         }
@@ -64,26 +68,30 @@ impl Headings {
         let group_by = want
             .group_by
             .and_then(|name| check.find(&names, want, (name, Needed::BySetting("group_by"))));
+        let skip = want.skip.and_then(|skip| {
+            let column = check.find(&names, want, (skip.column, Needed::BySetting("skip")))?;
+            Some(Skipping::new(column, skip))
+        });
         let problems = check.problems;
         let naming = key.map(|key| match group_by {
             _ if !key.is_empty() => Naming::Columns(key),
             Some(column) => Naming::Columns(vec![column]),
             None => Naming::Content,
         });
-        Ok((Self { headings, names, naming, group_by, report }, problems))
+        Ok((Self { headings, names, naming, group_by, skip, report }, problems))
     }
 }
 
-fn readable(record: &Record, delimiter: Delimiter) -> Result<Vec<String>, Problem> {
+fn readable(record: &Record, origin: Origin) -> Result<Vec<String>, Problem> {
     let row = record.at.row;
     if let Some(damage) = record.damage {
-        return Err(Shape { headings: Vec::new(), delimiter, report: 0 }.damaged(row, damage));
+        return Err(Shape { headings: Vec::new(), origin, report: 0 }.damaged(row, damage));
     }
-    let cells =
-        Cells::decode(record).map_err(|column| signature::not_utf8(row).in_column(column, &[]))?;
+    let cells = Cells::decode(record)
+        .map_err(|column| origin.undecodable(record, column).in_column(column, &[]))?;
     // UTF-16 without its mark: every other byte of a plain letter is zero.
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
-        return Err(signature::not_utf8(row).in_column(column, &[]));
+        return Err(origin.undecodable(record, column).in_column(column, &[]));
     }
     Ok(cells.iter().map(|cell| trim(cell).to_owned()).collect())
 }
@@ -139,7 +147,13 @@ impl Check<'_> {
         let mut names = self.headings.to_vec();
         let mut given: HashMap<usize, &str> = HashMap::new();
         for (name, heading) in want.columns {
-            let Some(column) = self.headings.iter().position(|known| known == trim(heading)) else {
+            let exact = self.headings.iter().position(|known| known == trim(heading));
+            let like = alike::like(heading, self.headings);
+            let Some(column) = exact.or_else(|| only(&like)) else {
+                if like.len() > 1 {
+                    self.undecided(heading, &like, "write it in `columns` as it is here");
+                    continue;
+                }
                 let message = format!(
                     "there is no column `{}`, which `columns` gives to `{name}`",
                     clipped(heading)
@@ -166,6 +180,44 @@ impl Check<'_> {
         names
     }
 
+    /// Gives columns the names that the template has for them, where they are only written
+    /// otherwise and nobody else asks for them.
+    fn rename(&mut self, names: &mut [String], want: &Want<'_>) {
+        let wanted = || want.required.iter().chain(want.optional);
+        for name in wanted() {
+            if want.columns.contains_key(name) || names.contains(name) {
+                continue;
+            }
+            // A column that has been given a name, or is asked for by its own, is not free.
+            let free = |column: &usize| {
+                names[*column] == self.headings[*column]
+                    && !wanted().any(|other| *other == names[*column])
+            };
+            let mut like = alike::like(name, self.headings);
+            like.retain(free);
+            match like[..] {
+                [] => {}
+                [column] => names[column].clone_from(name),
+                _ => self.undecided(name, &like, "rename all but one of them"),
+            }
+        }
+    }
+
+    /// Notes that more than one column may be meant.
+    fn undecided(&mut self, wanted: &str, like: &[usize], way_out: &str) {
+        let all: Vec<String> = like
+            .iter()
+            .map(|column| {
+                let letter = Column { index: *column, heading: None }.letter();
+                format!("`{}` (column {letter})", clipped(&self.headings[*column]))
+            })
+            .collect();
+        let message = format!("`{}` may be any of {}", clipped(wanted), all.join(", "));
+        if self.problems.iter().all(|problem| problem.message != message) {
+            self.problems.push(Problem::of_row(self.row, message, way_out));
+        }
+    }
+
     /// Finds a column by its template name or its heading, or notes that it is missing.
     fn find(
         &mut self,
@@ -176,6 +228,20 @@ impl Check<'_> {
         let place = |list: &[String]| list.iter().position(|known| known == trim(name));
         if let Some(column) = place(names).or_else(|| place(self.headings)) {
             return Some(column);
+        }
+        // What the template needs has been renamed to what it is called there.
+        let mut like = alike::like(name, names);
+        like.extend(alike::like(name, self.headings));
+        like.sort_unstable();
+        like.dedup();
+        match (needed, &like[..]) {
+            (Needed::BySetting(_), [column]) => return Some(*column),
+            (Needed::BySetting(_), [_, _, ..]) => {
+                self.undecided(name, &like, "write it in the batch file as it is here");
+                return None;
+            }
+            (Needed::ByTemplate, [_, _, ..]) => return None,
+            (Needed::BySetting(_), []) | (Needed::ByTemplate, [] | [_]) => {}
         }
         let message = format!("there is no column `{}`", clipped(name));
         let told = self.problems.iter().any(|problem| problem.message.starts_with(&message));
@@ -199,7 +265,7 @@ impl Check<'_> {
     fn help_for_missing(&self, wanted: &str, way_out: Option<&str>) -> String {
         if let [only] = self.headings {
             return format!(
-                "there is one column only, `{}`; commas, semicolons or tabs go between cells",
+                "there is one column only, `{}`; commas, semicolons, tabs or pipes go between cells",
                 clipped(only)
             );
         }
@@ -217,6 +283,13 @@ impl Check<'_> {
     fn note(&mut self, column: usize, message: impl Into<String>, help: &str) {
         let problem = Problem::of_row(self.row, message, help);
         self.problems.push(problem.in_column(column, self.headings));
+    }
+}
+
+fn only(columns: &[usize]) -> Option<usize> {
+    match columns {
+        [column] => Some(*column),
+        _ => None,
     }
 }
 

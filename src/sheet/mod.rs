@@ -1,42 +1,54 @@
 //! The sheet: from a file of scripts to rows, one at a time.
 //!
-//! Reads CSV as spreadsheets write it and gives entries (one row, or the rows of one group) or
+//! Reads CSV, XLSX and ODS as spreadsheets write them and gives entries (one row, or the rows of one group) or
 //! problems, each with the row and column that the spreadsheet shows. It does not fill empty
 //! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
 //!
-//! What holds: every row of the file that is not empty ends in exactly one entry or is named by a
-//! problem; no two entries have one key; rows come in the order of the sheet. Memory does not grow
+//! What holds: every row of the file that is not empty ends in exactly one entry, is named by a
+//! problem, or is counted as left out; no two entries have one key; rows come in the order of the sheet. Memory does not grow
 //! with the sheet but for 10 to 21 bytes per row that notice doubled keys, or, with `group_by`, an
 //! index of 24 bytes per row and the names of the groups.
 
+mod alike;
 mod cells;
 mod delimiter;
 mod doubles;
+mod encoding;
 mod entries;
 mod groups;
 mod headings;
+mod input;
 mod invisible;
 mod key;
 mod problem;
 mod quotes;
+mod reading;
 mod records;
 mod report;
 mod signature;
+mod skip;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transcode;
+mod workbook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use self::entries::Entries;
 pub use self::problem::{Column, Problem, Problems};
+pub use self::reading::Reading;
+pub use self::skip::Skip;
+pub use self::workbook::Worksheet;
 
 use self::cells::Shape;
-use self::delimiter::Delimiter;
 use self::headings::Headings;
+use self::input::Input;
 use self::key::Naming;
+use self::reading::Prepared;
 use self::records::{Position, Record, Records};
+use self::skip::Skipping;
 use self::source::Source;
 
 /// What a batch expects of its sheet.
@@ -50,17 +62,27 @@ pub struct Want<'a> {
     pub columns: &'a BTreeMap<String, String>,
     /// Template names that must be columns; those with a default are left out by the caller.
     pub required: &'a [String],
+    /// Template names that may be columns: those with a default.
+    pub optional: &'a [String],
+    /// The rows to leave out.
+    pub skip: Option<Skip<'a>>,
+    /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
+    /// A mark at the start of the file outweighs it.
+    pub encoding: Option<&'a str>,
+    /// The worksheet of a workbook. Nothing: the first that can be seen.
+    pub worksheet: Option<&'a str>,
 }
 
 /// A sheet whose headings are right and which has at least one row.
 #[derive(Debug)]
 pub struct Sheet {
     source: Source,
-    delimiter: Delimiter,
+    reading: Reading,
     shape: Shape,
     names: Vec<String>,
     naming: Naming,
     group_by: Option<usize>,
+    skip: Option<Skipping>,
     /// Where the rows begin.
     body: Position,
 }
@@ -104,6 +126,11 @@ impl Sheet {
         &self.names
     }
 
+    /// Returns how the file was read, which people should hear of where it was guessed.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     /// Reads the sheet from its first row to its last, whole each time it is called.
     pub fn entries(&self) -> Entries<'_> {
         Entries::new(self)
@@ -112,11 +139,11 @@ impl Sheet {
     fn examine(path: &Path, want: &Want<'_>) -> Result<Self, Vec<Problem>> {
         let one = |problem| vec![problem];
         let source = Source::find(path).map_err(one)?;
-        let sample = source.sample().map_err(one)?;
-        signature::refuse(&sample.bytes).map_err(one)?;
-        let delimiter = Delimiter::of(&sample);
+        let Prepared { source, origin, reading, start } =
+            Prepared::new(source, want).map_err(one)?;
         let file = source.open().map_err(one)?;
-        let mut records = Records::new(file, delimiter).map_err(|err| one(source.broken(&err)))?;
+        let records = Records::new(file, origin.delimiter(), start);
+        let mut records = records.map_err(|err| one(source.broken(&err)))?;
         let mut record = Record::new();
         let next = |records: &mut Records<_>, record: &mut Record| {
             records.read_filled(record).map_err(|err| one(source.broken(&err)))
@@ -127,7 +154,7 @@ impl Sheet {
                 "it needs a row of headings and, below it, one row for each video",
             )));
         }
-        let (headings, mut problems) = Headings::read(&record, delimiter, want)?;
+        let (headings, mut problems) = Headings::read(&record, origin, want)?;
         let body = records.position();
         if !next(&mut records, &mut record)? {
             problems.push(Problem::of_sheet(
@@ -140,16 +167,16 @@ impl Sheet {
             return Err(problems);
         };
         let report = headings.report;
-        let shape = Shape { headings: headings.headings, delimiter, report };
-        let (names, group_by) = (headings.names, headings.group_by);
-        Ok(Self { source, delimiter, shape, names, naming, group_by, body })
+        let shape = Shape { headings: headings.headings, origin, report };
+        let (names, group_by, skip) = (headings.names, headings.group_by, headings.skip);
+        Ok(Self { source, reading, shape, names, naming, group_by, skip, body })
     }
 
     /// Opens the file again, at its first row.
-    fn records(&self) -> Result<Records<std::fs::File>, Problem> {
+    fn records(&self) -> Result<Records<Input>, Problem> {
         let file = self.source.open()?;
         let broken = |err| self.source.broken(&err);
-        let mut records = Records::new(file, self.delimiter).map_err(broken)?;
+        let mut records = Records::new(file, self.shape.origin.delimiter(), 0).map_err(broken)?;
         records.go_to(self.body).map_err(broken)?;
         Ok(records)
     }

@@ -84,6 +84,14 @@ impl Record {
         (&self.bytes[..self.bytes_used], &self.ends[..self.ends_used])
     }
 
+    /// Returns one cell.
+    pub(super) fn cell(&self, column: usize) -> &[u8] {
+        let (bytes, ends) = self.parts();
+        let start = column.checked_sub(1).and_then(|before| ends.get(before)).copied();
+        let end = ends.get(column).copied();
+        bytes.get(start.unwrap_or(0)..end.unwrap_or(bytes.len())).unwrap_or_default()
+    }
+
     fn begin(&mut self, at: Position) {
         (self.at, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
     }
@@ -161,14 +169,15 @@ pub(super) struct Records<R> {
 }
 
 impl<R: Read> Records<R> {
-    /// Begins at the start of a file, behind its byte order mark.
-    pub(super) fn new(input: R, delimiter: Delimiter) -> io::Result<Self> {
+    /// Begins at the start of a file, behind its byte order mark and whatever lies before `start`.
+    /// `start` must lie within the first buffer.
+    pub(super) fn new(input: R, delimiter: Delimiter, start: u64) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
-        let mut next = Position::of_row(1, 0);
+        let mut next = Position::of_row(1, start);
         if input.fill_buf()?.starts_with(MARK) {
-            input.consume(MARK.len());
-            next.offset = MARK.len() as u64;
+            next.offset = start.max(MARK.len() as u64);
         }
+        input.consume(usize::try_from(next.offset).map_err(|_| io::ErrorKind::InvalidInput)?);
         let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter.byte).build();
         // It drops a mark from the first bytes it sees, which after `go_to` may be any row's.
         core.read_record(b"\n", &mut [0], &mut [0]);
@@ -276,10 +285,10 @@ impl<R: Read + Seek> Records<R> {
 mod tests {
     use super::*;
 
-    const COMMA: Delimiter = Delimiter { byte: b',', name: "comma" };
+    const COMMA: Delimiter = Delimiter::COMMA;
 
     fn all(text: &[u8]) -> Vec<(u64, Vec<String>, Option<Damage>)> {
-        let mut records = Records::new(io::Cursor::new(text), COMMA).unwrap();
+        let mut records = Records::new(io::Cursor::new(text), COMMA, 0).unwrap();
         let mut record = Record::new();
         let mut all = Vec::new();
         while records.read(&mut record).unwrap() {
@@ -365,7 +374,7 @@ mod tests {
     #[test]
     fn a_record_is_read_again_from_its_place() {
         let text = "h\r\n\"a\r\nb\",c\r\n\r\nd\re";
-        let mut records = Records::new(io::Cursor::new(text), COMMA).unwrap();
+        let mut records = Records::new(io::Cursor::new(text), COMMA, 0).unwrap();
         let mut record = Record::new();
         let mut seen = Vec::new();
         while records.read(&mut record).unwrap() {

@@ -1,36 +1,49 @@
-//! Files that are no CSV, known by how they begin.
+//! What a file is, known by how it begins.
 //!
-//! Read as CSV they would give a page of nonsense; one sentence is kinder. Whatever is not known
-//! here is taken for CSV.
+//! Read as CSV, a picture or a web page would give a page of nonsense; one sentence is kinder.
+//! Whatever is not known here is taken for text.
 
 use super::problem::Problem;
 
-const SAVE_AS: &str = "in the spreadsheet, save it as \"CSV UTF-8\"";
+/// What the sheet may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// CSV, in whatever encoding.
+    Text,
+    /// XLSX or ODS.
+    Workbook,
+}
+
+/// The beginning of every XLSX and ODS.
+const WORKBOOK: &[u8] = b"PK\x03\x04";
 
 /// First bytes, and what they are the beginning of.
-const SIGNATURES: &[(&[u8], &str)] = &[
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"PK\x03\x04", "a workbook (XLSX or ODS)"),
-    (b"\xd0\xcf\x11\xe0", "an old workbook (XLS)"),
+const REFUSED: &[(&[u8], &str)] = &[
+    (b"\xff\xfe\0\0", "UTF-32 text"),
+    (b"\0\0\xfe\xff", "UTF-32 text"),
+    (b"\xd0\xcf\x11\xe0", "an old workbook (XLS), or one with a password"),
     (b"%PDF", "a PDF"),
     (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"),
+    (b"<?xml", "an XML file"),
+    (b"{\\rtf", "a text document (RTF)"),
+    (b"\x1f\x8b", "a packed file (gzip)"),
     (b"SQLite format 3", "a database"),
 ];
 
-/// Refuses what is plainly no CSV.
-pub(super) fn refuse(sample: &[u8]) -> Result<(), Problem> {
+/// Returns what the sheet is, or refuses what is plainly none.
+pub(super) fn form(sample: &[u8]) -> Result<Form, Problem> {
     let begins = |start: &[u8]| {
         sample.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
     };
-    match SIGNATURES.iter().find(|(start, _)| begins(start)) {
-        Some((_, what)) => Err(Problem::of_sheet(format!("the sheet is {what}, not CSV"), SAVE_AS)),
-        None => Ok(()),
+    if begins(WORKBOOK) {
+        return Ok(Form::Workbook);
     }
-}
-
-/// What is told when the text turns out to be in another encoding.
-pub(super) fn not_utf8(row: u64) -> Problem {
-    Problem::of_row(row, "the text is not UTF-8, so it would come out garbled", SAVE_AS)
+    match REFUSED.iter().find(|(start, _)| begins(start)) {
+        Some((_, what)) => Err(Problem::of_sheet(
+            format!("the sheet is {what}, not CSV"),
+            "in the spreadsheet, save it as \"CSV UTF-8\" or as XLSX",
+        )),
+        None => Ok(Form::Text),
+    }
 }

@@ -14,7 +14,16 @@ pub(super) fn sheet(
     let path = dir.path().join("launch.csv");
     fs::write(&path, text).unwrap();
     let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-    let want = Want { key: &key, group_by, columns: &BTreeMap::new(), required: &[] };
+    let want = Want {
+        key: &key,
+        group_by,
+        columns: &BTreeMap::new(),
+        required: &[],
+        optional: &[],
+        skip: None,
+        encoding: None,
+        worksheet: None,
+    };
     let sheet = Sheet::open(&path, &want).unwrap();
     (dir, sheet)
 }

@@ -11,6 +11,7 @@ mod run;
 mod sandbox;
 mod scene;
 mod sheet;
+mod simulation;
 mod studio;
 mod support;
 mod tidy;

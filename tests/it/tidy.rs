@@ -1,5 +1,6 @@
 //! What the prose says about the house, held by tests: who may import whom, how long a file may
-//! be, that every file says what it is for, and that the README lists what scripts depend on.
+//! be, that every file says what it is for, and that the README lists what people and scripts depend
+//! on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,12 +119,53 @@ fn no_name_collects_everything() {
     }
 }
 
+fn text_of(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Returns what stands between `open` and the next `close`, wherever `open` stands.
+fn between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item = &'t str> {
+    text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
+}
+
 #[test]
 fn the_readme_lists_every_exit_code() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    let readme = readme.unwrap();
+    let readme = text_of("README.md");
     for exit in Exit::ALL {
         let row = format!("| {} |", exit.code());
         assert!(readme.contains(&row), "the README has no row {row} for {exit:?}");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_setting_helper_and_event() {
+    let readme = text_of("README.md");
+    let (keys, happenings) = (text_of("src/batch/keys.rs"), text_of("src/runner/happening.rs"));
+    let settings = keys.split("/// Less alike").next().unwrap();
+    let settings = between(settings, "\"", '"').filter(|word| !word.trim().is_empty());
+    let settings =
+        settings.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
+    let events = between(&happenings, "rename = \"", '"');
+    let helpers = callsheet::scene::HELPERS.iter().map(|helper| helper.name);
+    for word in settings.chain(events).chain(helpers) {
+        let fine = readme.contains(&format!("`{word}`")) || readme.contains(&format!("`[{word}]`"));
+        assert!(fine, "the README does not mention `{word}`");
+    }
+}
+
+#[test]
+fn the_readme_names_tests_that_exist() {
+    let readme = text_of("README.md");
+    let mut all: String = sources().into_iter().map(|(_, text)| text).collect();
+    for file in ["run.rs", "crash.rs", "kill.rs"] {
+        all.push_str(&text_of(&format!("tests/it/{file}")));
+    }
+    let rows = readme.lines().filter(|line| line.starts_with("| "));
+    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let named: Vec<_> = words.filter(|word| word.contains("::")).collect();
+    assert!(named.len() >= 10, "{named:?}");
+    for path in named {
+        let name = path.rsplit("::").next().unwrap();
+        assert!(all.contains(&format!("fn {name}(")), "there is no test `{path}`");
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{Sqlite, SqliteConnection};
 use super::clipped;
 use crate::ledger::job::{Job, Submission};
 use crate::ledger::news::Video;
-use crate::ledger::state::Event;
+use crate::ledger::state::{Event, State};
 
 /// What one piece of news changes.
 pub(super) struct Write<'r> {
@@ -29,8 +29,8 @@ pub(super) struct Write<'r> {
     pub(super) event: Option<(&'static str, &'static str)>,
     /// What was seen.
     pub(super) words: Option<&'r str>,
-    /// The job as its next version begins it.
-    pub(super) successor: Option<Job>,
+    /// How the job goes on by itself, and why.
+    pub(super) successor: Option<(Event, Job)>,
 }
 
 /// Jobs that share one text: enough to make the way to `SQLite`'s thread cheap.
@@ -60,6 +60,15 @@ const KEEP_VIDEO: &str = "-- ledger::record, video
     where id = ?8 and template_hash =
         (select template_hash from version where job_id = ?1 and version = ?2)";
 
+const SAME_CONTENT: &str = "-- ledger::record, rendered before
+    select w.version, w.video_file from version v
+    join version w on w.job_id = v.job_id and w.payload_hash = v.payload_hash
+    where v.job_id = ?1 and v.version = ?2 and w.done_at is not null
+    order by w.version desc limit 1";
+
+const REUSE: &str = "-- ledger::record, reuse
+    update version set reused_from = ?3 where job_id = ?1 and version = ?2";
+
 const GIVE_BACK: &str = "-- ledger::record, give back
     update run set submitted = submitted - 1 where id = ?1 and submitted > 0";
 
@@ -73,13 +82,14 @@ fn told(times: usize) -> String {
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
-/// Writes everything. No two of `writes` are about one job.
+/// Writes everything. No two of `writes` are about one job. Returns the places of those whose
+/// jobs stand elsewhere than was judged, and where.
 pub(super) async fn all(
     db: &mut SqliteConnection,
-    writes: &[Write<'_>],
-) -> Result<(), sqlx::Error> {
+    writes: &[(usize, Write<'_>)],
+) -> Result<Vec<(usize, State)>, sqlx::Error> {
     let (told, quiet): (Vec<&Write<'_>>, Vec<_>) =
-        writes.iter().partition(|write| write.event.is_some());
+        writes.iter().map(|(_, write)| write).partition(|write| write.event.is_some());
     for together in told.chunks(TOGETHER) {
         if together.len() == TOGETHER {
             let query = sqlx::query(TOLD_TOGETHER.as_str());
@@ -97,10 +107,17 @@ pub(super) async fn all(
             write.submission_in(sqlx::query(STORE_SUBMISSION)).execute(&mut *db).await?;
         }
     }
-    for write in writes {
+    let mut elsewhere = Vec::new();
+    for (place, write) in writes {
         write.rest(db).await?;
+        if let Some((event, successor)) = &write.successor {
+            write.go_on(db, *event, successor).await?;
+            if let Some(state) = write.reuse(db, successor).await? {
+                elsewhere.push((*place, state));
+            }
+        }
     }
-    Ok(())
+    Ok(elsewhere)
 }
 
 impl Write<'_> {
@@ -181,11 +198,42 @@ impl Write<'_> {
                 .execute(&mut *db)
                 .await?;
         }
-        let Some(successor) = &self.successor else { return Ok(()) };
-        self.job_in(sqlx::query(STORE_JOB), successor).execute(&mut *db).await?;
-        let what = (successor.version, Event::Replaced.word(), successor.state.word());
+        Ok(())
+    }
+
+    async fn go_on(
+        &self,
+        db: &mut SqliteConnection,
+        event: Event,
+        job: &Job,
+    ) -> Result<(), sqlx::Error> {
+        self.job_in(sqlx::query(STORE_JOB), job).execute(&mut *db).await?;
+        let what = (job.version, event.word(), job.state.word());
         let words = self.words.map(str::to_owned);
         self.remembered(sqlx::query(REMEMBER), what).bind(words).execute(db).await?;
         Ok(())
+    }
+
+    /// What was rendered before, as an earlier version, is not rendered again. Returns where the
+    /// job stands then.
+    async fn reuse(
+        &self,
+        db: &mut SqliteConnection,
+        successor: &Job,
+    ) -> Result<Option<State>, sqlx::Error> {
+        if successor.state != State::Ready {
+            return Ok(None);
+        }
+        let version = successor.version;
+        let same: Option<(i64, String)> = sqlx::query_as(SAME_CONTENT)
+            .bind(self.job_id)
+            .bind(version)
+            .fetch_optional(&mut *db)
+            .await?;
+        let Some((source, file)) = same else { return Ok(None) };
+        sqlx::query(REUSE).bind(self.job_id).bind(version).bind(source).execute(&mut *db).await?;
+        let reused = Job { state: State::Reused, video_file: Some(file), ..successor.clone() };
+        self.go_on(db, Event::Reused, &reused).await?;
+        Ok(Some(reused.state))
     }
 }

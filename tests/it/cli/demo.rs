@@ -16,7 +16,7 @@ async fn the_demo_gives_twelve_videos_and_again_renders_only_what_changed() {
     let office = Office::new(1).await;
     demo_in(office.dir.path());
     let toml = fs::read_to_string(office.path("jobs/demo.toml")).unwrap();
-    let (head, _) = toml.split_once("[limits]").unwrap();
+    let (head, _) = toml.split_once("\n[limits]\n").unwrap();
     office.write("jobs/demo.toml", &format!("{head}{}", crate::support::binary::LIMITS));
     let run = ["run", "jobs/demo.toml", "--sandbox", "--speed", "3000"];
     let first = office.start(&mut office.bare(&run)).end();
@@ -74,6 +74,8 @@ async fn a_rehearsal_ignores_where_real_nights_go_and_two_of_them_do_not_mix() {
     office.write("c.toml", &toml.replace("'night'", "'other'"));
     let other = office.start(&mut office.bare(&["run", "c.toml", "--sandbox"])).end();
     assert_eq!(other.code, Some(11), "{other:?}");
-    insta::assert_snapshot!(other.err, @"");
+    insta::assert_snapshot!(other.err, @"
+    error: another rehearsal uses the ledger `callsheet-sandbox.db`: wait for it, or choose another --ledger
+    ");
     first.signal("KILL");
 }

@@ -27,7 +27,16 @@ async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
             said.push_str(&office.told(&ended.err));
         }
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    error: cannot open the ledger `folder`: it is a folder
+    error: cannot open the ledger `folder`: it is a folder
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
+    error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
+    error: cannot open the ledger `nowhere/l.db`: its folder does not exist
+    error: cannot open the ledger `nowhere/l.db`: its folder does not exist
+    ");
     let text = fs::read_to_string(office.path("text.db")).unwrap();
     assert!(text.starts_with("this is no database"), "it was written to");
     assert_eq!(asked(&office), 0);
@@ -75,7 +84,39 @@ async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
         office.run(&["run", "b.toml", "--sandbox", "--fault", "lost-anser"]),
     );
     assert!(!said.contains("canary"), "{said}");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    # a bad flag
+    error: unexpected argument '--limt' found
+
+      tip: a similar argument exists: '--limit'
+
+    Usage: callsheet run --limit <N> <BATCH>
+
+    For more information, try '--help'.
+    # no batch file named
+    error: the following required arguments were not provided:
+      <BATCH>
+
+    Usage: callsheet run <BATCH>
+
+    For more information, try '--help'.
+    # no credentials
+    error: no credentials: set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment, or put app_id and user_key into `DIR/.config/callsheet/credentials.toml`
+    # half of them
+    error: AISTUDIOS_APP_ID is set, but not AISTUDIOS_USER_KEY: both are needed
+    # a file for all
+    error: others can read the credentials file `DIR/mine.toml`: run `chmod 600 DIR/mine.toml`
+    # an odd file
+    error: the credentials file `DIR/mine.toml` needs two lines: app_id = "…" and user_key = "…"
+    # in the open
+    error: --base-url: must begin with `https://` (plain `http://` is for this machine alone)
+    # in the environment
+    error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
+    # no ledger to resume
+    error: there is no ledger `callsheet.db` to continue from
+    # a fault unheard of
+    error: --fault lost-anser: `lost-anser` is not a known fault; did you mean `lost-answer`?
+    "#);
     assert!(!office.path("callsheet.db").exists());
     assert_eq!(asked(&office), 0);
 }
@@ -86,7 +127,9 @@ async fn a_batch_cannot_go_on_at_another_host() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
     assert_eq!(elsewhere.code, Some(2));
-    insta::assert_snapshot!(office.told(&elsewhere.err), @"");
+    insta::assert_snapshot!(office.told(&elsewhere.err), @"
+    error: batch `night` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger
+    ");
     assert_eq!(office.run(&["resume", "--base-url", "https://studio.example"]).code, Some(2));
     assert_eq!(office.sandbox.renders(), 2);
 }
@@ -124,7 +167,10 @@ async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
         assert_eq!(ended.code, Some(5), "{ended:?}");
         said.push_str(&ended.err.replace(url.trim_start_matches("http://"), what));
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    error: `CLOSED` cannot be reached: check the network, or `base_url`
+    error: `SILENT` does not answer (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
+    ");
     assert_eq!(asked(&office), 0);
 }
 
@@ -138,7 +184,11 @@ async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
         let ended = office.run(&["run", "b.toml"]);
         assert_eq!(ended.code, Some(6), "{ended:?}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(ended.out, @"");
+            insta::assert_snapshot!(ended.out, @r"
+            3 rows: 3 uncertain
+            videos in out, results in out/results.csv
+            what needs attention is in out/failures.csv
+            ");
         }
     }
     assert_eq!(office.assert_promise(3), ["uncertain"; 3]);
@@ -156,10 +206,16 @@ async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
     let refused = office.start(&mut wrong).end();
     assert_eq!(refused.code, Some(7), "{refused:?}");
     assert!(!refused.err.contains("canary"));
-    insta::assert_snapshot!(refused.err, @"");
+    insta::assert_snapshot!(refused.err, @r"
+    night: 6 new
+    6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
+    error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
+    ");
     let gone = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(gone.code, Some(7), "{gone:?}");
-    insta::assert_snapshot!(gone.err, @"");
+    insta::assert_snapshot!(gone.err, @"
+    error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)
+    ");
     office.assert_promise(6);
     office.sandbox.set_faults(callsheet::sandbox::Faults::default());
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
@@ -183,7 +239,11 @@ async fn a_key_that_no_row_has_is_2_instead_of_a_night_without_videos() {
     let office = Office::new(3).await;
     let ended = office.run(&["run", "b.toml", "--only", "k001,k01"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    insta::assert_snapshot!(ended.err, @"");
+    insta::assert_snapshot!(ended.err, @r"
+    night: 3 new
+    3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    error: --only: no row of the sheet has the key `k01`
+    ");
     assert_eq!(office.sandbox.renders(), 0);
     assert_eq!(office.run(&["run", "b.toml", "--only", "k001"]).code, Some(0));
     assert_eq!(office.sandbox.renders(), 1);

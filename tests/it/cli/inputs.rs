@@ -28,51 +28,125 @@ fn with_batch(office: &Office, from: &str, to: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = Office::new(2).await;
-    with_batch(&office, "in_flight = 32", "in_fligth = 32\npoll_min = 'soon'");
-    insta::assert_snapshot!(refused(&office), @"");
+    with_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
+    insta::assert_snapshot!(refused(&office), @r#"
+      × there is no setting `in_fligth` in `[limits]`
+        ╭─[b.toml:13:1]
+     12 │ submits = 'unlimited'
+     13 │ in_fligth = 32
+        · ────┬────
+        ·     ╰── here
+     14 │ stall_after = 'soon'
+        ╰────
+      help: did you mean `in_flight`?
+      × `stall_after` is not a duration that can be understood
+        ╭─[b.toml:14:15]
+     13 │ in_fligth = 32
+     14 │ stall_after = 'soon'
+        ·               ───┬──
+        ·                  ╰── here
+     15 │ canary = 0
+        ╰────
+      help: write it like "90s", "500ms", "20min" or "1h 30m"
+    2 problems in the batch file `b.toml`; nothing was spent
+    "#);
 
     let office = Office::new(2).await;
     office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+      × a text in quotes is not ended
+       ╭─[b.toml:1:14]
+     1 │ name = 'night
+       ·              ▲
+       ·              ╰── here
+     2 │ sheet = 's.csv'
+       ╰────
+      help: end it with the quote it began with, on the same line
+    1 problem in the batch file `b.toml`; nothing was spent
+    ");
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("b.toml")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+      × b.toml
+      ╰─▶ there is no such file
+      help: `callsheet new NAME` makes one to begin with
+    1 problem in the batch file `b.toml`; nothing was spent
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
     let office = Office::new(2).await;
     office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: row 1, column C `script`: column B has this heading too
+      help: rename one of the two, or delete it
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 
     let office = Office::new(2).await;
     office.write("s.csv", "key,script\na,Hello\n,World\na,Again\nb,Fine,more\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: row 3, column A `key`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    error: row 4, column A `key`: the key `a` is already that of row 2
+      help: give each its own: two videos under one key could not be told apart
+    error: row 5: 3 cells where the heading row has 2
+      help: a text with a comma in it must stand in quotes
+    3 problems in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
+    ");
 
     let office = Office::new(2).await;
     office.write("s.csv", "");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("s.csv")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: there is no such file
+      help: check `sheet` in the batch file; paths start beside it
+    1 problem in the sheet `s.csv`; nothing was spent
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
     let office = Office::new(2).await;
     office.write("t.json.hbs", "{\n  \"name\": \"{{key}}\",\n  \"scenes\": [{{#if script}}]\n}\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r#"
+      × `{{#if …}}` is never closed
+       ╭─[t.json.hbs:3:14]
+     2 │   "name": "{{key}}",
+     3 │   "scenes": [{{#if script}}]
+       ·              ───────┬──────
+       ·                     ╰── here
+     4 │ }
+       ╰────
+      help: write `{{/if}}` where the part ends
+    1 problem in the template `t.json.hbs`; nothing was spent
+    "#);
 
     let office = Office::new(2).await;
     let template = crate::support::binary::TEMPLATE.replace("{{script}}", "{{skript}}");
     office.write("t.json.hbs", &template);
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r#"
+    error: row 1: there is no column `skript`, which the template needs
+      help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
+    1 problem in the sheet `s.csv`; nothing was spent
+    "#);
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: cannot read the template `t.json.hbs`: there is no such file
+    nothing was spent
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,12 +156,23 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
         .replace("\"org\": \"{{script}}\"", "\"org\": \"{{script}}\", \"speed\": {{number speed}}");
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
-    insta::assert_snapshot!(refused(&office), @"");
+    insta::assert_snapshot!(refused(&office), @r"
+    error: row 3: column `speed`: `fast` is not a number (template line 4)
+      write digits, with a point before decimals, such as `1.5`
+    error: row 5: column `speed`: the cell is empty and must be a number (template line 4)
+      fill it in, or write `{{number (default column 0)}}`
+    2 problems in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
+    ");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(office.sandbox.renders(), 2, "{ended:?}");
     assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
-    insta::assert_snapshot!(ended.out, @"");
-    insta::assert_snapshot!(format!("{:?}", ended.code), @"");
+    insta::assert_snapshot!(ended.out, @r"
+    4 rows: 2 done, 2 invalid
+    videos in out, results in out/results.csv
+    what needs attention is in out/failures.csv
+    ");
+    insta::assert_snapshot!(format!("{:?}", ended.code), @"Some(0)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,8 +28,8 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
         settings.state = None;
         for fault in [
             "lost-answer=export:20%",
-            "401-html=progress:10%",
-            "token-expires=any:5%",
+            "401-html=progress:1",
+            "token-expires=export:1",
             "truncate=create:20%",
             "http-500-after=project:20%",
             "wrong-json=progress:10%",
@@ -39,12 +39,12 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
     })
     .await;
     let run = office.start(&mut office.command(&["-vv", "run", "b.toml"]));
-    office.sandbox.until(|sandbox| sandbox.renders() >= 4).await;
+    office.sandbox.until(|sandbox| sandbox.renders() >= 2).await;
     run.signal("KILL");
     drop(run.end());
     // Killed: the ledger's log lies beside it, and is looked into as well.
     let mut looked_at = look(&office);
-    for _ in 0..5 {
+    for _ in 0..20 {
         let ended = office.run(&["-vv", "run", "b.toml", "--json"]);
         looked_at += look(&office);
         if ended.code == Some(0) {

@@ -35,7 +35,9 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
         events_of_a_night.iter().map(|event| event["type"].as_str().unwrap()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    insta::assert_snapshot!(kinds.join(" "), @"");
+    insta::assert_snapshot!(kinds.join(" "), @"
+    job.done job.drafted job.progress job.rendered job.rendering plan run.started summary
+    ");
     assert_eq!(done.err, "");
 
     let resumed = office.run(&["resume", "--json"]);
@@ -58,28 +60,117 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
 async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     let office = Office::new(3).await;
     let first = office.run(&["plan", "b.toml"]);
-    insta::assert_snapshot!(first.out, @"");
+    insta::assert_snapshot!(first.out, @r"
+    night: 3 new
+    3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
     let second = office.run(&["plan", "b.toml"]);
-    insta::assert_snapshot!(second.out, @"");
+    insta::assert_snapshot!(second.out, @r"
+    night: 1 new, 1 changed, 1 unchanged, 1 removed
+      row 3 k001: `script` changed
+    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    ");
     let plan = documents(&office.run(&["plan", "b.toml", "--json"]).out).pop().unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
+    {
+      "batch": "night",
+      "changed": 1,
+      "changes": [
+        {
+          "columns": [
+            "script"
+          ],
+          "key": "k001",
+          "row": 3
+        }
+      ],
+      "invalid": 0,
+      "least_seconds": 60,
+      "most_seconds": 600,
+      "new": 1,
+      "problems": [],
+      "removed": 1,
+      "rows": 3,
+      "spoken_seconds": 1,
+      "to_render": 2,
+      "unchanged": 1
+    }
+    "#);
     assert_eq!(office.sandbox.renders(), 3, "a plan asks nothing");
 
-    insta::assert_snapshot!(office.run(&["status"]).out, @"");
+    insta::assert_snapshot!(office.run(&["status"]).out, @r"
+    batch  rows  done  open  uncertain  failed  next
+    night  3     3     0     0          0       nothing: all done
+    ");
     let status = documents(&office.run(&["status", "--json"]).out).pop().unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap(), @r#"
+    {
+      "batches": [
+        {
+          "batch": "night",
+          "counts": {
+            "cancelled": 0,
+            "done": 3,
+            "failed": 0,
+            "fetching": 0,
+            "ready": 0,
+            "rendering": 0,
+            "reused": 0,
+            "submitting": 0,
+            "uncertain": 0
+          },
+          "file": "b.toml",
+          "invalid": 0,
+          "next": "nothing: all done",
+          "rows": 3
+        }
+      ]
+    }
+    "#);
     let nobody = office.run(&["status", "nobody"]);
     assert_eq!(nobody.code, Some(2));
-    insta::assert_snapshot!(nobody.err, @"");
+    insta::assert_snapshot!(nobody.err, @"error: no batch `nobody` in this ledger (it holds night)");
 
-    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).out, @"");
+    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).out, @r#"
+    {
+      "name": "k003",
+      "scenes": [
+        {
+          "clips": [
+            {
+              "height": 9,
+              "id": "a",
+              "layer": 1,
+              "left": 0,
+              "model": {
+                "ai_name": "M1",
+                "emotion": "B1"
+              },
+              "top": 0,
+              "type": "aiModel",
+              "width": 9
+            }
+          ],
+          "scripts": [
+            {
+              "clothId": "B1",
+              "isTTS": false,
+              "modelId": "M1",
+              "org": "New",
+              "tts": null
+            }
+          ]
+        }
+      ]
+    }
+    "#);
     let by_row = office.run(&["preview", "b.toml", "--row", "4"]).out;
     assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).out);
     let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);
     assert_eq!(nowhere.code, Some(4));
-    insta::assert_snapshot!(nowhere.err, @"");
+    insta::assert_snapshot!(nowhere.err, @"error: row 9 is not in the sheet, or is empty");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,5 +206,8 @@ async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
     // Quiet: results alone.
     let quiet = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(quiet.err, "");
-    insta::assert_snapshot!(office.told(&quiet.out), @"");
+    insta::assert_snapshot!(office.told(&quiet.out), @r"
+    3 rows: 3 done
+    videos in out, results in out/results.csv
+    ");
 }

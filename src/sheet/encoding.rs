@@ -1,0 +1,298 @@
+//! Which encoding a text was saved in.
+//!
+//! A mark at its start says so; the batch file may; the bytes of the whole file tell the rest. A
+//! file that is UTF-8 but for some rows stays UTF-8, and those rows are told of: read as anything
+//! else, the others would come out garbled, and nobody would notice before the video speaks.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::RangeInclusive;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
+
+use super::problem::{Problem, clipped};
+
+/// The longest piece of a file that is looked at as one line.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+/// More lines than this would not change the guess.
+const GUESSED_FROM_BYTES: usize = 4 << 20;
+
+/// Names that spreadsheets and people use, beside the labels of the Encoding Standard (WHATWG).
+const ALIASES: &[(&str, &str)] = &[
+    ("cp949", "euc-kr"),
+    ("ms949", "euc-kr"),
+    ("uhc", "euc-kr"),
+    ("cp932", "shift_jis"),
+    ("cp936", "gb18030"),
+    ("ms936", "gb18030"),
+    ("cp950", "big5"),
+    ("ansi", "windows-1252"),
+    ("utf16", "utf-16le"),
+    ("utf-16", "utf-16le"),
+    ("macroman", "macintosh"),
+    ("mac-roman", "macintosh"),
+];
+
+/// Finds the encoding that the batch file names.
+pub(super) fn named(name: &str) -> Result<&'static Encoding, Problem> {
+    let plain = name.trim().to_ascii_lowercase();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == plain).map(|(_, label)| *label);
+    let found = Encoding::for_label(alias.unwrap_or(&plain).as_bytes());
+    found.filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED).ok_or_else(
+        || {
+            Problem::of_sheet(
+                format!("`encoding = \"{}\"` is no encoding that is known here", clipped(name)),
+                "one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, \
+                 `big5`; or leave it out, and it is found by looking",
+            )
+        },
+    )
+}
+
+/// Finds the encoding that the first bytes of a file declare, or that zeros between plain letters
+/// give away.
+pub(super) fn shown(sample: &[u8]) -> Option<&'static Encoding> {
+    if let Some((marked, _)) = Encoding::for_bom(sample) {
+        return Some(marked);
+    }
+    let units = |zero: usize, letters: RangeInclusive<u8>| {
+        let pairs = sample.chunks_exact(2).map(|pair| (pair[zero], pair[1 - zero]));
+        pairs.filter(|(zero, letter)| *zero == 0 && letters.contains(letter)).count()
+    };
+    // Every line of a sheet has plain letters: what stands between cells and what ends the line.
+    // A zero that strayed into other text leaves the ends of its lines alone.
+    let breaks = sample.iter().filter(|byte| (10..=13).contains(*byte)).count();
+    let is = |zero: usize| {
+        let (plain, other) = (units(zero, 9..=126), units(1 - zero, 9..=126));
+        let ends = units(zero, 10..=13);
+        ends > 0 && ends * 2 >= breaks && plain >= sample.len() / 64 && plain > 8 * other
+    };
+    if is(1) {
+        Some(UTF_16LE)
+    } else if is(0) {
+        Some(UTF_16BE)
+    } else {
+        None
+    }
+}
+
+/// Tells whether everything that comes is UTF-8.
+pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut kept = 0;
+    loop {
+        let read = text.read(&mut buffer[kept..])?;
+        let held = kept + read;
+        match str::from_utf8(&buffer[..held]) {
+            Ok(_) => kept = 0,
+            // The reading may have cut a character in two.
+            Err(err) if err.error_len().is_none() && read > 0 => {
+                buffer.copy_within(err.valid_up_to()..held, 0);
+                kept = held - err.valid_up_to();
+            }
+            Err(_) => return Ok(false),
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Guesses the encoding of a text that is not all UTF-8.
+///
+/// # Errors
+///
+/// The inner one names an encoding that no spreadsheet writes: what looks like it is something
+/// else, and would come out garbled.
+pub(super) fn guessed(text: impl Read) -> io::Result<Result<&'static Encoding, &'static Encoding>> {
+    let mut text = BufReader::new(text);
+    let mut votes = Votes::new();
+    let (mut whole, mut torn) = (0_u64, 0_u64);
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        if (&mut text).take(LINE_BYTES_MAX).read_until(b'\n', &mut piece)? == 0 {
+            break;
+        }
+        for line in piece.split_inclusive(|byte| *byte == b'\r').filter(|line| !line.is_ascii()) {
+            *(if str::from_utf8(line).is_ok() { &mut whole } else { &mut torn }) += 1;
+            votes.feed(line);
+        }
+    }
+    let guess = votes.count();
+    // A line in an encoding of one byte per letter is never UTF-8 by chance; a short one in an
+    // encoding of two may be.
+    let is_torn_utf8 = if guess.is_single_byte() { whole > 0 } else { whole >= torn };
+    if is_torn_utf8 {
+        return Ok(Ok(UTF_8));
+    }
+    let written = !guess.is_single_byte() || guess.name().starts_with("windows-");
+    Ok(if written { Ok(guess) } else { Err(guess) })
+}
+
+/// One detector that sees every line, and some that see every eighth.
+///
+/// A detector rules out an encoding at the first byte that it does not have. One torn line would
+/// thus turn all of a Korean sheet into Cyrillic; but the detectors that have not seen it outvote
+/// the one that has.
+struct Votes {
+    all: EncodingDetector,
+    some: [(EncodingDetector, usize); 8],
+    lines: usize,
+    fed: usize,
+}
+
+impl Votes {
+    fn new() -> Self {
+        let detector = || EncodingDetector::new(Iso2022JpDetection::Deny);
+        let some = std::array::from_fn(|_| (detector(), 0));
+        Self { all: detector(), some, lines: 0, fed: 0 }
+    }
+
+    fn feed(&mut self, line: &[u8]) {
+        if self.fed > GUESSED_FROM_BYTES {
+            return;
+        }
+        self.all.feed(line, false);
+        let (detector, weight) = &mut self.some[self.lines % 8];
+        detector.feed(line, false);
+        *weight += line.iter().filter(|byte| !byte.is_ascii()).count();
+        self.lines += 1;
+        self.fed += line.len();
+    }
+
+    fn count(self) -> &'static Encoding {
+        let guess = |mut detector: EncodingDetector| {
+            // Ends what the last line may have left open.
+            detector.feed(b"\n", true);
+            detector.guess(None, Utf8Detection::Deny)
+        };
+        let every = guess(self.all);
+        let weights: usize = self.some.iter().map(|(_, weight)| *weight).sum();
+        let mut tally: Vec<(&'static Encoding, usize)> = Vec::new();
+        for (detector, weight) in self.some {
+            if weight == 0 {
+                continue;
+            }
+            let vote = guess(detector);
+            match tally.iter_mut().find(|(known, _)| *known == vote) {
+                Some((_, sum)) => *sum += weight,
+                None => tally.push((vote, weight)),
+            }
+        }
+        let most = tally.into_iter().max_by_key(|(_, sum)| *sum);
+        match most {
+            Some((vote, sum))
+                if every.is_single_byte() && !vote.is_single_byte() && sum * 2 > weights =>
+            {
+                vote
+            }
+            _ => every,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{BIG5, EUC_KR, GBK, SHIFT_JIS, WINDOWS_1252};
+
+    use super::*;
+
+    #[test]
+    fn the_encodings_of_our_users_are_told_apart_by_a_few_rows() {
+        let cases = [
+            (WINDOWS_1252, "id;texte\n1;Café crème à l'été\n2;Voilà, déjà prêt\n"),
+            (WINDOWS_1252, "id;Text\n1;Grüße aus München\n2;Schöne Straße\n"),
+            (WINDOWS_1252, "id;texto\n1;¿Qué tal, señor?\n2;mañana “vemos” – sí…\n"),
+            (EUC_KR, "id,대본\n1,안녕하세요 여러분\n2,오늘의 소식입니다\n"),
+            (EUC_KR, "번호,이름\n1,뷁똠방각하\n2,가\n"),
+            (GBK, "id,脚本\n1,大家好，欢迎收看今天的节目\n2,谢谢观看\n"),
+            (SHIFT_JIS, "id,台本\n1,こんにちは、皆さん\n2,ありがとうございます\n"),
+            (BIG5, "id,腳本\n1,大家好，歡迎收看今天的節目\n2,謝謝觀看\n"),
+        ];
+        for (encoding, text) in cases {
+            let (bytes, _, lost) = encoding.encode(text);
+            assert!(!lost, "{text}");
+            assert!(!is_utf8(&bytes[..]).unwrap(), "{text}");
+            assert_eq!(guessed(&bytes[..]).unwrap(), Ok(encoding), "{text}");
+        }
+    }
+
+    #[test]
+    fn utf_8_with_torn_rows_stays_utf_8() {
+        for text in [
+            &b"id,text\n1,caf\xc3\xa9\n2,caf\xe9\n3,na\xefve\n"[..],
+            "1,안녕하세요\n2,반갑습니다\n3,\u{1f3ac}\n".as_bytes().split_last().unwrap().1,
+            &[&b"1,\xb0\xa1\n"[..], "2,안녕\n".as_bytes()].concat(),
+        ] {
+            let torn = [text, b"\xff\n"].concat();
+            assert!(!is_utf8(&torn[..]).unwrap());
+            assert_eq!(guessed(&torn[..]).unwrap(), Ok(UTF_8), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_torn_line_does_not_change_the_encoding_of_the_others() {
+        for (encoding, text) in [
+            (EUC_KR, "번호,대본\n1,안녕하세요 여러분\n2,오늘의 소식입니다\n"),
+            (GBK, "编号,脚本\n1,大家好，欢迎收看今天的节目\n2,谢谢观看\n"),
+            (SHIFT_JIS, "番号,台本\n1,こんにちは、皆さん\n2,ありがとうございます\n"),
+        ] {
+            let torn = [&encoding.encode(text).0[..], b"3,\xb0\n4,\xff\n"].concat();
+            assert_eq!(guessed(&torn[..]).unwrap(), Ok(encoding), "{text}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_known_with_and_without_its_mark() {
+        let text = "이름,글\r\n1,안녕하세요 여러분, 반갑습니다\r\n";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!((shown(&little), shown(&big)), (Some(UTF_16LE), Some(UTF_16BE)));
+        assert_eq!(shown(&[b"\xff\xfe", &little[..]].concat()), Some(UTF_16LE));
+        assert_eq!(shown(&[b"\xfe\xff", &big[..]].concat()), Some(UTF_16BE));
+        assert_eq!(shown("\u{feff}id".as_bytes()), Some(UTF_8));
+        for text in ["", "id,text\n1,a\0b\n2,c\n", "\0\0\0\0\0\0", text] {
+            assert_eq!(shown(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn utf_8_is_known_wherever_the_reading_cuts_it() {
+        /// Gives a few bytes at a time.
+        struct Dribble<'t>(&'t [u8], usize);
+        impl Read for Dribble<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let some = self.1.min(into.len());
+                self.0.read(&mut into[..some])
+            }
+        }
+        for step in 1..6 {
+            assert!(is_utf8(Dribble("é한🎬 a".as_bytes(), step)).unwrap());
+            assert!(!is_utf8(Dribble(b"\xed\x95\x9c\xf0\x9f\x8e", step)).unwrap());
+            assert!(!is_utf8(Dribble(b"a\xe9b", step)).unwrap());
+        }
+    }
+
+    #[test]
+    fn encodings_go_by_the_names_people_give_them() {
+        for (name, want) in [
+            ("CP949", EUC_KR),
+            ("euc-kr", EUC_KR),
+            ("windows-949", EUC_KR),
+            (" latin1 ", WINDOWS_1252),
+            ("cp1252", WINDOWS_1252),
+            ("SJIS", SHIFT_JIS),
+            ("cp932", SHIFT_JIS),
+            ("gb2312", GBK),
+            ("cp950", BIG5),
+            ("UTF-16", UTF_16LE),
+            ("utf8", UTF_8),
+        ] {
+            assert_eq!(named(name).unwrap(), want, "{name}");
+        }
+        for name in ["", "klingon", "hz-gb-2312", "x-user-defined"] {
+            assert!(named(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One worksheet of an XLSX or ODS, written out as CSV.
+//!
+//! Every row of the worksheet becomes one record, empty ones included, so that rows keep the
+//! numbers that the spreadsheet shows. XLSX streams by, but for the table of texts that its cells
+//! share; ODS is held in memory while it is copied. A cell that shows an error becomes bytes that
+//! UTF-8 never has, so that it is told of in its place and never spoken.
+
+mod value;
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek, SeekFrom};
+
+use calamine::{Data, Ods, OdsError, Reader, SheetType, SheetVisible, Xlsx};
+
+use super::alike;
+use super::problem::{Problem, clipped};
+use super::source::uncopied;
+
+/// Stands before the name of an error that a cell shows. UTF-8 never has it.
+pub(super) const ERROR: u8 = 0xfe;
+/// So many worksheets are named to whoever asks for one that is not there.
+const NAMED_MAX: usize = 8;
+
+/// The worksheet that rows are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worksheet {
+    /// Its name, as on its tab.
+    pub name: String,
+    /// Nobody asked for it by name; it is the only one, or the first that can be seen.
+    pub is_guess: bool,
+    /// The others that can be seen, which are not read.
+    pub others: Vec<String>,
+}
+
+/// Copies the worksheet of this name, or the first.
+pub(super) fn copy(
+    file: &File,
+    wanted: Option<&str>,
+    to: File,
+) -> Result<(File, Worksheet), Problem> {
+    let mut rows = Rows { to: csv_writer(to), row: 0, cells: Vec::new(), width: 0 };
+    let worksheet = match Xlsx::new(BufReader::new(file)) {
+        Ok(mut book) => {
+            let worksheet = chosen(book.sheets_metadata(), wanted)?;
+            copy_xlsx(&mut book, &worksheet.name, &mut rows)?;
+            worksheet
+        }
+        Err(_) => {
+            let mut file = file;
+            file.seek(SeekFrom::Start(0)).map_err(|_| damaged())?;
+            let mut book = Ods::new(BufReader::new(file)).map_err(|err| unreadable(&err))?;
+            let worksheet = chosen(book.sheets_metadata(), wanted)?;
+            let range = book.worksheet_range(&worksheet.name).map_err(|err| unreadable(&err))?;
+            let (top, left) = range.start().unwrap_or_default();
+            for (row, column, value) in range.used_cells() {
+                let place = (top as usize + row, left as usize + column);
+                rows.put(place, value, None).map_err(|err| err.told())?;
+            }
+            worksheet
+        }
+    };
+    rows.end_row().map_err(|err| uncopied(&err))?;
+    let file = rows.to.into_inner().map_err(|err| uncopied(err.error()))?;
+    Ok((file, worksheet))
+}
+
+fn copy_xlsx(
+    book: &mut Xlsx<BufReader<&File>>,
+    name: &str,
+    rows: &mut Rows,
+) -> Result<(), Problem> {
+    let mut cells = book.worksheet_cells_reader(name).map_err(|_| damaged())?;
+    while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(|_| damaged())? {
+        let (row, column) = cell.get_position();
+        let style = cells.styles().get(style).and_then(|style| style.number_format.as_ref());
+        let format = style.map(|format| format.format_code.as_str());
+        let value = Data::from(cell.get_value().clone());
+        rows.put((row as usize, column as usize), &value, format).map_err(|err| err.told())?;
+    }
+    Ok(())
+}
+
+fn chosen(all: &[calamine::Sheet], wanted: Option<&str>) -> Result<Worksheet, Problem> {
+    let tables = all.iter().filter(|one| one.typ == SheetType::WorkSheet);
+    let names: Vec<String> = tables.clone().map(|one| one.name.clone()).collect();
+    let seen = tables.filter(|one| one.visible == SheetVisible::Visible).map(|one| &one.name);
+    let name = match wanted {
+        Some(wanted) => {
+            let exact = names.iter().find(|name| *name == wanted);
+            let like = alike::like(wanted, &names);
+            let like = if let [only] = like[..] { names.get(only) } else { None };
+            exact.or(like).ok_or_else(|| no_such(wanted, &names))?
+        }
+        None => seen.clone().next().or(names.first()).ok_or_else(|| {
+            Problem::of_sheet("the workbook has no worksheet", "save the table as \"CSV UTF-8\"")
+        })?,
+    };
+    let others = seen.filter(|other| *other != name).cloned().collect();
+    Ok(Worksheet { name: name.clone(), is_guess: wanted.is_none(), others })
+}
+
+fn no_such(wanted: &str, names: &[String]) -> Problem {
+    let listed = names.iter().take(NAMED_MAX).map(|name| format!("`{}`", clipped(name)));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    let more = if names.len() > NAMED_MAX { " …" } else { "" };
+    Problem::of_sheet(
+        format!("the workbook has no worksheet `{}`, which `worksheet` names", clipped(wanted)),
+        format!("its worksheets are: {listed}{more}"),
+    )
+}
+
+fn csv_writer(to: File) -> csv::Writer<File> {
+    csv::WriterBuilder::new().flexible(true).from_writer(to)
+}
+
+/// The rows of a worksheet on their way into a file.
+struct Rows {
+    to: csv::Writer<File>,
+    /// The row that is being gathered, from 0.
+    row: usize,
+    cells: Vec<Vec<u8>>,
+    /// How far the first row with anything in it goes.
+    width: usize,
+}
+
+/// Why a cell could not be taken.
+enum Trouble {
+    Unwritten(io::Error),
+    OutOfOrder,
+}
+
+impl Trouble {
+    fn told(&self) -> Problem {
+        match self {
+            Self::Unwritten(err) => uncopied(err),
+            Self::OutOfOrder => damaged(),
+        }
+    }
+}
+
+impl Rows {
+    fn put(
+        &mut self,
+        (row, column): (usize, usize),
+        value: &Data,
+        format: Option<&str>,
+    ) -> Result<(), Trouble> {
+        if row < self.row {
+            return Err(Trouble::OutOfOrder);
+        }
+        while self.row < row {
+            self.end_row().map_err(Trouble::Unwritten)?;
+            self.row += 1;
+        }
+        let text = value::shown(value, format);
+        if !text.is_empty() {
+            self.cells.resize(self.cells.len().max(column + 1), Vec::new());
+            self.cells[column] = text;
+        }
+        Ok(())
+    }
+
+    /// Writes the row that has been gathered, as wide as the headings at least.
+    fn end_row(&mut self) -> io::Result<()> {
+        if self.width == 0 {
+            self.width = self.cells.len();
+        }
+        if self.cells.is_empty() {
+            // A record of one empty cell counts as a row, and is passed over like an empty line.
+            return Ok(self.to.write_record([""])?);
+        }
+        self.cells.resize(self.cells.len().max(self.width), Vec::new());
+        self.to.write_record(&self.cells)?;
+        self.cells.clear();
+        Ok(())
+    }
+}
+
+fn unreadable(err: &OdsError) -> Problem {
+    match err {
+        OdsError::Password => Problem::of_sheet(
+            "the workbook is locked with a password",
+            "in the spreadsheet, save it without one",
+        ),
+        _ => damaged(),
+    }
+}
+
+fn damaged() -> Problem {
+    Problem::of_sheet(
+        "the sheet looks like a workbook, but is damaged, or neither XLSX nor ODS",
+        "open it in the spreadsheet and save it again, as XLSX or as \"CSV UTF-8\"",
+    )
+}

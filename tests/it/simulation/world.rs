@@ -1,0 +1,438 @@
+//! The simulated studio's books: projects, renders, bills, floors, and the trace of the night.
+//!
+//! They outlive every crash of the runner. What is wrong in the eyes of the studio alone is noted
+//! here the moment it happens; what takes the ledger to judge is `oracle`'s.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use callsheet::runner::{List, Listed, Project as Page, Render};
+use jiff::{SignedDuration, Timestamp};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::setup::{Again, ExportId, Fault, Setup, Shows};
+
+/// What a job is to the studio: its key, its script, and how often that row had been edited when
+/// the request left. Two bills for one of these are one too many.
+pub(super) type Content = (String, String, u32);
+
+/// One project.
+#[derive(Clone, Debug)]
+pub(super) struct Project {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) content: Content,
+    made: Timestamp,
+    pub(super) render: Option<Rendering>,
+    /// The project that an export of this one made.
+    copy: Option<usize>,
+}
+
+/// One render, which was billed when it began.
+#[derive(Clone, Debug)]
+pub(super) struct Rendering {
+    pub(super) began: Timestamp,
+    /// Nothing for a render that never ends.
+    ends: Option<Timestamp>,
+    fails: bool,
+    /// The studio has said that it failed.
+    pub(super) announced: bool,
+    /// When the runner was told that it was accepted.
+    heard: Option<Timestamp>,
+    stands_still: bool,
+}
+
+/// A request that leaves the runner.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Create { name: String, content: Content, export: bool },
+    Export { project: usize },
+}
+
+/// What came of acting upon a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Made { project: usize },
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) setup: Setup,
+    pub(super) dice: StdRng,
+    /// 1 on a bad night, 0 once everything has healed.
+    pub(super) ill: f64,
+    pub(super) projects: Vec<Project>,
+    ids: BTreeMap<String, usize>,
+    late: Vec<(Timestamp, Act)>,
+    /// How often each row was edited.
+    pub(super) edits: BTreeMap<String, u32>,
+    account_until: Option<(Timestamp, bool)>,
+    floor: Option<(Timestamp, Timestamp)>,
+    paid_in_air: u32,
+    pub(super) wrongs: Vec<String>,
+    pub(super) trace: Trace,
+    /// Calls and events until the runner dies; nothing for a run that may live.
+    pub(super) dies_in: Option<u32>,
+    pub(super) stops_in: Option<u32>,
+    pub(super) bills: Vec<usize>,
+}
+
+/// What happened, in order: a hash of all of it, and the words where somebody wants to read them.
+#[derive(Debug)]
+pub(super) struct Trace {
+    hasher: blake3::Hasher,
+    pub(super) words: Option<Vec<String>>,
+}
+
+impl Trace {
+    fn note(&mut self, words: String) {
+        self.hasher.update(words.as_bytes()).update(b"\n");
+        if let Some(kept) = &mut self.words {
+            kept.push(words);
+        }
+    }
+
+    pub(super) fn hash(&self) -> String {
+        self.hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+impl World {
+    pub(super) fn new(setup: Setup, told: bool) -> Self {
+        let dice = StdRng::seed_from_u64(setup.seed ^ 0x57_0d_10);
+        let words = told.then(Vec::new);
+        let mut world = Self {
+            dice,
+            ill: 1.0,
+            projects: Vec::new(),
+            ids: BTreeMap::new(),
+            late: Vec::new(),
+            edits: BTreeMap::new(),
+            account_until: None,
+            floor: None,
+            paid_in_air: 0,
+            wrongs: Vec::new(),
+            trace: Trace { hasher: blake3::Hasher::new(), words },
+            dies_in: None,
+            stops_in: None,
+            bills: Vec::new(),
+            setup,
+        };
+        let words = format!("{:#?}", world.setup);
+        world.trace.note(words);
+        world
+    }
+
+    pub(super) fn note(&mut self, now: Timestamp, words: &str) {
+        self.trace.note(format!("{now:.3} {words}"));
+    }
+
+    pub(super) fn wrong(&mut self, now: Timestamp, words: String) {
+        self.note(now, &format!("WRONG: {words}"));
+        self.wrongs.push(words);
+    }
+
+    /// Tells whether `fault` befalls this call.
+    pub(super) fn befalls(&mut self, fault: Fault) -> bool {
+        let often = self.setup.faults.iter().find(|(kind, _)| *kind == fault);
+        let Some((_, often)) = often else { return false };
+        let often = often * self.ill;
+        often > 0.0 && self.dice.random_bool(often)
+    }
+
+    /// Returns a time between nothing and `most`.
+    pub(super) fn up_to(&mut self, most: Duration) -> Duration {
+        most.mul_f64(self.dice.random::<f64>())
+    }
+
+    /// Everything passes: what follows is a night without faults.
+    pub(super) fn heal(&mut self) {
+        (self.ill, self.account_until) = (0.0, None);
+    }
+
+    /// A run has died: what was in the air is nobody's any more, and what was heard in this very
+    /// instant may not have been written down.
+    pub(super) fn runner_died(&mut self, now: Timestamp) {
+        self.paid_in_air = 0;
+        for render in self.projects.iter_mut().filter_map(|project| project.render.as_mut()) {
+            if render.heard == Some(now) {
+                render.heard = None;
+            }
+        }
+    }
+
+    /// A request to the API arrives. Nobody asks before the time that was said.
+    pub(super) fn arrives(&mut self, now: Timestamp, what: &str) {
+        self.deliver_what_is_late(now);
+        self.note(now, what);
+        if let Some((said, until)) = self.floor
+            && now > said
+            && now < until
+        {
+            self.wrong(now, format!("asked {} before Retry-After was over", until - now));
+        }
+    }
+
+    /// Returns how long it asks to wait, if it says so.
+    pub(super) fn slow_down(&mut self) -> Option<Duration> {
+        let said = self.dice.random_bool(0.7);
+        let wait = Duration::from_millis(self.dice.random_range(1..=400_000));
+        said.then_some(wait)
+    }
+
+    /// The runner hears that it must wait.
+    pub(super) fn hears_to_wait(&mut self, now: Timestamp, retry_after: Option<Duration>) {
+        let until = retry_after.map(|wait| now + wait);
+        let known = self.floor.map(|(_, known)| known);
+        if let Some(until) = until.filter(|until| known.is_none_or(|known| known < *until)) {
+            self.floor = Some((now, until));
+        }
+    }
+
+    /// Returns whether the account is in trouble, and whether polls are refused as well.
+    pub(super) fn account_trouble(&mut self, now: Timestamp) -> Option<bool> {
+        if self.account_until.is_none_or(|(until, _)| until < now) {
+            self.account_until = None;
+            if self.befalls(Fault::Account) && self.dice.random_bool(0.3) {
+                let lasts = Duration::from_secs(self.dice.random_range(1..=7200));
+                self.account_until = Some((now + lasts, self.dice.random_bool(0.5)));
+            }
+        }
+        self.account_until.map(|(_, polls_too)| polls_too)
+    }
+
+    pub(super) fn is_in_trouble_for_polls(&self, now: Timestamp) -> bool {
+        self.account_until.is_some_and(|(until, polls_too)| polls_too && until >= now)
+    }
+
+    /// A paid request arrives: the renders that the runner knows of must leave room for it.
+    pub(super) fn paid_begins(&mut self, now: Timestamp) {
+        self.paid_in_air += 1;
+        let timeout = SignedDuration::try_from(self.setup.limits.render_timeout).unwrap();
+        let known = |render: &&Rendering| {
+            render.heard.is_some()
+                && !render.announced
+                && render.ends.is_none_or(|ends| ends > now)
+                && now.duration_since(render.began) < timeout
+        };
+        let renders = self.projects.iter().filter_map(|project| project.render.as_ref());
+        let under_way = renders.filter(known).count() as u32 + self.paid_in_air;
+        let most = self.setup.limits.in_flight.get();
+        if under_way > most {
+            self.wrong(now, format!("{under_way} renders under way where {most} are allowed"));
+        }
+    }
+
+    pub(super) fn paid_ends(&mut self) {
+        self.paid_in_air = self.paid_in_air.saturating_sub(1);
+    }
+
+    pub(super) fn heard(&mut self, now: Timestamp, project: usize) {
+        let rendered = self.projects[project].copy.unwrap_or(project);
+        if let Some(render) = &mut self.projects[rendered].render {
+            render.heard = Some(now);
+        }
+    }
+
+    pub(super) fn act_late(&mut self, at: Timestamp, act: Act) {
+        self.late.push((at, act));
+    }
+
+    fn deliver_what_is_late(&mut self, now: Timestamp) {
+        while let Some(next) = self.late.iter().position(|(at, _)| *at <= now) {
+            let (at, act) = self.late.remove(next);
+            let words = format!("(delivered late) {act:?}");
+            self.note(at, &words);
+            self.act(at, act);
+        }
+    }
+
+    /// Does what was asked, whether or not anybody will hear of it.
+    pub(super) fn act(&mut self, now: Timestamp, act: Act) -> Done {
+        match act {
+            Act::Create { name, content, export } => {
+                let project = self.make(now, &name, &content);
+                if export {
+                    self.render(now, project);
+                } else if self.befalls(Fault::Twice) {
+                    self.make(now, &name, &content);
+                }
+                Done::Made { project }
+            }
+            Act::Export { project } => self.export(now, project),
+        }
+    }
+
+    fn export(&mut self, now: Timestamp, project: usize) -> Done {
+        let draft = &self.projects[project];
+        if draft.render.is_some() || draft.copy.is_some() {
+            match self.setup.habits.again {
+                Again::Refused => return Done::Refused,
+                Again::Nothing => return Done::Made { project },
+                Again::Renders => {}
+            }
+        }
+        match self.setup.habits.export_id {
+            ExportId::Same => self.render(now, project),
+            ExportId::New => {
+                let draft = self.projects[project].clone();
+                let copy = self.make(now, &draft.name, &draft.content);
+                self.projects[project].copy = Some(copy);
+                self.render(now, copy);
+            }
+        }
+        Done::Made { project }
+    }
+
+    fn make(&mut self, now: Timestamp, name: &str, content: &Content) -> usize {
+        let number = self.projects.len();
+        let id = format!("{number:08x}{:016x}", self.dice.random::<u64>());
+        self.ids.insert(id.clone(), number);
+        let (name, content) = (name.to_owned(), content.clone());
+        self.projects.push(Project { id, name, content, made: now, render: None, copy: None });
+        number
+    }
+
+    /// Begins a render, and bills it.
+    fn render(&mut self, now: Timestamp, project: usize) {
+        let (least, most) = self.setup.habits.renders_in;
+        let mut ends = Some(now + least + self.up_to(most - least));
+        let stands_still = self.befalls(Fault::Stuck);
+        if stands_still {
+            let long = Duration::from_secs(self.dice.random_range(600..=9000));
+            ends = self.dice.random_bool(0.7).then(|| now + long);
+        }
+        let fails = self.befalls(Fault::RenderFails);
+        let content = self.projects[project].content.clone();
+        let words = format!("billed: project {project} for {content:?}");
+        self.note(now, &words);
+        let is_same = |bill: &&usize| self.projects[**bill].content == content;
+        let former: Vec<usize> = self.bills.iter().filter(is_same).copied().collect();
+        let excused = |bill: &usize| {
+            self.projects[*bill].render.as_ref().is_some_and(|render| render.announced)
+        };
+        let rerenders = self.setup.limits.rerenders as usize;
+        if !former.iter().all(excused) || former.len() > rerenders {
+            self.wrong(now, format!("paid twice for {content:?}: {former:?} and {project}"));
+        }
+        self.bills.push(project);
+        let began = now;
+        let render = Rendering { began, ends, fails, announced: false, heard: None, stands_still };
+        self.projects[project].render = Some(render);
+    }
+
+    /// Returns the project with this id, once it can be seen.
+    pub(super) fn find(&self, now: Timestamp, id: &str) -> Option<usize> {
+        let number = *self.ids.get(id)?;
+        let ill = self.setup.faults.iter().any(|(kind, _)| *kind == Fault::NotThereYet);
+        let hidden = ill && self.ill > 0.0;
+        (!hidden || self.is_visible(now, self.projects[number].made)).then_some(number)
+    }
+
+    fn is_visible(&self, now: Timestamp, since: Timestamp) -> bool {
+        now >= since + self.setup.habits.lag
+    }
+
+    pub(super) fn number(&self, id: &str) -> Option<usize> {
+        self.ids.get(id).copied()
+    }
+
+    /// Returns the id that an export of this project is answered with.
+    pub(super) fn answered_id(&self, project: usize) -> String {
+        self.projects[self.projects[project].copy.unwrap_or(project)].id.clone()
+    }
+
+    pub(super) fn progress(&mut self, now: Timestamp, project: usize) -> Render {
+        let Some(render) = self.projects[project].render.clone() else {
+            return Render::Running { progress: 0.0 };
+        };
+        let Some(ends) = render.ends.filter(|ends| *ends <= now) else {
+            return self.under_way(now, &render);
+        };
+        if render.fails {
+            if let Some(render) = &mut self.projects[project].render {
+                render.announced = true;
+            }
+            return Render::Failed { words: "render node lost".to_owned() };
+        }
+        if self.befalls(Fault::NoLink) && now < ends + Duration::from_secs(300) {
+            return Render::WithoutLink;
+        }
+        Render::Finished { video_url: self.link(now, project, ends) }
+    }
+
+    fn under_way(&mut self, now: Timestamp, render: &Rendering) -> Render {
+        let so_far = now.duration_since(render.began).as_secs_f64();
+        let whole = render.ends.map_or(1e9, |ends| ends.duration_since(render.began).as_secs_f64());
+        let mut progress = (100.0 * so_far / whole).min(99.9);
+        if render.stands_still {
+            progress = 37.5;
+        }
+        if self.befalls(Fault::Regress) {
+            progress = self.dice.random::<f64>() * progress;
+        }
+        Render::Running { progress }
+    }
+
+    /// How long a link holds.
+    fn link_life(&self) -> i64 {
+        let short = self.setup.faults.iter().any(|(kind, _)| *kind == Fault::LinksExpire);
+        if short && self.ill > 0.0 { 20 } else { 3600 }
+    }
+
+    fn link(&self, now: Timestamp, project: usize, ends: Timestamp) -> String {
+        let generation = now.duration_since(ends).as_secs() / self.link_life();
+        let until = (generation + 1) * self.link_life();
+        format!("https://films.sim/{}?until={until}", self.projects[project].id)
+    }
+
+    /// Returns the project whose video this link leads to, unless the link has expired.
+    pub(super) fn follow(&mut self, now: Timestamp, link: &str) -> Option<usize> {
+        let (id, until) = link.strip_prefix("https://films.sim/")?.split_once("?until=")?;
+        let project = self.number(id)?;
+        let ends = self.projects[project].render.as_ref()?.ends?;
+        let until = ends + SignedDuration::from_secs(until.parse().ok()?);
+        let lost = self.befalls(Fault::LinksExpire);
+        (!lost && now < until).then_some(project)
+    }
+
+    pub(super) fn page(&mut self, now: Timestamp, project: usize) -> Page {
+        let name = Some(self.projects[project].name.clone());
+        let Some(render) = self.projects[project].render.clone() else {
+            return Page { name, ..Page::default() };
+        };
+        let finished = render.ends.filter(|ends| *ends <= now && !render.fails);
+        let video_url = finished.map(|ends| self.link(now, project, ends));
+        let seen = self.is_visible(now, render.began) || video_url.is_some();
+        let exported_because = seen.then(|| "its page shows a task".to_owned());
+        Page { name, exported_because, video_url, credits: None }
+    }
+
+    pub(super) fn list(&mut self, now: Timestamp) -> List {
+        let half = self.befalls(Fault::HalfList);
+        let mut projects = Vec::new();
+        for number in 0..self.projects.len() {
+            let project = &self.projects[number];
+            let finished = project.render.as_ref().is_some_and(|render| {
+                !render.fails && render.ends.is_some_and(|ends| self.is_visible(now, ends))
+            });
+            let shown = match self.setup.habits.shows {
+                Shows::Finished => finished,
+                Shows::Exported => {
+                    project.render.as_ref().is_some_and(|render| self.is_visible(now, render.began))
+                }
+                Shows::Everything => self.is_visible(now, project.made),
+            };
+            if shown {
+                let (id, name) = (project.id.clone(), project.name.clone());
+                projects.push(Listed { id, name, exported: finished });
+            }
+        }
+        if half {
+            projects.retain(|_| self.dice.random_bool(0.5));
+        }
+        List { projects, complete: !half }
+    }
+}
