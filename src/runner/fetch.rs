@@ -109,7 +109,7 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
                 desk.record(ids, News::FreshLink { video_url }).await;
             }
             Some(_) | None => {
-                again(desk, &due, "the link to the video has expired".to_owned()).await
+                again(desk, &due, "the link to the video has expired".to_owned()).await;
             }
         },
     }

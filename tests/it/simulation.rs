@@ -73,14 +73,6 @@ impl Sum {
                 )
             })
             .collect();
-        let mut kinds = std::collections::BTreeMap::<String, Vec<u64>>::new();
-        for (seed, wrongs) in &self.wrong {
-            for wrong in wrongs {
-                let kind: String = wrong.chars().filter(|c| !c.is_ascii_digit()).take(70).collect();
-                kinds.entry(kind).or_default().push(*seed);
-            }
-        }
-        eprintln!("{kinds:#?}");
         let wrong = self.wrong.len();
         assert!(wrong == 0, "{wrong} of {} nights went wrong:\n{}", self.nights, told.join("\n"));
     }

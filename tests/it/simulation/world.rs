@@ -371,7 +371,7 @@ impl World {
             progress = 37.5;
         }
         if self.befalls(Fault::Regress) {
-            progress = self.dice.random::<f64>() * progress;
+            progress *= self.dice.random::<f64>();
         }
         Render::Running { progress }
     }
