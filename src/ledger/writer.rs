@@ -173,6 +173,8 @@ async fn write(
     mut inbox: mpsc::Receiver<Message>,
     turn: Option<SqlitePool>,
 ) {
+    // What waits together depends on the machine's pace; a simulation must not.
+    let group_max = if turn.is_some() { 1 } else { GROUP_MAX };
     let mut closing = None;
     while closing.is_none() {
         let Some(message) = inbox.recv().await else { break };
@@ -183,7 +185,7 @@ async fn write(
                 Message::Item(item) => group.push(item),
                 Message::Close(done) => closing = Some(done),
             }
-            if group.len() < GROUP_MAX && closing.is_none() {
+            if group.len() < group_max && closing.is_none() {
                 next = inbox.try_recv().ok();
             }
         }
