@@ -110,7 +110,7 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     let night = &status["batches"][0];
     assert_eq!((&night["batch"], &night["rows"]), (&"night".into(), &3.into()));
     let counts = night["counts"].as_object().unwrap();
-    assert_eq!(counts.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), 3);
+    assert_eq!(counts.values().filter_map(Value::as_u64).sum::<u64>(), 3);
     let nobody = office.run(&["status", "nobody"]);
     assert_eq!(nobody.code, Some(2));
     insta::assert_snapshot!(nobody.err, @"error: no batch `nobody` in this ledger (it holds night)");
