@@ -84,6 +84,7 @@ pub(super) fn headline(plan: &Plan, batch: &Batch) -> String {
         (counts.unchanged, "unchanged"),
         (counts.removed, "removed"),
         (counts.invalid, "invalid"),
+        (plan.skipped, "skipped"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -131,6 +132,7 @@ pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
         "unchanged": counts.unchanged,
         "removed": counts.removed,
         "invalid": counts.invalid,
+        "skipped": plan.skipped,
         "to_render": estimate.videos,
         "spoken_seconds": estimate.spoken.as_secs(),
         "least_seconds": estimate.least.as_secs(),

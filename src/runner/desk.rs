@@ -270,6 +270,11 @@ impl<S: Studio> Desk<S> {
         }
     }
 
+    /// Tells whether finished videos are brought home: somebody wants them, and there is room.
+    pub(super) fn may_fetch(&self) -> bool {
+        self.orders.download && !matches!(self.halts.standing(), Some(Halt::Output { .. }))
+    }
+
     /// Tells whether what was paid for is still followed.
     pub(super) fn may_follow(&self) -> bool {
         self.no_more_following().now_or_never().is_none()

@@ -27,7 +27,7 @@ const REPORT_EVERY: u64 = 1 << 20;
 /// Fetches finished videos until nothing is followed any more.
 pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
     let hands = Arc::new(Semaphore::new(desk.settings.limits.downloads.get() as usize));
-    while desk.may_follow() && desk.orders.download {
+    while desk.may_follow() && desk.may_fetch() {
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
         let window = (desk.clock.now(), desk.after(FETCH_LEASE));
         let what = (desk.batch, State::Fetching);
@@ -96,9 +96,10 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
             }
         }
         Err(Miss::Over) => {}
+        // No fetch would do, so this one costs no attempt: the next run finds the job due.
         Err(Miss::Output(words)) => {
-            again(desk, &due, words.clone()).await;
             desk.halts.halt(Halt::Output { words });
+            desk.bells.end.notify_one();
         }
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
         Err(Miss::Passing(words)) => again(desk, &due, words).await,

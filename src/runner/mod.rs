@@ -300,7 +300,7 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     let only = desk.orders.only.as_deref();
     let (counts, ready) = desk.ledger.left_to_do(desk.batch, only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-    let fetching = if desk.orders.download { jobs(State::Fetching) } else { 0 };
+    let fetching = if desk.may_fetch() { jobs(State::Fetching) } else { 0 };
     if jobs(State::Submitting) + jobs(State::Rendering) + fetching > 0 {
         return Ok(false);
     }

@@ -93,6 +93,8 @@ pub(super) async fn settle_loop<S: Studio>(desk: Arc<Desk<S>>) {
 async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
     // The quiet wait begins when a job is first seen here, never later.
     let quiets: Vec<Quiet> = due.iter().map(|one| waits.of(desk, one.job)).collect();
+    // What is seen is as old as this: a wait for one's turn must not make it look newer.
+    let read_at = desk.clock.awake();
     let Some(list) = read_list(desk).await else { return };
     for (one, quiet) in due.iter().zip(quiets) {
         let draft = match &one.project_id {
@@ -112,7 +114,7 @@ async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
                 }
                 adopt(desk, one, (project_id, render_id), words).await;
             }
-            Seen::NoTrace => wait_or_settle(desk, waits, one, quiet).await,
+            Seen::NoTrace => wait_or_settle(desk, waits, one, (quiet, read_at)).await,
             Seen::Nothing { words } => learn_nothing(desk, waits, one, (quiet, words)).await,
         }
     }
@@ -169,16 +171,20 @@ async fn adopt<S: Studio>(
     }
 }
 
-async fn wait_or_settle<S: Studio>(desk: &Desk<S>, waits: &Waits, due: &Due, mut quiet: Quiet) {
+async fn wait_or_settle<S: Studio>(
+    desk: &Desk<S>,
+    waits: &Waits,
+    due: &Due,
+    (mut quiet, read_at): (Quiet, Duration),
+) {
     let limits = &desk.settings.limits;
-    let awake = desk.clock.awake();
-    let over = awake.saturating_sub(quiet.since) >= limits.settle_after;
+    let over = read_at.saturating_sub(quiet.since) >= limits.settle_after;
     if over {
         // Two reads, some time apart, so that a list caught between two states is not believed.
         let apart = limits.settle_after / 20;
-        if quiet.clean_reads == 0 || awake.saturating_sub(quiet.last_read) >= apart {
+        if quiet.clean_reads == 0 || read_at.saturating_sub(quiet.last_read) >= apart {
             quiet.clean_reads += 1;
-            quiet.last_read = awake;
+            quiet.last_read = read_at;
         }
         waits.keep(due.job, quiet);
     }
@@ -192,6 +198,7 @@ async fn wait_or_settle<S: Studio>(desk: &Desk<S>, waits: &Waits, due: &Due, mut
         let words = "no trace of it after the quiet wait, in two complete reads".to_owned();
         let news = News::ProvenNotMade { due_at: desk.clock.now(), words: words.clone() };
         if desk.record((due.job, due.submission), news).await.is_some() {
+            desk.for_people().remove(&due.job);
             let due_at = desk.clock.now();
             desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });
         }

@@ -106,16 +106,7 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn a_few_hundred_nights_pay_nothing_twice_and_lose_nothing() {
-    nights(0..300).is_right();
-}
-
-#[test]
-fn a_seed_gives_the_very_same_night_again() {
-    for seed in 0..20 {
-        let once = night(Setup::of(seed), None, false).hash;
-        let again = night(Setup::of(seed), None, false).hash;
-        assert_eq!(once, again, "seed {seed}");
-    }
+    nights(0..200).is_right();
 }
 
 /// Tells one night: `CALLSHEET_SEED=123 cargo test --test it simulation::one_night -- --nocapture`.

@@ -93,6 +93,7 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
       "problems": [],
       "removed": 1,
       "rows": 3,
+      "skipped": 0,
       "spoken_seconds": 1,
       "to_render": 2,
       "unchanged": 1

@@ -43,7 +43,6 @@ const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub(super) wrongs: Vec<String>,
-    pub(super) hash: String,
     pub(super) words: Vec<String>,
     pub(super) jobs: usize,
     pub(super) crashes: u32,
@@ -81,7 +80,6 @@ pub(super) fn night(setup: Setup, sin: Option<Sin>, told: bool) -> Verdict {
     let mut world = night.world.lock().unwrap();
     Verdict {
         wrongs: world.wrongs.clone(),
-        hash: world.trace.hash(),
         words: world.trace.words.take().unwrap_or_default(),
         jobs: night.sheet.len(),
         crashes: night.died,

@@ -79,28 +79,17 @@ pub(super) struct World {
     pub(super) bills: Vec<usize>,
 }
 
-/// What happened and when: a sum over all of it, and the words where somebody wants to read them.
-///
-/// Two tasks that do something at the very same instant may do it in either order, for SQLite's
-/// threads are real; so lines count by their instant and words, not by their place.
+/// What happened, in order, where somebody wants to read it.
 #[derive(Debug)]
 pub(super) struct Trace {
-    sum: u64,
     pub(super) words: Option<Vec<String>>,
 }
 
 impl Trace {
     fn note(&mut self, words: String) {
-        let hash = blake3::hash(words.as_bytes());
-        let (first, _) = hash.as_bytes().split_first_chunk().unwrap();
-        self.sum = self.sum.wrapping_add(u64::from_le_bytes(*first));
         if let Some(kept) = &mut self.words {
             kept.push(words);
         }
-    }
-
-    pub(super) fn hash(&self) -> String {
-        format!("{:016x}", self.sum)
     }
 }
 
@@ -119,7 +108,7 @@ impl World {
             floor: None,
             paid_in_air: 0,
             wrongs: Vec::new(),
-            trace: Trace { sum: 0, words },
+            trace: Trace { words },
             dies_in: None,
             stops_in: None,
             bills: Vec::new(),
