@@ -102,7 +102,13 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
             desk.bells.end.notify_one();
         }
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
-        Err(Miss::Passing(words)) => again(desk, &due, words).await,
+        Err(Miss::Passing(words)) => {
+            // The host in the link may be gone for good; the next try takes what is said now.
+            if let Some(video_url) = fresh_link(desk, &due).await {
+                desk.record(ids, News::FreshLink { video_url }).await;
+            }
+            again(desk, &due, words).await;
+        }
         Err(Miss::Expired) => match fresh_link(desk, &due).await {
             Some(video_url)
                 if due.fetch_failures < i64::from(desk.settings.limits.fetch_retries) =>
