@@ -214,7 +214,7 @@ fn load(path: &Path) -> Result<String, Problem> {
 fn unreadable(kind: io::ErrorKind) -> Problem {
     let (message, help) = match kind {
         io::ErrorKind::NotFound => {
-            ("there is no such file", Some("`callsheet new NAME` makes one to begin with"))
+            ("there is no such file", Some("check the path; `jobs/demo.toml` is one to begin from"))
         }
         io::ErrorKind::PermissionDenied => ("this user may not read the file", None),
         io::ErrorKind::IsADirectory => ("this is a folder", Some("name the `.toml` file in it")),

@@ -138,22 +138,15 @@ async fn check_identity(db: &mut SqliteConnection, path: &Path) -> Result<(), Le
     let version: i64 = pragma(db, path, "pragma user_version").await?;
     let known = newest_version();
     match (found, tables) {
-        (0, 0) => Ok(()),
+        // Marked as ours before anything is made in it: a crash in the first migration leaves a
+        // file that the next start knows and goes on with.
+        (0, 0) => mark(db, path, format!("pragma application_id = {APPLICATION_ID}")).await,
         (APPLICATION_ID, _) if version > known => {
             Err(LedgerError::TooNew { path: path.to_owned(), found: version, known })
         }
         (APPLICATION_ID, _) => Ok(()),
-        // A crash in the first migration leaves sqlx's own empty table and nothing else.
-        (0, 1) if only_sqlx(db).await => Ok(()),
         (_, _) => Err(LedgerError::NotALedger { path: path.to_owned() }),
     }
-}
-
-async fn only_sqlx(db: &mut SqliteConnection) -> bool {
-    sqlx::query("select 1 from sqlite_schema where name = '_sqlx_migrations'")
-        .fetch_optional(db)
-        .await
-        .is_ok_and(|row| row.is_some())
 }
 
 fn newest_version() -> i64 {
@@ -169,15 +162,17 @@ async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerErr
         tracing::debug!(error = ?source, "migration");
         cannot_open(path, "its format could not be brought up to date; nothing was changed")
     })?;
-    let mark = format!(
-        "pragma application_id = {APPLICATION_ID}; pragma user_version = {}",
-        newest_version()
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(mark))
-        .execute(&mut *db)
-        .await
-        .map_err(|source| opening(path, source))?;
-    Ok(())
+    mark(db, path, format!("pragma user_version = {}", newest_version())).await
+}
+
+/// Writes into the file's header.
+async fn mark(
+    db: &mut SqliteConnection,
+    path: &Path,
+    statement: String,
+) -> Result<(), LedgerError> {
+    let marked = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(db).await;
+    marked.map(|_| ()).map_err(|source| opening(path, source))
 }
 
 async fn pragma(

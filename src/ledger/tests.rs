@@ -388,6 +388,30 @@ async fn another_programs_database_and_a_newer_ledger_are_refused() {
     assert_eq!(std::fs::read(&path).unwrap(), vec![7; 10_000], "nothing was overwritten");
 }
 
+/// Found by killing the real program while it made its ledger: the file was marked as a ledger
+/// only after its tables were made.
+#[tokio::test]
+async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
+    let marked = format!("pragma application_id = {}", 0x4341_4c4c);
+    for cut_off in ["pragma user_version = 0", &marked] {
+        let dir = tempfile::tempdir().unwrap();
+        if cut_off != marked {
+            open(&dir).await.close().await;
+        }
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(dir.path().join("l.db"))
+            .create_if_missing(true);
+        let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let cut_off = sqlx::AssertSqlSafe(cut_off.to_owned());
+        sqlx::raw_sql(cut_off).execute(&mut db).await.unwrap();
+        sqlx::Connection::close(db).await.unwrap();
+        let ledger = open(&dir).await;
+        assert!(ledger.batches().await.unwrap().is_empty());
+        assert!(ledger.flaws().await.unwrap().is_empty());
+        ledger.close().await;
+    }
+}
+
 #[tokio::test]
 async fn the_ledger_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;

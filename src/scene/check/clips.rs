@@ -71,9 +71,11 @@ fn avatar(clip: &Clip<'_>, spot: Spot, findings: &mut Findings) {
             let at = format_args!("{spot}/model/emotion");
             findings.want_text(&model.emotion, "emotion", at);
         }
-        Shape::Absent => findings
-            .say(format_args!("{spot}/model"), "the avatar has no `model`")
-            .help("give it `model.ai_name` and `model.emotion`; `callsheet models` lists them"),
+        Shape::Absent => {
+            findings.say(format_args!("{spot}/model"), "the avatar has no `model`").help(
+                "give it `model.ai_name` and `model.emotion`; the editor of AI Studios shows both",
+            )
+        }
         Shape::Other(kind) => {
             let message = format!("`model` must be an object, not {kind}");
             findings.say(format_args!("{spot}/model"), message);

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, column_of};
 
-/// One helper, as `callsheet help template` shows it and as a template is checked against it.
+/// One helper, as the README lists it and as a template is checked against it.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperDoc {
     /// The name that a tag begins with.

@@ -188,7 +188,7 @@ fn avatars_and_scripts_must_agree() {
     ];
     insta::assert_snapshot!(told.join("\n"), @r#"
     /scenes/0/clips/0/model the avatar has no `model`
-      give it `model.ai_name` and `model.emotion`; `callsheet models` lists them
+      give it `model.ai_name` and `model.emotion`; the editor of AI Studios shows both
     /scenes/0/clips/0/model/ai_name `ai_name` is empty
     /scenes/0/clips/0/model/emotion `emotion` is missing
     /scenes/0/clips/0/script/org says something else than `scripts`

@@ -70,7 +70,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     insta::assert_snapshot!(refused(&office), @r"
       × b.toml
       ╰─▶ there is no such file
-      help: `callsheet new NAME` makes one to begin with
+      help: check the path; `jobs/demo.toml` is one to begin from
     1 problem in the batch file `b.toml`; nothing was spent
     ");
 }
