@@ -74,7 +74,7 @@ fn avatar(clip: &Clip<'_>, spot: Spot, findings: &mut Findings) {
         Shape::Absent => {
             findings.say(format_args!("{spot}/model"), "the avatar has no `model`").help(
                 "give it `model.ai_name` and `model.emotion`; the editor of AI Studios shows both",
-            )
+            );
         }
         Shape::Other(kind) => {
             let message = format!("`model` must be an object, not {kind}");
