@@ -1,5 +1,7 @@
 //! The ledger against a real file: what it remembers, refuses and survives.
 
+mod changes;
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,0 +1,180 @@
+//! The sheet changes while a job is under way: whichever way the job comes free, it goes on with
+//! what the sheet wants by then, pays for nothing that nobody wants, and for nothing twice.
+
+use super::*;
+
+/// Claims the free first step of the only job.
+async fn draft(desk: &Desk, lease: Lease, batch: BatchId) -> Claim {
+    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    claimed.claims.into_iter().next().unwrap()
+}
+
+async fn told(desk: &Desk, lease: Lease, claim: &Claim, news: News) -> Recorded {
+    desk.ledger.record(lease, claim.job, claim.submission, news, NOW).await.unwrap()
+}
+
+fn put_back() -> News {
+    News::PutBack { due_at: NOW, words: "stopped".to_owned() }
+}
+
+async fn only_row(desk: &Desk, batch: BatchId) -> JobRow {
+    desk.ledger.rows(batch, -1, 2).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_row_that_changed_while_its_draft_was_lost_does_not_keep_the_next_run_from_beginning() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let lost = draft(&desk, lease, batch).await;
+    desk.plan(&[row(0, "ann", "two")]).await;
+    let desk = desk.reopened().await;
+    let (lease, found) = desk.run(batch).await;
+    assert_eq!(found, TakenOver { drafts_lost: 1, uncertain: 0 });
+    let next = draft(&desk, lease, batch).await;
+    assert_ne!(next.payload_hash, lost.payload_hash);
+    assert_eq!(only_row(&desk, batch).await.version, 2);
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_back_goes_on_with_the_version_that_waits() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let first = one_step(&desk, lease, batch).await;
+    desk.plan(&[row(0, "ann", "two")]).await;
+    assert_eq!(told(&desk, lease, &first, put_back()).await.state, State::Ready);
+    let next = one_step(&desk, lease, batch).await;
+    assert_ne!(next.payload_hash, first.payload_hash);
+    desk.reopened().await.run(batch).await;
+}
+
+#[tokio::test]
+async fn a_draft_whose_row_changed_is_swept_and_never_exported() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let first = draft(&desk, lease, batch).await;
+    desk.plan(&[row(0, "ann", "two")]).await;
+    told(&desk, lease, &first, News::Drafted { project_id: "p1".to_owned() }).await;
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
+    assert!(paid.claims.is_empty(), "{:?}", paid.claims);
+    let strays = desk.ledger.strays(batch).await.unwrap();
+    assert_eq!(strays[0].project_id.as_deref(), Some("p1"));
+}
+
+#[tokio::test]
+async fn a_row_that_left_the_sheet_is_not_paid_for_when_its_request_comes_back_unsent() {
+    for drafted in [false, true] {
+        let desk = Desk::new().await;
+        let both = [row(0, "ann", "one"), row(1, "bob", "two")];
+        let (batch, _) = desk.plan(&both[..1]).await;
+        let (lease, _) = desk.run(batch).await;
+        let (claim, news) = if drafted {
+            let drafted = News::Drafted { project_id: "p1".to_owned() };
+            (draft(&desk, lease, batch).await, drafted)
+        } else {
+            (one_step(&desk, lease, batch).await, put_back())
+        };
+        desk.plan(&[row(0, "bob", "two")]).await;
+        assert_eq!(told(&desk, lease, &claim, news).await.state, State::Cancelled);
+        assert_eq!(desk.ledger.counts_removed(batch).await.unwrap()[&State::Cancelled], 1);
+        // It is only waiting for its row.
+        desk.plan(&both).await;
+        assert_eq!(desk.state(batch).await, [State::Ready, State::Ready]);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_left_the_sheet_while_its_draft_was_lost_is_not_paid_for_by_the_next_run() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    draft(&desk, lease, batch).await;
+    desk.plan(&[row(0, "bob", "two")]).await;
+    let desk = desk.reopened().await;
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
+    let keys: Vec<&str> = claimed.claims.iter().map(|claim| claim.key.as_str()).collect();
+    assert_eq!(keys, ["bob"]);
+}
+
+#[tokio::test]
+async fn content_that_comes_back_while_another_renders_is_taken_from_its_first_video() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    finish(&desk, batch, "v1.mp4").await;
+    desk.plan(&[row(0, "ann", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = one_step(&desk, lease, batch).await;
+    told(&desk, lease, &claim, accepted("p2")).await;
+    desk.plan(&[row(0, "ann", "one")]).await;
+    told(&desk, lease, &claim, rendered()).await;
+    assert_eq!(told(&desk, lease, &claim, fetched("v2.mp4")).await.state, State::Reused);
+    assert_eq!(only_row(&desk, batch).await.video_file.as_deref(), Some("v1.mp4"));
+}
+
+#[tokio::test]
+async fn content_that_came_back_while_a_draft_was_lost_is_taken_from_its_first_video() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    finish(&desk, batch, "v1.mp4").await;
+    desk.plan(&[row(0, "ann", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    draft(&desk, lease, batch).await;
+    desk.plan(&[row(0, "ann", "one")]).await;
+    let desk = desk.reopened().await;
+    desk.run(batch).await;
+    let row = only_row(&desk, batch).await;
+    assert_eq!((row.state, row.video_file.as_deref()), (Some(State::Reused), Some("v1.mp4")));
+}
+
+#[tokio::test]
+async fn two_polls_of_one_render_that_cross_take_nothing_from_the_next_submission() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let first = one_step(&desk, lease, batch).await;
+    told(&desk, lease, &first, accepted("p1")).await;
+    let failed = || "the render failed".to_owned();
+    told(&desk, lease, &first, News::Rerendered { due_at: NOW, words: failed() }).await;
+    let next = one_step(&desk, lease, batch).await;
+    assert_ne!(next.submission, first.submission);
+    for crossed in [
+        News::Polled { progress: 9.0, due_at: NOW, stalled: false },
+        News::Rerendered { due_at: NOW, words: failed() },
+        News::RenderFailed { words: failed() },
+    ] {
+        let late = told(&desk, lease, &first, crossed).await;
+        assert_eq!(late, Recorded { step: Step::Unchanged, state: State::Submitting });
+    }
+    assert_eq!(told(&desk, lease, &next, accepted("p2")).await.state, State::Rendering);
+}
+
+#[tokio::test]
+async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_will() {
+    let desk = Desk::new().await;
+    let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let narrow = || Room { in_flight: 1, at_once: 1, ..room() };
+    for _ in 0..4 {
+        let claimed = desk.ledger.claim_drafts(lease, batch, narrow(), NOW).await.unwrap();
+        for claim in claimed.claims.iter().filter(|claim| claim.key != "k3") {
+            told(&desk, lease, claim, News::Drafted { project_id: claim.key.clone() }).await;
+        }
+    }
+    let only = Room { only: Some(vec!["k3".to_owned()]), ..narrow() };
+    let claimed = desk.ledger.claim_drafts(lease, batch, only, NOW).await.unwrap();
+    let keys: Vec<&str> = claimed.claims.iter().map(|claim| claim.key.as_str()).collect();
+    assert_eq!(keys, ["k3"]);
+}
+
+#[tokio::test]
+async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_cannot_hold() {
+    let desk = Desk::new().await;
+    let until = NOW + SignedDuration::from_nanos(1_500_000);
+    desk.ledger.raise_floor("http://x", until).await.unwrap();
+    let kept = desk.ledger.floor("http://x").await.unwrap().unwrap();
+    assert!(kept >= until, "{kept} is before {until}");
+}
