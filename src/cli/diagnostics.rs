@@ -113,6 +113,21 @@ pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit
     Exit::Input
 }
 
+/// Says why there is no plan, without drawing it.
+pub(super) fn words(error: &PlanError) -> Vec<String> {
+    let of_scene = |file: &str, problems: &[scene::Problem]| -> Vec<String> {
+        problems.iter().map(|problem| format!("{file}: {}", problem.message)).collect()
+    };
+    match error {
+        PlanError::Sheet(problems) => problems.list.iter().map(ToString::to_string).collect(),
+        PlanError::Template { path, problems, .. } => {
+            of_scene(&path.display().to_string(), problems)
+        }
+        PlanError::FilePattern(problems) => of_scene("`file` in the batch file", problems),
+        PlanError::File { .. } | PlanError::Ledger(_) => vec![error.to_string()],
+    }
+}
+
 fn sheet_name(batch: &batch::Batch) -> String {
     format!("the sheet `{}`", batch.sheet.display())
 }

@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::talk::{Talk, counted, span};
+use super::wrap::Wrap;
 use crate::batch::{Batch, Host};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, State, TakenOver};
@@ -28,13 +29,14 @@ pub(super) const REHEARSAL_SPEED: f64 = 60.0;
 const REHEARSAL_HOST: &str = "rehearsal";
 
 /// A batch that is ready to be driven.
-pub(super) struct Drive {
+pub(super) struct Drive<'w> {
     pub(super) batch: Batch,
     pub(super) orders: Orders,
     pub(super) ledger: Ledger,
     pub(super) lock: BatchLock,
     pub(super) account: Account,
     pub(super) clock: Clock,
+    pub(super) wrap: &'w Wrap,
 }
 
 /// Whom a run talks to, and as whom.
@@ -66,21 +68,6 @@ impl Early {
         }
         self.exit
     }
-}
-
-/// Returns the exit code of a run, having said why it ended early. Whoever reads events gets a
-/// summary in every case.
-pub(super) fn summed_up(ended: Result<Exit, Early>, talk: &Talk) -> Exit {
-    let (exit, words) = match ended {
-        Ok(exit) => (exit, String::new()),
-        Err(early) => (early.exit, early.words),
-    };
-    if !words.is_empty() {
-        talk.error(&words);
-    }
-    let error = (!words.is_empty()).then_some(words);
-    talk.sum_up(json!({ "exit": exit.code(), "error": error }));
-    exit
 }
 
 impl Account {
@@ -219,7 +206,7 @@ pub(super) async fn begin(
     begun.map_err(|error| Early::new(Exit::Unexpected, error))
 }
 
-impl Drive {
+impl Drive<'_> {
     /// Drives the batch until nothing is left to do, writes its report and says how it ended.
     pub(super) async fn go(
         self,
@@ -269,6 +256,7 @@ impl Drive {
         let written = written.map_err(|error| unexpected(&error))?;
         let invalid = self.ledger.count_invalid(batch).await.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, signals.terminated());
+        self.wrap.ended(&ending, &written).await;
         self.conclude(&ending, (exit, invalid), (&written, &output), talk);
         let Self { ledger, lock, account, .. } = self;
         ledger.close().await;
@@ -291,7 +279,7 @@ impl Drive {
                 .iter()
                 .map(|(state, jobs)| (state.word().to_owned(), json!(jobs)))
                 .collect();
-            talk.sum_up(json!({
+            self.wrap.sums_up(json!({
                 "exit": exit.code(),
                 "counts": counts,
                 "invalid": invalid,

@@ -35,6 +35,7 @@ mod sweep;
 mod table;
 mod talk;
 mod troubles;
+mod wrap;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::drive::{self, Account, Drive, Early};
 use super::exit::Exit;
 use super::talk::Talk;
+use super::wrap::Wrap;
 use super::{Global, diagnostics};
 use crate::batch;
 use crate::clock::Clock;
@@ -45,10 +46,12 @@ pub(super) struct Resume {
 }
 
 pub(super) async fn run(args: Resume, global: &Global, talk: &Talk) -> Exit {
-    drive::summed_up(carry_out(args, global, talk).await, talk)
+    let wrap = Wrap::new(Clock::real());
+    let ended = carry_out(args, global, talk, &wrap).await;
+    wrap.up(ended, talk).await
 }
 
-async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+async fn carry_out(args: Resume, global: &Global, talk: &Talk, wrap: &Wrap) -> Result<Exit, Early> {
     let ledger_path = global.ledger(args.sandbox);
     if !ledger_path.exists() {
         let words = format!("there is no ledger `{}` to continue from", ledger_path.display());
@@ -62,6 +65,8 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
     talk.about(&stored.name);
+    wrap.about(&batch, global, args.sandbox);
+    wrap.in_ledger(&ledger, stored.id, None);
     if !args.sandbox {
         drive::at_base_url(&mut batch, args.base_url.as_deref())?;
     }
@@ -82,6 +87,7 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         return Err(Early::new(Exit::Usage, words));
     }
     let lease = drive::begin(&ledger, stored.id, &clock).await?;
+    wrap.in_ledger(&ledger, stored.id, Some(lease.0));
     let orders = Orders {
         only: None,
         limit: args.limit,
@@ -90,7 +96,7 @@ async fn carry_out(args: Resume, global: &Global, talk: &Talk) -> Result<Exit, E
         wait: !args.no_wait,
         until: args.until.map(|until| drive::next_time(until, &jiff::Zoned::now())),
     };
-    Drive { batch, orders, ledger, lock, account, clock }.go(stored.id, lease, talk).await
+    Drive { batch, orders, ledger, lock, account, clock, wrap }.go(stored.id, lease, talk).await
 }
 
 async fn choose(ledger: &Ledger, name: Option<&str>) -> Result<StoredBatch, Early> {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::drive::{self, Account, Drive, Early};
 use super::exit::Exit;
 use super::talk::{Talk, counted};
+use super::wrap::Wrap;
 use super::{Global, diagnostics, plan};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
@@ -79,15 +80,18 @@ pub(super) struct Run {
 }
 
 pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
-    drive::summed_up(carry_out(args, global, talk).await, talk)
+    let wrap = Wrap::new(Clock::real());
+    let ended = carry_out(args, global, talk, &wrap).await;
+    wrap.up(ended, talk).await
 }
 
-async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Early> {
+async fn carry_out(args: Run, global: &Global, talk: &Talk, wrap: &Wrap) -> Result<Exit, Early> {
     let batch = match batch::read(&args.batch) {
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
     talk.about(batch.name.as_str());
+    wrap.about(&batch, global, args.sandbox);
     let batch = with_flags(batch, &args)?;
     let clock = Clock::real();
     let ledger_path = global.ledger(args.sandbox);
@@ -104,16 +108,24 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
     let mut lease = None;
     if let Some(former) = &former {
         // What a former run left in the air is taken over before anything is compared with it.
-        lease = Some(drive::begin(&ledger, former.id, &clock).await?);
+        let begun = drive::begin(&ledger, former.id, &clock).await?;
+        wrap.in_ledger(&ledger, former.id, Some(begun.0));
+        lease = Some(begun);
     }
     let plan = match planning::draw_up(&batch, &account.name, &ledger).await {
         Ok(plan) => plan,
         Err(error) => {
             end_before_it_began(&ledger, lease, &clock).await?;
+            wrap.finds(diagnostics::words(&error));
             return Ok(diagnostics::plan(talk, &error, &batch));
         }
     };
     if let Some(exit) = stops_at(&plan, &args, &batch, &account, talk) {
+        if exit == Exit::Done {
+            // A person said no: there is nothing to tell of.
+            wrap.leave();
+        }
+        wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
         plan.discard().await;
         end_before_it_began(&ledger, lease, &clock).await?;
         return Ok(exit);
@@ -124,6 +136,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
         Some(lease) => lease,
         None => drive::begin(&ledger, id, &clock).await?,
     };
+    wrap.in_ledger(&ledger, id, Some(lease.0));
     if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
         end_before_it_began(&ledger, Some(lease), &clock).await?;
         let words = format!("--only: no row of the sheet has the key `{key}`");
@@ -135,7 +148,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk) -> Result<Exit, Earl
         talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
     }
     let orders = orders(&args);
-    Drive { batch, orders, ledger, lock, account, clock }.go(id, lease, talk).await
+    Drive { batch, orders, ledger, lock, account, clock, wrap }.go(id, lease, talk).await
 }
 
 /// Returns the first of `keys` that no row has: a slip of the pen must not look like a night in

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::advice::{Commands, Wait};
+use super::advice::{Commands, Step, Wait};
 use super::drive::Early;
 use super::hold::unexpected;
 use super::table::clipped;
@@ -112,15 +112,24 @@ impl Trouble {
         Ok(found)
     }
 
+    /// Returns where they stand, as a word.
+    pub(super) fn word(&self) -> &'static str {
+        self.state.map_or("invalid", |state| match state {
+            State::Rendering => "stalled",
+            other => other.word(),
+        })
+    }
+
+    /// Returns what to type for all of them.
+    pub(super) fn steps(&self, commands: &Commands) -> Vec<Step> {
+        self.wait().map(|wait| commands.for_all(wait)).unwrap_or_default()
+    }
+
     /// Returns the group as programs see it.
     pub(super) fn document(&self, commands: &Commands) -> Value {
-        let steps = self.wait().map(|wait| commands.for_all(wait)).unwrap_or_default();
-        let steps: Vec<_> = steps.into_iter().map(|step| step.command).collect();
+        let steps: Vec<_> = self.steps(commands).into_iter().map(|step| step.command).collect();
         json!({
-            "state": self.state.map_or("invalid", |state| match state {
-                State::Rendering => "stalled",
-                other => other.word(),
-            }),
+            "state": self.word(),
             "cause": self.cause,
             "jobs": self.jobs,
             "next": steps,

@@ -13,7 +13,7 @@ use super::writer::Change;
 use super::{Ledger, SubmissionId};
 
 /// Credits for each begun minute of speech, while none have been heard of.
-const CREDITS_PER_MINUTE: f64 = 1.0;
+pub(super) const CREDITS_PER_MINUTE: f64 = 1.0;
 
 /// How many credits may be spent.
 #[derive(Clone, Copy, Debug, PartialEq)]

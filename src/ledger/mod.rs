@@ -5,6 +5,7 @@
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
 //! paid render; no row is ever deleted.
 
+mod aftermath;
 mod check;
 mod claim;
 mod credits;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
+pub use aftermath::{Spent, Wording};
 pub use claim::{Claim, Claimed};
 pub use credits::Caps;
 pub use due::Due;

@@ -455,6 +455,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let desk = Desk::new().await;
     let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let all = [
+        aftermath::STATEMENTS,
         claim::STATEMENTS,
         due::STATEMENTS,
         record::STATEMENTS,

@@ -5,6 +5,11 @@
 
 mod print;
 mod results;
+mod run;
 
 pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
 pub use results::{ReportError, Rows, Written, write_results};
+pub use run::{
+    Credits, Failure, Files, HaltRecord, INVALID, Notice, RUN_VERSION, RunRecord, Spending,
+    Standing, Wording, write_run,
+};

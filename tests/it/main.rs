@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod kill;
 mod ledger;
+mod machine;
 mod people;
 mod reading;
 mod run;

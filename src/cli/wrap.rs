@@ -1,0 +1,292 @@
+//! What is done when a run is over, however it ended: `run.json` is written, and whoever reads
+//! events gets the last line.
+//!
+//! It collects what becomes known on the way; what was never known (the batch file could not be
+//! read, another run holds the batch) leaves nothing behind. Nothing here changes the ledger or
+//! the exit code.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Global;
+use super::advice::Commands;
+use super::drive::{self, Early};
+use super::exit::Exit;
+use super::hold::unexpected;
+use super::talk::Talk;
+use super::troubles::{self, Trouble};
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Wording};
+use crate::report::{self, Credits, Failure, Files, HaltRecord, RUN_VERSION, RunRecord, Written};
+use crate::runner::{self, Ending, Halt};
+
+/// Different words that are told of rows which wait for one reason.
+const WORDINGS: usize = 5;
+/// Different words that are read of a batch to find those.
+const WORDINGS_READ: u32 = 500;
+/// Problems of a sheet that are told one by one.
+const PROBLEMS: usize = 20;
+
+/// What is known of a run so far.
+#[derive(Debug)]
+pub(super) struct Wrap {
+    clock: Clock,
+    began: Timestamp,
+    facts: Mutex<Option<Facts>>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    record: RunRecord,
+    folder: PathBuf,
+    commands: Commands,
+    batch: Option<(Ledger, BatchId)>,
+    lease: Option<Lease>,
+    /// The last line for programs, without what is added here.
+    summary: Option<Value>,
+}
+
+impl Wrap {
+    /// Begins with nothing but the time.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { began: clock.now(), clock, facts: Mutex::default() }
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Option<Facts>> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, what: impl FnOnce(&mut Facts)) {
+        if let Some(facts) = self.facts().as_mut() {
+            what(facts);
+        }
+    }
+
+    /// Notes which batch it is about, once its file was read.
+    pub(super) fn about(&self, batch: &Batch, global: &Global, rehearsal: bool) {
+        let folder =
+            if rehearsal { drive::rehearsal_output(&batch.output) } else { batch.output.clone() };
+        let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
+        let commands = Commands::named(global, rehearsal, (name, &file));
+        let ledger = global.ledger(rehearsal).display().to_string();
+        let record = blank(name.to_owned(), (file, ledger), rehearsal, &folder);
+        let (batch, lease, summary) = (None, None, None);
+        *self.facts() = Some(Facts { record, folder, commands, batch, lease, summary });
+    }
+
+    /// Notes where the ledger keeps the batch, and the run that was begun on it.
+    pub(super) fn in_ledger(&self, ledger: &Ledger, batch: BatchId, lease: Option<Lease>) {
+        self.note(|facts| {
+            facts.batch = Some((ledger.clone(), batch));
+            facts.lease = lease;
+            facts.record.run = lease.map(Lease::run);
+        });
+    }
+
+    /// Notes what is wrong with what was read.
+    pub(super) fn finds(&self, problems: impl IntoIterator<Item = String>) {
+        self.note(|facts| facts.record.problems = problems.into_iter().take(PROBLEMS).collect());
+    }
+
+    /// Forgets everything: the run is another's, or a person does not want it.
+    pub(super) fn leave(&self) {
+        *self.facts() = None;
+    }
+
+    /// Notes how the loops ended, and what was written. The ledger is still open.
+    pub(super) async fn ended(&self, ending: &Ending, written: &Written) {
+        self.note(|facts| {
+            facts.record.ending = if ending.interrupted { "interrupted" } else { "ended" };
+            facts.record.halt = ending
+                .halt
+                .as_ref()
+                .map(|halt| HaltRecord { cause: cause_of(halt), words: halt.words().to_owned() });
+            let path = |path: &Path| path.display().to_string();
+            facts.record.files.results = Some(path(&written.results));
+            facts.record.files.failures = written.failures.as_deref().map(path);
+        });
+        self.ask_the_ledger().await;
+    }
+
+    /// Notes the last line for programs.
+    pub(super) fn sums_up(&self, summary: Value) {
+        self.note(|facts| facts.summary = Some(summary));
+    }
+
+    /// Wraps up: says why it ended early, writes `run.json`, writes the last line for programs,
+    /// and returns the exit code.
+    pub(super) async fn up(self, ended: Result<Exit, Early>, talk: &Talk) -> Exit {
+        let (exit, words) = match ended {
+            Ok(exit) => (exit, String::new()),
+            Err(early) => (early.exit, early.words),
+        };
+        if !words.is_empty() {
+            talk.error(&words);
+        }
+        let error = (!words.is_empty()).then_some(words);
+        if exit == Exit::Held {
+            // The run that holds the batch writes these files.
+            self.leave();
+        }
+        let unknown = self.facts().as_ref().is_some_and(|facts| facts.record.rows.is_none());
+        if unknown {
+            self.ask_the_ledger().await;
+        }
+        let ended_at = self.clock.now();
+        self.note(|facts| {
+            facts.record.exit = exit.code();
+            facts.record.error = error.clone();
+            facts.record.end_at(self.began, ended_at);
+        });
+        let known = self.facts().take();
+        let mut last = json!({ "exit": exit.code(), "error": error });
+        if let Some(facts) = known {
+            let file = match report::write_run(&facts.folder, &facts.record) {
+                Ok(path) => Some(path.display().to_string()),
+                Err(error) => {
+                    talk.error(&error.to_string());
+                    None
+                }
+            };
+            last = facts.summary.unwrap_or(last);
+            last["run_file"] = json!(file);
+        }
+        talk.sum_up(last);
+        exit
+    }
+
+    /// Reads where the batch stands. What the ledger does not tell stays unknown.
+    async fn ask_the_ledger(&self) {
+        let asked = self
+            .facts()
+            .as_ref()
+            .and_then(|facts| Some((facts.batch.clone()?, facts.lease, facts.commands.clone())));
+        let Some(((ledger, batch), lease, commands)) = asked else { return };
+        let standing = report::Standing::read(&ledger, batch, lease).await;
+        let failures = failures(&ledger, batch, &commands).await;
+        let (Ok(standing), Ok(failures)) = (standing, failures) else {
+            tracing::debug!("the ledger does not tell where the batch stands");
+            return;
+        };
+        self.note(|facts| {
+            let record = &mut facts.record;
+            let stalled = failures.iter().filter(|failure| failure.state == "stalled");
+            record.stalled = stalled.map(|failure| failure.jobs).sum();
+            record.next = next(&standing, &commands);
+            record.failures = failures;
+            record.rows = Some(standing.rows);
+            record.counts = standing.counts;
+            record.removed = standing.removed;
+            record.credits = standing.credits;
+        });
+    }
+}
+
+fn blank(
+    batch: String,
+    (batch_file, ledger): (String, String),
+    rehearsal: bool,
+    folder: &Path,
+) -> RunRecord {
+    RunRecord {
+        v: RUN_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        batch,
+        batch_file,
+        ledger,
+        rehearsal,
+        run: None,
+        host: runner::host(),
+        pid: std::process::id(),
+        began: String::new(),
+        ended: String::new(),
+        seconds: 0.0,
+        exit: 0,
+        ending: "not begun",
+        halt: None,
+        error: None,
+        problems: Vec::new(),
+        rows: None,
+        counts: Default::default(),
+        stalled: 0,
+        removed: Default::default(),
+        credits: Credits::default(),
+        failures: Vec::new(),
+        files: Files { output: folder.display().to_string(), ..Files::default() },
+        notices: Vec::new(),
+        next: None,
+    }
+}
+
+/// Returns the word for a halt.
+fn cause_of(halt: &Halt) -> &'static str {
+    match halt {
+        Halt::Account { .. } => "account",
+        Halt::Moved { .. } => "moved",
+        Halt::Refusals { .. } => "refusals",
+        Halt::PassingTrouble { .. } => "passing-trouble",
+        Halt::Silence { .. } => "silence",
+        Halt::Output { .. } => "output",
+        Halt::Ledger { .. } => "ledger",
+    }
+}
+
+/// Returns the command to type next; nothing when all is done.
+fn next(standing: &report::Standing, commands: &Commands) -> Option<String> {
+    let any = |words: &[&str]| words.iter().any(|word| standing.counts.get(word) > Some(&0));
+    if any(&["failed", report::INVALID]) {
+        // It names the command for each reason; a run alone would mend none of them.
+        Some(commands.status())
+    } else if any(&["ready", "submitting", "rendering", "fetching", "uncertain"]) {
+        Some(commands.run())
+    } else {
+        None
+    }
+}
+
+/// Returns why rows need somebody, with what was said of them.
+async fn failures(
+    ledger: &Ledger,
+    batch: BatchId,
+    commands: &Commands,
+) -> Result<Vec<Failure>, Early> {
+    let invalid = ledger.count_invalid(batch).await.map_err(unexpected)?;
+    let said = ledger.wordings(batch, WORDINGS_READ).await.map_err(unexpected)?;
+    let mut all = Vec::new();
+    for trouble in troubles::of(ledger.reasons(batch).await.map_err(unexpected)?, invalid) {
+        let words = match trouble.state {
+            Some(_) => of_trouble(&trouble, &said),
+            None => of_invalid(ledger, batch).await.map_err(unexpected)?,
+        };
+        all.push(Failure {
+            state: trouble.word(),
+            words,
+            next: trouble.steps(commands).into_iter().map(|step| step.command).collect(),
+            jobs: trouble.jobs,
+            cause: trouble.cause,
+        });
+    }
+    Ok(all)
+}
+
+fn of_trouble(trouble: &Trouble, said: &[Wording]) -> Vec<report::Wording> {
+    let same = |said: &&Wording| Some(said.state) == trouble.state && said.cause == trouble.cause;
+    let told = |said: &Wording| {
+        let words = said.words.clone()?;
+        Some(report::Wording { words, jobs: said.jobs, key: said.key.clone() })
+    };
+    said.iter().filter(same).filter_map(told).take(WORDINGS).collect()
+}
+
+async fn of_invalid(ledger: &Ledger, batch: BatchId) -> Result<Vec<report::Wording>, LedgerError> {
+    let rows = ledger.invalid_rows(batch, -1, WORDINGS as u32).await?;
+    let told = |row: crate::ledger::JobRow| {
+        let key = row.key.unwrap_or_else(|| format!("row {}", row.row_number));
+        Some(report::Wording { words: row.words?, jobs: 1, key })
+    };
+    Ok(rows.into_iter().filter_map(told).collect())
+}

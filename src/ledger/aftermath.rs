@@ -1,0 +1,113 @@
+//! What a report tells of a batch when the night is over: what was spent, and why jobs failed, in
+//! the words that were said.
+//!
+//! Reads and judges nothing. What may have been accepted counts as spent, as it does for the caps
+//! in `credits`.
+
+use sqlx::FromRow;
+
+use super::error::LedgerError;
+use super::state::State;
+use super::{BatchId, Lease, Ledger};
+
+/// What paid requests came to, as far as anybody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, FromRow)]
+pub struct Spent {
+    /// Paid requests that were, or may have been, accepted.
+    pub requests: i64,
+    /// What they are taken to cost, all of them.
+    pub estimated: f64,
+    /// How many of them AI Studios named a price for.
+    pub heard_of: i64,
+    /// What it said that those cost.
+    pub heard: f64,
+}
+
+/// Jobs of the sheet that wait for somebody for one reason, told in the same words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// Where they stand.
+    pub state: State,
+    /// Why they failed or were taken out, as a word.
+    pub cause: Option<String>,
+    /// What was seen or said.
+    pub words: Option<String>,
+    /// How many there are.
+    pub jobs: u64,
+    /// One of them.
+    pub key: String,
+}
+
+const PER_MINUTE: &str = "-- ledger::spent, per minute
+    select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
+    from submission s
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.credits is not null and s.paid_at is not null";
+
+const SPENT_ON: &str = "-- ledger::spent, batch
+    select count(*) as requests,
+        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
+    from job j indexed by job_position
+    join submission s on s.job_id = j.id
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where j.batch_id = ?1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+const SPENT_BY: &str = "-- ledger::spent, run
+    select count(*) as requests,
+        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
+    from submission s indexed by submission_run
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.run_id = ?1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+const WORDINGS: &str = "-- ledger::wordings
+    select state, cause, words, count(*) as jobs, min(key) as key
+    from job indexed by job_due
+    where batch_id = ?1 and in_sheet = 1 and state in ('uncertain', 'rendering', 'failed',
+        'cancelled') and (state <> 'rendering' or stalled = 1)
+    group by state, cause, words order by jobs desc, key limit ?2";
+
+/// Statements that must not grow with other batches.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[SPENT_ON, SPENT_BY];
+
+impl Ledger {
+    /// Returns what the paid requests of a batch came to.
+    pub async fn spent_on(&self, batch: BatchId) -> Result<Spent, LedgerError> {
+        self.spent(SPENT_ON, batch.0).await
+    }
+
+    /// Returns what the paid requests of one run came to.
+    pub async fn spent_by(&self, run: Lease) -> Result<Spent, LedgerError> {
+        self.spent(SPENT_BY, run.0).await
+    }
+
+    async fn spent(&self, statement: &'static str, whose: i64) -> Result<Spent, LedgerError> {
+        let sql = |source| LedgerError::sql("add up the credits", source);
+        let heard: Option<f64> =
+            sqlx::query_scalar(PER_MINUTE).fetch_one(&self.readers).await.map_err(sql)?;
+        let per_minute = heard.unwrap_or(super::credits::CREDITS_PER_MINUTE);
+        let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
+        spent.fetch_one(&self.readers).await.map_err(sql)
+    }
+
+    /// Returns why jobs of the sheet wait for somebody, the most frequent words first; at most
+    /// `max` different ones.
+    pub async fn wordings(&self, batch: BatchId, max: u32) -> Result<Vec<Wording>, LedgerError> {
+        type Row = (String, Option<String>, Option<String>, i64, String);
+        let rows: Vec<Row> = sqlx::query_as(WORDINGS)
+            .bind(batch.0)
+            .bind(i64::from(max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("read why jobs wait", source))?;
+        let known = |(word, cause, words, jobs, key): Row| {
+            let state = State::parse(&word)?;
+            Some(Wording { state, cause, words, jobs: jobs.unsigned_abs(), key })
+        };
+        Ok(rows.into_iter().filter_map(known).collect())
+    }
+}
