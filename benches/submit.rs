@@ -1,10 +1,12 @@
 //! How fast paid requests leave when nothing but this program holds them back.
 //!
-//! The whole runner, the real client and a durable ledger against a server on loopback that does
-//! nothing but answer ids, one-step and without limits. The rivals send the same body to the same
-//! server in the same run: `reqwest` with kept connections and nothing else, and `wrk` where it is
-//! installed. Server and client share the machine's cores in all of them. Prints ratios and asserts
-//! nothing: machines differ, and the figures depend on the disk that the temporary folder is on.
+//! The whole runner, the real client and a durable ledger on loopback, one-step and without limits,
+//! against two servers: one that does nothing but answer ids, which shows what we cost, and the
+//! virtual AI Studios of a rehearsal, which reads and checks every project as the real one must.
+//! The rivals send the same body to the same server in the same run: `reqwest` with kept
+//! connections and nothing else, and `wrk` where it is installed. Server and client share the
+//! machine's cores in all of them. Prints ratios and asserts nothing: machines differ, and the
+//! figures depend on the disk that the temporary folder is on.
 //!
 //! `cargo bench --bench submit -- 5000` takes another number of submissions than 20,000.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
@@ -14,7 +16,7 @@ mod night;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -26,6 +28,7 @@ use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, Owner};
 use callsheet::plan;
 use callsheet::runner::{self, Dice, Happening, Observer, Orders, Settings, Shift, Stop, Vendor};
+use callsheet::sandbox::{self, Sandbox};
 use callsheet::studio::{Client, Credentials};
 
 /// Requests that the bare client has open at once, as many as the runner claims together.
@@ -35,47 +38,71 @@ const PATH: &str = "/api/odin/v3/editor/project";
 #[tokio::main]
 async fn main() {
     let count = night::asked(20_000);
+    // What everybody sends: the first project that arrived.
+    let body = Arc::new(Mutex::new(Bytes::new()));
+    let target = Target {
+        base_url: only_answers(body.clone()).await,
+        token: "t".to_owned(),
+        credentials: Credentials::new("bench", "bench").expect("credentials"),
+    };
+    println!("{count} submissions to a server that only answers");
+    compare(&target, count, &body).await;
+    let studio = Sandbox::start(sandbox::Settings::default()).await.expect("the studio starts");
+    let target = Target {
+        base_url: studio.base_url(),
+        token: token(&studio.base_url()).await,
+        credentials: Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).expect("credentials"),
+    };
+    println!("{count} submissions to the virtual AI Studios");
+    compare(&target, count, &body).await;
+    studio.stop().await;
+}
+
+/// Whom everybody asks, and as whom.
+struct Target {
+    base_url: String,
+    token: String,
+    credentials: Credentials,
+}
+
+/// Prints what this program reaches, and what its rivals do.
+async fn compare(target: &Target, count: usize, body: &Arc<Mutex<Bytes>>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start().await;
     let settings = format!(
         "[studio]\nbase_url = '{}'\nsubmission = 'one-step'\n[limits]\nrequests = 'unlimited'\n\
          submits = 'unlimited'\nin_flight = {count}\ncanary = 0\npoll_min = '1h'\n\
          poll_max = '1h'\n",
-        server.base_url
+        target.base_url
     );
     let batch = night::batch(folder.path(), count, &settings);
-    let ours = submitted(&batch, folder.path(), &server, count).await;
-    let body = server.seen.body.lock().expect("nobody panics").clone();
-    println!("{count} submissions of {} bytes", body.len());
-    println!("{:<40} {ours:>9.0}/s", "callsheet, intents and answers durable");
-    let bare = bare(&server, &body, count).await;
-    println!("{:<40} {bare:>9.0}/s", "reqwest alone, connections kept");
-    println!("{:<40} {:>9.2}   (target 0.50)", "ratio to it", ours / bare);
-    match wrk(&server, &body, folder.path()).await {
-        Some(wrk) => {
-            println!("{:<40} {wrk:>9.0}/s", "wrk");
-            println!("{:<40} {:>9.2}", "ratio to it", ours / wrk);
-        }
-        None => println!("wrk is not installed here"),
+    let ours = submitted(&batch, folder.path(), target, count).await;
+    let body = body.lock().expect("nobody panics").clone();
+    let line = |name: &str, rate: f64| {
+        println!("  {name:<38} {rate:>9.0}/s   ours is {:.2} of it", ours / rate);
+    };
+    println!("  {:<38} {ours:>9.0}/s", "callsheet, intents and answers durable");
+    line("reqwest alone, connections kept", bare(target, &body, count).await);
+    match wrk(target, &body, folder.path()).await {
+        Some(wrk) => line("wrk (target 0.50)", wrk),
+        None => println!("  wrk is not installed here"),
     }
 }
 
-/// Returns how many submissions a second the runner reaches, from the first request's arrival to
-/// the last answer's commit.
-async fn submitted(batch: &Batch, folder: &Path, server: &Server, count: usize) -> f64 {
+/// Returns how many submissions a second the runner reaches, from its first claim to the last
+/// answer's commit.
+async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) -> f64 {
     let clock = Clock::real();
     let file = folder.join("l.db");
     let ledger = Ledger::open(&file, Durability::PowerLoss).await.expect("a new ledger");
-    let plan = plan::draw_up(batch, &server.base_url, &ledger).await.expect("a right sheet");
+    let plan = plan::draw_up(batch, &target.base_url, &ledger).await.expect("a right sheet");
     let id = plan.take_in(clock.now()).await.expect("the ledger takes it");
     let owner = Owner { host: "bench".to_owned(), pid: std::process::id() };
     let lease = ledger.begin_run(id, owner, clock.now()).await.expect("the batch is there");
-    let url = server.base_url.parse().expect("an address");
-    let credentials = Credentials::new("bench", "bench").expect("credentials");
-    let settings = callsheet::studio::Settings::new(url, credentials);
+    let url = target.base_url.parse().expect("an address");
+    let settings = callsheet::studio::Settings::new(url, target.credentials.clone());
     let client = Client::new(settings, clock.clone()).expect("a client");
     let (stop, left) = (Stop::default(), AtomicU64::new(count as u64));
-    let ended = Arc::new(Mutex::new(None));
+    let (began, ended) = (Instant::now(), Arc::new(OnceLock::new()));
     let observer = Observer::new({
         let (stop, ended) = (stop.clone(), ended.clone());
         move |happening| {
@@ -84,7 +111,7 @@ async fn submitted(batch: &Batch, folder: &Path, server: &Server, count: usize) 
             }
             let accepted = matches!(happening, Happening::Rendering { .. });
             if accepted && left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                *ended.lock().expect("nobody panics") = Some(Instant::now());
+                ended.set(Instant::now()).expect("it ends once");
                 stop.escalate();
             }
         }
@@ -94,7 +121,7 @@ async fn submitted(batch: &Batch, folder: &Path, server: &Server, count: usize) 
         ledger: ledger.clone(),
         batch: id,
         lease,
-        base_url: server.base_url.clone(),
+        base_url: target.base_url.clone(),
         settings: Settings {
             limits: batch.limits.clone(),
             submission: batch.studio.submission,
@@ -112,26 +139,29 @@ async fn submitted(batch: &Batch, folder: &Path, server: &Server, count: usize) 
     .await
     .expect("the ledger can be read");
     ledger.close().await;
-    let ended = ended.lock().expect("nobody panics").expect("every row was accepted");
-    let began = server.seen.first.lock().expect("nobody panics").expect("a request arrived");
-    assert_eq!(server.seen.count.load(Ordering::Relaxed), count as u64, "one request each");
+    let ended = *ended.get().expect("every row was accepted");
     count as f64 / (ended - began).as_secs_f64()
 }
 
-async fn bare(server: &Server, body: &Bytes, count: usize) -> f64 {
+async fn bare(target: &Target, body: &Bytes, count: usize) -> f64 {
     let builder = reqwest::Client::builder().no_proxy().http1_only().tls_certs_only([]);
     let client = builder.build().expect("a client");
-    let url = format!("{}{PATH}", server.base_url);
     let left = Arc::new(AtomicU64::new(count as u64));
     let began = Instant::now();
     let senders = (0..OPEN).map(|_| {
-        let (client, url, body, left) = (client.clone(), url.clone(), body.clone(), left.clone());
+        let request = client
+            .post(format!("{}{PATH}", target.base_url))
+            .header("content-type", "application/json")
+            .header("authorization", &target.token)
+            .body(body.clone());
+        let left = left.clone();
         tokio::spawn(async move {
             let take = |left: u64| left.checked_sub(1);
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
-                let request = client.post(&url).header("content-type", "application/json");
-                let answer = request.header("authorization", "t").body(body.clone()).send();
-                answer.await.expect("loopback works").bytes().await.expect("loopback works");
+                let request = request.try_clone().expect("the body is in memory");
+                let answer = request.send().await.expect("loopback works");
+                assert!(answer.status().is_success(), "{answer:?}");
+                answer.bytes().await.expect("loopback works");
             }
         })
     });
@@ -142,63 +172,64 @@ async fn bare(server: &Server, body: &Bytes, count: usize) -> f64 {
 }
 
 /// Lets `wrk` do the same, with two threads, for three seconds.
-async fn wrk(server: &Server, body: &Bytes, folder: &Path) -> Option<f64> {
+async fn wrk(target: &Target, body: &Bytes, folder: &Path) -> Option<f64> {
     std::fs::write(folder.join("body.json"), body).ok()?;
     let script = format!(
         "local file = io.open('{}')\nwrk.method = 'POST'\nwrk.body = file:read('*a')\n\
-         wrk.headers['content-type'] = 'application/json'\nwrk.headers['authorization'] = 't'\n",
-        folder.join("body.json").display()
+         wrk.headers['content-type'] = 'application/json'\nwrk.headers['authorization'] = '{}'\n",
+        folder.join("body.json").display(),
+        target.token
     );
     let path = folder.join("wrk.lua");
     std::fs::write(&path, script).ok()?;
-    let url = format!("{}{PATH}", server.base_url);
+    let url = format!("{}{PATH}", target.base_url);
     let run = move || {
         let mut wrk = Command::new("wrk");
         wrk.args(["-t2", &format!("-c{OPEN}"), "-d3s", "-s"]).arg(path).arg(url).output()
     };
     let out = tokio::task::spawn_blocking(run).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(!text.contains("Non-2xx"), "the server refused some: {text}");
     let line = text.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"))?;
     line.trim().parse().ok()
 }
 
-/// Answers every project with an id, and remembers no more than the bench must know.
-struct Server {
-    base_url: String,
-    seen: Arc<Seen>,
+/// Asks the virtual AI Studios for a token, as any client would.
+async fn token(base_url: &str) -> String {
+    let client =
+        reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+    let who = format!(r#"{{"appId":"{}","userKey":"{}"}}"#, sandbox::APP_ID, sandbox::USER_KEY);
+    let request = client.post(format!("{base_url}/api/odin/v3/auth/token")).body(who);
+    let request = request.header("content-type", "application/json");
+    let answer = request.send().await.expect("loopback works").bytes().await;
+    let answer: serde_json::Value =
+        serde_json::from_slice(&answer.expect("loopback works")).expect("it is JSON");
+    answer["data"]["token"].as_str().expect("it holds a token").to_owned()
 }
 
-#[derive(Default)]
-struct Seen {
-    count: AtomicU64,
-    first: Mutex<Option<Instant>>,
-    body: Mutex<Bytes>,
+/// Starts a server that answers every project with an id, and keeps the first. Returns its address.
+async fn only_answers(first: Arc<Mutex<Bytes>>) -> String {
+    let token = r#"{"success":true,"data":{"token":"bench","expiresIn":3600}}"#;
+    let router = Router::new()
+        .route("/api/odin/v3/auth/token", any(move || async move { token }))
+        .route(PATH, post(answer))
+        .fallback(any(|| async { "{}" }))
+        .with_state((Arc::new(AtomicU64::new(0)), first));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let base_url = format!("http://{}", listener.local_addr().expect("it listens"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    base_url
 }
 
-impl Server {
-    async fn start() -> Self {
-        let seen = Arc::new(Seen::default());
-        let token = r#"{"success":true,"data":{"token":"bench","expiresIn":3600}}"#;
-        let router = Router::new()
-            .route("/api/odin/v3/auth/token", any(move || async move { token }))
-            .route(PATH, post(answer))
-            .fallback(any(|| async { "{}" }))
-            .with_state(seen.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base_url = format!("http://{}", listener.local_addr().expect("it listens"));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base_url, seen }
-    }
-}
+type Seen = (Arc<AtomicU64>, Arc<Mutex<Bytes>>);
 
 async fn answer(
-    State(seen): State<Arc<Seen>>,
+    State((count, first)): State<Seen>,
     body: Bytes,
 ) -> ([(&'static str, &'static str); 1], String) {
-    let number = seen.count.fetch_add(1, Ordering::Relaxed);
+    let number = count.fetch_add(1, Ordering::Relaxed);
     if number == 0 {
-        *seen.first.lock().expect("nobody panics") = Some(Instant::now());
-        *seen.body.lock().expect("nobody panics") = body;
+        *first.lock().expect("nobody panics") = body;
     }
     let answer = format!(r#"{{"success":true,"data":{{"projectId":"project{number:08}"}}}}"#);
     ([("content-type", "application/json")], answer)

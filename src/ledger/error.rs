@@ -51,6 +51,12 @@ pub enum LedgerError {
     /// The disk is full.
     #[error("the disk is full: the ledger cannot be written; free some space and run again")]
     Full,
+    /// The disk took a write, or gave a page back, with an error of its own.
+    #[error(
+        "the disk under the ledger fails to read or write: check the disk (and any limit on the \
+         size of files), then run again"
+    )]
+    Disk,
     /// The file or its folder may not be written.
     #[error("the ledger cannot be written: the file or its folder is read-only")]
     ReadOnly,
@@ -102,6 +108,7 @@ fn batches_known(names: &[String]) -> String {
 const READONLY: i64 = 8;
 const BUSY: i64 = 5;
 const LOCKED: i64 = 6;
+const IOERR: i64 = 10;
 const CORRUPT: i64 = 11;
 const FULL: i64 = 13;
 const NOTADB: i64 = 26;
@@ -115,6 +122,7 @@ impl LedgerError {
             .and_then(|code| code.parse::<i64>().ok());
         match code.map(|code| code & 0xff) {
             Some(FULL) => Self::Full,
+            Some(IOERR) => Self::Disk,
             Some(READONLY) => Self::ReadOnly,
             Some(BUSY | LOCKED) => Self::Busy { seconds: super::open::BUSY_TIMEOUT.as_secs() },
             Some(NOTADB) => {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -158,11 +158,25 @@ async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerErr
     if version == newest_version() {
         return Ok(());
     }
-    MIGRATIONS.run(&mut *db).await.map_err(|source| {
-        tracing::debug!(error = ?source, "migration");
-        cannot_open(path, "its format could not be brought up to date; nothing was changed")
-    })?;
+    MIGRATIONS.run(&mut *db).await.map_err(|source| not_migrated(path, source))?;
     mark(db, path, format!("pragma user_version = {}", newest_version())).await
+}
+
+/// Says why a file could not be brought up to date: the disk's trouble is not the format's.
+fn not_migrated(path: &Path, source: MigrateError) -> LedgerError {
+    tracing::debug!(error = ?source, "migration");
+    let disk = match source {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            Some(LedgerError::sql("be brought up to date", source))
+        }
+        _ => None,
+    };
+    match disk {
+        Some(disk @ (LedgerError::Full | LedgerError::Disk | LedgerError::ReadOnly)) => disk,
+        Some(_) | None => {
+            cannot_open(path, "its format could not be brought up to date; nothing was changed")
+        }
+    }
 }
 
 /// Writes into the file's header.

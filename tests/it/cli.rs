@@ -1,6 +1,7 @@
 //! The real binary: what a person types, what it answers, and how it ends.
 
 mod demo;
+mod disk;
 mod exits;
 mod help;
 mod inputs;

@@ -1,0 +1,117 @@
+//! Disks that are full: the run stops with one clear line, nothing that was paid for is forgotten,
+//! and the same command finishes once there is room.
+//!
+//! A small disk of its own is mounted in a namespace of its own (`unshare` and a `tmpfs`), which
+//! machines may forbid; a limit on the size of files works everywhere and fails the same writes.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::binary::{Ended, Office};
+
+const ROWS: usize = 120;
+
+/// The same command twice: while there is no room, and after room was made.
+struct Twice {
+    tight: Ended,
+    roomy: Ended,
+}
+
+impl Office {
+    /// Runs `args` twice with `folder` on a disk of `size` that then grows. `None` where the
+    /// machine lets nobody mount.
+    fn on_a_small_disk(&self, folder: &str, size: &str, args: &str) -> Option<Twice> {
+        fs::create_dir(self.path(folder)).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={size} none {folder} || exit 99
+             \"$CALLSHEET\" {args} > tight.out 2> tight.err; echo $? > tight.code
+             mount -o remount,size=64m {folder}
+             \"$CALLSHEET\" {args} > roomy.out 2> roomy.err; echo $? > roomy.code
+             mkdir kept && cp -a {folder}/. kept/"
+        );
+        let inside = ["unshare", "--user", "--map-root-user", "--mount"];
+        let ended = self.start(&mut self.shell(&inside, &script)).end();
+        if ended.code != Some(0) {
+            assert!(!self.path("tight.code").exists(), "{ended:?}");
+            return None;
+        }
+        fs::remove_dir(self.path(folder)).unwrap();
+        fs::rename(self.path("kept"), self.path(folder)).unwrap();
+        let read = |name: &str| fs::read_to_string(self.path(name)).unwrap();
+        let end = |name: &str| Ended {
+            code: read(&format!("{name}.code")).trim().parse().ok(),
+            out: read(&format!("{name}.out")),
+            err: read(&format!("{name}.err")),
+        };
+        Some(Twice { tight: end("tight"), roomy: end("roomy") })
+    }
+
+    /// Runs `args` where no file may grow beyond `blocks` of 512 bytes.
+    fn with_short_files(&self, blocks: u32, args: &str) -> Ended {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$CALLSHEET\" {args}");
+        self.start(&mut self.shell(&["env"], &script)).end()
+    }
+
+    /// A script for the shell, within `outer`, in the environment that the binary gets, and with
+    /// the binary's own path in `CALLSHEET`.
+    fn shell(&self, outer: &[&str], script: &str) -> Command {
+        let binary = self.command(&[]);
+        let mut command = Command::new(outer[0]);
+        command.args(&outer[1..]).args(["sh", "-c", script]).env_clear();
+        for (name, value) in binary.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.env("CALLSHEET", env!("CARGO_BIN_EXE_callsheet")).current_dir(self.dir.path());
+        command
+    }
+}
+
+fn all_done(office: &Office) {
+    assert_eq!(office.assert_promise(ROWS), vec!["done"; ROWS]);
+    assert_eq!(office.sandbox.renders(), ROWS as u64, "each row is paid for once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishes() {
+    // Full while the ledger is made, while the plan is taken in, and in the middle of the night.
+    for size in ["60k", "240k", "480k"] {
+        let office = Office::new(ROWS).await;
+        let args = "--ledger tight/l.db run b.toml";
+        let Some(Twice { tight, roomy }) = office.on_a_small_disk("tight", size, args) else {
+            return;
+        };
+        assert_eq!(tight.code, Some(1), "{size}: {tight:?}");
+        assert!(
+            tight.err.contains("error: the disk is full: the ledger cannot be written"),
+            "{tight:?}"
+        );
+        assert_eq!(roomy.code, Some(0), "{size}: {roomy:?}");
+        all_done(&office);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_videos_stops_the_run_and_only_fetches_are_left_for_the_next() {
+    let office = Office::new(ROWS).await;
+    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "64k", "run b.toml") else {
+        return;
+    };
+    assert_eq!(tight.code, Some(1), "{tight:?}");
+    assert!(tight.err.contains("the output folder"), "{tight:?}");
+    assert_eq!(roomy.code, Some(0), "{roomy:?}");
+    all_done(&office);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_may_not_grow_stop_the_run_and_the_same_command_finishes() {
+    for blocks in [100, 480, 900] {
+        let office = Office::new(ROWS).await;
+        let tight = office.with_short_files(blocks, "run b.toml");
+        assert_eq!(tight.code, Some(1), "{blocks}: {tight:?}");
+        assert!(tight.err.contains("error: the disk under the ledger fails"), "{tight:?}");
+        assert!(!tight.err.contains("database"), "a library's words: {}", tight.err);
+        let roomy = office.run(&["run", "b.toml"]);
+        assert_eq!(roomy.code, Some(0), "{blocks}: {roomy:?}");
+        all_done(&office);
+    }
+}
