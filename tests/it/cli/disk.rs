@@ -1,5 +1,5 @@
-//! Disks that are full: the run stops with one clear line, nothing that was paid for is forgotten,
-//! and the same command finishes once there is room.
+//! Disks that are full, and disks whose locks lie: the run stops with one clear line, nothing that
+//! was paid for is forgotten, and the same command finishes once the disk is mended.
 //!
 //! A small disk of its own is mounted in a namespace of its own (`unshare` and a `tmpfs`), which
 //! machines may forbid; a limit on the size of files works everywhere and fails the same writes.
@@ -114,4 +114,24 @@ async fn files_that_may_not_grow_stop_the_run_and_the_same_command_finishes() {
         assert_eq!(roomy.code, Some(0), "{blocks}: {roomy:?}");
         all_done(&office);
     }
+}
+
+/// What a network disk without working locks does, for one program.
+const LIES: &str = "int flock(int file, int how) { (void)file; (void)how; return 0; }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_grants_one_lock_twice_is_refused_before_anything_is_spent() {
+    let office = Office::new(3).await;
+    office.write("lies.c", LIES);
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o", "lies.so", "lies.c"])
+        .current_dir(office.dir.path())
+        .status();
+    assert!(built.unwrap().success());
+    let mut command = office.command(&["run", "b.toml"]);
+    command.env("LD_PRELOAD", office.path("lies.so"));
+    let ended = office.start(&mut command).end();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    insta::assert_snapshot!(office.told(&ended.err), @"error: locks do not work on the disk that holds `callsheet.db.night.lock`: two runs could pay twice there; put the ledger on a local disk");
+    assert_eq!(office.sandbox.counters().requests.values().sum::<u64>(), 0);
 }
