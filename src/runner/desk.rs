@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::changes::Changes;
 use super::dice::Dice;
 use super::halt::{Halt, Halts};
 use super::happening::{Happening, Observer};
@@ -22,9 +23,7 @@ use super::port::{Studio, Trouble};
 use super::stop::Stop;
 use super::{Orders, Settings};
 use crate::clock::Clock;
-use crate::ledger::{
-    BatchId, Held, JobId, Lease, Ledger, LedgerError, News, Recorded, SubmissionId,
-};
+use crate::ledger::{BatchId, JobId, Lease, Ledger, LedgerError, News, Recorded, SubmissionId};
 
 /// Nobody trusts a wall clock to wake him: a sleep is cut into pieces and the queue is looked at
 /// again, so that a clock that jumps delays nothing for long.
@@ -55,9 +54,7 @@ pub(super) struct Desk<S> {
     pub(super) observer: Observer,
     pub(super) learned: Mutex<Learned>,
     pub(super) heard_at: AtomicI64,
-    /// What held the last claim of a paid request back, and after which change that was.
-    pub(super) held: Mutex<(Held, u64)>,
-    /// What was written so far.
+    /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,
     /// When this run began, in awake time.
     pub(super) began: Duration,
@@ -67,14 +64,6 @@ pub(super) struct Desk<S> {
     pub(super) window_over: CancellationToken,
     /// Set when there is nothing left to do.
     pub(super) finished: CancellationToken,
-}
-
-/// Changes that this run has made, and those that it is making: so that two readings of the ledger
-/// can be told to belong together.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    made: AtomicU64,
-    open: AtomicU64,
 }
 
 /// Wake-ups between the loops. They carry nothing: whoever is woken looks into the ledger.
@@ -97,7 +86,7 @@ impl<S: Studio> Desk<S> {
         news: News,
     ) -> Option<Recorded> {
         let record = self.ledger.record(self.lease, job, submission, news, self.clock.now());
-        let recorded = self.change(record, |_| true).await;
+        let recorded = self.changes.make(record, |_| true).await;
         self.bells.end.notify_one();
         match recorded {
             Ok(recorded) => {
@@ -109,32 +98,6 @@ impl<S: Studio> Desk<S> {
                 None
             }
         }
-    }
-
-    /// Makes a change to the ledger that [`Self::held_since`] must know of.
-    pub(super) async fn change<T>(
-        &self,
-        change: impl Future<Output = T>,
-        changed: impl FnOnce(&T) -> bool,
-    ) -> T {
-        self.changes.open.fetch_add(1, Ordering::SeqCst);
-        let answer = change.await;
-        self.changes.made.fetch_add(u64::from(changed(&answer)), Ordering::SeqCst);
-        self.changes.open.fetch_sub(1, Ordering::SeqCst);
-        answer
-    }
-
-    /// Returns how many changes were made so far.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.made.load(Ordering::SeqCst)
-    }
-
-    /// Returns what holds paid requests back, if that was seen after change number `seen`, and
-    /// nothing was changed or is being changed since.
-    pub(super) fn held_since(&self, seen: u64) -> Option<Held> {
-        let (held, at) = *self.held();
-        let quiet = self.changes.open.load(Ordering::SeqCst) == 0 && self.changes() == seen;
-        (quiet && at == seen).then_some(held)
     }
 
     /// Halts because the ledger did not do what it was asked to.
@@ -291,10 +254,6 @@ impl<S: Studio> Desk<S> {
 
     pub(super) fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn held(&self) -> MutexGuard<'_, (Held, u64)> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn for_people(&self) -> MutexGuard<'_, BTreeSet<JobId>> {

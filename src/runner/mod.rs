@@ -4,6 +4,7 @@
 //! hold no state that matters and talk to each other only through the ledger and a bell. So
 //! resuming is not a feature: it is starting the loops. Time, chance and the studio are handed in.
 
+mod changes;
 mod desk;
 mod dice;
 mod evidence;
@@ -37,7 +38,8 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{Limits, OnUncertain, Submission};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, State, TakenOver};
-use desk::{Bells, Changes, Desk};
+use changes::Changes;
+use desk::{Bells, Desk};
 use halt::Halts;
 use limiter::Limiter;
 use pace::Learned;
@@ -179,7 +181,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
         counts,
         halt: desk.halts.standing(),
         interrupted: desk.stop.is_draining(),
-        held: desk.held().0,
+        held: desk.changes.held(),
         for_people: desk.for_people().len() as u64,
         window_over: desk.window_over.is_cancelled(),
     };
@@ -224,7 +226,6 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
         heard_at: AtomicI64::new(heard_at),
-        held: Mutex::new((Held::NothingDue, 0)),
         changes: Changes::default(),
         began: clock.awake(),
         for_people: Mutex::new(BTreeSet::new()),
@@ -296,7 +297,7 @@ async fn wait_for_the_end<S: Studio>(desk: &Desk<S>) {
 
 /// Tells whether nothing is left that this run could do.
 async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
-    let seen = desk.changes();
+    let seen = desk.changes.made();
     let only = desk.orders.only.as_deref();
     let (counts, ready) = desk.ledger.left_to_do(desk.batch, only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
@@ -313,7 +314,7 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
         return Ok(true);
     }
     // What held the last claim back counts only if nothing has changed since.
-    let Some(held) = desk.held_since(seen) else { return Ok(false) };
+    let Some(held) = desk.changes.held_since(seen) else { return Ok(false) };
     Ok(match held {
         Held::NothingDue => ready == 0,
         Held::PerRun | Held::Credits | Held::Paused => true,

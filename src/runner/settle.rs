@@ -36,6 +36,9 @@ const SLEPT: Duration = Duration::from_secs(30);
 /// A look that was claimed and not recorded by then is due again.
 const LOOK_LEASE: Duration = Duration::from_secs(600);
 
+/// The two reads at a quiet wait's end lie this part of the wait apart.
+const APART: u32 = 20;
+
 /// How long a job has been quiet, and what was seen at the end of that.
 #[derive(Clone, Copy, Debug)]
 struct Quiet {
@@ -43,6 +46,37 @@ struct Quiet {
     wall: Timestamp,
     clean_reads: u32,
     last_read: Duration,
+}
+
+impl Quiet {
+    fn begun(awake: Duration, wall: Timestamp) -> Self {
+        Self { since: awake, wall, clean_reads: 0, last_read: awake }
+    }
+
+    /// Goes on at `awake` and `wall`; begins anew when the machine slept in between, for then
+    /// nobody knows how long others had to send.
+    fn on(self, awake: Duration, wall: Timestamp) -> Self {
+        let by_wall = Duration::try_from(wall.duration_since(self.wall)).unwrap_or_default();
+        let slept = by_wall > awake.saturating_sub(self.since) + SLEPT;
+        if slept { Self::begun(awake, wall) } else { self }
+    }
+
+    /// Notes a complete read without a trace, as old as `read_at`. It counts once the wait is over,
+    /// and if it is some time apart from the one before, so that a list caught between two states
+    /// is not believed.
+    fn read_clean(&mut self, read_at: Duration, settle_after: Duration) {
+        let over = read_at.saturating_sub(self.since) >= settle_after;
+        let apart = read_at.saturating_sub(self.last_read) >= settle_after / APART;
+        if over && (self.clean_reads == 0 || apart) {
+            self.clean_reads += 1;
+            self.last_read = read_at;
+        }
+    }
+
+    /// Tells whether the wait and its two reads have shown no trace.
+    fn is_settled(&self) -> bool {
+        self.clean_reads >= 2
+    }
 }
 
 /// The quiet waits of this run. They begin anew with every run, on purpose.
@@ -53,13 +87,9 @@ impl Waits {
     /// Returns the job's quiet wait; it begins now if there is none, or if the machine slept.
     fn of<S>(&self, desk: &Desk<S>, job: JobId) -> Quiet {
         let (awake, wall) = (desk.clock.awake(), desk.clock.now());
-        let fresh = Quiet { since: awake, wall, clean_reads: 0, last_read: awake };
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = waits.entry(job).or_insert(fresh);
-        let by_wall = Duration::try_from(wall.duration_since(quiet.wall)).unwrap_or_default();
-        if by_wall > awake.saturating_sub(quiet.since) + SLEPT {
-            *quiet = fresh;
-        }
+        let quiet = waits.entry(job).or_insert_with(|| Quiet::begun(awake, wall));
+        *quiet = quiet.on(awake, wall);
         *quiet
     }
 
@@ -177,23 +207,14 @@ async fn wait_or_settle<S: Studio>(
     due: &Due,
     (mut quiet, read_at): (Quiet, Duration),
 ) {
-    let limits = &desk.settings.limits;
-    let over = read_at.saturating_sub(quiet.since) >= limits.settle_after;
-    if over {
-        // Two reads, some time apart, so that a list caught between two states is not believed.
-        let apart = limits.settle_after / 20;
-        if quiet.clean_reads == 0 || read_at.saturating_sub(quiet.last_read) >= apart {
-            quiet.clean_reads += 1;
-            quiet.last_read = read_at;
-        }
-        waits.keep(due.job, quiet);
-    }
+    quiet.read_clean(read_at, desk.settings.limits.settle_after);
+    waits.keep(due.job, quiet);
     let may_settle = match desk.settings.on_uncertain {
         OnUncertain::Settle => due.project_id.is_some(),
         OnUncertain::Resubmit => true,
         OnUncertain::Hold => false,
     };
-    if quiet.clean_reads >= 2 && may_settle {
+    if quiet.is_settled() && may_settle {
         waits.forget(due.job);
         let words = "no trace of it after the quiet wait, in two complete reads".to_owned();
         let news = News::ProvenNotMade { due_at: desk.clock.now(), words: words.clone() };
@@ -204,7 +225,7 @@ async fn wait_or_settle<S: Studio>(
         }
         return;
     }
-    if quiet.clean_reads >= 2 {
+    if quiet.is_settled() {
         desk.for_people().insert(due.job);
         desk.bells.end.notify_one();
     }
@@ -219,11 +240,60 @@ async fn look_again<S: Studio>(desk: &Desk<S>, due: &Due, quiet: Quiet, words: S
     let left = (quiet.since + settle_after).saturating_sub(desk.clock.awake());
     let pause = if !left.is_zero() {
         step.min(left)
-    } else if quiet.clean_reads < 2 {
-        settle_after / 20
+    } else if !quiet.is_settled() {
+        settle_after / APART
     } else {
         step
     };
     let due_at = desk.after(pause.max(Duration::from_millis(20)));
     desk.record((due.job, due.submission), News::Looked { due_at, words }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(1200);
+
+    fn quiet() -> Quiet {
+        Quiet::begun(Duration::from_secs(100), Timestamp::UNIX_EPOCH)
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(100 + seconds)
+    }
+
+    #[test]
+    fn two_clean_reads_some_time_apart_after_the_whole_wait_settle_and_nothing_less_does() {
+        let mut quiet = quiet();
+        for (seconds, settled) in [(15, false), (1199, false), (1200, false), (1210, false)] {
+            quiet.read_clean(at(seconds), WAIT);
+            assert_eq!(quiet.is_settled(), settled, "after {seconds} s");
+        }
+        quiet.read_clean(at(1260), WAIT);
+        assert!(quiet.is_settled());
+    }
+
+    /// Found by the simulation: a read that had waited long for its turn counted as new.
+    #[test]
+    fn a_read_is_as_old_as_its_question() {
+        let mut quiet = quiet();
+        quiet.read_clean(at(1190), WAIT);
+        quiet.read_clean(at(1195), WAIT);
+        quiet.read_clean(at(1300), WAIT);
+        assert!(!quiet.is_settled(), "asked before the wait was over: {quiet:?}");
+    }
+
+    #[test]
+    fn a_machine_that_slept_waits_anew() {
+        let later = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let awake = quiet().on(at(600), later(610));
+        assert_eq!(awake.since, at(0), "clocks differ by seconds");
+        let slept = quiet().on(at(600), later(8 * 3600));
+        assert_eq!((slept.since, slept.clean_reads), (at(600), 0));
+        let set_back = quiet().on(at(600), later(-3600));
+        assert_eq!(set_back.since, at(0), "a clock that was set back hides no sleep of ours");
+    }
 }

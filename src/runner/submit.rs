@@ -36,7 +36,7 @@ pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_submit() {
         let room = room(&desk, DRAFTS_AT_ONCE);
         let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
-        match desk.change(claimed, took_some).await {
+        match desk.changes.make(claimed, took_some).await {
             Ok(Claimed { claims, .. }) if claims.is_empty() => {
                 let due = next_due(&desk, false).await;
                 desk.rest(&desk.bells.draft, due, desk.no_more_submitting()).await;
@@ -125,10 +125,10 @@ async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError
         Submission::OneStep => Way::OneStep,
     };
     let (room, now) = (room(desk, at_once), desk.clock.now());
-    let seen = desk.changes();
+    let seen = desk.changes.made();
     let claim = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room), now);
-    let claimed = desk.change(claim, took_some).await?;
-    *desk.held() = (claimed.held, seen);
+    let claimed = desk.changes.make(claim, took_some).await?;
+    desk.changes.held_back(claimed.held, seen);
     Ok(claimed.claims)
 }
 

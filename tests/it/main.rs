@@ -12,6 +12,7 @@ mod reading;
 mod run;
 mod sandbox;
 mod scene;
+mod settle;
 mod sheet;
 mod simulation;
 mod studio;
