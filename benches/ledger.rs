@@ -74,6 +74,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         headings: "[\"sku\",\"script\"]".to_owned(),
         columns: "{}".to_owned(),
         tool: "bench".to_owned(),
+        selects: false,
     };
     let mut staging = ledger.stage(header).await.expect("a plan");
     let mut chunk = Vec::new();
@@ -87,6 +88,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             cells: format!("[[\"{key}\",\"{}\"]]", "Good morning! Our harvest is here. ".repeat(6)),
             key: Some(key),
             merged: Ok(merged),
+            selected: true,
         });
         if chunk.len() == 512 || position + 1 == jobs {
             staging.push(&chunk).await.expect("the disk has room");

@@ -29,6 +29,8 @@ create table batch (
     -- Jobs verified with the current template; once this reaches the batch's `canary`, the rest may go.
     canary_done   integer not null default 0 check (canary_done >= 0),
     paused        integer not null default 0 check (paused in (0, 1)),
+    -- How many plans named some of its rows; the last one's number.
+    selection     integer not null default 0 check (selection >= 0),
     constraint planned_whole check (
         (planned_at is null) = (template_hash is null)
         and (planned_at is null) = (layout_id is null)
@@ -81,6 +83,8 @@ create table job (
     video_file      text,
     cause           text,
     words           text,
+    -- The last plan that named this job, where a person named some.
+    selection       integer check (selection >= 1),
     unique (batch_id, key),
     -- What a job carries is decided by its state.
     constraint submission_by_state check (
@@ -108,6 +112,9 @@ create table job (
 -- every claim names it.
 create index job_due on job (batch_id, state, drafted, due_at, position);
 create index job_position on job (batch_id, in_sheet, position);
+-- The same queue for a run that submits only the jobs which a person named.
+create index job_selected on job (batch_id, selection, state, drafted, due_at, position)
+    where selection is not null;
 
 -- A job's content over time; a changed payload is the next version.
 create table version (

@@ -105,6 +105,10 @@ pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit
             talk.error(&error.to_string());
             talk.say("nothing was spent");
         }
+        PlanError::Choice(words) => {
+            talk.error(words);
+            return Exit::Usage;
+        }
         PlanError::Ledger(error) => {
             talk.error(&error.to_string());
             return Exit::Unexpected;
@@ -124,7 +128,9 @@ pub(super) fn words(error: &PlanError) -> Vec<String> {
             of_scene(&path.display().to_string(), problems)
         }
         PlanError::FilePattern(problems) => of_scene("`file` in the batch file", problems),
-        PlanError::File { .. } | PlanError::Ledger(_) => vec![error.to_string()],
+        PlanError::File { .. } | PlanError::Choice(_) | PlanError::Ledger(_) => {
+            vec![error.to_string()]
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use super::hold::{Which, unexpected};
 use super::table::Sheet;
 use super::talk::{Talk, counted};
 use crate::ledger::{JobRow, Ledger, State, StoredBatch};
+use crate::plan::{Condition, Sieve};
 use crate::report::{self, Rows};
+use crate::scene::Columns;
 
 /// Rows of a table, unless more are asked for: what a person can still scroll through.
 const TABLE_ROWS: u64 = 500;
@@ -49,9 +51,10 @@ pub(super) struct Jobs {
     /// Only jobs that failed for this cause, such as render-failed or refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
-    /// Only rows with this cell; may be given again
-    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = condition)]
-    cells: Vec<(String, String)>,
+    /// Only rows with this cell, or without it: language!=ko. May be given again; for one column,
+    /// any of its values will do
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    conditions: Vec<Condition>,
     /// At most so many [default: 500 in a table, all with --json]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -70,15 +73,6 @@ fn known_state(word: &str) -> Result<String, String> {
     Err(format!("there is no such state; did you mean `{}`?", near.unwrap_or_default()))
 }
 
-fn condition(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((column, value)) if !column.trim().is_empty() => {
-            Ok((column.trim().to_owned(), value.trim().to_owned()))
-        }
-        Some(_) | None => Err("write it as COLUMN=VALUE, for example language=ko".to_owned()),
-    }
-}
-
 pub(super) async fn run(args: Jobs, global: &Global, talk: &Talk) -> Exit {
     match carry_out(args, global, talk).await {
         Ok(exit) => exit,
@@ -89,7 +83,8 @@ pub(super) async fn run(args: Jobs, global: &Global, talk: &Talk) -> Exit {
 async fn carry_out(args: Jobs, global: &Global, talk: &Talk) -> Result<Exit, Early> {
     let (ledger, stored) = args.which.find(global).await?;
     let headings = ledger.headings(stored.id).await.map_err(unexpected)?;
-    let meant = Meant::of(&args, &headings)?;
+    let columns = columns(&ledger, &stored).await?;
+    let meant = Meant::of(&args, &headings, columns)?;
     let most = args.limit.unwrap_or(if talk.is_json() { u64::MAX } else { TABLE_ROWS });
     let mut listing = Listing { most, shown: 0, untold: 0, table: table(), headings, talk };
     let mut rows = Rows::of(&ledger, stored.id);
@@ -118,28 +113,29 @@ async fn removed(ledger: &Ledger, stored: &StoredBatch) -> Result<Vec<JobRow>, E
     ledger.removed_rows(stored.id, REMOVED_MAX).await.map_err(unexpected)
 }
 
+/// Returns how the sheet's cells become fields, as last planned.
+async fn columns(ledger: &Ledger, stored: &StoredBatch) -> Result<Columns, Early> {
+    let Some(layout) = stored.layout_id else { return Ok(Columns::default()) };
+    let layout = ledger.layout(layout).await.map_err(unexpected)?;
+    // A layout that cannot be read leaves the headings to look for.
+    Ok(serde_json::from_str(&layout.columns).unwrap_or_default())
+}
+
 /// Which jobs are meant.
 struct Meant<'a> {
     states: &'a [String],
     cause: Option<&'a str>,
-    /// Column by its place, and what its cell must say.
-    cells: Vec<(usize, &'a str)>,
+    sieve: Sieve,
+    columns: Columns,
     removed: bool,
 }
 
 impl<'a> Meant<'a> {
-    fn of(args: &'a Jobs, headings: &[String]) -> Result<Self, Early> {
-        let mut cells = Vec::with_capacity(args.cells.len());
-        for (column, value) in &args.cells {
-            let place = headings.iter().position(|heading| heading.trim() == column);
-            let place = place.ok_or_else(|| {
-                let words = format!("no column `{column}`: the sheet has {}", headings.join(", "));
-                Early::new(Exit::Usage, words)
-            })?;
-            cells.push((place, value.as_str()));
-        }
+    fn of(args: &'a Jobs, headings: &[String], columns: Columns) -> Result<Self, Early> {
+        let sieve = Sieve::of(&args.conditions, headings, &columns);
+        let sieve = sieve.map_err(|error| Early::new(Exit::Usage, error))?;
         let removed = args.state.iter().any(|word| word == REMOVED);
-        Ok(Self { states: &args.state, cause: args.cause.as_deref(), cells, removed })
+        Ok(Self { states: &args.state, cause: args.cause.as_deref(), sieve, columns, removed })
     }
 
     /// Tells whether a row of the sheet is meant.
@@ -152,14 +148,8 @@ impl<'a> Meant<'a> {
         if self.cause.is_some_and(|cause| row.cause.as_deref() != Some(cause)) {
             return false;
         }
-        if self.cells.is_empty() {
-            return true;
-        }
-        let lines: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
-        let says = |line: &Vec<String>, (place, value): &(usize, &str)| {
-            line.get(*place).is_some_and(|cell| cell.trim() == *value)
-        };
-        lines.iter().any(|line| self.cells.iter().all(|cell| says(line, cell)))
+        let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
+        self.sieve.lets_through(&cells, &self.columns)
     }
 }
 

@@ -17,6 +17,7 @@ mod ledger;
 mod logging;
 mod man;
 mod moment;
+mod narrowing;
 mod plan;
 mod preview;
 mod report;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::narrowing::Narrowing;
 use super::talk::{Talk, counted, plain};
 use super::{Global, diagnostics};
 use crate::batch::{self, Batch};
@@ -23,6 +24,8 @@ pub(super) struct PlanArgs {
     /// Compare with the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
+    #[command(flatten)]
+    narrowing: Narrowing,
 }
 
 pub(super) async fn run(args: PlanArgs, global: &Global, talk: &Talk) -> Exit {
@@ -38,7 +41,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
     let ledger = drive::open(&global.ledger(args.sandbox)).await?;
-    let plan = match planning::draw_up(&batch, "", &ledger).await {
+    let plan = match planning::draw_up_some(&batch, "", &ledger, &args.narrowing.choice()).await {
         Ok(plan) => plan,
         Err(error) => return Ok(diagnostics::plan(talk, &error, &batch)),
     };
@@ -91,7 +94,11 @@ pub(super) fn headline(plan: &Plan, batch: &Batch) -> String {
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
     let parts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
-    format!("{}: {parts}", batch.name)
+    let named = match plan.named {
+        Some(named) => format!("; {named} of {} meant now", counted(plan.rows, "row")),
+        None => String::new(),
+    };
+    format!("{}: {parts}{named}", batch.name)
 }
 
 fn line_of(change: &Change) -> String {
@@ -127,6 +134,7 @@ pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
     json!({
         "batch": batch.name.as_str(),
         "rows": plan.rows,
+        "named": plan.named,
         "new": counts.new,
         "changed": counts.changed,
         "unchanged": counts.unchanged,

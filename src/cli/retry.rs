@@ -63,7 +63,7 @@ pub(super) async fn cancel(args: Cancel, global: &Global, talk: &Talk) -> Exit {
 async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Early> {
     let hold = args.which.hold(global).await?;
     let keys = whole(&hold.ledger, &hold.stored, &args.keys).await?;
-    let chosen = Chosen { keys, cause: args.cause };
+    let chosen = Chosen { keys, cause: args.cause, selection: None };
     let again = hold.ledger.count_again(hold.stored.id, &chosen).await.map_err(unexpected)?;
     let uncertain = count(&hold.ledger, &hold.stored, State::Uncertain).await?;
     if uncertain > 0 {

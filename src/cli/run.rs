@@ -1,6 +1,5 @@
 //! `callsheet run BATCH.toml`: check, plan, submit, watch, fetch, report.
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -9,12 +8,13 @@ use serde_json::json;
 
 use super::drive::{self, Account, Drive, Early};
 use super::exit::Exit;
+use super::narrowing::Narrowing;
 use super::talk::{Talk, counted};
 use super::wrap::Wrap;
 use super::{Global, diagnostics, plan};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Chosen, Ledger, LedgerError, StoredBatch};
+use crate::ledger::{Chosen, Ledger, LedgerError, StoredBatch};
 use crate::plan::{self as planning, Estimate, Plan};
 use crate::runner::Orders;
 use crate::sandbox;
@@ -30,6 +30,7 @@ Examples:
   callsheet run jobs/spring.toml                   the whole night
   callsheet run jobs/spring.toml --limit 3         only three, to look at them
   callsheet run jobs/spring.toml --only ann,bob    only these rows
+  callsheet run jobs/spring.toml --where language=ko
   callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing")]
 pub(super) struct Run {
     /// The batch file, such as jobs/spring.toml
@@ -40,9 +41,8 @@ pub(super) struct Run {
     /// Submit at most so many videos in this run
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Submit only the rows with these keys, separated by commas
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    narrowing: Narrowing,
     /// Try failed jobs again, as `callsheet retry` would
     #[arg(long)]
     retry_failed: bool,
@@ -112,7 +112,9 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wrap: &Wrap) -> Resu
         wrap.in_ledger(&ledger, former.id, Some(begun.0));
         lease = Some(begun);
     }
-    let plan = match planning::draw_up(&batch, &account.name, &ledger).await {
+    let choice = args.narrowing.choice();
+    let drawn = planning::draw_up_some(&batch, &account.name, &ledger, &choice).await;
+    let plan = match drawn {
         Ok(plan) => plan,
         Err(error) => {
             end_before_it_began(&ledger, lease, &clock).await?;
@@ -137,39 +139,19 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wrap: &Wrap) -> Resu
         None => drive::begin(&ledger, id, &clock).await?,
     };
     wrap.in_ledger(&ledger, id, Some(lease.0));
-    if let Some(key) = unknown_key(&ledger, id, &args.only).await? {
-        end_before_it_began(&ledger, Some(lease), &clock).await?;
-        let words = format!("--only: no row of the sheet has the key `{key}`");
-        return Err(Early::new(Exit::Usage, words));
-    }
+    let unexpected = |error| Early::new(Exit::Unexpected, error);
+    let only = match choice.is_everything() {
+        true => None,
+        false => Some(ledger.last_selection(id).await.map_err(unexpected)?),
+    };
     if args.retry_failed {
-        let again = ledger.try_again(lease.0, id, Chosen::default(), clock.now()).await;
-        let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let chosen = Chosen { selection: only, ..Chosen::default() };
+        let again = ledger.try_again(lease.0, id, chosen, clock.now()).await;
+        let again = again.map_err(unexpected)?;
         talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
     }
-    let orders = orders(&args);
+    let orders = Orders { only, ..orders(&args) };
     Drive { batch, orders, ledger, lock, account, clock, wrap }.go(id, lease, talk).await
-}
-
-/// Returns the first of `keys` that no row has: a slip of the pen must not look like a night in
-/// which there was nothing to do.
-async fn unknown_key(
-    ledger: &Ledger,
-    batch: BatchId,
-    keys: &[String],
-) -> Result<Option<String>, Early> {
-    let mut wanted: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
-    let mut after = -1;
-    while !wanted.is_empty() {
-        let rows = ledger.rows(batch, after, 1000).await;
-        let rows = rows.map_err(|error| Early::new(Exit::Unexpected, error))?;
-        let Some(last) = rows.last() else { break };
-        after = last.position;
-        for key in rows.iter().filter_map(|row| row.key.as_deref()) {
-            wanted.remove(key);
-        }
-    }
-    Ok(wanted.first().map(|key| (*key).to_owned()))
 }
 
 fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
@@ -181,7 +163,7 @@ fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
 
 fn orders(args: &Run) -> Orders {
     Orders {
-        only: (!args.only.is_empty()).then(|| args.only.clone()),
+        only: None,
         limit: args.limit,
         canary: !args.no_canary && !args.no_download,
         download: !args.no_download,

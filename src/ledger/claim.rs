@@ -72,16 +72,16 @@ const DUE_TO_SUBMIT: &str = "-- ledger::claim_submissions, queue
     where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3
     order by j.due_at, j.position limit ?4";
 
-const DUE_AMONG: &str = "-- ledger::claim_submissions, named keys
+const DUE_AMONG: &str = "-- ledger::claim_submissions, queue of the named
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
            s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
            v.spoken_ms
-    from json_each(?5) named
-    join job j on j.batch_id = ?1 and j.key = named.value
+    from job j indexed by job_selected
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = j.submission_id
-    where j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3
-    limit ?4";
+    where j.batch_id = ?1 and j.selection = ?5 and j.state = 'ready' and j.drafted = ?2
+        and j.due_at <= ?3
+    order by j.due_at, j.position limit ?4";
 
 /// The numbers that new submissions get; nobody else writes meanwhile.
 const LAST_SUBMISSION: &str = "-- ledger::claim_submissions, numbers
@@ -114,10 +114,9 @@ const REMEMBER: &str = "-- ledger::claim_submissions, history
 const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
     update run set submitted = submitted + ?2 where id = ?1";
 
-const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of named keys
-    select count(*) from json_each(?2) named
-    join job j on j.batch_id = ?1 and j.key = named.value
-    where j.state = 'ready' and j.drafted = 1";
+const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of the named
+    select count(*) from job indexed by job_selected
+    where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted = 1";
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
@@ -189,7 +188,7 @@ impl ClaimSubmissions {
         step: PaidStep,
         max: i64,
     ) -> Result<Vec<Queued>, LedgerError> {
-        let only = self.room.only.as_ref();
+        let only = self.room.only;
         let text = if only.is_some() { DUE_AMONG } else { DUE_TO_SUBMIT };
         let mut query = sqlx::query_as(text)
             .bind(self.batch.0)
@@ -197,7 +196,7 @@ impl ClaimSubmissions {
             .bind(self.now.as_millisecond())
             .bind(max);
         if let Some(only) = only {
-            query = query.bind(Value::from(only.clone()).to_string());
+            query = query.bind(only.0);
         }
         query.fetch_all(db).await.map_err(|source| LedgerError::sql("read the queue", source))
     }
@@ -289,11 +288,11 @@ impl Change for ClaimSubmissions {
             .await
             .map_err(sql)?
             .ok_or(LedgerError::LeaseLost)?;
-        if let Some(only) = &self.room.only {
+        if let Some(only) = self.room.only {
             // Drafts that this run will not export must not hold its own back.
             counted.drafted = sqlx::query_scalar(DRAFTED_AMONG)
                 .bind(self.batch.0)
-                .bind(Value::from(only.clone()).to_string())
+                .bind(only.0)
                 .fetch_one(&mut *db)
                 .await
                 .map_err(sql)?;

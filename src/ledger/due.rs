@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::error::LedgerError;
 use super::runs::Lease;
+use super::staging::Selection;
 use super::state::State;
 use super::tag::Tag;
 use super::writer::Change;
@@ -82,8 +83,8 @@ const POSTPONE: &str = "-- ledger::claim_due, postpone
 const LEFT_TO_DO: &str = "-- ledger::left_to_do
     select state, jobs from tally where batch_id = ?1
     union all
-    select 'named', count(*) from json_each(?2) named
-    join job j on j.batch_id = ?1 and j.key = named.value where j.state = 'ready'";
+    select 'named', exists (select 1 from job indexed by job_selected
+        where batch_id = ?1 and selection = ?2 and state = 'ready')";
 
 const NEXT_DUE: &str = "-- ledger::next_due
     select min(due_at) from job indexed by job_due
@@ -150,27 +151,27 @@ impl Ledger {
     }
 
     /// Returns what there is still to do at one single moment: jobs by state, removed rows
-    /// included, and how many jobs among `only` (or among all) are ready, due or not.
+    /// included, and whether any job among `only` (or among all) is ready, due or not.
     pub async fn left_to_do(
         &self,
         batch: BatchId,
-        only: Option<&[String]>,
-    ) -> Result<(BTreeMap<State, u64>, u64), LedgerError> {
+        only: Option<Selection>,
+    ) -> Result<(BTreeMap<State, u64>, bool), LedgerError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_TO_DO)
             .bind(batch.0)
-            .bind(serde_json::Value::from(only.unwrap_or_default()).to_string())
+            .bind(only.map(|only| only.0))
             .fetch_all(&self.readers)
             .await
             .map_err(|source| LedgerError::sql("count jobs", source))?;
         let mut counts: BTreeMap<State, u64> = BTreeMap::new();
-        let mut named = 0;
+        let mut named = false;
         for (word, jobs) in rows {
             match State::parse(&word) {
                 Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
-                None => named = jobs.unsigned_abs(),
+                None => named = jobs > 0,
             }
         }
-        let ready = counts.get(&State::Ready).copied().unwrap_or(0);
+        let ready = counts.get(&State::Ready).is_some_and(|jobs| *jobs > 0);
         Ok((counts, if only.is_some() { named } else { ready }))
     }
 

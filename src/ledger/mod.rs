@@ -44,7 +44,7 @@ pub use people::{Again, Chosen, Stray};
 pub use record::Recorded;
 pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
-pub use staging::{Changed, Counts, Header, Merged, StagedRow, Staging};
+pub use staging::{Changed, Counts, Header, Merged, Selection, StagedRow, Staging};
 pub use state::{Event, IllegalStep, State, Step};
 pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
 pub use tag::Tag;

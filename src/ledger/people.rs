@@ -10,6 +10,7 @@ use sqlx::{FromRow, SqliteConnection};
 use super::due::Due;
 use super::error::LedgerError;
 use super::runs::Lease;
+use super::staging::Selection;
 use super::writer::Change;
 use super::{BatchId, Ledger, SubmissionId};
 
@@ -20,6 +21,8 @@ pub struct Chosen {
     pub keys: Vec<String>,
     /// Only this cause, as reports show it.
     pub cause: Option<String>,
+    /// Only jobs that a plan named.
+    pub selection: Option<Selection>,
 }
 
 /// What trying again will come to.
@@ -49,7 +52,7 @@ const CHOSEN: &str = "-- ledger::chosen
     select id, ifnull(cause, '') from job indexed by job_due
     where batch_id = ?1 and state in ('failed', 'cancelled') and in_sheet = 1
         and (?2 = '[]' or key in (select value from json_each(?2)))
-        and (?3 is null or cause = ?3)";
+        and (?3 is null or cause = ?3) and (?4 is null or selection = ?4)";
 
 const SUBMIT_AGAIN: &str = "-- ledger::try_again, submit
     update job set state = 'ready', drafted = 0, due_at = ?3, lease_token = ?2, cause = null,
@@ -176,6 +179,7 @@ where
         .bind(batch.0)
         .bind(json(&chosen.keys))
         .bind(chosen.cause.as_deref())
+        .bind(chosen.selection.map(|selection| selection.0))
         .fetch_all(db)
         .await
         .map_err(|source| LedgerError::sql("find the chosen jobs", source))

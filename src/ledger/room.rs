@@ -4,6 +4,7 @@
 //! that no cap can be passed by a crash between the two.
 
 use super::credits::Caps;
+use super::staging::Selection;
 
 /// How a batch submits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub struct Room {
     pub at_once: u32,
     /// Credits, where they are capped.
     pub credits: Option<Caps>,
-    /// Only these keys, where a person named some.
-    pub only: Option<Vec<String>>,
+    /// Only these jobs, where a person named some.
+    pub only: Option<Selection>,
 }
 
 /// Why no (more) paid request may begin now.

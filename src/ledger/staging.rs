@@ -4,16 +4,15 @@
 //! memory and no lock. Only [`Staging::commit`] writes to the ledger, in one transaction: a crash
 //! while planning leaves the plan before it, whole.
 
+mod compare;
 mod take_in;
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::error::LedgerError;
-use super::state::State;
 use super::{BatchId, Ledger, open};
 
 /// What a plan knows of the batch as a whole.
@@ -37,6 +36,8 @@ pub struct Header {
     pub columns: String,
     /// The program that plans.
     pub tool: String,
+    /// Whether a person named some of the rows: those that are [`StagedRow::selected`].
+    pub selects: bool,
 }
 
 /// A row, or a group of rows, as merged or as refused.
@@ -52,7 +53,13 @@ pub struct StagedRow {
     pub cells: String,
     /// What came of merging it, or the problem.
     pub merged: Result<Merged, String>,
+    /// Whether it is among those that a person named; all are, where nobody named any.
+    pub selected: bool,
 }
+
+/// The jobs that one plan named, where a person named some: what a run may submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection(pub(super) i64);
 
 /// A row that merged.
 #[derive(Clone, Debug)]
@@ -78,12 +85,14 @@ pub struct Counts {
     pub removed: u64,
     /// Rows that could not be merged.
     pub invalid: u64,
-    /// Jobs of the sheet that are done already.
+    /// Jobs of the selected rows that are done already.
     pub done: u64,
-    /// Estimated speech of the rows that still have to be rendered, in milliseconds.
+    /// Estimated speech of the rows that are to be rendered now, in milliseconds.
     pub spoken_ms: u64,
-    /// Rows that still have to be rendered.
+    /// Rows that still have to be rendered, among those that are selected.
     pub to_render: u64,
+    /// Rows that are selected and could be merged: all, where nobody named any.
+    pub selected: u64,
 }
 
 /// A row whose payload is another than before.
@@ -125,49 +134,10 @@ const TABLES: &str = "-- ledger::stage
         spoken_ms    integer,
         problem      text,
         verdict      text not null,
+        selected     integer not null,
         job_id       integer
     ) strict;
     begin";
-
-const FIND_JOBS: &str = "-- ledger::classify, jobs
-    update temp.staged set job_id = (select id from job where batch_id = ?1 and key = staged.key)
-    where key is not null";
-
-/// Rows that no job is known for were staged as new, or as invalid, and stay what they are.
-const JUDGE: &str = "-- ledger::classify, verdicts
-    update temp.staged set verdict = case
-        when payload_hash = (
-            select v.payload_hash from job j
-            join version v on v.job_id = j.id and v.version = j.wanted_version
-            where j.id = staged.job_id) then 'unchanged'
-        else 'changed' end
-    where job_id is not null and problem is null";
-
-const COUNT: &str = "-- ledger::classify, counts
-    select verdict, count(*) as jobs, sum(spoken_ms) as spoken_ms from temp.staged group by 1";
-
-const COUNT_DONE: &str = "-- ledger::classify, done
-    select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
-    from temp.staged s join job j on j.id = s.job_id
-    where s.verdict = 'unchanged' and j.state in ('done', 'reused')";
-
-const COUNT_REMOVED: &str = "-- ledger::classify, removed
-    select count(*) from job indexed by job_position
-    where batch_id = ?1 and in_sheet = 1
-        and id not in (select job_id from temp.staged where job_id is not null)";
-
-const CHANGED: &str = "-- ledger::changed
-    select s.key, s.row_number, v.cells as before, l.headings, s.cells as after,
-           v.template_hash <> ?1 as template_changed
-    from temp.staged s join job j on j.id = s.job_id
-    join version v on v.job_id = j.id and v.version = j.wanted_version
-    join layout l on l.id = v.layout_id
-    where s.verdict = 'changed' and s.position > ?2 order by s.position limit ?3";
-
-const SAME_FILES: &str = "-- ledger::same_files
-    select min(row_number) as first, max(row_number) as last, min(file_name) as file_name
-    from temp.staged where problem is null
-    group by lower(file_name) having count(*) > 1 order by 1 limit 100";
 
 impl Ledger {
     /// Begins to compare a sheet with what the ledger knows of its batch.
@@ -181,6 +151,16 @@ impl Ledger {
             .map_err(sql)?;
         sqlx::raw_sql(TABLES).execute(&mut db).await.map_err(sql)?;
         Ok(Staging { db, header, batch })
+    }
+
+    /// Returns the jobs that the last plan which named any named.
+    pub async fn last_selection(&self, batch: BatchId) -> Result<Selection, LedgerError> {
+        sqlx::query_scalar("-- ledger::last_selection\n select selection from batch where id = ?1")
+            .bind(batch.0)
+            .fetch_one(&self.readers)
+            .await
+            .map(Selection)
+            .map_err(|source| LedgerError::sql("read what was named", source))
     }
 }
 
@@ -206,7 +186,8 @@ impl Staging {
                     .bind(merged.map(|merged| merged.file_name.as_str()))
                     .bind(merged.map(|merged| merged.spoken_ms))
                     .bind(row.merged.as_ref().err().map(String::as_str))
-                    .bind(if merged.is_some() { "new" } else { "invalid" });
+                    .bind(if merged.is_some() { "new" } else { "invalid" })
+                    .bind(row.selected);
             }
             query
                 .execute(&mut self.db)
@@ -214,92 +195,6 @@ impl Staging {
                 .map_err(|source| LedgerError::sql("take in the sheet's rows", source))?;
         }
         Ok(())
-    }
-
-    /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
-    pub async fn classify(&mut self) -> Result<Counts, LedgerError> {
-        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
-        let db = &mut self.db;
-        if let Some(batch) = self.batch {
-            sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await.map_err(sql)?;
-            sqlx::query(JUDGE).execute(&mut *db).await.map_err(sql)?;
-        }
-        let mut counts = Counts::default();
-        let rows = sqlx::query(COUNT).fetch_all(&mut *db).await.map_err(sql)?;
-        for row in rows {
-            let verdict: String = row.try_get("verdict").map_err(sql)?;
-            let jobs: i64 = row.try_get("jobs").map_err(sql)?;
-            let spoken: Option<i64> = row.try_get("spoken_ms").map_err(sql)?;
-            let jobs = jobs.unsigned_abs();
-            match verdict.as_str() {
-                "new" => counts.new = jobs,
-                "changed" => counts.changed = jobs,
-                "unchanged" => counts.unchanged = jobs,
-                _ => counts.invalid = jobs,
-            }
-            if verdict != "invalid" {
-                counts.spoken_ms += spoken.unwrap_or(0).unsigned_abs();
-                counts.to_render += jobs;
-            }
-        }
-        let row = sqlx::query(COUNT_DONE).fetch_one(&mut *db).await.map_err(sql)?;
-        counts.done = row.try_get::<i64, _>("jobs").map_err(sql)?.unsigned_abs();
-        counts.to_render -= counts.done;
-        counts.spoken_ms -= row.try_get::<i64, _>("spoken_ms").map_err(sql)?.unsigned_abs();
-        if let Some(batch) = self.batch {
-            let removed: i64 =
-                sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await.map_err(sql)?;
-            counts.removed = removed.unsigned_abs();
-        }
-        Ok(counts)
-    }
-
-    /// Returns up to `max` changed rows in the sheet's order.
-    pub async fn changed(&mut self, max: u32) -> Result<Vec<Changed>, LedgerError> {
-        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
-        let rows = sqlx::query(CHANGED)
-            .bind(&self.header.template_hash)
-            .bind(-1)
-            .bind(i64::from(max))
-            .fetch_all(&mut self.db)
-            .await
-            .map_err(sql)?;
-        let changed = |row: sqlx::sqlite::SqliteRow| {
-            Ok(Changed {
-                key: row.try_get("key")?,
-                row_number: row.try_get("row_number")?,
-                before: (row.try_get("before")?, row.try_get("headings")?),
-                after: row.try_get("after")?,
-                template_changed: row.try_get("template_changed")?,
-            })
-        };
-        rows.into_iter().map(changed).collect::<Result<_, _>>().map_err(sql)
-    }
-
-    /// Returns file names that more than one row would be written to, with the first and the last
-    /// of those rows. Names that differ only in case are one file on many disks.
-    pub async fn same_files(&mut self) -> Result<Vec<(String, i64, i64)>, LedgerError> {
-        let sql = |source| LedgerError::sql("compare file names", source);
-        let rows = sqlx::query(SAME_FILES).fetch_all(&mut self.db).await.map_err(sql)?;
-        let same = |row: sqlx::sqlite::SqliteRow| {
-            Ok((row.try_get("file_name")?, row.try_get("first")?, row.try_get("last")?))
-        };
-        rows.into_iter().map(same).collect::<Result<_, _>>().map_err(sql)
-    }
-
-    /// Returns the states of the jobs that the sheet still has, by count.
-    pub async fn standing(&mut self) -> Result<BTreeMap<State, u64>, LedgerError> {
-        let sql = |source| LedgerError::sql("count jobs", source);
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "-- ledger::standing
-             select state, jobs from tally where batch_id = ?1 and in_sheet = 1 and jobs > 0",
-        )
-        .bind(self.batch)
-        .fetch_all(&mut self.db)
-        .await
-        .map_err(sql)?;
-        let known = |(word, jobs): (String, i64)| Some((State::parse(&word)?, jobs.unsigned_abs()));
-        Ok(rows.into_iter().filter_map(known).collect())
     }
 
     /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
@@ -344,6 +239,14 @@ impl Staging {
             }
             query.execute(&mut self.db).await.map_err(sql)?;
         }
+        if self.header.selects {
+            for (text, bind) in
+                [(take_in::NEXT_SELECTION, None), (take_in::SELECT, Some(first_job))]
+            {
+                let query = sqlx::query(text).bind(batch).bind(bind);
+                query.execute(&mut self.db).await.map_err(sql)?;
+            }
+        }
         Ok(batch)
     }
 
@@ -384,10 +287,11 @@ impl Staging {
 
 fn insert_statement(rows: usize) -> String {
     let mut text = "-- ledger::push\ninsert into temp.staged (position, row_number, key, cells, \
-         payload_hash, file_name, spoken_ms, problem, verdict) values "
+         payload_hash, file_name, spoken_ms, problem, verdict, \
+         selected) values "
         .to_owned();
     for row in 0..rows {
-        text.push_str(if row == 0 { "(?,?,?,?,?,?,?,?,?)" } else { ",(?,?,?,?,?,?,?,?,?)" });
+        text.push_str(if row == 0 { "(?,?,?,?,?,?,?,?,?,?)" } else { ",(?,?,?,?,?,?,?,?,?,?)" });
     }
     text
 }

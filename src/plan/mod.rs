@@ -4,6 +4,7 @@
 //! at once. Rows stream through: a million of them need no more memory than a thousand. Nothing is
 //! asked of AI Studios here, and nothing is written until the plan is taken in, whole.
 
+mod choice;
 mod estimate;
 mod file_name;
 mod pipeline;
@@ -19,6 +20,9 @@ use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Stagi
 use crate::scene::{Columns, FileName, Template};
 use crate::sheet;
 
+use pipeline::Ground;
+
+pub use choice::{Choice, Condition, NoCondition, NoSuchColumn, Sieve};
 pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
@@ -37,6 +41,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Rows read, and how long everything took.
     pub rows: u64,
+    /// How many of them a person named, where a person named some.
+    pub named: Option<u64>,
     /// Rows that the sheet says to leave out; not among `rows`.
     pub skipped: u64,
     /// How the sheet was read: what was guessed should be said.
@@ -86,6 +92,9 @@ pub enum PlanError {
     /// The `file` pattern of the batch file is wrong.
     #[error("`file` in the batch file is wrong")]
     FilePattern(Vec<crate::scene::Problem>),
+    /// What a person named is not in the sheet.
+    #[error("{0}")]
+    Choice(String),
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -150,20 +159,42 @@ impl Materials {
 /// # Errors
 /// See [`PlanError`]. Rows that cannot be merged are no error; they are the plan's problems.
 pub async fn draw_up(batch: &Batch, base_url: &str, ledger: &Ledger) -> Result<Plan, PlanError> {
+    draw_up_some(batch, base_url, ledger, &Choice::default()).await
+}
+
+/// The same, with only some rows to be submitted now. All others stay what they are.
+///
+/// # Errors
+/// See [`PlanError`]; and a choice of which the sheet knows nothing.
+pub async fn draw_up_some(
+    batch: &Batch,
+    base_url: &str,
+    ledger: &Ledger,
+    choice: &Choice,
+) -> Result<Plan, PlanError> {
     let began = Instant::now();
     let materials = Materials::open(batch)?;
-    let header = header(batch, base_url, &materials);
+    let sieve = Sieve::of(&choice.conditions, materials.sheet.headings(), &materials.columns)
+        .map_err(|error| PlanError::Choice(error.to_string()))?;
+    let header = Header { selects: !choice.is_everything(), ..header(batch, base_url, &materials) };
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     let reading = materials.sheet.reading().clone();
-    let (rows, skipped, mut problems) = pipeline::run(materials, resolution, &mut staging).await?;
+    let ground = pipeline::run(materials, resolution, (choice, sieve), &mut staging).await?;
+    let Ground { rows, skipped, mut problems, named, strangers } = ground;
+    if let Some(words) = choice.unmet(named, strangers.first()) {
+        staging.discard().await;
+        return Err(PlanError::Choice(words));
+    }
     for (file, first, last) in staging.same_files().await? {
         problems.add(Problem::same_file(&file, first, last));
     }
     let counts = staging.classify().await?;
     let changed = staging.changed(CHANGES_TOLD).await?;
     let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
-    Ok(Plan { counts, problems, changes, rows, skipped, reading, took: began.elapsed(), staging })
+    let took = began.elapsed();
+    let named = (!choice.is_everything()).then_some(named);
+    Ok(Plan { counts, problems, changes, rows, named, skipped, reading, took, staging })
 }
 
 impl Plan {
@@ -195,6 +226,7 @@ fn header(batch: &Batch, base_url: &str, materials: &Materials) -> Header {
         headings: json(&materials.sheet.headings()),
         columns: json(&materials.columns),
         tool: concat!("callsheet ", env!("CARGO_PKG_VERSION")).to_owned(),
+        selects: false,
     }
 }
 

@@ -3,14 +3,14 @@
 //! Channels are bounded, so a sheet of a million rows is never in memory: reading waits for
 //! merging, and merging for the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::problem::{Problem, Problems, Source};
-use super::{Materials, PlanError, file_name};
+use super::{Choice, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging};
 use crate::scene::{Columns, FileName, Merger, Payload, Template};
 use crate::sheet::{self, Entry, Sheet};
@@ -31,22 +31,40 @@ pub struct Merging {
     pub columns: Columns,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
+    /// The keys that a person named; all when empty.
+    pub keys: HashSet<String>,
+    /// What a person wants of the cells.
+    pub sieve: Sieve,
 }
 
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
-type Ground = (usize, Vec<StagedRow>, Vec<Problem>);
+type GroundChunk = (usize, Vec<StagedRow>, Vec<Problem>);
 
-/// Merges every row of the sheet into `staging`. Returns how many rows, how many the sheet says
-/// to leave out, and what was wrong.
+/// What came out of the mill, besides the staged rows.
+pub(super) struct Ground {
+    /// Rows, or groups of them, that are in the plan.
+    pub(super) rows: u64,
+    /// Rows that the sheet says to leave out.
+    pub(super) skipped: u64,
+    pub(super) problems: Problems,
+    /// How many of `rows` a person named.
+    pub(super) named: u64,
+    /// Keys that a person named and no row has.
+    pub(super) strangers: BTreeSet<String>,
+}
+
+/// Merges every row of the sheet into `staging`.
 pub(super) async fn run(
     materials: Materials,
     resolution: Option<String>,
+    (choice, sieve): (&Choice, Sieve),
     staging: &mut Staging,
-) -> Result<(u64, u64, Problems), PlanError> {
+) -> Result<Ground, PlanError> {
     let Materials { template, video_file, sheet, columns } = materials;
-    let merging = Arc::new(Merging { template, video_file, columns, resolution });
+    let keys = choice.keys.iter().cloned().collect();
+    let merging = Arc::new(Merging { template, video_file, columns, resolution, keys, sieve });
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
-    let (ground, mut arriving) = mpsc::channel::<Ground>(CHUNKS_WAITING);
+    let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
     let queue = Arc::new(Mutex::new(queue));
     let reader = std::thread::spawn(move || read(sheet, &raw));
     let mut threads = Vec::new();
@@ -56,16 +74,16 @@ pub(super) async fn run(
     }
     drop(ground);
     drop(queue);
-    let mut problems = Problems::default();
-    let mut rows = 0;
+    let strangers = choice.keys.iter().cloned().collect();
+    let mut all =
+        Ground { rows: 0, skipped: 0, problems: Problems::default(), named: 0, strangers };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some((place, staged, wrong)) = arriving.recv().await {
         early.insert(place, (staged, wrong));
         while let Some((staged, wrong)) = early.remove(&next) {
             next += 1;
-            rows += staged.len() as u64;
-            wrong.into_iter().for_each(|problem| problems.add(problem));
+            all.take(&staged, wrong);
             staging.push(&staged).await?;
         }
     }
@@ -74,8 +92,21 @@ pub(super) async fn run(
             std::panic::resume_unwind(panic);
         }
     }
-    let skipped = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    Ok((rows, skipped, problems))
+    all.skipped = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok(all)
+}
+
+impl Ground {
+    fn take(&mut self, staged: &[StagedRow], wrong: Vec<Problem>) {
+        self.rows += staged.len() as u64;
+        self.named += staged.iter().filter(|row| row.selected).count() as u64;
+        wrong.into_iter().for_each(|problem| self.problems.add(problem));
+        if !self.strangers.is_empty() {
+            for key in staged.iter().filter_map(|row| row.key.as_deref()) {
+                self.strangers.remove(key);
+            }
+        }
+    }
 }
 
 /// Reads all entries. Returns how many rows the sheet says to leave out.
@@ -98,7 +129,7 @@ fn read(sheet: Sheet, raw: &SyncSender<Chunk>) -> u64 {
     entries.skipped()
 }
 
-fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sender<Ground>) {
+fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sender<GroundChunk>) {
     let mut mill = merging.mill();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -123,6 +154,12 @@ impl Merging {
     fn mill(&self) -> Mill<'_> {
         Mill { merger: self.template.merger(&self.columns), merging: self }
     }
+
+    /// Tells whether a person wants this row now.
+    fn means(&self, key: &str, rows: &[Vec<String>]) -> bool {
+        (self.keys.is_empty() || self.keys.contains(key))
+            && self.sieve.lets_through(rows, &self.columns)
+    }
 }
 
 struct Mill<'m> {
@@ -135,6 +172,7 @@ impl Mill<'_> {
         let row = entry.rows.first().map_or(1, |row| row.number);
         let rows: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
         let merged = self.merge(&rows, &entry.key);
+        let selected = self.merging.means(&entry.key, &rows);
         let cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
         let merged = merged.map_err(|problems| {
             let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
@@ -142,7 +180,7 @@ impl Mill<'_> {
             words.join("; ")
         });
         let row_number = i64::try_from(row).unwrap_or(i64::MAX);
-        StagedRow { position, row_number, key: Some(entry.key), cells, merged }
+        StagedRow { position, row_number, key: Some(entry.key), cells, merged, selected }
     }
 
     fn merge(&mut self, rows: &[Vec<String>], key: &str) -> Result<Merged, Vec<Problem>> {
@@ -187,5 +225,6 @@ fn refused(position: i64, problem: sheet::Problem, wrong: &mut Vec<Problem>) -> 
         key: None,
         cells: "[]".to_owned(),
         merged: Err(words),
+        selected: false,
     }
 }

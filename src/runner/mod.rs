@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::batch::{Limits, OnUncertain, Submission};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, State, TakenOver};
+use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, Selection, State, TakenOver};
 use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
@@ -76,8 +76,8 @@ pub struct Settings {
 /// What a person asked of this run.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// Only these keys are submitted.
-    pub only: Option<Vec<String>>,
+    /// Only these jobs are submitted.
+    pub only: Option<Selection>,
     /// At most so many videos are submitted.
     pub limit: Option<u32>,
     /// Whether the first videos go ahead of the rest.
@@ -298,7 +298,7 @@ async fn wait_for_the_end<S: Studio>(desk: &Desk<S>) {
 /// Tells whether nothing is left that this run could do.
 async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     let seen = desk.changes.made();
-    let only = desk.orders.only.as_deref();
+    let only = desk.orders.only;
     let (counts, ready) = desk.ledger.left_to_do(desk.batch, only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let fetching = if desk.may_fetch() { jobs(State::Fetching) } else { 0 };
@@ -316,7 +316,7 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     // What held the last claim back counts only if nothing has changed since.
     let Some(held) = desk.changes.held_since(seen) else { return Ok(false) };
     Ok(match held {
-        Held::NothingDue => ready == 0,
+        Held::NothingDue => !ready,
         Held::PerRun | Held::Credits | Held::Paused => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
         Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,

@@ -99,7 +99,7 @@ fn room<S>(desk: &Desk<S>, at_once: u32) -> Room {
         per_run: caps.into_iter().flatten().min(),
         at_once,
         credits: credits(desk),
-        only: orders.only.clone(),
+        only: orders.only,
     }
 }
 

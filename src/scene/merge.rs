@@ -38,7 +38,7 @@ impl Columns {
     }
 
     /// Returns what a cell stands for: white space alone is empty, and empty takes the default.
-    fn value<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
+    pub fn value<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
         let cell = row.get(index).map_or("", String::as_str);
         if !cell.trim().is_empty() {
             return cell;

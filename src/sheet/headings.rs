@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::Want;
 use super::alike;
 use super::cells::{Cells, Shape};
+use super::find::{Found, find, help_for_missing, may_be_any};
 use super::invisible::trim;
 use super::key::Naming;
 use super::problem::{Column, Problem, clipped};
@@ -16,13 +17,6 @@ use super::reading::Origin;
 use super::records::Record;
 use super::report;
 use super::skip::Skipping;
-
-/// Less alike than this, two headings are not meant to be the same.
-const ALIKE_MIN: f64 = 0.6;
-/// So many headings are offered when one is missing.
-const OFFERED_MAX: usize = 3;
-/// So many headings are listed when none is near.
-const LISTED_MAX: usize = 8;
 
 /// What the heading row says.
 pub(super) struct Headings {
@@ -158,7 +152,7 @@ impl Check<'_> {
                     "there is no column `{}`, which `columns` gives to `{name}`",
                     clipped(heading)
                 );
-                let help = self.help_for_missing(heading, None);
+                let help = help_for_missing(self.headings, heading, None);
                 self.problems.push(Problem::of_row(self.row, message, help));
                 continue;
             };
@@ -205,14 +199,7 @@ impl Check<'_> {
 
     /// Notes that more than one column may be meant.
     fn undecided(&mut self, wanted: &str, like: &[usize], way_out: &str) {
-        let all: Vec<String> = like
-            .iter()
-            .map(|column| {
-                let letter = Column { index: *column, heading: None }.letter();
-                format!("`{}` (column {letter})", clipped(&self.headings[*column]))
-            })
-            .collect();
-        let message = format!("`{}` may be any of {}", clipped(wanted), all.join(", "));
+        let message = may_be_any(wanted, like, self.headings);
         if self.problems.iter().all(|problem| problem.message != message) {
             self.problems.push(Problem::of_row(self.row, message, way_out));
         }
@@ -225,21 +212,17 @@ impl Check<'_> {
         want: &Want<'_>,
         (name, needed): (&str, Needed),
     ) -> Option<usize> {
-        let place = |list: &[String]| list.iter().position(|known| known == trim(name));
-        if let Some(column) = place(names).or_else(|| place(self.headings)) {
-            return Some(column);
-        }
-        // What the template needs has been renamed to what it is called there.
-        let mut like = alike::like(name, names);
-        like.extend(alike::like(name, self.headings));
-        like.sort_unstable();
-        like.dedup();
+        let like = match find(name, names, self.headings) {
+            Found::One(column) => return Some(column),
+            Found::Like(columns) => columns,
+        };
         match (needed, &like[..]) {
             (Needed::BySetting(_), [column]) => return Some(*column),
             (Needed::BySetting(_), [_, _, ..]) => {
                 self.undecided(name, &like, "write it in the batch file as it is here");
                 return None;
             }
+            // What the template needs has been renamed to what it is called there.
             (Needed::ByTemplate, [_, _, ..]) => return None,
             (Needed::BySetting(_), []) | (Needed::ByTemplate, [] | [_]) => {}
         }
@@ -256,28 +239,10 @@ impl Check<'_> {
                     (format!("which `{setting}` names"), format!("change `{setting}`"))
                 }
             };
-            let help = self.help_for_missing(name, Some(&way_out));
+            let help = help_for_missing(self.headings, name, Some(&way_out));
             self.problems.push(Problem::of_row(self.row, format!("{message}, {why}"), help));
         }
         None
-    }
-
-    fn help_for_missing(&self, wanted: &str, way_out: Option<&str>) -> String {
-        if let [only] = self.headings {
-            return format!(
-                "there is one column only, `{}`; commas, semicolons, tabs or pipes go between cells",
-                clipped(only)
-            );
-        }
-        let near = nearest(wanted, self.headings);
-        if !near.is_empty() {
-            let way_out = way_out.map(|way| format!("; {way}")).unwrap_or_default();
-            return format!("the nearest: {}{way_out}", in_backticks(&near));
-        }
-        let named = self.headings.iter().filter(|heading| !heading.is_empty());
-        let listed: Vec<&str> = named.map(String::as_str).take(LISTED_MAX).collect();
-        let more = if self.headings.len() > LISTED_MAX { " …" } else { "" };
-        format!("the columns are: {}{more}", in_backticks(&listed))
     }
 
     fn note(&mut self, column: usize, message: impl Into<String>, help: &str) {
@@ -291,27 +256,4 @@ fn only(columns: &[usize]) -> Option<usize> {
         [column] => Some(*column),
         _ => None,
     }
-}
-
-fn in_backticks(headings: &[&str]) -> String {
-    let each: Vec<_> = headings.iter().map(|heading| format!("`{}`", clipped(heading))).collect();
-    each.join(", ")
-}
-
-/// Returns the headings that `wanted` may have been meant to be, the likeliest first.
-fn nearest<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    let wanted = plain(wanted);
-    let alike = |heading: &str| strsim::normalized_damerau_levenshtein(&wanted, &plain(heading));
-    let mut near: Vec<_> = headings
-        .iter()
-        .filter(|heading| !heading.is_empty())
-        .map(|heading| (alike(heading), heading.as_str()))
-        .filter(|(alike, _)| *alike >= ALIKE_MIN)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.dedup();
-    near.into_iter().take(OFFERED_MAX).map(|(_, heading)| heading).collect()
 }

@@ -58,7 +58,7 @@ impl Naming {
 }
 
 /// Returns a cell as a name: its ends trimmed, its letters composed.
-pub(super) fn name(cell: &str) -> String {
+pub fn name(cell: &str) -> String {
     let cell = trim(cell);
     if cell.is_ascii() || is_nfc_quick(cell.chars()) == IsNormalized::Yes {
         return cell.to_owned();

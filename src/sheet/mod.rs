@@ -15,6 +15,7 @@ mod delimiter;
 mod doubles;
 mod encoding;
 mod entries;
+mod find;
 mod groups;
 mod headings;
 mod input;
@@ -37,6 +38,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use self::entries::Entries;
+pub use self::find::{NoColumn, column};
+pub use self::key::name;
 pub use self::problem::{Column, Problem, Problems};
 pub use self::reading::Reading;
 pub use self::skip::Skip;

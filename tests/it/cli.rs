@@ -1,5 +1,6 @@
 //! The real binary: what a person types, what it answers, and how it ends.
 
+mod choosing;
 mod demo;
 mod disk;
 mod exits;

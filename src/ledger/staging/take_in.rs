@@ -161,6 +161,16 @@ const INVALID: &str = "-- ledger::commit_plan, invalid rows
     select ?1, position, row_number, key, cells, problem
     from temp.staged where verdict = 'invalid'";
 
+/// Marks of former plans stay; each run looks for the number of its own.
+pub(super) const NEXT_SELECTION: &str = "-- ledger::commit_plan, number of what is named
+    update batch set selection = selection + 1 where id = ?1";
+
+pub(super) const SELECT: &str = "-- ledger::commit_plan, what is named
+    update job set selection = (select selection from batch where id = ?1)
+    from temp.staged s
+    where s.selected = 1 and s.verdict in ('new', 'changed', 'unchanged')
+        and job.id = case s.verdict when 'new' then ?2 + s.position else s.job_id end";
+
 const FORGET_TALLY: &str = "-- ledger::commit_plan, former tally
     delete from tally where batch_id = ?1";
 

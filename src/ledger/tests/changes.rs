@@ -164,7 +164,7 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
             told(&desk, lease, claim, News::Drafted { project_id: claim.key.clone() }).await;
         }
     }
-    let only = Room { only: Some(vec!["k3".to_owned()]), ..narrow() };
+    let only = Room { only: Some(desk.name(batch, &rows, &["k3"]).await), ..narrow() };
     let claimed = desk.ledger.claim_drafts(lease, batch, only, NOW).await.unwrap();
     let keys: Vec<&str> = claimed.claims.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["k3"]);

@@ -89,6 +89,7 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
       "invalid": 0,
       "least_seconds": 60,
       "most_seconds": 600,
+      "named": null,
       "new": 1,
       "problems": [],
       "removed": 1,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use callsheet::batch::{self, Batch};
 use callsheet::clock::{Clock, Simulated, Standstill};
 use callsheet::ledger::{BatchId, Durability, Lease, Ledger, Owner, TakenOver};
-use callsheet::plan;
+use callsheet::plan::{self, Choice};
 use callsheet::runner::{self, Dice, Ending, Observer, Orders, Settings, Shift, Stop};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -68,6 +68,8 @@ pub(super) struct Night {
 #[derive(Clone, Debug, Default)]
 struct Course {
     orders: Orders,
+    /// The keys that are submitted; all when empty.
+    only: Vec<String>,
     dies_planning: Option<u32>,
     dies_in: Option<u32>,
     stops_in: Option<u32>,
@@ -157,10 +159,11 @@ impl Night {
         if self.setup.orders {
             let keys: Vec<String> = self.sheet.iter().map(|row| row.0.clone()).collect();
             let some = dice.random_range(1..=keys.len());
+            if dice.random_bool(0.5) {
+                course.only = keys.choose_multiple(dice, some).cloned().collect();
+            }
             course.orders = Orders {
-                only: dice
-                    .random_bool(0.5)
-                    .then(|| keys.choose_multiple(dice, some).cloned().collect()),
+                only: None,
                 limit: dice.random_bool(0.5).then(|| dice.random_range(1..=3)),
                 canary: dice.random_bool(0.7),
                 download: true,
@@ -261,7 +264,11 @@ impl Night {
         (house.world().dies_in, house.world().stops_in) = (course.dies_in, course.stops_in);
         let ending = runtime.block_on(async {
             let (ledger, batch, lease) = self.begin(&house, &course).await?;
-            let shift = self.shift(&house, (&ledger, batch, lease), course.orders.clone());
+            let mut orders = course.orders.clone();
+            if !course.only.is_empty() {
+                orders.only = Some(ledger.last_selection(batch).await.unwrap());
+            }
+            let shift = self.shift(&house, (&ledger, batch, lease), orders.clone());
             let run = tokio::spawn(runner::run(shift));
             let mut driver = tokio::spawn(drive(simulated.clone()));
             let ending = tokio::select! {
@@ -274,7 +281,7 @@ impl Night {
                 }
             };
             driver.abort();
-            self.judge(&house, &ledger, (batch, lease.0), (&ending.unwrap(), &course.orders)).await;
+            self.judge(&house, &ledger, (batch, lease.0), (&ending.unwrap(), &orders)).await;
             ledger.close().await;
             Some(())
         });
@@ -311,7 +318,8 @@ impl Night {
             !dies
         };
         let ledger = Ledger::open(&self.ledger(), Durability::ProcessDeath).await.unwrap();
-        let plan = plan::draw_up(&self.batch(), BASE_URL, &ledger).await.unwrap();
+        let choice = Choice { keys: course.only.clone(), ..Choice::default() };
+        let plan = plan::draw_up_some(&self.batch(), BASE_URL, &ledger, &choice).await.unwrap();
         assert!(plan.is_clean(), "{:?}", plan.problems);
         dies(0).then_some(())?;
         house.world().note(now, &format!("plan: {:?}", plan.counts));

@@ -1,0 +1,125 @@
+//! What a staged sheet is to the ledger: new, changed, unchanged, removed or invalid.
+//!
+//! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
+//! a person named or left unnamed changes a verdict.
+
+use sqlx::Row;
+
+use super::{Changed, Counts, Staging};
+use crate::ledger::error::LedgerError;
+
+const FIND_JOBS: &str = "-- ledger::classify, jobs
+    update temp.staged set job_id = (select id from job where batch_id = ?1 and key = staged.key)
+    where key is not null";
+
+/// Rows that no job is known for were staged as new, or as invalid, and stay what they are.
+const JUDGE: &str = "-- ledger::classify, verdicts
+    update temp.staged set verdict = case
+        when payload_hash = (
+            select v.payload_hash from job j
+            join version v on v.job_id = j.id and v.version = j.wanted_version
+            where j.id = staged.job_id) then 'unchanged'
+        else 'changed' end
+    where job_id is not null and problem is null";
+
+const COUNT: &str = "-- ledger::classify, counts
+    select verdict, count(*) as jobs, sum(selected) as selected,
+        sum(spoken_ms) filter (where selected = 1) as spoken_ms
+    from temp.staged group by 1";
+
+const COUNT_DONE: &str = "-- ledger::classify, done
+    select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
+    from temp.staged s join job j on j.id = s.job_id
+    where s.verdict = 'unchanged' and s.selected = 1 and j.state in ('done', 'reused')";
+
+const COUNT_REMOVED: &str = "-- ledger::classify, removed
+    select count(*) from job indexed by job_position
+    where batch_id = ?1 and in_sheet = 1
+        and id not in (select job_id from temp.staged where job_id is not null)";
+
+const CHANGED: &str = "-- ledger::changed
+    select s.key, s.row_number, v.cells as before, l.headings, s.cells as after,
+           v.template_hash <> ?1 as template_changed
+    from temp.staged s join job j on j.id = s.job_id
+    join version v on v.job_id = j.id and v.version = j.wanted_version
+    join layout l on l.id = v.layout_id
+    where s.verdict = 'changed' and s.position > ?2 order by s.position limit ?3";
+
+const SAME_FILES: &str = "-- ledger::same_files
+    select min(row_number) as first, max(row_number) as last, min(file_name) as file_name
+    from temp.staged where problem is null
+    group by lower(file_name) having count(*) > 1 order by 1 limit 100";
+
+impl Staging {
+    /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
+    pub async fn classify(&mut self) -> Result<Counts, LedgerError> {
+        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
+        let db = &mut self.db;
+        if let Some(batch) = self.batch {
+            sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await.map_err(sql)?;
+            sqlx::query(JUDGE).execute(&mut *db).await.map_err(sql)?;
+        }
+        let mut counts = Counts::default();
+        let rows = sqlx::query(COUNT).fetch_all(&mut *db).await.map_err(sql)?;
+        for row in rows {
+            let verdict: String = row.try_get("verdict").map_err(sql)?;
+            let jobs: i64 = row.try_get("jobs").map_err(sql)?;
+            let spoken: Option<i64> = row.try_get("spoken_ms").map_err(sql)?;
+            let selected: i64 = row.try_get("selected").map_err(sql)?;
+            let jobs = jobs.unsigned_abs();
+            match verdict.as_str() {
+                "new" => counts.new = jobs,
+                "changed" => counts.changed = jobs,
+                "unchanged" => counts.unchanged = jobs,
+                _ => counts.invalid = jobs,
+            }
+            if verdict != "invalid" {
+                counts.spoken_ms += spoken.unwrap_or(0).unsigned_abs();
+                counts.selected += selected.unsigned_abs();
+            }
+        }
+        let row = sqlx::query(COUNT_DONE).fetch_one(&mut *db).await.map_err(sql)?;
+        counts.done = row.try_get::<i64, _>("jobs").map_err(sql)?.unsigned_abs();
+        counts.to_render = counts.selected - counts.done;
+        counts.spoken_ms -= row.try_get::<i64, _>("spoken_ms").map_err(sql)?.unsigned_abs();
+        if let Some(batch) = self.batch {
+            let removed: i64 =
+                sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await.map_err(sql)?;
+            counts.removed = removed.unsigned_abs();
+        }
+        Ok(counts)
+    }
+
+    /// Returns up to `max` changed rows in the sheet's order.
+    pub async fn changed(&mut self, max: u32) -> Result<Vec<Changed>, LedgerError> {
+        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
+        let rows = sqlx::query(CHANGED)
+            .bind(&self.header.template_hash)
+            .bind(-1)
+            .bind(i64::from(max))
+            .fetch_all(&mut self.db)
+            .await
+            .map_err(sql)?;
+        let changed = |row: sqlx::sqlite::SqliteRow| {
+            Ok(Changed {
+                key: row.try_get("key")?,
+                row_number: row.try_get("row_number")?,
+                before: (row.try_get("before")?, row.try_get("headings")?),
+                after: row.try_get("after")?,
+                template_changed: row.try_get("template_changed")?,
+            })
+        };
+        rows.into_iter().map(changed).collect::<Result<_, _>>().map_err(sql)
+    }
+
+    /// Returns file names that more than one row would be written to, with the first and the last
+    /// of those rows. Names that differ only in case are one file on many disks.
+    pub async fn same_files(&mut self) -> Result<Vec<(String, i64, i64)>, LedgerError> {
+        let sql = |source| LedgerError::sql("compare file names", source);
+        let rows = sqlx::query(SAME_FILES).fetch_all(&mut self.db).await.map_err(sql)?;
+        let same = |row: sqlx::sqlite::SqliteRow| {
+            Ok((row.try_get("file_name")?, row.try_get("first")?, row.try_get("last")?))
+        };
+        rows.into_iter().map(same).collect::<Result<_, _>>().map_err(sql)
+    }
+}
