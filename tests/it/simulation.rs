@@ -9,6 +9,7 @@
 mod film;
 mod night;
 mod oracle;
+mod person;
 mod setup;
 mod stage;
 mod world;

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use super::film::empty_ledger;
 use super::oracle;
+use super::person::Person;
 use super::setup::Setup;
 use super::stage::{House, Stage};
 use super::world::World;
@@ -129,11 +130,19 @@ impl Night {
             if run > 0 && self.setup.edits && self.dice.random_bool(0.5) {
                 self.edit();
             }
+            if self.setup.person && self.dice.random_bool(0.6) {
+                let (mut world, ledger) = (self.world.lock().unwrap(), self.ledger());
+                Person { world: &mut world, now: self.now }.decides(&ledger, &mut self.dice);
+            }
             if self.is_wrong() {
                 return;
             }
         }
         self.world.lock().unwrap().heal();
+        if self.setup.person {
+            let (mut world, ledger) = (self.world.lock().unwrap(), self.ledger());
+            Person { world: &mut world, now: self.now }.wants_all(&ledger);
+        }
         // Renders that began before may still fail and open a circuit; the run after that is free
         // of them.
         for _ in 0..3 {
@@ -404,7 +413,7 @@ async fn drive(simulated: Arc<Simulated>) -> String {
 }
 
 /// SQLite's threads outlive the runtime by a moment; the next run must not meet them.
-fn wait_until_closed(ledger: &Path) {
+pub(super) fn wait_until_closed(ledger: &Path) {
     let is_open = || {
         let Ok(open) = fs::read_dir("/proc/self/fd") else { return false };
         open.flatten().any(|one| {

@@ -159,6 +159,8 @@ pub(super) struct Setup {
     pub(super) edits: bool,
     /// Whether runs are asked for some keys, or for so many videos.
     pub(super) orders: bool,
+    /// Whether somebody settles, takes out and tries again by hand between runs.
+    pub(super) person: bool,
 }
 
 fn seconds(of: u64) -> Duration {
@@ -195,6 +197,7 @@ impl Setup {
             crashes: if dice.random_bool(0.75) { dice.random_range(1..=6) } else { 0 },
             edits: dice.random_bool(0.4),
             orders: dice.random_bool(0.25),
+            person: dice.random_bool(0.4),
         }
     }
 
@@ -203,6 +206,7 @@ impl Setup {
         let mut setup = Self::of(seed);
         setup.faults.clear();
         (setup.crashes, setup.edits, setup.orders, setup.bad_runs) = (0, false, false, 1);
+        setup.person = false;
         setup
     }
 }

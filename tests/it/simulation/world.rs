@@ -57,6 +57,17 @@ pub(super) enum Done {
     Refused,
 }
 
+/// What really became of a paid request, as a person can see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    /// It renders, or did, as this project.
+    Rendered { project: usize, id: String },
+    /// It was never acted upon, and will not be.
+    NeverCame,
+    /// It is still on its way.
+    MayStillCome,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) setup: Setup,
@@ -240,6 +251,22 @@ impl World {
             let words = format!("(delivered late) {act:?}");
             self.note(at, &words);
             self.act(at, act);
+        }
+    }
+
+    /// Returns what became of the paid request with this tag.
+    pub(super) fn truth(&self, tag: &str) -> Truth {
+        let tag = format!("[cs:{tag}]");
+        let carries = |project: &Project| project.name.contains(&tag);
+        let on_its_way = self.late.iter().any(|(_, act)| match act {
+            Act::Create { name, export, .. } => *export && name.contains(&tag),
+            Act::Export { project } => carries(&self.projects[*project]),
+        });
+        let rendered = |project: &&Project| carries(project) && project.render.is_some();
+        match self.projects.iter().position(|project| rendered(&project)) {
+            Some(project) => Truth::Rendered { project, id: self.projects[project].id.clone() },
+            None if on_its_way => Truth::MayStillCome,
+            None => Truth::NeverCame,
         }
     }
 
