@@ -293,7 +293,7 @@ impl Drive<'_> {
         let results = written.results.display();
         talk.result(&format!("videos in {}, results in {results}", output.display()));
         if let Some(failures) = &written.failures {
-            talk.result(&format!("what needs attention is in {}", failures.display()));
+            talk.result(&format!("what can be mended is in {}", failures.display()));
         }
         if let Some(halt) = &ending.halt {
             // Said before, among much else; and to nobody who asked for silence.

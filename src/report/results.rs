@@ -1,5 +1,5 @@
 //! `results.csv`: the sheet's own columns in the sheet's order, and what came of each row; and
-//! `failures.csv`, the same for the rows that need attention, to be mended and fed back as a sheet.
+//! `failures.csv`, the same for the rows that can be mended and fed back as a sheet.
 //!
 //! It replaces the former one whole or not at all. Cells that a spreadsheet would take for a
 //! formula are made harmless with a leading apostrophe, which spreadsheets hide.
@@ -55,11 +55,11 @@ const PAGE: u32 = 1000;
 pub struct Written {
     /// The account of every row.
     pub results: PathBuf,
-    /// The rows that need attention, to be mended and fed back; nothing when there are none.
+    /// The rows that can be mended and fed back; nothing when there are none.
     pub failures: Option<PathBuf>,
 }
 
-/// Writes `results.csv` and, where rows need attention, `failures.csv` into `folder`.
+/// Writes `results.csv` and, where rows can be mended, `failures.csv` into `folder`.
 ///
 /// # Errors
 /// See [`ReportError`]; what was there before stays then.
@@ -74,7 +74,7 @@ pub async fn write_results(
     let mut rows = Rows::of(ledger, batch);
     while let Some(row) = rows.next().await? {
         results.write(&row)?;
-        if needs_attention(&row) {
+        if can_be_mended(&row) {
             failures.write(&row)?;
         }
     }
@@ -83,12 +83,14 @@ pub async fn write_results(
     Ok(Written { results, failures })
 }
 
-/// Tells whether a row is one that somebody must mend or decide about.
-fn needs_attention(row: &JobRow) -> bool {
+/// Tells whether a row may be mended and rendered. One that is uncertain may be paid for already:
+/// fed back under another batch's name it would be paid for again, so it is not handed out.
+fn can_be_mended(row: &JobRow) -> bool {
     match row.state {
-        None | Some(State::Failed | State::Uncertain | State::Cancelled) => true,
+        None | Some(State::Failed | State::Cancelled) => true,
         Some(
-            State::Ready
+            State::Uncertain
+            | State::Ready
             | State::Submitting
             | State::Rendering
             | State::Fetching

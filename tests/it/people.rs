@@ -4,6 +4,7 @@ use callsheet::batch::OnUncertain;
 use callsheet::clock::Clock;
 use callsheet::ledger::{Chosen, News, Owner, State};
 use callsheet::report;
+use callsheet::runner::Orders;
 use callsheet::sandbox::Faults;
 use callsheet::sheet::{Sheet, Want};
 use proptest::prelude::*;
@@ -74,6 +75,25 @@ async fn an_uncertain_job_is_held_for_a_person_whose_word_then_settles_it() {
     night.ledger.record(lease, due.job, due.submission, news, now).await.unwrap();
     assert_eq!(count(&night.run().await, State::Done), 2);
     night.assert_promise(2).await;
+}
+
+/// Fed back under another name, such a row would be paid for again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_may_be_paid_for_is_not_handed_out_to_be_mended() {
+    let night = Night::with(3, "submission = 'one-step'", |settings| {
+        settings.faults.add("lost-answer=create:1").unwrap();
+        settings.faults.add("400=create:2").unwrap();
+    })
+    .await;
+    let ending = night.run_with(Orders { wait: false, ..Orders::default() }).await;
+    assert_eq!((count(&ending, State::Uncertain), count(&ending, State::Failed)), (1, 1));
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let written = report::write_results(&night.ledger, batch, &night.path("out")).await.unwrap();
+    let failed = fed_back(&written.failures.unwrap());
+    assert_eq!((failed.len(), fed_back(&written.results).len()), (1, 3));
+    let rows = night.rows().await;
+    let row = rows.iter().find(|row| row.state == Some(State::Failed)).unwrap();
+    assert!(row.cells.contains(&failed[0]), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
