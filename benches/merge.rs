@@ -10,7 +10,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use callsheet::scene::{Columns, Template};
+use callsheet::scene::{Columns, Partials, Template};
 use handlebars::{Context, Handlebars, handlebars_helper};
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -29,8 +29,9 @@ handlebars_helper!(truncate: |text: str, length: u64| {
 });
 
 fn main() {
-    let source = include_str!("../templates/presenter.json.hbs").to_owned();
-    let template = Template::parse("presenter", source).expect("the seed template is right");
+    let source = include_str!("../templates/presenter.json.hbs");
+    let template = Template::parse("presenter", source, &Partials::default());
+    let template = template.expect("the seed template is right");
     let (columns, rows) = sheet();
     let mut merger = template.merger(&columns);
     let engine = bare_handlebars(template.source());

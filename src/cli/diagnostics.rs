@@ -8,11 +8,13 @@ use miette::{
 
 use super::exit::Exit;
 use super::talk::{Talk, counted, plain};
-use crate::plan::{PlanError, Problem, Problems, Source};
+use crate::plan::{PlanError, Problem, Problems, Source, Texts};
 use crate::{batch, scene, sheet};
 
 /// What a terminal shows without wrapping.
 const WIDTH: usize = 80;
+/// Problems of rows that are drawn with the template's line; the others are told in one line each.
+const DRAWN_MAX: usize = 10;
 
 /// A mistake with its place in a text.
 struct Mistake<'a> {
@@ -90,15 +92,15 @@ pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit
             sheet_problems(talk, problems);
             nothing_spent(talk, problems.list.len() as u64, &sheet_name(batch));
         }
-        PlanError::Template { path, source_text, problems } => {
-            let file = path.display().to_string();
-            scene_problems(talk, &file, source_text, problems);
+        PlanError::Template { texts, problems } => {
+            scene_problems(talk, texts, problems);
+            let (file, _) = texts.of(None);
             nothing_spent(talk, problems.len() as u64, &format!("the template `{file}`"));
         }
         PlanError::FilePattern(problems) => {
             let file = format!("{}: `file`", batch.file.display());
             let text = batch.video_file.clone().unwrap_or_default();
-            scene_problems(talk, &file, &text, problems);
+            problems.iter().for_each(|problem| scene_problem(talk, &file, &text, problem));
             nothing_spent(talk, problems.len() as u64, "`file` in the batch file");
         }
         PlanError::File { .. } => {
@@ -119,15 +121,19 @@ pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit
 
 /// Says why there is no plan, without drawing it.
 pub(super) fn words(error: &PlanError) -> Vec<String> {
-    let of_scene = |file: &str, problems: &[scene::Problem]| -> Vec<String> {
-        problems.iter().map(|problem| format!("{file}: {}", problem.message)).collect()
-    };
     match error {
         PlanError::Sheet(problems) => problems.list.iter().map(ToString::to_string).collect(),
-        PlanError::Template { path, problems, .. } => {
-            of_scene(&path.display().to_string(), problems)
+        PlanError::Template { texts, problems } => {
+            let told = |problem: &scene::Problem| {
+                let (file, _) = texts.of(problem.place.origin());
+                format!("{file}: {}", problem.message)
+            };
+            problems.iter().map(told).collect()
         }
-        PlanError::FilePattern(problems) => of_scene("`file` in the batch file", problems),
+        PlanError::FilePattern(problems) => {
+            let told = |one: &scene::Problem| format!("`file` in the batch file: {}", one.message);
+            problems.iter().map(told).collect()
+        }
         PlanError::File { .. } | PlanError::Choice(_) | PlanError::Ledger(_) => {
             vec![error.to_string()]
         }
@@ -144,25 +150,35 @@ fn sheet_problems(talk: &Talk, problems: &sheet::Problems) {
     }
 }
 
-/// Shows what is wrong with a template or a pattern.
-pub(super) fn scene_problems(talk: &Talk, file: &str, text: &str, problems: &[scene::Problem]) {
+/// Shows what is wrong with a template or its partials.
+pub(super) fn scene_problems(talk: &Talk, texts: &Texts, problems: &[scene::Problem]) {
     for problem in problems {
-        draw(
-            talk,
-            Mistake {
-                file,
-                text,
-                span: problem.span_in(text),
-                words: problem.message.clone(),
-                help: problem.help.clone(),
-            },
-        );
+        let (file, text) = texts.of(problem.place.origin());
+        scene_problem(talk, &file, text, problem);
     }
 }
 
-/// Shows what is wrong with the rows of a sheet.
-pub(super) fn rows(talk: &Talk, problems: &Problems, batch: &batch::Batch) {
+fn scene_problem(talk: &Talk, file: &str, text: &str, problem: &scene::Problem) {
+    draw(
+        talk,
+        Mistake {
+            file,
+            text,
+            span: problem.span_in(text),
+            words: problem.message.clone(),
+            help: problem.help.clone(),
+        },
+    );
+}
+
+/// Shows what is wrong with the rows of a sheet. Returns whether it can be mended in the sheet.
+pub(super) fn rows(talk: &Talk, problems: &Problems, texts: &Texts, batch: &batch::Batch) -> bool {
+    let mut drawn = 0;
     for problem in problems.kept() {
+        if drawn < DRAWN_MAX && in_template(talk, problem, texts) {
+            drawn += 1;
+            continue;
+        }
         let help = problem.help.as_deref().filter(|_| problem.source == Source::Scene);
         let help = help.map(|help| format!("\n  {}", plain(help))).unwrap_or_default();
         talk.error(&format!("{problem}{help}"));
@@ -172,7 +188,33 @@ pub(super) fn rows(talk: &Talk, problems: &Problems, batch: &batch::Batch) {
     if untold > 0 {
         talk.say(&format!("and {} more", counted(untold, "problem")));
     }
-    nothing_spent(talk, problems.count(), &sheet_name(batch));
+    let is_cell = |problem: &Problem| problem.scene.is_none() || problem.column.is_some();
+    if problems.kept().iter().any(is_cell) {
+        nothing_spent(talk, problems.count(), &sheet_name(batch));
+        true
+    } else {
+        let mistakes = counted(problems.kept().len() as u64, "problem");
+        let (file, _) = texts.of(None);
+        talk.say(&format!("{mistakes} in the template `{file}`; nothing was spent"));
+        false
+    }
+}
+
+/// Draws the line of the template that made a problem. Says whether there is one to draw: what is
+/// wrong with a cell alone is told by its row and column.
+fn in_template(talk: &Talk, problem: &Problem, texts: &Texts) -> bool {
+    let Some(scene) = &problem.scene else { return false };
+    let (Some(origin), scene::Place::Template(_) | scene::Place::Merged { .. }) =
+        (scene.place.origin(), &scene.place)
+    else {
+        return false;
+    };
+    let (file, text) = texts.of(Some(origin));
+    let column = problem.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
+    let words = format!("{}{column}: {}", problem.rows_in_words(), scene.message);
+    let span = scene.span_in(text);
+    draw(talk, Mistake { file: &file, text, span, words, help: problem.help.clone() });
+    true
 }
 
 fn nothing_spent(talk: &Talk, count: u64, place: &str) {

@@ -67,7 +67,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     }
     let clean = plan.is_clean();
     if !clean {
-        diagnostics::rows(talk, &plan.problems, &batch);
+        diagnostics::rows(talk, &plan.problems, &plan.texts, &batch);
     }
     plan.discard().await;
     ledger.close().await;

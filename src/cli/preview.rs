@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::diagnostics;
 use super::exit::Exit;
 use super::talk::{Talk, escaped};
-use crate::batch::{self, Batch};
+use crate::batch;
 use crate::plan::Materials;
 use crate::sheet::Entry;
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Preview, talk: &Talk) -> Exit {
         Err(error) => return diagnostics::plan(talk, &error, &batch),
     };
     let Some(entry) = find(&mut materials, args, talk) else { return Exit::Input };
-    print(&materials, &entry, &batch, talk)
+    print(&materials, &entry, talk)
 }
 
 fn find(materials: &mut Materials, args: &Preview, talk: &Talk) -> Option<Entry> {
@@ -67,7 +67,7 @@ fn find(materials: &mut Materials, args: &Preview, talk: &Talk) -> Option<Entry>
     None
 }
 
-fn print(materials: &Materials, entry: &Entry, batch: &Batch, talk: &Talk) -> Exit {
+fn print(materials: &Materials, entry: &Entry, talk: &Talk) -> Exit {
     let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
     let merged = materials.template.merger(&materials.columns).merge(&rows);
     match merged {
@@ -78,9 +78,7 @@ fn print(materials: &Materials, entry: &Entry, batch: &Batch, talk: &Talk) -> Ex
             Exit::Done
         }
         Err(problems) => {
-            let file = batch.template.display().to_string();
-            let source = materials.template.source();
-            diagnostics::scene_problems(talk, &file, source, &problems);
+            diagnostics::scene_problems(talk, &materials.texts, &problems);
             Exit::Input
         }
     }

@@ -218,9 +218,11 @@ fn stops_at(
     talk: &Talk,
 ) -> Option<Exit> {
     if !plan.is_clean() {
-        diagnostics::rows(talk, &plan.problems, batch);
+        let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
         if !args.skip_invalid || plan.counts.invalid == 0 {
-            talk.say("mend the rows, or run with --skip-invalid to leave them out");
+            if in_sheet {
+                talk.say("mend the rows, or run with --skip-invalid to leave them out");
+            }
             return Some(Exit::Input);
         }
     }

@@ -9,6 +9,7 @@ mod estimate;
 mod file_name;
 mod pipeline;
 mod problem;
+mod texts;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub use choice::{Choice, Condition, NoCondition, NoSuchColumn, Sieve};
 pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
+pub use texts::Texts;
 
 /// Changed rows that are told one by one; the rest is counted.
 const CHANGES_TOLD: u32 = 20;
@@ -47,6 +49,8 @@ pub struct Plan {
     pub skipped: u64,
     /// How the sheet was read: what was guessed should be said.
     pub reading: sheet::Reading,
+    /// The template's files, to show what is wrong in them.
+    pub texts: Texts,
     /// How long drawing it up took.
     pub took: Duration,
     staging: Staging,
@@ -72,10 +76,8 @@ pub enum PlanError {
     /// The template is wrong before any row is merged.
     #[error("the template is wrong")]
     Template {
-        /// The file.
-        path: PathBuf,
-        /// Its text.
-        source_text: String,
+        /// Its files.
+        texts: Texts,
         /// What is wrong.
         problems: Vec<crate::scene::Problem>,
     },
@@ -105,6 +107,8 @@ pub enum PlanError {
 pub struct Materials {
     /// The compiled template.
     pub template: Template,
+    /// What it was read from.
+    pub texts: Texts,
     /// The compiled `file` pattern, if the batch file has one.
     pub video_file: Option<FileName>,
     /// The opened sheet.
@@ -119,11 +123,8 @@ impl Materials {
     /// # Errors
     /// All problems that show before the first row, of the first file that has any.
     pub fn open(batch: &Batch) -> Result<Self, PlanError> {
-        let source = read_text("the template", &batch.template)?;
-        let name = batch.template.display().to_string();
-        let template = Template::parse(&name, source.clone()).map_err(|problems| {
-            PlanError::Template { path: batch.template.clone(), source_text: source, problems }
-        })?;
+        let texts = Texts::read(&batch.template)?;
+        let (template, texts) = texts.compile()?;
         let pattern = batch.video_file.as_deref().map(FileName::parse).transpose();
         let video_file = pattern.map_err(PlanError::FilePattern)?;
         let wanted = template.columns().iter();
@@ -150,7 +151,7 @@ impl Materials {
             defaults: batch.defaults.clone(),
             grouped: batch.group_by.is_some(),
         };
-        Ok(Self { template, video_file, sheet, columns })
+        Ok(Self { template, texts, video_file, sheet, columns })
     }
 }
 
@@ -179,7 +180,7 @@ pub async fn draw_up_some(
     let header = Header { selects: !choice.is_everything(), ..header(batch, base_url, &materials) };
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
-    let reading = materials.sheet.reading().clone();
+    let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let ground = pipeline::run(materials, resolution, (choice, sieve), &mut staging).await?;
     let Ground { rows, skipped, mut problems, named, strangers } = ground;
     if let Some(words) = choice.unmet(named, strangers.first()) {
@@ -194,7 +195,7 @@ pub async fn draw_up_some(
     let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
     let took = began.elapsed();
     let named = (!choice.is_everything()).then_some(named);
-    Ok(Plan { counts, problems, changes, rows, named, skipped, reading, took, staging })
+    Ok(Plan { counts, problems, changes, rows, named, skipped, reading, texts, took, staging })
 }
 
 impl Plan {
@@ -260,17 +261,4 @@ fn change(row: Changed, _columns: &std::collections::BTreeMap<String, String>) -
         }
     }
     Change { key: row.key, row_number: row.row_number, columns }
-}
-
-fn read_text(what: &'static str, path: &std::path::Path) -> Result<String, PlanError> {
-    let failed = |why: &str| PlanError::File { what, path: path.to_owned(), why: why.to_owned() };
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => failed("there is no such file"),
-        std::io::ErrorKind::PermissionDenied => failed("permission denied"),
-        std::io::ErrorKind::IsADirectory => failed("it is a folder"),
-        _ => failed("the disk reported an error"),
-    })?;
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| failed("it is not UTF-8 text; save it as UTF-8"))?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
 }

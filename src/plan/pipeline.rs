@@ -29,6 +29,8 @@ pub struct Merging {
     pub video_file: Option<FileName>,
     /// How cells become fields.
     pub columns: Columns,
+    /// The sheet's own headings, to speak of its columns.
+    pub headings: Vec<String>,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
     /// The keys that a person named; all when empty.
@@ -60,9 +62,11 @@ pub(super) async fn run(
     (choice, sieve): (&Choice, Sieve),
     staging: &mut Staging,
 ) -> Result<Ground, PlanError> {
-    let Materials { template, video_file, sheet, columns } = materials;
+    let Materials { template, video_file, sheet, columns, texts: _ } = materials;
+    let headings = sheet.headings().to_vec();
     let keys = choice.keys.iter().cloned().collect();
-    let merging = Arc::new(Merging { template, video_file, columns, resolution, keys, sieve });
+    let merging = Merging { template, video_file, columns, headings, resolution, keys, sieve };
+    let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
     let queue = Arc::new(Mutex::new(queue));
@@ -184,13 +188,8 @@ impl Mill<'_> {
     }
 
     fn merge(&mut self, rows: &[Vec<String>], key: &str) -> Result<Merged, Vec<Problem>> {
-        let scene = |problem: crate::scene::Problem| Problem {
-            source: Source::Scene,
-            row: None,
-            rows: 1,
-            help: problem.help.clone(),
-            words: problem.headline(),
-        };
+        let Merging { columns, headings, .. } = self.merging;
+        let scene = |problem| Problem::of_scene(problem, columns, headings);
         let payload = self.merger.merge(rows);
         let payload: Payload =
             payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
@@ -218,6 +217,8 @@ fn refused(position: i64, problem: sheet::Problem, wrong: &mut Vec<Problem>) -> 
         rows: 1,
         words: words.clone(),
         help: problem.help,
+        column: None,
+        scene: None,
     });
     StagedRow {
         position,

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use crate::scene::{self, Columns};
+use crate::sheet::Column;
+
 /// One thing that is wrong, and where it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -18,6 +21,10 @@ pub struct Problem {
     pub words: String,
     /// What to do.
     pub help: Option<String>,
+    /// The column whose cell is at fault, when one is.
+    pub column: Option<Column>,
+    /// The problem itself, of what was merged: it knows its place in the template.
+    pub scene: Option<Box<scene::Problem>>,
 }
 
 /// The file in which a problem has to be mended.
@@ -30,6 +37,44 @@ pub enum Source {
 }
 
 impl Problem {
+    /// Something wrong with what the template made of a row. `headings` are the sheet's own.
+    pub(super) fn of_scene(
+        problem: scene::Problem,
+        columns: &Columns,
+        headings: &[String],
+    ) -> Self {
+        let index = problem
+            .place
+            .cell()
+            .and_then(|name| columns.names.iter().position(|known| known == name));
+        let column = index.map(|index| Column { index, heading: headings.get(index).cloned() });
+        let words = match &column {
+            None => problem.headline(),
+            Some(column) => {
+                let place = problem.place.origin().map(|origin| format!(" ({origin})"));
+                format!("{column}: {}{}", problem.message, place.unwrap_or_default())
+            }
+        };
+        Self {
+            source: Source::Scene,
+            row: None,
+            rows: 1,
+            help: problem.help.clone(),
+            words,
+            column,
+            scene: Some(Box::new(problem)),
+        }
+    }
+
+    /// Returns the rows that show it, in words.
+    pub fn rows_in_words(&self) -> String {
+        match (self.row, self.rows) {
+            (Some(row), 2..) => format!("row {row} and {} more", self.rows - 1),
+            (Some(row), 0 | 1) => format!("row {row}"),
+            (None, _) => "the sheet".to_owned(),
+        }
+    }
+
     /// Two rows would be written to one file.
     pub(super) fn same_file(file: &str, first: i64, last: i64) -> Self {
         Self {
@@ -40,18 +85,17 @@ impl Problem {
             help: Some(
                 "make `file` in the batch file name columns that tell the rows apart".to_owned(),
             ),
+            column: None,
+            scene: None,
         }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.source, self.row, self.rows) {
-            (Source::Scene, Some(row), 2..) => {
-                write!(f, "row {row} and {} more: {}", self.rows - 1, self.words)
-            }
-            (Source::Scene, Some(row), 0 | 1) => write!(f, "row {row}: {}", self.words),
-            (Source::Scene | Source::Sheet, _, _) => f.write_str(&self.words),
+        match (self.source, self.row) {
+            (Source::Scene, Some(_)) => write!(f, "{}: {}", self.rows_in_words(), self.words),
+            (Source::Scene | Source::Sheet, _) => f.write_str(&self.words),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::{Claim, Ledger, LedgerError};
-use crate::scene::{Columns, Template};
+use crate::scene::{Columns, Partials, Template};
 
 /// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
 /// one of each, or a few when its sheet changed while something was under way.
@@ -72,7 +72,7 @@ async fn read(ledger: &Ledger, claim: &Claim) -> Result<Recipe, Unmade> {
     let source = ledger.template(&claim.template_hash).await.map_err(Unmade::Ledger)?;
     let layout = ledger.layout(claim.layout).await.map_err(Unmade::Ledger)?;
     let differs = |words: &str| Unmade::Differs(words.to_owned());
-    let template = Template::parse("template", source)
+    let template = Template::parse("template", &source, &Partials::default())
         .map_err(|_| differs("its template no longer compiles"))?;
     let columns = serde_json::from_str(&layout.columns)
         .map_err(|_| differs("the ledger's copy of its columns is damaged"))?;

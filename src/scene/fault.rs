@@ -73,14 +73,11 @@ pub(super) fn no_column<'n>(
 }
 
 fn faulty(at: At, fault: &Fault) -> Problem {
-    let (place, message) = match &fault.column {
-        Some(column) => {
-            let wanted = format!("{} (template line {})", fault.message, at.line);
-            (Place::Column(column.clone()), wanted)
-        }
-        None => (Place::Template { line: at.line, column: at.column }, fault.message.clone()),
+    let place = match &fault.column {
+        Some(column) => Place::Column { name: column.clone(), origin: Some(Box::new(at.into())) },
+        None => Place::Template(at.into()),
     };
-    Problem { place, message, help: fault.help.clone() }
+    Problem { place, message: fault.message.clone(), help: fault.help.clone() }
 }
 
 fn unnamed(at: At) -> Problem {

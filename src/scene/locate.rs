@@ -1,8 +1,7 @@
 //! Finds the line of a problem, once there is one: in the merged text, and in the template.
 //!
-//! This is the slow half of reading a payload and runs for broken ones only. A template's line is
-//! told only when exactly one line can have made the merged line; a guess would send people to the
-//! wrong place.
+//! This is the slow half of reading a payload and runs for broken ones only. What in the template
+//! made a spot is never guessed: [`Traced`] knows it, or nothing is said.
 
 use std::fmt;
 
@@ -11,23 +10,22 @@ use serde_json::value::RawValue;
 
 use super::outline::Key;
 use super::problem::{At, Place};
+use super::trace::Traced;
 
 /// Returns the place that a JSON pointer names; of something missing, what should have held it.
-pub(super) fn of_pointer(text: &str, pointer: String, template: Option<&str>) -> Place {
-    let at = At::of_offset(text, offset_of(text, &pointer));
-    place(text, at, pointer, template)
+pub(super) fn of_pointer(text: &str, pointer: String, traced: Option<&Traced>) -> Place {
+    place(text, offset_of(text, &pointer), pointer, traced)
 }
 
 /// Returns the place of a byte offset, for a text that is not JSON and so has no pointers.
-pub(super) fn of_offset(text: &str, offset: usize, template: Option<&str>) -> Place {
-    place(text, At::of_offset(text, offset), String::new(), template)
+pub(super) fn of_offset(text: &str, offset: usize, traced: Option<&Traced>) -> Place {
+    place(text, offset, String::new(), traced)
 }
 
-fn place(text: &str, at: At, pointer: String, template: Option<&str>) -> Place {
-    let index = usize::try_from(at.line).unwrap_or(usize::MAX).saturating_sub(1);
-    let merged_line = text.lines().nth(index).unwrap_or("");
-    let template_line = template.and_then(|source| line_that_made(source, merged_line));
-    Place::Merged { line: at.line, column: at.column, pointer, template_line }
+fn place(text: &str, offset: usize, pointer: String, traced: Option<&Traced>) -> Place {
+    let at = At::of_offset(text, offset);
+    let origin = traced.and_then(|traced| traced.origin_of(offset)).map(Box::new);
+    Place::Merged { line: at.line, column: at.column, pointer, origin }
 }
 
 /// Follows a pointer as far as it leads.
@@ -76,45 +74,6 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// Returns the only line of the template that can have made a merged line.
-fn line_that_made(source: &str, merged_line: &str) -> Option<u32> {
-    let merged_line = merged_line.trim();
-    let only = |fits: &dyn Fn(&str) -> bool| {
-        let mut lines = source.lines().enumerate().filter(|(_, line)| fits(line.trim()));
-        match (lines.next(), lines.next()) {
-            (Some((index, _)), None) => u32::try_from(index + 1).ok(),
-            _ => None,
-        }
-    };
-    only(&|line| line == merged_line).or_else(|| only(&|line| made(line, merged_line)))
-}
-
-/// Says whether a template line with tags can have made this merged line.
-fn made(line: &str, merged_line: &str) -> bool {
-    // A block inside the line may have left out what follows it.
-    let (line, open_ended) = match line.find("{{#") {
-        Some(block) => (&line[..block], true),
-        None => (line, false),
-    };
-    let mut pieces = line.split("{{").map(|piece| piece.split_once("}}").map_or(piece, |p| p.1));
-    let first = pieces.next().unwrap_or("");
-    let Some(mut rest) = merged_line.strip_prefix(first) else { return false };
-    let mut says_something = first.contains(char::is_alphanumeric);
-    let pieces: Vec<&str> = pieces.collect();
-    let is_static = pieces.is_empty();
-    for (index, piece) in pieces.iter().enumerate() {
-        says_something |= piece.contains(char::is_alphanumeric);
-        if index + 1 == pieces.len() && !open_ended {
-            return says_something && rest.ends_with(piece);
-        }
-        match rest.find(piece) {
-            Some(found) => rest = &rest[found + piece.len()..],
-            None => return false,
-        }
-    }
-    says_something && (open_ended || (is_static && rest.is_empty()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,22 +89,6 @@ mod tests {
             ("/c~1d", "3\n"),
         ] {
             assert!(text[offset_of(text, pointer)..].starts_with(found), "{pointer}");
-        }
-    }
-
-    #[test]
-    fn a_template_line_is_told_only_when_there_is_one() {
-        let source = "{\n\"name\": \"{{sku}} – {{title}}\",\n\"a\": 1{{#if b}},{{/if}}\n\
-                      \"x\": 0,\n\"x\": 0,\n\"volume\": {{number volume}},\n}";
-        for (merged, line) in [
-            ("  \"name\": \"T1 – Tea\",", Some(2)),
-            ("\"a\": 1", Some(3)),
-            ("\"a\": 1,", Some(3)),
-            ("\"x\": 0,", None),
-            ("\"volume\": 12,", Some(6)),
-            ("\"other\": 12,", None),
-        ] {
-            assert_eq!(line_that_made(source, merged), line, "{merged}");
         }
     }
 }

@@ -16,6 +16,7 @@ use super::fault;
 use super::payload::{self, Payload};
 use super::problem::{At, Place, Problem};
 use super::template::{ROWS, Template};
+use super::trace::Marked;
 
 /// How cells become fields.
 ///
@@ -107,14 +108,20 @@ impl<'t> Merger<'t> {
         self.fill(rows);
         let text = self.render(self.template.compact()).map_err(|problem| vec![problem])?;
         self.capacity = self.capacity.max(text.len());
-        Payload::read(text).or_else(|text| {
-            // The same again with the template's own lines, to say where.
-            let readable =
-                self.render(self.template.readable()).map_err(|problem| vec![problem])?;
-            Err(payload::problems(&readable, Some(self.template.source())).unwrap_or_else(|| {
-                payload::problems(&text, None).expect("the text was refused a moment ago")
-            }))
-        })
+        Payload::read(text).map_err(|text| self.explain(&text))
+    }
+
+    /// Merges the same fields again, slowly, to say where the mistakes come from.
+    fn explain(&self, refused: &str) -> Vec<Problem> {
+        let marked = Marked::of(self.template.readable(), self.template.source());
+        let problems = self.render(marked.template()).map(|text| {
+            let traced = marked.read_off(&text);
+            payload::problems(traced.text(), Some(&traced))
+                .or_else(|| payload::problems(refused, None))
+                .expect("the text was refused a moment ago")
+        });
+        let problems = problems.unwrap_or_else(|problem| vec![problem]);
+        problems.into_iter().map(|problem| self.template.placed(problem)).collect()
     }
 
     /// Returns the merged text as the template lays it out, unchecked. The lines that problems
@@ -159,7 +166,7 @@ impl<'t> Merger<'t> {
 
     fn render(&self, compiled: &handlebars::Template) -> Result<String, Problem> {
         engine::render_json(compiled, &self.context, self.capacity)
-            .map_err(|error| fault::explain(&error, self.columns.known()))
+            .map_err(|error| self.template.placed(fault::explain(&error, self.columns.known())))
     }
 }
 
@@ -185,7 +192,7 @@ fn standing(template: &Template, columns: &Columns) -> Vec<Problem> {
     }
     if columns.grouped && known.contains(&ROWS) {
         problems.push(Problem {
-            place: Place::Column(ROWS.to_owned()),
+            place: Place::Column { name: ROWS.to_owned(), origin: None },
             message: "a column has the name that a group's rows have".to_owned(),
             help: Some("rename it, or give it another name under `columns`".to_owned()),
         });
@@ -194,5 +201,5 @@ fn standing(template: &Template, columns: &Columns) -> Vec<Problem> {
         let at = names.first_use.get(name).copied().unwrap_or(At::START);
         problems.push(fault::no_column(at, name, known.clone()));
     }
-    problems
+    problems.into_iter().map(|problem| template.placed(problem)).collect()
 }

@@ -21,12 +21,14 @@ mod merge;
 mod outline;
 mod payload;
 mod problem;
+mod slip;
 mod speech;
 mod template;
+mod trace;
 
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
 pub use self::merge::{Columns, Merger};
 pub use self::payload::{NotAPayload, Payload, Seal};
-pub use self::problem::{Place, Problem};
-pub use self::template::Template;
+pub use self::problem::{Origin, Place, Problem};
+pub use self::template::{Partial, Partials, Template};

@@ -14,6 +14,8 @@ use super::check::{self, Finding};
 use super::locate::{self, Entries};
 use super::outline::{Project, Shape};
 use super::problem::Problem;
+use super::slip;
+use super::trace::Traced;
 
 /// The longest project name that is sent, in characters. Our own limit: none is documented, and a
 /// name that the service cuts would lose its tag.
@@ -197,52 +199,19 @@ fn tagged(base: Option<&str>, tag: &str) -> String {
 
 /// Says everything that is wrong with a text, with places; nothing when nothing is.
 ///
-/// `template` is its template's source, to name lines of it.
-pub(super) fn problems(text: &str, template: Option<&str>) -> Option<Vec<Problem>> {
+/// `traced` is the same text with what in the template made it.
+pub(super) fn problems(text: &str, traced: Option<&Traced>) -> Option<Vec<Problem>> {
     let project = match serde_json::from_str(text) {
         Ok(project) => project,
-        Err(error) => return Some(vec![not_json(text, &error, template)]),
+        Err(error) => return Some(vec![slip::of(text, &error, traced)]),
     };
     let (_, findings) = check::check(&project);
     let place = |finding: Finding| Problem {
-        place: locate::of_pointer(text, finding.pointer, template),
+        place: locate::of_pointer(text, finding.pointer, traced),
         message: finding.message,
         help: finding.help,
     };
     (!findings.is_empty()).then(|| findings.into_iter().map(place).collect())
-}
-
-/// Says what keeps a text from being JSON, from what stands around the spot.
-fn not_json(text: &str, error: &serde_json::Error, template: Option<&str>) -> Problem {
-    let lines_before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-    let line_start: usize = lines_before.map(str::len).sum();
-    let offset = (line_start + error.column().saturating_sub(1)).min(text.len());
-    let offset = text.floor_char_boundary(offset);
-    let (before, after) = text.split_at(offset);
-    let before = before.trim_end().chars().next_back();
-    let here = after.chars().next();
-    let (message, help) = match (before, here) {
-        _ if text.trim().is_empty() => ("the merged text is empty", "the template makes nothing"),
-        _ if error.is_eof() => (
-            "the merged text ends too early",
-            "close each bracket and quote that the template opens",
-        ),
-        (Some(','), Some('}' | ']')) => {
-            ("there is a comma before a closing bracket", "remove the comma")
-        }
-        (Some(','), Some(',')) => ("there are two commas", "remove one of them"),
-        (Some(before), Some('"' | '{' | '[' | '-' | '0'..='9'))
-            if !matches!(before, ',' | ':' | '{' | '[') =>
-        {
-            ("a comma or colon is missing", "write it before this")
-        }
-        _ => ("the merged text is not JSON here", "`callsheet preview` shows the whole text"),
-    };
-    Problem {
-        place: locate::of_offset(text, offset, template),
-        message: message.to_owned(),
-        help: Some(help.to_owned()),
-    }
 }
 
 #[cfg(test)]

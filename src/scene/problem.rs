@@ -20,13 +20,8 @@ pub struct Problem {
 /// Where a [`Problem`] lies. Lines and columns count from 1; columns are characters, not bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the template's own text; the tag or character stands at this position.
-    Template {
-        /// Line of the template.
-        line: u32,
-        /// Character of that line.
-        column: u32,
-    },
+    /// In the template's own text; the tag or character stands there.
+    Template(Origin),
     /// In the text that the template and the cells made together.
     Merged {
         /// Line of the merged text.
@@ -35,17 +30,76 @@ pub enum Place {
         column: u32,
         /// JSON pointer such as `/scenes/0/clips/1/model/ai_name`; empty for the whole text.
         pointer: String,
-        /// The template's line that made this line, only when there is exactly one candidate.
-        template_line: Option<u32>,
+        /// What in the template made this spot.
+        origin: Option<Box<Origin>>,
     },
-    /// In the cell of this column (the template's name for it).
-    Column(String),
+    /// In a cell.
+    Column {
+        /// The template's name for the column.
+        name: String,
+        /// The tag that takes the cell.
+        origin: Option<Box<Origin>>,
+    },
+}
+
+/// A spot in a template, or in one of its partials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The partial's file, as [`super::Partial::file`] has it; nothing for the template itself.
+    pub part: Option<Box<str>>,
+    /// Line of that file.
+    pub line: u32,
+    /// Character of that line.
+    pub column: u32,
+    /// The template's name for the column whose cell was put there, when it was one.
+    pub cell: Option<Box<str>>,
+}
+
+impl From<At> for Origin {
+    fn from(at: At) -> Self {
+        Self { part: None, line: at.line, column: at.column, cell: None }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.part {
+            None => write!(f, "template line {}", self.line),
+            Some(part) => write!(f, "`{part}` line {}", self.line),
+        }
+    }
+}
+
+impl Place {
+    /// Returns what in the template the place goes back to.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Template(origin) => Some(origin),
+            Self::Merged { origin, .. } | Self::Column { origin, .. } => origin.as_deref(),
+        }
+    }
+
+    /// Returns the template's name for the column whose cell is at fault, when one is.
+    pub fn cell(&self) -> Option<&str> {
+        match self {
+            Self::Column { name, .. } => Some(name),
+            Self::Template(_) => None,
+            Self::Merged { origin, .. } => origin.as_deref()?.cell.as_deref(),
+        }
+    }
+
+    /// Returns the origin, to put another in its place.
+    pub(super) fn origin_mut(&mut self) -> Option<&mut Origin> {
+        match self {
+            Self::Template(origin) => Some(origin),
+            Self::Merged { origin, .. } | Self::Column { origin, .. } => origin.as_deref_mut(),
+        }
+    }
 }
 
 impl Problem {
-    pub(super) fn in_template(at: At, message: impl Into<String>) -> Self {
-        let place = Place::Template { line: at.line, column: at.column };
-        Self { place, message: message.into(), help: None }
+    pub(super) fn in_template(at: impl Into<Origin>, message: impl Into<String>) -> Self {
+        Self { place: Place::Template(at.into()), message: message.into(), help: None }
     }
 
     pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -57,38 +111,59 @@ impl Problem {
 impl Problem {
     /// Returns where and what, without what to do.
     pub fn headline(&self) -> String {
-        format!("{}: {}", self.place, self.message)
+        match &self.place {
+            Place::Column { origin: Some(origin), .. } => {
+                format!("{}: {} ({origin})", self.place, self.message)
+            }
+            place => format!("{place}: {}", self.message),
+        }
     }
 
-    /// Returns the bytes of `template` that the problem is about, where it has such a place: the
-    /// tag that begins there, or the line that made the merged one.
-    pub fn span_in(&self, template: &str) -> Option<std::ops::Range<usize>> {
-        let (line, column) = match &self.place {
-            Place::Template { line, column } => (*line, *column),
-            Place::Merged { template_line, .. } => ((*template_line)?, 1),
-            Place::Column(_) => return None,
-        };
-        let before = usize::try_from(line).ok()?.checked_sub(1)?;
-        let start: usize = template.split_inclusive('\n').take(before).map(str::len).sum();
-        let text = template.get(start..)?.lines().next()?;
-        let column = usize::try_from(column).ok()?.checked_sub(1)?;
-        let within = text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
-        let rest = &text[within..];
+    /// Returns the bytes that the problem is about in `text`, which is the file that its
+    /// [`Origin`] names: the tag that begins there, the JSON value, or the character.
+    pub fn span_in(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        let Origin { line, column, .. } = self.place.origin()?;
+        let before = usize::try_from(*line).ok()?.checked_sub(1)?;
+        let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
+        let line = text.get(start..)?.lines().next()?;
+        let column = usize::try_from(*column).ok()?.checked_sub(1)?;
+        let within = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        let rest = &line[within..];
         let indent = rest.len() - rest.trim_start().len();
-        let rest = rest.trim();
-        let length = match (rest.starts_with("{{"), rest.find("}}")) {
-            (true, Some(end)) => end + 2,
-            (false, _) if matches!(self.place, Place::Merged { .. }) => rest.len(),
-            (true | false, _) => rest.chars().next().map_or(0, char::len_utf8),
-        };
         let start = start + within + indent;
-        Some(start..start + length)
+        Some(start..start + token_length(rest.trim()))
     }
+}
+
+/// Returns how many bytes belong together at the beginning of `rest`.
+fn token_length(rest: &str) -> usize {
+    let mut characters = rest.char_indices();
+    let Some((_, first)) = characters.next() else { return 0 };
+    if rest.starts_with("{{") {
+        return rest.find("}}").map_or(2, |end| end + 2);
+    }
+    if first == '"' {
+        // A quoted text to its end; tags in it may have quotes of their own.
+        let mut from = 1;
+        while let Some(at) = rest[from..].find(['"', '{']).map(|at| at + from) {
+            match rest[at..].strip_prefix("{{").and_then(|tag| tag.find("}}")) {
+                Some(end) => from = at + 2 + end + 2,
+                None if rest[at..].starts_with('{') => from = at + 1,
+                None => return at + 1,
+            }
+        }
+        return rest.len();
+    }
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+    if is_word(first) {
+        return rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    }
+    first.len_utf8()
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
+        f.write_str(&self.headline())?;
         match &self.help {
             Some(help) => write!(f, "; {help}"),
             None => Ok(()),
@@ -99,15 +174,15 @@ impl fmt::Display for Problem {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Template { line, column } => write!(f, "template line {line}, column {column}"),
-            Self::Merged { line, column, pointer, template_line } => {
-                match template_line {
-                    Some(template_line) => write!(f, "template line {template_line}")?,
+            Self::Template(origin) => write!(f, "{origin}, column {}", origin.column),
+            Self::Merged { line, column, pointer, origin } => {
+                match origin {
+                    Some(origin) => write!(f, "{origin}")?,
                     None => write!(f, "merged line {line}, column {column}")?,
                 }
                 if pointer.is_empty() { Ok(()) } else { write!(f, ", `{pointer}`") }
             }
-            Self::Column(name) => write!(f, "column `{name}`"),
+            Self::Column { name, .. } => write!(f, "column `{name}`"),
         }
     }
 }
@@ -125,6 +200,14 @@ impl At {
     pub(super) fn new(line: usize, column: usize) -> Self {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self { line: narrow(line), column: narrow(column) }
+    }
+
+    /// Returns the byte of `text` that stands at this position.
+    pub(super) fn offset_in(self, text: &str) -> usize {
+        let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1);
+        let start: usize = text.split_inclusive('\n').take(number(self.line)).map(str::len).sum();
+        let within = text[start..].char_indices().nth(number(self.column));
+        within.map_or(text.len(), |(at, _)| start + at)
     }
 
     /// Returns the position of a byte offset in `text`.

@@ -1,5 +1,6 @@
 //! A scene template: read once, checked before any row is seen.
 //!
+//! First its partials are taken in (`partials`); from there on it is one text.
 //! Three walks over the parsed template ask three questions: may these tags be called like this
 //! (`calls`), which columns do they need (`names`), and where in the JSON do they stand
 //! (`quotes`). What passes all three cannot be broken by a cell, whatever is in it.
@@ -7,8 +8,10 @@
 mod calls;
 mod compact;
 mod names;
+mod partials;
 mod quotes;
 mod syntax;
+mod tags;
 
 use std::fmt;
 
@@ -16,6 +19,8 @@ use handlebars::template::TemplateElement;
 
 pub(super) use self::calls::check_calls;
 pub(super) use self::names::{Names, ROWS};
+pub use self::partials::{Partial, Partials};
+use self::partials::{Whole, assemble};
 pub(super) use self::syntax::compile;
 use super::merge::{Columns, Merger};
 use super::problem::{At, Problem};
@@ -23,7 +28,7 @@ use super::problem::{At, Problem};
 /// A compiled scene template.
 pub struct Template {
     name: String,
-    source: String,
+    whole: Whole,
     hash: String,
     /// As written, for reading what it makes.
     readable: handlebars::Template,
@@ -33,29 +38,38 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template. `name` is what people call it, usually its file name.
+    /// Reads a template. `name` is what people call it, usually its file name; `partials` are the
+    /// files that it may take in.
     ///
     /// # Errors
     ///
-    /// Every problem that can be seen without a row: syntax, unknown helpers, tags that would let
-    /// a cell out of its quotes, and what is refused on purpose (`{{{raw}}}`, partials, `{{log}}`).
-    pub fn parse(name: &str, source: String) -> Result<Self, Vec<Problem>> {
+    /// Every problem that can be seen without a row: syntax, unknown helpers and partials, tags
+    /// that would let a cell out of its quotes, and what is refused on purpose (`{{{raw}}}`,
+    /// `{{log}}`).
+    pub fn parse(name: &str, source: &str, partials: &Partials) -> Result<Self, Vec<Problem>> {
         // Editors on Windows begin a file with a mark that JSON does not know.
-        let readable =
-            compile(source.trim_start_matches('\u{feff}')).map_err(|problem| vec![problem])?;
-        let mut problems = check_calls(&readable);
+        let source = source.trim_start_matches('\u{feff}');
+        let (whole, mut problems) = assemble(source, partials).map_err(|problem| vec![problem])?;
+        let placed = |found: Vec<Problem>| found.into_iter().map(|each| placed(each, &whole));
+        let readable = match compile(&whole.text) {
+            Ok(readable) => readable,
+            // A partial that cannot be read has been told of.
+            Err(_) if !problems.is_empty() => return Err(problems),
+            Err(problem) => return Err(placed(vec![problem]).collect()),
+        };
+        problems.extend(placed(check_calls(&readable)));
         let (names, misprints) = Names::of(&readable);
-        problems.extend(misprints);
+        problems.extend(placed(misprints));
         if problems.is_empty() {
             // Only a template whose tags are what they seem has a meaningful place for each.
-            problems = quotes::check(&readable, &source);
+            problems.extend(placed(quotes::check(&readable, &whole.text)));
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let hash = blake3::hash(source.as_bytes()).to_hex().to_string();
+        let hash = blake3::hash(whole.text.as_bytes()).to_hex().to_string();
         let compact = compact::compact(&readable);
-        Ok(Self { name: name.to_owned(), source, hash, readable, compact, names })
+        Ok(Self { name: name.to_owned(), whole, hash, readable, compact, names })
     }
 
     /// Returns the name it was read under.
@@ -63,12 +77,12 @@ impl Template {
         &self.name
     }
 
-    /// Returns the text it was read from.
+    /// Returns its text with all partials taken in: what makes the same payloads again, alone.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.whole.text
     }
 
-    /// Returns the BLAKE3 hash of the source, in hexadecimal.
+    /// Returns the BLAKE3 hash of [`Self::source`], in hexadecimal.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -104,6 +118,20 @@ impl Template {
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
+
+    /// Says of a problem in [`Self::source`] in which file and line it was written.
+    pub(super) fn placed(&self, problem: Problem) -> Problem {
+        placed(problem, &self.whole)
+    }
+}
+
+fn placed(mut problem: Problem, whole: &Whole) -> Problem {
+    if let Some(origin) = problem.place.origin_mut() {
+        let cell = origin.cell.take();
+        *origin = whole.origin(At { line: origin.line, column: origin.column });
+        origin.cell = cell;
+    }
+    problem
 }
 
 /// A template's source can be long; its name and hash say which one it is.
@@ -122,6 +150,19 @@ fn elements(
         let at = template.mapping.get(index).map_or(parent, |at| At::new(at.0, at.1));
         (element, at)
     })
+}
+
+/// Returns the byte of `source` at which a piece of text begins that the parser says is at `at`.
+///
+/// The parser trims the white space around tags, and says where it began. Text that it changed (an
+/// escaped tag) has no such place.
+pub(super) fn start_of(text: &str, source: &str, at: At) -> Option<usize> {
+    let begin = at.offset_in(source);
+    let rest = &source[begin..];
+    let spaces = rest.char_indices().take_while(|(_, c)| c.is_whitespace());
+    let ends = spaces.map(|(at, c)| at + c.len_utf8());
+    let skipped = std::iter::once(0).chain(ends).find(|at| rest[*at..].starts_with(text))?;
+    Some(begin + skipped)
 }
 
 #[cfg(test)]

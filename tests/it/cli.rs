@@ -9,3 +9,4 @@ mod inputs;
 mod secrets;
 mod shown;
 mod signals;
+mod templates;

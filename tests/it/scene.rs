@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use callsheet::scene::{Columns, FileName, HELPERS, Merger, Payload, Problem, Template};
+use callsheet::scene::{
+    Columns, FileName, HELPERS, Merger, Partials, Payload, Place, Problem, Template,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -11,9 +13,14 @@ fn root(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+fn none() -> Partials {
+    Partials::default()
+}
+
 fn presenter() -> Template {
     let source = root("templates/presenter.json.hbs");
-    Template::parse("presenter.json.hbs", source).unwrap_or_else(|all| panic!("{}", told(&all)))
+    Template::parse("presenter.json.hbs", &source, &none())
+        .unwrap_or_else(|all| panic!("{}", told(&all)))
 }
 
 fn demo() -> (Columns, Vec<Vec<String>>) {
@@ -28,7 +35,11 @@ fn demo() -> (Columns, Vec<Vec<String>>) {
 fn told(problems: &[Problem]) -> String {
     let told = problems.iter().map(|problem| {
         let help = problem.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
-        format!("{}\n  {}{help}", problem.place, problem.message)
+        let tag = match &problem.place {
+            Place::Column { origin: Some(origin), .. } => format!(" ({origin})"),
+            _ => String::new(),
+        };
+        format!("{}\n  {}{tag}{help}", problem.place, problem.message)
     });
     told.collect::<Vec<_>>().join("\n")
 }
@@ -49,7 +60,7 @@ fn source(fields: &str) -> String {
 }
 
 fn template(fields: &str) -> Template {
-    Template::parse("test", source(fields)).unwrap_or_else(|all| panic!("{}", told(&all)))
+    Template::parse("test", &source(fields), &none()).unwrap_or_else(|all| panic!("{}", told(&all)))
 }
 
 fn merged(merger: &mut Merger<'_>, cells: &[&str]) -> Value {
@@ -183,7 +194,8 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
       the script is empty
       fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
     "#);
-    let comma = Template::parse("test", source("\"name\": \"{{sku}}\"\n\"a\": 1,")).unwrap();
+    let comma = source("\"name\": \"{{sku}}\"\n\"a\": 1,");
+    let comma = Template::parse("test", &comma, &none()).unwrap();
     let problems = comma.merger(&columns(&["sku", "script"])).merge(&[row(&["T", "Hi."])]);
     insta::assert_snapshot!(told(&problems.unwrap_err()), @r#"
     template line 3
@@ -220,7 +232,7 @@ fn groups_make_one_scene_of_each_row() {
         {"sceneIdx": {{@index}}, "clips": [{"type": "aiModel",
           "model": {"ai_name": "M1", "emotion": "{{default cloth "B1"}}"},
           "script": {"org": "{{paragraphs script}}"}}]}{{#unless @last}},{{/unless}}{{/each}}]}"#;
-    let template = Template::parse("test", source.to_owned()).unwrap();
+    let template = Template::parse("test", source, &none()).unwrap();
     let mut grouped = columns(&["video", "script"]);
     grouped.grouped = true;
     let mut merger = template.merger(&grouped);
@@ -370,7 +382,7 @@ proptest! {
     #[test]
     fn any_text_is_a_template_or_a_problem(text in cell(), wrapped in any::<bool>()) {
         let source = if wrapped { format!("{{\"a\": \"{text}\"}}") } else { text };
-        let _ = Template::parse("any", source.clone());
+        let _ = Template::parse("any", &source, &none());
         let _ = FileName::parse(&source);
         prop_assert!(Payload::check(source).is_err());
     }

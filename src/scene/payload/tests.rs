@@ -269,14 +269,14 @@ fn what_is_not_json_is_told_by_what_stands_there() {
         problem.to_string().replace("; ", "\n  ")
     })
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(told.join("\n"), @r"
     merged line 1, column 1: the merged text is empty
       the template makes nothing
     merged line 3, column 1: a comma or colon is missing
       write it before this
-    merged line 1, column 9: there is a comma before a closing bracket
+    merged line 1, column 8: there is a comma before a closing bracket
       remove the comma
-    merged line 1, column 10: there are two commas
+    merged line 1, column 9: there are two commas
       remove one of them
     merged line 1, column 6: the merged text ends too early
       close each bracket and quote that the template opens
@@ -286,7 +286,7 @@ fn what_is_not_json_is_told_by_what_stands_there() {
       `callsheet preview` shows the whole text
     merged line 1, column 4: a comma or colon is missing
       write it before this
-    "#);
+    ");
 }
 
 fn sealed(payload: &str, seal: &Seal<'_>) -> String {

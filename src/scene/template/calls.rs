@@ -47,8 +47,10 @@ impl Calls {
                 }
                 TemplateElement::PartialExpression(tag) | TemplateElement::PartialBlock(tag) => {
                     let name = tag.name.as_name().unwrap_or("…");
-                    let message = format!("partials such as `{{{{> {name}}}}}` are not supported");
-                    self.refuse(at, message, "write its text here");
+                    // A template's own were taken in before; a file name and a block have none.
+                    let message = format!("the partial `{name}` cannot be taken in here");
+                    let help = format!("write `{{{{> {name}}}}}` in the template, without a block");
+                    self.refuse(at, message, help);
                 }
                 TemplateElement::DecoratorExpression(tag)
                 | TemplateElement::DecoratorBlock(tag) => {

@@ -8,7 +8,7 @@
 use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 
-use super::elements;
+use super::{elements, start_of};
 use crate::scene::helpers::{self, Makes};
 use crate::scene::problem::{At, Problem};
 
@@ -82,26 +82,29 @@ impl Walk<'_> {
         let mut quote = start;
         for (offset, character) in text.char_indices() {
             if character == '\n' && quote != Quote::Outside {
-                let place = self.place_of(&text[..offset], at);
+                let last = text[..offset].trim_end().char_indices().next_back();
+                let place = self.place_of(text, last.map_or(offset, |(last, _)| last), at);
                 self.problems.push(unclosed(place));
+            }
+            // Outside, they close two objects.
+            let is_first = !text[..offset].ends_with('}');
+            if quote == Quote::Inside && is_first && text[offset..].starts_with("}}") {
+                let place = self.place_of(text, offset, at);
+                let message = "`}}` ends no tag here: it would be spoken or shown";
+                let help = "remove it, or write the `{{` that is missing before it";
+                self.problems.push(Problem::in_template(place, message).with_help(help));
             }
             quote = quote.after(character);
         }
         quote
     }
 
-    /// Finds the line on which `before` ends, in a text that starts at or before `at`.
-    ///
-    /// The parser trims white space around tags, so lines cannot simply be counted from `at`.
-    fn place_of(&self, before: &str, at: At) -> At {
-        let line = before.rsplit('\n').next().unwrap_or(before).trim();
-        let from = usize::try_from(at.line).unwrap_or(1).saturating_sub(1);
-        self.source
-            .lines()
-            .enumerate()
-            .skip(from)
-            .find(|(_, text)| text.trim_end().ends_with(line))
-            .map_or(at, |(index, text)| At::new(index + 1, text.trim_end().chars().count()))
+    /// Returns the position of a byte of `text`, which begins at `at` or behind white space there.
+    fn place_of(&self, text: &str, offset: usize, at: At) -> At {
+        match start_of(text, self.source, at) {
+            Some(start) => At::of_offset(self.source, start + offset),
+            None => at,
+        }
     }
 
     fn expression(&mut self, tag: &HelperTemplate, quote: Quote, at: At) {

@@ -11,7 +11,7 @@ use crate::scene::problem::{At, Problem};
 pub(in crate::scene) fn compile(source: &str) -> Result<handlebars::Template, Problem> {
     handlebars::Template::compile(source).map_err(|error| {
         let at = error.pos().map_or(At::START, |(line, column)| At::new(line, column));
-        if let Some(problem) = unbalanced(source) {
+        if let Some(problem) = unclosed(source).or_else(|| unbalanced(source)) {
             return problem;
         }
         match error.reason() {
@@ -22,6 +22,30 @@ pub(in crate::scene) fn compile(source: &str) -> Result<handlebars::Template, Pr
                 .with_help("write `{{column}}`, `{{helper column}}` or `{{#if column}}…{{/if}}`"),
         }
     })
+}
+
+/// Finds a tag that another one begins in, or that has no end.
+fn unclosed(source: &str) -> Option<Problem> {
+    let mut from = 0;
+    loop {
+        let start = from + source[from..].find("{{")?;
+        let inside = &source[start + 2..];
+        let end_mark = if inside.starts_with("!--") { "--}}" } else { "}}" };
+        let end = inside.find(end_mark);
+        // Braces of a comment, and those that belong to `{{{`, begin no tag.
+        let is_open = match (end, inside.trim_start_matches('{').find("{{")) {
+            (Some(end), Some(next)) => next < end && !inside.starts_with('!'),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if is_open {
+            let at = At::of_offset(source, start);
+            let help = format!("write `{end_mark}` where it ends");
+            let message = format!("this tag is opened and not closed with `{end_mark}`");
+            return Some(Problem::in_template(at, message).with_help(help));
+        }
+        from = start + 2 + end? + end_mark.len();
+    }
 }
 
 /// Finds a block that is never closed, closed under another name, or never opened.

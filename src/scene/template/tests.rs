@@ -3,14 +3,14 @@
 use super::*;
 
 fn parsed(source: &str) -> Template {
-    match Template::parse("test", source.to_owned()) {
+    match Template::parse("test", source, &Partials::default()) {
         Ok(template) => template,
         Err(problems) => panic!("{source}: {}", told(&problems)),
     }
 }
 
 fn refused(source: &str) -> String {
-    told(&Template::parse("test", source.to_owned()).expect_err(source))
+    told(&Template::parse("test", source, &Partials::default()).expect_err(source))
 }
 
 /// One problem in three lines, since one line would be too long for this file.
@@ -72,26 +72,26 @@ fn what_could_let_a_cell_out_is_refused_with_its_reason() {
     insta::assert_snapshot!(refused(
         "{\n\"a\": \"{{{raw}}} {{&raw}}\",\n\"b\": \"{{> part}}\", {{#> part}}{{/part}}\n\
          \"c\": \"{{log sku}}\", {{* inline}}\n}"
-    ), @r#"
+    ), @r"
+    template line 3, column 7
+      there is no partial `part`
+      write it into `partials/part.json.hbs` beside the template
     template line 2, column 7
       `{{{raw}}}` and `{{&raw}}` write a cell unescaped: a quote in it would end the JSON string
       write `{{raw}}`, or `{{json raw}}`
     template line 2, column 17
       `{{{raw}}}` and `{{&raw}}` write a cell unescaped: a quote in it would end the JSON string
       write `{{raw}}`, or `{{json raw}}`
-    template line 3, column 7
-      partials such as `{{> part}}` are not supported
-      write its text here
     template line 3, column 20
-      partials such as `{{> part}}` are not supported
-      write its text here
+      the partial `part` cannot be taken in here
+      write `{{> part}}` in the template, without a block
     template line 4, column 7
       `{{log}}` would write cells into the program's log
       leave it out; `callsheet preview` shows the payload
     template line 4, column 21
       decorators such as `{{* inline}}` are not supported
       write the text where it is needed
-    "#);
+    ");
 }
 
 #[test]

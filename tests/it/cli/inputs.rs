@@ -4,7 +4,7 @@
 use crate::support::binary::Office;
 
 /// Runs and plans an office whose input is wrong; returns what was said.
-fn refused(office: &Office) -> String {
+pub(super) fn refused(office: &Office) -> String {
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(ended.out, "");
@@ -157,9 +157,9 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
     insta::assert_snapshot!(refused(&office), @r"
-    error: row 3: column `speed`: `fast` is not a number (template line 4)
+    error: row 3: column C `speed`: `fast` is not a number (template line 4)
       write digits, with a point before decimals, such as `1.5`
-    error: row 5: column `speed`: the cell is empty and must be a number (template line 4)
+    error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
       fill it in, or write `{{number (default column 0)}}`
     2 problems in the sheet `s.csv`; nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
