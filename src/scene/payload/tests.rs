@@ -269,7 +269,7 @@ fn what_is_not_json_is_told_by_what_stands_there() {
         problem.to_string().replace("; ", "\n  ")
     })
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(told.join("\n"), @r#"
     merged line 1, column 1: the merged text is empty
       the template makes nothing
     merged line 3, column 1: a comma or colon is missing
@@ -278,15 +278,15 @@ fn what_is_not_json_is_told_by_what_stands_there() {
       remove the comma
     merged line 1, column 9: there are two commas
       remove one of them
-    merged line 1, column 6: the merged text ends too early
-      close each bracket and quote that the template opens
-    merged line 1, column 7: the merged text is not JSON here
-      `callsheet preview` shows the whole text
-    merged line 1, column 7: the merged text is not JSON here
+    merged line 1, column 1: this `{` is never closed
+      write `}` where it ends
+    merged line 1, column 7: a word stands here without quotes
+      write it as `"text"`
+    merged line 1, column 7: this cannot stand here
       `callsheet preview` shows the whole text
     merged line 1, column 4: a comma or colon is missing
       write it before this
-    ");
+    "#);
 }
 
 fn sealed(payload: &str, seal: &Seal<'_>) -> String {

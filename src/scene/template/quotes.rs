@@ -86,9 +86,11 @@ impl Walk<'_> {
                 let place = self.place_of(text, last.map_or(offset, |(last, _)| last), at);
                 self.problems.push(unclosed(place));
             }
-            // Outside, they close two objects.
+            // Outside, they close two objects; and an escaped tag (`\{{`) is text with an end.
             let is_first = !text[..offset].ends_with('}');
-            if quote == Quote::Inside && is_first && text[offset..].starts_with("}}") {
+            let is_escaped = text[..offset].rfind("{{") > text[..offset].rfind("}}");
+            let ends = text[offset..].starts_with("}}");
+            if quote == Quote::Inside && ends && is_first && !is_escaped {
                 let place = self.place_of(text, offset, at);
                 let message = "`}}` ends no tag here: it would be spoken or shown";
                 let help = "remove it, or write the `{{` that is missing before it";
