@@ -27,7 +27,9 @@ use callsheet::batch::Batch;
 use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, Owner};
 use callsheet::plan;
-use callsheet::runner::{self, Dice, Happening, Observer, Orders, Settings, Shift, Stop, Vendor};
+use callsheet::runner::{
+    self, Allowance, Dice, Happening, Observer, Orders, Settings, Shift, Stop, Vendor,
+};
 use callsheet::sandbox::{self, Sandbox};
 use callsheet::studio::{Client, Credentials};
 
@@ -116,7 +118,9 @@ async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) 
             }
         }
     });
+    let allowance = Allowance::new(batch.limits.requests, batch.limits.submits, &clock);
     runner::run(Shift {
+        allowance,
         studio: Vendor::new(client, None, None),
         ledger: ledger.clone(),
         batch: id,

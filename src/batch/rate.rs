@@ -2,6 +2,7 @@
 //!
 //! Only the words; keeping to a rate is the runner's work.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -49,6 +50,28 @@ pub enum InvalidRate {
     /// More often than a limiter can tell apart.
     #[error("a rate of more than {PER_SECOND_MAX}/s is written `unlimited`")]
     TooFast,
+}
+
+impl Rate {
+    /// Returns the slower of two rates. Of two that come to the same in the long run, the one with
+    /// the shorter period: it allows smaller bursts.
+    pub fn slower(self, other: Self) -> Self {
+        let (Self::Per { count, period }, Self::Per { count: its, period: its_period }) =
+            (self, other)
+        else {
+            return if self == Self::Unlimited { other } else { self };
+        };
+        let mine = u128::from(count.get()) * its_period.as_nanos();
+        let its = u128::from(its.get()) * period.as_nanos();
+        match mine.cmp(&its) {
+            Ordering::Less => self,
+            Ordering::Greater => other,
+            Ordering::Equal => std::cmp::min_by_key(self, other, |rate| match rate {
+                Self::Unlimited => Duration::MAX,
+                Self::Per { period, .. } => *period,
+            }),
+        }
+    }
 }
 
 impl FromStr for Rate {
@@ -101,6 +124,21 @@ mod tests {
     fn per(count: u32, seconds: u64) -> Result<Rate, InvalidRate> {
         let count = NonZeroU32::new(count).unwrap();
         Ok(Rate::Per { count, period: Duration::from_secs(seconds) })
+    }
+
+    #[test]
+    fn of_two_rates_the_slower_holds_whichever_way_it_is_written() {
+        for (one, other, slower) in [
+            ("30/min", "unlimited", "30/min"),
+            ("unlimited", "unlimited", "unlimited"),
+            ("30/min", "1/s", "30/min"),
+            ("3600/h", "1/s", "1/s"),
+            ("1/h", "1/min", "1/h"),
+        ] {
+            let (a, b): (Rate, Rate) = (one.parse().unwrap(), other.parse().unwrap());
+            let slower: Rate = slower.parse().unwrap();
+            assert_eq!((a.slower(b), b.slower(a)), (slower, slower), "{one}, {other}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Pure: it reads what the run reports and writes nothing.
 
+use super::advice::Commands;
 use super::exit::Exit;
 use super::talk::counted;
 use crate::ledger::{Held, State};
@@ -31,11 +32,11 @@ pub(super) fn account_of(ending: &Ending, invalid: u64) -> String {
 }
 
 /// Says what to do next, where there is something to do.
-pub(super) fn advice(exit: Exit, ending: &Ending, batch: &str) -> Option<String> {
+pub(super) fn advice(exit: Exit, ending: &Ending, commands: &Commands) -> Option<String> {
     Some(match exit {
         Exit::Done => return None,
         Exit::SomeFailed => {
-            format!("see why: callsheet status {batch}; then mend the rows and run again")
+            format!("see why: {}; then mend the rows and run again", commands.status())
         }
         Exit::Uncertain => format!(
             "{} may or may not have been accepted; nothing is sent again without evidence. Run \

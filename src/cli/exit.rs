@@ -52,6 +52,29 @@ impl Exit {
         Self::Terminated,
     ];
 
+    /// Which ending stands for all when several batches ended differently: the first that holds.
+    const ORDER: [Self; 13] = [
+        Self::Unexpected,
+        Self::Account,
+        Self::Usage,
+        Self::Interrupted,
+        Self::Terminated,
+        Self::Input,
+        Self::Held,
+        Self::Uncertain,
+        Self::Cap,
+        Self::Window,
+        Self::PassingTrouble,
+        Self::SomeFailed,
+        Self::Done,
+    ];
+
+    /// Returns how several ended, taken together.
+    pub(super) fn gravest(exits: impl IntoIterator<Item = Self>) -> Self {
+        let place = |exit: &Self| Self::ORDER.iter().position(|one| one == exit);
+        exits.into_iter().min_by_key(place).unwrap_or(Self::Done)
+    }
+
     /// Returns the number.
     pub fn code(self) -> u8 {
         match self {
@@ -75,5 +98,24 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_endings_the_gravest_stands_for_all() {
+        for (exits, gravest) in [
+            (vec![Exit::Done, Exit::SomeFailed], Exit::SomeFailed),
+            (vec![Exit::PassingTrouble, Exit::Window, Exit::Cap], Exit::Cap),
+            (vec![Exit::Uncertain, Exit::Account, Exit::Interrupted], Exit::Account),
+            (vec![Exit::Account, Exit::Unexpected], Exit::Unexpected),
+            (vec![], Exit::Done),
+        ] {
+            assert_eq!(Exit::gravest(exits.clone()), gravest, "{exits:?}");
+        }
+        assert!(Exit::ALL.iter().all(|exit| Exit::ORDER.contains(exit)));
     }
 }

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Global;
-use super::drive::{self, Account, Early};
+use super::drive::{self, Early};
 use super::exit::Exit;
 use super::talk::Talk;
+use super::whom::{self, Account};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, LedgerError, StoredBatch};
@@ -73,7 +74,7 @@ impl Which {
         let batch = batch::parse(&file, stored.source.clone())
             .map_err(|problems| Early::new(Exit::Input, problems))?;
         let account = if self.sandbox {
-            let settings = super::sandbox::settings(&[], drive::REHEARSAL_SPEED)
+            let settings = super::sandbox::settings(&[], whom::REHEARSAL_SPEED)
                 .map_err(|words| Early::new(Exit::Usage, words))?;
             Account::rehearsal(ledger.path(), settings).await?
         } else {

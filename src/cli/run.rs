@@ -1,21 +1,24 @@
-//! `callsheet run BATCH.toml`: check, plan, submit, watch, fetch, report.
+//! `callsheet run BATCH.toml…`: check, plan, submit, watch, fetch, report.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
-use super::drive::{self, Account, Drive, Early};
+use super::advice::Commands;
+use super::drive::{self, Early};
 use super::exit::Exit;
 use super::narrowing::Narrowing;
+use super::night::{Drive, Night};
+use super::prepare::{self, Batched, Drawn, Ready, Taken};
 use super::talk::{Talk, counted};
-use super::wrap::Wrap;
-use super::{Global, diagnostics, plan};
+use super::whom;
+use super::wraps::Wraps;
+use super::{Global, diagnostics};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
-use crate::ledger::{Chosen, Ledger, LedgerError, StoredBatch};
-use crate::plan::{self as planning, Estimate, Plan};
+use crate::ledger::{Chosen, Ledger};
 use crate::runner::Orders;
 use crate::sandbox;
 
@@ -24,6 +27,9 @@ use crate::sandbox;
 /// Run it again, and again, until it is done: rows that are done are not rendered again, changed
 /// rows are rendered as a new version, and what was interrupted goes on. Before anything is
 /// spent, the whole sheet is checked; on a terminal you are asked first.
+///
+/// Several batch files are driven side by side. Those of one account share its limits: the lowest
+/// of their `requests` and `submits` holds for all of them together.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,14 +37,17 @@ Examples:
   callsheet run jobs/spring.toml --limit 3         only three, to look at them
   callsheet run jobs/spring.toml --only ann,bob    only these rows
   callsheet run jobs/spring.toml --where language=ko
-  callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing")]
+  callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing
+  callsheet run jobs/spring.toml jobs/summer.toml  both, side by side")]
 pub(super) struct Run {
-    /// The batch file, such as jobs/spring.toml
-    batch: PathBuf,
+    /// The batch file, such as jobs/spring.toml; several are driven side by side, and
+    /// share the lowest of their rates where they share an account
+    #[arg(value_name = "BATCH", required = true)]
+    batches: Vec<PathBuf>,
     /// Rehearse: a virtual AI Studios, a ledger and an output folder of its own
     #[arg(long)]
     sandbox: bool,
-    /// Submit at most so many videos in this run
+    /// Submit at most so many videos in this run, of each batch
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     #[command(flatten)]
@@ -69,7 +78,7 @@ pub(super) struct Run {
     #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
     /// Virtual seconds per second of a rehearsal
-    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = drive::REHEARSAL_SPEED)]
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = whom::REHEARSAL_SPEED)]
     #[arg(help_heading = "Options of rehearsals")]
     speed: f64,
     /// What goes wrong in a rehearsal, such as lost-answer=5%; `callsheet sandbox --help` lists
@@ -80,83 +89,122 @@ pub(super) struct Run {
 }
 
 pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
-    let wrap = Wrap::new(Clock::real());
-    let ended = carry_out(args, global, talk, &wrap).await;
-    wrap.up(ended, talk).await
+    let wraps = Wraps::new(Clock::real());
+    let ended = carry_out(args, global, talk, &wraps).await;
+    wraps.up(ended, talk).await
 }
 
-async fn carry_out(args: Run, global: &Global, talk: &Talk, wrap: &Wrap) -> Result<Exit, Early> {
-    let batch = match batch::read(&args.batch) {
-        Ok(batch) => batch,
-        Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
+async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Result<Exit, Early> {
+    let batches = match read(&args, (global, wraps), talk)? {
+        Ok(batches) => batches,
+        Err(exit) => return Ok(exit),
     };
-    talk.about(batch.name.as_str());
-    wrap.about(&batch, global, args.sandbox);
-    let batch = with_flags(batch, &args)?;
     let clock = Clock::real();
-    let ledger_path = global.ledger(args.sandbox);
+    let path = global.ledger(args.sandbox);
     // Settings are judged before anything is made on disk.
-    let real = if args.sandbox { None } else { Some(Account::real(&batch)?) };
+    let accounts = if args.sandbox { Vec::new() } else { prepare::accounts(&batches)? };
     let studio = rehearsal(&args)?;
-    let ledger = drive::open(&ledger_path).await?;
-    let lock = drive::lock(&ledger_path, batch.name.as_str(), &clock)?;
-    let account = match real {
-        Some(account) => account,
-        None => Account::rehearsal(&ledger_path, studio).await?,
-    };
-    let former = former(&ledger, &batch, &account).await?;
-    let mut lease = None;
-    if let Some(former) = &former {
-        // What a former run left in the air is taken over before anything is compared with it.
-        let begun = drive::begin(&ledger, former.id, &clock).await?;
-        wrap.in_ledger(&ledger, former.id, Some(begun.0));
-        lease = Some(begun);
-    }
+    let ledger = drive::open(&path).await?;
+    let taken = prepare::take(batches, (accounts, studio), &path, &clock).await?;
     let choice = args.narrowing.choice();
-    let drawn = planning::draw_up_some(&batch, &account.name, &ledger, &choice).await;
-    let plan = match drawn {
-        Ok(plan) => plan,
-        Err(error) => {
-            end_before_it_began(&ledger, lease, &clock).await?;
-            wrap.finds(diagnostics::words(&error));
-            return Ok(diagnostics::plan(talk, &error, &batch));
-        }
+    let drawn = match prepare::draw_up(taken, &choice, (&ledger, &clock), talk).await? {
+        Ok(drawn) => drawn,
+        Err(exit) => return Ok(exit),
     };
-    if let Some(exit) = stops_at(&plan, &args, &batch, &account, talk) {
+    if let Some(exit) = stops_at(&drawn, &args, talk) {
         if exit == Exit::Done {
             // A person said no: there is nothing to tell of.
-            wrap.leave();
+            wraps.leave();
         }
-        wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
-        plan.discard().await;
-        end_before_it_began(&ledger, lease, &clock).await?;
+        prepare::let_go(drawn, &ledger, &clock).await?;
         return Ok(exit);
     }
-    let id =
-        plan.take_in(clock.now()).await.map_err(|error| Early::new(Exit::Unexpected, error))?;
-    let lease = match lease {
-        Some(lease) => lease,
-        None => drive::begin(&ledger, id, &clock).await?,
-    };
-    wrap.in_ledger(&ledger, id, Some(lease.0));
-    let unexpected = |error| Early::new(Exit::Unexpected, error);
-    let only = match choice.is_everything() {
-        true => None,
-        false => Some(ledger.last_selection(id).await.map_err(unexpected)?),
-    };
+    let ready = prepare::take_in(drawn, &ledger, &clock).await?;
     if args.retry_failed {
-        let chosen = Chosen { selection: only, ..Chosen::default() };
-        let again = ledger.try_again(lease.0, id, chosen, clock.now()).await;
-        let again = again.map_err(unexpected)?;
-        talk.say(&format!("{} are tried again", counted(again.submits + again.fetches, "job")));
+        try_again(&ledger, &ready, &clock, talk).await?;
     }
-    let orders = Orders { only, ..orders(&args) };
-    Drive { batch, orders, ledger, lock, account, clock, wrap }.go(id, lease, talk).await
+    let drives = ready.into_iter().map(|ready| drive_of(ready, &args, global)).collect();
+    Night { ledger, clock, drives }.go(talk).await
+}
+
+/// Reads every batch file, and tells all problems of all of them.
+fn read(
+    args: &Run,
+    (global, wraps): (&Global, &Wraps),
+    talk: &Talk,
+) -> Result<Result<Vec<Batched>, Exit>, Early> {
+    let (mut batches, mut exits) = (Vec::new(), Vec::new());
+    for file in &args.batches {
+        match batch::read(file) {
+            Ok(batch) => {
+                if args.batches.len() == 1 {
+                    talk.about(batch.name.as_str());
+                }
+                let wrap = wraps.about(&batch, global, args.sandbox);
+                batches.push((with_flags(batch, args)?, wrap));
+            }
+            Err(problems) => exits.push(diagnostics::batch(talk, &problems)),
+        }
+    }
+    if !exits.is_empty() {
+        return Ok(Err(Exit::gravest(exits)));
+    }
+    apart(&batches).inspect_err(|_| wraps.leave())?;
+    Ok(Ok(batches))
+}
+
+/// Two batches of one name are one batch to the ledger, and two in one folder would write over each
+/// other's reports.
+fn apart(batches: &[Batched]) -> Result<(), Early> {
+    let (mut names, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    for (batch, _) in batches {
+        let file = batch.file.display();
+        if let Some(other) = names.insert(batch.name.as_str(), &batch.file) {
+            let words =
+                format!("`{}` and `{file}` are one batch, `{}`", other.display(), batch.name);
+            return Err(Early::new(Exit::Usage, words));
+        }
+        let folder = std::path::absolute(&batch.output).unwrap_or_else(|_| batch.output.clone());
+        if let Some(other) = folders.insert(folder, &batch.file) {
+            let words = format!(
+                "`{}` and `{file}` both write to `{}`: give one of them another `output`",
+                other.display(),
+                batch.output.display()
+            );
+            return Err(Early::new(Exit::Input, words));
+        }
+    }
+    Ok(())
+}
+
+async fn try_again(
+    ledger: &Ledger,
+    ready: &[Ready],
+    clock: &Clock,
+    talk: &Talk,
+) -> Result<(), Early> {
+    let mut jobs = 0;
+    for one in ready {
+        let chosen = Chosen { selection: one.only, ..Chosen::default() };
+        let again = ledger.try_again(one.lease.0, one.id, chosen, clock.now()).await;
+        let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        jobs += again.submits + again.fetches;
+    }
+    talk.say(&format!("{} are tried again", counted(jobs, "job")));
+    Ok(())
+}
+
+fn drive_of(ready: Ready, args: &Run, global: &Global) -> Drive {
+    let Ready { taken: Taken { batch, lock, account, wrap }, id, lease, only } = ready;
+    let file = batch.file.display().to_string();
+    let commands = Commands::named(global, args.sandbox, (batch.name.as_str(), &file));
+    let orders = Orders { only, ..orders(args) };
+    Drive { batch, id, lease, orders, lock, account, commands, wrap }
 }
 
 fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
     if !args.sandbox {
-        drive::at_base_url(&mut batch, args.base_url.as_deref())?;
+        whom::at_base_url(&mut batch, args.base_url.as_deref())?;
     }
     Ok(batch)
 }
@@ -177,71 +225,23 @@ fn rehearsal(args: &Run) -> Result<sandbox::Settings, Early> {
         .map_err(|words| Early::new(Exit::Usage, words))
 }
 
-/// Returns the batch as the ledger knows it. A batch belongs to one host for ever: its open
-/// renders could not be found at another, and would be paid for again.
-async fn former(
-    ledger: &Ledger,
-    batch: &Batch,
-    account: &Account,
-) -> Result<Option<StoredBatch>, Early> {
-    match ledger.batch(batch.name.as_str()).await {
-        Ok(stored) if stored.base_url == account.name => Ok(Some(stored)),
-        Ok(stored) => Err(Early::new(
-            Exit::Usage,
-            format!(
-                "batch `{}` was begun at {} and cannot go on at {}: give it another name, or \
-                 choose another ledger",
-                batch.name, stored.base_url, account.name
-            ),
-        )),
-        Err(LedgerError::NoBatch { .. }) => Ok(None),
-        Err(error) => Err(Early::new(Exit::Unexpected, error)),
-    }
-}
-
-async fn end_before_it_began(
-    ledger: &Ledger,
-    lease: Option<(crate::ledger::Lease, crate::ledger::TakenOver)>,
-    clock: &Clock,
-) -> Result<(), Early> {
-    let Some((lease, _)) = lease else { return Ok(()) };
-    let ended = ledger.end_run(lease, "not begun", clock.now()).await;
-    ended.map_err(|error| Early::new(Exit::Unexpected, error))
-}
-
-/// Shows the plan, and says whether the run ends here.
-fn stops_at(
-    plan: &Plan,
-    args: &Run,
-    batch: &Batch,
-    account: &Account,
-    talk: &Talk,
-) -> Option<Exit> {
-    if !plan.is_clean() {
-        let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
-        if !args.skip_invalid || plan.counts.invalid == 0 {
-            if in_sheet {
-                talk.say("mend the rows, or run with --skip-invalid to leave them out");
-            }
-            return Some(Exit::Input);
+/// Shows the plans, and says whether the run ends here.
+fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
+    let (mut videos, mut exits) = (0, Vec::new());
+    for one in drawn {
+        let talk = if drawn.len() > 1 { &talk.of(one.name()) } else { talk };
+        match prepare::show(one, args.skip_invalid, talk) {
+            Ok(more) => videos += more,
+            Err(exit) => exits.push(exit),
         }
     }
-    let estimate = Estimate::of(&plan.counts, &batch.limits);
-    if talk.is_json() {
-        talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
-    } else {
-        talk.say(&plan::headline(plan, batch));
+    if !exits.is_empty() {
+        return Some(Exit::gravest(exits));
     }
-    if estimate.videos == 0 {
+    if videos == 0 || args.sandbox || args.yes || !std::io::stdin().is_terminal() {
         return None;
     }
-    let expectation = drive::expectation(&estimate);
-    let in_a_rehearsal = if account.is_rehearsal() { " of a real night" } else { "" };
-    talk.say(&format!("{expectation}{in_a_rehearsal}"));
-    if account.is_rehearsal() || args.yes || !std::io::stdin().is_terminal() {
-        return None;
-    }
-    (!agrees(estimate.videos)).then(|| {
+    (!agrees(videos)).then(|| {
         talk.say("nothing was submitted");
         Exit::Done
     })

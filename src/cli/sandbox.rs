@@ -21,7 +21,7 @@ pub(super) struct SandboxArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
     /// Virtual seconds per second
-    #[arg(long, value_name = "N", default_value_t = super::drive::REHEARSAL_SPEED)]
+    #[arg(long, value_name = "N", default_value_t = super::whom::REHEARSAL_SPEED)]
     speed: f64,
     /// A fault, such as lost-answer=5% or rate-limit=export:3; may be given more than once
     #[arg(long, value_name = "FAULT")]

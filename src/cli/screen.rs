@@ -33,12 +33,14 @@ struct Shown {
     total: u64,
     rendering: u64,
     failed: u64,
+    /// Batches that still go on.
+    batches: usize,
     last_line: Instant,
 }
 
 impl Screen {
-    /// A screen for a batch of which `done` of `total` jobs are done already.
-    pub(super) fn new(talk: &Talk, (done, total): (u64, u64)) -> Self {
+    /// A screen for so many batches, of which `done` of `total` jobs are done already.
+    pub(super) fn new(talk: &Talk, batches: usize, (done, total): (u64, u64)) -> Self {
         let overall = talk.has_bars().then(|| {
             let bar = talk.bars().add(ProgressBar::new(total));
             bar.set_style(overall_style());
@@ -54,15 +56,16 @@ impl Screen {
             total,
             rendering: 0,
             failed: 0,
+            batches,
             last_line: Instant::now(),
         };
         let shown = Arc::new(Mutex::new(shown));
         Self { talk: talk.clone(), shown }
     }
 
-    /// Returns the listener that a run is given.
-    pub(super) fn observer(&self) -> Observer {
-        let screen = self.clone();
+    /// Returns the listener that a run is given; `talk` knows which batch it speaks of.
+    pub(super) fn observer(&self, talk: &Talk) -> Observer {
+        let screen = Self { talk: talk.clone(), shown: self.shown.clone() };
         Observer::new(move |happening| screen.show(&happening))
     }
 
@@ -78,7 +81,7 @@ impl Screen {
         let line = self.line_for(happening);
         self.count(happening);
         if let Some(line) = line {
-            self.talk.say(&line);
+            self.talk.say(&self.talk.named(&line));
             self.shown().last_line = Instant::now();
         }
     }
@@ -88,31 +91,31 @@ impl Screen {
         match happening {
             Happening::Rendering { key, .. } => {
                 shown.rendering += 1;
-                self.add_bar(&mut shown, key);
+                self.add_bar(&mut shown, &self.bar_of(key));
             }
             Happening::Progress { key, progress, stalled } => {
-                if let Some(bar) = shown.renders.get(key) {
+                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
                     bar.set_position(*progress as u64);
                     bar.set_message(if *stalled { "stands still" } else { "rendering" });
                 }
             }
             Happening::Rendered { key } => {
                 shown.rendering = shown.rendering.saturating_sub(1);
-                if let Some(bar) = shown.renders.get(key) {
+                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
                     bar.set_position(100);
                     bar.set_message("downloading");
                 }
             }
             Happening::Done { key, .. } => {
                 shown.done += 1;
-                remove_bar(&mut shown, key);
+                remove_bar(&mut shown, &self.bar_of(key));
             }
             Happening::Failed { key, .. } => {
                 shown.failed += 1;
-                remove_bar(&mut shown, key);
+                remove_bar(&mut shown, &self.bar_of(key));
             }
             Happening::Uncertain { key, .. } | Happening::Retry { key, .. } => {
-                remove_bar(&mut shown, key);
+                remove_bar(&mut shown, &self.bar_of(key));
             }
             Happening::Started { .. }
             | Happening::Drafted { .. }
@@ -127,6 +130,14 @@ impl Screen {
             let failed = shown.failed;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
             overall.set_message(format!("{} rendering{failed}", shown.rendering));
+        }
+    }
+
+    /// Returns what a job's bar is known by, and says: two batches may have one key.
+    fn bar_of(&self, key: &str) -> String {
+        match self.talk.batch() {
+            Some(batch) => format!("{batch} {key}"),
+            None => key.to_owned(),
         }
     }
 
@@ -194,9 +205,14 @@ impl Screen {
         }
     }
 
-    /// Takes all bars away, so that what follows stands alone.
-    pub(super) fn clear(&self) {
+    /// Notes that one batch came to its end. With the last one all bars are taken away, so that
+    /// what follows stands alone.
+    pub(super) fn ended(&self) {
         let mut shown = self.shown();
+        shown.batches = shown.batches.saturating_sub(1);
+        if shown.batches > 0 {
+            return;
+        }
         for (_, bar) in shown.renders.drain() {
             bar.finish_and_clear();
         }

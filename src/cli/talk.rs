@@ -23,6 +23,8 @@ pub(super) struct Talk {
     /// A terminal that breaks long lines anywhere; a file or a pipe keeps a message on one line.
     wraps: bool,
     stream: Arc<Mutex<Stream>>,
+    /// The batch that this handle speaks of, where there are several.
+    batch: Option<Arc<str>>,
 }
 
 /// The events of a run, for machines.
@@ -51,6 +53,7 @@ impl Talk {
             quiet: global.loudness() == Loudness::Quiet,
             wraps: std::io::stderr().is_terminal(),
             stream: Arc::default(),
+            batch: None,
         }
     }
 
@@ -92,6 +95,24 @@ impl Talk {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner).batch = Some(batch.to_owned());
     }
 
+    /// Returns a handle that speaks of one batch among several.
+    pub(super) fn of(&self, batch: &str) -> Self {
+        Self { batch: Some(batch.into()), ..self.clone() }
+    }
+
+    /// Returns the batch that this handle speaks of, where there are several.
+    pub(super) fn batch(&self) -> Option<&str> {
+        self.batch.as_deref()
+    }
+
+    /// Returns a line with the batch's name before it, where there are several.
+    pub(super) fn named(&self, line: &str) -> String {
+        match &self.batch {
+            Some(batch) => format!("{batch}: {line}"),
+            None => line.to_owned(),
+        }
+    }
+
     /// Writes one event with its place in the stream.
     pub(super) fn event(&self, mut event: Value) {
         // Held while writing, so that the numbers come out in their order.
@@ -101,7 +122,8 @@ impl Talk {
             fields.insert("v".to_owned(), json!(1));
             fields.insert("seq".to_owned(), json!(stream.seq));
             fields.insert("ts".to_owned(), json!(format!("{:.3}", jiff::Timestamp::now())));
-            fields.insert("batch".to_owned(), json!(stream.batch));
+            let batch = self.batch.as_deref().or(stream.batch.as_deref());
+            fields.insert("batch".to_owned(), json!(batch));
             stream.summed_up |= fields.get("type").is_some_and(|kind| kind == "summary");
         }
         self.document(&event);

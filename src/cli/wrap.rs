@@ -1,11 +1,12 @@
-//! What is done when a run is over, however it ended: `run.json` is written, and whoever reads
-//! events gets the last line.
+//! What is done when the run of one batch is over, however it ended: `run.json` is written, and the
+//! last line for programs is made.
 //!
 //! It collects what becomes known on the way; what was never known (the batch file could not be
 //! read, another run holds the batch) leaves nothing behind. Nothing here changes the ledger or
 //! the exit code.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -37,6 +38,7 @@ pub(super) struct Wrap {
     clock: Clock,
     began: Timestamp,
     facts: Mutex<Option<Facts>>,
+    is_up: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ struct Facts {
 impl Wrap {
     /// Begins with nothing but the time.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { began: clock.now(), clock, facts: Mutex::default() }
+        Self { began: clock.now(), clock, facts: Mutex::default(), is_up: AtomicBool::new(false) }
     }
 
     fn facts(&self) -> MutexGuard<'_, Option<Facts>> {
@@ -117,17 +119,12 @@ impl Wrap {
         self.note(|facts| facts.summary = Some(summary));
     }
 
-    /// Wraps up: says why it ended early, writes `run.json`, writes the last line for programs,
-    /// and returns the exit code.
-    pub(super) async fn up(self, ended: Result<Exit, Early>, talk: &Talk) -> Exit {
-        let (exit, words) = match ended {
-            Ok(exit) => (exit, String::new()),
-            Err(early) => (early.exit, early.words),
-        };
-        if !words.is_empty() {
-            talk.error(&words);
+    /// Wraps up: writes `run.json` and returns the last line for programs. Nothing comes back when
+    /// that was done before.
+    pub(super) async fn up(&self, exit: Exit, error: Option<String>, talk: &Talk) -> Option<Value> {
+        if self.is_up.swap(true, Ordering::SeqCst) {
+            return None;
         }
-        let error = (!words.is_empty()).then_some(words);
         if exit == Exit::Held {
             // The run that holds the batch writes these files.
             self.leave();
@@ -155,8 +152,7 @@ impl Wrap {
             last = facts.summary.unwrap_or(last);
             last["run_file"] = json!(file);
         }
-        talk.sum_up(last);
-        exit
+        Some(last)
     }
 
     /// Reads where the batch stands. What the ledger does not tell stays unknown.

@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::allowance::Allowance;
 use super::changes::Changes;
 use super::dice::Dice;
 use super::halt::{Halt, Halts};
 use super::happening::{Happening, Observer};
-use super::limiter::Limiter;
 use super::pace::Learned;
 use super::payload::Payloads;
 use super::port::{Studio, Trouble};
@@ -44,8 +44,8 @@ pub(super) struct Desk<S> {
     pub(super) base_url: String,
     pub(super) settings: Settings,
     pub(super) orders: Orders,
-    pub(super) requests: Limiter,
-    pub(super) submits: Limiter,
+    /// Shared with every other run of the account.
+    pub(super) allowance: Allowance,
     pub(super) halts: Halts,
     pub(super) stop: Stop,
     pub(super) tasks: TaskTracker,
@@ -170,7 +170,7 @@ impl<S: Studio> Desk<S> {
         tokio::select! {
             biased;
             () = self.no_more_following() => return None,
-            () = self.requests.take() => {}
+            () = self.allowance.requests().take() => {}
         }
         let answer = call.await;
         match &answer {
@@ -187,7 +187,7 @@ impl<S: Studio> Desk<S> {
 
     /// Notes that somebody answers.
     pub(super) fn heard(&self) {
-        self.requests.went_well();
+        self.allowance.requests().went_well();
         self.heard_at.store(self.awake_ms(), Ordering::Relaxed);
     }
 
@@ -207,7 +207,7 @@ impl<S: Studio> Desk<S> {
     pub(super) async fn slow_down(&self, retry_after: Option<Duration>) {
         let pause = self.dice.around(retry_after.unwrap_or(SLOW_DOWN_LEAST), 0.05);
         let pause = pause.max(retry_after.unwrap_or_default());
-        for limiter in [&self.requests, &self.submits] {
+        for limiter in [self.allowance.requests(), self.allowance.submits()] {
             limiter.slow_down();
             limiter.raise_floor(pause);
         }

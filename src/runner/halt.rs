@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::allowance::Allowance;
+
 /// Why a run stopped spending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
@@ -68,8 +70,20 @@ impl Halt {
         }
     }
 
+    /// Tells whether this is true of every batch of the account.
+    fn concerns_the_account(&self) -> bool {
+        match self {
+            Self::Account { .. } | Self::Moved { .. } => true,
+            Self::Refusals { .. }
+            | Self::PassingTrouble { .. }
+            | Self::Silence { .. }
+            | Self::Output { .. }
+            | Self::Ledger { .. } => false,
+        }
+    }
+
     /// Tells whether following what was paid for is pointless as well.
-    fn stops_everything(&self) -> bool {
+    pub(super) fn stops_everything(&self) -> bool {
         match self {
             Self::Account { polls_too, .. } => *polls_too,
             Self::Moved { .. } | Self::Silence { .. } | Self::Ledger { .. } => true,
@@ -103,9 +117,11 @@ pub(super) enum Circuit {
     Render,
 }
 
-/// The circuits that open when one cause repeats, and the latch of the first halt.
+/// The circuits that open when one cause repeats, and the latch of the first halt. What concerns
+/// the whole account halts every run that shares its allowance.
 #[derive(Debug)]
 pub(super) struct Halts {
+    account: Allowance,
     after: u32,
     state: Mutex<Latch>,
     no_more_spending: CancellationToken,
@@ -139,8 +155,9 @@ impl Latch {
 
 impl Halts {
     /// Opens after `after` failures in a row for one cause.
-    pub(super) fn new(after: u32) -> Self {
+    pub(super) fn new(after: u32, account: Allowance) -> Self {
         Self {
+            account,
             after: after.max(1),
             state: Mutex::default(),
             no_more_spending: CancellationToken::new(),
@@ -178,6 +195,9 @@ impl Halts {
 
     /// Stops spending. The first halt stands; a later one can only make it stricter.
     pub(super) fn halt(&self, halt: Halt) {
+        if halt.concerns_the_account() {
+            self.account.halt(&halt);
+        }
         if halt.stops_everything() {
             self.nothing_at_all.cancel();
         }
@@ -192,17 +212,23 @@ impl Halts {
 
     /// Returns the halt that stands.
     pub(super) fn standing(&self) -> Option<Halt> {
-        self.latch().first.clone()
+        self.latch().first.clone().or_else(|| self.account.standing())
     }
 
     /// Waits until nothing more may be spent.
     pub(super) async fn no_more_spending(&self) {
-        self.no_more_spending.cancelled().await;
+        tokio::select! {
+            () = self.no_more_spending.cancelled() => {}
+            () = self.account.no_more_spending() => {}
+        }
     }
 
     /// Waits until nobody needs to be asked any more.
     pub(super) async fn nothing_at_all(&self) {
-        self.nothing_at_all.cancelled().await;
+        tokio::select! {
+            () = self.nothing_at_all.cancelled() => {}
+            () = self.account.nothing_at_all() => {}
+        }
     }
 }
 
@@ -211,10 +237,32 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::batch::Rate;
+    use crate::clock::Clock;
+
+    fn allowance() -> Allowance {
+        Allowance::new(Rate::Unlimited, Rate::Unlimited, &Clock::real())
+    }
+
+    #[test]
+    fn an_accounts_trouble_halts_all_of_its_batches_and_a_batchs_own_only_itself() {
+        let account = allowance();
+        let (one, other) = (Halts::new(3, account.clone()), Halts::new(3, account));
+        let elsewhere = Halts::new(3, allowance());
+        one.halt(Halt::Output { words: "full".to_owned() });
+        assert_eq!(other.standing(), None);
+        let gone = Halt::Account { words: "no credits".to_owned(), polls_too: false };
+        one.halt(gone.clone());
+        assert_eq!(one.standing(), Some(Halt::Output { words: "full".to_owned() }));
+        assert_eq!((other.standing(), elsewhere.standing()), (Some(gone), None));
+        assert!(other.no_more_spending().now_or_never().is_some());
+        assert!(other.nothing_at_all().now_or_never().is_none(), "what was paid for is followed");
+        assert!(elsewhere.no_more_spending().now_or_never().is_none());
+    }
 
     #[test]
     fn a_circuit_opens_only_for_one_cause_in_a_row() {
-        let halts = Halts::new(3);
+        let halts = Halts::new(3, allowance());
         let paid = |cause| halts.failed(Circuit::Paid, cause, "no answer");
         for _ in 0..5 {
             paid(Cause::Refused);
@@ -235,7 +283,7 @@ mod tests {
 
     #[test]
     fn drafts_that_go_well_do_not_hide_exports_that_are_refused() {
-        let halts = Halts::new(3);
+        let halts = Halts::new(3, allowance());
         for _ in 0..3 {
             halts.went_well(Circuit::Draft);
             halts.failed(Circuit::Paid, Cause::Refused, "no");

@@ -4,6 +4,7 @@
 //! hold no state that matters and talk to each other only through the ledger and a bell. So
 //! resuming is not a feature: it is starting the loops. Time, chance and the studio are handed in.
 
+mod allowance;
 mod changes;
 mod desk;
 mod dice;
@@ -41,10 +42,10 @@ use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, Selection, State,
 use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
-use limiter::Limiter;
 use pace::Learned;
 use payload::Payloads;
 
+pub use allowance::Allowance;
 pub use dice::Dice;
 pub use evidence::{Seen, Tagged, judge};
 pub use halt::Halt;
@@ -105,6 +106,8 @@ pub struct Shift<S> {
     pub ledger: Ledger,
     /// The batch, planned.
     pub batch: BatchId,
+    /// What the account allows; shared with every other run of it.
+    pub allowance: Allowance,
     /// Its lease, and what was found when it was taken.
     pub lease: (Lease, TakenOver),
     /// The account's host, to which a floor belongs.
@@ -166,6 +169,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.spawn(fetch::fetch_loop(desk.clone()));
     desk.spawn(settle::settle_loop(desk.clone()));
     desk.spawn(beat(desk.clone()));
+    desk.spawn(ring_when_submitting_ends(desk.clone()));
     if let Some(until) = desk.orders.until {
         desk.spawn(close_window(desk.clone(), until));
     }
@@ -194,12 +198,10 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
     let Shift { studio, ledger, batch, lease, base_url, settings, .. } = shift;
     let clock = shift.clock;
     let (lease, found) = lease;
-    let requests = Limiter::new(settings.limits.requests, clock.clone());
-    let submits = Limiter::new(settings.limits.submits, clock.clone());
     if let Some(until) = ledger.floor(&base_url).await? {
         let left = Duration::try_from(until.duration_since(clock.now())).unwrap_or_default();
-        requests.raise_floor(left);
-        submits.raise_floor(left);
+        shift.allowance.requests().raise_floor(left);
+        shift.allowance.submits().raise_floor(left);
     }
     shift.observer.tell(Happening::Started {
         run: lease.run(),
@@ -214,11 +216,10 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         lease,
         batch,
         base_url,
-        halts: Halts::new(settings.limits.halt_after.get()),
+        halts: Halts::new(settings.limits.halt_after.get(), shift.allowance.clone()),
         settings,
         orders: shift.orders,
-        requests,
-        submits,
+        allowance: shift.allowance,
         stop: shift.stop,
         tasks: TaskTracker::new(),
         bells: Bells::default(),
@@ -261,6 +262,13 @@ async fn close_window<S: Studio>(desk: Arc<Desk<S>>, until: Timestamp) {
         }
         desk.rest(&Notify::new(), Some(until), desk.no_more_submitting()).await;
     }
+}
+
+/// What ends submitting may come from outside, as when another batch of the account halts it: then
+/// nobody of this batch would look whether its run is over.
+async fn ring_when_submitting_ends<S: Studio>(desk: Arc<Desk<S>>) {
+    desk.clock.idle(desk.no_more_submitting()).await;
+    desk.bells.end.notify_one();
 }
 
 async fn beat_once<S: Studio>(desk: &Desk<S>) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::allowance::Turn;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit, Halt};
 use super::happening::Happening;
@@ -54,23 +55,12 @@ pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
 /// Sends paid requests until nothing more may be submitted.
 pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_submit() {
-        let wait = desk.submits.free_in().max(desk.requests.free_in());
-        if !wait.is_zero() {
-            let turn = desk.clock.sleep(wait);
-            desk.clock
-                .idle(async {
-                    tokio::select! {
-                        () = turn => {}
-                        () = desk.no_more_submitting() => {}
-                    }
-                })
-                .await;
-            continue;
-        }
+        let Some(turn) = own_turn(&desk).await else { break };
         // Read before the claim, so that an intent is never taken for younger than it is.
         let claimed_at = desk.clock.awake();
         match claim_paid(&desk).await {
             Ok(claims) if claims.is_empty() => {
+                drop(turn);
                 let due = next_paid(&desk).await;
                 desk.bells.end.notify_one();
                 desk.rest(&desk.bells.pay, due, desk.no_more_submitting()).await;
@@ -85,6 +75,34 @@ pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
                 }
             }
             Err(error) => desk.ledger_failed(&error),
+        }
+    }
+}
+
+/// Waits until this batch is the next of its account to pay, and a permit is free. The turn is kept
+/// while an intent waits for its permit, so that no batch claims what another one's rate delays.
+async fn own_turn<S: Studio>(desk: &Desk<S>) -> Option<Turn<'_>> {
+    let turn = match desk.allowance.try_turn() {
+        Some(turn) => turn,
+        None => {
+            let waiting = async {
+                tokio::select! {
+                    turn = desk.allowance.turn() => Some(turn),
+                    () = desk.no_more_submitting() => None,
+                }
+            };
+            desk.clock.idle(waiting).await?
+        }
+    };
+    loop {
+        let (requests, submits) = (desk.allowance.requests(), desk.allowance.submits());
+        let wait = submits.free_in().max(requests.free_in());
+        if wait.is_zero() {
+            return Some(turn);
+        }
+        desk.nap(wait, desk.no_more_submitting()).await;
+        if !desk.may_submit() {
+            return None;
         }
     }
 }
@@ -115,7 +133,7 @@ fn credits<S>(desk: &Desk<S>) -> Option<Caps> {
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 async fn claim_paid<S: Studio>(desk: &Desk<S>) -> Result<Vec<Claim>, LedgerError> {
-    let at_once = match (desk.submits.burst(), desk.requests.burst()) {
+    let at_once = match (desk.allowance.submits().burst(), desk.allowance.requests().burst()) {
         (None, None) => UNLIMITED_AT_ONCE,
         (Some(burst), None) | (None, Some(burst)) => burst,
         (Some(one), Some(other)) => one.min(other),
@@ -157,7 +175,7 @@ async fn next_due<S: Studio>(desk: &Desk<S>, drafted: bool) -> Option<Timestamp>
 
 /// Waits for both limiters' permits. Tells whether they came in time for the intent to be sent.
 async fn has_turn<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
-    for limiter in [&desk.submits, &desk.requests] {
+    for limiter in [desk.allowance.submits(), desk.allowance.requests()] {
         while let Err(wait) = limiter.try_take() {
             let waited = desk.clock.awake().saturating_sub(claimed_at);
             if waited + wait > PATIENCE || !desk.may_submit() {
@@ -189,7 +207,7 @@ async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
         tokio::select! {
             biased;
             () = desk.no_more_submitting() => false,
-            () = desk.requests.take() => true,
+            () = desk.allowance.requests().take() => true,
         }
     };
     if !turn.await {
@@ -240,7 +258,7 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
     match answer {
         Submitted::Accepted((project_id, render_id)) => {
             desk.heard();
-            desk.submits.went_well();
+            desk.allowance.submits().went_well();
             desk.halts.went_well(Circuit::Paid);
             let limits = &desk.settings.limits;
             let pause = desk.learned().first_poll(limits.poll_min, limits.poll_max);

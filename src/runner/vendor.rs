@@ -3,6 +3,8 @@
 //! Nothing is decided here. What an answer means is the client's to say; what follows from it is
 //! the loops'.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use url::Url;
@@ -19,15 +21,20 @@ use crate::studio::{
 /// AI Studios through its V3 client.
 #[derive(Debug)]
 pub struct Vendor {
-    client: Client,
+    client: Arc<Client>,
     resolution: Option<String>,
     workspace_id: Option<String>,
 }
 
 impl Vendor {
-    /// Speaks through `client`; every export asks for this resolution and workspace.
-    pub fn new(client: Client, resolution: Option<String>, workspace_id: Option<String>) -> Self {
-        Self { client, resolution, workspace_id }
+    /// Speaks through `client`, which all batches of an account share, and with it their token;
+    /// every export asks for this resolution and workspace.
+    pub fn new(
+        client: impl Into<Arc<Client>>,
+        resolution: Option<String>,
+        workspace_id: Option<String>,
+    ) -> Self {
+        Self { client: client.into(), resolution, workspace_id }
     }
 
     /// Asks once, for free, whether anybody is there and the credentials are good. An account

@@ -7,6 +7,7 @@ mod exits;
 mod help;
 mod inputs;
 mod secrets;
+mod several;
 mod shown;
 mod signals;
 mod templates;

@@ -10,8 +10,8 @@ use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, Owner, State};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Dice, Download, Export, FetchTrouble, List, Observer, Orders, Project, Render, Settings,
-    Shift, Stop, Studio, Submitted, Trouble, Vendor,
+    self, Allowance, Dice, Download, Export, FetchTrouble, List, Observer, Orders, Project, Render,
+    Settings, Shift, Stop, Studio, Submitted, Trouble, Vendor,
 };
 use callsheet::sandbox;
 use callsheet::studio::{Client, Credentials};
@@ -134,12 +134,15 @@ async fn dies(night: &Night, act: Act) {
             let client = Client::new(settings, clock.clone()).unwrap();
             let died = Arc::new(Notify::new());
             let vendor = Vendor::new(client, None, None);
+            let limits = &batch.limits;
+            let allowance = Allowance::new(limits.requests, limits.submits, &clock);
             let shift = Shift {
                 studio: Mortal { vendor, at: act, died: died.clone() },
                 ledger,
                 batch: id,
                 lease,
                 base_url,
+                allowance,
                 settings: Settings {
                     limits: batch.limits.clone(),
                     submission: batch.studio.submission,

@@ -145,7 +145,7 @@ fn the_schema_describes_every_event_that_there_is() {
     let source = fs::read_to_string(source).unwrap();
     let named = source.split("rename = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
     let mut count = 0;
-    for kind in named.chain(["plan", "summary"]) {
+    for kind in named.chain(["plan", "run.ended", "summary"]) {
         count += 1;
         assert_eq!(schema["$defs"][kind]["properties"]["type"]["const"], kind, "{kind}");
         let reference = json!({ "$ref": format!("#/$defs/{kind}") });
@@ -215,6 +215,21 @@ async fn whatever_the_exit_the_last_line_is_a_summary_and_run_json_says_the_same
         assert_eq!(record["exit"], 4, "{ended:?}");
         assert!(!record["problems"].as_array().unwrap().is_empty(), "{record:#}");
     }
+    // Several batches: each has its own record, also those that another one's mistake stopped.
+    let office = Office::new(2).await;
+    office.add_second(2, LIMITS);
+    events(&office.run(&["run", "b.toml", "c.toml", "--json"]));
+    for folder in ["out", "out2"] {
+        let record = run_record(&office, folder);
+        assert_eq!((&record["exit"], &record["counts"]["done"]), (&0.into(), &2.into()));
+    }
+    office.write("s2.csv", "key,script\nm000,\n");
+    events(&office.run(&["run", "b.toml", "c.toml", "--json"]));
+    for folder in ["out", "out2"] {
+        let record = run_record(&office, folder);
+        assert_eq!((&record["exit"], &record["ending"]), (&4.into(), &"not begun".into()));
+    }
+
     let before = fs::read(office.path("out/run.json")).unwrap();
     office.write("b.toml", "name = 3\n");
     events(&office.run(&["run", "b.toml", "--json"]));

@@ -90,14 +90,14 @@ async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
 
       tip: a similar argument exists: '--limit'
 
-    Usage: callsheet run --limit <N> <BATCH>
+    Usage: callsheet run --limit <N> <BATCH>...
 
     For more information, try '--help'.
     # no batch file named
     error: the following required arguments were not provided:
-      <BATCH>
+      <BATCH>...
 
-    Usage: callsheet run <BATCH>
+    Usage: callsheet run <BATCH>...
 
     For more information, try '--help'.
     # no credentials

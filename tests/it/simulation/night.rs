@@ -13,7 +13,7 @@ use callsheet::batch::{self, Batch};
 use callsheet::clock::{Clock, Simulated, Standstill};
 use callsheet::ledger::{BatchId, Durability, Lease, Ledger, Owner, TakenOver};
 use callsheet::plan::{self, Choice};
-use callsheet::runner::{self, Dice, Ending, Observer, Orders, Settings, Shift, Stop};
+use callsheet::runner::{self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -364,13 +364,17 @@ impl Night {
             listener.world().note(now, &format!("told: {happening:?}"));
             listener.moment("something was told");
         });
+        let settings = self.settings();
+        let limits = &settings.limits;
+        let allowance = Allowance::new(limits.requests, limits.submits, &house.clock);
         Shift {
+            allowance,
             studio: Stage { house: house.clone(), sin: self.sin },
             ledger: ledger.clone(),
             batch,
             lease,
             base_url: BASE_URL.to_owned(),
-            settings: self.settings(),
+            settings,
             orders,
             clock: house.clock.clone(),
             dice: Dice::seeded(self.setup.seed),

@@ -110,6 +110,16 @@ impl Office {
         );
     }
 
+    /// Adds a batch `c.toml`, called `second`, of `rows` rows.
+    pub(crate) fn add_second(&self, rows: usize, limits: &str) {
+        let sheet: String = (0..rows).map(|n| format!("m{n:03},Good evening {n}\n")).collect();
+        self.write("s2.csv", &format!("key,script\n{sheet}"));
+        let text = fs::read_to_string(self.path("b.toml")).unwrap();
+        let (text, _) = text.split_once("\n[limits]").unwrap();
+        let text = text.replace("'night'", "'second'").replace("'s.csv'", "'s2.csv'");
+        self.write("c.toml", &format!("{}\n{limits}", text.replace("'out'", "'out2'")));
+    }
+
     /// The binary with credentials in an environment that has little else.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.bare(args);

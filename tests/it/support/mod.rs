@@ -8,7 +8,9 @@ use callsheet::batch::{self, Batch};
 use callsheet::clock::Clock;
 use callsheet::ledger::{BatchId, Durability, JobRow, Ledger, Owner, State};
 use callsheet::plan;
-use callsheet::runner::{self, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Vendor};
+use callsheet::runner::{
+    self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Vendor,
+};
 use callsheet::sandbox::{self, Sameness, Sandbox};
 use callsheet::studio::{Client, Credentials};
 use tempfile::TempDir;
@@ -146,7 +148,10 @@ impl Night {
             workspace_id: None,
             output: self.path("out"),
         };
+        let limits = &batch.limits;
+        let allowance = Allowance::new(limits.requests, limits.submits, &clock);
         runner::run(Shift {
+            allowance,
             studio: Vendor::new(client, None, None),
             ledger: self.ledger.clone(),
             batch: id,

@@ -1,0 +1,234 @@
+//! From batch files to a night: every sheet is read and compared before anything is spent in any
+//! batch, and all problems of all of them are told at once.
+//!
+//! Between [`draw_up`] and [`take_in`] nothing of the plans is in the ledger; [`let_go`] leaves it
+//! as it was.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::drive::{self, Early};
+use super::exit::Exit;
+use super::hold::unexpected;
+use super::talk::Talk;
+use super::whom::Account;
+use super::wrap::Wrap;
+use super::{diagnostics, plan};
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
+use crate::plan::{self as planning, Choice, Estimate, Plan};
+use crate::runner::BatchLock;
+use crate::sandbox;
+
+/// A batch whose file was read, and what is done when its run is over.
+pub(super) type Batched = (Batch, Arc<Wrap>);
+
+/// A batch whose lock is held, and whom it talks to.
+pub(super) struct Taken {
+    pub(super) batch: Batch,
+    pub(super) lock: BatchLock,
+    pub(super) account: Arc<Account>,
+    pub(super) wrap: Arc<Wrap>,
+}
+
+/// A batch whose sheet was read and compared.
+pub(super) struct Drawn {
+    taken: Taken,
+    lease: Option<(Lease, TakenOver)>,
+    plan: Plan,
+}
+
+/// A batch that is in the ledger as its sheet says.
+pub(super) struct Ready {
+    pub(super) taken: Taken,
+    pub(super) id: BatchId,
+    pub(super) lease: (Lease, TakenOver),
+    /// The jobs that a person named, where a person named some.
+    pub(super) only: Option<Selection>,
+}
+
+/// What became of reading one batch's sheet: a plan, or an exit code whose reason was said.
+type Read = Result<Drawn, Exit>;
+
+/// Returns every batch's account; batches of one account have the same.
+pub(super) fn accounts(batches: &[Batched]) -> Result<Vec<Arc<Account>>, Early> {
+    let mut accounts: Vec<Arc<Account>> = Vec::new();
+    for (batch, _) in batches {
+        let account = Account::real(batch)?;
+        let known = accounts.iter().find(|known| known.is_same(&account)).cloned();
+        accounts.push(known.unwrap_or_else(|| Arc::new(account)));
+    }
+    Ok(accounts)
+}
+
+/// Takes every batch's lock; when one is held by another run, none is begun.
+pub(super) async fn take(
+    batches: Vec<Batched>,
+    (mut accounts, studio): (Vec<Arc<Account>>, sandbox::Settings),
+    ledger: &Path,
+    clock: &Clock,
+) -> Result<Vec<Taken>, Early> {
+    let mut locks = Vec::new();
+    for (batch, _) in &batches {
+        locks.push(drive::lock(ledger, batch.name.as_str(), clock)?);
+    }
+    if accounts.is_empty() {
+        let virtual_one = Arc::new(Account::rehearsal(ledger, studio).await?);
+        accounts = vec![virtual_one; batches.len()];
+    }
+    let all = batches.into_iter().zip(locks).zip(accounts);
+    let taken = |(((batch, wrap), lock), account)| Taken { batch, lock, account, wrap };
+    Ok(all.map(taken).collect())
+}
+
+/// Reads and compares every sheet. When one cannot be, all are let go.
+pub(super) async fn draw_up(
+    all: Vec<Taken>,
+    choice: &Choice,
+    (ledger, clock): (&Ledger, &Clock),
+    talk: &Talk,
+) -> Result<Result<Vec<Drawn>, Exit>, Early> {
+    let together = all.len() > 1;
+    let (mut drawn, mut exits) = (Vec::new(), Vec::new());
+    for taken in all {
+        match draw_up_one(taken, choice, (ledger, clock), talk).await {
+            Ok(Ok(one)) => drawn.push(one),
+            Ok(Err(exit)) => exits.push(exit),
+            Err(early) if together => exits.push(early.tell(talk)),
+            Err(early) => return Err(early),
+        }
+    }
+    if exits.is_empty() {
+        return Ok(Ok(drawn));
+    }
+    let_go(drawn, ledger, clock).await?;
+    Ok(Err(Exit::gravest(exits)))
+}
+
+async fn draw_up_one(
+    taken: Taken,
+    choice: &Choice,
+    (ledger, clock): (&Ledger, &Clock),
+    talk: &Talk,
+) -> Result<Read, Early> {
+    let former = former(ledger, &taken.batch, &taken.account).await?;
+    let mut lease = None;
+    if let Some(former) = &former {
+        // What a former run left in the air is taken over before anything is compared with it.
+        let begun = drive::begin(ledger, former.id, clock).await?;
+        taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
+        lease = Some(begun);
+    }
+    match planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await {
+        Ok(plan) => Ok(Ok(Drawn { taken, lease, plan })),
+        Err(error) => {
+            end_before_it_began(ledger, lease, clock).await?;
+            taken.wrap.finds(diagnostics::words(&error));
+            Ok(Err(diagnostics::plan(talk, &error, &taken.batch)))
+        }
+    }
+}
+
+/// Returns the batch as the ledger knows it. A batch belongs to one host for ever: its open
+/// renders could not be found at another, and would be paid for again.
+async fn former(
+    ledger: &Ledger,
+    batch: &Batch,
+    account: &Account,
+) -> Result<Option<StoredBatch>, Early> {
+    match ledger.batch(batch.name.as_str()).await {
+        Ok(stored) if stored.base_url == account.name => Ok(Some(stored)),
+        Ok(stored) => Err(Early::new(
+            Exit::Usage,
+            format!(
+                "batch `{}` was begun at {} and cannot go on at {}: give it another name, or \
+                 choose another ledger",
+                batch.name, stored.base_url, account.name
+            ),
+        )),
+        Err(LedgerError::NoBatch { .. }) => Ok(None),
+        Err(error) => Err(Early::new(Exit::Unexpected, error)),
+    }
+}
+
+/// Shows a plan and its problems. Returns how many videos it would submit, or says that the run
+/// ends here.
+pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64, Exit> {
+    let (plan, batch) = (&drawn.plan, &drawn.taken.batch);
+    drawn.taken.wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
+    if !plan.is_clean() {
+        let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
+        if !skip_invalid || plan.counts.invalid == 0 {
+            if in_sheet {
+                talk.say("mend the rows, or run with --skip-invalid to leave them out");
+            }
+            return Err(Exit::Input);
+        }
+    }
+    let estimate = Estimate::of(&plan.counts, &batch.limits);
+    if talk.is_json() {
+        talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
+    } else {
+        talk.say(&plan::headline(plan, batch));
+    }
+    if estimate.videos > 0 {
+        let in_a_rehearsal =
+            if drawn.taken.account.is_rehearsal() { " of a real night" } else { "" };
+        let expectation = format!("{}{in_a_rehearsal}", drive::expectation(&estimate));
+        talk.say(&talk.named(&expectation));
+    }
+    Ok(estimate.videos)
+}
+
+impl Drawn {
+    pub(super) fn name(&self) -> &str {
+        self.taken.batch.name.as_str()
+    }
+}
+
+/// Takes every plan into the ledger.
+pub(super) async fn take_in(
+    all: Vec<Drawn>,
+    ledger: &Ledger,
+    clock: &Clock,
+) -> Result<Vec<Ready>, Early> {
+    let mut ready = Vec::new();
+    for Drawn { taken, lease, plan } in all {
+        let narrowed = plan.named.is_some();
+        let id =
+            plan.take_in(clock.now()).await.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let lease = match lease {
+            Some(lease) => lease,
+            None => drive::begin(ledger, id, clock).await?,
+        };
+        taken.wrap.in_ledger(ledger, id, Some(lease.0));
+        let only = match narrowed {
+            true => Some(ledger.last_selection(id).await.map_err(unexpected)?),
+            false => None,
+        };
+        ready.push(Ready { taken, id, lease, only });
+    }
+    Ok(ready)
+}
+
+/// Lets plans go; the ledger stays as it was.
+pub(super) async fn let_go(all: Vec<Drawn>, ledger: &Ledger, clock: &Clock) -> Result<(), Early> {
+    for Drawn { lease, plan, .. } in all {
+        plan.discard().await;
+        end_before_it_began(ledger, lease, clock).await?;
+    }
+    Ok(())
+}
+
+async fn end_before_it_began(
+    ledger: &Ledger,
+    lease: Option<(Lease, TakenOver)>,
+    clock: &Clock,
+) -> Result<(), Early> {
+    let Some((lease, _)) = lease else { return Ok(()) };
+    let ended = ledger.end_run(lease, drive::NOT_BEGUN, clock.now()).await;
+    ended.map_err(|error| Early::new(Exit::Unexpected, error))
+}
