@@ -19,6 +19,7 @@ mod man;
 mod moment;
 mod narrowing;
 mod night;
+mod pages;
 mod plan;
 mod prepare;
 mod preview;

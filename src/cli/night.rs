@@ -227,8 +227,10 @@ impl Drive {
         let invalid = company.ledger.count_invalid(self.id).await;
         let invalid = invalid.map_err(|error| unexpected(&error))?;
         let exit = exit_of(&ending, &self.orders, company.signals.terminated());
-        self.wrap.ended(&ending, &written).await;
-        self.wrap.sums_up(summary(&ending, (exit, invalid), &written));
+        let wrapped = self.wrap.ended(&ending, &written).await;
+        wrapped.map_err(|error| unexpected(&error))?;
+        let page = self.wrap.page();
+        self.wrap.sums_up(summary(&ending, (exit, invalid), (&written, page)));
         if !talk.is_json() {
             self.conclude(&ending, (exit, invalid), (&written, &output), talk);
         }
@@ -269,6 +271,9 @@ impl Drive {
         let results = written.results.display();
         let place = format!("videos in {}, results in {results}", output.display());
         talk.result(&talk.named(&place));
+        if let Some(page) = self.wrap.page() {
+            talk.result(&talk.named(&format!("a page to look at is {page}")));
+        }
         if let Some(failures) = &written.failures {
             let place = format!("what can be mended is in {}", failures.display());
             talk.result(&talk.named(&place));
@@ -283,7 +288,11 @@ impl Drive {
     }
 }
 
-fn summary(ending: &Ending, (exit, invalid): (Exit, u64), written: &Written) -> Value {
+fn summary(
+    ending: &Ending,
+    (exit, invalid): (Exit, u64),
+    (written, page): (&Written, Option<String>),
+) -> Value {
     let counts: serde_json::Map<_, _> =
         ending.counts.iter().map(|(state, jobs)| (state.word().to_owned(), json!(jobs))).collect();
     json!({
@@ -293,6 +302,7 @@ fn summary(ending: &Ending, (exit, invalid): (Exit, u64), written: &Written) -> 
         "halt": ending.halt.as_ref().map(Halt::words),
         "results": written.results.display().to_string(),
         "failures": written.failures.as_ref().map(|path| path.display().to_string()),
+        "report": page,
     })
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Global;
+use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::Which;
+use super::pages;
 use super::talk::{Talk, plain};
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report::{self, ReportError};
@@ -21,11 +23,13 @@ use crate::report::{self, ReportError};
 csv: as results.csv in the output folder, safe to open in a spreadsheet.
 json: {\"v\":1, batch, file, headings, rows, counts, total}; each of rows as
 `callsheet jobs --json` shows it. counts are by state and add up to total. v
-grows when a field changes its meaning or goes away; fields may be added.")]
+grows when a field changes its meaning or goes away; fields may be added.
+html: as report.html in the output folder, one page to look at; it plays the
+videos from there.")]
 pub(super) struct Report {
     #[command(flatten)]
     which: Which,
-    /// csv or json [default: json with --json, else csv]
+    /// csv, json or html [default: json with --json, else csv]
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
     /// Write into this file, replacing it whole, instead of printing
@@ -37,6 +41,7 @@ pub(super) struct Report {
 enum Format {
     Csv,
     Json,
+    Html,
 }
 
 pub(super) async fn run(args: Report, global: &Global, talk: &Talk) -> Exit {
@@ -50,6 +55,8 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
     let (ledger, stored) = args.which.find(global).await?;
     let format = args.format.unwrap_or(if talk.is_json() { Format::Json } else { Format::Csv });
     let failed = |error: ReportError| Early::new(Exit::Unexpected, error);
+    let asked =
+        Asked { commands: Commands::of(global, args.which.sandbox, &stored), args: &args, format };
     match &args.output {
         Some(path) => {
             let disk = |source| failed(ReportError::Disk { path: path.clone(), source });
@@ -57,7 +64,7 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
             let folder = folder.unwrap_or(Path::new("."));
             let new = tempfile::Builder::new().prefix(".report-").tempfile_in(folder);
             let mut new = new.map_err(disk)?;
-            print(&ledger, &stored, format, (path, new.as_file_mut())).await.map_err(failed)?;
+            asked.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
             new.as_file().sync_all().map_err(disk)?;
             new.persist(path).map_err(|error| disk(error.error))?;
             talk.say(&format!("written to {}", path.display()));
@@ -65,14 +72,14 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
         None if io::stdout().is_terminal() => {
             // A cell may hold what a terminal would act upon; a pipe gets it as it is.
             let (place, mut text) = (Path::new("the screen"), Vec::new());
-            print(&ledger, &stored, format, (place, &mut text)).await.map_err(failed)?;
+            asked.print(&ledger, &stored, place, &mut text).await.map_err(failed)?;
             for line in String::from_utf8_lossy(&text).lines() {
                 talk.result(&plain(line));
             }
         }
         None => {
             let place = Path::new("standard output");
-            match print(&ledger, &stored, format, (place, io::stdout())).await {
+            match asked.print(&ledger, &stored, place, io::stdout()).await {
                 // Whoever closed the pipe has read enough.
                 Err(ReportError::Disk { source, .. })
                     if source.kind() == io::ErrorKind::BrokenPipe => {}
@@ -84,14 +91,28 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
-async fn print(
-    ledger: &Ledger,
-    stored: &StoredBatch,
+/// What was asked for.
+struct Asked<'a> {
+    args: &'a Report,
     format: Format,
-    (place, out): (&Path, impl Write),
-) -> Result<(), ReportError> {
-    match format {
-        Format::Csv => report::print_csv(ledger, stored, place, out).await,
-        Format::Json => report::print_json(ledger, stored, place, out).await,
+    commands: Commands,
+}
+
+impl Asked<'_> {
+    async fn print(
+        &self,
+        ledger: &Ledger,
+        stored: &StoredBatch,
+        place: &Path,
+        out: impl Write,
+    ) -> Result<(), ReportError> {
+        match self.format {
+            Format::Csv => report::print_csv(ledger, stored, place, out).await,
+            Format::Json => report::print_json(ledger, stored, place, out).await,
+            Format::Html => {
+                let page = (&self.commands, self.args.which.sandbox);
+                pages::print(ledger, stored, page, (self.args.output.as_deref(), place), out).await
+            }
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What is done when the run of one batch is over, however it ended: `run.json` is written, and the
-//! last line for programs is made.
+//! What is done when the run of one batch is over, however it ended: `run.json` and `report.html` are
+//! written, and the last line for programs is made.
 //!
 //! It collects what becomes known on the way; what was never known (the batch file could not be
 //! read, another run holds the batch) leaves nothing behind. Nothing here changes the ledger or
@@ -14,15 +14,18 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::advice::Commands;
-use super::drive::{self, Early};
+use super::drive;
 use super::exit::Exit;
-use super::hold::unexpected;
+use super::pages;
 use super::talk::Talk;
 use super::troubles::{self, Trouble};
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Wording};
-use crate::report::{self, Credits, Failure, Files, HaltRecord, RUN_VERSION, RunRecord, Written};
+use crate::report::{
+    self, Credits, Failure, Files, HaltRecord, RUN_VERSION, ReportError, RunRecord, Standing,
+    Written,
+};
 use crate::runner::{self, Ending, Halt};
 
 /// Different words that are told of rows which wait for one reason.
@@ -50,6 +53,7 @@ struct Facts {
     lease: Option<Lease>,
     /// The last line for programs, without what is added here.
     summary: Option<Value>,
+    standing: Option<Standing>,
 }
 
 impl Wrap {
@@ -76,8 +80,8 @@ impl Wrap {
         let commands = Commands::named(global, rehearsal, (name, &file));
         let ledger = global.ledger(rehearsal).display().to_string();
         let record = blank(name.to_owned(), (file, ledger), rehearsal, &folder);
-        let (batch, lease, summary) = (None, None, None);
-        *self.facts() = Some(Facts { record, folder, commands, batch, lease, summary });
+        let (batch, lease, summary, standing) = (None, None, None, None);
+        *self.facts() = Some(Facts { record, folder, commands, batch, lease, summary, standing });
     }
 
     /// Notes where the ledger keeps the batch, and the run that was begun on it.
@@ -100,7 +104,11 @@ impl Wrap {
     }
 
     /// Notes how the loops ended, and what was written. The ledger is still open.
-    pub(super) async fn ended(&self, ending: &Ending, written: &Written) {
+    pub(super) async fn ended(
+        &self,
+        ending: &Ending,
+        written: &Written,
+    ) -> Result<(), ReportError> {
         self.note(|facts| {
             facts.record.ending = if ending.interrupted { "interrupted" } else { "ended" };
             facts.record.halt = ending
@@ -112,6 +120,27 @@ impl Wrap {
             facts.record.files.failures = written.failures.as_deref().map(path);
         });
         self.ask_the_ledger().await;
+        self.write_page().await
+    }
+
+    /// Writes the page for people, from what the ledger told.
+    async fn write_page(&self) -> Result<(), ReportError> {
+        let asked = self.facts().as_ref().and_then(|facts| {
+            let (ledger, _) = facts.batch.clone()?;
+            Some((ledger, facts.standing.clone()?, facts.record.clone(), facts.folder.clone()))
+        });
+        let Some((ledger, standing, record, folder)) = asked else { return Ok(()) };
+        let stored = ledger.batch(&record.batch).await?;
+        let told = (&standing, record.failures.as_slice(), record.next.as_deref());
+        let place = (folder.as_path(), record.rehearsal);
+        let path = pages::write(&ledger, &stored, told, place).await?;
+        self.note(|facts| facts.record.files.report = Some(path.display().to_string()));
+        Ok(())
+    }
+
+    /// Returns where the page for people is.
+    pub(super) fn page(&self) -> Option<String> {
+        self.facts().as_ref().and_then(|facts| facts.record.files.report.clone())
     }
 
     /// Notes the last line for programs.
@@ -162,7 +191,7 @@ impl Wrap {
             .as_ref()
             .and_then(|facts| Some((facts.batch.clone()?, facts.lease, facts.commands.clone())));
         let Some(((ledger, batch), lease, commands)) = asked else { return };
-        let standing = report::Standing::read(&ledger, batch, lease).await;
+        let standing = Standing::read(&ledger, batch, lease.map(Lease::run)).await;
         let failures = failures(&ledger, batch, &commands).await;
         let (Ok(standing), Ok(failures)) = (standing, failures) else {
             tracing::debug!("the ledger does not tell where the batch stands");
@@ -175,9 +204,10 @@ impl Wrap {
             record.next = next(&standing, &commands);
             record.failures = failures;
             record.rows = Some(standing.rows);
-            record.counts = standing.counts;
-            record.removed = standing.removed;
+            record.counts = standing.counts.clone();
+            record.removed = standing.removed.clone();
             record.credits = standing.credits;
+            facts.standing = Some(standing);
         });
     }
 }
@@ -232,7 +262,7 @@ fn cause_of(halt: &Halt) -> &'static str {
 }
 
 /// Returns the command to type next; nothing when all is done.
-fn next(standing: &report::Standing, commands: &Commands) -> Option<String> {
+pub(super) fn next(standing: &Standing, commands: &Commands) -> Option<String> {
     let any = |words: &[&str]| words.iter().any(|word| standing.counts.get(word) > Some(&0));
     if any(&["failed", report::INVALID]) {
         // It names the command for each reason; a run alone would mend none of them.
@@ -245,18 +275,18 @@ fn next(standing: &report::Standing, commands: &Commands) -> Option<String> {
 }
 
 /// Returns why rows need somebody, with what was said of them.
-async fn failures(
+pub(super) async fn failures(
     ledger: &Ledger,
     batch: BatchId,
     commands: &Commands,
-) -> Result<Vec<Failure>, Early> {
-    let invalid = ledger.count_invalid(batch).await.map_err(unexpected)?;
-    let said = ledger.wordings(batch, WORDINGS_READ).await.map_err(unexpected)?;
+) -> Result<Vec<Failure>, LedgerError> {
+    let invalid = ledger.count_invalid(batch).await?;
+    let said = ledger.wordings(batch, WORDINGS_READ).await?;
     let mut all = Vec::new();
-    for trouble in troubles::of(ledger.reasons(batch).await.map_err(unexpected)?, invalid) {
+    for trouble in troubles::of(ledger.reasons(batch).await?, invalid) {
         let words = match trouble.state {
             Some(_) => of_trouble(&trouble, &said),
-            None => of_invalid(ledger, batch).await.map_err(unexpected)?,
+            None => of_invalid(ledger, batch).await?,
         };
         all.push(Failure {
             state: trouble.word(),

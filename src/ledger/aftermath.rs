@@ -8,7 +8,8 @@ use sqlx::FromRow;
 
 use super::error::LedgerError;
 use super::state::State;
-use super::{BatchId, Lease, Ledger};
+use super::view::RunRow;
+use super::{BatchId, Ledger};
 
 /// What paid requests came to, as far as anybody knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, FromRow)]
@@ -37,6 +38,43 @@ pub struct Wording {
     /// One of them.
     pub key: String,
 }
+
+/// When the last paid request for a job's current version went, and what followed. Times are in
+/// milliseconds since 1970.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Passage {
+    /// The job's place in the sheet.
+    pub position: i64,
+    /// The run that sent the request; nothing while none was sent.
+    pub run_id: Option<i64>,
+    /// When its intent was on disk.
+    pub paid_at: Option<i64>,
+    /// When the render was seen to have ended, well or badly.
+    pub rendered_at: Option<i64>,
+    /// When the file lay verified in the folder.
+    pub done_at: Option<i64>,
+}
+
+const PASSAGES: &str = "-- ledger::passages
+    select j.position, s.run_id, s.paid_at, (
+            select max(e.at) from event e indexed by event_job
+            where e.job_id = j.id and e.submission_id = s.id
+                and e.event in ('rendered', 'render-failed', 'rerendered')) as rendered_at,
+        v.done_at
+    from job j indexed by job_position
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = j.version and t.paid_at is not null)
+    where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
+    order by j.position limit ?3";
+
+const LAST_PAYING_RUN: &str = "-- ledger::last_paying_run
+    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted
+    from run where id = (
+        select max(s.run_id) from job j indexed by job_position
+        join submission s on s.job_id = j.id
+        where j.batch_id = ?1 and s.paid_at is not null)";
 
 const PER_MINUTE: &str = "-- ledger::spent, per minute
     select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
@@ -72,7 +110,7 @@ const WORDINGS: &str = "-- ledger::wordings
 
 /// Statements that must not grow with other batches.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[SPENT_ON, SPENT_BY];
+pub(super) const STATEMENTS: &[&str] = &[SPENT_ON, SPENT_BY, PASSAGES, LAST_PAYING_RUN];
 
 impl Ledger {
     /// Returns what the paid requests of a batch came to.
@@ -81,8 +119,8 @@ impl Ledger {
     }
 
     /// Returns what the paid requests of one run came to.
-    pub async fn spent_by(&self, run: Lease) -> Result<Spent, LedgerError> {
-        self.spent(SPENT_BY, run.0).await
+    pub async fn spent_by(&self, run: i64) -> Result<Spent, LedgerError> {
+        self.spent(SPENT_BY, run).await
     }
 
     async fn spent(&self, statement: &'static str, whose: i64) -> Result<Spent, LedgerError> {
@@ -92,6 +130,25 @@ impl Ledger {
         let per_minute = heard.unwrap_or(super::credits::CREDITS_PER_MINUTE);
         let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
         spent.fetch_one(&self.readers).await.map_err(sql)
+    }
+
+    /// Returns the passages of up to `max` jobs of the sheet behind `after`, in the sheet's order.
+    /// Begin with -1.
+    pub async fn passages(
+        &self,
+        batch: BatchId,
+        after: i64,
+        max: u32,
+    ) -> Result<Vec<Passage>, LedgerError> {
+        let read = sqlx::query_as(PASSAGES).bind(batch.0).bind(after).bind(i64::from(max));
+        let read = read.fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::sql("read when things happened", source))
+    }
+
+    /// Returns the last run that sent a paid request for a job of this batch.
+    pub async fn last_paying_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
+        let read = sqlx::query_as(LAST_PAYING_RUN).bind(batch.0).fetch_optional(&self.readers);
+        read.await.map_err(|source| LedgerError::sql("read the runs", source))
     }
 
     /// Returns why jobs of the sheet wait for somebody, the most frequent words first; at most

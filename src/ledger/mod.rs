@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use aftermath::{Spent, Wording};
+pub use aftermath::{Passage, Spent, Wording};
 pub use claim::{Claim, Claimed};
 pub use credits::Caps;
 pub use due::Due;

@@ -3,10 +3,12 @@
 //! Written from the ledger alone, so that a report can be made without the sheet. Nothing here
 //! changes the ledger. Invariant: every row of the sheet is in every report, once.
 
+mod page;
 mod print;
 mod results;
 mod run;
 
+pub use page::{Pace, Page, print_page, write_page};
 pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
 pub use results::{ReportError, Rows, Written, write_results};
 pub use run::{

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::results::ReportError;
-use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Spent, State};
+use crate::ledger::{BatchId, Ledger, LedgerError, Spent, State};
 
 /// The version of the fields.
 pub const RUN_VERSION: u32 = 1;
@@ -189,7 +189,7 @@ impl Standing {
     pub async fn read(
         ledger: &Ledger,
         batch: BatchId,
-        run: Option<Lease>,
+        run: Option<i64>,
     ) -> Result<Self, LedgerError> {
         let mut counts = by_word(&ledger.counts(batch).await?);
         counts.insert(INVALID, ledger.count_invalid(batch).await?);

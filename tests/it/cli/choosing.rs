@@ -36,6 +36,7 @@ async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() 
     insta::assert_snapshot!(ended.out, @r"
     5 rows: 3 not submitted, 2 done
     videos in out, results in out/results.csv
+    a page to look at is out/report.html
     ");
     assert_eq!(office.sandbox.renders(), 2);
     assert_eq!(by_status(&office), "a ready, b done, c done, d ready, e ready");

@@ -187,6 +187,7 @@ async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
             insta::assert_snapshot!(ended.out, @r"
             3 rows: 3 uncertain
             videos in out, results in out/results.csv
+            a page to look at is out/report.html
             ");
         }
     }

@@ -170,6 +170,7 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
     insta::assert_snapshot!(ended.out, @r"
     4 rows: 2 done, 2 invalid
     videos in out, results in out/results.csv
+    a page to look at is out/report.html
     what can be mended is in out/failures.csv
     ");
     insta::assert_snapshot!(format!("{:?}", ended.code), @"Some(0)");

@@ -30,8 +30,10 @@ async fn two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name() 
     out.sort_unstable();
     insta::assert_snapshot!(out.join("\n"), @r"
     night: 3 rows: 3 done
+    night: a page to look at is out/report.html
     night: videos in out, results in out/results.csv
     second: 3 rows: 3 done
+    second: a page to look at is out2/report.html
     second: videos in out2, results in out2/results.csv
     ");
     assert!(

@@ -193,5 +193,6 @@ async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
     insta::assert_snapshot!(office.told(&quiet.out), @r"
     3 rows: 3 done
     videos in out, results in out/results.csv
+    a page to look at is out/report.html
     ");
 }

@@ -1,0 +1,171 @@
+"use strict";
+// Shows the rows that are looked at. Everything from outside goes into the page as text, never as
+// markup. A row is [row, key, state, version, attempts, plays, credits, said, file, project,
+// cells, way]; a way is [paid, rendered, done] in milliseconds since the run began.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const body = document.querySelector("#table tbody");
+  const count = document.getElementById("count");
+  const more = document.getElementById("more");
+  const search = document.getElementById("search");
+  const tiles = [...document.querySelectorAll(".tile")];
+  const STEP = 100, PRINTED = 2000;
+  let state = "", sort = "0", down = false, found = data.rows, shown = 0;
+
+  const make = (tag, attributes, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value);
+    node.append(...children.filter((child) => child !== null && child !== undefined));
+    return node;
+  };
+  const span = (ms) => {
+    const s = ms / 1000;
+    return s < 10 ? s.toFixed(1) + " s" : s < 90 ? s.toFixed(0) + " s"
+      : s < 5400 ? (s / 60).toFixed(1) + " min" : (s / 3600).toFixed(1) + " h";
+  };
+  const render = (row) => (row[11] && row[11][1] !== null ? row[11][1] - row[11][0] : null);
+  const cell = (label, text, kind) => {
+    const empty = text === null || text === undefined || text === "";
+    const td = make("td", { class: (kind || "") + (empty ? " empty" : "") });
+    if (label && !empty) td.dataset.label = label;
+    td.textContent = empty ? "" : String(text);
+    return td;
+  };
+
+  // Built once, at the first search: a row's texts in one.
+  const haystacks = new Map();
+  const haystack = (row) => {
+    if (!haystacks.has(row)) {
+      haystacks.set(row, [row[0], row[1], row[7], row[8], row[9], row[10].flat().join("\n")]
+        .join("\n").toLowerCase());
+    }
+    return haystacks.get(row);
+  };
+  const value = (row) => (sort === "render" ? render(row) : row[Number(sort)]);
+  const order = (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === y) return a[0] - b[0];
+    if (x === null) return 1;
+    if (y === null) return -1;
+    const way = typeof x === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
+    return down ? -way : way;
+  };
+  // "rendering" of the counts includes those that stand still.
+  const fits = (row) => state === "" || row[2] === state || (state === "rendering" && row[2] === "stalled");
+
+  const bar = (way) => {
+    const td = make("td", { class: "way" + (way ? "" : " empty") });
+    if (!way) return td;
+    const [paid, rendered, done] = way, length = Math.max(1, data.length);
+    const end = rendered === null ? length : rendered;
+    const parts = [["w", 0, paid], ["r", paid, end]];
+    if (rendered !== null) parts.push(["f", rendered, done === null ? length : done]);
+    const strip = make("div", { class: "bar", role: "img" });
+    const words = ["waited " + span(paid), rendered === null ? "renders since" : "rendered in " + span(end - paid)];
+    if (done !== null) words.push("downloaded in " + span(done - rendered));
+    strip.setAttribute("aria-label", words.join(", "));
+    strip.title = words.join(", ");
+    for (const [kind, from, to] of parts) {
+      const part = make("i", { class: kind });
+      part.style.left = (100 * from) / length + "%";
+      part.style.width = (100 * Math.max(0, to - from)) / length + "%";
+      strip.append(part);
+    }
+    td.append(strip);
+    return td;
+  };
+  const path = (file) => {
+    const inside = file.split("/").map(encodeURIComponent).join("/");
+    return data.videos ? data.videos.split("/").map(encodeURIComponent).join("/") + "/" + inside : "./" + inside;
+  };
+  const detail = (row) => {
+    const list = make("dl");
+    const add = (name, text) => {
+      if (text === null || text === undefined || text === "") return;
+      list.append(make("dt", null, String(name)), make("dd", null, String(text)));
+    };
+    add("version", row[3]);
+    add("submissions", row[4]);
+    add("project", row[9]);
+    if (row[11]) {
+      add("waited", span(row[11][0]));
+      add("rendered in", render(row) === null ? null : span(render(row)));
+    }
+    for (const cells of row[10]) cells.forEach((text, place) => add(data.headings[place] || "column " + (place + 1), text));
+    const box = make("div", { class: "detail" });
+    if (row[8]) {
+      const link = make("a", { href: path(row[8]) }, row[8]);
+      list.append(make("dt", null, "file"), make("dd", null, link));
+      box.append(make("video", { controls: "", preload: "none", src: path(row[8]), "aria-label": "Video of " + row[1] }));
+    }
+    box.append(list);
+    return make("tr", { class: "more-of" }, make("td", { colspan: "8" }, box));
+  };
+  const line = (row) => {
+    const open = make("button", { type: "button", "aria-expanded": "false" }, row[1] === null ? "row " + row[0] : row[1]);
+    const key = make("td", { class: "key" }, open);
+    const dot = make("span", { class: "dot " + row[2] });
+    const tr = make("tr", null,
+      cell("Row", row[0], "n"), key, make("td", { class: "state" }, dot, row[2]), bar(row[11]),
+      cell("Render", render(row) === null ? "" : span(render(row)), "n"),
+      cell("Plays", row[5] === null ? "" : row[5] + " s", "n"),
+      cell("Credits", row[6], "n"), cell("", row[7], "said"));
+    open.addEventListener("click", () => {
+      const is = open.getAttribute("aria-expanded") === "true";
+      open.setAttribute("aria-expanded", String(!is));
+      if (is) tr.nextSibling.remove(); else tr.after(detail(row));
+    });
+    return tr;
+  };
+  const showUpTo = (number) => {
+    const next = found.slice(shown, number);
+    body.append(...next.map(line));
+    shown += next.length;
+    more.hidden = shown >= found.length;
+    more.textContent = "Show " + Math.min(STEP, found.length - shown) + " more of " + (found.length - shown);
+  };
+  const draw = () => {
+    const words = search.value.trim().toLowerCase();
+    found = data.rows.filter((row) => fits(row) && (words === "" || haystack(row).includes(words)));
+    if (sort !== "0" || down) found = [...found].sort(order);
+    body.replaceChildren();
+    shown = 0;
+    showUpTo(STEP);
+    count.textContent = found.length + (found.length === 1 ? " row" : " rows")
+      + (data.left_out > 0 ? "; " + data.left_out + " more are only in results.csv" : "");
+  };
+
+  search.addEventListener("input", draw);
+  more.addEventListener("click", () => showUpTo(shown + STEP));
+  for (const tile of tiles) {
+    tile.addEventListener("click", () => {
+      state = tile.dataset.state;
+      for (const other of tiles) other.setAttribute("aria-pressed", String(other === tile));
+      draw();
+    });
+  }
+  for (const button of document.querySelectorAll("thead button")) {
+    button.addEventListener("click", () => {
+      down = sort === button.dataset.sort ? !down : false;
+      sort = button.dataset.sort;
+      for (const th of document.querySelectorAll("#table thead th")) th.removeAttribute("aria-sort");
+      button.parentNode.setAttribute("aria-sort", down ? "descending" : "ascending");
+      draw();
+    });
+  }
+  if ("IntersectionObserver" in window) {
+    new IntersectionObserver((seen) => {
+      // Only after somebody has scrolled: a page that is opened shows its first rows at once.
+      if (seen.some((entry) => entry.isIntersecting) && window.scrollY > 0) showUpTo(shown + STEP);
+    }, { rootMargin: "400px" }).observe(more);
+  }
+  window.addEventListener("beforeprint", () => {
+    showUpTo(PRINTED);
+    if (found.length > shown) count.textContent = shown + " of " + found.length + " rows; all are in results.csv";
+  });
+  draw();
+  // Two frames later it has been painted: how long that took, for whoever measures it.
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.body.dataset.painted = String(Math.round(performance.now()));
+  }));
+})();
