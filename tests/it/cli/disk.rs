@@ -1,4 +1,4 @@
-//! Disks that are full, and disks whose locks lie: the run stops with one clear line, nothing that
+//! Disks that are full or read-only, and disks whose locks lie: the run stops with one clear line, nothing that
 //! was paid for is forgotten, and the same command finishes once the disk is mended.
 //!
 //! A small disk of its own is mounted in a namespace of its own (`unshare` and a `tmpfs`), which
@@ -21,11 +21,22 @@ impl Office {
     /// Runs `args` twice with `folder` on a disk of `size` that then grows. `None` where the
     /// machine lets nobody mount.
     fn on_a_small_disk(&self, folder: &str, size: &str, args: &str) -> Option<Twice> {
+        self.on_a_disk(folder, (&format!("size={size}"), "size=64m"), args)
+    }
+
+    /// Runs `args` twice with `folder` on a disk of its own, mounted with the first options and
+    /// then with the second.
+    fn on_a_disk(
+        &self,
+        folder: &str,
+        (options, mended): (&str, &str),
+        args: &str,
+    ) -> Option<Twice> {
         fs::create_dir(self.path(folder)).unwrap();
         let script = format!(
-            "mount -t tmpfs -o size={size} none {folder} || exit 99
+            "mount -t tmpfs -o {options} none {folder} || exit 99
              \"$CALLSHEET\" {args} > tight.out 2> tight.err; echo $? > tight.code
-             mount -o remount,size=64m {folder}
+             mount -o remount,{mended} {folder}
              \"$CALLSHEET\" {args} > roomy.out 2> roomy.err; echo $? > roomy.code
              mkdir kept && cp -a {folder}/. kept/"
         );
@@ -113,6 +124,21 @@ async fn files_that_may_not_grow_stop_the_run_and_the_same_command_finishes() {
         let roomy = office.run(&["run", "b.toml"]);
         assert_eq!(roomy.code, Some(0), "{blocks}: {roomy:?}");
         all_done(&office);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_disk_stops_the_run_before_anything_is_lost() {
+    for (folder, args) in [("tight", "--ledger tight/l.db run b.toml"), ("out", "run b.toml")] {
+        let office = Office::new(3).await;
+        let Some(Twice { tight, roomy }) = office.on_a_disk(folder, ("ro", "rw"), args) else {
+            return;
+        };
+        assert_eq!(tight.code, Some(1), "{tight:?}");
+        assert!(tight.err.contains("read-only"), "{folder}: {tight:?}");
+        assert_eq!(roomy.code, Some(0), "{roomy:?}");
+        assert_eq!(office.assert_promise(3), ["done"; 3]);
+        assert_eq!(office.sandbox.renders(), 3);
     }
 }
 

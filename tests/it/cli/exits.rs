@@ -223,6 +223,34 @@ async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credits_that_end_at_job_ten_of_sixty_cost_no_more_than_five_further_requests() {
+    for (way, paid) in [("two-step", "export"), ("one-step", "create")] {
+        let studio = format!("submission = '{way}'");
+        let office = Office::with(60, &studio, |settings| {
+            settings.switches.credit.balance = Some(10.0);
+            settings.switches.credit.charge_at = callsheet::sandbox::ChargeAt::Submit;
+            // A virtual minute, and so a credit, each.
+            settings.switches.queue.render_min_s = 60;
+            settings.switches.queue.render_max_s = 60;
+        })
+        .await;
+        office.write_batch(&studio, &LIMITS.replace("in_flight = 32", "in_flight = 4"));
+        let gone = office.run(&["run", "b.toml"]);
+        assert_eq!(gone.code, Some(7), "{gone:?}");
+        let requests = office.sandbox.counters().of(paid);
+        assert!((11..=15).contains(&requests), "{way}: {requests} paid requests");
+        let statuses = office.assert_promise(60);
+        let with = |word: &str| statuses.iter().filter(|status| *status == word).count();
+        assert_eq!((with("done"), with("ready")), (10, 50), "{way}: {statuses:?}");
+
+        office.sandbox.set(|switches| switches.credit.balance = None);
+        assert_eq!(office.run(&["run", "b.toml"]).code, Some(0), "{way}");
+        assert_eq!(office.assert_promise(60), ["done"; 60]);
+        assert_eq!(office.sandbox.renders(), 60, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn our_own_cap_is_8_and_the_next_run_goes_on() {
     let office = Office::new(5).await;
     for renders in [2, 4] {
