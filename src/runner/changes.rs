@@ -47,6 +47,11 @@ impl Changes {
         self.made.load(Ordering::SeqCst)
     }
 
+    /// Tells whether a change is being made at this moment.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
+    }
+
     /// Notes what held a claim back that began after change number `seen`.
     pub(super) fn held_back(&self, held: Held, seen: u64) {
         *self.held_and_seen() = (held, seen);
@@ -61,7 +66,7 @@ impl Changes {
     /// was changed or is being changed since.
     pub(super) fn held_since(&self, seen: u64) -> Option<Held> {
         let (held, at) = *self.held_and_seen();
-        let quiet = self.open.load(Ordering::SeqCst) == 0 && self.made() == seen;
+        let quiet = !self.is_open() && self.made() == seen;
         (quiet && at == seen).then_some(held)
     }
 
@@ -88,6 +93,7 @@ mod tests {
         let mut claim = Box::pin(changes.make(finished, |_| true));
         assert!(claim.as_mut().now_or_never().is_none());
         assert_eq!(changes.held_since(changes.made()), None, "a change is under way");
+        assert!(changes.is_open());
 
         finish.send(()).unwrap();
         claim.await.unwrap();

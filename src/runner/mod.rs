@@ -315,7 +315,8 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     }
     let settled_by_nobody = desk.for_people().len() as u64;
     let uncertain = jobs(State::Uncertain).saturating_sub(settled_by_nobody);
-    if uncertain > 0 && desk.orders.wait {
+    let one_is_looked_at = jobs(State::Uncertain) > 0 && desk.changes.is_open();
+    if desk.orders.wait && (uncertain > 0 || one_is_looked_at) {
         return Ok(false);
     }
     if jobs(State::Ready) == 0 || !desk.may_submit() {

@@ -114,7 +114,11 @@ pub(super) async fn settle_loop<S: Studio>(desk: Arc<Desk<S>>) {
                 let next = next.ok().flatten();
                 desk.rest(&desk.bells.settle, next, desk.no_more_following()).await;
             }
-            Ok(due) => look(&desk, &waits, due).await,
+            Ok(due) => {
+                // Whatever it finds may be work: a run must not end while somebody looks.
+                desk.changes.make(look(&desk, &waits, due), |()| false).await;
+                desk.bells.end.notify_one();
+            }
             Err(error) => desk.ledger_failed(&error),
         }
     }

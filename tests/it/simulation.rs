@@ -65,7 +65,7 @@ impl Sum {
         let told: Vec<String> = self
             .wrong
             .iter()
-            .take(5)
+            .take(40)
             .map(|(seed, wrongs)| {
                 format!(
                     "seed {seed}: {}\n  CALLSHEET_SEED={seed} cargo test --test it \

@@ -107,6 +107,9 @@ impl Stage {
             house.world().paid_ends();
         }
         house.survive("after an act, before its answer").await;
+        if let Submitted::SlowDown { retry_after } = &answer {
+            house.world().hears_to_wait(house.clock.now(), *retry_after);
+        }
         let sins = self.sin == Some(Sin::SendsAgainBlindly) && paid;
         match answer {
             Submitted::Unknown { .. } if sins => Submitted::NotSent { words: words() },
@@ -123,9 +126,6 @@ impl Stage {
         house.wait(answers_in / 2).await;
         if let Some(answer) = self.declined() {
             house.wait(answers_in / 2).await;
-            if let Submitted::SlowDown { retry_after } = &answer {
-                house.world().hears_to_wait(house.clock.now(), *retry_after);
-            }
             return answer;
         }
         let fate = {
@@ -218,7 +218,6 @@ impl Stage {
                 Err(Trouble::Passing { words: "503".to_owned() })
             } else if world.befalls(Fault::SlowDown) {
                 let retry_after = world.slow_down();
-                world.hears_to_wait(now, retry_after);
                 Err(Trouble::SlowDown { retry_after })
             } else {
                 answer(&mut world)
@@ -230,6 +229,9 @@ impl Stage {
         };
         house.world().note(house.clock.now(), &words);
         house.survive("after a free call").await;
+        if let Err(Trouble::SlowDown { retry_after }) = &answer {
+            house.world().hears_to_wait(house.clock.now(), *retry_after);
+        }
         answer
     }
 }

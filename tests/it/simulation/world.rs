@@ -80,7 +80,8 @@ pub(super) struct World {
     /// How often each row was edited.
     pub(super) edits: BTreeMap<String, u32>,
     account_until: Option<(Timestamp, bool)>,
-    floor: Option<(Timestamp, Timestamp)>,
+    /// When the runner was told to wait, and until when.
+    floors: Vec<(Timestamp, Timestamp)>,
     paid_in_air: u32,
     pub(super) wrongs: Vec<String>,
     pub(super) trace: Trace,
@@ -116,7 +117,7 @@ impl World {
             late: Vec::new(),
             edits: BTreeMap::new(),
             account_until: None,
-            floor: None,
+            floors: Vec::new(),
             paid_in_air: 0,
             wrongs: Vec::new(),
             trace: Trace { words },
@@ -161,6 +162,7 @@ impl World {
     /// instant may not have been written down.
     pub(super) fn runner_died(&mut self, now: Timestamp) {
         self.paid_in_air = 0;
+        self.floors.retain(|(said, _)| *said < now);
         for render in self.projects.iter_mut().filter_map(|project| project.render.as_mut()) {
             if render.heard == Some(now) {
                 render.heard = None;
@@ -172,10 +174,8 @@ impl World {
     pub(super) fn arrives(&mut self, now: Timestamp, what: &str) {
         self.deliver_what_is_late(now);
         self.note(now, what);
-        if let Some((said, until)) = self.floor
-            && now > said
-            && now < until
-        {
+        let floor = self.floors.iter().filter(|(said, _)| now > *said).map(|(_, until)| *until);
+        if let Some(until) = floor.max().filter(|until| now < *until) {
             self.wrong(now, format!("asked {} before Retry-After was over", until - now));
         }
     }
@@ -189,11 +189,7 @@ impl World {
 
     /// The runner hears that it must wait.
     pub(super) fn hears_to_wait(&mut self, now: Timestamp, retry_after: Option<Duration>) {
-        let until = retry_after.map(|wait| now + wait);
-        let known = self.floor.map(|(_, known)| known);
-        if let Some(until) = until.filter(|until| known.is_none_or(|known| known < *until)) {
-            self.floor = Some((now, until));
-        }
+        self.floors.extend(retry_after.map(|wait| (now, now + wait)));
     }
 
     /// Returns whether the account is in trouble, and whether polls are refused as well.
