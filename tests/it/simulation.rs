@@ -68,9 +68,10 @@ impl Sum {
             .take(40)
             .map(|(seed, wrongs)| {
                 format!(
-                    "seed {seed}: {}\n  CALLSHEET_SEED={seed} cargo test --test it \
-                 simulation::one_night -- --nocapture",
-                    wrongs.join("\n  ")
+                    "seed {seed}: {}\n  told in {}\n  CALLSHEET_SEED={seed} cargo test --test it \
+                     simulation::one_night -- --nocapture",
+                    wrongs.join("\n  "),
+                    story(*seed).display()
                 )
             })
             .collect();
@@ -92,13 +93,26 @@ fn nights(seeds: std::ops::Range<u64>) -> Sum {
                     if seed >= seeds.end {
                         break;
                     }
-                    let verdict = night(Setup::of(seed), None, false);
+                    let verdict = night(Setup::of(seed), None, true);
+                    keep_what_went_wrong(seed, &verdict);
                     sum.lock().unwrap().add(seed, verdict);
                 }
             });
         }
     });
     sum.into_inner().unwrap()
+}
+
+/// Where the story of a night that went wrong is kept: SQLite's threads are real, so what depends on
+/// the order of one instant's events may not come again.
+fn story(seed: u64) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("callsheet-night-{seed}.txt"))
+}
+
+fn keep_what_went_wrong(seed: u64, verdict: &Verdict) {
+    if !verdict.wrongs.is_empty() {
+        std::fs::write(story(seed), verdict.words.join("\n")).unwrap();
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {
