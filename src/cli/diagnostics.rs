@@ -200,6 +200,29 @@ pub(super) fn rows(talk: &Talk, problems: &Problems, texts: &Texts, batch: &batc
     }
 }
 
+/// Tells what is probably not meant, and stands in nobody's way.
+pub(super) fn doubts(talk: &Talk, doubts: &Problems, texts: &Texts) {
+    for doubt in doubts.kept().iter().take(DRAWN_MAX) {
+        let column = doubt.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
+        let message = doubt.scene.as_ref().map_or(&doubt.words, |scene| &scene.message);
+        let origin = doubt.scene.as_ref().and_then(|scene| scene.place.origin());
+        let place =
+            origin.map(|origin| format!(" ({} line {})", texts.of(Some(origin)).0, origin.line));
+        let place = place.unwrap_or_default();
+        let rows = doubt.rows_in_words();
+        let help = doubt.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
+        talk.say(&plain_lines(&format!("warning: {rows}{column}: {message}{place}{help}")));
+    }
+    let untold = doubts.kept().len().saturating_sub(DRAWN_MAX);
+    if untold > 0 {
+        talk.say(&format!("and {}", counted(untold as u64, "other warning")));
+    }
+}
+
+fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Draws the line of the template that made a problem. Says whether there is one to draw: what is
 /// wrong with a cell alone is told by its row and column.
 fn in_template(talk: &Talk, problem: &Problem, texts: &Texts) -> bool {

@@ -11,7 +11,7 @@ use super::narrowing::Narrowing;
 use super::talk::{Talk, counted, plain};
 use super::{Global, diagnostics};
 use crate::batch::{self, Batch};
-use crate::plan::{self as planning, Change, Estimate, Plan};
+use crate::plan::{self as planning, Change, Estimate, Plan, Problem, Problems};
 
 /// Show what a run would do: everything up to the first request
 ///
@@ -65,6 +65,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
             rate(&plan)
         ));
     }
+    diagnostics::doubts(talk, &plan.doubts, &plan.texts);
     let clean = plan.is_clean();
     if !clean {
         diagnostics::rows(talk, &plan.problems, &plan.texts, &batch);
@@ -123,14 +124,10 @@ pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
             json!({ "key": change.key, "row": change.row_number, "columns": change.columns })
         })
         .collect();
-    let problems: Vec<Value> = plan
-        .problems
-        .kept()
-        .iter()
-        .map(
-            |one| json!({ "row": one.row, "rows": one.rows, "words": one.words, "help": one.help }),
-        )
-        .collect();
+    let listed = |problems: &Problems| -> Vec<Value> {
+        let told = |one: &Problem| json!({ "row": one.row, "rows": one.rows, "words": one.words, "help": one.help });
+        problems.kept().iter().map(told).collect()
+    };
     json!({
         "batch": batch.name.as_str(),
         "rows": plan.rows,
@@ -146,6 +143,7 @@ pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
         "least_seconds": estimate.least.as_secs(),
         "most_seconds": estimate.most.as_secs(),
         "changes": changes,
-        "problems": problems,
+        "problems": listed(&plan.problems),
+        "warnings": listed(&plan.doubts),
     })
 }

@@ -168,6 +168,7 @@ pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64
             return Err(Exit::Input);
         }
     }
+    diagnostics::doubts(talk, &plan.doubts, &plan.texts);
     let estimate = Estimate::of(&plan.counts, &batch.limits);
     if talk.is_json() {
         talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));

@@ -39,6 +39,8 @@ pub struct Plan {
     pub counts: Counts,
     /// What is wrong, row by row.
     pub problems: Problems,
+    /// What is probably not meant, and stands in nobody's way.
+    pub doubts: Problems,
     /// The first changed rows, and what changed in them.
     pub changes: Vec<Change>,
     /// Rows read, and how long everything took.
@@ -182,7 +184,7 @@ pub async fn draw_up_some(
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let ground = pipeline::run(materials, resolution, (choice, sieve), &mut staging).await?;
-    let Ground { rows, skipped, mut problems, named, strangers } = ground;
+    let Ground { rows, skipped, mut problems, doubts, named, strangers } = ground;
     if let Some(words) = choice.unmet(named, strangers.first()) {
         staging.discard().await;
         return Err(PlanError::Choice(words));
@@ -195,7 +197,19 @@ pub async fn draw_up_some(
     let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
     let took = began.elapsed();
     let named = (!choice.is_everything()).then_some(named);
-    Ok(Plan { counts, problems, changes, rows, named, skipped, reading, texts, took, staging })
+    Ok(Plan {
+        counts,
+        problems,
+        doubts,
+        changes,
+        rows,
+        named,
+        skipped,
+        reading,
+        texts,
+        took,
+        staging,
+    })
 }
 
 impl Plan {

@@ -40,7 +40,14 @@ pub struct Merging {
 }
 
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
-type GroundChunk = (usize, Vec<StagedRow>, Vec<Problem>);
+type GroundChunk = (usize, Vec<StagedRow>, Found);
+
+/// What was found in some rows.
+#[derive(Debug, Default)]
+struct Found {
+    wrong: Vec<Problem>,
+    doubts: Vec<Problem>,
+}
 
 /// What came out of the mill, besides the staged rows.
 pub(super) struct Ground {
@@ -49,6 +56,8 @@ pub(super) struct Ground {
     /// Rows that the sheet says to leave out.
     pub(super) skipped: u64,
     pub(super) problems: Problems,
+    /// What is probably not meant, in rows that can be rendered.
+    pub(super) doubts: Problems,
     /// How many of `rows` a person named.
     pub(super) named: u64,
     /// Keys that a person named and no row has.
@@ -79,15 +88,15 @@ pub(super) async fn run(
     drop(ground);
     drop(queue);
     let strangers = choice.keys.iter().cloned().collect();
-    let mut all =
-        Ground { rows: 0, skipped: 0, problems: Problems::default(), named: 0, strangers };
+    let (problems, doubts) = (Problems::default(), Problems::default());
+    let mut all = Ground { rows: 0, skipped: 0, problems, doubts, named: 0, strangers };
     let mut early = BTreeMap::new();
     let mut next = 0;
-    while let Some((place, staged, wrong)) = arriving.recv().await {
-        early.insert(place, (staged, wrong));
-        while let Some((staged, wrong)) = early.remove(&next) {
+    while let Some((place, staged, found)) = arriving.recv().await {
+        early.insert(place, (staged, found));
+        while let Some((staged, found)) = early.remove(&next) {
             next += 1;
-            all.take(&staged, wrong);
+            all.take(&staged, found);
             staging.push(&staged).await?;
         }
     }
@@ -101,10 +110,11 @@ pub(super) async fn run(
 }
 
 impl Ground {
-    fn take(&mut self, staged: &[StagedRow], wrong: Vec<Problem>) {
+    fn take(&mut self, staged: &[StagedRow], found: Found) {
         self.rows += staged.len() as u64;
         self.named += staged.iter().filter(|row| row.selected).count() as u64;
-        wrong.into_iter().for_each(|problem| self.problems.add(problem));
+        found.wrong.into_iter().for_each(|problem| self.problems.add(problem));
+        found.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if !self.strangers.is_empty() {
             for key in staged.iter().filter_map(|row| row.key.as_deref()) {
                 self.strangers.remove(key);
@@ -139,15 +149,15 @@ fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sende
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((place, entries)) = next else { return };
         let mut staged = Vec::with_capacity(entries.len());
-        let mut wrong = Vec::new();
+        let mut found = Found::default();
         for (offset, entry) in entries.into_iter().enumerate() {
             let position = i64::try_from(place * CHUNK + offset).unwrap_or(i64::MAX);
             staged.push(match entry {
-                Ok(entry) => mill.grind(position, entry, &mut wrong),
-                Err(problem) => refused(position, problem, &mut wrong),
+                Ok(entry) => mill.grind(position, entry, &mut found),
+                Err(problem) => refused(position, problem, &mut found.wrong),
             });
         }
-        if ground.blocking_send((place, staged, wrong)).is_err() {
+        if ground.blocking_send((place, staged, found)).is_err() {
             return;
         }
     }
@@ -172,27 +182,35 @@ struct Mill<'m> {
 }
 
 impl Mill<'_> {
-    fn grind(&mut self, position: i64, entry: Entry, wrong: &mut Vec<Problem>) -> StagedRow {
+    fn grind(&mut self, position: i64, entry: Entry, found: &mut Found) -> StagedRow {
         let row = entry.rows.first().map_or(1, |row| row.number);
         let rows: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
-        let merged = self.merge(&rows, &entry.key);
+        let known_doubts = found.doubts.len();
+        let merged = self.merge(&rows, &entry.key, &mut found.doubts);
+        found.doubts[known_doubts..].iter_mut().for_each(|doubt| doubt.row = Some(row));
         let selected = self.merging.means(&entry.key, &rows);
         let cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
         let merged = merged.map_err(|problems| {
             let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
-            wrong.extend(problems.into_iter().map(|one| Problem { row: Some(row), ..one }));
+            found.wrong.extend(problems.into_iter().map(|one| Problem { row: Some(row), ..one }));
             words.join("; ")
         });
         let row_number = i64::try_from(row).unwrap_or(i64::MAX);
         StagedRow { position, row_number, key: Some(entry.key), cells, merged, selected }
     }
 
-    fn merge(&mut self, rows: &[Vec<String>], key: &str) -> Result<Merged, Vec<Problem>> {
+    fn merge(
+        &mut self,
+        rows: &[Vec<String>],
+        key: &str,
+        doubts: &mut Vec<Problem>,
+    ) -> Result<Merged, Vec<Problem>> {
         let Merging { columns, headings, .. } = self.merging;
         let scene = |problem| Problem::of_scene(problem, columns, headings);
         let payload = self.merger.merge(rows);
         let payload: Payload =
             payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
+        doubts.extend(self.merger.doubts(&payload).into_iter().map(scene));
         let wish = match &self.merging.video_file {
             Some(pattern) => {
                 let fields = self.merger.fields(rows);

@@ -7,6 +7,8 @@
 //! All problems are found at once. This file allocates nothing for a payload without any.
 
 mod clips;
+mod doubts;
+mod fields;
 mod scripts;
 
 use std::fmt::{self, Write};
@@ -17,11 +19,21 @@ use super::problem::nearest;
 use super::speech::Measure;
 
 /// What is wrong with a payload, by JSON pointer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) pointer: String,
     pub(super) message: String,
     pub(super) help: Option<String>,
+    pub(super) weight: Weight,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It cannot be rendered, or only by mistake.
+    Wrong,
+    /// It can, and is probably not meant.
+    Doubtful,
 }
 
 /// What a payload amounts to.
@@ -44,6 +56,8 @@ pub(super) fn check(project: &Shape<Project<'_>>) -> (Summary, Vec<Finding>) {
                 scenes += 1;
                 check_scene(scene, index, &mut said, &mut findings);
             }
+            in_picture(project, &mut findings);
+            speech(&said, &mut findings);
         }
         Shape::Absent => {
             findings.say(format_args!(""), "there is no payload");
@@ -57,17 +71,19 @@ pub(super) fn check(project: &Shape<Project<'_>>) -> (Summary, Vec<Finding>) {
 }
 
 fn top_level(project: &Project<'_>, findings: &mut Findings) {
-    let fields = &project.fields;
+    let top = &project.fields;
     for key in &project.doubled {
         let pointer = key.replace('~', "~0").replace('/', "~1");
         let message = format!("`{key}` stands twice; only the last one would count");
         findings.say(format_args!("/{pointer}"), message).help("remove one of them");
     }
-    for (name, leaf) in [
-        ("name", &fields.name),
-        ("workspaceId", &fields.workspace_id),
-        ("webhookUrl", &fields.webhook_url),
-    ] {
+    if let Some(name) = top.name.text() {
+        doubts::text(name, format_args!("/name"), findings);
+    }
+    fields::address(&top.webhook_url, format_args!("/webhookUrl"), findings);
+    for (name, leaf) in
+        [("name", &top.name), ("workspaceId", &top.workspace_id), ("webhookUrl", &top.webhook_url)]
+    {
         match leaf.kind() {
             None | Some(Kind::Text | Kind::Null) => {}
             Some(kind) => {
@@ -75,9 +91,9 @@ fn top_level(project: &Project<'_>, findings: &mut Findings) {
             }
         }
     }
-    one_of("orientation", &fields.orientation, &["landscape", "portrait"], findings);
-    one_of("resolution", &fields.resolution, &["4k", "1080", "720", "480"], findings);
-    match fields.is_export.kind() {
+    one_of("orientation", &top.orientation, &["landscape", "portrait"], findings);
+    one_of("resolution", &top.resolution, &["4k", "1080", "720", "480"], findings);
+    match top.is_export.kind() {
         None | Some(Kind::Bool) => {}
         Some(kind) => {
             let message = format!("`isExport` must be true or false, not {kind}");
@@ -86,7 +102,7 @@ fn top_level(project: &Project<'_>, findings: &mut Findings) {
                 .help("leave it out; it is set when the payload is sent");
         }
     }
-    let message = match &fields.scenes {
+    let message = match &top.scenes {
         Shape::Is(scenes) if !scenes.is_empty() => return,
         Shape::Is(_) => "`scenes` is empty".to_owned(),
         Shape::Absent => "`scenes` is missing".to_owned(),
@@ -111,6 +127,43 @@ fn one_of(name: &str, leaf: &Leaf<'_>, words: &[&str], findings: &mut Findings) 
     findings.say(format_args!("/{name}"), message).help(help);
 }
 
+/// The longest video of AI Studios' plans; for its API no page names a limit.
+const SPEECH_MAX: Duration = Duration::from_secs(30 * 60);
+/// Beyond this, no voice is fast enough to keep to it: the estimate is one of ordinary speech.
+const SPEECH_IMPOSSIBLE: Duration = Duration::from_secs(45 * 60);
+
+fn speech(said: &Measure, findings: &mut Findings) {
+    if said.time <= SPEECH_MAX {
+        return;
+    }
+    let minutes = said.time.as_secs().div_ceil(60);
+    let message = format!("the script takes about {minutes} min to speak");
+    let at = format_args!("/scenes");
+    let said = match said.time > SPEECH_IMPOSSIBLE {
+        true => findings.say(at, message),
+        false => findings.doubt(at, message),
+    };
+    said.help("AI Studios makes videos of 30 min at most; make two rows of it");
+}
+
+fn in_picture(project: &Project<'_>, findings: &mut Findings) {
+    let canvas = match project.fields.orientation.text() {
+        Some("portrait") => (1080.0, 1920.0),
+        Some(_) | None => (1920.0, 1080.0),
+    };
+    for (scene, found) in project.fields.scenes.get().into_iter().flatten().enumerate() {
+        let clips = found.get().and_then(|scene| scene.clips.get());
+        for (clip, found) in clips.into_iter().flatten().enumerate() {
+            if let Some(found) = found.get()
+                && found.kind.text() != Some("audio")
+                && !clips::is_deleted(found)
+            {
+                fields::place(found, canvas, Spot { scene, clip }, findings);
+            }
+        }
+    }
+}
+
 fn check_scene(
     scene: &Shape<Scene<'_>>,
     index: usize,
@@ -122,8 +175,8 @@ fn check_scene(
         return;
     };
     match scene.scene_idx {
-        Leaf::Absent | Leaf::Number { whole: true } => {}
-        Leaf::Number { whole: false } | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => {
+        Leaf::Absent | Leaf::Number { whole: true, .. } => {}
+        Leaf::Number { whole: false, .. } | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => {
             findings
                 .say(format_args!("/scenes/{index}/sceneIdx"), "`sceneIdx` must be a whole number")
                 .help("count scenes from 0, without quotes");
@@ -143,6 +196,7 @@ fn check_scene(
             findings.say(format_args!("/scenes/{index}/clips"), message);
         }
     }
+    fields::scene(scene, index, findings);
     scripts::check(scene, index, said, findings);
 }
 
@@ -164,10 +218,23 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn say(&mut self, pointer: fmt::Arguments<'_>, message: impl Into<String>) -> Said<'_> {
+        self.add(Weight::Wrong, pointer, message)
+    }
+
+    fn doubt(&mut self, pointer: fmt::Arguments<'_>, message: impl Into<String>) -> Said<'_> {
+        self.add(Weight::Doubtful, pointer, message)
+    }
+
+    fn add(
+        &mut self,
+        weight: Weight,
+        pointer: fmt::Arguments<'_>,
+        message: impl Into<String>,
+    ) -> Said<'_> {
         let mut path = String::new();
         // Writing to a `String` cannot fail.
         let _ = path.write_fmt(pointer);
-        self.0.push(Finding { pointer: path, message: message.into(), help: None });
+        self.0.push(Finding { pointer: path, message: message.into(), help: None, weight });
         Said(self.0.last_mut())
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Cells are data: what a cell contains is never read as template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use handlebars::Context;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::fault;
 use super::payload::{self, Payload};
 use super::problem::{At, Place, Problem};
 use super::template::{ROWS, Template};
-use super::trace::Marked;
+use super::trace::{Marked, Traced};
 
 /// How cells become fields.
 ///
@@ -78,7 +78,13 @@ pub struct Merger<'t> {
     capacity: usize,
     /// What is wrong for every row alike.
     standing: Vec<Problem>,
+    /// Doubts whose place is known, by pointer and message: a row like the others is not merged
+    /// twice for them.
+    doubted: HashMap<(String, String), Place>,
 }
+
+/// Doubts whose place is looked for. Beyond, they are told by their pointer alone.
+const DOUBTS_PLACED: usize = 200;
 
 impl<'t> Merger<'t> {
     pub(super) fn new(template: &'t Template, columns: &Columns) -> Self {
@@ -90,6 +96,7 @@ impl<'t> Merger<'t> {
             context,
             capacity: 0,
             standing: standing(template, columns),
+            doubted: HashMap::new(),
         }
     }
 
@@ -111,16 +118,46 @@ impl<'t> Merger<'t> {
         Payload::read(text).map_err(|text| self.explain(&text))
     }
 
+    /// Returns what is doubtful about the payload that was merged last.
+    pub fn doubts(&mut self, payload: &Payload) -> Vec<Problem> {
+        let mut told = Vec::new();
+        let mut traced = None;
+        for finding in payload.doubts() {
+            let known = (finding.pointer.clone(), finding.message.clone());
+            if let Some(place) = self.doubted.get(&known) {
+                let (message, help) = (finding.message.clone(), finding.help.clone());
+                told.push(Problem { place: place.clone(), message, help });
+                continue;
+            }
+            let may_look = self.doubted.len() < DOUBTS_PLACED;
+            if may_look && traced.is_none() {
+                traced = self.traced().ok();
+            }
+            let traced = traced.as_ref().filter(|_| may_look);
+            let text = traced.map_or(payload.text(), Traced::text);
+            let problem = self.template.placed(payload::placed(finding, text, traced));
+            if may_look {
+                self.doubted.insert(known, problem.place.clone());
+            }
+            told.push(problem);
+        }
+        told
+    }
+
+    fn traced(&self) -> Result<Traced, Problem> {
+        let marked = Marked::of(self.template.readable(), self.template.source());
+        Ok(marked.read_off(&self.render(marked.template())?))
+    }
+
     /// Merges the same fields again, slowly, to say where the mistakes come from.
     fn explain(&self, refused: &str) -> Vec<Problem> {
-        let marked = Marked::of(self.template.readable(), self.template.source());
-        let problems = self.render(marked.template()).map(|text| {
-            let traced = marked.read_off(&text);
-            payload::problems(traced.text(), Some(&traced))
-                .or_else(|| payload::problems(refused, None))
-                .expect("the text was refused a moment ago")
-        });
-        let problems = problems.unwrap_or_else(|problem| vec![problem]);
+        let traced = match self.traced() {
+            Ok(traced) => traced,
+            Err(problem) => return vec![problem],
+        };
+        let problems = payload::problems(traced.text(), Some(&traced))
+            .or_else(|| payload::problems(refused, None))
+            .expect("the text was refused a moment ago");
         problems.into_iter().map(|problem| self.template.placed(problem)).collect()
     }
 

@@ -26,6 +26,10 @@ mod speech;
 mod template;
 mod trace;
 
+/// The JSON Schema of a payload: the documented fields strict in their values, all others open. It is
+/// for people and editors; what is checked row by row is `check`, and a test holds the two together.
+pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
+
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
 pub use self::merge::{Columns, Merger};

@@ -22,6 +22,7 @@ pub(super) enum Leaf<'a> {
     /// `whole`: written without a point.
     Number {
         whole: bool,
+        value: f64,
     },
     Text(Cow<'a, str>),
     /// Something else.
@@ -138,8 +139,16 @@ part! {
     /// One scene.
     Scene {
         "sceneIdx" => scene_idx: Leaf<'a>,
+        "background" => background: Shape<Background<'a>>,
         "clips" => clips: Shape<List<Clip<'a>>>,
         "scripts" => scripts: Shape<List<Script<'a>>>,
+    }
+}
+
+part! {
+    /// What is behind everything.
+    Background {
+        "source_url" => source_url: Leaf<'a>,
     }
 }
 
@@ -147,6 +156,7 @@ part! {
     /// What is said, in the placement used since 2024-12-18: `scenes[].scripts[]`.
     Script {
         "org" => org: Leaf<'a>,
+        "isTTS" => is_tts: Leaf<'a>,
         "modelId" => model_id: Leaf<'a>,
         "clothId" => cloth_id: Leaf<'a>,
     }
@@ -166,6 +176,26 @@ part! {
         "video_url" => video_url: Leaf<'a>,
         "label" => label: Leaf<'a>,
         "shapeName" => shape_name: Leaf<'a>,
+        "layer" => layer: Leaf<'a>,
+        "top" => top: Leaf<'a>,
+        "left" => left: Leaf<'a>,
+        "width" => width: Leaf<'a>,
+        "height" => height: Leaf<'a>,
+        "scaleX" => scale_x: Leaf<'a>,
+        "scaleY" => scale_y: Leaf<'a>,
+        "angle" => angle: Leaf<'a>,
+        "opacity" => opacity: Leaf<'a>,
+        "volume" => volume: Leaf<'a>,
+        "animation" => animation: Shape<Animation<'a>>,
+    }
+}
+
+part! {
+    /// How a clip comes and goes.
+    Animation {
+        "type" => kind: Leaf<'a>,
+        "duration" => duration: Leaf<'a>,
+        "delay" => delay: Leaf<'a>,
     }
 }
 
@@ -293,10 +323,16 @@ impl<'de> Visitor<'de> for LeafVisitor {
         f.write_str("any JSON")
     }
 
-    visit_plain! {
-        visit_i64(i64) => Leaf::Number { whole: true };
-        visit_u64(u64) => Leaf::Number { whole: true };
-        visit_f64(f64) => Leaf::Number { whole: false };
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Leaf::Number { whole: true, value: value as f64 })
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Leaf::Number { whole: true, value: value as f64 })
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Leaf::Number { whole: false, value })
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {

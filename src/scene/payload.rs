@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::check::{self, Finding};
+use super::check::{self, Finding, Weight};
 use super::locate::{self, Entries};
 use super::outline::{Project, Shape};
 use super::problem::Problem;
@@ -32,6 +32,7 @@ pub struct Payload {
     spoken: Duration,
     scenes: usize,
     script_chars: usize,
+    doubts: Vec<Finding>,
 }
 
 /// What the request adds to a payload.
@@ -62,12 +63,12 @@ impl Payload {
         };
         let (summary, findings) = check::check(&project);
         let Shape::Is(project) = project else { return Err(text) };
-        if !findings.is_empty() {
+        if findings.iter().any(|finding| finding.weight == Weight::Wrong) {
             return Err(text);
         }
         let name = project.fields.name.text().map(str::to_owned);
         let check::Summary { scenes, script_chars, spoken } = summary;
-        Ok(Self { name, spoken, scenes, script_chars, text })
+        Ok(Self { name, spoken, scenes, script_chars, text, doubts: findings })
     }
 
     /// Checks a text that was not merged here, such as a payload edited by hand.
@@ -99,6 +100,11 @@ impl Payload {
     /// characters, by writing system: Latin 15 a second, Hangul 6.5, Han 4.5, Kana 7.5, others 13.
     pub fn spoken(&self) -> Duration {
         self.spoken
+    }
+
+    /// Returns what is probably not meant, though it can be rendered.
+    pub(super) fn doubts(&self) -> &[Finding] {
+        &self.doubts
     }
 
     /// Returns the number of scenes.
@@ -205,13 +211,19 @@ pub(super) fn problems(text: &str, traced: Option<&Traced>) -> Option<Vec<Proble
         Ok(project) => project,
         Err(error) => return Some(vec![slip::of(text, &error, traced)]),
     };
-    let (_, findings) = check::check(&project);
-    let place = |finding: Finding| Problem {
-        place: locate::of_pointer(text, finding.pointer, traced),
-        message: finding.message,
-        help: finding.help,
-    };
+    let (_, mut findings) = check::check(&project);
+    findings.retain(|finding| finding.weight == Weight::Wrong);
+    let place = |finding: Finding| placed(&finding, text, traced);
     (!findings.is_empty()).then(|| findings.into_iter().map(place).collect())
+}
+
+/// Says where in a text a finding lies.
+pub(super) fn placed(finding: &Finding, text: &str, traced: Option<&Traced>) -> Problem {
+    Problem {
+        place: locate::of_pointer(text, finding.pointer.clone(), traced),
+        message: finding.message.clone(),
+        help: finding.help.clone(),
+    }
 }
 
 #[cfg(test)]

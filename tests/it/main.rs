@@ -13,6 +13,7 @@ mod reading;
 mod run;
 mod sandbox;
 mod scene;
+mod scene_checks;
 mod settle;
 mod sheet;
 mod simulation;

@@ -2,7 +2,7 @@
 //!
 //! A clip marked `isDelete` is not drawn and is left alone, as editor exports keep such clips.
 
-use super::{Findings, Spot, clipped};
+use super::{Findings, Spot, clipped, doubts, fields};
 use crate::scene::outline::{Clip, Kind, Leaf, Shape};
 use crate::scene::problem::suggest;
 
@@ -24,10 +24,14 @@ pub(super) fn check(clip: &Shape<Clip<'_>>, spot: Spot, findings: &mut Findings)
     if is_deleted(clip) {
         return;
     }
+    fields::check(clip, spot, findings);
     match kind {
         "aiModel" => avatar(clip, spot, findings),
         "shape" => {
-            findings.want_text(&clip.shape_name, "shapeName", format_args!("{spot}/shapeName"));
+            let at = format_args!("{spot}/shapeName");
+            if let Some(name) = findings.want_text(&clip.shape_name, "shapeName", at) {
+                fields::known_word(name, &fields::SHAPES, "shape", at, findings);
+            }
             want_any_text(&clip.fill, "fill", spot, findings);
         }
         "image" => want_url(&clip.source_url, "source_url", spot, findings),
@@ -35,8 +39,14 @@ pub(super) fn check(clip: &Shape<Clip<'_>>, spot: Spot, findings: &mut Findings)
             want_any_text(&clip.text, "text", spot, findings);
             want_any_text(&clip.fill, "fill", spot, findings);
             want_size(&clip.font_size, spot, findings);
+            if let Some(text) = clip.text.text() {
+                doubts::text(text, format_args!("{spot}/text"), findings);
+            }
         }
-        "videoImage" => want_url(&clip.video_url, "video_url", spot, findings),
+        "videoImage" => {
+            want_url(&clip.video_url, "video_url", spot, findings);
+            fields::address(&clip.source_url, format_args!("{spot}/source_url"), findings);
+        }
         "audio" => {
             want_url(&clip.source_url, "source_url", spot, findings);
             want_any_text(&clip.label, "label", spot, findings);
@@ -84,7 +94,10 @@ fn avatar(clip: &Clip<'_>, spot: Spot, findings: &mut Findings) {
 }
 
 fn want_url(leaf: &Leaf<'_>, name: &str, spot: Spot, findings: &mut Findings) {
-    findings.want_text(leaf, name, format_args!("{spot}/{name}"));
+    let at = format_args!("{spot}/{name}");
+    if findings.want_text(leaf, name, at).is_some() {
+        fields::address(leaf, at, findings);
+    }
 }
 
 /// Text that may be empty, as `fill` is for an outline.
@@ -94,9 +107,12 @@ fn want_any_text(leaf: &Leaf<'_>, name: &str, spot: Spot, findings: &mut Finding
     }
 }
 
+const ZERO: Leaf<'static> = Leaf::Number { whole: true, value: 0.0 };
+
 fn want_size(leaf: &Leaf<'_>, spot: Spot, findings: &mut Findings) {
     let message = match leaf.kind() {
-        Some(Kind::Number) => return,
+        Some(Kind::Number) if *leaf != ZERO => return,
+        Some(Kind::Number) => "`fontSize` is 0".to_owned(),
         None => "`fontSize` is missing".to_owned(),
         Some(kind) => format!("`fontSize` must be a number, not {kind}"),
     };

@@ -5,7 +5,7 @@
 //! documented, so a payload may use either, or both if they agree.
 
 use super::clips::{self, AVATAR, is_deleted};
-use super::{Findings, Spot, clipped};
+use super::{Findings, Spot, clipped, doubts};
 use crate::scene::outline::{Clip, Kind, Scene, Script, Shape};
 use crate::scene::problem::nearest;
 use crate::scene::speech::{Measure, is_silent, joined, same};
@@ -173,9 +173,10 @@ const EMPTY_HELP: &str =
 /// The older placement alone: one of the scene's avatars must speak.
 fn own_texts(avatars: &[Avatar<'_>], index: usize, said: &mut Measure, findings: &mut Findings) {
     let mut someone_speaks = avatars.is_empty();
-    for text in avatars.iter().filter_map(|avatar| avatar.own_text) {
+    for (spot, text) in avatars.iter().filter_map(|avatar| Some((avatar.spot, avatar.own_text?))) {
         someone_speaks |= !is_silent(text);
         said.add(Measure::of(text));
+        doubts::text(text, format_args!("{spot}/script/org"), findings);
     }
     if someone_speaks {
         return;

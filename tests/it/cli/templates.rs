@@ -303,3 +303,30 @@ async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and
     mend the rows, or run with --skip-invalid to leave them out
     "#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
+    let office = Office::new(2).await;
+    let clip = "\"clips\": [{\"type\": \"image\", \"source_url\": \"http://example.org/a.png\",\n      \
+                \"left\": 1920, \"top\": 0, \"width\": 10, \"height\": 10}, ";
+    office.write("t.json.hbs", &TEMPLATE.replace("\"clips\": [", clip));
+    office.write("s.csv", "key,script\na,Dear [NAME]\nb,Hello {{name}}\nc,Hello\n");
+    let (_, err) = planned(&office, 0);
+    let (_, warnings) = err.split_once('\n').unwrap();
+    insta::assert_snapshot!(warnings, @r"
+    warning: row 2 and 2 more: the address is not https (t.json.hbs line 6)
+      write `https://`, if the server has it; services often refuse the other
+    warning: row 2, column B `script`: `[NAME]` looks like something to be filled in (t.json.hbs line 4)
+      write what should stand there
+    warning: row 2 and 2 more: this clip lies outside the picture (t.json.hbs line 6)
+      the picture is 1920 × 1080, counted from the top left
+    warning: row 3, column B `script`: `{{name}}` looks like something to be filled in (t.json.hbs line 4)
+      write what should stand there
+    ");
+    let plan: serde_json::Value =
+        serde_json::from_str(&office.run(&["plan", "b.toml", "--json"]).out).unwrap();
+    assert_eq!(plan["warnings"].as_array().unwrap().len(), 4, "{plan:#}");
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("warning: row 2, column B `script`"), "{}", ended.err);
+}

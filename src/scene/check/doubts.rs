@@ -1,0 +1,134 @@
+//! What is probably not meant, and could be: told in the plan, and never in the way of a run.
+//!
+//! Above all text that somebody meant to fill in: it would be spoken aloud. Only forms that hardly
+//! occur in speech are taken for such; a false alarm costs a glance, and too many cost attention.
+
+use super::{Findings, clipped};
+
+/// Doubts a text that is spoken or shown.
+pub(super) fn text(text: &str, pointer: std::fmt::Arguments<'_>, findings: &mut Findings) {
+    if let Some(piece) = left_in(text) {
+        let message = format!("`{}` looks like something to be filled in", clipped(piece));
+        findings.doubt(pointer, message).help("write what should stand there");
+    }
+}
+
+/// What a spreadsheet shows for a formula that failed.
+const FORMULA_ERRORS: [&str; 9] =
+    ["#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#BEZUG!", "#WERT!"];
+/// Words that people leave to find them again.
+const NOTES: [&str; 4] = ["TODO", "TBD", "FIXME", "XXX"];
+/// The longest name of something to be filled in.
+const NAME_MAX: usize = 40;
+
+/// Returns the first piece that was probably left in.
+fn left_in(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().find_map(|(at, byte)| {
+        let rest = || &text[at..];
+        match byte {
+            b'{' => in_braces(rest()),
+            b'}' if bytes.get(at + 1) == Some(&b'}') => text.get(at..at + 2),
+            b'[' => enclosed(rest(), ']').filter(|name| is_shouted(name) || is_asked_for(name)),
+            b'<' => enclosed(rest(), '>')
+                .filter(|name| is_shouted(name) && name.len() > 4 && !is_markup(name)),
+            b'%' => enclosed(rest(), '%').filter(is_shouted),
+            b'_' => rest().get(..4).filter(|line| *line == "____"),
+            b'#' => FORMULA_ERRORS.into_iter().find(|error| rest().starts_with(error)),
+            b'T' | b'F' | b'X' if is_edge(bytes, at.checked_sub(1)) => NOTES
+                .into_iter()
+                .find(|note| rest().starts_with(note) && is_edge(bytes, Some(at + note.len()))),
+            b'l' | b'L' => rest().get(..11).filter(|it| it.eq_ignore_ascii_case("lorem ipsum")),
+            _ => None,
+        }
+    })
+}
+
+fn is_edge(bytes: &[u8], at: Option<usize>) -> bool {
+    let byte = at.and_then(|at| bytes.get(at));
+    byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte < 0x80)
+}
+
+/// `{{anything}}`, or `{name}`.
+fn in_braces(rest: &str) -> Option<&str> {
+    if rest.starts_with("{{") {
+        let end = rest.find("}}").map_or(2, |end| end + 2);
+        return rest.get(..end);
+    }
+    let name = enclosed(rest, '}')?;
+    let inside = &name[1..name.len() - 1];
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    (inside.starts_with(char::is_alphabetic) && inside.chars().all(is_name)).then_some(name)
+}
+
+/// Returns the text from its first character to `close`, if that is not far.
+fn enclosed(rest: &str, close: char) -> Option<&str> {
+    let end = rest.bytes().skip(1).take(NAME_MAX).position(|byte| byte == close as u8)? + 2;
+    (end > 2).then(|| rest.get(..end)).flatten()
+}
+
+/// Capitals alone, at least two of them, between two signs.
+fn is_shouted(enclosed: &&str) -> bool {
+    let inside = enclosed[1..].trim_end_matches([']', '>', '%']);
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || " _-".contains(c);
+    inside.chars().all(fits) && inside.chars().filter(char::is_ascii_uppercase).count() > 1
+}
+
+/// `<SPAN>`; and what only stands between two signs, as in `1 < YOU > 2`.
+fn is_markup(enclosed: &str) -> bool {
+    enclosed == "<SPAN>" || enclosed.starts_with("< ")
+}
+
+/// `[your name]`, `[insert price]`.
+fn is_asked_for(enclosed: &&str) -> bool {
+    let inside = enclosed[1..].to_ascii_lowercase();
+    ["your ", "insert "].iter().any(|word| inside.starts_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_to_be_filled_in_is_seen() {
+        for (text, piece) in [
+            ("Hi {{name}}!", "{{name}}"),
+            ("Hi {{ name", "{{"),
+            ("Hi name}}", "}}"),
+            ("안녕 {이름}님", "{이름}"),
+            ("only ${price}", "{price}"),
+            ("Dear [NAME],", "[NAME]"),
+            ("Dear [FIRST_NAME 2]", "[FIRST_NAME 2]"),
+            ("Dear [Your name here]", "[Your name here]"),
+            ("for <PRICE> a day", "<PRICE>"),
+            ("for %PRICE% a day", "%PRICE%"),
+            ("call ____ now", "____"),
+            ("costs #N/A", "#N/A"),
+            ("TODO", "TODO"),
+            ("(TBD)", "TBD"),
+            ("Lorem Ipsum dolor", "Lorem Ipsum"),
+        ] {
+            assert_eq!(left_in(text), Some(piece), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_do_say_is_left_alone() {
+        for text in [
+            "<p>Tea &amp; cake</p><SPAN>x</SPAN>",
+            "up to 50% off, 20% more",
+            "see [1] and [a]",
+            "{ braces } and {1}",
+            "XXXL, METODOS, todo, TODOS",
+            "C# and F#, #spring",
+            "a_b __init__",
+            "I < YOU > ME",
+            "lore",
+            "%",
+            "[",
+            "{é",
+        ] {
+            assert_eq!(left_in(text), None, "{text}");
+        }
+    }
+}
