@@ -56,7 +56,8 @@ const COUNT: &str = "-- ledger::claim_submissions, room
         (select coalesce(sum(jobs), 0) from tally
          where batch_id = b.id and state in ('submitting', 'rendering')) as under_way,
         (select coalesce(sum(jobs), 0) from tally
-         where batch_id = b.id and state in ('uncertain', 'fetching')) as unverified,
+         where batch_id = b.id and in_sheet = 1 and state in ('uncertain', 'fetching')
+        ) as unverified,
         (select count(*) from job indexed by job_due
          where batch_id = b.id and state = 'ready' and drafted = 1) as drafted
     from batch b join run r on r.batch_id = b.id and r.id = ?2 and r.ended_at is null

@@ -4,8 +4,7 @@
 //! taken over, changes nothing when it wakes.
 //!
 //! News is by far the most frequent change, so what waits together is read with one statement,
-//! judged here without the database, and written several jobs to a statement text: what costs time
-//! is not `SQLite` but the way to its thread and back.
+//! judged here without the database, and written many jobs to a statement.
 
 mod write;
 
@@ -40,7 +39,9 @@ const LOAD: &str = "-- ledger::record, load
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LOAD];
+pub(super) fn statements() -> Vec<&'static str> {
+    [vec![LOAD], write::statements()].concat()
+}
 
 /// What recording a piece of news came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -73,6 +73,19 @@ impl Quiet {
         }
     }
 
+    /// Returns the pause until the next look: by the design's steps, but no look is later than the
+    /// quiet wait's end, and those after it come soon until both clean reads are made.
+    fn next_look(&self, awake: Duration, looks: i64, settle_after: Duration) -> Duration {
+        let left = (self.since + settle_after).saturating_sub(awake);
+        if !left.is_zero() {
+            step_after(looks).min(left)
+        } else if self.is_settled() {
+            step_after(looks)
+        } else {
+            settle_after / APART
+        }
+    }
+
     /// Tells whether the wait and its two reads have shown no trace.
     fn is_settled(&self) -> bool {
         self.clean_reads >= 2
@@ -236,21 +249,24 @@ async fn wait_or_settle<S: Studio>(
     look_again(desk, due, quiet, "no trace of it yet".to_owned()).await;
 }
 
-/// Schedules the next look: by the design's steps, but never later than the quiet wait's end.
+/// Schedules the next look. What is left to a person is looked at rarely: looks in vain would take
+/// the permits of those who pay, for ever where the rate is low.
 async fn look_again<S: Studio>(desk: &Desk<S>, due: &Due, quiet: Quiet, words: String) {
     let settle_after = desk.settings.limits.settle_after;
-    let step = usize::try_from(due.looks + 1).ok().and_then(|at| LOOKS.get(at));
-    let step = step.copied().unwrap_or(SLOW_LOOK);
-    let left = (quiet.since + settle_after).saturating_sub(desk.clock.awake());
-    let pause = if !left.is_zero() {
-        step.min(left)
-    } else if !quiet.is_settled() {
-        settle_after / APART
+    let left_to_a_person = desk.for_people().contains(&due.job);
+    let pause = if left_to_a_person {
+        step_after(due.looks)
     } else {
-        step
+        quiet.next_look(desk.clock.awake(), due.looks, settle_after)
     };
     let due_at = desk.after(pause.max(Duration::from_millis(20)));
     desk.record((due.job, due.submission), News::Looked { due_at, words }).await;
+}
+
+/// Returns the design's pause after so many looks.
+fn step_after(looks: i64) -> Duration {
+    let step = usize::try_from(looks + 1).ok().and_then(|at| LOOKS.get(at));
+    step.copied().unwrap_or(SLOW_LOOK)
 }
 
 #[cfg(test)]
@@ -288,6 +304,18 @@ mod tests {
         quiet.read_clean(at(1195), WAIT);
         quiet.read_clean(at(1300), WAIT);
         assert!(!quiet.is_settled(), "asked before the wait was over: {quiet:?}");
+    }
+
+    #[test]
+    fn looks_follow_the_steps_and_miss_neither_the_waits_end_nor_the_second_read() {
+        let mut quiet = quiet();
+        let next = |quiet: &Quiet, seconds, looks| quiet.next_look(at(seconds), looks, WAIT);
+        assert_eq!(next(&quiet, 0, 0), Duration::from_secs(60));
+        assert_eq!(next(&quiet, 1000, 9), Duration::from_secs(200), "the wait's end");
+        assert_eq!(next(&quiet, 1200, 9), Duration::from_secs(60), "the second read");
+        quiet.read_clean(at(1200), WAIT);
+        quiet.read_clean(at(1260), WAIT);
+        assert_eq!(next(&quiet, 1260, 9), SLOW_LOOK);
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Putting judged news on disk: the job, its submission and a line of its history, in one text.
+//! Putting judged news on disk: jobs, their submissions and lines of their history, many with one
+//! statement each.
 //!
-//! Most news needs just these three, so several jobs share one text; what else there may be to
-//! write follows one by one. Nothing is decided here.
+//! What costs time is not `SQLite` but the way to its thread and back, which every statement takes
+//! alone, so what was judged together is written together. What only some news brings follows one
+//! by one. Nothing is decided here.
 
 use std::sync::LazyLock;
 
@@ -33,24 +35,46 @@ pub(super) struct Write<'r> {
     pub(super) successor: Option<(Event, Job)>,
 }
 
-/// Jobs that share one text: enough to make the way to `SQLite`'s thread cheap.
-const TOGETHER: usize = 8;
+/// How many rows one statement writes: as many as wait together on a busy night, then what is left
+/// in smaller statements. Each size is prepared once.
+const SIZES: [usize; 3] = [32, 8, 1];
 
-const STORE_JOB: &str = "-- ledger::record, job
-    update job set state = ?, drafted = ?, version = ?, wanted_version = ?, due_at = ?,
-        submit_failures = ?, rerenders = ?, fetch_failures = ?, polls = ?, submission_id = ?,
-        rendering_at = ?, progress = ?, moved_at = ?, stalled = ?, video_file = ?, cause = ?,
-        words = ?
-    where id = ? and lease_token = ?";
+const JOB: (&str, &str, &str) = (
+    "-- ledger::record, jobs
+    with told (state, drafted, version, wanted_version, due_at, submit_failures, rerenders,
+        fetch_failures, polls, submission_id, rendering_at, progress, moved_at, stalled,
+        video_file, cause, words, id, lease_token) as (values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ")
+    update job set state = told.state, drafted = told.drafted, version = told.version,
+        wanted_version = told.wanted_version, due_at = told.due_at,
+        submit_failures = told.submit_failures, rerenders = told.rerenders,
+        fetch_failures = told.fetch_failures, polls = told.polls,
+        submission_id = told.submission_id, rendering_at = told.rendering_at,
+        progress = told.progress, moved_at = told.moved_at, stalled = told.stalled,
+        video_file = told.video_file, cause = told.cause, words = told.words
+    from told where job.id = told.id and job.lease_token = told.lease_token",
+);
 
-const STORE_SUBMISSION: &str = "-- ledger::record, submission
-    update submission set outcome = ?, project_id = ?, render_id = ?, paid_at = ?,
-        settled_at = ?, looks = ?, video_url = ?, credits = ?
-    where id = ?";
+const SUBMISSION: (&str, &str, &str) = (
+    "-- ledger::record, submissions
+    with told (outcome, project_id, render_id, paid_at, settled_at, looks, video_url, credits, id)
+        as (values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ")
+    update submission set outcome = told.outcome, project_id = told.project_id,
+        render_id = told.render_id, paid_at = told.paid_at, settled_at = told.settled_at,
+        looks = told.looks, video_url = told.video_url, credits = told.credits
+    from told where submission.id = told.id",
+);
 
-const REMEMBER: &str = "-- ledger::record, event
+const EVENT: (&str, &str, &str) = (
+    "-- ledger::record, events
     insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
-    values (?, ?, ?, ?, ?, ?, ?, ?)";
+    values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
 
 const KEEP_VIDEO: &str = "-- ledger::record, video
     update version set video_file = ?3, video_bytes = ?4, video_hash = ?5, video_ms = ?6,
@@ -72,12 +96,19 @@ const REUSE: &str = "-- ledger::record, reuse
 const GIVE_BACK: &str = "-- ledger::record, give back
     update run set submitted = submitted - 1 where id = ?1 and submitted > 0";
 
-static TOLD: LazyLock<String> = LazyLock::new(|| told(1));
-static TOLD_TOGETHER: LazyLock<String> = LazyLock::new(|| told(TOGETHER));
+static JOBS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(JOB));
+static SUBMISSIONS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(SUBMISSION));
+static EVENTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(EVENT));
 
-fn told(times: usize) -> String {
-    let texts = [STORE_JOB, STORE_SUBMISSION, REMEMBER].repeat(times);
-    texts.join(";\n")
+/// Returns one text for each of [`SIZES`].
+fn texts((before, row, after): (&str, &str, &str)) -> [String; SIZES.len()] {
+    SIZES.map(|rows| format!("{before}{}{after}", vec![row; rows].join(", ")))
+}
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) fn statements() -> Vec<&'static str> {
+    [&JOBS, &SUBMISSIONS].into_iter().flat_map(|texts| texts.iter().map(String::as_str)).collect()
 }
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
@@ -87,27 +118,36 @@ pub(super) async fn all(
     db: &mut SqliteConnection,
     writes: &[Write<'_>],
 ) -> Result<(), sqlx::Error> {
-    let (told, quiet): (Vec<&Write<'_>>, Vec<_>) =
-        writes.iter().partition(|write| write.event.is_some());
-    for together in told.chunks(TOGETHER) {
-        if together.len() == TOGETHER {
-            let query = sqlx::query(TOLD_TOGETHER.as_str());
-            let query = together.iter().fold(query, |query, write| write.told(query));
-            query.execute(&mut *db).await?;
-        } else {
-            for write in together {
-                write.told(sqlx::query(TOLD.as_str())).execute(&mut *db).await?;
-            }
-        }
-    }
-    for write in quiet {
-        write.job_in(sqlx::query(STORE_JOB), &write.job).execute(&mut *db).await?;
-        if write.submission_changed {
-            write.submission_in(sqlx::query(STORE_SUBMISSION)).execute(&mut *db).await?;
-        }
-    }
+    let jobs: Vec<_> = writes.iter().map(|write| (write, &write.job)).collect();
+    store(db, &JOBS, &jobs, |query, (write, job)| write.job_in(query, job)).await?;
+    let changed: Vec<_> = writes.iter().filter(|write| write.submission_changed).collect();
+    store(db, &SUBMISSIONS, &changed, |query, write| write.submission_in(query)).await?;
+    let kept: Vec<_> = writes
+        .iter()
+        .filter_map(|write| write.event.map(|event| (write, event)))
+        .map(|(write, (what, reached))| (write, (write.submission.version, what, reached)))
+        .collect();
+    store(db, &EVENTS, &kept, |query, (write, event)| write.remembered(query, *event)).await?;
     for write in writes {
         write.rest(db).await?;
+    }
+    Ok(())
+}
+
+/// Writes `rows` with as few statements as there are sizes for.
+async fn store<T>(
+    db: &mut SqliteConnection,
+    texts: &'static [String; SIZES.len()],
+    mut rows: &[T],
+    bind: impl Fn(Query, &T) -> Query,
+) -> Result<(), sqlx::Error> {
+    for (size, text) in SIZES.into_iter().zip(texts) {
+        while rows.len() >= size {
+            let (now, later) = rows.split_at(size);
+            let query = now.iter().fold(sqlx::query(text.as_str()), &bind);
+            query.execute(&mut *db).await?;
+            rows = later;
+        }
     }
     Ok(())
 }
@@ -125,13 +165,6 @@ impl Write<'_> {
             .bind(submission.video_url.clone())
             .bind(submission.credits)
             .bind(submission.id)
-    }
-
-    fn told(&self, query: Query) -> Query {
-        let (what, reached) = self.event.unwrap_or_default();
-        let words = self.words.map(str::to_owned);
-        let stored = self.submission_in(self.job_in(query, &self.job));
-        self.remembered(stored, (self.submission.version, what, reached)).bind(words)
     }
 
     fn job_in(&self, query: Query, job: &Job) -> Query {
@@ -170,6 +203,7 @@ impl Write<'_> {
             .bind(self.now)
             .bind(what)
             .bind(reached)
+            .bind(self.words.map(str::to_owned))
     }
 
     /// Writes what only some news brings.
@@ -191,11 +225,19 @@ impl Write<'_> {
                 .await?;
         }
         let Some((event, successor)) = &self.successor else { return Ok(()) };
-        self.job_in(sqlx::query(STORE_JOB), successor).execute(&mut *db).await?;
-        let what = (successor.version, event.word(), successor.state.word());
-        let words = self.words.map(str::to_owned);
-        self.remembered(sqlx::query(REMEMBER), what).bind(words).execute(db).await?;
-        Ok(())
+        self.goes_on_as(db, *event, successor).await
+    }
+
+    /// Writes what the job is next, and why.
+    async fn goes_on_as(
+        &self,
+        db: &mut SqliteConnection,
+        event: Event,
+        job: &Job,
+    ) -> Result<(), sqlx::Error> {
+        store(db, &JOBS, &[job], |query, job| self.job_in(query, job)).await?;
+        let what = (job.version, event.word(), job.state.word());
+        store(db, &EVENTS, &[what], |query, what| self.remembered(query, *what)).await
     }
 
     /// What was rendered before, as an earlier version, is not rendered again. Returns where the
@@ -217,10 +259,7 @@ impl Write<'_> {
         let Some((source, file)) = same else { return Ok(None) };
         sqlx::query(REUSE).bind(self.job_id).bind(version).bind(source).execute(&mut *db).await?;
         let reused = Job { state: State::Reused, video_file: Some(file), ..successor.clone() };
-        self.job_in(sqlx::query(STORE_JOB), &reused).execute(&mut *db).await?;
-        let what = (version, Event::Reused.word(), reused.state.word());
-        let nothing: Option<String> = None;
-        self.remembered(sqlx::query(REMEMBER), what).bind(nothing).execute(db).await?;
+        self.goes_on_as(db, Event::Reused, &reused).await?;
         Ok(Some(reused.state))
     }
 }

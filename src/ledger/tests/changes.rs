@@ -170,6 +170,25 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
     assert_eq!(keys, ["k3"]);
 }
 
+/// Found by the simulation: the whole batch waited for a row that nobody wanted any more.
+#[tokio::test]
+async fn an_uncertain_canary_whose_row_left_the_sheet_holds_nobody_back() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let canary = || Room { canary: 1, ..room() };
+    let claim = async |room| {
+        let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room), NOW).await;
+        claimed.unwrap()
+    };
+    let first = claim(canary()).await.claims.remove(0);
+    let lost = News::AnswerLost { due_at: NOW, words: "reset".to_owned() };
+    told(&desk, lease, &first, lost).await;
+    assert_eq!(claim(canary()).await.held, Held::Canary);
+    desk.plan(&[row(0, "bob", "two")]).await;
+    assert_eq!(claim(canary()).await.claims.remove(0).key, "bob");
+}
+
 #[tokio::test]
 async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_cannot_hold() {
     let desk = Desk::new().await;

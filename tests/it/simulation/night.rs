@@ -139,15 +139,16 @@ impl Night {
             }
         }
         self.world.lock().unwrap().heal();
-        if self.setup.person {
-            let (mut world, ledger) = (self.world.lock().unwrap(), self.ledger());
-            Person { world: &mut world, now: self.now }.wants_all(&ledger);
-        }
         // Renders that began before may still fail and open a circuit; the run after that is free
         // of them.
         for _ in 0..3 {
             self.run(Course::default());
+            if self.setup.person {
+                let (mut world, ledger) = (self.world.lock().unwrap(), self.ledger());
+                Person { world: &mut world, now: self.now }.wants_all(&ledger);
+            }
         }
+        self.run(Course::default());
         let billed = self.world.lock().unwrap().bills.len();
         self.run(Course::default());
         let world = self.world.clone();

@@ -22,7 +22,7 @@ pub(super) struct Person<'w> {
 impl Person<'_> {
     /// Settles some uncertain jobs and takes some out that were not sent.
     pub(super) fn decides(&mut self, ledger: &Path, dice: &mut StdRng) {
-        self.world.arrives(self.now, "a person looks at the website");
+        self.world.is_visited(self.now);
         at(ledger, self.now, async |ledger, batch, lease| {
             for row in ledger.rows(batch, -1, 1000).await.unwrap() {
                 let key = row.key.unwrap();

@@ -241,6 +241,12 @@ impl World {
         self.late.push((at, act));
     }
 
+    /// A person looks at the website, which no limit holds.
+    pub(super) fn is_visited(&mut self, now: Timestamp) {
+        self.deliver_what_is_late(now);
+        self.note(now, "a person looks at the website");
+    }
+
     fn deliver_what_is_late(&mut self, now: Timestamp) {
         while let Some(next) = self.late.iter().position(|(at, _)| *at <= now) {
             let (at, act) = self.late.remove(next);
