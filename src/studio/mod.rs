@@ -15,6 +15,7 @@
 
 mod answer;
 mod client;
+mod courier;
 mod download;
 mod envelope;
 mod guard;
@@ -36,6 +37,7 @@ pub use answer::{
     RefusalKind,
 };
 pub use client::{Client, Confirmed};
+pub use courier::{Courier, Parcel};
 pub use download::{DOWNLOAD_BYTES_MAX, Download, DownloadStatus, DownloadTrouble, Resume};
 pub use listing::Listing;
 pub use project::{ExportRequest, ListItem, Progress, Project, ProjectId, RenderState};

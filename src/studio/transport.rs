@@ -62,20 +62,41 @@ impl Transport {
     }
 }
 
+/// Builds a client for whoever is not AI Studios; `patience` is for one request, whole.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    patience: Duration,
+) -> Result<reqwest::Client, SetupError> {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    rooted(connect_timeout, |builder| {
+        builder.timeout(patience).pool_max_idle_per_host(0).no_proxy()
+    })
+}
+
 fn build(
     settings: &Settings,
+    shape: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<reqwest::Client, SetupError> {
+    rooted(settings.connect_timeout, |builder| {
+        shape(if settings.system_proxy { builder } else { builder.no_proxy() })
+    })
+}
+
+/// Builds a client that follows and repeats nothing, with the machine's CA roots or else our own.
+fn rooted(
+    connect_timeout: Duration,
     shape: impl Fn(ClientBuilder) -> ClientBuilder,
 ) -> Result<reqwest::Client, SetupError> {
     let base = || {
         let builder = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
+            .connect_timeout(connect_timeout)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let builder = builder.tcp_user_timeout(UNCONFIRMED_MAX);
-        shape(if settings.system_proxy { builder } else { builder.no_proxy() })
+        shape(builder)
     };
     // The machine's own CA roots are read here and now, and a slim container has none.
     base().build().or_else(|_no_roots| {

@@ -7,6 +7,7 @@ mod crash;
 mod kill;
 mod ledger;
 mod machine;
+mod notices;
 mod page;
 mod people;
 mod reading;

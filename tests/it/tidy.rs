@@ -19,11 +19,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["batch", "sheet", "scene", "ledger"]),
     ("runner", &["batch", "clock", "studio", "ledger", "scene"]),
     ("report", &["ledger"]),
+    ("notice", &["batch", "studio", "report"]),
     (
         "cli",
         &[
-            "batch", "clock", "ledger", "plan", "report", "runner", "sandbox", "scene", "sheet",
-            "studio",
+            "batch", "clock", "ledger", "notice", "plan", "report", "runner", "sandbox", "scene",
+            "sheet", "studio",
         ],
     ),
     ("main", &["cli"]),
