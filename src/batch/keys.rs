@@ -23,6 +23,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "studio",
             "limits",
             "notify",
+            "window",
         ],
     ),
     (
@@ -81,6 +82,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "timeout",
         ],
     ),
+    ("window", &["from", "to", "zone", "days"]),
 ];
 
 /// Less alike than this, two names are not a slip of the finger apart.

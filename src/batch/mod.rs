@@ -22,6 +22,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +39,7 @@ pub use self::rate::{InvalidRate, Rate};
 pub use self::studio::{
     Host, InvalidHost, OnUncertain, RequestKind, Resolution, Studio, Submission,
 };
+pub use self::window::{Opening, Window};
 
 use self::reader::{Complaint, Reader};
 
@@ -82,6 +84,8 @@ pub struct Batch {
     pub limits: Limits,
     /// Who is told how a run ended.
     pub notify: Notify,
+    /// When it may spend; at any time when there is none.
+    pub window: Option<Window>,
 }
 
 /// Which rows of the sheet are left out, because they say so.
@@ -154,6 +158,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let studio = Studio::read(reader);
     let limits = Limits::read(reader);
     let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
+    let window = Window::read(reader);
     let (name, sheet, template) = (name?, sheet?, template?);
     let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
     let (file, source) = (path.to_owned(), source.to_owned());
@@ -175,6 +180,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         studio,
         limits,
         notify,
+        window,
     })
 }
 

@@ -12,6 +12,7 @@ mod drive;
 mod ending;
 mod exit;
 mod hold;
+mod hours;
 mod jobs;
 mod ledger;
 mod logging;
@@ -20,6 +21,7 @@ mod moment;
 mod narrowing;
 mod night;
 mod pages;
+mod pause;
 mod plan;
 mod prepare;
 mod preview;
@@ -129,6 +131,10 @@ enum Command {
     Retry(retry::Retry),
     /// Take jobs out that were not submitted yet
     Cancel(retry::Cancel),
+    /// Hold a batch back: nothing more is submitted until it is unpaused
+    Pause(pause::Pause),
+    /// Let a paused batch go on
+    Unpause(pause::Unpause),
     /// Settle one job whose answer was lost
     Resolve(resolve::Resolve),
     /// Delete drafts at AI Studios that lost answers left behind
@@ -249,6 +255,8 @@ impl Command {
             Self::Check(args) => check::run(args, global, talk).await,
             Self::Retry(args) => retry::retry(args, global, talk).await,
             Self::Cancel(args) => retry::cancel(args, global, talk).await,
+            Self::Pause(args) => pause::pause(args, global, talk).await,
+            Self::Unpause(args) => pause::unpause(args, global, talk).await,
             Self::Resolve(args) => resolve::run(args, global, talk).await,
             Self::Sweep(args) => sweep::run(args, global, talk).await,
             Self::Ledger(args) => ledger::run(args, global, talk).await,

@@ -15,6 +15,7 @@ mod floor;
 mod job;
 mod news;
 mod open;
+mod pause;
 mod people;
 mod record;
 mod room;
