@@ -11,6 +11,7 @@ mod diagnostics;
 mod drive;
 mod ending;
 mod exit;
+mod export;
 mod hold;
 mod hours;
 mod jobs;
@@ -25,6 +26,7 @@ mod pause;
 mod plan;
 mod prepare;
 mod preview;
+mod prune;
 mod report;
 mod resolve;
 mod resume;
@@ -36,11 +38,13 @@ mod screen;
 mod settings;
 mod show;
 mod signals;
+mod standing;
 mod status;
 mod sweep;
 mod table;
 mod talk;
 mod troubles;
+mod watch;
 mod whom;
 mod wrap;
 mod wraps;
@@ -141,7 +145,7 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Check whether a night can run here: account, clock, disks, ledger, settings
     Check(check::Check),
-    /// Check the ledger, copy it, or say where it is
+    /// Check the ledger, copy it, export it, prune it, or say where it is
     Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
     Sandbox(sandbox::SandboxArgs),

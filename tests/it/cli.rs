@@ -6,6 +6,8 @@ mod disk;
 mod exits;
 mod help;
 mod inputs;
+mod keeping;
+mod morning;
 mod pausing;
 mod secrets;
 mod several;
