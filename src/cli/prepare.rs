@@ -15,8 +15,8 @@ use super::hold::unexpected;
 use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
-use super::{diagnostics, plan};
-use crate::batch::Batch;
+use super::{diagnostics, plan, sheet, spool};
+use crate::batch::{Batch, SheetFrom};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
 use crate::plan::{self as planning, Choice, Estimate, Plan};
@@ -109,11 +109,12 @@ pub(super) async fn draw_up(
 }
 
 async fn draw_up_one(
-    taken: Taken,
+    mut taken: Taken,
     choice: &Choice,
     (ledger, clock): (&Ledger, &Clock),
     talk: &Talk,
 ) -> Result<Read, Early> {
+    let spooled = spool::spool(&mut taken.batch).await?;
     let former = former(ledger, &taken.batch, &taken.account).await?;
     let mut lease = None;
     if let Some(former) = &former {
@@ -122,7 +123,9 @@ async fn draw_up_one(
         taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
         lease = Some(begun);
     }
-    match planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await {
+    let drawn = planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await;
+    drop(spooled);
+    match drawn {
         Ok(plan) => Ok(Ok(Drawn { taken, lease, plan })),
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;
@@ -173,6 +176,7 @@ pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64
     if talk.is_json() {
         talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
     } else {
+        sheet::remarks(plan).iter().for_each(|line| talk.say(&talk.named(line)));
         talk.say(&plan::headline(plan, batch));
     }
     if estimate.videos > 0 {
@@ -185,6 +189,11 @@ pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64
 }
 
 impl Drawn {
+    /// Tells whether standard input was its sheet, and so can answer no question.
+    pub(super) fn took_stdin(&self) -> bool {
+        self.taken.batch.sheet_from == SheetFrom::Stdin
+    }
+
     pub(super) fn name(&self) -> &str {
         self.taken.batch.name.as_str()
     }

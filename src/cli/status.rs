@@ -28,11 +28,11 @@ use crate::runner::holder_of;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `open` are jobs that go on by themselves in the next run: ready, submitting,
-rendering, fetching. done + open + uncertain + failed + cancelled + invalid is
-always rows.
+rendering, fetching. done + open + uncertain + failed + cancelled + invalid +
+skipped is always rows.
 
 With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, stalled, removed (by state), credits, paused, planned, live (who
+state), invalid, skipped, stalled, removed (by state), credits, paused, planned, live (who
 holds it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs,
 next), next.")]
 pub(super) struct Status {
@@ -56,6 +56,7 @@ struct Standing {
     counts: BTreeMap<State, u64>,
     removed: BTreeMap<State, u64>,
     invalid: u64,
+    skipped: u64,
     credits: Option<f64>,
     last_run: Option<RunOf>,
     /// Who drives it at this moment.
@@ -134,6 +135,7 @@ impl Standing {
             live: holder_of(ledger.path(), &batch.name),
             troubles: troubles::of(ledger.reasons(id).await.map_err(unexpected)?, invalid),
             invalid,
+            skipped: ledger.count_skipped(id).await.map_err(unexpected)?,
             batch,
             commands,
         })
@@ -155,7 +157,7 @@ impl Standing {
     }
 
     fn rows(&self) -> u64 {
-        self.counts.values().sum::<u64>() + self.invalid
+        self.counts.values().sum::<u64>() + self.invalid + self.skipped
     }
 
     fn stalled(&self) -> u64 {
@@ -262,6 +264,7 @@ impl Standing {
             "rows": self.rows(),
             "counts": words(&self.counts),
             "invalid": self.invalid,
+            "skipped": self.skipped,
             "stalled": self.stalled(),
             "removed": words(&self.removed),
             "credits": self.credits,
@@ -285,6 +288,7 @@ fn table(standings: &[Standing]) -> String {
         "failed#",
         "cancelled#",
         "invalid#",
+        "skipped#",
     ]);
     for standing in standings {
         table.add([
@@ -296,6 +300,7 @@ fn table(standings: &[Standing]) -> String {
             standing.jobs(State::Failed).to_string(),
             standing.jobs(State::Cancelled).to_string(),
             standing.invalid.to_string(),
+            standing.skipped.to_string(),
         ]);
     }
     table.shown()
