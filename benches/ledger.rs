@@ -72,7 +72,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         template: "{}".to_owned(),
         template_hash: "t".repeat(64),
         headings: "[\"sku\",\"script\"]".to_owned(),
-        columns: "{}".to_owned(),
+        columns: vec!["{}".to_owned()],
         tool: "bench".to_owned(),
         selects: false,
     };
@@ -89,6 +89,8 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             key: Some(key),
             merged: Ok(merged),
             selected: true,
+            variant: None,
+            layout: 0,
         });
         if chunk.len() == 512 || position + 1 == jobs {
             staging.push(&chunk).await.expect("the disk has room");

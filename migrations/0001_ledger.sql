@@ -57,6 +57,8 @@ create table job (
     id              integer primary key,
     batch_id        integer not null references batch (id),
     key             text    not null check (length(key) >= 1),
+    -- Which of the batch's variants of its row it is, where there are any.
+    variant         text,
     position        integer not null check (position >= 0),
     row_number      integer not null check (row_number >= 1),
     in_sheet        integer not null default 1 check (in_sheet in (0, 1)),
@@ -203,15 +205,19 @@ create table event (
 ) strict;
 create index event_job on event (job_id, id);
 
--- Rows that could not be merged when the batch was last planned.
-create table invalid_row (
+-- Rows that make no video, when the batch was last planned: they could not be merged, or say
+-- themselves that they are to be left out.
+create table row_without_job (
     batch_id   integer not null references batch (id),
     position   integer not null,
     row_number integer not null,
     key        text,
+    variant    text,
     cells      text    not null,
-    problem    text    not null,
-    primary key (batch_id, position)
+    why        text    not null check (why in ('invalid', 'skipped')),
+    problem    text,
+    primary key (batch_id, position),
+    constraint problem_of_invalid check ((problem is not null) = (why = 'invalid'))
 ) strict, without rowid;
 
 -- "Nobody asks before": a Retry-After that outlives the process, for each account's host.

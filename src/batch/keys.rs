@@ -18,6 +18,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "columns",
             "skip",
             "defaults",
+            "variants",
             "output",
             "file",
             "studio",

@@ -17,11 +17,13 @@ mod problem;
 mod rate;
 mod reader;
 mod secrets;
+mod sheet;
 mod studio;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variant;
 mod window;
 
 use std::collections::BTreeMap;
@@ -36,9 +38,11 @@ pub use self::name::{BatchName, InvalidBatchName};
 pub use self::notify::{Address, Email, Hidden, Notify, Tls, When};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::rate::{InvalidRate, Rate};
+pub use self::sheet::SheetFrom;
 pub use self::studio::{
     Host, InvalidHost, OnUncertain, RequestKind, Resolution, Studio, Submission,
 };
+pub use self::variant::Variant;
 pub use self::window::{Opening, Window};
 
 use self::reader::{Complaint, Reader};
@@ -55,8 +59,11 @@ pub struct Batch {
     pub source: String,
     /// The batch's name in the ledger; the file's stem unless it says otherwise.
     pub name: BatchName,
-    /// The sheet of scripts.
+    /// The file that the sheet of scripts is read from. Where `sheet_from` is no file, whoever
+    /// reads the sheet copies it into one first.
     pub sheet: PathBuf,
+    /// Where the sheet comes from.
+    pub sheet_from: SheetFrom,
     /// The sheet's encoding, where it is not to be found by looking; whether there is such an
     /// encoding is for the sheet's reader to say.
     pub encoding: Option<String>,
@@ -76,6 +83,8 @@ pub struct Batch {
     pub skip: Option<Skip>,
     /// Template name to the text that stands in for an empty cell.
     pub defaults: BTreeMap<String, String>,
+    /// The ways in which each row is made into a video of its own; none: in one way.
+    pub variants: Vec<Variant>,
     /// The template for the name of each video's file.
     pub video_file: Option<String>,
     /// How AI Studios is asked.
@@ -144,7 +153,7 @@ pub fn parse(path: &Path, source: String) -> Result<Batch, Problems> {
 fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch> {
     let beside = |text: String| path.parent().unwrap_or(Path::new("")).join(text);
     let name = read_name(path, reader);
-    let sheet = reader.required("sheet", value::text).map(beside);
+    let sheet_from = reader.required("sheet", sheet::from);
     let encoding = reader.get("", "encoding", value::text);
     let worksheet = reader.get("", "worksheet", value::text);
     let template = reader.required("template", value::text).map(beside);
@@ -154,12 +163,17 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let columns = reader.pairs("columns", value::text);
     let skip = reader.get("", "skip", value::skip);
     let defaults = reader.pairs("defaults", value::text_or_nothing);
+    let variants = reader.get("", "variants", variant::variants).unwrap_or_default();
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
     let limits = Limits::read(reader);
     let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
     let window = Window::read(reader);
-    let (name, sheet, template) = (name?, sheet?, template?);
+    let (name, sheet_from, template) = (name?, sheet_from?, template?);
+    let sheet = match &sheet_from {
+        SheetFrom::File(file) => beside(file.clone()),
+        SheetFrom::Stdin | SheetFrom::Link(_) => PathBuf::from(sheet_from.to_string()),
+    };
     let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
     let (file, source) = (path.to_owned(), source.to_owned());
     Some(Batch {
@@ -167,6 +181,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         source,
         name,
         sheet,
+        sheet_from,
         encoding,
         worksheet,
         template,
@@ -176,6 +191,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         columns,
         skip,
         defaults,
+        variants,
         video_file,
         studio,
         limits,

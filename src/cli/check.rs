@@ -16,7 +16,7 @@ use super::settings::{self, Setting};
 use super::table::Sheet;
 use super::talk::{Talk, plain, span};
 use super::{Global, account, diagnostics};
-use crate::batch::{self, Batch, Host, Opening, Window};
+use crate::batch::{self, Batch, Host, Opening, SheetFrom, Window};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
 use crate::studio::{Client, Confirmed, Settings, Trouble};
@@ -151,7 +151,14 @@ fn exit_of(findings: &[Finding]) -> Exit {
 
 fn files(batch: &Batch) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (topic, path) in [("sheet", &batch.sheet), ("template", &batch.template)] {
+    let mut files = vec![("template", &batch.template)];
+    match &batch.sheet_from {
+        SheetFrom::File(_) => files.insert(0, ("sheet", &batch.sheet)),
+        from @ (SheetFrom::Stdin | SheetFrom::Link(_)) => {
+            findings.push(Finding::ok("sheet", format!("{from}, read when it is planned")));
+        }
+    }
+    for (topic, path) in files {
         let shown = path.display().to_string();
         findings.push(match std::fs::File::open(path) {
             Ok(_) => Finding::ok(topic, shown),

@@ -141,7 +141,12 @@ pub(super) fn words(error: &PlanError) -> Vec<String> {
 }
 
 fn sheet_name(batch: &batch::Batch) -> String {
-    format!("the sheet `{}`", batch.sheet.display())
+    match batch.sheet_from {
+        batch::SheetFrom::File(_) => format!("the sheet `{}`", batch.sheet.display()),
+        batch::SheetFrom::Stdin | batch::SheetFrom::Link(_) => {
+            format!("the sheet from {}", batch.sheet_from)
+        }
+    }
 }
 
 fn sheet_problems(talk: &Talk, problems: &sheet::Problems) {

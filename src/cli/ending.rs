@@ -9,7 +9,7 @@ use crate::ledger::{Held, State};
 use crate::runner::{Ending, Halt, Orders};
 
 /// One line that accounts for every row.
-pub(super) fn account_of(ending: &Ending, invalid: u64) -> String {
+pub(super) fn account_of(ending: &Ending, (invalid, skipped): (u64, u64)) -> String {
     let mut parts: Vec<String> = ending
         .counts
         .iter()
@@ -27,7 +27,10 @@ pub(super) fn account_of(ending: &Ending, invalid: u64) -> String {
     if invalid > 0 {
         parts.push(format!("{invalid} invalid"));
     }
-    let total: u64 = ending.counts.values().sum::<u64>() + invalid;
+    if skipped > 0 {
+        parts.push(format!("{skipped} skipped"));
+    }
+    let total: u64 = ending.counts.values().sum::<u64>() + invalid + skipped;
     format!("{}: {}", counted(total, "row"), parts.join(", "))
 }
 

@@ -19,6 +19,7 @@ const TABLE_ROWS: u64 = 500;
 /// What may stand for a state beside the states themselves.
 const STALLED: &str = "stalled";
 const INVALID: &str = "invalid";
+const SKIPPED: &str = "skipped";
 const REMOVED: &str = "removed";
 const OPEN: &str = "open";
 
@@ -34,7 +35,7 @@ Examples:
 
 States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
 cancelled; and stalled (a render without progress), invalid (a row that cannot
-become a video), open (whatever may still become one by itself), removed (the
+become a video), skipped (a row that says it is left out), open (whatever may still become one by itself), removed (the
 row left the sheet; listed only when asked for).
 
 With --json, one object per line: row, key, state, stalled, version, attempts,
@@ -62,7 +63,7 @@ pub(super) struct Jobs {
 
 fn known_state(word: &str) -> Result<String, String> {
     let word = word.trim().to_lowercase();
-    let others = [STALLED, INVALID, REMOVED, OPEN];
+    let others = [STALLED, INVALID, SKIPPED, REMOVED, OPEN];
     if State::parse(&word).is_some() || others.contains(&word.as_str()) {
         return Ok(word);
     }
@@ -155,7 +156,8 @@ impl<'a> Meant<'a> {
 
 fn is_in(row: &JobRow, word: &str) -> bool {
     match word {
-        INVALID => row.state.is_none(),
+        INVALID => row.state.is_none() && !row.skipped,
+        SKIPPED => row.skipped,
         STALLED => row.stalled,
         OPEN => row.state.is_some_and(|state| !state.is_final()),
         word => row.state.is_some_and(|state| state.word() == word),
@@ -187,7 +189,7 @@ impl Listing<'_> {
             self.talk.document(&report::entry(row, &self.headings));
             return;
         }
-        let state = row.state.map_or(INVALID, State::word);
+        let state = row.word();
         let progress = row.progress.filter(|_| row.state == Some(State::Rendering));
         self.table.add([
             row.key.clone().unwrap_or_else(|| "-".to_owned()),

@@ -231,13 +231,16 @@ impl Drive {
         let written = written.map_err(|error| unexpected(&error))?;
         let invalid = company.ledger.count_invalid(self.id).await;
         let invalid = invalid.map_err(|error| unexpected(&error))?;
+        let skipped = company.ledger.count_skipped(self.id).await;
+        let skipped = skipped.map_err(|error| unexpected(&error))?;
+        let without_job = (invalid, skipped);
         let exit = exit_of(&ending, &self.orders, company.signals.terminated());
         let wrapped = self.wrap.ended(&ending, &written).await;
         wrapped.map_err(|error| unexpected(&error))?;
         let page = self.wrap.page();
-        self.wrap.sums_up(summary(&ending, (exit, invalid), (&written, page)));
+        self.wrap.sums_up(summary(&ending, (exit, without_job), (&written, page)));
         if !talk.is_json() {
-            self.conclude(&ending, (exit, invalid), (&written, &output), talk);
+            self.conclude(&ending, (exit, without_job), (&written, &output), talk);
         }
         Ok(exit)
     }
@@ -268,11 +271,11 @@ impl Drive {
     fn conclude(
         &self,
         ending: &Ending,
-        (exit, invalid): (Exit, u64),
+        (exit, without_job): (Exit, (u64, u64)),
         (written, output): (&Written, &Path),
         talk: &Talk,
     ) {
-        talk.result(&talk.named(&account_of(ending, invalid)));
+        talk.result(&talk.named(&account_of(ending, without_job)));
         let results = written.results.display();
         let place = format!("videos in {}, results in {results}", output.display());
         talk.result(&talk.named(&place));
@@ -295,7 +298,7 @@ impl Drive {
 
 fn summary(
     ending: &Ending,
-    (exit, invalid): (Exit, u64),
+    (exit, without_job): (Exit, (u64, u64)),
     (written, page): (&Written, Option<String>),
 ) -> Value {
     let counts: serde_json::Map<_, _> =
@@ -303,7 +306,8 @@ fn summary(
     json!({
         "exit": exit.code(),
         "counts": counts,
-        "invalid": invalid,
+        "invalid": without_job.0,
+        "skipped": without_job.1,
         "halt": ending.halt.as_ref().map(Halt::words),
         "results": written.results.display().to_string(),
         "failures": written.failures.as_ref().map(|path| path.display().to_string()),

@@ -9,7 +9,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::narrowing::Narrowing;
 use super::talk::{Talk, counted, plain};
-use super::{Global, diagnostics};
+use super::{Global, diagnostics, sheet, spool};
 use crate::batch::{self, Batch};
 use crate::plan::{self as planning, Change, Estimate, Plan, Problem, Problems};
 
@@ -36,10 +36,11 @@ pub(super) async fn run(args: PlanArgs, global: &Global, talk: &Talk) -> Exit {
 }
 
 async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit, Early> {
-    let batch = match batch::read(&args.batch) {
+    let mut batch = match batch::read(&args.batch) {
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
+    let _spooled = spool::spool(&mut batch).await?;
     let ledger = drive::open(&global.ledger(args.sandbox)).await?;
     let plan = match planning::draw_up_some(&batch, "", &ledger, &args.narrowing.choice()).await {
         Ok(plan) => plan,
@@ -48,6 +49,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     if talk.is_json() {
         talk.document(&document(&plan, &batch));
     } else {
+        sheet::remarks(&plan).iter().for_each(|line| talk.say(line));
         talk.result(&headline(&plan, &batch));
         for change in &plan.changes {
             talk.result(&line_of(change));
@@ -88,7 +90,7 @@ pub(super) fn headline(plan: &Plan, batch: &Batch) -> String {
         (counts.unchanged, "unchanged"),
         (counts.removed, "removed"),
         (counts.invalid, "invalid"),
-        (plan.skipped, "skipped"),
+        (counts.skipped, "skipped"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -131,13 +133,15 @@ pub(super) fn document(plan: &Plan, batch: &Batch) -> Value {
     json!({
         "batch": batch.name.as_str(),
         "rows": plan.rows,
+        "reading": sheet::document(&plan.reading),
+        "unused": plan.unused,
         "named": plan.named,
         "new": counts.new,
         "changed": counts.changed,
         "unchanged": counts.unchanged,
         "removed": counts.removed,
         "invalid": counts.invalid,
-        "skipped": plan.skipped,
+        "skipped": counts.skipped,
         "to_render": estimate.videos,
         "spoken_seconds": estimate.spoken.as_secs(),
         "least_seconds": estimate.least.as_secs(),

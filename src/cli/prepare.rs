@@ -16,8 +16,8 @@ use super::hours::HoursArgs;
 use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
-use super::{diagnostics, plan};
-use crate::batch::Batch;
+use super::{diagnostics, plan, sheet, spool};
+use crate::batch::{Batch, SheetFrom};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
 use crate::plan::{self as planning, Choice, Estimate, Plan};
@@ -112,11 +112,12 @@ pub(super) async fn draw_up(
 }
 
 async fn draw_up_one(
-    taken: Taken,
+    mut taken: Taken,
     choice: &Choice,
     (ledger, clock): (&Ledger, &Clock),
     talk: &Talk,
 ) -> Result<Read, Early> {
+    let spooled = spool::spool(&mut taken.batch).await?;
     let former = former(ledger, &taken.batch, &taken.account).await?;
     let (mut lease, mut paused) = (None, false);
     if let Some(former) = &former {
@@ -126,7 +127,9 @@ async fn draw_up_one(
         taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
         lease = Some(begun);
     }
-    match planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await {
+    let drawn = planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await;
+    drop(spooled);
+    match drawn {
         Ok(plan) => Ok(Ok(Drawn { taken, lease, plan, paused })),
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;
@@ -181,6 +184,7 @@ pub(super) fn show(
     if talk.is_json() {
         talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
     } else {
+        sheet::remarks(plan).iter().for_each(|line| talk.say(&talk.named(line)));
         talk.say(&plan::headline(plan, batch));
     }
     if drawn.paused {
@@ -201,6 +205,11 @@ pub(super) fn show(
 }
 
 impl Drawn {
+    /// Tells whether standard input was its sheet, and so can answer no question.
+    pub(super) fn took_stdin(&self) -> bool {
+        self.taken.batch.sheet_from == SheetFrom::Stdin
+    }
+
     pub(super) fn name(&self) -> &str {
         self.taken.batch.name.as_str()
     }

@@ -49,7 +49,7 @@ fn find(materials: &mut Materials, args: &Preview, talk: &Talk) -> Option<Entry>
     };
     for entry in materials.sheet.entries() {
         match entry {
-            Ok(entry) if wanted(&entry) => return Some(entry),
+            Ok(entry) if wanted(&entry) && !entry.skipped => return Some(entry),
             Ok(_) => {}
             // A wrong row elsewhere is the plan's to tell, not this one's.
             Err(problem) if problem.row.is_some() && problem.row == args.row => {
@@ -69,7 +69,7 @@ fn find(materials: &mut Materials, args: &Preview, talk: &Talk) -> Option<Entry>
 
 fn print(materials: &Materials, entry: &Entry, talk: &Talk) -> Exit {
     let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
-    let merged = materials.template.merger(&materials.columns).merge(&rows);
+    let merged = materials.template.merger(&materials.editions[0].columns).merge(&rows);
     match merged {
         Ok(payload) => {
             let value: Result<Value, _> = serde_json::from_str(payload.text());

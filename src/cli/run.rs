@@ -1,7 +1,8 @@
 //! `callsheet run BATCH.toml…`: check, plan, submit, watch, fetch, report.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -250,23 +251,48 @@ fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
     if !exits.is_empty() {
         return Some(Exit::gravest(exits));
     }
-    if videos == 0 || args.sandbox || args.yes || !std::io::stdin().is_terminal() {
+    let asks = Person::there(drawn.iter().any(Drawn::took_stdin));
+    let (Some(person), false) = (asks, videos == 0 || args.sandbox || args.yes) else {
         return None;
-    }
-    (!agrees(videos)).then(|| {
+    };
+    (!person.agrees(videos)).then(|| {
         talk.say("nothing was submitted");
         Exit::Done
     })
 }
 
-/// Asks before spending; only ever on a terminal.
-fn agrees(videos: u64) -> bool {
-    let mut err = std::io::stderr();
-    let asked = write!(err, "submit {videos} to AI Studios? This costs credits. [y/N] ");
-    if asked.and_then(|()| err.flush()).is_err() {
-        return false;
+/// Somebody at a terminal, who can be asked before anything is spent.
+enum Person {
+    /// Whose words come by standard input.
+    AtStdin,
+    /// The same where standard input is the sheet: the terminal itself.
+    AtTerminal(File),
+}
+
+impl Person {
+    /// Finds out whether somebody is there. Under cron nobody is.
+    fn there(sheet_is_stdin: bool) -> Option<Self> {
+        if !sheet_is_stdin {
+            return std::io::stdin().is_terminal().then_some(Self::AtStdin);
+        }
+        if !std::io::stderr().is_terminal() {
+            return None;
+        }
+        File::open("/dev/tty").ok().map(Self::AtTerminal)
     }
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+
+    /// Asks before spending.
+    fn agrees(self, videos: u64) -> bool {
+        let mut err = std::io::stderr();
+        let asked = write!(err, "submit {videos} to AI Studios? This costs credits. [y/N] ");
+        if asked.and_then(|()| err.flush()).is_err() {
+            return false;
+        }
+        let mut answer = String::new();
+        let read = match self {
+            Self::AtStdin => std::io::stdin().lock().read_line(&mut answer),
+            Self::AtTerminal(terminal) => BufReader::new(terminal).read_line(&mut answer),
+        };
+        read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
 }

@@ -111,7 +111,7 @@ impl Page<'_> {
 
     fn headline(&self, stored: &StoredBatch) -> String {
         let job = &self.story.job;
-        let state = job.state.map_or("invalid", State::word);
+        let state = job.word();
         let stalled = if job.stalled { ", stalled" } else { "" };
         let row = if self.story.in_sheet {
             format!("row {}", job.row_number)

@@ -24,6 +24,7 @@ pub(super) struct Standing {
     pub(super) counts: BTreeMap<State, u64>,
     pub(super) removed: BTreeMap<State, u64>,
     pub(super) invalid: u64,
+    pub(super) skipped: u64,
     /// What paid requests came to.
     pub(super) spent: Spent,
     /// How fast it goes, or went.
@@ -106,6 +107,7 @@ impl Standing {
             tempo,
             troubles: troubles::of(ledger.reasons(id).await.map_err(unexpected)?, invalid),
             invalid,
+            skipped: ledger.count_skipped(id).await.map_err(unexpected)?,
             batch,
             commands,
         })
@@ -132,7 +134,7 @@ impl Standing {
     }
 
     pub(super) fn rows(&self) -> u64 {
-        self.counts.values().sum::<u64>() + self.invalid
+        self.counts.values().sum::<u64>() + self.invalid + self.skipped
     }
 
     pub(super) fn stalled(&self) -> u64 {
@@ -222,6 +224,7 @@ impl Standing {
             "rows": self.rows(),
             "counts": words(&self.counts),
             "invalid": self.invalid,
+            "skipped": self.skipped,
             "stalled": self.stalled(),
             "removed": words(&self.removed),
             "credits": (self.spent.heard_of > 0).then_some(self.spent.heard),

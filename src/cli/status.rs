@@ -24,11 +24,11 @@ use crate::ledger::{BatchId, Ledger, State};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `open` are jobs that go on by themselves in the next run: ready, submitting,
-rendering, fetching. done + open + uncertain + failed + cancelled + invalid is
-always rows.
+rendering, fetching. done + open + uncertain + failed + cancelled + invalid +
+skipped is always rows.
 
 With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, stalled, removed (by state), credits (as AI Studios said them),
+state), invalid, skipped, stalled, removed (by state), credits (as AI Studios said them),
 spent (requests, estimated, observed, observed_of), tempo (videos, seconds,
 per_hour: of the last run, in its last hour), paused, planned, live (who holds
 it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs, next),
@@ -151,6 +151,7 @@ fn table(standings: &[Standing]) -> String {
         "failed#",
         "cancelled#",
         "invalid#",
+        "skipped#",
     ]);
     for standing in standings {
         table.add([
@@ -162,6 +163,7 @@ fn table(standings: &[Standing]) -> String {
             standing.jobs(State::Failed).to_string(),
             standing.jobs(State::Cancelled).to_string(),
             standing.invalid.to_string(),
+            standing.skipped.to_string(),
         ]);
     }
     table.shown()

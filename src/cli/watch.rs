@@ -153,6 +153,7 @@ fn line(view: &View, ledger: &Ledger, talk: &Talk) -> (String, String) {
         (standing.jobs(State::Failed), "failed"),
         (standing.jobs(State::Cancelled), "cancelled"),
         (standing.invalid, "invalid"),
+        (standing.skipped, "skipped"),
     ];
     let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "done");
     let parts: Vec<_> = parts.map(|(jobs, word)| format!("{jobs} {word}")).collect();

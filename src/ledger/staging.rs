@@ -32,8 +32,8 @@ pub struct Header {
     pub template_hash: String,
     /// The sheet's headings, as a JSON list.
     pub headings: String,
-    /// How cells become fields, as JSON.
-    pub columns: String,
+    /// How cells become fields, as JSON: once, or for each variant.
+    pub columns: Vec<String>,
     /// The program that plans.
     pub tool: String,
     /// Whether a person named some of the rows: those that are [`StagedRow::selected`].
@@ -49,12 +49,25 @@ pub struct StagedRow {
     pub row_number: i64,
     /// Its key; a refused row may have none.
     pub key: Option<String>,
+    /// Which variant of its row it is, where there are any.
+    pub variant: Option<String>,
+    /// Which of [`Header::columns`] made fields of its cells.
+    pub layout: usize,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
-    /// What came of merging it, or the problem.
-    pub merged: Result<Merged, String>,
+    /// What came of merging it.
+    pub merged: Result<Merged, Unmerged>,
     /// Whether it is among those that a person named; all are, where nobody named any.
     pub selected: bool,
+}
+
+/// Why a row makes no video.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmerged {
+    /// It could not be merged, in words.
+    Invalid(String),
+    /// It says itself that it is to be left out.
+    Skipped,
 }
 
 /// The jobs that one plan named, where a person named some: what a run may submit.
@@ -62,7 +75,7 @@ pub struct StagedRow {
 pub struct Selection(pub(super) i64);
 
 /// A row that merged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merged {
     /// 32 hex digits over everything that makes the video what it is.
     pub payload_hash: String,
@@ -85,6 +98,8 @@ pub struct Counts {
     pub removed: u64,
     /// Rows that could not be merged.
     pub invalid: u64,
+    /// Rows that say themselves that they are to be left out.
+    pub skipped: u64,
     /// Jobs of the selected rows that are done already.
     pub done: u64,
     /// Estimated speech of the rows that are to be rendered now, in milliseconds.
@@ -135,8 +150,11 @@ const TABLES: &str = "-- ledger::stage
         problem      text,
         verdict      text not null,
         selected     integer not null,
+        variant      text,
+        layout       integer not null,
         job_id       integer
     ) strict;
+    create temp table layout_of (layout integer primary key, id integer not null) strict;
     begin";
 
 impl Ledger {
@@ -177,6 +195,11 @@ impl Staging {
             };
             for row in chunk {
                 let merged = row.merged.as_ref().ok();
+                let (verdict, problem) = match &row.merged {
+                    Ok(_) => ("new", None),
+                    Err(Unmerged::Invalid(words)) => ("invalid", Some(words.as_str())),
+                    Err(Unmerged::Skipped) => ("skipped", None),
+                };
                 query = query
                     .bind(row.position)
                     .bind(row.row_number)
@@ -185,9 +208,11 @@ impl Staging {
                     .bind(merged.map(|merged| merged.payload_hash.as_str()))
                     .bind(merged.map(|merged| merged.file_name.as_str()))
                     .bind(merged.map(|merged| merged.spoken_ms))
-                    .bind(row.merged.as_ref().err().map(String::as_str))
-                    .bind(if merged.is_some() { "new" } else { "invalid" })
-                    .bind(row.selected);
+                    .bind(problem)
+                    .bind(verdict)
+                    .bind(row.selected)
+                    .bind(row.variant.as_deref())
+                    .bind(i64::try_from(row.layout).unwrap_or(i64::MAX));
             }
             query
                 .execute(&mut self.db)
@@ -220,7 +245,7 @@ impl Staging {
 
     async fn take_in(&mut self, now: i64) -> Result<i64, LedgerError> {
         let sql = |source| LedgerError::sql("take the plan in", source);
-        let (batch, layout) = self.take_in_header(now).await.map_err(sql)?;
+        let batch = self.take_in_header(now).await.map_err(sql)?;
         let first_job: i64 = sqlx::query_scalar("select coalesce(max(id), 0) + 1 from job")
             .fetch_one(&mut self.db)
             .await
@@ -231,7 +256,6 @@ impl Staging {
             for bind in *what {
                 query = match bind {
                     take_in::Bind::Batch => query.bind(batch),
-                    take_in::Bind::Layout => query.bind(layout),
                     take_in::Bind::Template => query.bind(hash.as_str()),
                     take_in::Bind::Now => query.bind(now),
                     take_in::Bind::FirstJob => query.bind(first_job),
@@ -250,48 +274,47 @@ impl Staging {
         Ok(batch)
     }
 
-    async fn take_in_header(&mut self, now: i64) -> Result<(i64, i64), sqlx::Error> {
+    async fn take_in_header(&mut self, now: i64) -> Result<i64, sqlx::Error> {
         let header = &self.header;
         sqlx::query("insert into template (hash, source) values (?1, ?2) on conflict do nothing")
             .bind(&header.template_hash)
             .bind(&header.template)
             .execute(&mut self.db)
             .await?;
-        sqlx::query(
-            "insert into layout (headings, columns) values (?1, ?2) on conflict do nothing",
-        )
-        .bind(&header.headings)
-        .bind(&header.columns)
-        .execute(&mut self.db)
-        .await?;
-        let layout: i64 =
-            sqlx::query_scalar("select id from layout where headings = ?1 and columns = ?2")
-                .bind(&header.headings)
-                .bind(&header.columns)
-                .fetch_one(&mut self.db)
-                .await?;
-        let batch = sqlx::query_scalar(take_in::BATCH)
+        for (number, columns) in header.columns.iter().enumerate() {
+            for statement in [take_in::LAYOUT, take_in::LAYOUT_OF] {
+                sqlx::query(statement)
+                    .bind(&header.headings)
+                    .bind(columns)
+                    .bind(number as i64)
+                    .execute(&mut self.db)
+                    .await?;
+            }
+        }
+        sqlx::query_scalar(take_in::BATCH)
             .bind(&header.name)
             .bind(&header.file)
             .bind(&header.source)
             .bind(&header.base_url)
             .bind(&header.template_hash)
-            .bind(layout)
             .bind(&header.tool)
             .bind(now)
             .fetch_one(&mut self.db)
-            .await?;
-        Ok((batch, layout))
+            .await
     }
 }
 
 fn insert_statement(rows: usize) -> String {
     let mut text = "-- ledger::push\ninsert into temp.staged (position, row_number, key, cells, \
          payload_hash, file_name, spoken_ms, problem, verdict, \
-         selected) values "
+         selected, variant, layout) values "
         .to_owned();
     for row in 0..rows {
-        text.push_str(if row == 0 { "(?,?,?,?,?,?,?,?,?,?)" } else { ",(?,?,?,?,?,?,?,?,?,?)" });
+        text.push_str(if row == 0 {
+            "(?,?,?,?,?,?,?,?,?,?,?,?)"
+        } else {
+            ",(?,?,?,?,?,?,?,?,?,?,?,?)"
+        });
     }
     text
 }

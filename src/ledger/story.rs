@@ -123,7 +123,7 @@ pub struct Reason {
 }
 
 const STORY: &str = "-- ledger::story
-    select j.id, j.position, j.row_number, j.key, v.cells, j.state, j.version, j.video_file,
+    select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
            j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id,
            s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
            l.headings
@@ -149,7 +149,7 @@ const EVENTS: &str = "-- ledger::story, events
     from event where job_id = ?1 order by id";
 
 const REMOVED_ROWS: &str = "-- ledger::removed_rows
-    select j.position, j.row_number, j.key, v.cells, j.state, j.version, j.video_file, j.attempts,
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id, s.render_id,
            s.video_url, s.credits
     from job j indexed by job_position

@@ -25,7 +25,7 @@ fn header() -> Header {
         template: "{}".to_owned(),
         template_hash: "t".repeat(64),
         headings: "[\"sku\",\"script\"]".to_owned(),
-        columns: "{}".to_owned(),
+        columns: vec!["{}".to_owned()],
         tool: "callsheet 0".to_owned(),
         selects: false,
     }
@@ -40,6 +40,8 @@ fn row(position: i64, key: &str, content: &str) -> StagedRow {
         cells: format!("[[\"{key}\",\"{content}\"]]"),
         merged: Ok(Merged { payload_hash: hash, file_name: format!("{key}.mp4"), spoken_ms: 1500 }),
         selected: true,
+        variant: None,
+        layout: 0,
     }
 }
 
@@ -485,6 +487,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         &record::statements(),
         runs::STATEMENTS,
         view::STATEMENTS,
+        jobless::STATEMENTS,
         story::STATEMENTS,
         tempo::STATEMENTS,
     ]

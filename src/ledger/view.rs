@@ -87,9 +87,11 @@ pub struct JobRow {
     pub row_number: i64,
     /// Its key; a row that could not be merged may have none.
     pub key: Option<String>,
+    /// Which variant of its row it is, where there are any.
+    pub variant: Option<String>,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
-    /// Where it stands; nothing for a row that could not be merged.
+    /// Where it stands; nothing for a row that could not be merged, or is skipped.
     pub state: Option<State>,
     /// Its version.
     pub version: i64,
@@ -113,6 +115,8 @@ pub struct JobRow {
     pub progress: Option<f64>,
     /// Whether its render stands still.
     pub stalled: bool,
+    /// Whether it makes no video because it says so itself. It has no state then.
+    pub skipped: bool,
 }
 
 const BATCHES: &str = "-- ledger::batches
@@ -124,11 +128,8 @@ const BATCH: &str = "-- ledger::batch
 const COUNTS: &str = "-- ledger::counts
     select state, jobs from tally where batch_id = ?1 and in_sheet = ?2 and jobs > 0";
 
-const INVALID: &str = "-- ledger::invalid_rows
-    select count(*) from invalid_row where batch_id = ?1";
-
 const ROWS: &str = "-- ledger::rows
-    select j.position, j.row_number, j.key, v.cells, j.state, j.version, j.video_file, j.attempts,
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id, s.render_id,
            s.video_url, s.credits
     from job j indexed by job_position
@@ -138,10 +139,6 @@ const ROWS: &str = "-- ledger::rows
         where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
     where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
     order by j.position limit ?3";
-
-const INVALID_ROWS: &str = "-- ledger::rows, invalid
-    select position, row_number, key, cells, problem from invalid_row
-    where batch_id = ?1 and position > ?2 order by position limit ?3";
 
 const RENDERING: &str = "-- ledger::rendering
     select j.key, j.progress, j.rendering_at, j.stalled
@@ -155,7 +152,7 @@ const LAST_RUN: &str = "-- ledger::last_run
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[COUNTS, ROWS, INVALID_ROWS, RENDERING, LAST_RUN];
+pub(super) const STATEMENTS: &[&str] = &[COUNTS, ROWS, RENDERING, LAST_RUN];
 
 impl Ledger {
     /// Returns every batch, in the order in which they were first planned.
@@ -245,16 +242,6 @@ impl Ledger {
         Ok(rows.into_iter().filter_map(known).collect())
     }
 
-    /// Returns how many rows of the sheet could not be merged.
-    pub async fn count_invalid(&self, batch: BatchId) -> Result<u64, LedgerError> {
-        let count: i64 = sqlx::query_scalar(INVALID)
-            .bind(batch.0)
-            .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::sql("count rows", source))?;
-        Ok(count.unsigned_abs())
-    }
-
     /// Returns up to `max` jobs of the sheet behind `after`, in the sheet's order. Begin with -1.
     pub async fn rows(
         &self,
@@ -271,24 +258,6 @@ impl Ledger {
             .await
             .map_err(sql)?;
         rows.iter().map(job_row).collect::<Result<_, _>>().map_err(sql)
-    }
-
-    /// Returns up to `max` rows that could not be merged, behind `after`.
-    pub async fn invalid_rows(
-        &self,
-        batch: BatchId,
-        after: i64,
-        max: u32,
-    ) -> Result<Vec<JobRow>, LedgerError> {
-        let sql = |source| LedgerError::sql("read the rows", source);
-        let rows = sqlx::query(INVALID_ROWS)
-            .bind(batch.0)
-            .bind(after)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
-        rows.iter().map(invalid_row).collect::<Result<_, _>>().map_err(sql)
     }
 
     /// Returns renders under way: key, progress, since when, and whether they stand still.
@@ -321,6 +290,17 @@ impl Ledger {
     }
 }
 
+impl JobRow {
+    /// Returns where it stands in a word: its state, `invalid` or `skipped`.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            Some(state) => state.word(),
+            None if self.skipped => "skipped",
+            None => "invalid",
+        }
+    }
+}
+
 pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
     let state: String = row.try_get("state")?;
     let made: Option<String> = row.try_get("project_id")?;
@@ -329,6 +309,7 @@ pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         position: row.try_get("position")?,
         row_number: row.try_get("row_number")?,
         key: row.try_get("key")?,
+        variant: row.try_get("variant")?,
         cells: row.try_get("cells")?,
         state: State::parse(&state),
         version: row.try_get("version")?,
@@ -342,26 +323,6 @@ pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         words: row.try_get("words")?,
         progress: row.try_get("progress")?,
         stalled: row.try_get("stalled")?,
-    })
-}
-
-fn invalid_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
-    Ok(JobRow {
-        position: row.try_get("position")?,
-        row_number: row.try_get("row_number")?,
-        key: row.try_get("key")?,
-        cells: row.try_get("cells")?,
-        state: None,
-        version: 0,
-        project_id: None,
-        video_file: None,
-        video_url: None,
-        attempts: 0,
-        video_ms: None,
-        credits: None,
-        cause: Some("invalid".to_owned()),
-        words: row.try_get("problem")?,
-        progress: None,
-        stalled: false,
+        skipped: false,
     })
 }

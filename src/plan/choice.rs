@@ -103,9 +103,17 @@ pub struct Sieve {
 /// What one column must say: one of some values, and none of others.
 #[derive(Clone, Debug)]
 struct Test {
-    column: usize,
+    place: Place,
     is: BTreeSet<String>,
     is_not: BTreeSet<String>,
+}
+
+/// Where a condition looks.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Column(usize),
+    /// A name that a variant brings itself.
+    Name(String),
 }
 
 impl Sieve {
@@ -120,18 +128,13 @@ impl Sieve {
     ) -> Result<Self, NoSuchColumn> {
         let mut tests: Vec<Test> = Vec::new();
         for condition in conditions {
-            let column = sheet::column(&condition.column, &columns.names, headings);
-            let column = column.map_err(|sheet::NoColumn { message, help }| NoSuchColumn {
-                condition: condition.to_string(),
-                message,
-                help,
-            })?;
-            let known = tests.iter_mut().position(|test| test.column == column);
-            let place = known.unwrap_or_else(|| {
-                tests.push(Test { column, is: BTreeSet::new(), is_not: BTreeSet::new() });
+            let place = place(condition, headings, columns)?;
+            let known = tests.iter_mut().position(|test| test.place == place);
+            let known = known.unwrap_or_else(|| {
+                tests.push(Test { place, is: BTreeSet::new(), is_not: BTreeSet::new() });
                 tests.len() - 1
             });
-            let test = &mut tests[place];
+            let test = &mut tests[known];
             let values = match condition.verb {
                 Verb::Is => &mut test.is,
                 Verb::IsNot => &mut test.is_not,
@@ -139,6 +142,14 @@ impl Sieve {
             values.insert(condition.value.clone());
         }
         Ok(Self { tests })
+    }
+
+    /// Returns the columns that are asked for.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        self.tests.iter().filter_map(|test| match test.place {
+            Place::Column(column) => Some(column),
+            Place::Name(_) => None,
+        })
     }
 
     /// Tells whether one of these rows, which make one video, meets all conditions. A cell counts
@@ -149,9 +160,30 @@ impl Sieve {
     }
 }
 
+fn place(
+    condition: &Condition,
+    headings: &[String],
+    columns: &Columns,
+) -> Result<Place, NoSuchColumn> {
+    let brought: Vec<String> =
+        columns.values.keys().chain(columns.assigned.keys()).cloned().collect();
+    if let Ok(name) = sheet::column(&condition.column, &brought, &brought) {
+        return Ok(Place::Name(brought[name].clone()));
+    }
+    let column = sheet::column(&condition.column, &columns.names, headings);
+    column.map(Place::Column).map_err(|sheet::NoColumn { message, help }| NoSuchColumn {
+        condition: condition.to_string(),
+        message,
+        help,
+    })
+}
+
 impl Test {
     fn holds(&self, row: &[String], columns: &Columns) -> bool {
-        let says = sheet::name(columns.value(self.column, row));
+        let says = sheet::name(match &self.place {
+            Place::Column(column) => columns.value(*column, row),
+            Place::Name(name) => columns.text(name, row).unwrap_or_default(),
+        });
         (self.is.is_empty() || self.is.contains(&says)) && !self.is_not.contains(&says)
     }
 }

@@ -5,12 +5,14 @@
 //! asked of AI Studios here, and nothing is written until the plan is taken in, whole.
 
 mod choice;
+mod edition;
 mod estimate;
 mod file_name;
 mod pipeline;
 mod problem;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ use crate::sheet;
 use pipeline::Ground;
 
 pub use choice::{Choice, Condition, NoCondition, NoSuchColumn, Sieve};
+pub use edition::Edition;
 pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
@@ -43,12 +46,12 @@ pub struct Plan {
     pub doubts: Problems,
     /// The first changed rows, and what changed in them.
     pub changes: Vec<Change>,
-    /// Rows read, and how long everything took.
+    /// Rows read, those that the sheet says to leave out not counted.
     pub rows: u64,
     /// How many of them a person named, where a person named some.
     pub named: Option<u64>,
-    /// Rows that the sheet says to leave out; not among `rows`.
-    pub skipped: u64,
+    /// Headings of columns that nothing asks for.
+    pub unused: Vec<String>,
     /// How the sheet was read: what was guessed should be said.
     pub reading: sheet::Reading,
     /// The template's files, to show what is wrong in them.
@@ -115,8 +118,8 @@ pub struct Materials {
     pub video_file: Option<FileName>,
     /// The opened sheet.
     pub sheet: sheet::Sheet,
-    /// How its cells become fields.
-    pub columns: Columns,
+    /// How its cells become fields, in each way in which a row is made; at least one.
+    pub editions: Vec<Edition>,
 }
 
 impl Materials {
@@ -131,11 +134,16 @@ impl Materials {
         let video_file = pattern.map_err(PlanError::FilePattern)?;
         let wanted = template.columns().iter();
         let wanted = wanted.chain(video_file.iter().flat_map(FileName::columns));
-        let mut required: Vec<String> =
-            wanted.filter(|name| !batch.defaults.contains_key(*name)).cloned().collect();
+        let brought = edition::brought(batch);
+        let given =
+            |name: &&String| batch.defaults.contains_key(*name) || brought.contains(name.as_str());
+        let mut required: Vec<String> = wanted.filter(|name| !given(name)).cloned().collect();
         required.sort();
         required.dedup();
-        let optional: Vec<String> = batch.defaults.keys().cloned().collect();
+        let optional = template.optional_columns().iter();
+        let optional = optional.chain(video_file.iter().flat_map(FileName::optional_columns));
+        let optional: Vec<String> = optional.chain(batch.defaults.keys()).cloned().collect();
+        let lists: Vec<String> = template.lists().cloned().collect();
         let skip = batch.skip.as_ref();
         let want = sheet::Want {
             key: &batch.key,
@@ -143,6 +151,7 @@ impl Materials {
             columns: &batch.columns,
             required: &required,
             optional: &optional,
+            lists: &lists,
             skip: skip.map(|skip| sheet::Skip { column: &skip.column, values: &skip.values }),
             encoding: batch.encoding.as_deref(),
             worksheet: batch.worksheet.as_deref(),
@@ -152,8 +161,36 @@ impl Materials {
             names: sheet.names().to_vec(),
             defaults: batch.defaults.clone(),
             grouped: batch.group_by.is_some(),
+            lists: sheet.lists().clone(),
+            ..Columns::default()
         };
-        Ok(Self { template, texts, video_file, sheet, columns })
+        let editions =
+            edition::of(batch, (&sheet, &template), &columns).map_err(PlanError::Sheet)?;
+        Ok(Self { template, texts, video_file, sheet, editions })
+    }
+
+    /// Returns the headings of columns that nothing asks for: most often one that is misspelt.
+    fn unused(&self, sieves: &[Sieve]) -> Vec<String> {
+        if self.template.uses_everything() {
+            return Vec::new();
+        }
+        let pattern = self.video_file.iter();
+        let names: BTreeSet<&String> = [self.template.columns(), self.template.optional_columns()]
+            .into_iter()
+            .chain(pattern.flat_map(|pattern| [pattern.columns(), pattern.optional_columns()]))
+            .flatten()
+            .collect();
+        let mut asked: BTreeSet<usize> = self.sheet.asked_for().into_iter().collect();
+        asked.extend(sieves.iter().flat_map(Sieve::columns));
+        let columns = self.editions.iter().map(|edition| &edition.columns);
+        asked.extend(
+            columns.flat_map(|one| one.lists.values().flatten().chain(one.assigned.values())),
+        );
+        let headings = self.sheet.headings().iter().enumerate();
+        let idle = headings.filter(|(column, _)| {
+            !asked.contains(column) && !names.contains(&self.sheet.names()[*column])
+        });
+        idle.map(|(_, heading)| heading.clone()).collect()
     }
 }
 
@@ -177,14 +214,19 @@ pub async fn draw_up_some(
 ) -> Result<Plan, PlanError> {
     let began = Instant::now();
     let materials = Materials::open(batch)?;
-    let sieve = Sieve::of(&choice.conditions, materials.sheet.headings(), &materials.columns)
-        .map_err(|error| PlanError::Choice(error.to_string()))?;
+    let headings = materials.sheet.headings();
+    let sieves = materials.editions.iter();
+    let sieves = sieves.map(|edition| Sieve::of(&choice.conditions, headings, &edition.columns));
+    let sieves: Vec<Sieve> = sieves
+        .collect::<Result<_, _>>()
+        .map_err(|error: NoSuchColumn| PlanError::Choice(error.to_string()))?;
     let header = Header { selects: !choice.is_everything(), ..header(batch, base_url, &materials) };
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
-    let ground = pipeline::run(materials, resolution, (choice, sieve), &mut staging).await?;
-    let Ground { rows, skipped, mut problems, doubts, named, strangers } = ground;
+    let unused = materials.unused(&sieves);
+    let ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
+    let Ground { rows, mut problems, doubts, named, strangers } = ground;
     if let Some(words) = choice.unmet(named, strangers.first()) {
         staging.discard().await;
         return Err(PlanError::Choice(words));
@@ -204,7 +246,7 @@ pub async fn draw_up_some(
         changes,
         rows,
         named,
-        skipped,
+        unused,
         reading,
         texts,
         took,
@@ -239,7 +281,7 @@ fn header(batch: &Batch, base_url: &str, materials: &Materials) -> Header {
         template: materials.template.source().to_owned(),
         template_hash: materials.template.hash().to_owned(),
         headings: json(&materials.sheet.headings()),
-        columns: json(&materials.columns),
+        columns: materials.editions.iter().map(|edition| json(&edition.columns)).collect(),
         tool: concat!("callsheet ", env!("CARGO_PKG_VERSION")).to_owned(),
         selects: false,
     }

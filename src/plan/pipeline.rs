@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use super::problem::{Problem, Problems, Source};
-use super::{Choice, Materials, PlanError, Sieve, file_name};
-use crate::ledger::{Merged, StagedRow, Staging};
-use crate::scene::{Columns, FileName, Merger, Payload, Template};
+use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
+use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
+use crate::scene::{FileName, Merger, Payload, Template};
 use crate::sheet::{self, Entry, Sheet};
 
 /// Entries that travel together.
@@ -27,16 +27,16 @@ pub struct Merging {
     pub template: Template,
     /// The compiled `file` pattern.
     pub video_file: Option<FileName>,
-    /// How cells become fields.
-    pub columns: Columns,
+    /// How cells become fields, in each way in which a row is made.
+    pub editions: Vec<Edition>,
     /// The sheet's own headings, to speak of its columns.
     pub headings: Vec<String>,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
     /// The keys that a person named; all when empty.
     pub keys: HashSet<String>,
-    /// What a person wants of the cells.
-    pub sieve: Sieve,
+    /// What a person wants of the cells, for each edition.
+    pub sieves: Vec<Sieve>,
 }
 
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
@@ -53,8 +53,6 @@ struct Found {
 pub(super) struct Ground {
     /// Rows, or groups of them, that are in the plan.
     pub(super) rows: u64,
-    /// Rows that the sheet says to leave out.
-    pub(super) skipped: u64,
     pub(super) problems: Problems,
     /// What is probably not meant, in rows that can be rendered.
     pub(super) doubts: Problems,
@@ -68,13 +66,13 @@ pub(super) struct Ground {
 pub(super) async fn run(
     materials: Materials,
     resolution: Option<String>,
-    (choice, sieve): (&Choice, Sieve),
+    (choice, sieves): (&Choice, Vec<Sieve>),
     staging: &mut Staging,
 ) -> Result<Ground, PlanError> {
-    let Materials { template, video_file, sheet, columns, texts: _ } = materials;
+    let Materials { template, video_file, sheet, editions, texts: _ } = materials;
     let headings = sheet.headings().to_vec();
     let keys = choice.keys.iter().cloned().collect();
-    let merging = Merging { template, video_file, columns, headings, resolution, keys, sieve };
+    let merging = Merging { template, video_file, editions, headings, resolution, keys, sieves };
     let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
@@ -89,7 +87,7 @@ pub(super) async fn run(
     drop(queue);
     let strangers = choice.keys.iter().cloned().collect();
     let (problems, doubts) = (Problems::default(), Problems::default());
-    let mut all = Ground { rows: 0, skipped: 0, problems, doubts, named: 0, strangers };
+    let mut all = Ground { rows: 0, problems, doubts, named: 0, strangers };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some((place, staged, found)) = arriving.recv().await {
@@ -105,42 +103,43 @@ pub(super) async fn run(
             std::panic::resume_unwind(panic);
         }
     }
-    all.skipped = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     Ok(all)
 }
 
 impl Ground {
     fn take(&mut self, staged: &[StagedRow], found: Found) {
-        self.rows += staged.len() as u64;
+        let made = |row: &&StagedRow| row.merged != Err(Unmerged::Skipped);
+        self.rows += staged.iter().filter(made).count() as u64;
         self.named += staged.iter().filter(|row| row.selected).count() as u64;
         found.wrong.into_iter().for_each(|problem| self.problems.add(problem));
         found.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if !self.strangers.is_empty() {
-            for key in staged.iter().filter_map(|row| row.key.as_deref()) {
+            for row in staged {
+                let Some(key) = row.key.as_deref() else { continue };
                 self.strangers.remove(key);
+                self.strangers.remove(row_of(key, row.variant.as_deref()));
             }
         }
     }
 }
 
-/// Reads all entries. Returns how many rows the sheet says to leave out.
-fn read(sheet: Sheet, raw: &SyncSender<Chunk>) -> u64 {
+/// Reads all entries.
+fn read(sheet: Sheet, raw: &SyncSender<Chunk>) {
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut place = 0;
-    let mut entries = sheet.entries();
-    for entry in entries.by_ref() {
+    for entry in sheet.entries() {
         chunk.push(entry);
         if chunk.len() == CHUNK {
             // An error means that staging has failed and nobody reads any more.
             if raw.send((place, std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))).is_err()
             {
-                return entries.skipped();
+                return;
             }
             place += 1;
         }
     }
     let _ = raw.send((place, chunk));
-    entries.skipped()
 }
 
 fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sender<GroundChunk>) {
@@ -151,11 +150,13 @@ fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sende
         let mut staged = Vec::with_capacity(entries.len());
         let mut found = Found::default();
         for (offset, entry) in entries.into_iter().enumerate() {
-            let position = i64::try_from(place * CHUNK + offset).unwrap_or(i64::MAX);
-            staged.push(match entry {
-                Ok(entry) => mill.grind(position, entry, &mut found),
-                Err(problem) => refused(position, problem, &mut found.wrong),
-            });
+            // Every edition of every row has a place of its own, also where it is not made.
+            let position = (place * CHUNK + offset) * merging.editions.len();
+            let position = i64::try_from(position).unwrap_or(i64::MAX);
+            match entry {
+                Ok(entry) => mill.grind(position, entry, (&mut staged, &mut found)),
+                Err(problem) => staged.push(refused(position, problem, &mut found.wrong)),
+            }
         }
         if ground.blocking_send((place, staged, found)).is_err() {
             return;
@@ -166,54 +167,113 @@ fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sende
 impl Merging {
     /// Returns one thread's tools.
     fn mill(&self) -> Mill<'_> {
-        Mill { merger: self.template.merger(&self.columns), merging: self }
+        let merger = |edition: &Edition| self.template.merger(&edition.columns);
+        Mill { mergers: self.editions.iter().map(merger).collect(), merging: self }
     }
 
-    /// Tells whether a person wants this row now.
-    fn means(&self, key: &str, rows: &[Vec<String>]) -> bool {
-        (self.keys.is_empty() || self.keys.contains(key))
-            && self.sieve.lets_through(rows, &self.columns)
+    /// Tells whether a person wants this row now; a row's own key means all of its editions.
+    fn means(&self, key: &str, (row, number): (&str, usize), rows: &[Vec<String>]) -> bool {
+        let named = self.keys.is_empty() || self.keys.contains(key) || self.keys.contains(row);
+        named && self.sieves[number].lets_through(rows, &self.editions[number].columns)
+    }
+
+    /// Returns the editions that an entry is to be made in, by number.
+    fn editions_of(&self, entry: &Entry) -> Result<std::ops::Range<usize>, String> {
+        let Some(variant) = &entry.variant else { return Ok(0..self.editions.len()) };
+        let same = |edition: &Edition| edition.variant.as_ref() == Some(variant);
+        match self.editions.iter().position(same) {
+            Some(number) => Ok(number..number + 1),
+            None => Err(format!(
+                "this line of a report is about the variant `{variant}`, which is not in the batch file"
+            )),
+        }
     }
 }
 
+/// Returns the key of the row whose edition has this key.
+fn row_of<'k>(key: &'k str, variant: Option<&str>) -> &'k str {
+    let row = variant.and_then(|variant| key.strip_suffix(variant)?.strip_suffix('/'));
+    row.unwrap_or(key)
+}
+
 struct Mill<'m> {
-    merger: Merger<'m>,
+    mergers: Vec<Merger<'m>>,
     merging: &'m Merging,
 }
 
 impl Mill<'_> {
-    fn grind(&mut self, position: i64, entry: Entry, found: &mut Found) -> StagedRow {
+    /// Makes every edition of an entry.
+    fn grind(
+        &mut self,
+        position: i64,
+        entry: Entry,
+        (staged, found): (&mut Vec<StagedRow>, &mut Found),
+    ) {
         let row = entry.rows.first().map_or(1, |row| row.number);
-        let rows: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
-        let known_doubts = found.doubts.len();
-        let merged = self.merge(&rows, &entry.key, &mut found.doubts);
-        found.doubts[known_doubts..].iter_mut().for_each(|doubt| doubt.row = Some(row));
-        let selected = self.merging.means(&entry.key, &rows);
-        let cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
-        let merged = merged.map_err(|problems| {
-            let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
-            found.wrong.extend(problems.into_iter().map(|one| Problem { row: Some(row), ..one }));
-            words.join("; ")
-        });
-        let row_number = i64::try_from(row).unwrap_or(i64::MAX);
-        StagedRow { position, row_number, key: Some(entry.key), cells, merged, selected }
+        let numbers = self.merging.editions_of(&entry);
+        let Entry { key, variant, rows, skipped } = entry;
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.cells).collect();
+        let mut cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
+        let numbers = match numbers {
+            Ok(numbers) => numbers,
+            Err(words) => {
+                let line = (key, variant, cells);
+                staged.push(stranger((position, row), line, words, &mut found.wrong));
+                return;
+            }
+        };
+        let (own, last) = (row_of(&key, variant.as_deref()), numbers.end - 1);
+        for (place, number) in numbers.enumerate() {
+            let edition = &self.merging.editions[number];
+            let key = if own.is_empty() { String::new() } else { edition.key(own) };
+            let is_left_out = skipped || edition.leaves_out(&rows);
+            let known_doubts = found.doubts.len();
+            let merged = match is_left_out {
+                true => Err(Unmerged::Skipped),
+                false => self.merge((&rows, number), &key, &mut found.doubts).map_err(|problems| {
+                    let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
+                    let placed = |one| Problem { row: Some(row), ..one };
+                    found.wrong.extend(problems.into_iter().map(placed));
+                    Unmerged::Invalid(words.join("; "))
+                }),
+            };
+            found.doubts[known_doubts..].iter_mut().for_each(|doubt| doubt.row = Some(row));
+            staged.push(StagedRow {
+                position: position + place as i64,
+                row_number: i64::try_from(row).unwrap_or(i64::MAX),
+                selected: !is_left_out && self.merging.means(&key, (own, number), &rows),
+                variant: edition.variant.clone(),
+                layout: number,
+                key: Some(key).filter(|key| !key.is_empty()),
+                cells: if number == last { std::mem::take(&mut cells) } else { cells.clone() },
+                merged,
+            });
+        }
     }
 
     fn merge(
         &mut self,
-        rows: &[Vec<String>],
+        (rows, number): (&[Vec<String>], usize),
         key: &str,
         doubts: &mut Vec<Problem>,
     ) -> Result<Merged, Vec<Problem>> {
-        let Merging { columns, headings, .. } = self.merging;
-        let scene = |problem| Problem::of_scene(problem, columns, headings);
-        let payload = self.merger.merge(rows);
+        let Merging { editions, headings, .. } = self.merging;
+        let Edition { variant, columns, .. } = &editions[number];
+        let merger = &mut self.mergers[number];
+        let scene = |problem| {
+            let problem = Problem::of_scene(problem, columns, headings);
+            match variant {
+                Some(variant) => problem.of_variant(variant),
+                None => problem,
+            }
+        };
+        let payload = merger.merge(rows);
         let payload: Payload =
             payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
-        doubts.extend(self.merger.doubts(&payload).into_iter().map(scene));
+        doubts.extend(merger.doubts(&payload).into_iter().map(scene));
         let wish = match &self.merging.video_file {
             Some(pattern) => {
-                let fields = self.merger.fields(rows);
+                let fields = merger.fields(rows);
                 pattern.render(fields).map_err(|problem| vec![scene(problem)])?
             }
             None => key.to_owned(),
@@ -223,6 +283,34 @@ impl Mill<'_> {
             file_name: file_name::safe(&wish, key),
             spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
         })
+    }
+}
+
+/// A line of a report about a variant that there is no more.
+fn stranger(
+    (position, row): (i64, u64),
+    (key, variant, cells): (String, Option<String>, String),
+    words: String,
+    wrong: &mut Vec<Problem>,
+) -> StagedRow {
+    wrong.push(Problem {
+        source: Source::Sheet,
+        row: Some(row),
+        rows: 1,
+        words: format!("row {row}: {words}"),
+        help: Some("put the variant back into the batch file, or delete this line".to_owned()),
+        column: None,
+        scene: None,
+    });
+    StagedRow {
+        position,
+        row_number: i64::try_from(row).unwrap_or(i64::MAX),
+        key: Some(key),
+        variant,
+        layout: 0,
+        cells,
+        merged: Err(Unmerged::Invalid(words)),
+        selected: false,
     }
 }
 
@@ -243,7 +331,9 @@ fn refused(position: i64, problem: sheet::Problem, wrong: &mut Vec<Problem>) -> 
         row_number: row.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
         key: None,
         cells: "[]".to_owned(),
-        merged: Err(words),
+        merged: Err(Unmerged::Invalid(words)),
         selected: false,
+        variant: None,
+        layout: 0,
     }
 }

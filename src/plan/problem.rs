@@ -66,6 +66,11 @@ impl Problem {
         }
     }
 
+    /// The same, of one variant of the row.
+    pub(super) fn of_variant(self, variant: &str) -> Self {
+        Self { words: format!("{} (variant `{variant}`)", self.words), ..self }
+    }
+
     /// Returns the rows that show it, in words.
     pub fn rows_in_words(&self) -> String {
         match (self.row, self.rows) {
@@ -81,9 +86,18 @@ impl Problem {
             source: Source::Sheet,
             row: Some(first.unsigned_abs()),
             rows: 2,
-            words: format!("rows {first} and {last} would both be written to `{file}`"),
+            words: if first == last {
+                format!("several variants of row {first} would be written to `{file}`")
+            } else {
+                format!("rows {first} and {last} would both be written to `{file}`")
+            },
             help: Some(
-                "make `file` in the batch file name columns that tell the rows apart".to_owned(),
+                if first == last {
+                    "put `{{variant}}` into `file` in the batch file"
+                } else {
+                    "make `file` in the batch file name columns that tell the rows apart"
+                }
+                .to_owned(),
             ),
             column: None,
             scene: None,

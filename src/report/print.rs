@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::results::{OURS, ReportError, Rows, harmless, without_query, write_record, write_row};
-use crate::ledger::{JobRow, Ledger, State, StoredBatch};
+use crate::ledger::{JobRow, Ledger, StoredBatch};
 
 /// The version of the fields that programs read.
 pub const FIELDS_VERSION: u32 = 1;
@@ -63,7 +63,7 @@ pub async fn print_json(
     let mut rows = Rows::of(ledger, batch.id);
     let mut comma = "";
     while let Some(row) = rows.next().await? {
-        *counts.entry(word(&row)).or_default() += 1;
+        *counts.entry(row.word()).or_default() += 1;
         write!(out, "{comma}\n{}", entry(&row, &headings)).map_err(failed)?;
         comma = ",";
     }
@@ -72,13 +72,9 @@ pub async fn print_json(
     out.flush().map_err(failed)
 }
 
-fn word(row: &JobRow) -> &'static str {
-    row.state.map_or("invalid", State::word)
-}
-
 /// Returns a row as programs see it: `row`, `key`, `state` (`invalid` where it could not be
-/// merged), `stalled`, `version`, `attempts`, `progress` (0 to 100), `cause`, `words`,
-/// `project_id`, `video_file`, `video_url` (without its signature), `seconds`, `credits`, and
+/// merged, `skipped` where it says so itself), `stalled`, `version`, `attempts`, `progress` (0 to 100), `cause`, `words`,
+/// `variant`, `project_id`, `video_file`, `video_url` (without its signature), `seconds`, `credits`, and
 /// `cells`: for each of the sheet's rows that make the video, its cells by heading. What is not
 /// known is null.
 pub fn entry(row: &JobRow, headings: &[String]) -> Value {
@@ -90,7 +86,8 @@ pub fn entry(row: &JobRow, headings: &[String]) -> Value {
     json!({
         "row": row.row_number,
         "key": row.key,
-        "state": word(row),
+        "variant": row.variant,
+        "state": row.word(),
         "stalled": row.stalled,
         "version": row.version,
         "attempts": row.attempts,

@@ -36,7 +36,7 @@ fn disk_words(source: &io::Error) -> &'static str {
 }
 
 /// Columns behind the sheet's own.
-pub(super) const OURS: [&str; 9] = [
+pub(super) const OURS: [&str; 10] = [
     "status",
     "version",
     "project_id",
@@ -46,6 +46,7 @@ pub(super) const OURS: [&str; 9] = [
     "seconds",
     "credits",
     "error",
+    "variant",
 ];
 /// Rows read at once.
 const PAGE: u32 = 1000;
@@ -87,7 +88,8 @@ pub async fn write_results(
 /// fed back under another batch's name it would be paid for again, so it is not handed out.
 fn can_be_mended(row: &JobRow) -> bool {
     match row.state {
-        None | Some(State::Failed | State::Cancelled) => true,
+        None => !row.skipped,
+        Some(State::Failed | State::Cancelled) => true,
         Some(
             State::Uncertain
             | State::Ready
@@ -158,13 +160,13 @@ impl Table {
     }
 }
 
-/// Jobs and rows that could not be merged, in the sheet's order, page by page.
+/// Jobs, and rows that make none, in the sheet's order, page by page.
 #[derive(Debug)]
 pub struct Rows<'l> {
     ledger: &'l Ledger,
     batch: BatchId,
     jobs: Pages,
-    invalid: Pages,
+    jobless: Pages,
 }
 
 /// One of two sorted streams, with what is read ahead of it.
@@ -178,7 +180,7 @@ struct Pages {
 impl<'l> Rows<'l> {
     /// Begins at the top of the sheet.
     pub fn of(ledger: &'l Ledger, batch: BatchId) -> Self {
-        Self { ledger, batch, jobs: Pages::default(), invalid: Pages::default() }
+        Self { ledger, batch, jobs: Pages::default(), jobless: Pages::default() }
     }
 
     /// Returns the next row; nothing behind the last.
@@ -187,14 +189,14 @@ impl<'l> Rows<'l> {
             let after = self.jobs.after.unwrap_or(-1);
             self.jobs.take_in(self.ledger.rows(self.batch, after, PAGE).await?);
         }
-        if self.invalid.wants_more() {
-            let after = self.invalid.after.unwrap_or(-1);
-            self.invalid.take_in(self.ledger.invalid_rows(self.batch, after, PAGE).await?);
+        if self.jobless.wants_more() {
+            let after = self.jobless.after.unwrap_or(-1);
+            self.jobless.take_in(self.ledger.rows_without_job(self.batch, after, PAGE).await?);
         }
-        let first = match (self.jobs.ahead.front(), self.invalid.ahead.front()) {
-            (Some(job), Some(invalid)) if invalid.position < job.position => &mut self.invalid,
+        let first = match (self.jobs.ahead.front(), self.jobless.ahead.front()) {
+            (Some(job), Some(other)) if other.position < job.position => &mut self.jobless,
             (Some(_), _) => &mut self.jobs,
-            (None, _) => &mut self.invalid,
+            (None, _) => &mut self.jobless,
         };
         Ok(first.ahead.pop_front())
     }
@@ -233,11 +235,9 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let state = match row.state {
         Some(State::Rendering) if row.stalled => "stalled",
-        Some(state) => state.word(),
-        None => "invalid",
+        Some(_) | None => row.word(),
     };
-    let wrong =
-        matches!(row.state, None | Some(State::Failed | State::Uncertain | State::Cancelled));
+    let wrong = can_be_mended(row) || row.state == Some(State::Uncertain);
     [
         state.to_owned(),
         if row.state.is_some() { row.version.to_string() } else { String::new() },
@@ -252,6 +252,7 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
         } else {
             String::new()
         },
+        text(&row.variant),
     ]
 }
 

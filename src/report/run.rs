@@ -19,6 +19,8 @@ use crate::ledger::{BatchId, Ledger, LedgerError, Spent, State};
 pub const RUN_VERSION: u32 = 1;
 /// The word for rows that could not be merged, among the states.
 pub const INVALID: &str = "invalid";
+/// The word for rows that are left out because they say so, among the states.
+pub(super) const SKIPPED: &str = "skipped";
 
 /// What one run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,7 +61,8 @@ pub struct RunRecord {
     pub problems: Vec<String>,
     /// Rows of the sheet; nothing while the ledger knows of none.
     pub rows: Option<u64>,
-    /// Rows by state, those that could not be merged as [`INVALID`]. They add up to `rows`.
+    /// Rows by state, those that make no video as [`INVALID`] or `skipped`. They add up to
+    /// `rows`.
     pub counts: BTreeMap<&'static str, u64>,
     /// Those among the rendering ones that stand still.
     pub stalled: u64,
@@ -193,6 +196,7 @@ impl Standing {
     ) -> Result<Self, LedgerError> {
         let mut counts = by_word(&ledger.counts(batch).await?);
         counts.insert(INVALID, ledger.count_invalid(batch).await?);
+        counts.insert(SKIPPED, ledger.count_skipped(batch).await?);
         let spent = match run {
             Some(run) => ledger.spent_by(run).await?,
             None => Spent::default(),

@@ -43,6 +43,11 @@ impl FileName {
         &self.names.required
     }
 
+    /// Returns the columns it uses only under a condition or with a `default`.
+    pub fn optional_columns(&self) -> &[String] {
+        &self.names.optional
+    }
+
     /// Returns the name for these fields, not yet safe for a file system.
     ///
     /// # Errors

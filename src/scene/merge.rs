@@ -29,22 +29,53 @@ pub struct Columns {
     pub defaults: BTreeMap<String, String>,
     /// Whether one video is made of several rows, which the template then sees as `rows`.
     pub grouped: bool,
+    /// Lists that are made of several columns, such as `script` of `script_1` and `script_2`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, Vec<usize>>,
+    /// Names that take their text from another column than the one of that name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub assigned: BTreeMap<String, usize>,
+    /// Names whose text is the same in every row.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
 }
 
 impl Columns {
     /// Returns every name that has a value, the sheet's columns first.
     fn known(&self) -> Vec<&str> {
         let added = self.defaults.keys().filter(|name| !self.names.contains(name));
-        self.names.iter().chain(added).map(String::as_str).collect()
+        let special = self.lists.keys().chain(self.assigned.keys()).chain(self.values.keys());
+        self.names.iter().chain(added).chain(special).map(String::as_str).collect()
+    }
+
+    /// Returns the text of a name, as the template sees it; nothing for a name without one.
+    pub fn text<'v>(&'v self, name: &str, row: &'v [String]) -> Option<&'v str> {
+        if let Some(value) = self.values.get(name) {
+            return Some(value);
+        }
+        let column = self.assigned.get(name).copied();
+        let column = column.or_else(|| self.names.iter().position(|known| known == name))?;
+        Some(self.or_default(name, row.get(column).map_or("", String::as_str)))
+    }
+
+    fn or_default<'v>(&'v self, name: &str, cell: &'v str) -> &'v str {
+        if !cell.trim().is_empty() {
+            return cell;
+        }
+        self.defaults.get(name).map_or(cell, String::as_str)
+    }
+
+    /// Returns the texts of a list; empty cells behind the last that is filled are no part of it.
+    fn items(&self, places: &[usize], row: &[String]) -> Value {
+        let mut texts: Vec<&str> = places.iter().map(|place| self.value(*place, row)).collect();
+        let filled = texts.iter().rposition(|text| !text.trim().is_empty());
+        texts.truncate(filled.map_or(0, |last| last + 1));
+        texts.into_iter().map(Value::from).collect()
     }
 
     /// Returns what a cell stands for: white space alone is empty, and empty takes the default.
     pub fn value<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
-        let cell = row.get(index).map_or("", String::as_str);
-        if !cell.trim().is_empty() {
-            return cell;
-        }
-        self.defaults.get(&self.names[index]).map_or(cell, String::as_str)
+        self.or_default(&self.names[index], row.get(index).map_or("", String::as_str))
     }
 
     fn fill(&self, fields: &mut Map<String, Value>, row: &[String]) {
@@ -59,6 +90,13 @@ impl Columns {
                     fields.insert(name.clone(), Value::String(text.to_owned()));
                 }
             }
+        }
+        for (name, places) in &self.lists {
+            fields.insert(name.clone(), self.items(places, row));
+        }
+        for name in self.assigned.keys().chain(self.values.keys()) {
+            let text = self.text(name, row).unwrap_or_default();
+            fields.insert(name.clone(), Value::from(text));
         }
     }
 
@@ -234,9 +272,31 @@ fn standing(template: &Template, columns: &Columns) -> Vec<Problem> {
             help: Some("rename it, or give it another name under `columns`".to_owned()),
         });
     }
+    problems.extend(misused(template, columns));
     for name in names.required.iter().filter(|name| !known.contains(&name.as_str())) {
         let at = names.first_use.get(name).copied().unwrap_or(At::START);
         problems.push(fault::no_column(at, name, known.clone()));
     }
     problems.into_iter().map(|problem| template.placed(problem)).collect()
+}
+
+/// Finds lists that are used as text, and texts that are gone through as lists.
+fn misused(template: &Template, columns: &Columns) -> Vec<Problem> {
+    let names = template.names();
+    let mut problems = Vec::new();
+    for (name, at) in names.texts.iter().filter(|(name, _)| columns.lists.contains_key(*name)) {
+        let count = columns.lists[name].len();
+        let message = format!("`{name}` is a list of {count} columns here, and is used as text");
+        let help = format!("write `{{{{#each {name}}}}}{{{{this}}}}{{{{/each}}}}`");
+        problems.push(Problem::in_template(*at, message).with_help(help));
+    }
+    for (name, at) in names.lists.iter().filter(|(name, _)| columns.names.contains(name)) {
+        let message = format!("`{name}` is a single column, and `each` goes through a list");
+        let help = format!(
+            "call the columns `{name}_1`, `{name}_2` …, or write \
+             `{{{{#each (sentences {name} 300)}}}}` to part a long text"
+        );
+        problems.push(Problem::in_template(*at, message).with_help(help));
+    }
+    problems
 }

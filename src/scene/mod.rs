@@ -21,6 +21,7 @@ mod merge;
 mod outline;
 mod payload;
 mod problem;
+mod sentences;
 mod slip;
 mod speech;
 mod template;

@@ -97,6 +97,16 @@ impl Template {
         &self.names.optional
     }
 
+    /// Returns the names that it goes through with `each`.
+    pub fn lists(&self) -> impl Iterator<Item = &String> {
+        self.names.lists.keys()
+    }
+
+    /// Says whether it may use any column, whatever its name.
+    pub fn uses_everything(&self) -> bool {
+        self.names.everything
+    }
+
     /// Says whether it makes one video of several rows (it uses `rows`).
     pub fn is_grouped(&self) -> bool {
         self.names.rows.is_some()

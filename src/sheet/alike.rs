@@ -25,6 +25,12 @@ pub(super) fn like(wanted: &str, headings: &[String]) -> Vec<usize> {
     (0..headings.len()).filter(|column| bare(&headings[*column]) == wanted).collect()
 }
 
+/// Tells whether two headings are written alike.
+pub(super) fn are_like(one: &str, other: &str) -> bool {
+    let bare_one = bare(one);
+    !bare_one.is_empty() && bare_one == bare(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ pub(super) struct Cells<'r> {
     text: &'r str,
     ends: &'r [usize],
     is_report: bool,
+    /// In a report: the variant of its row that this line is about.
+    pub(super) variant: Option<&'r str>,
 }
 
 impl<'r> Cells<'r> {
@@ -37,7 +39,7 @@ impl<'r> Cells<'r> {
         match str::from_utf8(bytes) {
             // Two halves of a character in neighbouring cells look whole where they meet.
             Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => {
-                Ok(Self { row: record.at.row, text, ends, is_report: false })
+                Ok(Self { row: record.at.row, text, ends, is_report: false, variant: None })
             }
             Ok(_) | Err(_) => {
                 let starts = [0].into_iter().chain(ends.iter().copied());
@@ -56,7 +58,10 @@ impl<'r> Cells<'r> {
 
     /// Returns the sheet's own cells of a report's row.
     fn of_report(self, columns: usize) -> Self {
-        Self { ends: &self.ends[..self.ends.len() - columns], is_report: columns > 0, ..self }
+        let is_report = columns > 0;
+        let last = is_report.then(|| self.get(self.ends.len() - 1));
+        let variant = last.filter(|name| !name.is_empty());
+        Self { ends: &self.ends[..self.ends.len() - columns], is_report, variant, ..self }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -101,7 +101,7 @@ fn each_key(sheet: &Sheet, mut visit: impl FnMut(String, u64)) -> Result<(), Pro
         if cells.as_ref().is_ok_and(|cells| sheet.leaves_out(cells)) {
             continue;
         }
-        let key = cells.and_then(|cells| sheet.naming.key(&cells, &sheet.shape.headings));
+        let key = cells.and_then(|cells| sheet.key(&cells));
         // Whoever reads the rows is told of those without a key.
         if let Ok(key) = key {
             visit(key, record.at.row);

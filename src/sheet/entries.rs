@@ -19,7 +19,6 @@ pub struct Entries<'s> {
     sheet: &'s Sheet,
     record: Record,
     stage: Stage,
-    skipped: u64,
 }
 
 enum Stage {
@@ -46,13 +45,7 @@ struct Grouped {
 
 impl<'s> Entries<'s> {
     pub(super) fn new(sheet: &'s Sheet) -> Self {
-        Self { sheet, record: Record::new(), stage: Stage::Begin, skipped: 0 }
-    }
-
-    /// Returns how many rows have been left out so far, because they say so themselves; all of
-    /// them when the last entry has been given.
-    pub fn skipped(&self) -> u64 {
-        self.skipped
+        Self { sheet, record: Record::new(), stage: Stage::Begin }
     }
 
     fn begin(&mut self) -> Result<(), Problem> {
@@ -61,7 +54,6 @@ impl<'s> Entries<'s> {
             None => Stage::Rows { records: sheet.records()?, doubles: Doubles::new() },
             Some(column) => {
                 let groups = Groups::index(sheet, column)?;
-                self.skipped = groups.skipped;
                 let records = sheet.records()?;
                 let named_by_group = sheet.naming == Naming::Columns(vec![column]);
                 let keys = (!named_by_group).then(HashMap::new);
@@ -81,27 +73,23 @@ impl<'s> Entries<'s> {
             Stage::Begin | Stage::End => Ok(None),
             Stage::Groups(grouped) => grouped.next(sheet, record),
             Stage::Rows { records, doubles } => {
-                let (cells, key) = loop {
-                    if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
-                        return sheet.source.unchanged(records.source()).map(|()| None);
-                    }
-                    match sheet.shape.cells(record) {
-                        Ok(cells) if sheet.leaves_out(&cells) => self.skipped += 1,
-                        Ok(_) => {
-                            break match sheet.row(record) {
-                                Ok(row) => row,
-                                Err(problem) => return Ok(Some(Err(problem))),
-                            };
-                        }
-                        Err(problem) => return Ok(Some(Err(problem))),
-                    }
+                if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
+                    return sheet.source.unchanged(records.source()).map(|()| None);
+                }
+                if let Some(left_out) = sheet.left_out(record) {
+                    return Ok(Some(Ok(left_out)));
+                }
+                let (cells, key) = match sheet.row(record) {
+                    Ok(row) => row,
+                    Err(problem) => return Ok(Some(Err(problem))),
                 };
                 let number = record.at.row;
                 if let Some(first) = doubles.first(sheet, &key, number)? {
                     return Ok(Some(Err(sheet.doubled(&key, number, first))));
                 }
                 let rows = vec![Row { number, cells: owned(&cells) }];
-                Ok(Some(Ok(Entry { key, rows })))
+                let variant = cells.variant.map(str::to_owned);
+                Ok(Some(Ok(Entry { key, variant, rows, skipped: false })))
             }
         }
     }
@@ -144,7 +132,7 @@ impl Grouped {
             Ok(entry) => entry,
             Err(problem) => return Ok(Some(Err(problem))),
         };
-        if let Some(keys) = &mut self.keys {
+        if let (Some(keys), false) = (&mut self.keys, entry.skipped) {
             let number = places[0].row;
             let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
             if first != number {
@@ -163,10 +151,15 @@ fn gather(
     (places, group_by): (&[Place], usize),
 ) -> Result<Result<Entry, Problem>, Problem> {
     let mut key: Option<String> = None;
+    let mut variant = None;
     let mut rows = Vec::with_capacity(places.len());
     for place in places {
         let moved = records.go_to(place.position());
         moved.and_then(|()| records.read(record)).map_err(|err| sheet.source.broken(&err))?;
+        if let Some(left_out) = sheet.left_out(record) {
+            // Such a row is a group of its own, and never the row of another.
+            return Ok(Ok(Entry { key: String::new(), ..left_out }));
+        }
         let (cells, own) = match sheet.row_of_group(record, group_by) {
             Ok(row) => row,
             Err(problem) => return Ok(Err(problem)),
@@ -178,10 +171,11 @@ fn gather(
             Some(_) => {}
             None => key = Some(own),
         }
+        variant = cells.variant.map(str::to_owned);
         rows.push(Row { number: place.row, cells: owned(&cells) });
     }
     let key = key.expect("a group is made by its first row");
-    Ok(Ok(Entry { key, rows }))
+    Ok(Ok(Entry { key, variant, rows, skipped: false }))
 }
 
 impl Sheet {
@@ -190,11 +184,30 @@ impl Sheet {
         self.skip.as_ref().is_some_and(|skip| skip.leaves_out(cells))
     }
 
+    /// Returns the entry of a row that says it is to be left out. One that cannot be read is told
+    /// of, whatever it may have wanted to say.
+    fn left_out(&self, record: &Record) -> Option<Entry> {
+        let cells = self.shape.cells(record).ok().filter(|cells| self.leaves_out(cells))?;
+        let key = self.key(&cells).unwrap_or_default();
+        let variant = cells.variant.map(str::to_owned);
+        let rows = vec![Row { number: record.at.row, cells: owned(&cells) }];
+        Some(Entry { key, variant, rows, skipped: true })
+    }
+
     /// Takes a record for a row with a key.
     fn row<'r>(&self, record: &'r Record) -> Result<(Cells<'r>, String), Problem> {
         let cells = self.shape.cells(record)?;
-        let key = self.naming.key(&cells, self.headings())?;
+        let key = self.key(&cells)?;
         Ok((cells, key))
+    }
+
+    /// Returns a row's key; in a report, with the variant that it is about.
+    pub(super) fn key(&self, cells: &Cells<'_>) -> Result<String, Problem> {
+        let key = self.naming.key(cells, self.headings())?;
+        Ok(match cells.variant {
+            Some(variant) => format!("{key}/{variant}"),
+            None => key,
+        })
     }
 
     fn row_of_group<'r>(

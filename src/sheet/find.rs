@@ -3,9 +3,10 @@
 //! A column is the one that is called exactly so, by template name or heading, or else the only
 //! one that is written like it. Several that are alike are never chosen from.
 
+use super::Sheet;
 use super::alike;
 use super::invisible::trim;
-use super::problem::{Column, clipped};
+use super::problem::{Column, Problem, clipped};
 
 /// Less alike than this, two headings are not meant to be the same.
 const ALIKE_MIN: f64 = 0.6;
@@ -29,6 +30,30 @@ pub struct NoColumn {
     pub message: String,
     /// What to do.
     pub help: String,
+}
+
+impl NoColumn {
+    /// Tells it of a variant in the batch file.
+    pub fn of_variant(self, variant: &str) -> Problem {
+        let message = format!("{}, which the variant `{}` names", self.message, clipped(variant));
+        Problem::of_sheet(message, self.help)
+    }
+}
+
+impl Sheet {
+    /// Finds the column that `wanted` means.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or more than one.
+    pub fn column(&self, wanted: &str) -> Result<usize, NoColumn> {
+        column(wanted, self.names(), self.headings())
+    }
+
+    /// Finds the columns that are called `wanted` and a number, in the order of their numbers.
+    pub fn numbered(&self, wanted: &str) -> Vec<usize> {
+        repeated(wanted, self.headings())
+    }
 }
 
 /// Finds the column that `wanted` means; `names` are the template names of `headings`.
@@ -64,6 +89,25 @@ pub(super) fn find(wanted: &str, names: &[String], headings: &[String]) -> Found
     like.sort_unstable();
     like.dedup();
     Found::Like(like)
+}
+
+/// Finds the columns that are called `wanted` and a number, such as `script_1` and `Script 2`, in
+/// the order of their numbers. None, where two have the same number.
+pub(super) fn repeated(wanted: &str, headings: &[String]) -> Vec<usize> {
+    let mut found: Vec<(u32, usize)> = headings
+        .iter()
+        .enumerate()
+        .filter_map(|(column, heading)| {
+            let name = trim(heading).trim_end_matches(|c: char| c.is_ascii_digit());
+            let number = trim(heading)[name.len()..].parse().ok()?;
+            alike::are_like(name, wanted).then_some((number, column))
+        })
+        .collect();
+    found.sort_unstable();
+    if found.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Vec::new();
+    }
+    found.into_iter().map(|(_, column)| column).collect()
 }
 
 /// Says that more than one column may be meant.

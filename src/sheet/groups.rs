@@ -19,8 +19,6 @@ pub(super) struct Groups {
     places: Vec<Place>,
     /// Groups that a row which cannot be read may belong to, with that row.
     suspects: HashMap<usize, u64>,
-    /// Rows that are to be left out.
-    pub(super) skipped: u64,
 }
 
 /// Where a row begins, and the number of its group in the order of first appearance.
@@ -46,19 +44,23 @@ impl Groups {
         while records.read_filled(&mut record).map_err(|err| sheet.source.broken(&err))? {
             let cells = sheet.shape.cells(&record).ok();
             if cells.as_ref().is_some_and(|cells| sheet.leaves_out(cells)) {
-                index.skipped += 1;
+                index.add_alone(record.at);
                 continue;
             }
-            let value = cells.map(|cells| key::name(cells.get(group_by)));
-            match value.filter(|value| !value.is_empty()) {
-                Some(value) => index.add(record.at, value),
+            let value = cells.map(|cells| (key::name(cells.get(group_by)), cells.variant));
+            match value.filter(|(value, _)| !value.is_empty()) {
+                Some((value, None)) => index.add(record.at, value),
+                // No cell of a name has a zero byte, for names are told apart by what is seen.
+                Some((value, Some(variant))) => {
+                    index.add(record.at, format!("{value}\0{variant}"));
+                }
                 None => index.add_stray(record.at),
             }
         }
         sheet.source.unchanged(records.source())?;
-        let (mut places, suspects, skipped) = (index.places, index.suspects, index.skipped);
+        let (mut places, suspects) = (index.places, index.suspects);
         places.sort_unstable_by_key(|place| (place.group, place.row));
-        Ok(Self { places, suspects, skipped })
+        Ok(Self { places, suspects })
     }
 
     /// Returns the group whose first row is at `start` in the index, and where the next begins.
@@ -84,7 +86,6 @@ struct Index {
     /// The group of the row before, and a stray row since then.
     before: Option<usize>,
     stray: Option<u64>,
-    skipped: u64,
 }
 
 impl Index {
@@ -106,6 +107,11 @@ impl Index {
             self.suspects.entry(before).or_insert(at.row);
         }
         self.stray.get_or_insert(at.row);
+        self.add_alone(at);
+    }
+
+    /// Adds a row that belongs to no other.
+    fn add_alone(&mut self, at: Position) {
         self.places.push(Place { offset: at.offset, row: at.row, group: self.count });
         self.count += 1;
     }

@@ -4,12 +4,12 @@
 //! only one that is written like it. Everything that is wrong is told at once, for the person
 //! mending it should not have to come back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Want;
 use super::alike;
 use super::cells::{Cells, Shape};
-use super::find::{Found, find, help_for_missing, may_be_any};
+use super::find::{Found, find, help_for_missing, may_be_any, repeated};
 use super::invisible::trim;
 use super::key::Naming;
 use super::problem::{Column, Problem, clipped};
@@ -22,6 +22,8 @@ use super::skip::Skipping;
 pub(super) struct Headings {
     pub(super) headings: Vec<String>,
     pub(super) names: Vec<String>,
+    /// Wanted lists, with the columns that make them.
+    pub(super) lists: BTreeMap<String, Vec<usize>>,
     /// Nothing if a column for it is missing, which is then among the problems.
     pub(super) naming: Option<Naming>,
     pub(super) group_by: Option<usize>,
@@ -49,7 +51,8 @@ impl Headings {
         check.doubled();
         let mut names = check.names(want);
         check.rename(&mut names, want);
-        for name in want.required {
+        let lists = lists(&names, &headings, want);
+        for name in want.required.iter().filter(|name| !lists.contains_key(*name)) {
             check.find(&names, want, (name, Needed::ByTemplate));
         }
         // All are looked for before the first that is missing makes an end.
@@ -72,8 +75,15 @@ impl Headings {
             Some(column) => Naming::Columns(vec![column]),
             None => Naming::Content,
         });
-        Ok((Self { headings, names, naming, group_by, skip, report }, problems))
+        Ok((Self { headings, names, lists, naming, group_by, skip, report }, problems))
     }
+}
+
+/// Returns the wanted lists for which there are numbered columns and no column of that very name.
+fn lists(names: &[String], headings: &[String], want: &Want<'_>) -> BTreeMap<String, Vec<usize>> {
+    let missing = want.lists.iter().filter(|name| !names.contains(name));
+    let found = missing.map(|name| (name.clone(), repeated(name, headings)));
+    found.filter(|(_, columns)| !columns.is_empty()).collect()
 }
 
 fn readable(record: &Record, origin: Origin) -> Result<Vec<String>, Problem> {
@@ -233,7 +243,11 @@ impl Check<'_> {
             let (why, way_out) = match needed {
                 Needed::ByTemplate => (
                     "which the template needs".to_owned(),
-                    format!("rename it, or set `columns = {{ {name} = \"…\" }}`"),
+                    if want.lists.iter().any(|list| list == name) {
+                        format!("call them `{name}_1`, `{name}_2` …")
+                    } else {
+                        format!("rename it, or set `columns = {{ {name} = \"…\" }}`")
+                    },
                 ),
                 Needed::BySetting(setting) => {
                     (format!("which `{setting}` names"), format!("change `{setting}`"))

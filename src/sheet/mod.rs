@@ -4,8 +4,9 @@
 //! problems, each with the row and column that the spreadsheet shows. It does not fill empty
 //! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
 //!
-//! What holds: every row of the file that is not empty ends in exactly one entry, is named by a
-//! problem, or is counted as left out; no two entries have one key; rows come in the order of the sheet. Memory does not grow
+//! What holds: every row of the file that is not empty ends in exactly one entry, which may say that
+//! it is left out, or is named by a problem; no two entries to be made have one key; rows come in the
+//! order of the sheet. Memory does not grow
 //! with the sheet but for 10 to 21 bytes per row that notice doubled keys, or, with `group_by`, an
 //! index of 24 bytes per row and the names of the groups.
 
@@ -67,6 +68,9 @@ pub struct Want<'a> {
     pub required: &'a [String],
     /// Template names that may be columns: those with a default.
     pub optional: &'a [String],
+    /// Those of `required` and `optional` that may be several numbered columns: `script_1`,
+    /// `script_2` make the list `script`.
+    pub lists: &'a [String],
     /// The rows to leave out.
     pub skip: Option<Skip<'a>>,
     /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
@@ -83,6 +87,7 @@ pub struct Sheet {
     reading: Reading,
     shape: Shape,
     names: Vec<String>,
+    lists: BTreeMap<String, Vec<usize>>,
     naming: Naming,
     group_by: Option<usize>,
     skip: Option<Skipping>,
@@ -93,10 +98,16 @@ pub struct Sheet {
 /// One video to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is known by; no other entry of the sheet has it.
+    /// What it is known by; no other entry of the sheet has it that is not skipped.
     pub key: String,
+    /// In a report that is fed back: the variant of the row that it is about. It is the last part
+    /// of the key then.
+    pub variant: Option<String>,
     /// One row, or all rows of a group in the order of the sheet.
     pub rows: Vec<Row>,
+    /// Whether the row says itself that it is to be left out. Its key may be another's then, or
+    /// empty where it has none.
+    pub skipped: bool,
 }
 
 /// One row.
@@ -127,6 +138,21 @@ impl Sheet {
     /// Returns the template names, parallel to [`Sheet::headings`].
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Returns the wanted lists that the sheet has, each with its columns in their order.
+    pub fn lists(&self) -> &BTreeMap<String, Vec<usize>> {
+        &self.lists
+    }
+
+    /// Returns the columns that name, group or leave out rows.
+    pub fn asked_for(&self) -> Vec<usize> {
+        let key: &[usize] = match &self.naming {
+            Naming::Content => &[],
+            Naming::Columns(columns) => columns,
+        };
+        let skip = self.skip.as_ref().map(Skipping::column);
+        key.iter().copied().chain(self.group_by).chain(skip).collect()
     }
 
     /// Returns how the file was read, which people should hear of where it was guessed.
@@ -172,7 +198,8 @@ impl Sheet {
         let report = headings.report;
         let shape = Shape { headings: headings.headings, origin, report };
         let (names, group_by, skip) = (headings.names, headings.group_by, headings.skip);
-        Ok(Self { source, reading, shape, names, naming, group_by, skip, body })
+        let lists = headings.lists;
+        Ok(Self { source, reading, shape, names, lists, naming, group_by, skip, body })
     }
 
     /// Opens the file again, at its first row.

@@ -23,6 +23,8 @@ pub struct Reading {
     /// The encoding is a guess from the bytes: neither the file nor the batch file names it, and
     /// it is not UTF-8.
     pub is_guess: bool,
+    /// What stands between the cells of a text, in a word; nothing for a workbook.
+    pub delimiter: Option<&'static str>,
     /// The worksheet of a workbook; nothing for a text.
     pub worksheet: Option<Worksheet>,
 }
@@ -96,7 +98,7 @@ impl Prepared {
             worksheet = Some(chosen);
             Ok(copy)
         })?;
-        let reading = Reading { encoding: None, is_guess: false, worksheet };
+        let reading = Reading { encoding: None, is_guess: false, delimiter: None, worksheet };
         Ok(Self { source, origin: Origin::Workbook, reading, start: 0 })
     }
 
@@ -115,7 +117,8 @@ impl Prepared {
         }
         let (delimiter, start) = Delimiter::of(&source.sample()?);
         let origin = Origin::Text { encoding: encoding.name(), delimiter };
-        let reading = Reading { encoding: Some(encoding.name()), is_guess, worksheet: None };
+        let (encoding, delimiter) = (Some(encoding.name()), Some(delimiter.name));
+        let reading = Reading { encoding, is_guess, delimiter, worksheet: None };
         Ok(Self { source, origin, reading, start })
     }
 }

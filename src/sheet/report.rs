@@ -4,8 +4,8 @@
 //! the report's columns are not part of it, and the apostrophe that kept a formula from being one
 //! is taken off again.
 
-/// The columns that every report ends in.
-const COLUMNS: [&str; 9] = [
+/// The columns that every report ends in; the last says which variant of its row a line is about.
+const COLUMNS: [&str; 10] = [
     "status",
     "version",
     "project_id",
@@ -15,6 +15,7 @@ const COLUMNS: [&str; 9] = [
     "seconds",
     "credits",
     "error",
+    "variant",
 ];
 
 /// Returns how many of a sheet's last columns belong to a report.

@@ -35,6 +35,10 @@ impl Skipping {
         Self { column, words }
     }
 
+    pub(super) fn column(&self) -> usize {
+        self.column
+    }
+
     pub(super) fn leaves_out(&self, cells: &Cells<'_>) -> bool {
         let word = plain(cells.get(self.column));
         !word.is_empty() && self.words.contains(&word)

@@ -20,6 +20,7 @@ pub(super) fn sheet(
         columns: &BTreeMap::new(),
         required: &[],
         optional: &[],
+        lists: &[],
         skip: None,
         encoding: None,
         worksheet: None,

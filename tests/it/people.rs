@@ -135,6 +135,7 @@ fn fed_back(path: &std::path::Path) -> Vec<String> {
         columns: &columns,
         required: &[],
         optional: &[],
+        lists: &[],
         skip: None,
         encoding: None,
         worksheet: None,

@@ -267,6 +267,97 @@ fn groups_make_one_scene_of_each_row() {
     "#);
 }
 
+fn parsed(source: &str) -> Result<Template, Vec<Problem>> {
+    Template::parse("test", source, &Partials::default())
+}
+
+/// A payload with a scene for every item of a list.
+fn scene_for_each(list: &str) -> String {
+    let scene = r#"{"clips": [{"type": "aiModel", "model": {"ai_name": "M1", "emotion": "B1"},
+        "script": {"org": "{{this}}"}}]}{{#unless @last}},{{/unless}}"#;
+    format!(r#"{{"name": "x", "scenes": [{{{{#each {list}}}}}{scene}{{{{/each}}}}]}}"#)
+}
+
+fn said(merger: &mut Merger<'_>, cells: &[&str]) -> Vec<String> {
+    let value = merged(merger, cells);
+    let scenes = value["scenes"].as_array().unwrap().iter();
+    scenes.map(|scene| scene["clips"][0]["script"]["org"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn repeated_columns_are_a_list_without_its_empty_end() {
+    let template = parsed(&scene_for_each("script")).unwrap();
+    assert_eq!(template.lists().collect::<Vec<_>>(), ["script"]);
+    let mut columns = columns(&["script_1", "script_10", "script_2"]);
+    columns.lists = [("script".to_owned(), vec![0, 2, 1])].into();
+    let stored = serde_json::to_string(&columns).unwrap();
+    assert_eq!(serde_json::from_str::<Columns>(&stored).unwrap(), columns);
+    let mut merger = template.merger(&columns);
+    assert_eq!(said(&mut merger, &["One", "Three", "Two"]), ["One", "Two", "Three"]);
+    assert_eq!(said(&mut merger, &["One", " ", ""]), ["One"]);
+    let problems = merger.merge(&[row(&["", "Three", "Two"])]).unwrap_err();
+    insta::assert_snapshot!(told(&problems), @r#"
+    template line 2, `/scenes/0/clips/0/script/org`
+      the script is empty
+      fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
+    "#);
+}
+
+#[test]
+fn a_long_script_becomes_a_scene_for_each_piece() {
+    let script = "Our tea is here! It costs 3.50. \"Try it.\" 春が来た。どうぞ。";
+    let by_length = parsed(&scene_for_each("(sentences script 20)")).unwrap();
+    assert_eq!((by_length.columns(), by_length.lists().count()), (&["script".to_owned()][..], 0));
+    let mut merger = by_length.merger(&columns(&["script"]));
+    assert_eq!(
+        said(&mut merger, &[script]),
+        ["Our tea is here!", "It costs 3.50.", "\"Try it.\" 春が来た。どうぞ。"]
+    );
+    let one_by_one = parsed(&scene_for_each("(sentences script)")).unwrap();
+    assert_eq!(said(&mut one_by_one.merger(&columns(&["script"])), &[script]).len(), 5);
+}
+
+#[test]
+fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
+    let mut told_all = Vec::new();
+    for tag in [
+        "{{sentences script 9}}",
+        "{{upper (sentences script)}}",
+        "{{#each (sentences a b c)}}{{/each}}",
+    ] {
+        let refused = parsed(&format!("{{\"a\": \"{tag}\"}}"));
+        told_all.push(told(&refused.unwrap_err()));
+    }
+    let each = parsed(&scene_for_each("script")).unwrap();
+    told_all.push(told(&each.merger(&columns(&["script"])).merge(&[row(&["Hi."])]).unwrap_err()));
+    let mut listed = columns(&["script_1", "script_2"]);
+    listed.lists = [("script".to_owned(), vec![0, 1])].into();
+    let text = template("\"name\": \"{{upper script}}\",");
+    told_all.push(told(&text.merger(&listed).merge(&[row(&["One", "Two"])]).unwrap_err()));
+    let wrong = parsed(&scene_for_each("(sentences script \"many\")")).unwrap();
+    told_all.push(told(&wrong.merger(&columns(&["script"])).merge(&[row(&["Hi."])]).unwrap_err()));
+    insta::assert_snapshot!(told_all.join("\n"), @r"
+    template line 1, column 8
+      `sentences` makes a list, and only `each` can go through it
+      write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`
+    template line 1, column 8
+      `sentences` makes a list, and only `each` can go through it
+      write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`
+    template line 1, column 8
+      `sentences` takes 1 or more value, not 3
+      write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`
+    template line 1, column 26
+      `script` is a single column, and `each` goes through a list
+      call the columns `script_1`, `script_2` …, or write `{{#each (sentences script 300)}}` to part a long text
+    template line 2, column 10
+      `script` is a list of 2 columns here, and is used as text
+      write `{{#each script}}{{this}}{{/each}}`
+    template line 1, column 26
+      `sentences` needs a whole number of characters, at least 1
+      write for example `{{#each (sentences script 300)}}`
+    ");
+}
+
 #[test]
 fn defaults_fill_empty_cells_and_columns_that_are_not_there() {
     let template = template("\"name\": \"{{language}}-{{region}}\",");
@@ -345,10 +436,25 @@ proptest! {
              \"both\": \"{{a}}|{{default b \"else\"}}\", \"cut\": \"{{truncate a 100000}}\",\n\
              \"upper\": \"{{upper a}}\", \"lower\": \"{{lower a}}\",\n\
              \"html\": \"{{paragraphs b}}\", \"if\": \"{{#if a}}{{a}}{{/if}}\",\n\
-             \"at\": \"{{lookup this \"b\"}}\",",
+             \"at\": \"{{lookup this \"b\"}}\", \"list\": {{json list}},\n\
+             \"pieces\": {{json (sentences b 12)}},\n\
+             \"written\": [{{#each (sentences b 12)}}\"{{this}}\"{{#unless @last}},{{/unless}}{{/each}}],\n\
+             \"whole\": {{json (sentences a 100000)}},",
         );
-        let mut merger = template.merger(&columns(&["a", "b", "script"]));
+        let mut columns = columns(&["a", "b", "script"]);
+        columns.lists = [("list".to_owned(), vec![0, 1])].into();
+        let mut merger = template.merger(&columns);
         let value = merged(&mut merger, &[&a, &b, "Hi."]);
+        let listed = [&a, &b].map(|text| Value::from(text.as_str()));
+        let filled = listed.iter().rposition(|text| !text.as_str().unwrap().trim().is_empty());
+        prop_assert_eq!(&value["list"], &Value::from(&listed[..filled.map_or(0, |last| last + 1)]));
+        let pieces: Vec<&str> =
+            value["pieces"].as_array().unwrap().iter().map(|piece| piece.as_str().unwrap()).collect();
+        let solid = |text: &str| -> String { text.split_whitespace().collect() };
+        prop_assert_eq!(solid(&pieces.concat()), solid(&b));
+        prop_assert_eq!(&value["written"], &value["pieces"]);
+        let whole = if a.trim().is_empty() { serde_json::json!([]) } else { serde_json::json!([a.trim()]) };
+        prop_assert_eq!(&value["whole"], &whole);
         prop_assert_eq!(value["name"].as_str(), Some(a.as_str()));
         prop_assert_eq!(value["json"].as_str(), Some(a.as_str()));
         prop_assert_eq!(value["if"].as_str(), Some(a.as_str()));
@@ -365,7 +471,7 @@ proptest! {
         let shown = html.replace("<p>", "").replace("</p>", "\n")
             .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         prop_assert_eq!(lines(&shown), lines(&b));
-        prop_assert_eq!(value.as_object().map(serde_json::Map::len), Some(10));
+        prop_assert_eq!(value.as_object().map(serde_json::Map::len), Some(14));
     }
 
     /// Whatever a script says, both placements of the shipped template agree about it.

@@ -15,6 +15,7 @@ struct Ask<'a> {
     columns: &'a [(&'a str, &'a str)],
     required: &'a [&'a str],
     optional: &'a [&'a str],
+    lists: &'a [&'a str],
     skip: Option<(&'a str, &'a [&'a str])>,
     encoding: Option<&'a str>,
     worksheet: Option<&'a str>,
@@ -33,6 +34,7 @@ fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
         columns: &columns,
         required: &required,
         optional: &optional,
+        lists: &strings(ask.lists),
         skip: ask.skip.map(|(column, _)| Skip { column, values }),
         encoding: ask.encoding,
         worksheet: ask.worksheet,
@@ -68,7 +70,8 @@ fn one_told(item: &Result<Entry, Problem>) -> String {
         Err(problem) => format!("{problem}\n"),
         Ok(entry) => {
             let row = |row: &Row| format!(" {}{:?}", row.number, row.cells);
-            format!("{} =>{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
+            let arrow = if entry.skipped { "left out" } else { "=>" };
+            format!("{} {arrow}{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
         }
     }
 }
@@ -79,6 +82,7 @@ const NOTHING: Ask<'_> = Ask {
     columns: &[],
     required: &[],
     optional: &[],
+    lists: &[],
     skip: None,
     encoding: None,
     worksheet: None,
@@ -261,22 +265,18 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
 }
 
 #[test]
-fn rows_that_say_so_are_left_out_and_counted() {
+fn rows_that_say_so_are_left_out_in_their_place() {
     let text = "id,video,Status\n1,a,\n2,a, Done\n1,b,SKIP\n3,b,later\n,c,x\n4,c,yes,\n";
-    let count = |ask: &Ask<'_>| {
-        let (_dir, path) = file(text.as_bytes());
-        let sheet = open(&path, ask).unwrap();
-        let mut entries = sheet.entries();
-        let told: String = entries.by_ref().map(|item| one_told(&item)).collect();
-        format!("{told}left out: {}\n", entries.skipped())
-    };
+    let count = |ask: &Ask<'_>| told(text, ask);
     let ask = Ask { skip: Some(("status", &[])), ..BY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
+    2 left out 3["2", "a", " Done"]
+    1 left out 4["1", "b", "SKIP"]
     3 => 5["3", "b", "later"]
+     left out 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
-    left out: 3
     "#);
     let ask = Ask { skip: Some(("Status", &["Later", "x"])), ..BY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
@@ -284,18 +284,21 @@ fn rows_that_say_so_are_left_out_and_counted() {
     2 => 3["2", "a", " Done"]
     row 4, column A `id`: the key `1` is already that of row 2
       help: give each its own: two videos under one key could not be told apart
+    3 left out 5["3", "b", "later"]
+     left out 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
-    left out: 2
     "#);
     let ask = Ask { skip: Some(("Status", &[])), ..BY_VIDEO };
     insta::assert_snapshot!(count(&ask), @r#"
     a => 2["1", "a", ""]
+     left out 3["2", "a", " Done"]
+     left out 4["1", "b", "SKIP"]
     row 5, column B `video`: this group is left out, since row 7 may belong to it
       help: mend row 7 first
+     left out 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
-    left out: 3
     "#);
     let ask = Ask { skip: Some(("State", &[])), ..BY_ID };
     insta::assert_snapshot!(told(text, &ask), @r#"
@@ -516,6 +519,25 @@ fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
       help: shorten it; if it should be short, a quote before it may not be closed
     ");
     assert_eq!(items[2].as_ref().unwrap().rows[0].number, 4);
+}
+
+#[test]
+fn numbered_columns_make_the_list_that_is_asked_for() {
+    let ask = Ask { required: &["script", "sku"], lists: &["script"], ..NOTHING };
+    let columns = |headings: &str| {
+        let (_dir, path) = file(format!("{headings}\na,b,c,d,e\n").as_bytes());
+        match open(&path, &ask) {
+            Ok(sheet) => sheet.lists().get("script").cloned().unwrap_or_default(),
+            Err(problems) => panic!("{problems}"),
+        }
+    };
+    assert_eq!(columns("sku,script_1,script_2,script_10,x"), [1, 2, 3]);
+    assert_eq!(columns("Sku,Script 10,SCRIPT2,script-01,Scripts 3"), [3, 2, 1]);
+    assert_eq!(columns("sku,script,script_1,script_2,x"), Vec::<usize>::new());
+    insta::assert_snapshot!(told("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @r"
+    row 1: there is no column `script`, which the template needs
+      help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
+    ");
 }
 
 #[test]

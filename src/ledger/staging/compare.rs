@@ -1,4 +1,4 @@
-//! What a staged sheet is to the ledger: new, changed, unchanged, removed or invalid.
+//! What a staged sheet is to the ledger: new, changed, unchanged, removed, invalid or skipped.
 //!
 //! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
 //! a person named or left unnamed changes a verdict.
@@ -10,7 +10,21 @@ use crate::ledger::error::LedgerError;
 
 const FIND_JOBS: &str = "-- ledger::classify, jobs
     update temp.staged set job_id = (select id from job where batch_id = ?1 and key = staged.key)
-    where key is not null";
+    where key is not null and verdict <> 'skipped'";
+
+/// A skipped row means the job of its key only where no other row does.
+const FIND_SKIPPED: &str = "-- ledger::classify, jobs of skipped rows
+    update temp.staged set job_id = (
+        select id from job where batch_id = ?1 and key = staged.key
+            and id not in (select job_id from temp.staged where job_id is not null))
+    where verdict = 'skipped' and key is not null
+        and position in (select min(position) from temp.staged where verdict = 'skipped' group by key)";
+
+/// What is done stays in the sheet with its video, though its row is left out from now on.
+const KEEP: &str = "-- ledger::classify, skipped rows that are done
+    update temp.staged set verdict = 'kept'
+    where verdict = 'skipped' and job_id in (
+        select id from job where batch_id = ?1 and state in ('done', 'reused'))";
 
 /// Rows that no job is known for were staged as new, or as invalid, and stay what they are.
 const JUDGE: &str = "-- ledger::classify, verdicts
@@ -20,7 +34,7 @@ const JUDGE: &str = "-- ledger::classify, verdicts
             join version v on v.job_id = j.id and v.version = j.wanted_version
             where j.id = staged.job_id) then 'unchanged'
         else 'changed' end
-    where job_id is not null and problem is null";
+    where job_id is not null and verdict = 'new'";
 
 const COUNT: &str = "-- ledger::classify, counts
     select verdict, count(*) as jobs, sum(selected) as selected,
@@ -47,7 +61,7 @@ const CHANGED: &str = "-- ledger::changed
 
 const SAME_FILES: &str = "-- ledger::same_files
     select min(row_number) as first, max(row_number) as last, min(file_name) as file_name
-    from temp.staged where problem is null
+    from temp.staged where verdict in ('new', 'changed', 'unchanged')
     group by lower(file_name) having count(*) > 1 order by 1 limit 100";
 
 impl Staging {
@@ -58,6 +72,8 @@ impl Staging {
         if let Some(batch) = self.batch {
             sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await.map_err(sql)?;
             sqlx::query(JUDGE).execute(&mut *db).await.map_err(sql)?;
+            sqlx::query(FIND_SKIPPED).bind(batch).execute(&mut *db).await.map_err(sql)?;
+            sqlx::query(KEEP).bind(batch).execute(&mut *db).await.map_err(sql)?;
         }
         let mut counts = Counts::default();
         let rows = sqlx::query(COUNT).fetch_all(&mut *db).await.map_err(sql)?;
@@ -71,9 +87,10 @@ impl Staging {
                 "new" => counts.new = jobs,
                 "changed" => counts.changed = jobs,
                 "unchanged" => counts.unchanged = jobs,
+                "skipped" | "kept" => counts.skipped += jobs,
                 _ => counts.invalid = jobs,
             }
-            if verdict != "invalid" {
+            if matches!(verdict.as_str(), "new" | "changed" | "unchanged") {
                 counts.spoken_ms += spoken.unwrap_or(0).unsigned_abs();
                 counts.selected += selected.unsigned_abs();
             }

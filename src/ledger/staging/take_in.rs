@@ -5,17 +5,23 @@
 
 pub(super) enum Bind {
     Batch,
-    Layout,
     Template,
     Now,
     FirstJob,
 }
-use Bind::{Batch, FirstJob, Layout, Now, Template};
+use Bind::{Batch, FirstJob, Now, Template};
+
+pub(super) const LAYOUT: &str = "-- ledger::commit_plan, layout
+    insert into layout (headings, columns) values (?1, ?2) on conflict do nothing";
+
+pub(super) const LAYOUT_OF: &str = "-- ledger::commit_plan, which layout is which
+    insert into temp.layout_of (layout, id)
+    select ?3, id from layout where headings = ?1 and columns = ?2";
 
 /// A changed template begins a new canary.
 pub(super) const BATCH: &str = "-- ledger::commit_plan, batch
     insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    values (?1, ?2, ?3, ?4, ?5, (select id from temp.layout_of where layout = 0), ?6, ?7)
     on conflict (name) do update set
         canary_done = case when template_hash = excluded.template_hash then canary_done
             else 0 end,
@@ -31,32 +37,33 @@ pub(super) const STATEMENTS: &[(&str, &[Bind])] = &[
     (CANCEL_REMOVED, &[Batch]),
     (REMOVE, &[Batch]),
     (NEW_JOBS, &[Batch, FirstJob]),
-    (NEW_VERSIONS, &[FirstJob, Layout, Template, Now]),
+    (NEW_VERSIONS, &[FirstJob, Template, Now]),
     (PLACES, &[]),
-    (CELLS, &[Layout, Template]),
+    (CELLS, &[Template]),
     (CHANGES, &[]),
-    (NEXT_VERSIONS, &[Layout, Template, Now]),
+    (NEXT_VERSIONS, &[Template, Now]),
     (WANT, &[]),
     (STRAYS, &[Now]),
     (REMEMBER_REPLACED, &[Now]),
     (REPLACE, &[Now]),
     (REUSE, &[]),
-    (FORGET_INVALID, &[Batch]),
-    (INVALID, &[Batch]),
+    (FORGET_JOBLESS, &[Batch]),
+    (JOBLESS, &[Batch]),
     (FORGET_TALLY, &[Batch]),
     (TALLY, &[Batch]),
 ];
 
 const NEW_JOBS: &str = "-- ledger::commit_plan, new jobs
-    insert into job (id, batch_id, key, position, row_number)
-    select ?2 + position, ?1, key, position, row_number
+    insert into job (id, batch_id, key, variant, position, row_number)
+    select ?2 + position, ?1, key, variant, position, row_number
     from temp.staged where verdict = 'new' order by position";
 
 const NEW_VERSIONS: &str = "-- ledger::commit_plan, first versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
         file_name, spoken_ms, planned_at)
-    select ?1 + position, 1, cells, ?2, ?3, payload_hash, file_name, spoken_ms, ?4
-    from temp.staged where verdict = 'new' order by position";
+    select ?1 + position, 1, cells, (select id from temp.layout_of l where l.layout = s.layout),
+        ?2, payload_hash, file_name, spoken_ms, ?3
+    from temp.staged s where verdict = 'new' order by position";
 
 const PLACES: &str = "-- ledger::commit_plan, places
     update job set position = s.position, row_number = s.row_number, in_sheet = 1,
@@ -65,17 +72,19 @@ const PLACES: &str = "-- ledger::commit_plan, places
         cause = case when job.state = 'cancelled' and job.cause = 'row-removed' then null
             else job.cause end
     from temp.staged s
-    where s.job_id = job.id and s.verdict in ('unchanged', 'changed')
+    where s.job_id = job.id and s.verdict in ('unchanged', 'changed', 'kept')
         and (job.position <> s.position or job.row_number <> s.row_number or job.in_sheet = 0)";
 
 /// The payload is the same, so these cells and this template make the very same bytes.
 const CELLS: &str = "-- ledger::commit_plan, cells that change no payload
-    update version set cells = s.cells, layout_id = ?1, template_hash = ?2
-    from temp.staged s join job j on j.id = s.job_id
+    update version set cells = s.cells, layout_id = l.id, template_hash = ?1
+    from temp.staged s
+    join temp.layout_of l on l.layout = s.layout
+    join job j on j.id = s.job_id
     where version.job_id = j.id and version.version = j.wanted_version
         and s.verdict = 'unchanged'
-        and (version.cells <> s.cells or version.layout_id <> ?1
-            or version.template_hash <> ?2)";
+        and (version.cells <> s.cells or version.layout_id <> l.id
+            or version.template_hash <> ?1)";
 
 const CHANGES: &str = "-- ledger::commit_plan, changes
     create temp table change as
@@ -88,8 +97,9 @@ const CHANGES: &str = "-- ledger::commit_plan, changes
 const NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
         file_name, spoken_ms, planned_at, reused_from)
-    select c.job_id, c.next_version, s.cells, ?1, ?2, s.payload_hash, s.file_name,
-        s.spoken_ms, ?3,
+    select c.job_id, c.next_version, s.cells,
+        (select id from temp.layout_of l where l.layout = s.layout), ?1, s.payload_hash,
+        s.file_name, s.spoken_ms, ?2,
         case when c.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
             then c.same_as end
     from temp.change c join temp.staged s on s.position = c.position";
@@ -130,9 +140,11 @@ const REUSE: &str = "-- ledger::commit_plan, reuse
 
 const REMEMBER_REMOVED: &str = "-- ledger::commit_plan, history of removed rows
     insert into event (job_id, version, at, event, state, detail)
-    select id, version, ?2, 'cancelled', 'cancelled', 'its row left the sheet'
+    select id, version, ?2, 'cancelled', 'cancelled',
+        case when id in (select job_id from temp.staged where verdict = 'skipped')
+            then 'its row says that it is left out' else 'its row left the sheet' end
     from job indexed by job_position where batch_id = ?1 and in_sheet = 1 and state = 'ready'
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
 
 const REMOVED_STRAYS: &str = "-- ledger::commit_plan, drafts of removed rows
     update submission set outcome = 'stray', settled_at = ?2
@@ -140,26 +152,27 @@ const REMOVED_STRAYS: &str = "-- ledger::commit_plan, drafts of removed rows
         select submission_id from job indexed by job_position
         where batch_id = ?1 and in_sheet = 1 and state = 'ready' and drafted = 1
             and id not in (select job_id from temp.staged
-                where verdict in ('unchanged', 'changed')))";
+                where verdict in ('unchanged', 'changed', 'kept')))";
 
 const CANCEL_REMOVED: &str = "-- ledger::commit_plan, removed rows that were not submitted
     update job indexed by job_position
     set state = 'cancelled', cause = 'row-removed', drafted = 0, submission_id = null
     where batch_id = ?1 and in_sheet = 1 and state = 'ready'
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
 
 const REMOVE: &str = "-- ledger::commit_plan, removed rows
     update job indexed by job_position set in_sheet = 0
     where batch_id = ?1 and in_sheet = 1
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed'))";
+        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
 
-const FORGET_INVALID: &str = "-- ledger::commit_plan, former invalid rows
-    delete from invalid_row where batch_id = ?1";
+const FORGET_JOBLESS: &str = "-- ledger::commit_plan, former rows without a job
+    delete from row_without_job where batch_id = ?1";
 
-const INVALID: &str = "-- ledger::commit_plan, invalid rows
-    insert into invalid_row (batch_id, position, row_number, key, cells, problem)
-    select ?1, position, row_number, key, cells, problem
-    from temp.staged where verdict = 'invalid'";
+const JOBLESS: &str = "-- ledger::commit_plan, rows without a job
+    insert into row_without_job
+        (batch_id, position, row_number, key, variant, cells, why, problem)
+    select ?1, position, row_number, key, variant, cells, verdict, problem
+    from temp.staged where verdict in ('invalid', 'skipped')";
 
 /// Marks of former plans stay; each run looks for the number of its own.
 pub(super) const NEXT_SELECTION: &str = "-- ledger::commit_plan, number of what is named

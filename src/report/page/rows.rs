@@ -36,14 +36,14 @@ pub(super) async fn write(
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
     let mut passes: Vec<Pass> = night.jobs.clone();
     passes.sort_unstable_by_key(|pass| pass.position);
-    let quiet = ["done", "reused", "ready", "submitting", "rendering", "fetching"];
+    let quiet = ["done", "reused", "ready", "submitting", "rendering", "fetching", "skipped"];
     let quiet: u64 = quiet.iter().filter_map(|word| page.standing.counts.get(word)).sum();
     let loud = page.standing.rows.saturating_sub(quiet);
     let mut room_for_quiet = ROWS_MAX.saturating_sub(loud);
     let (mut shown, mut left_out) = (0u64, 0u64);
     let mut rows = Rows::of(ledger, page.batch.id);
     while let Some(row) = rows.next().await? {
-        let is_quiet = !needs_somebody(row.state);
+        let is_quiet = !needs_somebody(&row);
         if shown >= ROWS_MAX || (is_quiet && room_for_quiet == 0) {
             left_out += 1;
             continue;
@@ -59,9 +59,10 @@ pub(super) async fn write(
     write!(out, "],\"left_out\":{left_out}}}").map_err(failed)
 }
 
-fn needs_somebody(state: Option<State>) -> bool {
-    match state {
-        None | Some(State::Failed | State::Uncertain | State::Cancelled) => true,
+fn needs_somebody(row: &JobRow) -> bool {
+    match row.state {
+        None => !row.skipped,
+        Some(State::Failed | State::Uncertain | State::Cancelled) => true,
         Some(
             State::Ready
             | State::Submitting
@@ -78,10 +79,9 @@ fn needs_somebody(state: Option<State>) -> bool {
 fn entry(row: &JobRow, pass: Option<Pass>, began: i64) -> Value {
     let state = match row.state {
         Some(State::Rendering) if row.stalled => "stalled",
-        Some(state) => state.word(),
-        None => "invalid",
+        Some(_) | None => row.word(),
     };
-    let told = needs_somebody(row.state) || row.stalled;
+    let told = needs_somebody(row) || row.stalled;
     let words = row.words.as_deref().or(row.cause.as_deref()).filter(|_| told);
     let way = pass.map(|pass| {
         let since = |at: i64| at - began;

@@ -31,7 +31,8 @@ pub(super) const UNLESS: HelperDoc = HelperDoc {
 pub(super) const EACH: HelperDoc = HelperDoc {
     name: "each",
     usage: "{{#each rows}} … {{/each}}",
-    purpose: "repeats a part for every row of a group; inside, names belong to that row",
+    purpose: "repeats a part for every row of a group, whose names hold inside, or for every item of \
+              a list, which is `this` inside",
     example: "{{#each rows}}{\"sceneIdx\": {{@index}}, …}{{#unless @last}},{{/unless}}{{/each}}",
     takes: (1, 1),
     makes: Makes::Block,
@@ -103,7 +104,7 @@ pub(super) const NOT: HelperDoc = HelperDoc {
 pub(super) const LEN: HelperDoc = HelperDoc {
     name: "len",
     usage: "{{len rows}}",
-    purpose: "counts the rows of a group",
+    purpose: "counts the rows of a group, or the items of a list",
     example: "\"scenes\": {{len rows}} gives \"scenes\": 3",
     takes: (1, 1),
     makes: Makes::Bare,

@@ -5,6 +5,7 @@
 //! the single source for the help text, for what a template may call, and with how many values.
 
 mod choice;
+mod list;
 mod text;
 mod value;
 
@@ -40,6 +41,8 @@ pub(super) enum Makes {
     Json,
     /// Digits, `true` or `false`: safe on either side.
     Bare,
+    /// A list, which `each` goes through; it has no text of its own.
+    List,
     /// Nothing of its own; it opens a block.
     Block,
 }
@@ -53,6 +56,7 @@ pub const HELPERS: &[HelperDoc] = &[
     text::LOWER,
     text::TRUNCATE,
     text::PARAGRAPHS,
+    list::SENTENCES,
     choice::IF,
     choice::UNLESS,
     choice::EACH,
@@ -74,6 +78,7 @@ pub(super) fn find(name: &str) -> Option<&'static HelperDoc> {
 pub(super) fn register(engine: &mut Handlebars<'static>) {
     value::register(engine);
     text::register(engine);
+    list::register(engine);
     choice::register(engine);
 }
 

@@ -67,7 +67,7 @@ impl Calls {
     /// `{{x}}`, or `{{helper x}}`.
     fn expression(&mut self, tag: &HelperTemplate, at: At) {
         if !(tag.params.is_empty() && tag.hash.is_empty()) {
-            return self.call(tag, at, false);
+            return self.call((tag, ""), at, false);
         }
         match &tag.name {
             Parameter::Path(Path::Local((_, name, _))) if !LOCALS.contains(&name.as_str()) => {
@@ -107,13 +107,13 @@ impl Calls {
     }
 
     fn block(&mut self, block: &HelperTemplate, at: At) {
-        self.call(block, at, true);
+        self.call((block, ""), at, true);
         for part in [&block.template, &block.inverse].into_iter().flatten() {
             self.template(part, at);
         }
     }
 
-    fn call(&mut self, tag: &HelperTemplate, at: At, is_block: bool) {
+    fn call(&mut self, (tag, within): (&HelperTemplate, &str), at: At, is_block: bool) {
         let Some(name) = tag.name.as_name() else {
             let message = "a tag must begin with the name of a helper";
             return self.refuse(at, message, "write `{{upper column}}`");
@@ -121,18 +121,28 @@ impl Calls {
         let wanted = if is_block { Makes::Block } else { Makes::Text };
         match helpers::find(name) {
             None => self.no_such_helper(name, at, wanted),
-            Some(helper) => self.known_call(helper, tag, at, is_block),
+            Some(helper) => self.known_call(helper, (tag, within), at, is_block),
         }
         for value in tag.params.iter().chain(tag.hash.values()) {
-            self.value(value, at);
+            self.value(value, name, at);
         }
     }
 
-    fn known_call(&mut self, helper: &HelperDoc, tag: &HelperTemplate, at: At, is_block: bool) {
+    fn known_call(
+        &mut self,
+        helper: &HelperDoc,
+        (tag, within): (&HelperTemplate, &str),
+        at: At,
+        is_block: bool,
+    ) {
         let name = helper.name;
         if is_block != (helper.makes == Makes::Block) {
             let how = if is_block { "opens no block" } else { "opens a block" };
             return self.refuse(at, format!("`{name}` {how}"), format!("write `{}`", helper.usage));
+        }
+        if helper.makes == Makes::List && !takes_a_list(within) {
+            let message = format!("`{name}` makes a list, and only `each` can go through it");
+            return self.refuse(at, message, format!("write `{}`", helper.usage));
         }
         let (fewest, most) = helper.takes;
         if !(fewest..=most).contains(&tag.params.len()) {
@@ -148,7 +158,7 @@ impl Calls {
         }
     }
 
-    fn value(&mut self, value: &Parameter, at: At) {
+    fn value(&mut self, value: &Parameter, within: &str, at: At) {
         let Parameter::Subexpression(inner) = value else { return };
         // A bracket without values is a plain column; the library would call it as a helper.
         let TemplateElement::Expression(tag) = inner.as_element() else { return };
@@ -156,7 +166,7 @@ impl Calls {
             let message = "brackets call a helper, and there is no value in these";
             return self.refuse(at, message, "leave the brackets out, or write `(upper column)`");
         }
-        self.call(tag, at, false);
+        self.call((tag, within), at, false);
     }
 
     fn no_such_helper(&mut self, name: &str, at: At, wanted: Makes) {
@@ -181,4 +191,9 @@ impl Calls {
         }
         self.refuse(at, format!("there is no helper `{name}`"), help);
     }
+}
+
+/// Tells whether this helper or block can be given a list.
+fn takes_a_list(name: &str) -> bool {
+    matches!(name, "each" | "len" | "json" | "if" | "unless" | "and" | "or" | "not")
 }

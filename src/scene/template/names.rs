@@ -19,6 +19,9 @@ use crate::scene::problem::{At, Problem};
 /// The list of a group's rows, where a template can see it.
 pub(in crate::scene) const ROWS: &str = "rows";
 
+/// Helpers that can do something with a list.
+const TAKE_LISTS: [&str; 6] = ["len", "json", "lookup", "and", "or", "not"];
+
 /// The columns of a template.
 #[derive(Debug, Default)]
 pub(in crate::scene) struct Names {
@@ -28,6 +31,12 @@ pub(in crate::scene) struct Names {
     pub(in crate::scene) first_use: BTreeMap<String, At>,
     /// Where `rows` is first used, if it is.
     pub(in crate::scene) rows: Option<At>,
+    /// Names that `each` goes through, with the first place.
+    pub(in crate::scene) lists: BTreeMap<String, At>,
+    /// Names whose text is used, with the first place.
+    pub(in crate::scene) texts: BTreeMap<String, At>,
+    /// Whether whole rows are used, so that no column is idle.
+    pub(in crate::scene) everything: bool,
 }
 
 impl Names {
@@ -102,7 +111,10 @@ impl Walk {
         }
         match self.value(&tag.name, at, needed) {
             Scope::Group | Scope::Rows | Scope::Row => self.refuse_print(at),
-            Scope::Column(_) | Scope::Other => {}
+            Scope::Column(name) => {
+                self.names.texts.entry(name).or_insert(at);
+            }
+            Scope::Other => {}
         }
     }
 
@@ -114,7 +126,17 @@ impl Walk {
 
     fn call(&mut self, tag: &HelperTemplate, at: At, needed: &mut Needed) {
         let last = tag.params.len().saturating_sub(1);
+        let helper = tag.name.as_name().unwrap_or_default();
         for (index, value) in tag.params.iter().enumerate() {
+            match self.scope_of(value, at) {
+                Scope::Column(name) if !TAKE_LISTS.contains(&helper) => {
+                    self.names.texts.entry(name).or_insert(at);
+                }
+                Scope::Group | Scope::Row | Scope::Rows if helper == "json" => {
+                    self.names.everything = true;
+                }
+                Scope::Column(_) | Scope::Group | Scope::Row | Scope::Rows | Scope::Other => {}
+            }
             match tag.name.as_name() {
                 Some("default") if index < last => self.perhaps(value, at),
                 Some("and" | "or" | "not") => self.perhaps(value, at),
@@ -129,6 +151,9 @@ impl Walk {
         {
             self.mention(name, at);
             needed.insert(name.clone());
+        } else if helper == "lookup" {
+            // Whichever column a value names.
+            self.names.everything = true;
         }
     }
 
@@ -166,7 +191,11 @@ impl Walk {
             (Some("each"), Some(list)) => {
                 let scope = match self.value(list, at, needed) {
                     Scope::Rows => Scope::Row,
-                    _ => Scope::Other,
+                    Scope::Column(name) => {
+                        self.names.lists.entry(name).or_insert(at);
+                        Scope::Other
+                    }
+                    Scope::Group | Scope::Row | Scope::Other => Scope::Other,
                 };
                 self.inside(block, scope, at, needed);
             }

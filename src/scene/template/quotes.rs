@@ -114,8 +114,8 @@ impl Walk<'_> {
         let (message, help) = match (quote, makes(tag)) {
             (Quote::Inside, Makes::Text | Makes::Bare)
             | (Quote::Outside, Makes::Json | Makes::Bare) => return,
-            // A block is no expression; `calls` has refused it.
-            (_, Makes::Block) => return,
+            // Neither is an expression; `calls` has refused it.
+            (_, Makes::Block | Makes::List) => return,
             (Quote::Outside, Makes::Text) => (
                 format!("`{{{{{shown}}}}}` stands outside quotes, where a cell could add JSON"),
                 match simple(tag) {

@@ -1,0 +1,109 @@
+//! The ways in which one row is made: one, or one for each variant of the batch file.
+//!
+//! An edition knows how the cells of a row become the fields of its own video. Keys of editions
+//! end in `/` and the variant's name, which has no `/` in it, so no two rows share one.
+
+use std::collections::BTreeSet;
+
+use crate::batch::{Batch, Variant};
+use crate::scene::{Columns, Template};
+use crate::sheet::{self, Sheet};
+
+/// One way in which a row is made.
+#[derive(Clone, Debug)]
+pub struct Edition {
+    /// The variant; nothing where the batch file has none.
+    pub variant: Option<String>,
+    /// How cells become fields.
+    pub columns: Columns,
+    /// Names that must be filled, or the row is left out of this edition.
+    needs: Vec<String>,
+}
+
+/// The name under which a template sees which variant it is.
+const VARIANT: &str = "variant";
+
+impl Edition {
+    /// Returns the key of a row's job.
+    pub fn key(&self, row: &str) -> String {
+        match &self.variant {
+            Some(variant) => format!("{row}/{variant}"),
+            None => row.to_owned(),
+        }
+    }
+
+    /// Tells whether something that this edition needs is missing in all of these rows.
+    pub(super) fn leaves_out(&self, rows: &[Vec<String>]) -> bool {
+        let is_blank = |name: &String| {
+            rows.iter()
+                .all(|row| self.columns.text(name, row).is_none_or(|it| it.trim().is_empty()))
+        };
+        self.needs.iter().any(is_blank)
+    }
+}
+
+/// Returns the names that every variant brings itself, so that the sheet need not have them.
+pub(super) fn brought(batch: &Batch) -> BTreeSet<&str> {
+    let of = |variant: &Variant| -> BTreeSet<String> {
+        variant.columns.keys().chain(variant.values.keys()).cloned().collect()
+    };
+    let all = batch.variants.iter().map(of);
+    let Some(common) = all.reduce(|one, other| one.intersection(&other).cloned().collect()) else {
+        return BTreeSet::new();
+    };
+    let known = batch.variants.iter().flat_map(|one| one.columns.keys().chain(one.values.keys()));
+    known
+        .map(String::as_str)
+        .chain([VARIANT])
+        .filter(|name| *name == VARIANT || common.contains(*name))
+        .collect()
+}
+
+/// Returns every edition of the batch's rows.
+///
+/// # Errors
+/// All columns of variants that the sheet does not have.
+pub(super) fn of(
+    batch: &Batch,
+    (sheet, template): (&Sheet, &Template),
+    columns: &Columns,
+) -> Result<Vec<Edition>, sheet::Problems> {
+    if batch.variants.is_empty() {
+        let columns = columns.clone();
+        return Ok(vec![Edition { variant: None, columns, needs: Vec::new() }]);
+    }
+    let mut problems = Vec::new();
+    let mut editions = Vec::new();
+    for variant in &batch.variants {
+        let mut columns = columns.clone();
+        for (name, heading) in &variant.columns {
+            columns.lists.remove(name);
+            let listed = template.lists().any(|list| list == name);
+            match sheet.column(heading) {
+                Ok(column) => drop(columns.assigned.insert(name.clone(), column)),
+                Err(missing) => match sheet.numbered(heading) {
+                    numbered if listed && !numbered.is_empty() => {
+                        columns.lists.insert(name.clone(), numbered);
+                    }
+                    _ => problems.push(missing.of_variant(&variant.name)),
+                },
+            }
+        }
+        let known = columns.names.iter().chain(columns.assigned.keys());
+        if !known.chain(variant.values.keys()).any(|name| name == VARIANT) {
+            columns.values.insert(VARIANT.to_owned(), variant.name.clone());
+        }
+        columns.values.extend(variant.values.clone());
+        let needs = variant.needs.clone();
+        for name in needs.iter().filter(|name| columns.text(name, &[]).is_none()) {
+            if let Err(missing) = sheet.column(name) {
+                problems.push(missing.of_variant(&variant.name));
+            }
+        }
+        editions.push(Edition { variant: Some(variant.name.clone()), columns, needs });
+    }
+    if problems.is_empty() {
+        return Ok(editions);
+    }
+    Err(sheet::Problems { file: batch.sheet.clone(), list: problems })
+}

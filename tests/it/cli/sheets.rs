@@ -1,0 +1,134 @@
+//! Sheets as people make them, through the real binary: what is said of how they were read, and the
+//! account of rows that say they are to be left out.
+
+use std::path::Path;
+
+use crate::support::binary::{Ended, Office};
+
+fn with_batch(office: &Office, lines: &str) {
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("{lines}\n{batch}"));
+}
+
+fn by_status(office: &Office) -> String {
+    let results = office.results("out");
+    let status = results[0].iter().position(|heading| heading == "status").unwrap();
+    let one = |row: &Vec<String>| format!("{} {}", row[0], row[status]);
+    results[1..].iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn planned(office: &Office) -> Ended {
+    let ended = office.run(&["plan", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
+/// What was said, without how fast it went.
+fn said(ended: &Ended) -> String {
+    let lines = ended.err.lines().filter(|line| !line.ends_with("/s)"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() {
+    let office = Office::new(0).await;
+    with_batch(&office, "skip = 'Status'");
+    let sheet = |a: &str, b: &str, c: &str| {
+        office.write("s.csv", &format!("key,script,Status\na,One,{a}\nb,Two,{b}\nc,Three,{c}\n"));
+    };
+    sheet("", "skip", "x");
+    insta::assert_snapshot!(planned(&office).out, @r"
+    night: 1 new, 2 skipped
+    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(ended.out, @r"
+    3 rows: 1 done, 2 skipped
+    videos in out, results in out/results.csv
+    a page to look at is out/report.html
+    ");
+    assert_eq!(by_status(&office), "a done, b skipped, c skipped");
+    assert!(!office.path("out/failures.csv").exists(), "nobody has to mend anything");
+    insta::assert_snapshot!(office.run(&["status"]).out.lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+    batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
+    night     3     1     0          0       0          0        0        2
+    ");
+    let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
+    assert_eq!(listed.out.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
+
+    // What is done stays done, with its video, when its row says so afterwards.
+    sheet("done", "", "x");
+    insta::assert_snapshot!(planned(&office).out, @r"
+    night: 1 new, 2 skipped
+    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
+    assert_eq!(by_status(&office), "a done, b done, c skipped");
+    assert_eq!(office.sandbox.renders(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_not_submitted_leaves_with_its_row_and_comes_back_with_it() {
+    let office = Office::new(0).await;
+    with_batch(&office, "skip = 'Status'");
+    let sheet = |b: &str| {
+        // A row of the same key that is left out is nobody's rival.
+        office.write("s.csv", &format!("key,script,Status\nb,Old,skip\na,One,\nb,Two,{b}\n"));
+    };
+    sheet("");
+    assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
+    assert_eq!(by_status(&office), "b skipped, a done, b ready");
+    sheet("skip");
+    insta::assert_snapshot!(planned(&office).out, @r"
+    night: 1 unchanged, 2 skipped
+    nothing new to render
+    ");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(by_status(&office), "b skipped, a done, b skipped");
+    sheet("");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(by_status(&office), "b skipped, a done, b done");
+    assert_eq!(office.sandbox.renders(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_for() {
+    let office = Office::new(1).await;
+    let mut told = vec![said(&planned(&office))];
+    office.write("s.csv", "key;script;Owner\na;Hello;Ann\n");
+    told.push(said(&planned(&office)));
+    let korean = "key,Script,담당,메모\na,\"안녕하세요, 여러분\",김,\nb,오늘의 소식입니다,박,\n";
+    let legacy = encoding_rs::EUC_KR.encode(korean).0;
+    std::fs::write(office.path("s.csv"), legacy).unwrap();
+    let ended = planned(&office);
+    told.push(said(&ended));
+    let json = office.run(&["plan", "b.toml", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(plan["unused"], serde_json::json!(["담당", "메모"]));
+    assert_eq!(plan["reading"]["encoding"], "EUC-KR");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
+    std::fs::copy(kept.join("workbook-hidden-first.xlsx"), office.path("s.xlsx")).unwrap();
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write(
+        "b.toml",
+        &batch.replace("'s.csv'", "'s.xlsx'").replace("key = 'key'", "key = 'id'"),
+    );
+    office.write(
+        "t.json.hbs",
+        &crate::support::binary::TEMPLATE
+            .replace("{{key}}", "{{id}}")
+            .replace("{{script}}", "{{text}}"),
+    );
+    told.push(said(&planned(&office)));
+    insta::assert_snapshot!(told.join("\n--\n"), @r"
+    --
+    the sheet is read with a semicolon between cells
+    nothing uses the column `Owner`
+    --
+    the sheet is read as EUC-KR (a guess; `encoding` in the batch file overrules it)
+    nothing uses the columns `담당` and `메모`
+    --
+    the sheet is read from its worksheet `Scripts` (the first; `worksheet` in the batch file can name `Old`)
+    ");
+}

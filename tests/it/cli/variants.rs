@@ -1,0 +1,200 @@
+//! `[[variants]]`: one row made into a video for each language, each a job of its own.
+
+use callsheet::sandbox::Sameness;
+
+use crate::support::binary::{Office, TEMPLATE};
+
+const VARIANTS: &str = "
+[[variants]]
+name = 'en'
+columns = { script = 'Script (EN)' }
+values = { language = 'en' }
+[[variants]]
+name = 'ko'
+columns = { script = 'script ko' }
+values = { language = 'ko', cloth = 'B2' }
+needs = 'script'
+";
+const SHEET: &str = "key,Script (EN),Script_KO,Note\na,Hello,안녕하세요,x\nb,World,,y\n";
+
+async fn office(more: &str) -> Office {
+    let office = Office::new(0).await;
+    office.write("s.csv", SHEET);
+    let template =
+        TEMPLATE.replace("\"name\": \"{{key}}\"", "\"name\": \"{{key}} {{language}} {{variant}}\"");
+    office.write("t.json.hbs", &template);
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("{more}\n{batch}{VARIANTS}"));
+    office
+}
+
+/// Each line of results.csv as key, variant, status and file.
+fn lines(office: &Office) -> Vec<String> {
+    let results = office.results("out");
+    let column = |name| results[0].iter().position(|heading| heading == name).unwrap();
+    let shown = ["key", "variant", "status", "video_file"].map(column);
+    let line = |row: &Vec<String>| shown.map(|column| row[column].clone()).join(" ");
+    results[1..].iter().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_again() {
+    let office = office("").await;
+    let planned = office.run(&["plan", "b.toml"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    assert!(planned.out.starts_with("night: 3 new, 1 skipped\n"), "{planned:?}");
+    assert!(planned.err.contains("nothing uses the column `Note`"), "{planned:?}");
+    let ended = office.run(&["run", "b.toml", "--where", "language=ko"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        lines(&office),
+        ["a en ready ", "a ko done a_ko.mp4", "b en ready ", "b ko skipped "]
+    );
+    assert_eq!(office.run(&["run", "b.toml", "--only", "b"]).code, Some(0));
+    assert_eq!(office.run(&["run", "b.toml", "--only", "a/en"]).code, Some(0));
+    let done = ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en.mp4", "b ko skipped "];
+    assert_eq!((lines(&office), office.sandbox.renders()), (done.map(str::to_owned).to_vec(), 3));
+
+    office.write("s.csv", &SHEET.replace("안녕하세요", "반갑습니다").replace(",x", ",z"));
+    let planned = office.run(&["plan", "b.toml"]);
+    insta::assert_snapshot!(planned.out, @r"
+    night: 1 changed, 2 unchanged, 1 skipped
+      row 2 a/ko: `Script_KO`, `Note` changed
+    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(lines(&office)[1], "a ko done a_ko-v2.mp4");
+    assert_eq!(office.sandbox.renders(), 4);
+    // The second version has the first one's name, and a tag of its own.
+    let bill = office.sandbox.bill();
+    assert!(bill.paid_twice().iter().all(|twice| twice.by == Sameness::Name), "{bill:?}");
+    let listed = office.run(&["jobs", "b.toml", "--where", "script_ko=반갑습니다", "--json"]);
+    assert_eq!(listed.out.lines().count(), 2, "both variants are of that row: {listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_alone_makes_the_payload_of_every_variant_again() {
+    let office = office("").await;
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    for file in ["s.csv", "t.json.hbs", "b.toml"] {
+        std::fs::remove_file(office.path(file)).unwrap();
+    }
+    let ended = office.run(&["resume", "night"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(lines(&office).iter().filter(|line| line.contains("done")).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_that_are_fed_back_are_not_fanned_out_again() {
+    let office = office("").await;
+    let mut faults = callsheet::sandbox::Faults::default();
+    faults.add("400=create:always").unwrap();
+    office.sandbox.set_faults(faults);
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    office.sandbox.set_faults(callsheet::sandbox::Faults::default());
+    let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
+    assert_eq!(failures.lines().count(), 4, "{failures}");
+    std::fs::rename(office.path("out/failures.csv"), office.path("s.csv")).unwrap();
+    office.write("s.csv", &failures.replace("World", "Planet"));
+    let planned = office.run(&["plan", "b.toml"]);
+    assert!(planned.out.starts_with("night: 1 changed, 2 unchanged\n"), "{planned:?}");
+    let ended = office.run(&["run", "b.toml", "--retry-failed"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        lines(&office),
+        ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en-v2.mp4"]
+    );
+    assert_eq!(office.sandbox.renders(), 3);
+
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &batch.replace("name = 'ko'", "name = 'kr'"));
+    office.write("s.csv", &failures);
+    let refused = office.run(&["run", "b.toml"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    insta::assert_snapshot!(refused.err, @r"
+    error: row 3: this line of a report is about the variant `ko`, which is not in the batch file
+    1 problem in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
+    let same_file = office("file = '{{key}}'").await;
+    let mut told = vec![same_file.run(&["run", "b.toml"])];
+    let no_column = office("").await;
+    let batch = std::fs::read_to_string(no_column.path("b.toml")).unwrap();
+    no_column.write("b.toml", &batch.replace("script ko", "Script (JA)"));
+    told.push(no_column.run(&["run", "b.toml"]));
+    let silent = office("").await;
+    silent.write("b.toml", &batch.replace("needs = 'script'\n", ""));
+    told.push(silent.run(&["run", "b.toml"]));
+    for (from, to) in [("name = 'ko'", "name = 'EN'"), ("needs", "need"), ("'ko'\n", "'k o/'\n")] {
+        silent.write("b.toml", &batch.replacen(from, to, 1));
+        told.push(silent.run(&["run", "b.toml"]));
+    }
+    let told: Vec<String> = told
+        .iter()
+        .map(|ended| {
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            ended.err.clone()
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("--\n"), @r#"
+    error: several variants of row 2 would be written to `a.mp4`
+    1 problem in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
+    --
+    error: there is no column `Script (JA)`, which the variant `ko` names
+      help: the nearest: `Script (EN)`, `Script_KO`
+    error: there is no column `script`, which the variant `ko` names
+      help: the nearest: `Script (EN)`, `Script_KO`
+    2 problems in the sheet `s.csv`; nothing was spent
+    --
+      × row 3: the script is empty
+       ╭─[t.json.hbs:4:25]
+     3 │   "scenes": [{
+     4 │     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
+       ·                         ──────┬─────
+       ·                               ╰── here
+     5 │       "clothId": "B1"}],
+       ╰────
+      help: fill in the cell; for a scene without speech set `"isDelete": true` on
+            the avatar
+    1 problem in the template `t.json.hbs`; nothing was spent
+    --
+      × `variants` is wrong: number 2 has the name `EN` of another
+        ╭─[b.toml:23:1]
+     22 │ 
+     23 │ [[variants]]
+        · ──────┬─────
+        ·       ╰── here
+     24 │ name = 'en'
+        ╰────
+      help: give each a name of its own
+    1 problem in the batch file `b.toml`; nothing was spent
+    --
+      × `variants` is wrong: number 2 has no setting `need`
+        ╭─[b.toml:23:1]
+     22 │ 
+     23 │ [[variants]]
+        · ──────┬─────
+        ·       ╰── here
+     24 │ name = 'en'
+        ╰────
+      help: did you mean `needs`?
+    1 problem in the batch file `b.toml`; nothing was spent
+    --
+      × `variants` is wrong: number 2 has a `name` that must be one word of at
+      │ most 32 characters without `/`
+        ╭─[b.toml:23:1]
+     22 │ 
+     23 │ [[variants]]
+        · ──────┬─────
+        ·       ╰── here
+     24 │ name = 'en'
+        ╰────
+      help: write a short one, such as `name = "ko"`
+    1 problem in the batch file `b.toml`; nothing was spent
+    "#);
+}
