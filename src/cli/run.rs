@@ -9,6 +9,7 @@ use clap::Args;
 use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::media;
 use super::narrowing::Narrowing;
 use super::night::{Drive, Night};
 use super::prepare::{self, Batched, Drawn, Ready, Taken};
@@ -67,6 +68,9 @@ pub(super) struct Run {
     /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
+    /// Ask first, once for each address of a picture, film or sound, whether something is there
+    #[arg(long)]
+    check_media: bool,
     /// Submit nothing after this time of day; what is under way is still brought home
     #[arg(long, value_name = "HH:MM", value_parser = drive::time_of_day)]
     until: Option<jiff::civil::Time>,
@@ -99,6 +103,9 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
         Ok(batches) => batches,
         Err(exit) => return Ok(exit),
     };
+    if args.check_media && !media::all_there(batches.iter().map(|(batch, _)| batch), talk).await? {
+        return Ok(Exit::Input);
+    }
     let clock = Clock::real();
     let path = global.ledger(args.sandbox);
     // Settings are judged before anything is made on disk.

@@ -212,6 +212,11 @@ pub(super) fn columns(c: char) -> usize {
     if c < '\u{1100}' { 1 } else { 2 }
 }
 
+/// Returns a text whose lines fit a terminal.
+pub(super) fn fitted(text: &str) -> String {
+    text.lines().map(wrapped).collect::<Vec<_>>().join("\n")
+}
+
 /// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word
 /// that is too long by itself, such as a path, stays whole.
 fn wrapped(line: &str) -> String {

@@ -9,6 +9,7 @@ mod estimate;
 mod file_name;
 mod pipeline;
 mod problem;
+mod starter;
 mod texts;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use choice::{Choice, Condition, NoCondition, NoSuchColumn, Sieve};
 pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
+pub use starter::{Starter, starter};
 pub use texts::Texts;
 
 /// Changed rows that are told one by one; the rest is counted.

@@ -17,12 +17,14 @@ mod fault;
 mod file_name;
 mod helpers;
 mod locate;
+mod media;
 mod merge;
 mod outline;
 mod payload;
 mod problem;
 mod slip;
 mod speech;
+mod storyboard;
 mod template;
 mod trace;
 
@@ -32,7 +34,9 @@ pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
+pub use self::media::media_of;
 pub use self::merge::{Columns, Merger};
 pub use self::payload::{NotAPayload, Payload, Seal};
 pub use self::problem::{Origin, Place, Problem};
+pub use self::storyboard::{CARDS_MAX, Card, Standing, foot as page_foot, head as page_head};
 pub use self::template::{Partial, Partials, Template};

@@ -20,6 +20,7 @@ mod envelope;
 mod guard;
 mod listing;
 mod meaning;
+mod media;
 mod project;
 mod redact;
 mod retry_after;
@@ -38,6 +39,7 @@ pub use answer::{
 pub use client::{Client, Confirmed};
 pub use download::{DOWNLOAD_BYTES_MAX, Download, DownloadStatus, DownloadTrouble, Resume};
 pub use listing::Listing;
+pub use media::{Found, look_for_media};
 pub use project::{ExportRequest, ListItem, Progress, Project, ProjectId, RenderState};
 pub use settings::{Credentials, Settings, SetupError};
 pub use trouble::Trouble;

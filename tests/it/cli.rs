@@ -10,4 +10,5 @@ mod secrets;
 mod several;
 mod shown;
 mod signals;
+mod storyboard;
 mod templates;
