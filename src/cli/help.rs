@@ -76,7 +76,7 @@ fn explanation() -> String {
         "\nPARTIALS\n\
          \x20 {{> card}}            puts in partials/card.json.hbs, beside the template\n\
          \x20 {{> card text=headline top=120}}\n\
-         \x20                       with values, which it uses as {{text}} and {{number top}}\n\n\
+         \x20                       with values: it says {{text}}, {{number top}}\n\n\
          EXAMPLE\n\
          \x20 {\n\
          \x20   \"name\": \"{{sku}} {{upper (default language \"en\")}}\",\n\

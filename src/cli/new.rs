@@ -121,20 +121,22 @@ fn batch_file(name: &BatchName, template: &Path, starter: &Starter) -> String {
     let key = quoted(&starter.headings[0]);
     let naming = match starter.grouped {
         true => {
-            format!("group_by = {key}                 # rows with one value here are one video")
+            format!("# rows with one value here are one video\ngroup_by = {key}")
         }
-        false => format!("key = {key}                      # what a row is known by"),
+        false => format!("# what a row is known by\nkey = {key}"),
     };
     format!(
         "# callsheet plan {FOLDER}/{name}.toml     looks, and spends nothing\n\
          # callsheet run {FOLDER}/{name}.toml --sandbox     rehearses, and spends nothing\n\
          # callsheet run {FOLDER}/{name}.toml --limit 3     renders three\n\n\
          name = {}\n\
-         sheet = {}               # paths are relative to this file\n\
+         # paths are relative to this file\n\
+         sheet = {}\n\
          template = {}\n\
          {naming}\n\n\
          [studio]\n\
-         region = \"global\"               # or \"china\"\n\
+         # or \"china\"\n\
+         region = \"global\"\n\
          resolution = \"1080\"\n",
         quoted(name.as_str()),
         quoted(&format!("{name}.csv")),

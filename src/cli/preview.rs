@@ -100,7 +100,8 @@ async fn storyboard(
         return Err(Undrawn::Early(Early::new(Exit::Input, args.nobody())));
     }
     if wrong > 0 {
-        talk.say(&format!("{} of them wrong; `callsheet plan` tells why", counted(wrong, "job")));
+        let are = if wrong == 1 { "is" } else { "are" };
+        talk.say(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));
     }
     Ok(if wrong == 0 { Exit::Done } else { Exit::Input })
 }

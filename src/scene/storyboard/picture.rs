@@ -76,7 +76,7 @@ fn background(html: &mut String, background: &Value, canvas: Area) {
         canvas.width, canvas.height
     );
     if let Some(name) = background["source_url"].as_str().filter(|name| !name.is_empty()) {
-        let at = Area { height: 56.0, ..canvas };
+        let at = canvas;
         label(html, at, &format!("background: {}", file_name(name)));
     }
 }
@@ -107,8 +107,8 @@ fn draw(html: &mut String, clip: &Value, canvas: Area) {
         "aiModel" => avatar(html, clip, area, canvas),
         "textImage" => text(html, clip, area),
         "shape" => shape(html, clip, area),
-        "image" => media(html, area, canvas, &format!("🖼 {}", url("source_url"))),
-        "videoImage" => media(html, area, canvas, &format!("▶ {}", url("video_url"))),
+        "image" => media(html, area, canvas, &format!("image · {}", url("source_url"))),
+        "videoImage" => media(html, area, canvas, &format!("video · {}", url("video_url"))),
         "audio" => {}
         other => media(html, area, canvas, other),
     }
@@ -199,7 +199,7 @@ fn label(html: &mut String, area: Area, name: &str) {
     let Area { left, top, width, .. } = area;
     let _ = write!(
         html,
-        "<foreignObject class=\"label\" x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"60\">\
+        "<foreignObject class=\"label\" x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"100\">\
          <div xmlns=\"http://www.w3.org/1999/xhtml\"><span>",
         width.max(120.0)
     );

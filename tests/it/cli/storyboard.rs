@@ -39,7 +39,7 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
     assert_eq!(ended.code, Some(4), "{ended:?}");
     insta::assert_snapshot!(ended.err, @r"
     4 jobs drawn in board.html
-    1 job of them wrong; `callsheet plan` tells why
+    1 of them is wrong; `callsheet plan` tells why
     ");
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 4);
@@ -55,7 +55,7 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
         "<b>the script is empty</b>",
         "class=\"mark wrong\"",
         "M1 · B1",
-        "🖼 a.png",
+        "image · a.png",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -114,12 +114,15 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
     # callsheet run jobs/spring.toml --limit 3     renders three
 
     name = "spring"
-    sheet = "spring.csv"               # paths are relative to this file
+    # paths are relative to this file
+    sheet = "spring.csv"
     template = "../templates/presenter.json.hbs"
-    key = "sku"                      # what a row is known by
+    # what a row is known by
+    key = "sku"
 
     [studio]
-    region = "global"               # or "china"
+    # or "china"
+    region = "global"
     resolution = "1080"
     "#);
     insta::assert_snapshot!(read("jobs/spring.csv"), @r#"
