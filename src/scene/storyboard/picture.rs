@@ -58,10 +58,13 @@ pub(super) fn figure(
     for (_, clip) in &clips {
         draw(html, clip, canvas);
     }
-    for mark in &here {
+    for (index, mark) in here.iter().enumerate() {
         let clip = mark.spot().and_then(|(_, clip)| clip);
         let found = clips.iter().find(|(number, _)| Some(*number) == clip);
-        outline(html, mark, found.map_or(canvas, |(_, clip)| area(clip)), canvas);
+        let area = visible(found.map_or(canvas, |(_, clip)| area(clip)), canvas);
+        // Numbers at one place stand side by side.
+        let before = here[..index].iter().filter(|other| other.spot() == mark.spot()).count();
+        outline(html, mark, area, before);
     }
     html.push_str("</svg><figcaption>");
     said(html, scene, &clips, index, caption);
@@ -217,13 +220,13 @@ fn visible(area: Area, canvas: Area) -> Area {
 }
 
 /// Marks an area, with the number that the problem has in the list.
-fn outline(html: &mut String, mark: &Mark<'_>, area: Area, canvas: Area) {
-    let Area { left, top, width, height } = visible(area, canvas);
+fn outline(html: &mut String, mark: &Mark<'_>, area: Area, before: usize) {
+    let Area { left, top, width, height } = area;
     let class = if mark.is_wrong { "wrong" } else { "doubt" };
     // Half of the line would lie outside the picture otherwise.
     let (width, height) = ((width - 12.0).max(60.0), (height - 12.0).max(60.0));
     let (x, y) = (left + 6.0, top + 6.0);
-    let (dot_x, dot_y) = ((x + width - 44.0).max(44.0), y + 44.0);
+    let (dot_x, dot_y) = ((x + width - 44.0 - 92.0 * before as f64).max(44.0), y + 44.0);
     let _ = write!(
         html,
         "<g class=\"mark {class}\"><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>\
