@@ -12,7 +12,7 @@ use super::talk::{Talk, counted, escaped};
 use super::{Global, diagnostics};
 use crate::batch::{self, Batch};
 use crate::plan::Materials;
-use crate::scene::PAYLOAD_SCHEMA;
+use crate::scene::{PAYLOAD_SCHEMA, Problem};
 use crate::sheet::Entry;
 
 /// Print payloads as they would be sent, or draw every scene
@@ -174,8 +174,7 @@ fn all(materials: Materials, talk: &Talk) -> Exit {
                     }
                     Err(problems) => {
                         let row = entry.rows.first().map_or(1, |row| row.number);
-                        let words: Vec<String> =
-                            problems.iter().map(|problem| problem.headline()).collect();
+                        let words: Vec<String> = problems.iter().map(Problem::headline).collect();
                         format!("row {row}: {}", words.join("; "))
                     }
                 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::drive::Early;
 use super::exit::Exit;
 use super::talk::{Talk, counted};
-use crate::batch::Batch;
+use crate::batch::{Batch, Resolution};
 use crate::ledger::{BatchId, Ledger, LedgerError, Planned};
 use crate::plan::{Materials, PlanError};
 use crate::scene::{
@@ -69,7 +69,7 @@ impl Board<'_> {
         file.write_all(page_head(&title, &self.lines).as_bytes()).map_err(disk)?;
         let mut artist = Artist {
             merger: template.merger(&columns),
-            resolution: self.batch.studio.resolution.map(|resolution| resolution.word()),
+            resolution: self.batch.studio.resolution.map(Resolution::word),
             former,
             wrong: 0,
         };
