@@ -10,6 +10,7 @@ pub mod clock;
 pub mod ledger;
 pub mod plan;
 pub mod report;
+pub mod request;
 pub mod runner;
 pub mod sandbox;
 pub mod scene;

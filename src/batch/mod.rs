@@ -33,9 +33,7 @@ pub use self::limits::{DURATION_MAX, Limits};
 pub use self::name::{BatchName, InvalidBatchName};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::rate::{InvalidRate, Rate};
-pub use self::studio::{
-    Host, InvalidHost, OnUncertain, RequestKind, Resolution, Studio, Submission,
-};
+pub use self::studio::{Host, InvalidHost, OnUncertain, Resolution, Studio, Submission};
 
 use self::reader::{Complaint, Reader};
 

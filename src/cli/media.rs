@@ -57,8 +57,8 @@ pub(super) async fn check(batch: &Batch, talk: &Talk) -> Result<bool, Early> {
 
 /// Returns every address with the first row that names it, and how many do.
 fn addresses(batch: &Batch) -> Result<BTreeMap<String, (u64, u64)>, PlanError> {
-    let Materials { template, sheet, columns, .. } = Materials::open(batch)?;
-    let mut merger = template.merger(&columns);
+    let Materials { template, sheet, columns, kind, .. } = Materials::open(batch)?;
+    let mut merger = template.merger(&columns).of_kind(kind);
     let mut found = BTreeMap::new();
     // Rows that are wrong are the plan's to tell.
     for entry in sheet.entries().flatten() {

@@ -125,13 +125,13 @@ impl Preview {
 }
 
 fn one(materials: Materials, args: &Preview, talk: &Talk) -> Exit {
-    let Materials { template, sheet, columns, texts, .. } = materials;
+    let Materials { template, sheet, columns, texts, kind, .. } = materials;
     for entry in sheet.entries() {
         match entry {
             Ok(entry) if args.wants(&entry) => {
                 let rows: Vec<Vec<String>> =
                     entry.rows.iter().map(|row| row.cells.clone()).collect();
-                return match template.merger(&columns).merge(&rows) {
+                return match template.merger(&columns).of_kind(kind).merge(&rows) {
                     Ok(payload) => {
                         let value: Result<Value, _> = serde_json::from_str(payload.text());
                         let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
@@ -159,8 +159,8 @@ fn one(materials: Materials, args: &Preview, talk: &Talk) -> Exit {
 
 /// Prints every payload; a row that has none is told of, and the others are printed all the same.
 fn all(materials: Materials, talk: &Talk) -> Exit {
-    let Materials { template, sheet, columns, .. } = materials;
-    let mut merger = template.merger(&columns);
+    let Materials { template, sheet, columns, kind, .. } = materials;
+    let mut merger = template.merger(&columns).of_kind(kind);
     let mut wrong: u64 = 0;
     for entry in sheet.entries() {
         let told = match entry {

@@ -32,7 +32,7 @@ rendering, fetching. done + open + uncertain + failed + cancelled + invalid is
 always rows.
 
 With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, stalled, removed (by state), credits, paused, planned, live (who
+state), invalid, stalled, generating, removed (by state), credits, paused, planned, live (who
 holds it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs,
 next), next.")]
 pub(super) struct Status {
@@ -56,6 +56,8 @@ struct Standing {
     counts: BTreeMap<State, u64>,
     removed: BTreeMap<State, u64>,
     invalid: u64,
+    /// Ready jobs whose draft AI Studios is still making.
+    generating: u64,
     credits: Option<f64>,
     last_run: Option<RunOf>,
     /// Who drives it at this moment.
@@ -133,6 +135,7 @@ impl Standing {
             last_run: last_run(ledger, id).await?,
             live: holder_of(ledger.path(), &batch.name),
             troubles: troubles::of(ledger.reasons(id).await.map_err(unexpected)?, invalid),
+            generating: ledger.count_generating(id).await.map_err(unexpected)?,
             invalid,
             batch,
             commands,
@@ -234,6 +237,10 @@ impl Standing {
         if self.batch.paused {
             remarks.push("paused by a person: nothing is submitted".to_owned());
         }
+        if self.generating > 0 {
+            let jobs = counted(self.generating, "job");
+            remarks.push(format!("{jobs} still being written by AI Studios, and rendered then"));
+        }
         let removed: u64 = self.removed.values().sum();
         if removed > 0 {
             let each: Vec<_> =
@@ -263,6 +270,7 @@ impl Standing {
             "counts": words(&self.counts),
             "invalid": self.invalid,
             "stalled": self.stalled(),
+            "generating": self.generating,
             "removed": words(&self.removed),
             "credits": self.credits,
             "paused": self.batch.paused,

@@ -13,6 +13,7 @@ use super::talk::{Talk, counted};
 use crate::batch::{Batch, Resolution};
 use crate::ledger::{BatchId, Ledger, LedgerError, Planned};
 use crate::plan::{Materials, PlanError};
+use crate::request::Kind;
 use crate::scene::{
     CARDS_MAX, Card, Columns, Merger, Partials, Place, Problem, Standing, Template, page_foot,
     page_head,
@@ -68,7 +69,7 @@ impl Board<'_> {
         let title = format!("Storyboard of {}", self.batch.name);
         file.write_all(page_head(&title, &self.lines).as_bytes()).map_err(disk)?;
         let mut artist = Artist {
-            merger: template.merger(&columns),
+            merger: template.merger(&columns).of_kind(self.batch.studio.request),
             resolution: self.batch.studio.resolution.map(Resolution::word),
             former,
             wrong: 0,
@@ -187,6 +188,8 @@ impl<'l> Former<'l> {
         let (Some(template), Some(columns), Some(rows)) = (template, columns, rows) else {
             return Ok(None);
         };
-        Ok(template.merger(&columns).merge(&rows).ok().map(crate::scene::Payload::into_text))
+        let Some(kind) = Kind::named(&planned.request) else { return Ok(None) };
+        let merged = template.merger(&columns).of_kind(kind).merge(&rows);
+        Ok(merged.ok().map(crate::scene::Payload::into_text))
     }
 }

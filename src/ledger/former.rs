@@ -12,6 +12,8 @@ pub struct Planned {
     pub version: i64,
     /// 32 hex digits over everything that makes the video what it is.
     pub payload_hash: String,
+    /// Which kind of request it is, by its word.
+    pub request: String,
     /// Its template.
     pub template_hash: String,
     /// How cells become fields, as JSON.
@@ -21,7 +23,7 @@ pub struct Planned {
 }
 
 const PLANNED: &str = "-- ledger::planned
-    select v.version, v.payload_hash, v.template_hash, l.columns, v.cells
+    select v.version, v.payload_hash, v.request, v.template_hash, l.columns, v.cells
     from job j
     join version v on v.job_id = j.id and v.version = j.wanted_version
     join layout l on l.id = v.layout_id

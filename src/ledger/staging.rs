@@ -36,6 +36,8 @@ pub struct Header {
     pub columns: String,
     /// The program that plans.
     pub tool: String,
+    /// Which kind of request every row is, by its word.
+    pub request: String,
     /// Whether a person named some of the rows: those that are [`StagedRow::selected`].
     pub selects: bool,
 }
@@ -70,6 +72,8 @@ pub struct Merged {
     pub file_name: String,
     /// The script's estimated length in milliseconds.
     pub spoken_ms: i64,
+    /// The project that it changes, where that is not ours alone.
+    pub subject: Option<String>,
 }
 
 /// What a plan found.
@@ -135,6 +139,7 @@ const TABLES: &str = "-- ledger::stage
         problem      text,
         verdict      text not null,
         selected     integer not null,
+        subject      text,
         job_id       integer
     ) strict;
     begin";
@@ -187,7 +192,8 @@ impl Staging {
                     .bind(merged.map(|merged| merged.spoken_ms))
                     .bind(row.merged.as_ref().err().map(String::as_str))
                     .bind(if merged.is_some() { "new" } else { "invalid" })
-                    .bind(row.selected);
+                    .bind(row.selected)
+                    .bind(merged.and_then(|merged| merged.subject.as_deref()));
             }
             query
                 .execute(&mut self.db)
@@ -225,7 +231,7 @@ impl Staging {
             .fetch_one(&mut self.db)
             .await
             .map_err(sql)?;
-        let hash = self.header.template_hash.clone();
+        let (hash, request) = (self.header.template_hash.clone(), self.header.request.clone());
         for (text, what) in take_in::STATEMENTS {
             let mut query = sqlx::query(*text);
             for bind in *what {
@@ -234,6 +240,7 @@ impl Staging {
                     take_in::Bind::Layout => query.bind(layout),
                     take_in::Bind::Template => query.bind(hash.as_str()),
                     take_in::Bind::Now => query.bind(now),
+                    take_in::Bind::Request => query.bind(request.as_str()),
                     take_in::Bind::FirstJob => query.bind(first_job),
                 };
             }
@@ -288,10 +295,14 @@ impl Staging {
 fn insert_statement(rows: usize) -> String {
     let mut text = "-- ledger::push\ninsert into temp.staged (position, row_number, key, cells, \
          payload_hash, file_name, spoken_ms, problem, verdict, \
-         selected) values "
+         selected, subject) values "
         .to_owned();
     for row in 0..rows {
-        text.push_str(if row == 0 { "(?,?,?,?,?,?,?,?,?,?)" } else { ",(?,?,?,?,?,?,?,?,?,?)" });
+        text.push_str(if row == 0 {
+            "(?,?,?,?,?,?,?,?,?,?,?)"
+        } else {
+            ",(?,?,?,?,?,?,?,?,?,?,?)"
+        });
     }
     text
 }

@@ -113,6 +113,8 @@ pub struct JobRow {
     pub progress: Option<f64>,
     /// Whether its render stands still.
     pub stalled: bool,
+    /// Whether it is ready, and AI Studios is still making the draft that will be exported.
+    pub generating: bool,
 }
 
 const BATCHES: &str = "-- ledger::batches
@@ -129,8 +131,8 @@ const INVALID: &str = "-- ledger::invalid_rows
 
 const ROWS: &str = "-- ledger::rows
     select j.position, j.row_number, j.key, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id, s.render_id,
-           s.video_url, s.credits
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits
     from job j indexed by job_position
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
@@ -342,6 +344,7 @@ pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         words: row.try_get("words")?,
         progress: row.try_get("progress")?,
         stalled: row.try_get("stalled")?,
+        generating: row.try_get::<i64, _>("drafted")? == 2,
     })
 }
 
@@ -363,5 +366,6 @@ fn invalid_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         words: row.try_get("problem")?,
         progress: None,
         stalled: false,
+        generating: false,
     })
 }

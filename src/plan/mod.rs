@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::batch::Batch;
 use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
+use crate::request::Kind;
 use crate::scene::{Columns, FileName, Template};
 use crate::sheet;
 
@@ -119,6 +120,8 @@ pub struct Materials {
     pub sheet: sheet::Sheet,
     /// How its cells become fields.
     pub columns: Columns,
+    /// What is asked of AI Studios for each row.
+    pub kind: &'static Kind,
 }
 
 impl Materials {
@@ -155,7 +158,8 @@ impl Materials {
             defaults: batch.defaults.clone(),
             grouped: batch.group_by.is_some(),
         };
-        Ok(Self { template, texts, video_file, sheet, columns })
+        let kind = batch.studio.request;
+        Ok(Self { template, texts, video_file, sheet, columns, kind })
     }
 }
 
@@ -243,6 +247,7 @@ fn header(batch: &Batch, base_url: &str, materials: &Materials) -> Header {
         headings: json(&materials.sheet.headings()),
         columns: json(&materials.columns),
         tool: concat!("callsheet ", env!("CARGO_PKG_VERSION")).to_owned(),
+        request: batch.studio.request.word.to_owned(),
         selects: false,
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::problem::{Problem, Problems, Source};
 use super::{Choice, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging};
+use crate::request::Kind;
 use crate::scene::{Columns, FileName, Merger, Payload, Template};
 use crate::sheet::{self, Entry, Sheet};
 
@@ -31,6 +32,8 @@ pub struct Merging {
     pub columns: Columns,
     /// The sheet's own headings, to speak of its columns.
     pub headings: Vec<String>,
+    /// What is asked for.
+    pub kind: &'static Kind,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
     /// The keys that a person named; all when empty.
@@ -71,10 +74,11 @@ pub(super) async fn run(
     (choice, sieve): (&Choice, Sieve),
     staging: &mut Staging,
 ) -> Result<Ground, PlanError> {
-    let Materials { template, video_file, sheet, columns, texts: _ } = materials;
+    let Materials { template, video_file, sheet, columns, texts: _, kind } = materials;
     let headings = sheet.headings().to_vec();
     let keys = choice.keys.iter().cloned().collect();
-    let merging = Merging { template, video_file, columns, headings, resolution, keys, sieve };
+    let merging =
+        Merging { template, video_file, columns, headings, kind, resolution, keys, sieve };
     let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
@@ -166,7 +170,7 @@ fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sende
 impl Merging {
     /// Returns one thread's tools.
     fn mill(&self) -> Mill<'_> {
-        Mill { merger: self.template.merger(&self.columns), merging: self }
+        Mill { merger: self.template.merger(&self.columns).of_kind(self.kind), merging: self }
     }
 
     /// Tells whether a person wants this row now.
@@ -222,6 +226,7 @@ impl Mill<'_> {
             payload_hash: payload.video_hash(self.merging.resolution.as_deref()),
             file_name: file_name::safe(&wish, key),
             spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
+            subject: payload.subject().map(str::to_owned),
         })
     }
 }

@@ -77,7 +77,7 @@ fn word(row: &JobRow) -> &'static str {
 }
 
 /// Returns a row as programs see it: `row`, `key`, `state` (`invalid` where it could not be
-/// merged), `stalled`, `version`, `attempts`, `progress` (0 to 100), `cause`, `words`,
+/// merged), `stalled`, `generating`, `version`, `attempts`, `progress` (0 to 100), `cause`, `words`,
 /// `project_id`, `video_file`, `video_url` (without its signature), `seconds`, `credits`, and
 /// `cells`: for each of the sheet's rows that make the video, its cells by heading. What is not
 /// known is null.
@@ -92,6 +92,7 @@ pub fn entry(row: &JobRow, headings: &[String]) -> Value {
         "key": row.key,
         "state": word(row),
         "stalled": row.stalled,
+        "generating": row.generating,
         "version": row.version,
         "attempts": row.attempts,
         "progress": row.progress,

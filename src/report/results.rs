@@ -233,6 +233,7 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let state = match row.state {
         Some(State::Rendering) if row.stalled => "stalled",
+        Some(State::Ready) if row.generating => "generating",
         Some(state) => state.word(),
         None => "invalid",
     };

@@ -44,8 +44,8 @@ const STORE_JOB: &str = "-- ledger::record, job
     where id = ? and lease_token = ?";
 
 const STORE_SUBMISSION: &str = "-- ledger::record, submission
-    update submission set outcome = ?, project_id = ?, render_id = ?, paid_at = ?,
-        settled_at = ?, looks = ?, video_url = ?, credits = ?
+    update submission set outcome = ?, project_id = ?, render_id = ?, subject = ?, mark = ?,
+        paid_at = ?, settled_at = ?, looks = ?, video_url = ?, credits = ?
     where id = ?";
 
 const REMEMBER: &str = "-- ledger::record, event
@@ -119,6 +119,8 @@ impl Write<'_> {
             .bind(submission.outcome.word())
             .bind(submission.project_id.clone())
             .bind(submission.render_id.clone())
+            .bind(submission.subject.clone())
+            .bind(submission.mark.clone())
             .bind(submission.paid_at)
             .bind(submission.settled_at)
             .bind(submission.looks)
