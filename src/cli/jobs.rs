@@ -35,14 +35,14 @@ Examples:
 
 States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
 cancelled; and stalled (a render without progress), generating (ready, and AI
-Studios is still making what will be rendered), invalid (a row that cannot become
-a video), open (whatever may still become one by itself), removed (the row left
-the sheet; listed only when asked for).
+Studios is still making what will be rendered), invalid (a row that cannot
+become a video), open (whatever may still become one by itself), removed (the
+row left the sheet; listed only when asked for).
 
 With --json, one object per line: row, key, state, stalled, generating, version,
-attempts, progress (0 to 100), cause, words, project_id, video_file, video_url (without
-its signature), seconds, credits, cells (for each row of the sheet that makes
-the video, its cells by heading). What is not known is null. Fields may be
+attempts, progress (0 to 100), cause, words, project_id, video_file, video_url
+(without its signature), seconds, credits, cells (for each row of the sheet that
+makes the video, its cells by heading). What is not known is null. Fields may be
 added.")]
 pub(super) struct Jobs {
     #[command(flatten)]

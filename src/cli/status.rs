@@ -32,9 +32,9 @@ rendering, fetching. done + open + uncertain + failed + cancelled + invalid is
 always rows.
 
 With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, stalled, generating, removed (by state), credits, paused, planned, live (who
-holds it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs,
-next), next.")]
+state), invalid, stalled, generating, removed (by state), credits, paused,
+planned, live (who holds it), last_run (as `callsheet runs --json`), troubles
+(state, cause, jobs, next), next.")]
 pub(super) struct Status {
     /// The batch's name, or its batch file
     batch: Option<String>,
