@@ -74,6 +74,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         headings: "[\"sku\",\"script\"]".to_owned(),
         columns: vec!["{}".to_owned()],
         tool: "bench".to_owned(),
+        request: "project".to_owned(),
         selects: false,
     };
     let mut staging = ledger.stage(header).await.expect("a plan");
@@ -81,7 +82,8 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
     for position in 0..jobs {
         let key = format!("TEA-{position:07} en");
         let hash = blake3::hash(key.as_bytes()).to_hex()[..32].to_owned();
-        let merged = Merged { payload_hash: hash, file_name: format!("{key}.mp4"), spoken_ms: 9 };
+        let file_name = format!("{key}.mp4");
+        let merged = Merged { payload_hash: hash, file_name, spoken_ms: 9, subject: None };
         chunk.push(StagedRow {
             position: position as i64,
             row_number: position as i64 + 2,

@@ -65,8 +65,9 @@ create table job (
     state           text    not null default 'ready' check (state in (
         'ready', 'submitting', 'uncertain', 'rendering', 'fetching',
         'done', 'reused', 'failed', 'cancelled')),
-    -- 1 while a free draft of the current version waits for its paid step.
-    drafted         integer not null default 0 check (drafted in (0, 1)),
+    -- 1 while a free draft of the current version waits for its paid step; 2 while AI Studios is
+    -- still making that draft.
+    drafted         integer not null default 0 check (drafted in (0, 1, 2)),
     version         integer not null default 1 check (version >= 1),
     wanted_version  integer not null default 1 check (wanted_version >= version),
     due_at          integer not null default 0,
@@ -91,7 +92,7 @@ create table job (
     -- What a job carries is decided by its state.
     constraint submission_by_state check (
         case state
-            when 'ready' then (submission_id is not null) = (drafted = 1)
+            when 'ready' then (submission_id is not null) = (drafted > 0)
             when 'submitting' then submission_id is not null
             when 'uncertain' then submission_id is not null
             when 'rendering' then submission_id is not null
@@ -126,6 +127,9 @@ create table version (
     layout_id     integer not null references layout (id),
     template_hash text    not null references template (hash),
     payload_hash  text    not null check (length(payload_hash) = 32),
+    -- Which kind of request it is, and the project that it changes where that is not ours alone.
+    request       text    not null default 'project',
+    subject       text    check (length(subject) between 1 and 128),
     file_name     text    not null check (length(file_name) >= 1),
     spoken_ms     integer not null check (spoken_ms >= 0),
     planned_at    integer not null,
@@ -156,14 +160,17 @@ create table submission (
     tag         text    not null unique check (length(tag) = 13),
     way         text    not null check (way in ('two-step', 'one-step')),
     outcome     text    not null check (outcome in (
-        'drafting', 'drafted', 'sent', 'uncertain', 'accepted',
+        'drafting', 'generating', 'drafted', 'sent', 'uncertain', 'accepted',
         'rendered', 'render-failed', 'not-sent', 'refused', 'stray', 'absent', 'abandoned')),
     -- 1 while this submission may still become, or is, a paid render that is not settled.
     live        integer not null as (outcome in (
-        'drafting', 'drafted', 'sent', 'uncertain', 'accepted')) stored,
+        'drafting', 'generating', 'drafted', 'sent', 'uncertain', 'accepted')) stored,
     -- The project as made (two-step: the draft), and as rendered when the export answered another.
     project_id  text    check (length(project_id) between 1 and 128),
     render_id   text    check (length(render_id) between 1 and 128),
+    -- The project that was changed to make it, and the render that it showed before its own.
+    subject     text    check (length(subject) between 1 and 128),
+    mark        text,
     begun_at    integer not null,
     paid_at     integer,
     settled_at  integer,
@@ -176,6 +183,7 @@ create table submission (
     constraint project_by_outcome check (
         case outcome
             when 'drafting' then project_id is null
+            when 'generating' then project_id is not null and paid_at is null
             when 'drafted' then project_id is not null and paid_at is null
             when 'sent' then paid_at is not null
             when 'uncertain' then paid_at is not null
@@ -186,6 +194,10 @@ create table submission (
 ) strict;
 -- At most one unsettled paid render exists per job: the promise, held by the file itself.
 create unique index submission_live on submission (job_id) where live = 1;
+-- And at most one that changes a project in place: what one row changes, another would export.
+create unique index submission_holds on submission (subject)
+    where live = 1 and (project_id is null or project_id = subject);
+create index submission_subject on submission (subject) where subject is not null;
 create index submission_project on submission (project_id) where project_id is not null;
 create index submission_render on submission (render_id) where render_id is not null;
 create index submission_run on submission (run_id);

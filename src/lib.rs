@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod notice;
 pub mod plan;
 pub mod report;
+pub mod request;
 pub mod runner;
 pub mod sandbox;
 pub mod scene;

@@ -39,9 +39,7 @@ pub use self::notify::{Address, Email, Hidden, Notify, Tls, When};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::sheet::SheetFrom;
-pub use self::studio::{
-    Host, InvalidHost, OnUncertain, RequestKind, Resolution, Studio, Submission,
-};
+pub use self::studio::{Host, InvalidHost, OnUncertain, Resolution, Studio, Submission};
 pub use self::variant::Variant;
 pub use self::window::{Opening, Window};
 

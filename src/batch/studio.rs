@@ -10,6 +10,7 @@ use url::Url;
 
 use super::reader::{Complaint, Reader};
 use super::value;
+use crate::request::{KINDS, Kind, PROJECT};
 
 const SECTION: &str = "studio";
 
@@ -36,28 +37,6 @@ macro_rules! words {
             }
         }
     };
-}
-
-words! {
-    /// What is asked of AI Studios for each video.
-    RequestKind {
-        /// A whole project: scenes, avatars, scripts.
-        Project = "project",
-        /// One script for one avatar (`simple/video`).
-        SimpleVideo = "simple-video",
-        /// One script for one custom avatar (`simple/custom`).
-        SimpleCustom = "simple-custom",
-        /// Changes to a project that exists.
-        EditProject = "edit-project",
-        /// A template of the account, filled in.
-        Template = "template",
-        /// A script that the vendor divides into scenes.
-        ScriptsToVideo = "scripts-to-video",
-        /// A topic that the vendor writes about.
-        TopicToVideo = "topic-to-video",
-        /// A web page that the vendor retells.
-        UrlToVideo = "url-to-video",
-    }
 }
 
 words! {
@@ -183,8 +162,8 @@ fn is_this_machine(url: &Url) -> bool {
 pub struct Studio {
     /// `region` or `base_url`; default global.
     pub host: Host,
-    /// `request`; default, and today always, [`RequestKind::Project`].
-    pub request: RequestKind,
+    /// `request`; default `project`.
+    pub request: &'static Kind,
     /// `submission`; default [`Submission::TwoStep`].
     pub submission: Submission,
     /// `on_uncertain`; default [`OnUncertain::Settle`].
@@ -201,7 +180,7 @@ impl Default for Studio {
     fn default() -> Self {
         Self {
             host: Host::Global,
-            request: RequestKind::Project,
+            request: &PROJECT,
             submission: Submission::TwoStep,
             on_uncertain: OnUncertain::Settle,
             resolution: None,
@@ -214,20 +193,19 @@ impl Default for Studio {
 impl Studio {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let usual = Self::default();
-        let request = reader.get(SECTION, "request", value::choice(RequestKind::WORDS));
-        if request.is_some_and(|kind| kind != RequestKind::Project) {
-            let complaint = Complaint::new("is a kind that this version cannot render yet");
-            reader.object(
-                SECTION,
-                "request",
-                complaint.help("it renders \"project\" batches only"),
-            );
-        }
+        let kinds: Vec<_> = KINDS.iter().map(|kind| (kind.word, *kind)).collect();
+        let request = reader.get(SECTION, "request", value::choice(&kinds));
         let submission = reader.get(SECTION, "submission", value::choice(Submission::WORDS));
+        let kind = request.unwrap_or(usual.request);
+        if submission == Some(Submission::OneStep) && !kind.renders_at_once() {
+            let complaint = Complaint::new(format!("cannot be \"one-step\" for \"{kind}\""));
+            let help = "its project is made first and exported then; leave the line out";
+            reader.object(SECTION, "submission", complaint.help(help));
+        }
         let on_uncertain = reader.get(SECTION, "on_uncertain", value::choice(OnUncertain::WORDS));
         Self {
             host: read_host(reader).unwrap_or(usual.host),
-            request: request.unwrap_or(usual.request),
+            request: kind,
             submission: submission.unwrap_or(usual.submission),
             on_uncertain: on_uncertain.unwrap_or(usual.on_uncertain),
             resolution: reader.get(SECTION, "resolution", value::choice(Resolution::WORDS)),

@@ -89,7 +89,7 @@ max_credits_per_day = 99.5
     assert_eq!(batch.video_file.as_deref(), Some("{{sku}}-{{language}}.mp4"));
     let Studio { host, request, submission, on_uncertain, resolution, .. } = batch.studio;
     assert_eq!(host.base_url().as_str(), "http://127.0.0.1:8080/");
-    assert_eq!((request, submission), (RequestKind::Project, Submission::OneStep));
+    assert_eq!((request, submission), (&crate::request::PROJECT, Submission::OneStep));
     assert_eq!((on_uncertain, resolution), (OnUncertain::Hold, Some(Resolution::FourK)));
     let limits = batch.limits;
     assert_eq!(limits.requests, Rate::Unlimited);
@@ -146,7 +146,7 @@ in_flight = 3
 [studio]
 region = "chnia"
 base_url = "http://studio.example"
-request = "simple-video"
+request = "simple-vidoe"
 resolution = 1080
 output = "out"
 
@@ -195,10 +195,10 @@ settle_after = "0s"
       base_url = "http://studio.example"
                  ^^^^^^^^^^^^^^^^^^^^^^^
       help: keep the one that is meant
-    jobs/launch.toml:10:11: `request` is a kind that this version cannot render yet
-      request = "simple-video"
+    jobs/launch.toml:10:11: `request` is none of the words that may stand here
+      request = "simple-vidoe"
                 ^^^^^^^^^^^^^^
-      help: it renders "project" batches only
+      help: did you mean "simple-video"? One of "project", "simple-video", "simple-custom", "edit-project", "template", "scripts-to-video", "topic-to-video", "url-to-video"
     jobs/launch.toml:11:14: `resolution` must be a word in quotes, not a whole number
       resolution = 1080
                    ^^^^

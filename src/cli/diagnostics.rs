@@ -119,6 +119,15 @@ pub(super) fn plan(talk: &Talk, error: &PlanError, batch: &batch::Batch) -> Exit
     Exit::Input
 }
 
+/// Shows why a template cannot be used, where there is no batch yet.
+pub(super) fn template(talk: &Talk, error: &PlanError) -> Exit {
+    match error {
+        PlanError::Template { texts, problems } => scene_problems(talk, texts, problems),
+        other => talk.error(&other.to_string()),
+    }
+    Exit::Input
+}
+
 /// Says why there is no plan, without drawing it.
 pub(super) fn words(error: &PlanError) -> Vec<String> {
     match error {

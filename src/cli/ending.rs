@@ -98,5 +98,8 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
     if let Some(exit) = halt {
         return exit;
     }
+    if ending.held == Held::Subject && left {
+        return Exit::PassingTrouble;
+    }
     if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }
 }

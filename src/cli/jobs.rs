@@ -18,6 +18,7 @@ use crate::scene::Columns;
 const TABLE_ROWS: u64 = 500;
 /// What may stand for a state beside the states themselves.
 const STALLED: &str = "stalled";
+const GENERATING: &str = "generating";
 const INVALID: &str = "invalid";
 const SKIPPED: &str = "skipped";
 const REMOVED: &str = "removed";
@@ -34,14 +35,16 @@ Examples:
   callsheet jobs spring --where language=ko --state open
 
 States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
-cancelled; and stalled (a render without progress), invalid (a row that cannot
-become a video), skipped (a row that says it is left out), open (whatever may still become one by itself), removed (the
+cancelled; and stalled (a render without progress), generating (ready, and AI
+Studios is still making what will be rendered), invalid (a row that cannot
+become a video), skipped (a row that says it is left out), open (whatever may
+still become one by itself), removed (the
 row left the sheet; listed only when asked for).
 
-With --json, one object per line: row, key, state, stalled, version, attempts,
-progress (0 to 100), cause, words, project_id, video_file, video_url (without
-its signature), seconds, credits, cells (for each row of the sheet that makes
-the video, its cells by heading). What is not known is null. Fields may be
+With --json, one object per line: row, key, state, stalled, generating, version,
+attempts, progress (0 to 100), cause, words, project_id, video_file, video_url
+(without its signature), seconds, credits, cells (for each row of the sheet that
+makes the video, its cells by heading). What is not known is null. Fields may be
 added.")]
 pub(super) struct Jobs {
     #[command(flatten)]
@@ -159,6 +162,7 @@ fn is_in(row: &JobRow, word: &str) -> bool {
         INVALID => row.state.is_none() && !row.skipped,
         SKIPPED => row.skipped,
         STALLED => row.stalled,
+        GENERATING => row.generating,
         OPEN => row.state.is_some_and(|state| !state.is_final()),
         word => row.state.is_some_and(|state| state.word() == word),
     }
@@ -190,11 +194,17 @@ impl Listing<'_> {
             return;
         }
         let state = row.word();
-        let progress = row.progress.filter(|_| row.state == Some(State::Rendering));
+        let is_made = row.generating || row.state == Some(State::Rendering);
+        let progress = row.progress.filter(|_| is_made);
         self.table.add([
             row.key.clone().unwrap_or_else(|| "-".to_owned()),
             row.row_number.to_string(),
-            if row.stalled { STALLED } else { state }.to_owned(),
+            match (row.stalled, row.generating) {
+                (true, _) => STALLED,
+                (false, true) => GENERATING,
+                (false, false) => state,
+            }
+            .to_owned(),
             progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
             if row.state.is_some() { row.version.to_string() } else { String::new() },
             row.attempts.to_string(),

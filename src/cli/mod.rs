@@ -12,14 +12,17 @@ mod drive;
 mod ending;
 mod exit;
 mod export;
+mod help;
 mod hold;
 mod hours;
 mod jobs;
 mod ledger;
 mod logging;
 mod man;
+mod media;
 mod moment;
 mod narrowing;
+mod new;
 mod night;
 mod pages;
 mod pause;
@@ -42,6 +45,7 @@ mod signals;
 mod spool;
 mod standing;
 mod status;
+mod storyboard;
 mod sweep;
 mod table;
 mod talk;
@@ -115,11 +119,13 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Begin a batch: write its file, and a sheet with the template's own columns
+    New(new::New),
     /// Check, plan, submit, watch and fetch a batch; the same command continues it
     Run(run::Run),
     /// Show what a run would do: everything up to the first request
     Plan(plan::PlanArgs),
-    /// Print the payload of one row as it would be sent
+    /// Print payloads as they would be sent, or draw every scene
     Preview(preview::Preview),
     /// Continue a batch from the ledger alone, without its sheet and template
     Resume(resume::Resume),
@@ -155,6 +161,8 @@ enum Command {
     Completions(completions::Completions),
     /// Write the manual pages into a folder
     Man(man::Man),
+    /// Explain a command; or how templates are written: help template
+    Help(help::Help),
 }
 
 impl Global {
@@ -251,7 +259,9 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, global, talk).await,
             Self::Plan(args) => plan::run(args, global, talk).await,
-            Self::Preview(args) => preview::run(&args, talk),
+            Self::Preview(args) => preview::run(&args, global, talk).await,
+            Self::New(args) => new::run(&args, talk),
+            Self::Help(args) => help::run(&args, Cli::command(), talk),
             Self::Resume(args) => resume::run(args, global, talk).await,
             Self::Status(args) => status::run(args, global, talk).await,
             Self::Jobs(args) => jobs::run(args, global, talk).await,

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::media;
 use super::narrowing::Narrowing;
+use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, plain};
 use super::{Global, diagnostics, sheet, spool};
 use crate::batch::{self, Batch};
@@ -24,6 +26,12 @@ pub(super) struct PlanArgs {
     /// Compare with the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
+    /// Ask once for each address of a picture, film or sound, whether something is there
+    #[arg(long)]
+    check_media: bool,
+    /// Write the plan into this HTML file, with every job's scenes drawn
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     narrowing: Narrowing,
 }
@@ -69,11 +77,23 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     }
     diagnostics::doubts(talk, &plan.doubts, &plan.texts);
     let clean = plan.is_clean();
+    if let Some(page) = &args.html {
+        let estimate = Estimate::of(&plan.counts, &batch.limits);
+        let lines = vec![headline(&plan, &batch), drive::expectation(&estimate)];
+        let (batch, ledger) = (&batch, Some(&ledger));
+        let board = Board { path: page, batch, ledger, lines, is_whole: true };
+        match board.draw(|_, _| true, talk).await {
+            Ok(_) => {}
+            Err(Undrawn::Plan(error)) => return Ok(diagnostics::plan(talk, &error, batch)),
+            Err(Undrawn::Early(early)) => return Err(early),
+        }
+    }
     if !clean {
         diagnostics::rows(talk, &plan.problems, &plan.texts, &batch);
     }
     plan.discard().await;
     ledger.close().await;
+    let clean = (!args.check_media || media::check(&batch, talk).await?) && clean;
     Ok(if clean { Exit::Done } else { Exit::Input })
 }
 

@@ -92,6 +92,8 @@ async fn look(args: &Resolve, hold: &Hold, due: &Due) -> Result<Seen, Early> {
         Ok(list) => {
             let mut tagged = Tagged::of(list);
             tagged.proven = hold.ledger.knows_any(&tagged.ids).await.map_err(unexpected)?;
+            let keeps_ids = hold.ledger.exports_keep_their_id(hold.stored.id).await;
+            tagged.keeps_ids = keeps_ids.map_err(unexpected)?;
             Ok(tagged)
         }
         Err(trouble) => Err(trouble.words()),

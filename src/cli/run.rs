@@ -11,6 +11,7 @@ use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hours::HoursArgs;
+use super::media;
 use super::narrowing::Narrowing;
 use super::night::{Drive, Night};
 use super::prepare::{self, Batched, Drawn, Ready, Taken};
@@ -74,6 +75,9 @@ pub(super) struct Run {
     no_canary: bool,
     #[command(flatten)]
     hours: HoursArgs,
+    /// Ask first, once for each address of a picture, film or sound, whether something is there
+    #[arg(long)]
+    check_media: bool,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -110,6 +114,9 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
         Ok(batches) => batches,
         Err(exit) => return Ok(exit),
     };
+    if args.check_media && !media::all_there(batches.iter().map(|(batch, _)| batch), talk).await? {
+        return Ok(Exit::Input);
+    }
     let clock = Clock::real();
     let path = global.ledger(args.sandbox);
     // Settings are judged before anything is made on disk.

@@ -89,9 +89,28 @@ impl Screen {
     fn count(&self, happening: &Happening) {
         let mut shown = self.shown();
         match happening {
+            Happening::Generating { key, progress } => {
+                let known_by = self.bar_of(key);
+                self.add_bar(&mut shown, &known_by);
+                if let Some(bar) = shown.renders.get(&known_by) {
+                    bar.set_position(*progress as u64);
+                    bar.set_message("being written");
+                }
+            }
+            Happening::Drafted { key } => {
+                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
+                    bar.set_position(100);
+                    bar.set_message("written");
+                }
+            }
             Happening::Rendering { key, .. } => {
                 shown.rendering += 1;
-                self.add_bar(&mut shown, &self.bar_of(key));
+                let known_by = self.bar_of(key);
+                self.add_bar(&mut shown, &known_by);
+                if let Some(bar) = shown.renders.get(&known_by) {
+                    bar.set_position(0);
+                    bar.set_message("rendering");
+                }
             }
             Happening::Progress { key, progress, stalled } => {
                 if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
@@ -118,7 +137,6 @@ impl Screen {
                 remove_bar(&mut shown, &self.bar_of(key));
             }
             Happening::Started { .. }
-            | Happening::Drafted { .. }
             | Happening::Downloading { .. }
             | Happening::SlowDown { .. }
             | Happening::Alarm { .. }
@@ -144,7 +162,8 @@ impl Screen {
     }
 
     fn add_bar(&self, shown: &mut Shown, key: &str) {
-        if shown.overall.is_none() || shown.renders.len() >= BARS_MAX {
+        let is_shown = shown.renders.contains_key(key);
+        if shown.overall.is_none() || is_shown || shown.renders.len() >= BARS_MAX {
             return;
         }
         let bar = self.talk.bars().add(ProgressBar::new(100));
@@ -203,8 +222,12 @@ impl Screen {
             Happening::Draining => {
                 Some("stopping: open requests are finished (Ctrl-C again leaves at once)".into())
             }
+            Happening::Generating { key, progress } if !bars && *progress == 0.0 => {
+                Some(format!("{} {}: being written", of(shown.done), plain(key)))
+            }
             Happening::Started { .. }
             | Happening::Drafted { .. }
+            | Happening::Generating { .. }
             | Happening::Rendering { .. }
             | Happening::Progress { .. }
             | Happening::Rendered { .. }

@@ -112,7 +112,11 @@ impl Page<'_> {
     fn headline(&self, stored: &StoredBatch) -> String {
         let job = &self.story.job;
         let state = job.word();
-        let stalled = if job.stalled { ", stalled" } else { "" };
+        let stalled = match (job.stalled, job.generating) {
+            (true, _) => ", stalled",
+            (false, true) => ", being written by AI Studios",
+            (false, false) => "",
+        };
         let row = if self.story.in_sheet {
             format!("row {}", job.row_number)
         } else {
@@ -129,6 +133,11 @@ impl Page<'_> {
         }
         if let Some(words) = &job.words {
             lines.push(format!("last said: {}", shown(words)));
+        }
+        if job.generating {
+            let moved = story.moved_at.map(|at| format!(", last moved {}", local(at)));
+            let progress = job.progress.unwrap_or(0.0);
+            lines.push(format!("written to {progress:.0} %{}", moved.unwrap_or_default()));
         }
         if let Some(since) = story.rendering_at {
             let moved = story.moved_at.map(|at| format!(", last moved {}", local(at)));
@@ -218,6 +227,9 @@ fn submission(one: &SubmissionRow) -> Vec<String> {
     if let Some(id) = &one.project_id {
         marks.push(format!("project {}", plain(id)));
     }
+    if let Some(id) = one.subject.as_ref().filter(|id| Some(*id) != one.project_id.as_ref()) {
+        marks.push(format!("made from {}", plain(id)));
+    }
     if let Some(id) = &one.render_id {
         marks.push(format!("rendered as {}", plain(id)));
     }
@@ -293,6 +305,7 @@ fn submission_document(one: &SubmissionRow) -> Value {
         "outcome": one.outcome,
         "project_id": one.project_id,
         "render_id": one.render_id,
+        "made_from": one.subject,
         "begun": iso(one.begun_at),
         "paid": one.paid_at.map(iso),
         "settled": one.settled_at.map(iso),

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) removed: BTreeMap<State, u64>,
     pub(super) invalid: u64,
     pub(super) skipped: u64,
+    /// Ready jobs whose draft AI Studios is still making.
+    pub(super) generating: u64,
     /// What paid requests came to.
     pub(super) spent: Spent,
     /// How fast it goes, or went.
@@ -107,6 +109,7 @@ impl Standing {
             tempo,
             troubles: troubles::of(ledger.reasons(id).await.map_err(unexpected)?, invalid),
             invalid,
+            generating: ledger.count_generating(id).await.map_err(unexpected)?,
             skipped: ledger.count_skipped(id).await.map_err(unexpected)?,
             batch,
             commands,
@@ -197,6 +200,10 @@ impl Standing {
         if self.batch.paused {
             remarks.push("paused by a person: nothing is submitted".to_owned());
         }
+        if self.generating > 0 {
+            let jobs = counted(self.generating, "job");
+            remarks.push(format!("{jobs} still being written by AI Studios, and rendered then"));
+        }
         let removed: u64 = self.removed.values().sum();
         if removed > 0 {
             let each: Vec<_> =
@@ -226,6 +233,7 @@ impl Standing {
             "invalid": self.invalid,
             "skipped": self.skipped,
             "stalled": self.stalled(),
+            "generating": self.generating,
             "removed": words(&self.removed),
             "credits": (self.spent.heard_of > 0).then_some(self.spent.heard),
             "spent": {

@@ -28,12 +28,12 @@ rendering, fetching. done + open + uncertain + failed + cancelled + invalid +
 skipped is always rows.
 
 With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, skipped, stalled, removed (by state), credits (as AI Studios said them),
-spent (requests, estimated, observed, observed_of), tempo (videos, seconds,
-per_hour: of the last run, in its last hour), paused, planned, live (who holds
-it), last_run (as `callsheet runs --json`), troubles (state, cause, jobs, next),
-next. With --watch as well, one such batch per line whenever its counts change,
-and at least once a minute.")]
+state), invalid, skipped, stalled, generating, removed (by state), credits (as AI
+Studios said them), spent (requests, estimated, observed, observed_of), tempo
+(videos, seconds, per_hour: of the last run, in its last hour), paused, planned,
+live (who holds it), last_run (as `callsheet runs --json`), troubles (state,
+cause, jobs, next), next. With --watch as well, one such batch per line whenever
+its counts change, and at least once a minute.")]
 pub(super) struct Status {
     /// The batch's name, or its batch file
     batch: Option<String>,

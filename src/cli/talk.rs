@@ -245,6 +245,11 @@ pub(super) fn fitted(text: &str, max: usize) -> String {
     out
 }
 
+/// Returns a text whose lines fit a terminal.
+pub(super) fn folded(text: &str) -> String {
+    text.lines().map(wrapped).collect::<Vec<_>>().join("\n")
+}
+
 /// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word
 /// that is too long by itself, such as a path, stays whole.
 fn wrapped(line: &str) -> String {

@@ -4,6 +4,8 @@
 //! claimed is counted in the same transaction, so that no cap can be passed by a crash between
 //! counting and claiming.
 
+mod subject;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -40,6 +42,10 @@ pub struct Claim {
     pub payload_hash: String,
     /// Free submit failures so far.
     pub submit_failures: i64,
+    /// Which kind of request it is, by its word.
+    pub request: String,
+    /// The project that it changes, where that is not ours alone.
+    pub subject: Option<String>,
 }
 
 /// What a claim came to.
@@ -59,41 +65,54 @@ const COUNT: &str = "-- ledger::claim_submissions, room
          where batch_id = b.id and in_sheet = 1 and state in ('uncertain', 'fetching')
         ) as unverified,
         (select count(*) from job indexed by job_due
-         where batch_id = b.id and state = 'ready' and drafted = 1) as drafted
+         where batch_id = b.id and state = 'ready' and drafted > 0) as drafted
     from batch b join run r on r.batch_id = b.id and r.id = ?2 and r.ended_at is null
     where b.id = ?1";
 
-const DUE_TO_SUBMIT: &str = "-- ledger::claim_submissions, queue
+/// What is due, in its order, but for what changes a project that another job has not finished with:
+/// until that one's video is home, its link may lead to whatever that project was rendered as last.
+macro_rules! due {
+    ($what:literal, $index:literal, $among:literal) => {
+        concat!(
+            "-- ledger::claim_submissions, ",
+            $what,
+            "
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
            s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
-           v.spoken_ms
-    from job j indexed by job_due
+           v.spoken_ms, v.request, v.subject
+    from job j indexed by ",
+            $index,
+            "
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = j.submission_id
-    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3
-    order by j.due_at, j.position limit ?4";
+    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3",
+            $among,
+            "
+        and (?2 = 1 or v.subject is null or not exists (
+            select 1 from submission o indexed by submission_subject
+            join job h on h.id = o.job_id
+            where o.subject = v.subject and (o.project_id is null or o.project_id = o.subject)
+                and (o.live = 1 or h.submission_id = o.id
+                    or (h.state = 'failed' and h.cause = 'fetch-failed'
+                        and o.outcome = 'rendered'))))
+    order by j.due_at, j.position limit ?4"
+        )
+    };
+}
 
-const DUE_AMONG: &str = "-- ledger::claim_submissions, queue of the named
-    select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
-           v.spoken_ms
-    from job j indexed by job_selected
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = j.submission_id
-    where j.batch_id = ?1 and j.selection = ?5 and j.state = 'ready' and j.drafted = ?2
-        and j.due_at <= ?3
-    order by j.due_at, j.position limit ?4";
+const DUE_TO_SUBMIT: &str = due!("queue", "job_due", "");
+const DUE_AMONG: &str = due!("queue of the named", "job_selected", " and j.selection = ?5");
 
 /// The numbers that new submissions get; nobody else writes meanwhile.
 const LAST_SUBMISSION: &str = "-- ledger::claim_submissions, numbers
     select coalesce(max(id), 0) from submission";
 
-/// Each of `named` is a list: submission, job, version, attempt, tag.
+/// Each of `named` is a list: submission, job, version, attempt, tag, subject.
 const NEW_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
     insert into submission
-        (id, job_id, version, attempt, tag, run_id, begun_at, way, outcome, paid_at)
+        (id, job_id, version, attempt, tag, subject, run_id, begun_at, way, outcome, paid_at)
     select named.value ->> 0, named.value ->> 1, named.value ->> 2, named.value ->> 3,
-        named.value ->> 4, ?2, ?3, ?4, ?5, ?6
+        named.value ->> 4, named.value ->> 5, ?2, ?3, ?4, ?5, ?6
     from json_each(?1) named";
 
 const SAME_SUBMISSIONS: &str = "-- ledger::claim_submissions, paid step
@@ -117,12 +136,20 @@ const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
 
 const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of the named
     select count(*) from job indexed by job_selected
-    where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted = 1";
+    where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted > 0";
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DRAFTED_AMONG, SAME_SUBMISSIONS, TAKE];
+pub(super) const STATEMENTS: &[&str] = &[
+    COUNT,
+    DUE_TO_SUBMIT,
+    DUE_AMONG,
+    DRAFTED_AMONG,
+    SAME_SUBMISSIONS,
+    TAKE,
+    subject::STATEMENTS[0],
+    subject::STATEMENTS[1],
+];
 
 struct ClaimSubmissions {
     lease: Lease,
@@ -147,6 +174,8 @@ struct Queued {
     template_hash: String,
     payload_hash: String,
     spoken_ms: i64,
+    request: String,
+    subject: Option<String>,
 }
 
 impl ClaimSubmissions {
@@ -222,7 +251,14 @@ impl ClaimSubmissions {
                     (number, tag, attempt)
                 }
             };
-            named.push(json!([submission, queued.job, queued.version, attempt, tag.as_str()]));
+            named.push(json!([
+                submission,
+                queued.job,
+                queued.version,
+                attempt,
+                tag.as_str(),
+                queued.subject
+            ]));
             claims.push(Claim {
                 job: JobId(queued.job),
                 key: queued.key,
@@ -234,6 +270,8 @@ impl ClaimSubmissions {
                 template_hash: queued.template_hash,
                 payload_hash: queued.payload_hash,
                 submit_failures: queued.submit_failures,
+                request: queued.request,
+                subject: queued.subject,
             });
         }
         self.write_intents(db, step, &Value::from(named).to_string()).await?;
@@ -303,7 +341,18 @@ impl Change for ClaimSubmissions {
             return Ok(Claimed { claims: Vec::new(), held });
         }
         let (step, mut queue) = self.due(db, (max, counted.drafted)).await?;
-        let held = if (queue.len() as i64) < max { Held::NothingDue } else { held };
+        if step == PaidStep::Draft {
+            subject::one_for_each(&mut queue);
+        }
+        let held = match (queue.len() as i64) < max {
+            true if queue.is_empty()
+                && subject::is_held_up(db, self.batch).await.map_err(sql)? =>
+            {
+                Held::Subject
+            }
+            true => Held::NothingDue,
+            false => held,
+        };
         let held = if self.afford(db, &mut queue).await? { held } else { Held::Credits };
         if queue.is_empty() {
             return Ok(Claimed { claims: Vec::new(), held });

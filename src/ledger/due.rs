@@ -58,6 +58,12 @@ pub struct Due {
     pub file_name: String,
     /// The script's estimated length.
     pub spoken_ms: i64,
+    /// Which kind of request it is, by its word.
+    pub request: String,
+    /// The project that was changed to make it.
+    pub subject: Option<String>,
+    /// The render that its project showed before its own.
+    pub mark: Option<String>,
 }
 
 impl From<String> for Tag {
@@ -69,7 +75,7 @@ impl From<String> for Tag {
 const DUE: &str = "-- ledger::claim_due
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
     from job j indexed by job_due
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version

@@ -4,6 +4,7 @@
 //! says the same in CHECKs and refuses anything else.
 
 use super::news::News;
+use super::outcome::{Draft, Outcome};
 use super::state::{Event, IllegalStep, State, Step, next};
 
 /// Milliseconds since 1970 UTC, as stored.
@@ -13,7 +14,7 @@ pub(super) type Millis = i64;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Job {
     pub(super) state: State,
-    pub(super) drafted: bool,
+    pub(super) drafted: Draft,
     /// Read, never written here: whether its row is still in the sheet.
     pub(super) in_sheet: bool,
     pub(super) version: i64,
@@ -41,80 +42,15 @@ pub(super) struct Submission {
     pub(super) outcome: Outcome,
     pub(super) project_id: Option<String>,
     pub(super) render_id: Option<String>,
+    /// The project that was changed to make it.
+    pub(super) subject: Option<String>,
+    /// The render that the project showed before its own.
+    pub(super) mark: Option<String>,
     pub(super) paid_at: Option<Millis>,
     pub(super) settled_at: Option<Millis>,
     pub(super) looks: i64,
     pub(super) video_url: Option<String>,
     pub(super) credits: Option<f64>,
-}
-
-/// What became of a submission; one word each in SQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The free draft is being made.
-    Drafting,
-    /// The draft exists; its paid step has not begun.
-    Drafted,
-    /// The paid request's intent is durable; its answer is not.
-    Sent,
-    /// The paid request's answer was lost.
-    Uncertain,
-    /// AI Studios renders it.
-    Accepted,
-    /// The render ended well.
-    Rendered,
-    /// The render ended badly, or not in time.
-    RenderFailed,
-    /// Nothing that costs money left this machine.
-    NotSent,
-    /// AI Studios declined.
-    Refused,
-    /// A draft whose answer was lost, or that nobody needs any more; free, and can be swept.
-    Stray,
-    /// Settled as never accepted.
-    Absent,
-    /// Closed by a person without a verdict.
-    Abandoned,
-}
-
-impl Outcome {
-    const ALL: [Self; 12] = [
-        Self::Drafting,
-        Self::Drafted,
-        Self::Sent,
-        Self::Uncertain,
-        Self::Accepted,
-        Self::Rendered,
-        Self::RenderFailed,
-        Self::NotSent,
-        Self::Refused,
-        Self::Stray,
-        Self::Absent,
-        Self::Abandoned,
-    ];
-
-    /// Returns the word for this outcome: in SQL, in JSON and on screen.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Drafting => "drafting",
-            Self::Drafted => "drafted",
-            Self::Sent => "sent",
-            Self::Uncertain => "uncertain",
-            Self::Accepted => "accepted",
-            Self::Rendered => "rendered",
-            Self::RenderFailed => "render-failed",
-            Self::NotSent => "not-sent",
-            Self::Refused => "refused",
-            Self::Stray => "stray",
-            Self::Absent => "absent",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Returns the outcome that `word` names.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
-    }
 }
 
 /// Returns where `news` leads, and changes both rows accordingly.
@@ -140,10 +76,23 @@ pub(super) fn apply(
     job.due_at = news.due_at().unwrap_or(now);
     settle_submission(submission, news, now);
     job.state = state;
-    job.drafted = submission.outcome == Outcome::Drafted;
+    job.drafted = if state == State::Ready { submission.outcome.draft() } else { Draft::None };
     match news {
         News::NotSent { .. } | News::DraftLost { .. } => job.submit_failures += 1,
         News::Rerendered { .. } => job.rerenders += 1,
+        News::GenerationFailed { .. } => {
+            job.rerenders += 1;
+            (job.progress, job.moved_at) = (None, None);
+        }
+        News::Generating { .. } => {
+            (job.progress, job.moved_at) = (Some(0.0), Some(now));
+        }
+        News::Generated { progress, .. } => {
+            if job.progress != Some(*progress) {
+                job.moved_at = Some(now);
+            }
+            job.progress = Some(*progress);
+        }
         // A link that never holds must come to an end as well.
         News::FetchTrouble { .. } | News::FreshLink { .. } => job.fetch_failures += 1,
         News::Accepted { .. } => {
@@ -168,6 +117,7 @@ pub(super) fn apply(
         }
         News::Fetched(video) => job.video_file = Some(video.file.clone()),
         News::Drafted { .. }
+        | News::GenerationEnded
         | News::PutBack { .. }
         | News::Refused { .. }
         | News::SubmitGivenUp { .. }
@@ -191,7 +141,14 @@ fn is_old(job: &Job, submission: &Submission, news: &News) -> bool {
             State::Rendering
         }
         News::FreshLink { .. } | News::FetchTrouble { .. } => State::Fetching,
+        News::Generated { .. } | News::GenerationEnded | News::GenerationFailed { .. } => {
+            if submission.outcome != Outcome::Generating {
+                return true;
+            }
+            State::Ready
+        }
         News::Drafted { .. }
+        | News::Generating { .. }
         | News::DraftLost { .. }
         | News::NotSent { .. }
         | News::PutBack { .. }
@@ -232,7 +189,7 @@ pub(super) fn succeed(
         return Ok(None);
     };
     next(job.state, event)?;
-    if submission.outcome == Outcome::Drafted {
+    if matches!(submission.outcome, Outcome::Drafted | Outcome::Generating) {
         submission.outcome = Outcome::Stray;
         submission.settled_at = Some(now);
     }
@@ -244,7 +201,7 @@ const ROW_REMOVED: &str = "row-removed";
 
 fn removed(job: &Job) -> Job {
     let (state, cause) = (State::Cancelled, Some(ROW_REMOVED.to_owned()));
-    Job { state, cause, drafted: false, submission_id: None, ..job.clone() }
+    Job { state, cause, drafted: Draft::None, submission_id: None, ..job.clone() }
 }
 
 /// Clears what the new state does not carry, and says why where it must.
@@ -255,7 +212,7 @@ fn tidy(job: &mut Job, news: &News) {
     if !matches!(job.state, State::Rendering | State::Fetching) {
         job.rendering_at = None;
     }
-    if !job.state.is_open() && !job.drafted {
+    if !job.state.is_open() && job.drafted == Draft::None {
         job.submission_id = None;
     }
     if job.state == State::Failed {
@@ -273,7 +230,7 @@ fn tidy(job: &mut Job, news: &News) {
 fn first_steps_of(version: i64, now: Millis) -> Job {
     Job {
         state: State::Ready,
-        drafted: false,
+        drafted: Draft::None,
         in_sheet: true,
         version,
         wanted_version: version,
@@ -295,10 +252,18 @@ fn first_steps_of(version: i64, now: Millis) -> Job {
 
 fn settle_submission(submission: &mut Submission, news: &News, now: Millis) {
     let outcome = match news {
-        News::Drafted { project_id } => {
+        News::Drafted { project_id, edited, mark } => {
             submission.project_id = Some(project_id.clone());
+            submission.subject = edited.clone().or_else(|| submission.subject.take());
+            submission.mark.clone_from(mark);
             Outcome::Drafted
         }
+        News::Generating { project_id, .. } => {
+            submission.project_id = Some(project_id.clone());
+            Outcome::Generating
+        }
+        News::GenerationEnded => Outcome::Drafted,
+        News::GenerationFailed { .. } => Outcome::Stray,
         News::Accepted { project_id, render_id, .. } => {
             submission.project_id = Some(project_id.clone());
             submission.render_id.clone_from(render_id);
@@ -334,6 +299,7 @@ fn settle_submission(submission: &mut Submission, news: &News, now: Millis) {
         News::Abandoned { .. } => Outcome::Abandoned,
         News::Rerendered { .. } | News::RenderFailed { .. } => Outcome::RenderFailed,
         News::Polled { .. }
+        | News::Generated { .. }
         | News::FetchTrouble { .. }
         | News::FetchFailed { .. }
         | News::Fetched(_) => submission.outcome,
@@ -357,7 +323,15 @@ mod tests {
         let words = || "said".to_owned();
         let id = prop_oneof![Just("p1".to_owned()), Just("p2".to_owned())];
         prop_oneof![
-            id.clone().prop_map(|project_id| News::Drafted { project_id }),
+            id.clone().prop_map(|project_id| News::Drafted {
+                project_id,
+                edited: None,
+                mark: None,
+            }),
+            id.clone().prop_map(move |project_id| News::Generating { project_id, due_at }),
+            Just(News::Generated { progress: 50.0, due_at }),
+            Just(News::GenerationEnded),
+            Just(News::GenerationFailed { due_at, words: words() }),
             Just(News::DraftLost { due_at, words: words() }),
             Just(News::NotSent { due_at, words: words() }),
             Just(News::PutBack { due_at, words: words() }),
@@ -401,6 +375,8 @@ mod tests {
             outcome: Outcome::Sent,
             project_id: None,
             render_id: None,
+            subject: None,
+            mark: None,
             paid_at: Some(0),
             settled_at: None,
             looks: 0,
@@ -427,13 +403,13 @@ mod tests {
                 }
                 let late = matches!(news, News::Accepted { .. } | News::Rendered { .. });
                 prop_assert!(!before.0.state.is_final() || late || job.state == before.0.state);
-                prop_assert_eq!(job.submission_id.is_some(), job.state.is_open() || job.drafted);
+                prop_assert_eq!(job.submission_id.is_some(), job.state.is_open() || job.drafted != Draft::None);
                 prop_assert_eq!(job.video_file.is_some(), job.state == State::Done);
                 prop_assert_eq!(job.cause.is_some(), job.state == State::Failed);
                 prop_assert!(!job.stalled || job.state == State::Rendering);
                 let following = matches!(job.state, State::Rendering | State::Fetching);
                 prop_assert_eq!(job.rendering_at.is_some(), following);
-                prop_assert!(!job.drafted || job.state == State::Ready);
+                prop_assert!(job.drafted == Draft::None || job.state == State::Ready);
             }
         }
     }

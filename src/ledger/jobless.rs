@@ -104,5 +104,6 @@ fn jobless_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         words: row.try_get("problem")?,
         progress: None,
         stalled: false,
+        generating: false,
     })
 }

@@ -12,6 +12,33 @@ pub enum News {
     Drafted {
         /// The draft's id.
         project_id: String,
+        /// The project that was changed to make it, where it is another.
+        edited: Option<String>,
+        /// The render that the draft shows already, if it was rendered before.
+        mark: Option<String>,
+    },
+    /// The free draft has its id, and AI Studios begins to make it.
+    Generating {
+        /// The draft's id.
+        project_id: String,
+        /// When to ask for the first time.
+        due_at: jiff::Timestamp,
+    },
+    /// A poll saw the draft in the making.
+    Generated {
+        /// 0 to 100.
+        progress: f64,
+        /// When to ask again.
+        due_at: jiff::Timestamp,
+    },
+    /// The draft is there, and can be exported.
+    GenerationEnded,
+    /// AI Studios did not bring the draft about; the batch allows another.
+    GenerationFailed {
+        /// When to begin another.
+        due_at: jiff::Timestamp,
+        /// What was seen.
+        words: String,
     },
     /// The draft's answer was lost; another will be made at `due_at`.
     DraftLost {
@@ -145,7 +172,7 @@ impl News {
     /// Returns the event of the state machine, or nothing for news within a state.
     pub(super) fn event(&self) -> Option<Event> {
         match self {
-            Self::Drafted { .. } => Some(Event::Drafted),
+            Self::Drafted { .. } | Self::Generating { .. } => Some(Event::Drafted),
             Self::DraftLost { .. } => Some(Event::DraftLost),
             Self::NotSent { .. } => Some(Event::NotSent),
             Self::PutBack { .. } => Some(Event::PutBack),
@@ -162,6 +189,9 @@ impl News {
             Self::FetchFailed { .. } => Some(Event::FetchFailed),
             Self::Looked { .. }
             | Self::Polled { .. }
+            | Self::Generated { .. }
+            | Self::GenerationEnded
+            | Self::GenerationFailed { .. }
             | Self::FreshLink { .. }
             | Self::FetchTrouble { .. } => None,
         }
@@ -173,7 +203,11 @@ impl News {
             Self::Looked { .. } => Some(State::Uncertain),
             Self::Polled { .. } => Some(State::Rendering),
             Self::FreshLink { .. } | Self::FetchTrouble { .. } => Some(State::Fetching),
+            Self::Generated { .. } | Self::GenerationEnded | Self::GenerationFailed { .. } => {
+                Some(State::Ready)
+            }
             Self::Drafted { .. }
+            | Self::Generating { .. }
             | Self::DraftLost { .. }
             | Self::NotSent { .. }
             | Self::PutBack { .. }
@@ -193,9 +227,14 @@ impl News {
 
     /// Returns the word that the history keeps.
     pub(super) fn word(&self) -> &'static str {
+        if let Self::Generating { .. } = self {
+            return "generating";
+        }
         match self.event() {
             Some(event) => event.word(),
             None => match self {
+                Self::GenerationEnded => "generated",
+                Self::GenerationFailed { .. } => "generation-failed",
                 Self::Looked { .. } => "looked",
                 Self::FreshLink { .. } => "fresh-link",
                 Self::FetchTrouble { .. } => "fetch-trouble",
@@ -217,12 +256,17 @@ impl News {
             | Self::Accepted { words, .. }
             | Self::ProvenNotMade { words, .. }
             | Self::Abandoned { words }
+            | Self::GenerationFailed { words, .. }
             | Self::Rerendered { words, .. }
             | Self::RenderFailed { words }
             | Self::FetchTrouble { words, .. }
             | Self::FetchFailed { words } => Some(words),
-            Self::Drafted { project_id } => Some(project_id),
+            Self::Drafted { project_id, .. } | Self::Generating { project_id, .. } => {
+                Some(project_id)
+            }
             Self::Polled { .. }
+            | Self::Generated { .. }
+            | Self::GenerationEnded
             | Self::Rendered { .. }
             | Self::FreshLink { .. }
             | Self::Fetched(_) => None,
@@ -231,7 +275,7 @@ impl News {
 
     /// Tells whether the history keeps a line of it. Polls are many and say little.
     pub(super) fn is_kept(&self) -> bool {
-        !matches!(self, Self::Polled { .. })
+        !matches!(self, Self::Polled { .. } | Self::Generated { .. })
     }
 
     /// Returns when the job is to be looked at again, where the news says so.
@@ -246,8 +290,12 @@ impl News {
             | Self::ProvenNotMade { due_at, .. }
             | Self::Polled { due_at, .. }
             | Self::Rerendered { due_at, .. }
+            | Self::Generating { due_at, .. }
+            | Self::Generated { due_at, .. }
+            | Self::GenerationFailed { due_at, .. }
             | Self::FetchTrouble { due_at, .. } => Some(due_at.as_millisecond()),
             Self::Drafted { .. }
+            | Self::GenerationEnded
             | Self::Refused { .. }
             | Self::SubmitGivenUp { .. }
             | Self::Abandoned { .. }

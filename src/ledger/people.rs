@@ -81,9 +81,9 @@ const FETCH_AGAIN: &str = "-- ledger::try_again, fetch
 
 const CANCEL: &str = "-- ledger::cancel
     update submission set outcome = 'stray', settled_at = ?4
-    where outcome = 'drafted' and id in (
+    where outcome in ('drafted', 'generating') and id in (
         select submission_id from job indexed by job_due
-        where batch_id = ?1 and state = 'ready' and drafted = 1
+        where batch_id = ?1 and state = 'ready' and drafted > 0
             and (?2 = '[]' or key in (select value from json_each(?2))));
     insert into event (job_id, version, run_id, at, event, state, detail)
     select id, version, ?3, ?4, 'cancelled', 'cancelled', 'a person took it out'
@@ -93,14 +93,17 @@ const CANCEL: &str = "-- ledger::cancel
 
 const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
     update job indexed by job_due
-    set state = 'cancelled', cause = 'cancelled', drafted = 0, submission_id = null
+    set state = 'cancelled', cause = 'cancelled', drafted = 0, submission_id = null,
+        progress = null, moved_at = null
     where batch_id = ?1 and state = 'ready'
         and (?2 = '[]' or key in (select value from json_each(?2)))";
 
+/// What was changed in place is somebody's project, and no stray.
 const STRAYS: &str = "-- ledger::strays
     select s.id as submission, s.tag, s.project_id, j.key
     from submission s join job j on j.id = s.job_id
-    where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null";
+    where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
+        and (s.subject is null or s.project_id is null or s.subject <> s.project_id)";
 
 const SWEPT: &str = "-- ledger::swept
     update submission set swept_at = ?2
@@ -109,7 +112,7 @@ const SWEPT: &str = "-- ledger::swept
 const UNCERTAIN: &str = "-- ledger::uncertain
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
     from job j
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version
@@ -119,16 +122,18 @@ const KEYS_LIKE: &str = "-- ledger::keys_like
     select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
     order by (key = ?2) desc, length(key), key limit 6";
 
+/// What is seen at a project that rows change one after the other may be a later row's render.
 const LATE: &str = "-- ledger::claim_late
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
     from job j indexed by job_due
     join submission s on s.id = (
         select max(id) from submission t where t.job_id = j.id and t.version = j.version)
     join version v on v.job_id = j.id and v.version = s.version
     where j.batch_id = ?1 and j.state = 'failed' and j.cause = 'render-failed'
         and s.outcome = 'render-failed' and s.project_id is not null
+        and ifnull(s.subject, '') <> s.project_id
     limit ?2";
 
 const TAKE_LATE: &str = "-- ledger::claim_late, lease

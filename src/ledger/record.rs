@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::error::LedgerError;
-use super::job::{Job, Outcome, Submission, apply, succeed};
+use super::job::{Job, Submission, apply, succeed};
 use super::news::News;
+use super::outcome::{Draft, Outcome};
 use super::runs::Lease;
 use super::state::{State, Step};
 use super::{JobId, Ledger, SubmissionId};
@@ -31,8 +32,8 @@ const LOAD: &str = "-- ledger::record, load
            j.due_at,
            j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
            j.rendering_at, j.progress, j.moved_at, j.stalled, j.video_file, j.cause, j.words,
-           s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.paid_at,
-           s.settled_at, s.looks, s.video_url, s.credits
+           s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.subject,
+           s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits
     from json_each(?1) named
     cross join submission s on s.id = named.value ->> 1
     cross join job j on j.id = s.job_id and j.id = named.value ->> 0";
@@ -145,7 +146,7 @@ struct Loaded {
     batch_id: i64,
     lease_token: Option<i64>,
     state: String,
-    drafted: bool,
+    drafted: Draft,
     in_sheet: bool,
     version: i64,
     wanted_version: i64,
@@ -167,6 +168,8 @@ struct Loaded {
     outcome: String,
     project_id: Option<String>,
     render_id: Option<String>,
+    subject: Option<String>,
+    mark: Option<String>,
     paid_at: Option<i64>,
     settled_at: Option<i64>,
     looks: i64,
@@ -203,6 +206,8 @@ impl Loaded {
             outcome: Outcome::parse(&self.outcome).ok_or_else(|| corrupt(&self.outcome))?,
             project_id: self.project_id,
             render_id: self.render_id,
+            subject: self.subject,
+            mark: self.mark,
             paid_at: self.paid_at,
             settled_at: self.settled_at,
             looks: self.looks,
@@ -266,6 +271,7 @@ fn was_spent(submission: &Submission) -> bool {
         | Outcome::RenderFailed
         | Outcome::Abandoned => true,
         Outcome::Drafting
+        | Outcome::Generating
         | Outcome::Drafted
         | Outcome::NotSent
         | Outcome::Refused

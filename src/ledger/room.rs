@@ -56,6 +56,8 @@ pub enum Held {
     Credits,
     /// A person paused the batch.
     Paused,
+    /// What is due changes a project that another row, or another batch, has not finished with.
+    Subject,
 }
 
 /// Which request is to begin.

@@ -115,6 +115,10 @@ const WAKE: &str = "-- ledger::begin_run, due now
     update job indexed by job_due set due_at = min(due_at, ?2)
     where batch_id = ?1 and state in ('uncertain', 'rendering', 'fetching')";
 
+const WAKE_DRAFTS: &str = "-- ledger::begin_run, drafts in the making due now
+    update job indexed by job_due set due_at = min(due_at, ?2)
+    where batch_id = ?1 and state = 'ready' and drafted = 2";
+
 /// Every statement of this file, for the test that asserts their query plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -128,6 +132,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DOUBT_JOBS,
     TAKE_OVER,
     WAKE,
+    WAKE_DRAFTS,
 ];
 
 struct BeginRun {
@@ -172,7 +177,9 @@ impl Change for BeginRun {
             uncertain: doubted.map_err(sql)?.rows_affected(),
         };
         sqlx::query(TAKE_OVER).bind(batch).bind(run).execute(&mut *db).await.map_err(sql)?;
-        sqlx::query(WAKE).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        for statement in [WAKE, WAKE_DRAFTS] {
+            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        }
         Ok((Lease(run), found))
     }
 }

@@ -36,6 +36,8 @@ pub struct Header {
     pub columns: Vec<String>,
     /// The program that plans.
     pub tool: String,
+    /// Which kind of request every row is, by its word.
+    pub request: String,
     /// Whether a person named some of the rows: those that are [`StagedRow::selected`].
     pub selects: bool,
 }
@@ -83,6 +85,8 @@ pub struct Merged {
     pub file_name: String,
     /// The script's estimated length in milliseconds.
     pub spoken_ms: i64,
+    /// The project that it changes, where that is not ours alone.
+    pub subject: Option<String>,
 }
 
 /// What a plan found.
@@ -152,6 +156,7 @@ const TABLES: &str = "-- ledger::stage
         selected     integer not null,
         variant      text,
         layout       integer not null,
+        subject      text,
         job_id       integer
     ) strict;
     create temp table layout_of (layout integer primary key, id integer not null) strict;
@@ -212,7 +217,8 @@ impl Staging {
                     .bind(verdict)
                     .bind(row.selected)
                     .bind(row.variant.as_deref())
-                    .bind(i64::try_from(row.layout).unwrap_or(i64::MAX));
+                    .bind(i64::try_from(row.layout).unwrap_or(i64::MAX))
+                    .bind(merged.and_then(|merged| merged.subject.as_deref()));
             }
             query
                 .execute(&mut self.db)
@@ -250,7 +256,7 @@ impl Staging {
             .fetch_one(&mut self.db)
             .await
             .map_err(sql)?;
-        let hash = self.header.template_hash.clone();
+        let (hash, request) = (self.header.template_hash.clone(), self.header.request.clone());
         for (text, what) in take_in::STATEMENTS {
             let mut query = sqlx::query(*text);
             for bind in *what {
@@ -258,6 +264,7 @@ impl Staging {
                     take_in::Bind::Batch => query.bind(batch),
                     take_in::Bind::Template => query.bind(hash.as_str()),
                     take_in::Bind::Now => query.bind(now),
+                    take_in::Bind::Request => query.bind(request.as_str()),
                     take_in::Bind::FirstJob => query.bind(first_job),
                 };
             }
@@ -307,13 +314,13 @@ impl Staging {
 fn insert_statement(rows: usize) -> String {
     let mut text = "-- ledger::push\ninsert into temp.staged (position, row_number, key, cells, \
          payload_hash, file_name, spoken_ms, problem, verdict, \
-         selected, variant, layout) values "
+          selected, variant, layout, subject) values "
         .to_owned();
     for row in 0..rows {
         text.push_str(if row == 0 {
-            "(?,?,?,?,?,?,?,?,?,?,?,?)"
+            "(?,?,?,?,?,?,?,?,?,?,?,?,?)"
         } else {
-            ",(?,?,?,?,?,?,?,?,?,?,?,?)"
+            ",(?,?,?,?,?,?,?,?,?,?,?,?,?)"
         });
     }
     text

@@ -72,6 +72,8 @@ pub struct SubmissionRow {
     pub project_id: Option<String>,
     /// The project as rendered, where the export answered another id.
     pub render_id: Option<String>,
+    /// The project that was changed to make it.
+    pub subject: Option<String>,
     /// When its intent was on disk, in milliseconds since 1970.
     pub begun_at: i64,
     /// When the intent of its paid step was.
@@ -124,8 +126,8 @@ pub struct Reason {
 
 const STORY: &str = "-- ledger::story
     select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
-           j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id,
-           s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
+           j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
            l.headings
     from job j
     join version v on v.job_id = j.id and v.version = j.version
@@ -140,7 +142,7 @@ const VERSIONS: &str = "-- ledger::story, versions
     from version where job_id = ?1 order by version";
 
 const SUBMISSIONS: &str = "-- ledger::story, submissions
-    select attempt, version, run_id, tag, way, outcome, project_id, render_id, begun_at, paid_at,
+    select attempt, version, run_id, tag, way, outcome, project_id, render_id, subject, begun_at, paid_at,
            settled_at, looks, credits
     from submission where job_id = ?1 order by attempt";
 
@@ -150,7 +152,7 @@ const EVENTS: &str = "-- ledger::story, events
 
 const REMOVED_ROWS: &str = "-- ledger::removed_rows
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id, s.render_id,
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted, s.project_id, s.render_id,
            s.video_url, s.credits
     from job j indexed by job_position
     join version v on v.job_id = j.id and v.version = j.version

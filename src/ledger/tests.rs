@@ -27,6 +27,7 @@ fn header() -> Header {
         headings: "[\"sku\",\"script\"]".to_owned(),
         columns: vec!["{}".to_owned()],
         tool: "callsheet 0".to_owned(),
+        request: "project".to_owned(),
         selects: false,
     }
 }
@@ -38,7 +39,12 @@ fn row(position: i64, key: &str, content: &str) -> StagedRow {
         row_number: position + 2,
         key: Some(key.to_owned()),
         cells: format!("[[\"{key}\",\"{content}\"]]"),
-        merged: Ok(Merged { payload_hash: hash, file_name: format!("{key}.mp4"), spoken_ms: 1500 }),
+        merged: Ok(Merged {
+            payload_hash: hash,
+            file_name: format!("{key}.mp4"),
+            spoken_ms: 1500,
+            subject: None,
+        }),
         selected: true,
         variant: None,
         layout: 0,
@@ -135,7 +141,8 @@ async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing()
     let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
     assert_eq!(claimed.claims.len(), 2);
     for claim in &claimed.claims {
-        let drafted = News::Drafted { project_id: format!("p-{}", claim.key) };
+        let project_id = format!("p-{}", claim.key);
+        let drafted = News::Drafted { project_id, edited: None, mark: None };
         desk.ledger.record(lease, claim.job, claim.submission, drafted, NOW).await.unwrap();
     }
     let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
@@ -484,6 +491,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         aftermath::STATEMENTS,
         claim::STATEMENTS,
         due::STATEMENTS,
+        generation::STATEMENTS,
         &record::statements(),
         runs::STATEMENTS,
         view::STATEMENTS,

@@ -117,6 +117,8 @@ pub struct JobRow {
     pub stalled: bool,
     /// Whether it makes no video because it says so itself. It has no state then.
     pub skipped: bool,
+    /// Whether it is ready, and AI Studios is still making the draft that will be exported.
+    pub generating: bool,
 }
 
 const BATCHES: &str = "-- ledger::batches
@@ -130,8 +132,8 @@ const COUNTS: &str = "-- ledger::counts
 
 const ROWS: &str = "-- ledger::rows
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, s.project_id, s.render_id,
-           s.video_url, s.credits
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits
     from job j indexed by job_position
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
@@ -324,5 +326,6 @@ pub(super) fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
         progress: row.try_get("progress")?,
         stalled: row.try_get("stalled")?,
         skipped: false,
+        generating: row.try_get::<i64, _>("drafted")? == 2,
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::batch::{Batch, Variant};
 use crate::scene::{Columns, Template};
-use crate::sheet::{self, Sheet};
+use crate::sheet::{self, Entry, Sheet};
 
 /// One way in which a row is made.
 #[derive(Clone, Debug)]
@@ -30,6 +30,12 @@ impl Edition {
             Some(variant) => format!("{row}/{variant}"),
             None => row.to_owned(),
         }
+    }
+
+    /// Tells whether this edition of a sheet's row is to be made, as far as the row itself says.
+    pub fn makes(&self, entry: &Entry, rows: &[Vec<String>]) -> bool {
+        let meant = entry.variant.is_none() || entry.variant == self.variant;
+        meant && !entry.skipped && !self.leaves_out(rows)
     }
 
     /// Tells whether something that this edition needs is missing in all of these rows.

@@ -10,6 +10,7 @@ mod estimate;
 mod file_name;
 mod pipeline;
 mod problem;
+mod starter;
 mod texts;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 
 use crate::batch::Batch;
 use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
+use crate::request::Kind;
 use crate::scene::{Columns, FileName, Template};
 use crate::sheet;
 
@@ -30,6 +32,7 @@ pub use edition::Edition;
 pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
+pub use starter::{Starter, starter};
 pub use texts::Texts;
 
 /// Changed rows that are told one by one; the rest is counted.
@@ -120,6 +123,8 @@ pub struct Materials {
     pub sheet: sheet::Sheet,
     /// How its cells become fields, in each way in which a row is made; at least one.
     pub editions: Vec<Edition>,
+    /// What is asked of AI Studios for each row.
+    pub kind: &'static Kind,
 }
 
 impl Materials {
@@ -166,7 +171,8 @@ impl Materials {
         };
         let editions =
             edition::of(batch, (&sheet, &template), &columns).map_err(PlanError::Sheet)?;
-        Ok(Self { template, texts, video_file, sheet, editions })
+        let kind = batch.studio.request;
+        Ok(Self { template, texts, video_file, sheet, editions, kind })
     }
 
     /// Returns the headings of columns that nothing asks for: most often one that is misspelt.
@@ -283,6 +289,7 @@ fn header(batch: &Batch, base_url: &str, materials: &Materials) -> Header {
         headings: json(&materials.sheet.headings()),
         columns: materials.editions.iter().map(|edition| json(&edition.columns)).collect(),
         tool: concat!("callsheet ", env!("CARGO_PKG_VERSION")).to_owned(),
+        request: batch.studio.request.word.to_owned(),
         selects: false,
     }
 }

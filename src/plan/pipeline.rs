@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::problem::{Problem, Problems, Source};
 use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
+use crate::request::Kind;
 use crate::scene::{FileName, Merger, Payload, Template};
 use crate::sheet::{self, Entry, Sheet};
 
@@ -31,6 +32,8 @@ pub struct Merging {
     pub editions: Vec<Edition>,
     /// The sheet's own headings, to speak of its columns.
     pub headings: Vec<String>,
+    /// What is asked for.
+    pub kind: &'static Kind,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
     /// The keys that a person named; all when empty.
@@ -69,10 +72,11 @@ pub(super) async fn run(
     (choice, sieves): (&Choice, Vec<Sieve>),
     staging: &mut Staging,
 ) -> Result<Ground, PlanError> {
-    let Materials { template, video_file, sheet, editions, texts: _ } = materials;
+    let Materials { template, video_file, sheet, editions, texts: _, kind } = materials;
     let headings = sheet.headings().to_vec();
     let keys = choice.keys.iter().cloned().collect();
-    let merging = Merging { template, video_file, editions, headings, resolution, keys, sieves };
+    let merging =
+        Merging { template, video_file, editions, headings, kind, resolution, keys, sieves };
     let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
@@ -167,7 +171,7 @@ fn merge(merging: &Merging, queue: &Mutex<Receiver<Chunk>>, ground: &mpsc::Sende
 impl Merging {
     /// Returns one thread's tools.
     fn mill(&self) -> Mill<'_> {
-        let merger = |edition: &Edition| self.template.merger(&edition.columns);
+        let merger = |edition: &Edition| self.template.merger(&edition.columns).of_kind(self.kind);
         Mill { mergers: self.editions.iter().map(merger).collect(), merging: self }
     }
 
@@ -282,6 +286,7 @@ impl Mill<'_> {
             payload_hash: payload.video_hash(self.merging.resolution.as_deref()),
             file_name: file_name::safe(&wish, key),
             spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
+            subject: payload.subject().map(str::to_owned),
         })
     }
 }

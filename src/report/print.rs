@@ -73,8 +73,9 @@ pub async fn print_json(
 }
 
 /// Returns a row as programs see it: `row`, `key`, `state` (`invalid` where it could not be
-/// merged, `skipped` where it says so itself), `stalled`, `version`, `attempts`, `progress` (0 to 100), `cause`, `words`,
-/// `variant`, `project_id`, `video_file`, `video_url` (without its signature), `seconds`, `credits`, and
+/// merged, `skipped` where it says so itself), `stalled`, `generating`, `version`, `attempts`,
+/// `progress` (0 to 100), `cause`, `words`, `variant`, `project_id`, `video_file`, `video_url`
+/// (without its signature), `seconds`, `credits`, and
 /// `cells`: for each of the sheet's rows that make the video, its cells by heading. What is not
 /// known is null.
 pub fn entry(row: &JobRow, headings: &[String]) -> Value {
@@ -89,6 +90,7 @@ pub fn entry(row: &JobRow, headings: &[String]) -> Value {
         "variant": row.variant,
         "state": row.word(),
         "stalled": row.stalled,
+        "generating": row.generating,
         "version": row.version,
         "attempts": row.attempts,
         "progress": row.progress,

@@ -235,6 +235,7 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let state = match row.state {
         Some(State::Rendering) if row.stalled => "stalled",
+        Some(State::Ready) if row.generating => "generating",
         Some(_) | None => row.word(),
     };
     let wrong = can_be_mended(row) || row.state == Some(State::Uncertain);

@@ -72,6 +72,7 @@ pub(super) struct Desk<S> {
 #[derive(Debug, Default)]
 pub(super) struct Bells {
     pub(super) draft: Notify,
+    pub(super) generation: Notify,
     pub(super) pay: Notify,
     pub(super) watch: Notify,
     pub(super) fetch: Notify,

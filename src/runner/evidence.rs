@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::port::{List, Listed, Project};
 use crate::ledger::{Due, Tag};
+use crate::request::Kind;
 
 /// What one look at one job brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub struct Tagged {
     /// Whether the list shows work that we know to be ours, with its tag, so that it can be
     /// believed to show such work at all.
     pub proven: bool,
+    /// Whether exports of this batch were seen to render under their draft's own id, and none under
+    /// another.
+    pub keeps_ids: bool,
 }
 
 impl Tagged {
@@ -56,7 +60,7 @@ impl Tagged {
                 projects.entry(tag).or_default().push(listed);
             }
         }
-        Self { projects, ids, complete: list.complete, proven: false }
+        Self { projects, ids, complete: list.complete, proven: false, keeps_ids: false }
     }
 
     /// Returns the projects that carry `tag`, each once.
@@ -105,9 +109,19 @@ fn judge_draft(
         return evidence(None, "the project list shows it as exported");
     }
     match (draft, list) {
-        (Ok(project), _) if project.exported_because.is_some() => {
+        (Ok(project), _) if shows_its_own_render(project, due) => {
             evidence(None, project.exported_because.as_deref().unwrap_or_default())
         }
+        (Ok(_), _) if due.mark.is_some() => nothing(
+            "its project shows the render that it had before, which may be an old view of it",
+        ),
+        (Ok(_), Ok(list)) if !is_tagged(due) => match list.keeps_ids {
+            true => Seen::NoTrace,
+            false => nothing(
+                "an export may have made another project, and this kind of request carries no tag \
+                 to find that by",
+            ),
+        },
         (Err(words), _) | (Ok(_), Err(words)) => nothing(words),
         (Ok(project), Ok(_)) if lost_its_tag(project, &due.tag) => nothing(
             "AI Studios does not keep the tag in a project's name, so the list proves nothing",
@@ -119,6 +133,9 @@ fn judge_draft(
 
 /// One-step: only the tag in the list can tell.
 fn judge_created(due: &Due, list: &Result<Tagged, String>) -> Seen {
+    if !is_tagged(due) {
+        return nothing("this kind of request carries no tag, so only a person can find it");
+    }
     let list = match list {
         Ok(list) => list,
         Err(words) => return nothing(words),
@@ -137,6 +154,16 @@ fn judge_created(due: &Due, list: &Result<Tagged, String>) -> Seen {
         }
         [] => Seen::NoTrace,
     }
+}
+
+/// Tells whether a request of this kind could be found by its tag.
+pub(super) fn is_tagged(due: &Due) -> bool {
+    Kind::named(&due.request).is_some_and(Kind::is_tagged)
+}
+
+/// A project that was rendered before our request shows a render of its own already.
+fn shows_its_own_render(project: &Project, due: &Due) -> bool {
+    project.exported_because.is_some() && (due.mark.is_none() || project.mark != due.mark)
 }
 
 fn lost_its_tag(project: &Project, tag: &Tag) -> bool {

@@ -27,6 +27,14 @@ pub enum Happening {
         /// The job's key.
         key: String,
     },
+    /// AI Studios makes the job's draft by itself.
+    #[serde(rename = "job.generating")]
+    Generating {
+        /// The job's key.
+        key: String,
+        /// 0 to 100.
+        progress: f64,
+    },
     /// AI Studios renders the job.
     #[serde(rename = "job.rendering")]
     Rendering {

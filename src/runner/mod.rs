@@ -8,8 +8,10 @@ mod allowance;
 mod changes;
 mod desk;
 mod dice;
+mod draft;
 mod evidence;
 mod fetch;
+mod generation;
 mod halt;
 mod happening;
 mod limiter;
@@ -53,7 +55,8 @@ pub use halt::Halt;
 pub use happening::{Happening, Observer};
 pub use lock::{BatchLock, LockError, holder_of, host};
 pub use port::{
-    Download, Export, FetchTrouble, List, Listed, Project, Render, Studio, Submitted, Trouble,
+    Download, Export, FetchTrouble, Generation, List, Listed, Make, Project, Render, Studio,
+    Submitted, Trouble,
 };
 pub use stop::Stop;
 pub use vendor::Vendor;
@@ -173,6 +176,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
         Submission::OneStep => {}
     }
     desk.spawn(submit::pay_loop(desk.clone()));
+    desk.spawn(generation::generation_loop(desk.clone()));
     desk.spawn(watch::watch_loop(desk.clone()));
     desk.spawn(fetch::fetch_loop(desk.clone()));
     desk.spawn(settle::settle_loop(desk.clone()));
@@ -340,6 +344,8 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
         Held::PerRun | Held::Credits => true,
         // Paused under way, it stays and waits; begun while paused, it brings home and goes.
         Held::Paused => desk.began_paused,
+        // Nothing is under way, so only a row that waits for a person, or another batch, holds it.
+        Held::Subject => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
         Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,
         Held::InFlight => false,

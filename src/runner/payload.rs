@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::{Claim, Ledger, LedgerError};
+use crate::request::Kind;
 use crate::scene::{Columns, Partials, Template};
 
 /// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
@@ -36,7 +37,7 @@ impl Payloads {
     pub(super) async fn make(
         &self,
         ledger: &Ledger,
-        claim: &Claim,
+        (claim, kind): (&Claim, &'static Kind),
         resolution: Option<&str>,
     ) -> Result<String, Unmade> {
         let place = (claim.template_hash.clone(), claim.layout);
@@ -51,7 +52,7 @@ impl Payloads {
         };
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
             .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
-        let merged = recipe.template.merger(&recipe.columns).merge(&rows);
+        let merged = recipe.template.merger(&recipe.columns).of_kind(kind).merge(&rows);
         let payload = merged.map_err(|problems| {
             let words = problems.first().map(ToString::to_string).unwrap_or_default();
             Unmade::Differs(format!("its payload no longer merges: {words}"))

@@ -134,6 +134,8 @@ pub struct Project {
     pub name: Option<String>,
     /// Why it has certainly been exported, if it has.
     pub exported_because: Option<String>,
+    /// What tells the render that it shows from any other, if it shows one.
+    pub mark: Option<String>,
     /// Where its file is.
     pub video_url: Option<String>,
     /// What it cost, where the vendor says so.
@@ -189,6 +191,34 @@ pub enum FetchTrouble {
     },
 }
 
+/// A request that makes a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Make {
+    /// Where it goes, as the kind of request says it.
+    pub template: &'static str,
+    /// The same, filled in.
+    pub path: String,
+    /// Its body; whether a render starts is in it.
+    pub body: Vec<u8>,
+}
+
+/// A draft that AI Studios makes by itself, as a poll sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Generation {
+    /// Under way, at 0 to 100.
+    Running {
+        /// 0 to 100.
+        progress: f64,
+    },
+    /// There; it can be exported.
+    Finished,
+    /// It came to nothing.
+    Failed {
+        /// The vendor's words.
+        words: String,
+    },
+}
+
 /// An export of a project that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
@@ -198,8 +228,9 @@ pub struct Export {
 
 /// AI Studios, or somebody who plays it.
 pub trait Studio: Send + Sync + 'static {
-    /// Makes a project; whether that costs anything is in the body. Exactly one request leaves.
-    fn create(&self, body: Vec<u8>) -> impl Future<Output = Submitted<String>> + Send;
+    /// Makes a project, or changes one; whether that costs anything is in the body. Exactly one
+    /// request leaves.
+    fn create(&self, make: Make) -> impl Future<Output = Submitted<String>> + Send;
 
     /// Exports a project: the paid step. Exactly one request leaves. The answer may name another
     /// project than the one asked for.
@@ -207,6 +238,12 @@ pub trait Studio: Send + Sync + 'static {
 
     /// Asks how a render stands.
     fn progress(&self, project_id: &str) -> impl Future<Output = Result<Render, Trouble>> + Send;
+
+    /// Asks how a draft stands that AI Studios makes by itself.
+    fn generation(
+        &self,
+        project_id: &str,
+    ) -> impl Future<Output = Result<Generation, Trouble>> + Send;
 
     /// Reads a project.
     fn project(&self, project_id: &str) -> impl Future<Output = Result<Project, Trouble>> + Send;

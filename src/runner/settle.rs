@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desk::Desk;
-use super::evidence::{Seen, Tagged, judge};
+use super::evidence::{Seen, Tagged, is_tagged, judge};
 use super::halt::Circuit;
 use super::happening::Happening;
 use super::port::Studio;
@@ -182,6 +182,10 @@ async fn read_list<S: Studio>(desk: &Desk<S>) -> Option<Result<Tagged, String>> 
         Ok(known) => tagged.proven = known,
         Err(error) => desk.ledger_failed(&error),
     }
+    match desk.ledger.exports_keep_their_id(desk.batch).await {
+        Ok(keeps_ids) => tagged.keeps_ids = keeps_ids,
+        Err(error) => desk.ledger_failed(&error),
+    }
     Some(Ok(tagged))
 }
 
@@ -195,7 +199,9 @@ async fn learn_nothing<S: Studio>(
 ) {
     waits.keep(due.job, Quiet { clean_reads: 0, ..quiet });
     let waited = desk.clock.awake().saturating_sub(quiet.since);
-    if waited >= desk.settings.limits.settle_after * 2 {
+    // Without an id and without a tag no look will ever say anything.
+    let is_blind = due.project_id.is_none() && !is_tagged(due);
+    if is_blind || waited >= desk.settings.limits.settle_after * 2 {
         desk.for_people().insert(due.job);
         desk.bells.end.notify_one();
     }

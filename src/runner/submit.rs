@@ -11,13 +11,12 @@ use jiff::Timestamp;
 
 use super::allowance::Turn;
 use super::desk::Desk;
+use super::draft::{make_draft, request};
 use super::halt::{Cause, Circuit, Halt};
 use super::happening::Happening;
-use super::payload::Unmade;
-use super::port::{Export, Studio, Submitted};
+use super::port::{Export, Make, Studio, Submitted};
 use crate::batch::Submission;
 use crate::ledger::{Caps, Claim, Claimed, LedgerError, News, Room, State, Way};
-use crate::scene::{Payload, Seal};
 
 /// Drafts claimed together. They are free, and each waits for its own turn.
 const DRAFTS_AT_ONCE: u32 = 8;
@@ -196,46 +195,19 @@ fn is_fresh<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
     desk.clock.awake().saturating_sub(claimed_at) < age_max
 }
 
-async fn put_back<S: Studio>(desk: &Desk<S>, claim: &Claim, words: &str) {
+pub(super) async fn put_back<S: Studio>(desk: &Desk<S>, claim: &Claim, words: &str) {
     let news = News::PutBack { due_at: desk.clock.now(), words: words.to_owned() };
     desk.record((claim.job, claim.submission), news).await;
-}
-
-async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
-    let Some(body) = body(&desk, &claim, false).await else { return };
-    let turn = async {
-        tokio::select! {
-            biased;
-            () = desk.no_more_submitting() => false,
-            () = desk.allowance.requests().take() => true,
-        }
-    };
-    if !turn.await {
-        return put_back(&desk, &claim, "the run ended before its turn").await;
-    }
-    let answer = desk.studio.create(body).await;
-    let ids = (claim.job, claim.submission);
-    if let Submitted::Accepted(project_id) = answer {
-        desk.heard();
-        desk.halts.went_well(Circuit::Draft);
-        if desk.record(ids, News::Drafted { project_id }).await.is_some() {
-            desk.observer.tell(Happening::Drafted { key: claim.key });
-        }
-        return;
-    }
-    if let Submitted::Unknown { words } = answer {
-        // A lost draft costs nothing; the stray is remembered by its tag.
-        return try_again(&desk, (&claim, Circuit::Draft), Cause::Unknown, words).await;
-    }
-    declined(&desk, (&claim, Circuit::Draft), answer.map(drop)).await;
 }
 
 async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Duration) {
     let ids = (claim.job, claim.submission);
     let created = match &claim.project_id {
         Some(_) => None,
-        None => match body(&desk, &claim, true).await {
-            Some(body) => Some(body),
+        None => match request(&desk, &claim, true).await {
+            Some((kind, sealed)) => {
+                Some(Make { template: kind.path, path: sealed.path, body: sealed.body })
+            }
             None => return,
         },
     };
@@ -250,10 +222,8 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
                 (project_id, render_id)
             })
         }
-        (None, body) => {
-            let created = desk.studio.create(body.unwrap_or_default()).await;
-            created.map(|project_id| (project_id, None))
-        }
+        (None, Some(make)) => desk.studio.create(make).await.map(|project_id| (project_id, None)),
+        (None, None) => return,
     };
     match answer {
         Submitted::Accepted((project_id, render_id)) => {
@@ -261,7 +231,11 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
             desk.allowance.submits().went_well();
             desk.halts.went_well(Circuit::Paid);
             let limits = &desk.settings.limits;
-            let pause = desk.learned().first_poll(limits.poll_min, limits.poll_max);
+            // A project that was rendered before must be seen at work, or its ending proves little.
+            let pause = match claim.subject {
+                Some(_) => limits.poll_min,
+                None => desk.learned().first_poll(limits.poll_min, limits.poll_max),
+            };
             let due_at = desk.after(desk.dice.around(pause, 0.1));
             let asked = render_id.clone().unwrap_or_else(|| project_id.clone());
             let words = "answered".to_owned();
@@ -289,38 +263,8 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
     }
 }
 
-/// Makes the bytes to send; a job whose bytes cannot be made is failed before anything leaves.
-async fn body<S: Studio>(desk: &Desk<S>, claim: &Claim, export: bool) -> Option<Vec<u8>> {
-    match desk.payloads.make(&desk.ledger, claim, desk.settings.resolution.as_deref()).await {
-        Ok(text) => {
-            let seal = Seal {
-                tag: claim.tag.as_str(),
-                export,
-                resolution: desk.settings.resolution.as_deref(),
-                workspace_id: desk.settings.workspace_id.as_deref(),
-                webhook_url: None,
-            };
-            match Payload::seal(&text, &seal) {
-                Ok(body) => Some(body),
-                Err(error) => {
-                    refuse(desk, claim, error.to_string()).await;
-                    None
-                }
-            }
-        }
-        Err(Unmade::Ledger(error)) => {
-            desk.ledger_failed(&error);
-            None
-        }
-        Err(Unmade::Differs(words)) => {
-            refuse(desk, claim, words).await;
-            None
-        }
-    }
-}
-
 /// Answers that are the same for a draft and for a paid request: nothing was made.
-async fn declined<S: Studio>(
+pub(super) async fn declined<S: Studio>(
     desk: &Desk<S>,
     (claim, circuit): (&Claim, Circuit),
     answer: Submitted<()>,
@@ -352,7 +296,7 @@ async fn declined<S: Studio>(
     }
 }
 
-async fn refuse<S: Studio>(desk: &Desk<S>, claim: &Claim, words: String) {
+pub(super) async fn refuse<S: Studio>(desk: &Desk<S>, claim: &Claim, words: String) {
     let news = News::Refused { words: words.clone() };
     if desk.record((claim.job, claim.submission), news).await.is_some() {
         desk.observer.tell(Happening::Failed { key: claim.key.clone(), words });
@@ -360,7 +304,7 @@ async fn refuse<S: Studio>(desk: &Desk<S>, claim: &Claim, words: String) {
 }
 
 /// Puts a job back that cost nothing, with a growing pause, until its budget is used up.
-async fn try_again<S: Studio>(
+pub(super) async fn try_again<S: Studio>(
     desk: &Desk<S>,
     (claim, circuit): (&Claim, Circuit),
     cause: Cause,

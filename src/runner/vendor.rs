@@ -11,7 +11,8 @@ use url::Url;
 
 use super::halt::Halt;
 use super::port::{
-    Download, Export, FetchTrouble, List, Listed, Project, Render, Studio, Submitted, Trouble,
+    Download, Export, FetchTrouble, Generation, List, Listed, Make, Project, Render, Studio,
+    Submitted, Trouble,
 };
 use crate::studio::{
     self, AccountKind, AccountTrouble, Answer, Client, DownloadStatus, DownloadTrouble,
@@ -53,8 +54,9 @@ impl Vendor {
 }
 
 impl Studio for Vendor {
-    async fn create(&self, body: Vec<u8>) -> Submitted<String> {
-        submitted(self.client.create(body).await).map(|id| id.as_str().to_owned())
+    async fn create(&self, make: Make) -> Submitted<String> {
+        let answer = self.client.make(make.template, &make.path, make.body).await;
+        submitted(answer).map(|id| id.as_str().to_owned())
     }
 
     async fn export(&self, export: Export) -> Submitted<Option<String>> {
@@ -88,12 +90,30 @@ impl Studio for Vendor {
         })
     }
 
+    async fn generation(&self, project_id: &str) -> Result<Generation, Trouble> {
+        let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
+        let progress = self.client.generation(&id).await.map_err(trouble)?;
+        let percent = progress.percent.unwrap_or(0.0);
+        Ok(match progress.state {
+            Some(RenderState::Failed(word)) => {
+                let words = progress.words.unwrap_or_else(|| format!("AI Studios says `{word}`"));
+                Generation::Failed { words }
+            }
+            // Both are needed: 100 alone may be one of its several steps.
+            Some(RenderState::Done(_)) if percent >= 100.0 => Generation::Finished,
+            Some(RenderState::Done(_) | RenderState::Other(_)) | None => {
+                Generation::Running { progress: percent }
+            }
+        })
+    }
+
     async fn project(&self, project_id: &str) -> Result<Project, Trouble> {
         let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
         let project = self.client.project(&id).await.map_err(trouble)?;
         Ok(Project {
             name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
+            mark: project.render_mark(),
             video_url: project.download_url.map(String::from),
             credits: project.credits,
         })

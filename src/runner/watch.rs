@@ -80,8 +80,13 @@ async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
     let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else { return };
     let Some(answer) = desk.ask(desk.studio.progress(&asked)).await else { return };
     match answer {
-        Ok(Render::Finished { video_url }) => finished(desk, &due, video_url).await,
         Ok(Render::Running { progress }) => running(desk, &due, progress).await,
+        Ok(Render::Finished { .. } | Render::WithoutLink | Render::Failed { .. })
+            if shows_a_former_render(desk, &due, &asked).await =>
+        {
+            running(desk, &due, 100.0).await;
+        }
+        Ok(Render::Finished { video_url }) => finished(desk, &due, video_url).await,
         Ok(Render::Failed { words }) => failed(desk, &due, words).await,
         Ok(Render::WithoutLink) => match read_project(desk, &asked).await {
             Some(Project { video_url: Some(video_url), .. }) => {
@@ -97,6 +102,17 @@ async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
             | Trouble::Moved { .. },
         ) => not_seen(desk, &due).await,
     }
+}
+
+/// A project that was rendered before our export may go on showing that render for a while. Its
+/// ending is not ours: what told it from others before the export must have changed first.
+async fn shows_a_former_render<S: Studio>(desk: &Desk<S>, due: &Due, asked: &str) -> bool {
+    let Some(mark) = due.mark.as_ref().filter(|_| due.render_id.is_none()) else { return false };
+    // It was seen at work since.
+    if due.polls > 0 && due.progress.is_some_and(|progress| progress < 100.0) {
+        return false;
+    }
+    read_project(desk, asked).await.is_none_or(|project| project.mark.as_ref() == Some(mark))
 }
 
 async fn read_project<S: Studio>(desk: &Desk<S>, id: &str) -> Option<Project> {
@@ -209,7 +225,7 @@ pub(super) fn elapsed<S>(desk: &Desk<S>, at: Option<i64>) -> Duration {
     Duration::try_from(desk.clock.now().duration_since(at)).unwrap_or(Duration::ZERO)
 }
 
-fn in_words(span: Duration) -> String {
+pub(super) fn in_words(span: Duration) -> String {
     let span = jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX);
     format!("{span:#}")
 }

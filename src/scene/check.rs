@@ -9,7 +9,9 @@
 mod clips;
 mod doubts;
 mod fields;
+mod form;
 mod scripts;
+mod updates;
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use super::outline::{Kind, Leaf, Project, Scene, Shape};
 use super::problem::nearest;
 use super::speech::Measure;
+use crate::request::{self, Form};
 
 /// What is wrong with a payload, by JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +47,41 @@ pub(super) struct Summary {
     pub(super) spoken: Duration,
 }
 
-/// Checks a whole payload.
-pub(super) fn check(project: &Shape<Project<'_>>) -> (Summary, Vec<Finding>) {
+/// What a text holds, once it has been found to be JSON.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) summary: Summary,
+    /// The name that it gives the project.
+    pub(super) name: Option<String>,
+    /// The project of somebody else's that it changes.
+    pub(super) subject: Option<String>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Judges a merged text by the rules of its kind.
+///
+/// # Errors
+/// It is not JSON.
+pub(super) fn judge(text: &str, kind: &request::Kind) -> Result<Judged, serde_json::Error> {
+    match kind.form {
+        Form::Scenes => {
+            let project = serde_json::from_str::<Shape<Project<'_>>>(text)?;
+            let (summary, findings) = check(&project);
+            let name = project.get().and_then(|project| project.fields.name.text());
+            Ok(Judged { summary, name: name.map(str::to_owned), subject: None, findings })
+        }
+        Form::Fields(fields) => {
+            let payload: serde_json::Value = serde_json::from_str(text)?;
+            let (summary, findings) = form::check(&payload, kind, fields);
+            let said = |name: &str| payload.get(name)?.as_str().map(str::to_owned);
+            let (name, subject) = (said("name"), kind.subject.and_then(said));
+            Ok(Judged { summary, name, subject, findings })
+        }
+    }
+}
+
+/// Checks a whole project.
+fn check(project: &Shape<Project<'_>>) -> (Summary, Vec<Finding>) {
     let mut findings = Findings(Vec::new());
     let mut said = Measure::default();
     let mut scenes = 0;

@@ -17,6 +17,7 @@ use super::payload::{self, Payload};
 use super::problem::{At, Place, Problem};
 use super::template::{ROWS, Template};
 use super::trace::{Marked, Traced};
+use crate::request::{Kind, PROJECT};
 
 /// How cells become fields.
 ///
@@ -110,6 +111,7 @@ impl Columns {
 /// One thread's scratch for merging rows into a template.
 pub struct Merger<'t> {
     template: &'t Template,
+    kind: &'static Kind,
     columns: Columns,
     context: Context,
     /// Room for the next payload: what the largest so far needed.
@@ -130,12 +132,18 @@ impl<'t> Merger<'t> {
         *context.data_mut() = Value::Object(columns.blank());
         Self {
             template,
+            kind: &PROJECT,
             columns: columns.clone(),
             context,
             capacity: 0,
             standing: standing(template, columns),
             doubted: HashMap::new(),
         }
+    }
+
+    /// Checks payloads by the rules of this kind of request; without it, of a project.
+    pub fn of_kind(self, kind: &'static Kind) -> Self {
+        Self { kind, ..self }
     }
 
     /// Merges one row, or the rows of one group, into a checked payload.
@@ -153,7 +161,7 @@ impl<'t> Merger<'t> {
         self.fill(rows);
         let text = self.render(self.template.compact()).map_err(|problem| vec![problem])?;
         self.capacity = self.capacity.max(text.len());
-        Payload::read(text).map_err(|text| self.explain(&text))
+        Payload::read(text, self.kind).map_err(|text| self.explain(&text))
     }
 
     /// Returns what is doubtful about the payload that was merged last.
@@ -193,8 +201,8 @@ impl<'t> Merger<'t> {
             Ok(traced) => traced,
             Err(problem) => return vec![problem],
         };
-        let problems = payload::problems(traced.text(), Some(&traced))
-            .or_else(|| payload::problems(refused, None))
+        let problems = payload::problems(traced.text(), self.kind, Some(&traced))
+            .or_else(|| payload::problems(refused, self.kind, None))
             .expect("the text was refused a moment ago");
         problems.into_iter().map(|problem| self.template.placed(problem)).collect()
     }

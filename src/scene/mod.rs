@@ -6,7 +6,7 @@
 //! the checks need. Payloads have no white space between their tokens; only when something is
 //! wrong is the text made again as the template lays it out, and read slowly, for exact places.
 //!
-//! This room does no I/O, reads no clock, and imports no other room. Its invariant: a `Payload`
+//! This room does no I/O and reads no clock; of other rooms it knows the kinds of request alone. Its invariant: a `Payload`
 //! exists only for a text that AI Studios' documented rules accept, and no cell can change the
 //! JSON's shape, except by deciding an `{{#if}}`.
 
@@ -17,13 +17,16 @@ mod fault;
 mod file_name;
 mod helpers;
 mod locate;
+mod media;
 mod merge;
 mod outline;
 mod payload;
 mod problem;
+mod seal;
 mod sentences;
 mod slip;
 mod speech;
+mod storyboard;
 mod template;
 mod trace;
 
@@ -33,7 +36,10 @@ pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
+pub use self::media::media_of;
 pub use self::merge::{Columns, Merger};
-pub use self::payload::{NotAPayload, Payload, Seal};
+pub use self::payload::Payload;
 pub use self::problem::{Origin, Place, Problem};
+pub use self::seal::{NotAPayload, Seal, Sealed};
+pub use self::storyboard::{CARDS_MAX, Card, Standing, foot as page_foot, head as page_head};
 pub use self::template::{Partial, Partials, Template};

@@ -65,7 +65,17 @@ impl Client {
     /// Creates a project from `body`, which decides by its `isExport` whether a render starts
     /// (vendor reference, `create-project` page). May cost money.
     pub async fn create(&self, body: Vec<u8>) -> Answer<ProjectId> {
-        let call = paid(Endpoint::Projects, body.into());
+        self.make_at(Endpoint::Projects, body).await
+    }
+
+    /// Makes a project at another end point: `path` below the API's root, and `template` the same
+    /// as the reference prints it. Whether it costs anything is in the body.
+    pub async fn make(&self, template: &str, path: &str, body: Vec<u8>) -> Answer<ProjectId> {
+        self.make_at(Endpoint::Make(template, path), body).await
+    }
+
+    async fn make_at(&self, endpoint: Endpoint<'_>, body: Vec<u8>) -> Answer<ProjectId> {
+        let call = paid(endpoint, body.into());
         match self.ask(&call).await {
             Ok(verdict) => verdict.read(meaning::created).into_answer(&self.wire),
             Err(trouble) => without_token(trouble),
@@ -90,7 +100,20 @@ impl Client {
     /// See [`Trouble`]. An answer that says the render itself failed is no error but a
     /// [`RenderState::Failed`] with the vendor's words.
     pub async fn progress(&self, id: &ProjectId) -> Result<Progress, Trouble> {
-        let verdict = self.ask(&free(Method::GET, Endpoint::Progress(id))).await?;
+        self.progress_at(Endpoint::Progress(id)).await
+    }
+
+    /// Returns how far AI Studios is with a project that it makes by itself (`AISTUDIOS_V3 §6.2`).
+    /// Costs nothing.
+    ///
+    /// # Errors
+    /// See [`Self::progress`].
+    pub async fn generation(&self, id: &ProjectId) -> Result<Progress, Trouble> {
+        self.progress_at(Endpoint::Generation(id)).await
+    }
+
+    async fn progress_at(&self, endpoint: Endpoint<'_>) -> Result<Progress, Trouble> {
+        let verdict = self.ask(&free(Method::GET, endpoint)).await?;
         if let Some(words) = failed_render(&verdict) {
             let state = RenderState::parse("failed");
             let words = Some(self.wire.shown(&words.text));

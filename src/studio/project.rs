@@ -198,6 +198,15 @@ impl Project {
         })
     }
 
+    /// Returns what tells the render that this project shows from any other: its task, or else its
+    /// link without what may be a signature. `None` when it shows no render.
+    pub fn render_mark(&self) -> Option<String> {
+        self.render_evidence()?;
+        let link = self.download_url.as_ref().map(|url| url.path().to_owned());
+        let state = || self.state.as_ref().map(|state| state.word().to_owned());
+        self.backend_task_id.clone().or(link).or_else(state).or_else(|| Some("shown".to_owned()))
+    }
+
     /// Returns a sign that this project was certainly exported, if there is one.
     ///
     /// `None` is no proof of the opposite: the vendor may be slow to show what it took.

@@ -8,6 +8,7 @@
 use std::{error::Error, io, time::Duration};
 
 use reqwest::{Certificate, ClientBuilder, redirect, retry};
+use url::Url;
 
 use super::{
     answer::{Reason, ReasonKind},
@@ -22,6 +23,9 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(20);
 /// A connection idle for longer may be closing under us, and the loss of an answer would then be
 /// our own doing. Within it, reuse keeps high rates cheap.
 const PAID_IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a server of somebody's media may take to connect.
+const SCOUT_CONNECT: Duration = Duration::from_secs(5);
 
 /// The three clients.
 pub(super) struct Transport {
@@ -43,14 +47,15 @@ impl Transport {
         let api = |builder: ClientBuilder| {
             if plain { builder.tls_certs_only([]) } else { builder }
         };
-        let paid = build(settings, |builder| {
+        let ways = (settings.connect_timeout, settings.system_proxy);
+        let paid = build(ways, |builder| {
             api(builder)
                 .timeout(settings.paid_timeout)
                 .http1_only()
                 .pool_idle_timeout(PAID_IDLE_MAX.min(settings.paid_timeout))
         })?;
-        let free = build(settings, |builder| api(builder).timeout(settings.request_timeout))?;
-        let download = build(settings, |builder| {
+        let free = build(ways, |builder| api(builder).timeout(settings.request_timeout))?;
+        let download = build(ways, |builder| {
             // A proxy looks the name up itself; here only the proxy's own name would be judged.
             if settings.system_proxy {
                 builder
@@ -73,12 +78,22 @@ pub(super) fn plain_client(
     })
 }
 
+/// Builds a client that carries no credentials, for addresses that a payload names.
+pub(super) fn scout(base_url: &Url) -> Result<(reqwest::Client, Reach), SetupError> {
+    // An error means that it is installed already, which is what we want.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let reach = if is_loopback(base_url) { Reach::Anywhere } else { Reach::Public };
+    let guarded = |builder: ClientBuilder| builder.dns_resolver(GuardedResolver(reach));
+    let client = build((SCOUT_CONNECT, false), guarded)?;
+    Ok((client, reach))
+}
+
 fn build(
-    settings: &Settings,
+    (connect_timeout, system_proxy): (Duration, bool),
     shape: impl Fn(ClientBuilder) -> ClientBuilder,
 ) -> Result<reqwest::Client, SetupError> {
-    rooted(settings.connect_timeout, |builder| {
-        shape(if settings.system_proxy { builder } else { builder.no_proxy() })
+    rooted(connect_timeout, |builder| {
+        shape(if system_proxy { builder } else { builder.no_proxy() })
     })
 }
 

@@ -3,6 +3,7 @@
 //! Every body is bounded. What is kept of an exchange for people and for the ledger leaves this
 //! file redacted. Each call is told to the log in one line, by its path's template.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use reqwest::{Method, Response, header};
@@ -43,6 +44,10 @@ pub(super) enum Endpoint<'a> {
     Project(&'a ProjectId),
     Progress(&'a ProjectId),
     Export,
+    /// Any end point that makes a project: its path as the kind of request gives it, and as filled
+    /// in.
+    Make(&'a str, &'a str),
+    Generation(&'a ProjectId),
 }
 
 /// Which client a call takes.
@@ -90,28 +95,48 @@ pub(super) struct Wire {
     connect_timeout: Duration,
 }
 
-impl Endpoint<'_> {
+impl<'a> Endpoint<'a> {
     /// Returns the path as the reference prints it, fit for a log.
-    fn template(self) -> &'static str {
-        match self {
+    fn template(self) -> Cow<'a, str> {
+        Cow::Borrowed(match self {
             Self::Token => "/api/odin/v3/auth/token",
             Self::Confirm => "/api/odin/v3/auth",
             Self::Projects => "/api/odin/v3/editor/project",
             Self::Project(_) => "/api/odin/v3/editor/project/{key}",
             Self::Progress(_) => "/api/odin/v3/editor/progress/{key}",
             Self::Export => "/api/odin/v3/editor/project/export",
-        }
+            Self::Generation(_) => "/api/odin/v3/automation/progress",
+            Self::Make(template, _) => return Cow::Owned(format!("{ROOT}{template}")),
+        })
     }
 
     fn path(self) -> String {
         match self {
-            Self::Token | Self::Confirm | Self::Projects | Self::Export => {
-                self.template().to_owned()
+            Self::Token | Self::Confirm | Self::Projects | Self::Export | Self::Generation(_) => {
+                self.template().into_owned()
             }
             Self::Project(id) | Self::Progress(id) => self.template().replace("{key}", id.as_str()),
+            Self::Make(_, path) => format!("{ROOT}{path}"),
+        }
+    }
+
+    /// Returns what stands after the `?`. An id needs no escapes.
+    fn query(self) -> Option<String> {
+        match self {
+            Self::Generation(id) => Some(format!("projectId={id}")),
+            Self::Token
+            | Self::Confirm
+            | Self::Projects
+            | Self::Project(_)
+            | Self::Progress(_)
+            | Self::Export
+            | Self::Make(..) => None,
         }
     }
 }
+
+/// Below which every end point lies.
+const ROOT: &str = "/api/odin/v3/";
 
 impl Wire {
     pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, SetupError> {
@@ -183,6 +208,7 @@ impl Wire {
             self.base.path().trim_end_matches('/'),
             call.endpoint.path()
         ));
+        url.set_query(call.endpoint.query().as_deref());
         let mut request =
             client.request(call.method.clone(), url).header(header::ACCEPT, "application/json");
         if let Some(token) = token {
@@ -267,7 +293,8 @@ impl Exchange {
 }
 
 fn log(call: &Call<'_>, exchange: &Exchange) {
-    let (method, path) = (&call.method, call.endpoint.template());
+    let template = call.endpoint.template();
+    let (method, path) = (&call.method, &*template);
     let ms = exchange.elapsed.as_millis();
     match &exchange.outcome {
         Outcome::Replied(reply) => {

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use callsheet::batch::{self, Host, Limits, RequestKind, Resolution, Studio};
+use callsheet::batch::{self, Host, Limits, Resolution, Studio};
+use callsheet::request;
 
 /// The example that the README and the scaffold follow.
 const EXAMPLE: &str = r#"
@@ -51,7 +52,7 @@ fn the_example_says_aloud_what_holds_anyway() {
     let batch = batch::read(&path).unwrap();
     assert_eq!(batch.limits, Limits::default());
     assert_eq!(batch.studio, Studio { resolution: Some(Resolution::P1080), ..Studio::default() });
-    assert_eq!((batch.studio.host, batch.studio.request), (Host::Global, RequestKind::Project));
+    assert_eq!((batch.studio.host, batch.studio.request), (Host::Global, &request::PROJECT));
     assert_eq!(batch.sheet, dir.path().join("spring-launch.csv"));
     assert_eq!(batch.output, dir.path().join("out/spring-launch"));
     assert_eq!(batch.key, ["sku"]);

@@ -15,6 +15,7 @@ mod sheets;
 mod shown;
 mod signals;
 mod spooled;
+mod storyboard;
 mod templates;
 mod variants;
 mod windows;

@@ -10,8 +10,8 @@ use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, Owner, State};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Allowance, Dice, Download, Export, FetchTrouble, List, Observer, Orders, Project, Render,
-    Settings, Shift, Stop, Studio, Submitted, Trouble, Vendor,
+    self, Allowance, Dice, Download, Export, FetchTrouble, Generation, List, Make, Observer,
+    Orders, Project, Render, Settings, Shift, Stop, Studio, Submitted, Trouble, Vendor,
 };
 use callsheet::sandbox;
 use callsheet::studio::{Client, Credentials};
@@ -59,9 +59,9 @@ impl Mortal {
 }
 
 impl Studio for Mortal {
-    async fn create(&self, body: Vec<u8>) -> Submitted<String> {
+    async fn create(&self, make: Make) -> Submitted<String> {
         self.die_if(Act::BeforeCreate).await;
-        let answer = self.vendor.create(body).await;
+        let answer = self.vendor.create(make).await;
         self.die_if(Act::AfterCreate).await;
         answer
     }
@@ -76,6 +76,10 @@ impl Studio for Mortal {
     async fn progress(&self, project_id: &str) -> Result<Render, Trouble> {
         self.die_if(Act::Poll).await;
         self.vendor.progress(project_id).await
+    }
+
+    async fn generation(&self, project_id: &str) -> Result<Generation, Trouble> {
+        self.vendor.generation(project_id).await
     }
 
     async fn project(&self, project_id: &str) -> Result<Project, Trouble> {

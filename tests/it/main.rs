@@ -5,6 +5,7 @@ mod batch;
 mod cli;
 mod crash;
 mod kill;
+mod kinds;
 mod ledger;
 mod machine;
 mod notices;

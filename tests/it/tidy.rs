@@ -10,21 +10,22 @@ use callsheet::cli::Exit;
 /// Which rooms a room may import. What is not listed may not be imported.
 const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("batch", &[]),
+    ("request", &[]),
+    ("batch", &["request"]),
     ("sheet", &[]),
-    ("scene", &[]),
+    ("scene", &["request"]),
     ("ledger", &[]),
     ("sandbox", &[]),
     ("studio", &["clock"]),
-    ("plan", &["batch", "sheet", "scene", "ledger"]),
-    ("runner", &["batch", "clock", "studio", "ledger", "scene"]),
+    ("plan", &["batch", "sheet", "scene", "ledger", "request"]),
+    ("runner", &["batch", "clock", "studio", "ledger", "scene", "request"]),
     ("report", &["ledger"]),
     ("notice", &["batch", "studio", "report"]),
     (
         "cli",
         &[
-            "batch", "clock", "ledger", "notice", "plan", "report", "runner", "sandbox", "scene",
-            "sheet", "studio",
+            "batch", "clock", "ledger", "notice", "plan", "report", "request", "runner", "sandbox",
+            "scene", "sheet", "studio",
         ],
     ),
     ("main", &["cli"]),

@@ -278,6 +278,7 @@ mod tests {
                 removed: Default::default(),
                 invalid: 0,
                 skipped: 0,
+                generating: 0,
                 spent: Spent { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
                 tempo: Some(Tempo { videos: 30, span_ms: 2_700_000 }),
                 last_run: None,

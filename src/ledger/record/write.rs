@@ -58,13 +58,14 @@ const JOB: (&str, &str, &str) = (
 
 const SUBMISSION: (&str, &str, &str) = (
     "-- ledger::record, submissions
-    with told (outcome, project_id, render_id, paid_at, settled_at, looks, video_url, credits, id)
-        as (values ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    with told (outcome, project_id, render_id, subject, mark, paid_at, settled_at, looks,
+        video_url, credits, id) as (values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ")
     update submission set outcome = told.outcome, project_id = told.project_id,
-        render_id = told.render_id, paid_at = told.paid_at, settled_at = told.settled_at,
-        looks = told.looks, video_url = told.video_url, credits = told.credits
+        render_id = told.render_id, subject = told.subject, mark = told.mark,
+        paid_at = told.paid_at, settled_at = told.settled_at, looks = told.looks,
+        video_url = told.video_url, credits = told.credits
     from told where submission.id = told.id",
 );
 
@@ -159,6 +160,8 @@ impl Write<'_> {
             .bind(submission.outcome.word())
             .bind(submission.project_id.clone())
             .bind(submission.render_id.clone())
+            .bind(submission.subject.clone())
+            .bind(submission.mark.clone())
             .bind(submission.paid_at)
             .bind(submission.settled_at)
             .bind(submission.looks)

@@ -8,8 +8,9 @@ pub(super) enum Bind {
     Template,
     Now,
     FirstJob,
+    Request,
 }
-use Bind::{Batch, FirstJob, Now, Template};
+use Bind::{Batch, FirstJob, Now, Request, Template};
 
 pub(super) const LAYOUT: &str = "-- ledger::commit_plan, layout
     insert into layout (headings, columns) values (?1, ?2) on conflict do nothing";
@@ -37,11 +38,11 @@ pub(super) const STATEMENTS: &[(&str, &[Bind])] = &[
     (CANCEL_REMOVED, &[Batch]),
     (REMOVE, &[Batch]),
     (NEW_JOBS, &[Batch, FirstJob]),
-    (NEW_VERSIONS, &[FirstJob, Template, Now]),
+    (NEW_VERSIONS, &[FirstJob, Template, Now, Request]),
     (PLACES, &[]),
     (CELLS, &[Template]),
     (CHANGES, &[]),
-    (NEXT_VERSIONS, &[Template, Now]),
+    (NEXT_VERSIONS, &[Template, Now, Request]),
     (WANT, &[]),
     (STRAYS, &[Now]),
     (REMEMBER_REPLACED, &[Now]),
@@ -60,9 +61,9 @@ const NEW_JOBS: &str = "-- ledger::commit_plan, new jobs
 
 const NEW_VERSIONS: &str = "-- ledger::commit_plan, first versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
-        file_name, spoken_ms, planned_at)
+        file_name, spoken_ms, planned_at, request, subject)
     select ?1 + position, 1, cells, (select id from temp.layout_of l where l.layout = s.layout),
-        ?2, payload_hash, file_name, spoken_ms, ?3
+        ?2, payload_hash, file_name, spoken_ms, ?3, ?4, subject
     from temp.staged s where verdict = 'new' order by position";
 
 const PLACES: &str = "-- ledger::commit_plan, places
@@ -96,10 +97,10 @@ const CHANGES: &str = "-- ledger::commit_plan, changes
 
 const NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
-        file_name, spoken_ms, planned_at, reused_from)
+        file_name, spoken_ms, planned_at, request, subject, reused_from)
     select c.job_id, c.next_version, s.cells,
         (select id from temp.layout_of l where l.layout = s.layout), ?1, s.payload_hash,
-        s.file_name, s.spoken_ms, ?2,
+        s.file_name, s.spoken_ms, ?2, ?3, s.subject,
         case when c.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
             then c.same_as end
     from temp.change c join temp.staged s on s.position = c.position";
@@ -112,9 +113,9 @@ const WANT: &str = "-- ledger::commit_plan, wait for what is under way
 
 const STRAYS: &str = "-- ledger::commit_plan, drafts of the former version
     update submission set outcome = 'stray', settled_at = ?1
-    where outcome = 'drafted' and id in (
+    where outcome in ('drafted', 'generating') and id in (
         select j.submission_id from temp.change c join job j on j.id = c.job_id
-        where j.state = 'ready' and j.drafted = 1)";
+        where j.state = 'ready' and j.drafted > 0)";
 
 const REMEMBER_REPLACED: &str = "-- ledger::commit_plan, history
     insert into event (job_id, version, at, event, state)
@@ -148,15 +149,16 @@ const REMEMBER_REMOVED: &str = "-- ledger::commit_plan, history of removed rows
 
 const REMOVED_STRAYS: &str = "-- ledger::commit_plan, drafts of removed rows
     update submission set outcome = 'stray', settled_at = ?2
-    where outcome = 'drafted' and id in (
+    where outcome in ('drafted', 'generating') and id in (
         select submission_id from job indexed by job_position
-        where batch_id = ?1 and in_sheet = 1 and state = 'ready' and drafted = 1
+        where batch_id = ?1 and in_sheet = 1 and state = 'ready' and drafted > 0
             and id not in (select job_id from temp.staged
                 where verdict in ('unchanged', 'changed', 'kept')))";
 
 const CANCEL_REMOVED: &str = "-- ledger::commit_plan, removed rows that were not submitted
     update job indexed by job_position
-    set state = 'cancelled', cause = 'row-removed', drafted = 0, submission_id = null
+    set state = 'cancelled', cause = 'row-removed', drafted = 0, submission_id = null,
+        progress = null, moved_at = null
     where batch_id = ?1 and in_sheet = 1 and state = 'ready'
         and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
 

@@ -17,6 +17,10 @@ fn put_back() -> News {
     News::PutBack { due_at: NOW, words: "stopped".to_owned() }
 }
 
+fn drafted(id: &str) -> News {
+    News::Drafted { project_id: id.to_owned(), edited: None, mark: None }
+}
+
 async fn only_row(desk: &Desk, batch: BatchId) -> JobRow {
     desk.ledger.rows(batch, -1, 2).await.unwrap().remove(0)
 }
@@ -56,7 +60,7 @@ async fn a_draft_whose_row_changed_is_swept_and_never_exported() {
     let (lease, _) = desk.run(batch).await;
     let first = draft(&desk, lease, batch).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    told(&desk, lease, &first, News::Drafted { project_id: "p1".to_owned() }).await;
+    told(&desk, lease, &first, drafted("p1")).await;
     let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
     assert!(paid.claims.is_empty(), "{:?}", paid.claims);
     let strays = desk.ledger.strays(batch).await.unwrap();
@@ -71,8 +75,7 @@ async fn a_row_that_left_the_sheet_is_not_paid_for_when_its_request_comes_back_u
         let (batch, _) = desk.plan(&both[..1]).await;
         let (lease, _) = desk.run(batch).await;
         let (claim, news) = if drafted {
-            let drafted = News::Drafted { project_id: "p1".to_owned() };
-            (draft(&desk, lease, batch).await, drafted)
+            (draft(&desk, lease, batch).await, self::drafted("p1"))
         } else {
             (one_step(&desk, lease, batch).await, put_back())
         };
@@ -161,7 +164,7 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
     for _ in 0..4 {
         let claimed = desk.ledger.claim_drafts(lease, batch, narrow(), NOW).await.unwrap();
         for claim in claimed.claims.iter().filter(|claim| claim.key != "k3") {
-            told(&desk, lease, claim, News::Drafted { project_id: claim.key.clone() }).await;
+            told(&desk, lease, claim, drafted(&claim.key)).await;
         }
     }
     let only = Room { only: Some(desk.name(batch, &rows, &["k3"]).await), ..narrow() };

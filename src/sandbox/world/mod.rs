@@ -5,6 +5,7 @@
 //! what it had written, by construction. No I/O but the journal's, no clock: `now` is handed in.
 //! Nothing here waits, so one plain mutex around it is enough.
 
+mod furnished;
 mod house;
 mod journal;
 mod look;
@@ -71,8 +72,8 @@ impl World {
     pub(super) fn open(dice: Dice, state: Option<&Path>) -> io::Result<(Self, Past)> {
         let mut world = Self {
             dice,
-            projects: Vec::new(),
-            places: HashMap::new(),
+            projects: vec![furnished::project()],
+            places: HashMap::from([(furnished::ID.to_owned(), 0)]),
             renders: Vec::new(),
             tokens: HashMap::new(),
             workers: Workers::default(),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::scene::problem::Place;
+use crate::scene::{NotAPayload, Seal};
 
 /// A payload that passes, to break in one place.
 fn right() -> Value {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use callsheet::clock::Clock;
 use callsheet::runner::{
-    Download, Export, FetchTrouble, List, Project, Render, Stop, Studio, Submitted, Trouble,
+    Download, Export, FetchTrouble, Generation, List, Make, Project, Render, Stop, Studio,
+    Submitted, Trouble,
 };
 use futures_util::{StreamExt, stream};
 use rand::Rng;
@@ -237,8 +238,8 @@ impl Stage {
 }
 
 impl Studio for Stage {
-    async fn create(&self, body: Vec<u8>) -> Submitted<String> {
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    async fn create(&self, make: Make) -> Submitted<String> {
+        let body: serde_json::Value = serde_json::from_slice(&make.body).unwrap();
         let name = body["name"].as_str().unwrap().to_owned();
         let key = name.split(" [cs:").next().unwrap().to_owned();
         let script = body["scenes"][0]["scripts"][0]["org"].as_str().unwrap().to_owned();
@@ -270,6 +271,11 @@ impl Studio for Stage {
             return Ok(Render::Failed { words: "failed, it seems".to_owned() });
         }
         seen
+    }
+
+    /// Every night is one of whole projects.
+    async fn generation(&self, _project_id: &str) -> Result<Generation, Trouble> {
+        Err(Trouble::NotFound)
     }
 
     async fn project(&self, project_id: &str) -> Result<Project, Trouble> {

@@ -430,7 +430,7 @@ impl World {
         let video_url = finished.map(|ends| self.link(now, project, ends));
         let seen = self.is_visible(now, render.began) || video_url.is_some();
         let exported_because = seen.then(|| "its page shows a task".to_owned());
-        Page { name, exported_because, video_url, credits: None }
+        Page { name, exported_because, video_url, mark: None, credits: None }
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> List {

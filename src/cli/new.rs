@@ -1,0 +1,150 @@
+//! `callsheet new NAME`: a batch file, and a starter sheet with the template's own columns.
+//!
+//! Nothing that is there is ever overwritten; and what is written passes `callsheet plan`, so that
+//! the first thing to change is the words.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::diagnostics;
+use super::exit::Exit;
+use super::talk::Talk;
+use crate::batch::BatchName;
+use crate::plan::{PlanError, Starter, Texts, starter};
+
+/// The template that comes with the program.
+const PRESENTER: &str = include_str!("../../templates/presenter.json.hbs");
+/// Where it lies.
+const PRESENTER_PATH: &str = "templates/presenter.json.hbs";
+/// Where batch files lie.
+const FOLDER: &str = "jobs";
+
+/// Begin a batch: write its file, and a sheet with the template's own columns
+///
+/// Writes jobs/NAME.toml and jobs/NAME.csv, and never over a file that is there. Without
+/// --template, templates/presenter.json.hbs is taken, and written if it is not there.
+#[derive(Debug, Args)]
+pub(super) struct New {
+    /// The batch's name
+    name: BatchName,
+    /// The scene template
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &New, talk: &Talk) -> Exit {
+    match write(args, talk) {
+        Ok(()) => Exit::Done,
+        Err(Unwritten::Template(error)) => diagnostics::template(talk, &error),
+        Err(Unwritten::File(words)) => {
+            talk.error(&words);
+            Exit::Usage
+        }
+    }
+}
+
+enum Unwritten {
+    Template(PlanError),
+    File(String),
+}
+
+fn write(args: &New, talk: &Talk) -> Result<(), Unwritten> {
+    let batch_path = Path::new(FOLDER).join(format!("{}.toml", args.name));
+    let sheet_path = Path::new(FOLDER).join(format!("{}.csv", args.name));
+    // Both are looked for before either is written.
+    if let Some(there) = [&batch_path, &sheet_path].into_iter().find(|path| path.exists()) {
+        let words = format!("`{}` is there already: choose another name", there.display());
+        return Err(Unwritten::File(words));
+    }
+    let template_path = match &args.template {
+        Some(path) => path.clone(),
+        None => {
+            let path = PathBuf::from(PRESENTER_PATH);
+            if !path.exists() {
+                write_new(&path, PRESENTER)?;
+                talk.say(&format!("written: {}", path.display()));
+            }
+            path
+        }
+    };
+    let texts = Texts::read(&template_path).map_err(Unwritten::Template)?;
+    let (template, _) = texts.compile().map_err(Unwritten::Template)?;
+    let starter = starter(&template);
+    write_new(&sheet_path, &csv(&starter))?;
+    write_new(&batch_path, &batch_file(&args.name, &template_path, &starter))?;
+    talk.say(&format!("written: {} and {}", batch_path.display(), sheet_path.display()));
+    if starter.merges {
+        talk.result(&format!("callsheet plan {}", batch_path.display()));
+    } else {
+        talk.say(&format!(
+            "the template wants values in {} that cannot be guessed: fill them in",
+            sheet_path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), Unwritten> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = made.and_then(|()| File::create_new(path)).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
+        Unwritten::File(match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                format!("`{}` is there already: choose another name", path.display())
+            }
+            kind => format!("cannot write `{}`: {kind}", path.display()),
+        })
+    })
+}
+
+fn csv(starter: &Starter) -> String {
+    let line = |cells: &Vec<String>| {
+        let quoted = |cell: &String| match cell.contains(['"', ',', '\n', ';']) {
+            true => format!("\"{}\"", cell.replace('"', "\"\"")),
+            false => cell.clone(),
+        };
+        cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n"
+    };
+    std::iter::once(&starter.headings).chain(&starter.rows).map(line).collect()
+}
+
+fn batch_file(name: &BatchName, template: &Path, starter: &Starter) -> String {
+    let beside =
+        if template.is_absolute() { template.into() } else { Path::new("..").join(template) };
+    let quoted = |text: &str| toml_text(text);
+    let key = quoted(&starter.headings[0]);
+    let naming = match starter.grouped {
+        true => {
+            format!("# rows with one value here are one video\ngroup_by = {key}")
+        }
+        false => format!("# what a row is known by\nkey = {key}"),
+    };
+    format!(
+        "# callsheet plan {FOLDER}/{name}.toml     looks, and spends nothing\n\
+         # callsheet run {FOLDER}/{name}.toml --sandbox     rehearses, and spends nothing\n\
+         # callsheet run {FOLDER}/{name}.toml --limit 3     renders three\n\n\
+         name = {}\n\
+         # paths are relative to this file\n\
+         sheet = {}\n\
+         template = {}\n\
+         {naming}\n\n\
+         [studio]\n\
+         # or \"china\"\n\
+         region = \"global\"\n\
+         resolution = \"1080\"\n",
+        quoted(name.as_str()),
+        quoted(&format!("{name}.csv")),
+        quoted(&beside.display().to_string()),
+    )
+}
+
+/// Returns a text as TOML writes it.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,57 @@
+//! Rows that change one project in place go one after the other: what one of them changes, another
+//! would export. The schema holds it as well (`submission_holds`).
+
+use std::collections::HashSet;
+
+use sqlx::SqliteConnection;
+
+use super::Queued;
+use crate::ledger::BatchId;
+
+/// All jobs of a plan are of one kind, so one of them tells whether they change projects.
+const ANY: &str = "-- ledger::claim_submissions, a subject
+    select v.subject from job j indexed by job_due
+    join version v on v.job_id = j.id and v.version = j.version
+    where j.batch_id = ?1 and j.state = 'ready' limit 1";
+
+/// Ready jobs that a run may still submit by itself: nobody holds their project but, perhaps, a job
+/// that is about to be submitted.
+const FREE: &str = "-- ledger::claim_submissions, free
+    select exists (select 1 from job j indexed by job_due
+        join version v on v.job_id = j.id and v.version = j.version
+        where j.batch_id = ?1 and j.state = 'ready' and (j.drafted > 0 or v.subject is null
+            or not exists (
+                select 1 from submission o indexed by submission_subject
+                join job h on h.id = o.job_id
+                where o.subject = v.subject
+                    and (o.project_id is null or o.project_id = o.subject)
+                    and (o.live = 1 or h.submission_id = o.id
+                        or (h.state = 'failed' and h.cause = 'fetch-failed'
+                            and o.outcome = 'rendered'))
+                    and (h.batch_id <> j.batch_id or h.state <> 'ready'))))";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 2] = [ANY, FREE];
+
+/// Tells whether all that is left waits for a project that somebody else has not finished with.
+pub(super) async fn is_held_up(
+    db: &mut SqliteConnection,
+    batch: BatchId,
+) -> Result<bool, sqlx::Error> {
+    let any: Option<Option<String>> =
+        sqlx::query_scalar(ANY).bind(batch.0).fetch_optional(&mut *db).await?;
+    if any.flatten().is_none() {
+        return Ok(false);
+    }
+    let free: i64 = sqlx::query_scalar(FREE).bind(batch.0).fetch_one(db).await?;
+    Ok(free == 0)
+}
+
+/// Leaves the first row for each project.
+pub(super) fn one_for_each(queue: &mut Vec<Queued>) {
+    let mut taken = HashSet::new();
+    queue.retain(|queued| {
+        queued.subject.as_ref().is_none_or(|subject| taken.insert(subject.clone()))
+    });
+}

@@ -1,0 +1,147 @@
+//! Drafts that AI Studios is still making: ready jobs of which nothing has been paid yet.
+//!
+//! Asking about one costs nothing and promises nothing. The claim takes the job for this run, as a
+//! claim to submit does, since a ready job may still carry the lease of a run that has ended.
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use super::error::LedgerError;
+use super::runs::Lease;
+use super::writer::Change;
+use super::{BatchId, JobId, Ledger, SubmissionId};
+
+/// A draft in the making.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Making {
+    /// The job's number.
+    #[sqlx(try_from = "i64")]
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// The submission that it hangs on.
+    #[sqlx(try_from = "i64")]
+    pub submission: SubmissionId,
+    /// The project that is being made.
+    pub project_id: String,
+    /// When it was begun, in milliseconds since 1970.
+    pub begun_at: i64,
+    /// 0 to 100, as last heard.
+    pub progress: Option<f64>,
+    /// When progress last moved.
+    pub moved_at: Option<i64>,
+    /// Drafts and renders that failed so far and were begun again.
+    pub rerenders: i64,
+}
+
+const DUE: &str = "-- ledger::claim_generating
+    select j.id as job, j.key, s.id as submission, s.project_id, s.begun_at, j.progress,
+           j.moved_at, j.rerenders
+    from job j indexed by job_due
+    join submission s on s.id = j.submission_id
+    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 2 and j.due_at <= ?2
+        and exists (select 1 from run where id = ?3 and ended_at is null)
+    order by j.due_at, j.position limit ?4";
+
+const TAKE: &str = "-- ledger::claim_generating, take
+    update job set due_at = ?3, lease_token = ?2
+    where id in (select value from json_each(?1) named) and +state = 'ready' and drafted = 2";
+
+const NEXT: &str = "-- ledger::next_generating
+    select min(due_at) from job indexed by job_due
+    where batch_id = ?1 and state = 'ready' and drafted = 2";
+
+const COUNT: &str = "-- ledger::count_generating
+    select count(*) from job indexed by job_due
+    where batch_id = ?1 and state = 'ready' and drafted = 2";
+
+const OWN: &str = "-- ledger::exports_keep_their_id
+    select exists (select 1 from submission s join job j on j.id = s.job_id
+            where j.batch_id = ?1 and s.way = 'two-step' and s.outcome = 'rendered'
+                and s.render_id is null and ifnull(s.subject, '') <> s.project_id)
+        and not exists (select 1 from submission s join job j on j.id = s.job_id
+            where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[DUE, TAKE, NEXT, COUNT];
+
+struct ClaimGenerating {
+    lease: Lease,
+    batch: BatchId,
+    max: u32,
+    now: Timestamp,
+    busy_until: Timestamp,
+}
+
+impl Change for ClaimGenerating {
+    type Answer = Vec<Making>;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<Making>, LedgerError> {
+        let sql = |source| LedgerError::sql("claim what is being made", source);
+        let due: Vec<Making> = sqlx::query_as(DUE)
+            .bind(self.batch.0)
+            .bind(self.now.as_millisecond())
+            .bind(self.lease.0)
+            .bind(i64::from(self.max))
+            .fetch_all(&mut *db)
+            .await
+            .map_err(sql)?;
+        if !due.is_empty() {
+            let jobs: serde_json::Value = due.iter().map(|one| one.job.0).collect();
+            sqlx::query(TAKE)
+                .bind(jobs.to_string())
+                .bind(self.lease.0)
+                .bind(self.busy_until.as_millisecond())
+                .execute(db)
+                .await
+                .map_err(sql)?;
+        }
+        Ok(due)
+    }
+}
+
+impl Ledger {
+    /// Claims up to `max` drafts in the making that are due to be asked about, and postpones them
+    /// to `busy_until`.
+    pub async fn claim_generating(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        max: u32,
+        (now, busy_until): (Timestamp, Timestamp),
+    ) -> Result<Vec<Making>, LedgerError> {
+        self.writer.make(ClaimGenerating { lease, batch, max, now, busy_until }).await
+    }
+
+    /// Returns when the next draft in the making is due to be asked about.
+    pub async fn next_generating(&self, batch: BatchId) -> Result<Option<Timestamp>, LedgerError> {
+        let due: Option<i64> = self.number(NEXT, batch).await?;
+        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Returns how many drafts of a batch are in the making.
+    pub async fn count_generating(&self, batch: BatchId) -> Result<u64, LedgerError> {
+        let count = self.number(COUNT, batch).await?;
+        Ok(count.unwrap_or(0).unsigned_abs())
+    }
+
+    /// Tells whether exports of this batch have been seen to render under their draft's own id, and
+    /// none under another. Where no tag can be looked for, only that makes an untouched draft a
+    /// proof.
+    pub async fn exports_keep_their_id(&self, batch: BatchId) -> Result<bool, LedgerError> {
+        Ok(self.number(OWN, batch).await? == Some(1))
+    }
+
+    async fn number(
+        &self,
+        statement: &'static str,
+        batch: BatchId,
+    ) -> Result<Option<i64>, LedgerError> {
+        sqlx::query_scalar(statement)
+            .bind(batch.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("see what is being made", source))
+    }
+}

@@ -1,0 +1,271 @@
+//! Seeing before paying: storyboards, payloads of every row, and how a batch begins.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::binary::{Office, TEMPLATE};
+
+/// A template with a headline and a picture, portrait where the row says so.
+fn board_template() -> String {
+    let clips = r##""clips": [{"id": "p", "type": "image", "layer": 0, "top": 0, "left": 1400,
+      "width": 400, "height": 300, "source_url": "https://example.org/{{key}}.png?sig=1"},
+      {"id": "t", "type": "textImage", "layer": 2, "top": 100, "left": 100, "width": 800,
+      "height": 200, "text": "{{default headline key}}", "fill": "#1f5fbf", "fontSize": 72}, "##;
+    TEMPLATE
+        .replace("\"clips\": [", clips)
+        .replace("\"name\"", "\"orientation\": \"{{default way \"landscape\"}}\",\n  \"name\"")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_and_what_is_wrong() {
+    let office = Office::new(0).await;
+    office.write("t.json.hbs", &board_template());
+    office.write(
+        "s.csv",
+        "key,way,headline,script\na,,Spring,One\nb,portrait,Sommer,Two\nc,,,Three\n",
+    );
+    let first = office.run(&["preview", "b.toml", "--storyboard", "first.html"]);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(!office.path("callsheet.db").exists(), "looking made a ledger");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+
+    office.write(
+        "s.csv",
+        "key,way,headline,script\na,,Spring,One\nb,portrait,봄맞이 <b>세일</b>,Zwei & mehr\n\
+         c,,[NAME],\nd,,New,Four\n",
+    );
+    let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    insta::assert_snapshot!(ended.err, @r"
+    4 jobs drawn in board.html
+    1 of them is wrong; `callsheet plan` tells why
+    ");
+    let page = fs::read_to_string(office.path("board.html")).unwrap();
+    assert_eq!(page.matches("<article").count(), 4);
+    for part in [
+        "row 2 · unchanged · 1 scene",
+        "row 3 · changed",
+        "row 5 · new",
+        "viewBox=\"0 0 1080 1920\"",
+        "봄맞이 &lt;b&gt;세일&lt;/b&gt;",
+        "Zwei &amp; mehr",
+        "before, version 1",
+        "Sommer",
+        "<b>the script is empty</b>",
+        "class=\"mark wrong\"",
+        "M1 · B1",
+        "image · a.png",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    for fetched in ["<script", "src=", "href=", "url(", "@import", "sig=1"] {
+        assert!(!page.contains(fetched), "the page fetches or tells: {fetched}");
+    }
+    let one = office.run(&["preview", "b.toml", "--storyboard", "one.html", "--key", "d"]);
+    assert_eq!(one.code, Some(0), "{one:?}");
+    assert_eq!(fs::read_to_string(office.path("one.html")).unwrap().matches("<article").count(), 1);
+    let none = office.run(&["preview", "b.toml", "--storyboard", "none.html", "--key", "zz"]);
+    assert_eq!(none.code, Some(4), "{none:?}");
+
+    let plan = office.run(&["plan", "b.toml", "--html", "plan.html"]);
+    assert_eq!(plan.code, Some(4), "{plan:?}");
+    let page = fs::read_to_string(office.path("plan.html")).unwrap();
+    assert!(page.contains("<p>night: 1 new, 1 changed, 1 unchanged, 1 invalid</p>"), "{page}");
+    assert_eq!(page.matches("<article").count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
+    let office = Office::new(3).await;
+    let ended = office.run(&["preview", "b.toml", "--all"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    let lines: Vec<Value> =
+        ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[2]["scenes"][0]["scripts"][0]["org"], "Hello 2");
+    office.write("s.csv", "key,script\na,One\nb,\n,Three\nd,Four\n");
+    let ended = office.run(&["preview", "b.toml", "--all"]);
+    assert_eq!((ended.code, ended.out.lines().count()), (Some(4), 2));
+    insta::assert_snapshot!(ended.err, @r"
+    error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
+    error: row 4, column A `key`: the key is empty, so this row cannot be told from others
+      help: fill it in; a key once used for a video should stay with it
+    2 rows without a payload; `callsheet plan` shows each place
+    ");
+    let schema = office.run(&["preview", "--schema"]);
+    assert_eq!(schema.out.trim_end(), callsheet::scene::PAYLOAD_SCHEMA.trim_end());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_nothing() {
+    let office = Office::new(1).await;
+    let ended = office.run(&["new", "spring"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(format!("{}{}", ended.err, ended.out), @r"
+    written: templates/presenter.json.hbs
+    written: jobs/spring.toml and jobs/spring.csv
+    callsheet plan jobs/spring.toml
+    ");
+    let read = |file: &str| fs::read_to_string(office.path(file)).unwrap();
+    insta::assert_snapshot!(read("jobs/spring.toml"), @r#"
+    # callsheet plan jobs/spring.toml     looks, and spends nothing
+    # callsheet run jobs/spring.toml --sandbox     rehearses, and spends nothing
+    # callsheet run jobs/spring.toml --limit 3     renders three
+
+    name = "spring"
+    # paths are relative to this file
+    sheet = "spring.csv"
+    template = "../templates/presenter.json.hbs"
+    # what a row is known by
+    key = "sku"
+
+    [studio]
+    # or "china"
+    region = "global"
+    resolution = "1080"
+    "#);
+    insta::assert_snapshot!(read("jobs/spring.csv"), @r#"
+    sku,script,language,headline,model,cloth
+    first,"Hello, and welcome.",,,,
+    "#);
+    let plan = office.run(&["plan", "jobs/spring.toml"]);
+    assert_eq!(plan.code, Some(0), "{plan:?}");
+    assert!(plan.out.starts_with("spring: 1 new\n"), "{plan:?}");
+
+    office.write("jobs/spring.toml", "mine");
+    let again = office.run(&["new", "spring"]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert_eq!(read("jobs/spring.toml"), "mine");
+    fs::remove_file(office.path("jobs/spring.toml")).unwrap();
+    assert_eq!(office.run(&["new", "spring"]).code, Some(2), "the sheet is there still");
+
+    let group = TEMPLATE
+        .replace("\"scenes\": [{", "\"scenes\": [{{#each rows}}{")
+        .replace("}]\n  }]\n", "}]\n  }{{#unless @last}},{{/unless}}{{/each}}]\n")
+        .replace("\"{{key}}\"", "\"{{video}} {{number price}}\"");
+    office.write("g.json.hbs", &group);
+    let ended = office.run(&["new", "g", "--template", "g.json.hbs"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(read("jobs/g.csv"), @r#"
+    id,video,price,script
+    first,"Hello, and welcome.",1,"Hello, and welcome."
+    first,"Hello, and welcome.",1,"Hello, and welcome."
+    "#);
+    assert_eq!(office.run(&["plan", "jobs/g.toml"]).code, Some(0));
+
+    office.write("bad.json.hbs", "{{#if}}");
+    assert_eq!(office.run(&["new", "bad", "--template", "bad.json.hbs"]).code, Some(4));
+    assert!(!office.path("jobs/bad.toml").exists());
+    assert_eq!(office.run(&["new", "a/b"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
+    let office = Office::new(1).await;
+    let ended = office.run(&["help", "template"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    for line in ended.out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for helper in callsheet::scene::HELPERS {
+        assert!(ended.out.contains(helper.usage), "{}", helper.name);
+    }
+    insta::assert_snapshot!("help-template", ended.out);
+    let ended = office.run(&["help", "template", "t.json.hbs"]);
+    insta::assert_snapshot!(ended.out, @r"
+    t.json.hbs
+      needs: key, script
+      uses if there: none
+      makes one video of each row
+      partials beside it: none
+    ");
+    let run = office.run(&["help", "run"]);
+    assert!(run.out.contains("Usage: callsheet run"), "{run:?}");
+    assert_eq!(office.run(&["help", "nothing"]).code, Some(2));
+    assert!(office.run(&["help"]).out.contains("Commands:"));
+}
+
+/// A server of media: what it answers is in the path. Returns its address and what it was asked.
+fn media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let log = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+            let first = head.lines().next().unwrap_or("").to_owned();
+            let (kind, status) = match first.split(' ').nth(1).unwrap_or("") {
+                path if path.starts_with("/there") => ("image/png", "200 OK".to_owned()),
+                "/get-only" if first.starts_with("HEAD") => ("image/png", "405 No".to_owned()),
+                "/get-only" => ("image/png", "206 Partial Content".to_owned()),
+                "/page" => ("text/html; charset=utf-8", "200 OK".to_owned()),
+                "/moved" => ("text/html", "302 Found\r\nlocation: /there/moved".to_owned()),
+                "/busy" => ("text/plain", "503 Busy".to_owned()),
+                _ => ("text/plain", "404 Not Found".to_owned()),
+            };
+            log.lock().unwrap().push(head);
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: 0\r\n\
+                 connection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (base, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_spent_on_a_lost_one()
+{
+    let office = Office::new(0).await;
+    let (base, asked) = media_server();
+    let image = format!(
+        "\"clips\": [{{\"type\": \"image\", \"layer\": 0, \"source_url\": \"{base}/{{{{picture}}}}\"}}, "
+    );
+    office.write("t.json.hbs", &TEMPLATE.replace("\"clips\": [", &image));
+    office.write(
+        "s.csv",
+        "key,picture,script\na,there,Hi\nb,gone,Hi\nc,there,Hi\nd,get-only,Hi\ne,page,Hi\n\
+         f,moved,Hi\ng,busy,Hi\nh,gone,Hi\n",
+    );
+    let told = |text: &str| {
+        let lines = text.replace(&base, "http://MEDIA");
+        let mut lines: Vec<String> = lines
+            .split("\nerror: ")
+            .flat_map(|part| part.split("\nwarning: "))
+            .filter(|part| part.contains("http://MEDIA/"))
+            .map(|part| part.lines().take(2).collect::<Vec<_>>().join(" "))
+            .collect();
+        lines.sort();
+        lines.join("\n")
+    };
+    let ended = office.run(&["run", "b.toml", "--check-media"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(office.sandbox.requests(), [], "something was asked of AI Studios");
+    insta::assert_snapshot!(told(&format!("\n{}", ended.err)), @r"
+    row 3 and 1 more: its server answers 404   http://MEDIA/gone
+    row 6: it is a web page, not a picture, film or sound   http://MEDIA/page
+    row 8: its server answers 503   http://MEDIA/busy
+    ");
+    let heads = asked.lock().unwrap().clone();
+    let count = |line: &str| heads.iter().filter(|head| head.starts_with(line)).count();
+    assert_eq!(count("HEAD /there HTTP"), 1, "{heads:?}");
+    assert_eq!((count("HEAD /gone"), count("GET /gone")), (1, 1));
+    assert!(heads.iter().all(|head| !head.to_lowercase().contains("authorization")));
+    assert!(heads.iter().filter(|h| h.starts_with("GET")).all(|h| h.contains("bytes=0-0")));
+
+    // Elsewhere than in a rehearsal, an address of this machine is not even asked for.
+    office
+        .write("b.toml", "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n");
+    let before = asked.lock().unwrap().len();
+    let ended = office.run(&["plan", "b.toml", "--check-media"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("private network"), "{ended:?}");
+    assert_eq!(asked.lock().unwrap().len(), before);
+}
