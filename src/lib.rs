@@ -8,6 +8,7 @@ pub mod batch;
 pub mod cli;
 pub mod clock;
 pub mod ledger;
+pub mod notice;
 pub mod plan;
 pub mod report;
 pub mod request;

@@ -22,6 +22,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "file",
             "studio",
             "limits",
+            "notify",
         ],
     ),
     (
@@ -60,6 +61,24 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "max_videos",
             "max_credits",
             "max_credits_per_day",
+        ],
+    ),
+    (
+        "notify",
+        &[
+            "when",
+            "command",
+            "webhook",
+            "webhook_secret",
+            "slack",
+            "email_to",
+            "email_from",
+            "smtp",
+            "smtp_tls",
+            "smtp_user",
+            "smtp_password",
+            "heartbeat_url",
+            "timeout",
         ],
     ),
 ];

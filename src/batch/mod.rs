@@ -12,6 +12,7 @@
 mod keys;
 mod limits;
 mod name;
+mod notify;
 mod problem;
 mod rate;
 mod reader;
@@ -31,6 +32,7 @@ use toml::de::DeTable;
 
 pub use self::limits::{DURATION_MAX, Limits};
 pub use self::name::{BatchName, InvalidBatchName};
+pub use self::notify::{Address, Email, Hidden, Notify, Tls, When};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::studio::{Host, InvalidHost, OnUncertain, Resolution, Studio, Submission};
@@ -76,6 +78,8 @@ pub struct Batch {
     pub studio: Studio,
     /// How much, how often, how long.
     pub limits: Limits,
+    /// Who is told how a run ended.
+    pub notify: Notify,
 }
 
 /// Which rows of the sheet are left out, because they say so.
@@ -147,6 +151,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
     let limits = Limits::read(reader);
+    let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
     let (name, sheet, template) = (name?, sheet?, template?);
     let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
     let (file, source) = (path.to_owned(), source.to_owned());
@@ -167,6 +172,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         video_file,
         studio,
         limits,
+        notify,
     })
 }
 

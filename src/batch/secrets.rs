@@ -10,6 +10,9 @@ use std::ops::Range;
 const SECRETS: &[(&str, &str)] =
     &[("appid", "AISTUDIOS_APP_ID"), ("userkey", "AISTUDIOS_USER_KEY")];
 
+/// Keys that name the place of a secret, and that somebody may have given the secret itself.
+const HIDDEN: &[&str] = &["slack", "webhook_secret", "smtp_password"];
+
 /// Returns the environment variable that should hold what this key holds, if that is a secret.
 pub(super) fn variable_for(key: &str) -> Option<&'static str> {
     let plain: String =
@@ -24,7 +27,10 @@ pub(super) fn variable_for(key: &str) -> Option<&'static str> {
 pub(super) fn blot_out(source: String, spans: &[Range<usize>]) -> String {
     let assigned: Vec<_> = source
         .match_indices('=')
-        .filter(|(at, _)| variable_for(word_before(&source[..*at])).is_some())
+        .filter(|(at, _)| {
+            let key = word_before(&source[..*at]);
+            variable_for(key).is_some() || HIDDEN.contains(&key)
+        })
         .map(|(at, _)| at + 1..at + source[at..].find('\n').unwrap_or(source.len() - at))
         .collect();
     let mut bytes = source.into_bytes();

@@ -79,6 +79,10 @@ struct Company<'n> {
 impl Night {
     /// Drives all batches to their ends, writes their reports and says how each ended.
     pub(super) async fn go(self, talk: &Talk) -> Result<Exit, Early> {
+        // Not before: until here a person may have said no.
+        for drive in &self.drives {
+            drive.wrap.begins();
+        }
         let lines = self.lines(talk)?;
         for line in &lines {
             let studio = Vendor::new(line.client.clone(), None, None);
@@ -195,6 +199,7 @@ impl Drive {
                 (early.tell(talk), Some(words))
             }
         };
+        self.wrap.heeds(company.stop);
         let line = self.wrap.up(exit, error, talk).await.unwrap_or_default();
         if company.together && talk.is_json() {
             let mut event = line.clone();

@@ -90,10 +90,17 @@ pub(super) struct Run {
     #[arg(long, value_name = "FAULT", requires = "sandbox")]
     #[arg(help_heading = "Options of rehearsals")]
     fault: Vec<String>,
+    /// Send the notices that the batch file asks for; without it, a rehearsal tells nobody
+    #[arg(long, requires = "sandbox")]
+    #[arg(help_heading = "Options of rehearsals")]
+    notify: bool,
 }
 
 pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
-    let wraps = Wraps::new(Clock::real());
+    let mut wraps = Wraps::new(Clock::real());
+    if args.notify {
+        wraps.tell_of_rehearsals();
+    }
     let ended = carry_out(args, global, talk, &wraps).await;
     wraps.up(ended, talk).await
 }

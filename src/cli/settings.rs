@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Color, Global, account};
-use crate::batch::{Batch, Host, InvalidHost, Limits, Studio};
+use crate::batch::{Address, Batch, Hidden, Host, InvalidHost, Limits, Notify, Studio, When};
 
 const LEDGER: &str = "CALLSHEET_LEDGER";
 const BASE_URL: &str = "AISTUDIOS_BASE_URL";
@@ -80,6 +80,7 @@ pub(super) fn effective(global: &Global, sandbox: bool, batch: Option<&Batch>) -
         });
         all.extend(from_section(batch, "studio", studio(&batch.studio)));
         all.extend(from_section(batch, "limits", limits(&batch.limits)));
+        all.extend(notices(&batch.notify));
     }
     all
 }
@@ -184,6 +185,40 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
         ("max_credits", or(max_credits, "no cap")),
         ("max_credits_per_day", or(max_credits_per_day, "no cap")),
     ]
+}
+
+/// Returns who is told; of a secret only where it is.
+fn notices(notify: &Notify) -> Vec<Setting> {
+    let Notify { when, command, webhook, webhook_secret, slack, email, heartbeat_url, timeout } =
+        notify;
+    let place = |hidden: &Hidden| match hidden {
+        Hidden::Env(name) => format!("hidden in {name}"),
+        Hidden::Command(_) => "hidden behind a command".to_owned(),
+        Hidden::File(path) => format!("hidden in {}", path.display()),
+    };
+    let address = |address: &Address| match address {
+        Address::Plain(url) => url.host_str().unwrap_or_default().to_owned(),
+        Address::Hidden(hidden) => place(hidden),
+    };
+    let word = When::WORDS.iter().find(|(_, one)| one == when).map_or("", |(word, _)| *word);
+    let ways = [
+        ("notify.command", command.first().cloned()),
+        ("notify.webhook", webhook.as_ref().map(address)),
+        ("notify.webhook_secret", webhook_secret.as_ref().map(place)),
+        ("notify.slack", slack.as_ref().map(place)),
+        ("notify.email_to", email.as_ref().map(|email| email.to.join(", "))),
+        ("notify.smtp", email.as_ref().map(|email| email.host.clone())),
+        ("notify.heartbeat_url", heartbeat_url.as_ref().map(address)),
+    ];
+    let setting = |(name, value): (_, Option<String>)| {
+        Some(Setting { name, value: value?, from: BATCH_FILE })
+    };
+    let mut all: Vec<Setting> = ways.into_iter().filter_map(setting).collect();
+    if !all.is_empty() {
+        let how = [("notify.when", word.to_owned()), ("notify.timeout", words(*timeout))];
+        all.extend(how.into_iter().filter_map(|(name, value)| setting((name, Some(value)))));
+    }
+    all
 }
 
 fn or(value: &Option<impl ToString>, otherwise: &str) -> String {

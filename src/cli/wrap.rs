@@ -1,5 +1,5 @@
 //! What is done when the run of one batch is over, however it ended: `run.json` and `report.html` are
-//! written, and the last line for programs is made.
+//! written, those are told who want to be, and the last line for programs is made.
 //!
 //! It collects what becomes known on the way; what was never known (the batch file could not be
 //! read, another run holds the batch) leaves nothing behind. Nothing here changes the ledger or
@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,14 +19,15 @@ use super::exit::Exit;
 use super::pages;
 use super::talk::Talk;
 use super::troubles::{self, Trouble};
-use crate::batch::Batch;
+use crate::batch::{Batch, Notify};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Wording};
+use crate::notice::{self, Heartbeat};
 use crate::report::{
-    self, Credits, Failure, Files, HaltRecord, RUN_VERSION, ReportError, RunRecord, Standing,
-    Written,
+    self, Credits, Failure, Files, HaltRecord, Notice, RUN_VERSION, ReportError, RunRecord,
+    Standing, Written,
 };
-use crate::runner::{self, Ending, Halt};
+use crate::runner::{self, Ending, Halt, Stop};
 
 /// Different words that are told of rows which wait for one reason.
 const WORDINGS: usize = 5;
@@ -42,6 +43,7 @@ pub(super) struct Wrap {
     began: Timestamp,
     facts: Mutex<Option<Facts>>,
     is_up: AtomicBool,
+    stop: OnceLock<Stop>,
 }
 
 #[derive(Debug)]
@@ -54,12 +56,21 @@ struct Facts {
     /// The last line for programs, without what is added here.
     summary: Option<Value>,
     standing: Option<Standing>,
+    /// Who is told; nobody of most rehearsals.
+    notify: Option<Notify>,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl Wrap {
     /// Begins with nothing but the time.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { began: clock.now(), clock, facts: Mutex::default(), is_up: AtomicBool::new(false) }
+        Self {
+            began: clock.now(),
+            clock,
+            facts: Mutex::default(),
+            is_up: AtomicBool::new(false),
+            stop: OnceLock::new(),
+        }
     }
 
     fn facts(&self) -> MutexGuard<'_, Option<Facts>> {
@@ -73,15 +84,37 @@ impl Wrap {
     }
 
     /// Notes which batch it is about, once its file was read.
-    pub(super) fn about(&self, batch: &Batch, global: &Global, rehearsal: bool) {
+    pub(super) fn about(&self, batch: &Batch, global: &Global, (rehearsal, tells): (bool, bool)) {
         let folder =
             if rehearsal { drive::rehearsal_output(&batch.output) } else { batch.output.clone() };
         let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
         let commands = Commands::named(global, rehearsal, (name, &file));
         let ledger = global.ledger(rehearsal).display().to_string();
         let record = blank(name.to_owned(), (file, ledger), rehearsal, &folder);
-        let (batch, lease, summary, standing) = (None, None, None, None);
-        *self.facts() = Some(Facts { record, folder, commands, batch, lease, summary, standing });
+        let notify = tells.then(|| batch.notify.clone());
+        let (batch, lease, summary, standing, heartbeat) = (None, None, None, None, None);
+        *self.facts() = Some(Facts {
+            record,
+            folder,
+            commands,
+            batch,
+            lease,
+            summary,
+            standing,
+            notify,
+            heartbeat,
+        });
+    }
+
+    /// Notes that the run begins: its batch is held by nobody else, and nobody said no.
+    pub(super) fn begins(&self) {
+        self.note(|facts| facts.heartbeat = facts.notify.as_ref().and_then(Heartbeat::begin));
+    }
+
+    /// Notes how a person says that it must be left at once.
+    pub(super) fn heeds(&self, stop: &Stop) {
+        // A second one would be the same night's.
+        let _ = self.stop.set(stop.clone());
     }
 
     /// Notes where the ledger keeps the batch, and the run that was begun on it.
@@ -170,18 +203,40 @@ impl Wrap {
         });
         let known = self.facts().take();
         let mut last = json!({ "exit": exit.code(), "error": error });
-        if let Some(facts) = known {
-            let file = match report::write_run(&facts.folder, &facts.record) {
-                Ok(path) => Some(path.display().to_string()),
-                Err(error) => {
-                    talk.error(&error.to_string());
-                    None
+        if let Some(mut facts) = known {
+            let mut file = written(&facts, talk);
+            if let Some(notify) = facts.notify.take() {
+                facts.record.notices = self.tell(&notify, &mut facts, talk).await;
+                if !facts.record.notices.is_empty() {
+                    file = written(&facts, talk);
                 }
-            };
+            }
             last = facts.summary.unwrap_or(last);
             last["run_file"] = json!(file);
         }
         Some(last)
+    }
+
+    /// Tells everybody who is to be told, and says what went wrong with that.
+    async fn tell(&self, notify: &Notify, facts: &mut Facts, talk: &Talk) -> Vec<Notice> {
+        let begun = match facts.heartbeat.take() {
+            Some(heartbeat) => heartbeat.arrived().await,
+            None => None,
+        };
+        let leave = async {
+            match self.stop.get() {
+                Some(stop) => stop.abandoned().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut told: Vec<Notice> = begun.into_iter().collect();
+        told.extend(notice::tell(notify, &facts.record, leave).await);
+        for (channel, words) in
+            told.iter().filter_map(|told| Some((told.channel, told.words.as_ref()?)))
+        {
+            talk.say(&talk.named(&format!("notice by {channel} failed: {words}")));
+        }
+        told
     }
 
     /// Reads where the batch stands. What the ledger does not tell stays unknown.
@@ -209,6 +264,17 @@ impl Wrap {
             record.credits = standing.credits;
             facts.standing = Some(standing);
         });
+    }
+}
+
+/// Writes `run.json` and returns its path.
+fn written(facts: &Facts, talk: &Talk) -> Option<String> {
+    match report::write_run(&facts.folder, &facts.record) {
+        Ok(path) => Some(path.display().to_string()),
+        Err(error) => {
+            talk.error(&error.to_string());
+            None
+        }
     }
 }
 

@@ -17,18 +17,25 @@ use crate::clock::Clock;
 pub(super) struct Wraps {
     clock: Clock,
     all: Mutex<Vec<(String, Arc<Wrap>)>>,
+    tells_of_rehearsals: bool,
 }
 
 impl Wraps {
     /// Begins with nothing but the time.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, all: Mutex::default() }
+        Self { clock, all: Mutex::default(), tells_of_rehearsals: false }
+    }
+
+    /// Sends notices of rehearsals as well.
+    pub(super) fn tell_of_rehearsals(&mut self) {
+        self.tells_of_rehearsals = true;
     }
 
     /// Notes another batch, once its file was read.
     pub(super) fn about(&self, batch: &Batch, global: &Global, rehearsal: bool) -> Arc<Wrap> {
         let wrap = Arc::new(Wrap::new(self.clock.clone()));
-        wrap.about(batch, global, rehearsal);
+        let tells = !rehearsal || self.tells_of_rehearsals;
+        wrap.about(batch, global, (rehearsal, tells));
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((batch.name.as_str().to_owned(), wrap.clone()));
         wrap

@@ -15,6 +15,7 @@
 
 mod answer;
 mod client;
+mod courier;
 mod download;
 mod envelope;
 mod guard;
@@ -37,6 +38,7 @@ pub use answer::{
     RefusalKind,
 };
 pub use client::{Client, Confirmed};
+pub use courier::{Courier, Parcel};
 pub use download::{DOWNLOAD_BYTES_MAX, Download, DownloadStatus, DownloadTrouble, Resume};
 pub use listing::Listing;
 pub use media::{Found, look_for_media};

@@ -77,6 +77,17 @@ pub(super) fn scout(base_url: &Url) -> Result<(reqwest::Client, Reach), SetupErr
     Ok((client, reach))
 }
 
+/// Builds a client for whoever is not AI Studios; `patience` is for one request, whole.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    patience: Duration,
+) -> Result<reqwest::Client, SetupError> {
+    // An error means that it is installed already, which is what we want.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let plain = |builder: ClientBuilder| builder.timeout(patience).pool_max_idle_per_host(0);
+    build((connect_timeout, false), plain)
+}
+
 fn build(
     (connect_timeout, system_proxy): (Duration, bool),
     shape: impl Fn(ClientBuilder) -> ClientBuilder,

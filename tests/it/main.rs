@@ -8,6 +8,7 @@ mod kill;
 mod kinds;
 mod ledger;
 mod machine;
+mod notices;
 mod page;
 mod people;
 mod reading;

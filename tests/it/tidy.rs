@@ -20,11 +20,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["batch", "sheet", "scene", "ledger", "request"]),
     ("runner", &["batch", "clock", "studio", "ledger", "scene", "request"]),
     ("report", &["ledger"]),
+    ("notice", &["batch", "studio", "report"]),
     (
         "cli",
         &[
-            "batch", "clock", "ledger", "plan", "report", "request", "runner", "sandbox", "scene",
-            "sheet", "studio",
+            "batch", "clock", "ledger", "notice", "plan", "report", "request", "runner", "sandbox",
+            "scene", "sheet", "studio",
         ],
     ),
     ("main", &["cli"]),

@@ -1,0 +1,76 @@
+//! A plain mail over SMTP: a subject that says it, and the rest in a few lines.
+
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls as Privacy, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use secrecy::ExposeSecret;
+
+use super::{hidden, words};
+use crate::batch::{Email, Notify, Tls};
+use crate::report::RunRecord;
+
+pub(super) async fn send(notify: &Notify, record: &RunRecord) -> Result<(), String> {
+    let Some(email) = &notify.email else { return Ok(()) };
+    let message = message(email, record)?;
+    let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&email.host)
+        .port(email.port.unwrap_or(match email.tls {
+            Tls::Starttls => 587,
+            Tls::Tls => 465,
+            Tls::None => 25,
+        }))
+        .timeout(Some(notify.timeout))
+        .tls(privacy(email)?);
+    if let (Some(user), Some(password)) = (&email.user, &email.password) {
+        let password = hidden::find(password).await?.expose_secret().to_owned();
+        server = server.credentials(Credentials::new(user.clone(), password));
+    }
+    match server.build().send(message).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(told(&error, &email.host)),
+    }
+}
+
+fn privacy(email: &Email) -> Result<Privacy, String> {
+    let parameters = || {
+        TlsParameters::new(email.host.clone())
+            .map_err(|_| "this machine has no usable TLS".to_owned())
+    };
+    Ok(match email.tls {
+        Tls::Starttls => Privacy::Required(parameters()?),
+        Tls::Tls => Privacy::Wrapper(parameters()?),
+        Tls::None => Privacy::None,
+    })
+}
+
+fn message(email: &Email, record: &RunRecord) -> Result<Message, String> {
+    let odd = |which: &str| format!("`{which}` is no mail address");
+    let mut mail = Message::builder()
+        .from(email.from.parse().map_err(|_| odd(&email.from))?)
+        .subject(format!("[callsheet] {}", words::headline(record)))
+        .header(ContentType::TEXT_PLAIN);
+    for to in &email.to {
+        mail = mail.to(to.parse().map_err(|_| odd(to))?);
+    }
+    let mut text = words::lines(record).join("\n");
+    if let Some(next) = &record.next {
+        text.push_str(&format!("\n\nnext: {next}"));
+    }
+    text.push_str(&format!("\n\n-- \n{}\n", words::place(record)));
+    mail.body(text).map_err(|_| "the mail cannot be written".to_owned())
+}
+
+/// Says what went wrong. The server's own words may repeat what was sent to it.
+fn told(error: &lettre::transport::smtp::Error, host: &str) -> String {
+    match error.status() {
+        Some(code) => format!("the mail server `{host}` refused it (code {code})"),
+        None if error.is_timeout() => format!("the mail server `{host}` did not answer in time"),
+        None if error.is_tls() => {
+            format!("the mail server `{host}` offers no trusted TLS connection (`smtp_tls`)")
+        }
+        None if error.is_client() => {
+            format!("the mail server `{host}` cannot do what is asked of it (`smtp_tls`, login)")
+        }
+        None => format!("the mail server `{host}` cannot be reached"),
+    }
+}

@@ -1,0 +1,71 @@
+//! Finding a secret where the batch file says it is. What is found is a type that cannot be
+//! printed, and what went wrong never holds a part of it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::batch::{Address, Hidden};
+
+/// A secret fits a page; past this, something else was named.
+const SECRET_MAX: usize = 16 * 1024;
+
+/// Returns the secret.
+pub(super) async fn find(hidden: &Hidden) -> Result<SecretString, String> {
+    let text = match hidden {
+        Hidden::Env(name) => {
+            std::env::var(name).map_err(|_| format!("`{name}` is not set in the environment"))?
+        }
+        Hidden::File(path) => read(path)?,
+        Hidden::Command(command) => printed(command).await?,
+    };
+    let text = text.trim();
+    if text.is_empty() || text.len() > SECRET_MAX {
+        return Err(format!("{} holds no secret", place(hidden)));
+    }
+    Ok(text.to_owned().into())
+}
+
+/// Returns an address, hidden or not.
+pub(super) async fn address(address: &Address) -> Result<Url, String> {
+    match address {
+        Address::Plain(url) => Ok(url.clone()),
+        Address::Hidden(hidden) => url(hidden).await,
+    }
+}
+
+/// Returns an address that is a secret.
+pub(super) async fn url(hidden: &Hidden) -> Result<Url, String> {
+    use secrecy::ExposeSecret;
+    let found = find(hidden).await?;
+    let url = Url::parse(found.expose_secret()).ok();
+    let web = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
+    url.filter(web).ok_or_else(|| format!("{} holds no address of the web", place(hidden)))
+}
+
+fn place(hidden: &Hidden) -> String {
+    match hidden {
+        Hidden::Env(name) => format!("`{name}`"),
+        Hidden::File(path) => format!("`{}`", path.display()),
+        Hidden::Command(_) => "what the command for the secret printed".to_owned(),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|_| format!("`{}` cannot be read", path.display()))
+}
+
+async fn printed(command: &str) -> Result<String, String> {
+    let shell = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let mut shell_command = tokio::process::Command::new(shell.0);
+    shell_command.args([shell.1, command]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = shell_command.kill_on_drop(true).output().await;
+    match output {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout)
+            .map_err(|_| "the command for the secret printed no text".to_owned()),
+        Ok(output) => Err(format!("the command for the secret ended with {}", output.status)),
+        Err(_) => Err("the command for the secret could not be started".to_owned()),
+    }
+}

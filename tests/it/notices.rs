@@ -1,0 +1,404 @@
+//! Being told: exactly one message per run on each way, whatever the exit, and no harm done by one
+//! that fails. The receivers are real servers on this machine.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::machine::run_record;
+use crate::support::binary::{Ended, LIMITS, Office};
+
+/// A server that takes everything that is sent to it and remembers it.
+struct Receiver {
+    url: String,
+    seen: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Receiver {
+    /// A receiver that answers with `status`, after `pause`.
+    async fn start(status: StatusCode, pause: Duration) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = seen.clone();
+        let take = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            kept.lock().unwrap().push((uri.path().to_owned(), headers, text));
+            tokio::time::sleep(pause).await;
+            status
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(take);
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, seen, task }
+    }
+
+    async fn well() -> Self {
+        Self::start(StatusCode::OK, Duration::ZERO).await
+    }
+
+    /// Returns what came since this was last asked, by its path.
+    fn paths(&self) -> Vec<String> {
+        self.taken().into_iter().map(|(path, ..)| path).collect()
+    }
+
+    fn taken(&self) -> Vec<(String, HeaderMap, String)> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A mail server that knows one conversation, and what it was told.
+struct Postbox {
+    port: u16,
+    letters: Arc<Mutex<Vec<String>>>,
+}
+
+impl Postbox {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let letters = Arc::new(Mutex::new(Vec::new()));
+        let kept = letters.clone();
+        std::thread::spawn(move || {
+            for caller in listener.incoming() {
+                converse(caller.unwrap(), &kept);
+            }
+        });
+        Self { port, letters }
+    }
+}
+
+fn converse(mut caller: TcpStream, letters: &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(caller.try_clone().unwrap()).lines();
+    let mut say = |words: &str| caller.write_all(format!("{words}\r\n").as_bytes()).unwrap();
+    say("220 postbox");
+    let mut heard = String::new();
+    while let Some(Ok(line)) = lines.next() {
+        heard.push_str(&format!("{line}\n"));
+        let command = line.split_whitespace().next().unwrap_or_default().to_uppercase();
+        match command.as_str() {
+            "EHLO" => say("250-postbox\r\n250 AUTH PLAIN"),
+            "AUTH" => say("235 welcome"),
+            "DATA" => {
+                say("354 go on");
+                for line in lines.by_ref() {
+                    let line = line.unwrap();
+                    if line == "." {
+                        break;
+                    }
+                    heard.push_str(&format!("{line}\n"));
+                }
+                say("250 taken");
+                letters.lock().unwrap().push(std::mem::take(&mut heard));
+            }
+            "QUIT" => {
+                say("221 bye");
+                return;
+            }
+            _ => say("250 fine"),
+        }
+    }
+}
+
+/// Adds `[notify]` to the batch file of an office.
+fn notify(office: &Office, settings: &str) {
+    office.write_batch("", &format!("{LIMITS}\n[notify]\n{settings}\n"));
+}
+
+/// Runs with the secrets that the settings below name.
+fn run(office: &Office, receiver: &Receiver, args: &[&str]) -> Ended {
+    let mut command = office.command(args);
+    command.env("SLACK", format!("{}/slack-canary", receiver.url));
+    command.env("SECRET", "canary-of-the-webhook").env("PASSWORD", "canary-of-the-mail");
+    office.start(&mut command).end()
+}
+
+const EVERY_WAY: &str = "
+command = ['./tell', '--night', '--night']
+webhook = 'URL/hook'
+webhook_secret = { env = 'SECRET' }
+slack = { env = 'SLACK' }
+email_to = ['Ann <ann@example.org>', 'bob@example.org']
+email_from = 'callsheet@example.org'
+smtp = '127.0.0.1:PORT'
+smtp_tls = 'none'
+smtp_user = 'callsheet'
+smtp_password = { env = 'PASSWORD' }
+heartbeat_url = 'URL/beat'
+";
+
+fn every_way(receiver: &Receiver, postbox: &Postbox) -> String {
+    EVERY_WAY.replace("URL", &receiver.url).replace("PORT", &postbox.port.to_string())
+}
+
+/// A program that keeps what it gets, and prints.
+fn write_program(office: &Office) {
+    let program = "#!/bin/sh\ncat >> got.json\necho \"loud words: $* [$AISTUDIOS_USER_KEY]\"\n";
+    office.write("tell", program);
+    fs::set_permissions(office.path("tell"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn outcomes(record: &Value) -> Vec<(String, bool)> {
+    let notices = record["notices"].as_array().unwrap().iter();
+    let outcome = |notice: &Value| {
+        let channel = notice["channel"].as_str().unwrap().to_owned();
+        (channel, notice["sent"].as_bool().unwrap())
+    };
+    notices.map(outcome).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_gets_exactly_one_message_that_says_how_the_run_ended() {
+    let office = Office::new(3).await;
+    let (receiver, postbox) = (Receiver::well().await, Postbox::open());
+    write_program(&office);
+    notify(&office, &every_way(&receiver, &postbox));
+    let ended = run(&office, &receiver, &["run", "b.toml", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = run_record(&office, "out");
+    let all = ["command", "webhook", "slack", "email", "heartbeat"];
+    assert_eq!(outcomes(&record), all.map(|channel| (channel.to_owned(), true)));
+
+    // The program's words are on standard error alone; it got the document, and no credentials.
+    assert!(ended.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(ended.err.contains("loud words: --night --night []"), "{}", ended.err);
+    let got: Value = serde_json::from_slice(&fs::read(office.path("got.json")).unwrap()).unwrap();
+    let mut untold = record.clone();
+    untold["notices"] = Value::Array(Vec::new());
+    assert_eq!(got, untold);
+
+    let mut taken = receiver.taken();
+    assert_eq!(taken[0].0, "/beat/start", "it comes before all else");
+    taken.sort_by(|a, b| a.0.cmp(&b.0));
+    let paths: Vec<_> = taken.iter().map(|(path, ..)| path.as_str()).collect();
+    assert_eq!(paths, ["/beat", "/beat/start", "/hook", "/slack-canary"]);
+    assert_eq!(taken[0].2, "night: 3 of 3 done (exit 0)\n");
+    let (_, headers, body) = &taken[2];
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), untold);
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"canary-of-the-webhook");
+    let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
+    let signature = header("webhook-signature");
+    let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+    ring::hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
+    let slack: Value = serde_json::from_str(&taken[3].2).unwrap();
+    assert_eq!(slack["text"], "night: 3 of 3 done");
+    assert_eq!(slack["blocks"][0]["text"]["text"], ":white_check_mark: night: 3 of 3 done");
+
+    let letters = postbox.letters.lock().unwrap().clone();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    for line in [
+        "RCPT TO:<ann@example.org>",
+        "RCPT TO:<bob@example.org>",
+        "Subject: [callsheet] night: 3 of 3 done",
+        "Everything is done.",
+    ] {
+        assert!(letters[0].contains(line), "{line}: {}", letters[0]);
+    }
+    // Only the receivers know the secrets.
+    assert_no_canary(&office);
+}
+
+/// No file and no line of the office holds a secret.
+fn assert_no_canary(office: &Office) {
+    let mut folders = vec![office.dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            for secret in ["slack-canary", "canary-of-the-webhook", "canary-of-the-mail"] {
+                assert!(!text.contains(secret), "{secret} is in {}", path.display());
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_fails_is_written_down_and_changes_nothing() {
+    let office = Office::new(2).await;
+    let receiver = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO).await;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = every_way(&receiver, &Postbox { port: closed, letters: Arc::default() });
+    notify(&office, &settings.replace("{ env = 'SECRET' }", "{ file = 'nowhere' }"));
+    let ended = run(&office, &receiver, &["-vv", "run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = run_record(&office, "out");
+    let mut told = String::new();
+    for notice in record["notices"].as_array().unwrap() {
+        assert_eq!(notice["sent"], false, "{notice}");
+        let (channel, words) =
+            (notice["channel"].as_str().unwrap(), notice["words"].as_str().unwrap());
+        told.push_str(&format!("{channel}: {}\n", office.told(words)));
+        assert!(ended.err.contains(words), "it was not said: {words}");
+    }
+    insta::assert_snapshot!(told, @r"
+    heartbeat: at the start: `127.0.0.1` answered 500
+    command: there is no program `./tell`
+    webhook: `nowhere` cannot be read
+    slack: `127.0.0.1` answered 500
+    email: the mail server `127.0.0.1` cannot be reached
+    heartbeat: `127.0.0.1` answered 500
+    ");
+    assert_no_canary(&office);
+    // A heartbeat that failed at the start is one line more, and nothing was sent again.
+    let mut paths = receiver.paths();
+    paths.sort();
+    assert_eq!(paths, ["/beat", "/beat/start", "/slack-canary"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_ends_a_run_it_is_told_of_once() {
+    let office = Office::new(2).await;
+    let receiver = Receiver::well().await;
+    let way = |when: &str| {
+        format!("when = '{when}'\nwebhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url)
+    };
+    notify(&office, &way("on_failure"));
+    // 2: no credentials. It never began, so there is no start.
+    assert_eq!(office.start(&mut office.bare(&["run", "b.toml"])).end().code, Some(2));
+    let mut taken = receiver.paths();
+    taken.sort();
+    assert_eq!(taken, ["/beat/fail", "/hook"]);
+    // 4 never began either; 7 and 5 ended before anything was submitted.
+    let sorted = |receiver: &Receiver| {
+        let mut paths = receiver.paths();
+        paths.sort();
+        paths
+    };
+    office.write("s.csv", "key,script\nk000,\n");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(4));
+    assert_eq!(sorted(&receiver), ["/beat/fail", "/hook"]);
+    office.write_rows(2);
+    let mut wrong = office.command(&["run", "b.toml"]);
+    assert_eq!(office.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).end().code, Some(7));
+    assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start", "/hook"]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (url, ledger) = (format!("http://{closed}"), "other.db");
+    let silent = office.run(&["--ledger", ledger, "run", "b.toml", "--base-url", &url]);
+    assert_eq!(silent.code, Some(5), "{silent:?}");
+    assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start", "/hook"]);
+    // 8 and 0 end as they were meant to.
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    assert_eq!(sorted(&receiver), ["/beat", "/beat/start"]);
+    assert_eq!(office.run(&["resume"]).code, Some(0));
+    assert_eq!(sorted(&receiver), ["/beat", "/beat/start"]);
+    // Never is never, but for what watches over the runs.
+    notify(&office, &way("never"));
+    let mut wrong = office.command(&["run", "b.toml"]);
+    assert_eq!(office.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).end().code, Some(7));
+    assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start"]);
+    // A batch file that cannot be read names nobody.
+    office.write("b.toml", "name = 3\n");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(4));
+    assert_eq!(sorted(&receiver), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_is_told_of_once_and_a_held_one_not_at_all() {
+    let office = Office::with(6, "", |settings| settings.switches.time_scale = 20.0).await;
+    let receiver = Receiver::well().await;
+    notify(&office, &format!("webhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url));
+    let first = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.until(|sandbox| sandbox.renders() >= 1).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(11));
+    assert_eq!(receiver.paths(), ["/beat/start"], "the one that was turned away told something");
+    first.signal("TERM");
+    assert_eq!(first.end().code, Some(143));
+    let taken = receiver.taken();
+    let paths: Vec<_> = taken.iter().map(|(path, ..)| path.as_str()).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths.contains(&"/beat/fail") && paths.contains(&"/hook"), "{paths:?}");
+    let hook = taken.iter().find(|(path, ..)| path == "/hook").unwrap();
+    let record: Value = serde_json::from_str(&hook.2).unwrap();
+    assert_eq!((&record["exit"], &record["ending"]), (&143.into(), &"interrupted".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_does_not_answer_holds_a_run_up_no_longer_than_said() {
+    let office = Office::new(1).await;
+    let receiver = Receiver::start(StatusCode::OK, Duration::from_secs(60)).await;
+    notify(&office, &format!("webhook = '{}/hook'\ntimeout = '300ms'", receiver.url));
+    let begun = Instant::now();
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(outcomes(&run_record(&office, "out")), [("webhook".to_owned(), false)]);
+
+    // Whoever asks twice to leave, leaves.
+    notify(&office, &format!("webhook = '{}/hook'\ntimeout = '10min'", receiver.url));
+    receiver.taken();
+    let mut run = office.start(&mut office.command(&["run", "b.toml"]));
+    while receiver.seen.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    run.signal("INT");
+    assert!(run.lives(), "the first one only stops what is new");
+    run.signal("INT");
+    let ended = run.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = run_record(&office, "out");
+    assert_eq!(record["notices"][0]["words"], "it was left at once", "{record:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_tells_nobody_unless_it_is_asked_to() {
+    let office = Office::new(1).await;
+    let receiver = Receiver::well().await;
+    notify(&office, &format!("webhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url));
+    let rehearsal = ["run", "b.toml", "--sandbox", "--speed", "2000"];
+    assert_eq!(office.run(&rehearsal).code, Some(0));
+    assert_eq!(receiver.paths(), [""; 0]);
+    assert_eq!(office.run(&[&rehearsal[..], &["--notify"]].concat()).code, Some(0));
+    let taken = receiver.taken();
+    assert_eq!(taken.len(), 3, "{taken:?}");
+    assert!(taken.iter().any(|(.., body)| body.starts_with("night (rehearsal): 1 of 1")));
+    let record = run_record(&office, "out-rehearsal");
+    assert_eq!(outcomes(&record), [("webhook".to_owned(), true), ("heartbeat".to_owned(), true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
+    let office = Office::new(1).await;
+    notify(
+        &office,
+        "slack = 'https://hooks.example/canary-1'\nwebhook_secret = 'canary-2'\n\
+         webhook = 'https://ann:canary-3@example.org'\nsmtp_password = 'canary-4'\n\
+         email_to = 'ann@example.org'\nsmtp_user = 'ann'\ntimeout = 0\nwhen = 'sometimes'",
+    );
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("canary-"), "{}", ended.err);
+    let said: Vec<&str> = ended.err.lines().filter(|line| line.contains('×')).collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    × `slack` is a secret, and a batch file is shared
+    × `webhook_secret` is a secret, and a batch file is shared
+    × `webhook` must not contain a user or a password
+    × `smtp_password` is a secret, and a batch file is shared
+    × `timeout` must be a duration in quotes, not a whole number
+    × `when` is none of the words that may stand here
+    ");
+    // Text that is no TOML at all has its secrets blotted out, too.
+    notify(&office, "slack = https://hooks.example/canary-5");
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("canary-5"), "{}", ended.err);
+}
