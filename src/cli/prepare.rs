@@ -12,6 +12,7 @@ use serde_json::json;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::unexpected;
+use super::offers;
 use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
@@ -122,8 +123,14 @@ async fn draw_up_one(
         taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
         lease = Some(begun);
     }
-    match planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await {
-        Ok(plan) => Ok(Ok(Drawn { taken, lease, plan })),
+    let (name, shop) = (&taken.account.name, &taken.account.shop);
+    let takes = !taken.account.is_rehearsal() && offers::remembers(ledger, shop).await?;
+    let choice = Choice { takes, ..choice.clone() };
+    match planning::draw_up_some(&taken.batch, name, ledger, &choice).await {
+        Ok(mut plan) => {
+            offers::compare(&mut plan, None, (ledger, shop, clock), talk).await?;
+            Ok(Ok(Drawn { taken, lease, plan }))
+        }
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;
             taken.wrap.finds(diagnostics::words(&error));

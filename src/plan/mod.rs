@@ -10,8 +10,10 @@ mod file_name;
 mod pipeline;
 mod problem;
 mod starter;
+mod stock;
 mod texts;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ use jiff::Timestamp;
 use crate::batch::Batch;
 use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
 use crate::request::Kind;
-use crate::scene::{Columns, FileName, Template};
+use crate::scene::{Columns, FileName, Take, Template};
 use crate::sheet;
 
 use pipeline::Ground;
@@ -30,6 +32,7 @@ pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
 pub use starter::{Starter, starter};
+pub use stock::{Stock, Taken};
 pub use texts::Texts;
 
 /// Changed rows that are told one by one; the rest is counted.
@@ -44,6 +47,8 @@ pub struct Plan {
     pub problems: Problems,
     /// What is probably not meant, and stands in nobody's way.
     pub doubts: Problems,
+    /// What its payloads take from the account's catalogues, where that was asked for.
+    pub taken: BTreeMap<Take, Taken>,
     /// The first changed rows, and what changed in them.
     pub changes: Vec<Change>,
     /// Rows read, and how long everything took.
@@ -190,7 +195,10 @@ pub async fn draw_up_some(
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let ground = pipeline::run(materials, resolution, (choice, sieve), &mut staging).await?;
-    let Ground { rows, skipped, mut problems, doubts, named, strangers } = ground;
+    let Ground { rows, skipped, mut problems, doubts, mut taken, named, strangers } = ground;
+    if let (true, Some(id)) = (choice.takes, &batch.studio.workspace_id) {
+        stock::count(&mut taken, Take::Workspace(id.clone()), Taken { first: None, rows });
+    }
     if let Some(words) = choice.unmet(named, strangers.first()) {
         staging.discard().await;
         return Err(PlanError::Choice(words));
@@ -207,6 +215,7 @@ pub async fn draw_up_some(
         counts,
         problems,
         doubts,
+        taken,
         changes,
         rows,
         named,
@@ -222,6 +231,11 @@ impl Plan {
     /// Tells whether every row could be merged and has a file of its own.
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Adds a doubt about whatever the account does not offer.
+    pub fn compare(&mut self, stock: &Stock) {
+        stock::doubts(&self.taken, stock).into_iter().for_each(|doubt| self.doubts.add(doubt));
     }
 
     /// Takes the plan into the ledger: all of it, or nothing.
@@ -268,7 +282,7 @@ mod erased {
 
 /// Says which columns differ between two rows, by heading; a column that only one sheet has
 /// differs as well.
-fn change(row: Changed, _columns: &std::collections::BTreeMap<String, String>) -> Change {
+fn change(row: Changed, _columns: &BTreeMap<String, String>) -> Change {
     let cells = |text: &str| -> Vec<Vec<String>> { serde_json::from_str(text).unwrap_or_default() };
     let (before, after) = (cells(&row.before.0), cells(&row.after));
     let headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();

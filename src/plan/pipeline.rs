@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use super::problem::{Problem, Problems, Source};
+use super::stock::{self, Taken};
 use super::{Choice, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging};
 use crate::request::Kind;
-use crate::scene::{Columns, FileName, Merger, Payload, Template};
+use crate::scene::{self, Columns, FileName, Merger, Payload, Take, Template};
 use crate::sheet::{self, Entry, Sheet};
 
 /// Entries that travel together.
@@ -40,6 +41,8 @@ pub struct Merging {
     pub keys: HashSet<String>,
     /// What a person wants of the cells.
     pub sieve: Sieve,
+    /// Whether it is counted what the payloads take from the account's catalogues.
+    pub takes: bool,
 }
 
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
@@ -50,6 +53,7 @@ type GroundChunk = (usize, Vec<StagedRow>, Found);
 struct Found {
     wrong: Vec<Problem>,
     doubts: Vec<Problem>,
+    taken: BTreeMap<Take, Taken>,
 }
 
 /// What came out of the mill, besides the staged rows.
@@ -61,6 +65,7 @@ pub(super) struct Ground {
     pub(super) problems: Problems,
     /// What is probably not meant, in rows that can be rendered.
     pub(super) doubts: Problems,
+    pub(super) taken: BTreeMap<Take, Taken>,
     /// How many of `rows` a person named.
     pub(super) named: u64,
     /// Keys that a person named and no row has.
@@ -76,9 +81,9 @@ pub(super) async fn run(
 ) -> Result<Ground, PlanError> {
     let Materials { template, video_file, sheet, columns, texts: _, kind } = materials;
     let headings = sheet.headings().to_vec();
-    let keys = choice.keys.iter().cloned().collect();
+    let (keys, takes) = (choice.keys.iter().cloned().collect(), choice.takes);
     let merging =
-        Merging { template, video_file, columns, headings, kind, resolution, keys, sieve };
+        Merging { template, video_file, columns, headings, kind, resolution, keys, sieve, takes };
     let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
@@ -93,7 +98,8 @@ pub(super) async fn run(
     drop(queue);
     let strangers = choice.keys.iter().cloned().collect();
     let (problems, doubts) = (Problems::default(), Problems::default());
-    let mut all = Ground { rows: 0, skipped: 0, problems, doubts, named: 0, strangers };
+    let taken = BTreeMap::new();
+    let mut all = Ground { rows: 0, skipped: 0, problems, doubts, taken, named: 0, strangers };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some((place, staged, found)) = arriving.recv().await {
@@ -119,6 +125,9 @@ impl Ground {
         self.named += staged.iter().filter(|row| row.selected).count() as u64;
         found.wrong.into_iter().for_each(|problem| self.problems.add(problem));
         found.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        for (take, taken) in found.taken {
+            stock::count(&mut self.taken, take, taken);
+        }
         if !self.strangers.is_empty() {
             for key in staged.iter().filter_map(|row| row.key.as_deref()) {
                 self.strangers.remove(key);
@@ -190,7 +199,7 @@ impl Mill<'_> {
         let row = entry.rows.first().map_or(1, |row| row.number);
         let rows: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
         let known_doubts = found.doubts.len();
-        let merged = self.merge(&rows, &entry.key, &mut found.doubts);
+        let merged = self.merge(&rows, (&entry.key, row), found);
         found.doubts[known_doubts..].iter_mut().for_each(|doubt| doubt.row = Some(row));
         let selected = self.merging.means(&entry.key, &rows);
         let cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
@@ -206,15 +215,20 @@ impl Mill<'_> {
     fn merge(
         &mut self,
         rows: &[Vec<String>],
-        key: &str,
-        doubts: &mut Vec<Problem>,
+        (key, row): (&str, u64),
+        found: &mut Found,
     ) -> Result<Merged, Vec<Problem>> {
         let Merging { columns, headings, .. } = self.merging;
         let scene = |problem| Problem::of_scene(problem, columns, headings);
         let payload = self.merger.merge(rows);
         let payload: Payload =
             payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
-        doubts.extend(self.merger.doubts(&payload).into_iter().map(scene));
+        found.doubts.extend(self.merger.doubts(&payload).into_iter().map(scene));
+        if self.merging.takes {
+            for take in scene::takes(payload.text()) {
+                stock::count(&mut found.taken, take, Taken { first: Some(row), rows: 1 });
+            }
+        }
         let wish = match &self.merging.video_file {
             Some(pattern) => {
                 let fields = self.merger.fields(rows);

@@ -1,14 +1,17 @@
 //! The real binary: what a person types, what it answers, and how it ends.
 
+mod catalogues;
 mod choosing;
 mod demo;
 mod disk;
 mod exits;
 mod help;
 mod inputs;
+mod regions;
 mod secrets;
 mod several;
 mod shown;
 mod signals;
 mod storyboard;
+mod sweep;
 mod templates;
