@@ -238,6 +238,15 @@ create table floor (
     until    integer not null
 ) strict, without rowid;
 
+-- What an account offered when it was last asked: a hint for people, never a reason to refuse.
+create table catalogue (
+    account  text not null,
+    kind     text not null check (kind in ('models', 'workspaces', 'templates')),
+    items    text not null check (json_valid(items)),
+    heard_at integer not null,
+    primary key (account, kind)
+) strict, without rowid;
+
 -- How many jobs of a batch stand where; kept by the triggers below, so it cannot drift.
 create table tally (
     batch_id integer not null references batch (id),

@@ -37,6 +37,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "on_uncertain",
             "resolution",
             "workspace_id",
+            "profile",
             "user_key_command",
         ],
     ),

@@ -132,7 +132,7 @@ impl Notify {
         let webhook_secret =
             reader.get(SECTION, "webhook_secret", hidden("{ env = \"CALLSHEET_WEBHOOK_SECRET\" }"));
         let webhook = reader.get(SECTION, "webhook", |given| address(given, beside));
-        if reader.has(SECTION, "webhook_secret") && !reader.has(SECTION, "webhook") {
+        if webhook_secret.is_some() && !reader.has(SECTION, "webhook") {
             let complaint = Complaint::new("signs a `webhook`, and there is none");
             reader.object(SECTION, "webhook_secret", complaint);
         }
@@ -156,12 +156,25 @@ fn read_email(
     let to = reader.get(SECTION, "email_to", mailboxes);
     let from = reader.get(SECTION, "email_from", mailbox);
     let server = reader.get(SECTION, "smtp", server);
-    let tls = reader.get(SECTION, "smtp_tls", value::choice(Tls::WORDS)).unwrap_or(Tls::Starttls);
+    let tls = reader.get(SECTION, "smtp_tls", value::choice(Tls::WORDS));
     let user = reader.get(SECTION, "smtp_user", value::text);
     let password = reader.get(SECTION, "smtp_password", hidden);
     let given = ["email_to", "email_from", "smtp", "smtp_tls", "smtp_user", "smtp_password"]
         .into_iter()
         .find(|key| reader.has(SECTION, key))?;
+    let wrong = [
+        ("email_to", to.is_some()),
+        ("email_from", from.is_some()),
+        ("smtp", server.is_some()),
+        ("smtp_tls", tls.is_some()),
+        ("smtp_user", user.is_some()),
+        ("smtp_password", password.is_some()),
+    ];
+    if wrong.into_iter().any(|(key, is_read)| reader.has(SECTION, key) && !is_read) {
+        // It was complained of; what is missing beside it comes next.
+        return None;
+    }
+    let tls = tls.unwrap_or(Tls::Starttls);
     for needed in ["email_to", "email_from", "smtp"] {
         if !reader.has(SECTION, needed) {
             let complaint = Complaint::new(format!("is given, but `{needed}` is missing"));
@@ -206,13 +219,16 @@ fn hidden(given: &DeValue<'_>, beside: &Path, example: &str) -> Result<Hidden, C
     );
     let table = match given {
         DeValue::Table(table) => table,
-        DeValue::String(_)
-        | DeValue::Integer(_)
+        DeValue::String(_) => {
+            let complaint = Complaint::new("is a secret, and a batch file is shared");
+            return Err(complaint.help(help).confidential());
+        }
+        DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
         | DeValue::Array(_) => {
-            let complaint = Complaint::new("is a secret, and a batch file is shared");
+            let complaint = Complaint::new("must be the place where the secret is");
             return Err(complaint.help(help).confidential());
         }
     };

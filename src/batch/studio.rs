@@ -172,6 +172,8 @@ pub struct Studio {
     pub resolution: Option<Resolution>,
     /// `workspace_id`: the workspace that is billed; without it, the account's own.
     pub workspace_id: Option<String>,
+    /// `profile`: whose credentials, of those in the credentials file.
+    pub profile: Option<String>,
     /// `user_key_command`: prints the user key, for those who keep it in a password manager.
     pub user_key_command: Option<String>,
 }
@@ -185,6 +187,7 @@ impl Default for Studio {
             on_uncertain: OnUncertain::Settle,
             resolution: None,
             workspace_id: None,
+            profile: None,
             user_key_command: None,
         }
     }
@@ -210,6 +213,7 @@ impl Studio {
             on_uncertain: on_uncertain.unwrap_or(usual.on_uncertain),
             resolution: reader.get(SECTION, "resolution", value::choice(Resolution::WORDS)),
             workspace_id: reader.get(SECTION, "workspace_id", value::text),
+            profile: reader.get(SECTION, "profile", value::text),
             user_key_command: reader.get(SECTION, "user_key_command", value::text),
         }
     }

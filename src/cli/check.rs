@@ -10,6 +10,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::account::Whose;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::settings::{self, Setting};
@@ -305,12 +306,12 @@ async fn account(batch: Option<&Batch>, offline: bool) -> Vec<Finding> {
         Ok(host) => host,
         Err(early) => return fail(early.words),
     };
-    let command = batch.and_then(|batch| batch.studio.user_key_command.as_deref());
-    let credentials = match account::credentials(command) {
+    let whose = Whose::of(&host, batch.map(|batch| &batch.studio));
+    let credentials = match account::credentials(whose) {
         Ok(credentials) => credentials,
         Err(error) => return fail(error.to_string()),
     };
-    let from = account::source(command);
+    let from = account::source(whose);
     if offline {
         let words = format!("credentials from {from}; whether they are good was not asked");
         return vec![Finding::ok(topic, words)];

@@ -5,6 +5,7 @@
 
 mod account;
 mod advice;
+mod catalogues;
 mod check;
 mod completions;
 mod diagnostics;
@@ -24,6 +25,7 @@ mod moment;
 mod narrowing;
 mod new;
 mod night;
+mod offers;
 mod pages;
 mod pause;
 mod plan;
@@ -153,6 +155,12 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Check whether a night can run here: account, clock, disks, ledger, settings
     Check(check::Check),
+    /// List the models (avatars) that the account offers, with their clothes
+    Models(catalogues::Models),
+    /// List the workspaces of the account
+    Workspaces(catalogues::Workspaces),
+    /// List the templates of the account
+    Templates(catalogues::Templates),
     /// Check the ledger, copy it, export it, prune it, or say where it is
     Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
@@ -275,6 +283,9 @@ impl Command {
             Self::Unpause(args) => pause::unpause(args, global, talk).await,
             Self::Resolve(args) => resolve::run(args, global, talk).await,
             Self::Sweep(args) => sweep::run(args, global, talk).await,
+            Self::Models(args) => catalogues::models(args, global, talk).await,
+            Self::Workspaces(args) => catalogues::workspaces(args, global, talk).await,
+            Self::Templates(args) => catalogues::templates(args, global, talk).await,
             Self::Ledger(args) => ledger::run(args, global, talk).await,
             Self::Sandbox(args) => sandbox::run(args, talk).await,
             Self::Completions(args) => completions::run(&args, Cli::command(), talk),

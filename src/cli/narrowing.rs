@@ -22,6 +22,6 @@ pub(super) struct Narrowing {
 impl Narrowing {
     pub(super) fn choice(&self) -> Choice {
         let keys = self.only.iter().map(|key| sheet::name(key)).filter(|key| !key.is_empty());
-        Choice { keys: keys.collect(), conditions: self.conditions.clone() }
+        Choice { keys: keys.collect(), conditions: self.conditions.clone(), takes: false }
     }
 }

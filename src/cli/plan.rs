@@ -5,20 +5,25 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::account::Whose;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::media;
 use super::narrowing::Narrowing;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, plain};
-use super::{Global, diagnostics, sheet, spool};
+use super::whom::{self, Account};
+use super::{Global, diagnostics, offers, settings, sheet, spool};
 use crate::batch::{self, Batch};
-use crate::plan::{self as planning, Change, Estimate, Plan, Problem, Problems};
+use crate::clock::Clock;
+use crate::plan::{self as planning, Change, Choice, Estimate, Plan, Problem, Problems};
 
 /// Show what a run would do: everything up to the first request
 ///
 /// Reads and merges every row, says which are new, changed, unchanged, removed or invalid, and
-/// estimates how long the batch will speak and take. Asks AI Studios nothing and spends nothing.
+/// estimates how long the batch will speak and take. Spends nothing. Where there are credentials,
+/// AI Studios is asked, for free and at most once a day, which models, clothes, workspaces and
+/// templates the account has; what the batch names and the account lacks is told.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// The batch file
@@ -32,6 +37,9 @@ pub(super) struct PlanArgs {
     /// Write the plan into this HTML file, with every job's scenes drawn
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Ask AI Studios nothing: compare with what was heard last of models and the like
+    #[arg(long)]
+    offline: bool,
     #[command(flatten)]
     narrowing: Narrowing,
 }
@@ -50,10 +58,18 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     };
     let _spooled = spool::spool(&mut batch).await?;
     let ledger = drive::open(&global.ledger(args.sandbox)).await?;
-    let plan = match planning::draw_up_some(&batch, "", &ledger, &args.narrowing.choice()).await {
+    let choice = Choice { takes: !args.sandbox, ..args.narrowing.choice() };
+    let mut plan = match planning::draw_up_some(&batch, "", &ledger, &choice).await {
         Ok(plan) => plan,
         Err(error) => return Ok(diagnostics::plan(talk, &error, &batch)),
     };
+    if let (Ok(host), _) = settings::host(Some(&batch)) {
+        let whose = Whose::of(&host, Some(&batch.studio));
+        let ask = || Account::of(whose).ok();
+        let ask = (!args.offline).then_some(&ask as offers::Asking<'_>);
+        let shop = whom::shop_of(whose);
+        offers::compare(&mut plan, ask, (&ledger, &shop, &Clock::real()), talk).await?;
+    }
     if talk.is_json() {
         talk.document(&document(&plan, &batch));
     } else {

@@ -13,6 +13,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::unexpected;
 use super::hours::HoursArgs;
+use super::offers;
 use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
@@ -127,10 +128,16 @@ async fn draw_up_one(
         taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
         lease = Some(begun);
     }
-    let drawn = planning::draw_up_some(&taken.batch, &taken.account.name, ledger, choice).await;
+    let (name, shop) = (&taken.account.name, &taken.account.shop);
+    let takes = !taken.account.is_rehearsal() && offers::remembers(ledger, shop).await?;
+    let choice = Choice { takes, ..choice.clone() };
+    let drawn = planning::draw_up_some(&taken.batch, name, ledger, &choice).await;
     drop(spooled);
     match drawn {
-        Ok(plan) => Ok(Ok(Drawn { taken, lease, plan, paused })),
+        Ok(mut plan) => {
+            offers::compare(&mut plan, None, (ledger, shop, clock), talk).await?;
+            Ok(Ok(Drawn { taken, lease, plan, paused }))
+        }
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;
             taken.wrap.finds(diagnostics::words(&error));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::account::Whose;
 use super::{Color, Global, account};
 use crate::batch::{Address, Batch, Hidden, Host, InvalidHost, Limits, Notify, Studio, When};
 
@@ -65,10 +66,10 @@ pub(super) fn effective(global: &Global, sandbox: bool, batch: Option<&Batch>) -
     ];
     if !sandbox {
         let (host, from) = host(batch);
+        let known = host.as_ref().cloned().unwrap_or(Host::Global);
         let value = host.map_or_else(|error| error.to_string(), |host| host.base_url().into());
         all.push(Setting { name: "base_url", value, from });
-        let command = batch.and_then(|batch| batch.studio.user_key_command.as_deref());
-        let value = account::source(command);
+        let value = account::source(Whose::of(&known, batch.map(|batch| &batch.studio)));
         all.push(Setting { name: "credentials", value, from: "looked for there" });
     }
     if let Some(batch) = batch {
@@ -134,6 +135,7 @@ fn studio(studio: &Studio) -> Vec<(&'static str, String)> {
         on_uncertain,
         resolution,
         workspace_id,
+        profile: _,
         user_key_command: _,
     } = studio;
     vec![

@@ -1,9 +1,10 @@
 //! `callsheet sweep`: deletes stray drafts of ours at AI Studios.
 //!
-//! Only drafts whose tag is in this ledger, whose paid step never began, and which AI Studios
-//! itself does not show as exported. Anything in doubt stays.
+//! Only drafts that carry a tag of this ledger, whose paid step never began, and which AI Studios
+//! itself does not show as exported. Anything in doubt stays, and nothing is called deleted that was
+//! not: where the count differs, each is looked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde_json::json;
@@ -14,7 +15,7 @@ use super::exit::Exit;
 use super::hold::{Hold, Which, agreed, unexpected};
 use super::talk::{Talk, counted, plain};
 use crate::ledger::{Stray, SubmissionId, Tag};
-use crate::runner::{Studio, Tagged, Vendor};
+use crate::runner::{Project, Studio, Tagged, Trouble, Vendor};
 
 /// Delete drafts at AI Studios that lost answers left behind
 ///
@@ -55,37 +56,95 @@ async fn sweep(
 ) -> Result<Exit, Early> {
     let passing = |words: String| Early::new(Exit::PassingTrouble, words);
     let list = studio.list().await.map_err(|trouble| passing(trouble.words()))?;
-    let candidates = candidates(&strays, &Tagged::of(list));
-    let mut found: BTreeMap<String, SubmissionId> = BTreeMap::new();
-    for (id, stray) in candidates {
-        // The project itself has the last word on whether it was ever exported.
+    let mut sorted = Sorted::default();
+    for (id, stray) in candidates(&strays, &Tagged::of(list)) {
+        // The project itself has the last word on what it is.
         match studio.project(&id).await {
-            Ok(project) if project.exported_because.is_none() => {
-                talk.result(&format!("{id}  a draft of `{}`", plain(&stray.key)));
-                found.insert(id, stray.submission);
+            Ok(project) => match stays_because(&project, stray) {
+                None => sorted.drafts.push((id, stray)),
+                Some(why) => {
+                    talk.say(&format!("{id} stays: {why}"));
+                    sorted.staying.insert(stray.submission);
+                }
+            },
+            Err(Trouble::NotFound) => sorted.gone.push(stray.submission),
+            Err(trouble) => {
+                talk.say(&format!("{id} stays: {}", trouble.words()));
+                sorted.staying.insert(stray.submission);
             }
-            Ok(_) => talk.say(&format!("{id} stays: it may have been exported")),
-            Err(trouble) => talk.say(&format!("{id} stays: {}", trouble.words())),
         }
     }
-    if found.is_empty() {
-        talk.result("no stray drafts to delete");
-        return Ok(Exit::Done);
+    for (id, stray) in &sorted.drafts {
+        if !talk.is_json() {
+            talk.result(&format!("{id}  a draft of `{}`", plain(&stray.key)));
+        }
     }
-    let drafts = counted(found.len() as u64, "draft");
-    if !agreed(&format!("delete {drafts} at AI Studios?"), args.yes, talk) {
-        return Ok(Exit::Done);
+    let ids: Vec<String> = sorted.drafts.iter().map(|(id, _)| id.clone()).collect();
+    let drafts = counted(ids.len() as u64, "draft");
+    let mut deleted = 0;
+    if !ids.is_empty() {
+        if !agreed(&format!("delete {drafts} at AI Studios?"), args.yes, talk) {
+            return Ok(Exit::Done);
+        }
+        deleted = studio.delete(&ids).await.map_err(|trouble| passing(trouble.words()))?;
+        sorted.note_deleted(deleted, studio).await;
     }
-    let ids: Vec<String> = found.keys().cloned().collect();
-    let deleted = studio.delete(&ids).await.map_err(|trouble| passing(trouble.words()))?;
-    let submissions = found.into_values().collect();
-    hold.ledger.swept(submissions, hold.clock.now()).await.map_err(unexpected)?;
+    let swept = sorted.swept();
+    hold.ledger.swept(swept, hold.clock.now()).await.map_err(unexpected)?;
     if talk.is_json() {
         talk.document(&json!({ "asked": ids.len(), "deleted": deleted }));
+    } else if ids.is_empty() {
+        talk.result("no stray drafts to delete");
     } else {
         talk.result(&format!("{deleted} of {drafts} deleted"));
     }
     Ok(if deleted == ids.len() as u64 { Exit::Done } else { Exit::PassingTrouble })
+}
+
+/// What became of the candidates.
+#[derive(Default)]
+struct Sorted<'s> {
+    /// Projects to delete.
+    drafts: Vec<(String, &'s Stray)>,
+    /// Submissions of which a project is not there any more.
+    gone: Vec<SubmissionId>,
+    /// Submissions of which a project stays.
+    staying: BTreeSet<SubmissionId>,
+}
+
+impl Sorted<'_> {
+    /// Believes a count that is right. Of any other nobody knows which ones are meant, so each
+    /// project is looked for.
+    async fn note_deleted(&mut self, deleted: u64, studio: &Vendor) {
+        for (id, stray) in &self.drafts {
+            let is_gone = deleted == self.drafts.len() as u64
+                || studio.project(id).await == Err(Trouble::NotFound);
+            if is_gone {
+                self.gone.push(stray.submission);
+            } else {
+                self.staying.insert(stray.submission);
+            }
+        }
+    }
+
+    /// Returns the submissions of which nothing is left.
+    fn swept(self) -> Vec<SubmissionId> {
+        let Self { mut gone, staying, .. } = self;
+        gone.retain(|submission| !staying.contains(submission));
+        gone
+    }
+}
+
+/// Says why a project is not ours to delete.
+fn stays_because(project: &Project, stray: &Stray) -> Option<&'static str> {
+    let tag = project.name.as_deref().and_then(Tag::find);
+    if project.exported_because.is_some() {
+        Some("it may have been exported")
+    } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
+        Some("its name does not carry the tag of this draft, so somebody may have taken it over")
+    } else {
+        None
+    }
 }
 
 /// Returns projects that are stray drafts as far as ledger and list can tell.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::account;
+use super::account::{self, Whose};
 use super::drive::Early;
 use super::exit::Exit;
 use crate::batch::{Batch, Host};
@@ -26,6 +26,8 @@ const REHEARSAL_HOST: &str = "rehearsal";
 pub(super) struct Account {
     /// What the ledger knows the host by.
     pub(super) name: String,
+    /// What the ledger knows its catalogues by.
+    pub(super) shop: String,
     base_url: Url,
     credentials: Credentials,
     /// The virtual AI Studios of a rehearsal; it ends with the run.
@@ -35,11 +37,16 @@ pub(super) struct Account {
 impl Account {
     /// The real AI Studios, as the batch file and the environment say.
     pub(super) fn real(batch: &Batch) -> Result<Self, Early> {
-        let base_url = batch.studio.host.base_url();
-        let credentials = account::credentials(batch.studio.user_key_command.as_deref());
+        Self::of(Whose::of(&batch.studio.host, Some(&batch.studio)))
+    }
+
+    /// The real AI Studios, as whoever is meant.
+    pub(super) fn of(whose: Whose<'_>) -> Result<Self, Early> {
+        let base_url = whose.host.base_url();
+        let credentials = account::credentials(whose);
         let credentials = credentials.map_err(|error| Early::new(Exit::Usage, error))?;
-        let name = base_url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { name, base_url, credentials, sandbox: None })
+        let name = name_of(whose.host);
+        Ok(Self { name, shop: shop_of(whose), base_url, credentials, sandbox: None })
     }
 
     /// The host that a batch was begun at, whatever its file says of hosts.
@@ -76,7 +83,7 @@ impl Account {
         let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY)
             .map_err(|error| Early::new(Exit::Unexpected, error))?;
         let name = REHEARSAL_HOST.to_owned();
-        Ok(Self { name, base_url, credentials, sandbox: Some(sandbox) })
+        Ok(Self { shop: name.clone(), name, base_url, credentials, sandbox: Some(sandbox) })
     }
 
     /// Tells whether both speak to one host in one name, and so share what that name allows.
@@ -120,6 +127,19 @@ impl Account {
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }
+    }
+}
+
+/// Returns what the ledger knows a host by.
+pub(super) fn name_of(host: &Host) -> String {
+    host.base_url().as_str().trim_end_matches('/').to_owned()
+}
+
+/// Returns what the ledger knows an account's catalogues by: its host, and its profile if it has one.
+pub(super) fn shop_of(whose: Whose<'_>) -> String {
+    match whose.profile {
+        Some(profile) => format!("{} ({profile})", name_of(whose.host)),
+        None => name_of(whose.host),
     }
 }
 

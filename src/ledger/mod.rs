@@ -6,6 +6,7 @@
 //! paid render; nothing that tells what was paid for is ever deleted.
 
 mod aftermath;
+mod catalogue;
 mod check;
 mod claim;
 mod credits;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 use sqlx::SqlitePool;
 
 pub use aftermath::{Passage, Spent, Wording};
+pub use catalogue::{Article, Shelf};
 pub use claim::{Claim, Claimed};
 pub use credits::Caps;
 pub use due::Due;

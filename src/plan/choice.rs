@@ -17,6 +17,8 @@ pub struct Choice {
     pub keys: Vec<String>,
     /// Only rows that meet all of these.
     pub conditions: Vec<Condition>,
+    /// Whether the plan shall say what its payloads take from the account's catalogues.
+    pub takes: bool,
 }
 
 /// What a cell must say, or must not.

@@ -11,9 +11,10 @@ mod file_name;
 mod pipeline;
 mod problem;
 mod starter;
+mod stock;
 mod texts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 use crate::batch::Batch;
 use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
 use crate::request::Kind;
-use crate::scene::{Columns, FileName, Template};
+use crate::scene::{Columns, FileName, Take, Template};
 use crate::sheet;
 
 use pipeline::Ground;
@@ -33,6 +34,7 @@ pub use estimate::Estimate;
 pub use pipeline::Merging;
 pub use problem::{Problem, Problems, Source};
 pub use starter::{Starter, starter};
+pub use stock::{Stock, Taken};
 pub use texts::Texts;
 
 /// Changed rows that are told one by one; the rest is counted.
@@ -47,6 +49,8 @@ pub struct Plan {
     pub problems: Problems,
     /// What is probably not meant, and stands in nobody's way.
     pub doubts: Problems,
+    /// What its payloads take from the account's catalogues, where that was asked for.
+    pub taken: BTreeMap<Take, Taken>,
     /// The first changed rows, and what changed in them.
     pub changes: Vec<Change>,
     /// Rows read, those that the sheet says to leave out not counted.
@@ -232,7 +236,10 @@ pub async fn draw_up_some(
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let unused = materials.unused(&sieves);
     let ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
-    let Ground { rows, mut problems, doubts, named, strangers } = ground;
+    let Ground { rows, mut problems, doubts, mut taken, named, strangers } = ground;
+    if let (true, Some(id)) = (choice.takes, &batch.studio.workspace_id) {
+        stock::count(&mut taken, Take::Workspace(id.clone()), Taken { first: None, rows });
+    }
     if let Some(words) = choice.unmet(named, strangers.first()) {
         staging.discard().await;
         return Err(PlanError::Choice(words));
@@ -249,6 +256,7 @@ pub async fn draw_up_some(
         counts,
         problems,
         doubts,
+        taken,
         changes,
         rows,
         named,
@@ -264,6 +272,11 @@ impl Plan {
     /// Tells whether every row could be merged and has a file of its own.
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Adds a doubt about whatever the account does not offer.
+    pub fn compare(&mut self, stock: &Stock) {
+        stock::doubts(&self.taken, stock).into_iter().for_each(|doubt| self.doubts.add(doubt));
     }
 
     /// Takes the plan into the ledger: all of it, or nothing.
@@ -310,7 +323,7 @@ mod erased {
 
 /// Says which columns differ between two rows, by heading; a column that only one sheet has
 /// differs as well.
-fn change(row: Changed, _columns: &std::collections::BTreeMap<String, String>) -> Change {
+fn change(row: Changed, _columns: &BTreeMap<String, String>) -> Change {
     let cells = |text: &str| -> Vec<Vec<String>> { serde_json::from_str(text).unwrap_or_default() };
     let (before, after) = (cells(&row.before.0), cells(&row.after));
     let headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();

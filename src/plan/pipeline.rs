@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use super::problem::{Problem, Problems, Source};
+use super::stock::{self, Taken};
 use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
 use crate::request::Kind;
-use crate::scene::{FileName, Merger, Payload, Template};
+use crate::scene::{self, FileName, Merger, Payload, Take, Template};
 use crate::sheet::{self, Entry, Sheet};
 
 /// Entries that travel together.
@@ -40,6 +41,8 @@ pub struct Merging {
     pub keys: HashSet<String>,
     /// What a person wants of the cells, for each edition.
     pub sieves: Vec<Sieve>,
+    /// Whether it is counted what the payloads take from the account's catalogues.
+    pub takes: bool,
 }
 
 type Chunk = (usize, Vec<Result<Entry, sheet::Problem>>);
@@ -50,6 +53,7 @@ type GroundChunk = (usize, Vec<StagedRow>, Found);
 struct Found {
     wrong: Vec<Problem>,
     doubts: Vec<Problem>,
+    taken: BTreeMap<Take, Taken>,
 }
 
 /// What came out of the mill, besides the staged rows.
@@ -59,6 +63,7 @@ pub(super) struct Ground {
     pub(super) problems: Problems,
     /// What is probably not meant, in rows that can be rendered.
     pub(super) doubts: Problems,
+    pub(super) taken: BTreeMap<Take, Taken>,
     /// How many of `rows` a person named.
     pub(super) named: u64,
     /// Keys that a person named and no row has.
@@ -74,9 +79,9 @@ pub(super) async fn run(
 ) -> Result<Ground, PlanError> {
     let Materials { template, video_file, sheet, editions, texts: _, kind } = materials;
     let headings = sheet.headings().to_vec();
-    let keys = choice.keys.iter().cloned().collect();
+    let (keys, takes) = (choice.keys.iter().cloned().collect(), choice.takes);
     let merging =
-        Merging { template, video_file, editions, headings, kind, resolution, keys, sieves };
+        Merging { template, video_file, editions, headings, kind, resolution, keys, sieves, takes };
     let merging = Arc::new(merging);
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
@@ -91,7 +96,8 @@ pub(super) async fn run(
     drop(queue);
     let strangers = choice.keys.iter().cloned().collect();
     let (problems, doubts) = (Problems::default(), Problems::default());
-    let mut all = Ground { rows: 0, problems, doubts, named: 0, strangers };
+    let taken = BTreeMap::new();
+    let mut all = Ground { rows: 0, problems, doubts, taken, named: 0, strangers };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some((place, staged, found)) = arriving.recv().await {
@@ -118,6 +124,9 @@ impl Ground {
         self.named += staged.iter().filter(|row| row.selected).count() as u64;
         found.wrong.into_iter().for_each(|problem| self.problems.add(problem));
         found.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        for (take, taken) in found.taken {
+            stock::count(&mut self.taken, take, taken);
+        }
         if !self.strangers.is_empty() {
             for row in staged {
                 let Some(key) = row.key.as_deref() else { continue };
@@ -234,7 +243,7 @@ impl Mill<'_> {
             let known_doubts = found.doubts.len();
             let merged = match is_left_out {
                 true => Err(Unmerged::Skipped),
-                false => self.merge((&rows, number), &key, &mut found.doubts).map_err(|problems| {
+                false => self.merge((&rows, number), (&key, row), found).map_err(|problems| {
                     let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
                     let placed = |one| Problem { row: Some(row), ..one };
                     found.wrong.extend(problems.into_iter().map(placed));
@@ -258,8 +267,8 @@ impl Mill<'_> {
     fn merge(
         &mut self,
         (rows, number): (&[Vec<String>], usize),
-        key: &str,
-        doubts: &mut Vec<Problem>,
+        (key, row): (&str, u64),
+        found: &mut Found,
     ) -> Result<Merged, Vec<Problem>> {
         let Merging { editions, headings, .. } = self.merging;
         let Edition { variant, columns, .. } = &editions[number];
@@ -274,7 +283,12 @@ impl Mill<'_> {
         let payload = merger.merge(rows);
         let payload: Payload =
             payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
-        doubts.extend(merger.doubts(&payload).into_iter().map(scene));
+        found.doubts.extend(merger.doubts(&payload).into_iter().map(scene));
+        if self.merging.takes {
+            for take in scene::takes(payload.text()) {
+                stock::count(&mut found.taken, take, Taken { first: Some(row), rows: 1 });
+            }
+        }
         let wish = match &self.merging.video_file {
             Some(pattern) => {
                 let fields = merger.fields(rows);

@@ -27,6 +27,7 @@ mod sentences;
 mod slip;
 mod speech;
 mod storyboard;
+mod takes;
 mod template;
 mod trace;
 
@@ -42,4 +43,5 @@ pub use self::payload::Payload;
 pub use self::problem::{Origin, Place, Problem};
 pub use self::seal::{NotAPayload, Seal, Sealed};
 pub use self::storyboard::{CARDS_MAX, Card, Standing, foot as page_foot, head as page_head};
+pub use self::takes::{Take, takes};
 pub use self::template::{Partial, Partials, Template};

@@ -217,7 +217,7 @@ impl Client {
     }
 
     /// Sends `call` with a token; once more with a new one if that token was clearly refused.
-    async fn ask(&self, call: &Call<'_>) -> Result<Verdict<Said>, Trouble> {
+    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<Verdict<Said>, Trouble> {
         let token = self.tokens.current(&self.wire).await?;
         let verdict = self.ask_with(&token, call).await;
         if !matches!(verdict.meaning, Meaning::Token(_)) {
@@ -234,6 +234,11 @@ impl Client {
         Ok(Verdict { meaning, exchange })
     }
 
+    /// Returns the wire, to put what came over it into words.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
     async fn ask_with(&self, token: &Token, call: &Call<'_>) -> Verdict<Said> {
         let exchange = self.wire.exchange(call, Some(&token.header)).await;
         let meaning = meaning::of(&exchange.outcome);
@@ -245,7 +250,7 @@ fn paid(endpoint: Endpoint<'_>, body: Bytes) -> Call<'_> {
     Call { lane: Lane::Paid, method: Method::POST, endpoint, body: Some(body), sink: Sink::Json }
 }
 
-fn free(method: Method, endpoint: Endpoint<'_>) -> Call<'_> {
+pub(super) fn free(method: Method, endpoint: Endpoint<'_>) -> Call<'_> {
     Call { lane: Lane::Free, method, endpoint, body: None, sink: Sink::Json }
 }
 

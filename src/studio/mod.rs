@@ -14,6 +14,7 @@
 //! error or log line that leaves the room.
 
 mod answer;
+mod catalogue;
 mod client;
 mod courier;
 mod download;
@@ -37,6 +38,7 @@ pub use answer::{
     AccountKind, AccountTrouble, Answer, Doubt, Evidence, Heard, Reason, ReasonKind, Refusal,
     RefusalKind,
 };
+pub use catalogue::{Catalogue, Offer};
 pub use client::{Client, Confirmed};
 pub use courier::{Courier, Parcel};
 pub use download::{DOWNLOAD_BYTES_MAX, Download, DownloadStatus, DownloadTrouble, Resume};

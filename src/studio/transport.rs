@@ -67,17 +67,6 @@ impl Transport {
     }
 }
 
-/// Builds a client for whoever is not AI Studios; `patience` is for one request, whole.
-pub(super) fn plain_client(
-    connect_timeout: Duration,
-    patience: Duration,
-) -> Result<reqwest::Client, SetupError> {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    rooted(connect_timeout, |builder| {
-        builder.timeout(patience).pool_max_idle_per_host(0).no_proxy()
-    })
-}
-
 /// Builds a client that carries no credentials, for addresses that a payload names.
 pub(super) fn scout(base_url: &Url) -> Result<(reqwest::Client, Reach), SetupError> {
     // An error means that it is installed already, which is what we want.
@@ -88,18 +77,19 @@ pub(super) fn scout(base_url: &Url) -> Result<(reqwest::Client, Reach), SetupErr
     Ok((client, reach))
 }
 
-fn build(
-    (connect_timeout, system_proxy): (Duration, bool),
-    shape: impl Fn(ClientBuilder) -> ClientBuilder,
+/// Builds a client for whoever is not AI Studios; `patience` is for one request, whole.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    patience: Duration,
 ) -> Result<reqwest::Client, SetupError> {
-    rooted(connect_timeout, |builder| {
-        shape(if system_proxy { builder } else { builder.no_proxy() })
-    })
+    // An error means that it is installed already, which is what we want.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let plain = |builder: ClientBuilder| builder.timeout(patience).pool_max_idle_per_host(0);
+    build((connect_timeout, false), plain)
 }
 
-/// Builds a client that follows and repeats nothing, with the machine's CA roots or else our own.
-fn rooted(
-    connect_timeout: Duration,
+fn build(
+    (connect_timeout, system_proxy): (Duration, bool),
     shape: impl Fn(ClientBuilder) -> ClientBuilder,
 ) -> Result<reqwest::Client, SetupError> {
     let base = || {
@@ -111,7 +101,7 @@ fn rooted(
             .referer(false);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let builder = builder.tcp_user_timeout(UNCONFIRMED_MAX);
-        shape(builder)
+        shape(if system_proxy { builder } else { builder.no_proxy() })
     };
     // The machine's own CA roots are read here and now, and a slim container has none.
     base().build().or_else(|_no_roots| {

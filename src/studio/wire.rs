@@ -48,6 +48,8 @@ pub(super) enum Endpoint<'a> {
     /// in.
     Make(&'a str, &'a str),
     Generation(&'a ProjectId),
+    /// A catalogue, by its path.
+    Catalogue(&'static str),
 }
 
 /// Which client a call takes.
@@ -105,6 +107,7 @@ impl<'a> Endpoint<'a> {
             Self::Project(_) => "/api/odin/v3/editor/project/{key}",
             Self::Progress(_) => "/api/odin/v3/editor/progress/{key}",
             Self::Export => "/api/odin/v3/editor/project/export",
+            Self::Catalogue(path) => path,
             Self::Generation(_) => "/api/odin/v3/automation/progress",
             Self::Make(template, _) => return Cow::Owned(format!("{ROOT}{template}")),
         })
@@ -112,9 +115,12 @@ impl<'a> Endpoint<'a> {
 
     fn path(self) -> String {
         match self {
-            Self::Token | Self::Confirm | Self::Projects | Self::Export | Self::Generation(_) => {
-                self.template().into_owned()
-            }
+            Self::Token
+            | Self::Confirm
+            | Self::Projects
+            | Self::Export
+            | Self::Generation(_)
+            | Self::Catalogue(_) => self.template().into_owned(),
             Self::Project(id) | Self::Progress(id) => self.template().replace("{key}", id.as_str()),
             Self::Make(_, path) => format!("{ROOT}{path}"),
         }
@@ -122,16 +128,8 @@ impl<'a> Endpoint<'a> {
 
     /// Returns what stands after the `?`. An id needs no escapes.
     fn query(self) -> Option<String> {
-        match self {
-            Self::Generation(id) => Some(format!("projectId={id}")),
-            Self::Token
-            | Self::Confirm
-            | Self::Projects
-            | Self::Project(_)
-            | Self::Progress(_)
-            | Self::Export
-            | Self::Make(..) => None,
-        }
+        let Self::Generation(id) = self else { return None };
+        Some(format!("projectId={id}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real binary: what a person types, what it answers, and how it ends.
 
+mod catalogues;
 mod choosing;
 mod demo;
 mod disk;
@@ -9,6 +10,7 @@ mod inputs;
 mod keeping;
 mod morning;
 mod pausing;
+mod regions;
 mod secrets;
 mod several;
 mod sheets;
@@ -16,6 +18,7 @@ mod shown;
 mod signals;
 mod spooled;
 mod storyboard;
+mod sweep;
 mod templates;
 mod variants;
 mod windows;

@@ -393,8 +393,6 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
     × `webhook_secret` is a secret, and a batch file is shared
     × `webhook` must not contain a user or a password
     × `smtp_password` is a secret, and a batch file is shared
-    × `email_to` is given, but `email_from` is missing
-    × `email_to` is given, but `smtp` is missing
     × `timeout` must be a duration in quotes, not a whole number
     × `when` is none of the words that may stand here
     ");

@@ -59,20 +59,21 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     let office = Office::new(3).await;
-    let first = office.run(&["plan", "b.toml"]);
+    let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.out, @r"
     night: 3 new
     3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
-    let second = office.run(&["plan", "b.toml"]);
+    let second = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(second.out, @r"
     night: 1 new, 1 changed, 1 unchanged, 1 removed
       row 3 k001: `script` changed
     2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
-    let plan = documents(&office.run(&["plan", "b.toml", "--json"]).out).pop().unwrap();
+    let plan =
+        documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).out).pop().unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
     {
       "batch": "night",
@@ -97,7 +98,8 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
       "skipped": 0,
       "spoken_seconds": 1,
       "to_render": 2,
-      "unchanged": 1
+      "unchanged": 1,
+      "warnings": []
     }
     "#);
     assert_eq!(office.sandbox.renders(), 3, "a plan asks nothing");

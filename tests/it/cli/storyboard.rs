@@ -129,7 +129,7 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
     sku,script,language,headline,model,cloth
     first,"Hello, and welcome.",,,,
     "#);
-    let plan = office.run(&["plan", "jobs/spring.toml"]);
+    let plan = office.run(&["plan", "jobs/spring.toml", "--offline"]);
     assert_eq!(plan.code, Some(0), "{plan:?}");
     assert!(plan.out.starts_with("spring: 1 new\n"), "{plan:?}");
 
@@ -152,7 +152,7 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
     first,"Hello, and welcome.",1,"Hello, and welcome."
     first,"Hello, and welcome.",1,"Hello, and welcome."
     "#);
-    assert_eq!(office.run(&["plan", "jobs/g.toml"]).code, Some(0));
+    assert_eq!(office.run(&["plan", "jobs/g.toml", "--offline"]).code, Some(0));
 
     office.write("bad.json.hbs", "{{#if}}");
     assert_eq!(office.run(&["new", "bad", "--template", "bad.json.hbs"]).code, Some(4));

@@ -6,7 +6,7 @@ use crate::support::binary::{Office, TEMPLATE};
 
 /// What `plan` says on standard error.
 fn planned(office: &Office, code: i32) -> (String, String) {
-    let ended = office.run(&["plan", "b.toml"]);
+    let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(code), "{ended:?}");
     (office.told(&ended.out), office.told(&ended.err))
 }
@@ -324,7 +324,7 @@ async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
       write what should stand there
     ");
     let plan: serde_json::Value =
-        serde_json::from_str(&office.run(&["plan", "b.toml", "--json"]).out).unwrap();
+        serde_json::from_str(&office.run(&["plan", "b.toml", "--json", "--offline"]).out).unwrap();
     assert_eq!(plan["warnings"].as_array().unwrap().len(), 4, "{plan:#}");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
