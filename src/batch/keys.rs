@@ -22,6 +22,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "file",
             "studio",
             "limits",
+            "window",
             "notify",
         ],
     ),
@@ -64,6 +65,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "max_credits_per_day",
         ],
     ),
+    ("window", &["from", "to", "zone", "days"]),
     (
         "notify",
         &[

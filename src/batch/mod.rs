@@ -22,6 +22,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,6 +37,7 @@ pub use self::notify::{Address, Email, Hidden, Notify, Tls, When};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::studio::{Host, InvalidHost, OnUncertain, Resolution, Studio, Submission};
+pub use self::window::{Opening, Window};
 
 use self::reader::{Complaint, Reader};
 
@@ -78,6 +80,8 @@ pub struct Batch {
     pub studio: Studio,
     /// How much, how often, how long.
     pub limits: Limits,
+    /// When it may spend; at any time when there is none.
+    pub window: Option<Window>,
     /// Who is told how a run ended.
     pub notify: Notify,
 }
@@ -151,6 +155,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
     let limits = Limits::read(reader);
+    let window = Window::read(reader);
     let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
     let (name, sheet, template) = (name?, sheet?, template?);
     let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
@@ -172,6 +177,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         video_file,
         studio,
         limits,
+        window,
         notify,
     })
 }

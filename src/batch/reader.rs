@@ -89,6 +89,29 @@ impl<'t> Reader<'t> {
         self.get("", key, read)
     }
 
+    /// Tells whether `section` is there, and a table.
+    pub(super) fn has_table(&self, section: &str) -> bool {
+        let found = self.root.get(section).map(Spanned::get_ref);
+        matches!(found, Some(DeValue::Table(_)))
+    }
+
+    /// Reads a value that its section cannot do without.
+    pub(super) fn required_in<T>(
+        &mut self,
+        (section, key): (&str, &str),
+        example: &str,
+        read: impl FnOnce(&DeValue<'t>) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        if !self.has(section, key) {
+            self.complain(Problem {
+                message: format!("`{section}` has no `{key}`"),
+                help: Some(format!("write it like `{key} = \"{example}\"`")),
+                span: self.root.get(section).map(Spanned::span),
+            });
+        }
+        self.get(section, key, read)
+    }
+
     /// Reads a table of names and texts from the top table.
     pub(super) fn pairs(
         &mut self,
@@ -121,7 +144,7 @@ impl<'t> Reader<'t> {
     /// Notes every key that nobody will ask for, and every secret.
     pub(super) fn check_keys(&mut self) {
         self.check_keys_of("", self.root);
-        for section in ["studio", "limits", "notify"] {
+        for section in ["studio", "limits", "notify", "window"] {
             let Some(value) = self.root.get(section) else { continue };
             match value.get_ref() {
                 DeValue::Table(table) => self.check_keys_of(section, table),

@@ -118,6 +118,11 @@ impl Commands {
         format!("callsheet status {}{}", self.batch, self.rest)
     }
 
+    /// The command that lets a paused batch go on.
+    pub(super) fn unpause(&self) -> String {
+        format!("callsheet unpause {}{}", self.batch, self.rest)
+    }
+
     /// The command that lists jobs, with what narrows them.
     pub(super) fn jobs(&self, narrowed: &str) -> String {
         format!("callsheet jobs {} {narrowed}{}", self.batch, self.rest)

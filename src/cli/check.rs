@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::account::Whose;
@@ -17,7 +17,7 @@ use super::settings::{self, Setting};
 use super::table::Sheet;
 use super::talk::{Talk, plain, span};
 use super::{Global, account, diagnostics};
-use crate::batch::{self, Batch, Host};
+use crate::batch::{self, Batch, Host, Opening, Window};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
 use crate::studio::{Client, Confirmed, Settings, Trouble};
@@ -130,6 +130,7 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
             batch.output.clone()
         };
         findings.push(room("output", &folder));
+        findings.extend(batch.window.as_ref().map(|window| hours(window, Clock::real().now())));
     }
     if args.sandbox {
         findings.push(Finding::ok("account", "a rehearsal needs none"));
@@ -229,6 +230,22 @@ fn lock(ledger: &Path) -> Finding {
     };
     let _ = std::fs::remove_file(ledger.with_added_extension(format!("{name}.lock")));
     finding
+}
+
+/// When may it spend.
+fn hours(window: &Window, now: Timestamp) -> Finding {
+    let topic = "window";
+    match window.at(now) {
+        Opening::Open { until } => {
+            Finding::ok(topic, format!("{window}: open until {}", window.shown(until)))
+        }
+        Opening::Shut { opens: Some(opens) } => {
+            Finding::ok(topic, format!("{window}: opens {}", window.shown(opens)))
+        }
+        Opening::Shut { opens: None } => {
+            Finding::fail(Exit::Usage, topic, format!("{window}: it never opens"))
+        }
+    }
 }
 
 fn folder_of(file: &Path) -> PathBuf {

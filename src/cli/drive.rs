@@ -88,20 +88,6 @@ pub(super) async fn begin(
     begun.map_err(|error| Early::new(Exit::Unexpected, error))
 }
 
-/// Reads a time of day, such as `06:00`.
-pub(super) fn time_of_day(text: &str) -> Result<jiff::civil::Time, String> {
-    jiff::civil::Time::strptime("%H:%M", text)
-        .map_err(|_| "write it as HH:MM, for example 06:00".to_owned())
-}
-
-/// Returns when it will be `time` next, after `now` and in its time zone.
-pub(super) fn next_time(time: jiff::civil::Time, now: &jiff::Zoned) -> jiff::Timestamp {
-    let on = |date: jiff::civil::Date| date.to_datetime(time).to_zoned(now.time_zone().clone());
-    let today = on(now.date()).ok().filter(|today| today > now);
-    let next = today.or_else(|| on(now.date().tomorrow().ok()?).ok());
-    next.map_or(jiff::Timestamp::MAX, |next| next.timestamp())
-}
-
 /// Says what is to be expected.
 pub(super) fn expectation(estimate: &crate::plan::Estimate) -> String {
     if estimate.videos == 0 {

@@ -44,6 +44,9 @@ pub(super) fn advice(exit: Exit, ending: &Ending, commands: &Commands) -> Option
             counted(ending.counts.get(&State::Uncertain).copied().unwrap_or(0), "job")
         ),
         Exit::Account => "mend the account, then run the same command again".to_owned(),
+        Exit::Cap if ending.held == Held::Paused => {
+            format!("a person paused the batch; let it go on: {}", commands.unpause())
+        }
         Exit::Cap => "the cap for this run is reached; run the same command again".to_owned(),
         Exit::Interrupted | Exit::Terminated => {
             "everything is saved; run the same command again to continue".to_owned()
@@ -82,7 +85,8 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
         return Exit::Uncertain;
     }
     let left = jobs(State::Ready) > 0 && orders.only.is_none();
-    if matches!(ending.held, Held::PerRun | Held::Credits) && left && halt.is_none() {
+    if matches!(ending.held, Held::PerRun | Held::Credits | Held::Paused) && left && halt.is_none()
+    {
         return Exit::Cap;
     }
     if ending.window_over && left && halt.is_none() {

@@ -14,6 +14,7 @@ mod ending;
 mod exit;
 mod help;
 mod hold;
+mod hours;
 mod jobs;
 mod ledger;
 mod logging;
@@ -25,6 +26,7 @@ mod new;
 mod night;
 mod offers;
 mod pages;
+mod pause;
 mod plan;
 mod prepare;
 mod preview;
@@ -137,6 +139,10 @@ enum Command {
     Retry(retry::Retry),
     /// Take jobs out that were not submitted yet
     Cancel(retry::Cancel),
+    /// Hold a batch back: nothing more is submitted until it is unpaused
+    Pause(pause::Pause),
+    /// Let a paused batch go on
+    Unpause(pause::Unpause),
     /// Settle one job whose answer was lost
     Resolve(resolve::Resolve),
     /// Delete drafts at AI Studios that lost answers left behind
@@ -267,6 +273,8 @@ impl Command {
             Self::Check(args) => check::run(args, global, talk).await,
             Self::Retry(args) => retry::retry(args, global, talk).await,
             Self::Cancel(args) => retry::cancel(args, global, talk).await,
+            Self::Pause(args) => pause::pause(args, global, talk).await,
+            Self::Unpause(args) => pause::unpause(args, global, talk).await,
             Self::Resolve(args) => resolve::run(args, global, talk).await,
             Self::Sweep(args) => sweep::run(args, global, talk).await,
             Self::Models(args) => catalogues::models(args, global, talk).await,

@@ -46,11 +46,7 @@ pub(super) async fn unpause(args: Unpause, global: &Global, talk: &Talk) -> Exit
     set(args.which, false, (global, talk)).await.unwrap_or_else(|early| early.tell(talk))
 }
 
-async fn set(
-    which: Which,
-    paused: bool,
-    (global, talk): (&Global, &Talk),
-) -> Result<Exit, Early> {
+async fn set(which: Which, paused: bool, (global, talk): (&Global, &Talk)) -> Result<Exit, Early> {
     let (ledger, stored) = which.find(global).await?;
     let changed = ledger.set_paused(stored.id, paused).await.map_err(unexpected)?;
     let live = holder_of(ledger.path(), &stored.name);

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::unexpected;
+use super::hours::HoursArgs;
 use super::offers;
 use super::talk::Talk;
 use super::whom::Account;
@@ -40,6 +41,8 @@ pub(super) struct Drawn {
     taken: Taken,
     lease: Option<(Lease, TakenOver)>,
     plan: Plan,
+    /// Whether a person holds the batch back.
+    paused: bool,
 }
 
 /// A batch that is in the ledger as its sheet says.
@@ -116,8 +119,9 @@ async fn draw_up_one(
     talk: &Talk,
 ) -> Result<Read, Early> {
     let former = former(ledger, &taken.batch, &taken.account).await?;
-    let mut lease = None;
+    let (mut lease, mut paused) = (None, false);
     if let Some(former) = &former {
+        paused = ledger.is_paused(former.id).await.map_err(unexpected)?;
         // What a former run left in the air is taken over before anything is compared with it.
         let begun = drive::begin(ledger, former.id, clock).await?;
         taken.wrap.in_ledger(ledger, former.id, Some(begun.0));
@@ -129,7 +133,7 @@ async fn draw_up_one(
     match planning::draw_up_some(&taken.batch, name, ledger, &choice).await {
         Ok(mut plan) => {
             offers::compare(&mut plan, None, (ledger, shop, clock), talk).await?;
-            Ok(Ok(Drawn { taken, lease, plan }))
+            Ok(Ok(Drawn { taken, lease, plan, paused }))
         }
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;
@@ -163,7 +167,11 @@ async fn former(
 
 /// Shows a plan and its problems. Returns how many videos it would submit, or says that the run
 /// ends here.
-pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64, Exit> {
+pub(super) fn show(
+    drawn: &Drawn,
+    (skip_invalid, hours): (bool, &HoursArgs),
+    talk: &Talk,
+) -> Result<u64, Exit> {
     let (plan, batch) = (&drawn.plan, &drawn.taken.batch);
     drawn.taken.wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
     if !plan.is_clean() {
@@ -181,6 +189,14 @@ pub(super) fn show(drawn: &Drawn, skip_invalid: bool, talk: &Talk) -> Result<u64
         talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
     } else {
         talk.say(&plan::headline(plan, batch));
+    }
+    if drawn.paused {
+        // The run says so itself; nobody needs to be asked whether it may spend.
+        return Ok(0);
+    }
+    if let Some(words) = hours.of(batch.window.as_ref(), &jiff::Zoned::now()).shut {
+        talk.say(&talk.named(&words));
+        return Ok(0);
     }
     if estimate.videos > 0 {
         let in_a_rehearsal =
@@ -204,7 +220,7 @@ pub(super) async fn take_in(
     clock: &Clock,
 ) -> Result<Vec<Ready>, Early> {
     let mut ready = Vec::new();
-    for Drawn { taken, lease, plan } in all {
+    for Drawn { taken, lease, plan, .. } in all {
         let narrowed = plan.named.is_some();
         let id =
             plan.take_in(clock.now()).await.map_err(|error| Early::new(Exit::Unexpected, error))?;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::hours::HoursArgs;
 use super::night::{Drive, Night};
 use super::prepare::{self, Batched, Taken};
 use super::talk::Talk;
@@ -32,12 +33,14 @@ pub(super) struct Resume {
     /// Submit at most so many videos in this run, of each batch
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
+    /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
+    #[arg(long, value_name = "N")]
+    max_videos: Option<u32>,
     /// Release all rows at once, without waiting for the first videos
     #[arg(long)]
     no_canary: bool,
-    /// Submit nothing after this time of day; what is under way is still brought home
-    #[arg(long, value_name = "HH:MM", value_parser = drive::time_of_day)]
-    until: Option<jiff::civil::Time>,
+    #[command(flatten)]
+    hours: HoursArgs,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -86,6 +89,10 @@ async fn carry_out(
     at_home(&stored, &taken)?;
     let mut drives = Vec::new();
     for (stored, Taken { batch, lock, account, wrap }) in stored.iter().zip(taken) {
+        let hours = args.hours.of(batch.window.as_ref(), &jiff::Zoned::now());
+        if let Some(words) = hours.shut {
+            talk.say(&format!("{}: {words}", batch.name));
+        }
         let lease = drive::begin(&ledger, stored.id, &clock).await?;
         wrap.in_ledger(&ledger, stored.id, Some(lease.0));
         let commands = Commands::of(global, args.sandbox, stored);
@@ -93,7 +100,7 @@ async fn carry_out(
             batch,
             id: stored.id,
             lease,
-            orders: orders(&args),
+            orders: Orders { until: hours.until, ..orders(&args) },
             lock,
             account,
             commands,
@@ -110,7 +117,7 @@ fn orders(args: &Resume) -> Orders {
         canary: !args.no_canary,
         download: true,
         wait: !args.no_wait,
-        until: args.until.map(|until| drive::next_time(until, &jiff::Zoned::now())),
+        until: None,
     }
 }
 
@@ -159,6 +166,7 @@ fn read(
             Ok(mut batch) => {
                 let wrap = wraps.about(&batch, global, args.sandbox);
                 wrap.in_ledger(ledger, stored.id, None);
+                batch.limits.max_videos = args.max_videos.or(batch.limits.max_videos);
                 if !args.sandbox {
                     whom::at_base_url(&mut batch, args.base_url.as_deref())?;
                 }

@@ -9,6 +9,7 @@ use clap::Args;
 use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::hours::HoursArgs;
 use super::media;
 use super::narrowing::Narrowing;
 use super::night::{Drive, Night};
@@ -51,6 +52,9 @@ pub(super) struct Run {
     /// Submit at most so many videos in this run, of each batch
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
+    /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
+    #[arg(long, value_name = "N")]
+    max_videos: Option<u32>,
     #[command(flatten)]
     narrowing: Narrowing,
     /// Try failed jobs again, as `callsheet retry` would
@@ -71,9 +75,8 @@ pub(super) struct Run {
     /// Ask first, once for each address of a picture, film or sound, whether something is there
     #[arg(long)]
     check_media: bool,
-    /// Submit nothing after this time of day; what is under way is still brought home
-    #[arg(long, value_name = "HH:MM", value_parser = drive::time_of_day)]
-    until: Option<jiff::civil::Time>,
+    #[command(flatten)]
+    hours: HoursArgs,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -212,11 +215,13 @@ fn drive_of(ready: Ready, args: &Run, global: &Global) -> Drive {
     let Ready { taken: Taken { batch, lock, account, wrap }, id, lease, only } = ready;
     let file = batch.file.display().to_string();
     let commands = Commands::named(global, args.sandbox, (batch.name.as_str(), &file));
-    let orders = Orders { only, ..orders(args) };
+    let until = args.hours.of(batch.window.as_ref(), &jiff::Zoned::now()).until;
+    let orders = Orders { only, until, ..orders(args) };
     Drive { batch, id, lease, orders, lock, account, commands, wrap }
 }
 
 fn with_flags(mut batch: Batch, args: &Run) -> Result<Batch, Early> {
+    batch.limits.max_videos = args.max_videos.or(batch.limits.max_videos);
     if !args.sandbox {
         whom::at_base_url(&mut batch, args.base_url.as_deref())?;
     }
@@ -230,7 +235,7 @@ fn orders(args: &Run) -> Orders {
         canary: !args.no_canary && !args.no_download,
         download: !args.no_download,
         wait: !args.no_wait,
-        until: args.until.map(|until| drive::next_time(until, &jiff::Zoned::now())),
+        until: None,
     }
 }
 
@@ -244,7 +249,7 @@ fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
     let (mut videos, mut exits) = (0, Vec::new());
     for one in drawn {
         let talk = if drawn.len() > 1 { &talk.of(one.name()) } else { talk };
-        match prepare::show(one, args.skip_invalid, talk) {
+        match prepare::show(one, (args.skip_invalid, &args.hours), talk) {
             Ok(more) => videos += more,
             Err(exit) => exits.push(exit),
         }

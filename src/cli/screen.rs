@@ -141,6 +141,8 @@ impl Screen {
             | Happening::SlowDown { .. }
             | Happening::Alarm { .. }
             | Happening::Halted { .. }
+            | Happening::Paused
+            | Happening::Unpaused
             | Happening::Draining => {}
         }
         if let Some(overall) = &shown.overall {
@@ -211,6 +213,12 @@ impl Screen {
             Happening::Halted { words } => {
                 Some(format!("nothing more is submitted: {}", plain(words)))
             }
+            Happening::Paused => Some(
+                "paused by a person: what is under way is brought home, and nothing is submitted \
+                 until it is unpaused (callsheet unpause)"
+                    .into(),
+            ),
+            Happening::Unpaused => Some("unpaused: it goes on".into()),
             Happening::Draining => {
                 Some("stopping: open requests are finished (Ctrl-C again leaves at once)".into())
             }

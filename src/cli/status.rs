@@ -169,7 +169,9 @@ impl Standing {
 
     /// Returns the command to type next; nothing when all is done, or is being done.
     fn next(&self) -> Option<String> {
-        if self.live.is_some() {
+        if self.batch.paused {
+            Some(self.commands.unpause())
+        } else if self.live.is_some() {
             None
         } else if self.jobs(State::Failed) + self.invalid > 0 {
             // It names the command for each reason; a run alone would mend none of them.
@@ -205,7 +207,9 @@ impl Standing {
                 "\nall that failed or was taken out, whatever the reason:\n    {all}"
             ));
         }
-        if self.open() > self.stalled() && self.live.is_none() {
+        if self.batch.paused {
+            talk.result(&format!("\nto let it go on:\n    {}", self.commands.unpause()));
+        } else if self.open() > self.stalled() && self.live.is_none() {
             let open = counted(self.open(), "job");
             talk.result(&format!("\n{open} to go on with:\n    {}", self.commands.run()));
         }

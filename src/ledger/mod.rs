@@ -18,6 +18,7 @@ mod generation;
 mod job;
 mod news;
 mod open;
+mod pause;
 mod outcome;
 mod people;
 mod record;

@@ -56,6 +56,8 @@ pub(super) struct Desk<S> {
     pub(super) heard_at: AtomicI64,
     /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,
+    /// Whether a person had paused the batch before this run began.
+    pub(super) began_paused: bool,
     /// When this run began, in awake time.
     pub(super) began: Duration,
     /// Uncertain jobs that no evidence and no waiting can settle any more.

@@ -121,6 +121,12 @@ pub enum Happening {
         /// Why, and what to do.
         words: String,
     },
+    /// A person paused the batch: nothing is submitted until it is unpaused.
+    #[serde(rename = "run.paused")]
+    Paused,
+    /// A person lets the batch go on.
+    #[serde(rename = "run.unpaused")]
+    Unpaused,
     /// The run was asked to stop and finishes what is open.
     #[serde(rename = "run.draining")]
     Draining,

@@ -18,6 +18,7 @@ mod limiter;
 mod lock;
 mod pace;
 mod part;
+mod pause;
 mod payload;
 mod port;
 mod settle;
@@ -163,6 +164,13 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     let _busy = shift.clock.busy();
     let desk = Arc::new(sit_down(shift).await?);
+    if let Some(until) = desk.orders.until {
+        if until <= desk.clock.now() {
+            // Before the first claim: outside of its window a run begins nothing at all.
+            desk.window_over.cancel();
+        }
+        desk.spawn(close_window(desk.clone(), until));
+    }
     match desk.settings.submission {
         Submission::TwoStep => desk.spawn(submit::draft_loop(desk.clone())),
         Submission::OneStep => {}
@@ -174,9 +182,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.spawn(settle::settle_loop(desk.clone()));
     desk.spawn(beat(desk.clone()));
     desk.spawn(ring_when_submitting_ends(desk.clone()));
-    if let Some(until) = desk.orders.until {
-        desk.spawn(close_window(desk.clone(), until));
-    }
+    desk.spawn(pause::heed_pause(desk.clone()));
     watch::look_at_late_ones(&desk).await;
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
@@ -207,11 +213,15 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         shift.allowance.requests().raise_floor(left);
         shift.allowance.submits().raise_floor(left);
     }
+    let began_paused = ledger.is_paused(batch).await?;
     shift.observer.tell(Happening::Started {
         run: lease.run(),
         drafts_lost: found.drafts_lost,
         uncertain: found.uncertain,
     });
+    if began_paused {
+        shift.observer.tell(Happening::Paused);
+    }
     let heard_at = i64::try_from(clock.awake().as_millis()).unwrap_or(i64::MAX);
     Ok(Desk {
         studio,
@@ -233,6 +243,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
         began: clock.awake(),
+        began_paused,
         for_people: Mutex::new(BTreeSet::new()),
         finished: CancellationToken::new(),
         window_over: CancellationToken::new(),
@@ -330,7 +341,9 @@ async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
     let Some(held) = desk.changes.held_since(seen) else { return Ok(false) };
     Ok(match held {
         Held::NothingDue => !ready,
-        Held::PerRun | Held::Credits | Held::Paused => true,
+        Held::PerRun | Held::Credits => true,
+        // Paused under way, it stays and waits; begun while paused, it brings home and goes.
+        Held::Paused => desk.began_paused,
         // Nothing is under way, so only a row that waits for a person, or another batch, holds it.
         Held::Subject => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
