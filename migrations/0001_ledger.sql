@@ -145,6 +145,8 @@ create table version (
         and (done_at is null) = (video_ms is null)),
     constraint reused_is_not_rendered check (reused_from is null or done_at is null)
 ) strict, without rowid;
+-- How fast it goes.
+create index version_done on version (done_at) where done_at is not null;
 
 -- One request that may cost money, from its intent to its verdict.
 create table submission (

@@ -37,9 +37,9 @@ const CLOCK_OFF_MAX: SignedDuration = SignedDuration::from_mins(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line begins with ok, warn or fail. Exit code: 0 when none fails, 1 for the
-ledger or a disk, 2 for a setting, 4 for the batch file, 5 when AI Studios does
-not answer, 7 when it refuses the account; the first of 1, 7, 2, 5 when several
-fail.
+ledger or a disk, 2 for a setting, 4 for the batch file, the sheet or the
+template, 5 when AI Studios does not answer, 7 when it refuses the account; the
+first of 1, 7, 2, 4, 5 when several fail.
 
 With --json, {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
 [{name, value, from}]}.")]
@@ -145,7 +145,7 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
 
 /// The order of the exit codes when several hold.
 fn exit_of(findings: &[Finding]) -> Exit {
-    let order = [Exit::Unexpected, Exit::Account, Exit::Usage, Exit::PassingTrouble];
+    let order = [Exit::Unexpected, Exit::Account, Exit::Usage, Exit::Input, Exit::PassingTrouble];
     let fails = |exit: &Exit| findings.iter().any(|found| found.grade == Grade::Fail(*exit));
     order.into_iter().find(fails).unwrap_or(Exit::Done)
 }
@@ -158,7 +158,7 @@ fn files(batch: &Batch) -> Vec<Finding> {
             Ok(_) => Finding::ok(topic, shown),
             Err(error) => {
                 let words = format!("`{shown}` cannot be read ({})", error.kind());
-                Finding::fail(Exit::Usage, topic, words)
+                Finding::fail(Exit::Input, topic, words)
                     .and("its place is relative to the batch file")
             }
         });

@@ -1,4 +1,4 @@
-//! `callsheet ledger check | backup FILE | path`.
+//! `callsheet ledger check | backup FILE | path | prune | export`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,13 @@ use serde_json::json;
 use super::Global;
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::export::{self, Export};
 use super::hold::unexpected;
+use super::prune::{self, Prune};
 use super::talk::{Talk, plain};
 use crate::ledger::Ledger;
 
-/// Check the ledger, copy it, or say where it is
+/// Check the ledger, copy it, export it, prune it, or say where it is
 #[derive(Debug, Args)]
 pub(super) struct LedgerArgs {
     #[command(subcommand)]
@@ -33,6 +35,19 @@ enum Verb {
     },
     /// Print where the ledger is
     Path,
+    /// Let go of old history, after saying what that is
+    ///
+    /// Of rows that were done before then: what happened to them, but for how each render ended and the last thing, and contents
+    /// that were replaced before they were submitted; and runs that began no paid request. Every row,
+    /// every paid request and every video that the ledger knows of stays, so nothing is paid twice.
+    /// No batch may be running.
+    Prune(Prune),
+    /// Write everything that the ledger knows, also while a run is live
+    ///
+    /// One JSON object per line, with `table`: batch, template, layout, run, job, version,
+    /// submission, event, `invalid_row`; and the columns of that table. Times are RFC 3339; links to
+    /// videos come without their signature. As csv, one file for each table.
+    Export(Export),
 }
 
 pub(super) async fn run(args: LedgerArgs, global: &Global, talk: &Talk) -> Exit {
@@ -44,6 +59,8 @@ pub(super) async fn run(args: LedgerArgs, global: &Global, talk: &Talk) -> Exit 
         }
         Verb::Check => check(&path, talk).await,
         Verb::Backup { file } => back_up(&path, &file, talk).await,
+        Verb::Prune(args) => prune::prune(&path, args, talk).await,
+        Verb::Export(args) => export::export(&path, args, talk).await,
     };
     match done {
         Ok(exit) => exit,

@@ -12,6 +12,7 @@ mod diagnostics;
 mod drive;
 mod ending;
 mod exit;
+mod export;
 mod help;
 mod hold;
 mod hours;
@@ -30,6 +31,7 @@ mod pause;
 mod plan;
 mod prepare;
 mod preview;
+mod prune;
 mod report;
 mod resolve;
 mod resume;
@@ -41,12 +43,14 @@ mod screen;
 mod settings;
 mod show;
 mod signals;
+mod standing;
 mod status;
 mod storyboard;
 mod sweep;
 mod table;
 mod talk;
 mod troubles;
+mod watch;
 mod whom;
 mod wrap;
 mod wraps;
@@ -155,7 +159,7 @@ enum Command {
     Workspaces(catalogues::Workspaces),
     /// List the templates of the account
     Templates(catalogues::Templates),
-    /// Check the ledger, copy it, or say where it is
+    /// Check the ledger, copy it, export it, prune it, or say where it is
     Ledger(ledger::LedgerArgs),
     /// Run a virtual AI Studios on this machine, to rehearse and to test against
     Sandbox(sandbox::SandboxArgs),

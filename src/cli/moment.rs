@@ -13,6 +13,12 @@ pub(super) fn local(ms: i64) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Returns the time of day of a stored time, as a clock on this machine's wall shows it.
+pub(super) fn clock(ms: i64) -> String {
+    let Ok(at) = Timestamp::from_millisecond(ms) else { return "?".to_owned() };
+    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 /// Returns a stored time for programs: RFC 3339, UTC, to the millisecond.
 pub(super) fn iso(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| format!("{at:.3}"))

@@ -1,7 +1,7 @@
 //! `callsheet retry` and `callsheet cancel`: a person puts jobs back into the queue, or takes them
 //! out of it.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Global;
@@ -9,6 +9,7 @@ use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Which, agreed, key, unexpected};
+use super::standing::credits as credits_told;
 use super::talk::{Talk, counted};
 use crate::ledger::{Chosen, Ledger, State, StoredBatch};
 
@@ -26,9 +27,28 @@ pub(super) struct Retry {
     /// Only jobs that failed for this cause, such as render-failed or refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
+    /// Only jobs in this state
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<Wanted>,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+}
+
+/// A state that somebody can put a job back from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Wanted {
+    Failed,
+    Cancelled,
+}
+
+impl Wanted {
+    fn state(self) -> State {
+        match self {
+            Self::Failed => State::Failed,
+            Self::Cancelled => State::Cancelled,
+        }
+    }
 }
 
 /// Take jobs out that were not submitted yet
@@ -63,7 +83,8 @@ pub(super) async fn cancel(args: Cancel, global: &Global, talk: &Talk) -> Exit {
 async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Early> {
     let hold = args.which.hold(global).await?;
     let keys = whole(&hold.ledger, &hold.stored, &args.keys).await?;
-    let chosen = Chosen { keys, cause: args.cause, selection: None };
+    let state = args.state.map(Wanted::state);
+    let chosen = Chosen { keys, cause: args.cause, state, selection: None };
     let again = hold.ledger.count_again(hold.stored.id, &chosen).await.map_err(unexpected)?;
     let uncertain = count(&hold.ledger, &hold.stored, State::Uncertain).await?;
     if uncertain > 0 {
@@ -77,9 +98,12 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
         hold.release().await?;
         return Ok(Exit::Done);
     }
+    let per_minute = hold.ledger.credits_per_minute().await.map_err(unexpected)?;
+    let credits = again.minutes as f64 * per_minute;
     let what = format!(
-        "{} to render and pay for again, {} to fetch again",
+        "{} to render and pay for again (about {}), {} to fetch again",
         counted(again.submits, "video"),
+        credits_told(credits),
         counted(again.fetches, "finished video")
     );
     if !agreed(&format!("{what}: go on?"), args.yes, talk) {
@@ -90,7 +114,9 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
     let again = hold.ledger.try_again(hold.lease, hold.stored.id, chosen, now).await;
     let again = again.map_err(unexpected)?;
     if talk.is_json() {
-        talk.document(&json!({ "submits": again.submits, "fetches": again.fetches }));
+        talk.document(&json!({
+            "submits": again.submits, "fetches": again.fetches, "estimated_credits": credits,
+        }));
     } else {
         talk.result(&what);
         let commands = Commands::of(global, args.which.sandbox, &hold.stored);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::talk::{Talk, columns, plain, span};
+use super::talk::{Talk, plain, sized, span};
 use crate::runner::{Happening, Observer};
 
 /// Renders shown one by one; the overall bar tells of the rest.
@@ -261,17 +261,7 @@ fn remove_bar(shown: &mut Shown, key: &str) {
 
 /// Returns a key as it fits in front of its bar.
 fn short(key: &str) -> String {
-    let key = plain(key);
-    if key.chars().map(columns).sum::<usize>() <= KEY_WIDTH {
-        return key.into_owned();
-    }
-    let mut left = KEY_WIDTH - 2;
-    let fits = |c: &char| {
-        let fits = columns(*c) <= left;
-        left = left.saturating_sub(columns(*c));
-        fits
-    };
-    key.chars().take_while(fits).chain(['…']).collect()
+    sized(&plain(key), KEY_WIDTH).trim_end().to_owned()
 }
 
 fn overall_style() -> ProgressStyle {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthChar;
 
 use super::Global;
 use super::logging::Loudness;
@@ -83,6 +84,12 @@ impl Talk {
             // Whoever closed the pipe has read enough.
             let _ = writeln!(out, "{text}").and_then(|()| out.flush());
         });
+    }
+
+    /// Writes a result, and tells whether anybody still reads them.
+    pub(super) fn printed(&self, text: &str) -> bool {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
     }
 
     /// Writes one machine-readable document.
@@ -207,9 +214,35 @@ pub(super) fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns how many columns a character takes at most: Hangul, kana and the like take two.
-pub(super) fn columns(c: char) -> usize {
-    if c < '\u{1100}' { 1 } else { 2 }
+/// Returns how many columns a character takes: Hangul, kana and the like take two.
+fn columns(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// Returns how many columns a text takes at most.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(columns).sum()
+}
+
+/// Returns a text in exactly so many columns: cut with a `…`, or filled with blanks.
+pub(super) fn sized(text: &str, max: usize) -> String {
+    let mut out = text.to_owned();
+    if width(text) > max {
+        // The mark counts as two: some terminals show it so.
+        let mut left = max.saturating_sub(2);
+        let fits = |c: &char| {
+            let fits = columns(*c) <= left;
+            left = left.saturating_sub(columns(*c));
+            fits
+        };
+        out = text.chars().take_while(fits).collect();
+        if max > 0 {
+            out.push('…');
+        }
+    }
+    let blanks = max.saturating_sub(width(&out));
+    out.extend(std::iter::repeat_n(' ', blanks));
+    out
 }
 
 /// Returns a text whose lines fit a terminal.

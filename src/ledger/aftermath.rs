@@ -123,11 +123,19 @@ impl Ledger {
         self.spent(SPENT_BY, run).await
     }
 
+    /// Returns what a begun minute of speech is taken to cost: what the others cost, where AI Studios
+    /// named prices.
+    pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
+        let heard: Option<f64> = sqlx::query_scalar(PER_MINUTE)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("read the prices", source))?;
+        Ok(heard.unwrap_or(super::credits::CREDITS_PER_MINUTE))
+    }
+
     async fn spent(&self, statement: &'static str, whose: i64) -> Result<Spent, LedgerError> {
         let sql = |source| LedgerError::sql("add up the credits", source);
-        let heard: Option<f64> =
-            sqlx::query_scalar(PER_MINUTE).fetch_one(&self.readers).await.map_err(sql)?;
-        let per_minute = heard.unwrap_or(super::credits::CREDITS_PER_MINUTE);
+        let per_minute = self.credits_per_minute().await?;
         let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
         spent.fetch_one(&self.readers).await.map_err(sql)
     }

@@ -3,7 +3,7 @@
 //! All SQL of the program lives in this room, behind operations named for what they mean, so that
 //! another database can stand beside it later. It knows nothing of HTTP, sheets or terminals; time
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
-//! paid render; no row is ever deleted.
+//! paid render; nothing that tells what was paid for is ever deleted.
 
 mod aftermath;
 mod catalogue;
@@ -12,15 +12,17 @@ mod claim;
 mod credits;
 mod due;
 mod error;
+mod export;
 mod floor;
 mod former;
 mod generation;
 mod job;
 mod news;
 mod open;
-mod pause;
 mod outcome;
+mod pause;
 mod people;
+mod prune;
 mod record;
 mod room;
 mod runs;
@@ -28,6 +30,7 @@ mod staging;
 mod state;
 mod story;
 mod tag;
+mod tempo;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -43,12 +46,14 @@ pub use claim::{Claim, Claimed};
 pub use credits::Caps;
 pub use due::Due;
 pub use error::LedgerError;
+pub use export::{Cell, Exported};
 pub use former::Planned;
 pub use generation::Making;
 pub use news::{News, Video};
 pub use open::Durability;
 pub use outcome::Outcome;
 pub use people::{Again, Chosen, Stray};
+pub use prune::Pruned;
 pub use record::Recorded;
 pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
@@ -56,6 +61,7 @@ pub use staging::{Changed, Counts, Header, Merged, Selection, StagedRow, Staging
 pub use state::{Event, IllegalStep, State, Step};
 pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
 pub use tag::Tag;
+pub use tempo::Lately;
 pub use view::{BatchRow, JobRow, RunRow, StoredBatch, StoredLayout};
 
 macro_rules! id {

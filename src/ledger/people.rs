@@ -11,6 +11,7 @@ use super::due::Due;
 use super::error::LedgerError;
 use super::runs::Lease;
 use super::staging::Selection;
+use super::state::State;
 use super::writer::Change;
 use super::{BatchId, Ledger, SubmissionId};
 
@@ -21,6 +22,8 @@ pub struct Chosen {
     pub keys: Vec<String>,
     /// Only this cause, as reports show it.
     pub cause: Option<String>,
+    /// Only jobs in this state.
+    pub state: Option<State>,
     /// Only jobs that a plan named.
     pub selection: Option<Selection>,
 }
@@ -32,6 +35,8 @@ pub struct Again {
     pub submits: u64,
     /// Jobs whose paid video only has to be fetched.
     pub fetches: u64,
+    /// Begun minutes of speech of those that are submitted.
+    pub minutes: u64,
 }
 
 /// A draft of ours that nobody needs.
@@ -49,10 +54,13 @@ pub struct Stray {
 }
 
 const CHOSEN: &str = "-- ledger::chosen
-    select id, ifnull(cause, '') from job indexed by job_due
-    where batch_id = ?1 and state in ('failed', 'cancelled') and in_sheet = 1
-        and (?2 = '[]' or key in (select value from json_each(?2)))
-        and (?3 is null or cause = ?3) and (?4 is null or selection = ?4)";
+    select j.id, ifnull(j.cause, ''), max(1, (v.spoken_ms + 59999) / 60000)
+    from job j indexed by job_due
+    join version v on v.job_id = j.id and v.version = j.version
+    where j.batch_id = ?1 and j.state in ('failed', 'cancelled') and j.in_sheet = 1
+        and (?2 = '[]' or j.key in (select value from json_each(?2)))
+        and (?3 is null or j.cause = ?3) and (?4 is null or j.selection = ?4)
+        and (?5 is null or j.state = ?5)";
 
 const SUBMIT_AGAIN: &str = "-- ledger::try_again, submit
     update job set state = 'ready', drafted = 0, due_at = ?3, lease_token = ?2, cause = null,
@@ -144,7 +152,7 @@ impl Change for TryAgain {
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Again, LedgerError> {
         let sql = |source| LedgerError::sql("try jobs again", source);
         let mut again = Again::default();
-        for (job, cause) in chosen(&mut *db, self.batch, &self.chosen).await? {
+        for (job, cause, minutes) in chosen(&mut *db, self.batch, &self.chosen).await? {
             let fetch = cause == FETCH_FAILED;
             sqlx::query(if fetch { FETCH_AGAIN } else { SUBMIT_AGAIN })
                 .bind(job)
@@ -153,7 +161,7 @@ impl Change for TryAgain {
                 .execute(&mut *db)
                 .await
                 .map_err(sql)?;
-            again.count(fetch);
+            again.count(fetch, minutes);
         }
         Ok(again)
     }
@@ -163,11 +171,12 @@ impl Change for TryAgain {
 const FETCH_FAILED: &str = "fetch-failed";
 
 impl Again {
-    fn count(&mut self, fetch: bool) {
+    fn count(&mut self, fetch: bool, minutes: i64) {
         if fetch {
             self.fetches += 1;
         } else {
             self.submits += 1;
+            self.minutes += minutes.unsigned_abs();
         }
     }
 }
@@ -176,7 +185,7 @@ async fn chosen<'c, E>(
     db: E,
     batch: BatchId,
     chosen: &Chosen,
-) -> Result<Vec<(i64, String)>, LedgerError>
+) -> Result<Vec<(i64, String, i64)>, LedgerError>
 where
     E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
 {
@@ -185,6 +194,7 @@ where
         .bind(json(&chosen.keys))
         .bind(chosen.cause.as_deref())
         .bind(chosen.selection.map(|selection| selection.0))
+        .bind(chosen.state.map(State::word))
         .fetch_all(db)
         .await
         .map_err(|source| LedgerError::sql("find the chosen jobs", source))
@@ -274,8 +284,8 @@ impl Ledger {
         chosen_jobs: &Chosen,
     ) -> Result<Again, LedgerError> {
         let mut again = Again::default();
-        for (_, cause) in chosen(&self.readers, batch, chosen_jobs).await? {
-            again.count(cause == FETCH_FAILED);
+        for (_, cause, minutes) in chosen(&self.readers, batch, chosen_jobs).await? {
+            again.count(cause == FETCH_FAILED, minutes);
         }
         Ok(again)
     }

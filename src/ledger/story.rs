@@ -178,10 +178,6 @@ const REASONS: &str = "-- ledger::reasons
         'cancelled') and (state <> 'rendering' or stalled = 1)
     group by state, cause";
 
-const CREDITS: &str = "-- ledger::credits_heard
-    select sum(s.credits) from job j indexed by job_position
-    join submission s on s.job_id = j.id where j.batch_id = ?1";
-
 const KEYS: &str = "-- ledger::keys
     select key from job indexed by job_position where batch_id = ?1 and in_sheet = 1
     order by position limit ?2";
@@ -193,7 +189,7 @@ const KEY_OF_ROW: &str = "-- ledger::key_of_row
 /// Statements that must not grow with the ledger.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[STORY, VERSIONS, SUBMISSIONS, EVENTS, RUNS_OF, REMOVED_ROWS, KEYS, KEY_OF_ROW, CREDITS];
+    &[STORY, VERSIONS, SUBMISSIONS, EVENTS, RUNS_OF, REMOVED_ROWS, KEYS, KEY_OF_ROW];
 
 impl Ledger {
     /// Returns everything about the job with exactly this key; nothing when there is none.
@@ -265,12 +261,6 @@ impl Ledger {
         let mut reasons: Vec<Reason> = rows.into_iter().filter_map(known).collect();
         reasons.sort_by(|a, b| (a.state, &a.cause).cmp(&(b.state, &b.cause)));
         Ok(reasons)
-    }
-
-    /// Returns the credits that were heard of for a batch; nothing when none were.
-    pub async fn credits_heard(&self, batch: BatchId) -> Result<Option<f64>, LedgerError> {
-        let read = sqlx::query_scalar(CREDITS).bind(batch.0).fetch_one(&self.readers).await;
-        read.map_err(|source| LedgerError::sql("add up the credits", source))
     }
 
     /// Returns the first `max` keys of the sheet, to find the one that was meant.

@@ -494,6 +494,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         runs::STATEMENTS,
         view::STATEMENTS,
         story::STATEMENTS,
+        tempo::STATEMENTS,
     ]
     .concat();
     for statement in all {

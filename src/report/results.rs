@@ -280,7 +280,7 @@ fn io_error(error: csv::Error) -> io::Error {
 
 /// Returns a cell as a spreadsheet may see it: never the beginning of a formula. Plain numbers
 /// stay numbers.
-pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
+pub fn harmless(cell: &str) -> Cow<'_, str> {
     // One more apostrophe before those that are there already, so that taking one off restores it.
     let behind = cell.trim_start_matches('\'');
     let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];

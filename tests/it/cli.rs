@@ -7,6 +7,8 @@ mod disk;
 mod exits;
 mod help;
 mod inputs;
+mod keeping;
+mod morning;
 mod pausing;
 mod regions;
 mod secrets;

@@ -251,6 +251,8 @@ async fn check_says_whether_a_night_can_run_and_what_to_mend() {
     assert_eq!(silent.code, Some(5), "{silent:?}");
     let nowhere = office.run(&["--ledger", "nowhere/l.db", "check", "--offline"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    std::fs::rename(office.path("s.csv"), office.path("gone.csv")).unwrap();
+    assert_eq!(office.run(&["check", "b.toml"]).code, Some(4), "as a run would end");
     office.write("text.db", "this is no database at all, but a text of some length\n");
     let text = office.run(&["--ledger", "text.db", "check", "--offline"]);
     assert_eq!(text.code, Some(1), "{text:?}");

@@ -3,9 +3,60 @@
 use std::fs;
 use std::net::TcpListener;
 
+use callsheet::cli::Exit;
 use callsheet::ledger::{Durability, Ledger};
 
 use crate::support::binary::{LIMITS, Office};
+
+/// Where the real program is driven to each exit code.
+const DRIVEN: &[(Exit, &str, &str)] = &[
+    (
+        Exit::Done,
+        "several.rs",
+        "two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name",
+    ),
+    (Exit::Unexpected, "exits.rs", "a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked"),
+    (Exit::Usage, "exits.rs", "wrong_settings_are_2_and_nothing_is_made_or_asked"),
+    (Exit::SomeFailed, "exits.rs", "a_refused_row_is_3_and_the_rest_is_done"),
+    (Exit::Input, "several.rs", "a_mistake_in_one_batch_stops_all_before_anything_is_spent"),
+    (Exit::PassingTrouble, "exits.rs", "a_host_that_does_not_answer_is_5_in_one_clear_line"),
+    (Exit::Uncertain, "exits.rs", "answers_lost_for_good_are_6_and_nothing_is_sent_again"),
+    (Exit::Account, "exits.rs", "trouble_with_the_account_is_7_and_nothing_is_lost"),
+    (Exit::Cap, "exits.rs", "our_own_cap_is_8_and_the_next_run_goes_on"),
+    (
+        Exit::Window,
+        "windows.rs",
+        "outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_way",
+    ),
+    (Exit::Held, "several.rs", "when_one_batch_is_held_by_another_run_none_is_begun"),
+    (
+        Exit::Interrupted,
+        "signals.rs",
+        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+    ),
+    (
+        Exit::Terminated,
+        "signals.rs",
+        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+    ),
+];
+
+#[test]
+fn every_exit_code_has_a_test_that_drives_the_program_to_it() {
+    for exit in Exit::ALL {
+        let (_, file, name) = DRIVEN
+            .iter()
+            .find(|(driven, ..)| *driven == exit)
+            .unwrap_or_else(|| panic!("{exit:?}"));
+        let path = format!("{}/tests/it/cli/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(path).unwrap();
+        let (_, body) = text.split_once(&format!("fn {name}(")).unwrap_or_else(|| panic!("{name}"));
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let code = exit.code().to_string();
+        let words = body.split(|c: char| !c.is_ascii_digit());
+        assert!(words.into_iter().any(|word| word == code), "{name} does not speak of {code}");
+    }
+}
 
 /// How many API calls the studio has seen.
 fn asked(office: &Office) -> usize {

@@ -199,6 +199,11 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// What it has printed so far.
+    pub(crate) fn out(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
     /// What it has said so far.
     pub(crate) fn err(&self) -> String {
         fs::read_to_string(&self.err).unwrap()

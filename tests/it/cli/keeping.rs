@@ -1,0 +1,131 @@
+//! Looking after the ledger: copies and exports while a run is live, and letting go of what is old.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::Connection;
+
+use crate::support::SPEED;
+use crate::support::binary::{LIMITS, Office};
+
+fn exported(text: &str) -> BTreeMap<String, Vec<Value>> {
+    let mut tables = BTreeMap::<String, Vec<Value>>::new();
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        tables.entry(row["table"].as_str().unwrap().to_owned()).or_default().push(row);
+    }
+    tables
+}
+
+/// Makes everything in the ledger so many days older.
+async fn age(office: &Office, days: i64) {
+    let url = format!("sqlite://{}", office.path("callsheet.db").display());
+    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let ms = days * 24 * 3_600_000;
+    let text = format!(
+        "update event set at = at - {ms}; update version set done_at = done_at - {ms}; \
+         update run set started_at = started_at - {ms}, heartbeat_at = heartbeat_at - {ms}, \
+         ended_at = ended_at - {ms};"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
+    let office = Office::with(8, "", |settings| settings.switches.time_scale = 20.0).await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 3"));
+    let mut run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.until(|sandbox| sandbox.renders() >= 3).await;
+    let copied = office.run(&["ledger", "backup", "copy.db"]);
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    let export = office.run(&["ledger", "export"]);
+    assert_eq!(export.code, Some(0), "{}", export.err);
+    assert!(run.lives(), "the run was over before it was copied");
+    let tables = exported(&export.out);
+    assert_eq!((tables["job"].len(), tables["version"].len(), tables["batch"].len()), (8, 8, 1));
+    let paid = |tables: &BTreeMap<String, Vec<Value>>| {
+        tables["submission"].iter().filter(|row| !row["paid_at"].is_null()).count()
+    };
+    assert!(paid(&tables) >= 3, "{:?}", tables["submission"]);
+    assert_eq!(tables["version"][0]["cells"][0][1], "Hello 0");
+    assert!(tables["event"][0]["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(office.run(&["--ledger", "copy.db", "ledger", "check"]).code, Some(0));
+    // The copy knows every render that was begun, and pays for none of them again.
+    let of_copy = office.run(&["--ledger", "copy.db", "ledger", "export"]);
+    assert!(paid(&exported(&of_copy.out)) >= 3);
+    assert_eq!(office.run(&["ledger", "backup", "copy.db"]).code, Some(1), "overwritten");
+    office.sandbox.set(|switches| switches.time_scale = SPEED);
+    assert_eq!(run.end().code, Some(0));
+    office.assert_promise(8);
+
+    let csv = office.run(&["ledger", "export", "night", "--format", "csv", "-o", "everything"]);
+    assert_eq!(csv.code, Some(0), "{csv:?}");
+    let mut jobs = csv::Reader::from_path(office.path("everything/job.csv")).unwrap();
+    assert_eq!(jobs.records().count(), 8);
+    let links = std::fs::read_to_string(office.path("everything/submission.csv")).unwrap();
+    assert!(links.contains("http") && !links.contains('?'), "a link kept its signature: {links}");
+    let again = office.run(&["ledger", "export", "--format", "csv", "-o", "everything"]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
+    let office = Office::with(4, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 1"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    // Changed and done again; changed back is the former video, and costs nothing.
+    let done = office.run(&["jobs", "night", "--state", "done", "--json"]).out;
+    let done: Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
+    let done = done["key"].as_str().unwrap();
+    let sheet = std::fs::read_to_string(office.path("s.csv")).unwrap();
+    office.write("s.csv", &sheet.replace(&format!("{done},Hello"), &format!("{done},Other")));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    let before = exported(&office.run(&["ledger", "export"]).out);
+    let young = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
+    assert_eq!((young.code, young.out.as_str()), (Some(0), "nothing to let go of\n"), "{young:?}");
+    age(&office, 100).await;
+    let asked = office.run(&["ledger", "prune", "--older-than", "90d"]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.err.contains("nothing was done; say --yes"), "{}", asked.err);
+    let events = |tables: &BTreeMap<String, Vec<Value>>| tables["event"].len();
+    assert_eq!(events(&exported(&office.run(&["ledger", "export"]).out)), events(&before));
+
+    let pruned = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
+    assert_eq!(pruned.code, Some(0), "{pruned:?}");
+    assert!(pruned.out.contains("gone; the file took"), "{}", pruned.out);
+    let after = exported(&office.run(&["ledger", "export"]).out);
+    assert!(events(&after) < events(&before), "{} {}", events(&after), events(&before));
+    for table in ["job", "submission", "version", "batch", "template"] {
+        assert_eq!(after[table].len(), before[table].len(), "{table}");
+    }
+    // The failed row's story is whole: somebody still has to read it.
+    let of_failed = |tables: &BTreeMap<String, Vec<Value>>| {
+        let failed = tables["job"].iter().find(|job| job["state"] == "failed").unwrap();
+        tables["event"].iter().filter(|event| event["job_id"] == failed["id"]).count()
+    };
+    assert_eq!(of_failed(&after), of_failed(&before));
+    assert_eq!(office.run(&["ledger", "check"]).code, Some(0));
+    assert_eq!(office.run(&["show", "night", done]).code, Some(0));
+
+    let renders = office.sandbox.renders();
+    office.write("s.csv", &sheet);
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    assert_eq!(office.sandbox.renders(), renders, "the former video was paid for again");
+    let short = office.run(&["ledger", "prune", "--older-than", "1h"]);
+    assert_eq!(short.code, Some(2), "{short:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_waits_for_nobody_and_touches_nothing_while_a_run_is_live() {
+    let office = Office::with(3, "", |settings| settings.switches.time_scale = 20.0).await;
+    let run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.until(|sandbox| sandbox.renders() >= 1).await;
+    let pruned = office.run(&["ledger", "prune", "--older-than", "1d", "--yes"]);
+    assert_eq!(pruned.code, Some(11), "{pruned:?}");
+    office.sandbox.set(|switches| switches.time_scale = SPEED);
+    assert_eq!(run.end().code, Some(0));
+}
