@@ -23,6 +23,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "file",
             "studio",
             "limits",
+            "window",
             "notify",
             "window",
         ],
@@ -66,6 +67,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "max_credits_per_day",
         ],
     ),
+    ("window", &["from", "to", "zone", "days"]),
     (
         "notify",
         &[

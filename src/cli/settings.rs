@@ -81,6 +81,11 @@ pub(super) fn effective(global: &Global, sandbox: bool, batch: Option<&Batch>) -
         });
         all.extend(from_section(batch, "studio", studio(&batch.studio)));
         all.extend(from_section(batch, "limits", limits(&batch.limits)));
+        all.push(Setting {
+            name: "window",
+            value: batch.window.as_ref().map_or("any time".to_owned(), ToString::to_string),
+            from: if batch.window.is_some() { BATCH_FILE } else { DEFAULT },
+        });
         all.extend(notices(&batch.notify));
         all.push(Setting {
             name: "window",
