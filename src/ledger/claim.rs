@@ -344,14 +344,12 @@ impl Change for ClaimSubmissions {
         if step == PaidStep::Draft {
             subject::one_for_each(&mut queue);
         }
-        let held = match (queue.len() as i64) < max {
-            true if queue.is_empty()
-                && subject::is_held_up(db, self.batch).await.map_err(sql)? =>
-            {
-                Held::Subject
-            }
-            true => Held::NothingDue,
-            false => held,
+        let held = if queue.len() as i64 >= max {
+            held
+        } else if queue.is_empty() && subject::is_held_up(db, self.batch).await.map_err(sql)? {
+            Held::Subject
+        } else {
+            Held::NothingDue
         };
         let held = if self.afford(db, &mut queue).await? { held } else { Held::Credits };
         if queue.is_empty() {

@@ -68,7 +68,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "job",
         "-- ledger::export, job
-        select id, batch_id, key, position, row_number, in_sheet, state, drafted, version,
+        select id, batch_id, key, variant, position, row_number, in_sheet, state, drafted, version,
             wanted_version, due_at, attempts, submit_failures, rerenders, fetch_failures, polls,
             submission_id, rendering_at, progress, moved_at, stalled, video_file, cause, words
         from job where ?1 is null or batch_id = ?1 order by id",
@@ -77,7 +77,7 @@ const TABLES: &[(&str, &str)] = &[
         "version",
         "-- ledger::export, version
         select v.job_id, v.version, v.cells, v.layout_id, v.template_hash, v.payload_hash,
-            v.file_name, v.spoken_ms, v.planned_at, v.reused_from, v.video_file, v.video_bytes,
+            v.request, v.subject, v.file_name, v.spoken_ms, v.planned_at, v.reused_from, v.video_file, v.video_bytes,
             v.video_hash, v.video_ms, v.done_at
         from version v join job j on j.id = v.job_id
         where ?1 is null or j.batch_id = ?1 order by v.job_id, v.version",
@@ -86,7 +86,7 @@ const TABLES: &[(&str, &str)] = &[
         "submission",
         "-- ledger::export, submission
         select s.id, s.job_id, s.version, s.attempt, s.run_id, s.tag, s.way, s.outcome,
-            s.project_id, s.render_id, s.begun_at, s.paid_at, s.settled_at, s.looks,
+            s.project_id, s.render_id, s.subject, s.mark, s.begun_at, s.paid_at, s.settled_at, s.looks,
             substr(s.video_url, 1, instr(s.video_url || '?', '?') - 1) as video_url, s.credits,
             s.swept_at
         from submission s join job j on j.id = s.job_id
@@ -101,10 +101,10 @@ const TABLES: &[(&str, &str)] = &[
         where ?1 is null or j.batch_id = ?1 order by e.id",
     ),
     (
-        "invalid_row",
-        "-- ledger::export, invalid rows
-        select batch_id, position, row_number, key, cells, problem
-        from invalid_row where ?1 is null or batch_id = ?1 order by batch_id, position",
+        "row_without_job",
+        "-- ledger::export, rows without a job
+        select batch_id, position, row_number, key, variant, cells, why, problem
+        from row_without_job where ?1 is null or batch_id = ?1 order by batch_id, position",
     ),
 ];
 

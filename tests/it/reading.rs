@@ -117,8 +117,8 @@ async fn what_programs_read_adds_up_and_keeps_its_fields() {
     fields.sort();
     assert_eq!(
         fields.join(" "),
-        "attempts cause cells credits generating key progress project_id row seconds stalled state version \
-         video_file video_url words"
+        "attempts cause cells credits generating key progress project_id row seconds stalled state variant \
+         version video_file video_url words"
     );
     assert_eq!(jobs[3]["cells"][0]["script"], "Hello 3");
 

@@ -203,6 +203,10 @@ fn what_the_shipped_templates_make_is_as_the_schema_says() {
             continue;
         }
         let source = fs::read_to_string(&path).unwrap();
+        // The schema is of whole scenes; other kinds of request have fields of their own.
+        if !source.contains("\"scenes\"") {
+            continue;
+        }
         let template = Template::parse("t", &source, &Partials::default()).unwrap();
         let mut merger = template.merger(&columns);
         for row in &rows {

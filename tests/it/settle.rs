@@ -12,24 +12,6 @@ fn count(ending: &Ending, state: State) -> u64 {
     ending.counts.get(&state).copied().unwrap_or(0)
 }
 
-/// Found by the simulation: such a run ended with 6, though nothing was uncertain.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_left_to_a_person_and_found_after_all_is_nobodys_business_any_more() {
-    let more = "submission = 'one-step'\n[limits]\nsettle_after = '60ms'";
-    let night = Night::with(2, more, |settings| {
-        settings.faults.add("lost-answer=create:1").unwrap();
-        // The list shows nothing for a virtual hour, and all renders take two.
-        settings.switches.list.include = callsheet::sandbox::Include::All;
-        settings.switches.list.lag_s = 3600.0;
-        (settings.switches.queue.render_min_s, settings.switches.queue.render_max_s) = (7200, 7200);
-    })
-    .await;
-    let ending = night.run().await;
-    assert_eq!((count(&ending, State::Done), ending.for_people), (2, 0), "{ending:?}");
-    assert_eq!(night.sandbox.renders(), 2);
-    night.assert_promise(2).await;
-}
-
 /// Found by the simulation: the whole night's renders were given up without having been asked about.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_shut_overnight_fails_no_render() {

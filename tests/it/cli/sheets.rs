@@ -18,7 +18,7 @@ fn by_status(office: &Office) -> String {
 }
 
 fn planned(office: &Office) -> Ended {
-    let ended = office.run(&["plan", "b.toml"]);
+    let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended
 }
@@ -103,7 +103,7 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
     std::fs::write(office.path("s.csv"), legacy).unwrap();
     let ended = planned(&office);
     told.push(said(&ended));
-    let json = office.run(&["plan", "b.toml", "--json"]);
+    let json = office.run(&["plan", "b.toml", "--json", "--offline"]);
     let plan: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(plan["unused"], serde_json::json!(["담당", "메모"]));
     assert_eq!(plan["reading"]["encoding"], "EUC-KR");

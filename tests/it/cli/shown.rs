@@ -93,12 +93,19 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
       "named": null,
       "new": 1,
       "problems": [],
+      "reading": {
+        "delimiter": "comma",
+        "encoding": "UTF-8",
+        "guessed": false,
+        "worksheet": null
+      },
       "removed": 1,
       "rows": 3,
       "skipped": 0,
       "spoken_seconds": 1,
       "to_render": 2,
       "unchanged": 1,
+      "unused": [],
       "warnings": []
     }
     "#);
@@ -107,8 +114,8 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     let shown = office.run(&["status"]).out;
     let table: Vec<&str> = shown.lines().take(2).collect();
     insta::assert_snapshot!(table.join("\n"), @r"
-    batch  rows  done  open  uncertain  failed  cancelled  invalid
-    night     3     3     0          0       0          0        0
+    batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
+    night     3     3     0          0       0          0        0        0
     ");
     let status = documents(&office.run(&["status", "--json"]).out).pop().unwrap();
     let night = &status["batches"][0];
