@@ -17,7 +17,7 @@ use super::offers;
 use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
-use super::{diagnostics, plan, sheet, spool};
+use super::{diagnostics, plan, sheet};
 use crate::batch::{Batch, SheetFrom};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
@@ -113,12 +113,11 @@ pub(super) async fn draw_up(
 }
 
 async fn draw_up_one(
-    mut taken: Taken,
+    taken: Taken,
     choice: &Choice,
     (ledger, clock): (&Ledger, &Clock),
     talk: &Talk,
 ) -> Result<Read, Early> {
-    let spooled = spool::spool(&mut taken.batch).await?;
     let former = former(ledger, &taken.batch, &taken.account).await?;
     let (mut lease, mut paused) = (None, false);
     if let Some(former) = &former {
@@ -132,7 +131,6 @@ async fn draw_up_one(
     let takes = !taken.account.is_rehearsal() && offers::remembers(ledger, shop).await?;
     let choice = Choice { takes, ..choice.clone() };
     let drawn = planning::draw_up_some(&taken.batch, name, ledger, &choice).await;
-    drop(spooled);
     match drawn {
         Ok(mut plan) => {
             offers::compare(&mut plan, None, (ledger, shop, clock), talk).await?;

@@ -9,7 +9,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, escaped};
-use super::{Global, diagnostics};
+use super::{Global, diagnostics, spool};
 use crate::batch::{self, Batch};
 use crate::plan::{Edition, Materials};
 use crate::scene::{PAYLOAD_SCHEMA, Problem};
@@ -50,9 +50,13 @@ pub(super) async fn run(args: &Preview, global: &Global, talk: &Talk) -> Exit {
         talk.result(PAYLOAD_SCHEMA.trim_end());
         return Exit::Done;
     };
-    let batch = match batch::read(path) {
+    let mut batch = match batch::read(path) {
         Ok(batch) => batch,
         Err(problems) => return diagnostics::batch(talk, &problems),
+    };
+    let _spooled = match spool::spool(&mut batch).await {
+        Ok(spooled) => spooled,
+        Err(early) => return early.tell(talk),
     };
     if let Some(page) = &args.storyboard {
         return match storyboard(args, page, &batch, global, talk).await {

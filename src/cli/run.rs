@@ -18,7 +18,7 @@ use super::prepare::{self, Batched, Drawn, Ready, Taken};
 use super::talk::{Talk, counted};
 use super::whom;
 use super::wraps::Wraps;
-use super::{Global, diagnostics};
+use super::{Global, diagnostics, spool};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::ledger::{Chosen, Ledger};
@@ -110,10 +110,14 @@ pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
 }
 
 async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Result<Exit, Early> {
-    let batches = match read(&args, (global, wraps), talk)? {
+    let mut batches = match read(&args, (global, wraps), talk)? {
         Ok(batches) => batches,
         Err(exit) => return Ok(exit),
     };
+    let mut spooled = Vec::new();
+    for (batch, _) in &mut batches {
+        spooled.push(spool::spool(batch).await?);
+    }
     if args.check_media && !media::all_there(batches.iter().map(|(batch, _)| batch), talk).await? {
         return Ok(Exit::Input);
     }
@@ -129,6 +133,8 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
         Ok(drawn) => drawn,
         Err(exit) => return Ok(exit),
     };
+    // The sheets are in the plans now.
+    drop(spooled);
     if let Some(exit) = stops_at(&drawn, &args, talk) {
         if exit == Exit::Done {
             // A person said no: there is nothing to tell of.

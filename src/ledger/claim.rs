@@ -287,20 +287,14 @@ impl ClaimSubmissions {
         let (run, now) = (self.lease.0, self.now.as_millisecond());
         let intents = match step {
             PaidStep::Export => sqlx::query(SAME_SUBMISSIONS).bind(named).bind(run).bind(now),
-            PaidStep::Draft => sqlx::query(NEW_SUBMISSIONS)
-                .bind(named)
-                .bind(run)
-                .bind(now)
-                .bind(Way::TwoStep.word())
-                .bind("drafting")
-                .bind(None::<i64>),
-            PaidStep::Create => sqlx::query(NEW_SUBMISSIONS)
-                .bind(named)
-                .bind(run)
-                .bind(now)
-                .bind(Way::OneStep.word())
-                .bind("sent")
-                .bind(now),
+            PaidStep::Draft => {
+                let new = sqlx::query(NEW_SUBMISSIONS).bind(named).bind(run).bind(now);
+                new.bind(Way::TwoStep.word()).bind("drafting").bind(None::<i64>)
+            }
+            PaidStep::Create => {
+                let new = sqlx::query(NEW_SUBMISSIONS).bind(named).bind(run).bind(now);
+                new.bind(Way::OneStep.word()).bind("sent").bind(now)
+            }
         };
         intents.execute(&mut *db).await?;
         sqlx::query(TAKE).bind(named).bind(run).execute(&mut *db).await?;

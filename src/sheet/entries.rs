@@ -187,6 +187,7 @@ impl Sheet {
     /// Returns the entry of a row that says it is to be left out. One that cannot be read is told
     /// of, whatever it may have wanted to say.
     fn left_out(&self, record: &Record) -> Option<Entry> {
+        self.skip.as_ref()?;
         let cells = self.shape.cells(record).ok().filter(|cells| self.leaves_out(cells))?;
         let key = self.key(&cells).unwrap_or_default();
         let variant = cells.variant.map(str::to_owned);

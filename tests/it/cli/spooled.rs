@@ -39,7 +39,10 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
     let (code, out, err) = piped(&office, &["plan", "b.toml"], SHEET);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.starts_with("night: 2 new\n"), "{out}");
-    let (code, _, err) = piped(&office, &["run", "b.toml", "--limit", "1"], SHEET);
+    let (code, out, err) = piped(&office, &["preview", "b.toml", "--key", "b"], SHEET);
+    assert!(code == Some(0) && out.contains("World"), "{err}");
+    let args = ["run", "b.toml", "--limit", "1", "--check-media"];
+    let (code, _, err) = piped(&office, &args, SHEET);
     assert_eq!(code, Some(8), "{err}");
     assert_eq!(office.run(&["resume", "night"]).code, Some(0));
     assert_eq!(office.sandbox.renders(), 2);
