@@ -211,8 +211,9 @@ fn check_scene(
         return;
     };
     match scene.scene_idx {
-        Leaf::Absent | Leaf::Number { whole: true, .. } => {}
-        Leaf::Number { whole: false, .. } | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => {
+        Leaf::Absent => {}
+        Leaf::Number(number) if number.is_whole() => {}
+        Leaf::Number(_) | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => {
             findings
                 .say(format_args!("/scenes/{index}/sceneIdx"), "`sceneIdx` must be a whole number")
                 .help("count scenes from 0, without quotes");

@@ -164,6 +164,28 @@ impl<'t> Merger<'t> {
         Payload::read(text, self.kind).map_err(|text| self.explain(&text))
     }
 
+    /// Merges what was checked when it was planned: the very same bytes, known by their
+    /// [`Payload::video_hash`], need no second check. Returns nothing when they are others.
+    ///
+    /// # Errors
+    ///
+    /// All problems, as from [`Merger::merge`], of a text that is another and would not do.
+    pub fn merge_again(
+        &mut self,
+        rows: &[Vec<String>],
+        (resolution, hash): (Option<&str>, &str),
+    ) -> Result<Option<String>, Vec<Problem>> {
+        if self.standing.is_empty() {
+            self.fill(rows);
+            if let Ok(text) = self.render(self.template.compact())
+                && payload::video_hash(&text, self.kind, resolution) == hash
+            {
+                return Ok(Some(text));
+            }
+        }
+        self.merge(rows).map(|_another| None)
+    }
+
     /// Returns what is doubtful about the payload that was merged last.
     pub fn doubts(&mut self, payload: &Payload) -> Vec<Problem> {
         let mut told = Vec::new();

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A place where text, a number or a boolean is expected.
 #[derive(Debug, Default, PartialEq)]
@@ -19,14 +20,31 @@ pub(super) enum Leaf<'a> {
     #[default]
     Absent,
     Bool(bool),
-    /// `whole`: written without a point.
-    Number {
-        whole: bool,
-        value: f64,
-    },
+    Number(Number<'a>),
     Text(Cow<'a, str>),
     /// Something else.
     Other(Kind),
+}
+
+/// A number as it is written. Most are never asked for their value, so none is worked out before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Number<'a>(&'a str);
+
+impl Number<'_> {
+    /// Tells whether it is written without a point and without an exponent.
+    pub(super) fn is_whole(self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    }
+
+    /// Tells whether it is written with a minus.
+    pub(super) fn is_negative(self) -> bool {
+        self.0.starts_with('-')
+    }
+
+    pub(super) fn value(self) -> f64 {
+        // Every number of JSON is one of Rust's; what is too large for one is infinite.
+        self.0.parse().unwrap_or(f64::NAN)
+    }
 }
 
 /// A place where an object or a list is expected.
@@ -76,7 +94,7 @@ impl<'a> Leaf<'a> {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Absent | Self::Bool(_) | Self::Number { .. } | Self::Other(_) => None,
+            Self::Absent | Self::Bool(_) | Self::Number(_) | Self::Other(_) => None,
         }
     }
 
@@ -85,7 +103,7 @@ impl<'a> Leaf<'a> {
         match self {
             Self::Absent => None,
             Self::Bool(_) => Some(Kind::Bool),
-            Self::Number { .. } => Some(Kind::Number),
+            Self::Number(_) => Some(Kind::Number),
             Self::Text(_) => Some(Kind::Text),
             Self::Other(kind) => Some(*kind),
         }
@@ -102,11 +120,23 @@ macro_rules! part {
         impl<'a> $name<'a> {
             /// Takes the value that belongs to `key`.
             fn take<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-                match key {
+                // As bytes: those are told apart one by one, where texts are compared with each in turn.
+                match key.as_bytes() {
                     $($key => self.$field = map.next_value()?,)*
                     _ => drop(map.next_value::<IgnoredAny>()?),
                 }
                 Ok(())
+            }
+        }
+
+        /// In its final place from the first field on: a large part is costly to move.
+        impl<'a> Part<'a> for Box<$name<'a>> {
+            fn from_map<A: MapAccess<'a>>(mut map: A) -> Result<Shape<Self>, A::Error> {
+                let mut part = Self::default();
+                while let Some(key) = map.next_key::<Key<'a>>()? {
+                    part.take(&key.0, &mut map)?;
+                }
+                Ok(Shape::Is(part))
             }
         }
 
@@ -125,92 +155,92 @@ macro_rules! part {
 part! {
     /// The whole payload. Keys are AI Studios V3's, `create-project` page.
     Fields {
-        "name" => name: Leaf<'a>,
-        "orientation" => orientation: Leaf<'a>,
-        "resolution" => resolution: Leaf<'a>,
-        "isExport" => is_export: Leaf<'a>,
-        "workspaceId" => workspace_id: Leaf<'a>,
-        "webhookUrl" => webhook_url: Leaf<'a>,
-        "scenes" => scenes: Shape<List<Scene<'a>>>,
+        b"name" => name: Leaf<'a>,
+        b"orientation" => orientation: Leaf<'a>,
+        b"resolution" => resolution: Leaf<'a>,
+        b"isExport" => is_export: Leaf<'a>,
+        b"workspaceId" => workspace_id: Leaf<'a>,
+        b"webhookUrl" => webhook_url: Leaf<'a>,
+        b"scenes" => scenes: Shape<List<Scene<'a>>>,
     }
 }
 
 part! {
     /// One scene.
     Scene {
-        "sceneIdx" => scene_idx: Leaf<'a>,
-        "background" => background: Shape<Background<'a>>,
-        "clips" => clips: Shape<List<Clip<'a>>>,
-        "scripts" => scripts: Shape<List<Script<'a>>>,
+        b"sceneIdx" => scene_idx: Leaf<'a>,
+        b"background" => background: Shape<Background<'a>>,
+        b"clips" => clips: Shape<List<Box<Clip<'a>>>>,
+        b"scripts" => scripts: Shape<List<Script<'a>>>,
     }
 }
 
 part! {
     /// What is behind everything.
     Background {
-        "source_url" => source_url: Leaf<'a>,
+        b"source_url" => source_url: Leaf<'a>,
     }
 }
 
 part! {
     /// What is said, in the placement used since 2024-12-18: `scenes[].scripts[]`.
     Script {
-        "org" => org: Leaf<'a>,
-        "isTTS" => is_tts: Leaf<'a>,
-        "modelId" => model_id: Leaf<'a>,
-        "clothId" => cloth_id: Leaf<'a>,
+        b"org" => org: Leaf<'a>,
+        b"isTTS" => is_tts: Leaf<'a>,
+        b"modelId" => model_id: Leaf<'a>,
+        b"clothId" => cloth_id: Leaf<'a>,
     }
 }
 
 part! {
     /// One clip of any type, with the fields of every type.
     Clip {
-        "type" => kind: Leaf<'a>,
-        "isDelete" => is_delete: Leaf<'a>,
-        "model" => model: Shape<Model<'a>>,
-        "script" => script: Shape<ClipScript<'a>>,
-        "text" => text: Leaf<'a>,
-        "fill" => fill: Leaf<'a>,
-        "fontSize" => font_size: Leaf<'a>,
-        "source_url" => source_url: Leaf<'a>,
-        "video_url" => video_url: Leaf<'a>,
-        "label" => label: Leaf<'a>,
-        "shapeName" => shape_name: Leaf<'a>,
-        "layer" => layer: Leaf<'a>,
-        "top" => top: Leaf<'a>,
-        "left" => left: Leaf<'a>,
-        "width" => width: Leaf<'a>,
-        "height" => height: Leaf<'a>,
-        "scaleX" => scale_x: Leaf<'a>,
-        "scaleY" => scale_y: Leaf<'a>,
-        "angle" => angle: Leaf<'a>,
-        "opacity" => opacity: Leaf<'a>,
-        "volume" => volume: Leaf<'a>,
-        "animation" => animation: Shape<Animation<'a>>,
+        b"type" => kind: Leaf<'a>,
+        b"isDelete" => is_delete: Leaf<'a>,
+        b"model" => model: Shape<Model<'a>>,
+        b"script" => script: Shape<ClipScript<'a>>,
+        b"text" => text: Leaf<'a>,
+        b"fill" => fill: Leaf<'a>,
+        b"fontSize" => font_size: Leaf<'a>,
+        b"source_url" => source_url: Leaf<'a>,
+        b"video_url" => video_url: Leaf<'a>,
+        b"label" => label: Leaf<'a>,
+        b"shapeName" => shape_name: Leaf<'a>,
+        b"layer" => layer: Leaf<'a>,
+        b"top" => top: Leaf<'a>,
+        b"left" => left: Leaf<'a>,
+        b"width" => width: Leaf<'a>,
+        b"height" => height: Leaf<'a>,
+        b"scaleX" => scale_x: Leaf<'a>,
+        b"scaleY" => scale_y: Leaf<'a>,
+        b"angle" => angle: Leaf<'a>,
+        b"opacity" => opacity: Leaf<'a>,
+        b"volume" => volume: Leaf<'a>,
+        b"animation" => animation: Shape<Animation<'a>>,
     }
 }
 
 part! {
     /// How a clip comes and goes.
     Animation {
-        "type" => kind: Leaf<'a>,
-        "duration" => duration: Leaf<'a>,
-        "delay" => delay: Leaf<'a>,
+        b"type" => kind: Leaf<'a>,
+        b"duration" => duration: Leaf<'a>,
+        b"delay" => delay: Leaf<'a>,
     }
 }
 
 part! {
     /// The avatar of an `aiModel` clip.
     Model {
-        "ai_name" => ai_name: Leaf<'a>,
-        "emotion" => emotion: Leaf<'a>,
+        b"ai_name" => ai_name: Leaf<'a>,
+        b"emotion" => emotion: Leaf<'a>,
     }
 }
 
 part! {
     /// What is said, in the placement of V3 at its launch: `clips[].script`.
     ClipScript {
-        "org" => org: Leaf<'a>,
+        b"org" => org: Leaf<'a>,
     }
 }
 
@@ -310,55 +340,21 @@ impl<'de, T: Part<'de>> Visitor<'de> for ShapeVisitor<T> {
 
 impl<'de> Deserialize<'de> for Leaf<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LeafVisitor)
-    }
-}
-
-struct LeafVisitor;
-
-impl<'de> Visitor<'de> for LeafVisitor {
-    type Value = Leaf<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Leaf::Number { whole: true, value: value as f64 })
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Leaf::Number { whole: true, value: value as f64 })
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Leaf::Number { whole: false, value })
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Leaf::Bool(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Leaf::Other(Kind::Null))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Leaf::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Leaf::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Leaf::Other(Kind::Object))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Leaf::Other(Kind::List))
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match text.as_bytes() {
+            [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
+                Self::Text(Cow::Borrowed(&text[1..text.len() - 1]))
+            }
+            [b'"', ..] => {
+                Self::Text(Cow::Owned(serde_json::from_str(text).map_err(D::Error::custom)?))
+            }
+            b"true" => Self::Bool(true),
+            b"false" => Self::Bool(false),
+            b"null" => Self::Other(Kind::Null),
+            [b'{', ..] => Self::Other(Kind::Object),
+            [b'[', ..] => Self::Other(Kind::List),
+            _ => Self::Number(Number(text)),
+        })
     }
 }
 

@@ -94,20 +94,25 @@ impl Payload {
     }
 
     /// Returns 32 hex digits over everything that makes the video what it is: the merged text, the
-    /// kind of request, and the resolution that is asked for beside it. Equal digits mean that nothing has to be
-    /// rendered again.
+    /// kind of request, and the resolution that is asked for beside it. Equal digits mean that
+    /// nothing has to be rendered again.
     pub fn video_hash(&self, resolution: Option<&str>) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.text.as_bytes());
-        if let Some(resolution) = resolution {
-            // A byte that no JSON text contains keeps the two apart.
-            hasher.update(&[0]).update(resolution.as_bytes());
-        }
-        if *self.kind != PROJECT {
-            hasher.update(&[1]).update(self.kind.word.as_bytes());
-        }
-        hasher.finalize().to_hex()[..32].to_owned()
+        video_hash(&self.text, self.kind, resolution)
     }
+}
+
+/// Returns what [`Payload::video_hash`] does, of a text that need not be a payload.
+pub(super) fn video_hash(text: &str, kind: &Kind, resolution: Option<&str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(text.as_bytes());
+    if let Some(resolution) = resolution {
+        // A byte that no JSON text contains keeps the two apart.
+        hasher.update(&[0]).update(resolution.as_bytes());
+    }
+    if *kind != PROJECT {
+        hasher.update(&[1]).update(kind.word.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
 }
 
 /// Says everything that is wrong with a text, with places; nothing when nothing is.

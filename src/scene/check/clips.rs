@@ -13,7 +13,7 @@ const TYPES: [&str; 6] = ["aiModel", "shape", "image", "textImage", "videoImage"
 pub(super) const AVATAR: &str = "aiModel";
 
 /// Checks one clip.
-pub(super) fn check(clip: &Shape<Clip<'_>>, spot: Spot, findings: &mut Findings) {
+pub(super) fn check(clip: &Shape<Box<Clip<'_>>>, spot: Spot, findings: &mut Findings) {
     let Shape::Is(clip) = clip else {
         findings.say(format_args!("{spot}"), "a clip must be an object");
         return;
@@ -107,11 +107,10 @@ fn want_any_text(leaf: &Leaf<'_>, name: &str, spot: Spot, findings: &mut Finding
     }
 }
 
-const ZERO: Leaf<'static> = Leaf::Number { whole: true, value: 0.0 };
-
 fn want_size(leaf: &Leaf<'_>, spot: Spot, findings: &mut Findings) {
+    let is_zero = matches!(leaf, Leaf::Number(number) if number.value() == 0.0);
     let message = match leaf.kind() {
-        Some(Kind::Number) if *leaf != ZERO => return,
+        Some(Kind::Number) if !is_zero => return,
         Some(Kind::Number) => "`fontSize` is 0".to_owned(),
         None => "`fontSize` is missing".to_owned(),
         Some(kind) => format!("`fontSize` must be a number, not {kind}"),

@@ -21,10 +21,22 @@ const NOTES: [&str; 4] = ["TODO", "TBD", "FIXME", "XXX"];
 /// The longest name of something to be filled in.
 const NAME_MAX: usize = 40;
 
+/// Bytes that something left in begins with; all others, which are nearly all, are passed over.
+const MAY_BEGIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"{}[<%_#TFX";
+    while let [first, others @ ..] = rest {
+        table[*first as usize] = true;
+        rest = others;
+    }
+    table
+};
+
 /// Returns the first piece that was probably left in.
 fn left_in(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().find_map(|(at, byte)| {
+    let may_begin = |(_, byte): &(usize, &u8)| MAY_BEGIN[usize::from(**byte)];
+    let found = bytes.iter().enumerate().filter(may_begin).find_map(|(at, byte)| {
         let rest = || &text[at..];
         match byte {
             b'{' => in_braces(rest()),
@@ -38,9 +50,21 @@ fn left_in(text: &str) -> Option<&str> {
             b'T' | b'F' | b'X' if is_edge(bytes, at.checked_sub(1)) => NOTES
                 .into_iter()
                 .find(|note| rest().starts_with(note) && is_edge(bytes, Some(at + note.len()))),
-            b'l' | b'L' => rest().get(..11).filter(|it| it.eq_ignore_ascii_case("lorem ipsum")),
             _ => None,
         }
+    });
+    found.or_else(|| filler(text))
+}
+
+/// Returns the words that designers fill space with. They are looked for by what hardly any other
+/// text holds.
+fn filler(text: &str) -> Option<&str> {
+    const WORDS: &str = "lorem ipsum";
+    let may_hold = text.contains("psum") || text.contains("PSUM");
+    let mut places = text.char_indices().filter(|_| may_hold);
+    places.find_map(|(at, _)| {
+        let words = text.get(at..at + WORDS.len())?;
+        words.eq_ignore_ascii_case(WORDS).then_some(words)
     })
 }
 

@@ -111,11 +111,16 @@ fn number(
     findings: &mut Findings,
 ) {
     let wanted = match (leaf, range) {
-        (Leaf::Absent | Leaf::Other(Kind::Null), _) | (Leaf::Number { .. }, Range::Any) => return,
-        (Leaf::Number { whole: true, .. }, Range::Whole) => return,
-        (Leaf::Number { value, .. }, Range::Between(least, most))
-        | (Leaf::Number { whole: true, value }, Range::WholeBetween(least, most))
-            if (*least..=*most).contains(value) =>
+        (Leaf::Absent | Leaf::Other(Kind::Null), _) | (Leaf::Number(_), Range::Any) => return,
+        (Leaf::Number(number), Range::Whole) if number.is_whole() => return,
+        (Leaf::Number(number), Range::Between(0.0, f64::MAX)) if !number.is_negative() => return,
+        (Leaf::Number(number), Range::Between(least, most))
+            if (*least..=*most).contains(&number.value()) =>
+        {
+            return;
+        }
+        (Leaf::Number(number), Range::WholeBetween(least, most))
+            if number.is_whole() && (*least..=*most).contains(&number.value()) =>
         {
             return;
         }
@@ -156,13 +161,17 @@ pub(super) fn address(leaf: &Leaf<'_>, pointer: std::fmt::Arguments<'_>, finding
 /// Doubts a clip that nobody would see.
 pub(super) fn place(clip: &Clip<'_>, canvas: (f64, f64), spot: Spot, findings: &mut Findings) {
     let value = |leaf: &Leaf<'_>, absent: f64| match leaf {
-        Leaf::Number { value, .. } => *value,
-        _ => absent,
+        Leaf::Number(number) => number.value(),
+        Leaf::Absent | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => absent,
     };
-    let (left, top) = (value(&clip.left, 0.0), value(&clip.top, 0.0));
-    let right = left + value(&clip.width, f64::MAX) * value(&clip.scale_x, 1.0);
-    let bottom = top + value(&clip.height, f64::MAX) * value(&clip.scale_y, 1.0);
-    if left >= canvas.0 || top >= canvas.1 || right <= 0.0 || bottom <= 0.0 {
+    let is_outside = |(start, size, scale): (&Leaf<'_>, &Leaf<'_>, &Leaf<'_>), canvas: f64| {
+        let start = value(start, 0.0);
+        let size = || value(size, f64::MAX) * value(scale, 1.0);
+        start >= canvas || (start <= 0.0 && start + size() <= 0.0)
+    };
+    if is_outside((&clip.left, &clip.width, &clip.scale_x), canvas.0)
+        || is_outside((&clip.top, &clip.height, &clip.scale_y), canvas.1)
+    {
         let (width, height) = canvas;
         findings
             .doubt(format_args!("{spot}"), "this clip lies outside the picture")

@@ -95,7 +95,7 @@ fn is_given(id: &&str) -> bool {
 
 /// Says whether the scene's clips can be read well enough to know that none is an avatar.
 fn clips_are_clear(scene: &Scene<'_>) -> bool {
-    let is_clear = |clip: &Shape<Clip<'_>>| {
+    let is_clear = |clip: &Shape<Box<Clip<'_>>>| {
         clip.get().is_some_and(|clip| clip.kind.text().is_some_and(clips::is_known))
     };
     scene.clips.get().is_some_and(|clips| clips.iter().all(is_clear))
