@@ -62,12 +62,10 @@ create table job (
     position        integer not null check (position >= 0),
     row_number      integer not null check (row_number >= 1),
     in_sheet        integer not null default 1 check (in_sheet in (0, 1)),
-    state           text    not null default 'ready' check (state in (
-        'ready', 'submitting', 'uncertain', 'rendering', 'fetching',
-        'done', 'reused', 'failed', 'cancelled')),
+    state           text    not null default 'ready',
     -- 1 while a free draft of the current version waits for its paid step; 2 while AI Studios is
     -- still making that draft.
-    drafted         integer not null default 0 check (drafted in (0, 1, 2)),
+    drafted         integer not null default 0 check (drafted between 0 and 2),
     version         integer not null default 1 check (version >= 1),
     wanted_version  integer not null default 1 check (wanted_version >= version),
     due_at          integer not null default 0,
@@ -89,24 +87,36 @@ create table job (
     -- The last plan that named this job, where a person named some.
     selection       integer check (selection >= 1),
     unique (batch_id, key),
-    -- What a job carries is decided by its state.
-    constraint submission_by_state check (
+    -- What a job carries is decided by its state, and there are no other states.
+    constraint carried_by_state check (
         case state
             when 'ready' then (submission_id is not null) = (drafted > 0)
-            when 'submitting' then submission_id is not null
-            when 'uncertain' then submission_id is not null
-            when 'rendering' then submission_id is not null
-            when 'fetching' then submission_id is not null
-            else submission_id is null
+                and rendering_at is null and stalled = 0 and video_file is null and cause is null
+            when 'submitting' then submission_id is not null and lease_token is not null
+                and rendering_at is null and stalled = 0 and video_file is null and cause is null
+            when 'uncertain' then submission_id is not null and lease_token is not null
+                and rendering_at is null and stalled = 0 and video_file is null and cause is null
+            when 'rendering' then submission_id is not null and lease_token is not null
+                and rendering_at is not null and video_file is null and cause is null
+            when 'fetching' then submission_id is not null and lease_token is not null
+                and rendering_at is not null and stalled = 0 and video_file is null
+                and cause is null
+            when 'done' then submission_id is null
+                and rendering_at is null and stalled = 0 and video_file is not null
+                and cause is null
+            when 'reused' then submission_id is null
+                and rendering_at is null and stalled = 0 and video_file is not null
+                and cause is null
+            when 'failed' then submission_id is null
+                and rendering_at is null and stalled = 0 and video_file is null
+                and cause is not null
+            when 'cancelled' then submission_id is null
+                and rendering_at is null and stalled = 0 and video_file is null
+                and cause is not null
+            else 0
         end),
     constraint drafted_by_state check (drafted = 0 or state = 'ready'),
-    constraint lease_by_state check (
-        lease_token is not null or state in ('ready', 'done', 'reused', 'failed', 'cancelled')),
-    constraint rendering_at_by_state check (
-        (rendering_at is not null) = (state in ('rendering', 'fetching'))),
-    constraint stalled_by_state check (stalled = 0 or state = 'rendering'),
-    constraint video_by_state check ((video_file is not null) = (state in ('done', 'reused'))),
-    constraint cause_by_state check ((cause is not null) = (state in ('failed', 'cancelled'))),
+    -- The next version waits only while a paid request of the current one is under way.
     constraint next_version_when_final check (
         wanted_version = version
         or state in ('submitting', 'uncertain', 'rendering', 'fetching'))
@@ -159,12 +169,17 @@ create table submission (
     run_id      integer not null references run (id),
     tag         text    not null unique check (length(tag) = 13),
     way         text    not null check (way in ('two-step', 'one-step')),
-    outcome     text    not null check (outcome in (
-        'drafting', 'generating', 'drafted', 'sent', 'uncertain', 'accepted',
-        'rendered', 'render-failed', 'not-sent', 'refused', 'stray', 'absent', 'abandoned')),
+    outcome     text    not null,
     -- 1 while this submission may still become, or is, a paid render that is not settled.
-    live        integer not null as (outcome in (
-        'drafting', 'generating', 'drafted', 'sent', 'uncertain', 'accepted')) stored,
+    live        integer not null as (case outcome
+        when 'sent' then 1
+        when 'accepted' then 1
+        when 'drafting' then 1
+        when 'generating' then 1
+        when 'drafted' then 1
+        when 'uncertain' then 1
+        else 0
+    end) stored,
     -- The project as made (two-step: the draft), and as rendered when the export answered another.
     project_id  text    check (length(project_id) between 1 and 128),
     render_id   text    check (length(render_id) between 1 and 128),
@@ -180,16 +195,23 @@ create table submission (
     -- When a stray draft was deleted at AI Studios.
     swept_at    integer check (swept_at is null or (outcome = 'stray' and paid_at is null)),
     unique (job_id, attempt),
-    constraint project_by_outcome check (
+    -- What a submission carries is decided by its outcome, and there are no other outcomes.
+    constraint carried_by_outcome check (
         case outcome
+            when 'sent' then paid_at is not null
+            when 'accepted' then paid_at is not null and project_id is not null
+            when 'rendered' then paid_at is not null and project_id is not null
             when 'drafting' then project_id is null
             when 'generating' then project_id is not null and paid_at is null
             when 'drafted' then project_id is not null and paid_at is null
-            when 'sent' then paid_at is not null
             when 'uncertain' then paid_at is not null
-            when 'accepted' then paid_at is not null and project_id is not null
-            when 'rendered' then paid_at is not null and project_id is not null
-            else true
+            when 'render-failed' then 1
+            when 'not-sent' then 1
+            when 'refused' then 1
+            when 'stray' then 1
+            when 'absent' then 1
+            when 'abandoned' then 1
+            else 0
         end)
 ) strict;
 -- At most one unsettled paid render exists per job: the promise, held by the file itself.
@@ -267,16 +289,35 @@ begin
 end;
 
 -- The arrows of the state machine, so that no statement can take another way.
+-- One comparison after another: a list behind `in` would be built anew for every row.
 create trigger state_follows_its_arrows before update of state on job
-when old.state <> new.state and (old.state || '>' || new.state) not in (
-    'ready>submitting', 'ready>failed', 'ready>cancelled', 'ready>reused',
-    'submitting>ready', 'submitting>failed', 'submitting>uncertain', 'submitting>rendering',
-    'uncertain>rendering', 'uncertain>ready', 'uncertain>failed',
-    'rendering>fetching', 'rendering>ready', 'rendering>failed',
-    'fetching>done', 'fetching>failed',
-    'done>ready', 'reused>ready',
-    'failed>ready', 'failed>rendering', 'failed>fetching',
-    'cancelled>ready', 'cancelled>rendering', 'cancelled>fetching')
+when old.state <> new.state and case old.state || '>' || new.state
+    when 'ready>submitting' then 0
+    when 'submitting>rendering' then 0
+    when 'rendering>fetching' then 0
+    when 'fetching>done' then 0
+    when 'submitting>ready' then 0
+    when 'submitting>uncertain' then 0
+    when 'submitting>failed' then 0
+    when 'uncertain>rendering' then 0
+    when 'uncertain>ready' then 0
+    when 'uncertain>failed' then 0
+    when 'rendering>ready' then 0
+    when 'rendering>failed' then 0
+    when 'fetching>failed' then 0
+    when 'ready>failed' then 0
+    when 'ready>cancelled' then 0
+    when 'ready>reused' then 0
+    when 'done>ready' then 0
+    when 'reused>ready' then 0
+    when 'failed>ready' then 0
+    when 'failed>rendering' then 0
+    when 'failed>fetching' then 0
+    when 'cancelled>ready' then 0
+    when 'cancelled>rendering' then 0
+    when 'cancelled>fetching' then 0
+    else 1
+end
 begin
     select raise(abort, 'no arrow leads from this state to that');
 end;

@@ -111,24 +111,24 @@ const LAST_SUBMISSION: &str = "-- ledger::claim_submissions, numbers
 const NEW_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
     insert into submission
         (id, job_id, version, attempt, tag, subject, run_id, begun_at, way, outcome, paid_at)
-    select named.value ->> 0, named.value ->> 1, named.value ->> 2, named.value ->> 3,
-        named.value ->> 4, named.value ->> 5, ?2, ?3, ?4, ?5, ?6
+    select named.value ->> '$[0]', named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[3]',
+        named.value ->> '$[4]', named.value ->> '$[5]', ?2, ?3, ?4, ?5, ?6
     from json_each(?1) named";
 
 const SAME_SUBMISSIONS: &str = "-- ledger::claim_submissions, paid step
     update submission set outcome = 'sent', paid_at = ?3, run_id = ?2, settled_at = null
     from json_each(?1) named
-    where submission.id = named.value ->> 0 and submission.outcome = 'drafted'";
+    where submission.id = named.value ->> '$[0]' and submission.outcome = 'drafted'";
 
 const TAKE: &str = "-- ledger::claim_submissions, jobs
     update job set state = 'submitting', drafted = 0, lease_token = ?2,
-        submission_id = named.value ->> 0, attempts = named.value ->> 3
+        submission_id = named.value ->> '$[0]', attempts = named.value ->> '$[3]'
     from json_each(?1) named
-    where job.id = named.value ->> 1 and +job.state = 'ready'";
+    where job.id = named.value ->> '$[1]' and +job.state = 'ready'";
 
 const REMEMBER: &str = "-- ledger::claim_submissions, history
     insert into event (job_id, version, submission_id, run_id, at, event, state)
-    select named.value ->> 1, named.value ->> 2, named.value ->> 0, ?2, ?3, ?4, 'submitting'
+    select named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[0]', ?2, ?3, ?4, 'submitting'
     from json_each(?1) named";
 
 const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count

@@ -109,7 +109,8 @@ impl Ledger {
         let db = open::writer(path, durability).await?;
         let readers = open::readers(path, durability).await?;
         let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
-        let writer = writer::Writer::start(db, turn);
+        let writer = writer::Writer::start(db, turn)
+            .map_err(|source| open::cannot_open(path, &open::io_words(&source)))?;
         Ok(Self { path: path.to_owned(), durability, writer, readers })
     }
 

@@ -279,7 +279,7 @@ impl News {
     }
 
     /// Returns when the job is to be looked at again, where the news says so.
-    pub(super) fn due_at(&self) -> Option<Millis> {
+    pub(crate) fn due_at(&self) -> Option<Millis> {
         match self {
             Self::DraftLost { due_at, .. }
             | Self::NotSent { due_at, .. }

@@ -83,7 +83,11 @@ fn options(path: &Path, durability: Durability) -> SqliteConnectOptions {
         .pragma("cell_size_check", "1")
         .pragma("mmap_size", "0")
         .pragma("cache_size", "-8000")
+        // What a statement keeps for its own undoing is small, and a file for it costs much.
+        .pragma("temp_store", "memory")
         .pragma("journal_size_limit", "67108864")
+        // In pages: what changes often is folded into the file once rather than every few commits.
+        .pragma("wal_autocheckpoint", "4000")
         // On macOS only these make a sync reach the disk.
         .pragma("fullfsync", "1")
         .pragma("checkpoint_fullfsync", "1")
@@ -198,7 +202,7 @@ async fn pragma(
     row.try_get(0).map_err(|source| opening(path, source))
 }
 
-fn cannot_open(path: &Path, why: &str) -> LedgerError {
+pub(super) fn cannot_open(path: &Path, why: &str) -> LedgerError {
     LedgerError::Open { path: path.to_owned(), why: why.to_owned() }
 }
 
@@ -217,7 +221,7 @@ fn opening(path: &Path, source: sqlx::Error) -> LedgerError {
     }
 }
 
-fn io_words(source: &io::Error) -> String {
+pub(super) fn io_words(source: &io::Error) -> String {
     match source.kind() {
         io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "its folder may not be written".to_owned(),

@@ -35,8 +35,8 @@ const LOAD: &str = "-- ledger::record, load
            s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.subject,
            s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits
     from json_each(?1) named
-    cross join submission s on s.id = named.value ->> 1
-    cross join job j on j.id = s.job_id and j.id = named.value ->> 0";
+    cross join submission s on s.id = named.value ->> '$[1]'
+    cross join job j on j.id = s.job_id and j.id = named.value ->> '$[0]'";
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]

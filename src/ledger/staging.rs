@@ -142,7 +142,9 @@ const ROWS_AT_ONCE: usize = 256;
 
 static INSERT_FULL: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS_AT_ONCE));
 
+/// Unlike elsewhere, what is temporary here is as large as the sheet, and belongs into a file.
 const TABLES: &str = "-- ledger::stage
+    pragma temp_store = file;
     create temp table staged (
         position     integer primary key,
         row_number   integer not null,

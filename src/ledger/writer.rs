@@ -9,6 +9,7 @@
 //! never committed twice, and must keep nothing between two applications.
 
 use std::future::Future;
+use std::io;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -59,12 +60,23 @@ impl std::fmt::Debug for Message {
 }
 
 impl Writer {
-    /// Starts the writer on `db`, which it owns from here on. With a `turn`, it writes only while
-    /// it holds a connection of that pool.
-    pub(super) fn start(db: SqliteConnection, turn: Option<SqlitePool>) -> Self {
+    /// Starts the writer on `db`, which it owns from here on, on a thread of its own: every
+    /// statement goes to `SQLite`'s thread and back, and must not queue behind a night's requests
+    /// each time. With a `turn`, it writes only while it holds a connection of that pool, and among
+    /// its caller's tasks, so that simulated time can tell who is at work.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(super) fn start(db: SqliteConnection, turn: Option<SqlitePool>) -> io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(write(db, inbox, turn));
-        Self { queue }
+        if turn.is_some() {
+            tokio::spawn(write(db, inbox, turn));
+        } else {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            let thread = std::thread::Builder::new().name("ledger".to_owned());
+            thread.spawn(move || runtime.block_on(write(db, inbox, turn)))?;
+        }
+        Ok(Self { queue })
     }
 
     /// Makes `change` and returns its answer once it is on disk.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::alarm::Alarm;
 use super::allowance::Allowance;
 use super::changes::Changes;
 use super::dice::Dice;
@@ -74,7 +75,7 @@ pub(super) struct Bells {
     pub(super) draft: Notify,
     pub(super) generation: Notify,
     pub(super) pay: Notify,
-    pub(super) watch: Notify,
+    pub(super) watch: Alarm,
     pub(super) fetch: Notify,
     pub(super) settle: Notify,
     pub(super) end: Notify,
@@ -88,12 +89,13 @@ impl<S: Studio> Desk<S> {
         (job, submission): (JobId, SubmissionId),
         news: News,
     ) -> Option<Recorded> {
+        let due = news.due_at();
         let record = self.ledger.record(self.lease, job, submission, news, self.clock.now());
         let recorded = self.changes.make(record, |_| true).await;
         self.bells.end.notify_one();
         match recorded {
             Ok(recorded) => {
-                self.bells.ring_for(recorded);
+                self.bells.ring_for(recorded, due);
                 Some(recorded)
             }
             Err(error) => {
@@ -268,7 +270,7 @@ impl<S: Studio> Desk<S> {
 const SHORTEST_NAP: Duration = Duration::from_millis(5);
 
 impl Bells {
-    fn ring_for(&self, recorded: Recorded) {
+    fn ring_for(&self, recorded: Recorded, due: Option<i64>) {
         use crate::ledger::State as S;
         match recorded.state {
             S::Ready => {
@@ -280,7 +282,7 @@ impl Bells {
                 self.settle.notify_one();
                 self.pay.notify_one();
             }
-            S::Rendering => self.watch.notify_one(),
+            S::Rendering => self.watch.ring_for(due),
             S::Fetching => {
                 self.fetch.notify_one();
                 self.draft.notify_one();

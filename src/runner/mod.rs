@@ -4,6 +4,7 @@
 //! hold no state that matters and talk to each other only through the ledger and a bell. So
 //! resuming is not a feature: it is starting the loops. Time, chance and the studio are handed in.
 
+mod alarm;
 mod allowance;
 mod changes;
 mod desk;

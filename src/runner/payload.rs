@@ -1,21 +1,28 @@
 //! The bytes to send, made again from what the ledger keeps.
 //!
 //! A payload is merged when it is planned, to be checked, and once more when it is sent. It must
-//! come out the very same: what was checked is what is paid for. A mismatch is never sent.
+//! come out the very same, to the byte: what was checked is what is paid for, and nothing else is
+//! ever sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
 
 use crate::ledger::{Claim, Ledger, LedgerError};
 use crate::request::Kind;
 use crate::scene::{Columns, Partials, Template};
 
 /// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
-/// one of each, or a few when its sheet changed while something was under way.
+/// one of each, or a few when its sheet changed while something was under way. Whoever needs one
+/// that is being read waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Payloads {
-    known: Mutex<HashMap<(String, i64), Arc<Recipe>>>,
+    known: Mutex<Known>,
 }
+
+/// By template and layout.
+type Known = HashMap<(String, i64), Arc<OnceCell<Recipe>>>;
 
 #[derive(Debug)]
 struct Recipe {
@@ -41,30 +48,25 @@ impl Payloads {
         resolution: Option<&str>,
     ) -> Result<String, Unmade> {
         let place = (claim.template_hash.clone(), claim.layout);
-        let known = self.known().get(&place).cloned();
-        let recipe = match known {
-            Some(recipe) => recipe,
-            None => {
-                let recipe = Arc::new(read(ledger, claim).await?);
-                self.known().insert(place, recipe.clone());
-                recipe
-            }
-        };
+        let known = self.known().entry(place).or_default().clone();
+        let recipe = known.get_or_try_init(|| read(ledger, claim)).await?;
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
             .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
-        let merged = recipe.template.merger(&recipe.columns).of_kind(kind).merge(&rows);
-        let payload = merged.map_err(|problems| {
-            let words = problems.first().map(ToString::to_string).unwrap_or_default();
-            Unmade::Differs(format!("its payload no longer merges: {words}"))
-        })?;
-        if payload.video_hash(resolution) != claim.payload_hash {
-            let words = "its payload no longer comes out as it was planned; plan it again";
-            return Err(Unmade::Differs(words.to_owned()));
+        let mut merger = recipe.template.merger(&recipe.columns).of_kind(kind);
+        match merger.merge_again(&rows, (resolution, &claim.payload_hash)) {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => {
+                let words = "its payload no longer comes out as it was planned; plan it again";
+                Err(Unmade::Differs(words.to_owned()))
+            }
+            Err(problems) => {
+                let words = problems.first().map(ToString::to_string).unwrap_or_default();
+                Err(Unmade::Differs(format!("its payload no longer merges: {words}")))
+            }
         }
-        Ok(payload.into_text())
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<(String, i64), Arc<Recipe>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

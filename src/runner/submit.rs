@@ -21,7 +21,7 @@ use crate::ledger::{Caps, Claim, Claimed, LedgerError, News, Room, State, Way};
 /// Drafts claimed together. They are free, and each waits for its own turn.
 const DRAFTS_AT_ONCE: u32 = 8;
 /// Paid requests claimed together when no rate is set: one commit for many intents.
-const UNLIMITED_AT_ONCE: u32 = 64;
+const UNLIMITED_AT_ONCE: u32 = 256;
 /// How long an intent may wait for its turn before it is put back unsent.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An intent older than this, in awake time, is never sent: the machine may have slept.

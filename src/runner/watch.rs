@@ -27,14 +27,20 @@ const POLL_LEASE: Duration = Duration::from_secs(6 * 3600);
 pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
     let hands = Arc::new(Semaphore::new(POLLS_AT_ONCE));
     while desk.may_follow() {
+        desk.bells.watch.unset();
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
+        let next = desk.ledger.next_due(desk.batch, State::Rendering, None).await.ok().flatten();
+        let next = if free == 0 { None } else { next };
+        if next.is_none_or(|next| next > desk.clock.now()) {
+            desk.bells.watch.set(next);
+            desk.rest(desk.bells.watch.bell(), next, desk.no_more_following()).await;
+            continue;
+        }
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
         let what = (desk.batch, State::Rendering);
         match desk.ledger.claim_due(desk.lease, what, free, window).await {
             Ok(due) if due.is_empty() => {
-                let next = desk.ledger.next_due(desk.batch, State::Rendering, None).await;
-                let next = if free == 0 { None } else { next.ok().flatten() };
-                desk.rest(&desk.bells.watch, next, desk.no_more_following()).await;
+                desk.rest(desk.bells.watch.bell(), next, desk.no_more_following()).await;
             }
             Ok(due) => {
                 for one in due {
@@ -43,7 +49,7 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
                     desk.spawn(async move {
                         poll(&desk_of_task, one).await;
                         drop(hand);
-                        desk_of_task.bells.watch.notify_one();
+                        desk_of_task.bells.watch.ring();
                     });
                 }
             }

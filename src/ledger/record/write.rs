@@ -35,9 +35,9 @@ pub(super) struct Write<'r> {
     pub(super) successor: Option<(Event, Job)>,
 }
 
-/// How many rows one statement writes: as many as wait together on a busy night, then what is left
-/// in smaller statements. Each size is prepared once.
-const SIZES: [usize; 3] = [32, 8, 1];
+/// How many rows a statement has room for; the smallest that holds what there is writes it, and its
+/// other places stay empty. Each size is prepared once.
+const SIZES: [usize; 4] = [1, 8, 32, 128];
 
 const JOB: (&str, &str, &str) = (
     "-- ledger::record, jobs
@@ -71,10 +71,11 @@ const SUBMISSION: (&str, &str, &str) = (
 
 const EVENT: (&str, &str, &str) = (
     "-- ledger::record, events
-    insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
-    values ",
+    with told (job_id, version, submission_id, run_id, at, event, state, detail) as (values ",
     "(?, ?, ?, ?, ?, ?, ?, ?)",
-    "",
+    ")
+    insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
+    select * from told where job_id is not null",
 );
 
 const KEEP_VIDEO: &str = "-- ledger::record, video
@@ -135,20 +136,20 @@ pub(super) async fn all(
     Ok(())
 }
 
-/// Writes `rows` with as few statements as there are sizes for.
+/// Writes `rows` with as few statements as there is room in.
 async fn store<T>(
     db: &mut SqliteConnection,
     texts: &'static [String; SIZES.len()],
-    mut rows: &[T],
+    rows: &[T],
     bind: impl Fn(Query, &T) -> Query,
 ) -> Result<(), sqlx::Error> {
-    for (size, text) in SIZES.into_iter().zip(texts) {
-        while rows.len() >= size {
-            let (now, later) = rows.split_at(size);
-            let query = now.iter().fold(sqlx::query(text.as_str()), &bind);
-            query.execute(&mut *db).await?;
-            rows = later;
-        }
+    let largest = SIZES[SIZES.len() - 1];
+    for rows in rows.chunks(largest) {
+        let fits = SIZES.iter().zip(texts).find(|(size, _)| **size >= rows.len());
+        let Some((_, text)) = fits else { continue };
+        // What is not bound is null, and null is nobody's id.
+        let query = rows.iter().fold(sqlx::query(text.as_str()), &bind);
+        query.execute(&mut *db).await?;
     }
     Ok(())
 }
