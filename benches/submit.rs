@@ -133,6 +133,7 @@ async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) 
             resolution: None,
             workspace_id: None,
             output: folder.join("out"),
+            vendor: batch.vendor.clone(),
         },
         orders: Orders { canary: false, ..Orders::default() },
         clock,

@@ -18,12 +18,15 @@ mod rate;
 mod reader;
 mod secrets;
 mod sheet;
+#[macro_use]
 mod studio;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
 mod variant;
+mod vendor;
+mod vendor_file;
 mod window;
 
 use std::collections::BTreeMap;
@@ -41,6 +44,10 @@ pub use self::rate::{InvalidRate, Rate};
 pub use self::sheet::SheetFrom;
 pub use self::studio::{Host, InvalidHost, OnUncertain, Resolution, Studio, Submission};
 pub use self::variant::Variant;
+pub use self::vendor::{
+    Answer, Drafts, ExportId, ListShows, Measured, Names, SecondExport, Source, VendorProfile,
+};
+pub use self::vendor_file::as_file;
 pub use self::window::{Opening, Window};
 
 use self::reader::{Complaint, Reader};
@@ -93,6 +100,8 @@ pub struct Batch {
     pub notify: Notify,
     /// When it may spend; at any time when there is none.
     pub window: Option<Window>,
+    /// What AI Studios does where its documents are silent.
+    pub vendor: VendorProfile,
 }
 
 /// Which rows of the sheet are left out, because they say so.
@@ -111,7 +120,7 @@ pub struct Skip {
 /// Everything that is wrong with it, or that it cannot be read at all.
 pub fn read(path: &Path) -> Result<Batch, Problems> {
     match load(path) {
-        Ok(source) => parse(path, source),
+        Ok(source) => vendor_file::taken_in(path, parse(path, source)?),
         Err(problem) => {
             let (file, source) = (path.to_owned(), String::new());
             Err(Problems { file, source, list: vec![problem] })
@@ -164,7 +173,8 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let variants = reader.get("", "variants", variant::variants).unwrap_or_default();
     let video_file = reader.get("", "file", value::text);
     let studio = Studio::read(reader);
-    let limits = Limits::read(reader);
+    let vendor = VendorProfile::read(reader);
+    let limits = vendor.bound(Limits::read(reader));
     let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
     let window = Window::read(reader);
     let (name, sheet_from, template) = (name?, sheet_from?, template?);
@@ -195,6 +205,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         limits,
         notify,
         window,
+        vendor,
     })
 }
 

@@ -447,11 +447,13 @@ proptest! {
         let needed: String =
             NEEDED.lines().filter(|line| !line.starts_with(key)).map(|l| format!("{l}\n")).collect();
         let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
-        let window = ["from = '22:00'\n", "to = '06:00'\n", "zone = 'UTC'\n"];
-        let others: String = window
-            .into_iter()
-            .filter(|line| section == "window" && !line.starts_with(&format!("{key} ")))
-            .collect();
+        let with: &[&str] = match section {
+            "window" => &["from = '22:00'\n", "to = '06:00'\n", "zone = 'UTC'\n"],
+            "measured" => &["on = 'a day'\n", "host = 'a host'\n"],
+            _ => &[],
+        };
+        let others: String =
+            with.iter().filter(|line| !line.starts_with(&format!("{key} "))).copied().collect();
         let source = format!("{needed}{header}{others}{key} = {value}\n");
         match parsed(&source) {
             Ok(batch) => prop_assert_eq!(parse(&batch.file, batch.source.clone()), Ok(batch)),

@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::account::Whose;
 use super::drive::{self, Early};
 use super::exit::Exit;
+use super::finding::{Finding, exit_of};
 use super::settings::{self, Setting};
 use super::table::Sheet;
-use super::talk::{Talk, plain, span};
-use super::{Global, account, diagnostics};
-use crate::batch::{self, Batch, Host, Opening, SheetFrom, Window};
+use super::talk::{Talk, span};
+use super::{Global, account, diagnostics, probe, vendor};
+use crate::batch::{self, Answer, Batch, Host, Opening, SheetFrom, Window};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
-use crate::studio::{Client, Confirmed, Settings, Trouble};
+use crate::studio::{Client, Confirmed, Settings};
 
 /// Below this, the ledger or a video will soon meet a full disk.
 const FREE_MIN: u64 = 200_000_000;
@@ -42,7 +43,7 @@ template, 5 when AI Studios does not answer, 7 when it refuses the account; the
 first of 1, 7, 2, 4, 5 when several fail.
 
 With --json, {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
-[{name, value, from}]}.")]
+[{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
 pub(super) struct Check {
     /// The batch file of the night
     batch: Option<PathBuf>,
@@ -52,53 +53,8 @@ pub(super) struct Check {
     /// Check for rehearsals: their ledger and folder, and no account
     #[arg(long)]
     sandbox: bool,
-}
-
-/// How good a thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grade {
-    Ok,
-    Warn,
-    /// A night cannot run; it would end like this.
-    Fail(Exit),
-}
-
-/// What was found out about one thing.
-#[derive(Clone, Debug)]
-struct Finding {
-    grade: Grade,
-    topic: &'static str,
-    words: String,
-    todo: Option<&'static str>,
-}
-
-impl Finding {
-    fn ok(topic: &'static str, words: impl Into<String>) -> Self {
-        Self { grade: Grade::Ok, topic, words: words.into(), todo: None }
-    }
-
-    fn warn(topic: &'static str, words: impl Into<String>, todo: &'static str) -> Self {
-        Self { grade: Grade::Warn, topic, words: words.into(), todo: Some(todo) }
-    }
-
-    fn fail(exit: Exit, topic: &'static str, words: impl Into<String>) -> Self {
-        Self { grade: Grade::Fail(exit), topic, words: words.into(), todo: None }
-    }
-
-    fn and(mut self, todo: &'static str) -> Self {
-        self.todo = Some(todo);
-        self
-    }
-}
-
-impl Grade {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail(_) => "fail",
-        }
-    }
+    #[command(flatten)]
+    asks: probe::Asks,
 }
 
 pub(super) async fn run(args: Check, global: &Global, talk: &Talk) -> Exit {
@@ -137,17 +93,27 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
     } else {
         findings.extend(account(batch.as_ref(), args.offline).await);
     }
+    if let Some(batch) = batch.as_ref() {
+        // What is wrong with the host has been found already.
+        if let Ok(host) = host(Some(batch)) {
+            findings.extend(vendor::findings(&batch.vendor, &host));
+            if args.asks.wanted() && exit_of(&findings) == Exit::Done {
+                findings.extend(probe::probe(batch, (&host, &args.asks), talk).await?);
+            }
+        }
+    }
     let settings = settings::effective(global, args.sandbox, batch.as_ref());
+    let vendor = batch.map(|batch| batch.vendor.answers()).unwrap_or_default();
     let exit = exit_of(&findings);
-    show(&findings, &settings, exit, talk);
+    show(&Found { findings, settings, vendor }, exit, talk);
     Ok(exit)
 }
 
-/// The order of the exit codes when several hold.
-fn exit_of(findings: &[Finding]) -> Exit {
-    let order = [Exit::Unexpected, Exit::Account, Exit::Usage, Exit::Input, Exit::PassingTrouble];
-    let fails = |exit: &Exit| findings.iter().any(|found| found.grade == Grade::Fail(*exit));
-    order.into_iter().find(fails).unwrap_or(Exit::Done)
+/// All that is shown.
+struct Found {
+    findings: Vec<Finding>,
+    settings: Vec<Setting>,
+    vendor: Vec<Answer>,
 }
 
 fn files(batch: &Batch) -> Vec<Finding> {
@@ -329,7 +295,7 @@ async fn account(batch: Option<&Batch>, offline: bool) -> Vec<Finding> {
             let words = format!("{} accepts the credentials from {from}", host.base_url());
             vec![Finding::ok(topic, words), clock(&confirmed)]
         }
-        Err(trouble) => vec![refused(&trouble)],
+        Err(trouble) => vec![Finding::refused(topic, &trouble)],
     }
 }
 
@@ -348,51 +314,21 @@ fn clock(confirmed: &Confirmed) -> Finding {
     Finding::warn(topic, words, "set it, or let it follow a time server")
 }
 
-fn refused(trouble: &Trouble) -> Finding {
-    let topic = "account";
-    let words = trouble.to_string();
-    match trouble {
-        Trouble::Account(_) => Finding::fail(Exit::Account, topic, words),
-        Trouble::Moved { .. } => Finding::fail(Exit::Usage, topic, words),
-        Trouble::Unreachable(_) | Trouble::Broken(_) => {
-            Finding::fail(Exit::PassingTrouble, topic, words)
-                .and("look at the network and at `base_url`, and check again")
-        }
-        Trouble::SlowDown { .. } => Finding::warn(topic, words, "check again later"),
-        Trouble::NotFound | Trouble::Refused(_) => {
-            let words = format!("a token was given, but the account page was not ({words})");
-            Finding::warn(topic, words, "a run can begin; try it with --limit 1")
-        }
-    }
-}
-
-fn show(findings: &[Finding], settings: &[Setting], exit: Exit, talk: &Talk) {
+fn show(found: &Found, exit: Exit, talk: &Talk) {
     if talk.is_json() {
-        let findings: Vec<_> = findings.iter().map(document).collect();
-        let settings: Vec<_> = settings.iter().map(Setting::document).collect();
-        let exit = exit.code();
-        talk.document(&json!({ "exit": exit, "findings": findings, "settings": settings }));
+        let findings: Vec<_> = found.findings.iter().map(Finding::document).collect();
+        let settings: Vec<_> = found.settings.iter().map(Setting::document).collect();
+        let vendor: Vec<_> = found.vendor.iter().map(vendor::document).collect();
+        talk.document(&json!({
+            "exit": exit.code(), "findings": findings, "settings": settings, "vendor": vendor,
+        }));
         return;
     }
-    for found in findings {
-        let (grade, topic, words) = (found.grade.word(), found.topic, plain(&found.words));
-        talk.result(&format!("{grade:4}  {topic:11}  {words}"));
-        if let Some(todo) = found.todo {
-            talk.result(&format!("{:19}→ {todo}", ""));
-        }
-    }
+    found.findings.iter().for_each(|finding| finding.show(talk));
     let mut table = Sheet::new(&["setting", "value", "from"]);
-    for setting in settings {
+    for setting in &found.settings {
         table.add([setting.name.to_owned(), setting.value.clone(), setting.from.to_owned()]);
     }
     talk.result(&format!("\n{}", table.shown()));
-}
-
-fn document(found: &Finding) -> Value {
-    json!({
-        "grade": found.grade.word(),
-        "topic": found.topic,
-        "words": found.words,
-        "todo": found.todo,
-    })
+    vendor::show(&found.vendor, talk);
 }

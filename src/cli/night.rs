@@ -323,6 +323,7 @@ fn settings(batch: &Batch, output: PathBuf) -> Settings {
         resolution: batch.studio.resolution.map(|resolution| resolution.word().to_owned()),
         workspace_id: batch.studio.workspace_id.clone(),
         output,
+        vendor: batch.vendor.clone(),
     }
 }
 

@@ -18,7 +18,7 @@ use super::talk::Talk;
 use super::whom::Account;
 use super::wrap::Wrap;
 use super::{diagnostics, plan, sheet};
-use crate::batch::{Batch, SheetFrom};
+use crate::batch::{Batch, SheetFrom, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
 use crate::plan::{self as planning, Choice, Estimate, Plan};
@@ -84,7 +84,13 @@ pub(super) async fn take(
         accounts = vec![virtual_one; batches.len()];
     }
     let all = batches.into_iter().zip(locks).zip(accounts);
-    let taken = |(((batch, wrap), lock), account)| Taken { batch, lock, account, wrap };
+    let taken = |(((mut batch, wrap), lock), account): ((Batched, _), Arc<Account>)| {
+        if account.is_rehearsal() {
+            // What was measured of the real service does not hold for the virtual one.
+            batch.vendor = VendorProfile::default();
+        }
+        Taken { batch, lock, account, wrap }
+    };
     Ok(all.map(taken).collect())
 }
 

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::hold::{Hold, Which, key, unexpected};
 use super::talk::{Talk, plain};
 use crate::ledger::{Due, News};
-use crate::runner::{Seen, Studio, Tagged, judge};
+use crate::runner::{Seen, Studio, Tagged, judge, told_to_keep_ids};
 
 /// Settle one job whose answer was lost
 ///
@@ -90,9 +90,10 @@ async fn look(args: &Resolve, hold: &Hold, due: &Due) -> Result<Seen, Early> {
     };
     let list = match studio.list().await {
         Ok(list) => {
-            let mut tagged = Tagged::of(list);
+            let mut tagged = Tagged::of(list).known_from(&batch.vendor);
             tagged.proven = hold.ledger.knows_any(&tagged.ids).await.map_err(unexpected)?;
-            let keeps_ids = hold.ledger.exports_keep_their_id(hold.stored.id).await;
+            let told = told_to_keep_ids(&batch.vendor);
+            let keeps_ids = hold.ledger.exports_keep_their_id(hold.stored.id, told).await;
             tagged.keeps_ids = keeps_ids.map_err(unexpected)?;
             Ok(tagged)
         }

@@ -16,6 +16,7 @@ const LEDGER: &str = "CALLSHEET_LEDGER";
 const BASE_URL: &str = "AISTUDIOS_BASE_URL";
 const BATCH_FILE: &str = "batch file";
 const DEFAULT: &str = "default";
+const VENDOR: &str = "[vendor]";
 const FLAG: &str = "command line";
 
 /// One setting.
@@ -80,18 +81,16 @@ pub(super) fn effective(global: &Global, sandbox: bool, batch: Option<&Batch>) -
             from: if output { BATCH_FILE } else { DEFAULT },
         });
         all.extend(from_section(batch, "studio", studio(&batch.studio)));
-        all.extend(from_section(batch, "limits", limits(&batch.limits)));
+        all.extend(from_section(batch, "limits", limits(&batch.limits)).into_iter().map(|limit| {
+            let bound = batch.vendor.bounds(&batch.limits, limit.name);
+            Setting { from: if bound { VENDOR } else { limit.from }, ..limit }
+        }));
         all.push(Setting {
             name: "window",
             value: batch.window.as_ref().map_or("any time".to_owned(), ToString::to_string),
             from: if batch.window.is_some() { BATCH_FILE } else { DEFAULT },
         });
         all.extend(notices(&batch.notify));
-        all.push(Setting {
-            name: "window",
-            value: batch.window.as_ref().map_or("any time".to_owned(), ToString::to_string),
-            from: if batch.window.is_some() { BATCH_FILE } else { DEFAULT },
-        });
     }
     all
 }

@@ -146,7 +146,7 @@ pub(super) fn shop_of(whose: Whose<'_>) -> String {
 /// Returns AI Studios as one batch asks it.
 pub(super) fn vendor(client: Arc<Client>, batch: &Batch) -> Vendor {
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
-    Vendor::new(client, resolution, batch.studio.workspace_id.clone())
+    Vendor::new(client, resolution, batch.studio.workspace_id.clone()).told(&batch.vendor)
 }
 
 /// Where another address of the API may stand in the environment.

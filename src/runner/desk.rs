@@ -57,6 +57,8 @@ pub(super) struct Desk<S> {
     pub(super) heard_at: AtomicI64,
     /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,
+    /// Held by whoever claims, or sends what was claimed long ago once more.
+    pub(super) repeating: tokio::sync::Mutex<()>,
     /// Whether a person had paused the batch before this run began.
     pub(super) began_paused: bool,
     /// When this run began, in awake time.

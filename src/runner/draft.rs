@@ -13,6 +13,7 @@ use super::pace::Learned;
 use super::payload::Unmade;
 use super::port::{Make, Studio, Submitted};
 use super::submit::{declined, put_back, refuse, try_again};
+use crate::batch::Drafts;
 use crate::ledger::{Claim, News};
 use crate::request::{After, Kind};
 use crate::scene::{Payload, Seal, Sealed};
@@ -95,6 +96,14 @@ async fn send<S: Studio>(
             desk.heard();
             desk.halts.went_well(Circuit::Draft);
             return Some(project_id);
+        }
+        // Made again, it would be paid for again.
+        (Submitted::Unknown { words }, _) if desk.settings.vendor.drafts == Drafts::Cost => {
+            let words = format!(
+                "the answer to its draft was lost ({words}), and drafts cost: look for it at AI \
+                 Studios, then retry"
+            );
+            refuse(desk, claim, words).await;
         }
         // A lost draft costs nothing; the stray is remembered.
         (Submitted::Unknown { words }, _) | (Submitted::NotSent { words }, Step::Second) => {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::port::{List, Listed, Project};
+use crate::batch::{ExportId, ListShows, Names, VendorProfile};
 use crate::ledger::{Due, Tag};
 use crate::request::Kind;
 
@@ -47,6 +48,8 @@ pub struct Tagged {
     /// Whether exports of this batch were seen to render under their draft's own id, and none under
     /// another.
     pub keeps_ids: bool,
+    shows: Option<ListShows>,
+    loses_tags: bool,
 }
 
 impl Tagged {
@@ -60,7 +63,13 @@ impl Tagged {
                 projects.entry(tag).or_default().push(listed);
             }
         }
-        Self { projects, ids, complete: list.complete, proven: false, keeps_ids: false }
+        Self { projects, ids, complete: list.complete, ..Self::default() }
+    }
+
+    /// The same list of an account of which more is known.
+    #[must_use]
+    pub fn known_from(self, vendor: &VendorProfile) -> Self {
+        Self { shows: vendor.list, loses_tags: vendor.names == Names::Changed, ..self }
     }
 
     /// Returns the projects that carry `tag`, each once.
@@ -115,18 +124,24 @@ fn judge_draft(
         (Ok(_), _) if due.mark.is_some() => nothing(
             "its project shows the render that it had before, which may be an old view of it",
         ),
-        (Ok(_), Ok(list)) if !is_tagged(due) => match list.keeps_ids {
+        (Ok(_), Ok(list)) if !is_tagged(due) || list.loses_tags => match list.keeps_ids {
             true => Seen::NoTrace,
             false => nothing(
                 "an export may have made another project, and this kind of request carries no tag \
                  to find that by",
             ),
         },
+        (Ok(_), Ok(list)) if list.shows == Some(ListShows::Finished) && !list.keeps_ids => nothing(
+            "an export may have made another project, which the list shows only when it is finished",
+        ),
         (Err(words), _) | (Ok(_), Err(words)) => nothing(words),
         (Ok(project), Ok(_)) if lost_its_tag(project, &due.tag) => nothing(
             "AI Studios does not keep the tag in a project's name, so the list proves nothing",
         ),
         (Ok(_), Ok(list)) if !list.complete => nothing("the project list came incomplete"),
+        (Ok(_), Ok(list)) if list.shows == Some(ListShows::Everything) && carriers.is_empty() => {
+            nothing("the project list shows drafts, but not yet this one, so it is too old to tell")
+        }
         (Ok(_), Ok(_)) => Seen::NoTrace,
     }
 }
@@ -148,12 +163,24 @@ fn judge_created(due: &Due, list: &Result<Tagged, String>) -> Seen {
             words: "its tag is in the project list".to_owned(),
             alarm: alarm(due, &carriers.iter().map(|one| one.id.as_str()).collect::<Vec<_>>()),
         },
+        [] if list.loses_tags => nothing("AI Studios does not keep the tag in a project's name"),
+        [] if list.shows == Some(ListShows::Finished) => {
+            nothing("the project list shows a video only when it is finished")
+        }
         [] if !list.complete => nothing("the project list came incomplete"),
         [] if !list.proven => {
             nothing("the project list shows none of our known projects, so it proves nothing")
         }
         [] => Seen::NoTrace,
     }
+}
+
+/// Returns what a batch was told of the ids of exports: whether they are their drafts' own.
+pub fn told_to_keep_ids(vendor: &VendorProfile) -> Option<bool> {
+    vendor.export_id.map(|id| match id {
+        ExportId::Same => true,
+        ExportId::New => false,
+    })
 }
 
 /// Tells whether a request of this kind could be found by its tag.

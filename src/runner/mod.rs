@@ -22,6 +22,7 @@ mod part;
 mod pause;
 mod payload;
 mod port;
+mod repeat;
 mod settle;
 mod stop;
 mod submit;
@@ -40,7 +41,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::{Limits, OnUncertain, Submission};
+use crate::batch::{Limits, OnUncertain, Submission, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, Selection, State, TakenOver};
 use changes::Changes;
@@ -51,7 +52,7 @@ use payload::Payloads;
 
 pub use allowance::Allowance;
 pub use dice::Dice;
-pub use evidence::{Seen, Tagged, judge};
+pub use evidence::{Seen, Tagged, judge, told_to_keep_ids};
 pub use halt::Halt;
 pub use happening::{Happening, Observer};
 pub use lock::{BatchLock, LockError, holder_of, host};
@@ -77,6 +78,8 @@ pub struct Settings {
     pub workspace_id: Option<String>,
     /// Where the videos go.
     pub output: PathBuf,
+    /// What AI Studios does where its documents are silent.
+    pub vendor: VendorProfile,
 }
 
 /// What a person asked of this run.
@@ -243,6 +246,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         learned: Mutex::new(Learned::default()),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
+        repeating: tokio::sync::Mutex::default(),
         began: clock.awake(),
         began_paused,
         for_people: Mutex::new(BTreeSet::new()),

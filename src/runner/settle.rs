@@ -13,10 +13,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desk::Desk;
-use super::evidence::{Seen, Tagged, is_tagged, judge};
+use super::evidence::{Seen, Tagged, is_tagged, judge, told_to_keep_ids};
 use super::halt::Circuit;
 use super::happening::Happening;
 use super::port::Studio;
+use super::repeat::{Repeated, apart, may_repeat, repeat};
 use crate::batch::OnUncertain;
 use crate::ledger::{Due, JobId, News, State};
 
@@ -153,7 +154,30 @@ async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
             },
             None => None,
         };
-        match judge(one, &list, draft.as_ref()) {
+        let seen = judge(one, &list, draft.as_ref());
+        let repeats = list.as_ref().is_ok_and(|list| may_repeat(desk, one, list));
+        if repeats && !matches!(seen, Seen::Evidence { .. }) {
+            let _apart = apart(desk).await;
+            match repeat(desk, one, read_at).await {
+                Repeated::Accepted(render_id) => {
+                    waits.forget(one.job);
+                    let id = one.project_id.clone().unwrap_or_default();
+                    let words = "sent once more, which renders nothing again, and answered";
+                    adopt(desk, one, (id, render_id), words.to_owned()).await;
+                    continue;
+                }
+                Repeated::Unknown(words) => {
+                    // Something was sent just now: what is quiet has to be waited for anew.
+                    waits.forget(one.job);
+                    let quiet = waits.of(desk, one.job);
+                    let words = format!("sent once more, and that answer was lost too: {words}");
+                    look_again(desk, one, quiet, words).await;
+                    continue;
+                }
+                Repeated::Not => {}
+            }
+        }
+        match seen {
             Seen::Evidence { project_id, render_id, words, alarm } => {
                 waits.forget(one.job);
                 if let Some(words) = alarm {
@@ -177,12 +201,14 @@ async fn read_list<S: Studio>(desk: &Desk<S>) -> Option<Result<Tagged, String>> 
             return Some(Err(format!("the project list could not be read: {words}")));
         }
     };
-    let mut tagged = Tagged::of(list);
+    let vendor = &desk.settings.vendor;
+    let mut tagged = Tagged::of(list).known_from(vendor);
     match desk.ledger.knows_any(&tagged.ids).await {
         Ok(known) => tagged.proven = known,
         Err(error) => desk.ledger_failed(&error),
     }
-    match desk.ledger.exports_keep_their_id(desk.batch).await {
+    let told = told_to_keep_ids(vendor);
+    match desk.ledger.exports_keep_their_id(desk.batch, told).await {
         Ok(keeps_ids) => tagged.keeps_ids = keeps_ids,
         Err(error) => desk.ledger_failed(&error),
     }

@@ -15,6 +15,7 @@ use super::draft::{make_draft, request};
 use super::halt::{Cause, Circuit, Halt};
 use super::happening::Happening;
 use super::port::{Export, Make, Studio, Submitted};
+use super::repeat::apart;
 use crate::batch::Submission;
 use crate::ledger::{Caps, Claim, Claimed, LedgerError, News, Room, State, Way};
 
@@ -55,9 +56,12 @@ pub(super) async fn draft_loop<S: Studio>(desk: Arc<Desk<S>>) {
 pub(super) async fn pay_loop<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_submit() {
         let Some(turn) = own_turn(&desk).await else { break };
+        let apart = apart(&desk).await;
         // Read before the claim, so that an intent is never taken for younger than it is.
         let claimed_at = desk.clock.awake();
-        match claim_paid(&desk).await {
+        let claimed = claim_paid(&desk).await;
+        drop(apart);
+        match claimed {
             Ok(claims) if claims.is_empty() => {
                 drop(turn);
                 let due = next_paid(&desk).await;
@@ -173,7 +177,7 @@ async fn next_due<S: Studio>(desk: &Desk<S>, drafted: bool) -> Option<Timestamp>
 }
 
 /// Waits for both limiters' permits. Tells whether they came in time for the intent to be sent.
-async fn has_turn<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
+pub(super) async fn has_turn<S: Studio>(desk: &Desk<S>, claimed_at: Duration) -> bool {
     for limiter in [desk.allowance.submits(), desk.allowance.requests()] {
         while let Err(wait) = limiter.try_take() {
             let waited = desk.clock.awake().saturating_sub(claimed_at);

@@ -14,9 +14,10 @@ use super::port::{
     Download, Export, FetchTrouble, Generation, List, Listed, Make, Project, Render, Studio,
     Submitted, Trouble,
 };
+use crate::batch::VendorProfile;
 use crate::studio::{
     self, AccountKind, AccountTrouble, Answer, Client, DownloadStatus, DownloadTrouble,
-    ExportRequest, ProjectId, RenderState, Resume,
+    ExportRequest, ProjectId, RenderState, Resume, StateWords,
 };
 
 /// AI Studios through its V3 client.
@@ -25,6 +26,7 @@ pub struct Vendor {
     client: Arc<Client>,
     resolution: Option<String>,
     workspace_id: Option<String>,
+    words: StateWords,
 }
 
 impl Vendor {
@@ -35,7 +37,18 @@ impl Vendor {
         resolution: Option<String>,
         workspace_id: Option<String>,
     ) -> Self {
-        Self { client: client.into(), resolution, workspace_id }
+        Self { client: client.into(), resolution, workspace_id, words: StateWords::default() }
+    }
+
+    /// The same, with the state words that a batch was told of.
+    #[must_use]
+    pub fn told(self, vendor: &VendorProfile) -> Self {
+        let words = StateWords {
+            done: vendor.done_words.clone(),
+            failed: vendor.failed_words.clone(),
+            draft: vendor.draft_words.clone(),
+        };
+        Self { words, ..self }
     }
 
     /// Asks once, for free, whether anybody is there and the credentials are good. An account
@@ -77,6 +90,7 @@ impl Studio for Vendor {
     async fn progress(&self, project_id: &str) -> Result<Render, Trouble> {
         let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
         let progress = self.client.progress(&id).await.map_err(trouble)?;
+        let progress = self.words.of_progress(progress);
         if let Some(RenderState::Failed(word)) = &progress.state {
             let words = progress.words.unwrap_or_else(|| format!("AI Studios says `{word}`"));
             return Ok(Render::Failed { words });
@@ -93,6 +107,7 @@ impl Studio for Vendor {
     async fn generation(&self, project_id: &str) -> Result<Generation, Trouble> {
         let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
         let progress = self.client.generation(&id).await.map_err(trouble)?;
+        let progress = self.words.of_progress(progress);
         let percent = progress.percent.unwrap_or(0.0);
         Ok(match progress.state {
             Some(RenderState::Failed(word)) => {
@@ -110,6 +125,7 @@ impl Studio for Vendor {
     async fn project(&self, project_id: &str) -> Result<Project, Trouble> {
         let id = ProjectId::parse(project_id).ok_or(Trouble::NotFound)?;
         let project = self.client.project(&id).await.map_err(trouble)?;
+        let project = self.words.of_project(project);
         Ok(Project {
             name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
@@ -127,7 +143,8 @@ impl Studio for Vendor {
             id: item.id.as_str().to_owned(),
             name: item.name.unwrap_or_default(),
         };
-        let projects = listing.items.into_iter().map(listed).collect();
+        let items = listing.items.into_iter().map(|item| self.words.of_item(item));
+        let projects = items.map(listed).collect();
         Ok(List { projects, complete: listing.complete })
     }
 

@@ -3,6 +3,8 @@
 //! A call that may cost money puts one request on the wire, and one more only if the first was
 //! clearly turned away for its token. Nothing here waits, retries or remembers.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
@@ -234,6 +236,12 @@ impl Client {
         Ok(Verdict { meaning, exchange })
     }
 
+    /// Returns for how long the token that is held is good, after asking for one if none is.
+    pub(super) async fn life_of_token(&self) -> Result<Duration, Trouble> {
+        self.tokens.current(&self.wire).await?;
+        Ok(self.tokens.life().await.unwrap_or_default())
+    }
+
     /// Returns the wire, to put what came over it into words.
     pub(super) fn wire(&self) -> &Wire {
         &self.wire
@@ -299,7 +307,7 @@ fn failure_words(said: &Said) -> Words {
     if inside.text.is_empty() { Words::of_json(said.root()) } else { inside }
 }
 
-fn says_no(said: &Said) -> bool {
+pub(super) fn says_no(said: &Said) -> bool {
     let data = said.data();
     let yes = envelope::flag(data, "isAuthenticated") == Some(true)
         || (said.success == Claim::Yes && data.as_bool() == Some(true));

@@ -16,6 +16,7 @@
 mod answer;
 mod catalogue;
 mod client;
+mod contact;
 mod courier;
 mod download;
 mod envelope;
@@ -27,6 +28,7 @@ mod project;
 mod redact;
 mod retry_after;
 mod settings;
+mod state_words;
 mod token;
 mod transport;
 mod trouble;
@@ -40,10 +42,12 @@ pub use answer::{
 };
 pub use catalogue::{Catalogue, Offer};
 pub use client::{Client, Confirmed};
+pub use contact::TurnedAway;
 pub use courier::{Courier, Parcel};
 pub use download::{DOWNLOAD_BYTES_MAX, Download, DownloadStatus, DownloadTrouble, Resume};
 pub use listing::Listing;
 pub use media::{Found, look_for_media};
 pub use project::{ExportRequest, ListItem, Progress, Project, ProjectId, RenderState};
 pub use settings::{Credentials, Settings, SetupError};
+pub use state_words::StateWords;
 pub use trouble::Trouble;

@@ -119,6 +119,11 @@ impl Tokens {
         }
     }
 
+    /// Returns how long the token that is held lives from its beginning.
+    pub(super) async fn life(&self) -> Option<Duration> {
+        self.state.lock().await.held.as_ref().map(|(_, life)| life.length)
+    }
+
     /// Returns a token to use after `refused` was refused. If a newer one is held already, that.
     ///
     /// # Errors

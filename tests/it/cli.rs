@@ -10,6 +10,7 @@ mod inputs;
 mod keeping;
 mod morning;
 mod pausing;
+mod probe;
 mod regions;
 mod secrets;
 mod several;

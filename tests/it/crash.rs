@@ -137,7 +137,7 @@ async fn dies(night: &Night, act: Act) {
             let settings = callsheet::studio::Settings::new(url, credentials);
             let client = Client::new(settings, clock.clone()).unwrap();
             let died = Arc::new(Notify::new());
-            let vendor = Vendor::new(client, None, None);
+            let vendor = Vendor::new(client, None, None).told(&batch.vendor);
             let limits = &batch.limits;
             let allowance = Allowance::new(limits.requests, limits.submits, &clock);
             let shift = Shift {
@@ -154,6 +154,7 @@ async fn dies(night: &Night, act: Act) {
                     resolution: None,
                     workspace_id: None,
                     output: batch.output.clone(),
+                    vendor: batch.vendor.clone(),
                 },
                 orders: Orders::default(),
                 clock,

@@ -123,12 +123,13 @@ impl Example {
             resolution: None,
             workspace_id: None,
             output: self.output(),
+            vendor: batch.vendor.clone(),
         };
         let limits = &batch.limits;
         let allowance = Allowance::new(limits.requests, limits.submits, &clock);
         let run = runner::run(Shift {
             allowance,
-            studio: Vendor::new(client, None, None),
+            studio: Vendor::new(client, None, None).told(&batch.vendor),
             ledger: self.ledger.clone(),
             batch: id,
             lease,

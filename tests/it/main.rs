@@ -22,3 +22,4 @@ mod simulation;
 mod studio;
 mod support;
 mod tidy;
+mod vendor;

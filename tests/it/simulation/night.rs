@@ -249,6 +249,7 @@ impl Night {
             resolution: None,
             workspace_id: None,
             output: self.path("out"),
+            vendor: self.setup.vendor.clone(),
         }
     }
 

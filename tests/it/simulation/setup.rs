@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use callsheet::batch::{Limits, OnUncertain, Submission};
+use callsheet::batch::{self, Limits, OnUncertain, SecondExport, Submission, VendorProfile};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -131,6 +131,24 @@ pub(super) struct Habits {
 }
 
 impl Habits {
+    /// Some of these habits, as a batch file tells of them.
+    fn told(&self, dice: &mut StdRng) -> VendorProfile {
+        let mut vendor = VendorProfile::default();
+        if dice.random_bool(0.7) {
+            vendor.export_id = Some(match self.export_id {
+                ExportId::Same => batch::ExportId::Same,
+                ExportId::New => batch::ExportId::New,
+            });
+        }
+        if dice.random_bool(0.7) {
+            vendor.second_export = match self.again {
+                Again::Nothing => SecondExport::Nothing,
+                Again::Renders | Again::Refused => SecondExport::Bills,
+            };
+        }
+        vendor
+    }
+
     /// Tells whether a render leaves no trace before its end once its answer was lost.
     fn is_blind(&self, way: Submission, on_uncertain: OnUncertain) -> bool {
         let no_list = self.shows == Shows::Finished;
@@ -150,6 +168,8 @@ pub(super) struct Setup {
     pub(super) on_uncertain: OnUncertain,
     pub(super) limits: Limits,
     pub(super) habits: Habits,
+    /// What the batch was told of these habits: nothing, or the truth.
+    pub(super) vendor: VendorProfile,
     /// The faults of this night, each with how often it befalls a call.
     pub(super) faults: Vec<(Fault, f64)>,
     /// Runs with faults, before the fault-free ones.
@@ -191,13 +211,14 @@ impl Setup {
             way,
             on_uncertain,
             limits,
-            habits,
             faults,
             bad_runs: dice.random_range(1..=5),
             crashes: if dice.random_bool(0.75) { dice.random_range(1..=6) } else { 0 },
             edits: dice.random_bool(0.4),
             orders: dice.random_bool(0.25),
             person: dice.random_bool(0.4),
+            vendor: if dice.random_bool(0.4) { habits.told(&mut dice) } else { Default::default() },
+            habits,
         }
     }
 

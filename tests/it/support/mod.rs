@@ -147,12 +147,13 @@ impl Night {
             resolution: None,
             workspace_id: None,
             output: self.path("out"),
+            vendor: batch.vendor.clone(),
         };
         let limits = &batch.limits;
         let allowance = Allowance::new(limits.requests, limits.submits, &clock);
         runner::run(Shift {
             allowance,
-            studio: Vendor::new(client, None, None),
+            studio: Vendor::new(client, None, None).told(&batch.vendor),
             ledger: self.ledger.clone(),
             batch: id,
             lease,

@@ -1,0 +1,149 @@
+//! The file that `[vendor] file` names: what was once measured of AI Studios.
+//!
+//! It becomes a part of the batch's own text when the batch is read, so that whoever has the text
+//! has all of it: a batch goes on from the ledger alone, by the answers that it was begun with.
+
+use std::fs;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::problem::{Problem, Problems};
+use super::reader::{Complaint, Reader};
+use super::vendor::{
+    Drafts, ExportId, ListShows, MEASURED, Measured, Names, SECTION, SecondExport, VendorProfile,
+};
+use super::{Batch, parse, secrets, syntax, value};
+
+/// Returns `batch` with what its measured file says.
+///
+/// # Errors
+/// The file cannot be read, or is wrong.
+pub(super) fn taken_in(path: &Path, batch: Batch) -> Result<Batch, Problems> {
+    let Some(file) = batch.vendor.file.clone() else { return Ok(batch) };
+    let wrong = |predicate: String, help: &str| Problems {
+        file: path.to_owned(),
+        source: batch.source.clone(),
+        list: vec![at_file(&batch.source, Complaint::new(predicate).help(help))],
+    };
+    if batch.vendor.measured.is_some() {
+        let help = "keep one of them: both say what was measured";
+        return Err(wrong("is given together with a `[measured]` table".to_owned(), help));
+    }
+    let place = path.parent().unwrap_or(Path::new("")).join(&file);
+    let text = fs::read_to_string(&place).map_err(|error| {
+        let help = "its path is relative to the batch file; `callsheet check BATCH --probe` writes \
+                    one";
+        wrong(format!("names `{file}`, which cannot be read ({})", error.kind()), help)
+    })?;
+    look_over(&place, &text)?;
+    let source = format!("{}\n\n# `{file}`, as it was when this was read:\n{text}", batch.source);
+    match parse(path, source) {
+        Ok(whole) if whole.vendor.measured.is_some() => Ok(whole),
+        Ok(_) | Err(_) => {
+            let help = "it begins with the line `[measured]`, as `check --probe` writes it";
+            Err(wrong(format!("names `{file}`, which is not a file of this kind"), help))
+        }
+    }
+}
+
+/// Finds everything that is wrong in a measured file, in its own lines.
+fn look_over(path: &Path, text: &str) -> Result<(), Problems> {
+    let mut list = Vec::new();
+    let mut confidential = Vec::new();
+    match DeTable::parse(text) {
+        Ok(root) => {
+            let mut reader = Reader::new(root.get_ref());
+            reader.check_keys();
+            for (key, _) in root.get_ref() {
+                if key.get_ref().as_ref() != MEASURED {
+                    reader.complain(Problem {
+                        message: format!("`{}` has no place in such a file", key.get_ref()),
+                        help: Some("it holds the table `[measured]` and nothing else".to_owned()),
+                        span: Some(key.span()),
+                    });
+                }
+            }
+            VendorProfile::read(&mut reader);
+            (list, confidential) = reader.finish();
+        }
+        Err(error) => list.push(syntax::explain(&error, text)),
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    let source = secrets::blot_out(text.to_owned(), &confidential);
+    Err(Problems { file: path.to_owned(), source, list })
+}
+
+/// Returns the problem at the line that names the file.
+fn at_file(source: &str, complaint: Complaint) -> Problem {
+    let Ok(root) = DeTable::parse(source) else {
+        return Problem { message: complaint.predicate, help: complaint.help, span: None };
+    };
+    let mut reader = Reader::new(root.get_ref());
+    reader.object(SECTION, "file", complaint);
+    let (mut problems, _) = reader.finish();
+    problems.swap_remove(0)
+}
+
+/// Returns the text of a measured file: what was learnt, where that is not what is assumed anyway,
+/// and what else was seen.
+pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
+    let Measured { on, host, facts } = measured;
+    let mut table = toml::Table::new();
+    let mut put = |key: &str, value: toml::Value| table.insert(key.to_owned(), value);
+    let usual = VendorProfile::default();
+    for (key, words) in [
+        ("done_words", &learnt.done_words),
+        ("failed_words", &learnt.failed_words),
+        ("draft_words", &learnt.draft_words),
+    ] {
+        if !words.is_empty() {
+            put(key, words.clone().into());
+        }
+    }
+    let words = [
+        ("list", learnt.list.map(ListShows::word)),
+        ("export_id", learnt.export_id.map(ExportId::word)),
+        (
+            "second_export",
+            changed(learnt.second_export, usual.second_export).map(SecondExport::word),
+        ),
+        ("drafts", changed(learnt.drafts, usual.drafts).map(Drafts::word)),
+        ("names", changed(learnt.names, usual.names).map(Names::word)),
+    ];
+    for (key, word) in words {
+        if let Some(word) = word {
+            put(key, word.into());
+        }
+    }
+    if let Some(lag) = learnt.list_lag {
+        put("list_lag", value::duration_in_words(lag).into());
+    }
+    for (key, rate) in [("requests", learnt.requests), ("submits", learnt.submits)] {
+        if let Some(rate) = rate {
+            put(key, rate.to_string().into());
+        }
+    }
+    if let Some(in_flight) = learnt.in_flight {
+        put("in_flight", i64::from(in_flight.get()).into());
+    }
+    put("on", on.clone().into());
+    put("host", host.clone().into());
+    if !facts.is_empty() {
+        put("facts", facts.clone().into());
+    }
+    let mut whole = toml::Table::new();
+    whole.insert(MEASURED.to_owned(), table.into());
+    format!(
+        "# What AI Studios did at {host} on {on}, seen by `callsheet check BATCH --probe`.\n\
+         # A batch file names this file: [vendor] file = \"…\". What it does not say keeps its\n\
+         # default; `facts` decide nothing.\n{whole}"
+    )
+}
+
+/// Returns what was learnt, where it differs from what is assumed.
+fn changed<T: PartialEq>(learnt: T, usual: T) -> Option<T> {
+    (learnt != usual).then_some(learnt)
+}

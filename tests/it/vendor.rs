@@ -1,0 +1,208 @@
+//! What a batch is told of AI Studios changes what a run does, question by question.
+
+use std::path::Path;
+
+use callsheet::batch::{self, ListShows, Source};
+use callsheet::ledger::State;
+use callsheet::runner::Ending;
+use callsheet::sandbox::{self, Duplicate, FailureMode, Include};
+
+use super::support::Night;
+
+const ROWS: usize = 3;
+
+fn count(ending: &Ending, state: State) -> u64 {
+    ending.counts.get(&state).copied().unwrap_or(0)
+}
+
+/// A night of a batch that was told `vendor`, at a studio of other habits.
+async fn night(told: (&str, &str), change: impl FnOnce(&mut sandbox::Settings)) -> (Night, Ending) {
+    let (night, ending) = driven(told, change).await;
+    night.assert_promise(ROWS).await;
+    (night, ending)
+}
+
+/// The same, where a render may fail and be paid for again.
+async fn driven(
+    (studio, vendor): (&str, &str),
+    change: impl FnOnce(&mut sandbox::Settings),
+) -> (Night, Ending) {
+    let more = format!("{studio}\n[limits]\nrender_timeout = '2s'\n[vendor]\n{vendor}\n");
+    let night = Night::with(ROWS, &more, change).await;
+    let ending = night.run().await;
+    (night, ending)
+}
+
+fn fault(rule: &'static str) -> impl FnOnce(&mut sandbox::Settings) {
+    move |settings| settings.faults.add(rule).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_is_known_to_mean_failed_ends_a_render_that_would_be_waited_for() {
+    let back_to_zero = |settings: &mut sandbox::Settings| {
+        settings.switches.queue.workers = None;
+        settings.switches.failure.mode = FailureMode::BackToZero;
+        settings.switches.failure.first = 1;
+    };
+    let (_, ending) = driven(("", ""), back_to_zero).await;
+    assert_eq!((count(&ending, State::Done), count(&ending, State::Failed)), (2, 1));
+    let (told, ending) = driven(("", "failed_words = ['waiting']"), back_to_zero).await;
+    assert_eq!(count(&ending, State::Done), 3, "{ending:?}");
+    assert_eq!(told.sandbox.renders(), 4, "the one that failed was rendered again");
+}
+
+/// The dear word: taken for a sign of an export, a draft that was never exported waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_drafts_are_known_to_show_is_no_sign_of_an_export() {
+    let looks_queued = |settings: &mut sandbox::Settings| {
+        settings.switches.export.draft_state = "waiting".to_owned();
+        settings.faults.add("close-before=export:1").unwrap();
+    };
+    let (_, ending) = night(("", ""), looks_queued).await;
+    assert_eq!((count(&ending, State::Done), count(&ending, State::Failed)), (2, 1));
+    let (told, ending) = night(("", "draft_words = ['waiting']"), looks_queued).await;
+    assert_eq!((count(&ending, State::Done), told.sandbox.renders()), (3, 3), "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_finished_videos_does_not_prove_that_one_was_never_made() {
+    let way = "submission = 'one-step'\non_uncertain = 'resubmit'";
+    let lost = || fault("close-before=create:1");
+    let (_, ending) = night((way, ""), lost()).await;
+    assert_eq!(count(&ending, State::Done), 3, "{ending:?}");
+    let (told, ending) = night((way, "list = 'finished'"), lost()).await;
+    assert_eq!((ending.for_people, told.sandbox.renders()), (1, 2), "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_should_show_drafts_and_does_not_show_this_one_proves_nothing() {
+    let lost = "close-before=export:1";
+    for (include, for_people) in [(Include::All, 0), (Include::Exported, 1)] {
+        let (_, ending) = night(("", "list = 'everything'"), |settings| {
+            settings.switches.list.include = include;
+            settings.faults.add(lost).unwrap();
+        })
+        .await;
+        assert_eq!(ending.for_people, for_people, "{include:?}: {ending:?}");
+    }
+    let (_, ending) = night(("", ""), fault(lost)).await;
+    assert_eq!(count(&ending, State::Done), 3, "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_that_are_known_to_be_lost_are_not_looked_for() {
+    let (_, ending) = night(("", ""), fault("close-before=export:3")).await;
+    assert_eq!(count(&ending, State::Done), 3, "{ending:?}");
+    let (told, ending) = night(("", "names = 'changed'"), fault("close-before=export:3")).await;
+    assert_eq!((ending.for_people, told.sandbox.renders()), (3, 0), "{ending:?}");
+    // An untouched draft is a proof where exports are known to keep their draft's id.
+    let known = "names = 'changed'\nexport_id = 'same'";
+    let (told, ending) = night(("", known), fault("close-before=export:3")).await;
+    assert_eq!((count(&ending, State::Done), told.sandbox.renders()), (3, 3), "{ending:?}");
+    let known = "names = 'changed'\nexport_id = 'new'";
+    let (told, ending) = night(("", known), fault("close-before=export:1")).await;
+    assert_eq!((ending.for_people, told.sandbox.renders()), (1, 2), "{ending:?}");
+}
+
+/// What a run sees weighs more than what it was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_was_told_that_ids_stay_and_sees_another_waits_for_a_person() {
+    let (told, ending) = night(("", "names = 'changed'\nexport_id = 'same'"), |settings| {
+        settings.switches.export.id = sandbox::Id::New;
+        settings.switches.names.strip_brackets = true;
+        settings.faults.add("lost-answer=export:1").unwrap();
+    })
+    .await;
+    assert_eq!((ending.for_people, told.sandbox.renders()), (1, 3), "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_export_is_sent_again_at_once_where_a_second_one_renders_nothing() {
+    let vendor = "second_export = 'nothing'\nexport_id = 'same'";
+    // Never taken, or taken and not to be seen: either way one more is the right thing.
+    for lost in ["close-before=export:1", "lost-answer=export:1"] {
+        for vendor in ["", vendor] {
+            let (told, ending) = night(("", vendor), |settings| {
+                settings.switches.export.duplicate = Duplicate::NoOp;
+                settings.switches.export.read_lag_s = 1200.0;
+                settings.switches.names.strip_brackets = true;
+                settings.faults.add(lost).unwrap();
+            })
+            .await;
+            let exports = told.sandbox.counters().of("export");
+            if vendor.is_empty() {
+                assert!(exports == 3, "{lost}: {ending:?}");
+            } else {
+                assert_eq!((count(&ending, State::Done), exports), (3, 4), "{lost}: {ending:?}");
+                assert_eq!(told.sandbox.renders(), 3, "{lost}: paid twice");
+            }
+        }
+    }
+    let hold = "on_uncertain = 'hold'";
+    let (told, ending) = night((hold, vendor), fault("close-before=export:1")).await;
+    assert_eq!((ending.for_people, told.sandbox.renders()), (1, 2), "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_draft_is_not_made_again_where_drafts_cost() {
+    let (told, ending) = night(("", "drafts = 'cost'"), fault("lost-answer=create:1")).await;
+    assert_eq!((count(&ending, State::Done), count(&ending, State::Failed)), (2, 1));
+    assert_eq!(told.sandbox.counters().of("create"), 3, "made again");
+    let words = told.rows().await.into_iter().find_map(|row| row.words).unwrap();
+    assert!(words.contains("drafts cost"), "{words}");
+}
+
+const MEASURED: &str = "[measured]\non = '2026-11-21'\nhost = 'https://app.aistudios.com'\n\
+                        list = 'finished'\nrequests = '10/min'\nlist_lag = '1h'\n";
+
+fn read(folder: &Path, vendor: &str) -> Result<batch::Batch, batch::Problems> {
+    let file = folder.join("b.toml");
+    let text = format!("sheet = 's.csv'\ntemplate = 't.hbs'\n[vendor]\n{vendor}\n");
+    std::fs::write(&file, text).unwrap();
+    batch::read(&file)
+}
+
+#[test]
+fn a_measured_file_is_taken_in_and_the_batch_file_weighs_more() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("v.toml"), MEASURED).unwrap();
+    let batch = read(dir.path(), "file = 'v.toml'\nin_flight = 2\nlist = 'exported'").unwrap();
+    assert_eq!(batch.vendor.list, Some(ListShows::Exported));
+    // The account's own limits and its slow list bound the batch's.
+    assert_eq!(batch.limits.requests.to_string(), "10/min");
+    assert_eq!((batch.limits.in_flight.get(), batch.limits.settle_after.as_secs()), (2, 7200));
+    let from: Vec<_> = batch.vendor.answers().into_iter().map(|it| (it.key, it.from)).collect();
+    for (key, source) in [
+        ("list", Source::BatchFile),
+        ("requests", Source::Measured("2026-11-21".to_owned())),
+        ("submits", Source::Default),
+    ] {
+        assert!(from.contains(&(key, source)), "{key}: {from:?}");
+    }
+    // From its own text alone, as the ledger keeps it.
+    std::fs::remove_file(dir.path().join("v.toml")).unwrap();
+    let again = batch::parse(&batch.file, batch.source.clone()).unwrap();
+    assert_eq!(again, batch);
+}
+
+#[test]
+fn a_measured_file_that_is_none_is_told_in_its_own_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut told = String::new();
+    for (text, vendor) in [
+        (None, "file = 'v.toml'"),
+        (Some("[measured]\non = 'x'\nlist = 'al'\n"), "file = 'v.toml'"),
+        (Some("[limits]\nin_flight = 3\n"), "file = 'v.toml'"),
+        (Some("measured = {on = 'x', host = 'y'}\n"), "file = 'v.toml'"),
+        (Some(MEASURED), "file = 'v.toml'\n[measured]\non = 'x'\nhost = 'y'"),
+        (None, "done_words = ['made']\nfailed_words = ['Made']"),
+    ] {
+        match text {
+            Some(text) => std::fs::write(dir.path().join("v.toml"), text).unwrap(),
+            None => drop(std::fs::remove_file(dir.path().join("v.toml"))),
+        }
+        told.push_str(&read(dir.path(), vendor).unwrap_err().to_string());
+    }
+    let told = told.replace(&dir.path().display().to_string(), "DIR");
+    insta::assert_snapshot!(told);
+}
