@@ -2,6 +2,8 @@
 //! vendor's documents leave open, and what a lost answer or a crash costs. The judge is the
 //! sandbox's own bill.
 
+mod crashes;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

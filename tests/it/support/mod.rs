@@ -1,6 +1,7 @@
 //! The whole program in this process: real files, real sockets, a virtual studio.
 
 pub(crate) mod binary;
+pub(crate) mod mortal;
 
 use std::path::{Path, PathBuf};
 
