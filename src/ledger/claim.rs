@@ -149,6 +149,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     TAKE,
     subject::STATEMENTS[0],
     subject::STATEMENTS[1],
+    subject::STATEMENTS[2],
 ];
 
 struct ClaimSubmissions {

@@ -289,7 +289,12 @@ fn settle_submission(submission: &mut Submission, news: &News, now: Millis) {
             submission.paid_at = None;
             Outcome::Drafted
         }
-        News::SubmitGivenUp { .. } if submission.project_id.is_some() => Outcome::Stray,
+        // What was free and is given up may still have been made.
+        News::SubmitGivenUp { .. }
+            if submission.project_id.is_some() || submission.paid_at.is_none() =>
+        {
+            Outcome::Stray
+        }
         News::NotSent { .. } | News::PutBack { .. } | News::SubmitGivenUp { .. } => {
             Outcome::NotSent
         }

@@ -29,6 +29,9 @@ enum Step {
 
 pub(super) async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
     let Some((kind, sealed)) = request(&desk, &claim, false).await else { return };
+    if kind.subject.is_some() && !is_quiet(&desk, &claim).await {
+        return;
+    }
     let make = Make { template: kind.path, path: sealed.path, body: sealed.body };
     let Some(made) = send(&desk, &claim, (Step::First, make)).await else { return };
     let draft = match sealed.edit {
@@ -54,6 +57,24 @@ pub(super) async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
         }
         After::Generation => begun(&desk, &claim, draft).await,
     }
+}
+
+/// Tells whether nothing that was lost can still change the project under our hands. A lost edit of
+/// another row may arrive after ours and before our export, which would then be of its words; so it
+/// is waited for as long as for anything that was lost.
+async fn is_quiet<S: Studio>(desk: &Desk<S>, claim: &Claim) -> bool {
+    let lost = match desk.ledger.last_lost_edit(claim).await {
+        Ok(lost) => lost,
+        Err(error) => {
+            desk.ledger_failed(&error);
+            return false;
+        }
+    };
+    let until = lost.map(|lost| lost + desk.settings.limits.settle_after);
+    let Some(due_at) = until.filter(|until| *until > desk.clock.now()) else { return true };
+    let words = "an edit of its project was lost, and may still arrive".to_owned();
+    desk.record((claim.job, claim.submission), News::PutBack { due_at, words }).await;
+    false
 }
 
 async fn drafted<S: Studio>(desk: &Desk<S>, claim: &Claim, news: News) {

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::Queued;
-use crate::ledger::BatchId;
+use super::{Claim, Queued};
+use crate::ledger::{BatchId, Ledger, LedgerError};
 
 /// All jobs of a plan are of one kind, so one of them tells whether they change projects.
 const ANY: &str = "-- ledger::claim_submissions, a subject
@@ -30,9 +31,31 @@ const FREE: &str = "-- ledger::claim_submissions, free
                             and o.outcome = 'rendered'))
                     and (h.batch_id <> j.batch_id or h.state <> 'ready'))))";
 
+/// When it was last noticed that an edit of a project was lost, which said something else than the
+/// submission that is asked about.
+const LOST: &str = "-- ledger::last_lost_edit
+    select max(o.settled_at) from submission o indexed by submission_subject
+    where o.subject = ?1 and o.outcome = 'stray' and o.project_id is null
+        and not exists (select 1 from submission mine where mine.id = ?2
+            and mine.job_id = o.job_id and mine.version = o.version)";
+
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 2] = [ANY, FREE];
+pub(super) const STATEMENTS: [&str; 3] = [ANY, FREE, LOST];
+
+impl Ledger {
+    /// Returns when it was last noticed that another edit of this claim's project was lost: it may
+    /// still arrive, and say what somebody else wants.
+    pub async fn last_lost_edit(&self, claim: &Claim) -> Result<Option<Timestamp>, LedgerError> {
+        let lost: Option<i64> = sqlx::query_scalar(LOST)
+            .bind(claim.subject.as_deref())
+            .bind(claim.submission.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("see whether an edit was lost", source))?;
+        Ok(lost.and_then(|lost| Timestamp::from_millisecond(lost).ok()))
+    }
+}
 
 /// Tells whether all that is left waits for a project that somebody else has not finished with.
 pub(super) async fn is_held_up(

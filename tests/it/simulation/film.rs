@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 const LANDSCAPE: &[u8] = include_bytes!("../../../src/sandbox/film/landscape.mp4");
 
-/// Returns the video of the project with this number: a whole MP4 and a `free` box that differs.
+/// Returns the video of the bill with this number: a whole MP4 and a `free` box that differs.
 pub(super) fn film(number: usize) -> Vec<u8> {
     let mut bytes = LANDSCAPE.to_vec();
-    let label = format!("project {number}");
+    let label = format!("bill {number}");
     let length = u32::try_from(label.len() + 8).expect("a short label");
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.extend_from_slice(b"free");
@@ -15,11 +15,11 @@ pub(super) fn film(number: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the number of the project whose whole video these bytes are.
+/// Returns the number of the bill whose whole video these bytes are.
 pub(super) fn number_of(bytes: &[u8]) -> Option<usize> {
     let box_of = bytes.strip_prefix(LANDSCAPE)?;
     let label = std::str::from_utf8(box_of.get(8..)?).ok()?;
-    let number = label.strip_prefix("project ")?.parse().ok()?;
+    let number = label.strip_prefix("bill ")?.parse().ok()?;
     (film(number) == bytes).then_some(number)
 }
 

@@ -26,7 +26,7 @@ use super::oracle;
 use super::person::Person;
 use super::setup::Setup;
 use super::stage::{House, Stage};
-use super::world::World;
+use super::world::{SUBJECT, World};
 use super::zoo::Sin;
 
 pub(super) const BASE_URL: &str = "https://studio.sim";
@@ -39,6 +39,22 @@ const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M", "clothId": "B"}],
     "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
       "height": 9, "model": {"ai_name": "M", "emotion": "B"}}]}]}"#;
+
+fn template(kind: &str) -> String {
+    let updates =
+        r#"{"value": [{"sceneIdx": 0, "type": "aiModel", "values": {"script": "{{script}}"}}]}"#;
+    match kind {
+        "template" => format!(
+            r#"{{"templateId": "655c744d2b4d3b4051400be0", "name": "{{{{key}}}}", "updates": {updates}}}"#
+        ),
+        "edit-project" => format!(r#"{{"projectId": "{SUBJECT}", "updates": {updates}}}"#),
+        "scripts-to-video" => r#"{"scripts": "{{script}}"}"#.to_owned(),
+        "simple-video" => {
+            r#"{"language": "en", "text": "{{script}}", "model": "M", "clothes": "B"}"#.to_owned()
+        }
+        _ => TEMPLATE.to_owned(),
+    }
+}
 
 /// What became of a night.
 #[derive(Debug)]
@@ -108,7 +124,7 @@ impl Night {
             died: 0,
             setup,
         };
-        fs::write(night.path("t.json.hbs"), TEMPLATE).unwrap();
+        fs::write(night.path("t.json.hbs"), template(night.setup.kind.word)).unwrap();
         fs::write(night.ledger(), empty_ledger()).unwrap();
         night
     }
@@ -229,9 +245,12 @@ impl Night {
     }
 
     fn batch(&self) -> Batch {
-        let source = "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
-                      output = 'out'\n";
-        batch::parse(&self.path("b.toml"), source.to_owned()).unwrap()
+        let source = format!(
+            "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+             output = 'out'\n[studio]\nrequest = '{}'\n",
+            self.setup.kind.word
+        );
+        batch::parse(&self.path("b.toml"), source).unwrap()
     }
 
     fn settings(&self) -> Settings {

@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection};
 use super::film::number_of;
 use super::night::Night;
 use super::setup::Setup;
-use super::world::World;
+use super::world::{Bill, World};
 
 /// A version as the ledger's file has it.
 #[derive(Debug, FromRow)]
@@ -112,22 +112,29 @@ impl Audit {
                 .iter()
                 .find(|submission| name.contains(&format!("[cs:{}]", submission.tag)))
         };
-        let bills = world.bills.iter().map(|bill| &world.projects[*bill]);
-        bills
-            .filter(|project| intent(&project.name).is_none_or(|intent| intent.paid_at.is_none()))
-            .map(|project| format!("billed without an intent: {project:?}"))
-            .collect()
+        // Without a tag, any intent of that row must do.
+        let is_tagged = world.setup.kind.is_tagged();
+        let of_its_row = |bill: &Bill| {
+            let paid = |one: &Submission| one.key == bill.content.0 && one.paid_at.is_some();
+            self.submissions.iter().any(paid)
+        };
+        let is_meant = |bill: &&Bill| match is_tagged {
+            true => intent(&world.projects[bill.project].name)
+                .is_some_and(|intent| intent.paid_at.is_some()),
+            false => of_its_row(bill),
+        };
+        let unmeant = world.bills.iter().filter(|bill| !is_meant(bill));
+        unmeant.map(|bill| format!("billed without an intent: {bill:?}")).collect()
     }
 
     /// What had been rendered, verified and kept is not rendered again, whatever its version.
     fn rendered_again(&self, world: &World) -> Vec<String> {
         let mut wrongs = Vec::new();
         for bill in &world.bills {
-            let project = &world.projects[*bill];
+            let project = &world.projects[bill.project];
             let paid = |one: &&Submission| project.name.contains(&format!("[cs:{}]", one.tag));
             let Some(submission) = self.submissions.iter().find(paid) else { continue };
-            let Some(render) = &project.render else { continue };
-            let began = render.began.as_millisecond();
+            let began = bill.began.as_millisecond();
             let same = self.versions.iter().find(|version| {
                 version.key == submission.key
                     && version.payload_hash == submission.payload_hash
@@ -178,10 +185,10 @@ fn judge_ending(
     if source.video_hash.as_deref() != Some(&*blake3::hash(&bytes).to_hex()) {
         return Some(format!("{}: `{file}` is not what the ledger says", version.key));
     }
-    let project = number_of(&bytes).and_then(|number| world.projects.get(number));
-    let own = project.is_some_and(|project| {
-        let (key, script, _) = &project.content;
-        project.render.is_some() && *key == version.key && version.cells.contains(script)
+    let bill = number_of(&bytes).and_then(|number| world.bills.get(number));
+    let own = bill.is_some_and(|bill| {
+        let (key, script, _) = &bill.content;
+        *key == version.key && version.cells.contains(script)
     });
     (!own).then(|| format!("{}: `{file}` is not the video that was paid for", version.key))
 }
@@ -227,6 +234,8 @@ pub(super) fn ending_is_due(
     }
     match (ending.held, orders.limit) {
         (Held::Canary, _) if jobs(State::Uncertain) > 0 => {}
+        // Another row of its project waits for a person.
+        (Held::Subject, _) if jobs(State::Uncertain) + jobs(State::Failed) > 0 => {}
         (_, Some(limit)) if submitted >= i64::from(limit) => {}
         (held, _) => wrong(format!("it ended too early: held by {held:?}, {:?}", ending.counts)),
     }
@@ -244,18 +253,24 @@ pub(super) fn nothing_is_left(night: &Night, world: &mut World) {
             .unwrap()
     });
     let now = Timestamp::UNIX_EPOCH;
-    let uncertain = rows.iter().filter(|row| row.1 == "uncertain").count();
+    let with = |state: &str| rows.iter().filter(|row| row.1 == state).count();
+    let (uncertain, failed) = (with("uncertain"), with("failed"));
+    let in_place = night.setup.kind.subject.is_some();
     for (key, state, words) in &rows {
         let fine = match State::parse(state) {
             Some(State::Done | State::Reused) => true,
             Some(State::Failed) => words.is_some(),
             // A list that shows none of our known work is not believed, so a person must look.
             Some(State::Uncertain) => {
-                let unproven =
-                    words.as_deref().is_some_and(|words| words.contains("proves nothing"));
-                unproven || a_person_must_settle(&night.setup)
+                let says = |part| words.as_deref().is_some_and(|words| words.contains(part));
+                let blind = !night.setup.kind.is_tagged()
+                    && (says("carries no tag") || says("may be an old view"));
+                blind || says("proves nothing") || a_person_must_settle(&night.setup)
             }
-            Some(State::Ready) => uncertain > 0 && night.setup.limits.canary > 0,
+            Some(State::Ready) => {
+                (uncertain > 0 && night.setup.limits.canary > 0)
+                    || (in_place && uncertain + failed > 0)
+            }
             Some(State::Submitting | State::Rendering | State::Fetching | State::Cancelled)
             | None => false,
         };

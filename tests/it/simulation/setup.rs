@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use callsheet::batch::{self, Limits, OnUncertain, SecondExport, Submission, VendorProfile};
+use callsheet::request::Kind;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -163,6 +164,8 @@ impl Habits {
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) seed: u64,
+    /// What is asked for each row.
+    pub(super) kind: &'static Kind,
     pub(super) rows: usize,
     pub(super) way: Submission,
     pub(super) on_uncertain: OnUncertain,
@@ -190,7 +193,11 @@ fn seconds(of: u64) -> Duration {
 impl Setup {
     pub(super) fn of(seed: u64) -> Self {
         let mut dice = StdRng::seed_from_u64(seed);
-        let way = *[Submission::TwoStep, Submission::OneStep].choose(&mut dice).unwrap();
+        let kind = kind(seed);
+        let mut way = *[Submission::TwoStep, Submission::OneStep].choose(&mut dice).unwrap();
+        if !kind.renders_at_once() {
+            way = Submission::TwoStep;
+        }
         let on_uncertain = *[OnUncertain::Settle, OnUncertain::Resubmit, OnUncertain::Hold]
             .choose_weighted(&mut dice, |on| if *on == OnUncertain::Hold { 1 } else { 3 })
             .unwrap();
@@ -207,6 +214,7 @@ impl Setup {
         }
         Self {
             seed,
+            kind,
             rows: dice.random_range(1..=12),
             way,
             on_uncertain,
@@ -225,11 +233,33 @@ impl Setup {
     /// A night on which nothing at all goes wrong.
     pub(super) fn fair(seed: u64) -> Self {
         let mut setup = Self::of(seed);
+        setup.kind = named("project");
         setup.faults.clear();
         (setup.crashes, setup.edits, setup.orders, setup.bad_runs) = (0, false, false, 1);
         setup.person = false;
         setup
     }
+}
+
+/// Half of all nights are of whole projects; the others are of one of four kinds each.
+const KINDS: [&str; 8] = [
+    "project",
+    "project",
+    "project",
+    "project",
+    "template",
+    "scripts-to-video",
+    "simple-video",
+    "edit-project",
+];
+
+fn kind(seed: u64) -> &'static Kind {
+    // Dice of its own, so that all else of a seed's night stays what it was.
+    named(KINDS.choose(&mut StdRng::seed_from_u64(seed ^ 0x6b69_6e64)).unwrap())
+}
+
+fn named(word: &str) -> &'static Kind {
+    Kind::named(word).unwrap()
 }
 
 fn limits(dice: &mut StdRng) -> Limits {

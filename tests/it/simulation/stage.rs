@@ -237,17 +237,68 @@ impl Stage {
     }
 }
 
+/// What a request that makes or changes a project says, whatever its kind.
+struct Asked {
+    name: String,
+    key: String,
+    script: String,
+    export: bool,
+    /// The project that is changed, where one is.
+    edits: Option<String>,
+    /// The studio writes the project by itself.
+    writes: bool,
+}
+
+impl Asked {
+    fn read(make: &Make) -> Option<Self> {
+        let body: serde_json::Value = serde_json::from_slice(&make.body).unwrap();
+        let text = |pointer: &str| body.pointer(pointer)?.as_str().map(str::to_owned);
+        let name = text("/name").unwrap_or_default();
+        let changed = || make.path.strip_prefix("editor/project/").map(str::to_owned);
+        let (script, edits, writes) = match make.template {
+            "editor/project" => (text("/scenes/0/scripts/0/org")?, None, false),
+            "editor/template/{templateId}" => (String::new(), None, false),
+            "automation/scripts_to_video" => (text("/scripts")?, None, true),
+            "simple/video" => (text("/text")?, None, false),
+            "editor/project/{key}" | "editor/project/{projectId}" => {
+                (text("/updates/value/0/values/script")?, Some(changed()?), false)
+            }
+            _ => return None,
+        };
+        // Every script begins with its row's key; a template's first request has none yet.
+        let said = if script.is_empty() { &name } else { &script };
+        let key = said.split(' ').next()?.to_owned();
+        let export = body.get("isExport").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        Some(Self { name, key, script, export, edits, writes })
+    }
+}
+
 impl Studio for Stage {
     async fn create(&self, make: Make) -> Submitted<String> {
-        let body: serde_json::Value = serde_json::from_slice(&make.body).unwrap();
-        let name = body["name"].as_str().unwrap().to_owned();
-        let key = name.split(" [cs:").next().unwrap().to_owned();
-        let script = body["scenes"][0]["scripts"][0]["org"].as_str().unwrap().to_owned();
-        let edits = self.house.world().edits.get(&key).copied().unwrap_or(0);
-        let export = body["isExport"].as_bool().unwrap();
-        let act = Act::Create { name, content: (key, script, edits), export };
+        let Some(asked) = Asked::read(&make) else {
+            return Submitted::Refused { words: "no such page".to_owned() };
+        };
+        let (export, writes) = (asked.export, asked.writes);
+        let act = {
+            let world = self.house.world();
+            let edits = world.edits.get(&asked.key).copied().unwrap_or(0);
+            let content = (asked.key, asked.script, edits);
+            match asked.edits {
+                None => Act::Create { name: asked.name, content, export },
+                Some(id) => match world.number(&id) {
+                    Some(project) => Act::Edit { project, content },
+                    None => return Submitted::Refused { words: "no such project".to_owned() },
+                },
+            }
+        };
         let made = self.bring(act, export).await;
-        made.map(|project| self.house.world().projects[project].id.clone())
+        made.map(|project| {
+            let mut world = self.house.world();
+            if writes {
+                world.write(self.house.clock.now(), project);
+            }
+            world.projects[project].id.clone()
+        })
     }
 
     async fn export(&self, export: Export) -> Submitted<Option<String>> {
@@ -273,9 +324,13 @@ impl Studio for Stage {
         seen
     }
 
-    /// Every night is one of whole projects.
-    async fn generation(&self, _project_id: &str) -> Result<Generation, Trouble> {
-        Err(Trouble::NotFound)
+    async fn generation(&self, project_id: &str) -> Result<Generation, Trouble> {
+        let clock = &self.house.clock;
+        self.ask(format!("asked: generation of {project_id}"), |world| {
+            let project = world.find(clock.now(), project_id).ok_or(Trouble::NotFound)?;
+            Ok(world.generation(clock.now(), project))
+        })
+        .await
     }
 
     async fn project(&self, project_id: &str) -> Result<Project, Trouble> {
@@ -329,21 +384,21 @@ async fn fetch(
         let mut world = house.world();
         let now = house.clock.now();
         world.note(now, &format!("download {url} from {:?}", resume.as_ref().map(|at| at.0)));
-        let project = world.follow(now, &url).ok_or(FetchTrouble::Expired)?;
+        let bill = world.follow(now, &url).ok_or(FetchTrouble::Expired)?;
         if world.befalls(Fault::FetchRefused) {
             let words = "403 from the file's host".to_owned();
             return Err(FetchTrouble::Refused { words });
         }
-        let project = if sin == Some(Sin::BringsAnotherFilm) { project + 1 } else { project };
+        let bill = if sin == Some(Sin::BringsAnotherFilm) { bill + 1 } else { bill };
         let bytes = if world.befalls(Fault::Damaged) {
             b"<html>please log in</html>".to_vec()
         } else {
-            film(project)
+            film(bill)
         };
         let length = bytes.len();
         let ends_early = world.befalls(Fault::Short).then(|| world.dice.random_range(0..length));
         let breaks = world.befalls(Fault::Cut).then(|| world.dice.random_range(0..length));
-        (bytes, format!("\"{project}-{length}\""), ends_early, breaks)
+        (bytes, format!("\"{bill}-{length}\""), ends_early, breaks)
     };
     let total = ends_early.is_none().then_some(bytes.len() as u64);
     let from = match resume {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callsheet::runner::{List, Listed, Project as Page, Render};
+use callsheet::runner::{Generation, List, Listed, Project as Page, Render};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -27,12 +27,30 @@ pub(super) struct Project {
     pub(super) render: Option<Rendering>,
     /// The project that an export of this one made.
     copy: Option<usize>,
+    /// When the studio has written it by itself, where it does.
+    written: Option<Timestamp>,
+    /// It was changed since it was rendered.
+    edited: bool,
+    /// The bill of the render before this one, which a page may go on showing.
+    former: Option<usize>,
+}
+
+/// One render, as it was charged for.
+#[derive(Clone, Debug)]
+pub(super) struct Bill {
+    pub(super) project: usize,
+    /// What the project was at that time.
+    pub(super) content: Content,
+    pub(super) began: Timestamp,
+    /// The studio has said that it failed.
+    announced: bool,
 }
 
 /// One render, which was billed when it began.
 #[derive(Clone, Debug)]
 pub(super) struct Rendering {
     pub(super) began: Timestamp,
+    pub(super) bill: usize,
     /// Nothing for a render that never ends.
     ends: Option<Timestamp>,
     fails: bool,
@@ -46,8 +64,19 @@ pub(super) struct Rendering {
 /// A request that leaves the runner.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
-    Create { name: String, content: Content, export: bool },
-    Export { project: usize },
+    Create {
+        name: String,
+        content: Content,
+        export: bool,
+    },
+    /// Changes a project, for free.
+    Edit {
+        project: usize,
+        content: Content,
+    },
+    Export {
+        project: usize,
+    },
 }
 
 /// What came of acting upon a request.
@@ -88,8 +117,11 @@ pub(super) struct World {
     /// Calls and events until the runner dies; nothing for a run that may live.
     pub(super) dies_in: Option<u32>,
     pub(super) stops_in: Option<u32>,
-    pub(super) bills: Vec<usize>,
+    pub(super) bills: Vec<Bill>,
 }
+
+/// The project that every row of a night of edits changes.
+pub(super) const SUBJECT: &str = "66f0a1b2c3d4e5f607182900";
 
 /// What happened, in order, where somebody wants to read it.
 #[derive(Debug)]
@@ -128,6 +160,13 @@ impl World {
         };
         let words = format!("{:#?}", world.setup);
         world.trace.note(words);
+        if world.setup.kind.subject.is_some() {
+            // Somebody made it in the editor, long ago.
+            let nobody = ("nobody".to_owned(), "nothing".to_owned(), 0);
+            let subject = world.make(Timestamp::UNIX_EPOCH, "Weekly news", &nobody);
+            world.ids = BTreeMap::from([(SUBJECT.to_owned(), subject)]);
+            world.projects[subject].id = SUBJECT.to_owned();
+        }
         world
     }
 
@@ -262,6 +301,7 @@ impl World {
         let carries = |project: &Project| project.name.contains(&tag);
         let on_its_way = self.late.iter().any(|(_, act)| match act {
             Act::Create { name, export, .. } => *export && name.contains(&tag),
+            Act::Edit { .. } => false,
             Act::Export { project } => carries(&self.projects[*project]),
         });
         let rendered = |project: &&Project| carries(project) && project.render.is_some();
@@ -284,13 +324,24 @@ impl World {
                 }
                 Done::Made { project }
             }
+            Act::Edit { project, content } => {
+                let edited = &mut self.projects[project];
+                (edited.content, edited.edited) = (content, true);
+                Done::Made { project }
+            }
             Act::Export { project } => self.export(now, project),
         }
     }
 
     fn export(&mut self, now: Timestamp, project: usize) -> Done {
         let draft = &self.projects[project];
-        if draft.render.is_some() || draft.copy.is_some() {
+        if draft.written.is_some_and(|written| written > now) {
+            self.wrong(now, format!("exported before it was written: project {project}"));
+        } else if draft.content.1.is_empty() {
+            self.wrong(now, format!("exported without its words: project {project}"));
+        }
+        let draft = &self.projects[project];
+        if (draft.render.is_some() || draft.copy.is_some()) && !draft.edited {
             match self.setup.habits.again {
                 Again::Refused => return Done::Refused,
                 Again::Nothing => return Done::Made { project },
@@ -302,7 +353,7 @@ impl World {
             ExportId::New => {
                 let draft = self.projects[project].clone();
                 let copy = self.make(now, &draft.name, &draft.content);
-                self.projects[project].copy = Some(copy);
+                (self.projects[project].copy, self.projects[project].edited) = (Some(copy), false);
                 self.render(now, copy);
             }
         }
@@ -314,7 +365,17 @@ impl World {
         let id = format!("{number:08x}{:016x}", self.dice.random::<u64>());
         self.ids.insert(id.clone(), number);
         let (name, content) = (name.to_owned(), content.clone());
-        self.projects.push(Project { id, name, content, made: now, render: None, copy: None });
+        self.projects.push(Project {
+            id,
+            name,
+            content,
+            made: now,
+            render: None,
+            copy: None,
+            written: None,
+            edited: false,
+            former: None,
+        });
         number
     }
 
@@ -331,19 +392,20 @@ impl World {
         let content = self.projects[project].content.clone();
         let words = format!("billed: project {project} for {content:?}");
         self.note(now, &words);
-        let is_same = |bill: &&usize| self.projects[**bill].content == content;
-        let former: Vec<usize> = self.bills.iter().filter(is_same).copied().collect();
-        let excused = |bill: &usize| {
-            self.projects[*bill].render.as_ref().is_some_and(|render| render.announced)
-        };
+        let is_same = |bill: &&Bill| bill.content == content;
+        let former: Vec<Bill> = self.bills.iter().filter(is_same).cloned().collect();
+        let excused = |bill: &Bill| bill.announced;
         let rerenders = self.setup.limits.rerenders as usize;
         if !former.iter().all(excused) || former.len() > rerenders {
             self.wrong(now, format!("paid twice for {content:?}: {former:?} and {project}"));
         }
-        self.bills.push(project);
-        let began = now;
-        let render = Rendering { began, ends, fails, announced: false, heard: None, stands_still };
-        self.projects[project].render = Some(render);
+        let (bill, began) = (self.bills.len(), now);
+        self.bills.push(Bill { project, content, began, announced: false });
+        let announced = false;
+        let render = Rendering { began, bill, ends, fails, announced, heard: None, stands_still };
+        let rendered = &mut self.projects[project];
+        rendered.former = rendered.render.as_ref().map(|former| former.bill);
+        (rendered.render, rendered.edited) = (Some(render), false);
     }
 
     /// Returns the project with this id, once it can be seen.
@@ -378,6 +440,7 @@ impl World {
             if let Some(render) = &mut self.projects[project].render {
                 render.announced = true;
             }
+            self.bills[render.bill].announced = true;
             return Render::Failed { words: "render node lost".to_owned() };
         }
         if self.befalls(Fault::NoLink) && now < ends + Duration::from_secs(300) {
@@ -411,14 +474,32 @@ impl World {
         format!("https://films.sim/{}?until={until}", self.projects[project].id)
     }
 
-    /// Returns the project whose video this link leads to, unless the link has expired.
+    /// Begins to write a project by itself.
+    pub(super) fn write(&mut self, now: Timestamp, project: usize) {
+        let takes = match self.befalls(Fault::Stuck) {
+            true => Duration::from_secs(90 * 86_400),
+            false => self.up_to(Duration::from_secs(300)),
+        };
+        self.projects[project].written = Some(now + takes);
+    }
+
+    /// Says how far a project is that the studio writes by itself.
+    pub(super) fn generation(&mut self, now: Timestamp, project: usize) -> Generation {
+        match self.projects[project].written {
+            Some(written) if written > now => Generation::Running { progress: 50.0 },
+            Some(_) | None => Generation::Finished,
+        }
+    }
+
+    /// Returns the bill of the video that this link leads to, unless the link has expired.
     pub(super) fn follow(&mut self, now: Timestamp, link: &str) -> Option<usize> {
         let (id, until) = link.strip_prefix("https://films.sim/")?.split_once("?until=")?;
         let project = self.number(id)?;
         let ends = self.projects[project].render.as_ref()?.ends?;
         let until = ends + SignedDuration::from_secs(until.parse().ok()?);
         let lost = self.befalls(Fault::LinksExpire);
-        (!lost && now < until).then_some(project)
+        let bill = self.projects[project].render.as_ref()?.bill;
+        (!lost && now < until).then_some(bill)
     }
 
     pub(super) fn page(&mut self, now: Timestamp, project: usize) -> Page {
@@ -429,8 +510,10 @@ impl World {
         let finished = render.ends.filter(|ends| *ends <= now && !render.fails);
         let video_url = finished.map(|ends| self.link(now, project, ends));
         let seen = self.is_visible(now, render.began) || video_url.is_some();
-        let exported_because = seen.then(|| "its page shows a task".to_owned());
-        Page { name, exported_because, video_url, mark: None, credits: None }
+        let bill = if seen { Some(render.bill) } else { self.projects[project].former };
+        let exported_because = bill.map(|_| "its page shows a task".to_owned());
+        let mark = bill.map(|bill| format!("task-{bill}"));
+        Page { name, exported_because, video_url, mark, credits: None }
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> List {
