@@ -110,7 +110,15 @@ async fn begin(ledger: &Ledger, batch: BatchId) -> Lease {
 }
 
 fn room(at_once: u32) -> Room {
-    Room { in_flight: u32::MAX, canary: 0, per_run: None, at_once, credits: None, only: None }
+    Room {
+        in_flight: u32::MAX,
+        canary: 0,
+        per_run: None,
+        at_once,
+        credits: None,
+        only: None,
+        draw: None,
+    }
 }
 
 /// Returns how long it takes to drive some jobs from ready to done.

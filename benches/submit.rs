@@ -134,6 +134,7 @@ async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) 
             workspace_id: None,
             output: folder.join("out"),
             vendor: batch.vendor.clone(),
+            hooks: None,
         },
         orders: Orders { canary: false, ..Orders::default() },
         clock,

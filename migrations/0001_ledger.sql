@@ -225,6 +225,31 @@ create index submission_render on submission (render_id) where render_id is not 
 create index submission_run on submission (run_id);
 create index submission_paid on submission (paid_at) where paid_at is not null;
 
+-- The addresses at which AI Studios may call about a submission, by the hash of the secret in them.
+-- One without a submission is a call that we make to ourselves, to see whether the way is open.
+create table hook (
+    secret_hash   text    not null primary key check (length(secret_hash) = 64),
+    submission_id integer references submission (id),
+    made_at       integer not null,
+    answered_at   integer check (answered_at is null or submission_id is null)
+) strict, without rowid;
+create index hook_submission on hook (submission_id) where submission_id is not null;
+
+-- What such calls said of a submission. It is believed in one respect alone: there is something to
+-- call about, so the request was accepted.
+create table hearsay (
+    submission_id integer primary key references submission (id),
+    first_at      integer not null,
+    at            integer not null check (at >= first_at),
+    -- When the job is to be looked at because of them.
+    look_at       integer,
+    progress      real    check (progress between 0 and 100),
+    credits       real,
+    task          text    check (length(task) between 1 and 128),
+    -- A second task on one address: one request may have been taken twice.
+    other_task    text    check (length(other_task) between 1 and 128)
+) strict;
+
 -- Everything that happened, for ever. State answers "what now"; this answers "how come".
 create table event (
     id            integer primary key,
@@ -320,4 +345,17 @@ when old.state <> new.state and case old.state || '>' || new.state
 end
 begin
     select raise(abort, 'no arrow leads from this state to that');
+end;
+
+-- A secret address is worth nothing once its job has come to its end.
+create trigger hook_goes_with_its_job after update of state on job
+when old.state <> new.state and case new.state
+    when 'done' then 1
+    when 'reused' then 1
+    when 'failed' then 1
+    when 'cancelled' then 1
+    else 0
+end
+begin
+    delete from hook where submission_id in (select id from submission where job_id = new.id);
 end;

@@ -17,3 +17,4 @@ pub mod sandbox;
 pub mod scene;
 pub mod sheet;
 pub mod studio;
+pub mod web;

@@ -27,6 +27,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "notify",
             "vendor",
             "measured",
+            "webhook",
         ],
     ),
     (
@@ -69,6 +70,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("window", &["from", "to", "zone", "days"]),
+    ("webhook", &["public_url", "listen"]),
     (
         "notify",
         &[

@@ -27,6 +27,7 @@ mod value;
 mod variant;
 mod vendor;
 mod vendor_file;
+mod webhook;
 mod window;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ pub use self::vendor::{
     Answer, Drafts, ExportId, ListShows, Measured, Names, SecondExport, Source, VendorProfile,
 };
 pub use self::vendor_file::as_file;
+pub use self::webhook::Webhook;
 pub use self::window::{Opening, Window};
 
 use self::reader::{Complaint, Reader};
@@ -102,6 +104,8 @@ pub struct Batch {
     pub window: Option<Window>,
     /// What AI Studios does where its documents are silent.
     pub vendor: VendorProfile,
+    /// Where AI Studios may call; it is asked again and again when there is none.
+    pub webhook: Option<Webhook>,
 }
 
 /// Which rows of the sheet are left out, because they say so.
@@ -177,6 +181,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let limits = vendor.bound(Limits::read(reader));
     let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
     let window = Window::read(reader);
+    let webhook = Webhook::read(reader);
     let (name, sheet_from, template) = (name?, sheet_from?, template?);
     let sheet = match &sheet_from {
         SheetFrom::File(file) => beside(file.clone()),
@@ -206,6 +211,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
         notify,
         window,
         vendor,
+        webhook,
     })
 }
 

@@ -144,7 +144,7 @@ impl<'t> Reader<'t> {
     /// Notes every key that nobody will ask for, and every secret.
     pub(super) fn check_keys(&mut self) {
         self.check_keys_of("", self.root);
-        for section in ["studio", "limits", "notify", "window", "vendor", "measured"] {
+        for section in ["studio", "limits", "notify", "window", "vendor", "measured", "webhook"] {
             let Some(value) = self.root.get(section) else { continue };
             match value.get_ref() {
                 DeValue::Table(table) => self.check_keys_of(section, table),

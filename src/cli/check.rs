@@ -1,13 +1,16 @@
 //! `callsheet check [BATCH.toml]`: can a night run here?
 //!
 //! Everything that stops a night at one in the morning is asked for by day: the batch file, the
-//! account (one free call), the clock, room on the disks, the ledger, the lock. Nothing is spent,
+//! account (one free call), the way back from it, the clock, room on the disks, the ledger, the lock. Nothing is spent,
 //! and nothing is left behind.
+
+mod hours;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::account::Whose;
@@ -18,7 +21,7 @@ use super::settings::{self, Setting};
 use super::table::Sheet;
 use super::talk::{Talk, span};
 use super::{Global, account, diagnostics, probe, vendor};
-use crate::batch::{self, Answer, Batch, Host, Opening, SheetFrom, Window};
+use crate::batch::{self, Answer, Batch, Host, SheetFrom};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
 use crate::studio::{Client, Confirmed, Settings};
@@ -86,12 +89,17 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
             batch.output.clone()
         };
         findings.push(room("output", &folder));
-        findings.extend(batch.window.as_ref().map(|window| hours(window, Clock::real().now())));
+        findings
+            .extend(batch.window.as_ref().map(|window| hours::hours(window, Clock::real().now())));
     }
     if args.sandbox {
         findings.push(Finding::ok("account", "a rehearsal needs none"));
     } else {
         findings.extend(account(batch.as_ref(), args.offline).await);
+        let calls = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
+        if let (Some(calls), false) = (calls, args.offline) {
+            findings.push(webhook::way(calls, &path).await);
+        }
     }
     if let Some(batch) = batch.as_ref() {
         // What is wrong with the host has been found already.
@@ -203,22 +211,6 @@ fn lock(ledger: &Path) -> Finding {
     };
     let _ = std::fs::remove_file(ledger.with_added_extension(format!("{name}.lock")));
     finding
-}
-
-/// When may it spend.
-fn hours(window: &Window, now: Timestamp) -> Finding {
-    let topic = "window";
-    match window.at(now) {
-        Opening::Open { until } => {
-            Finding::ok(topic, format!("{window}: open until {}", window.shown(until)))
-        }
-        Opening::Shut { opens: Some(opens) } => {
-            Finding::ok(topic, format!("{window}: opens {}", window.shown(opens)))
-        }
-        Opening::Shut { opens: None } => {
-            Finding::fail(Exit::Usage, topic, format!("{window}: it never opens"))
-        }
-    }
 }
 
 fn folder_of(file: &Path) -> PathBuf {

@@ -16,6 +16,7 @@ mod export;
 mod finding;
 mod help;
 mod hold;
+mod hooks;
 mod hours;
 mod jobs;
 mod ledger;
@@ -42,6 +43,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod screen;
+mod serve;
 mod settings;
 mod sheet;
 mod show;
@@ -156,6 +158,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Delete drafts at AI Studios that lost answers left behind
     Sweep(sweep::Sweep),
+    /// Take the calls of AI Studios, for all runs of this ledger
+    Serve(serve::Serve),
     /// Check whether a night can run here: account, clock, disks, ledger, settings
     Check(check::Check),
     /// List the models (avatars) that the account offers, with their clothes
@@ -279,6 +283,7 @@ impl Command {
             Self::Show(args) => show::run(args, global, talk).await,
             Self::Runs(args) => runs::run(args, global, talk).await,
             Self::Report(args) => report::run(args, global, talk).await,
+            Self::Serve(args) => serve::run(args, global, talk).await,
             Self::Check(args) => check::run(args, global, talk).await,
             Self::Retry(args) => retry::retry(args, global, talk).await,
             Self::Cancel(args) => retry::cancel(args, global, talk).await,

@@ -16,6 +16,7 @@ use super::advice::Commands;
 use super::drive::{self, Early};
 use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
+use super::hooks::Ears;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::talk::Talk;
@@ -36,6 +37,8 @@ pub(super) struct Night {
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
     pub(super) drives: Vec<Drive>,
+    /// Whether the calls of AI Studios are taken in this process.
+    pub(super) receives: bool,
 }
 
 /// A batch that is ready to be driven.
@@ -72,6 +75,7 @@ struct Company<'n> {
     stop: &'n Stop,
     signals: &'n Signals,
     screen: &'n Screen,
+    ears: &'n Ears,
     /// Whether there is more than one batch, so that each must be named.
     together: bool,
 }
@@ -91,6 +95,14 @@ impl Night {
                 return Err(Early::new(exit_of_halt(&halt), line.account.not_begun(&halt)));
             }
         }
+        let heard = (self.drives.as_slice(), self.receives);
+        let ears = match Ears::open(heard, (&self.ledger, &self.clock)).await {
+            Ok(ears) => ears,
+            Err(early) => {
+                self.not_begun().await?;
+                return Err(early);
+            }
+        };
         let screen = Screen::new(talk, self.drives.len(), self.standing().await?);
         let stop = Stop::default();
         let signals = Signals::listen(stop.clone());
@@ -100,6 +112,7 @@ impl Night {
             stop: &stop,
             signals: &signals,
             screen: &screen,
+            ears: &ears,
             together: self.drives.len() > 1,
         };
         let driven = self.drives.into_iter().map(|drive| {
@@ -108,6 +121,7 @@ impl Night {
             drive.go(line, &company, talk)
         });
         let ended = join_all(driven).await;
+        ears.close().await;
         self.ledger.close().await;
         for line in lines {
             if let Some(account) = Arc::into_inner(line.account) {
@@ -258,7 +272,10 @@ impl Drive {
             allowance: line.allowance.clone(),
             lease: self.lease,
             base_url: self.account.name.clone(),
-            settings: settings(&self.batch, output),
+            settings: Settings {
+                hooks: company.ears.of(self.batch.name.as_str()),
+                ..settings(&self.batch, output)
+            },
             orders: self.orders.clone(),
             clock: company.clock.clone(),
             dice: Dice::new(),
@@ -324,6 +341,7 @@ fn settings(batch: &Batch, output: PathBuf) -> Settings {
         workspace_id: batch.studio.workspace_id.clone(),
         output,
         vendor: batch.vendor.clone(),
+        hooks: None,
     }
 }
 

@@ -11,8 +11,8 @@ use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Hold, Which, key, unexpected};
 use super::talk::{Talk, plain};
-use crate::ledger::{Due, News};
-use crate::runner::{Seen, Studio, Tagged, judge, told_to_keep_ids};
+use crate::ledger::{Due, Hearsay, News};
+use crate::runner::{Seen, Studio, Tagged, judge, told_to_keep_ids, weigh};
 
 /// Settle one job whose answer was lost
 ///
@@ -58,8 +58,9 @@ async fn carry_out(args: Resolve, global: &Global, talk: &Talk) -> Result<Exit, 
         hold.release().await?;
         return Err(Early::new(Exit::Usage, words));
     };
-    let seen = look(&args, &hold, &due).await?;
-    let (news, said) = match verdict(&args, &seen, &hold) {
+    let heard = hold.ledger.hearsay(due.submission).await.map_err(unexpected)?;
+    let seen = look(&args, (&hold, &due), heard.as_ref()).await?;
+    let (news, said) = match verdict(&args, (&seen, heard.is_some()), &hold) {
         Ok(verdict) => verdict,
         Err(words) => {
             hold.release().await?;
@@ -81,7 +82,11 @@ async fn carry_out(args: Resolve, global: &Global, talk: &Talk) -> Result<Exit, 
 }
 
 /// Looks once more, as the settle loop does.
-async fn look(args: &Resolve, hold: &Hold, due: &Due) -> Result<Seen, Early> {
+async fn look(
+    args: &Resolve,
+    (hold, due): (&Hold, &Due),
+    heard: Option<&Hearsay>,
+) -> Result<Seen, Early> {
     let (batch, account) = args.which.account(&hold.ledger, &hold.stored).await?;
     let studio = account.vendor(&batch, &hold.clock)?;
     let draft = match &due.project_id {
@@ -100,11 +105,16 @@ async fn look(args: &Resolve, hold: &Hold, due: &Due) -> Result<Seen, Early> {
         Err(trouble) => Err(trouble.words()),
     };
     account.close().await;
-    Ok(judge(due, &list, draft.as_ref()))
+    let keeps_ids = list.as_ref().is_ok_and(|list: &Tagged| list.keeps_ids);
+    Ok(weigh(due, judge(due, &list, draft.as_ref()), heard, keeps_ids))
 }
 
 /// Weighs what was seen against what the person says.
-fn verdict(args: &Resolve, seen: &Seen, hold: &Hold) -> Result<(News, String), String> {
+fn verdict(
+    args: &Resolve,
+    (seen, was_called_about): (&Seen, bool),
+    hold: &Hold,
+) -> Result<(News, String), String> {
     let because =
         if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
     let due_at = hold.clock.now();
@@ -123,6 +133,11 @@ fn verdict(args: &Resolve, seen: &Seen, hold: &Hold) -> Result<(News, String), S
     if args.abandon {
         let said = format!("closed by a person without a verdict{because}");
         return Ok((News::Abandoned { words: said.clone() }, said));
+    }
+    if was_called_about {
+        return Err("AI Studios called about this very request, so it was accepted: look for its \
+                    project on the website and --adopt it, or --abandon it"
+            .to_owned());
     }
     match seen {
         Seen::NoTrace => {

@@ -13,7 +13,7 @@ use super::prepare::{self, Batched, Taken};
 use super::talk::Talk;
 use super::whom;
 use super::wraps::Wraps;
-use super::{Global, diagnostics};
+use super::{Global, diagnostics, hooks};
 use crate::batch;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, State, StoredBatch};
@@ -41,6 +41,9 @@ pub(super) struct Resume {
     no_canary: bool,
     #[command(flatten)]
     hours: HoursArgs,
+    /// Take the calls of AI Studios in this run, as [webhook] of the batch file says
+    #[arg(long)]
+    webhook: bool,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -107,7 +110,7 @@ async fn carry_out(
             wrap,
         });
     }
-    Night { ledger, clock, drives }.go(talk).await
+    Night { ledger, clock, drives, receives: args.webhook }.go(talk).await
 }
 
 fn orders(args: &Resume) -> Orders {
@@ -167,6 +170,9 @@ fn read(
                 let wrap = wraps.about(&batch, global, args.sandbox);
                 wrap.in_ledger(ledger, stored.id, None);
                 batch.limits.max_videos = args.max_videos.or(batch.limits.max_videos);
+                if args.webhook && !args.sandbox {
+                    hooks::are_named(&batch)?;
+                }
                 if !args.sandbox {
                     whom::at_base_url(&mut batch, args.base_url.as_deref())?;
                 }

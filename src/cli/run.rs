@@ -18,7 +18,7 @@ use super::prepare::{self, Batched, Drawn, Ready, Taken};
 use super::talk::{Talk, counted};
 use super::whom;
 use super::wraps::Wraps;
-use super::{Global, diagnostics, spool};
+use super::{Global, diagnostics, hooks, spool};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::ledger::{Chosen, Ledger};
@@ -78,6 +78,9 @@ pub(super) struct Run {
     /// Ask first, once for each address of a picture, film or sound, whether something is there
     #[arg(long)]
     check_media: bool,
+    /// Take the calls of AI Studios in this run, as [webhook] of the batch file says
+    #[arg(long)]
+    webhook: bool,
     /// Do not stay for jobs whose answer was lost; the next run looks again
     #[arg(long)]
     no_wait: bool,
@@ -148,7 +151,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
         try_again(&ledger, &ready, &clock, talk).await?;
     }
     let drives = ready.into_iter().map(|ready| drive_of(ready, &args, global)).collect();
-    Night { ledger, clock, drives }.go(talk).await
+    Night { ledger, clock, drives, receives: args.webhook }.go(talk).await
 }
 
 /// Reads every batch file, and tells all problems of all of them.
@@ -165,7 +168,11 @@ fn read(
                     talk.about(batch.name.as_str());
                 }
                 let wrap = wraps.about(&batch, global, args.sandbox);
-                batches.push((with_flags(batch, args)?, wrap));
+                let batch = with_flags(batch, args)?;
+                if args.webhook && !args.sandbox {
+                    hooks::are_named(&batch)?;
+                }
+                batches.push((batch, wrap));
             }
             Err(problems) => exits.push(diagnostics::batch(talk, &problems)),
         }

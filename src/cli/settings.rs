@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::account::Whose;
 use super::{Color, Global, account};
-use crate::batch::{Address, Batch, Hidden, Host, InvalidHost, Limits, Notify, Studio, When};
+use crate::batch::{
+    Address, Batch, Hidden, Host, InvalidHost, Limits, Notify, Studio, Webhook, When,
+};
 
 const LEDGER: &str = "CALLSHEET_LEDGER";
 const BASE_URL: &str = "AISTUDIOS_BASE_URL";
@@ -90,6 +92,7 @@ pub(super) fn effective(global: &Global, sandbox: bool, batch: Option<&Batch>) -
             value: batch.window.as_ref().map_or("any time".to_owned(), ToString::to_string),
             from: if batch.window.is_some() { BATCH_FILE } else { DEFAULT },
         });
+        all.extend(batch.webhook.iter().flat_map(calls));
         all.extend(notices(&batch.notify));
     }
     all
@@ -195,6 +198,15 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
         ("max_videos", or(max_videos, "no cap")),
         ("max_credits", or(max_credits, "no cap")),
         ("max_credits_per_day", or(max_credits_per_day, "no cap")),
+    ]
+}
+
+/// Returns where AI Studios may call.
+fn calls(Webhook { public_url, listen }: &Webhook) -> Vec<Setting> {
+    let from = BATCH_FILE;
+    vec![
+        Setting { name: "webhook.public_url", value: public_url.to_string(), from },
+        Setting { name: "webhook.listen", value: listen.to_string(), from },
     ]
 }
 

@@ -25,7 +25,7 @@ const TEXT_MAX: usize = 300;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --json, the fields of `callsheet jobs --json` and: in_sheet, due, rendering_since,
-moved, versions, submissions (with tag, project_id, render_id, outcome, times),
+moved, versions, submissions (with tag, project_id, render_id, outcome, times, calls),
 events, next (commands). Times are RFC 3339.")]
 pub(super) struct Show {
     #[command(flatten)]
@@ -239,6 +239,10 @@ fn submission(one: &SubmissionRow) -> Vec<String> {
     if let Some(credits) = one.credits {
         marks.push(format!("{credits} credits"));
     }
+    if let Some(at) = one.called_at {
+        let credits = one.called_credits.map(|credits| format!(", telling of {credits} credits"));
+        times.push(format!("called about {}{}", local(at), credits.unwrap_or_default()));
+    }
     vec![
         format!(
             "{}  {}: {}, version {}, run {}",
@@ -311,6 +315,9 @@ fn submission_document(one: &SubmissionRow) -> Value {
         "settled": one.settled_at.map(iso),
         "looks": one.looks,
         "credits": one.credits,
+        "called": one.called_at.map(iso),
+        "called_last": one.called_last.map(iso),
+        "called_credits": one.called_credits,
     })
 }
 

@@ -4,7 +4,7 @@
 //! claimed is counted in the same transaction, so that no cap can be passed by a crash between
 //! counting and claiming.
 
-mod subject;
+pub(super) mod subject;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use sqlx::SqliteConnection;
 
 use super::credits::Purse;
 use super::error::LedgerError;
+use super::hook::{self, Secret};
 use super::room::{Counted, Held, PaidStep, Room, Way};
 use super::runs::Lease;
 use super::state::Event;
@@ -46,6 +47,10 @@ pub struct Claim {
     pub request: String,
     /// The project that it changes, where that is not ours alone.
     pub subject: Option<String>,
+    /// What the address holds at which AI Studios may call about it. The ledger keeps only its hash.
+    pub secret: Option<Secret>,
+    /// Whether AI Studios called about it before: then it was accepted, whatever was thought.
+    pub called_about: bool,
 }
 
 /// What a claim came to.
@@ -79,7 +84,8 @@ macro_rules! due {
             "
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
            s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
-           v.spoken_ms, v.request, v.subject
+           v.spoken_ms, v.request, v.subject,
+           exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from job j indexed by ",
             $index,
             "
@@ -140,17 +146,8 @@ const DRAFTED_AMONG: &str = "-- ledger::claim_submissions, drafts of the named
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    COUNT,
-    DUE_TO_SUBMIT,
-    DUE_AMONG,
-    DRAFTED_AMONG,
-    SAME_SUBMISSIONS,
-    TAKE,
-    subject::STATEMENTS[0],
-    subject::STATEMENTS[1],
-    subject::STATEMENTS[2],
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[COUNT, DUE_TO_SUBMIT, DUE_AMONG, DRAFTED_AMONG, SAME_SUBMISSIONS, TAKE];
 
 struct ClaimSubmissions {
     lease: Lease,
@@ -177,6 +174,7 @@ struct Queued {
     spoken_ms: i64,
     request: String,
     subject: Option<String>,
+    called_about: bool,
 }
 
 impl ClaimSubmissions {
@@ -273,9 +271,12 @@ impl ClaimSubmissions {
                 submit_failures: queued.submit_failures,
                 request: queued.request,
                 subject: queued.subject,
+                called_about: queued.called_about,
+                secret: self.room.draw.filter(|_| step != PaidStep::Draft).and_then(|draw| draw()),
             });
         }
         self.write_intents(db, step, &Value::from(named).to_string()).await?;
+        hook::expect(db, &claims, self.now).await?;
         Ok(claims)
     }
 

@@ -93,6 +93,13 @@ const TABLES: &[(&str, &str)] = &[
         where ?1 is null or j.batch_id = ?1 order by s.id",
     ),
     (
+        "hearsay",
+        "-- ledger::export, hearsay
+        select y.submission_id, y.first_at, y.at, y.progress, y.credits, y.task, y.other_task
+        from hearsay y join submission s on s.id = y.submission_id join job j on j.id = s.job_id
+        where ?1 is null or j.batch_id = ?1 order by y.submission_id",
+    ),
+    (
         "event",
         "-- ledger::export, event
         select e.id, e.job_id, e.version, e.submission_id, e.run_id, e.at, e.event, e.state,

@@ -51,6 +51,8 @@ pub(super) struct Submission {
     pub(super) looks: i64,
     pub(super) video_url: Option<String>,
     pub(super) credits: Option<f64>,
+    /// Read, never written here: whether AI Studios called about it, so that it was accepted.
+    pub(super) called_about: bool,
 }
 
 /// Returns where `news` leads, and changes both rows accordingly.
@@ -63,7 +65,9 @@ pub(super) fn apply(
     news: &News,
     now: Millis,
 ) -> Result<Step, IllegalStep> {
-    if is_old(job, submission, news) {
+    // Late news beats a wait that saw nothing, and a person who knows nothing of it.
+    let is_refuted = submission.called_about && matches!(news, News::ProvenNotMade { .. });
+    if is_refuted || is_old(job, submission, news) {
         return Ok(Step::Unchanged);
     }
     let step = match news.event() {
@@ -387,8 +391,21 @@ mod tests {
             looks: 0,
             video_url: None,
             credits: None,
+            called_about: false,
         };
         (job, submission)
+    }
+
+    #[test]
+    fn what_was_called_about_is_never_taken_as_not_made() {
+        let (mut job, mut submission) = sent();
+        let due_at = Timestamp::UNIX_EPOCH;
+        let lost = News::AnswerLost { due_at, words: "cut".to_owned() };
+        apply(&mut job, &mut submission, &lost, 1).unwrap();
+        submission.called_about = true;
+        let quiet = News::ProvenNotMade { due_at, words: "no trace".to_owned() };
+        assert_eq!(apply(&mut job, &mut submission, &quiet, 2).unwrap(), Step::Unchanged);
+        assert_eq!((job.state, submission.outcome), (State::Uncertain, Outcome::Uncertain));
     }
 
     proptest! {

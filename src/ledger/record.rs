@@ -33,7 +33,8 @@ const LOAD: &str = "-- ledger::record, load
            j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
            j.rendering_at, j.progress, j.moved_at, j.stalled, j.video_file, j.cause, j.words,
            s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.subject,
-           s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits
+           s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits,
+           exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from json_each(?1) named
     cross join submission s on s.id = named.value ->> '$[1]'
     cross join job j on j.id = s.job_id and j.id = named.value ->> '$[0]'";
@@ -175,6 +176,7 @@ struct Loaded {
     looks: i64,
     video_url: Option<String>,
     credits: Option<f64>,
+    called_about: bool,
 }
 
 impl Loaded {
@@ -213,6 +215,7 @@ impl Loaded {
             looks: self.looks,
             video_url: self.video_url,
             credits: self.credits,
+            called_about: self.called_about,
         };
         Ok((job, submission))
     }

@@ -4,6 +4,7 @@
 //! that no cap can be passed by a crash between the two.
 
 use super::credits::Caps;
+use super::hook::Secret;
 use super::staging::Selection;
 
 /// How a batch submits.
@@ -39,6 +40,8 @@ pub struct Room {
     pub credits: Option<Caps>,
     /// Only these jobs, where a person named some.
     pub only: Option<Selection>,
+    /// Draws the secret of each paid request's own address, where AI Studios is asked to call back.
+    pub draw: Option<fn() -> Option<Secret>>,
 }
 
 /// Why no (more) paid request may begin now.

@@ -84,6 +84,12 @@ pub struct SubmissionRow {
     pub looks: i64,
     /// Credits, where they were heard of.
     pub credits: Option<f64>,
+    /// When AI Studios called about it first, and last.
+    pub called_at: Option<i64>,
+    /// The last call, to the minute.
+    pub called_last: Option<i64>,
+    /// What it said that it cost. Never counted.
+    pub called_credits: Option<f64>,
 }
 
 /// One thing that happened.
@@ -142,9 +148,11 @@ const VERSIONS: &str = "-- ledger::story, versions
     from version where job_id = ?1 order by version";
 
 const SUBMISSIONS: &str = "-- ledger::story, submissions
-    select attempt, version, run_id, tag, way, outcome, project_id, render_id, subject, begun_at, paid_at,
-           settled_at, looks, credits
-    from submission where job_id = ?1 order by attempt";
+    select s.attempt, s.version, s.run_id, s.tag, s.way, s.outcome, s.project_id, s.render_id,
+           s.subject, s.begun_at, s.paid_at, s.settled_at, s.looks, s.credits,
+           y.first_at as called_at, y.at as called_last, y.credits as called_credits
+    from submission s left join hearsay y on y.submission_id = s.id
+    where s.job_id = ?1 order by s.attempt";
 
 const EVENTS: &str = "-- ledger::story, events
     select at, event, state, version, run_id, detail

@@ -1,6 +1,7 @@
 //! The ledger against a real file: what it remembers, refuses and survives.
 
 mod changes;
+mod hooks;
 
 use std::collections::BTreeSet;
 
@@ -111,7 +112,15 @@ async fn open(dir: &TempDir) -> Ledger {
 }
 
 fn room() -> Room {
-    Room { in_flight: 10, canary: 0, per_run: None, at_once: 10, credits: None, only: None }
+    Room {
+        in_flight: 10,
+        canary: 0,
+        per_run: None,
+        at_once: 10,
+        credits: None,
+        only: None,
+        draw: None,
+    }
 }
 
 fn accepted(id: &str) -> News {
@@ -490,8 +499,10 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let all = [
         aftermath::STATEMENTS,
         claim::STATEMENTS,
+        &claim::subject::STATEMENTS,
         due::STATEMENTS,
         generation::STATEMENTS,
+        hook::STATEMENTS,
         &record::statements(),
         runs::STATEMENTS,
         view::STATEMENTS,

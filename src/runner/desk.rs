@@ -18,6 +18,7 @@ use super::changes::Changes;
 use super::dice::Dice;
 use super::halt::{Halt, Halts};
 use super::happening::{Happening, Observer};
+use super::hooks::Ears;
 use super::pace::Learned;
 use super::payload::Payloads;
 use super::port::{Studio, Trouble};
@@ -54,6 +55,8 @@ pub(super) struct Desk<S> {
     pub(super) payloads: Payloads,
     pub(super) observer: Observer,
     pub(super) learned: Mutex<Learned>,
+    /// Whether calls come.
+    pub(super) ears: Ears,
     pub(super) heard_at: AtomicI64,
     /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,

@@ -184,12 +184,14 @@ pub(super) async fn request<S: Studio>(
             return None;
         }
     };
+    // A draft costs nothing and ends in no video: there is nothing to call about.
+    let webhook_url = if export { desk.hook_of(claim) } else { None };
     let seal = Seal {
         tag: claim.tag.as_str(),
         export,
         resolution,
         workspace_id: desk.settings.workspace_id.as_deref(),
-        webhook_url: None,
+        webhook_url: webhook_url.as_deref(),
     };
     match Payload::request(&text, kind, &seal) {
         Ok(sealed) => Some((kind, sealed)),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::port::{List, Listed, Project};
 use crate::batch::{ExportId, ListShows, Names, VendorProfile};
-use crate::ledger::{Due, Tag};
+use crate::ledger::{Due, Hearsay, Tag};
 use crate::request::Kind;
 
 /// What one look at one job brought.
@@ -41,6 +41,8 @@ pub struct Tagged {
     projects: HashMap<Tag, Vec<Listed>>,
     /// The ids of those that carry a tag.
     pub ids: Vec<String>,
+    /// The ids of those that carry none.
+    pub untagged: Vec<String>,
     complete: bool,
     /// Whether the list shows work that we know to be ours, with its tag, so that it can be
     /// believed to show such work at all.
@@ -55,15 +57,17 @@ pub struct Tagged {
 impl Tagged {
     /// Sorts a list by its tags.
     pub fn of(list: List) -> Self {
-        let mut ids = Vec::new();
+        let (mut ids, mut untagged) = (Vec::new(), Vec::new());
         let mut projects: HashMap<Tag, Vec<Listed>> = HashMap::new();
         for listed in list.projects {
             if let Some(tag) = Tag::find(&listed.name) {
                 ids.push(listed.id.clone());
                 projects.entry(tag).or_default().push(listed);
+            } else {
+                untagged.push(listed.id);
             }
         }
-        Self { projects, ids, complete: list.complete, ..Self::default() }
+        Self { projects, ids, untagged, complete: list.complete, ..Self::default() }
     }
 
     /// The same list of an account of which more is known.
@@ -91,6 +95,34 @@ pub fn judge(
         (Some(id), Some(draft)) => judge_draft(due, id, list, draft),
         (Some(_), None) => nothing("its draft was not read"),
         (None, _) => judge_created(due, list),
+    }
+}
+
+/// Looks after which a draft counts as rendered under its own id, if AI Studios called about it and
+/// nothing has shown another.
+const LOOKS_FOR_ANOTHER: i64 = 2;
+
+/// Weighs what a look showed against what AI Studios called about. A call proves that the request
+/// was accepted, and nothing else: never does it name the project.
+pub fn weigh(due: &Due, seen: Seen, heard: Option<&Hearsay>, keeps_ids: bool) -> Seen {
+    if heard.is_none() {
+        return seen;
+    }
+    match (&seen, &due.project_id) {
+        (Seen::Evidence { .. }, _) => seen,
+        (Seen::NoTrace | Seen::Nothing { .. }, Some(id))
+            if keeps_ids || due.looks >= LOOKS_FOR_ANOTHER =>
+        {
+            Seen::Evidence {
+                project_id: id.clone(),
+                render_id: None,
+                words: "AI Studios called the address that only this request was given".to_owned(),
+                alarm: None,
+            }
+        }
+        (Seen::NoTrace | Seen::Nothing { .. }, _) => nothing(
+            "AI Studios called about it, so it was accepted; as which project is not known yet",
+        ),
     }
 }
 

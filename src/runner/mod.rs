@@ -15,6 +15,7 @@ mod fetch;
 mod generation;
 mod halt;
 mod happening;
+mod hooks;
 mod limiter;
 mod lock;
 mod pace;
@@ -47,14 +48,16 @@ use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, Selection, State,
 use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
+use hooks::Ears;
 use pace::Learned;
 use payload::Payloads;
 
 pub use allowance::Allowance;
 pub use dice::Dice;
-pub use evidence::{Seen, Tagged, judge, told_to_keep_ids};
+pub use evidence::{Seen, Tagged, judge, told_to_keep_ids, weigh};
 pub use halt::Halt;
 pub use happening::{Happening, Observer};
+pub use hooks::Hooks;
 pub use lock::{BatchLock, LockError, holder_of, host};
 pub use port::{
     Download, Export, FetchTrouble, Generation, List, Listed, Make, Project, Render, Studio,
@@ -80,6 +83,8 @@ pub struct Settings {
     pub output: PathBuf,
     /// What AI Studios does where its documents are silent.
     pub vendor: VendorProfile,
+    /// Where AI Studios may call about what it renders.
+    pub hooks: Option<Hooks>,
 }
 
 /// What a person asked of this run.
@@ -187,6 +192,7 @@ pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
     desk.spawn(beat(desk.clone()));
     desk.spawn(ring_when_submitting_ends(desk.clone()));
     desk.spawn(pause::heed_pause(desk.clone()));
+    desk.spawn(hooks::heed_calls(desk.clone()));
     watch::look_at_late_ones(&desk).await;
     wait_for_the_end(&desk).await;
     desk.finished.cancel();
@@ -244,6 +250,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         payloads: Payloads::default(),
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
+        ears: Ears::default(),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
         repeating: tokio::sync::Mutex::default(),

@@ -38,6 +38,32 @@ impl Learned {
             None => FIRST_POLL.clamp(least, most.max(least)),
         }
     }
+
+    /// Returns the same for a render whose end we expect to be told of.
+    pub(super) fn first_poll_if_told(self, most: Duration) -> Duration {
+        self.shortest.map_or(most, |span| span.mul_f64(PLAUSIBLE_PART).max(most))
+    }
+}
+
+/// How long a render may be left alone that we expect to be told of.
+const LEFT_ALONE_MAX: Duration = Duration::from_secs(15 * 60);
+/// How far beyond its predicted finish a render is asked about that nobody called about.
+const CALL_OVERDUE: f64 = 1.1;
+/// Where on its predicted way it is looked at once.
+const ON_THE_WAY: f64 = 0.6;
+
+/// Returns the same for a render whose end we expect to be told of: it is asked about on its way, and
+/// after the predicted finish, to learn that the call was lost.
+pub(super) fn next_poll_if_told(elapsed: Duration, progress: f64, most: Duration) -> Duration {
+    let pause = if progress >= 1.0 {
+        let whole = elapsed.mul_f64(100.0 / progress.min(100.0));
+        // From its beginning little can be foretold; so one look on the way, to foretell it again.
+        let part = if progress < 50.0 { ON_THE_WAY } else { CALL_OVERDUE };
+        whole.mul_f64(part).saturating_sub(elapsed)
+    } else {
+        elapsed * 2
+    };
+    pause.min(LEFT_ALONE_MAX).max(most)
 }
 
 /// Returns the pause before the next poll of a render that stands at `progress` (0 to 100) after
@@ -89,6 +115,24 @@ mod tests {
                 late.as_secs_f64() <= 0.05 * length.as_secs_f64(),
                 "{seconds} s: {late:?} late"
             );
+        }
+    }
+
+    #[test]
+    fn a_video_of_ten_minutes_that_we_are_told_of_costs_at_most_three_polls() {
+        let length = Duration::from_secs(600);
+        for queued in [0, 20, 100] {
+            let (queued, mut polls) = (Duration::from_secs(queued), 0);
+            let mut at = Learned::default().first_poll_if_told(MOST);
+            while at < queued + length {
+                polls += 1;
+                let done = at.saturating_sub(queued).as_secs_f64() / length.as_secs_f64();
+                at += next_poll_if_told(at, 100.0 * done, MOST);
+            }
+            // And the one that the call brings about.
+            assert!(polls < 3, "{queued:?}: {polls}");
+            let late = at.saturating_sub(queued + length);
+            assert!(late <= (queued + length).mul_f64(0.2), "{queued:?}: {late:?} without a call");
         }
     }
 

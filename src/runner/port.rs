@@ -61,6 +61,18 @@ impl<T> Submitted<T> {
             Self::Unknown { words } => Submitted::Unknown { words },
         }
     }
+
+    /// Changes the words that an answer comes with.
+    pub fn reword(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::NotSent { words } => Self::NotSent { words: change(words) },
+            Self::Refused { words } => Self::Refused { words: change(words) },
+            Self::Account { words, polls_too } => Self::Account { words: change(words), polls_too },
+            Self::Moved { words } => Self::Moved { words: change(words) },
+            Self::Unknown { words } => Self::Unknown { words: change(words) },
+            Self::Accepted(_) | Self::SlowDown { .. } => self,
+        }
+    }
 }
 
 /// Why a free call brought no answer.
@@ -140,6 +152,8 @@ pub struct Project {
     pub video_url: Option<String>,
     /// What it cost, where the vendor says so.
     pub credits: Option<f64>,
+    /// The vendor's own word for its render, by which a call may have named it.
+    pub task: Option<String>,
 }
 
 /// A project in the account's list.
@@ -224,6 +238,8 @@ pub enum Generation {
 pub struct Export {
     /// The draft.
     pub project_id: String,
+    /// Where AI Studios may call about it.
+    pub webhook_url: Option<String>,
 }
 
 /// AI Studios, or somebody who plays it.

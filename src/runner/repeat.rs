@@ -11,6 +11,7 @@ use tokio::sync::MutexGuard;
 use super::desk::Desk;
 use super::evidence::Tagged;
 use super::halt::{Cause, Circuit, Halt};
+use super::hooks::blot_out;
 use super::port::{Export, Studio, Submitted};
 use super::submit::has_turn;
 use crate::batch::{OnUncertain, SecondExport};
@@ -77,7 +78,11 @@ pub(super) async fn repeat<S: Studio>(desk: &Desk<S>, due: &Due, looked_at: Dura
     if !has_room(desk).await || !has_turn(desk, looked_at).await {
         return Repeated::Not;
     }
-    match desk.studio.export(Export { project_id: project_id.clone() }).await {
+    // It may be the first that comes, so it has to be called about as well.
+    let secret = desk.fresh_secret(due).await;
+    let webhook_url = secret.as_ref().and_then(|secret| desk.address(secret));
+    let export = Export { project_id: project_id.clone(), webhook_url };
+    match blot_out(desk.studio.export(export).await, secret.as_ref()) {
         Submitted::Accepted(answered) => {
             desk.heard();
             desk.allowance.submits().went_well();

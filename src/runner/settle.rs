@@ -13,13 +13,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desk::Desk;
-use super::evidence::{Seen, Tagged, is_tagged, judge, told_to_keep_ids};
+use super::evidence::{Seen, Tagged, is_tagged, judge, told_to_keep_ids, weigh};
 use super::halt::Circuit;
 use super::happening::Happening;
-use super::port::Studio;
+use super::port::{Project, Studio};
 use super::repeat::{Repeated, apart, may_repeat, repeat};
 use crate::batch::OnUncertain;
-use crate::ledger::{Due, JobId, News, State};
+use crate::ledger::{Due, Hearsay, JobId, News, State, Step};
 
 /// Pauses between looks, the design's: 15 s, 60 s, 3 min, 10 min, then slower.
 const LOOKS: [Duration; 4] = [
@@ -93,9 +93,10 @@ impl Quiet {
     }
 }
 
-/// The quiet waits of this run. They begin anew with every run, on purpose.
+/// The quiet waits of this run, which begin anew with every run, on purpose; and the tasks of the
+/// projects that were read.
 #[derive(Debug, Default)]
-struct Waits(Mutex<HashMap<JobId, Quiet>>);
+struct Waits(Mutex<HashMap<JobId, Quiet>>, Mutex<HashMap<String, String>>);
 
 impl Waits {
     /// Returns the job's quiet wait; it begins now if there is none, or if the machine slept.
@@ -154,7 +155,18 @@ async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
             },
             None => None,
         };
-        let seen = judge(one, &list, draft.as_ref());
+        let heard = match desk.ledger.hearsay(one.submission).await {
+            Ok(heard) => heard,
+            Err(error) => return desk.ledger_failed(&error),
+        };
+        let keeps_ids = list.as_ref().is_ok_and(|list| list.keeps_ids);
+        let mut seen = weigh(one, judge(one, &list, draft.as_ref()), heard.as_ref(), keeps_ids);
+        if let (Seen::Nothing { .. }, None, Some(heard), Ok(list)) =
+            (&seen, &one.project_id, &heard, &list)
+            && let Some(found) = called_by_its_task(desk, waits, (heard, list)).await
+        {
+            seen = found;
+        }
         let repeats = list.as_ref().is_ok_and(|list| may_repeat(desk, one, list));
         if repeats && !matches!(seen, Seen::Evidence { .. }) {
             let _apart = apart(desk).await;
@@ -186,7 +198,51 @@ async fn look<S: Studio>(desk: &Desk<S>, waits: &Waits, due: Vec<Due>) {
                 adopt(desk, one, (project_id, render_id), words).await;
             }
             Seen::NoTrace => wait_or_settle(desk, waits, one, (quiet, read_at)).await,
-            Seen::Nothing { words } => learn_nothing(desk, waits, one, (quiet, words)).await,
+            Seen::Nothing { words } => {
+                learn_nothing(desk, waits, (one, heard.is_some()), (quiet, words)).await;
+            }
+        }
+    }
+}
+
+/// Projects read in one look, to find the one that a call named by its task.
+const READS_AT_ONCE: usize = 32;
+
+/// A kind of request without a name can be found in one way alone: AI Studios called about it by the
+/// task of its render, and a project of the account, which is not ours yet, has that very task. A
+/// project whose task is known is not read again.
+async fn called_by_its_task<S: Studio>(
+    desk: &Desk<S>,
+    waits: &Waits,
+    (heard, list): (&Hearsay, &Tagged),
+) -> Option<Seen> {
+    let task = heard.task.as_ref()?;
+    let unread: Vec<String> = {
+        let read = waits.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = list.untagged.iter().filter(|id| !read.contains_key(*id));
+        unread.take(READS_AT_ONCE).cloned().collect()
+    };
+    for id in unread {
+        // A project without a task may get one yet.
+        if let Ok(Project { task: Some(task), .. }) = desk.ask(desk.studio.project(&id)).await? {
+            waits.1.lock().unwrap_or_else(PoisonError::into_inner).insert(id, task);
+        }
+    }
+    let found = {
+        let read = waits.1.lock().unwrap_or_else(PoisonError::into_inner);
+        read.iter().find(|(_, found)| *found == task).map(|(id, _)| id.clone())?
+    };
+    match desk.ledger.knows_any(std::slice::from_ref(&found)).await {
+        Ok(false) => Some(Seen::Evidence {
+            project_id: found,
+            render_id: None,
+            words: "its project has the task that AI Studios called about".to_owned(),
+            alarm: None,
+        }),
+        Ok(true) => None,
+        Err(error) => {
+            desk.ledger_failed(&error);
+            None
         }
     }
 }
@@ -220,13 +276,14 @@ async fn read_list<S: Studio>(desk: &Desk<S>) -> Option<Result<Tagged, String>> 
 async fn learn_nothing<S: Studio>(
     desk: &Desk<S>,
     waits: &Waits,
-    due: &Due,
+    (due, was_called_about): (&Due, bool),
     (quiet, words): (Quiet, String),
 ) {
     waits.keep(due.job, Quiet { clean_reads: 0, ..quiet });
     let waited = desk.clock.awake().saturating_sub(quiet.since);
-    // Without an id and without a tag no look will ever say anything.
-    let is_blind = due.project_id.is_none() && !is_tagged(due);
+    // Without an id and without a tag no look will ever say anything, but for what calls bring.
+    let hears = was_called_about || desk.is_told();
+    let is_blind = due.project_id.is_none() && !is_tagged(due) && !hears;
     if is_blind || waited >= desk.settings.limits.settle_after * 2 {
         desk.for_people().insert(due.job);
         desk.bells.end.notify_one();
@@ -267,7 +324,9 @@ async fn wait_or_settle<S: Studio>(
         waits.forget(due.job);
         let words = "no trace of it after the quiet wait, in two complete reads".to_owned();
         let news = News::ProvenNotMade { due_at: desk.clock.now(), words: words.clone() };
-        if desk.record((due.job, due.submission), news).await.is_some() {
+        let recorded = desk.record((due.job, due.submission), news).await;
+        // Unchanged: AI Studios called about it in this very moment.
+        if recorded.is_some_and(|recorded| recorded.step != Step::Unchanged) {
             desk.for_people().remove(&due.job);
             let due_at = desk.clock.now();
             desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });

@@ -14,6 +14,7 @@ use super::desk::Desk;
 use super::draft::{make_draft, request};
 use super::halt::{Cause, Circuit, Halt};
 use super::happening::Happening;
+use super::hooks::blot_out;
 use super::port::{Export, Make, Studio, Submitted};
 use super::repeat::apart;
 use crate::batch::Submission;
@@ -110,7 +111,7 @@ async fn own_turn<S: Studio>(desk: &Desk<S>) -> Option<Turn<'_>> {
     }
 }
 
-fn room<S>(desk: &Desk<S>, at_once: u32) -> Room {
+fn room<S: Studio>(desk: &Desk<S>, at_once: u32) -> Room {
     let limits = &desk.settings.limits;
     let orders = &desk.orders;
     let caps = [orders.limit, limits.max_videos];
@@ -121,6 +122,7 @@ fn room<S>(desk: &Desk<S>, at_once: u32) -> Room {
         at_once,
         credits: credits(desk),
         only: orders.only,
+        draw: desk.draw(),
     }
 }
 
@@ -206,6 +208,9 @@ pub(super) async fn put_back<S: Studio>(desk: &Desk<S>, claim: &Claim, words: &s
 
 async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Duration) {
     let ids = (claim.job, claim.submission);
+    if claim.called_about {
+        return look_first(&desk, &claim).await;
+    }
     let created = match &claim.project_id {
         Some(_) => None,
         None => match request(&desk, &claim, true).await {
@@ -220,7 +225,9 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
     }
     let answer = match (claim.project_id.clone(), created) {
         (Some(project_id), _) => {
-            let exported = desk.studio.export(Export { project_id: project_id.clone() }).await;
+            let webhook_url = desk.hook_of(&claim);
+            let export = Export { project_id: project_id.clone(), webhook_url };
+            let exported = desk.studio.export(export).await;
             exported.map(|answered| {
                 let render_id = answered.filter(|answered| *answered != project_id);
                 (project_id, render_id)
@@ -229,7 +236,7 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
         (None, Some(make)) => desk.studio.create(make).await.map(|project_id| (project_id, None)),
         (None, None) => return,
     };
-    match answer {
+    match blot_out(answer, claim.secret.as_ref()) {
         Submitted::Accepted((project_id, render_id)) => {
             desk.heard();
             desk.allowance.submits().went_well();
@@ -238,6 +245,7 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
             // A project that was rendered before must be seen at work, or its ending proves little.
             let pause = match claim.subject {
                 Some(_) => limits.poll_min,
+                None if desk.is_told() => desk.learned().first_poll_if_told(limits.poll_max),
                 None => desk.learned().first_poll(limits.poll_min, limits.poll_max),
             };
             let due_at = desk.after(desk.dice.around(pause, 0.1));
@@ -264,6 +272,16 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
             desk.halts.failed(Circuit::Paid, Cause::Unknown, &words);
         }
         other => declined(&desk, (&claim, Circuit::Paid), other.map(drop)).await,
+    }
+}
+
+/// A draft whose export was proven unsent, or never made, may have been called about since: then that
+/// proof was wrong, and it must not be sent again.
+async fn look_first<S: Studio>(desk: &Desk<S>, claim: &Claim) {
+    let words = "AI Studios called about it before it was sent again".to_owned();
+    let news = News::AnswerLost { due_at: desk.clock.now(), words: words.clone() };
+    if desk.record((claim.job, claim.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Uncertain { key: claim.key.clone(), words });
     }
 }
 

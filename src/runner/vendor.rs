@@ -81,7 +81,7 @@ impl Studio for Vendor {
             project,
             workspace_id: self.workspace_id.clone(),
             resolution: self.resolution.clone(),
-            webhook_url: None,
+            webhook_url: export.webhook_url,
         };
         let answer = submitted(self.client.export(&request).await);
         answer.map(|id| id.map(|id| id.as_str().to_owned()))
@@ -130,6 +130,7 @@ impl Studio for Vendor {
             name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
             mark: project.render_mark(),
+            task: project.backend_task_id,
             video_url: project.download_url.map(String::from),
             credits: project.credits,
         })

@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
-use super::pace::next_poll;
+use super::hooks;
+use super::pace::{next_poll, next_poll_if_told};
 use super::port::{Project, Render, Studio, Trouble};
 use crate::ledger::{Due, News, State};
 
@@ -22,6 +23,9 @@ const POLLS_AT_ONCE: usize = 16;
 /// A poll that was claimed is not claimed again for this long: it may have to wait for its turn
 /// until a long Retry-After is over.
 const POLL_LEASE: Duration = Duration::from_secs(6 * 3600);
+
+/// From here on a call that told of the end was hardly out of its order: the rest is awaited.
+const NEARLY_OVER: f64 = 95.0;
 
 /// Polls renders until nothing is followed any more.
 pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
@@ -47,7 +51,8 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
                     let Ok(hand) = hands.clone().try_acquire_owned() else { break };
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
-                        poll(&desk_of_task, one).await;
+                        poll(&desk_of_task, &one).await;
+                        hooks::heed(&desk_of_task, &one, window.0).await;
                         drop(hand);
                         desk_of_task.bells.watch.ring();
                     });
@@ -82,31 +87,31 @@ pub(super) async fn look_at_late_ones<S: Studio>(desk: &Desk<S>) {
     }
 }
 
-async fn poll<S: Studio>(desk: &Desk<S>, due: Due) {
+async fn poll<S: Studio>(desk: &Desk<S>, due: &Due) {
     let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else { return };
     let Some(answer) = desk.ask(desk.studio.progress(&asked)).await else { return };
     match answer {
-        Ok(Render::Running { progress }) => running(desk, &due, progress).await,
+        Ok(Render::Running { progress }) => running(desk, due, progress).await,
         Ok(Render::Finished { .. } | Render::WithoutLink | Render::Failed { .. })
-            if shows_a_former_render(desk, &due, &asked).await =>
+            if shows_a_former_render(desk, due, &asked).await =>
         {
-            running(desk, &due, 100.0).await;
+            running(desk, due, 100.0).await;
         }
-        Ok(Render::Finished { video_url }) => finished(desk, &due, video_url).await,
-        Ok(Render::Failed { words }) => failed(desk, &due, words).await,
+        Ok(Render::Finished { video_url }) => finished(desk, due, video_url).await,
+        Ok(Render::Failed { words }) => failed(desk, due, words).await,
         Ok(Render::WithoutLink) => match read_project(desk, &asked).await {
             Some(Project { video_url: Some(video_url), .. }) => {
-                finished(desk, &due, video_url).await;
+                finished(desk, due, video_url).await;
             }
-            Some(Project { video_url: None, .. }) | None => running(desk, &due, 100.0).await,
+            Some(Project { video_url: None, .. }) | None => running(desk, due, 100.0).await,
         },
-        Err(Trouble::NotFound) => not_found(desk, &due, &asked).await,
+        Err(Trouble::NotFound) => not_found(desk, due, &asked).await,
         Err(
             Trouble::Passing { .. }
             | Trouble::SlowDown { .. }
             | Trouble::Account { .. }
             | Trouble::Moved { .. },
-        ) => not_seen(desk, &due).await,
+        ) => not_seen(desk, due).await,
     }
 }
 
@@ -143,6 +148,9 @@ async fn not_found<S: Studio>(desk: &Desk<S>, due: &Due, asked: &str) {
 async fn finished<S: Studio>(desk: &Desk<S>, due: &Due, video_url: String) {
     desk.halts.went_well(Circuit::Render);
     desk.learned().note(elapsed(desk, due.rendering_at));
+    if due.rendering_at.is_some() {
+        desk.was_told(due, true).await;
+    }
     if desk.record((due.job, due.submission), News::Rendered { video_url }).await.is_some() {
         desk.observer.tell(Happening::Rendered { key: due.key.clone() });
         ask_for_the_price(desk, due).await;
@@ -174,8 +182,12 @@ async fn running<S: Studio>(desk: &Desk<S>, due: &Due, progress: f64) {
     let progress = progress.clamp(0.0, 100.0);
     let moved = due.progress != Some(progress);
     let stalled = !moved && elapsed(desk, due.moved_at) > limits.stall_after;
+    let heard = desk.was_told(due, false).await;
+    let told_of_its_end = heard.is_some_and(|heard| heard.progress >= Some(100.0));
     let pause = if stalled {
         limits.poll_max
+    } else if desk.is_told() && !(told_of_its_end && progress >= NEARLY_OVER) {
+        next_poll_if_told(spent, progress, limits.poll_max)
     } else {
         next_poll(spent, progress, (limits.poll_min, limits.poll_max))
     };

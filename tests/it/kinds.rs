@@ -131,6 +131,7 @@ impl Example {
             workspace_id: None,
             output: self.output(),
             vendor: batch.vendor.clone(),
+            hooks: None,
         };
         let limits = &batch.limits;
         let allowance = Allowance::new(limits.requests, limits.submits, &clock);

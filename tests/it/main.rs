@@ -23,3 +23,4 @@ mod studio;
 mod support;
 mod tidy;
 mod vendor;
+mod webhooks;

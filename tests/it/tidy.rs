@@ -21,11 +21,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runner", &["batch", "clock", "studio", "ledger", "scene", "request"]),
     ("report", &["ledger"]),
     ("notice", &["batch", "studio", "report"]),
+    ("web", &["clock", "ledger"]),
     (
         "cli",
         &[
             "batch", "clock", "ledger", "notice", "plan", "report", "request", "runner", "sandbox",
-            "scene", "sheet", "studio",
+            "scene", "sheet", "studio", "web",
         ],
     ),
     ("main", &["cli"]),

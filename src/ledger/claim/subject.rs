@@ -41,7 +41,7 @@ const LOST: &str = "-- ledger::last_lost_edit
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 3] = [ANY, FREE, LOST];
+pub(in crate::ledger) const STATEMENTS: [&str; 3] = [ANY, FREE, LOST];
 
 impl Ledger {
     /// Returns when it was last noticed that another edit of this claim's project was lost: it may

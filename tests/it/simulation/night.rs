@@ -269,6 +269,7 @@ impl Night {
             workspace_id: None,
             output: self.path("out"),
             vendor: self.setup.vendor.clone(),
+            hooks: None,
         }
     }
 

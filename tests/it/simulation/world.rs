@@ -513,7 +513,7 @@ impl World {
         let bill = if seen { Some(render.bill) } else { self.projects[project].former };
         let exported_because = bill.map(|_| "its page shows a task".to_owned());
         let mark = bill.map(|bill| format!("task-{bill}"));
-        Page { name, exported_because, video_url, mark, credits: None }
+        Page { name, exported_because, video_url, mark, credits: None, task: None }
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> List {

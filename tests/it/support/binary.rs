@@ -158,6 +158,15 @@ impl Office {
             .replace(&folder, "DIR")
     }
 
+    /// The same while a run may not have written it yet.
+    pub(crate) fn results_if_any(&self, folder: &str) -> Vec<Vec<String>> {
+        if self.path(folder).join("results.csv").exists() {
+            self.results(folder)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Returns `results.csv` as records, the headings first.
     pub(crate) fn results(&self, folder: &str) -> Vec<Vec<String>> {
         let path = self.path(folder).join("results.csv");

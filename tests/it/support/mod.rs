@@ -149,6 +149,7 @@ impl Night {
             workspace_id: None,
             output: self.path("out"),
             vendor: batch.vendor.clone(),
+            hooks: None,
         };
         let limits = &batch.limits;
         let allowance = Allowance::new(limits.requests, limits.submits, &clock);

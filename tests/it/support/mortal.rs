@@ -181,6 +181,7 @@ pub(crate) async fn dies(
                     resolution: None,
                     workspace_id: None,
                     output: batch.output.clone(),
+                    hooks: None,
                     vendor: batch.vendor.clone(),
                 },
                 orders: Orders::default(),

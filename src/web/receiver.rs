@@ -1,0 +1,125 @@
+//! Takes the calls of AI Studios and notes them in the ledger.
+//!
+//! Whatever has the form of one of our addresses is answered alike, known or not, so that nobody
+//! learns from an answer which secrets there are. No secret is ever logged, only the beginning of
+//! its hash.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, Response, StatusCode, header};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::door::Door;
+use super::said;
+use crate::clock::Clock;
+use crate::ledger::{Heard, Ledger, Secret};
+
+/// The largest body of a call; the documented ones have some hundred bytes.
+const BODY_MAX: usize = 64 << 10;
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(5);
+/// How long calls under way may take once the receiver closes.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
+/// A server for the calls of AI Studios, until it is closed.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+}
+
+/// Where what is heard goes.
+#[derive(Clone)]
+struct Ear {
+    ledger: Ledger,
+    clock: Clock,
+}
+
+impl Receiver {
+    /// Listens at `listen`; what is heard is noted in `ledger`.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn open(listen: SocketAddr, ledger: Ledger, clock: Clock) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let service = Router::new().fallback(answer).with_state(Ear { ledger, clock });
+        let served = tokio::spawn(async move {
+            let serving = axum::serve(Door::new(listener), service)
+                .with_graceful_shutdown(stopped.cancelled_owned());
+            if let Err(error) = serving.await {
+                tracing::warn!("calls of AI Studios are no longer taken: {error}");
+            }
+        });
+        Ok(Self { address, stop, served })
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no further calls.
+    pub async fn close(self) {
+        self.stop.cancel();
+        // Whoever is still talking then only loses an answer that says nothing.
+        drop(timeout(CLOSING_TIME, self.served).await);
+    }
+}
+
+async fn answer(State(ear): State<Ear>, request: Request) -> Response<Body> {
+    let status = attend(&ear, request).await;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+async fn attend(ear: &Ear, request: Request) -> StatusCode {
+    let (parts, body) = request.into_parts();
+    let Some(secret) = Secret::in_path(parts.uri.path()) else { return StatusCode::NOT_FOUND };
+    if !matches!(parts.method, Method::POST | Method::GET | Method::PUT) {
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
+    let body = match timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if is_too_large(&error) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Ok(Err(_)) => return StatusCode::BAD_REQUEST,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    let call = said::read(parts.uri.query().unwrap_or_default(), &body);
+    let mark = &secret.hash()[..8];
+    match ear.ledger.hear(&secret, call, ear.clock.now()).await {
+        Ok(Heard::Nobody) => tracing::debug!(mark, "a call about nobody that is known"),
+        Ok(Heard::Ourselves) => tracing::debug!(mark, "our own call came through"),
+        Ok(Heard::Job { key, strange: None }) => {
+            tracing::debug!(mark, key, "AI Studios called");
+        }
+        Ok(Heard::Job { strange: Some(words), .. }) => tracing::warn!("{words}"),
+        // It will be asked about anyway. Whoever called learns nothing of our troubles.
+        Err(error) => tracing::warn!("a call of AI Studios could not be noted: {error}"),
+    }
+    StatusCode::NO_CONTENT
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if inner.to_string().contains("length limit") {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
+}

@@ -1,0 +1,100 @@
+//! Calls of AI Studios: whatever they are like, the same night comes of it.
+//!
+//! The real program and the virtual AI Studios, with a relay between them where a test wants to know
+//! the secret addresses, as whoever listens at a tunnel would.
+
+mod forged;
+mod lost;
+mod relay;
+mod shapes;
+mod way;
+
+use std::time::Duration;
+
+use callsheet::sandbox::{self, Sandbox};
+use serde_json::Value;
+
+use crate::support::binary::{Ended, Office};
+use relay::Relay;
+
+/// Polls so rare that a run which ends in this test's time was called.
+pub(super) const RARE: &str = "
+[limits]
+requests = 'unlimited'
+submits = 'unlimited'
+in_flight = 32
+canary = 0
+poll_min = '60s'
+poll_max = '10min'
+backoff_min = '20ms'
+backoff_max = '100ms'
+settle_after = '8s'
+request_timeout = '2s'
+";
+
+/// Returns a port that nobody has, as far as one can know.
+pub(super) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An office whose batch is called back through a relay.
+struct Called {
+    pub(super) office: Office,
+    relay: Relay,
+}
+
+impl Called {
+    pub(super) async fn new(
+        rows: usize,
+        (studio, limits): (&str, &str),
+        change: impl FnOnce(&mut sandbox::Settings),
+    ) -> Self {
+        let office = Office::with(rows, studio, change).await;
+        let port = free_port();
+        let relay = Relay::open(port).await;
+        let url = relay.url();
+        let webhook = format!("[webhook]\npublic_url = '{url}'\nlisten = '127.0.0.1:{port}'\n");
+        office.write_batch(studio, &format!("{limits}\n{webhook}"));
+        Self { office, relay }
+    }
+
+    pub(super) async fn run(&self) -> Ended {
+        let running = self.office.start(&mut self.office.command(&["run", "b.toml", "--webhook"]));
+        tokio::task::spawn_blocking(move || running.end()).await.unwrap()
+    }
+}
+
+/// Polls of each project, the most of them.
+pub(super) fn most_polls(sandbox: &Sandbox) -> usize {
+    let mut polls = std::collections::BTreeMap::new();
+    for seen in sandbox.requests().iter().filter(|seen| seen.endpoint == "progress") {
+        *polls.entry(seen.path.clone()).or_insert(0) += 1;
+    }
+    polls.into_values().max().unwrap_or(0)
+}
+
+/// Everything of the ledger that does not name a time, a run or an id, in the ledger's order.
+pub(super) fn ledger_of(office: &Office) -> Vec<String> {
+    let keys = office.run(&["jobs", "b.toml", "--json"]);
+    let mut told = Vec::new();
+    for line in keys.out.lines() {
+        let job: Value = serde_json::from_str(line).unwrap();
+        let key = job["key"].as_str().unwrap().to_owned();
+        let shown = office.run(&["show", "b.toml", &key, "--json"]);
+        let story: Value = serde_json::from_str(&shown.out).unwrap();
+        let pick = |value: &Value, fields: &[&str]| -> String {
+            fields.iter().map(|field| value[field].to_string()).collect::<Vec<_>>().join(" ")
+        };
+        told.push(pick(&story, &["key", "state", "version", "attempts", "video_file"]));
+        for one in story["submissions"].as_array().unwrap() {
+            told.push(pick(one, &["attempt", "version", "tag", "way", "outcome", "looks"]));
+        }
+        for one in story["events"].as_array().unwrap() {
+            told.push(pick(one, &["event", "state", "version"]));
+        }
+    }
+    told
+}
+
+/// As long as any render of the virtual AI Studios may take.
+pub(super) const LONG: Duration = Duration::from_secs(3600);
