@@ -1,6 +1,8 @@
 //! The real binary under `kill -9`, and two of it on one batch: nothing is paid twice, nothing is
 //! lost, and what a successor owns is left alone.
 
+mod kinds;
+
 use std::time::Duration;
 
 use rand::rngs::StdRng;
