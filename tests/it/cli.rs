@@ -1,5 +1,6 @@
 //! The real binary: what a person types, what it answers, and how it ends.
 
+mod answered;
 mod catalogues;
 mod choosing;
 mod demo;

@@ -402,3 +402,51 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(!format!("{ended:?}").contains("canary-5"), "{}", ended.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_may_be_what_a_command_prints_and_check_says_only_where_it_is() {
+    let office = Office::new(1).await;
+    let receiver = Receiver::well().await;
+    office.write("place", &format!("{}/slack-canary\n", receiver.url));
+    notify(
+        &office,
+        &format!(
+            "webhook = '{}/hook'\nwebhook_secret = {{ command = 'printf canary-of-the-webhook' }}\n\
+             slack = {{ command = 'cat place' }}",
+            receiver.url
+        ),
+    );
+    let checked = run(&office, &receiver, &["check", "b.toml", "--offline"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let lines: Vec<_> = checked
+        .out
+        .lines()
+        .filter(|line| line.starts_with("notify."))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    notify.webhook 127.0.0.1 batch file
+    notify.webhook_secret hidden behind a command batch file
+    notify.slack hidden behind a command batch file
+    notify.when always batch file
+    notify.timeout 20s batch file
+    ");
+    let ended = run(&office, &receiver, &["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let mut taken = receiver.taken();
+    taken.sort_by(|a, b| a.0.cmp(&b.0));
+    let paths: Vec<_> = taken.iter().map(|(path, ..)| path.as_str()).collect();
+    assert_eq!(paths, ["/hook", "/slack-canary"]);
+    let (_, headers, body) = &taken[0];
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"canary-of-the-webhook");
+    let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
+    let signature = header("webhook-signature");
+    let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+    ring::hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
+    // What the command printed is shown nowhere.
+    let settings = checked.out.split("\nsetting ").nth(1).unwrap();
+    for text in [&ended.out, &ended.err, settings] {
+        assert!(!text.contains("canary-of") && !text.contains("slack-canary"), "{text}");
+    }
+}

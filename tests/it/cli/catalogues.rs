@@ -138,3 +138,25 @@ async fn an_old_memory_is_refreshed_where_that_can_be_done_and_else_says_its_age
     assert_eq!(office.sandbox.counters().of("models"), 1, "{asked:?}");
     assert!(!asked.err.contains("heard"), "{asked:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_the_account_lacks_is_told_before_anything_is_asked_of_it() {
+    let office = Office::with(2, "request = 'template'", |_| ()).await;
+    office.write(
+        "t.json.hbs",
+        r#"{"templateId": "{{template}}", "name": "{{key}}", "updates": {"value": [
+            {"sceneIdx": 0, "type": "aiModel", "values": {"script": "{{script}}"}}]}}"#,
+    );
+    office.write(
+        "s.csv",
+        "key,template,script\nk000,655c744d2b4d3b4051400be0,Hi\nk001,655c744d2b4d3b4051400bff,Ho\n",
+    );
+    let planned = office.run(&["plan", "b.toml"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let warnings: Vec<_> = planned.err.lines().filter(|line| line.contains("warning")).collect();
+    insta::assert_snapshot!(
+        warnings.join("\n"),
+        @"warning: row 3: `655c744d2b4d3b4051400bff` is not among the account's templates"
+    );
+    assert_eq!(office.sandbox.counters().of("template"), 0);
+}

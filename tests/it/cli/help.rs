@@ -33,6 +33,10 @@ async fn every_command_explains_itself_within_eighty_columns() {
         insta::assert_snapshot!(format!("callsheet-{name}"), text);
         help(&office, &[name, "-h"]);
     }
+    for name in ["check", "backup", "export", "prune", "path"] {
+        let text = help(&office, &["ledger", name, "--help"]);
+        insta::assert_snapshot!(format!("callsheet-ledger-{name}"), text);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use callsheet::sandbox::{self, Faults, Include};
 use callsheet::studio::{Client, Credentials, ExportRequest, ProjectId, Settings};
 use url::Url;
 
+use super::answered::Terminal;
 use crate::support::binary::Office;
 
 async fn strays(office: &Office) -> Vec<Stray> {
@@ -99,4 +100,24 @@ async fn drafts_whose_deletion_was_not_answered_are_looked_for_by_the_next_sweep
     let again = office.run(&["sweep", "night", "--yes"]);
     assert_eq!((again.code, again.out.as_str()), (Some(0), "no stray drafts to delete\n"));
     assert_eq!((strays(&office).await.len(), office.sandbox.counters().of("delete")), (0, 1));
+}
+
+/// Of a count that is not right nobody knows which ones are meant: each is looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_told_of_fewer_deletions_looks_for_each_draft() {
+    let office = office_with_drafts(|_| ()).await;
+    let known = strays(&office).await;
+    let mut sweep = Terminal::begin(&office, "sweep night");
+    sweep.until("[y/N]");
+    // Somebody tidies up on the website while the question stands.
+    let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
+    let settings = Settings::new(Url::parse(&office.sandbox.base_url()).unwrap(), credentials);
+    let client = Client::new(settings, Clock::real()).unwrap();
+    let first = ProjectId::parse(known[0].project_id.as_deref().unwrap()).unwrap();
+    assert_eq!(client.delete(&[first]).await, Ok(1));
+    let swept = sweep.answer("y");
+    assert_eq!(swept.code, Some(5), "{swept:?}");
+    let words = format!("{} of {} drafts deleted", known.len() - 1, known.len());
+    assert!(swept.out.contains(&words), "{swept:?}");
+    assert_eq!(strays(&office).await.len(), 0, "they are gone, and that was seen");
 }
