@@ -244,3 +244,65 @@ fn alarm(due: &Due, ids: &[&str]) -> Option<String> {
 fn nothing(words: &str) -> Seen {
     Seen::Nothing { words: words.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(project_id: Option<&str>, looks: i64) -> Due {
+        Due {
+            job: 1.into(),
+            key: "ann".to_owned(),
+            version: 1,
+            submission: 1.into(),
+            tag: Tag::from("a".repeat(13)),
+            project_id: project_id.map(str::to_owned),
+            render_id: None,
+            paid_at: Some(0),
+            rendering_at: None,
+            progress: None,
+            moved_at: None,
+            polls: 0,
+            looks,
+            rerenders: 0,
+            fetch_failures: 0,
+            video_url: None,
+            file_name: "ann.mp4".to_owned(),
+            spoken_ms: 1000,
+            request: "project".to_owned(),
+            subject: None,
+            mark: None,
+        }
+    }
+
+    #[test]
+    fn a_call_proves_that_it_was_accepted_and_names_no_project() {
+        let heard = Hearsay { task: Some("t1".to_owned()), ..Hearsay::default() };
+        let found = Seen::Evidence {
+            project_id: "p9".to_owned(),
+            render_id: None,
+            words: "its tag".to_owned(),
+            alarm: None,
+        };
+        let blind = nothing("nobody answered");
+        let is_held =
+            |seen: &Seen| matches!(seen, Seen::Nothing { words } if words.contains("was accepted"));
+        let draft =
+            |seen: &Seen| matches!(seen, Seen::Evidence { project_id, .. } if project_id == "p1");
+        for seen in [Seen::NoTrace, blind] {
+            assert_eq!(weigh(&due(Some("p1"), 9), seen.clone(), None, true), seen, "nobody called");
+            let weighed = |due: Due, keeps_ids| weigh(&due, seen.clone(), Some(&heard), keeps_ids);
+            assert!(is_held(&weighed(due(None, 9), true)), "never taken as not made");
+            assert!(is_held(&weighed(due(Some("p1"), 0), false)), "another id may show yet");
+            assert!(draft(&weighed(due(Some("p1"), 2), false)));
+            assert!(draft(&weighed(due(Some("p1"), 0), true)));
+        }
+        for due in [due(None, 0), due(Some("p1"), 0)] {
+            assert_eq!(
+                weigh(&due, found.clone(), Some(&heard), true),
+                found,
+                "what was seen goes first"
+            );
+        }
+    }
+}
