@@ -12,7 +12,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::talk::Talk;
 use super::whom::{self, Account};
-use crate::batch::{self, Batch};
+use crate::batch::{self, Batch, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{Lease, Ledger, LedgerError, StoredBatch};
 use crate::runner::BatchLock;
@@ -71,11 +71,13 @@ impl Which {
         stored: &StoredBatch,
     ) -> Result<(Batch, Account), Early> {
         let file = PathBuf::from(&stored.file);
-        let batch = batch::parse(&file, stored.source.clone())
+        let mut batch = batch::parse(&file, stored.source.clone())
             .map_err(|problems| Early::new(Exit::Input, problems))?;
         let account = if self.sandbox {
             let settings = super::sandbox::settings(&[], whom::REHEARSAL_SPEED)
                 .map_err(|words| Early::new(Exit::Usage, words))?;
+            // What was measured of the real service does not hold for the virtual one.
+            batch.vendor = VendorProfile::default();
             Account::rehearsal(ledger.path(), settings).await?
         } else {
             Account::at(&stored.base_url, &batch)?

@@ -133,7 +133,10 @@ async fn a_lost_export_is_sent_again_at_once_where_a_second_one_renders_nothing(
             if vendor.is_empty() {
                 assert!(exports == 3, "{lost}: {ending:?}");
             } else {
-                assert_eq!((count(&ending, State::Done), exports), (3, 4), "{lost}: {ending:?}");
+                assert_eq!(count(&ending, State::Done), 3, "{lost}: {ending:?}");
+                // One that was taken may also have come to light before the first look.
+                let taken = lost.starts_with("lost-answer");
+                assert!(exports == 4 || (taken && exports == 3), "{lost}: {exports}");
                 assert_eq!(told.sandbox.renders(), 3, "{lost}: paid twice");
             }
         }

@@ -107,6 +107,13 @@ async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
     let words = all.iter().find(|answer| answer["key"] == "draft_words").unwrap();
     assert_eq!(words["value"], json!("waiting"));
     assert!(words["from"].as_str().unwrap().starts_with("measured on 20"), "{words}");
+    // A batch that was begun with it goes on from the ledger alone.
+    let begun = office.run(&["run", "named.toml"]);
+    assert_eq!(begun.code, Some(0), "{begun:?}");
+    std::fs::remove_file(office.path(&profiles(&office)[0])).unwrap();
+    assert_eq!(office.run(&["resume", "night"]).code, Some(0));
+    let gone = office.run(&["run", "named.toml"]);
+    assert!(gone.code == Some(4) && gone.err.contains("cannot be read"), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,5 +182,6 @@ async fn calls_of_a_probe_that_fail_are_told_and_decide_nothing() {
     let mut refused = office.command(&["check", "b.toml", "--probe"]);
     let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).end();
     assert_eq!(refused.code, Some(7), "{refused:?}");
+    assert!(refused.out.contains("nothing was asked"), "{refused:?}");
     assert_eq!((profiles(&office).len(), office.sandbox.counters().of("create")), (0, 0));
 }
