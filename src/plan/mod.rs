@@ -235,8 +235,9 @@ pub async fn draw_up_some(
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let unused = materials.unused(&sieves);
-    let ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
-    let Ground { rows, mut problems, doubts, mut taken, named, strangers } = ground;
+    let mut ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
+    let may_share_files = ground.may_share_files();
+    let Ground { rows, mut problems, doubts, mut taken, named, strangers, .. } = ground;
     if let (true, Some(id)) = (choice.takes, &batch.studio.workspace_id) {
         stock::count(&mut taken, Take::Workspace(id.clone()), Taken { first: None, rows });
     }
@@ -244,8 +245,10 @@ pub async fn draw_up_some(
         staging.discard().await;
         return Err(PlanError::Choice(words));
     }
-    for (file, first, last) in staging.same_files().await? {
-        problems.add(Problem::same_file(&file, first, last));
+    if may_share_files {
+        for (file, first, last) in staging.same_files().await? {
+            problems.add(Problem::same_file(&file, first, last));
+        }
     }
     let counts = staging.classify().await?;
     let changed = staging.changed(CHANGES_TOLD).await?;

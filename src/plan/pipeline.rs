@@ -4,6 +4,7 @@
 //! merging, and merging for the ledger.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,6 +69,8 @@ pub(super) struct Ground {
     pub(super) named: u64,
     /// Keys that a person named and no row has.
     pub(super) strangers: BTreeSet<String>,
+    /// Hashes of all file names, for names that differ in case alone are one file on many disks.
+    files: Vec<u64>,
 }
 
 /// Merges every row of the sheet into `staging`.
@@ -97,7 +100,8 @@ pub(super) async fn run(
     let strangers = choice.keys.iter().cloned().collect();
     let (problems, doubts) = (Problems::default(), Problems::default());
     let taken = BTreeMap::new();
-    let mut all = Ground { rows: 0, problems, doubts, taken, named: 0, strangers };
+    let mut all =
+        Ground { rows: 0, problems, doubts, taken, named: 0, strangers, files: Vec::new() };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some((place, staged, found)) = arriving.recv().await {
@@ -118,6 +122,13 @@ pub(super) async fn run(
 }
 
 impl Ground {
+    /// Tells whether two rows may be written to one file. Names that are one file are never missed;
+    /// which they are, if any, is for the ledger's staging to say.
+    pub(super) fn may_share_files(&mut self) -> bool {
+        self.files.sort_unstable();
+        self.files.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
     fn take(&mut self, staged: &[StagedRow], found: Found) {
         let made = |row: &&StagedRow| row.merged != Err(Unmerged::Skipped);
         self.rows += staged.iter().filter(made).count() as u64;
@@ -127,6 +138,8 @@ impl Ground {
         for (take, taken) in found.taken {
             stock::count(&mut self.taken, take, taken);
         }
+        let names = staged.iter().filter_map(|row| row.merged.as_ref().ok());
+        self.files.extend(names.map(|merged| hash(&merged.file_name)));
         if !self.strangers.is_empty() {
             for row in staged {
                 let Some(key) = row.key.as_deref() else { continue };
@@ -135,6 +148,14 @@ impl Ground {
             }
         }
     }
+}
+
+fn hash(file_name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for character in file_name.chars().flat_map(char::to_lowercase) {
+        hasher.write_u32(character.into());
+    }
+    hasher.finish()
 }
 
 /// Reads all entries.
