@@ -18,7 +18,7 @@ use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
 use super::hooks::Ears;
 use super::screen::Screen;
-use super::signals::Signals;
+use super::signals::{Signals, Vigil};
 use super::talk::Talk;
 use super::whom::{self, Account};
 use super::wrap::Wrap;
@@ -82,7 +82,7 @@ struct Company<'n> {
 
 impl Night {
     /// Drives all batches to their ends, writes their reports and says how each ended.
-    pub(super) async fn go(self, talk: &Talk) -> Result<Exit, Early> {
+    pub(super) async fn go(self, talk: &Talk, vigil: &Vigil) -> Result<Exit, Early> {
         // Not before: until here a person may have said no.
         for drive in &self.drives {
             drive.wrap.begins();
@@ -104,13 +104,12 @@ impl Night {
             }
         };
         let screen = Screen::new(talk, self.drives.len(), self.standing().await?);
-        let stop = Stop::default();
-        let signals = Signals::listen(stop.clone());
+        let (stop, signals) = vigil.drives();
         let company = Company {
             ledger: &self.ledger,
             clock: &self.clock,
-            stop: &stop,
-            signals: &signals,
+            stop,
+            signals,
             screen: &screen,
             ears: &ears,
             together: self.drives.len() > 1,
@@ -213,7 +212,6 @@ impl Drive {
                 (early.tell(talk), Some(words))
             }
         };
-        self.wrap.heeds(company.stop);
         let line = self.wrap.up(exit, error, talk).await.unwrap_or_default();
         if company.together && talk.is_json() {
             let mut event = line.clone();

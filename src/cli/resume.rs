@@ -58,7 +58,7 @@ pub(super) struct Resume {
 
 pub(super) async fn run(args: Resume, global: &Global, talk: &Talk) -> Exit {
     let wraps = Wraps::new(Clock::real());
-    let ended = carry_out(args, global, talk, &wraps).await;
+    let ended = wraps.over(carry_out(args, global, talk, &wraps)).await;
     wraps.up(ended, talk).await
 }
 
@@ -110,7 +110,7 @@ async fn carry_out(
             wrap,
         });
     }
-    Night { ledger, clock, drives, receives: args.webhook }.go(talk).await
+    Night { ledger, clock, drives, receives: args.webhook }.go(talk, wraps.vigil()).await
 }
 
 fn orders(args: &Resume) -> Orders {

@@ -108,7 +108,7 @@ pub(super) async fn run(args: Run, global: &Global, talk: &Talk) -> Exit {
     if args.notify {
         wraps.tell_of_rehearsals();
     }
-    let ended = carry_out(args, global, talk, &wraps).await;
+    let ended = wraps.over(carry_out(args, global, talk, &wraps)).await;
     wraps.up(ended, talk).await
 }
 
@@ -138,7 +138,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
     };
     // The sheets are in the plans now.
     drop(spooled);
-    if let Some(exit) = stops_at(&drawn, &args, talk) {
+    if let Some(exit) = stops_at(&drawn, &args, talk).await {
         if exit == Exit::Done {
             // A person said no: there is nothing to tell of.
             wraps.leave();
@@ -151,7 +151,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
         try_again(&ledger, &ready, &clock, talk).await?;
     }
     let drives = ready.into_iter().map(|ready| drive_of(ready, &args, global)).collect();
-    Night { ledger, clock, drives, receives: args.webhook }.go(talk).await
+    Night { ledger, clock, drives, receives: args.webhook }.go(talk, wraps.vigil()).await
 }
 
 /// Reads every batch file, and tells all problems of all of them.
@@ -259,7 +259,7 @@ fn rehearsal(args: &Run) -> Result<sandbox::Settings, Early> {
 }
 
 /// Shows the plans, and says whether the run ends here.
-fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
+async fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
     let (mut videos, mut exits) = (0, Vec::new());
     for one in drawn {
         let talk = if drawn.len() > 1 { &talk.of(one.name()) } else { talk };
@@ -275,7 +275,9 @@ fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
     let (Some(person), false) = (asks, videos == 0 || args.sandbox || args.yes) else {
         return None;
     };
-    (!person.agrees(videos)).then(|| {
+    // On a thread of its own, so that a question nobody answers can be interrupted.
+    let agrees = tokio::task::spawn_blocking(move || person.agrees(videos)).await;
+    (!agrees.unwrap_or(false)).then(|| {
         talk.say("nothing was submitted");
         Exit::Done
     })

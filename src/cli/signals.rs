@@ -1,7 +1,8 @@
 //! The two signals that ask a run to stop: the first drains, the second leaves at once.
 //!
-//! Only counts and passes on; what stopping means is the runner's to know. While nothing of a run
-//! is open yet, nobody listens, and a signal simply ends the process.
+//! Only counts and passes on; what stopping means is the runner's to know. Before the first batch is
+//! driven nothing is open that would have to end well, so the first signal ends the command: its
+//! [`Vigil`] says when, and whoever keeps it says so in files, notices and the last line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,42 @@ impl Signals {
 
     pub(super) fn terminated(&self) -> bool {
         self.terminated.load(Ordering::Relaxed)
+    }
+}
+
+/// Listens over a whole command, from its first line to its last.
+pub(super) struct Vigil {
+    stop: Stop,
+    signals: Signals,
+    drives: AtomicBool,
+}
+
+impl Vigil {
+    /// Listens from here on.
+    pub(super) fn begin() -> Self {
+        let stop = Stop::default();
+        let signals = Signals::listen(stop.clone());
+        Self { stop, signals, drives: AtomicBool::new(false) }
+    }
+
+    /// Notes that batches are driven from here on: stopping is now their matter.
+    pub(super) fn drives(&self) -> (&Stop, &Signals) {
+        self.drives.store(true, Ordering::SeqCst);
+        (&self.stop, &self.signals)
+    }
+
+    /// Returns what a second signal sets off.
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Waits until somebody asks to stop while nothing is driven yet; tells whether by SIGTERM.
+    pub(super) async fn stopped_early(&self) -> bool {
+        self.stop.draining().await;
+        if self.drives.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.signals.terminated()
     }
 }
 

@@ -126,6 +126,19 @@ impl Wrap {
         });
     }
 
+    /// Ends the run that was begun and will not be driven.
+    pub(super) async fn give_back(&self) {
+        let held = self.facts().as_ref().and_then(|facts| {
+            let (ledger, _) = facts.batch.clone()?;
+            Some((ledger, facts.lease?))
+        });
+        let Some((ledger, lease)) = held else { return };
+        if let Err(error) = ledger.end_run(lease, drive::NOT_BEGUN, self.clock.now()).await {
+            // The next run takes it over, as it would after a crash.
+            tracing::debug!(%error, "a run that was not begun");
+        }
+    }
+
     /// Notes what is wrong with what was read.
     pub(super) fn finds(&self, problems: impl IntoIterator<Item = String>) {
         self.note(|facts| facts.record.problems = problems.into_iter().take(PROBLEMS).collect());

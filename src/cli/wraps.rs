@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Global;
 use super::drive::Early;
 use super::exit::Exit;
+use super::signals::Vigil;
 use super::talk::Talk;
 use super::wrap::Wrap;
 use crate::batch::Batch;
@@ -18,12 +19,38 @@ pub(super) struct Wraps {
     clock: Clock,
     all: Mutex<Vec<(String, Arc<Wrap>)>>,
     tells_of_rehearsals: bool,
+    vigil: Vigil,
 }
 
 impl Wraps {
-    /// Begins with nothing but the time.
+    /// Begins with nothing but the time, and listens to whoever asks to stop.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, all: Mutex::default(), tells_of_rehearsals: false }
+        let vigil = Vigil::begin();
+        Self { clock, all: Mutex::default(), tells_of_rehearsals: false, vigil }
+    }
+
+    /// Returns who listens.
+    pub(super) fn vigil(&self) -> &Vigil {
+        &self.vigil
+    }
+
+    /// Does the command's work, and lets it fall where it is when somebody asks to stop before
+    /// anything is driven: until then it only reads, and what it writes is whole or not at all.
+    pub(super) async fn over(
+        &self,
+        work: impl Future<Output = Result<Exit, Early>>,
+    ) -> Result<Exit, Early> {
+        let terminated = tokio::select! {
+            ended = work => return ended,
+            terminated = self.vigil.stopped_early() => terminated,
+        };
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, wrap) in all {
+            wrap.give_back().await;
+        }
+        let exit = if terminated { Exit::Terminated } else { Exit::Interrupted };
+        let words = "stopped before anything was submitted; run the same command again";
+        Err(Early::new(exit, words))
     }
 
     /// Sends notices of rehearsals as well.
@@ -36,6 +63,7 @@ impl Wraps {
         let wrap = Arc::new(Wrap::new(self.clock.clone()));
         let tells = !rehearsal || self.tells_of_rehearsals;
         wrap.about(batch, global, (rehearsal, tells));
+        wrap.heeds(self.vigil.stop());
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((batch.name.as_str().to_owned(), wrap.clone()));
         wrap

@@ -67,7 +67,7 @@ pub(crate) fn run_record(office: &Office, folder: &str) -> Value {
 
 /// Returns the events of a run, each as the schema says, numbered without gaps, the last and only
 /// the last of them a summary with the exit code.
-fn events(ended: &Ended) -> Vec<Value> {
+pub(crate) fn events(ended: &Ended) -> Vec<Value> {
     let validator = validator("src/cli/event.schema.json");
     let lines: Vec<Value> =
         ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

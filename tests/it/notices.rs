@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::machine::run_record;
+use crate::machine::{events, run_record};
 use crate::support::binary::{Ended, LIMITS, Office};
 
 /// A server that takes everything that is sent to it and remembers it.
@@ -291,12 +291,18 @@ async fn whatever_ends_a_run_it_is_told_of_once() {
     office.write_rows(2);
     let mut wrong = office.command(&["run", "b.toml"]);
     assert_eq!(office.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).end().code, Some(7));
-    assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start", "/hook"]);
+    let mut paths = receiver.paths();
+    paths.sort();
+    receiver.taken();
+    assert_eq!(paths, ["/beat/fail", "/beat/start", "/hook"]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (url, ledger) = (format!("http://{closed}"), "other.db");
     let silent = office.run(&["--ledger", ledger, "run", "b.toml", "--base-url", &url]);
     assert_eq!(silent.code, Some(5), "{silent:?}");
-    assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start", "/hook"]);
+    let mut paths = receiver.paths();
+    paths.sort();
+    receiver.taken();
+    assert_eq!(paths, ["/beat/fail", "/beat/start", "/hook"]);
     // 8 and 0 end as they were meant to.
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     assert_eq!(sorted(&receiver), ["/beat", "/beat/start"]);
@@ -331,6 +337,38 @@ async fn an_interrupted_run_is_told_of_once_and_a_held_one_not_at_all() {
     let hook = taken.iter().find(|(path, ..)| path == "/hook").unwrap();
     let record: Value = serde_json::from_str(&hook.2).unwrap();
     assert_eq!((&record["exit"], &record["ending"]), (&143.into(), &"interrupted".into()));
+}
+
+/// Whoever reads only the last line, the file or the notice must not take yesterday's for today's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_before_it_drives_anything_says_so_everywhere() {
+    let office = Office::new(2).await;
+    let receiver = Receiver::well().await;
+    notify(&office, &format!("webhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url));
+    // A host that takes the call and never says a word.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let run =
+            office.start(&mut office.command(&["run", "b.toml", "--json", "--base-url", &url]));
+        let held = mute.accept().await.unwrap();
+        run.signal(signal);
+        let ended = run.end();
+        drop(held);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let last = events(&ended).pop().unwrap();
+        assert_eq!((&last["type"], &last["exit"]), (&"summary".into(), &code.into()));
+        let words = "stopped before anything was submitted; run the same command again";
+        assert_eq!(last["error"], words);
+        let record = run_record(&office, "out");
+        assert_eq!((&record["exit"], &record["ending"]), (&code.into(), &"not begun".into()));
+        let mut paths = receiver.paths();
+        paths.sort();
+        assert_eq!(paths, ["/beat/fail", "/beat/start", "/hook"]);
+    }
+    // Nobody takes it for a crash.
+    let runs = office.run(&["runs", "--json"]);
+    assert_eq!(runs.out.matches("not begun").count(), 2, "{}", runs.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
