@@ -186,6 +186,62 @@ async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
     assert!(office.run(&["help"]).out.contains("Commands:"));
 }
 
+/// One row in two languages, each with a picture of its own.
+async fn two_languages(pictures: &str) -> Office {
+    let office = Office::new(0).await;
+    let picture = format!("{pictures}/{{{{language}}}}.png");
+    let template = board_template().replace("https://example.org/{{key}}.png?sig=1", &picture);
+    office.write("t.json.hbs", &template);
+    let mut batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    for (language, column) in [("en", "English"), ("ko", "Korean")] {
+        let columns = format!("columns = {{ script = '{column}' }}");
+        let values = format!("values = {{ language = '{language}' }}");
+        batch.push_str(&format!(
+            "\n[[variants]]\nname = '{language}'\n{columns}\n{values}\nneeds = 'script'\n"
+        ));
+    }
+    office.write("b.toml", &batch);
+    let sheet = "key,way,headline,English,Korean\na,,Spring,Hello,안녕\nb,,Tea,Only this,\n";
+    office.write("s.csv", sheet);
+    office
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
+    let office = two_languages("https://example.org").await;
+    let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err, "3 jobs drawn in board.html\n");
+    let page = fs::read_to_string(office.path("board.html")).unwrap();
+    assert_eq!(page.matches("<article").count(), 3);
+    for part in ["a/en", "a/ko", "b/en", "안녕", "Only this", "image · ko.png"] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("b/ko"), "what is left out was drawn");
+
+    let ended = office.run(&["preview", "b.toml", "--all"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    let said: Vec<String> = ended
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|payload| payload["scenes"][0]["scripts"][0]["org"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(said, ["Hello", "안녕", "Only this"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_media_of_every_variant_are_asked_for() {
+    let (base, asked) = media_server();
+    let office = two_languages(&format!("{base}/there")).await;
+    let ended = office.run(&["run", "b.toml", "--check-media", "--limit", "1"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    let heads = asked.lock().unwrap().clone();
+    let mut paths: Vec<&str> = heads.iter().map(|head| head.lines().next().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["HEAD /there/en.png HTTP/1.1", "HEAD /there/ko.png HTTP/1.1"]);
+}
+
 /// A server of media: what it answers is in the path. Returns its address and what it was asked.
 fn media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use std::io::{BufRead, BufReader, Write};
