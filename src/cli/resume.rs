@@ -41,7 +41,7 @@ pub(super) struct Resume {
     no_canary: bool,
     #[command(flatten)]
     hours: HoursArgs,
-    /// Take the calls of AI Studios in this run, as [webhook] of the batch file says
+    /// Take the calls of AI Studios in this run, as `[webhook]` of the batch file says
     #[arg(long)]
     webhook: bool,
     /// Do not stay for jobs whose answer was lost; the next run looks again

@@ -78,7 +78,7 @@ pub(super) struct Run {
     /// Ask first, once for each address of a picture, film or sound, whether something is there
     #[arg(long)]
     check_media: bool,
-    /// Take the calls of AI Studios in this run, as [webhook] of the batch file says
+    /// Take the calls of AI Studios in this run, as `[webhook]` of the batch file says
     #[arg(long)]
     webhook: bool,
     /// Do not stay for jobs whose answer was lost; the next run looks again

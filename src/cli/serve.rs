@@ -22,7 +22,7 @@ use crate::runner::Stop;
 
 /// Take the calls of AI Studios, for all runs of this ledger
 ///
-/// Runs whose batch file has [webhook] ask AI Studios to call when a render goes on. This process
+/// Runs whose batch file has `[webhook]` ask AI Studios to call when a render goes on. This process
 /// takes such calls for all batches of the ledger, until it is stopped; runs find them there. A
 /// call only makes a run look sooner: without it, the batch finishes just as well.
 #[derive(Debug, Args)]

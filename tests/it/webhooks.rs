@@ -9,6 +9,7 @@ mod relay;
 mod shapes;
 mod way;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use callsheet::sandbox::{self, Sandbox};
@@ -32,9 +33,18 @@ settle_after = '8s'
 request_timeout = '2s'
 ";
 
-/// Returns a port that nobody has, as far as one can know.
+/// Returns a port that nobody has. Not one that the system hands out: thousands of connections take
+/// those while the tests run, and whoever shall listen only does so later.
 pub(super) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number =
+            std::process::id().wrapping_mul(31).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + number % 10_000).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// An office whose batch is called back through a relay.

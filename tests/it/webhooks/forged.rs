@@ -13,7 +13,7 @@ use super::relay::status;
 use super::{Called, LONG, RARE, ledger_of, most_polls};
 use crate::support::binary::Office;
 
-/// The issue of it: so many calls while a batch runs.
+/// So many calls while a batch runs.
 const CALLS: usize = 10_000;
 /// Callers at one time.
 const AT_ONCE: usize = 48;
