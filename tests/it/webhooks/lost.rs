@@ -87,8 +87,10 @@ fn shows_nothing(settings: &mut sandbox::Settings) {
 
 const HASTY: &str = "on_uncertain = 'resubmit'";
 
+/// With ordinary polls: the call that tells of the end comes long before anything shows it.
 fn hasty_limits() -> String {
-    RARE.replace("settle_after = '8s'", "settle_after = '1s'")
+    let limits = RARE.replace("settle_after = '8s'", "settle_after = '1s'");
+    limits.replace("'60s'", "'100ms'").replace("'10min'", "'500ms'")
 }
 
 /// The call comes before the answer to the request, which then is lost.
@@ -115,8 +117,7 @@ async fn a_call_that_comes_before_the_answer_is_evidence_when_that_is_lost() {
 /// has the evidence.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_heard_while_no_run_lived_is_known_to_the_next() {
-    let limits = hasty_limits().replace("'60s'", "'100ms'").replace("'10min'", "'500ms'");
-    let called = Called::new(2, (HASTY, &limits), |settings| {
+    let called = Called::new(2, (HASTY, &hasty_limits()), |settings| {
         shows_nothing(settings);
         settings.faults.add("latency=export:always@2000").unwrap();
     })
