@@ -210,7 +210,7 @@ fn check_scene(
         findings.say(format_args!("/scenes/{index}"), "a scene must be an object");
         return;
     };
-    match scene.scene_idx {
+    match &*scene.scene_idx {
         Leaf::Absent => {}
         Leaf::Number(number) if number.is_whole() => {}
         Leaf::Number(_) | Leaf::Bool(_) | Leaf::Text(_) | Leaf::Other(_) => {

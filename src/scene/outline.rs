@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -20,13 +21,14 @@ pub(super) enum Leaf<'a> {
     #[default]
     Absent,
     Bool(bool),
+    /// Only where a number is expected; elsewhere its value matters to nobody.
     Number(Number<'a>),
     Text(Cow<'a, str>),
     /// Something else.
     Other(Kind),
 }
 
-/// A number as it is written. Most are never asked for their value, so none is worked out before.
+/// A number as it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number<'a>(&'a str);
 
@@ -168,7 +170,7 @@ part! {
 part! {
     /// One scene.
     Scene {
-        b"sceneIdx" => scene_idx: Leaf<'a>,
+        b"sceneIdx" => scene_idx: Figure<'a>,
         b"background" => background: Shape<Background<'a>>,
         b"clips" => clips: Shape<List<Box<Clip<'a>>>>,
         b"scripts" => scripts: Shape<List<Script<'a>>>,
@@ -201,21 +203,21 @@ part! {
         b"script" => script: Shape<ClipScript<'a>>,
         b"text" => text: Leaf<'a>,
         b"fill" => fill: Leaf<'a>,
-        b"fontSize" => font_size: Leaf<'a>,
+        b"fontSize" => font_size: Figure<'a>,
         b"source_url" => source_url: Leaf<'a>,
         b"video_url" => video_url: Leaf<'a>,
         b"label" => label: Leaf<'a>,
         b"shapeName" => shape_name: Leaf<'a>,
-        b"layer" => layer: Leaf<'a>,
-        b"top" => top: Leaf<'a>,
-        b"left" => left: Leaf<'a>,
-        b"width" => width: Leaf<'a>,
-        b"height" => height: Leaf<'a>,
-        b"scaleX" => scale_x: Leaf<'a>,
-        b"scaleY" => scale_y: Leaf<'a>,
-        b"angle" => angle: Leaf<'a>,
-        b"opacity" => opacity: Leaf<'a>,
-        b"volume" => volume: Leaf<'a>,
+        b"layer" => layer: Figure<'a>,
+        b"top" => top: Figure<'a>,
+        b"left" => left: Figure<'a>,
+        b"width" => width: Figure<'a>,
+        b"height" => height: Figure<'a>,
+        b"scaleX" => scale_x: Figure<'a>,
+        b"scaleY" => scale_y: Figure<'a>,
+        b"angle" => angle: Figure<'a>,
+        b"opacity" => opacity: Figure<'a>,
+        b"volume" => volume: Figure<'a>,
         b"animation" => animation: Shape<Animation<'a>>,
     }
 }
@@ -224,8 +226,8 @@ part! {
     /// How a clip comes and goes.
     Animation {
         b"type" => kind: Leaf<'a>,
-        b"duration" => duration: Leaf<'a>,
-        b"delay" => delay: Leaf<'a>,
+        b"duration" => duration: Figure<'a>,
+        b"delay" => delay: Figure<'a>,
     }
 }
 
@@ -340,21 +342,72 @@ impl<'de, T: Part<'de>> Visitor<'de> for ShapeVisitor<T> {
 
 impl<'de> Deserialize<'de> for Leaf<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LeafVisitor)
+    }
+}
+
+struct LeafVisitor;
+
+impl<'de> Visitor<'de> for LeafVisitor {
+    type Value = Leaf<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    visit_plain! {
+        visit_i64(i64) => Leaf::Other(Kind::Number);
+        visit_u64(u64) => Leaf::Other(Kind::Number);
+        visit_f64(f64) => Leaf::Other(Kind::Number);
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Leaf::Bool(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Leaf::Other(Kind::Null))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Leaf::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Leaf::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Leaf::Other(Kind::Object))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Leaf::Other(Kind::List))
+    }
+}
+
+/// A place where a number is expected. It is kept as it is written: most numbers are never asked for
+/// their value.
+#[derive(Debug, Default)]
+pub(super) struct Figure<'a>(Leaf<'a>);
+
+impl<'a> Deref for Figure<'a> {
+    type Target = Leaf<'a>;
+
+    fn deref(&self) -> &Leaf<'a> {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Figure<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        Ok(match text.as_bytes() {
-            [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
-                Self::Text(Cow::Borrowed(&text[1..text.len() - 1]))
-            }
-            [b'"', ..] => {
-                Self::Text(Cow::Owned(serde_json::from_str(text).map_err(D::Error::custom)?))
-            }
-            b"true" => Self::Bool(true),
-            b"false" => Self::Bool(false),
-            b"null" => Self::Other(Kind::Null),
-            [b'{', ..] => Self::Other(Kind::Object),
-            [b'[', ..] => Self::Other(Kind::List),
-            _ => Self::Number(Number(text)),
-        })
+        if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Ok(Self(Leaf::Number(Number(text))));
+        }
+        serde_json::from_str(text).map(Self).map_err(D::Error::custom)
     }
 }
 
