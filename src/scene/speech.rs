@@ -5,6 +5,7 @@
 //! refused that is right in one of them.
 
 use std::borrow::Cow;
+use std::str::Chars;
 use std::time::Duration;
 
 /// How a script's text is read.
@@ -70,35 +71,43 @@ pub(super) struct Measure {
 
 impl Measure {
     pub(super) fn of(script: &str) -> Self {
-        let is_plain = !script.bytes().any(|byte| matches!(byte, b'<' | b'&'));
-        let mut micros = 0;
-        let mut characters = 0;
-        let mut count = |character| {
-            micros += micros_of(character);
-            characters += 1;
-        };
-        if is_plain {
-            let mut gap = false;
-            for character in script.trim_start().chars() {
-                if character.is_whitespace() {
-                    gap = true;
-                    continue;
-                }
-                if gap {
-                    count(' ');
-                    gap = false;
-                }
-                count(character);
+        let mut count = Count::default();
+        for piece in Pieces::of(script, Reading::Markup) {
+            match piece {
+                Piece::Run(text) => text.chars().for_each(|character| count.take(character)),
+                Piece::One(character) => count.take(character),
             }
-        } else {
-            Words::of(script, Reading::Markup).for_each(count);
         }
-        Self { characters, time: Duration::from_micros(micros) }
+        Self { characters: count.characters, time: Duration::from_micros(count.micros) }
     }
 
     pub(super) fn add(&mut self, more: Self) {
         self.characters += more.characters;
         self.time += more.time;
+    }
+}
+
+/// A measure in the making: white space counts once, and only between words.
+#[derive(Default)]
+struct Count {
+    characters: usize,
+    micros: u64,
+    gap: bool,
+}
+
+impl Count {
+    fn take(&mut self, character: char) {
+        if character.is_whitespace() {
+            self.gap = self.characters > 0;
+            return;
+        }
+        if self.gap {
+            self.gap = false;
+            self.characters += 1;
+            self.micros += micros_of(' ');
+        }
+        self.characters += 1;
+        self.micros += micros_of(character);
     }
 }
 
@@ -120,46 +129,41 @@ fn micros_of(character: char) -> u64 {
     }
 }
 
-/// The characters of a script with white space collapsed, trimmed, and tags and entities read.
-struct Words<'t> {
-    rest: &'t str,
-    reading: Reading,
-    started: bool,
-    gap: bool,
-    /// No `>` follows any more, so no `<` can open a tag. Keeps a text of many `<` linear.
-    tags_are_over: bool,
-    held: Option<char>,
+/// A part of a script as it would be said.
+enum Piece<'t> {
+    /// Characters that stand for themselves.
+    Run(&'t str),
+    /// What an entity stands for, or the space that a tag is which parts lines.
+    One(char),
 }
 
-impl<'t> Words<'t> {
+/// A script with tags and entities read, in as few pieces as that leaves.
+struct Pieces<'t> {
+    rest: &'t str,
+    reading: Reading,
+    /// No `>` follows any more, so no `<` can open a tag. Keeps a text of many `<` linear.
+    tags_are_over: bool,
+}
+
+impl<'t> Pieces<'t> {
     fn of(text: &'t str, reading: Reading) -> Self {
-        Self { rest: text, reading, started: false, gap: false, tags_are_over: false, held: None }
+        Self { rest: text, reading, tags_are_over: false }
     }
 
-    /// Takes one character as it would be said; a tag that parts lines is a space.
-    fn take(&mut self) -> Option<char> {
-        loop {
-            let character = self.rest.chars().next()?;
-            let special = matches!(character, '<' | '&') && self.reading == Reading::Markup;
-            if !special {
-                self.rest = &self.rest[character.len_utf8()..];
-                return Some(character);
-            }
-            if character == '&' {
-                let (decoded, length) = entity(self.rest).unwrap_or(('&', 1));
-                self.rest = &self.rest[length..];
-                return Some(decoded);
-            }
-            let Some(length) = self.tag() else {
-                self.rest = &self.rest[1..];
-                return Some('<');
-            };
-            let (tag, rest) = self.rest.split_at(length);
-            self.rest = rest;
-            if parts_lines(tag) {
-                return Some(' ');
-            }
-        }
+    /// Returns how far nothing special follows.
+    fn run(&self) -> usize {
+        let special = |byte| matches!(byte, b'<' | b'&');
+        let end = match self.reading {
+            Reading::Markup => self.rest.bytes().position(special),
+            Reading::Literal => None,
+        };
+        end.unwrap_or(self.rest.len())
+    }
+
+    fn skip(&mut self, bytes: usize) -> &'t str {
+        let (skipped, rest) = self.rest.split_at(bytes);
+        self.rest = rest;
+        skipped
     }
 
     /// Returns the length of the tag that begins here, if one does.
@@ -175,6 +179,63 @@ impl<'t> Words<'t> {
         let end = self.rest.find('>');
         self.tags_are_over = end.is_none();
         end.map(|end| end + 1)
+    }
+}
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = Piece<'t>;
+
+    fn next(&mut self) -> Option<Piece<'t>> {
+        loop {
+            let run = self.run();
+            if run > 0 {
+                return Some(Piece::Run(self.skip(run)));
+            }
+            if self.rest.is_empty() {
+                return None;
+            }
+            if self.rest.starts_with('&') {
+                let (decoded, length) = entity(self.rest).unwrap_or(('&', 1));
+                self.skip(length);
+                return Some(Piece::One(decoded));
+            }
+            let Some(length) = self.tag() else {
+                self.skip(1);
+                return Some(Piece::One('<'));
+            };
+            if parts_lines(self.skip(length)) {
+                return Some(Piece::One(' '));
+            }
+        }
+    }
+}
+
+/// The characters of a script with white space collapsed, trimmed, and tags and entities read.
+struct Words<'t> {
+    pieces: Pieces<'t>,
+    run: Chars<'t>,
+    started: bool,
+    gap: bool,
+    held: Option<char>,
+}
+
+impl<'t> Words<'t> {
+    fn of(text: &'t str, reading: Reading) -> Self {
+        let pieces = Pieces::of(text, reading);
+        Self { pieces, run: "".chars(), started: false, gap: false, held: None }
+    }
+
+    /// Takes one character as it would be said; a tag that parts lines is a space.
+    fn take(&mut self) -> Option<char> {
+        loop {
+            if let Some(character) = self.run.next() {
+                return Some(character);
+            }
+            match self.pieces.next()? {
+                Piece::Run(text) => self.run = text.chars(),
+                Piece::One(character) => return Some(character),
+            }
+        }
     }
 }
 
@@ -324,6 +385,12 @@ mod tests {
         ) {
             let close = Words::of(&plain, Reading::Literal).eq(Words::of(&html, Reading::Markup));
             prop_assert!(close || !are_its_paragraphs(&html, &plain));
+        }
+
+        #[test]
+        fn what_is_measured_is_what_is_heard(text in "[a봄 \n<>/p&;lt]{0,30}") {
+            let heard = heard(&text, Reading::Markup).chars().count();
+            prop_assert_eq!(Measure::of(&text).characters, heard);
         }
 
         #[test]

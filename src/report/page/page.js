@@ -96,7 +96,8 @@
     if (row[8]) {
       const link = make("a", { href: path(row[8]) }, row[8]);
       list.append(make("dt", null, "file"), make("dd", null, link));
-      box.append(make("video", { controls: "", preload: "none", src: path(row[8]), "aria-label": "Video of " + row[1] }));
+      // Its first frame is its thumbnail.
+      box.append(make("video", { controls: "", preload: "metadata", src: path(row[8]), "aria-label": "Video of " + row[1] }));
     }
     box.append(list);
     return make("tr", { class: "more-of" }, make("td", { colspan: "8" }, box));
