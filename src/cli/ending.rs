@@ -98,7 +98,8 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
     if let Some(exit) = halt {
         return exit;
     }
-    if ending.held == Held::Subject && left {
+    // What was asked for is held up, so this holds where rows were named as well.
+    if ending.held == Held::Subject && jobs(State::Ready) > 0 {
         return Exit::PassingTrouble;
     }
     if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }

@@ -75,7 +75,8 @@ const COUNT: &str = "-- ledger::claim_submissions, room
     where b.id = ?1";
 
 /// What is due, in its order, but for what changes a project that another job has not finished with:
-/// until that one's video is home, its link may lead to whatever that project was rendered as last.
+/// until that one's video is home, its link may lead to whatever that project was rendered as last. A
+/// video that nobody wants any more, because its row left the sheet, is waited for by nobody.
 macro_rules! due {
     ($what:literal, $index:literal, $among:literal) => {
         concat!(
@@ -99,7 +100,7 @@ macro_rules! due {
             join job h on h.id = o.job_id
             where o.subject = v.subject and (o.project_id is null or o.project_id = o.subject)
                 and (o.live = 1 or h.submission_id = o.id
-                    or (h.state = 'failed' and h.cause = 'fetch-failed'
+                    or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = 1
                         and o.outcome = 'rendered'))))
     order by j.due_at, j.position limit ?4"
         )
@@ -342,7 +343,9 @@ impl Change for ClaimSubmissions {
         }
         let held = if queue.len() as i64 >= max {
             held
-        } else if queue.is_empty() && subject::is_held_up(db, self.batch).await.map_err(sql)? {
+        } else if queue.is_empty()
+            && subject::is_held_up(db, self.batch, self.room.only).await.map_err(sql)?
+        {
             Held::Subject
         } else {
             Held::NothingDue

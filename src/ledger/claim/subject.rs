@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::{Claim, Queued};
-use crate::ledger::{BatchId, Ledger, LedgerError};
+use crate::ledger::{BatchId, Ledger, LedgerError, Selection};
 
 /// All jobs of a plan are of one kind, so one of them tells whether they change projects.
 const ANY: &str = "-- ledger::claim_submissions, a subject
@@ -16,20 +16,23 @@ const ANY: &str = "-- ledger::claim_submissions, a subject
     where j.batch_id = ?1 and j.state = 'ready' limit 1";
 
 /// Ready jobs that a run may still submit by itself: nobody holds their project but, perhaps, a job
-/// that is about to be submitted.
+/// that this run is about to submit. One that it was not asked for stays where it is, and so does
+/// what it holds.
 const FREE: &str = "-- ledger::claim_submissions, free
     select exists (select 1 from job j indexed by job_due
         join version v on v.job_id = j.id and v.version = j.version
-        where j.batch_id = ?1 and j.state = 'ready' and (j.drafted > 0 or v.subject is null
+        where j.batch_id = ?1 and j.state = 'ready' and (?2 is null or j.selection = ?2)
+            and (j.drafted > 0 or v.subject is null
             or not exists (
                 select 1 from submission o indexed by submission_subject
                 join job h on h.id = o.job_id
                 where o.subject = v.subject
                     and (o.project_id is null or o.project_id = o.subject)
                     and (o.live = 1 or h.submission_id = o.id
-                        or (h.state = 'failed' and h.cause = 'fetch-failed'
+                        or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = 1
                             and o.outcome = 'rendered'))
-                    and (h.batch_id <> j.batch_id or h.state <> 'ready'))))";
+                    and (h.batch_id <> j.batch_id or h.state <> 'ready'
+                        or (?2 is not null and h.selection is not ?2)))))";
 
 /// When it was last noticed that an edit of a project was lost, which said something else than the
 /// submission that is asked about.
@@ -61,13 +64,15 @@ impl Ledger {
 pub(super) async fn is_held_up(
     db: &mut SqliteConnection,
     batch: BatchId,
+    only: Option<Selection>,
 ) -> Result<bool, sqlx::Error> {
     let any: Option<Option<String>> =
         sqlx::query_scalar(ANY).bind(batch.0).fetch_optional(&mut *db).await?;
     if any.flatten().is_none() {
         return Ok(false);
     }
-    let free: i64 = sqlx::query_scalar(FREE).bind(batch.0).fetch_one(db).await?;
+    let only = only.map(|only| only.0);
+    let free: i64 = sqlx::query_scalar(FREE).bind(batch.0).bind(only).fetch_one(db).await?;
     Ok(free == 0)
 }
 

@@ -192,6 +192,62 @@ async fn an_uncertain_canary_whose_row_left_the_sheet_holds_nobody_back() {
     assert_eq!(claim(canary()).await.claims.remove(0).key, "bob");
 }
 
+/// Two rows that change one project in place.
+fn of_one_project() -> [StagedRow; 2] {
+    [row(0, "ann", "one"), row(1, "bob", "two")].map(|row| {
+        let merged = row.merged.map(|merged| Merged { subject: Some("p".to_owned()), ..merged });
+        StagedRow { merged, ..row }
+    })
+}
+
+fn changed_in_place() -> News {
+    News::Drafted { project_id: "p".to_owned(), edited: None, mark: None }
+}
+
+/// Found by the simulation: a run for named rows waited for ever for a draft that it was not to export.
+#[tokio::test]
+async fn a_draft_that_nobody_asked_for_holds_its_project_and_a_run_for_other_rows_is_told() {
+    let desk = Desk::new().await;
+    let rows = of_one_project();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!(drafts.claims.len(), 1, "one after the other");
+    told(&desk, lease, &drafts.claims[0], changed_in_place()).await;
+
+    let only = Room { only: Some(desk.name(batch, &rows, &["bob"]).await), ..room() };
+    let way = Way::TwoStep;
+    let held = desk.ledger.claim_paid(lease, batch, (way, only), NOW).await.unwrap();
+    assert_eq!((held.claims.len(), held.held), (0, Held::Subject));
+    let all = desk.ledger.claim_paid(lease, batch, (way, room()), NOW).await.unwrap();
+    assert_eq!(all.claims[0].key, "ann");
+}
+
+/// Found by the simulation: rows waited for a video that nobody wanted any more.
+#[tokio::test]
+async fn a_video_that_could_not_be_fetched_holds_its_project_only_while_its_row_is_in_the_sheet() {
+    let desk = Desk::new().await;
+    let rows = of_one_project();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    told(&desk, lease, &drafts.claims[0], changed_in_place()).await;
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
+    let (project_id, words) = ("p".to_owned(), "answered".to_owned());
+    let accepted = News::Accepted { project_id, render_id: None, due_at: NOW, words };
+    let rendered = News::Rendered { video_url: "https://x/v.mp4".to_owned() };
+    let failed = News::FetchFailed { words: "403".to_owned() };
+    for news in [accepted, rendered, failed] {
+        told(&desk, lease, &paid.claims[0], news).await;
+    }
+    let held = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!((held.claims.len(), held.held), (0, Held::Subject));
+
+    desk.plan(&[StagedRow { position: 0, ..rows[1].clone() }]).await;
+    let free = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!(free.claims[0].key, "bob");
+}
+
 #[tokio::test]
 async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_cannot_hold() {
     let desk = Desk::new().await;

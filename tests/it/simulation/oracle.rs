@@ -234,8 +234,8 @@ pub(super) fn ending_is_due(
     }
     match (ending.held, orders.limit) {
         (Held::Canary, _) if jobs(State::Uncertain) > 0 => {}
-        // Another row of its project waits for a person.
-        (Held::Subject, _) if jobs(State::Uncertain) + jobs(State::Failed) > 0 => {}
+        // Another row of its project waits for a person, even if it left the sheet since.
+        (Held::Subject, _) if ending.for_people + jobs(State::Failed) > 0 => {}
         (_, Some(limit)) if submitted >= i64::from(limit) => {}
         (held, _) => wrong(format!("it ended too early: held by {held:?}, {:?}", ending.counts)),
     }
@@ -244,19 +244,22 @@ pub(super) fn ending_is_due(
 /// After enough runs without faults, only what a person must settle is left.
 pub(super) fn nothing_is_left(night: &Night, world: &mut World) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let rows: Vec<(String, String, Option<String>)> = runtime.block_on(async {
+    // The last says whether it is still in the sheet: what is paid for holds its project all the same.
+    let all: Vec<(String, String, Option<String>, bool)> = runtime.block_on(async {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(night.ledger());
         let mut db: SqliteConnection = options.connect().await.unwrap();
-        sqlx::query_as("select key, state, words from job where in_sheet = 1")
+        sqlx::query_as("select key, state, words, in_sheet from job")
             .fetch_all(&mut db)
             .await
             .unwrap()
     });
     let now = Timestamp::UNIX_EPOCH;
+    let held = all.iter().any(|row| row.1 == "uncertain");
+    let rows: Vec<_> = all.into_iter().filter(|row| row.3).collect();
     let with = |state: &str| rows.iter().filter(|row| row.1 == state).count();
     let (uncertain, failed) = (with("uncertain"), with("failed"));
     let in_place = night.setup.kind.subject.is_some();
-    for (key, state, words) in &rows {
+    for (key, state, words, _) in &rows {
         let fine = match State::parse(state) {
             Some(State::Done | State::Reused) => true,
             Some(State::Failed) => words.is_some(),
@@ -269,7 +272,7 @@ pub(super) fn nothing_is_left(night: &Night, world: &mut World) {
             }
             Some(State::Ready) => {
                 (uncertain > 0 && night.setup.limits.canary > 0)
-                    || (in_place && uncertain + failed > 0)
+                    || (in_place && (held || failed > 0))
             }
             Some(State::Submitting | State::Rendering | State::Fetching | State::Cancelled)
             | None => false,
