@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 /// Connections at one time.
 const PLACES: usize = 64;
 /// From the first byte of a connection to its last.
-const WHOLE_TIME: Duration = Duration::from_secs(10);
+const WHOLE_TIME: Duration = Duration::from_secs(5);
 /// After a socket that could not be had, as when the process has too many files open.
 const NO_SOCKET_PAUSE: Duration = Duration::from_millis(200);
 

@@ -24,8 +24,8 @@ use crate::ledger::{Heard, Ledger, Secret};
 
 /// The largest body of a call; the documented ones have some hundred bytes.
 const BODY_MAX: usize = 64 << 10;
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(5);
+/// How long a body may take: less than its connection may, so that whoever is slow still hears so.
+const BODY_TIME: Duration = Duration::from_secs(4);
 /// How long calls under way may take once the receiver closes.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// A server for the calls of AI Studios, until it is closed.

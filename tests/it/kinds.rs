@@ -26,6 +26,7 @@ use super::support::SPEED;
 const EXAMPLES: &[(&str, usize)] = &[
     ("chroma-key", 3),
     ("custom-avatar", 3),
+    ("demo", 12),
     ("edit-project", 3),
     ("from-template", 3),
     ("scripts-to-video", 3),
@@ -85,8 +86,12 @@ impl Example {
     fn batch(&self, more: &str) -> Batch {
         let file = Self::root().join("jobs").join(format!("{}.toml", self.name));
         let text = std::fs::read_to_string(&file).unwrap();
-        let (text, _) = text.split_once("[limits]").unwrap();
-        let text = text
+        let (text, _) = text.split_once("\n[limits]").unwrap();
+        // Only one of the two may say where the studio is.
+        let elsewhere: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("region")).collect();
+        let text = elsewhere
+            .join("\n")
             .replace("[studio]", &format!("[studio]\nbase_url = '{}'", self.sandbox.base_url()));
         let (studio, limits) = more.split_once("[limits]").unwrap_or((more, ""));
         let kept = |line: &&str| {
@@ -127,7 +132,7 @@ impl Example {
             limits: batch.limits.clone(),
             submission: batch.studio.submission,
             on_uncertain: batch.studio.on_uncertain,
-            resolution: None,
+            resolution: batch.studio.resolution.map(|resolution| resolution.word().to_owned()),
             workspace_id: None,
             output: self.output(),
             vendor: batch.vendor.clone(),
@@ -137,7 +142,7 @@ impl Example {
         let allowance = Allowance::new(limits.requests, limits.submits, &clock);
         let run = runner::run(Shift {
             allowance,
-            studio: Vendor::new(client, None, None).told(&batch.vendor),
+            studio: Vendor::new(client, settings.resolution.clone(), None).told(&batch.vendor),
             ledger: self.ledger.clone(),
             batch: id,
             lease,
@@ -238,6 +243,11 @@ async fn the_chroma_key_example_finishes_in_every_shape() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_custom_avatar_example_finishes_in_every_shape() {
     finishes_in_every_shape("custom-avatar").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_finishes_in_every_shape() {
+    finishes_in_every_shape("demo").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

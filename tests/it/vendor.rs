@@ -188,6 +188,30 @@ fn a_measured_file_is_taken_in_and_the_batch_file_weighs_more() {
     assert_eq!(again, batch);
 }
 
+/// Whichever is lower holds, and `check` says whose it is.
+#[test]
+fn what_the_account_may_do_bounds_what_a_batch_asks_for_and_never_widens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounded = |account: &str, asked: &str| {
+        let vendor = format!("requests = '{account}'\nsubmits = '{account}'\n[limits]");
+        let limits = format!("requests = '{asked}'\nsubmits = '{asked}'");
+        let batch = read(dir.path(), &format!("{vendor}\n{limits}")).unwrap();
+        let names = ["requests", "submits"];
+        let rates = [batch.limits.requests, batch.limits.submits].map(|rate| rate.to_string());
+        (rates, names.map(|name| batch.vendor.bounds(&batch.limits, name)))
+    };
+    for (account, asked, holds) in [
+        ("30/min", "2/s", "30/min"),
+        ("2/s", "30/min", "30/min"),
+        ("100/h", "2/min", "100/h"),
+        ("30/min", "unlimited", "30/min"),
+    ] {
+        let (rates, of_account) = bounded(account, asked);
+        assert_eq!(rates, [holds; 2], "{account} {asked}");
+        assert_eq!(of_account, [holds == account; 2], "{account} {asked}");
+    }
+}
+
 #[test]
 fn a_measured_file_that_is_none_is_told_in_its_own_lines() {
     let dir = tempfile::tempdir().unwrap();
