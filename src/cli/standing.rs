@@ -162,6 +162,15 @@ impl Standing {
         }
     }
 
+    /// Says what there is to do while a run is live.
+    pub(super) fn meanwhile(&self) -> String {
+        let failed = self.jobs(State::Failed) + self.invalid;
+        if failed == 0 {
+            return "nothing to do but to wait".to_owned();
+        }
+        format!("nothing to do yet; why {failed} need somebody: {}", self.commands.status())
+    }
+
     /// Says when it was last driven, by whom, and how that ended.
     pub(super) fn history(&self) -> String {
         if let Some(holder) = &self.live {

@@ -1,5 +1,7 @@
 //! A plain mail over SMTP: a subject that says it, and the rest in a few lines.
 
+use std::io;
+
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls as Privacy, TlsParameters};
@@ -65,7 +67,7 @@ fn told(error: &lettre::transport::smtp::Error, host: &str) -> String {
     match error.status() {
         Some(code) => format!("the mail server `{host}` refused it (code {code})"),
         None if error.is_timeout() => format!("the mail server `{host}` did not answer in time"),
-        None if error.is_tls() => {
+        None if error.is_tls() || lacks_trust(error) => {
             format!("the mail server `{host}` offers no trusted TLS connection (`smtp_tls`)")
         }
         None if error.is_client() => {
@@ -73,4 +75,13 @@ fn told(error: &lettre::transport::smtp::Error, host: &str) -> String {
         }
         None => format!("the mail server `{host}` cannot be reached"),
     }
+}
+
+/// Tells whether no TLS connection came about. A stranger's certificate, or no TLS at all, comes as
+/// a connection that brought wrong data.
+fn lacks_trust(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::InvalidData)
 }

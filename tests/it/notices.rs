@@ -1,9 +1,11 @@
 //! Being told: exactly one message per run on each way, whatever the exit, and no harm done by one
 //! that fails. The receivers are real servers on this machine.
 
+mod mail;
+mod postbox;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use serde_json::Value;
 
 use crate::machine::{events, run_record};
 use crate::support::binary::{Ended, LIMITS, Office};
+use postbox::Postbox;
 
 /// A server that takes everything that is sent to it and remembers it.
 struct Receiver {
@@ -63,59 +66,6 @@ impl Drop for Receiver {
     }
 }
 
-/// A mail server that knows one conversation, and what it was told.
-struct Postbox {
-    port: u16,
-    letters: Arc<Mutex<Vec<String>>>,
-}
-
-impl Postbox {
-    fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let letters = Arc::new(Mutex::new(Vec::new()));
-        let kept = letters.clone();
-        std::thread::spawn(move || {
-            for caller in listener.incoming() {
-                converse(caller.unwrap(), &kept);
-            }
-        });
-        Self { port, letters }
-    }
-}
-
-fn converse(mut caller: TcpStream, letters: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(caller.try_clone().unwrap()).lines();
-    let mut say = |words: &str| caller.write_all(format!("{words}\r\n").as_bytes()).unwrap();
-    say("220 postbox");
-    let mut heard = String::new();
-    while let Some(Ok(line)) = lines.next() {
-        heard.push_str(&format!("{line}\n"));
-        let command = line.split_whitespace().next().unwrap_or_default().to_uppercase();
-        match command.as_str() {
-            "EHLO" => say("250-postbox\r\n250 AUTH PLAIN"),
-            "AUTH" => say("235 welcome"),
-            "DATA" => {
-                say("354 go on");
-                for line in lines.by_ref() {
-                    let line = line.unwrap();
-                    if line == "." {
-                        break;
-                    }
-                    heard.push_str(&format!("{line}\n"));
-                }
-                say("250 taken");
-                letters.lock().unwrap().push(std::mem::take(&mut heard));
-            }
-            "QUIT" => {
-                say("221 bye");
-                return;
-            }
-            _ => say("250 fine"),
-        }
-    }
-}
-
 /// Adds `[notify]` to the batch file of an office.
 fn notify(office: &Office, settings: &str) {
     office.write_batch("", &format!("{LIMITS}\n[notify]\n{settings}\n"));
@@ -144,7 +94,7 @@ heartbeat_url = 'URL/beat'
 ";
 
 fn every_way(receiver: &Receiver, postbox: &Postbox) -> String {
-    EVERY_WAY.replace("URL", &receiver.url).replace("PORT", &postbox.port.to_string())
+    EVERY_WAY.replace("URL", &receiver.url).replace("PORT", &postbox.port().to_string())
 }
 
 /// A program that keeps what it gets, and prints.
@@ -201,7 +151,7 @@ async fn each_way_gets_exactly_one_message_that_says_how_the_run_ended() {
     assert_eq!(slack["text"], "night: 3 of 3 done");
     assert_eq!(slack["blocks"][0]["text"]["text"], ":white_check_mark: night: 3 of 3 done");
 
-    let letters = postbox.letters.lock().unwrap().clone();
+    let letters = postbox.letters();
     assert_eq!(letters.len(), 1, "{letters:?}");
     for line in [
         "RCPT TO:<ann@example.org>",
@@ -238,7 +188,7 @@ async fn a_notice_that_fails_is_written_down_and_changes_nothing() {
     let office = Office::new(2).await;
     let receiver = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO).await;
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let settings = every_way(&receiver, &Postbox { port: closed, letters: Arc::default() });
+    let settings = every_way(&receiver, &Postbox::nowhere(closed));
     notify(&office, &settings.replace("{ env = 'SECRET' }", "{ file = 'nowhere' }"));
     let ended = run(&office, &receiver, &["-vv", "run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -153,11 +153,11 @@ impl View {
     }
 
     fn last_lines(&self) -> Vec<Line> {
-        let next = self.standing.next().map(|next| format!("next: {next}"));
-        let next = next.unwrap_or_else(|| match self.standing.live {
-            Some(_) => "nothing to do but to wait".to_owned(),
-            None => "nothing to do".to_owned(),
-        });
+        let next = match (self.standing.next(), &self.standing.live) {
+            (Some(next), _) => format!("next: {next}"),
+            (None, Some(_)) => self.standing.meanwhile(),
+            (None, None) => "nothing to do".to_owned(),
+        };
         let at = clock(self.now.as_millisecond());
         let leave = format!("{at}  Ctrl-C leaves; a run goes on");
         vec![Line::empty(), Line::of(next, Tone::Plain), Line::of(leave, Tone::Faint)]
