@@ -4,23 +4,28 @@ use std::sync::OnceLock;
 
 const LANDSCAPE: &[u8] = include_bytes!("../../../src/sandbox/film/landscape.mp4");
 
-/// Returns the video of the bill with this number: a whole MP4 and a `free` box that differs.
+/// Returns the video of the bill with this number: a whole MP4 and, behind its first box, a `free`
+/// box that differs. Not at the end: without that box alone, a video is as whole as with it, and
+/// nobody could tell that its host had not sent it all.
 pub(super) fn film(number: usize) -> Vec<u8> {
-    let mut bytes = LANDSCAPE.to_vec();
+    let (first, rest) = parts();
     let label = format!("bill {number}");
     let length = u32::try_from(label.len() + 8).expect("a short label");
-    bytes.extend_from_slice(&length.to_be_bytes());
-    bytes.extend_from_slice(b"free");
-    bytes.extend_from_slice(label.as_bytes());
-    bytes
+    [first, &length.to_be_bytes(), b"free", label.as_bytes(), rest].concat()
 }
 
 /// Returns the number of the bill whose whole video these bytes are.
 pub(super) fn number_of(bytes: &[u8]) -> Option<usize> {
-    let box_of = bytes.strip_prefix(LANDSCAPE)?;
-    let label = std::str::from_utf8(box_of.get(8..)?).ok()?;
-    let number = label.strip_prefix("bill ")?.parse().ok()?;
+    let (first, rest) = parts();
+    let label = bytes.strip_prefix(first)?.strip_suffix(rest)?.get(8..)?;
+    let number = std::str::from_utf8(label).ok()?.strip_prefix("bill ")?.parse().ok()?;
     (film(number) == bytes).then_some(number)
+}
+
+/// Returns the first box of a whole MP4, and all others.
+fn parts() -> (&'static [u8], &'static [u8]) {
+    let length = LANDSCAPE.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    LANDSCAPE.split_at(length as usize)
 }
 
 /// Returns the file that every seed's ledger begins as: migrated, and empty.
