@@ -218,7 +218,7 @@ create table submission (
 create unique index submission_live on submission (job_id) where live = 1;
 -- And at most one that changes a project in place: what one row changes, another would export.
 create unique index submission_holds on submission (subject)
-    where live = 1 and (project_id is null or project_id = subject);
+    where live = 1 and subject is not null and (project_id is null or project_id = subject);
 create index submission_subject on submission (subject) where subject is not null;
 create index submission_project on submission (project_id) where project_id is not null;
 create index submission_render on submission (render_id) where render_id is not null;

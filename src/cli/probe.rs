@@ -189,7 +189,7 @@ impl Probe<'_> {
         ));
         let body = smallest(&self.name, self.batch, &models).to_string().into_bytes();
         let id = match self.client.create(body).await {
-            Answer::Accepted(id, _) => id,
+            Answer::Accepted(id) => id,
             answer => return self.no_draft(answer),
         };
         self.ok("draft", format!("made as {id}"));

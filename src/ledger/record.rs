@@ -20,7 +20,7 @@ use super::outcome::{Draft, Outcome};
 use super::runs::Lease;
 use super::state::{State, Step};
 use super::{JobId, Ledger, SubmissionId};
-use write::Write;
+use write::{Touched, Write};
 
 /// Bytes of the vendor's words that the history keeps of one event.
 const DETAIL_MAX: usize = 2048;
@@ -255,7 +255,7 @@ impl Record {
             },
             event: self.news.is_kept().then(|| (self.news.word(), reached.word())),
             words: self.news.words().map(clipped),
-            submission_changed: submission != before,
+            touched: Touched::between(&before, &submission),
             job,
             submission,
             successor,

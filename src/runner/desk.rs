@@ -123,10 +123,8 @@ impl<S: Studio> Desk<S> {
         F: Future<Output = ()> + Send + 'static,
     {
         let busy = self.clock.busy();
-        self.tasks.spawn(async move {
-            work.await;
-            drop(busy);
-        });
+        // Not in an `async` block, which would hold the work twice: as given, and as awaited.
+        self.tasks.spawn(work.map(move |()| drop(busy)));
     }
 
     /// Waits for `bell`, for `due` (or half a minute), or until `over` comes first.

@@ -52,18 +52,20 @@ impl Payloads {
         let recipe = known.get_or_try_init(|| read(ledger, claim)).await?;
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
             .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
-        let mut merger = recipe.template.merger(&recipe.columns).of_kind(kind);
-        match merger.merge_again(&rows, (resolution, &claim.payload_hash)) {
-            Ok(Some(text)) => Ok(text),
-            Ok(None) => {
-                let words = "its payload no longer comes out as it was planned; plan it again";
-                Err(Unmade::Differs(words.to_owned()))
+        let Recipe { template, columns } = recipe;
+        let planned = (kind, resolution, claim.payload_hash.as_str());
+        if let Some(text) = template.merge_again(columns, &rows, planned) {
+            return Ok(text);
+        }
+        Err(Unmade::Differs(match template.merger(columns).of_kind(kind).merge(&rows) {
+            Ok(_another) => {
+                "its payload no longer comes out as it was planned; plan it again".to_owned()
             }
             Err(problems) => {
                 let words = problems.first().map(ToString::to_string).unwrap_or_default();
-                Err(Unmade::Differs(format!("its payload no longer merges: {words}")))
+                format!("its payload no longer merges: {words}")
             }
-        }
+        }))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -182,7 +182,7 @@ impl Studio for Vendor {
 
 fn submitted<T>(answer: Answer<T>) -> Submitted<T> {
     match answer {
-        Answer::Accepted(value, _) => Submitted::Accepted(value),
+        Answer::Accepted(value) => Submitted::Accepted(value),
         Answer::NotSent(reason) => Submitted::NotSent { words: reason.to_string() },
         Answer::Refused(refusal) => Submitted::Refused { words: refusal.to_string() },
         Answer::Account(account) => {

@@ -40,6 +40,13 @@ pub(super) fn json(text: &str) -> String {
     escaped
 }
 
+/// Appends a JSON string.
+pub(super) fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    push(out, text, &JSON);
+    out.push('"');
+}
+
 /// Appends text for the inside of an HTML element.
 pub(super) fn push_html(html: &mut String, text: &str) {
     push(html, text, &HTML);

@@ -101,10 +101,37 @@ impl Columns {
         }
     }
 
+    /// Writes a row, or the rows of a group, over what [`Self::context`] began.
+    fn fill_all(&self, context: &mut Context, rows: &[Vec<String>]) {
+        let first = rows.first().map_or(&[][..], Vec::as_slice);
+        let Some(fields) = context.data_mut().as_object_mut() else { return };
+        self.fill(fields, first);
+        if !self.grouped {
+            return;
+        }
+        if !matches!(fields.get(ROWS), Some(Value::Array(_))) {
+            fields.insert(ROWS.to_owned(), Value::Array(Vec::new()));
+        }
+        let Some(Value::Array(items)) = fields.get_mut(ROWS) else { return };
+        items.resize_with(rows.len(), || Value::Object(self.blank()));
+        for (item, row) in items.iter_mut().zip(rows) {
+            if let Value::Object(fields) = item {
+                self.fill(fields, row);
+            }
+        }
+    }
+
     /// Fields that hold the defaults of columns that the sheet may not have.
     fn blank(&self) -> Map<String, Value> {
         let default = |(name, text): (&String, &String)| (name.clone(), text.clone().into());
         self.defaults.iter().map(default).collect()
+    }
+
+    /// Returns what a template is rendered from, before there is a row.
+    fn context(&self) -> Context {
+        let mut context = Context::null();
+        *context.data_mut() = Value::Object(self.blank());
+        context
     }
 }
 
@@ -128,13 +155,11 @@ const DOUBTS_PLACED: usize = 200;
 
 impl<'t> Merger<'t> {
     pub(super) fn new(template: &'t Template, columns: &Columns) -> Self {
-        let mut context = Context::null();
-        *context.data_mut() = Value::Object(columns.blank());
         Self {
             template,
             kind: &PROJECT,
             columns: columns.clone(),
-            context,
+            context: columns.context(),
             capacity: 0,
             standing: standing(template, columns),
             doubted: HashMap::new(),
@@ -162,28 +187,6 @@ impl<'t> Merger<'t> {
         let text = self.render(self.template.compact()).map_err(|problem| vec![problem])?;
         self.capacity = self.capacity.max(text.len());
         Payload::read(text, self.kind).map_err(|text| self.explain(&text))
-    }
-
-    /// Merges what was checked when it was planned: the very same bytes, known by their
-    /// [`Payload::video_hash`], need no second check. Returns nothing when they are others.
-    ///
-    /// # Errors
-    ///
-    /// All problems, as from [`Merger::merge`], of a text that is another and would not do.
-    pub fn merge_again(
-        &mut self,
-        rows: &[Vec<String>],
-        (resolution, hash): (Option<&str>, &str),
-    ) -> Result<Option<String>, Vec<Problem>> {
-        if self.standing.is_empty() {
-            self.fill(rows);
-            if let Ok(text) = self.render(self.template.compact())
-                && payload::video_hash(&text, self.kind, resolution) == hash
-            {
-                return Ok(Some(text));
-            }
-        }
-        self.merge(rows).map(|_another| None)
     }
 
     /// Returns what is doubtful about the payload that was merged last.
@@ -251,28 +254,27 @@ impl<'t> Merger<'t> {
     }
 
     fn fill(&mut self, rows: &[Vec<String>]) {
-        let first = rows.first().map_or(&[][..], Vec::as_slice);
-        let Some(fields) = self.context.data_mut().as_object_mut() else { return };
-        self.columns.fill(fields, first);
-        if !self.columns.grouped {
-            return;
-        }
-        if !matches!(fields.get(ROWS), Some(Value::Array(_))) {
-            fields.insert(ROWS.to_owned(), Value::Array(Vec::new()));
-        }
-        let Some(Value::Array(items)) = fields.get_mut(ROWS) else { return };
-        items.resize_with(rows.len(), || Value::Object(self.columns.blank()));
-        for (item, row) in items.iter_mut().zip(rows) {
-            if let Value::Object(fields) = item {
-                self.columns.fill(fields, row);
-            }
-        }
+        self.columns.fill_all(&mut self.context, rows);
     }
 
     fn render(&self, compiled: &handlebars::Template) -> Result<String, Problem> {
         engine::render_json(compiled, &self.context, self.capacity)
             .map_err(|error| self.template.placed(fault::explain(&error, self.columns.known())))
     }
+}
+
+/// See [`Template::merge_again`].
+pub(super) fn again(
+    (template, columns): (&Template, &Columns),
+    rows: &[Vec<String>],
+    (kind, resolution, hash): (&Kind, Option<&str>, &str),
+) -> Option<String> {
+    let mut context = columns.context();
+    columns.fill_all(&mut context, rows);
+    // Its indentation makes a template longer than what it becomes, most times.
+    let room = template.source().len();
+    let text = engine::render_json(template.compact(), &context, room).ok()?;
+    (payload::video_hash(&text, kind, resolution) == hash).then_some(text)
 }
 
 /// Finds what no row can mend: columns that are not there, and groups where none are expected.

@@ -11,6 +11,7 @@ use std::fmt::Write;
 use serde_json::value::RawValue;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::escape;
 use super::locate::Entries;
 use super::payload::Payload;
 use crate::request::{After, Carried, Kind, PROJECT};
@@ -134,7 +135,7 @@ impl Body {
 
     fn put(&mut self, key: &str, value: &str) {
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&quoted(key));
+        escape::push_quoted(&mut self.0, key);
         self.0.push(':');
         self.0.push_str(value);
     }
@@ -146,7 +147,9 @@ impl Body {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut quoted = String::with_capacity(text.len() + 16);
+    escape::push_quoted(&mut quoted, text);
+    quoted
 }
 
 fn words(value: &RawValue) -> Option<Cow<'_, str>> {

@@ -22,8 +22,9 @@ pub(super) use self::names::{Names, ROWS};
 pub use self::partials::{Partial, Partials};
 use self::partials::{Whole, assemble};
 pub(super) use self::syntax::compile;
-use super::merge::{Columns, Merger};
+use super::merge::{self, Columns, Merger};
 use super::problem::{At, Problem};
+use crate::request;
 
 /// A compiled scene template.
 pub struct Template {
@@ -115,6 +116,18 @@ impl Template {
     /// Returns a merger for rows whose cells have these columns. Each thread takes its own.
     pub fn merger(&self, columns: &Columns) -> Merger<'_> {
         Merger::new(self, columns)
+    }
+
+    /// Merges a row, or a group's rows, that were checked when they were planned: the very same
+    /// bytes, known by their [`Payload::video_hash`](super::Payload::video_hash) of this kind and
+    /// resolution, need no second check. Returns nothing when they are others, or none.
+    pub fn merge_again(
+        &self,
+        columns: &Columns,
+        rows: &[Vec<String>],
+        planned: (&request::Kind, Option<&str>, &str),
+    ) -> Option<String> {
+        merge::again((self, columns), rows, planned)
     }
 
     pub(super) fn readable(&self) -> &handlebars::Template {

@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer<T> {
     /// Taken: a success status, `success: true`, and what was asked for.
-    Accepted(T, Heard),
+    Accepted(T),
     /// Certainly not taken, because not a byte of the request left this machine.
     NotSent(Reason),
     /// Certainly not taken: the request itself was turned down. The same bytes will be again.
@@ -229,7 +229,7 @@ impl<T> Answer<T> {
     /// Returns the same answer about something else.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         match self {
-            Self::Accepted(value, heard) => Answer::Accepted(change(value), heard),
+            Self::Accepted(value) => Answer::Accepted(change(value)),
             Self::NotSent(reason) => Answer::NotSent(reason),
             Self::Refused(refusal) => Answer::Refused(refusal),
             Self::Account(trouble) => Answer::Account(trouble),

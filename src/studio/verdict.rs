@@ -27,7 +27,7 @@ impl<T> Verdict<T> {
     pub(super) fn into_answer(self, wire: &Wire) -> Answer<T> {
         let exchange = &self.exchange;
         match self.meaning {
-            Meaning::Succeeded(value) => Answer::Accepted(value, exchange.heard(wire)),
+            Meaning::Succeeded(value) => Answer::Accepted(value),
             Meaning::NotSent(reason) => Answer::NotSent(reason),
             Meaning::Refused(kind, words) => Answer::Refused(refusal(kind, words, exchange, wire)),
             Meaning::Token(words) => {
@@ -48,7 +48,7 @@ impl<T> Verdict<T> {
     /// Returns the result of a free call.
     pub(super) fn into_result(self, wire: &Wire) -> Result<T, Trouble> {
         match self.into_answer(wire) {
-            Answer::Accepted(value, _heard) => Ok(value),
+            Answer::Accepted(value) => Ok(value),
             Answer::NotSent(reason) => Err(Trouble::Unreachable(reason)),
             Answer::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Answer::Account(trouble) => Err(Trouble::Account(trouble)),

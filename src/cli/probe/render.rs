@@ -50,7 +50,7 @@ impl Probe<'_> {
             webhook_url: None,
         };
         let answered = match self.client.export(&request).await {
-            Answer::Accepted(id, _) => id,
+            Answer::Accepted(id) => id,
             answer => match self.not_accepted(answer, draft).await {
                 true => None,
                 false => return,

@@ -22,7 +22,7 @@ pub(super) struct Write<'r> {
     pub(super) now: i64,
     pub(super) job: Job,
     pub(super) submission: Submission,
-    pub(super) submission_changed: bool,
+    pub(super) touched: Touched,
     /// The run whose paid request was not one after all.
     pub(super) gave_back: Option<i64>,
     /// The file that was fetched, and the batch whose canary it may be.
@@ -33,6 +33,30 @@ pub(super) struct Write<'r> {
     pub(super) words: Option<&'r str>,
     /// How the job goes on that came free: what happens to it next, and what it is then.
     pub(super) successor: Option<(Event, Job)>,
+}
+
+/// How much of a submission a piece of news changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// Nothing of it.
+    Nothing,
+    /// How it goes on. What is written most must not touch the indexes of what stays.
+    Course,
+    /// Also what it is: when it was paid for, and of which project.
+    Nature,
+}
+
+impl Touched {
+    pub(super) fn between(before: &Submission, after: &Submission) -> Self {
+        let nature = |one: &Submission| (one.paid_at, one.subject.clone(), one.mark.clone());
+        if before == after {
+            Self::Nothing
+        } else if nature(before) == nature(after) {
+            Self::Course
+        } else {
+            Self::Nature
+        }
+    }
 }
 
 /// How many rows a statement has room for; the smallest that holds what there is writes it, and its
@@ -56,16 +80,28 @@ const JOB: (&str, &str, &str) = (
     from told where job.id = told.id and job.lease_token = told.lease_token",
 );
 
-const SUBMISSION: (&str, &str, &str) = (
+const COURSE: (&str, &str, &str) = (
     "-- ledger::record, submissions
-    with told (outcome, project_id, render_id, subject, mark, paid_at, settled_at, looks,
-        video_url, credits, id) as (values ",
+    with told (outcome, project_id, render_id, settled_at, looks, video_url, credits, id)
+        as (values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?)",
+    ")
+    update submission set outcome = told.outcome, project_id = told.project_id,
+        render_id = told.render_id, settled_at = told.settled_at, looks = told.looks,
+        video_url = told.video_url, credits = told.credits
+    from told where submission.id = told.id",
+);
+
+const NATURE: (&str, &str, &str) = (
+    "-- ledger::record, submissions and what they are
+    with told (outcome, project_id, render_id, settled_at, looks, video_url, credits, id,
+        subject, mark, paid_at) as (values ",
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ")
     update submission set outcome = told.outcome, project_id = told.project_id,
-        render_id = told.render_id, subject = told.subject, mark = told.mark,
-        paid_at = told.paid_at, settled_at = told.settled_at, looks = told.looks,
-        video_url = told.video_url, credits = told.credits
+        render_id = told.render_id, settled_at = told.settled_at, looks = told.looks,
+        video_url = told.video_url, credits = told.credits, subject = told.subject,
+        mark = told.mark, paid_at = told.paid_at
     from told where submission.id = told.id",
 );
 
@@ -99,7 +135,8 @@ const GIVE_BACK: &str = "-- ledger::record, give back
     update run set submitted = submitted - 1 where id = ?1 and submitted > 0";
 
 static JOBS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(JOB));
-static SUBMISSIONS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(SUBMISSION));
+static COURSES: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(COURSE));
+static NATURES: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(NATURE));
 static EVENTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| texts(EVENT));
 
 /// Returns one text for each of [`SIZES`].
@@ -110,7 +147,10 @@ fn texts((before, row, after): (&str, &str, &str)) -> [String; SIZES.len()] {
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
 pub(in crate::ledger) fn statements() -> Vec<&'static str> {
-    [&JOBS, &SUBMISSIONS].into_iter().flat_map(|texts| texts.iter().map(String::as_str)).collect()
+    [&JOBS, &COURSES, &NATURES]
+        .into_iter()
+        .flat_map(|texts| texts.iter().map(String::as_str))
+        .collect()
 }
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
@@ -122,8 +162,13 @@ pub(super) async fn all(
 ) -> Result<(), sqlx::Error> {
     let jobs: Vec<_> = writes.iter().map(|write| (write, &write.job)).collect();
     store(db, &JOBS, &jobs, |query, (write, job)| write.job_in(query, job)).await?;
-    let changed: Vec<_> = writes.iter().filter(|write| write.submission_changed).collect();
-    store(db, &SUBMISSIONS, &changed, |query, write| write.submission_in(query)).await?;
+    let of = |touched: Touched| -> Vec<_> {
+        writes.iter().filter(|write| write.touched == touched).collect()
+    };
+    let course = of(Touched::Course);
+    store(db, &COURSES, &course, |query, write| write.course_in(query)).await?;
+    let nature = of(Touched::Nature);
+    store(db, &NATURES, &nature, |query, write| write.nature_in(query)).await?;
     let kept: Vec<_> = writes
         .iter()
         .filter_map(|write| write.event.map(|event| (write, event)))
@@ -155,15 +200,20 @@ async fn store<T>(
 }
 
 impl Write<'_> {
-    fn submission_in(&self, query: Query) -> Query {
+    fn nature_in(&self, query: Query) -> Query {
+        let submission = &self.submission;
+        self.course_in(query)
+            .bind(submission.subject.clone())
+            .bind(submission.mark.clone())
+            .bind(submission.paid_at)
+    }
+
+    fn course_in(&self, query: Query) -> Query {
         let submission = &self.submission;
         query
             .bind(submission.outcome.word())
             .bind(submission.project_id.clone())
             .bind(submission.render_id.clone())
-            .bind(submission.subject.clone())
-            .bind(submission.mark.clone())
-            .bind(submission.paid_at)
             .bind(submission.settled_at)
             .bind(submission.looks)
             .bind(submission.video_url.clone())
