@@ -53,18 +53,32 @@ pub(super) fn push_html(html: &mut String, text: &str) {
 }
 
 fn push_json(out: &mut String, text: &str) {
-    push(out, text, &JSON, |byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
+    push(out, text, &JSON, is_special_in_json);
+}
+
+fn is_special_in_json(byte: u8) -> bool {
+    matches!(byte, 0..=0x1f | b'"' | b'\\')
+}
+
+/// Tells whether a text stands in a JSON string as it is.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.as_bytes().chunks(AT_ONCE).any(|chunk| has(chunk, is_special_in_json))
 }
 
 /// As many bytes are looked at together; a machine compares them all at once.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
+
+/// Tells whether one of at most [`AT_ONCE`] bytes is like that. Without a way out in between, this is
+/// what can be done at once.
+pub(super) fn has(chunk: &[u8], special: impl Fn(u8) -> bool) -> bool {
+    chunk.iter().fold(false, |any, byte| any | special(*byte))
+}
 
 /// Writes `text` with the bytes that are special as `table` has them.
 fn push(out: &mut String, text: &str, table: &Table, special: impl Fn(u8) -> bool) {
     let mut copied = 0;
     for (number, chunk) in text.as_bytes().chunks(AT_ONCE).enumerate() {
-        // Without a way out in between, this is what can be done at once.
-        if !chunk.iter().fold(false, |any, byte| any | special(*byte)) {
+        if !has(chunk, &special) {
             continue;
         }
         for (index, byte) in (number * AT_ONCE..).zip(chunk) {

@@ -171,7 +171,6 @@ fn credits(page: &Page<'_>) -> Markup {
                     thead { tr {
                         th scope="col" {} th scope="col" { "paid requests" }
                         th scope="col" { "estimated" } th scope="col" { "observed" }
-                        th scope="col" { "of requests" }
                     } }
                     tbody {
                         @if credits.run.requests > 0 { (spending("this run", credits.run)) }
@@ -196,8 +195,10 @@ fn spending(what: &str, spending: Spending) -> Markup {
             th scope="row" { (what) }
             td { (spending.requests) }
             td { (amount(spending.estimated)) }
-            td { @match spending.observed { Some(heard) => (amount(heard)), None => "–" } }
-            td { (spending.observed_of) }
+            td { @match spending.observed {
+                Some(heard) => { (amount(heard)) " for " (spending.observed_of) },
+                None => "–",
+            } }
         }
     }
 }
@@ -253,7 +254,8 @@ fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-fn amount(credits: f64) -> String {
-    let text = format!("{credits:.2}");
+/// Returns a number with as few digits as it needs, at most two of them behind the point.
+pub(super) fn amount(number: f64) -> String {
+    let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Pace;
+use super::body::amount;
 use super::night::{Night, Steps};
 
 /// Jobs that get a line of their own in the timeline.
@@ -160,16 +161,19 @@ fn speed(steps: &Steps, pace: Pace, east: i32) -> Option<Plot> {
     let most = |counts: &[u32]| f64::from(counts.iter().max().copied().unwrap_or(0)) * per_minute;
     let (most_begun, most_done) = (most(&steps.begun), most(&steps.done));
     let mut top = most_begun.max(most_done);
-    let mut words = format!("At most {most_begun:.1} begun and {most_done:.1} done in a minute; ");
+    let (begun_told, done_told) = (amount(most_begun), amount(most_done));
+    let mut words = format!("At most {begun_told} begun and {done_told} done in a minute; ");
     // A limit far above everything would leave nothing else to see.
     match pace.submits_per_minute {
         Some(limit) if limit <= 4.0 * top => {
             begun.mark_lines = mark(limit);
             top = top.max(limit);
-            words.push_str(&format!("the dashed line is the limit (submits = {limit:.1}/min)."));
+            let limit = amount(limit);
+            words.push_str(&format!("the dashed line is the limit (submits = {limit}/min)."));
         }
         Some(limit) => {
-            words.push_str(&format!("the limit of {limit:.1}/min (submits) lies far above."));
+            let limit = amount(limit);
+            words.push_str(&format!("the limit of {limit}/min (submits) lies far above."));
         }
         None => words.push_str("there is no limit (submits)."),
     }

@@ -4,6 +4,7 @@
 //! occur in speech are taken for such; a false alarm costs a glance, and too many cost attention.
 
 use super::{Findings, clipped};
+use crate::scene::escape::{AT_ONCE, has};
 
 /// Doubts a text that is spoken or shown.
 pub(super) fn text(text: &str, pointer: std::fmt::Arguments<'_>, findings: &mut Findings) {
@@ -21,22 +22,18 @@ const NOTES: [&str; 4] = ["TODO", "TBD", "FIXME", "XXX"];
 /// The longest name of something to be filled in.
 const NAME_MAX: usize = 40;
 
-/// Bytes that something left in begins with; all others, which are nearly all, are passed over.
-const MAY_BEGIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut rest: &[u8] = b"{}[<%_#TFX";
-    while let [first, others @ ..] = rest {
-        table[*first as usize] = true;
-        rest = others;
-    }
-    table
-};
+/// Tells whether something left in may begin with this byte. All others, which are nearly all, are
+/// passed over, many at once.
+fn may_begin(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'[' | b'<' | b'%' | b'_' | b'#' | b'T' | b'F' | b'X')
+}
 
 /// Returns the first piece that was probably left in.
 fn left_in(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    let may_begin = |(_, byte): &(usize, &u8)| MAY_BEGIN[usize::from(**byte)];
-    let found = bytes.iter().enumerate().filter(may_begin).find_map(|(at, byte)| {
+    let places = bytes.chunks(AT_ONCE).enumerate().filter(|(_, chunk)| has(chunk, may_begin));
+    let mut places = places.flat_map(|(number, chunk)| (number * AT_ONCE..).zip(chunk));
+    let found = places.find_map(|(at, byte)| {
         let rest = || &text[at..];
         match byte {
             b'{' => in_braces(rest()),

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJson, RenderError};
 use serde_json::Value;
 
+use super::escape;
 use super::fault::{Fault, column_of};
 
 /// One helper, as the README lists it and as a template is checked against it.
@@ -117,7 +118,12 @@ fn text_of<'h>(helper: &'h Helper<'_>, index: usize) -> Result<Cow<'h, str>, Ren
 
 /// Writes text escaped for where this engine writes.
 fn write_text(engine: &Handlebars<'_>, text: &str, out: &mut dyn Output) -> HelperResult {
-    out.write(&engine.get_escape_fn()(text))?;
+    // What needs no escape in JSON needs none in plain text either; most texts are like that.
+    if escape::is_plain(text) {
+        out.write(text)?;
+    } else {
+        out.write(&engine.get_escape_fn()(text))?;
+    }
     Ok(())
 }
 
