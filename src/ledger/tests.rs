@@ -1,6 +1,7 @@
 //! The ledger against a real file: what it remembers, refuses and survives.
 
 mod changes;
+mod file;
 mod hooks;
 
 use std::collections::BTreeSet;
@@ -381,24 +382,6 @@ async fn a_removed_row_is_not_submitted_and_comes_back_when_it_returns() {
 }
 
 #[tokio::test]
-async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
-    let desk = Desk::new().await;
-    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    one_step(&desk, lease, batch).await;
-    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-    let second = sqlx::query(
-        "insert into submission (job_id, version, attempt, run_id, tag, way, outcome, begun_at,
-            paid_at) values (1, 1, 2, 1, '0123456789abc', 'one-step', 'sent', 0, 0)",
-    )
-    .execute(&mut db)
-    .await;
-    assert!(second.unwrap_err().to_string().contains("UNIQUE"));
-    let jump = sqlx::query("update job set state = 'done'").execute(&mut db).await;
-    assert!(jump.unwrap_err().to_string().contains("no arrow"));
-}
-
-#[tokio::test]
 async fn files_that_two_rows_would_share_are_named() {
     let desk = Desk::new().await;
     let mut staging = desk.ledger.stage(header()).await.unwrap();
@@ -408,117 +391,4 @@ async fn files_that_two_rows_would_share_are_named() {
     assert_eq!(staging.same_files().await.unwrap(), [("ANN.mp4".to_owned(), 2, 3)]);
     staging.discard().await;
     assert!(desk.ledger.batches().await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn another_programs_database_and_a_newer_ledger_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, make, expected) in [
-        ("other.db", "create table cake (x); create table tea (y)", "not a callsheet ledger"),
-        ("new.db", "pragma application_id = 1128352844; pragma user_version = 99", "newer"),
-    ] {
-        let path = dir.path().join(name);
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-        let mut db = sqlx::ConnectOptions::connect(&options.create_if_missing(true)).await.unwrap();
-        sqlx::raw_sql(make).execute(&mut db).await.unwrap();
-        sqlx::Connection::close(db).await.unwrap();
-        let error = Ledger::open(&path, Durability::PowerLoss).await.unwrap_err();
-        assert!(error.to_string().contains(expected), "{error}");
-    }
-    let path = dir.path().join("noise.db");
-    std::fs::write(&path, vec![7; 10_000]).unwrap();
-    let error = Ledger::open(&path, Durability::PowerLoss).await.unwrap_err();
-    assert!(error.to_string().contains("damaged"), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 10_000], "nothing was overwritten");
-}
-
-/// Found by killing the real program while it made its ledger: the file was marked as a ledger
-/// only after its tables were made.
-#[tokio::test]
-async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
-    let marked = format!("pragma application_id = {}", 0x4341_4c4c);
-    for cut_off in ["pragma user_version = 0", &marked] {
-        let dir = tempfile::tempdir().unwrap();
-        if cut_off != marked {
-            open(&dir).await.close().await;
-        }
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(dir.path().join("l.db"))
-            .create_if_missing(true);
-        let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        let cut_off = sqlx::AssertSqlSafe(cut_off.to_owned());
-        sqlx::raw_sql(cut_off).execute(&mut db).await.unwrap();
-        sqlx::Connection::close(db).await.unwrap();
-        let ledger = open(&dir).await;
-        assert!(ledger.batches().await.unwrap().is_empty());
-        assert!(ledger.flaws().await.unwrap().is_empty());
-        ledger.close().await;
-    }
-}
-
-#[tokio::test]
-async fn the_ledger_is_readable_by_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let desk = Desk::new().await;
-    for name in ["l.db", "l.db-wal"] {
-        let mode = std::fs::metadata(desk.dir.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
-    }
-}
-
-/// The arrows in the file are the arrows of the state machine: no more, no fewer.
-#[test]
-fn the_schema_knows_the_same_arrows_as_the_state_machine() {
-    let schema = include_str!("../../migrations/0001_ledger.sql");
-    let drawn: BTreeSet<String> = schema
-        .split('\'')
-        .filter(|word| {
-            word.contains('>') && word.chars().all(|c| c.is_ascii_lowercase() || c == '>')
-        })
-        .filter(|word| word.len() > 1)
-        .map(str::to_owned)
-        .collect();
-    let mut meant = BTreeSet::new();
-    for from in State::ALL {
-        for event in Event::ALL {
-            if let Ok(Step::Moved(to)) = next(from, event)
-                && from != to
-            {
-                meant.insert(format!("{from}>{to}"));
-            }
-        }
-    }
-    assert_eq!(drawn, meant);
-}
-
-/// A full scan or a sort per claim is what makes a queue slow at a hundred thousand jobs.
-#[tokio::test]
-async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
-    let desk = Desk::new().await;
-    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-    let all = [
-        aftermath::STATEMENTS,
-        claim::STATEMENTS,
-        &claim::subject::STATEMENTS,
-        due::STATEMENTS,
-        generation::STATEMENTS,
-        hook::STATEMENTS,
-        &record::statements(),
-        runs::STATEMENTS,
-        view::STATEMENTS,
-        jobless::STATEMENTS,
-        story::STATEMENTS,
-        tempo::STATEMENTS,
-    ]
-    .concat();
-    for statement in all {
-        let explain = format!("explain query plan {statement}");
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(explain)).fetch_all(&mut db).await.unwrap();
-        for (.., step) in plan {
-            let few = ["named VIRTUAL TABLE", "CONSTANT ROW", "SCAN told"];
-            let scan = step.starts_with("SCAN") && !few.iter().any(|few| step.contains(few));
-            assert!(!scan && !step.contains("TEMP B-TREE"), "{step}\n{statement}");
-        }
-    }
 }
