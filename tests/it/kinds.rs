@@ -9,18 +9,14 @@ use std::time::Duration;
 
 use callsheet::batch::{self, Batch};
 use callsheet::clock::Clock;
-use callsheet::ledger::{Durability, JobRow, Ledger, Owner, State};
+use callsheet::ledger::{Durability, JobRow, Ledger, State};
 use callsheet::plan;
-use callsheet::runner::{
-    self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Vendor,
-};
+use callsheet::runner::{self, Ending, Shift, Stop};
 use callsheet::sandbox::{self, Sandbox};
-use callsheet::studio::{Client, Credentials};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use url::Url;
 
-use super::support::SPEED;
+use super::support::{SPEED, shift, vendor};
 
 /// The example batches, with how many rows each has.
 const EXAMPLES: &[(&str, usize)] = &[
@@ -114,46 +110,12 @@ impl Example {
     }
 
     async fn run_with(&self, more: &str) -> Ending {
-        let batch = self.batch(more);
-        let clock = Clock::real();
-        let base_url = self.sandbox.base_url();
+        let (batch, base_url) = (self.batch(more), self.sandbox.base_url());
         let plan = plan::draw_up(&batch, &base_url, &self.ledger).await.unwrap();
         assert!(plan.is_clean(), "{}: {:?}", self.name, plan.problems);
-        let id = plan.take_in(clock.now()).await.unwrap();
-        let owner = Owner { host: "test".to_owned(), pid: std::process::id() };
-        let lease = self.ledger.begin_run(id, owner, clock.now()).await.unwrap();
-        let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
-        let mut settings =
-            callsheet::studio::Settings::new(Url::parse(&base_url).unwrap(), credentials);
-        settings.request_timeout = batch.limits.request_timeout;
-        settings.paid_timeout = batch.limits.request_timeout;
-        let client = Client::new(settings, clock.clone()).unwrap();
-        let settings = Settings {
-            limits: batch.limits.clone(),
-            submission: batch.studio.submission,
-            on_uncertain: batch.studio.on_uncertain,
-            resolution: batch.studio.resolution.map(|resolution| resolution.word().to_owned()),
-            workspace_id: None,
-            output: self.output(),
-            vendor: batch.vendor.clone(),
-            hooks: None,
-        };
-        let limits = &batch.limits;
-        let allowance = Allowance::new(limits.requests, limits.submits, &clock);
-        let run = runner::run(Shift {
-            allowance,
-            studio: Vendor::new(client, settings.resolution.clone(), None).told(&batch.vendor),
-            ledger: self.ledger.clone(),
-            batch: id,
-            lease,
-            base_url,
-            settings,
-            orders: Orders::default(),
-            clock,
-            dice: Dice::seeded(7),
-            stop: self.stop.clone(),
-            observer: Observer::deaf(),
-        });
+        let id = plan.take_in(Clock::real().now()).await.unwrap();
+        let shift = shift((&batch, id), &self.ledger, &base_url, vendor(&batch, &base_url)).await;
+        let run = runner::run(Shift { stop: self.stop.clone(), ..shift });
         let ended = tokio::time::timeout(RUN_MAX, run).await;
         ended.unwrap_or_else(|_| panic!("{}: the run never ended", self.name)).unwrap()
     }

@@ -10,7 +10,7 @@ use callsheet::clock::Clock;
 use callsheet::ledger::{BatchId, Durability, JobRow, Ledger, Owner, State};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Vendor,
+    self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Studio, Vendor,
 };
 use callsheet::sandbox::{self, Sameness, Sandbox};
 use callsheet::studio::{Client, Credentials};
@@ -131,44 +131,9 @@ impl Night {
 
     /// Runs from the ledger alone.
     pub(crate) async fn resume(&self, id: BatchId, orders: Orders) -> Ending {
-        let clock = Clock::real();
-        let batch = self.batch();
-        let owner = Owner { host: "test".to_owned(), pid: std::process::id() };
-        let lease = self.ledger.begin_run(id, owner, clock.now()).await.unwrap();
-        let url = Url::parse(&self.sandbox.base_url()).unwrap();
-        let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
-        let mut settings = callsheet::studio::Settings::new(url, credentials);
-        settings.request_timeout = batch.limits.request_timeout;
-        settings.paid_timeout = batch.limits.request_timeout;
-        let client = Client::new(settings, clock.clone()).unwrap();
-        let settings = Settings {
-            limits: batch.limits.clone(),
-            submission: batch.studio.submission,
-            on_uncertain: batch.studio.on_uncertain,
-            resolution: None,
-            workspace_id: None,
-            output: self.path("out"),
-            vendor: batch.vendor.clone(),
-            hooks: None,
-        };
-        let limits = &batch.limits;
-        let allowance = Allowance::new(limits.requests, limits.submits, &clock);
-        runner::run(Shift {
-            allowance,
-            studio: Vendor::new(client, None, None).told(&batch.vendor),
-            ledger: self.ledger.clone(),
-            batch: id,
-            lease,
-            base_url: self.sandbox.base_url(),
-            settings,
-            orders,
-            clock,
-            dice: Dice::seeded(7),
-            stop: self.stop.clone(),
-            observer: Observer::deaf(),
-        })
-        .await
-        .unwrap()
+        let (batch, base_url) = (self.batch(), self.sandbox.base_url());
+        let shift = shift((&batch, id), &self.ledger, &base_url, vendor(&batch, &base_url)).await;
+        runner::run(Shift { orders, stop: self.stop.clone(), ..shift }).await.unwrap()
     }
 
     pub(crate) async fn rows(&self) -> Vec<JobRow> {
@@ -201,6 +166,55 @@ impl Night {
             }
         }
         assert_eq!(self.sandbox.counters().leaked_tokens, 0, "the token went to a download host");
+    }
+}
+
+/// AI Studios as a batch wants it, at the virtual one.
+pub(crate) fn vendor(batch: &Batch, base_url: &str) -> Vendor {
+    let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
+    let mut settings = callsheet::studio::Settings::new(Url::parse(base_url).unwrap(), credentials);
+    settings.request_timeout = batch.limits.request_timeout;
+    settings.paid_timeout = batch.limits.request_timeout;
+    let client = Client::new(settings, Clock::real()).unwrap();
+    Vendor::new(client, resolution(batch), None).told(&batch.vendor)
+}
+
+fn resolution(batch: &Batch) -> Option<String> {
+    batch.studio.resolution.map(|resolution| resolution.word().to_owned())
+}
+
+/// Begins a run of a batch that was taken in: everything in it, from first to last.
+pub(crate) async fn shift<S: Studio>(
+    (batch, id): (&Batch, BatchId),
+    ledger: &Ledger,
+    base_url: &str,
+    studio: S,
+) -> Shift<S> {
+    let clock = Clock::real();
+    let owner = Owner { host: "test".to_owned(), pid: std::process::id() };
+    let lease = ledger.begin_run(id, owner, clock.now()).await.unwrap();
+    Shift {
+        studio,
+        ledger: ledger.clone(),
+        batch: id,
+        lease,
+        base_url: base_url.to_owned(),
+        allowance: Allowance::new(batch.limits.requests, batch.limits.submits, &clock),
+        settings: Settings {
+            limits: batch.limits.clone(),
+            submission: batch.studio.submission,
+            on_uncertain: batch.studio.on_uncertain,
+            resolution: resolution(batch),
+            workspace_id: None,
+            output: batch.output.clone(),
+            vendor: batch.vendor.clone(),
+            hooks: None,
+        },
+        orders: Orders::default(),
+        clock,
+        dice: Dice::seeded(7),
+        stop: Stop::default(),
+        observer: Observer::deaf(),
     }
 }
 

@@ -8,17 +8,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
-use callsheet::ledger::{Durability, Ledger, Owner};
+use callsheet::ledger::{Durability, Ledger};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Allowance, Dice, Download, Export, FetchTrouble, Generation, List, Make, Observer,
-    Orders, Project, Render, Settings, Shift, Stop, Studio, Submitted, Trouble, Vendor,
+    self, Download, Export, FetchTrouble, Generation, List, Make, Project, Render, Studio,
+    Submitted, Trouble, Vendor,
 };
-use callsheet::sandbox;
-use callsheet::studio::{Client, Credentials};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
-use url::Url;
+
+use super::{shift, vendor};
 
 /// Bytes of a video that are on disk when a crash comes in its download.
 pub(crate) const ARRIVED: usize = 1000;
@@ -154,42 +153,13 @@ pub(crate) async fn dies(
             .unwrap();
         runtime.block_on(async {
             let ledger = Ledger::open(&ledger, Durability::PowerLoss).await.unwrap();
-            let clock = Clock::real();
             let plan = plan::draw_up(&batch, &base_url, &ledger).await.unwrap();
-            let id = plan.take_in(clock.now()).await.unwrap();
-            let owner = Owner { host: "doomed".to_owned(), pid: 1 };
-            let lease = ledger.begin_run(id, owner, clock.now()).await.unwrap();
-            let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
-            let url = Url::parse(&base_url).unwrap();
-            let settings = callsheet::studio::Settings::new(url, credentials);
-            let client = Client::new(settings, clock.clone()).unwrap();
+            let id = plan.take_in(Clock::real().now()).await.unwrap();
             let died = Arc::new(Notify::new());
-            let vendor = Vendor::new(client, None, None).told(&batch.vendor);
-            let limits = &batch.limits;
-            let allowance = Allowance::new(limits.requests, limits.submits, &clock);
-            let shift = Shift {
-                studio: Mortal { vendor, at: act, left: AtomicU32::new(nth), died: died.clone() },
-                ledger,
-                batch: id,
-                lease,
-                base_url,
-                allowance,
-                settings: Settings {
-                    limits: batch.limits.clone(),
-                    submission: batch.studio.submission,
-                    on_uncertain: batch.studio.on_uncertain,
-                    resolution: None,
-                    workspace_id: None,
-                    output: batch.output.clone(),
-                    hooks: None,
-                    vendor: batch.vendor.clone(),
-                },
-                orders: Orders::default(),
-                clock,
-                dice: Dice::seeded(7),
-                stop: Stop::default(),
-                observer: Observer::deaf(),
-            };
+            let vendor = vendor(&batch, &base_url);
+            let left = AtomicU32::new(nth);
+            let mortal = Mortal { vendor, at: act, left, died: died.clone() };
+            let shift = shift((&batch, id), &ledger, &base_url, mortal).await;
             tokio::select! {
                 ended = runner::run(shift) => panic!("it lived past {act:?} {nth}: {ended:?}"),
                 () = died.notified() => {}
