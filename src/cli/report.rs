@@ -62,8 +62,7 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
             let disk = |source| failed(ReportError::Disk { path: path.clone(), source });
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
-            let new = tempfile::Builder::new().prefix(".report-").tempfile_in(folder);
-            let mut new = new.map_err(disk)?;
+            let mut new = report::begin_file(folder).map_err(disk)?;
             asked.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
             new.as_file().sync_all().map_err(disk)?;
             new.persist(path).map_err(|error| disk(error.error))?;

@@ -13,6 +13,7 @@ use super::talk::{Talk, counted};
 use crate::batch::{Batch, Resolution};
 use crate::ledger::{BatchId, Ledger, LedgerError, Planned};
 use crate::plan::{Materials, PlanError};
+use crate::report::begin_file;
 use crate::request::Kind;
 use crate::scene::{
     CARDS_MAX, Card, Columns, Merger, Partials, Place, Problem, Standing, Template, page_foot,
@@ -64,8 +65,7 @@ impl Board<'_> {
             let words = format!("cannot write `{}`: {}", self.path.display(), error.kind());
             Undrawn::Early(Early::new(Exit::Unexpected, words))
         };
-        let file = tempfile::Builder::new().prefix(".storyboard-").tempfile_in(folder);
-        let mut file = io::BufWriter::new(file.map_err(disk)?);
+        let mut file = io::BufWriter::new(begin_file(folder).map_err(disk)?);
         let title = format!("Storyboard of {}", self.batch.name);
         file.write_all(page_head(&title, &self.lines).as_bytes()).map_err(disk)?;
         let mut artist = Artist {

@@ -7,6 +7,7 @@ mod page;
 mod print;
 mod results;
 mod run;
+mod whole;
 
 pub use page::{Pace, Page, print_page, write_page};
 pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
@@ -15,3 +16,4 @@ pub use run::{
     Credits, Failure, Files, HaltRecord, INVALID, Notice, RUN_VERSION, RunRecord, Spending,
     Standing, Wording, write_run,
 };
+pub use whole::begin_file;

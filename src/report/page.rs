@@ -20,6 +20,7 @@ use jiff::tz::TimeZone;
 
 use super::results::ReportError;
 use super::run::{Failure, Standing};
+use super::whole::begin_file;
 use crate::ledger::{Ledger, StoredBatch};
 use night::Night;
 
@@ -98,8 +99,7 @@ pub async fn write_page(
 ) -> Result<PathBuf, ReportError> {
     let path = folder.join("report.html");
     let disk = |source| ReportError::Disk { path: path.clone(), source };
-    let file = tempfile::Builder::new().prefix(".report-").tempfile_in(folder);
-    let mut file = file.map_err(disk)?;
+    let mut file = begin_file(folder).map_err(disk)?;
     print_page(ledger, page, &path, file.as_file_mut()).await?;
     file.as_file().sync_all().map_err(disk)?;
     file.persist(&path).map_err(|error| disk(error.error))?;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::whole::begin_file;
 use crate::ledger::{BatchId, JobRow, Ledger, LedgerError, State};
 
 /// Why a report could not be written.
@@ -115,8 +116,7 @@ impl Table {
         let path = folder.join(name);
         let begin = || {
             std::fs::create_dir_all(folder)?;
-            let file = tempfile::Builder::new().prefix(".report-").tempfile_in(folder)?;
-            let mut out = csv::Writer::from_writer(io::BufWriter::new(file));
+            let mut out = csv::Writer::from_writer(io::BufWriter::new(begin_file(folder)?));
             let own = headings.iter().map(|heading| harmless(heading));
             write_record(&mut out, own.chain(OURS.into_iter().map(Cow::Borrowed)))?;
             Ok(out)

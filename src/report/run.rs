@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::results::ReportError;
+use super::whole::begin_file;
 use crate::ledger::{BatchId, Ledger, LedgerError, Spent, State};
 
 /// The version of the fields.
@@ -242,7 +243,7 @@ pub fn write_run(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportErr
     let path = folder.join("run.json");
     let write = || {
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".report-").tempfile_in(folder)?;
+        let mut file = begin_file(folder)?;
         file.write_all(record.document().as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|error| error.error)?;
