@@ -53,7 +53,7 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.jobless(INVALID_ROWS, (batch, after, max)).await
+        self.page(INVALID_ROWS, (batch, after, max), jobless_row).await
     }
 
     /// Returns up to `max` rows that make no video, for whatever reason, behind `after`.
@@ -63,23 +63,7 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.jobless(ROWS_WITHOUT_JOB, (batch, after, max)).await
-    }
-
-    async fn jobless(
-        &self,
-        statement: &'static str,
-        (batch, after, max): (BatchId, i64, u32),
-    ) -> Result<Vec<JobRow>, LedgerError> {
-        let sql = |source| LedgerError::sql("read the rows", source);
-        let rows = sqlx::query(statement)
-            .bind(batch.0)
-            .bind(after)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
-        rows.iter().map(jobless_row).collect::<Result<_, _>>().map_err(sql)
+        self.page(ROWS_WITHOUT_JOB, (batch, after, max), jobless_row).await
     }
 }
 

@@ -251,15 +251,25 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        let sql = |source| LedgerError::sql("read the jobs", source);
-        let rows = sqlx::query(ROWS)
+        self.page(ROWS, (batch, after, max), job_row).await
+    }
+
+    /// Reads what one statement has of a batch's rows.
+    pub(super) async fn page(
+        &self,
+        statement: &'static str,
+        (batch, after, max): (BatchId, i64, u32),
+        read: fn(&SqliteRow) -> Result<JobRow, sqlx::Error>,
+    ) -> Result<Vec<JobRow>, LedgerError> {
+        let sql = |source| LedgerError::sql("read the rows", source);
+        let rows = sqlx::query(statement)
             .bind(batch.0)
             .bind(after)
             .bind(i64::from(max))
             .fetch_all(&self.readers)
             .await
             .map_err(sql)?;
-        rows.iter().map(job_row).collect::<Result<_, _>>().map_err(sql)
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(sql)
     }
 
     /// Returns renders under way: key, progress, since when, and whether they stand still.
