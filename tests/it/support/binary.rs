@@ -90,6 +90,26 @@ impl Office {
         self.dir.path().join(name)
     }
 
+    /// Looks into every file of the folder, the output included: none holds one of these words.
+    /// Returns the files.
+    pub(crate) fn assert_nowhere<S: AsRef<str>>(&self, words: &[S]) -> Vec<PathBuf> {
+        let (mut folders, mut files) = (vec![self.dir.path().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        for file in &files {
+            let bytes = fs::read(file).unwrap();
+            for word in words.iter().map(|word| word.as_ref().as_bytes()) {
+                let found = bytes.windows(word.len()).any(|window| window == word);
+                assert!(!found, "{} is in {}", String::from_utf8_lossy(word), file.display());
+            }
+        }
+        files
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
