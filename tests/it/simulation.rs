@@ -136,12 +136,15 @@ fn one_night() {
     assert!(verdict.wrongs.is_empty(), "{}", verdict.wrongs.join("\n"));
 }
 
+/// Nights of more than a hundred thousand jobs together.
+const NIGHTS: u64 = 16_000;
+
 /// `cargo test --release --test it -- --ignored soak --nocapture`
 #[test]
-#[ignore = "ten thousand nights take minutes"]
+#[ignore = "a hundred thousand jobs take most of an hour"]
 fn soak() {
     let first = number("CALLSHEET_SEED").unwrap_or(0);
-    let mut sum = nights(first..first + number("CALLSHEET_SEEDS").unwrap_or(10_000));
+    let mut sum = nights(first..first + number("CALLSHEET_SEEDS").unwrap_or(NIGHTS));
     #[expect(clippy::print_stdout, reason = "the line that is published")]
     {
         println!("{}", sum.line());
