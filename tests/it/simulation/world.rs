@@ -17,6 +17,9 @@ use super::setup::{Again, ExportId, Fault, Setup, Shows};
 /// the request left. Two bills for one of these are one too many.
 pub(super) type Content = (String, String, u32);
 
+/// The longest that the studio takes to write a project by itself, unless it is stuck.
+const WRITES_IN_MAX: Duration = Duration::from_secs(300);
+
 /// One project.
 #[derive(Clone, Debug)]
 pub(super) struct Project {
@@ -478,15 +481,23 @@ impl World {
     pub(super) fn write(&mut self, now: Timestamp, project: usize) {
         let takes = match self.befalls(Fault::Stuck) {
             true => Duration::from_secs(90 * 86_400),
-            false => self.up_to(Duration::from_secs(300)),
+            false => self.up_to(WRITES_IN_MAX),
         };
         self.projects[project].written = Some(now + takes);
     }
 
     /// Says how far a project is that the studio writes by itself.
     pub(super) fn generation(&mut self, now: Timestamp, project: usize) -> Generation {
-        match self.projects[project].written {
-            Some(written) if written > now => Generation::Running { progress: 50.0 },
+        let Project { made, written, .. } = self.projects[project];
+        match written {
+            Some(written) if written > now => {
+                let whole = written.duration_since(made).as_secs_f64();
+                let part = now.duration_since(made).as_secs_f64() / whole;
+                // What is only slow moves: a batch that gives up sooner would never come to its end.
+                let is_slow = whole <= WRITES_IN_MAX.as_secs_f64();
+                let progress = if is_slow { (100.0 * part).min(99.0) } else { 50.0 };
+                Generation::Running { progress }
+            }
             Some(_) | None => Generation::Finished,
         }
     }
