@@ -99,8 +99,8 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             chunk.clear();
         }
     }
-    staging.classify().await.expect("it compares");
-    let batch = staging.commit(Timestamp::now()).await.expect("the disk has room");
+    let compared = staging.classify().await.expect("it compares");
+    let batch = compared.commit(Timestamp::now()).await.expect("the disk has room");
     (ledger, batch)
 }
 

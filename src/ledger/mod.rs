@@ -60,7 +60,9 @@ pub use prune::Pruned;
 pub use record::Recorded;
 pub use room::{Held, Room, Way};
 pub use runs::{Lease, Owner, TakenOver};
-pub use staging::{Changed, Counts, Header, Merged, Selection, StagedRow, Staging, Unmerged};
+pub use staging::{
+    Changed, Compared, Counts, Header, Merged, Selection, StagedRow, Staging, Unmerged,
+};
 pub use state::{Event, IllegalStep, State, Step};
 pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
 pub use tag::Tag;

@@ -7,10 +7,11 @@
 mod compare;
 mod take_in;
 
+pub use compare::Compared;
+
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::LedgerError;
 use super::{BatchId, Ledger, open};
@@ -114,6 +115,60 @@ pub struct Counts {
     pub selected: u64,
 }
 
+/// What a staged row is to the ledger, as its table says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    New,
+    Changed,
+    Unchanged,
+    Invalid,
+    Skipped,
+    /// Skipped, but its video is there.
+    Kept,
+}
+
+impl Verdict {
+    const ALL: [Self; 6] =
+        [Self::New, Self::Changed, Self::Unchanged, Self::Invalid, Self::Skipped, Self::Kept];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Invalid => "invalid",
+            Self::Skipped => "skipped",
+            Self::Kept => "kept",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+    }
+}
+
+impl Counts {
+    /// Adds rows of one verdict, and of those that a person wants now: how many, and their speech.
+    fn add(&mut self, verdict: Verdict, rows: i64, (selected, spoken_ms): (i64, i64)) {
+        let rows = rows.unsigned_abs();
+        match verdict {
+            Verdict::New => self.new += rows,
+            Verdict::Changed => self.changed += rows,
+            Verdict::Unchanged => self.unchanged += rows,
+            Verdict::Invalid => self.invalid += rows,
+            Verdict::Skipped | Verdict::Kept => self.skipped += rows,
+        }
+        match verdict {
+            Verdict::New | Verdict::Changed | Verdict::Unchanged => {
+                self.selected += selected.unsigned_abs();
+                self.to_render += selected.unsigned_abs();
+                self.spoken_ms += spoken_ms.unsigned_abs();
+            }
+            Verdict::Invalid | Verdict::Skipped | Verdict::Kept => {}
+        }
+    }
+}
+
 /// A row whose payload is another than before.
 #[derive(Clone, Debug)]
 pub struct Changed {
@@ -135,6 +190,8 @@ pub struct Staging {
     db: SqliteConnection,
     header: Header,
     batch: Option<i64>,
+    /// What the rows are by themselves, before the ledger is asked.
+    counts: Counts,
 }
 
 /// Rows in one statement; its binds stay far below `SQLite`'s limit.
@@ -143,8 +200,13 @@ const ROWS_AT_ONCE: usize = 256;
 static INSERT_FULL: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS_AT_ONCE));
 
 /// Unlike elsewhere, what is temporary here is as large as the sheet, and belongs into a file.
+/// Parents are written or read in the very transaction that writes their children, so none is
+/// looked up again for every row; `ledger check` looks at all. A sheet that is taken in is on disk
+/// in the log, and whoever commits next folds it into the file: nobody waits for that here.
 const TABLES: &str = "-- ledger::stage
     pragma temp_store = file;
+    pragma foreign_keys = off;
+    pragma wal_autocheckpoint = 0;
     create temp table staged (
         position     integer primary key,
         row_number   integer not null,
@@ -175,7 +237,7 @@ impl Ledger {
             .await
             .map_err(sql)?;
         sqlx::raw_sql(TABLES).execute(&mut db).await.map_err(sql)?;
-        Ok(Staging { db, header, batch })
+        Ok(Staging { db, header, batch, counts: Counts::default() })
     }
 
     /// Returns the jobs that the last plan which named any named.
@@ -203,10 +265,12 @@ impl Staging {
             for row in chunk {
                 let merged = row.merged.as_ref().ok();
                 let (verdict, problem) = match &row.merged {
-                    Ok(_) => ("new", None),
-                    Err(Unmerged::Invalid(words)) => ("invalid", Some(words.as_str())),
-                    Err(Unmerged::Skipped) => ("skipped", None),
+                    Ok(_) => (Verdict::New, None),
+                    Err(Unmerged::Invalid(words)) => (Verdict::Invalid, Some(words.as_str())),
+                    Err(Unmerged::Skipped) => (Verdict::Skipped, None),
                 };
+                let speech = merged.filter(|_| row.selected).map_or(0, |merged| merged.spoken_ms);
+                self.counts.add(verdict, 1, (i64::from(row.selected), speech));
                 query = query
                     .bind(row.position)
                     .bind(row.row_number)
@@ -216,7 +280,7 @@ impl Staging {
                     .bind(merged.map(|merged| merged.file_name.as_str()))
                     .bind(merged.map(|merged| merged.spoken_ms))
                     .bind(problem)
-                    .bind(verdict)
+                    .bind(verdict.word())
                     .bind(row.selected)
                     .bind(row.variant.as_deref())
                     .bind(i64::try_from(row.layout).unwrap_or(i64::MAX))
@@ -228,88 +292,6 @@ impl Staging {
                 .map_err(|source| LedgerError::sql("take in the sheet's rows", source))?;
         }
         Ok(())
-    }
-
-    /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
-    ///
-    /// The caller holds the batch's lock, so nobody submits meanwhile.
-    pub async fn commit(mut self, now: Timestamp) -> Result<BatchId, LedgerError> {
-        let sql = |source| LedgerError::sql("take the plan in", source);
-        sqlx::raw_sql("commit; begin immediate").execute(&mut self.db).await.map_err(sql)?;
-        let taken = self.take_in(now.as_millisecond()).await;
-        let end = if taken.is_ok() { "commit" } else { "rollback" };
-        let ended = sqlx::query(end).execute(&mut self.db).await.map_err(sql);
-        let batch = taken?;
-        ended?;
-        open::close(self.db).await;
-        Ok(BatchId(batch))
-    }
-
-    /// Lets go of a plan that is not wanted. The ledger stays as it was.
-    pub async fn discard(self) {
-        // An error leaves nothing behind either: the rows were in a temporary table.
-        drop(self.db.close().await);
-    }
-
-    async fn take_in(&mut self, now: i64) -> Result<i64, LedgerError> {
-        let sql = |source| LedgerError::sql("take the plan in", source);
-        let batch = self.take_in_header(now).await.map_err(sql)?;
-        let first_job: i64 = sqlx::query_scalar("select coalesce(max(id), 0) + 1 from job")
-            .fetch_one(&mut self.db)
-            .await
-            .map_err(sql)?;
-        let (hash, request) = (self.header.template_hash.clone(), self.header.request.clone());
-        for (text, what) in take_in::STATEMENTS {
-            let mut query = sqlx::query(*text);
-            for bind in *what {
-                query = match bind {
-                    take_in::Bind::Batch => query.bind(batch),
-                    take_in::Bind::Template => query.bind(hash.as_str()),
-                    take_in::Bind::Now => query.bind(now),
-                    take_in::Bind::Request => query.bind(request.as_str()),
-                    take_in::Bind::FirstJob => query.bind(first_job),
-                };
-            }
-            query.execute(&mut self.db).await.map_err(sql)?;
-        }
-        if self.header.selects {
-            for (text, bind) in
-                [(take_in::NEXT_SELECTION, None), (take_in::SELECT, Some(first_job))]
-            {
-                let query = sqlx::query(text).bind(batch).bind(bind);
-                query.execute(&mut self.db).await.map_err(sql)?;
-            }
-        }
-        Ok(batch)
-    }
-
-    async fn take_in_header(&mut self, now: i64) -> Result<i64, sqlx::Error> {
-        let header = &self.header;
-        sqlx::query("insert into template (hash, source) values (?1, ?2) on conflict do nothing")
-            .bind(&header.template_hash)
-            .bind(&header.template)
-            .execute(&mut self.db)
-            .await?;
-        for (number, columns) in header.columns.iter().enumerate() {
-            for statement in [take_in::LAYOUT, take_in::LAYOUT_OF] {
-                sqlx::query(statement)
-                    .bind(&header.headings)
-                    .bind(columns)
-                    .bind(number as i64)
-                    .execute(&mut self.db)
-                    .await?;
-            }
-        }
-        sqlx::query_scalar(take_in::BATCH)
-            .bind(&header.name)
-            .bind(&header.file)
-            .bind(&header.source)
-            .bind(&header.base_url)
-            .bind(&header.template_hash)
-            .bind(&header.tool)
-            .bind(now)
-            .fetch_one(&mut self.db)
-            .await
     }
 }
 

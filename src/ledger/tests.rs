@@ -68,8 +68,9 @@ impl Desk {
     async fn plan(&self, rows: &[StagedRow]) -> (BatchId, Counts) {
         let mut staging = self.ledger.stage(header()).await.unwrap();
         staging.push(rows).await.unwrap();
-        let counts = staging.classify().await.unwrap();
-        (staging.commit(NOW).await.unwrap(), counts)
+        let compared = staging.classify().await.unwrap();
+        let counts = compared.counts().clone();
+        (compared.commit(NOW).await.unwrap(), counts)
     }
 
     /// Plans the same rows again, with a person naming some.
@@ -82,11 +83,12 @@ impl Desk {
         let header = Header { selects: true, ..header() };
         let mut staging = self.ledger.stage(header).await.unwrap();
         staging.push(&named).await.unwrap();
-        let counts = staging.classify().await.unwrap();
+        let compared = staging.classify().await.unwrap();
+        let counts = compared.counts();
         assert_eq!((counts.unchanged, counts.removed), (rows.len() as u64, 0), "none is removed");
         assert_eq!(counts.selected, keys.len() as u64);
         assert_eq!(counts.to_render, counts.selected - counts.done);
-        staging.commit(NOW).await.unwrap();
+        compared.commit(NOW).await.unwrap();
         self.ledger.last_selection(batch).await.unwrap()
     }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::batch::Batch;
-use crate::ledger::{BatchId, Changed, Counts, Header, Ledger, LedgerError, Staging};
+use crate::ledger::{BatchId, Changed, Compared, Counts, Header, Ledger, LedgerError};
 use crate::request::Kind;
 use crate::scene::{Columns, FileName, Take, Template};
 use crate::sheet;
@@ -65,7 +65,7 @@ pub struct Plan {
     pub texts: Texts,
     /// How long drawing it up took.
     pub took: Duration,
-    staging: Staging,
+    compared: Compared,
 }
 
 /// A row whose payload is another than before.
@@ -250,13 +250,13 @@ pub async fn draw_up_some(
             problems.add(Problem::same_file(&file, first, last));
         }
     }
-    let counts = staging.classify().await?;
-    let changed = staging.changed(CHANGES_TOLD).await?;
+    let mut compared = staging.classify().await?;
+    let changed = compared.changed(CHANGES_TOLD).await?;
     let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
     let took = began.elapsed();
     let named = (!choice.is_everything()).then_some(named);
     Ok(Plan {
-        counts,
+        counts: compared.counts().clone(),
         problems,
         doubts,
         taken,
@@ -267,7 +267,7 @@ pub async fn draw_up_some(
         reading,
         texts,
         took,
-        staging,
+        compared,
     })
 }
 
@@ -284,12 +284,12 @@ impl Plan {
 
     /// Takes the plan into the ledger: all of it, or nothing.
     pub async fn take_in(self, now: Timestamp) -> Result<BatchId, LedgerError> {
-        self.staging.commit(now).await
+        self.compared.commit(now).await
     }
 
     /// Lets the plan go; the ledger stays as it was.
     pub async fn discard(self) {
-        self.staging.discard().await;
+        self.compared.discard().await;
     }
 }
 

@@ -3,10 +3,13 @@
 //! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
 //! a person named or left unnamed changes a verdict.
 
-use sqlx::Row;
+use jiff::Timestamp;
+use sqlx::{Connection, Row};
 
-use super::{Changed, Counts, Staging};
+use super::{Changed, Counts, Staging, Verdict};
+use crate::ledger::BatchId;
 use crate::ledger::error::LedgerError;
+use crate::ledger::open;
 
 const FIND_JOBS: &str = "-- ledger::classify, jobs
     update temp.staged set job_id = (select id from job where batch_id = ?1 and key = staged.key)
@@ -66,55 +69,82 @@ const SAME_FILES: &str = "-- ledger::same_files
 
 impl Staging {
     /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
-    pub async fn classify(&mut self) -> Result<Counts, LedgerError> {
-        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
+    ///
+    /// # Errors
+    /// When the disk or the ledger fails; the ledger is as it was.
+    pub async fn classify(mut self) -> Result<Compared, LedgerError> {
+        let counts = match self.batch {
+            // Nothing is known of the batch, so its rows are what they are by themselves.
+            None => self.counts.clone(),
+            Some(batch) => self.judge(batch).await.map_err(sql)?,
+        };
+        Ok(Compared { staging: self, counts })
+    }
+
+    async fn judge(&mut self, batch: i64) -> Result<Counts, sqlx::Error> {
         let db = &mut self.db;
-        if let Some(batch) = self.batch {
-            sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await.map_err(sql)?;
-            sqlx::query(JUDGE).execute(&mut *db).await.map_err(sql)?;
-            sqlx::query(FIND_SKIPPED).bind(batch).execute(&mut *db).await.map_err(sql)?;
-            sqlx::query(KEEP).bind(batch).execute(&mut *db).await.map_err(sql)?;
-        }
+        sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await?;
+        sqlx::query(JUDGE).execute(&mut *db).await?;
+        sqlx::query(FIND_SKIPPED).bind(batch).execute(&mut *db).await?;
+        sqlx::query(KEEP).bind(batch).execute(&mut *db).await?;
         let mut counts = Counts::default();
-        let rows = sqlx::query(COUNT).fetch_all(&mut *db).await.map_err(sql)?;
-        for row in rows {
-            let verdict: String = row.try_get("verdict").map_err(sql)?;
-            let jobs: i64 = row.try_get("jobs").map_err(sql)?;
-            let spoken: Option<i64> = row.try_get("spoken_ms").map_err(sql)?;
-            let selected: i64 = row.try_get("selected").map_err(sql)?;
-            let jobs = jobs.unsigned_abs();
-            match verdict.as_str() {
-                "new" => counts.new = jobs,
-                "changed" => counts.changed = jobs,
-                "unchanged" => counts.unchanged = jobs,
-                "skipped" | "kept" => counts.skipped += jobs,
-                _ => counts.invalid = jobs,
-            }
-            if matches!(verdict.as_str(), "new" | "changed" | "unchanged") {
-                counts.spoken_ms += spoken.unwrap_or(0).unsigned_abs();
-                counts.selected += selected.unsigned_abs();
-            }
+        for row in sqlx::query(COUNT).fetch_all(&mut *db).await? {
+            let word: String = row.try_get("verdict")?;
+            let verdict = Verdict::parse(&word).ok_or_else(|| unknown(&word))?;
+            let spoken: Option<i64> = row.try_get("spoken_ms")?;
+            let wanted = (row.try_get("selected")?, spoken.unwrap_or(0));
+            counts.add(verdict, row.try_get("jobs")?, wanted);
         }
-        let row = sqlx::query(COUNT_DONE).fetch_one(&mut *db).await.map_err(sql)?;
-        counts.done = row.try_get::<i64, _>("jobs").map_err(sql)?.unsigned_abs();
-        counts.to_render = counts.selected - counts.done;
-        counts.spoken_ms -= row.try_get::<i64, _>("spoken_ms").map_err(sql)?.unsigned_abs();
-        if let Some(batch) = self.batch {
-            let removed: i64 =
-                sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await.map_err(sql)?;
-            counts.removed = removed.unsigned_abs();
-        }
+        let row = sqlx::query(COUNT_DONE).fetch_one(&mut *db).await?;
+        counts.done = row.try_get::<i64, _>("jobs")?.unsigned_abs();
+        counts.to_render -= counts.done;
+        counts.spoken_ms -= row.try_get::<i64, _>("spoken_ms")?.unsigned_abs();
+        let removed: i64 = sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await?;
+        counts.removed = removed.unsigned_abs();
         Ok(counts)
+    }
+
+    /// Returns file names that more than one row would be written to, with the first and the last
+    /// of those rows. Names that differ only in case are one file on many disks.
+    pub async fn same_files(&mut self) -> Result<Vec<(String, i64, i64)>, LedgerError> {
+        let sql = |source| LedgerError::sql("compare file names", source);
+        let rows = sqlx::query(SAME_FILES).fetch_all(&mut self.db).await.map_err(sql)?;
+        let same = |row: sqlx::sqlite::SqliteRow| {
+            Ok((row.try_get("file_name")?, row.try_get("first")?, row.try_get("last")?))
+        };
+        rows.into_iter().map(same).collect::<Result<_, _>>().map_err(sql)
+    }
+
+    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    pub async fn discard(self) {
+        // An error leaves nothing behind either: the rows were in a temporary table.
+        drop(self.db.close().await);
+    }
+}
+
+/// A sheet that was compared with the ledger: what can be told of it, taken in, or let go.
+#[derive(Debug)]
+pub struct Compared {
+    staging: Staging,
+    counts: Counts,
+}
+
+impl Compared {
+    /// Returns how many rows are what to the ledger.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Returns up to `max` changed rows in the sheet's order.
     pub async fn changed(&mut self, max: u32) -> Result<Vec<Changed>, LedgerError> {
-        let sql = |source| LedgerError::sql("compare the sheet with the ledger", source);
+        if self.counts.changed == 0 {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query(CHANGED)
-            .bind(&self.header.template_hash)
+            .bind(&self.staging.header.template_hash)
             .bind(-1)
             .bind(i64::from(max))
-            .fetch_all(&mut self.db)
+            .fetch_all(&mut self.staging.db)
             .await
             .map_err(sql)?;
         let changed = |row: sqlx::sqlite::SqliteRow| {
@@ -129,14 +159,29 @@ impl Staging {
         rows.into_iter().map(changed).collect::<Result<_, _>>().map_err(sql)
     }
 
-    /// Returns file names that more than one row would be written to, with the first and the last
-    /// of those rows. Names that differ only in case are one file on many disks.
-    pub async fn same_files(&mut self) -> Result<Vec<(String, i64, i64)>, LedgerError> {
-        let sql = |source| LedgerError::sql("compare file names", source);
-        let rows = sqlx::query(SAME_FILES).fetch_all(&mut self.db).await.map_err(sql)?;
-        let same = |row: sqlx::sqlite::SqliteRow| {
-            Ok((row.try_get("file_name")?, row.try_get("first")?, row.try_get("last")?))
-        };
-        rows.into_iter().map(same).collect::<Result<_, _>>().map_err(sql)
+    /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
+    ///
+    /// The caller holds the batch's lock, so nobody submits meanwhile.
+    ///
+    /// # Errors
+    /// When the disk or the ledger fails; the ledger is as it was.
+    pub async fn commit(self, now: Timestamp) -> Result<BatchId, LedgerError> {
+        let Self { mut staging, counts } = self;
+        let batch = staging.take_in(&counts, now).await?;
+        open::close(staging.db).await;
+        Ok(BatchId(batch))
     }
+
+    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    pub async fn discard(self) {
+        self.staging.discard().await;
+    }
+}
+
+fn sql(source: sqlx::Error) -> LedgerError {
+    LedgerError::sql("compare the sheet with the ledger", source)
+}
+
+fn unknown(verdict: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("no verdict is `{verdict}`").into())
 }

@@ -1,9 +1,15 @@
 //! How a plan becomes the ledger: the statements of one transaction, in their order.
 //!
 //! Each speaks of all rows at once, and finds them by what [`classify`](super::Staging::classify)
-//! said of them. None deletes a job, a version or a paid request.
+//! said of them; one that is about rows of which there are none is left out. None deletes a job, a
+//! version or a paid request.
 
-pub(super) enum Bind {
+use jiff::Timestamp;
+
+use super::{Counts, Staging};
+use crate::ledger::error::LedgerError;
+
+enum Bind {
     Batch,
     Template,
     Now,
@@ -12,15 +18,114 @@ pub(super) enum Bind {
 }
 use Bind::{Batch, FirstJob, Now, Request, Template};
 
-pub(super) const LAYOUT: &str = "-- ledger::commit_plan, layout
+/// Which rows a statement is about.
+enum Of {
+    All,
+    New,
+    Known,
+    Unchanged,
+    Changed,
+    /// Jobs that the sheet has no row for any more, or none that makes a video.
+    Left,
+    Jobless,
+}
+
+impl Of {
+    fn is_some(&self, counts: &Counts) -> bool {
+        let jobless = counts.invalid + counts.skipped;
+        match self {
+            Self::All => true,
+            Self::New => counts.new > 0,
+            Self::Known => counts.changed + counts.unchanged + counts.skipped > 0,
+            Self::Unchanged => counts.unchanged > 0,
+            Self::Changed => counts.changed > 0,
+            Self::Left => counts.removed + jobless > 0,
+            Self::Jobless => jobless > 0,
+        }
+    }
+}
+
+impl Staging {
+    /// Makes the ledger's batch what the sheet says, and returns it.
+    pub(super) async fn take_in(
+        &mut self,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<i64, LedgerError> {
+        let sql = |source| LedgerError::sql("take the plan in", source);
+        sqlx::raw_sql("commit; begin immediate").execute(&mut self.db).await.map_err(sql)?;
+        let taken = self.write(counts, now.as_millisecond()).await;
+        let end = if taken.is_ok() { "commit" } else { "rollback" };
+        let ended = sqlx::query(end).execute(&mut self.db).await;
+        let batch = taken.map_err(sql)?;
+        ended.map_err(sql)?;
+        Ok(batch)
+    }
+
+    async fn write(&mut self, counts: &Counts, now: i64) -> Result<i64, sqlx::Error> {
+        let batch = self.write_header(now).await?;
+        let first_job: i64 = sqlx::query_scalar("select coalesce(max(id), 0) + 1 from job")
+            .fetch_one(&mut self.db)
+            .await?;
+        for (_, text, binds) in STATEMENTS.iter().filter(|(of, _, _)| of.is_some(counts)) {
+            let mut query = sqlx::query(*text);
+            for bind in *binds {
+                query = match bind {
+                    Batch => query.bind(batch),
+                    Template => query.bind(self.header.template_hash.as_str()),
+                    Now => query.bind(now),
+                    Request => query.bind(self.header.request.as_str()),
+                    FirstJob => query.bind(first_job),
+                };
+            }
+            query.execute(&mut self.db).await?;
+        }
+        if self.header.selects {
+            sqlx::query(NEXT_SELECTION).bind(batch).execute(&mut self.db).await?;
+            sqlx::query(SELECT).bind(batch).bind(first_job).execute(&mut self.db).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn write_header(&mut self, now: i64) -> Result<i64, sqlx::Error> {
+        let header = &self.header;
+        sqlx::query("insert into template (hash, source) values (?1, ?2) on conflict do nothing")
+            .bind(&header.template_hash)
+            .bind(&header.template)
+            .execute(&mut self.db)
+            .await?;
+        for (number, columns) in header.columns.iter().enumerate() {
+            for statement in [LAYOUT, LAYOUT_OF] {
+                sqlx::query(statement)
+                    .bind(&header.headings)
+                    .bind(columns)
+                    .bind(number as i64)
+                    .execute(&mut self.db)
+                    .await?;
+            }
+        }
+        sqlx::query_scalar(BATCH)
+            .bind(&header.name)
+            .bind(&header.file)
+            .bind(&header.source)
+            .bind(&header.base_url)
+            .bind(&header.template_hash)
+            .bind(&header.tool)
+            .bind(now)
+            .fetch_one(&mut self.db)
+            .await
+    }
+}
+
+const LAYOUT: &str = "-- ledger::commit_plan, layout
     insert into layout (headings, columns) values (?1, ?2) on conflict do nothing";
 
-pub(super) const LAYOUT_OF: &str = "-- ledger::commit_plan, which layout is which
+const LAYOUT_OF: &str = "-- ledger::commit_plan, which layout is which
     insert into temp.layout_of (layout, id)
     select ?3, id from layout where headings = ?1 and columns = ?2";
 
 /// A changed template begins a new canary.
-pub(super) const BATCH: &str = "-- ledger::commit_plan, batch
+const BATCH: &str = "-- ledger::commit_plan, batch
     insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
     values (?1, ?2, ?3, ?4, ?5, (select id from temp.layout_of where layout = 0), ?6, ?7)
     on conflict (name) do update set
@@ -31,33 +136,37 @@ pub(super) const BATCH: &str = "-- ledger::commit_plan, batch
         tool = excluded.tool, planned_at = excluded.planned_at
     returning id";
 
-pub(super) const STATEMENTS: &[(&str, &[Bind])] = &[
+const STATEMENTS: &[(Of, &str, &[Bind])] = &[
     // Removed rows first: the new ones are not in the sheet's list of known jobs.
-    (REMEMBER_REMOVED, &[Batch, Now]),
-    (REMOVED_STRAYS, &[Batch, Now]),
-    (CANCEL_REMOVED, &[Batch]),
-    (REMOVE, &[Batch]),
-    (NEW_JOBS, &[Batch, FirstJob]),
-    (NEW_VERSIONS, &[FirstJob, Template, Now, Request]),
-    (PLACES, &[]),
-    (CELLS, &[Template]),
-    (CHANGES, &[]),
-    (NEXT_VERSIONS, &[Template, Now, Request]),
-    (WANT, &[]),
-    (STRAYS, &[Now]),
-    (REMEMBER_REPLACED, &[Now]),
-    (REPLACE, &[Now]),
-    (REUSE, &[]),
-    (FORGET_JOBLESS, &[Batch]),
-    (JOBLESS, &[Batch]),
-    (FORGET_TALLY, &[Batch]),
-    (TALLY, &[Batch]),
+    (Of::Left, REMEMBER_REMOVED, &[Batch, Now]),
+    (Of::Left, REMOVED_STRAYS, &[Batch, Now]),
+    (Of::Left, CANCEL_REMOVED, &[Batch]),
+    (Of::Left, REMOVE, &[Batch]),
+    (Of::New, NEW_JOBS, &[Batch, FirstJob]),
+    (Of::New, TALLY, &[Batch]),
+    (Of::New, NEW_VERSIONS, &[FirstJob, Template, Now, Request]),
+    (Of::Known, PLACES, &[]),
+    (Of::Unchanged, CELLS, &[Template]),
+    (Of::Changed, CHANGES, &[]),
+    (Of::Changed, NEXT_VERSIONS, &[Template, Now, Request]),
+    (Of::Changed, WANT, &[]),
+    (Of::Changed, STRAYS, &[Now]),
+    (Of::Changed, REMEMBER_REPLACED, &[Now]),
+    (Of::Changed, REPLACE, &[Now]),
+    (Of::Changed, REUSE, &[]),
+    (Of::All, FORGET_JOBLESS, &[Batch]),
+    (Of::Jobless, JOBLESS, &[Batch]),
 ];
 
 const NEW_JOBS: &str = "-- ledger::commit_plan, new jobs
     insert into job (id, batch_id, key, variant, position, row_number)
     select ?2 + position, ?1, key, variant, position, row_number
     from temp.staged where verdict = 'new' order by position";
+
+/// Triggers count what moves; only they do not see what is new.
+const TALLY: &str = "-- ledger::commit_plan, tally
+    insert into tally (batch_id, in_sheet, state, jobs) select ?1, 1, 'ready', changes() where true
+    on conflict do update set jobs = jobs + excluded.jobs";
 
 const NEW_VERSIONS: &str = "-- ledger::commit_plan, first versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
@@ -177,18 +286,11 @@ const JOBLESS: &str = "-- ledger::commit_plan, rows without a job
     from temp.staged where verdict in ('invalid', 'skipped')";
 
 /// Marks of former plans stay; each run looks for the number of its own.
-pub(super) const NEXT_SELECTION: &str = "-- ledger::commit_plan, number of what is named
+const NEXT_SELECTION: &str = "-- ledger::commit_plan, number of what is named
     update batch set selection = selection + 1 where id = ?1";
 
-pub(super) const SELECT: &str = "-- ledger::commit_plan, what is named
+const SELECT: &str = "-- ledger::commit_plan, what is named
     update job set selection = (select selection from batch where id = ?1)
     from temp.staged s
     where s.selected = 1 and s.verdict in ('new', 'changed', 'unchanged')
         and job.id = case s.verdict when 'new' then ?2 + s.position else s.job_id end";
-
-const FORGET_TALLY: &str = "-- ledger::commit_plan, former tally
-    delete from tally where batch_id = ?1";
-
-const TALLY: &str = "-- ledger::commit_plan, tally
-    insert into tally (batch_id, in_sheet, state, jobs)
-    select batch_id, in_sheet, state, count(*) from job where batch_id = ?1 group by 1, 2, 3";

@@ -54,7 +54,7 @@ pub(super) struct Audit {
     versions: Vec<Version>,
     submissions: Vec<Submission>,
     reported: Vec<String>,
-    integrity: String,
+    flaws: Vec<String>,
 }
 
 impl Audit {
@@ -69,7 +69,7 @@ impl Audit {
             versions: sqlx::query_as(VERSIONS).fetch_all(&mut db).await.unwrap(),
             submissions: sqlx::query_as(SUBMISSIONS).fetch_all(&mut db).await.unwrap(),
             reported,
-            integrity: sqlx::query_scalar("pragma quick_check").fetch_one(&mut db).await.unwrap(),
+            flaws: ledger.flaws().await.unwrap(),
         };
         db.close().await.unwrap();
         audit
@@ -77,8 +77,8 @@ impl Audit {
 
     pub(super) fn judge(&self, night: &Night, now: Timestamp, world: &mut World) {
         let mut wrong = |words: String| world.wrong(now, words);
-        if self.integrity != "ok" {
-            wrong(format!("the ledger is damaged: {}", self.integrity));
+        for flaw in &self.flaws {
+            wrong(format!("the ledger is damaged: {flaw}"));
         }
         let sheet: Vec<&str> = night.sheet.iter().map(|(key, _)| key.as_str()).collect();
         let kept: Vec<_> = self.rows.iter().filter_map(|row| row.key.as_deref()).collect();
