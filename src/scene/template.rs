@@ -68,7 +68,7 @@ impl Template {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let hash = blake3::hash(whole.text.as_bytes()).to_hex().to_string();
+        let hash = blake3::hash(whole.text.as_bytes()).to_hex()[..32].to_owned();
         let compact = compact::compact(&readable);
         Ok(Self { name: name.to_owned(), whole, hash, readable, compact, names })
     }
@@ -83,7 +83,7 @@ impl Template {
         &self.whole.text
     }
 
-    /// Returns the BLAKE3 hash of [`Self::source`], in hexadecimal.
+    /// Returns the first 32 hex digits of the BLAKE3 hash of [`Self::source`].
     pub fn hash(&self) -> &str {
         &self.hash
     }

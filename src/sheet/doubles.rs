@@ -31,7 +31,29 @@ enum Known {
     Firsts(HashMap<u64, Vec<(String, u64)>>),
 }
 
-type Hashes = HashSet<u64, BuildHasherDefault<AsItIs>>;
+/// Hashes in shelves by their first bits. A shelf that is full moves into one of twice the size,
+/// and for that moment has both; of all hashes in one that would be half as much again.
+#[derive(Debug)]
+struct Hashes {
+    shelves: Vec<HashSet<u64, BuildHasherDefault<AsItIs>>>,
+}
+
+const SHELF_BITS: u32 = 4;
+
+impl Default for Hashes {
+    fn default() -> Self {
+        Self { shelves: vec![HashSet::default(); 1 << SHELF_BITS] }
+    }
+}
+
+impl Hashes {
+    /// Tells whether the hash is new.
+    fn insert(&mut self, hash: u64) -> bool {
+        // The bits in front of those by which a set itself finds its way.
+        let shelf = hash << 8 >> (u64::BITS - SHELF_BITS);
+        self.shelves[shelf as usize].insert(hash)
+    }
+}
 
 impl Doubles {
     pub(super) fn new() -> Self {

@@ -3,6 +3,10 @@
 //! Above all text that somebody meant to fill in: it would be spoken aloud. Only forms that hardly
 //! occur in speech are taken for such; a false alarm costs a glance, and too many cost attention.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::{Findings, clipped};
 use crate::scene::escape::{AT_ONCE, has};
 
@@ -57,7 +61,9 @@ fn left_in(text: &str) -> Option<&str> {
 /// text holds.
 fn filler(text: &str) -> Option<&str> {
     const WORDS: &str = "lorem ipsum";
-    let may_hold = text.contains("psum") || text.contains("PSUM");
+    static RARE: LazyLock<[Finder<'_>; 2]> =
+        LazyLock::new(|| [Finder::new("psum"), Finder::new("PSUM")]);
+    let may_hold = RARE.iter().any(|rare| rare.find(text.as_bytes()).is_some());
     let mut places = text.char_indices().filter(|_| may_hold);
     places.find_map(|(at, _)| {
         let words = text.get(at..at + WORDS.len())?;
