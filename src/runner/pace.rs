@@ -15,33 +15,39 @@ const APPROACH: f64 = 0.85;
 /// Added to a predicted finish, as a part of the whole, so that one poll suffices.
 const MARGIN: f64 = 0.01;
 
+/// Renders that are remembered. The shortest of so many is the earliest that is plausible, and one
+/// short video does not make all others be polled early for ever.
+const REMEMBERED: usize = 32;
+
 /// What this run has learned about how long renders take.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Learned {
-    shortest: Option<Duration>,
+    spans: [Duration; REMEMBERED],
+    noted: usize,
 }
 
 impl Learned {
-    /// Remembers a render that took `span`. The memory leans slowly towards longer renders, so
-    /// that one short video does not make all others be polled early for ever.
+    /// Remembers a render that took `span`.
     pub(super) fn note(&mut self, span: Duration) {
-        self.shortest = Some(match self.shortest {
-            Some(known) if known < span => known + (span - known).mul_f64(0.05),
-            Some(_) | None => span,
-        });
+        self.spans[self.noted % REMEMBERED] = span;
+        self.noted += 1;
+    }
+
+    fn shortest(&self) -> Option<Duration> {
+        self.spans.iter().take(self.noted).min().copied()
     }
 
     /// Returns the pause before the first poll.
-    pub(super) fn first_poll(self, least: Duration, most: Duration) -> Duration {
-        match self.shortest {
+    pub(super) fn first_poll(&self, least: Duration, most: Duration) -> Duration {
+        match self.shortest() {
             Some(span) => span.mul_f64(PLAUSIBLE_PART).max(least),
             None => FIRST_POLL.clamp(least, most.max(least)),
         }
     }
 
     /// Returns the same for a render whose end we expect to be told of.
-    pub(super) fn first_poll_if_told(self, most: Duration) -> Duration {
-        self.shortest.map_or(most, |span| span.mul_f64(PLAUSIBLE_PART).max(most))
+    pub(super) fn first_poll_if_told(&self, most: Duration) -> Duration {
+        self.shortest().map_or(most, |span| span.mul_f64(PLAUSIBLE_PART).max(most))
     }
 }
 
@@ -92,7 +98,7 @@ mod tests {
     const MOST: Duration = Duration::from_secs(60);
 
     /// Polls a render of `length` with linear progress; returns polls and the lateness.
-    fn watch(length: Duration, learned: Learned) -> (u32, Duration) {
+    fn watch(length: Duration, learned: &Learned) -> (u32, Duration) {
         let mut at = learned.first_poll(LEAST, MOST);
         let mut polls = 1;
         while at < length {
@@ -109,7 +115,7 @@ mod tests {
             let length = Duration::from_secs(seconds);
             let mut learned = Learned::default();
             learned.note(length.mul_f64(0.8));
-            let (polls, late) = watch(length, learned);
+            let (polls, late) = watch(length, &learned);
             assert!(polls <= 8, "{seconds} s: {polls} polls");
             assert!(
                 late.as_secs_f64() <= 0.05 * length.as_secs_f64(),

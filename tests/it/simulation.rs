@@ -11,6 +11,7 @@ mod night;
 mod oracle;
 mod person;
 mod setup;
+mod slots;
 mod stage;
 mod world;
 mod zoo;
@@ -36,7 +37,7 @@ impl Sum {
         self.nights += 1;
         self.jobs += verdict.jobs;
         self.crashes += verdict.crashes;
-        self.videos += verdict.videos;
+        self.videos += verdict.bills.len();
         if !verdict.wrongs.is_empty() {
             self.wrong.push((seed, verdict.wrongs));
         }

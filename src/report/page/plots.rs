@@ -161,7 +161,7 @@ fn speed(steps: &Steps, pace: Pace, east: i32) -> Option<Plot> {
     let most = |counts: &[u32]| f64::from(counts.iter().max().copied().unwrap_or(0)) * per_minute;
     let (most_begun, most_done) = (most(&steps.begun), most(&steps.done));
     let mut top = most_begun.max(most_done);
-    let (begun_told, done_told) = (amount(most_begun), amount(most_done));
+    let (begun_told, done_told) = (rate(most_begun), rate(most_done));
     let mut words = format!("At most {begun_told} begun and {done_told} done in a minute; ");
     // A limit far above everything would leave nothing else to see.
     match pace.submits_per_minute {
@@ -185,6 +185,14 @@ fn speed(steps: &Steps, pace: Pace, east: i32) -> Option<Plot> {
         wide: false,
         legend: &[("r", "begun"), ("f", "done")],
     })
+}
+
+/// Returns a speed with no more digits than anyone asks for: 0.25, 3.5, 114.
+fn rate(number: f64) -> String {
+    match number {
+        fast if fast >= 10.0 => format!("{fast:.0}"),
+        slow => amount(slow),
+    }
 }
 
 fn spread(night: &Night) -> Option<Plot> {

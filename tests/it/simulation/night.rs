@@ -26,7 +26,7 @@ use super::oracle;
 use super::person::Person;
 use super::setup::Setup;
 use super::stage::{House, Stage};
-use super::world::{SUBJECT, World};
+use super::world::{Bill, SUBJECT, World};
 use super::zoo::Sin;
 
 pub(super) const BASE_URL: &str = "https://studio.sim";
@@ -63,7 +63,8 @@ pub(super) struct Verdict {
     pub(super) words: Vec<String>,
     pub(super) jobs: usize,
     pub(super) crashes: u32,
-    pub(super) videos: usize,
+    /// Every render, in the order in which they were billed.
+    pub(super) bills: Vec<Bill>,
 }
 
 /// A row of the sheet: its key, and which of its scripts it has.
@@ -102,7 +103,7 @@ pub(super) fn night(setup: Setup, sin: Option<Sin>, told: bool) -> Verdict {
         words: world.trace.words.take().unwrap_or_default(),
         jobs: night.sheet.len(),
         crashes: night.died,
-        videos: world.bills.len(),
+        bills: world.bills.clone(),
     }
 }
 

@@ -45,6 +45,11 @@ pub(super) struct Bill {
     /// What the project was at that time.
     pub(super) content: Content,
     pub(super) began: Timestamp,
+    /// Nothing for a render that never ends.
+    pub(super) ends: Option<Timestamp>,
+    /// How often the runner asked how far it is, and when it was first told of the end.
+    pub(super) polls: u32,
+    pub(super) noticed: Option<Timestamp>,
     /// The studio has said that it failed.
     announced: bool,
 }
@@ -403,7 +408,15 @@ impl World {
             self.wrong(now, format!("paid twice for {content:?}: {former:?} and {project}"));
         }
         let (bill, began) = (self.bills.len(), now);
-        self.bills.push(Bill { project, content, began, announced: false });
+        self.bills.push(Bill {
+            project,
+            content,
+            began,
+            ends,
+            polls: 0,
+            noticed: None,
+            announced: false,
+        });
         let announced = false;
         let render = Rendering { began, bill, ends, fails, announced, heard: None, stands_still };
         let rendered = &mut self.projects[project];
@@ -436,9 +449,11 @@ impl World {
         let Some(render) = self.projects[project].render.clone() else {
             return Render::Running { progress: 0.0 };
         };
+        self.bills[render.bill].polls += 1;
         let Some(ends) = render.ends.filter(|ends| *ends <= now) else {
             return self.under_way(now, &render);
         };
+        self.bills[render.bill].noticed.get_or_insert(now);
         if render.fails {
             if let Some(render) = &mut self.projects[project].render {
                 render.announced = true;
