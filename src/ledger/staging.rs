@@ -1,13 +1,11 @@
 //! Comparing a whole sheet with the ledger, and then taking it in: all of it, or nothing.
 //!
 //! Rows stream into a temporary table of a connection of its own, so a million of them cost no
-//! memory and no lock. Only [`Staging::commit`] writes to the ledger, in one transaction: a crash
+//! memory and no lock. Only [`Compared::commit`] writes to the ledger, in one transaction: a crash
 //! while planning leaves the plan before it, whole.
 
 mod compare;
 mod take_in;
-
-pub use compare::Compared;
 
 use std::sync::LazyLock;
 
@@ -15,6 +13,8 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::LedgerError;
 use super::{BatchId, Ledger, open};
+
+pub use compare::Compared;
 
 /// What a plan knows of the batch as a whole.
 #[derive(Clone, Debug)]

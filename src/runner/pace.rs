@@ -125,6 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_of_the_last_renders_says_when_an_end_is_plausible_and_is_forgotten_in_time() {
+        let mut learned = Learned::default();
+        let first_poll = |learned: &Learned| learned.first_poll(LEAST, MOST).as_secs();
+        assert_eq!(first_poll(&learned), 15);
+        learned.note(Duration::from_secs(60));
+        for _ in 1..REMEMBERED {
+            learned.note(Duration::from_secs(600));
+            assert_eq!(first_poll(&learned), 42);
+        }
+        learned.note(Duration::from_secs(600));
+        assert_eq!(first_poll(&learned), 420);
+    }
+
+    #[test]
     fn a_video_of_ten_minutes_that_we_are_told_of_costs_at_most_three_polls() {
         let length = Duration::from_secs(600);
         for queued in [0, 20, 100] {
