@@ -16,8 +16,8 @@ use crate::plan::{Materials, PlanError};
 use crate::report::begin_file;
 use crate::request::Kind;
 use crate::scene::{
-    CARDS_MAX, Card, Columns, Merger, Partials, Place, Problem, Standing, Template, page_foot,
-    page_head,
+    CARDS_MAX, Card, Columns, Hashing, Merger, Partials, Place, Problem, Standing, Template,
+    page_foot, page_head,
 };
 use crate::sheet::Entry;
 
@@ -144,7 +144,9 @@ impl Artist<'_, '_> {
                 doubts = merger.doubts(&payload);
                 problems = Vec::new();
                 if let Some(known) = &known {
-                    let same = payload.video_hash(self.resolution) == known.payload_hash;
+                    let hashing = Hashing::of(&known.payload_hash);
+                    let hash = payload.video_hash(self.resolution, hashing);
+                    let same = hash == known.payload_hash;
                     card.standing = if same { Standing::Unchanged } else { Standing::Changed };
                 }
                 text = Some(payload.into_text());

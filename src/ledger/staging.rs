@@ -190,6 +190,7 @@ pub struct Staging {
     db: SqliteConnection,
     header: Header,
     batch: Option<i64>,
+    known_hash: Option<String>,
     /// What the rows are by themselves, before the ledger is asked.
     counts: Counts,
 }
@@ -226,6 +227,10 @@ const TABLES: &str = "-- ledger::stage
     create temp table layout_of (layout integer primary key, id integer not null) strict;
     begin";
 
+const KNOWN_HASH: &str = "-- ledger::known_hash
+    select payload_hash from version
+    where job_id = (select id from job indexed by job_position where batch_id = ?1 limit 1) limit 1";
+
 impl Ledger {
     /// Begins to compare a sheet with what the ledger knows of its batch.
     pub async fn stage(&self, header: Header) -> Result<Staging, LedgerError> {
@@ -236,8 +241,13 @@ impl Ledger {
             .fetch_optional(&mut db)
             .await
             .map_err(sql)?;
+        let known_hash = sqlx::query_scalar(KNOWN_HASH)
+            .bind(batch)
+            .fetch_optional(&mut db)
+            .await
+            .map_err(sql)?;
         sqlx::raw_sql(TABLES).execute(&mut db).await.map_err(sql)?;
-        Ok(Staging { db, header, batch, counts: Counts::default() })
+        Ok(Staging { db, header, batch, known_hash, counts: Counts::default() })
     }
 
     /// Returns the jobs that the last plan which named any named.
@@ -252,6 +262,12 @@ impl Ledger {
 }
 
 impl Staging {
+    /// Returns a payload's hash as the ledger has it, if it knows the batch: the new ones must be
+    /// made like it.
+    pub fn known_hash(&self) -> Option<&str> {
+        self.known_hash.as_deref()
+    }
+
     /// Adds rows, in the sheet's order.
     pub async fn push(&mut self, rows: &[StagedRow]) -> Result<(), LedgerError> {
         for chunk in rows.chunks(ROWS_AT_ONCE) {

@@ -15,7 +15,7 @@ use super::stock::{self, Taken};
 use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
 use crate::request::Kind;
-use crate::scene::{self, FileName, Merger, Payload, Take, Template};
+use crate::scene::{self, FileName, Hashing, Merger, Payload, Take, Template};
 use crate::sheet::{self, Entry, Sheet};
 
 /// Entries that travel together.
@@ -38,6 +38,8 @@ pub struct Merging {
     pub kind: &'static Kind,
     /// What is part of the video's identity besides its payload.
     pub resolution: Option<String>,
+    /// How the batch's payloads are hashed.
+    pub hashing: Hashing,
     /// The keys that a person named; all when empty.
     pub keys: HashSet<String>,
     /// What a person wants of the cells, for each edition.
@@ -83,9 +85,18 @@ pub(super) async fn run(
     let Materials { template, video_file, sheet, editions, texts: _, kind } = materials;
     let headings = sheet.headings().to_vec();
     let (keys, takes) = (choice.keys.iter().cloned().collect(), choice.takes);
-    let merging =
-        Merging { template, video_file, editions, headings, kind, resolution, keys, sieves, takes };
-    let merging = Arc::new(merging);
+    let merging = Arc::new(Merging {
+        template,
+        video_file,
+        editions,
+        headings,
+        kind,
+        resolution,
+        hashing: staging.known_hash().map(Hashing::of).unwrap_or_default(),
+        keys,
+        sieves,
+        takes,
+    });
     let (raw, queue) = sync_channel::<Chunk>(CHUNKS_WAITING);
     let (ground, mut arriving) = mpsc::channel::<GroundChunk>(CHUNKS_WAITING);
     let queue = Arc::new(Mutex::new(queue));
@@ -291,7 +302,7 @@ impl Mill<'_> {
         (key, row): (&str, u64),
         found: &mut Found,
     ) -> Result<Merged, Vec<Problem>> {
-        let Merging { editions, headings, .. } = self.merging;
+        let Merging { editions, headings, resolution, hashing, .. } = self.merging;
         let Edition { variant, columns, .. } = &editions[number];
         let merger = &mut self.mergers[number];
         let scene = |problem| {
@@ -318,7 +329,7 @@ impl Mill<'_> {
             None => key.to_owned(),
         };
         Ok(Merged {
-            payload_hash: payload.video_hash(self.merging.resolution.as_deref()),
+            payload_hash: payload.video_hash(resolution.as_deref(), *hashing),
             file_name: file_name::safe(&wish, key),
             spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
             subject: payload.subject().map(str::to_owned),

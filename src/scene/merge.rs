@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::engine;
 use super::fault;
-use super::payload::{self, Payload};
+use super::payload::{self, Hashing, Payload};
 use super::problem::{At, Place, Problem};
 use super::template::{ROWS, Template};
 use super::trace::{Marked, Traced};
@@ -274,7 +274,8 @@ pub(super) fn again(
     // Its indentation makes a template longer than what it becomes, most times.
     let room = template.source().len();
     let text = engine::render_json(template.compact(), &context, room).ok()?;
-    (payload::video_hash(&text, kind, resolution) == hash).then_some(text)
+    let hashing = Hashing::of(hash);
+    (payload::video_hash(&text, (kind, resolution), hashing) == hash).then_some(text)
 }
 
 /// Finds what no row can mend: columns that are not there, and groups where none are expected.

@@ -39,7 +39,7 @@ pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
 pub use self::media::media_of;
 pub use self::merge::{Columns, Merger};
-pub use self::payload::Payload;
+pub use self::payload::{Hashing, Payload};
 pub use self::problem::{Origin, Place, Problem};
 pub use self::seal::{NotAPayload, Seal, Sealed};
 pub use self::storyboard::{CARDS_MAX, Card, Standing, foot as page_foot, head as page_head};

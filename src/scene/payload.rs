@@ -90,31 +90,59 @@ impl Payload {
         self.script_chars
     }
 
-    /// Returns 32 hex digits over everything that makes the video what it is: the merged text, the
-    /// kind of request, and the resolution that is asked for beside it. Equal digits mean that
-    /// nothing has to be rendered again.
-    pub fn video_hash(&self, resolution: Option<&str>) -> String {
-        video_hash(&self.text, self.kind, resolution)
+    /// Returns 32 characters over everything that makes the video what it is: the merged text, the
+    /// kind of request, and the resolution that is asked for beside it. Equal ones mean that nothing
+    /// has to be rendered again.
+    pub fn video_hash(&self, resolution: Option<&str>, hashing: Hashing) -> String {
+        video_hash(&self.text, (self.kind, resolution), hashing)
+    }
+}
+
+/// How one payload is told from another. A batch keeps the way in which it began: by another one
+/// each of its rows would look changed, and be paid for again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hashing {
+    /// XXH3, behind an `x`. It tells texts apart as surely as any hash of its 124 bits, but for one
+    /// who makes two alike on purpose: that person would only keep their own row from being rendered
+    /// again.
+    #[default]
+    Xxh3,
+    /// The first 128 bits of BLAKE3: how batches were hashed at first.
+    Blake3,
+}
+
+impl Hashing {
+    /// Returns how this hash was made.
+    pub fn of(hash: &str) -> Self {
+        if hash.starts_with('x') { Self::Xxh3 } else { Self::Blake3 }
     }
 }
 
 /// Returns what [`Payload::video_hash`] does, of a text that need not be a payload.
-///
-/// XXH3 tells texts apart as surely as any hash of 128 bits, but for one who makes two alike on
-/// purpose: that person would only keep their own row from being rendered again.
-pub(super) fn video_hash(text: &str, kind: &Kind, resolution: Option<&str>) -> String {
-    let mut hasher = Xxh3Default::new();
-    hasher.update(text.as_bytes());
-    if let Some(resolution) = resolution {
-        // A byte that no JSON text contains keeps the two apart.
-        hasher.update(&[0]);
-        hasher.update(resolution.as_bytes());
+pub(super) fn video_hash(
+    text: &str,
+    (kind, resolution): (&Kind, Option<&str>),
+    hashing: Hashing,
+) -> String {
+    // A byte that no JSON text contains keeps what follows apart from it.
+    let resolution = resolution.map(|resolution| [b"\0", resolution.as_bytes()]);
+    let kind = (*kind != PROJECT).then_some([b"\x01", kind.word.as_bytes()]);
+    let more = resolution.into_iter().chain(kind).flatten();
+    let parts = std::iter::once(text.as_bytes()).chain(more);
+    match hashing {
+        Hashing::Xxh3 => {
+            let mut hasher = Xxh3Default::new();
+            parts.for_each(|part| hasher.update(part));
+            format!("x{:031x}", hasher.digest128() >> 4)
+        }
+        Hashing::Blake3 => {
+            let mut hasher = blake3::Hasher::new();
+            parts.for_each(|part| {
+                hasher.update(part);
+            });
+            hasher.finalize().to_hex()[..32].to_owned()
+        }
     }
-    if *kind != PROJECT {
-        hasher.update(&[1]);
-        hasher.update(kind.word.as_bytes());
-    }
-    format!("{:032x}", hasher.digest128())
 }
 
 /// Says everything that is wrong with a text, with places; nothing when nothing is.

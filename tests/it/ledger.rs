@@ -1,1 +1,76 @@
-//! Stub.
+//! What a ledger keeps from one program to the next.
+
+use std::path::Path;
+
+use callsheet::batch::{self, Batch, Resolution};
+use callsheet::ledger::{Counts, Durability, Ledger};
+use callsheet::plan;
+use callsheet::scene::{Columns, Hashing, Partials, Template};
+use sqlx::{ConnectOptions, Connection};
+
+const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
+    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M", "clothId": "B"}],
+    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
+      "height": 9, "model": {"ai_name": "M", "emotion": "B"}}]}]}"#;
+
+const SHEET: &str = "key,script\nann,Good morning.\nbob,Good evening.\ncem,Good night.\n";
+
+async fn planned(batch: &Batch, ledger: &Ledger) -> Counts {
+    let plan = plan::draw_up(batch, "https://studio.test", ledger).await.unwrap();
+    assert!(plan.is_clean(), "{:?}", plan.problems);
+    let counts = plan.counts.clone();
+    plan.take_in(jiff::Timestamp::now()).await.unwrap();
+    counts
+}
+
+/// Returns the hashes as they are for versions in the order of their rows, and gives them others.
+async fn rehash(file: &Path, hashes: &[String]) -> Vec<String> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut db = options.connect().await.unwrap();
+    let known = sqlx::query_scalar("select payload_hash from version order by job_id, version");
+    let known = known.fetch_all(&mut db).await.unwrap();
+    for (row, hash) in hashes.iter().enumerate() {
+        let update = "update version set payload_hash = ?1
+            where job_id = (select id from job where position = ?2)";
+        sqlx::query(update).bind(hash).bind(row as i64).execute(&mut db).await.unwrap();
+    }
+    db.close().await.unwrap();
+    known
+}
+
+#[tokio::test]
+async fn a_batch_that_was_hashed_another_way_goes_on_that_way_and_no_row_looks_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.json.hbs"), TEMPLATE).unwrap();
+    std::fs::write(dir.path().join("s.csv"), SHEET).unwrap();
+    let source =
+        "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\noutput = 'out'";
+    let batch = batch::parse(&dir.path().join("b.toml"), source.to_owned()).unwrap();
+    let file = dir.path().join("l.db");
+    let ledger = Ledger::open(&file, Durability::ProcessDeath).await.unwrap();
+    assert_eq!(planned(&batch, &ledger).await.new, 3);
+
+    let template = Template::parse("t", TEMPLATE, &Partials::default()).unwrap();
+    let names = vec!["key".to_owned(), "script".to_owned()];
+    let columns = Columns { names, ..Columns::default() };
+    let mut merger = template.merger(&columns);
+    let resolution = batch.studio.resolution.map(Resolution::word);
+    let mut hashes = |sheet: &str, hashing: Hashing| -> Vec<String> {
+        let cells = |row: &str| row.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let rows = sheet.lines().skip(1).map(|row| merger.merge(&[cells(row)]).unwrap());
+        rows.map(|payload| payload.video_hash(resolution, hashing)).collect()
+    };
+    let former = hashes(SHEET, Hashing::Blake3);
+    assert_eq!(rehash(&file, &former).await, hashes(SHEET, Hashing::Xxh3));
+    let counts = planned(&batch, &ledger).await;
+    assert_eq!((counts.unchanged, counts.changed), (3, 0));
+
+    let other = SHEET.replace("evening", "afternoon");
+    std::fs::write(dir.path().join("s.csv"), &other).unwrap();
+    let counts = planned(&batch, &ledger).await;
+    assert_eq!((counts.unchanged, counts.changed), (2, 1));
+    let known = rehash(&file, &[]).await;
+    let other = hashes(&other, Hashing::Blake3);
+    assert_eq!(known.iter().collect::<Vec<_>>(), [&former[0], &former[1], &other[1], &former[2]]);
+    ledger.close().await;
+}
