@@ -4,11 +4,14 @@
 //! read as HTML is not documented. So every comparison here tries both readings, and nothing is
 //! refused that is right in one of them.
 
+mod measure;
+
 use std::borrow::Cow;
 use std::str::Chars;
-use std::time::Duration;
 
 use memchr::memchr2;
+
+pub(super) use measure::Measure;
 
 /// How a script's text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,112 +63,6 @@ fn are_its_paragraphs(html: &str, plain: &str) -> bool {
         } else {
             return html == "</p>" && plain.trim_start().is_empty();
         }
-    }
-}
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Measure {
-    /// Characters said, with white space counted once.
-    pub(super) characters: usize,
-    pub(super) time: Duration,
-}
-
-impl Measure {
-    pub(super) fn of(script: &str) -> Self {
-        let mut count = Count::default();
-        for piece in Pieces::of(script, Reading::Markup) {
-            match piece {
-                Piece::Run(text) => count.take_all(text),
-                Piece::One(character) => count.take(character),
-            }
-        }
-        Self { characters: count.characters, time: Duration::from_micros(count.micros) }
-    }
-
-    pub(super) fn add(&mut self, more: Self) {
-        self.characters += more.characters;
-        self.time += more.time;
-    }
-}
-
-/// A measure in the making: white space counts once, and only between words.
-#[derive(Default)]
-struct Count {
-    characters: usize,
-    micros: u64,
-    gap: bool,
-}
-
-impl Count {
-    fn take(&mut self, character: char) {
-        if character.is_whitespace() {
-            self.gap = self.characters > 0;
-            return;
-        }
-        if self.gap {
-            self.gap = false;
-            self.characters += 1;
-            self.micros += micros_of(' ');
-        }
-        self.characters += 1;
-        self.micros += micros_of(character);
-    }
-
-    /// Takes a text, of which mostly one script makes long runs.
-    fn take_all(&mut self, mut text: &str) {
-        while !text.is_empty() {
-            let run = |ascii| text.bytes().position(move |byte| byte.is_ascii() != ascii);
-            let is_ascii = text.as_bytes()[0].is_ascii();
-            let (run, rest) = text.split_at(run(is_ascii).unwrap_or(text.len()));
-            match is_ascii {
-                true => self.take_ascii(run.as_bytes()),
-                false => run.chars().for_each(|character| self.take(character)),
-            }
-            text = rest;
-        }
-    }
-
-    /// Takes many characters that all take equally long, as [`Self::take`] would one by one.
-    fn take_ascii(&mut self, text: &[u8]) {
-        let is_white = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
-        let begin = match self.characters {
-            0 => text.iter().position(|byte| !is_white(byte)).unwrap_or(text.len()),
-            _ => 0,
-        };
-        let text = &text[begin..];
-        let (Some(first), Some(last)) = (text.first(), text.last()) else { return };
-        let (mut said, mut inner) = (0, 0);
-        // In parts that a byte can count, for then many are counted at once.
-        for (part, next) in text.chunks(128).zip(text[1..].chunks(128).chain([&[][..]])) {
-            let own = part.iter().map(|byte| u8::from(!is_white(byte)));
-            said += usize::from(own.sum::<u8>());
-            let pairs = part.iter().zip(next);
-            let begins = pairs.map(|(one, other)| u8::from(is_white(one) & !is_white(other)));
-            inner += usize::from(begins.sum::<u8>());
-        }
-        let gaps = inner + usize::from(self.gap && !is_white(first));
-        self.gap = is_white(last);
-        self.characters += said + gaps;
-        self.micros += (said + gaps) as u64 * micros_of(' ');
-    }
-}
-
-/// Returns how long one character takes, by its script.
-///
-/// Rough rates of unhurried speech in characters a second: Latin letters, digits, spaces and marks
-/// 15, Hangul 6.5, Han 4.5, Kana 7.5, everything else 13. Good for an estimate of a night's work,
-/// not for cutting a video.
-fn micros_of(character: char) -> u64 {
-    match character {
-        '\0'..='\u{24f}' | '\u{1e00}'..='\u{206f}' => 66_667,
-        '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}' => 153_846,
-        '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' => 133_333,
-        '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}'
-        | '\u{f900}'..='\u{faff}'
-        | '\u{20000}'..='\u{3ffff}' => 222_222,
-        _ => 76_923,
     }
 }
 
@@ -355,112 +252,4 @@ pub(super) fn joined<'t>(mut scripts: impl Iterator<Item = &'t str>) -> Option<C
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn heard(text: &str, reading: Reading) -> String {
-        Words::of(text, reading).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn ascii_is_measured_in_one_piece_as_letter_by_letter(
-            texts in prop::collection::vec("[ \t\n\u{b}a-c\u{1c}]{0,300}", 0..4)
-        ) {
-            let (mut one, mut other) = (Count::default(), Count::default());
-            for text in texts {
-                one.take_ascii(text.as_bytes());
-                text.chars().for_each(|character| other.take(character));
-                let told = |count: &Count| (count.characters, count.micros, count.gap);
-                prop_assert_eq!(told(&one), told(&other), "{:?}", text);
-            }
-        }
-    }
-
-    #[test]
-    fn markup_is_heard_as_its_words() {
-        for (text, words) in [
-            ("<p>Hello,   world.</p>", "Hello, world."),
-            ("<p>One.</p><p>Two.</p>", "One. Two."),
-            ("one<br/>two", "one two"),
-            ("in<span style=\"x\">side</span>", "inside"),
-            ("Tea &amp; cake &lt;3 &#233;&#x1F600;", "Tea & cake <3 é😀"),
-            ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
-            ("AT&T &unknown; &", "AT&T &unknown; &"),
-            ("<p> </p>\n<p></p>", ""),
-            ("a <open", "a <open"),
-            ("<<<<", "<<<<"),
-            ("", ""),
-        ] {
-            assert_eq!(heard(text, Reading::Markup), words, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_script_is_the_same_in_either_placement() {
-        for (plain, html) in [
-            ("Hello.\nTea & cake.", "<p>Hello.</p><p>Tea &amp; cake.</p>"),
-            ("x <b> y", "<p>x &lt;b&gt; y</p>"),
-            ("&amp;", "<p>&amp;amp;</p>"),
-        ] {
-            assert!(same(plain, html), "{plain}");
-            assert!(same(html, plain), "{plain}");
-        }
-        assert!(!same("Hello.", "<p>Goodbye.</p>"));
-    }
-
-    #[test]
-    fn only_words_are_not_silence() {
-        for (text, silent) in
-            [("", true), ("<p>&nbsp;</p>", true), ("\u{3000}", true), (".", false)]
-        {
-            assert_eq!(is_silent(text), silent, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_estimate_knows_the_writing_systems() {
-        let seconds = |text: &str| Measure::of(text).time.as_secs_f64();
-        for (text, expected) in [
-            ("<p>abcdefghijklmno</p>", 1.0),
-            ("가나다라마바사아자차카타파", 2.0),
-            ("春夏秋冬春夏秋冬春", 2.0),
-            ("あいうえおあいうえおあいうえお", 2.0),
-            ("абвгдежзийклм", 1.0),
-            ("", 0.0),
-        ] {
-            assert!((seconds(text) - expected).abs() < 0.001, "{text}: {}", seconds(text));
-        }
-        assert_eq!(Measure::of(" a \n b ").characters, 3);
-    }
-
-    proptest! {
-        #[test]
-        fn the_quick_look_never_says_more_than_the_close_one(
-            plain in "[ab&<>\n \u{a0}]{0,12}",
-            html in "(<p>[ab \u{a0}]{0,3}(&amp;|&lt;|&nbsp;|&)?[ab ]{0,2}</p>){0,3}",
-        ) {
-            let close = Words::of(&plain, Reading::Literal).eq(Words::of(&html, Reading::Markup));
-            prop_assert!(close || !are_its_paragraphs(&html, &plain));
-        }
-
-        #[test]
-        fn what_is_measured_is_what_is_heard(text in "[a봄 \n<>/p&;lt]{0,30}") {
-            let heard = heard(&text, Reading::Markup).chars().count();
-            prop_assert_eq!(Measure::of(&text).characters, heard);
-        }
-
-        #[test]
-        fn plain_text_is_measured_as_markup_would_be(text in "[a봄春 \n\u{3000}.]{0,20}") {
-            let marked = Measure::of(&format!("<p>{text}</p>"));
-            prop_assert_eq!(Measure::of(&text), marked);
-        }
-    }
-
-    #[test]
-    fn many_open_brackets_take_linear_time() {
-        assert!(!is_silent(&"<a".repeat(500_000)));
-    }
-}
+mod tests;
