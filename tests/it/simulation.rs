@@ -142,7 +142,7 @@ const NIGHTS: u64 = 16_000;
 
 /// `cargo test --release --test it -- --ignored soak --nocapture`
 #[test]
-#[ignore = "a hundred thousand jobs take most of an hour"]
+#[ignore = "a hundred thousand jobs take half an hour or more"]
 fn soak() {
     let first = number("CALLSHEET_SEED").unwrap_or(0);
     let mut sum = nights(first..first + number("CALLSHEET_SEEDS").unwrap_or(NIGHTS));
