@@ -15,7 +15,7 @@ use super::engine;
 use super::fault;
 use super::payload::{self, Hashing, Payload};
 use super::problem::{At, Place, Problem};
-use super::template::{ROWS, Template};
+use super::template::{ROWS, Template, fold};
 use super::trace::{Marked, Traced};
 use crate::request::{Kind, PROJECT};
 
@@ -57,6 +57,14 @@ impl Columns {
         let column = self.assigned.get(name).copied();
         let column = column.or_else(|| self.names.iter().position(|known| known == name))?;
         Some(self.or_default(name, row.get(column).map_or("", String::as_str)))
+    }
+
+    /// Tells whether a name's text may be another one in another row.
+    pub(super) fn varies(&self, name: &str) -> bool {
+        !self.values.contains_key(name)
+            && (self.names.iter().any(|known| known == name)
+                || self.lists.contains_key(name)
+                || self.assigned.contains_key(name))
     }
 
     fn or_default<'v>(&'v self, name: &str, cell: &'v str) -> &'v str {
@@ -140,6 +148,8 @@ pub struct Merger<'t> {
     template: &'t Template,
     kind: &'static Kind,
     columns: Columns,
+    /// What is rendered: the template's compact form, folded for these columns.
+    folded: handlebars::Template,
     context: Context,
     /// Room for the next payload: what the largest so far needed.
     capacity: usize,
@@ -155,11 +165,14 @@ const DOUBTS_PLACED: usize = 200;
 
 impl<'t> Merger<'t> {
     pub(super) fn new(template: &'t Template, columns: &Columns) -> Self {
+        let mut context = columns.context();
+        columns.fill_all(&mut context, &[]);
         Self {
             template,
             kind: &PROJECT,
             columns: columns.clone(),
-            context: columns.context(),
+            folded: fold(template.compact(), columns, &context),
+            context,
             capacity: 0,
             standing: standing(template, columns),
             doubted: HashMap::new(),
@@ -184,7 +197,7 @@ impl<'t> Merger<'t> {
             return Err(self.standing.clone());
         }
         self.fill(rows);
-        let text = self.render(self.template.compact()).map_err(|problem| vec![problem])?;
+        let text = self.render(&self.folded).map_err(|problem| vec![problem])?;
         self.capacity = self.capacity.max(text.len());
         Payload::read(text, self.kind).map_err(|text| self.explain(&text))
     }

@@ -7,6 +7,7 @@
 
 mod calls;
 mod compact;
+mod fold;
 mod names;
 mod partials;
 mod quotes;
@@ -18,6 +19,7 @@ use std::fmt;
 use handlebars::template::TemplateElement;
 
 pub(super) use self::calls::check_calls;
+pub(super) use self::fold::fold;
 pub(super) use self::names::{Names, ROWS};
 pub use self::partials::{Partial, Partials};
 use self::partials::{Whole, assemble};
