@@ -34,14 +34,16 @@ pub enum Found {
     Unclear(String),
 }
 
-/// Asks for each address once, and returns the answers in the order in which they come.
-/// `base_url` decides what may be reached: a rehearsal's media may lie on this machine.
+/// Asks for each address once, and returns the answers in the order in which they come; those that
+/// came `within` that time. `base_url` decides what may be reached: a rehearsal's media may lie on
+/// this machine.
 ///
 /// # Errors
 /// No HTTPS client can be made on this machine.
 pub async fn look_for_media(
     base_url: &Url,
     addresses: Vec<String>,
+    within: Duration,
 ) -> Result<Vec<(String, Found)>, SetupError> {
     let (client, reach) = transport::scout(base_url)?;
     let asked = addresses.into_iter().map(|address| {
@@ -52,7 +54,8 @@ pub async fn look_for_media(
             (address, asked.unwrap_or_else(|_elapsed| late()))
         }
     });
-    Ok(stream::iter(asked).buffer_unordered(AT_ONCE).collect().await)
+    let over = tokio::time::sleep(within);
+    Ok(stream::iter(asked).buffer_unordered(AT_ONCE).take_until(over).collect().await)
 }
 
 async fn look(client: &reqwest::Client, reach: Reach, address: &str) -> Found {
@@ -119,5 +122,23 @@ fn judged(answer: &Response) -> Found {
         200..=299 => Found::There,
         429 | 500..=599 => Found::Unclear(format!("its server answers {}", status.as_u16())),
         code => Found::Absent(format!("its server answers {code}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_ends_in_time_and_keeps_what_it_has_heard() {
+        // It takes connections and never answers.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let base = format!("http://{}", silent.local_addr().expect("it is bound"));
+        let base_url = Url::parse(&base).expect("it is an address");
+        let asked = vec!["no address".to_owned(), format!("{base}/a"), format!("{base}/b")];
+        let within = Duration::from_millis(50);
+        let found = look_for_media(&base_url, asked, within).await.expect("a client can be made");
+        let absent = Found::Absent("this is no address".to_owned());
+        assert_eq!(found, [("no address".to_owned(), absent)]);
     }
 }
