@@ -237,12 +237,8 @@ mod tests {
 
     #[test]
     fn a_condition_on_no_column_names_the_nearest() {
-        insta::assert_snapshot!(chosen(&["langauge=ko"]), @r"
-        --where langauge=ko: there is no column `langauge`; the nearest: `Language`
-        ");
-        insta::assert_snapshot!(chosen(&["price=1"]), @r"
-        --where price=1: there is no column `price`; the columns are: `Sku`, `Language`, `Head line`
-        ");
+        insta::assert_snapshot!(chosen(&["langauge=ko"]), @"--where langauge=ko: there is no column `langauge`; the nearest: `Language`");
+        insta::assert_snapshot!(chosen(&["price=1"]), @"--where price=1: there is no column `price`; the columns are: `Sku`, `Language`, `Head line`");
         assert_eq!("=x".parse::<Condition>(), Err(NoCondition));
         assert_eq!("!=x".parse::<Condition>(), Err(NoCondition));
         assert_eq!("x".parse::<Condition>(), Err(NoCondition));

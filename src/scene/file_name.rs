@@ -90,10 +90,10 @@ mod tests {
         let problem = named("{{sku}}-{{langauge}}.mp4", json!({"sku": "T", "language": "ko"}));
         let told = problem.expect_err("no such column").to_string();
         let told = told.replace("; ", "\n");
-        insta::assert_snapshot!(told, @r#"
-    template line 1, column 9: the sheet has no column `langauge`
-    did you mean `language`?
-    "#);
+        insta::assert_snapshot!(told, @"
+        template line 1, column 9: the sheet has no column `langauge`
+        did you mean `language`?
+        ");
         let pattern = FileName::parse("{{sku}}-{{default language \"en\"}}.mp4").expect("right");
         assert_eq!(pattern.columns(), ["sku"]);
     }

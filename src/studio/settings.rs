@@ -227,7 +227,7 @@ mod tests {
             "https://app.aistudios.com/?a=1",
         ]
         .map(|url| settings(url).checked().unwrap_err().to_string());
-        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @r"
+        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @"
         `http://app.aistudios.com` would send the credentials unencrypted:
           use https (http is for loopback only)
         `ftp://app.aistudios.com` cannot be the base URL as given:
@@ -245,7 +245,7 @@ mod tests {
     fn a_credential_that_was_copied_badly_is_named_but_not_shown() {
         let said = [("", "k"), ("a", "key-canary\n"), ("app canary", "k"), ("a", "schlüssel")]
             .map(|(app_id, user_key)| Credentials::new(app_id, user_key).unwrap_err().to_string());
-        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @r"
+        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @"
         the app id is empty:
           set `AISTUDIOS_APP_ID` and `AISTUDIOS_USER_KEY`
         the user key holds a space, a line break or a character outside ASCII:

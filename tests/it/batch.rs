@@ -66,7 +66,7 @@ fn a_slip_is_told_with_its_line_on_windows_too() {
     fs::write(&path, slip).unwrap();
     let told = batch::read(&path).unwrap_err().to_string();
     let told = told.replace(&dir.path().display().to_string(), "jobs");
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(told, @"
     jobs/launch.toml:22:1: there is no setting `in_fligth` in `[limits]`
       in_fligth = 10                          # renders under way
       ^^^^^^^^^

@@ -188,7 +188,7 @@ async fn a_notice_that_fails_is_written_down_and_changes_nothing() {
         told.push_str(&format!("{channel}: {}\n", office.told(words)));
         assert!(ended.err.contains(words), "it was not said: {words}");
     }
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(told, @"
     heartbeat: at the start: `127.0.0.1` answered 500
     command: there is no program `./tell`
     webhook: `nowhere` cannot be read
@@ -367,7 +367,7 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(!format!("{ended:?}").contains("canary-"), "{}", ended.err);
     let said: Vec<&str> = ended.err.lines().filter(|line| line.contains('×')).collect();
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     × `slack` is a secret, and a batch file is shared
     × `webhook_secret` is a secret, and a batch file is shared
     × `webhook` must not contain a user or a password
@@ -403,7 +403,7 @@ async fn a_secret_may_be_what_a_command_prints_and_check_says_only_where_it_is()
         .filter(|line| line.starts_with("notify."))
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @r"
+    insta::assert_snapshot!(lines.join("\n"), @"
     notify.webhook 127.0.0.1 batch file
     notify.webhook_secret hidden behind a command batch file
     notify.slack hidden behind a command batch file

@@ -90,7 +90,7 @@ fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
         assert!((4.0..30.0).contains(&seconds), "{seconds} s for {}", cells[3]);
         files.push(file.render(merger.fields(std::slice::from_ref(cells))).unwrap());
     }
-    insta::assert_snapshot!(files.join("\n"), @r#"
+    insta::assert_snapshot!(files.join("\n"), @"
     TEA-001-en.mp4
     TEA-001-ko.mp4
     TEA-001-ja.mp4
@@ -103,7 +103,7 @@ fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
     BAG-207-ko.mp4
     BAG-207-pt.mp4
     GIFT-9-en.mp4
-    "#);
+    ");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_shipped_template_keeps_every_block_of_the_avatar() {
     let value: Value = serde_json::from_str(payload.text()).unwrap();
     let model = value["scenes"][0]["clips"][0]["model"].as_object().unwrap();
     let blocks: Vec<&str> = model.keys().map(String::as_str).collect();
-    insta::assert_snapshot!(blocks.join("\n"), @r#"
+    insta::assert_snapshot!(blocks.join("\n"), @"
     ai_name
     deployImage
     deploySize
@@ -125,7 +125,7 @@ fn the_shipped_template_keeps_every_block_of_the_avatar() {
     maskFile
     origin
     source_url
-    "#);
+    ");
     assert_eq!(template.columns(), ["sku", "script"]);
     assert_eq!(template.optional_columns(), ["language", "headline", "model", "cloth"]);
 }
@@ -135,7 +135,7 @@ fn missing_columns_are_told_all_at_once_with_their_nearest() {
     let template = template("\"name\": \"{{sku}} {{headlin}}\",\n\"x\": \"{{price}}\",");
     let mut merger = template.merger(&columns(&["sku", "headline", "Script"]));
     let problems = merger.merge(&[row(&["a", "b", "c"])]).unwrap_err();
-    insta::assert_snapshot!(told(&problems), @r#"
+    insta::assert_snapshot!(told(&problems), @"
     template line 2, column 18
       the sheet has no column `headlin`
       did you mean `headline`?
@@ -145,7 +145,7 @@ fn missing_columns_are_told_all_at_once_with_their_nearest() {
     template line 5, column 26
       the sheet has no column `script`
       did you mean `Script`?
-    "#);
+    ");
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_column_that_is_needed_after_all_is_told_when_it_is() {
     let mut merger = template.merger(&columns(&["script", "headline"]));
     assert!(merger.merge(&[row(&["Hi.", ""])]).is_ok());
     let problems = merger.merge(&[row(&["Hi.", "Sale"])]).unwrap_err();
-    insta::assert_snapshot!(told(&problems), @r#"
+    insta::assert_snapshot!(told(&problems), @"
     template line 2, column 26
       the sheet has no column `colour`
       columns: `script`, `headline`
-    "#);
+    ");
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn a_cell_that_is_no_number_is_told_by_its_column() {
     let value = merged(&mut merger, &["Hi.", "72", " 0.5 "]);
     assert_eq!((&value["size"], &value["half"]), (&72.into(), &0.5.into()));
     let problems = merger.merge(&[row(&["Hi.", "1,5", "1"])]).unwrap_err();
-    insta::assert_snapshot!(told(&problems), @r#"
+    insta::assert_snapshot!(told(&problems), @"
     column `size`
       `1,5` is not a number (template line 3)
       write `1.5` or, if the comma parts thousands, `15`
-    "#);
+    ");
 }
 
 #[test]
@@ -197,11 +197,11 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
     let comma = source("\"name\": \"{{sku}}\"\n\"a\": 1,");
     let comma = Template::parse("test", &comma, &none()).unwrap();
     let problems = comma.merger(&columns(&["sku", "script"])).merge(&[row(&["T", "Hi."])]);
-    insta::assert_snapshot!(told(&problems.unwrap_err()), @r#"
+    insta::assert_snapshot!(told(&problems.unwrap_err()), @"
     template line 3
       a comma or colon is missing
       write it before this
-    "#);
+    ");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn groups_make_one_scene_of_each_row() {
     lonely.grouped = true;
     let unseen = self::template("").merger(&lonely).merge(&[row(&["a", "b"])]);
     let both = [ungrouped.unwrap_err(), unseen.unwrap_err()].concat();
-    insta::assert_snapshot!(told(&both), @r#"
+    insta::assert_snapshot!(told(&both), @"
     template line 1, column 34
       the template makes one video of several rows
       set `group_by` in the batch file to the column that names the video
@@ -264,7 +264,7 @@ fn groups_make_one_scene_of_each_row() {
     column `rows`
       a column has the name that a group's rows have
       rename it, or give it another name under `columns`
-    "#);
+    ");
 }
 
 fn parsed(source: &str) -> Result<Template, Vec<Problem>> {
@@ -336,7 +336,7 @@ fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
     told_all.push(told(&text.merger(&listed).merge(&[row(&["One", "Two"])]).unwrap_err()));
     let wrong = parsed(&scene_for_each("(sentences script \"many\")")).unwrap();
     told_all.push(told(&wrong.merger(&columns(&["script"])).merge(&[row(&["Hi."])]).unwrap_err()));
-    insta::assert_snapshot!(told_all.join("\n"), @r"
+    insta::assert_snapshot!(told_all.join("\n"), @"
     template line 1, column 8
       `sentences` makes a list, and only `each` can go through it
       write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`

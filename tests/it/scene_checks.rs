@@ -245,7 +245,8 @@ fn a_script_that_no_video_can_hold_is_refused_and_a_long_one_doubted() {
         said("春茶", 35, 270),
         said("はる", 50, 450),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(told.join("\n"), @"
+
     template line 1, `/scenes`: the script takes about 35 min to speak; AI Studios makes videos of 30 min at most; make two rows of it
     refused: template line 1, `/scenes`: the script takes about 50 min to speak; AI Studios makes videos of 30 min at most; make two rows of it
     template line 1, `/scenes`: the script takes about 35 min to speak; AI Studios makes videos of 30 min at most; make two rows of it

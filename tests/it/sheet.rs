@@ -245,7 +245,7 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
         required: &["script", "Script ", "sku"],
         ..NOTHING
     };
-    insta::assert_snapshot!(told("SKU,s_k_u,Script,SCRIPT,Voice,voice-\n1,2,3,4,5,6\n", &ask), @r#"
+    insta::assert_snapshot!(told("SKU,s_k_u,Script,SCRIPT,Voice,voice-\n1,2,3,4,5,6\n", &ask), @"
     row 1: `VOICE` may be any of `Voice` (column E), `voice-` (column F)
       help: write it in `columns` as it is here
     row 1: `script` may be any of `Script` (column C), `SCRIPT` (column D)
@@ -256,7 +256,7 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
       help: rename all but one of them
     row 1: `s k u` may be any of `SKU` (column A), `s_k_u` (column B)
       help: write it in the batch file as it is here
-    "#);
+    ");
     let twice = Ask { required: &["script", "SCRIPT"], ..NOTHING };
     insta::assert_snapshot!(told("Script,id\n1,2\n", &twice), @r#"
     row 1: there is no column `SCRIPT`, which the template needs
@@ -301,10 +301,10 @@ fn rows_that_say_so_are_left_out_in_their_place() {
       help: a text with a comma in it must stand in quotes
     "#);
     let ask = Ask { skip: Some(("State", &[])), ..BY_ID };
-    insta::assert_snapshot!(told(text, &ask), @r#"
+    insta::assert_snapshot!(told(text, &ask), @"
     row 1: there is no column `State`, which `skip` names
       help: the nearest: `Status`; change `skip`
-    "#);
+    ");
 }
 
 #[test]
@@ -496,12 +496,12 @@ fn a_group_that_may_lack_a_row_is_left_out() {
 
 #[test]
 fn a_heading_row_can_itself_be_torn() {
-    insta::assert_snapshot!(told("id,\"Script\n1,2\n", &BY_ID), @r"
+    insta::assert_snapshot!(told("id,\"Script\n1,2\n", &BY_ID), @"
     row 1, column B: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; a quote within a text is written twice
     ");
     let wide = format!("id{}\n1\n", ",x".repeat(5_000));
-    insta::assert_snapshot!(told(wide, &BY_ID), @r"
+    insta::assert_snapshot!(told(wide, &BY_ID), @"
     row 1: this row has more than 4096 cells
       help: delete the columns that are not needed
     ");
@@ -514,7 +514,7 @@ fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
     let (_dir, path) = file(text.as_bytes());
     let items = read(&path, &BY_ID).unwrap();
     assert_eq!(items[0].as_ref().unwrap().rows[0].cells[1], fits);
-    insta::assert_snapshot!(items[1].as_ref().unwrap_err(), @r"
+    insta::assert_snapshot!(items[1].as_ref().unwrap_err(), @"
     row 3, column B `text`: this cell holds more than 1 MB
       help: shorten it; if it should be short, a quote before it may not be closed
     ");
@@ -534,7 +534,7 @@ fn numbered_columns_make_the_list_that_is_asked_for() {
     assert_eq!(columns("sku,script_1,script_2,script_10,x"), [1, 2, 3]);
     assert_eq!(columns("Sku,Script 10,SCRIPT2,script-01,Scripts 3"), [3, 2, 1]);
     assert_eq!(columns("sku,script,script_1,script_2,x"), Vec::<usize>::new());
-    insta::assert_snapshot!(told("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @r"
+    insta::assert_snapshot!(told("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
     row 1: there is no column `script`, which the template needs
       help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
     ");
@@ -543,7 +543,7 @@ fn numbered_columns_make_the_list_that_is_asked_for() {
 #[test]
 fn a_separator_that_only_the_headings_show_is_told_of() {
     let ask = Ask { required: &["script"], ..Ask::default() };
-    insta::assert_snapshot!(told("id/script\n1/Hi\n", &ask), @r"
+    insta::assert_snapshot!(told("id/script\n1/Hi\n", &ask), @"
     row 1: there is no column `script`, which the template needs
       help: there is one column only, `id/script`; commas, semicolons, tabs or pipes go between cells
     ");

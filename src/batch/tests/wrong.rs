@@ -225,7 +225,7 @@ fn a_secret_is_refused_and_never_shown() {
     ));
     let problems = problems.unwrap_err();
     assert!(!format!("{problems:?}{problems}").contains("hush"), "{problems:?}");
-    insta::assert_snapshot!(problems, @r"
+    insta::assert_snapshot!(problems, @"
     jobs/launch.toml:1:1: `user_key` does not belong in a batch file, which is shared
       user_key = ********
       ^^^^^^^^

@@ -85,24 +85,24 @@ fn what_cannot_be_read_is_told_in_words() {
     );
     insta::assert_snapshot!(
         wrong("hang=often"),
-        @r"
-        `often` does not say when `hang` happens:
-        use `5%`, `3` for the first three, `+3` for all but the first three, or `always`
-        "
+        @"
+    `often` does not say when `hang` happens:
+    use `5%`, `3` for the first three, `+3` for all but the first three, or `always`
+    "
     );
     insta::assert_snapshot!(
         wrong("rate-limit=5%@tomorrow"),
-        @r"
-        `tomorrow` after `@` is nothing that `rate-limit` can take:
-        it takes seconds, date, none, odd
-        "
+        @"
+    `tomorrow` after `@` is nothing that `rate-limit` can take:
+    it takes seconds, date, none, odd
+    "
     );
     insta::assert_snapshot!(
         wrong("hang=2@soon"),
-        @r"
-        `soon` after `@` is nothing that `hang` can take:
-        it takes a whole number (real seconds)
-        "
+        @"
+    `soon` after `@` is nothing that `hang` can take:
+    it takes a whole number (real seconds)
+    "
     );
     assert!(wrong("hang=exprt:2").starts_with("`exprt` in the rule for `hang` is not an endpoint"));
     assert!(wrong("reset-connect=export:2").contains("is not an endpoint"));

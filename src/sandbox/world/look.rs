@@ -104,7 +104,7 @@ mod tests {
         let plain = Progress::default();
         let story = [0, 999, 1_000, 38_500, 100_999, 101_000];
         let lines: Vec<_> = story.iter().map(|now| line(&render(None), *now, &plain)).collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
+        insta::assert_snapshot!(lines.join("\n"), @"
         waiting 0
         waiting 0
         exporting 0

@@ -179,17 +179,17 @@ mod tests {
                     format!("{message}; {}", help.unwrap_or_default())
                 })
                 .collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
-the cell is empty and must be a number; fill it in, or write `{{number (default column 0)}}`
-`1,5` is not a number; write `1.5` or, if the comma parts thousands, `15`
-`50%` is not a number; write `50`
-`72pt` is not a number; write `72`
-`+3` is not a number; write `3`
-`007` is not a number; write `7`
-`.5` is not a number; write `0.5`
-`1 000` is not a number; write digits, with a point before decimals, such as `1.5`
-`NaN` is not a number; write digits, with a point before decimals, such as `1.5`
-`1e999` is not a number; write digits, with a point before decimals, such as `1.5`
-"#);
+        insta::assert_snapshot!(told.join("\n"), @"
+        the cell is empty and must be a number; fill it in, or write `{{number (default column 0)}}`
+        `1,5` is not a number; write `1.5` or, if the comma parts thousands, `15`
+        `50%` is not a number; write `50`
+        `72pt` is not a number; write `72`
+        `+3` is not a number; write `3`
+        `007` is not a number; write `7`
+        `.5` is not a number; write `0.5`
+        `1 000` is not a number; write digits, with a point before decimals, such as `1.5`
+        `NaN` is not a number; write digits, with a point before decimals, such as `1.5`
+        `1e999` is not a number; write digits, with a point before decimals, such as `1.5`
+        ");
     }
 }

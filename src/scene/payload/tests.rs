@@ -136,7 +136,7 @@ fn every_clip_type_has_what_it_needs() {
     .into_iter()
     .map(|(index, clip)| broken(&format!("{clips}/{index}"), Some(clip)))
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(told.join("\n"), @"
     /scenes/0/clips/0 a clip must be an object
     /scenes/0/clips/1/type there is no clip type `textimage`
       did you mean `textImage`?
@@ -154,7 +154,7 @@ fn every_clip_type_has_what_it_needs() {
     /scenes/0/clips/4/video_url `video_url` is missing
     /scenes/0/clips/5/source_url `source_url` is missing
     /scenes/0/clips/5/label `label` is missing
-    "#);
+    ");
 }
 
 #[test]

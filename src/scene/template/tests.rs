@@ -72,7 +72,7 @@ fn what_could_let_a_cell_out_is_refused_with_its_reason() {
     insta::assert_snapshot!(refused(
         "{\n\"a\": \"{{{raw}}} {{&raw}}\",\n\"b\": \"{{> part}}\", {{#> part}}{{/part}}\n\
          \"c\": \"{{log sku}}\", {{* inline}}\n}"
-    ), @r"
+    ), @"
     template line 3, column 7
       there is no partial `part`
       write it into `partials/part.json.hbs` beside the template
@@ -194,7 +194,7 @@ fn an_open_quote_is_reported_on_its_line_and_nowhere_else() {
 fn a_whole_row_cannot_be_printed() {
     insta::assert_snapshot!(refused(
         "[\"{{rows}}\", \"{{this}}\", {{#each rows}}\"{{this}}\"{{/each}}, \"{{lookup rows 0}}\"]"
-    ), @r#"
+    ), @"
     template line 1, column 3
       a list or a whole row would print as `[object]`
       name a column of it, write `{{#each rows}}`, or `{{json rows}}`
@@ -207,7 +207,7 @@ fn a_whole_row_cannot_be_printed() {
     template line 1, column 62
       a list or a whole row would print as `[object]`
       name a column of it, write `{{#each rows}}`, or `{{json rows}}`
-    "#);
+    ");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn broken_syntax_is_told_at_the_tag_that_was_meant() {
         "{\"a\": {{}}}",
     ];
     let told: Vec<String> = sources.iter().map(|source| refused(source)).collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(told.join("\n"), @"
     template line 2, column 1
       `{{#if …}}` is never closed
       write `{{/if}}` where the part ends
@@ -245,7 +245,7 @@ fn broken_syntax_is_told_at_the_tag_that_was_meant() {
     template line 1, column 9
       this tag is not written as Handlebars expects
       write `{{column}}`, `{{helper column}}` or `{{#if column}}…{{/if}}`
-    "#);
+    ");
 }
 
 #[test]

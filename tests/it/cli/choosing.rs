@@ -27,13 +27,13 @@ async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() 
     let office = office().await;
     let planned = office.run(&["plan", "b.toml", "--where", "language=en"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    insta::assert_snapshot!(planned.out, @r"
+    insta::assert_snapshot!(planned.out, @"
     night: 5 new; 2 of 5 rows meant now
     2 videos to render, about 0 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    insta::assert_snapshot!(ended.out, @r"
+    insta::assert_snapshot!(ended.out, @"
     5 rows: 3 not submitted, 2 done
     videos in out, results in out/results.csv
     a page to look at is out/report.html
@@ -88,7 +88,7 @@ async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
         }
     }
     assert_eq!(office.sandbox.requests(), []);
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(told.join("\n"), @"
     error: --where langauge=ko: there is no column `langauge`; the nearest: `Language`
 
     error: invalid value 'language' for '--where <COLUMN=VALUE>': write it as COLUMN=VALUE or COLUMN!=VALUE, for example language=ko

@@ -74,8 +74,6 @@ async fn a_rehearsal_ignores_where_real_nights_go_and_two_of_them_do_not_mix() {
     office.write("c.toml", &toml.replace("'night'", "'other'"));
     let other = office.start(&mut office.bare(&["run", "c.toml", "--sandbox"])).end();
     assert_eq!(other.code, Some(11), "{other:?}");
-    insta::assert_snapshot!(other.err, @"
-    error: another rehearsal uses the ledger `callsheet-sandbox.db`: wait for it, or choose another --ledger
-    ");
+    insta::assert_snapshot!(other.err, @"error: another rehearsal uses the ledger `callsheet-sandbox.db`: wait for it, or choose another --ledger");
     first.signal("KILL");
 }

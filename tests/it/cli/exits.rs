@@ -78,7 +78,7 @@ async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
             said.push_str(&office.told(&ended.err));
         }
     }
-    insta::assert_snapshot!(said, @r"
+    insta::assert_snapshot!(said, @"
     error: cannot open the ledger `folder`: it is a folder
     error: cannot open the ledger `folder`: it is a folder
     error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
@@ -178,9 +178,7 @@ async fn a_batch_cannot_go_on_at_another_host() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
     assert_eq!(elsewhere.code, Some(2));
-    insta::assert_snapshot!(office.told(&elsewhere.err), @"
-    error: batch `night` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger
-    ");
+    insta::assert_snapshot!(office.told(&elsewhere.err), @"error: batch `night` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger");
     assert_eq!(office.run(&["resume", "--base-url", "https://studio.example"]).code, Some(2));
     assert_eq!(office.sandbox.renders(), 2);
 }
@@ -218,7 +216,7 @@ async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
         assert_eq!(ended.code, Some(5), "{ended:?}");
         said.push_str(&ended.err.replace(url.trim_start_matches("http://"), what));
     }
-    insta::assert_snapshot!(said, @r"
+    insta::assert_snapshot!(said, @"
     error: `CLOSED` cannot be reached: check the network, or `base_url`
     error: `SILENT` does not answer (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
     ");
@@ -235,7 +233,7 @@ async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
         let ended = office.run(&["run", "b.toml"]);
         assert_eq!(ended.code, Some(6), "{ended:?}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(ended.out, @r"
+            insta::assert_snapshot!(ended.out, @"
             3 rows: 3 uncertain
             videos in out, results in out/results.csv
             a page to look at is out/report.html
@@ -257,16 +255,14 @@ async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
     let refused = office.start(&mut wrong).end();
     assert_eq!(refused.code, Some(7), "{refused:?}");
     assert!(!refused.err.contains("canary"));
-    insta::assert_snapshot!(refused.err, @r"
+    insta::assert_snapshot!(refused.err, @"
     night: 6 new
     6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
     error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
     ");
     let gone = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(gone.code, Some(7), "{gone:?}");
-    insta::assert_snapshot!(gone.err, @"
-    error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)
-    ");
+    insta::assert_snapshot!(gone.err, @"error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)");
     office.assert_promise(6);
     office.sandbox.set_faults(callsheet::sandbox::Faults::default());
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));

@@ -53,7 +53,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
 
     let office = Office::new(2).await;
     office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
       × a text in quotes is not ended
        ╭─[b.toml:1:14]
      1 │ name = 'night
@@ -67,7 +67,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("b.toml")).unwrap();
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
       × b.toml
       ╰─▶ there is no such file
       help: check the path; `jobs/demo.toml` is one to begin from
@@ -79,7 +79,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
 async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
     let office = Office::new(2).await;
     office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: row 1, column C `script`: column B has this heading too
       help: rename one of the two, or delete it
     1 problem in the sheet `s.csv`; nothing was spent
@@ -87,7 +87,7 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
 
     let office = Office::new(2).await;
     office.write("s.csv", "key,script\na,Hello\n,World\na,Again\nb,Fine,more\n");
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: row 3, column A `key`: the key is empty, so this row cannot be told from others
       help: fill it in; a key once used for a video should stay with it
     error: row 4, column A `key`: the key `a` is already that of row 2
@@ -100,7 +100,7 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
 
     let office = Office::new(2).await;
     office.write("s.csv", "");
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: the sheet is empty
       help: it needs a row of headings and, below it, one row for each video
     1 problem in the sheet `s.csv`; nothing was spent
@@ -108,7 +108,7 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("s.csv")).unwrap();
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: there is no such file
       help: check `sheet` in the batch file; paths start beside it
     1 problem in the sheet `s.csv`; nothing was spent
@@ -143,7 +143,7 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
 
     let office = Office::new(2).await;
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: cannot read the template `t.json.hbs`: there is no such file
     nothing was spent
     ");
@@ -156,7 +156,7 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
         .replace("\"org\": \"{{script}}\"", "\"org\": \"{{script}}\", \"speed\": {{number speed}}");
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: row 3: column C `speed`: `fast` is not a number (template line 4)
       write digits, with a point before decimals, such as `1.5`
     error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
@@ -167,7 +167,7 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(office.sandbox.renders(), 2, "{ended:?}");
     assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
-    insta::assert_snapshot!(ended.out, @r"
+    insta::assert_snapshot!(ended.out, @"
     4 rows: 2 done, 2 invalid
     videos in out, results in out/results.csv
     a page to look at is out/report.html

@@ -74,7 +74,7 @@ async fn a_run_of_a_paused_batch_brings_home_what_is_paid_spends_nothing_and_say
     assert_eq!(ended.code, Some(8), "{ended:?}");
     let loud = office.run(&["run", "b.toml"]);
     assert_eq!(loud.code, Some(8));
-    insta::assert_snapshot!(loud.err, @r"
+    insta::assert_snapshot!(loud.err, @"
     night: 4 unchanged
     paused by a person: what is under way is brought home, and nothing is submitted until it is unpaused (callsheet unpause)
     a person paused the batch; let it go on: callsheet unpause night

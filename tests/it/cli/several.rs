@@ -28,7 +28,7 @@ async fn two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name() 
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let mut out: Vec<_> = ended.out.lines().collect();
     out.sort_unstable();
-    insta::assert_snapshot!(out.join("\n"), @r"
+    insta::assert_snapshot!(out.join("\n"), @"
     night: 3 rows: 3 done
     night: a page to look at is out/report.html
     night: videos in out, results in out/results.csv
@@ -100,7 +100,7 @@ async fn batches_that_would_be_in_each_others_way_are_refused() {
     office.write("c.toml", &text.replace("'out2'", "'./out'"));
     let folder = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!((twice.code, folder.code), (Some(2), Some(4)));
-    insta::assert_snapshot!(twice.err + &folder.err, @r"
+    insta::assert_snapshot!(twice.err + &folder.err, @"
     error: `b.toml` and `./b.toml` are one batch, `night`
     error: `b.toml` and `c.toml` both write to `./out`: give one of them another `output`
     ");

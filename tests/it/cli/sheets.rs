@@ -37,20 +37,20 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
         office.write("s.csv", &format!("key,script,Status\na,One,{a}\nb,Two,{b}\nc,Three,{c}\n"));
     };
     sheet("", "skip", "x");
-    insta::assert_snapshot!(planned(&office).out, @r"
+    insta::assert_snapshot!(planned(&office).out, @"
     night: 1 new, 2 skipped
     1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    insta::assert_snapshot!(ended.out, @r"
+    insta::assert_snapshot!(ended.out, @"
     3 rows: 1 done, 2 skipped
     videos in out, results in out/results.csv
     a page to look at is out/report.html
     ");
     assert_eq!(by_status(&office), "a done, b skipped, c skipped");
     assert!(!office.path("out/failures.csv").exists(), "nobody has to mend anything");
-    insta::assert_snapshot!(office.run(&["status"]).out.lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+    insta::assert_snapshot!(office.run(&["status"]).out.lines().take(2).collect::<Vec<_>>().join("\n"), @"
     batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
     night     3     1     0          0       0          0        0        2
     ");
@@ -59,7 +59,7 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
 
     // What is done stays done, with its video, when its row says so afterwards.
     sheet("done", "", "x");
-    insta::assert_snapshot!(planned(&office).out, @r"
+    insta::assert_snapshot!(planned(&office).out, @"
     night: 1 new, 2 skipped
     1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
     ");
@@ -80,7 +80,7 @@ async fn a_job_that_was_not_submitted_leaves_with_its_row_and_comes_back_with_it
     assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
     assert_eq!(by_status(&office), "b skipped, a done, b ready");
     sheet("skip");
-    insta::assert_snapshot!(planned(&office).out, @r"
+    insta::assert_snapshot!(planned(&office).out, @"
     night: 1 unchanged, 2 skipped
     nothing new to render
     ");
@@ -121,7 +121,8 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
             .replace("{{script}}", "{{text}}"),
     );
     told.push(said(&planned(&office)));
-    insta::assert_snapshot!(told.join("\n--\n"), @r"
+    insta::assert_snapshot!(told.join("\n--\n"), @"
+
     --
     the sheet is read with a semicolon between cells
     nothing uses the column `Owner`

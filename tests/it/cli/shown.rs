@@ -35,9 +35,7 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
         events_of_a_night.iter().map(|event| event["type"].as_str().unwrap()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    insta::assert_snapshot!(kinds.join(" "), @"
-    job.done job.drafted job.progress job.rendered job.rendering plan run.started summary
-    ");
+    insta::assert_snapshot!(kinds.join(" "), @"job.done job.drafted job.progress job.rendered job.rendering plan run.started summary");
     assert_eq!(done.err, "");
 
     let resumed = office.run(&["resume", "--json"]);
@@ -60,14 +58,14 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
 async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     let office = Office::new(3).await;
     let first = office.run(&["plan", "b.toml", "--offline"]);
-    insta::assert_snapshot!(first.out, @r"
+    insta::assert_snapshot!(first.out, @"
     night: 3 new
     3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
     let second = office.run(&["plan", "b.toml", "--offline"]);
-    insta::assert_snapshot!(second.out, @r"
+    insta::assert_snapshot!(second.out, @"
     night: 1 new, 1 changed, 1 unchanged, 1 removed
       row 3 k001: `script` changed
     2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
@@ -113,7 +111,7 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
 
     let shown = office.run(&["status"]).out;
     let table: Vec<&str> = shown.lines().take(2).collect();
-    insta::assert_snapshot!(table.join("\n"), @r"
+    insta::assert_snapshot!(table.join("\n"), @"
     batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
     night     3     3     0          0       0          0        0        0
     ");
@@ -199,7 +197,7 @@ async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
     // Quiet: results alone.
     let quiet = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(quiet.err, "");
-    insta::assert_snapshot!(office.told(&quiet.out), @r"
+    insta::assert_snapshot!(office.told(&quiet.out), @"
     3 rows: 3 done
     videos in out, results in out/results.csv
     a page to look at is out/report.html

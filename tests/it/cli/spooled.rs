@@ -51,7 +51,7 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
 
     let (code, _, err) = piped(&office, &["run", "b.toml"], "key;script\na;\"Hello\nb;x\n");
     assert_eq!(code, Some(4));
-    insta::assert_snapshot!(err, @r"
+    insta::assert_snapshot!(err, @"
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; a quote within a text is written twice
     1 problem in the sheet from standard input; nothing was spent
@@ -59,7 +59,7 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
     ");
     let (code, _, err) = piped(&office, &["run", "b.toml"], "");
     assert_eq!(code, Some(4));
-    insta::assert_snapshot!(err, @r"
+    insta::assert_snapshot!(err, @"
     error: the sheet is empty
       help: it needs a row of headings and, below it, one row for each video
     1 problem in the sheet from standard input; nothing was spent

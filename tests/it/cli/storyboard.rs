@@ -37,7 +37,7 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
     );
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    insta::assert_snapshot!(ended.err, @r"
+    insta::assert_snapshot!(ended.err, @"
     4 jobs drawn in board.html
     1 of them is wrong; `callsheet plan` tells why
     ");
@@ -87,7 +87,7 @@ async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
     office.write("s.csv", "key,script\na,One\nb,\n,Three\nd,Four\n");
     let ended = office.run(&["preview", "b.toml", "--all"]);
     assert_eq!((ended.code, ended.out.lines().count()), (Some(4), 2));
-    insta::assert_snapshot!(ended.err, @r"
+    insta::assert_snapshot!(ended.err, @"
     error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
     error: row 4, column A `key`: the key is empty, so this row cannot be told from others
       help: fill it in; a key once used for a video should stay with it
@@ -102,7 +102,7 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
     let office = Office::new(1).await;
     let ended = office.run(&["new", "spring"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    insta::assert_snapshot!(format!("{}{}", ended.err, ended.out), @r"
+    insta::assert_snapshot!(format!("{}{}", ended.err, ended.out), @"
     written: templates/presenter.json.hbs
     written: jobs/spring.toml and jobs/spring.csv
     callsheet plan jobs/spring.toml
@@ -173,7 +173,7 @@ async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
     }
     insta::assert_snapshot!("help-template", ended.out);
     let ended = office.run(&["help", "template", "t.json.hbs"]);
-    insta::assert_snapshot!(ended.out, @r"
+    insta::assert_snapshot!(ended.out, @"
     t.json.hbs
       needs: key, script
       uses if there: none
@@ -304,7 +304,7 @@ async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_s
     let ended = office.run(&["run", "b.toml", "--check-media"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(office.sandbox.requests(), [], "something was asked of AI Studios");
-    insta::assert_snapshot!(told(&format!("\n{}", ended.err)), @r"
+    insta::assert_snapshot!(told(&format!("\n{}", ended.err)), @"
     row 3 and 1 more: its server answers 404   http://MEDIA/gone
     row 6: it is a web page, not a picture, film or sound   http://MEDIA/page
     row 8: its server answers 503   http://MEDIA/busy

@@ -49,7 +49,7 @@ async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes(
         "partials/avatar.json.hbs",
         &partial.replace("\"layer\": 1", &format!("\"layer\": {one}")),
     );
-    insta::assert_snapshot!(planned(&office, 0).0, @r"
+    insta::assert_snapshot!(planned(&office, 0).0, @"
     night: 1 changed, 2 unchanged
       row 3 k001: the template or its settings changed
     1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
@@ -93,7 +93,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
         "partials/avatar.json.hbs",
         &partial.replace("\"layer\": 1", "\"layer\": {{number script}}"),
     );
-    insta::assert_snapshot!(refused(&office), @r"
+    insta::assert_snapshot!(refused(&office), @"
     error: row 2: column B `script`: `Hello 0` is not a number (`partials/avatar.json.hbs` line 1)
       write digits, with a point before decimals, such as `1.5`
     error: row 3: column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
@@ -246,7 +246,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     // Brackets.
-    insta::assert_snapshot!(with_template("\n  }]\n", "\n  }\n").await, @r"
+    insta::assert_snapshot!(with_template("\n  }]\n", "\n  }\n").await, @"
       × row 2 and 1 more: `}` stands where a list has to end first
        ╭─[t.json.hbs:9:1]
      8 │   }
@@ -313,7 +313,7 @@ async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
     office.write("s.csv", "key,script\na,Dear [NAME]\nb,Hello {{name}}\nc,Hello\n");
     let (_, err) = planned(&office, 0);
     let (_, warnings) = err.split_once('\n').unwrap();
-    insta::assert_snapshot!(warnings, @r"
+    insta::assert_snapshot!(warnings, @"
     warning: row 2 and 2 more: the address is not https (t.json.hbs line 6)
       write `https://`, if the server has it; services often refuse the other
     warning: row 2, column B `script`: `[NAME]` looks like something to be filled in (t.json.hbs line 4)

@@ -57,7 +57,7 @@ async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_
 
     office.write("s.csv", &SHEET.replace("안녕하세요", "반갑습니다").replace(",x", ",z"));
     let planned = office.run(&["plan", "b.toml"]);
-    insta::assert_snapshot!(planned.out, @r"
+    insta::assert_snapshot!(planned.out, @"
     night: 1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed
     1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
@@ -111,7 +111,7 @@ async fn failures_that_are_fed_back_are_not_fanned_out_again() {
     office.write("s.csv", &failures);
     let refused = office.run(&["run", "b.toml"]);
     assert_eq!(refused.code, Some(4), "{refused:?}");
-    insta::assert_snapshot!(refused.err, @r"
+    insta::assert_snapshot!(refused.err, @"
     error: row 3: this line of a report is about the variant `ko`, which is not in the batch file
     1 problem in the sheet `s.csv`; nothing was spent
     mend the rows, or run with --skip-invalid to leave them out

@@ -66,11 +66,11 @@ async fn reading_a_project_gives_every_documented_field() {
     let lines: Vec<_> = keys.chunks(6).map(|keys| keys.join(" ")).collect();
     insta::assert_snapshot!(
         lines.join("\n"),
-        @r"
-        _id backendTaskId baseInfoId createdAt creditSubstracted dictionary
-        download_url exportType name orientation progress scenes
-        state templateId thumbnailUrl updatedAt userId workspaceId
-        "
+        @"
+    _id backendTaskId baseInfoId createdAt creditSubstracted dictionary
+    download_url exportType name orientation progress scenes
+    state templateId thumbnailUrl updatedAt userId workspaceId
+    "
     );
     assert_eq!(project["scenes"], scenes("Hello."));
     let at = |project: &Value| {

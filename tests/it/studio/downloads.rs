@@ -224,7 +224,7 @@ async fn against_the_real_service_no_link_leads_into_the_house() {
         said.push(trouble.to_string().replace(&port.to_string(), "PORT"));
     }
     assert_eq!(server.seen().len(), 0);
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     `http://127.0.0.1:PORT/a.mp4` leads into a private network; it was not followed
     `http://[::ffff:7f00:1]:PORT/a.mp4` leads into a private network; it was not followed
     `http://localhost:PORT/a.mp4` leads into a private network; it was not followed

@@ -346,7 +346,7 @@ async fn what_people_read() {
         evidence.elapsed = Duration::from_millis(1234);
         read.push(evidence.to_string());
     }
-    insta::assert_snapshot!(read.join("\n").replace(": ", ":\n  "), @r"
+    insta::assert_snapshot!(read.join("\n").replace(": ", ":\n  "), @"
     AI Studios refused it:
       scenes[0].clips:
       is [31mrequired (code 4001)

@@ -66,7 +66,7 @@ fn whatever_is_missing_or_of_another_form_is_told_with_its_place() {
 fn a_slip_names_what_was_meant_and_everything_is_told_at_once() {
     let payload = json!({"language": "en", "txt": "Hi.", "model": "", "clothes": 7,
         "resoluton": "1080", "isExport": "true", "ttsType": {"free": 1}});
-    insta::assert_snapshot!(told(kind("simple-video"), &payload), @r"
+    insta::assert_snapshot!(told(kind("simple-video"), &payload), @"
     /text: `text` is missing; is `txt` meant to be `text`?
     /model: `model` is empty
     /clothes: `clothes` must be text, not a number

@@ -130,7 +130,7 @@ fn a_wrong_call_of_a_partial_says_what_to_write() {
     let all = [("card", "1"), ("scene", "{{text.x}}")];
     let source = "[{{> crad}},\n{{> card sku}},{{> card text=}},\n{{> scene text=\"a\"}},\n\
                   {{#> card}}{{/card}},{{> (lookup this \"a\")}}]";
-    insta::assert_snapshot!(refused(&source.replace("{{> card text=}},", ""), &all), @r"
+    insta::assert_snapshot!(refused(&source.replace("{{> card text=}},", ""), &all), @"
     template line 1, column 2: there is no partial `crad`; did you mean `card`?
     template line 2, column 1: a partial takes its values by name; write `{{> card name=column}}`; without values it sees what the tag's place sees
     `partials/scene.json.hbs` line 1, column 3: `text` is one value and has no parts; give the partial a column or a row
