@@ -11,8 +11,17 @@ use crate::ledger::BatchId;
 use crate::ledger::error::LedgerError;
 use crate::ledger::open;
 
-const FIND_JOBS: &str = "-- ledger::classify, jobs
-    update temp.staged set job_id = (select id from job where batch_id = ?1 and key = staged.key)
+/// Rows that no job is known for were staged as new, or as invalid, and stay what they are. Nothing
+/// is kept to undo this by itself (`or fail`): a plan that cannot be judged is let go.
+const JUDGE: &str = "-- ledger::classify, jobs and verdicts
+    update or fail temp.staged set (job_id, verdict) = (
+        select j.id, case
+            when staged.verdict <> 'new' then staged.verdict
+            when v.payload_hash = staged.payload_hash then 'unchanged'
+            else 'changed' end
+        from job j join version v on v.job_id = j.id and v.version = j.wanted_version
+        where j.batch_id = ?1 and j.key = staged.key
+        union all select null, staged.verdict limit 1)
     where key is not null and verdict <> 'skipped'";
 
 /// A skipped row means the job of its key only where no other row does.
@@ -28,16 +37,6 @@ const KEEP: &str = "-- ledger::classify, skipped rows that are done
     update temp.staged set verdict = 'kept'
     where verdict = 'skipped' and job_id in (
         select id from job where batch_id = ?1 and state in ('done', 'reused'))";
-
-/// Rows that no job is known for were staged as new, or as invalid, and stay what they are.
-const JUDGE: &str = "-- ledger::classify, verdicts
-    update temp.staged set verdict = case
-        when payload_hash = (
-            select v.payload_hash from job j
-            join version v on v.job_id = j.id and v.version = j.wanted_version
-            where j.id = staged.job_id) then 'unchanged'
-        else 'changed' end
-    where job_id is not null and verdict = 'new'";
 
 const COUNT: &str = "-- ledger::classify, counts
     select verdict, count(*) as jobs, sum(selected) as selected,
@@ -83,8 +82,7 @@ impl Staging {
 
     async fn judge(&mut self, batch: i64) -> Result<Counts, sqlx::Error> {
         let db = &mut self.db;
-        sqlx::query(FIND_JOBS).bind(batch).execute(&mut *db).await?;
-        sqlx::query(JUDGE).execute(&mut *db).await?;
+        sqlx::query(JUDGE).bind(batch).execute(&mut *db).await?;
         sqlx::query(FIND_SKIPPED).bind(batch).execute(&mut *db).await?;
         sqlx::query(KEEP).bind(batch).execute(&mut *db).await?;
         let mut counts = Counts::default();
