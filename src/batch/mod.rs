@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod name;
 mod notify;
+mod place;
 mod problem;
 mod rate;
 mod reader;
@@ -52,6 +53,7 @@ pub use self::vendor_file::as_file;
 pub use self::webhook::Webhook;
 pub use self::window::{Opening, Window};
 
+use self::place::beside;
 use self::reader::{Complaint, Reader};
 
 /// Settings fill a page. Past this, something else was given by mistake.
@@ -162,7 +164,7 @@ pub fn parse(path: &Path, source: String) -> Result<Batch, Problems> {
 
 /// Puts a batch together. Whatever is missing has been complained of when this returns `None`.
 fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch> {
-    let beside = |text: String| path.parent().unwrap_or(Path::new("")).join(text);
+    let beside = |text: String| beside(path, &text);
     let name = read_name(path, reader);
     let sheet_from = reader.required("sheet", sheet::from);
     let encoding = reader.get("", "encoding", value::text);
@@ -179,7 +181,7 @@ fn assemble(path: &Path, source: &str, reader: &mut Reader<'_>) -> Option<Batch>
     let studio = Studio::read(reader);
     let vendor = VendorProfile::read(reader);
     let limits = vendor.bound(Limits::read(reader));
-    let notify = Notify::read(reader, path.parent().unwrap_or(Path::new("")));
+    let notify = Notify::read(reader, path);
     let window = Window::read(reader);
     let webhook = Webhook::read(reader);
     let (name, sheet_from, template) = (name?, sheet_from?, template?);

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 use url::Url;
 
+use super::place::beside;
 use super::reader::{Complaint, Reader};
 use super::value;
 
@@ -125,13 +126,13 @@ impl Default for Notify {
 }
 
 impl Notify {
-    pub(super) fn read(reader: &mut Reader<'_>, beside: &Path) -> Self {
+    pub(super) fn read(reader: &mut Reader<'_>, file: &Path) -> Self {
         let usual = Self::default();
         let hidden =
-            |example: &'static str| move |given: &DeValue<'_>| hidden(given, beside, example);
+            |example: &'static str| move |given: &DeValue<'_>| hidden(given, file, example);
         let webhook_secret =
             reader.get(SECTION, "webhook_secret", hidden("{ env = \"CALLSHEET_WEBHOOK_SECRET\" }"));
-        let webhook = reader.get(SECTION, "webhook", |given| address(given, beside));
+        let webhook = reader.get(SECTION, "webhook", |given| address(given, file));
         if webhook_secret.is_some() && !reader.has(SECTION, "webhook") {
             let complaint = Complaint::new("signs a `webhook`, and there is none");
             reader.object(SECTION, "webhook_secret", complaint);
@@ -143,7 +144,7 @@ impl Notify {
             webhook_secret,
             slack: reader.get(SECTION, "slack", hidden("{ env = \"SLACK_WEBHOOK_URL\" }")),
             email: read_email(reader, hidden("{ env = \"SMTP_PASSWORD\" }")),
-            heartbeat_url: reader.get(SECTION, "heartbeat_url", |given| address(given, beside)),
+            heartbeat_url: reader.get(SECTION, "heartbeat_url", |given| address(given, file)),
             timeout: reader.get(SECTION, "timeout", value::duration).unwrap_or(usual.timeout),
         }
     }
@@ -212,7 +213,7 @@ fn command(given: &DeValue<'_>) -> Result<Vec<String>, Complaint> {
 }
 
 /// Reads where a secret is; the secret itself is refused, and not shown.
-fn hidden(given: &DeValue<'_>, beside: &Path, example: &str) -> Result<Hidden, Complaint> {
+fn hidden(given: &DeValue<'_>, file: &Path, example: &str) -> Result<Hidden, Complaint> {
     let help = format!(
         "say where it is: `{example}`, or {{ command = \"…\" }} that prints it, or \
          {{ file = \"…\" }} that holds it"
@@ -241,15 +242,15 @@ fn hidden(given: &DeValue<'_>, beside: &Path, example: &str) -> Result<Hidden, C
     match key.get_ref().as_ref() {
         "env" => Ok(Hidden::Env(text)),
         "command" => Ok(Hidden::Command(text)),
-        "file" => Ok(Hidden::File(beside.join(text))),
+        "file" => Ok(Hidden::File(beside(file, &text))),
         _ => Err(Complaint::new("names a place that is not known").help(help).confidential()),
     }
 }
 
 /// Reads an address, or where it is hidden.
-fn address(given: &DeValue<'_>, beside: &Path) -> Result<Address, Complaint> {
+fn address(given: &DeValue<'_>, file: &Path) -> Result<Address, Complaint> {
     if let DeValue::Table(_) = given {
-        return hidden(given, beside, "{ env = \"NAME\" }").map(Address::Hidden);
+        return hidden(given, file, "{ env = \"NAME\" }").map(Address::Hidden);
     }
     let text = value::text(given)?;
     let form = || Complaint::new("must be an address like `https://example.org/hook`");

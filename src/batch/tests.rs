@@ -82,7 +82,7 @@ max_credits_per_day = 99.5
     )
     .unwrap();
     assert_eq!(batch.name.as_str(), "spring-launch");
-    assert_eq!(batch.template, Path::new("jobs/../templates/presenter.json.hbs"));
+    assert_eq!(batch.template, Path::new("templates/presenter.json.hbs"));
     assert_eq!(batch.output, Path::new("/srv/videos"));
     assert_eq!(batch.key, ["sku", "language"]);
     assert_eq!(batch.group_by.as_deref(), Some("video"));

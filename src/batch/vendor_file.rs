@@ -8,6 +8,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::place::beside;
 use super::problem::{Problem, Problems};
 use super::reader::{Complaint, Reader};
 use super::vendor::{
@@ -30,7 +31,7 @@ pub(super) fn taken_in(path: &Path, batch: Batch) -> Result<Batch, Problems> {
         let help = "keep one of them: both say what was measured";
         return Err(wrong("is given together with a `[measured]` table".to_owned(), help));
     }
-    let place = path.parent().unwrap_or(Path::new("")).join(&file);
+    let place = beside(path, &file);
     let text = fs::read_to_string(&place).map_err(|error| {
         let help = "its path is relative to the batch file; `callsheet check BATCH --probe` writes \
                     one";

@@ -102,7 +102,7 @@ async fn batches_that_would_be_in_each_others_way_are_refused() {
     assert_eq!((twice.code, folder.code), (Some(2), Some(4)));
     insta::assert_snapshot!(twice.err + &folder.err, @"
     error: `b.toml` and `./b.toml` are one batch, `night`
-    error: `b.toml` and `c.toml` both write to `./out`: give one of them another `output`
+    error: `b.toml` and `c.toml` both write to `out`: give one of them another `output`
     ");
     assert_eq!(office.sandbox.requests(), []);
 }
