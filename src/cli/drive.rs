@@ -23,6 +23,12 @@ impl Early {
         Self { words: words.to_string(), exit }
     }
 
+    /// Says something more.
+    pub(super) fn and(mut self, more: &str) -> Self {
+        self.words.push_str(more);
+        self
+    }
+
     /// Says it and returns the exit code.
     pub(super) fn tell(self, talk: &Talk) -> Exit {
         if !self.words.is_empty() {

@@ -39,9 +39,15 @@ pub(super) struct Hold {
 impl Which {
     /// Opens the ledger and finds the batch.
     pub(super) async fn find(&self, global: &Global) -> Result<(Ledger, StoredBatch), Early> {
-        let ledger = drive::existing(&global.ledger(self.sandbox)).await?;
+        let elsewhere = || global.elsewhere(self.sandbox);
+        let ledger = drive::existing(&global.ledger(self.sandbox)).await;
+        let ledger = ledger.map_err(|early| early.and(&elsewhere()))?;
         let stored = ledger.batch(&self.name()).await;
-        let stored = stored.map_err(|error| Early::new(Exit::Usage, error))?;
+        let stored = stored.map_err(|error| {
+            let is_unknown = matches!(error, LedgerError::NoBatch { .. });
+            let early = Early::new(Exit::Usage, error);
+            if is_unknown { early.and(&elsewhere()) } else { early }
+        })?;
         Ok((ledger, stored))
     }
 

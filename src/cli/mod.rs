@@ -219,6 +219,15 @@ impl Global {
         }
         ledger.with_file_name(name)
     }
+
+    /// Says where else to look, for whoever finds nothing among real nights and has rehearsed.
+    fn elsewhere(&self, rehearsal: bool) -> String {
+        let rehearsals = self.ledger(true);
+        if rehearsal || !rehearsals.exists() {
+            return String::new();
+        }
+        format!("; rehearsals are in `{}`: add --sandbox", rehearsals.display())
+    }
 }
 
 /// What the ledger of rehearsals has at the end of its name.

@@ -71,10 +71,11 @@ async fn carry_out(
     let path = global.ledger(args.sandbox);
     if !path.exists() {
         let words = format!("there is no ledger `{}` to continue from", path.display());
-        return Err(Early::new(Exit::Usage, words));
+        return Err(Early::new(Exit::Usage, words).and(&global.elsewhere(args.sandbox)));
     }
     let ledger = drive::open(&path).await?;
-    let stored = choose(&ledger, args.batch.as_deref()).await?;
+    let stored = choose(&ledger, args.batch.as_deref()).await;
+    let stored = stored.map_err(|early| early.and(&global.elsewhere(args.sandbox)))?;
     match stored.as_slice() {
         [] => {
             talk.say("nothing is left to do in any batch of this ledger");

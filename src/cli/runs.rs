@@ -48,14 +48,17 @@ async fn carry_out(args: Runs, global: &Global, talk: &Talk) -> Result<Exit, Ear
             let (ledger, stored) = which.find(global).await?;
             (ledger, Some(stored.id))
         }
-        None => (drive::existing(&global.ledger(args.sandbox)).await?, None),
+        None => {
+            let ledger = drive::existing(&global.ledger(args.sandbox)).await;
+            (ledger.map_err(|early| early.and(&global.elsewhere(args.sandbox)))?, None)
+        }
     };
     let runs = ledger.runs(batch, args.limit).await.map_err(unexpected)?;
     if talk.is_json() {
         let runs: Vec<_> = runs.iter().map(|run| document(run, &ledger)).collect();
         talk.document(&json!({ "runs": runs }));
     } else if runs.is_empty() {
-        talk.say("no run yet");
+        talk.say(&format!("no run yet{}", global.elsewhere(args.sandbox)));
     } else {
         talk.result(&table(&runs, &ledger));
     }

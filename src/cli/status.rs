@@ -55,7 +55,7 @@ pub(super) async fn run(args: Status, global: &Global, talk: &Talk) -> Exit {
 async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, Early> {
     let path = global.ledger(args.sandbox);
     if args.batch.is_none() && !path.exists() {
-        return Ok(nothing_yet(&path, talk));
+        return Ok(nothing_yet(&path, &global.elsewhere(args.sandbox), talk));
     }
     let which = args.batch.map(|batch| Which { batch, sandbox: args.sandbox });
     let (ledger, only) = match &which {
@@ -79,7 +79,8 @@ async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, E
         let batches: Vec<_> = standings.iter().map(|standing| standing.document(&ledger)).collect();
         talk.document(&json!({ "batches": batches }));
     } else if standings.is_empty() {
-        talk.result("no batch yet: begin with callsheet run jobs/NAME.toml");
+        let elsewhere = global.elsewhere(args.sandbox);
+        talk.result(&format!("no batch yet: begin with callsheet run jobs/NAME.toml{elsewhere}"));
     } else {
         talk.result(&table(&standings));
         for standing in &standings {
@@ -90,12 +91,12 @@ async fn carry_out(args: Status, global: &Global, talk: &Talk) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
-fn nothing_yet(path: &std::path::Path, talk: &Talk) -> Exit {
+fn nothing_yet(path: &std::path::Path, elsewhere: &str, talk: &Talk) -> Exit {
     if talk.is_json() {
         talk.document(&json!({ "batches": [] }));
     } else {
         talk.result(&format!(
-            "nothing has run here yet: the first run makes the ledger `{}`",
+            "nothing has run here yet: the first run makes the ledger `{}`{elsewhere}",
             path.display()
         ));
         talk.say("rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox");

@@ -220,6 +220,34 @@ async fn without_a_ledger_the_readers_say_how_to_begin_and_make_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_looks_for_a_rehearsal_among_real_nights_is_told_where_it_is() {
+    let office = Office::new(1).await;
+    assert_eq!(office.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
+    let looks = || {
+        [&["status"][..], &["show", "night", "k"], &["runs"], &["resume"], &["resume", "night"]]
+            .map(|args| told(&office, &office.run(args)))
+            .concat()
+    };
+    insta::assert_snapshot!(looks(), @"
+    nothing has run here yet: the first run makes the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox
+    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    ");
+    assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
+    insta::assert_snapshot!(looks(), @"
+    no batch yet: begin with callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    no run yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: this ledger holds no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    ");
+    assert_eq!(office.run(&["status", "--sandbox"]).code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_says_whether_a_night_can_run_and_what_to_mend() {
     let office = Office::new(1).await;
     let _settings = settings().bind_to_scope();
