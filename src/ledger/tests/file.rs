@@ -132,3 +132,46 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         }
     }
 }
+
+/// Returns the keys of a ledger whose disk holds only so many bytes of its log, as after a power cut.
+async fn keys_after_a_cut(desk: &Desk, log: u64) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["l.db", "l.db-wal"] {
+        std::fs::copy(desk.dir.path().join(name), dir.path().join(name)).unwrap();
+    }
+    let rest = std::fs::File::options().write(true).open(dir.path().join("l.db-wal")).unwrap();
+    rest.set_len(log).unwrap();
+    let ledger = open(&dir).await;
+    assert_eq!(ledger.flaws().await.unwrap(), Vec::<String>::new(), "{log} bytes");
+    let batch = ledger.batch("spring").await.unwrap();
+    let rows = ledger.rows(batch.id, -1, 10_000).await.unwrap();
+    ledger.close().await;
+    rows.into_iter().map(|row| row.key.unwrap()).collect()
+}
+
+/// Whoever commits next folds the log into the file; until then the log alone holds the plan.
+#[tokio::test]
+async fn a_power_cut_finds_a_plan_whole_or_the_one_before_it() {
+    let desk = Desk::new().await;
+    let log = || std::fs::metadata(desk.dir.path().join("l.db-wal")).unwrap().len();
+    let keys = |rows: &[StagedRow]| -> Vec<String> {
+        rows.iter().map(|row| row.key.clone().unwrap()).collect()
+    };
+    let [former, later] = [2, 3_000].map(|rows| -> Vec<StagedRow> {
+        (0..rows).map(|place| row(place, &format!("k{place}"), &format!("{rows}"))).collect()
+    });
+    desk.plan(&former).await;
+    let before = log();
+    desk.plan(&later).await;
+    let after = log();
+    assert!(after > before + 500_000, "the plan is in the log: {before} to {after} bytes");
+    for cut in [before, before + 1, before + (after - before) / 2] {
+        assert_eq!(keys_after_a_cut(&desk, cut).await, keys(&former), "{cut} of {after} bytes");
+    }
+    // What SQLite writes behind the end of a commit is nobody's loss.
+    for cut in (1..8).map(|pages| after - pages * 4096 - 1) {
+        let found = keys_after_a_cut(&desk, cut).await;
+        assert!(found == keys(&former) || found == keys(&later), "{cut} of {after}: {found:?}");
+    }
+    assert_eq!(keys_after_a_cut(&desk, after).await, keys(&later));
+}
