@@ -3,6 +3,8 @@
 //! A helper that makes text returns a *value*, which the engine then escapes for where it lands; a
 //! helper that makes JSON writes it itself and is therefore refused inside quotes. The tables are
 //! the single source for the help text, for what a template may call, and with how many values.
+//!
+//! What a helper returns hangs on its values alone: not on the time, the row or the call before.
 
 mod choice;
 mod list;
