@@ -12,7 +12,7 @@ use clap::Args;
 use super::diagnostics;
 use super::exit::Exit;
 use super::talk::Talk;
-use crate::batch::BatchName;
+use crate::batch::{BatchName, InvalidBatchName};
 use crate::plan::{PlanError, Starter, Texts, starter};
 
 /// The template that comes with the program.
@@ -29,10 +29,18 @@ const FOLDER: &str = "jobs";
 #[derive(Debug, Args)]
 pub(super) struct New {
     /// The batch's name
+    #[arg(value_parser = name)]
     name: BatchName,
     /// The scene template
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
+}
+
+/// Every other command takes the batch file, so its path means the same here.
+fn name(given: &str) -> Result<BatchName, InvalidBatchName> {
+    let inside = given.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    let file = inside.unwrap_or(given);
+    file.strip_suffix(".toml").unwrap_or(file).parse()
 }
 
 pub(super) fn run(args: &New, talk: &Talk) -> Exit {

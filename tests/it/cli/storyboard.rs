@@ -100,7 +100,8 @@ async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_nothing() {
     let office = Office::new(1).await;
-    let ended = office.run(&["new", "spring"]);
+    // A path as the other commands take it is as good as the name.
+    let ended = office.run(&["new", "jobs/spring.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(format!("{}{}", ended.err, ended.out), @"
     written: templates/presenter.json.hbs
