@@ -162,10 +162,12 @@ impl Ground {
 }
 
 fn hash(file_name: &str) -> u64 {
+    let small = match file_name.is_ascii() {
+        true => file_name.to_ascii_lowercase(),
+        false => file_name.chars().flat_map(char::to_lowercase).collect(),
+    };
     let mut hasher = DefaultHasher::new();
-    for character in file_name.chars().flat_map(char::to_lowercase) {
-        hasher.write_u32(character.into());
-    }
+    hasher.write(small.as_bytes());
     hasher.finish()
 }
 
@@ -322,10 +324,7 @@ impl Mill<'_> {
             }
         }
         let wish = match &self.merging.video_file {
-            Some(pattern) => {
-                let fields = merger.fields(rows);
-                pattern.render(fields).map_err(|problem| vec![scene(problem)])?
-            }
+            Some(pattern) => merger.file_name(pattern).map_err(|problem| vec![scene(problem)])?,
             None => key.to_owned(),
         };
         Ok(Merged {

@@ -6,7 +6,6 @@
 use std::fmt;
 
 use handlebars::Context;
-use serde_json::{Map, Value};
 
 use super::engine;
 use super::fault;
@@ -48,16 +47,12 @@ impl FileName {
         &self.names.optional
     }
 
-    /// Returns the name for these fields, not yet safe for a file system.
-    ///
-    /// # Errors
-    ///
-    /// The first tag that cannot be filled in.
-    pub fn render(&self, fields: &Map<String, Value>) -> Result<String, Problem> {
-        let mut context = Context::null();
-        *context.data_mut() = Value::Object(fields.clone());
-        engine::render_plain(&self.compiled, &context)
-            .map_err(|error| fault::explain(&error, fields.keys().map(String::as_str)))
+    /// Returns the name for the fields of a row, or else the first tag that cannot be filled in.
+    pub(super) fn render(&self, fields: &Context) -> Result<String, Problem> {
+        engine::render_plain(&self.compiled, fields).map_err(|error| {
+            let known = fields.data().as_object().into_iter().flat_map(|fields| fields.keys());
+            fault::explain(&error, known.map(String::as_str))
+        })
     }
 }
 
@@ -73,21 +68,21 @@ mod tests {
 
     use super::*;
 
-    fn named(pattern: &str, fields: Value) -> Result<String, Problem> {
+    fn named(pattern: &str, fields: &serde_json::Value) -> Result<String, Problem> {
         let pattern = FileName::parse(pattern).expect("a right pattern");
-        pattern.render(fields.as_object().expect("fields"))
+        pattern.render(&Context::wraps(fields).expect("it is JSON"))
     }
 
     #[test]
     fn a_name_is_plain_text_as_the_cells_have_it() {
         let fields = json!({"sku": "TEA \"01\"", "language": "KO"});
-        let name = named("{{sku}}-{{lower language}}.mp4", fields);
+        let name = named("{{sku}}-{{lower language}}.mp4", &fields);
         assert_eq!(name.as_deref(), Ok("TEA \"01\"-ko.mp4"));
     }
 
     #[test]
     fn a_missing_column_is_named_with_its_place() {
-        let problem = named("{{sku}}-{{langauge}}.mp4", json!({"sku": "T", "language": "ko"}));
+        let problem = named("{{sku}}-{{langauge}}.mp4", &json!({"sku": "T", "language": "ko"}));
         let told = problem.expect_err("no such column").to_string();
         let told = told.replace("; ", "\n");
         insta::assert_snapshot!(told, @"

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::engine;
 use super::fault;
+use super::file_name::FileName;
 use super::payload::{self, Hashing, Payload};
 use super::problem::{At, Place, Problem};
 use super::template::{ROWS, Template, fold};
@@ -226,6 +227,16 @@ impl<'t> Merger<'t> {
             told.push(problem);
         }
         told
+    }
+
+    /// Returns the file name of the video whose payload was merged last, not yet safe for a file
+    /// system.
+    ///
+    /// # Errors
+    ///
+    /// The first tag that cannot be filled in.
+    pub fn file_name(&self, pattern: &FileName) -> Result<String, Problem> {
+        pattern.render(&self.context)
     }
 
     fn traced(&self) -> Result<Traced, Problem> {
