@@ -3,9 +3,10 @@
 //! The yardstick is the `handlebars` crate rendering the same compiled template with the same
 //! helpers from data that is already there, plus one `serde_json` pass over the result. The merge
 //! also fills the data from cells and checks the payload; it makes up for that by leaving out the
-//! template's indentation, by rendering what is the same in every row only once (the demo sheet has no
-//! columns for the avatar, as most sheets do not), and with text helpers that copy less. Both sides run in turn on the same
-//! rows, and the median of the rounds counts. Prints ratios and asserts nothing: machines differ.
+//! template's indentation, by rendering what is the same in every row only once (the demo sheet has
+//! no columns for the avatar, as most sheets do not), and with text helpers that copy less. Both sides
+//! run in turn on the same rows, and the median of the rounds counts. Prints ratios and asserts
+//! nothing: machines differ.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
 use std::hint::black_box;

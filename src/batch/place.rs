@@ -1,7 +1,8 @@
 //! Where a path in a batch file leads: from the batch file's folder, whatever the current one is.
 //!
 //! It is told as a person would write it: `templates/a.json.hbs`, where the batch file `jobs/a.toml`
-//! says `../templates/a.json.hbs`.
+//! says `../templates/a.json.hbs`. Whether anything is there is for whoever opens it to see; and what
+//! is told is always the file that the system would open.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -79,6 +79,7 @@ impl Addresses {
     }
 }
 
+/// Finds every address that a payload of the batch names.
 fn addresses(batch: &Batch) -> Result<Addresses, PlanError> {
     let Materials { template, sheet, editions, kind, .. } = Materials::open(batch)?;
     let merger = |edition: &Edition| template.merger(&edition.columns).of_kind(kind);

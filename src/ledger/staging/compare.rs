@@ -16,12 +16,11 @@ use crate::ledger::open;
 const JUDGE: &str = "-- ledger::classify, jobs and verdicts
     update or fail temp.staged set (job_id, verdict) = (
         select j.id, case
-            when staged.verdict <> 'new' then staged.verdict
+            when j.id is null or staged.verdict <> 'new' then staged.verdict
             when v.payload_hash = staged.payload_hash then 'unchanged'
             else 'changed' end
-        from job j join version v on v.job_id = j.id and v.version = j.wanted_version
-        where j.batch_id = ?1 and j.key = staged.key
-        union all select null, staged.verdict limit 1)
+        from (select 1) left join job j on j.batch_id = ?1 and j.key = staged.key
+        left join version v on v.job_id = j.id and v.version = j.wanted_version)
     where key is not null and verdict <> 'skipped'";
 
 /// A skipped row means the job of its key only where no other row does.
