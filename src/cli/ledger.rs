@@ -45,8 +45,8 @@ enum Verb {
     /// Write everything that the ledger knows, also while a run is live
     ///
     /// One JSON object per line, with `table`: batch, template, layout, run, job, version,
-    /// submission, event, `invalid_row`; and the columns of that table. Times are RFC 3339; links to
-    /// videos come without their signature. As csv, one file for each table.
+    /// submission, hearsay, event, `row_without_job`; and the columns of that table. Times are
+    /// RFC 3339; links to videos come without their signature. As csv, one file for each table.
     Export(Export),
 }
 

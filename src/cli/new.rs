@@ -28,7 +28,7 @@ const FOLDER: &str = "jobs";
 /// --template, templates/presenter.json.hbs is taken, and written if it is not there.
 #[derive(Debug, Args)]
 pub(super) struct New {
-    /// The batch's name
+    /// The batch's name, or jobs/NAME.toml
     #[arg(value_parser = name)]
     name: BatchName,
     /// The scene template

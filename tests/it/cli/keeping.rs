@@ -67,6 +67,14 @@ async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
     assert!(links.contains("http") && !links.contains('?'), "a link kept its signature: {links}");
     let again = office.run(&["ledger", "export", "--format", "csv", "-o", "everything"]);
     assert_eq!(again.code, Some(2), "{again:?}");
+
+    let help = office.run(&["ledger", "export", "--help"]).out;
+    for file in std::fs::read_dir(office.path("everything")).unwrap() {
+        let file = file.unwrap().path();
+        let table = file.file_stem().unwrap().to_str().unwrap();
+        let mut words = help.split(|c: char| !c.is_alphanumeric() && c != '_');
+        assert!(words.any(|word| word == table), "the help does not name `{table}`");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
