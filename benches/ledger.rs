@@ -95,8 +95,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             layout: 0,
         });
         if chunk.len() == 512 || position + 1 == jobs {
-            staging.push(&chunk).await.expect("the disk has room");
-            chunk.clear();
+            staging.push(std::mem::take(&mut chunk)).await.expect("the disk has room");
         }
     }
     let compared = staging.classify().await.expect("it compares");

@@ -4,8 +4,9 @@
 //! helpers from data that is already there, plus one `serde_json` pass over the result. The merge
 //! also fills the data from cells and checks the payload; it makes up for that by leaving out the
 //! template's indentation, by rendering what is the same in every row only once (the demo sheet has
-//! no columns for the avatar, as most sheets do not), and with text helpers that copy less. Both sides
-//! run in turn on the same rows, and the median of the rounds counts. Prints ratios and asserts
+//! no columns for the avatar, as most sheets do not), by asking the engine only for what is more than
+//! a cell, and by reading nothing of the payload that no row can change and no check asks for. Both
+//! sides run in turn on the same rows, and the median of the rounds counts. Prints ratios and asserts
 //! nothing: machines differ.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 

@@ -42,8 +42,20 @@ pub(super) async fn writer(
     path: &Path,
     durability: Durability,
 ) -> Result<SqliteConnection, LedgerError> {
+    open(path, options(path, durability).optimize_on_close(true, 400)).await
+}
+
+/// Opens another connection that writes, for one plan. The first sees to the file's statistics when
+/// it closes; here that would count all the plan's rows, while somebody waits for them.
+pub(super) async fn stager(
+    path: &Path,
+    durability: Durability,
+) -> Result<SqliteConnection, LedgerError> {
+    open(path, options(path, durability)).await
+}
+
+async fn open(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, LedgerError> {
     make_private(path).map_err(|source| cannot_open(path, &io_words(&source)))?;
-    let options = options(path, durability).optimize_on_close(true, 400);
     let mut db = options.connect().await.map_err(|source| opening(path, source))?;
     check_library(&mut db, path).await?;
     check_identity(&mut db, path).await?;

@@ -198,14 +198,24 @@ pub struct Staging {
 /// Rows in one statement; its binds stay far below `SQLite`'s limit.
 const ROWS_AT_ONCE: usize = 256;
 
-static INSERT_FULL: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS_AT_ONCE));
+/// The columns that every staged row has.
+const COLUMNS: &str =
+    "position, row_number, key, cells, payload_hash, file_name, spoken_ms, selected";
+/// What else some rows have; of all others it is what the table says by itself.
+const MORE_COLUMNS: &str = "verdict, problem, variant, layout, subject";
+
+/// One statement for as many rows as go into one, in each of both widths.
+static INSERT: LazyLock<[String; 2]> =
+    LazyLock::new(|| [false, true].map(|wide| insert_statement(ROWS_AT_ONCE, wide)));
 
 /// Unlike elsewhere, what is temporary here is as large as the sheet, and belongs into a file.
 /// Parents are written or read in the very transaction that writes their children, so none is
 /// looked up again for every row; `ledger check` looks at all. A sheet that is taken in is on disk
-/// in the log, and whoever commits next folds it into the file: nobody waits for that here.
+/// in the log, and whoever commits next folds it into the file: nobody waits for that here. What is
+/// written once and read in order goes by large pages.
 const TABLES: &str = "-- ledger::stage
     pragma temp_store = file;
+    pragma temp.page_size = 16384;
     pragma foreign_keys = off;
     pragma wal_autocheckpoint = 0;
     create temp table staged (
@@ -217,10 +227,10 @@ const TABLES: &str = "-- ledger::stage
         file_name    text,
         spoken_ms    integer,
         problem      text,
-        verdict      text not null,
+        verdict      text not null default 'new',
         selected     integer not null,
         variant      text,
-        layout       integer not null,
+        layout       integer not null default 0,
         subject      text,
         job_id       integer
     ) strict;
@@ -234,7 +244,7 @@ const KNOWN_HASH: &str = "-- ledger::known_hash
 impl Ledger {
     /// Begins to compare a sheet with what the ledger knows of its batch.
     pub async fn stage(&self, header: Header) -> Result<Staging, LedgerError> {
-        let mut db = open::writer(&self.path, self.durability).await?;
+        let mut db = open::stager(&self.path, self.durability).await?;
         let sql = |source| LedgerError::sql("begin a plan", source);
         let batch = sqlx::query_scalar("select id from batch where name = ?1")
             .bind(&header.name)
@@ -269,38 +279,39 @@ impl Staging {
     }
 
     /// Adds rows, in the sheet's order.
-    pub async fn push(&mut self, rows: &[StagedRow]) -> Result<(), LedgerError> {
-        for chunk in rows.chunks(ROWS_AT_ONCE) {
-            let full = chunk.len() == ROWS_AT_ONCE;
-            let mut query = match full {
-                true => sqlx::query(INSERT_FULL.as_str()),
+    pub async fn push(&mut self, rows: Vec<StagedRow>) -> Result<(), LedgerError> {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let count = rows.len().min(ROWS_AT_ONCE);
+            let wide = !rows.as_slice()[..count].iter().all(StagedRow::is_plain);
+            let mut query = match count == ROWS_AT_ONCE {
+                true => sqlx::query(INSERT[usize::from(wide)].as_str()),
                 false => {
-                    sqlx::query(AssertSqlSafe(insert_statement(chunk.len()))).persistent(false)
+                    sqlx::query(AssertSqlSafe(insert_statement(count, wide))).persistent(false)
                 }
             };
-            for row in chunk {
-                let merged = row.merged.as_ref().ok();
-                let (verdict, problem) = match &row.merged {
-                    Ok(_) => (Verdict::New, None),
-                    Err(Unmerged::Invalid(words)) => (Verdict::Invalid, Some(words.as_str())),
-                    Err(Unmerged::Skipped) => (Verdict::Skipped, None),
+            for row in rows.by_ref().take(count) {
+                let verdict = row.verdict();
+                self.counts.add(verdict, 1, (i64::from(row.selected), row.wanted_speech()));
+                let (merged, problem) = match row.merged {
+                    Ok(merged) => (Some(merged), None),
+                    Err(Unmerged::Invalid(words)) => (None, Some(words)),
+                    Err(Unmerged::Skipped) => (None, None),
                 };
-                let speech = merged.filter(|_| row.selected).map_or(0, |merged| merged.spoken_ms);
-                self.counts.add(verdict, 1, (i64::from(row.selected), speech));
-                query = query
-                    .bind(row.position)
-                    .bind(row.row_number)
-                    .bind(row.key.as_deref())
-                    .bind(row.cells.as_str())
-                    .bind(merged.map(|merged| merged.payload_hash.as_str()))
-                    .bind(merged.map(|merged| merged.file_name.as_str()))
-                    .bind(merged.map(|merged| merged.spoken_ms))
-                    .bind(problem)
-                    .bind(verdict.word())
-                    .bind(row.selected)
-                    .bind(row.variant.as_deref())
-                    .bind(i64::try_from(row.layout).unwrap_or(i64::MAX))
-                    .bind(merged.and_then(|merged| merged.subject.as_deref()));
+                // Texts are given away: a copy of each would cost more than the rest.
+                let (hash, file, spoken_ms, subject) = match merged {
+                    Some(Merged { payload_hash, file_name, spoken_ms, subject }) => {
+                        (Some(payload_hash), Some(file_name), Some(spoken_ms), subject)
+                    }
+                    None => (None, None, None, None),
+                };
+                query = query.bind(row.position).bind(row.row_number).bind(row.key);
+                query = query.bind(row.cells).bind(hash).bind(file).bind(spoken_ms);
+                query = query.bind(row.selected);
+                if wide {
+                    query = query.bind(verdict.word()).bind(problem).bind(row.variant);
+                    query = query.bind(i64::try_from(row.layout).unwrap_or(i64::MAX)).bind(subject);
+                }
             }
             query
                 .execute(&mut self.db)
@@ -311,17 +322,34 @@ impl Staging {
     }
 }
 
-fn insert_statement(rows: usize) -> String {
-    let mut text = "-- ledger::push\ninsert into temp.staged (position, row_number, key, cells, \
-         payload_hash, file_name, spoken_ms, problem, verdict, \
-          selected, variant, layout, subject) values "
-        .to_owned();
-    for row in 0..rows {
-        text.push_str(if row == 0 {
-            "(?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        } else {
-            ",(?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        });
+impl StagedRow {
+    fn verdict(&self) -> Verdict {
+        match &self.merged {
+            Ok(_) => Verdict::New,
+            Err(Unmerged::Invalid(_)) => Verdict::Invalid,
+            Err(Unmerged::Skipped) => Verdict::Skipped,
+        }
     }
-    text
+
+    /// Returns how long it speaks, in milliseconds, if a person wants it now.
+    fn wanted_speech(&self) -> i64 {
+        let merged = self.merged.as_ref().ok().filter(|_| self.selected);
+        merged.map_or(0, |merged| merged.spoken_ms)
+    }
+
+    /// Tells whether it has nothing but what every row has.
+    fn is_plain(&self) -> bool {
+        let merged = self.merged.as_ref();
+        let is_merged = merged.is_ok_and(|merged| merged.subject.is_none());
+        is_merged && self.variant.is_none() && self.layout == 0
+    }
+}
+
+fn insert_statement(rows: usize, wide: bool) -> String {
+    let (columns, binds) = match wide {
+        true => (format!("{COLUMNS}, {MORE_COLUMNS}"), "(?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+        false => (COLUMNS.to_owned(), "(?,?,?,?,?,?,?,?)"),
+    };
+    let values = vec![binds; rows].join(",");
+    format!("-- ledger::push\ninsert into temp.staged ({columns}) values {values}")
 }

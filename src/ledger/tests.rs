@@ -67,7 +67,7 @@ impl Desk {
 
     async fn plan(&self, rows: &[StagedRow]) -> (BatchId, Counts) {
         let mut staging = self.ledger.stage(header()).await.unwrap();
-        staging.push(rows).await.unwrap();
+        staging.push(rows.to_vec()).await.unwrap();
         let compared = staging.classify().await.unwrap();
         let counts = compared.counts().clone();
         (compared.commit(NOW).await.unwrap(), counts)
@@ -82,7 +82,7 @@ impl Desk {
         let named: Vec<_> = rows.iter().map(named).collect();
         let header = Header { selects: true, ..header() };
         let mut staging = self.ledger.stage(header).await.unwrap();
-        staging.push(&named).await.unwrap();
+        staging.push(named).await.unwrap();
         let compared = staging.classify().await.unwrap();
         let counts = compared.counts();
         assert_eq!((counts.unchanged, counts.removed), (rows.len() as u64, 0), "none is removed");
@@ -389,7 +389,7 @@ async fn files_that_two_rows_would_share_are_named() {
     let mut staging = desk.ledger.stage(header()).await.unwrap();
     let mut twin = row(1, "bob", "two");
     twin.merged.as_mut().unwrap().file_name = "ANN.mp4".to_owned();
-    staging.push(&[row(0, "ann", "one"), twin]).await.unwrap();
+    staging.push(vec![row(0, "ann", "one"), twin]).await.unwrap();
     assert_eq!(staging.same_files().await.unwrap(), [("ANN.mp4".to_owned(), 2, 3)]);
     staging.discard().await;
     assert!(desk.ledger.batches().await.unwrap().is_empty());

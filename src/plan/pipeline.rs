@@ -120,7 +120,7 @@ pub(super) async fn run(
         while let Some((staged, found)) = early.remove(&next) {
             next += 1;
             all.take(&staged, found);
-            staging.push(&staged).await?;
+            staging.push(staged).await?;
         }
     }
     for thread in threads {
@@ -260,7 +260,7 @@ impl Mill<'_> {
         let numbers = self.merging.editions_of(&entry);
         let Entry { key, variant, rows, skipped } = entry;
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.cells).collect();
-        let mut cells = serde_json::to_string(&rows).expect("lists of texts always make JSON");
+        let mut cells = scene::json_of_rows(&rows);
         let numbers = match numbers {
             Ok(numbers) => numbers,
             Err(words) => {

@@ -35,38 +35,72 @@ fn strict() -> Handlebars<'static> {
     engine
 }
 
-/// Renders a compiled template whose tags stand in JSON.
-pub(super) fn render_json(
-    template: &handlebars::Template,
-    context: &Context,
-    capacity: usize,
-) -> Result<String, RenderError> {
-    render(&JSON, template, context, capacity)
+/// For where a template's tags stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Engine {
+    /// In JSON.
+    Json,
+    /// In plain text.
+    Plain,
 }
 
-/// Renders a compiled template whose tags stand in plain text.
-pub(super) fn render_plain(
-    template: &handlebars::Template,
-    context: &Context,
-) -> Result<String, RenderError> {
-    render(&PLAIN, template, context, 0)
+impl Engine {
+    fn library(self) -> &'static Handlebars<'static> {
+        match self {
+            Self::Json => &JSON,
+            Self::Plain => &PLAIN,
+        }
+    }
+
+    /// Renders a compiled template.
+    pub(super) fn render(
+        self,
+        template: &handlebars::Template,
+        context: &Context,
+        capacity: usize,
+    ) -> Result<String, RenderError> {
+        let mut text = String::with_capacity(capacity);
+        Pen::new(self, context).render(template, &mut text)?;
+        Ok(text)
+    }
 }
 
-fn render(
-    engine: &'static Handlebars<'static>,
-    template: &handlebars::Template,
-    context: &Context,
-    capacity: usize,
-) -> Result<String, RenderError> {
-    let mut out = Text(String::with_capacity(capacity));
-    template.render(engine, context, &mut RenderContext::new(None), &mut out)?;
-    Ok(out.0)
+/// Writes one thing after another from the same fields.
+pub(super) struct Pen<'c> {
+    engine: Engine,
+    context: &'c Context,
+    /// Made when it is first needed: it is costly.
+    state: Option<RenderContext<'static, 'c>>,
+}
+
+impl<'c> Pen<'c> {
+    pub(super) fn new(engine: Engine, context: &'c Context) -> Self {
+        Self { engine, context, state: None }
+    }
+
+    /// Appends what a compiled template becomes. After an error this pen is of no more use.
+    pub(super) fn render(
+        &mut self,
+        template: &'c handlebars::Template,
+        text: &mut String,
+    ) -> Result<(), RenderError> {
+        let state = self.state.get_or_insert_with(|| RenderContext::new(None));
+        template.render(self.engine.library(), self.context, state, &mut Text(text))
+    }
+
+    /// Appends a text as the engine writes a value, escaped for where it lands.
+    pub(super) fn write(&self, value: &str, text: &mut String) {
+        match self.engine {
+            Engine::Json => escape::push_json(text, value),
+            Engine::Plain => text.push_str(value),
+        }
+    }
 }
 
 /// Output straight into a `String`, which spares proving the bytes UTF-8 afterwards.
-struct Text(String);
+struct Text<'t>(&'t mut String);
 
-impl Output for Text {
+impl Output for Text<'_> {
     fn write(&mut self, segment: &str) -> Result<(), io::Error> {
         self.0.push_str(segment);
         Ok(())

@@ -47,12 +47,32 @@ pub(super) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Returns the cells of rows as JSON: a list of lists of texts.
+pub fn json_of_rows(rows: &[Vec<String>]) -> String {
+    let cells = rows.iter().flatten();
+    let mut json = String::with_capacity(cells.map(|cell| cell.len() + 8).sum::<usize>() + 16);
+    list(&mut json, rows, |json, row| list(json, row, |json, cell| push_quoted(json, cell)));
+    json
+}
+
+fn list<T>(out: &mut String, items: &[T], item: impl Fn(&mut String, &T)) {
+    out.push('[');
+    for (place, value) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        item(out, value);
+    }
+    out.push(']');
+}
+
 /// Appends text for the inside of an HTML element.
 pub(super) fn push_html(html: &mut String, text: &str) {
     push(html, text, &HTML, |byte| matches!(byte, b'<' | b'>' | b'&'));
 }
 
-fn push_json(out: &mut String, text: &str) {
+/// Appends text for the inside of a JSON string.
+pub(super) fn push_json(out: &mut String, text: &str) {
     push(out, text, &JSON, is_special_in_json);
 }
 
@@ -104,6 +124,15 @@ mod tests {
         fn any_text_survives_the_inside_of_a_json_string(text in any::<String>()) {
             let quoted = format!("\"{}\"", json(&text));
             prop_assert_eq!(serde_json::from_str::<String>(&quoted).expect("valid JSON"), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cells_are_written_as_they_always_were(
+            rows in prop::collection::vec(prop::collection::vec(any::<String>(), 0..4), 0..4),
+        ) {
+            prop_assert_eq!(json_of_rows(&rows), serde_json::to_string(&rows).expect("it is JSON"));
         }
     }
 

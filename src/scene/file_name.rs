@@ -7,15 +7,16 @@ use std::fmt;
 
 use handlebars::Context;
 
-use super::engine;
+use super::engine::Engine;
 use super::fault;
 use super::problem::Problem;
-use super::template::{Names, check_calls, compile};
+use super::template::{Made, Names, Parts, check_calls, compile};
 
 /// A parsed pattern.
 pub struct FileName {
     pattern: String,
     compiled: handlebars::Template,
+    parts: Parts,
     names: Names,
 }
 
@@ -31,7 +32,8 @@ impl FileName {
         let (names, misprints) = Names::of(&compiled);
         problems.extend(misprints);
         if problems.is_empty() {
-            Ok(Self { pattern: pattern.to_owned(), compiled, names })
+            let parts = Parts::of(&compiled);
+            Ok(Self { pattern: pattern.to_owned(), compiled, parts, names })
         } else {
             Err(problems)
         }
@@ -49,7 +51,11 @@ impl FileName {
 
     /// Returns the name for the fields of a row, or else the first tag that cannot be filled in.
     pub(super) fn render(&self, fields: &Context) -> Result<String, Problem> {
-        engine::render_plain(&self.compiled, fields).map_err(|error| {
+        let mut made = Made::default();
+        if self.parts.make(Engine::Plain, fields, &mut made).is_ok() {
+            return Ok(made.text);
+        }
+        Engine::Plain.render(&self.compiled, fields, 0).map_err(|error| {
             let known = fields.data().as_object().into_iter().flat_map(|fields| fields.keys());
             fault::explain(&error, known.map(String::as_str))
         })

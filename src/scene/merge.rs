@@ -11,12 +11,12 @@ use handlebars::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::engine;
+use super::engine::Engine;
 use super::fault;
 use super::file_name::FileName;
 use super::payload::{self, Hashing, Payload};
 use super::problem::{At, Place, Problem};
-use super::template::{ROWS, Template, fold};
+use super::template::{Made, Parts, ROWS, Template, fold};
 use super::trace::{Marked, Traced};
 use crate::request::{Kind, PROJECT};
 
@@ -149,11 +149,13 @@ pub struct Merger<'t> {
     template: &'t Template,
     kind: &'static Kind,
     columns: Columns,
-    /// What is rendered: the template's compact form, folded for these columns.
-    folded: handlebars::Template,
+    /// What payloads are made of: the template's compact form, folded for these columns.
+    parts: Parts,
     context: Context,
     /// Room for the next payload: what the largest so far needed.
     capacity: usize,
+    /// Room for what is read of the next payload.
+    read: String,
     /// What is wrong for every row alike.
     standing: Vec<Problem>,
     /// Doubts whose place is known, by pointer and message: a row like the others is not merged
@@ -172,9 +174,10 @@ impl<'t> Merger<'t> {
             template,
             kind: &PROJECT,
             columns: columns.clone(),
-            folded: fold(template.compact(), columns, &context),
+            parts: Parts::of_json(&fold(template.compact(), columns, &context)),
             context,
             capacity: 0,
+            read: String::new(),
             standing: standing(template, columns),
             doubted: HashMap::new(),
         }
@@ -198,9 +201,22 @@ impl<'t> Merger<'t> {
             return Err(self.standing.clone());
         }
         self.fill(rows);
-        let text = self.render(&self.folded).map_err(|problem| vec![problem])?;
-        self.capacity = self.capacity.max(text.len());
-        Payload::read(text, self.kind).map_err(|text| self.explain(&text))
+        let made = self.make().map_err(|problem| vec![problem])?;
+        self.capacity = self.capacity.max(made.text.len());
+        let payload = Payload::read(made.text, &made.read, self.kind);
+        self.read = made.read;
+        payload.map_err(|text| self.explain(&text))
+    }
+
+    fn make(&mut self) -> Result<Made, Problem> {
+        let mut read = std::mem::take(&mut self.read);
+        read.clear();
+        let mut made = Made { text: String::with_capacity(self.capacity), read };
+        if self.parts.make(Engine::Json, &self.context, &mut made).is_err() {
+            let text = self.render(self.template.compact())?;
+            made = Made { read: text.clone(), text };
+        }
+        Ok(made)
     }
 
     /// Returns what is doubtful about the payload that was merged last.
@@ -282,7 +298,8 @@ impl<'t> Merger<'t> {
     }
 
     fn render(&self, compiled: &handlebars::Template) -> Result<String, Problem> {
-        engine::render_json(compiled, &self.context, self.capacity)
+        Engine::Json
+            .render(compiled, &self.context, self.capacity)
             .map_err(|error| self.template.placed(fault::explain(&error, self.columns.known())))
     }
 }
@@ -297,7 +314,7 @@ pub(super) fn again(
     columns.fill_all(&mut context, rows);
     // Its indentation makes a template longer than what it becomes, most times.
     let room = template.source().len();
-    let text = engine::render_json(template.compact(), &context, room).ok()?;
+    let text = Engine::Json.render(template.compact(), &context, room).ok()?;
     let hashing = Hashing::of(hash);
     (payload::video_hash(&text, (kind, resolution), hashing) == hash).then_some(text)
 }

@@ -2,8 +2,8 @@
 //!
 //! A `Template` is read once and refuses, before any row is seen, whatever could let a cell break
 //! out of its place. A `Merger` then turns rows into `Payload`s, one after the other, without
-//! building a tree: one pass over the merged text both proves that it is JSON and collects what
-//! the checks need. Payloads have no white space between their tokens; only when something is
+//! building a tree: one pass over what a row may change of the merged text both proves that it is
+//! JSON and collects what the checks need. Payloads have no white space between their tokens; only when something is
 //! wrong is the text made again as the template lays it out, and read slowly, for exact places.
 //!
 //! This room does no I/O and reads no clock; of other rooms it knows the kinds of request alone. Its invariant: a `Payload`
@@ -35,6 +35,7 @@ mod trace;
 /// for people and editors; what is checked row by row is `check`, and a test holds the two together.
 pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
+pub use self::escape::json_of_rows;
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};
 pub use self::media::media_of;

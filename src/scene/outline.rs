@@ -2,7 +2,8 @@
 //!
 //! The outline is tolerant: a field of the wrong kind is kept as that kind, so that every problem
 //! can be told at once, and reading fails only where the text is not JSON. Everything the checks do
-//! not ask about is skipped unseen: editor exports carry much, and all of it is fine.
+//! not ask about is skipped unseen: editor exports carry much, and all of it is fine. What of that is
+//! the template's own is not even in the text that is read here (`template/parts/unread.rs`).
 //!
 //! Text is borrowed from the merged text wherever it has no escapes. As in every JSON reader that
 //! matters here, the last of two equal keys counts.
@@ -69,9 +70,13 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Declares a part of the payload: the fields that are read, by their key.
-macro_rules! part {
-    ($(#[$doc:meta])* $name:ident { $($key:literal => $field:ident: $type:ty),* $(,)? }) => {
+/// Declares the parts of a payload: of each, the fields that are read, by their key.
+macro_rules! parts {
+    ($($(#[$doc:meta])* $name:ident { $($key:literal => $field:ident: $type:ty),* $(,)? })*) => {
+        /// Every key that is read in some part.
+        const KEYS: &[&[&[u8]]] = &[$(&[$($key),*]),*];
+
+        $(
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(super) struct $name<'a> { $(pub(super) $field: $type),* }
@@ -108,10 +113,11 @@ macro_rules! part {
                 Ok(Shape::Is(part))
             }
         }
+        )*
     };
 }
 
-part! {
+parts! {
     /// The whole payload. Keys are AI Studios V3's, `create-project` page.
     Fields {
         b"name" => name: Leaf<'a>,
@@ -122,9 +128,7 @@ part! {
         b"webhookUrl" => webhook_url: Leaf<'a>,
         b"scenes" => scenes: Shape<List<Scene<'a>>>,
     }
-}
 
-part! {
     /// One scene.
     Scene {
         b"sceneIdx" => scene_idx: Figure<'a>,
@@ -132,16 +136,12 @@ part! {
         b"clips" => clips: Shape<List<Box<Clip<'a>>>>,
         b"scripts" => scripts: Shape<List<Script<'a>>>,
     }
-}
 
-part! {
     /// What is behind everything.
     Background {
         b"source_url" => source_url: Leaf<'a>,
     }
-}
 
-part! {
     /// What is said, in the placement used since 2024-12-18: `scenes[].scripts[]`.
     Script {
         b"org" => org: Leaf<'a>,
@@ -149,9 +149,7 @@ part! {
         b"modelId" => model_id: Leaf<'a>,
         b"clothId" => cloth_id: Leaf<'a>,
     }
-}
 
-part! {
     /// One clip of any type, with the fields of every type.
     Clip {
         b"type" => kind: Leaf<'a>,
@@ -177,30 +175,30 @@ part! {
         b"volume" => volume: Figure<'a>,
         b"animation" => animation: Shape<Animation<'a>>,
     }
-}
 
-part! {
     /// How a clip comes and goes.
     Animation {
         b"type" => kind: Leaf<'a>,
         b"duration" => duration: Figure<'a>,
         b"delay" => delay: Figure<'a>,
     }
-}
 
-part! {
     /// The avatar of an `aiModel` clip.
     Model {
         b"ai_name" => ai_name: Leaf<'a>,
         b"emotion" => emotion: Leaf<'a>,
     }
-}
 
-part! {
     /// What is said, in the placement of V3 at its launch: `clips[].script`.
     ClipScript {
         b"org" => org: Leaf<'a>,
     }
+}
+
+/// Tells whether the value of this key is read in some part. That of any other is passed over
+/// wherever it stands.
+pub(super) fn is_read(key: &[u8]) -> bool {
+    KEYS.iter().any(|keys| keys.contains(&key))
 }
 
 /// A list whose items may each be of the wrong kind.

@@ -11,7 +11,7 @@ use super::locate;
 use super::problem::Problem;
 use super::slip;
 use super::trace::Traced;
-use crate::request::{Kind, PROJECT};
+use crate::request::{Form, Kind, PROJECT};
 
 /// One checked payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,15 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Checks a merged text; gives it back when something is wrong, for [`problems`] to say what.
-    pub(super) fn read(text: String, kind: &'static Kind) -> Result<Self, String> {
-        let Ok(judged) = check::judge(&text, kind) else { return Err(text) };
+    /// Checks a merged text by what of it is read; gives it back when something is wrong, for
+    /// [`problems`] to say what.
+    pub(super) fn read(text: String, read: &str, kind: &'static Kind) -> Result<Self, String> {
+        let read = match kind.form {
+            Form::Scenes => read,
+            // Every field of these is known, and each is asked for.
+            Form::Fields(_) => &text,
+        };
+        let Ok(judged) = check::judge(read, kind) else { return Err(text) };
         let check::Judged { summary, name, subject, findings } = judged;
         if findings.iter().any(|finding| finding.weight == Weight::Wrong) {
             return Err(text);
@@ -44,7 +50,8 @@ impl Payload {
     ///
     /// Everything that is wrong, at once.
     pub fn check(text: String) -> Result<Self, Vec<Problem>> {
-        Self::read(text, &PROJECT).map_err(|text| {
+        let read = text.clone();
+        Self::read(text, &read, &PROJECT).map_err(|text| {
             problems(&text, &PROJECT, None).expect("the same text was refused a moment ago")
         })
     }

@@ -162,7 +162,7 @@ fn column_in(tag: &HelperTemplate) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::engine;
+    use crate::scene::engine::Engine;
     use crate::scene::template::compile;
 
     #[test]
@@ -173,9 +173,9 @@ mod tests {
         let marked = Marked::of(&compiled, source);
         let data = serde_json::json!({"rows": ["a", "b\0"], "x": ""});
         let context = handlebars::Context::wraps(data).expect("it is JSON");
-        let rendered = engine::render_json(marked.template(), &context, 0).expect("it renders");
+        let rendered = Engine::Json.render(marked.template(), &context, 0).expect("it renders");
         let traced = marked.read_off(&rendered);
-        let plain = engine::render_json(&compiled, &context, 0).expect("it renders");
+        let plain = Engine::Json.render(&compiled, &context, 0).expect("it renders");
         assert_eq!(traced.text(), plain);
         for (what, line, column) in
             [("a\"", 3, 6), (",", 3, 35), ("b", 3, 6), ("é", 5, 3), ("3", 5, 26), ("}", 5, 45)]

@@ -15,8 +15,9 @@ enum Bind {
     Now,
     FirstJob,
     Request,
+    OnlyLayout,
 }
-use Bind::{Batch, FirstJob, Now, Request, Template};
+use Bind::{Batch, FirstJob, Now, OnlyLayout, Request, Template};
 
 /// Which rows a statement is about.
 enum Of {
@@ -67,6 +68,8 @@ impl Staging {
         let first_job: i64 = sqlx::query_scalar("select coalesce(max(id), 0) + 1 from job")
             .fetch_one(&mut self.db)
             .await?;
+        let only_layout: Option<i64> =
+            sqlx::query_scalar(ONLY_LAYOUT).fetch_one(&mut self.db).await?;
         for (_, text, binds) in STATEMENTS.iter().filter(|(of, _, _)| of.is_some(counts)) {
             let mut query = sqlx::query(*text);
             for bind in *binds {
@@ -76,6 +79,7 @@ impl Staging {
                     Now => query.bind(now),
                     Request => query.bind(self.header.request.as_str()),
                     FirstJob => query.bind(first_job),
+                    OnlyLayout => query.bind(only_layout),
                 };
             }
             query.execute(&mut self.db).await?;
@@ -124,6 +128,10 @@ const LAYOUT_OF: &str = "-- ledger::commit_plan, which layout is which
     insert into temp.layout_of (layout, id)
     select ?3, id from layout where headings = ?1 and columns = ?2";
 
+/// Most batches have one, and need not look for it with each row.
+const ONLY_LAYOUT: &str = "-- ledger::commit_plan, the only layout
+    select case when count(*) = 1 then max(id) end from temp.layout_of";
+
 /// A changed template begins a new canary.
 const BATCH: &str = "-- ledger::commit_plan, batch
     insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
@@ -144,7 +152,7 @@ const STATEMENTS: &[(Of, &str, &[Bind])] = &[
     (Of::Left, REMOVE, &[Batch]),
     (Of::New, NEW_JOBS, &[Batch, FirstJob]),
     (Of::New, TALLY, &[Batch]),
-    (Of::New, NEW_VERSIONS, &[FirstJob, Template, Now, Request]),
+    (Of::New, NEW_VERSIONS, &[FirstJob, Template, Now, Request, OnlyLayout]),
     (Of::Known, PLACES, &[]),
     (Of::Unchanged, CELLS, &[Template]),
     (Of::Changed, CHANGES, &[]),
@@ -171,7 +179,8 @@ const TALLY: &str = "-- ledger::commit_plan, tally
 const NEW_VERSIONS: &str = "-- ledger::commit_plan, first versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
         file_name, spoken_ms, planned_at, request, subject)
-    select ?1 + position, 1, cells, (select id from temp.layout_of l where l.layout = s.layout),
+    select ?1 + position, 1, cells,
+        coalesce(?5, (select id from temp.layout_of l where l.layout = s.layout)),
         ?2, payload_hash, file_name, spoken_ms, ?3, ?4, subject
     from temp.staged s where verdict = 'new' order by position";
 

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJson, RenderError};
 use serde_json::Value;
 
+pub(super) use self::text::{Make, truncate};
 use super::escape;
 use super::fault::{Fault, column_of};
 
@@ -76,6 +77,26 @@ pub const HELPERS: &[HelperDoc] = &[
 /// Returns the helper of this name.
 pub(super) fn find(name: &str) -> Option<&'static HelperDoc> {
     HELPERS.iter().find(|helper| helper.name == name)
+}
+
+/// A helper that makes a text of texts, and hangs on nothing else.
+pub(super) enum Pure {
+    /// Of one.
+    Text(Make),
+    /// [`truncate`], of one and a number.
+    Cut,
+    /// `default`: one of several.
+    First,
+}
+
+/// Returns a helper that can be called without the engine.
+pub(super) fn pure(name: &str) -> Option<Pure> {
+    let of_text = || text::OF_TEXT.iter().find(|(helper, _)| helper.name == name);
+    match name {
+        _ if name == text::TRUNCATE.name => Some(Pure::Cut),
+        _ if name == value::DEFAULT.name => Some(Pure::First),
+        _ => of_text().map(|(_, make)| Pure::Text(*make)),
+    }
 }
 
 pub(super) fn register(engine: &mut Handlebars<'static>) {

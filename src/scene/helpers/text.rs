@@ -49,15 +49,22 @@ pub(super) const PARAGRAPHS: HelperDoc = HelperDoc {
     makes: Makes::Text,
 };
 
+/// Makes one text of another.
+pub(in crate::scene) type Make = fn(&str) -> String;
+
+/// The helpers that do.
+pub(super) const OF_TEXT: [(HelperDoc, Make); 3] =
+    [(UPPER, str::to_uppercase), (LOWER, str::to_lowercase), (PARAGRAPHS, paragraphs)];
+
 pub(super) fn register(engine: &mut Handlebars<'static>) {
-    engine.register_helper(UPPER.name, Box::new(OfText(str::to_uppercase)));
-    engine.register_helper(LOWER.name, Box::new(OfText(str::to_lowercase)));
-    engine.register_helper(PARAGRAPHS.name, Box::new(OfText(paragraphs)));
+    for (helper, make) in OF_TEXT {
+        engine.register_helper(helper.name, Box::new(OfText(make)));
+    }
     engine.register_helper(TRUNCATE.name, Box::new(Truncate));
 }
 
 /// A helper that makes one text of another.
-struct OfText(fn(&str) -> String);
+struct OfText(Make);
 
 impl HelperDef for OfText {
     fn call_inner<'reg: 'rc, 'rc>(
@@ -108,7 +115,7 @@ impl HelperDef for Truncate {
 }
 
 /// Cuts to `length` graphemes, the ellipsis among them, without a space before it.
-fn truncate(text: &str, length: usize) -> String {
+pub(in crate::scene) fn truncate(text: &str, length: usize) -> String {
     if text.len() <= length {
         // No text has more graphemes than bytes.
         return text.to_owned();

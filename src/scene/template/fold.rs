@@ -8,11 +8,11 @@
 //! Only what is written where the names are the video's own is looked at: inside `each` and `with`
 //! a name is something else.
 
+use handlebars::Context;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
-use handlebars::{Context, Path, PathSeg};
 
-use super::names::ROWS;
-use crate::scene::engine;
+use super::names::own_name;
+use crate::scene::engine::Engine;
 use crate::scene::merge::Columns;
 
 /// Returns a copy of a compact template with less to fill in. The context has no row's cells yet.
@@ -45,7 +45,7 @@ pub(in crate::scene) fn fold(
 fn alone(tag: &TemplateElement, context: &Context) -> Option<String> {
     let mut template = handlebars::Template::default();
     template.elements.push(tag.clone());
-    engine::render_json(&template, context, 0).ok()
+    Engine::Json.render(&template, context, 0).ok()
 }
 
 /// Tells whether names inside a block are what they are around it.
@@ -65,12 +65,8 @@ fn is_settled(tag: &HelperTemplate, columns: &Columns) -> bool {
 fn is_same_in_every_row(value: &Parameter, columns: &Columns) -> bool {
     match value {
         Parameter::Literal(_) => true,
-        Parameter::Path(Path::Relative((segments, raw))) => match segments.as_slice() {
-            [PathSeg::Named(name)] => name == raw && name != ROWS && !columns.varies(name),
-            _ => false,
-        },
         Parameter::Subexpression(inner) => is_settled_call(inner, columns),
-        _ => false,
+        other => own_name(other).is_some_and(|name| !columns.varies(name)),
     }
 }
 
@@ -190,8 +186,8 @@ mod tests {
             let mut context = |rows: &[_]| Context::wraps(merger.fields(rows)).expect("it is JSON");
             let folded = fold(template.compact(), &columns, &context(&[]));
             let context = context(&[cells]);
-            let whole = engine::render_json(template.compact(), &context, 0);
-            let folded = engine::render_json(&folded, &context, 0);
+            let whole = Engine::Json.render(template.compact(), &context, 0);
+            let folded = Engine::Json.render(&folded, &context, 0);
             prop_assert_eq!(
                 folded.map_err(|error| error.to_string()),
                 whole.map_err(|error| error.to_string())

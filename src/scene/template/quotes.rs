@@ -42,6 +42,19 @@ impl Quote {
     }
 }
 
+/// Returns the place behind a part of a template that has been checked.
+pub(super) fn behind(part: &handlebars::Template, start: Quote) -> Quote {
+    part.elements.iter().fold(start, |quote, element| match element {
+        TemplateElement::RawString(text) => text.chars().fold(quote, Quote::after),
+        TemplateElement::HelperBlock(block) => {
+            let part = block.template.as_ref().or(block.inverse.as_ref());
+            part.map_or(quote, |part| behind(part, quote))
+        }
+        // Tags leave the quotes as they are.
+        _ => quote,
+    })
+}
+
 /// Returns every tag that stands where its text could escape.
 pub(super) fn check(template: &handlebars::Template, source: &str) -> Vec<Problem> {
     let mut walk = Walk { source, problems: Vec::new() };
