@@ -137,7 +137,7 @@ async fn a_second_run_is_refused_and_told_who_holds_the_batch_and_since_when() {
         assert!(second.err.contains(said.as_str()), "{said}: {}", second.err);
     }
     // Stopped is not dead: it may go on at any time.
-    first.signal("STOP");
+    stop_between_commits(&office, &first).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(11));
     assert_eq!(office.run(&["resume"]).code, Some(11));
     first.signal("CONT");
@@ -154,7 +154,7 @@ async fn stop_between_commits(office: &Office, run: &Running) {
         .busy_timeout(Duration::ZERO);
     let mut db = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
     loop {
-        run.signal("STOP");
+        run.stop();
         let free = sqlx::raw_sql("begin immediate; rollback").execute(&mut db).await;
         if free.is_ok() {
             return db.close().await.unwrap();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use callsheet::sandbox::{self, Sandbox};
+use rustix::process::WaitOptions;
 use tempfile::TempDir;
 
 /// No invocation in a test takes longer, or it hangs.
@@ -221,6 +222,15 @@ impl Running {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(sent.success(), "no {name} for {pid}");
+    }
+
+    /// Stops it, as Ctrl-Z does, and returns when each of its threads stands still: the signal alone
+    /// reaches one of them, and the others may be in the middle of a commit before they hear of it.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let seen = rustix::process::waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+        assert!(seen.is_some_and(|(_, status)| status.stopped()), "it ended instead: {seen:?}");
     }
 
     /// Tells whether it still runs.
