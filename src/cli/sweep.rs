@@ -17,6 +17,9 @@ use super::talk::{Talk, counted, plain};
 use crate::ledger::{Stray, SubmissionId, Tag};
 use crate::runner::{Project, Studio, Tagged, Trouble, Vendor};
 
+/// Why a project stays that is no draft any more, or may not be.
+const EXPORTED: &str = "it may have been exported";
+
 /// Delete drafts at AI Studios that lost answers left behind
 ///
 /// A lost answer to a free draft costs nothing, but the draft stays in your account. This finds
@@ -57,22 +60,26 @@ async fn sweep(
     let passing = |words: String| Early::new(Exit::PassingTrouble, words);
     let list = studio.list().await.map_err(|trouble| passing(trouble.words()))?;
     let mut sorted = Sorted::default();
-    for (id, stray) in candidates(&strays, &Tagged::of(list)) {
-        // The project itself has the last word on what it is.
-        match studio.project(&id).await {
-            Ok(project) => match stays_because(&project, stray) {
-                None => sorted.drafts.push((id, stray)),
-                Some(why) => {
-                    talk.say(&format!("{id} stays: {why}"));
-                    sorted.staying.insert(stray.submission);
+    for (id, Candidate { stray, is_exported }) in candidates(&strays, &Tagged::of(list)) {
+        // The project itself has the last word on whether it is a draft still.
+        let looked_at = if is_exported { None } else { Some(studio.project(&id).await) };
+        let why = match looked_at {
+            None => EXPORTED.to_owned(),
+            Some(Ok(project)) => match stays_because(&project, stray) {
+                None => {
+                    sorted.drafts.push((id, stray));
+                    continue;
                 }
+                Some(why) => why.to_owned(),
             },
-            Err(Trouble::NotFound) => sorted.gone.push(stray.submission),
-            Err(trouble) => {
-                talk.say(&format!("{id} stays: {}", trouble.words()));
-                sorted.staying.insert(stray.submission);
+            Some(Err(Trouble::NotFound)) => {
+                sorted.gone.push(stray.submission);
+                continue;
             }
-        }
+            Some(Err(trouble)) => trouble.words(),
+        };
+        talk.say(&format!("{id} stays: {why}"));
+        sorted.staying.insert(stray.submission);
     }
     for (id, stray) in &sorted.drafts {
         if !talk.is_json() {
@@ -139,7 +146,7 @@ impl Sorted<'_> {
 fn stays_because(project: &Project, stray: &Stray) -> Option<&'static str> {
     let tag = project.name.as_deref().and_then(Tag::find);
     if project.exported_because.is_some() {
-        Some("it may have been exported")
+        Some(EXPORTED)
     } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
         Some("its name does not carry the tag of this draft, so somebody may have taken it over")
     } else {
@@ -147,20 +154,24 @@ fn stays_because(project: &Project, stray: &Stray) -> Option<&'static str> {
     }
 }
 
-/// Returns projects that are stray drafts as far as ledger and list can tell.
-fn candidates<'s>(strays: &'s [Stray], list: &Tagged) -> BTreeMap<String, &'s Stray> {
+/// A project that carries the tag of a stray draft.
+struct Candidate<'s> {
+    stray: &'s Stray,
+    /// Whether the list shows it as exported.
+    is_exported: bool,
+}
+
+/// Returns the projects that ledger and list know of stray drafts.
+fn candidates<'s>(strays: &'s [Stray], list: &Tagged) -> BTreeMap<String, Candidate<'s>> {
     let mut found = BTreeMap::new();
     for stray in strays {
         if let Some(id) = &stray.project_id {
-            found.insert(id.clone(), stray);
+            found.insert(id.clone(), Candidate { stray, is_exported: false });
         }
         let Some(tag) = Tag::find(&format!("[cs:{}]", stray.tag)) else { continue };
         for listed in list.with(&tag) {
-            if listed.exported {
-                found.remove(&listed.id);
-            } else {
-                found.insert(listed.id.clone(), stray);
-            }
+            let candidate = Candidate { stray, is_exported: listed.exported };
+            found.insert(listed.id.clone(), candidate);
         }
     }
     found

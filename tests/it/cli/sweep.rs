@@ -54,28 +54,40 @@ async fn a_draft_whose_answer_was_lost_is_found_by_its_tag_and_deleted_on_a_pers
     assert_eq!(office.assert_promise(3), ["done", "done", "done"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_somebody_exported_is_never_deleted() {
-    let office = office_with_drafts(|_| ()).await;
-    let known = strays(&office).await;
-    let project = ProjectId::parse(known[0].project_id.as_deref().unwrap()).unwrap();
+/// A client of AI Studios beside Callsheet, as a colleague's script is one.
+fn colleague(office: &Office) -> Client {
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
     let settings = Settings::new(Url::parse(&office.sandbox.base_url()).unwrap(), credentials);
-    let client = Client::new(settings, Clock::real()).unwrap();
-    let export = ExportRequest {
-        project: project.clone(),
-        workspace_id: None,
-        resolution: None,
-        webhook_url: None,
-    };
-    client.export(&export).await;
-    assert_eq!(office.sandbox.renders(), 1);
-    let swept = office.run(&["sweep", "night", "--yes"]);
-    assert_eq!(swept.code, Some(0), "{swept:?}");
-    assert!(swept.err.contains(&format!("{project} stays: it may have been exported")));
-    let left: Vec<_> = strays(&office).await.into_iter().map(|stray| stray.submission).collect();
-    assert_eq!(left, [known[0].submission]);
-    assert!(client.project(&project).await.is_ok(), "it was deleted");
+    Client::new(settings, Clock::real()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_somebody_exported_is_never_deleted() {
+    const NEVER: f64 = 1e9;
+    for (lag_s, is_listed) in [(NEVER, false), (0.0, true)] {
+        let office = office_with_drafts(|settings| settings.switches.list.lag_s = lag_s).await;
+        let known = strays(&office).await;
+        let project = ProjectId::parse(known[0].project_id.as_deref().unwrap()).unwrap();
+        let client = colleague(&office);
+        let export = ExportRequest {
+            project: project.clone(),
+            workspace_id: None,
+            resolution: None,
+            webhook_url: None,
+        };
+        client.export(&export).await;
+        assert_eq!(office.sandbox.renders(), 1);
+        // Only a render that is finished is in the list.
+        while is_listed && client.list().await.unwrap().items.is_empty() {}
+        let swept = office.run(&["sweep", "night", "--yes"]);
+        assert_eq!(swept.code, Some(0), "{swept:?}");
+        let stays = format!("{project} stays: it may have been exported");
+        assert!(swept.err.contains(&stays), "{swept:?}");
+        let left: Vec<_> =
+            strays(&office).await.into_iter().map(|stray| stray.submission).collect();
+        assert_eq!(left, [known[0].submission]);
+        assert!(client.project(&project).await.is_ok(), "it was deleted");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
