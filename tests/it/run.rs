@@ -158,9 +158,11 @@ async fn a_cap_on_a_days_credits_outlives_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_submitted_after_the_window_and_what_is_under_way_comes_home() {
-    let night = Night::with(40, "[limits]\nsubmits = '20/s'\nin_flight = 4", |_| ()).await;
-    let until = callsheet::clock::Clock::real().now() + jiff::SignedDuration::from_millis(400);
-    let ending = night.run_with(Orders { until: Some(until), ..Orders::default() }).await;
+    // Ten times as long as the window; and a busy machine begins within it.
+    let night = Night::with(40, "[limits]\nsubmits = '2/s'\nin_flight = 4", |_| ()).await;
+    let id = night.plan().await;
+    let until = callsheet::clock::Clock::real().now() + jiff::SignedDuration::from_secs(2);
+    let ending = night.resume(id, Orders { until: Some(until), ..Orders::default() }).await;
     assert!(ending.window_over, "{ending:?}");
     let done = states(&ending, State::Done);
     assert!(done > 0 && done < 40, "{ending:?}");
