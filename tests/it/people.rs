@@ -83,6 +83,8 @@ async fn a_row_that_may_be_paid_for_is_not_handed_out_to_be_mended() {
     let night = Night::with(3, "submission = 'one-step'", |settings| {
         settings.faults.add("lost-answer=create:1").unwrap();
         settings.faults.add("400=create:2").unwrap();
+        // The list never tells what became of it.
+        settings.switches.list.lag_s = 1e9;
     })
     .await;
     let ending = night.run_with(Orders { wait: false, ..Orders::default() }).await;
