@@ -46,7 +46,7 @@ pub(super) async fn writer(
 }
 
 /// Opens another connection that writes, for one plan. The first sees to the file's statistics when
-/// it closes; here that would count all the plan's rows, while somebody waits for them.
+/// it closes; here somebody waits for the end of it.
 pub(super) async fn stager(
     path: &Path,
     durability: Durability,

@@ -2,13 +2,14 @@
 //!
 //! A `Template` is read once and refuses, before any row is seen, whatever could let a cell break
 //! out of its place. A `Merger` then turns rows into `Payload`s, one after the other, without
-//! building a tree: one pass over what a row may change of the merged text both proves that it is
-//! JSON and collects what the checks need. Payloads have no white space between their tokens; only when something is
-//! wrong is the text made again as the template lays it out, and read slowly, for exact places.
+//! building a tree: one pass over the merged text, without much of what no row changes and no check
+//! asks for, both proves that it is JSON and collects what the checks need. Payloads have no white
+//! space between their tokens; only when something is wrong is the text made again as the template
+//! lays it out, and read slowly, for exact places.
 //!
-//! This room does no I/O and reads no clock; of other rooms it knows the kinds of request alone. Its invariant: a `Payload`
-//! exists only for a text that AI Studios' documented rules accept, and no cell can change the
-//! JSON's shape, except by deciding an `{{#if}}`.
+//! This room does no I/O and reads no clock; of other rooms it knows the kinds of request alone. Its
+//! invariant: a `Payload` exists only for a text that AI Studios' documented rules accept, and no
+//! cell can change the JSON's shape, except by deciding an `{{#if}}`.
 
 mod check;
 mod engine;

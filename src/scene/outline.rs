@@ -2,8 +2,9 @@
 //!
 //! The outline is tolerant: a field of the wrong kind is kept as that kind, so that every problem
 //! can be told at once, and reading fails only where the text is not JSON. Everything the checks do
-//! not ask about is skipped unseen: editor exports carry much, and all of it is fine. What of that is
-//! the template's own is not even in the text that is read here (`template/parts/unread.rs`).
+//! not ask about is skipped unseen: editor exports carry much, and all of it is fine. Most of that is
+//! the template's own, and was proved with it: outside of blocks it is not in the text that is read
+//! here (`template/parts/unread.rs`).
 //!
 //! Text is borrowed from the merged text wherever it has no escapes. As in every JSON reader that
 //! matters here, the last of two equal keys counts.

@@ -121,19 +121,45 @@ fn a_cell_that_is_not_there_or_is_a_list_is_the_engines_to_refuse() {
     }
 }
 
+#[test]
+fn a_value_that_cannot_be_made_is_refused_though_another_one_is_taken() {
+    let source = r#""{{default sku (upper absent) "x"}}""#;
+    let context = fields(&json!({"sku": "T"}));
+    assert_eq!(shown(&parts(source)), r#""…""#);
+    parts(source).make(Engine::Json, &context, &mut Made::default()).expect_err("no `absent`");
+}
+
 fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["sku", "empty", "blank", "script", "absent", "quote"])
 }
 
+/// A helper's name and its values, as they stand in a tag.
+fn call() -> impl Strategy<Value = String> {
+    let plain = prop_oneof![4 => name().prop_map(str::to_owned), 1 => Just("\"ß\"".to_owned())];
+    let values = plain.prop_recursive(3, 12, 3, |inner| {
+        let value = inner.clone();
+        prop_oneof![
+            1 => inner,
+            2 => called(value).prop_map(|call| format!("({call})")),
+        ]
+    });
+    called(values)
+}
+
+fn called(value: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = String> {
+    let made = (prop::sample::select(vec!["upper", "lower", "paragraphs"]), value.clone());
+    prop_oneof![
+        made.prop_map(|(make, value)| format!("{make} {value}")),
+        (value.clone(), 1..4).prop_map(|(value, length)| format!("truncate {value} {length}")),
+        prop::collection::vec(value, 2..4)
+            .prop_map(|values| format!("default {}", values.join(" "))),
+    ]
+}
+
 fn text() -> impl Strategy<Value = String> {
     let tag = prop_oneof![
+        call().prop_map(|call| format!("{{{{{call}}}}}")),
         name().prop_map(|name| format!("{{{{{name}}}}}")),
-        name().prop_map(|name| format!("{{{{upper (default {name} \"ß\")}}}}")),
-        (name(), name()).prop_map(|(one, other)| format!("{{{{default {one} {other}}}}}")),
-        (name(), 1..4).prop_map(|(name, length)| format!("{{{{truncate {name} {length}}}}}")),
-        (name(), 1..4).prop_map(|(name, length)| {
-            format!("{{{{paragraphs (truncate (default {name} sku) {length})}}}}")
-        }),
         (name(), name()).prop_map(|(one, other)| {
             format!("{{{{#if {one}}}}}{{{{{other}}}}}{{{{else}}}}-{{{{lower {one}}}}}{{{{/if}}}}")
         }),

@@ -45,8 +45,11 @@ impl Wording {
                 Some(Self::Cut(Box::new(Self::of(text)?), usize::try_from(length).ok()?))
             }
             (Pure::First, [first @ .., last]) => {
-                let first = first.iter().map(Self::of).collect::<Option<_>>()?;
-                Some(Self::First(first, Box::new(Self::of(last)?)))
+                let first = first.iter().map(Self::of).collect::<Option<Vec<_>>>()?;
+                let last = Self::of(last)?;
+                // The engine works out every value before it takes one, and a helper may fail.
+                let is_lazy = first.iter().skip(1).chain([&last]).all(Self::never_fails);
+                is_lazy.then(|| Self::First(first, Box::new(last)))
             }
             (Pure::Text(_) | Pure::Cut | Pure::First, _) => None,
         }
@@ -60,6 +63,14 @@ impl Wording {
                 _ => None,
             },
             other => own_name(other).map(|name| Self::Cell(name.to_owned())),
+        }
+    }
+
+    /// Tells whether it is the same to the engine, where it is not taken, as if it were not there.
+    fn never_fails(&self) -> bool {
+        match self {
+            Self::Cell(_) | Self::Fixed(_) => true,
+            Self::Made(..) | Self::Cut(..) | Self::First(..) => false,
         }
     }
 
