@@ -47,6 +47,8 @@ pub(super) struct Tempo {
 
 /// What "lately" means.
 const LATELY_MS: i64 = 3_600_000;
+/// What a run must last before its tempo is put into videos an hour.
+const TELLING_MS: i64 = 60_000;
 
 impl Tempo {
     async fn read(
@@ -68,10 +70,13 @@ impl Tempo {
         self.videos as f64 * LATELY_MS as f64 / self.span_ms as f64
     }
 
-    /// Returns it as a person reads it.
+    /// Returns it as a person reads it; of a few seconds nobody wants to hear what an hour would bring.
     pub(super) fn told(self) -> String {
-        let (videos, span) = (counted(self.videos, "video"), lasted(0, self.span_ms));
-        format!("{:.0} videos an hour ({videos} in {span})", self.per_hour())
+        let told = format!("{} in {}", counted(self.videos, "video"), lasted(0, self.span_ms));
+        match self.span_ms < TELLING_MS {
+            true => told,
+            false => format!("{:.0} videos an hour ({told})", self.per_hour()),
+        }
     }
 }
 
@@ -270,4 +275,18 @@ impl Standing {
 pub(super) fn credits(credits: f64) -> String {
     let rounded = (credits * 10.0).round() / 10.0;
     if rounded == 1.0 { "1 credit".to_owned() } else { format!("{rounded} credits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_seconds_is_not_put_into_videos_an_hour() {
+        let told = |videos, span_ms| Tempo { videos, span_ms }.told();
+        assert_eq!(told(12, 5_000), "12 videos in 5 s");
+        assert_eq!(told(12, 59_999), "12 videos in 59 s");
+        assert_eq!(told(1, 60_000), "60 videos an hour (1 video in 60 s)");
+        assert_eq!(told(30, 2_700_000), "40 videos an hour (30 videos in 45 min)");
+    }
 }

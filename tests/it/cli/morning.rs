@@ -128,7 +128,7 @@ async fn a_watcher_without_a_terminal_reads_a_line_for_every_change_and_leaves_w
     assert!(watched.out.lines().next().unwrap().contains("; live"), "{}", watched.out);
     assert!(!watched.out.contains('\u{1b}'), "{}", watched.out);
     let last = watched.out.lines().last().unwrap();
-    assert!(last.contains("of 6 rows: 6 done") && last.contains("videos an hour"), "{last}");
+    assert!(last.contains("of 6 rows: 6 done") && last.contains("; 6 videos in "), "{last}");
     let documents: Vec<Value> =
         read.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(documents.last().unwrap()["tempo"]["videos"], 6);
