@@ -80,6 +80,7 @@ const DUE: &str = "-- ledger::claim_due
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version
     where j.batch_id = ?1 and j.state = ?2 and j.drafted = 0 and j.due_at <= ?3
+        and j.id not in (select value from json_each(?5) named)
     order by j.due_at, j.position limit ?4";
 
 const POSTPONE: &str = "-- ledger::claim_due, postpone
@@ -106,6 +107,7 @@ struct ClaimDue {
     state: State,
     now: Timestamp,
     max: u32,
+    except: Vec<JobId>,
     busy_until: Timestamp,
 }
 
@@ -119,15 +121,16 @@ impl Change for ClaimDue {
             .bind(self.state.word())
             .bind(self.now.as_millisecond())
             .bind(i64::from(self.max))
+            .bind(named(&self.except))
             .fetch_all(&mut *db)
             .await
             .map_err(sql)?;
         if due.is_empty() {
             return Ok(due);
         }
-        let jobs: serde_json::Value = due.iter().map(|one| one.job.0).collect();
+        let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
         let postponed = sqlx::query(POSTPONE)
-            .bind(jobs.to_string())
+            .bind(named(&jobs))
             .bind(self.lease.0)
             .bind(self.busy_until.as_millisecond())
             .execute(&mut *db)
@@ -140,20 +143,25 @@ impl Change for ClaimDue {
     }
 }
 
+/// Names jobs in JSON.
+pub(super) fn named(jobs: &[JobId]) -> String {
+    jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
+}
+
 impl Ledger {
-    /// Claims up to `max` jobs in `state` that are due, and postpones them to `busy_until` so that
-    /// nobody takes them twice meanwhile.
+    /// Claims up to `max` jobs in `state` that are due, all but those in `except`, and postpones them
+    /// to `busy_until` so that nobody takes them twice meanwhile.
     pub async fn claim_due(
         &self,
         lease: Lease,
         (batch, state): (BatchId, State),
-        max: u32,
+        (max, except): (u32, Vec<JobId>),
         (now, busy_until): (Timestamp, Timestamp),
     ) -> Result<Vec<Due>, LedgerError> {
         if max == 0 {
             return Ok(Vec::new());
         }
-        self.writer.make(ClaimDue { lease, batch, state, now, max, busy_until }).await
+        self.writer.make(ClaimDue { lease, batch, state, now, max, except, busy_until }).await
     }
 
     /// Returns what there is still to do at one single moment: jobs by state, removed rows

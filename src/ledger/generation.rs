@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
+use super::due::named;
 use super::error::LedgerError;
 use super::runs::Lease;
 use super::writer::Change;
@@ -40,6 +41,7 @@ const DUE: &str = "-- ledger::claim_generating
     from job j indexed by job_due
     join submission s on s.id = j.submission_id
     where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 2 and j.due_at <= ?2
+        and j.id not in (select value from json_each(?5) named)
         and exists (select 1 from run where id = ?3 and ended_at is null)
     order by j.due_at, j.position limit ?4";
 
@@ -75,6 +77,7 @@ struct ClaimGenerating {
     lease: Lease,
     batch: BatchId,
     max: u32,
+    except: Vec<JobId>,
     now: Timestamp,
     busy_until: Timestamp,
 }
@@ -89,13 +92,14 @@ impl Change for ClaimGenerating {
             .bind(self.now.as_millisecond())
             .bind(self.lease.0)
             .bind(i64::from(self.max))
+            .bind(named(&self.except))
             .fetch_all(&mut *db)
             .await
             .map_err(sql)?;
         if !due.is_empty() {
-            let jobs: serde_json::Value = due.iter().map(|one| one.job.0).collect();
+            let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
             sqlx::query(TAKE)
-                .bind(jobs.to_string())
+                .bind(named(&jobs))
                 .bind(self.lease.0)
                 .bind(self.busy_until.as_millisecond())
                 .execute(db)
@@ -107,16 +111,16 @@ impl Change for ClaimGenerating {
 }
 
 impl Ledger {
-    /// Claims up to `max` drafts in the making that are due to be asked about, and postpones them
-    /// to `busy_until`.
+    /// Claims up to `max` drafts in the making that are due to be asked about, all but those in
+    /// `except`, and postpones them to `busy_until`.
     pub async fn claim_generating(
         &self,
         lease: Lease,
         batch: BatchId,
-        max: u32,
+        (max, except): (u32, Vec<JobId>),
         (now, busy_until): (Timestamp, Timestamp),
     ) -> Result<Vec<Making>, LedgerError> {
-        self.writer.make(ClaimGenerating { lease, batch, max, now, busy_until }).await
+        self.writer.make(ClaimGenerating { lease, batch, max, except, now, busy_until }).await
     }
 
     /// Returns when the next draft in the making is due to be asked about.

@@ -144,7 +144,10 @@ fn is_old(job: &Job, submission: &Submission, news: &News) -> bool {
         News::Polled { .. } | News::Rerendered { .. } | News::RenderFailed { .. } => {
             State::Rendering
         }
-        News::FreshLink { .. } | News::FetchTrouble { .. } => State::Fetching,
+        News::FreshLink { .. }
+        | News::FetchTrouble { .. }
+        | News::FetchFailed { .. }
+        | News::Fetched(_) => State::Fetching,
         News::Generated { .. } | News::GenerationEnded | News::GenerationFailed { .. } => {
             if submission.outcome != Outcome::Generating {
                 return true;
@@ -161,10 +164,10 @@ fn is_old(job: &Job, submission: &Submission, news: &News) -> bool {
         | News::AnswerLost { .. }
         | News::Accepted { .. }
         | News::ProvenNotMade { .. }
-        | News::Abandoned { .. }
-        | News::Rendered { .. }
-        | News::FetchFailed { .. }
-        | News::Fetched(_) => return false,
+        | News::Abandoned { .. } => return false,
+        // The job has gone on with another request: taking this one's video would leave that one
+        // without a job that follows it.
+        News::Rendered { .. } => return job.submission_id.is_some_and(|own| own != submission.id),
     };
     job.state != within || job.submission_id != Some(submission.id)
 }

@@ -245,7 +245,7 @@ async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
     let (old, _) = desk.run(batch).await;
     let later = NOW + SignedDuration::from_mins(10);
     let what = (batch, State::Uncertain);
-    let looked_at = desk.ledger.claim_due(old, what, 1, (NOW, later)).await.unwrap();
+    let looked_at = desk.ledger.claim_due(old, what, (1, Vec::new()), (NOW, later)).await.unwrap();
     assert_eq!(looked_at.len(), 1);
     desk.run(batch).await;
     let due = desk.ledger.next_due(batch, State::Uncertain, None).await.unwrap();

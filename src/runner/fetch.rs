@@ -31,19 +31,21 @@ pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
         let window = (desk.clock.now(), desk.after(FETCH_LEASE));
         let what = (desk.batch, State::Fetching);
-        match desk.ledger.claim_due(desk.lease, what, free, window).await {
+        match desk.ledger.claim_due(desk.lease, what, (free, desk.in_hand.all()), window).await {
             Ok(due) if due.is_empty() => {
                 let next = desk.ledger.next_due(desk.batch, State::Fetching, None).await;
-                let next = if free == 0 { None } else { next.ok().flatten() };
+                // What was due and is not claimed is being fetched: its end will ring.
+                let next = next.ok().flatten().filter(|next| free > 0 && *next > window.0);
                 desk.rest(&desk.bells.fetch, next, desk.no_more_following()).await;
             }
             Ok(due) => {
                 for one in due {
                     let Ok(hand) = hands.clone().try_acquire_owned() else { break };
+                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
                         fetch(&desk_of_task, one).await;
-                        drop(hand);
+                        drop((hand, grip));
                         desk_of_task.bells.fetch.notify_one();
                     });
                 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
+use super::in_hand::Grip;
 use super::pace::next_poll;
 use super::port::{Generation, Studio};
 use super::watch::{elapsed, in_words};
@@ -31,14 +32,24 @@ pub(super) async fn generation_loop<S: Studio>(desk: Arc<Desk<S>>) {
             continue;
         }
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
-        match desk.ledger.claim_generating(desk.lease, desk.batch, AT_ONCE, window).await {
-            Ok(due) => due.into_iter().for_each(|one| desk.spawn(look(desk.clone(), one))),
+        let most = (AT_ONCE, desk.in_hand.all());
+        match desk.ledger.claim_generating(desk.lease, desk.batch, most, window).await {
+            // What is due is being asked about: its end will ring.
+            Ok(due) if due.is_empty() => {
+                desk.rest(&desk.bells.generation, None, desk.no_more_submitting()).await;
+            }
+            Ok(due) => {
+                for one in due {
+                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
+                    desk.spawn(look(desk.clone(), one, grip));
+                }
+            }
             Err(error) => desk.ledger_failed(&error),
         }
     }
 }
 
-async fn look<S: Studio>(desk: Arc<Desk<S>>, making: Making) {
+async fn look<S: Studio>(desk: Arc<Desk<S>>, making: Making, grip: Grip) {
     let answer = desk.ask(desk.studio.generation(&making.project_id)).await;
     match answer {
         None => return,
@@ -53,6 +64,7 @@ async fn look<S: Studio>(desk: Arc<Desk<S>>, making: Making) {
             desk.record((making.job, making.submission), news).await;
         }
     }
+    drop(grip);
     desk.bells.generation.notify_one();
 }
 

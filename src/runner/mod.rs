@@ -16,6 +16,7 @@ mod generation;
 mod halt;
 mod happening;
 mod hooks;
+mod in_hand;
 mod limiter;
 mod lock;
 mod pace;
@@ -49,6 +50,7 @@ use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
 use hooks::Ears;
+use in_hand::InHand;
 use pace::Learned;
 use payload::Payloads;
 
@@ -251,6 +253,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
         ears: Ears::default(),
+        in_hand: InHand::default(),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
         repeating: tokio::sync::Mutex::default(),

@@ -123,7 +123,7 @@ pub(super) async fn settle_loop<S: Studio>(desk: Arc<Desk<S>>) {
     while desk.may_follow() {
         let window = (desk.clock.now(), desk.after(LOOK_LEASE));
         let what = (desk.batch, State::Uncertain);
-        match desk.ledger.claim_due(desk.lease, what, LOOKS_AT_ONCE, window).await {
+        match desk.ledger.claim_due(desk.lease, what, (LOOKS_AT_ONCE, Vec::new()), window).await {
             Ok(due) if due.is_empty() => {
                 let next = desk.ledger.next_due(desk.batch, State::Uncertain, None).await;
                 let next = next.ok().flatten();

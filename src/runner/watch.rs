@@ -42,18 +42,20 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
         }
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
         let what = (desk.batch, State::Rendering);
-        match desk.ledger.claim_due(desk.lease, what, free, window).await {
+        match desk.ledger.claim_due(desk.lease, what, (free, desk.in_hand.all()), window).await {
+            // What is due is being asked about: its end will ring.
             Ok(due) if due.is_empty() => {
-                desk.rest(desk.bells.watch.bell(), next, desk.no_more_following()).await;
+                desk.rest(desk.bells.watch.bell(), None, desk.no_more_following()).await;
             }
             Ok(due) => {
                 for one in due {
                     let Ok(hand) = hands.clone().try_acquire_owned() else { break };
+                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
                         poll(&desk_of_task, &one).await;
                         hooks::heed(&desk_of_task, &one, window.0).await;
-                        drop(hand);
+                        drop((hand, grip));
                         desk_of_task.bells.watch.ring();
                     });
                 }

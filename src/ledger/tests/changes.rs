@@ -147,11 +147,54 @@ async fn two_polls_of_one_render_that_cross_take_nothing_from_the_next_submissio
         News::Polled { progress: 9.0, due_at: NOW, stalled: false },
         News::Rerendered { due_at: NOW, words: failed() },
         News::RenderFailed { words: failed() },
+        rendered(),
     ] {
         let late = told(&desk, lease, &first, crossed).await;
         assert_eq!(late, Recorded { step: Step::Unchanged, state: State::Submitting });
     }
     assert_eq!(told(&desk, lease, &next, accepted("p2")).await.state, State::Rendering);
+    assert_eq!(told(&desk, lease, &first, rendered()).await.step, Step::Unchanged);
+    assert_eq!(told(&desk, lease, &next, rendered()).await.state, State::Fetching);
+}
+
+#[tokio::test]
+async fn two_fetches_of_one_video_that_cross_come_to_one_ending() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = one_step(&desk, lease, batch).await;
+    told(&desk, lease, &claim, accepted("p1")).await;
+    told(&desk, lease, &claim, rendered()).await;
+    assert_eq!(told(&desk, lease, &claim, fetched("a.mp4")).await.state, State::Done);
+    let gone = || "the link is gone".to_owned();
+    for crossed in [
+        News::FetchTrouble { due_at: NOW, words: gone() },
+        News::FetchFailed { words: gone() },
+        fetched("a (2).mp4"),
+    ] {
+        let late = told(&desk, lease, &claim, crossed).await;
+        assert_eq!(late, Recorded { step: Step::Unchanged, state: State::Done });
+    }
+    assert_eq!(only_row(&desk, batch).await.video_file.as_deref(), Some("a.mp4"));
+}
+
+#[tokio::test]
+async fn a_call_about_a_render_that_is_being_asked_about_makes_nobody_ask_beside_it() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
+    for claim in paid.claims {
+        told(&desk, lease, &claim, accepted(&claim.key)).await;
+    }
+    let (what, busy) = ((batch, State::Rendering), (NOW, NOW + SignedDuration::from_hours(6)));
+    let due = desk.ledger.claim_due(lease, what, (1, Vec::new()), busy).await.unwrap();
+    let in_hand = &due[0];
+    let call = desk.ledger.look_at(in_hand.job, in_hand.submission, NOW.as_millisecond());
+    call.await.unwrap();
+    let others = desk.ledger.claim_due(lease, what, (9, vec![in_hand.job]), busy).await.unwrap();
+    let keys: Vec<&str> = others.iter().map(|one| one.key.as_str()).collect();
+    assert!(keys.len() == 1 && keys[0] != in_hand.key, "{keys:?}");
 }
 
 #[tokio::test]

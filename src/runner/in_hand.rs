@@ -1,0 +1,44 @@
+//! Jobs that this run asks about, or fetches, at this moment.
+//!
+//! The ledger postpones what was claimed, but by the wall clock, which may be set, or go on while the
+//! machine sleeps; and a call brings a look forward whatever is in the air. Two answers about one
+//! render could then cross, and two fetches write one file. So whoever claims leaves these alone.
+//! It says nothing of other processes: those are held off by the batch's lock and its lease.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::ledger::JobId;
+
+/// See the module's words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InHand(Arc<Mutex<BTreeSet<JobId>>>);
+
+/// Holds a job until it is dropped.
+#[derive(Debug)]
+pub(super) struct Grip {
+    all: InHand,
+    job: JobId,
+}
+
+impl InHand {
+    /// Takes a job that was claimed; nothing when somebody has it.
+    pub(super) fn take(&self, job: JobId) -> Option<Grip> {
+        self.jobs().insert(job).then(|| Grip { all: self.clone(), job })
+    }
+
+    /// Returns the jobs that are not to be claimed.
+    pub(super) fn all(&self) -> Vec<JobId> {
+        self.jobs().iter().copied().collect()
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Grip {
+    fn drop(&mut self) {
+        self.all.jobs().remove(&self.job);
+    }
+}
