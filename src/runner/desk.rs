@@ -19,7 +19,6 @@ use super::dice::Dice;
 use super::halt::{Halt, Halts};
 use super::happening::{Happening, Observer};
 use super::hooks::Ears;
-use super::in_hand::InHand;
 use super::pace::Learned;
 use super::payload::Payloads;
 use super::port::{Studio, Trouble};
@@ -58,8 +57,6 @@ pub(super) struct Desk<S> {
     pub(super) learned: Mutex<Learned>,
     /// Whether calls come.
     pub(super) ears: Ears,
-    /// What is being asked about or fetched at this moment.
-    pub(super) in_hand: InHand,
     pub(super) heard_at: AtomicI64,
     /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,

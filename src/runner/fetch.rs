@@ -15,23 +15,29 @@ use tokio::sync::Semaphore;
 use super::desk::Desk;
 use super::halt::Halt;
 use super::happening::Happening;
+use super::in_hand::InHand;
 use super::part::{self, Part, PartError};
 use super::port::{FetchTrouble, Render, Studio};
 use crate::ledger::{Due, News, State};
 
 /// A fetch that was claimed is not claimed again for this long.
 const FETCH_LEASE: Duration = Duration::from_secs(6 * 3600);
+/// How long a file may be somebody else's before waiting for it counts as a failed try, and how
+/// soon it is looked at again.
+const TAKEN_MAX: Duration = Duration::from_secs(600);
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 /// Bytes between two reports of progress.
 const REPORT_EVERY: u64 = 1 << 20;
 
 /// Fetches finished videos until nothing is followed any more.
 pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
     let hands = Arc::new(Semaphore::new(desk.settings.limits.downloads.get() as usize));
+    let in_hand = InHand::default();
     while desk.may_follow() && desk.may_fetch() {
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
         let window = (desk.clock.now(), desk.after(FETCH_LEASE));
         let what = (desk.batch, State::Fetching);
-        match desk.ledger.claim_due(desk.lease, what, (free, desk.in_hand.all()), window).await {
+        match desk.ledger.claim_due(desk.lease, what, (free, in_hand.all()), window).await {
             Ok(due) if due.is_empty() => {
                 let next = desk.ledger.next_due(desk.batch, State::Fetching, None).await;
                 // What was due and is not claimed is being fetched: its end will ring.
@@ -41,7 +47,7 @@ pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
             Ok(due) => {
                 for one in due {
                     let Ok(hand) = hands.clone().try_acquire_owned() else { break };
-                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
+                    let Some(grip) = in_hand.take(one.job) else { continue };
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
                         fetch(&desk_of_task, one).await;
@@ -65,6 +71,8 @@ enum Miss {
     Final(String),
     /// The output folder cannot be written: nobody's fetch will do.
     Output(String),
+    /// Somebody else writes a file of that name.
+    Taken(String),
     /// The run is over.
     Over,
 }
@@ -84,6 +92,7 @@ impl From<PartError> for Miss {
         match error {
             PartError::Disk { .. } => Self::Output(error.to_string()),
             PartError::NotWhole(_) => Self::Passing(error.to_string()),
+            PartError::Taken { .. } => Self::Taken(error.to_string()),
         }
     }
 }
@@ -104,6 +113,7 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
             desk.bells.end.notify_one();
         }
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
+        Err(Miss::Taken(words)) => again(desk, &due, words).await,
         Err(Miss::Passing(words)) => {
             // The host in the link may be gone for good; the next try takes what is said now.
             if let Some(video_url) = fresh_link(desk, &due).await {
@@ -160,7 +170,7 @@ async fn fresh_link<S: Studio>(desk: &Desk<S>, due: &Due) -> Option<String> {
 async fn bring_home<S: Studio>(desk: &Desk<S>, due: &Due) -> Result<crate::ledger::Video, Miss> {
     let url = due.video_url.as_deref().ok_or(Miss::Expired)?;
     let name = versioned(&due.file_name, due.version);
-    let mut part = Part::open(&desk.settings.output, &name).await?;
+    let mut part = open_part(desk, &name, due.tag.as_str()).await?;
     let mut download = desk.studio.download(url, part.resume()).await?;
     part.begin(download.from, download.mark.as_deref()).await?;
     let mut reported = 0;
@@ -196,6 +206,22 @@ async fn bring_home<S: Studio>(desk: &Desk<S>, due: &Due) -> Result<crate::ledge
         return Err(Miss::Passing(words));
     }
     Ok(part.finish().await?)
+}
+
+/// Opens the part of `name` as soon as nobody else writes it.
+async fn open_part<S: Studio>(desk: &Desk<S>, name: &str, owner: &str) -> Result<Part, Miss> {
+    let began = desk.clock.awake();
+    loop {
+        match Part::open(&desk.settings.output, name, owner).await {
+            Err(PartError::Taken { .. })
+                if desk.may_follow() && desk.clock.awake().saturating_sub(began) < TAKEN_MAX =>
+            {
+                desk.nap(BETWEEN_TRIES, desk.no_more_following()).await;
+            }
+            Err(PartError::Taken { .. }) if !desk.may_follow() => return Err(Miss::Over),
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// The first version has the plain name; later ones never take a paid file's place.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
-use super::in_hand::Grip;
+use super::in_hand::{Grip, InHand};
 use super::pace::next_poll;
 use super::port::{Generation, Studio};
 use super::watch::{elapsed, in_words};
@@ -24,6 +24,7 @@ const POLL_LEASE: Duration = Duration::from_secs(600);
 
 /// Polls drafts in the making until nothing more may be submitted.
 pub(super) async fn generation_loop<S: Studio>(desk: Arc<Desk<S>>) {
+    let in_hand = InHand::default();
     while desk.may_submit() {
         // Most batches never have one, and a claim is a commit.
         let next = desk.ledger.next_generating(desk.batch).await.ok().flatten();
@@ -32,7 +33,7 @@ pub(super) async fn generation_loop<S: Studio>(desk: Arc<Desk<S>>) {
             continue;
         }
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
-        let most = (AT_ONCE, desk.in_hand.all());
+        let most = (AT_ONCE, in_hand.all());
         match desk.ledger.claim_generating(desk.lease, desk.batch, most, window).await {
             // What is due is being asked about: its end will ring.
             Ok(due) if due.is_empty() => {
@@ -40,7 +41,7 @@ pub(super) async fn generation_loop<S: Studio>(desk: Arc<Desk<S>>) {
             }
             Ok(due) => {
                 for one in due {
-                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
+                    let Some(grip) = in_hand.take(one.job) else { continue };
                     desk.spawn(look(desk.clone(), one, grip));
                 }
             }

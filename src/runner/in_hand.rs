@@ -1,9 +1,10 @@
-//! Jobs that this run asks about, or fetches, at this moment.
+//! Jobs that one loop of this run asks about, or fetches, at this moment.
 //!
 //! The ledger postpones what was claimed, but by the wall clock, which may be set, or go on while the
 //! machine sleeps; and a call brings a look forward whatever is in the air. Two answers about one
-//! render could then cross, and two fetches write one file. So whoever claims leaves these alone.
-//! It says nothing of other processes: those are held off by the batch's lock and its lease.
+//! render could then cross, and two fetches write one file. So the loop leaves these alone when it
+//! claims. Each loop has its own: what one is just done with may be the next one's already. It says
+//! nothing of other processes: those are held off by the batch's lock and its lease.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -50,7 +50,6 @@ use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
 use hooks::Ears;
-use in_hand::InHand;
 use pace::Learned;
 use payload::Payloads;
 
@@ -253,7 +252,6 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
         ears: Ears::default(),
-        in_hand: InHand::default(),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
         repeating: tokio::sync::Mutex::default(),

@@ -2,9 +2,10 @@
 //!
 //! If the power fails on any line here, the folder holds a part that can be continued, or a whole
 //! file. A name that is taken is never overwritten: the same bytes are recognised, other bytes
-//! keep their place and ours get a number.
+//! keep their place and ours get a number. A part is locked until it has its name, so two who want one
+//! name, in one run or in two, write one after the other; and it is continued only by whom it is for.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ pub(super) enum PartError {
     Disk { path: PathBuf, source: io::Error },
     #[error("what arrived is not a whole video: {0}")]
     NotWhole(#[from] Flaw),
+    /// For as long as it lasts: whoever has it lets go when he is done, or dies.
+    #[error("`{}` is being written by somebody else", path.display())]
+    Taken { path: PathBuf },
 }
 
 /// See the module's words.
@@ -31,19 +35,30 @@ pub(super) struct Part {
     folder: PathBuf,
     name: String,
     path: PathBuf,
+    /// Whom it is for: nobody else goes on with what is there.
+    owner: String,
     file: Option<File>,
     length: u64,
     mark: Option<String>,
 }
 
+/// What is in a part's place.
+enum Found {
+    /// A part of our own, locked.
+    Ours(File),
+    /// Something that must not be written to, and was let go of.
+    Gone,
+}
+
 impl Part {
-    /// Opens the part of `name`, with what an earlier run left of it.
-    pub(super) async fn open(folder: &Path, name: &str) -> Result<Self, PartError> {
+    /// Opens the part of `name`, with what an earlier run left of it for the same `owner`.
+    pub(super) async fn open(folder: &Path, name: &str, owner: &str) -> Result<Self, PartError> {
         let path = folder.join(name).with_added_extension("part");
         let part = Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
             path,
+            owner: owner.to_owned(),
             file: None,
             length: 0,
             mark: None,
@@ -54,23 +69,44 @@ impl Part {
     fn open_now(mut self) -> Result<Self, PartError> {
         let disk = |path: &Path, source| PartError::Disk { path: path.to_owned(), source };
         std::fs::create_dir_all(&self.folder).map_err(|source| disk(&self.folder, source))?;
-        self.let_go_of_a_named_file().map_err(|source| disk(&self.path, source))?;
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let file = options.open(&self.path).map_err(|source| disk(&self.path, source))?;
+        let file = loop {
+            if let Found::Ours(file) = self.lock()? {
+                break file;
+            }
+        };
         self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
         self.file = Some(file);
         // Without the mark that it was begun with, half a file cannot be trusted.
-        self.mark = std::fs::read_to_string(self.mark_path()).ok().filter(|mark| !mark.is_empty());
+        let mark = std::fs::read_to_string(self.mark_path()).unwrap_or_default();
+        let mark = mark.strip_prefix(&self.owner).and_then(|mark| mark.strip_prefix('\n'));
+        self.mark = mark.filter(|mark| !mark.is_empty()).map(str::to_owned);
         Ok(self)
     }
 
-    /// A crash between the two halves of naming leaves a part that *is* the named file. It must
-    /// not be written to again.
-    fn let_go_of_a_named_file(&self) -> io::Result<()> {
-        match self.path.symlink_metadata() {
-            Ok(found) if !found.is_file() || links(&found) > 1 => self.throw_away(),
-            Ok(_) | Err(_) => Ok(()),
+    /// Opens what is in the part's place, and locks it.
+    fn lock(&self) -> Result<Found, PartError> {
+        let disk = |source| PartError::Disk { path: self.path.clone(), source };
+        if self.path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            self.throw_away().map_err(disk)?;
+        }
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(&self.path).map_err(disk)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(PartError::Taken { path: self.path.clone() });
+            }
+            // On a disk that knows no locks there is only the batch's own.
+            Err(TryLockError::Error(_)) => {}
+        }
+        // Until we had the lock, it may have got its name: then it is a whole file. So it is after a
+        // crash between the two halves of naming.
+        match links(&file.metadata().map_err(disk)?) {
+            0 => Ok(Found::Gone),
+            1 if is_there(&file, &self.path) => Ok(Found::Ours(file)),
+            1 => Ok(Found::Gone),
+            _ => self.throw_away().map(|()| Found::Gone).map_err(disk),
         }
     }
 
@@ -89,7 +125,7 @@ impl Part {
         let from = from.min(self.length);
         let path = self.path.clone();
         let mark_path = self.mark_path();
-        let mark = mark.map(str::to_owned);
+        let mark = mark.map(|mark| format!("{}\n{mark}", self.owner));
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let begun = blocking(move || {
             let begin = |file: &mut File| {
@@ -141,9 +177,12 @@ impl Part {
 
     fn finish_now(mut self) -> Result<Video, PartError> {
         let disk = |path: &Path, source| PartError::Disk { path: path.to_owned(), source };
-        if let Some(file) = self.file.take() {
+        let file = self.file.take();
+        if let Some(file) = &file {
             file.sync_all().map_err(|source| disk(&self.path, source))?;
         }
+        // The lock is kept until the name is taken, where an open file can be renamed.
+        let _locked = file.filter(|_| cfg!(unix));
         let outline = match video::check(&self.path) {
             Ok(outline) => outline,
             Err(flaw) => {
@@ -180,7 +219,9 @@ impl Part {
             if rename_to_free(&self.path, &target)? {
                 return Ok(name.display().to_string());
             }
-            if hash_of(&target).is_ok_and(|there| there == hash) {
+            // What is no file would not end, or not begin, to be read.
+            let is_file = target.metadata().is_ok_and(|there| there.is_file());
+            if is_file && hash_of(&target).is_ok_and(|there| there == hash) {
                 // A crash came between the name and the ledger: this is our file already.
                 remove_if_there(&self.path)?;
                 return Ok(name.display().to_string());
@@ -198,6 +239,22 @@ fn links(found: &std::fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn links(_: &std::fs::Metadata) -> u64 {
     1
+}
+
+/// Tells whether `path` names this very file.
+#[cfg(unix)]
+fn is_there(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let same = |one: &std::fs::Metadata, other: &std::fs::Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    matches!((file.metadata(), path.symlink_metadata()), (Ok(one), Ok(other)) if same(&one, &other))
+}
+
+/// Where an open file cannot be renamed, it has the name that it was opened by.
+#[cfg(not(unix))]
+fn is_there(_: &File, _: &Path) -> bool {
+    true
 }
 
 #[cfg(unix)]
@@ -283,7 +340,7 @@ mod tests {
     const WHOLE: &[u8] = include_bytes!("../sandbox/film/landscape.mp4");
 
     async fn arrived(folder: &Path, name: &str, bytes: &[u8]) -> Result<Video, PartError> {
-        let mut part = Part::open(folder, name).await.unwrap();
+        let mut part = Part::open(folder, name, "ann").await.unwrap();
         part.begin(0, Some("\"m\"")).await.unwrap();
         part.write(bytes).await.unwrap();
         part.finish().await
@@ -336,7 +393,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
         std::fs::hard_link(dir.path().join("a.mp4"), dir.path().join("a.mp4.part")).unwrap();
-        let mut part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        let mut part = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
         part.begin(0, None).await.unwrap();
         part.write(b"other").await.unwrap();
         assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
@@ -345,14 +402,51 @@ mod tests {
     #[tokio::test]
     async fn a_part_goes_on_only_with_the_mark_that_it_was_begun_with() {
         let dir = tempfile::tempdir().unwrap();
-        let mut part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        let mut part = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
         part.begin(0, Some("\"m\"")).await.unwrap();
         part.write(&WHOLE[..100]).await.unwrap();
         part.keep().await.unwrap();
-        let part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        let part = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
         assert_eq!(part.resume(), Some((100, "\"m\"".to_owned())));
+        drop(part);
         std::fs::remove_file(dir.path().join("a.mp4.part.mark")).unwrap();
-        let part = Part::open(dir.path(), "a.mp4").await.unwrap();
+        let part = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
         assert_eq!(part.resume(), None);
+    }
+
+    #[tokio::test]
+    async fn two_who_want_one_name_write_one_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
+        first.begin(0, Some("\"m\"")).await.unwrap();
+        first.write(WHOLE).await.unwrap();
+        let taken = Part::open(dir.path(), "a.mp4", "bob").await.unwrap_err();
+        assert!(matches!(taken, PartError::Taken { .. }), "{taken}");
+        assert_eq!(first.finish().await.unwrap().file, "a.mp4");
+        let mut second = Part::open(dir.path(), "a.mp4", "bob").await.unwrap();
+        second.begin(0, None).await.unwrap();
+        second.write(WHOLE).await.unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
+    }
+
+    #[tokio::test]
+    async fn nobody_goes_on_with_what_arrived_for_somebody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
+        part.begin(0, Some("\"m\"")).await.unwrap();
+        part.write(&WHOLE[..100]).await.unwrap();
+        part.keep().await.unwrap();
+        drop(part);
+        let part = Part::open(dir.path(), "a.mp4", "bob").await.unwrap();
+        assert_eq!(part.resume(), None);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_pipe_that_has_the_name_of_a_video_keeps_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let (name, mode) = (dir.path().join("a.mp4"), rustix::fs::Mode::RUSR);
+        rustix::fs::mkfifoat(rustix::fs::CWD, name, mode).unwrap();
+        assert_eq!(arrived(dir.path(), "a.mp4", WHOLE).await.unwrap().file, "a (2).mp4");
     }
 }

@@ -14,6 +14,7 @@ use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
 use super::hooks;
+use super::in_hand::InHand;
 use super::pace::{next_poll, next_poll_if_told};
 use super::port::{Project, Render, Studio, Trouble};
 use crate::ledger::{Due, News, State};
@@ -30,6 +31,7 @@ const NEARLY_OVER: f64 = 95.0;
 /// Polls renders until nothing is followed any more.
 pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
     let hands = Arc::new(Semaphore::new(POLLS_AT_ONCE));
+    let in_hand = InHand::default();
     while desk.may_follow() {
         desk.bells.watch.unset();
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
@@ -42,7 +44,7 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
         }
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
         let what = (desk.batch, State::Rendering);
-        match desk.ledger.claim_due(desk.lease, what, (free, desk.in_hand.all()), window).await {
+        match desk.ledger.claim_due(desk.lease, what, (free, in_hand.all()), window).await {
             // What is due is being asked about: its end will ring.
             Ok(due) if due.is_empty() => {
                 desk.rest(desk.bells.watch.bell(), None, desk.no_more_following()).await;
@@ -50,7 +52,7 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
             Ok(due) => {
                 for one in due {
                     let Ok(hand) = hands.clone().try_acquire_owned() else { break };
-                    let Some(grip) = desk.in_hand.take(one.job) else { continue };
+                    let Some(grip) = in_hand.take(one.job) else { continue };
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
                         poll(&desk_of_task, &one).await;
