@@ -171,6 +171,46 @@ const VALIDATION: &[&str] = &[
     " unexpected token",
     " json at ",
 ];
+/// A render that came to nothing: the failure stands right beside what failed.
+const RENDER_FAILED: &[&str] = &[
+    " export failed ",
+    " export has failed ",
+    " exporting failed ",
+    " export failure ",
+    " failed export ",
+    " render failed ",
+    " render has failed ",
+    " rendering failed ",
+    " rendering has failed ",
+    " render failure ",
+    " rendering failure ",
+    " failed render ",
+    " synthesis failed ",
+    " synthesis has failed ",
+    " synthesis failure ",
+    " video generation failed ",
+    " video generation has failed ",
+    " video synthesis failed ",
+    " video creation failed ",
+];
+/// A question about a render that came to nothing, which says nothing of the render.
+const QUESTION_FAILED: &[&str] = &[
+    " failed to",
+    " get ",
+    " getting ",
+    " fetch",
+    " query",
+    " querying ",
+    " find ",
+    " load",
+    " read ",
+    " check",
+    " status ",
+    " progress ",
+    " retriev",
+    " lookup ",
+    " look up ",
+];
 
 impl Words {
     /// Collects what an error envelope says, whatever its shape: `error` as an object or a string,
@@ -277,11 +317,12 @@ impl Words {
         (is(CREDIT) && is(LACK)) || is(PAYMENT)
     }
 
-    /// Says whether a render that was under way has failed, as `export failed` does.
+    /// Says whether a render that was under way has failed, as `export failed` does. A new render
+    /// may be paid for because of it, so words about the question, or that take it back, never do.
     pub(super) fn tell_of_a_failed_render(&self) -> bool {
         let said = self.plain();
         let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        is(&[" fail"]) && is(&[" export", " render", " synthesis", " generation", " video"])
+        is(RENDER_FAILED) && !is(QUESTION_FAILED) && !is(TRY_AGAIN) && !is(NOT_FOUND)
     }
 
     /// Lower-case words with single spaces between and around them; `TOKEN_EXPIRED`,
@@ -346,6 +387,31 @@ mod tests {
         ] {
             let words = Words { text: text.to_owned(), code: None };
             assert_eq!(words.subject(), subject, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_words_about_the_render_itself_say_that_it_failed() {
+        for (text, failed) in [
+            ("export failed", true),
+            ("EXPORT_FAILED", true),
+            ("renderFailed", true),
+            ("Rendering failed: the voice is gone", true),
+            ("video generation failed", true),
+            ("speech synthesis failed", true),
+            ("failed to get video progress, please try again", false),
+            ("failed to find video", false),
+            ("failed to query the render", false),
+            ("get export failed", false),
+            ("query of render failed", false),
+            ("export failed, try again later", false),
+            ("render failed: project not found", false),
+            ("video service failed", false),
+            ("reading the progress of the export failed", false),
+            ("", false),
+        ] {
+            let words = Words { text: text.to_owned(), code: None };
+            assert_eq!(words.tell_of_a_failed_render(), failed, "{text}");
         }
     }
 

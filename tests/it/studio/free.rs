@@ -95,9 +95,12 @@ async fn a_failed_render_is_a_state_however_it_is_told() {
         assert_eq!(progress.words.as_deref(), words, "{body}");
     }
     // Trouble of the service's own is not the render's.
-    let server = saying(json(200, r#"{"success":false,"error":"internal error"}"#)).await;
-    let trouble = server.client().progress(&id()).await.unwrap_err();
-    assert_eq!(word(&trouble), "broken OwnTrouble");
+    for words in ["internal error", "failed to get video progress, please try again"] {
+        let body = format!(r#"{{"success":false,"error":{{"msg":"{words}"}}}}"#);
+        let server = saying(json(200, &body)).await;
+        let trouble = server.client().progress(&id()).await.unwrap_err();
+        assert_eq!(word(&trouble), "broken OwnTrouble", "{words}");
+    }
 }
 
 #[tokio::test]
