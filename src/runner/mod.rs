@@ -25,6 +25,7 @@ mod pause;
 mod payload;
 mod port;
 mod repeat;
+mod second_look;
 mod settle;
 mod stop;
 mod submit;

@@ -117,7 +117,7 @@ pub enum Render {
         /// Where the file is.
         video_url: String,
     },
-    /// Finished, but the file's place was not said.
+    /// Finished, or perhaps so, and the file's place was not said for certain: the project decides.
     WithoutLink,
     /// Failed.
     Failed {

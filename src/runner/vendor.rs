@@ -99,7 +99,7 @@ impl Studio for Vendor {
         let over = percent >= 100.0 || matches!(progress.state, Some(RenderState::Done(_)));
         Ok(match progress.download_url {
             Some(url) if over => Render::Finished { video_url: url.into() },
-            Some(_) | None if over => Render::WithoutLink,
+            None if over => Render::WithoutLink,
             Some(_) | None => Render::Running { progress: percent },
         })
     }

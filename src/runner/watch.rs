@@ -2,7 +2,7 @@
 //!
 //! A poll moves a job only to what AI Studios says of it. A render that stands still is shown as
 //! stalled and asked about more rarely; one that does not end in time is given up, and never
-//! submitted again by itself.
+//! submitted again by itself. Nothing is given up or paid for again upon one answer alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use super::hooks;
 use super::in_hand::InHand;
 use super::pace::{next_poll, next_poll_if_told};
 use super::port::{Project, Render, Studio, Trouble};
+use super::second_look::{Again, Elsewhere, ask_again, at_its_projects, look_elsewhere};
 use crate::ledger::{Due, News, State};
 
 /// Polls in the air at once; the limiter paces them.
@@ -78,14 +79,29 @@ pub(super) async fn look_at_late_ones<S: Studio>(desk: &Desk<S>) {
         desk.ledger_failed(&error);
         Vec::new()
     });
+    let mut list = None;
     for due in late {
         let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else {
             continue;
         };
         match desk.ask(desk.studio.progress(&asked)).await {
             Some(Ok(Render::Finished { video_url })) => finished(desk, &due, video_url).await,
-            Some(Ok(Render::Running { .. } | Render::WithoutLink | Render::Failed { .. }))
-            | Some(Err(_)) => {}
+            Some(
+                Ok(Render::Running { .. } | Render::WithoutLink | Render::Failed { .. })
+                | Err(Trouble::NotFound),
+            ) => match look_elsewhere(desk, &due, &mut list).await {
+                Elsewhere::Finished { video_url } => finished(desk, &due, video_url).await,
+                Elsewhere::Other { id, finished: true } => follow(desk, &due, id).await,
+                Elsewhere::Other { finished: false, .. }
+                | Elsewhere::Nothing
+                | Elsewhere::Unseen => {}
+            },
+            Some(Err(
+                Trouble::Passing { .. }
+                | Trouble::SlowDown { .. }
+                | Trouble::Account { .. }
+                | Trouble::Moved { .. },
+            )) => {}
             None => return,
         }
     }
@@ -102,7 +118,12 @@ async fn poll<S: Studio>(desk: &Desk<S>, due: &Due) {
             running(desk, due, 100.0).await;
         }
         Ok(Render::Finished { video_url }) => finished(desk, due, video_url).await,
-        Ok(Render::Failed { words }) => failed(desk, due, words).await,
+        Ok(Render::Failed { words }) => match ask_again(desk, due, &asked).await {
+            Again::Failed => failed(desk, due, words).await,
+            Again::Running { progress } => running(desk, due, progress).await,
+            Again::Finished { video_url } => finished(desk, due, video_url).await,
+            Again::Unseen => not_seen(desk, due).await,
+        },
         Ok(Render::WithoutLink) => match read_project(desk, &asked).await {
             Some(Project { video_url: Some(video_url), .. }) => {
                 finished(desk, due, video_url).await;
@@ -135,7 +156,8 @@ async fn read_project<S: Studio>(desk: &Desk<S>, id: &str) -> Option<Project> {
 }
 
 /// The id that the export answered may be unknown to the progress page; then the draft's own is
-/// asked about. A project that neither knows is shown as standing still: it may not be there yet.
+/// asked about, and the project itself is read. One that nobody knows is shown as standing still: it
+/// may not be there yet.
 async fn not_found<S: Studio>(desk: &Desk<S>, due: &Due, asked: &str) {
     if let Some(other) = due.project_id.clone().filter(|other| other != asked) {
         match desk.ask(desk.studio.progress(&other)).await {
@@ -146,7 +168,12 @@ async fn not_found<S: Studio>(desk: &Desk<S>, due: &Due, asked: &str) {
             Some(Ok(Render::WithoutLink | Render::Failed { .. }) | Err(_)) | None => {}
         }
     }
-    running(desk, due, due.progress.unwrap_or(0.0)).await;
+    match at_its_projects(desk, due).await {
+        Elsewhere::Finished { video_url } => finished(desk, due, video_url).await,
+        Elsewhere::Other { .. } | Elsewhere::Nothing | Elsewhere::Unseen => {
+            running(desk, due, due.progress.unwrap_or(0.0)).await;
+        }
+    }
 }
 
 async fn finished<S: Studio>(desk: &Desk<S>, due: &Due, video_url: String) {
@@ -181,7 +208,7 @@ async fn running<S: Studio>(desk: &Desk<S>, due: &Due, progress: f64) {
     let spent = elapsed(desk, due.rendering_at);
     if spent > limits.render_timeout {
         let words = format!("no end after {} of rendering", in_words(limits.render_timeout));
-        return give_up(desk, due, words).await;
+        return out_of_patience(desk, due, words).await;
     }
     let progress = progress.clamp(0.0, 100.0);
     let moved = due.progress != Some(progress);
@@ -210,9 +237,13 @@ async fn not_seen<S: Studio>(desk: &Desk<S>, due: &Due) {
     let spent = elapsed(desk, due.rendering_at);
     if spent.min(asked_for) > limits.render_timeout {
         let words = format!("no word of it for {}", in_words(limits.render_timeout));
-        return give_up(desk, due, words).await;
+        return out_of_patience(desk, due, words).await;
     }
-    let due_at = desk.after(desk.dice.around(limits.poll_max, 0.05));
+    put_off(desk, due).await;
+}
+
+async fn put_off<S: Studio>(desk: &Desk<S>, due: &Due) {
+    let due_at = desk.after(desk.dice.around(desk.settings.limits.poll_max, 0.05));
     let (progress, stalled) = (due.progress.unwrap_or(0.0), false);
     desk.record((due.job, due.submission), News::Polled { progress, due_at, stalled }).await;
 }
@@ -229,6 +260,45 @@ async fn failed<S: Studio>(desk: &Desk<S>, due: &Due, words: String) {
     let news = News::Rerendered { due_at, words: words.clone() };
     if desk.record((due.job, due.submission), news).await.is_some() {
         desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });
+    }
+}
+
+/// A look that did not work is made again so many polls long before a render is given up without.
+const LOOKS_IN_VAIN: u32 = 10;
+
+/// What did not end in time is given up only when it is seen nowhere else either.
+async fn out_of_patience<S: Studio>(desk: &Desk<S>, due: &Due, words: String) {
+    let limits = &desk.settings.limits;
+    let asked_for = desk.clock.awake().saturating_sub(desk.began);
+    let overdue = elapsed(desk, due.rendering_at).saturating_sub(limits.render_timeout);
+    let in_vain = overdue.min(asked_for) > limits.poll_max * LOOKS_IN_VAIN;
+    match look_elsewhere(desk, due, &mut None).await {
+        Elsewhere::Finished { video_url } => finished(desk, due, video_url).await,
+        Elsewhere::Other { id, .. } => {
+            let given_up = desk.record((due.job, due.submission), News::RenderFailed { words });
+            // Nothing else may have begun for its row.
+            if given_up.await.is_some_and(|recorded| recorded.state == State::Failed) {
+                follow(desk, due, id).await;
+            }
+        }
+        // The run ends; the next one looks.
+        Elsewhere::Unseen if !desk.may_follow() => {}
+        Elsewhere::Unseen if !in_vain => put_off(desk, due).await,
+        Elsewhere::Nothing | Elsewhere::Unseen => give_up(desk, due, words).await,
+    }
+}
+
+/// Follows a render that was given up, and that another project turned out to be.
+async fn follow<S: Studio>(desk: &Desk<S>, due: &Due, other: String) {
+    let Some(project_id) = due.project_id.clone() else { return };
+    let news = News::Accepted {
+        project_id,
+        render_id: Some(other.clone()),
+        due_at: desk.clock.now(),
+        words: "its tag is in the project list under another id".to_owned(),
+    };
+    if desk.record((due.job, due.submission), news).await.is_some() {
+        desk.observer.tell(Happening::Rendering { key: due.key.clone(), project_id: other });
     }
 }
 

@@ -1,5 +1,8 @@
 //! Batches from sheet to finished videos, against the virtual studio.
 
+mod odd;
+mod second_look;
+
 use callsheet::ledger::State;
 use callsheet::runner::{Halt, Orders};
 

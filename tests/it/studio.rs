@@ -7,5 +7,5 @@ mod downloads;
 mod free;
 mod paid;
 mod secrets;
-mod server;
+pub(crate) mod server;
 mod tokens;

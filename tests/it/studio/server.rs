@@ -16,26 +16,26 @@ use tokio::{
 };
 use url::Url;
 
-pub(super) const APP_ID: &str = "studiov3.canary@example.com";
-pub(super) const USER_KEY: &str = "canary-4b5a-6978-8796-a5b4c3d2e1f0";
+pub(crate) const APP_ID: &str = "studiov3.canary@example.com";
+pub(crate) const USER_KEY: &str = "canary-4b5a-6978-8796-a5b4c3d2e1f0";
 /// What an acceptance looks like.
-pub(super) const TAKEN: &str =
+pub(crate) const TAKEN: &str =
     r#"{"success":true,"data":{"projectId":"66f0a1b2c3d4e5f60718293a"}}"#;
 
 /// One request as the server read it.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Seen {
     /// Returns `METHOD /path`.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         self.head.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(value.trim())
@@ -49,7 +49,7 @@ impl Seen {
 
 /// What the server does once it has read a whole request.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Writes these bytes and waits for the next request.
     Say(Vec<u8>),
     /// Writes these bytes and closes.
@@ -63,12 +63,12 @@ pub(super) enum Act {
 }
 
 /// A whole JSON answer.
-pub(super) fn json(status: u16, body: &str) -> Vec<u8> {
+pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {
     with_headers(status, "Content-Type: application/json\r\n", body)
 }
 
 /// A whole answer; each of `headers` ends with a line break.
-pub(super) fn with_headers(status: u16, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn with_headers(status: u16, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
@@ -77,15 +77,15 @@ type Handler = dyn Fn(&Seen, usize) -> Act + Send + Sync;
 
 /// The server. It stops when the test's runtime does.
 #[derive(Clone)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
     /// Starts a server that answers with `handler`, which gets each request and the number of
     /// requests before it.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         handler: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,7 +101,7 @@ impl Server {
 
     /// Starts an API that hands out tokens `token-canary-1`, `-2` … and answers every other
     /// request with `handler`, which gets the number of such requests before.
-    pub(super) async fn api(handler: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) async fn api(handler: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static) -> Self {
         let tokens = Mutex::new((0, 0));
         Self::start(move |seen, _| {
             let mut counts = tokens.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,39 +117,39 @@ impl Server {
         .await
     }
 
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         Url::parse(&format!("http://{}{path}", self.address)).unwrap()
     }
 
-    pub(super) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let credentials = Credentials::new(APP_ID, USER_KEY).unwrap();
         let mut settings = Settings::new(self.url("/"), credentials);
         settings.paid_timeout = Duration::from_secs(20);
         settings
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.settings(), Clock::real()).unwrap()
     }
 
     /// Everything that was asked so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often a token was asked for.
-    pub(super) fn token_requests(&self) -> usize {
+    pub(crate) fn token_requests(&self) -> usize {
         self.seen().iter().filter(|seen| seen.is_for_a_token()).count()
     }
 
     /// How often anything else was asked for.
-    pub(super) fn other_requests(&self) -> usize {
+    pub(crate) fn other_requests(&self) -> usize {
         self.seen().len() - self.token_requests()
     }
 }
 
 /// The answer that hands out a token.
-pub(super) fn token(text: &str) -> Vec<u8> {
+pub(crate) fn token(text: &str) -> Vec<u8> {
     json(200, &format!(r#"{{"success":true,"data":{{"token":"{text}"}}}}"#))
 }
 

@@ -1,0 +1,84 @@
+//! Renders whose progress page is wrong: nothing is paid twice for that, and nothing is lost.
+
+use callsheet::ledger::State;
+use serde_json::json;
+
+use super::odd::{Asked, Odd, no, yes};
+use super::states;
+use crate::support::Night;
+
+const HASTY: &str = "[limits]\nrender_timeout = '1500ms'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hiccup_of_the_progress_page_is_no_failed_render() {
+    for words in ["failed to get video progress, please try again", "export failed"] {
+        let odd = Odd::start(move |books, asked| {
+            let polled = books.times(|asked| matches!(asked, Asked::Progress(_)));
+            matches!(asked, Asked::Progress(_)).then_some(())?;
+            (polled == 1).then(|| no(200, words))
+        })
+        .await;
+        let ending = odd.run(&Night::new(1).await).await;
+        assert_eq!(states(&ending, State::Done), 1, "{words}: {ending:?}");
+        assert_eq!(odd.books().exports.len(), 1, "{words}: paid again for a hiccup");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_the_project_contradicts_is_not_paid_again() {
+    let odd = Odd::start(|_, asked| {
+        matches!(asked, Asked::Progress(_)).then(|| yes(&json!({"state": "failed", "progress": 9})))
+    })
+    .await;
+    let limits = "[limits]\npoll_min = '300ms'\npoll_max = '400ms'";
+    let ending = odd.run(&Night::with(1, limits, |_| ()).await).await;
+    assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
+    assert_eq!(odd.books().exports.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_the_progress_page_does_not_know_is_found_at_its_project() {
+    let odd = Odd::start(|_, asked| {
+        matches!(asked, Asked::Progress(_)).then(|| no(404, "project not found"))
+    })
+    .await;
+    let ending = odd.run(&Night::with(1, HASTY, |_| ()).await).await;
+    assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_under_an_id_that_nobody_told_is_found_by_its_tag_before_it_is_given_up() {
+    let odd = Odd::start(|books, asked| {
+        let Asked::Export(id) = asked else { return None };
+        let other = books.make(&books.projects[id].0.clone());
+        books.export(&other);
+        Some(yes(&json!({"exportId": other})))
+    })
+    .await;
+    let ending = odd.run(&Night::with(1, HASTY, |_| ()).await).await;
+    assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
+    assert_eq!(odd.books().exports.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_was_given_up_is_found_by_its_tag_in_the_next_run() {
+    let odd = Odd::start(|books, asked| match asked {
+        Asked::Export(id) => {
+            let other = books.make(&books.projects[id].0.clone());
+            books.export(&other);
+            Some(yes(&json!({"exportId": other})))
+        }
+        // It does not show before it was given up.
+        Asked::List if books.times(|asked| *asked == Asked::List) == 0 => Some(yes(&json!([]))),
+        Asked::Draft(_) | Asked::List | Asked::Progress(_) | Asked::Project(_) | Asked::Film => {
+            None
+        }
+    })
+    .await;
+    let night = Night::with(1, HASTY, |_| ()).await;
+    let ending = odd.run(&night).await;
+    assert_eq!(states(&ending, State::Failed), 1, "{ending:?}");
+    let ending = odd.run(&night).await;
+    assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
+    assert_eq!(odd.books().exports.len(), 1);
+}
