@@ -100,6 +100,8 @@ impl Studio for Vendor {
         Ok(match progress.download_url {
             Some(url) if over => Render::Finished { video_url: url.into() },
             None if over => Render::WithoutLink,
+            // 1 may be all of it, or a hundredth: what has a link may be finished.
+            Some(_) if percent <= 1.0 => Render::WithoutLink,
             Some(_) | None => Render::Running { progress: percent },
         })
     }

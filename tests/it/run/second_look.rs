@@ -82,3 +82,16 @@ async fn a_render_that_was_given_up_is_found_by_its_tag_in_the_next_run() {
     assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
     assert_eq!(odd.books().exports.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_from_0_to_1_ends_with_the_link() {
+    let odd = Odd::start(|books, asked| {
+        let Asked::Progress(id) = asked else { return None };
+        let mut progress = books.progress(id);
+        progress["progress"] = json!(progress["progress"].as_f64().unwrap() / 100.0);
+        Some(yes(&progress))
+    })
+    .await;
+    let ending = odd.run(&Night::with(1, HASTY, |_| ()).await).await;
+    assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
+}
