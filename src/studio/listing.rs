@@ -70,9 +70,8 @@ fn find(node: Node) -> Option<Listing> {
     for (name, node) in std::mem::take(&mut shape.named) {
         match node {
             Node::Rows(rows) => lists.push((name, rows)),
-            Node::Object(_) => {}
-            Node::Plain(plain) => {
-                shape.named.insert(name, Node::Plain(plain));
+            Node::Object(_) | Node::Plain(_) => {
+                shape.named.insert(name, node);
             }
         }
     }
@@ -157,22 +156,102 @@ impl Shape {
 
     /// Says whether something beside the list speaks of further pages. None are documented.
     fn hints_at_more(&self, count: usize) -> bool {
-        self.named.iter().any(|(name, node)| {
-            match (name.to_ascii_lowercase().replace('_', "").as_str(), node) {
-                ("total" | "totalcount" | "count", Node::Plain(Plain::Number(total))) => {
-                    *total > count as f64
+        let nested = |node: &Node| match node {
+            Node::Object(shape) => shape.hints_at_more(count),
+            Node::Rows(_) | Node::Plain(_) => false,
+        };
+        let mut named = self.named.iter().map(|(name, node)| (bare(name), node));
+        self.speaks_of_more(count)
+            || named.any(|(name, node)| PAGING_KEYS.contains(&name.as_str()) && nested(node))
+    }
+
+    fn speaks_of_more(&self, count: usize) -> bool {
+        let count = count as f64;
+        let (mut more, mut is_all, mut is_full) = (false, false, false);
+        for (name, node) in &self.named {
+            let Node::Plain(plain) = node else { continue };
+            let (number, flag) = (plain.number(), plain.flag());
+            match bare(name).as_str() {
+                "total" | "totalcount" | "totalitems" | "totalresults" | "totaldocs"
+                | "totalelements" | "totalrecords" | "count" => {
+                    more |= number.is_some_and(|total| total > count);
+                    is_all |= number == Some(count);
                 }
-                ("hasmore" | "hasnext" | "hasnextpage", Node::Plain(Plain::Flag(more))) => *more,
-                ("next" | "nextpage" | "nextcursor" | "cursor", Node::Plain(plain)) => {
-                    match plain {
-                        Plain::Text(text) => !text.is_empty(),
-                        Plain::Number(page) => *page > 0.0,
-                        Plain::Null | Plain::Flag(_) => false,
-                    }
+                "totalpages" | "totalpage" | "pagestotal" | "pages" | "pagecount" | "numpages"
+                | "lastpage" => {
+                    more |= number.is_some_and(|pages| pages > 1.0);
+                    is_all |= number == Some(1.0);
                 }
-                (_, Node::Plain(_) | Node::Rows(_) | Node::Object(_)) => false,
+                // Not the first one, so another is before it.
+                "page" | "currentpage" | "pagenumber" | "pageno" => {
+                    more |= number.is_some_and(|page| page > 1.0);
+                }
+                "hasmore" | "hasnext" | "hasnextpage" | "hasmorepages" | "more" => {
+                    more |= flag == Some(true);
+                    is_all |= flag == Some(false);
+                }
+                "next" | "nextpage" | "nextcursor" | "nexttoken" | "nextpagetoken" | "nexturl"
+                | "nextlink" | "cursor" => more |= plain.leads_on(),
+                "limit" | "pagesize" | "perpage" | "itemsperpage" => {
+                    is_full |= number.is_some_and(|most| most > 0.0 && count >= most);
+                }
+                _ => {}
             }
-        })
+        }
+        more || (is_full && !is_all)
+    }
+}
+
+/// Under which names a list's paging may be told.
+const PAGING_KEYS: &[&str] = &[
+    "pagination",
+    "paging",
+    "page",
+    "pageinfo",
+    "pager",
+    "paginator",
+    "meta",
+    "metadata",
+    "links",
+];
+
+/// A name without the differences in which services write it.
+fn bare(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '-'], "")
+}
+
+impl Plain {
+    /// Reads a number, be it written as text.
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Null | Self::Flag(_) => None,
+        }
+    }
+
+    /// Reads a flag, be it written as text or a number.
+    fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Flag(flag) => Some(*flag),
+            Self::Number(number) => Some(*number != 0.0),
+            Self::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" => Some(true),
+                "false" | "0" | "no" => Some(false),
+                _ => None,
+            },
+            Self::Null => None,
+        }
+    }
+
+    /// Says whether this names a next page.
+    fn leads_on(&self) -> bool {
+        match self {
+            Self::Text(text) => !matches!(text.trim(), "" | "0" | "null" | "false"),
+            Self::Number(page) => *page > 0.0,
+            Self::Flag(more) => *more,
+            Self::Null => false,
+        }
     }
 }
 
@@ -353,6 +432,40 @@ mod tests {
             (format!(r#"{{"data":{{"list":[{ANN}],"total":1}}}}"#), "a1", true),
             (format!(r#"{{"data":{{"list":[{ANN}],"hasMore":true}}}}"#), "a1", false),
             (format!(r#"{{"data":[{ANN}],"nextCursor":"x"}}"#), "a1", false),
+            // Told beside it, in an object of its own, or as text.
+            (format!(r#"{{"data":{{"list":[{ANN}],"total":"2"}}}}"#), "a1", false),
+            (format!(r#"{{"data":{{"list":[{ANN}],"total":"1","hasMore":"0"}}}}"#), "a1", true),
+            (format!(r#"{{"data":{{"list":[{ANN}],"has_next":"true"}}}}"#), "a1", false),
+            (format!(r#"{{"data":{{"list":[{ANN}],"totalPages":2,"page":1}}}}"#), "a1", false),
+            (format!(r#"{{"data":{{"list":[{ANN}],"limit":1}}}}"#), "a1", false),
+            (format!(r#"{{"data":{{"list":[{ANN}],"limit":1,"total":1}}}}"#), "a1", true),
+            (format!(r#"{{"data":{{"list":[{ANN}],"limit":20,"page":1}}}}"#), "a1", true),
+            (
+                format!(
+                    r#"{{"data":{{"projects":[{ANN}],
+                    "pagination":{{"total":2,"page":1,"totalPages":2}}}}}}"#
+                ),
+                "a1",
+                false,
+            ),
+            (
+                format!(
+                    r#"{{"data":{{"projects":[{ANN}],
+                    "pagination":{{"total":1,"page":1,"totalPages":1,"next":null}}}}}}"#
+                ),
+                "a1",
+                true,
+            ),
+            (format!(r#"{{"data":[{ANN}],"meta":{{"last_page":"3"}}}}"#), "a1", false),
+            (format!(r#"{{"data":[{ANN}],"meta":{{"paging":{{"pages":2}}}}}}"#), "a1", false),
+            (format!(r#"{{"data":[{ANN}],"pageInfo":{{"hasNextPage":true}}}}"#), "a1", false),
+            (
+                format!(r#"{{"data":[{ANN}],"pageInfo":{{"hasNextPage":false,"endCursor":"x"}}}}"#),
+                "a1",
+                true,
+            ),
+            (format!(r#"{{"data":[{ANN}],"_links":{{"next":"/p?page=2"}}}}"#), "a1", false),
+            (format!(r#"{{"page":{{"hasMore":1}},"0":{ANN}}}"#), "a1", false),
         ] {
             assert_eq!(ids(&text), Some((found.to_owned(), complete)), "{text}");
         }
