@@ -180,6 +180,9 @@ fn turned_away(reply: &Reply, gate: Gate) -> Meaning<Said> {
         Gate::Token => Meaning::Token(words),
         Gate::Payment => Meaning::Account(AccountKind::NoCredits, words),
         Gate::Permission | Gate::Rate if credits => Meaning::Account(AccountKind::NoCredits, words),
+        Gate::Permission if words.may_follow_acceptance() => {
+            Meaning::Unknown(Doubt::OwnTrouble, words)
+        }
         // Some gateways say 403 of a token that has run out.
         Gate::Permission if token => Meaning::Token(words),
         Gate::Permission => Meaning::Account(AccountKind::Forbidden, words),
@@ -196,6 +199,10 @@ fn rejected(reply: &Reply) -> Meaning<Said> {
         return unknown(doubt);
     }
     let words = reply.words();
+    // "Already being exported": it may have been this request that was taken, or the one before.
+    if words.may_follow_acceptance() {
+        return Meaning::Unknown(Doubt::OwnTrouble, words);
+    }
     if words.concern_credits() {
         return Meaning::Account(AccountKind::NoCredits, words);
     }

@@ -51,11 +51,6 @@ const OWN_TROUBLE: &[&str] = &[
     " unknown error",
     " crash",
     " unhandled",
-    " already",
-    " in progress",
-    " pending ",
-    " processing",
-    " duplicate",
     " failed to",
     " export fail",
     " export error",
@@ -64,6 +59,19 @@ const OWN_TROUBLE: &[&str] = &[
     " synthesis fail",
     " database",
     " connection",
+];
+/// Words that are said of a request which was taken before, perhaps as this very one.
+const TAKEN_BEFORE: &[&str] = &[
+    " already",
+    " in progress",
+    " pending ",
+    " processing",
+    " duplicate",
+    " being exported",
+    " being rendered",
+    " being processed",
+    " being generated",
+    " exporting ",
 ];
 const TRY_AGAIN: &[&str] = &[" try again", " retry", " later ", " temporar", " wait "];
 const TOKEN: &[&str] = &[
@@ -276,7 +284,7 @@ impl Words {
     pub(super) fn subject(&self) -> Subject {
         let said = self.plain();
         let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        if is(OWN_TROUBLE) {
+        if is(OWN_TROUBLE) || self.may_follow_acceptance() {
             return Subject::OwnTrouble;
         }
         if self.concern_token() {
@@ -301,6 +309,12 @@ impl Words {
         } else {
             Subject::Unclear
         }
+    }
+
+    /// Says whether this may be said of a request that was taken before.
+    pub(super) fn may_follow_acceptance(&self) -> bool {
+        let said = self.plain();
+        TAKEN_BEFORE.iter().any(|phrase| said.contains(phrase))
     }
 
     /// Says whether the access token or the credentials are the trouble.
@@ -379,6 +393,7 @@ mod tests {
             ("request timeout", OwnTrouble),
             ("token service timed out", OwnTrouble),
             ("project is already exporting", OwnTrouble),
+            ("this project is being exported", OwnTrouble),
             ("invalid response from renderer, try again later", OwnTrouble),
             ("export failed", OwnTrouble),
             ("failed to create project: name is required", OwnTrouble),

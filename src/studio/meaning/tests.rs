@@ -104,6 +104,12 @@ fn every_row_of_the_table() {
         (414, String::new(), "refused TooLarge"),
         (415, String::new(), "refused Validation"),
         (422, failure("clothId does not exist"), "refused NotFound"),
+        // Said of what was taken before, be it this very request.
+        (400, failure("project is already being exported"), "unknown OwnTrouble"),
+        (400, failure("export in progress"), "unknown OwnTrouble"),
+        (422, failure("duplicate request"), "unknown OwnTrouble"),
+        (403, failure("this project is being exported"), "unknown OwnTrouble"),
+        (200, failure("this project is being exported"), "unknown OwnTrouble"),
         (431, String::new(), "refused TooLarge"),
         // Perhaps taken.
         (408, failure("invalid"), "unknown OddStatus"),
