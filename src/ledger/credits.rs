@@ -30,17 +30,17 @@ const PER_MINUTE: &str = "-- ledger::credits, per minute
     select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
     from submission s join job j on j.id = s.job_id
     join version v on v.job_id = s.job_id and v.version = s.version
-    where s.credits is not null and s.paid_at >= ?1";
+    where s.credits > 0 and s.paid_at >= ?1";
 
 const SPENT_BY_RUN: &str = "-- ledger::credits, run
-    select coalesce(sum(coalesce(s.credits, ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
     from submission s
     join version v on v.job_id = s.job_id and v.version = s.version
     where s.run_id = ?1 and s.paid_at is not null and s.outcome in
         ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
 
 const SPENT_SINCE: &str = "-- ledger::credits, day
-    select coalesce(sum(coalesce(s.credits, ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
     from submission s indexed by submission_paid
     join version v on v.job_id = s.job_id and v.version = s.version
     join job j on j.id = s.job_id join batch b on b.id = j.batch_id
@@ -71,13 +71,14 @@ impl Change for HearCredits {
 }
 
 impl Ledger {
-    /// Keeps what a render is said to have cost. It moves no job; it takes an estimate's place.
+    /// Keeps what a render is said to have cost. It moves no job; it takes an estimate's place, which a
+    /// price of nothing never does: AI Studios may say so before it takes its credits.
     pub async fn hear_credits(
         &self,
         submission: SubmissionId,
         credits: f64,
     ) -> Result<(), LedgerError> {
-        if !credits.is_finite() || credits < 0.0 {
+        if !credits.is_finite() || credits <= 0.0 {
             return Ok(());
         }
         self.writer.make(HearCredits { submission, credits }).await

@@ -150,7 +150,7 @@ pub struct Project {
     pub mark: Option<String>,
     /// Where its file is.
     pub video_url: Option<String>,
-    /// What it cost, where the vendor says so.
+    /// What it cost, where the vendor says so and has taken it.
     pub credits: Option<f64>,
     /// The vendor's own word for its render, by which a call may have named it.
     pub task: Option<String>,

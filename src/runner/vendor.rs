@@ -132,9 +132,9 @@ impl Studio for Vendor {
             name: project.name.clone(),
             exported_because: project.render_evidence().map(str::to_owned),
             mark: project.render_mark(),
+            credits: project.price(),
             task: project.backend_task_id,
             video_url: project.download_url.map(String::from),
-            credits: project.credits,
         })
     }
 

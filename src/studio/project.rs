@@ -198,6 +198,13 @@ impl Project {
         })
     }
 
+    /// Returns what it cost, once that was taken: a price of nothing, or one that is said not to have
+    /// been taken, may be named later.
+    pub fn price(&self) -> Option<f64> {
+        let is_taken = self.credit_subtracted != Some(false);
+        self.credits.filter(|credits| is_taken && *credits > 0.0)
+    }
+
     /// Returns what tells the render that this project shows from any other: its task, or else its
     /// link without what may be a signature. `None` when it shows no render.
     pub fn render_mark(&self) -> Option<String> {
@@ -357,6 +364,24 @@ mod tests {
             json!({"state": "a word nobody knows"}),
         ] {
             assert!(evidence(exported.clone()).is_some(), "{exported}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_heard_only_once_it_was_taken() {
+        let asked = ProjectId::parse("66f0").unwrap();
+        for (fields, price) in [
+            (json!({"credit": 2}), Some(2.0)),
+            (json!({"credit": "1.5", "creditSubstracted": true}), Some(1.5)),
+            (json!({"credit": 2, "creditSubstracted": false}), None),
+            (json!({"credit": 0, "creditSubstracted": true}), None),
+            (json!({"credit": 0}), None),
+            (json!({"credit": -1}), None),
+            (json!({"creditSubstracted": true}), None),
+        ] {
+            let mut all = json!({"_id": "66f0"});
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            assert_eq!(Project::read(&all, &asked).unwrap().price(), price, "{fields}");
         }
     }
 

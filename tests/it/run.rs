@@ -5,6 +5,8 @@ mod second_look;
 
 use callsheet::ledger::State;
 use callsheet::runner::{Halt, Orders};
+use odd::{Asked, Odd, yes};
+use serde_json::json;
 
 use super::support::Night;
 
@@ -148,6 +150,21 @@ async fn a_cap_on_credits_holds_whatever_is_under_way_and_the_next_run_goes_on()
     night.run().await;
     assert_eq!(night.sandbox.renders(), 8);
     night.assert_promise(9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_that_was_not_taken_yet_lifts_no_cap_on_credits() {
+    let odd = Odd::start(|books, asked| {
+        let Asked::Project(id) = asked else { return None };
+        let mut page = books.page(id);
+        (page["credit"], page["creditSubstracted"]) = (json!(0), json!(false));
+        Some(yes(&json!({"project": page})))
+    })
+    .await;
+    let night = Night::with(9, "[limits]\nmax_credits = 3\nin_flight = 1", |_| ()).await;
+    let ending = odd.run(&night).await;
+    assert_eq!(odd.books().exports.len(), 3, "{ending:?}");
+    assert_eq!(ending.held, callsheet::ledger::Held::Credits);
 }
 
 #[tokio::test(flavor = "multi_thread")]
