@@ -97,9 +97,13 @@ const NEXT_DUE: &str = "-- ledger::next_due
     select min(due_at) from job indexed by job_due
     where batch_id = ?1 and state = ?2 and drafted = ?3";
 
+const NOT_MADE: &str = "-- ledger::times_taken_as_not_made
+    select count(*) from event indexed by event_job
+    where job_id = ?1 and submission_id = ?2 and event = 'proven-not-made'";
+
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[DUE, POSTPONE, LEFT_TO_DO, NEXT_DUE];
+pub(super) const STATEMENTS: &[&str] = &[DUE, POSTPONE, LEFT_TO_DO, NEXT_DUE, NOT_MADE];
 
 struct ClaimDue {
     lease: Lease,
@@ -187,6 +191,20 @@ impl Ledger {
         }
         let ready = counts.get(&State::Ready).is_some_and(|jobs| *jobs > 0);
         Ok((counts, if only.is_some() { named } else { ready }))
+    }
+
+    /// Returns how often a paid request was sent for this submission and taken as never made.
+    pub async fn times_taken_as_not_made(
+        &self,
+        job: JobId,
+        submission: SubmissionId,
+    ) -> Result<u32, LedgerError> {
+        sqlx::query_scalar(NOT_MADE)
+            .bind(job.0)
+            .bind(submission.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::sql("read what was proven", source))
     }
 
     /// Returns when the next job in `state` is due, if there is one. `drafted` only means

@@ -236,7 +236,8 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
         (None, Some(make)) => desk.studio.create(make).await.map(|project_id| (project_id, None)),
         (None, None) => return,
     };
-    match blot_out(answer, claim.secret.as_ref()) {
+    let answer = blot_out(answer, claim.secret.as_ref());
+    match doubt(&desk, &claim, answer).await {
         Submitted::Accepted((project_id, render_id)) => {
             desk.heard();
             desk.allowance.submits().went_well();
@@ -272,6 +273,29 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
             desk.halts.failed(Circuit::Paid, Cause::Unknown, &words);
         }
         other => declined(&desk, (&claim, Circuit::Paid), other.map(drop)).await,
+    }
+}
+
+/// How often a draft's export is refused, after another that nobody saw, before that is believed.
+const REFUSALS_IN_DOUBT: u32 = 2;
+
+/// A draft whose earlier export was taken as never made, and whose next one is refused, may be refused
+/// because it was exported before: then the proof was wrong. It is looked for once more.
+async fn doubt<S: Studio, T>(desk: &Desk<S>, claim: &Claim, answer: Submitted<T>) -> Submitted<T> {
+    let Submitted::Refused { words } = answer else { return answer };
+    if claim.project_id.is_none() {
+        return Submitted::Refused { words };
+    }
+    match desk.ledger.times_taken_as_not_made(claim.job, claim.submission).await {
+        Ok(times) if (1..=REFUSALS_IN_DOUBT).contains(&times) => Submitted::Unknown {
+            words: format!("declined, perhaps because an earlier export was taken: {words}"),
+        },
+        Ok(_) => Submitted::Refused { words },
+        Err(error) => {
+            // Without the ledger's word neither can be told apart.
+            desk.ledger_failed(&error);
+            Submitted::Unknown { words }
+        }
     }
 }
 

@@ -95,3 +95,51 @@ async fn progress_from_0_to_1_ends_with_the_link() {
     let ending = odd.run(&Night::with(1, HASTY, |_| ()).await).await;
     assert_eq!(states(&ending, State::Done), 1, "{ending:?}");
 }
+
+/// The first export is taken, its answer lost, and nothing shows it until long after the quiet wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_refused_after_one_that_nobody_saw_is_looked_for_once_more() {
+    for (status, words) in [(400, "project is already being exported"), (422, "invalid state")] {
+        let odd = Odd::start(move |books, asked| match asked {
+            Asked::Export(_) if !books.exports.is_empty() => Some(no(status, words)),
+            Asked::Export(id) => {
+                books.export(id);
+                Some(Vec::new())
+            }
+            // Nothing shows it before it was asked for again.
+            Asked::Project(id) if books.times(|asked| matches!(asked, Asked::Export(_))) < 2 => {
+                let name = books.projects[id].0.clone();
+                Some(yes(&json!({"project": {"_id": id, "name": name, "scenes": []}})))
+            }
+            Asked::List if books.times(|asked| matches!(asked, Asked::Export(_))) < 2 => {
+                Some(yes(&json!([])))
+            }
+            Asked::Draft(_)
+            | Asked::Project(_)
+            | Asked::List
+            | Asked::Progress(_)
+            | Asked::Film => None,
+        })
+        .await;
+        let ending = odd.run(&Night::new(1).await).await;
+        assert_eq!(states(&ending, State::Done), 1, "{words}: {ending:?}");
+        assert_eq!(odd.books().exports.len(), 1, "{words}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_refused_for_good_is_not_looked_for_without_end() {
+    let odd = Odd::start(|books, asked| match asked {
+        Asked::Export(_) if books.times(|asked| matches!(asked, Asked::Export(_))) == 0 => {
+            Some(Vec::new())
+        }
+        Asked::Export(_) => Some(no(422, "invalid voice")),
+        Asked::Draft(_) | Asked::Project(_) | Asked::List | Asked::Progress(_) | Asked::Film => {
+            None
+        }
+    })
+    .await;
+    let ending = odd.run(&Night::new(1).await).await;
+    assert_eq!(states(&ending, State::Failed), 1, "{ending:?}");
+    assert!(odd.books().exports.is_empty());
+}
