@@ -188,7 +188,10 @@ impl<S: Studio> Desk<S> {
                 self.halts.halt(Halt::Account { words: words.clone(), polls_too: *polls_too });
             }
             Err(Trouble::Moved { words }) => self.halts.halt(Halt::Moved { words: words.clone() }),
-            Err(Trouble::Passing { words }) => self.not_heard(words),
+            Err(Trouble::Passing { words, retry_after }) => {
+                self.leave_alone(*retry_after).await;
+                self.not_heard(words);
+            }
         }
         Some(answer)
     }
@@ -223,6 +226,13 @@ impl<S: Studio> Desk<S> {
         self.observer.tell(Happening::SlowDown { until });
         if let Err(error) = self.ledger.raise_floor(&self.base_url, until).await {
             self.ledger_failed(&error);
+        }
+    }
+
+    /// Trouble that says how long it lasts, as a 503 may, is waited for like a "slow down".
+    pub(super) async fn leave_alone(&self, retry_after: Option<Duration>) {
+        if retry_after.is_some() {
+            self.slow_down(retry_after).await;
         }
     }
 

@@ -112,14 +112,19 @@ async fn send<S: Studio>(
         put_back(desk, claim, "the run ended before its turn").await;
         return None;
     }
-    match (desk.studio.create(make).await, step) {
+    let made = desk.studio.create(make).await;
+    if let Submitted::Unknown { retry_after, .. } = &made {
+        // The floor first: another draft may be due at once.
+        desk.leave_alone(*retry_after).await;
+    }
+    match (made, step) {
         (Submitted::Accepted(project_id), _) => {
             desk.heard();
             desk.halts.went_well(Circuit::Draft);
             return Some(project_id);
         }
         // Made again, it would be paid for again.
-        (Submitted::Unknown { words }, _) if desk.settings.vendor.drafts == Drafts::Cost => {
+        (Submitted::Unknown { words, .. }, _) if desk.settings.vendor.drafts == Drafts::Cost => {
             let words = format!(
                 "the answer to its draft was lost ({words}), and drafts cost: look for it at AI \
                  Studios, then retry"
@@ -127,7 +132,7 @@ async fn send<S: Studio>(
             refuse(desk, claim, words).await;
         }
         // A lost draft costs nothing; the stray is remembered.
-        (Submitted::Unknown { words }, _) | (Submitted::NotSent { words }, Step::Second) => {
+        (Submitted::Unknown { words, .. }, _) | (Submitted::NotSent { words }, Step::Second) => {
             try_again(desk, (claim, Circuit::Draft), Cause::Unknown, words).await;
         }
         (other, _) => declined(desk, (claim, Circuit::Draft), other.map(drop)).await,

@@ -65,8 +65,8 @@ pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
 enum Miss {
     /// The link no longer holds.
     Expired,
-    /// Worth trying again.
-    Passing(String),
+    /// Worth trying again, after so long where that was said.
+    Passing(String, Option<Duration>),
     /// Not worth trying again.
     Final(String),
     /// The output folder cannot be written: nobody's fetch will do.
@@ -81,7 +81,7 @@ impl From<FetchTrouble> for Miss {
     fn from(trouble: FetchTrouble) -> Self {
         match trouble {
             FetchTrouble::Expired => Self::Expired,
-            FetchTrouble::Passing { words } => Self::Passing(words),
+            FetchTrouble::Passing { words, retry_after } => Self::Passing(words, retry_after),
             FetchTrouble::Refused { words } => Self::Final(words),
         }
     }
@@ -91,7 +91,7 @@ impl From<PartError> for Miss {
     fn from(error: PartError) -> Self {
         match error {
             PartError::Disk { .. } => Self::Output(error.to_string()),
-            PartError::NotWhole(_) => Self::Passing(error.to_string()),
+            PartError::NotWhole(_) => Self::Passing(error.to_string(), None),
             PartError::Taken { .. } => Self::Taken(error.to_string()),
         }
     }
@@ -113,13 +113,13 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
             desk.bells.end.notify_one();
         }
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
-        Err(Miss::Taken(words)) => again(desk, &due, words).await,
-        Err(Miss::Passing(words)) => {
+        Err(Miss::Taken(words)) => again(desk, &due, (words, None)).await,
+        Err(Miss::Passing(words, retry_after)) => {
             // The host in the link may be gone for good; the next try takes what is said now.
             if let Some(video_url) = fresh_link(desk, &due).await {
                 desk.record(ids, News::FreshLink { video_url }).await;
             }
-            again(desk, &due, words).await;
+            again(desk, &due, (words, retry_after)).await;
         }
         Err(Miss::Expired) => match fresh_link(desk, &due).await {
             Some(video_url)
@@ -128,19 +128,24 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
                 desk.record(ids, News::FreshLink { video_url }).await;
             }
             Some(_) | None => {
-                again(desk, &due, "the link to the video has expired".to_owned()).await;
+                let words = "the link to the video has expired".to_owned();
+                again(desk, &due, (words, None)).await;
             }
         },
     }
 }
 
-async fn again<S: Studio>(desk: &Desk<S>, due: &Due, words: String) {
+async fn again<S: Studio>(
+    desk: &Desk<S>,
+    due: &Due,
+    (words, retry_after): (String, Option<Duration>),
+) {
     let limits = &desk.settings.limits;
     if due.fetch_failures >= i64::from(limits.fetch_retries) {
         return give_up(desk, due, words).await;
     }
     let pause = desk.dice.back_off((limits.backoff_min, limits.backoff_max), due.fetch_failures);
-    let due_at = desk.after(pause);
+    let due_at = desk.after(pause.max(retry_after.unwrap_or_default()));
     let news = News::FetchTrouble { due_at, words: words.clone() };
     if desk.record((due.job, due.submission), news).await.is_some() {
         desk.observer.tell(Happening::Retry { key: due.key.clone(), words, due_at });
@@ -203,7 +208,7 @@ async fn bring_home<S: Studio>(desk: &Desk<S>, due: &Due) -> Result<crate::ledge
     if let Some(total) = download.total.filter(|total| *total != part.length()) {
         part.keep().await?;
         let words = format!("the download ended at {} of {total} bytes", part.length());
-        return Err(Miss::Passing(words));
+        return Err(Miss::Passing(words, None));
     }
     Ok(part.finish().await?)
 }

@@ -45,6 +45,8 @@ pub enum Submitted<T> {
     Unknown {
         /// What was seen.
         words: String,
+        /// How long to wait, if it was said.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -58,7 +60,7 @@ impl<T> Submitted<T> {
             Self::Account { words, polls_too } => Submitted::Account { words, polls_too },
             Self::SlowDown { retry_after } => Submitted::SlowDown { retry_after },
             Self::Moved { words } => Submitted::Moved { words },
-            Self::Unknown { words } => Submitted::Unknown { words },
+            Self::Unknown { words, retry_after } => Submitted::Unknown { words, retry_after },
         }
     }
 
@@ -69,7 +71,9 @@ impl<T> Submitted<T> {
             Self::Refused { words } => Self::Refused { words: change(words) },
             Self::Account { words, polls_too } => Self::Account { words: change(words), polls_too },
             Self::Moved { words } => Self::Moved { words: change(words) },
-            Self::Unknown { words } => Self::Unknown { words: change(words) },
+            Self::Unknown { words, retry_after } => {
+                Self::Unknown { words: change(words), retry_after }
+            }
             Self::Accepted(_) | Self::SlowDown { .. } => self,
         }
     }
@@ -82,6 +86,8 @@ pub enum Trouble {
     Passing {
         /// What was seen.
         words: String,
+        /// How long to wait, if it was said.
+        retry_after: Option<Duration>,
     },
     /// Too many requests.
     SlowDown {
@@ -130,7 +136,7 @@ impl Trouble {
     /// Returns what people read.
     pub fn words(&self) -> String {
         match self {
-            Self::Passing { words } | Self::Account { words, .. } | Self::Moved { words } => {
+            Self::Passing { words, .. } | Self::Account { words, .. } | Self::Moved { words } => {
                 words.clone()
             }
             Self::SlowDown { .. } => "AI Studios asked us to slow down".to_owned(),
@@ -197,6 +203,8 @@ pub enum FetchTrouble {
     Passing {
         /// What was seen.
         words: String,
+        /// How long to wait, if it was said.
+        retry_after: Option<Duration>,
     },
     /// Trying again is pointless.
     Refused {

@@ -88,7 +88,8 @@ pub(super) async fn repeat<S: Studio>(desk: &Desk<S>, due: &Due, looked_at: Dura
             desk.allowance.submits().went_well();
             Repeated::Accepted(answered.filter(|answered| *answered != project_id))
         }
-        Submitted::Unknown { words } => {
+        Submitted::Unknown { words, retry_after } => {
+            desk.leave_alone(retry_after).await;
             desk.halts.failed(Circuit::Paid, Cause::Unknown, &words);
             Repeated::Unknown(words)
         }

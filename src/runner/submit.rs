@@ -264,7 +264,8 @@ async fn send_paid<S: Studio>(desk: Arc<Desk<S>>, claim: Claim, claimed_at: Dura
                 );
             }
         }
-        Submitted::Unknown { words } => {
+        Submitted::Unknown { words, retry_after } => {
+            desk.leave_alone(retry_after).await;
             let due_at = desk.after(FIRST_LOOK.min(desk.settings.limits.settle_after));
             let news = News::AnswerLost { due_at, words: words.clone() };
             if desk.record(ids, news).await.is_some() {
@@ -289,12 +290,13 @@ async fn doubt<S: Studio, T>(desk: &Desk<S>, claim: &Claim, answer: Submitted<T>
     match desk.ledger.times_taken_as_not_made(claim.job, claim.submission).await {
         Ok(times) if (1..=REFUSALS_IN_DOUBT).contains(&times) => Submitted::Unknown {
             words: format!("declined, perhaps because an earlier export was taken: {words}"),
+            retry_after: None,
         },
         Ok(_) => Submitted::Refused { words },
         Err(error) => {
             // Without the ledger's word neither can be told apart.
             desk.ledger_failed(&error);
-            Submitted::Unknown { words }
+            Submitted::Unknown { words, retry_after: None }
         }
     }
 }

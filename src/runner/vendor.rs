@@ -59,7 +59,7 @@ impl Vendor {
     pub async fn greet(&self) -> Result<(), Halt> {
         match self.client.confirm().await.map_err(trouble) {
             Ok(_) | Err(Trouble::NotFound | Trouble::SlowDown { .. }) => Ok(()),
-            Err(Trouble::Passing { words }) => Err(Halt::Silence { words }),
+            Err(Trouble::Passing { words, .. }) => Err(Halt::Silence { words }),
             Err(Trouble::Account { words, polls_too }) => Err(Halt::Account { words, polls_too }),
             Err(Trouble::Moved { words }) => Err(Halt::Moved { words }),
         }
@@ -192,22 +192,25 @@ fn submitted<T>(answer: Answer<T>) -> Submitted<T> {
         }
         Answer::SlowDown { retry_after, .. } => Submitted::SlowDown { retry_after },
         Answer::Moved { to } => Submitted::Moved { words: moved(to) },
-        Answer::Unknown(evidence) => Submitted::Unknown { words: evidence.to_string() },
+        Answer::Unknown(evidence) => {
+            Submitted::Unknown { words: evidence.to_string(), retry_after: evidence.retry_after }
+        }
     }
 }
 
 fn trouble(trouble: studio::Trouble) -> Trouble {
     use studio::Trouble as T;
+    let passing = |words, retry_after| Trouble::Passing { words, retry_after };
     match trouble {
-        T::Unreachable(reason) => Trouble::Passing { words: reason.to_string() },
+        T::Unreachable(reason) => passing(reason.to_string(), None),
         T::SlowDown { retry_after, .. } => Trouble::SlowDown { retry_after },
         T::Account(account) => {
             Trouble::Account { words: account.to_string(), polls_too: refuses_polls(&account) }
         }
         T::NotFound => Trouble::NotFound,
-        T::Refused(refusal) => Trouble::Passing { words: refusal.to_string() },
+        T::Refused(refusal) => passing(refusal.to_string(), None),
         T::Moved { to } => Trouble::Moved { words: moved(to) },
-        T::Broken(evidence) => Trouble::Passing { words: evidence.to_string() },
+        T::Broken(evidence) => passing(evidence.to_string(), evidence.retry_after),
     }
 }
 
@@ -231,11 +234,11 @@ fn fetch_trouble(trouble: DownloadTrouble) -> FetchTrouble {
         DownloadTrouble::Refused { .. } | DownloadTrouble::TooLarge => {
             FetchTrouble::Refused { words }
         }
+        DownloadTrouble::SlowDown { retry_after } => FetchTrouble::Passing { words, retry_after },
         DownloadTrouble::Unreachable(_)
         | DownloadTrouble::NoAnswer { .. }
-        | DownloadTrouble::SlowDown { .. }
         | DownloadTrouble::Status { .. }
         | DownloadTrouble::Stalled { .. }
-        | DownloadTrouble::Cut { .. } => FetchTrouble::Passing { words },
+        | DownloadTrouble::Cut { .. } => FetchTrouble::Passing { words, retry_after: None },
     }
 }

@@ -1,6 +1,7 @@
 //! Batches from sheet to finished videos, against the virtual studio.
 
 mod odd;
+mod patience;
 mod second_look;
 
 use callsheet::ledger::State;

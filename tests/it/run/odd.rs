@@ -129,6 +129,11 @@ pub(super) fn no(status: u16, words: &str) -> Vec<u8> {
     with_headers(status, "Content-Type: application/json\r\n", &body)
 }
 
+/// Asks to be left alone for so many seconds.
+pub(super) fn busy(status: u16, seconds: u32) -> Vec<u8> {
+    with_headers(status, &format!("Retry-After: {seconds}\r\n"), "maintenance")
+}
+
 /// The studio.
 pub(super) struct Odd {
     pub(super) books: Arc<Mutex<Books>>,

@@ -145,7 +145,7 @@ impl Stage {
             };
             if hangs {
                 house.wait(Duration::from_secs(30)).await;
-                return Submitted::Unknown { words: "time-out".to_owned() };
+                return Submitted::Unknown { words: "time-out".to_owned(), retry_after: None };
             }
             house.survive("after an act").await;
             house.wait(answers_in / 2).await;
@@ -173,7 +173,7 @@ impl Stage {
         }
         house.survive("after an act whose answer is lost").await;
         house.wait(answers_in / 2).await;
-        Submitted::Unknown { words: "502 Bad Gateway".to_owned() }
+        Submitted::Unknown { words: "502 Bad Gateway".to_owned(), retry_after: None }
     }
 
     /// Answers that say that nothing was done.
@@ -216,7 +216,7 @@ impl Stage {
             if world.is_in_trouble_for_polls(now) {
                 Err(Trouble::Account { words: "token refused".to_owned(), polls_too: true })
             } else if world.befalls(Fault::FreeFails) {
-                Err(Trouble::Passing { words: "503".to_owned() })
+                Err(Trouble::Passing { words: "503".to_owned(), retry_after: None })
             } else if world.befalls(Fault::SlowDown) {
                 let retry_after = world.slow_down();
                 Err(Trouble::SlowDown { retry_after })
@@ -379,7 +379,8 @@ async fn fetch(
     resume: Option<(u64, String)>,
 ) -> Result<Download, FetchTrouble> {
     house.survive("before a download").await;
-    let passing = |words: &str| FetchTrouble::Passing { words: words.to_owned() };
+    let passing =
+        |words: &str| FetchTrouble::Passing { words: words.to_owned(), retry_after: None };
     let (mut bytes, mark, ends_early, breaks) = {
         let mut world = house.world();
         let now = house.clock.now();
