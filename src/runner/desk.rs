@@ -22,6 +22,7 @@ use super::hooks::Ears;
 use super::pace::Learned;
 use super::payload::Payloads;
 use super::port::{Studio, Trouble};
+use super::slow::SlowDowns;
 use super::stop::Stop;
 use super::{Orders, Settings};
 use crate::clock::Clock;
@@ -32,8 +33,6 @@ use crate::ledger::{BatchId, JobId, Lease, Ledger, LedgerError, News, Recorded, 
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 /// Without any answer for this long, though there was something to ask, a run gives up for now.
 const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
-/// A "slow down" without a time.
-const SLOW_DOWN_LEAST: Duration = Duration::from_secs(2);
 
 /// One run of one batch.
 pub(super) struct Desk<S> {
@@ -55,6 +54,8 @@ pub(super) struct Desk<S> {
     pub(super) payloads: Payloads,
     pub(super) observer: Observer,
     pub(super) learned: Mutex<Learned>,
+    /// What was said of slowing down since anything went well.
+    pub(super) slow_downs: Mutex<SlowDowns>,
     /// Whether calls come.
     pub(super) ears: Ears,
     pub(super) heard_at: AtomicI64,
@@ -199,6 +200,7 @@ impl<S: Studio> Desk<S> {
     /// Notes that somebody answers.
     pub(super) fn heard(&self) {
         self.allowance.requests().went_well();
+        *self.slow_downs() = SlowDowns::default();
         self.heard_at.store(self.awake_ms(), Ordering::Relaxed);
     }
 
@@ -214,10 +216,19 @@ impl<S: Studio> Desk<S> {
         i64::try_from(self.clock.awake().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Nobody asks before the time that we were told is over, not even after a restart.
+    /// Nobody asks before the time that we were told is over, not even after a restart. A run that
+    /// is told nothing else for long gives up for now.
     pub(super) async fn slow_down(&self, retry_after: Option<Duration>) {
-        let pause = self.dice.around(retry_after.unwrap_or(SLOW_DOWN_LEAST), 0.05);
-        let pause = pause.max(retry_after.unwrap_or_default());
+        let (least, too_many) = {
+            let mut slow_downs = self.slow_downs();
+            (slow_downs.hear(self.clock.awake(), retry_after), slow_downs.too_many())
+        };
+        if let Some(count) = too_many {
+            let words = format!("AI Studios asked us {count} times in a row to slow down");
+            self.halts.halt(Halt::Silence { words });
+        }
+        let jittered = self.dice.around(least, 0.05);
+        let pause = jittered.max(retry_after.unwrap_or_default());
         for limiter in [self.allowance.requests(), self.allowance.submits()] {
             limiter.slow_down();
             limiter.raise_floor(pause);
@@ -272,6 +283,10 @@ impl<S: Studio> Desk<S> {
 
     pub(super) fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slow_downs(&self) -> MutexGuard<'_, SlowDowns> {
+        self.slow_downs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn for_people(&self) -> MutexGuard<'_, BTreeSet<JobId>> {

@@ -39,7 +39,7 @@ pub enum Halt {
         /// What was seen.
         words: String,
     },
-    /// Nobody answered for a long time, though there was something to ask.
+    /// Nobody answered for a long time, or only to ask for patience, though there was something to ask.
     Silence {
         /// What was seen last.
         words: String,

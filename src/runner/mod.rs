@@ -27,6 +27,7 @@ mod port;
 mod repeat;
 mod second_look;
 mod settle;
+mod slow;
 mod stop;
 mod submit;
 mod vendor;
@@ -252,6 +253,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         payloads: Payloads::default(),
         observer: shift.observer,
         learned: Mutex::new(Learned::default()),
+        slow_downs: Mutex::default(),
         ears: Ears::default(),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),

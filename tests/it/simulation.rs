@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use night::{Verdict, night};
-use setup::Setup;
+use setup::{Fault, Setup};
 
 /// What many nights came to.
 #[derive(Debug, Default)]
@@ -123,6 +123,14 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn a_few_hundred_nights_pay_nothing_twice_and_lose_nothing() {
     nights(0..200).is_right();
+}
+
+#[test]
+fn a_run_that_is_only_ever_told_to_slow_down_ends_and_the_next_one_goes_on() {
+    let mut setup = Setup::fair(1);
+    (setup.faults, setup.bad_runs) = (vec![(Fault::SlowDown, 1.0)], 1);
+    let verdict = night(setup, None, false);
+    assert!(verdict.wrongs.is_empty(), "{}", verdict.wrongs.join("\n"));
 }
 
 /// Tells one night: `CALLSHEET_SEED=123 cargo test --test it simulation::one_night -- --nocapture`.
