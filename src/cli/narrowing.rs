@@ -11,7 +11,7 @@ use crate::sheet;
 #[derive(Clone, Debug, Args)]
 pub(super) struct Narrowing {
     /// Submit only the rows with these keys, separated by commas
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = known_by)]
     only: Vec<String>,
     /// Submit only rows with this cell, such as language=ko, or without it: language!=ko. May be
     /// given again; for one column, any of its values will do
@@ -21,7 +21,17 @@ pub(super) struct Narrowing {
 
 impl Narrowing {
     pub(super) fn choice(&self) -> Choice {
-        let keys = self.only.iter().map(|key| sheet::name(key)).filter(|key| !key.is_empty());
-        Choice { keys: keys.collect(), conditions: self.conditions.clone(), takes: false }
+        Choice { keys: self.only.clone(), conditions: self.conditions.clone(), takes: false }
+    }
+}
+
+/// Reads a key. An empty one is what a script makes of a list that it could not fill, and must not
+/// come to mean every row.
+fn known_by(text: &str) -> Result<String, &'static str> {
+    let key = sheet::name(text);
+    if key.is_empty() {
+        Err("a key is missing; leave --only out to mean every row")
+    } else {
+        Ok(key)
     }
 }

@@ -78,6 +78,9 @@ async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
         &["--where", "language=xx", "--where", "script=One"],
         &["--where", "language=ko", "--only", "b"],
         &["--only", "b,x"],
+        &["--only", ""],
+        &["--only", " , "],
+        &["--only", "b,"],
     ] {
         for command in ["run", "plan"] {
             let ended = office.run(&[&[command, "b.toml"], args].concat());
@@ -100,5 +103,17 @@ async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
     error: no row of the sheet with the keys of --only is like that: --where language=ko
 
     error: --only: no row of the sheet has the key `x`
+
+    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
+
+    error: invalid value ' ' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
+
+    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
     ");
 }
