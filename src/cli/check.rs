@@ -212,7 +212,7 @@ fn lock(ledger: &Path) -> Finding {
                 .and("make the ledger's folder, and let this user write there")
         }
     };
-    let _ = std::fs::remove_file(ledger.with_added_extension(format!("{name}.lock")));
+    let _ = std::fs::remove_file(BatchLock::path(ledger, &name));
     finding
 }
 

@@ -51,7 +51,7 @@ impl BatchLock {
     /// # Errors
     /// See [`LockError`]; none of them leaves anything locked.
     pub fn take(ledger: &Path, batch: &str, now: Timestamp) -> Result<Self, LockError> {
-        let path = path(ledger, batch);
+        let path = Self::path(ledger, batch);
         let failed = |source| LockError::Io { path: path.clone(), source };
         let mut file = open(&path).map_err(failed)?;
         match file.try_lock() {
@@ -74,6 +74,13 @@ impl BatchLock {
         file.write_all(text.as_bytes()).map_err(failed)?;
         Ok(Self { file })
     }
+
+    /// Returns the lock's file, beside the ledger itself: by another name of that, a second run
+    /// would find a lock of its own.
+    pub fn path(ledger: &Path, batch: &str) -> PathBuf {
+        let itself = ledger.is_symlink().then(|| ledger.canonicalize().ok()).flatten();
+        itself.as_deref().unwrap_or(ledger).with_added_extension(format!("{batch}.lock"))
+    }
 }
 
 impl Drop for BatchLock {
@@ -89,7 +96,7 @@ impl Drop for BatchLock {
 /// For people who look on. It must not come in the way of a run that is just starting, so it
 /// touches the lock only where a text claims that somebody has it.
 pub fn holder_of(ledger: &Path, batch: &str) -> Option<String> {
-    let file = File::open(path(ledger, batch)).ok()?;
+    let file = File::open(BatchLock::path(ledger, batch)).ok()?;
     let mut text = String::new();
     (&file).read_to_string(&mut text).ok()?;
     if text.is_empty() {
@@ -97,10 +104,6 @@ pub fn holder_of(ledger: &Path, batch: &str) -> Option<String> {
     }
     // The text of a run that was killed stays behind; its lock does not.
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(text)
-}
-
-fn path(ledger: &Path, batch: &str) -> PathBuf {
-    ledger.with_added_extension(format!("{batch}.lock"))
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -140,8 +143,24 @@ mod tests {
         assert!(holder_of(&ledger, "spring").unwrap().contains("since 1970"));
         drop(lock);
         assert_eq!(holder_of(&ledger, "spring"), None);
-        std::fs::write(path(&ledger, "spring"), "process 1 since the power cut").unwrap();
+        std::fs::write(BatchLock::path(&ledger, "spring"), "process 1 since the power cut")
+            .unwrap();
         assert_eq!(holder_of(&ledger, "spring"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_ledger_by_another_name_has_the_same_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, link) = (dir.path().join("l.db"), dir.path().join("link.db"));
+        std::fs::write(&ledger, "").unwrap();
+        std::os::unix::fs::symlink("l.db", &link).unwrap();
+        let first = BatchLock::take(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        assert!(holder_of(&link, "spring").is_some());
+        BatchLock::take(&link, "spring", Timestamp::UNIX_EPOCH).unwrap_err();
+        drop(first);
+        BatchLock::take(&link, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        assert!(!dir.path().join("link.db.spring.lock").exists());
     }
 
     #[test]
