@@ -20,7 +20,7 @@ use super::finding::{Finding, exit_of};
 use super::settings::{self, Setting};
 use super::table::Sheet;
 use super::talk::{Talk, span};
-use super::{Global, account, diagnostics, probe, vendor};
+use super::{Global, account, diagnostics, folder, probe, vendor};
 use crate::batch::{self, Answer, Batch, Host, SheetFrom};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
@@ -83,12 +83,7 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
     findings.extend(ledger(&path, batch.as_ref(), args.sandbox).await);
     findings.push(lock(&path));
     if let Some(batch) = &batch {
-        let folder = if args.sandbox {
-            drive::rehearsal_output(&batch.output)
-        } else {
-            batch.output.clone()
-        };
-        findings.push(room("output", &folder));
+        findings.push(room("output", &drive::output_of(batch, args.sandbox)));
         findings
             .extend(batch.window.as_ref().map(|window| hours::hours(window, Clock::real().now())));
     }
@@ -224,18 +219,14 @@ fn folder_of(file: &Path) -> PathBuf {
 /// Can files be made in `folder`, and is there room for them. A folder that a run would make is
 /// judged by the one that it would be made in.
 fn room(topic: &'static str, folder: &Path) -> Finding {
-    let mut there = folder;
-    while !there.exists() {
-        match there.parent() {
-            Some(above) if !above.as_os_str().is_empty() => there = above,
-            Some(_) | None => there = Path::new("."),
-        }
-    }
     let shown = folder.display();
-    if let Err(error) = tempfile::tempfile_in(there) {
-        let words = format!("files cannot be made in `{shown}` ({})", error.kind());
-        return Finding::fail(Exit::Unexpected, topic, words).and("let this user write there");
-    }
+    let there = match folder::would_do(folder) {
+        Ok(there) => there,
+        Err(error) => {
+            let words = format!("files cannot be made in `{shown}` ({})", error.kind());
+            return Finding::fail(Exit::Unexpected, topic, words).and("let this user write there");
+        }
+    };
     let Ok(free) = fs4::available_space(there) else {
         let words = format!("`{shown}` does not say how much room it has");
         return Finding::warn(topic, words, "look for yourself");

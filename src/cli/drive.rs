@@ -40,10 +40,12 @@ impl Early {
 
 /// Returns the output folder: a rehearsal never mixes its videos with real ones.
 pub(super) fn output(batch: &Batch, account: &Account) -> PathBuf {
-    if !account.is_rehearsal() {
-        return batch.output.clone();
-    }
-    rehearsal_output(&batch.output)
+    output_of(batch, account.is_rehearsal())
+}
+
+/// The same where there is no account yet.
+pub(super) fn output_of(batch: &Batch, rehearsal: bool) -> PathBuf {
+    if rehearsal { rehearsal_output(&batch.output) } else { batch.output.clone() }
 }
 
 /// Returns the output folder of rehearsals beside the real one.

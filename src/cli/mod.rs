@@ -14,6 +14,7 @@ mod ending;
 mod exit;
 mod export;
 mod finding;
+mod folder;
 mod help;
 mod hold;
 mod hooks;

@@ -16,6 +16,7 @@ use super::advice::Commands;
 use super::drive::{self, Early};
 use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
+use super::folder;
 use super::hooks::Ears;
 use super::screen::Screen;
 use super::signals::{Signals, Vigil};
@@ -86,6 +87,10 @@ impl Night {
         // Not before: until here a person may have said no.
         for drive in &self.drives {
             drive.wrap.begins();
+        }
+        if let Err(early) = self.make_folders() {
+            self.not_begun().await?;
+            return Err(early);
         }
         let lines = self.lines(talk)?;
         for line in &lines {
@@ -162,6 +167,11 @@ impl Night {
             lines.push(Line { account, client, allowance });
         }
         Ok(lines)
+    }
+
+    fn make_folders(&self) -> Result<(), Early> {
+        let outputs = self.drives.iter().map(|drive| drive::output(&drive.batch, &drive.account));
+        outputs.into_iter().try_for_each(|output| folder::make(&output))
     }
 
     /// Returns how many jobs are done, and how many there are.

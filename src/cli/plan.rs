@@ -13,7 +13,7 @@ use super::narrowing::Narrowing;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, plain};
 use super::whom::{self, Account};
-use super::{Global, diagnostics, offers, settings, sheet, spool};
+use super::{Global, diagnostics, folder, offers, settings, sheet, spool};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::plan::{self as planning, Change, Choice, Estimate, Plan, Problem, Problems};
@@ -56,8 +56,10 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::batch(talk, &problems)),
     };
+    let path = global.ledger(args.sandbox);
+    let output = drive::output_of(&batch, args.sandbox);
     let _spooled = spool::spool(&mut batch).await?;
-    let ledger = drive::open(&global.ledger(args.sandbox)).await?;
+    let ledger = drive::open(&path).await?;
     let choice = Choice { takes: !args.sandbox, ..args.narrowing.choice() };
     let mut plan = match planning::draw_up_some(&batch, "", &ledger, &choice).await {
         Ok(plan) => plan,
@@ -92,6 +94,9 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
         ));
     }
     diagnostics::doubts(talk, &plan.doubts, &plan.texts);
+    if let Err(error) = folder::would_do(&output) {
+        talk.say(&format!("warning: {}", folder::unfit(&output, &error)));
+    }
     let clean = plan.is_clean();
     if let Some(page) = &args.html {
         let estimate = Estimate::of(&plan.counts, &batch.limits);

@@ -85,8 +85,7 @@ impl Wrap {
 
     /// Notes which batch it is about, once its file was read.
     pub(super) fn about(&self, batch: &Batch, global: &Global, (rehearsal, tells): (bool, bool)) {
-        let folder =
-            if rehearsal { drive::rehearsal_output(&batch.output) } else { batch.output.clone() };
+        let folder = drive::output_of(batch, rehearsal);
         let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
         let commands = Commands::named(global, rehearsal, (name, &file));
         let ledger = global.ledger(rehearsal).display().to_string();

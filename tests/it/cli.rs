@@ -10,6 +10,7 @@ mod help;
 mod inputs;
 mod keeping;
 mod morning;
+mod overwriting;
 mod pausing;
 mod probe;
 mod regions;
