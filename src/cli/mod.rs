@@ -29,6 +29,7 @@ mod narrowing;
 mod new;
 mod night;
 mod offers;
+mod overwrite;
 mod pages;
 mod pause;
 mod plan;

@@ -13,7 +13,7 @@ use super::narrowing::Narrowing;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, plain};
 use super::whom::{self, Account};
-use super::{Global, diagnostics, folder, offers, settings, sheet, spool};
+use super::{Global, diagnostics, folder, offers, overwrite, settings, sheet, spool};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::plan::{self as planning, Change, Choice, Estimate, Plan, Problem, Problems};
@@ -58,6 +58,9 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     };
     let path = global.ledger(args.sandbox);
     let output = drive::output_of(&batch, args.sandbox);
+    if let Some(page) = &args.html {
+        overwrite::may_become(page, &path, Some(&batch))?;
+    }
     let _spooled = spool::spool(&mut batch).await?;
     let ledger = drive::open(&path).await?;
     let choice = Choice { takes: !args.sandbox, ..args.narrowing.choice() };
@@ -102,7 +105,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
         let estimate = Estimate::of(&plan.counts, &batch.limits);
         let lines = vec![headline(&plan, &batch), drive::expectation(&estimate)];
         let (batch, ledger) = (&batch, Some(&ledger));
-        let board = Board { path: page, batch, ledger, lines, is_whole: true };
+        let board = Board { path: page, batch, ledger, lines, is_whole: true, nobody: None };
         match board.draw(|_, _| true, talk).await {
             Ok(_) => {}
             Err(Undrawn::Plan(error)) => return Ok(diagnostics::plan(talk, &error, batch)),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
-use super::drive::{self, Early};
+use super::drive;
 use super::exit::Exit;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, escaped};
-use super::{Global, diagnostics, spool};
+use super::{Global, diagnostics, overwrite, spool};
 use crate::batch::{self, Batch};
 use crate::plan::{Edition, Materials};
 use crate::scene::{PAYLOAD_SCHEMA, Problem};
@@ -83,6 +83,7 @@ async fn storyboard(
     talk: &Talk,
 ) -> Result<Exit, Undrawn> {
     let path = global.ledger(args.sandbox);
+    overwrite::may_become(page, &path, Some(batch)).map_err(Undrawn::Early)?;
     // Looking must not make a ledger.
     let ledger = match path.exists() {
         true => Some(drive::open(&path).await.map_err(Undrawn::Early)?),
@@ -94,15 +95,13 @@ async fn storyboard(
         ledger: ledger.as_ref(),
         lines: Vec::new(),
         is_whole: args.row.is_none() && args.key.is_none(),
+        nobody: Some(args.nobody()),
     };
     let drawn = board.draw(|entry, key| args.wants(entry, key), talk).await;
     if let Some(ledger) = ledger {
         ledger.close().await;
     }
-    let (jobs, wrong) = drawn?;
-    if jobs == 0 {
-        return Err(Undrawn::Early(Early::new(Exit::Input, args.nobody())));
-    }
+    let wrong = drawn?;
     if wrong > 0 {
         let are = if wrong == 1 { "is" } else { "are" };
         talk.say(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));

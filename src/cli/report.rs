@@ -10,8 +10,9 @@ use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::Which;
-use super::pages;
 use super::talk::{Talk, plain};
+use super::{overwrite, pages};
+use crate::batch;
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report::{self, ReportError};
 
@@ -59,6 +60,7 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
         Asked { commands: Commands::of(global, args.which.sandbox, &stored), args: &args, format };
     match &args.output {
         Some(path) => {
+            spare(path, &ledger, &stored)?;
             let disk = |source| failed(ReportError::Disk { path: path.clone(), source });
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
@@ -88,6 +90,15 @@ async fn carry_out(args: Report, global: &Global, talk: &Talk) -> Result<Exit, E
     }
     ledger.close().await;
     Ok(Exit::Done)
+}
+
+/// Refuses a file that is more than a report.
+fn spare(target: &Path, ledger: &Ledger, stored: &StoredBatch) -> Result<(), Early> {
+    match batch::parse(Path::new(&stored.file), stored.source.clone()) {
+        Ok(batch) => overwrite::may_become(target, ledger.path(), Some(&batch)),
+        // What an older program wrote may say nothing; the ledger is known all the same.
+        Err(_) => overwrite::may_become(target, ledger.path(), None),
+    }
 }
 
 /// What was asked for.

@@ -31,6 +31,8 @@ pub(super) struct Board<'a> {
     pub(super) lines: Vec<String>,
     /// Whether rows that cannot be read belong on it: nobody knows their keys.
     pub(super) is_whole: bool,
+    /// What to say when no row is wanted, and nothing is written; without it, an empty page will do.
+    pub(super) nobody: Option<String>,
 }
 
 /// Why there is no storyboard.
@@ -46,13 +48,12 @@ impl From<LedgerError> for Undrawn {
 }
 
 impl Board<'_> {
-    /// Draws the rows that are wanted. Says where, and returns how many there are and how many of
-    /// them are wrong.
+    /// Draws the rows that are wanted. Says where, and returns how many of them are wrong.
     pub(super) async fn draw(
         &self,
         wanted: impl Fn(&Entry, &str) -> bool,
         talk: &Talk,
-    ) -> Result<(u64, u64), Undrawn> {
+    ) -> Result<u64, Undrawn> {
         let Materials { template, sheet, editions, kind, .. } =
             Materials::open(self.batch).map_err(Undrawn::Plan)?;
         let former = match self.ledger {
@@ -104,6 +105,9 @@ impl Board<'_> {
                 jobs += 1;
             }
         }
+        if let (0, Some(words)) = (jobs, &self.nobody) {
+            return Err(Undrawn::Early(Early::new(Exit::Input, words)));
+        }
         let left_out = jobs.saturating_sub(CARDS_MAX);
         file.write_all(page_foot(left_out).as_bytes()).map_err(disk)?;
         let file = file.into_inner().map_err(|error| disk(error.into_error()))?;
@@ -111,7 +115,7 @@ impl Board<'_> {
         let limit =
             if left_out > 0 { format!(", the first {CARDS_MAX} of them") } else { String::new() };
         talk.say(&format!("{} drawn in {}{limit}", counted(jobs, "job"), self.path.display()));
-        Ok((jobs, artist.wrong))
+        Ok(artist.wrong)
     }
 }
 

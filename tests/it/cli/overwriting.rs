@@ -40,3 +40,59 @@ async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
     assert!(ended.err.contains("`out-rehearsal` is a file; nothing was submitted"), "{ended:?}");
     assert!(!office.path("out").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
+    let office = Office::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    fs::copy(office.path("callsheet.db"), office.path("old.db")).unwrap();
+    std::os::unix::fs::symlink("s.csv", office.path("link.csv")).unwrap();
+    let mut told = String::new();
+    for target in [
+        "callsheet.db",
+        "./callsheet.db-wal",
+        "b.toml",
+        "s.csv",
+        "link.csv",
+        "t.json.hbs",
+        "old.db",
+    ] {
+        let before = fs::read(office.path(target)).ok();
+        for args in [
+            &["report", "night", "-o", target][..],
+            &["plan", "b.toml", "--offline", "--html", target],
+            &["preview", "b.toml", "--storyboard", target],
+        ] {
+            let ended = office.run(args);
+            assert_eq!(ended.code, Some(2), "{target} {ended:?}");
+            if args[0] == "plan" {
+                told.push_str(&ended.err);
+            }
+        }
+        assert_eq!(fs::read(office.path(target)).ok(), before, "{target}");
+    }
+    insta::assert_snapshot!(told, @"
+    error: `callsheet.db` is the ledger, and is not written over
+    error: `./callsheet.db-wal` is a part of the ledger, and is not written over
+    error: `b.toml` is the batch file, and is not written over
+    error: `s.csv` is the sheet, and is not written over
+    error: `link.csv` is the sheet, and is not written over
+    error: `t.json.hbs` is the template, and is not written over
+    error: `old.db` is a ledger, or another database, and is not written over
+    ");
+    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0));
+    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0), "a report is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storyboard_of_nobody_is_not_written() {
+    let office = Office::new(2).await;
+    office.write("o.html", "as it was");
+    for nobody in [["--key", "nope"], ["--row", "9"]] {
+        let args = [&["preview", "b.toml", "--storyboard", "o.html"], &nobody[..]].concat();
+        let ended = office.run(&args);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(!ended.err.contains("drawn"), "{ended:?}");
+        assert_eq!(fs::read_to_string(office.path("o.html")).unwrap(), "as it was");
+    }
+}
