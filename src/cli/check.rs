@@ -20,7 +20,7 @@ use super::finding::{Finding, exit_of};
 use super::settings::{self, Setting};
 use super::table::Sheet;
 use super::talk::{Talk, span};
-use super::{Global, account, diagnostics, folder, probe, vendor};
+use super::{Global, account, diagnostics, folder, overwrite, probe, vendor};
 use crate::batch::{self, Answer, Batch, Host, SheetFrom};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, holder_of};
@@ -79,6 +79,10 @@ async fn carry_out(args: Check, global: &Global, talk: &Talk) -> Result<Exit, Ea
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(files(batch));
+        let folder = drive::output_of(batch, args.sandbox);
+        if let Err(early) = overwrite::reads_none_of_its_reports(batch, &folder) {
+            findings.push(Finding::fail(early.exit, "output", early.words));
+        }
     }
     findings.extend(ledger(&path, batch.as_ref(), args.sandbox).await);
     findings.push(lock(&path));

@@ -1,5 +1,6 @@
 //! What a person would miss, and no command writes over: the ledger, the batch file and what it is
-//! made from.
+//! made from. A run's own reports are the other way round: they take the place of whatever has their
+//! name, so nothing that is read may have it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -10,6 +11,8 @@ use super::drive::Early;
 use super::exit::Exit;
 use crate::batch::{Batch, SheetFrom};
 
+/// What a run writes into its output folder beside its videos.
+const REPORTS: [&str; 4] = ["results.csv", "failures.csv", "report.html", "run.json"];
 /// What the first bytes of every ledger are, and of every other file of `SQLite`.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
@@ -32,6 +35,21 @@ pub(super) fn may_become(target: &Path, ledger: &Path, batch: Option<&Batch>) ->
     };
     let words = format!("`{}` is {what}, and is not written over", target.display());
     Err(Early::new(Exit::Usage, words))
+}
+
+/// Refuses a batch that is made from a file which its own run writes anew, or deletes, in `folder`.
+pub(super) fn reads_none_of_its_reports(batch: &Batch, folder: &Path) -> Result<(), Early> {
+    for (what, path) in sources(batch) {
+        if REPORTS.iter().any(|name| is_same(path, &folder.join(name))) {
+            let words = format!(
+                "{what} `{}` is one of the reports that a run writes anew in its output folder: \
+                 copy it beside the batch file, and name the copy; nothing was spent",
+                path.display()
+            );
+            return Err(Early::new(Exit::Input, words));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the files that a batch is made from.

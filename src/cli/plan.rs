@@ -58,6 +58,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     };
     let path = global.ledger(args.sandbox);
     let output = drive::output_of(&batch, args.sandbox);
+    overwrite::reads_none_of_its_reports(&batch, &output)?;
     if let Some(page) = &args.html {
         overwrite::may_become(page, &path, Some(&batch))?;
     }

@@ -18,7 +18,7 @@ use super::prepare::{self, Batched, Drawn, Ready, Taken};
 use super::talk::{Talk, counted};
 use super::whom;
 use super::wraps::Wraps;
-use super::{Global, diagnostics, hooks, spool};
+use super::{Global, diagnostics, hooks, overwrite, spool};
 use crate::batch::{self, Batch};
 use crate::clock::Clock;
 use crate::ledger::{Chosen, Ledger};
@@ -169,6 +169,8 @@ fn read(
                 }
                 let wrap = wraps.about(&batch, global, args.sandbox);
                 let batch = with_flags(batch, args)?;
+                let output = drive::output_of(&batch, args.sandbox);
+                overwrite::reads_none_of_its_reports(&batch, &output)?;
                 if args.webhook && !args.sandbox {
                     hooks::are_named(&batch)?;
                 }

@@ -42,6 +42,36 @@ async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_made_from_a_report_of_its_own_is_refused_and_keeps_it() {
+    let office = Office::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let asked_before = asked(&office);
+    let batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    let sheet = fs::read(office.path("s.csv")).unwrap();
+    for name in ["results.csv", "failures.csv"] {
+        fs::write(office.path("out").join(name), &sheet).unwrap();
+        office.write("b.toml", &batch.replace("'s.csv'", &format!("'out/../out/{name}'")));
+        for command in ["plan", "run", "check"] {
+            let ended = office.run(&[command, "b.toml"]);
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            let words = "copy it beside the batch file, and name the copy; nothing was spent";
+            assert!(format!("{}{}", ended.out, ended.err).contains(words), "{ended:?}");
+        }
+        assert_eq!(fs::read(office.path("out").join(name)).unwrap(), sheet);
+    }
+    // A rehearsal writes elsewhere.
+    assert_eq!(office.run(&["plan", "b.toml", "--sandbox"]).code, Some(0));
+    // `check` alone asks for anything.
+    assert_eq!(office.sandbox.renders(), 2);
+    assert!(asked(&office) <= asked_before + 4);
+    let moved = batch.replace("'t.json.hbs'", "'out/report.html'");
+    office.write("b.toml", &moved);
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    insta::assert_snapshot!(ended.err, @"error: the template `out/report.html` is one of the reports that a run writes anew in its output folder: copy it beside the batch file, and name the copy; nothing was spent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
     let office = Office::new(2).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
