@@ -6,7 +6,7 @@ use super::advice::Commands;
 use super::exit::Exit;
 use super::talk::counted;
 use crate::ledger::{Held, State};
-use crate::runner::{Ending, Halt, Orders};
+use crate::runner::{Ending, Halt};
 
 /// One line that accounts for every row.
 pub(super) fn account_of(ending: &Ending, (invalid, skipped): (u64, u64)) -> String {
@@ -75,7 +75,8 @@ pub(super) fn exit_of_halt(halt: &Halt) -> Exit {
 }
 
 /// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
-pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exit {
+/// `left` says whether something that was asked for is still to be submitted.
+pub(super) fn exit_of(ending: &Ending, left: bool, terminated: bool) -> Exit {
     let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
     let halt = ending.halt.as_ref().map(exit_of_halt);
     if let Some(exit @ (Exit::Unexpected | Exit::Account | Exit::Usage)) = halt {
@@ -87,7 +88,6 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
     if jobs(State::Uncertain) > 0 {
         return Exit::Uncertain;
     }
-    let left = jobs(State::Ready) > 0 && orders.only.is_none();
     if matches!(ending.held, Held::PerRun | Held::Credits | Held::Paused) && left && halt.is_none()
     {
         return Exit::Cap;
@@ -98,8 +98,7 @@ pub(super) fn exit_of(ending: &Ending, orders: &Orders, terminated: bool) -> Exi
     if let Some(exit) = halt {
         return exit;
     }
-    // What was asked for is held up, so this holds where rows were named as well.
-    if ending.held == Held::Subject && jobs(State::Ready) > 0 {
+    if ending.held == Held::Subject && left {
         return Exit::PassingTrouble;
     }
     if jobs(State::Failed) > 0 { Exit::SomeFailed } else { Exit::Done }

@@ -26,7 +26,7 @@ use super::wrap::Wrap;
 use super::wraps::named;
 use crate::batch::{Batch, Rate};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Lease, Ledger, State, TakenOver};
+use crate::ledger::{BatchId, Lease, Ledger, LedgerError, State, TakenOver};
 use crate::report::{self, Written};
 use crate::runner::{
     self, Allowance, BatchLock, Dice, Ending, Halt, Observer, Orders, Settings, Shift, Stop, Vendor,
@@ -256,7 +256,9 @@ impl Drive {
         let skipped = company.ledger.count_skipped(self.id).await;
         let skipped = skipped.map_err(|error| unexpected(&error))?;
         let without_job = (invalid, skipped);
-        let exit = exit_of(&ending, &self.orders, company.signals.terminated());
+        let left =
+            self.is_left(&ending, company.ledger).await.map_err(|error| unexpected(&error))?;
+        let exit = exit_of(&ending, left, company.signals.terminated());
         let wrapped = self.wrap.ended(&ending, &written).await;
         wrapped.map_err(|error| unexpected(&error))?;
         let page = self.wrap.page();
@@ -265,6 +267,14 @@ impl Drive {
             self.conclude(&ending, (exit, without_job), (&written, &output), talk);
         }
         Ok(exit)
+    }
+
+    /// Tells whether a job that was asked for was not submitted.
+    async fn is_left(&self, ending: &Ending, ledger: &Ledger) -> Result<bool, LedgerError> {
+        match self.orders.only {
+            Some(_) => Ok(ledger.left_to_do(self.id, self.orders.only).await?.1),
+            None => Ok(ending.counts.get(&State::Ready).is_some_and(|jobs| *jobs > 0)),
+        }
     }
 
     fn shift(

@@ -310,6 +310,17 @@ async fn our_own_cap_is_8_and_the_next_run_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_named_row_that_the_cap_held_back_is_8_and_another_row_is_not_missed() {
+    let office = Office::new(4).await;
+    let named = ["run", "b.toml", "--only", "k001,k002", "--limit", "1"];
+    for (code, renders) in [(8, 1), (0, 2)] {
+        let ended = office.run(&named);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(office.sandbox.renders(), renders);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_no_row_has_is_2_instead_of_a_night_without_videos() {
     let office = Office::new(3).await;
     let ended = office.run(&["run", "b.toml", "--only", "k001,k01"]);
