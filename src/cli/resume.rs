@@ -122,6 +122,7 @@ fn orders(args: &Resume) -> Orders {
         download: true,
         wait: !args.no_wait,
         until: None,
+        again: false,
     }
 }
 

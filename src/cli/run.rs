@@ -148,7 +148,7 @@ async fn carry_out(args: Run, global: &Global, talk: &Talk, wraps: &Wraps) -> Re
     }
     let ready = prepare::take_in(drawn, &ledger, &clock).await?;
     if args.retry_failed {
-        try_again(&ledger, &ready, &clock, talk).await?;
+        say_what_is_tried_again(&ledger, &ready, talk).await?;
     }
     let drives = ready.into_iter().map(|ready| drive_of(ready, &args, global)).collect();
     Night { ledger, clock, drives, receives: args.webhook }.go(talk, wraps.vigil()).await
@@ -210,20 +210,21 @@ fn apart(batches: &[Batched]) -> Result<(), Early> {
     Ok(())
 }
 
-async fn try_again(
+/// The run puts them back itself, once it has looked whether what was given up came after all.
+async fn say_what_is_tried_again(
     ledger: &Ledger,
     ready: &[Ready],
-    clock: &Clock,
     talk: &Talk,
 ) -> Result<(), Early> {
     let mut jobs = 0;
     for one in ready {
         let chosen = Chosen { selection: one.only, ..Chosen::default() };
-        let again = ledger.try_again(one.lease.0, one.id, chosen, clock.now()).await;
+        let again = ledger.count_again(one.id, &chosen).await;
         let again = again.map_err(|error| Early::new(Exit::Unexpected, error))?;
         jobs += again.submits + again.fetches;
     }
-    talk.say(&format!("{} are tried again", counted(jobs, "job")));
+    let jobs = counted(jobs, "job");
+    talk.say(&format!("{jobs} are tried again, but for those whose video has come meanwhile"));
     Ok(())
 }
 
@@ -252,6 +253,7 @@ fn orders(args: &Run) -> Orders {
         download: !args.no_download,
         wait: !args.no_wait,
         until: None,
+        again: args.retry_failed,
     }
 }
 

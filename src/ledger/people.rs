@@ -122,6 +122,7 @@ const KEYS_LIKE: &str = "-- ledger::keys_like
     select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
     order by (key = ?2) desc, length(key), key limit 6";
 
+/// Those that no run looked at for longest come first: there may be more than one run can look at.
 /// What is seen at a project that rows change one after the other may be a later row's render.
 const LATE: &str = "-- ledger::claim_late
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
@@ -133,8 +134,8 @@ const LATE: &str = "-- ledger::claim_late
     join version v on v.job_id = j.id and v.version = s.version
     where j.batch_id = ?1 and j.state = 'failed' and j.cause = 'render-failed'
         and s.outcome = 'render-failed' and s.project_id is not null
-        and ifnull(s.subject, '') <> s.project_id
-    limit ?2";
+        and ifnull(s.subject, '') <> s.project_id and ifnull(j.lease_token, 0) < ?3
+    order by j.lease_token, j.position limit ?2";
 
 const TAKE_LATE: &str = "-- ledger::claim_late, lease
     update job set lease_token = ?2 where id = ?1 and state = 'failed'";
@@ -265,6 +266,7 @@ impl Change for ClaimLate {
         let late: Vec<Due> = sqlx::query_as(LATE)
             .bind(self.batch.0)
             .bind(i64::from(self.max))
+            .bind(self.lease.0)
             .fetch_all(&mut *db)
             .await
             .map_err(sql)?;
@@ -342,7 +344,7 @@ impl Ledger {
         found.map_err(|source| LedgerError::sql("find the job", source))
     }
 
-    /// Claims jobs whose render was given up, for one more look: late success is adopted.
+    /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
     pub async fn claim_late(
         &self,
         lease: Lease,

@@ -105,11 +105,21 @@ pub struct Orders {
     pub wait: bool,
     /// Nothing is submitted after this time; what is under way is still brought home.
     pub until: Option<Timestamp>,
+    /// Whether failed and cancelled jobs, of those that are wanted, are tried again.
+    pub again: bool,
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        Self { only: None, limit: None, canary: true, download: true, wait: true, until: None }
+        Self {
+            only: None,
+            limit: None,
+            canary: true,
+            download: true,
+            wait: true,
+            until: None,
+            again: false,
+        }
     }
 }
 

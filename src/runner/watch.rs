@@ -18,7 +18,7 @@ use super::in_hand::InHand;
 use super::pace::{next_poll, next_poll_if_told};
 use super::port::{Project, Render, Studio, Trouble};
 use super::second_look::{Again, Elsewhere, ask_again, at_its_projects, look_elsewhere};
-use crate::ledger::{Due, News, State};
+use crate::ledger::{Chosen, Due, News, State};
 
 /// Polls in the air at once; the limiter paces them.
 const POLLS_AT_ONCE: usize = 16;
@@ -72,26 +72,55 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
 /// however late it comes.
 const LATE_LOOKS_MAX: u32 = 500;
 
-/// Looks once at renders that an earlier run gave up.
+/// Looks once at renders that an earlier run gave up. Then what a person wants again is put back,
+/// and not before: it would be paid for twice if it came late.
 pub(super) async fn look_at_late_ones<S: Studio>(desk: &Desk<S>) {
-    let late = desk.ledger.claim_late(desk.lease, desk.batch, LATE_LOOKS_MAX).await;
-    let late = late.unwrap_or_else(|error| {
-        desk.ledger_failed(&error);
-        Vec::new()
-    });
+    while let Some(looked_at) = look_at_some(desk).await {
+        if looked_at == LATE_LOOKS_MAX as usize && desk.orders.again {
+            continue;
+        }
+        if desk.orders.again {
+            put_back(desk).await;
+        }
+        return;
+    }
+}
+
+async fn put_back<S: Studio>(desk: &Desk<S>) {
+    let chosen = Chosen { selection: desk.orders.only, ..Chosen::default() };
+    let change = desk.ledger.try_again(desk.lease, desk.batch, chosen, desk.clock.now());
+    match desk.changes.make(change, Result::is_ok).await {
+        Ok(_) => {
+            desk.bells.draft.notify_one();
+            desk.bells.pay.notify_one();
+            desk.bells.fetch.notify_one();
+        }
+        Err(error) => desk.ledger_failed(&error),
+    }
+}
+
+/// Returns how many were looked at; nothing when that was cut short.
+async fn look_at_some<S: Studio>(desk: &Desk<S>) -> Option<usize> {
+    let late = match desk.ledger.claim_late(desk.lease, desk.batch, LATE_LOOKS_MAX).await {
+        Ok(late) => late,
+        Err(error) => {
+            desk.ledger_failed(&error);
+            return None;
+        }
+    };
     let mut list = None;
-    for due in late {
+    for due in &late {
         let Some(asked) = due.render_id.clone().or_else(|| due.project_id.clone()) else {
             continue;
         };
         match desk.ask(desk.studio.progress(&asked)).await {
-            Some(Ok(Render::Finished { video_url })) => finished(desk, &due, video_url).await,
+            Some(Ok(Render::Finished { video_url })) => finished(desk, due, video_url).await,
             Some(
                 Ok(Render::Running { .. } | Render::WithoutLink | Render::Failed { .. })
                 | Err(Trouble::NotFound),
-            ) => match look_elsewhere(desk, &due, &mut list).await {
-                Elsewhere::Finished { video_url } => finished(desk, &due, video_url).await,
-                Elsewhere::Other { id, finished: true } => follow(desk, &due, id).await,
+            ) => match look_elsewhere(desk, due, &mut list).await {
+                Elsewhere::Finished { video_url } => finished(desk, due, video_url).await,
+                Elsewhere::Other { id, finished: true } => follow(desk, due, id).await,
                 Elsewhere::Other { finished: false, .. }
                 | Elsewhere::Nothing
                 | Elsewhere::Unseen => {}
@@ -102,9 +131,10 @@ pub(super) async fn look_at_late_ones<S: Studio>(desk: &Desk<S>) {
                 | Trouble::Account { .. }
                 | Trouble::Moved { .. },
             )) => {}
-            None => return,
+            None => return None,
         }
     }
+    Some(late.len())
 }
 
 async fn poll<S: Studio>(desk: &Desk<S>, due: &Due) {

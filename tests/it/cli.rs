@@ -3,6 +3,7 @@
 mod answered;
 mod catalogues;
 mod choosing;
+mod deciding;
 mod demo;
 mod disk;
 mod exits;

@@ -113,6 +113,45 @@ async fn a_render_that_ends_after_it_was_given_up_is_taken_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_it_was_given_up_is_not_paid_for_again_by_trying_again() {
+    let night = Night::with(3, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count(&ending, State::Failed), 3, "{ending:?}");
+    night.sandbox.advance(std::time::Duration::from_secs(3600));
+    let ending = night.run_with(Orders { again: true, ..Orders::default() }).await;
+    assert_eq!(count(&ending, State::Done), 2, "{ending:?}");
+    assert_eq!(night.sandbox.renders(), 3, "only what was declined is rendered now");
+}
+
+/// There may be more of them than one run looks at.
+#[tokio::test(flavor = "multi_thread")]
+async fn renders_that_were_given_up_are_looked_at_in_turns() {
+    let night = Night::with(3, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+    })
+    .await;
+    assert_eq!(count(&night.run().await, State::Failed), 3);
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let (batch, lease) = lease(&night).await;
+        for max in [2, 2] {
+            let late = night.ledger.claim_late(lease, batch, max).await.unwrap();
+            keys.push(late.into_iter().map(|due| due.key).collect::<Vec<_>>().join(" "));
+        }
+        night.ledger.end_run(lease, "ended", Clock::real().now()).await.unwrap();
+    }
+    assert_eq!(keys, ["k000 k001", "k002", "k000 k001", "k002"]);
+    let (batch, first) = lease(&night).await;
+    assert_eq!(night.ledger.claim_late(first, batch, 1).await.unwrap()[0].key, "k000");
+    let (batch, second) = lease(&night).await;
+    assert_eq!(night.ledger.claim_late(second, batch, 1).await.unwrap()[0].key, "k001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_is_copied_while_it_is_in_use_and_the_copy_is_sound() {
     let night = Night::new(3).await;
     night.run().await;

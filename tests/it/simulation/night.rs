@@ -196,6 +196,7 @@ impl Night {
                 download: true,
                 wait: dice.random_bool(0.7),
                 until: None,
+                again: false,
             };
         }
         if self.crashes > 0 {
