@@ -11,8 +11,8 @@ use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Hold, Which, key, unexpected};
 use super::talk::{Talk, plain};
-use crate::ledger::{Due, Hearsay, News};
-use crate::runner::{Seen, Studio, Tagged, judge, told_to_keep_ids, weigh};
+use crate::ledger::{Due, Hearsay, Ledger, News};
+use crate::runner::{Seen, Studio, Tagged, Trouble, judge, told_to_keep_ids, weigh};
 
 /// Settle one job whose answer was lost
 ///
@@ -59,7 +59,14 @@ async fn carry_out(args: Resolve, global: &Global, talk: &Talk) -> Result<Exit, 
         return Err(Early::new(Exit::Usage, words));
     };
     let heard = hold.ledger.hearsay(due.submission).await.map_err(unexpected)?;
-    let seen = look(&args, (&hold, &due), heard.as_ref()).await?;
+    let seen = look(&args, (&hold, &due), heard.as_ref(), talk).await;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(early) => {
+            hold.release().await?;
+            return Err(early);
+        }
+    };
     let (news, said) = match verdict(&args, (&seen, heard.is_some()), &hold) {
         Ok(verdict) => verdict,
         Err(words) => {
@@ -86,6 +93,7 @@ async fn look(
     args: &Resolve,
     (hold, due): (&Hold, &Due),
     heard: Option<&Hearsay>,
+    talk: &Talk,
 ) -> Result<Seen, Early> {
     let (batch, account) = args.which.account(&hold.ledger, &hold.stored).await?;
     let studio = account.vendor(&batch, &hold.clock)?;
@@ -104,9 +112,43 @@ async fn look(
         }
         Err(trouble) => Err(trouble.words()),
     };
-    account.close().await;
     let keeps_ids = list.as_ref().is_ok_and(|list: &Tagged| list.keeps_ids);
-    Ok(weigh(due, judge(due, &list, draft.as_ref()), heard, keeps_ids))
+    let seen = weigh(due, judge(due, &list, draft.as_ref()), heard, keeps_ids);
+    let adopted = match (&args.adopt, &seen) {
+        // What was seen is taken, whatever was said.
+        (None, _) | (_, Seen::Evidence { .. }) => Ok(()),
+        (Some(project), _) => may_adopt(project, due, (&hold.ledger, &studio), talk).await,
+    };
+    account.close().await;
+    adopted.map(|()| seen)
+}
+
+/// A project that is not there, or another row's, is no film of this row; once adopted, only paying
+/// again would help.
+async fn may_adopt(
+    project: &str,
+    due: &Due,
+    (ledger, studio): (&Ledger, &impl Studio),
+    talk: &Talk,
+) -> Result<(), Early> {
+    let refused = |words: String| Err(Early::new(Exit::Usage, words));
+    let owner = ledger.owner_of(project, due.submission).await.map_err(unexpected)?;
+    if let Some((batch, key)) = owner {
+        return refused(format!("`{project}` was made for `{key}` of the batch `{batch}`"));
+    }
+    match studio.project(project).await {
+        Ok(_) => Ok(()),
+        Err(Trouble::NotFound) => refused(format!(
+            "AI Studios has no project `{project}`: copy its id from your account there"
+        )),
+        Err(trouble) => {
+            let words = trouble.words();
+            talk.say(&format!(
+                "AI Studios could not be asked whether it has `{project}` ({words})"
+            ));
+            Ok(())
+        }
+    }
 }
 
 /// Weighs what was seen against what the person says.

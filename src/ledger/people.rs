@@ -137,6 +137,17 @@ const LATE: &str = "-- ledger::claim_late
         and ifnull(s.subject, '') <> s.project_id and ifnull(j.lease_token, 0) < ?3
     order by j.lease_token, j.position limit ?2";
 
+const OWNER: &str = "-- ledger::owner_of
+    select b.name, j.key
+    from (select id from submission where project_id = ?1 and ifnull(subject, '') <> ?1
+          union select id from submission where render_id = ?1 and ifnull(subject, '') <> ?1) found
+    join submission s on s.id = found.id
+    join job j on j.id = s.job_id
+    join batch b on b.id = j.batch_id
+    where s.id <> ?2 and (s.outcome = 'rendered'
+        or s.job_id <> (select job_id from submission where id = ?2))
+    limit 1";
+
 const TAKE_LATE: &str = "-- ledger::claim_late, lease
     update job set lease_token = ?2 where id = ?1 and state = 'failed'";
 
@@ -352,6 +363,18 @@ impl Ledger {
         max: u32,
     ) -> Result<Vec<Due>, LedgerError> {
         self.writer.make(ClaimLate { lease, batch, max }).await
+    }
+
+    /// Returns whose film `project` is, as batch and key, where that is not of this submission. A
+    /// project that rows change one after the other is nobody's.
+    pub async fn owner_of(
+        &self,
+        project: &str,
+        submission: SubmissionId,
+    ) -> Result<Option<(String, String)>, LedgerError> {
+        let found = sqlx::query_as(OWNER).bind(project).bind(submission.0);
+        let found = found.fetch_optional(&self.readers).await;
+        found.map_err(|source| LedgerError::sql("see whose project it is", source))
     }
 
     /// Tells whether any of `projects` is one that this ledger submitted, which proves that the

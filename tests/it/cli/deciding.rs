@@ -26,3 +26,40 @@ async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
     assert_eq!(office.assert_promise(3), ["done"; 3]);
     assert_eq!(office.sandbox.renders(), 3);
 }
+
+fn with_status(office: &Office, status: &str) -> Vec<String> {
+    let results = office.results("out");
+    let place = results[0].iter().position(|heading| heading == "status").unwrap();
+    results[1..].iter().find(|row| row[place] == status).unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_is_not_there_or_another_rows_is_not_adopted() {
+    let office = Office::with(2, "submission = 'one-step'", |settings| {
+        settings.faults.add("close-before=create:1").unwrap();
+    })
+    .await;
+    let ended = office.run(&["run", "b.toml", "--no-wait"]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let lost = with_status(&office, "uncertain")[0].clone();
+    let done = with_status(&office, "done");
+    let headings = &office.results("out")[0];
+    let project = &done[headings.iter().position(|heading| heading == "project_id").unwrap()];
+    let mut told = String::new();
+    for id in ["a-slip-of-the-pen", project] {
+        let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", id]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        told.push_str(&ended.err.replace(id, "ID").replace(&done[0], "OTHER"));
+    }
+    insta::assert_snapshot!(told, @"
+    error: AI Studios has no project `ID`: copy its id from your account there
+    error: `ID` was made for `OTHER` of the batch `night`
+    ");
+    // It is as uncertain as it was, so a person may still say what is so.
+    let mut faults = Faults::default();
+    faults.add("503=project:always").unwrap();
+    office.sandbox.set_faults(faults);
+    let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", "seen-on-the-website"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("could not be asked whether it has `seen-on"), "{ended:?}");
+}
