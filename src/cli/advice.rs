@@ -137,8 +137,21 @@ impl Commands {
         format!("callsheet retry {} {which}{}", self.batch, self.rest)
     }
 
+    fn retry_one(&self, key: &str) -> String {
+        self.of_one("retry", key, "")
+    }
+
     fn resolve(&self, key: &str, verdict: &str) -> String {
-        format!("callsheet resolve {} {} {verdict}{}", self.batch, quoted(key), self.rest)
+        self.of_one("resolve", key, &format!(" {verdict}"))
+    }
+
+    /// A key that looks like an option comes last, behind the mark after which there are none.
+    fn of_one(&self, verb: &str, key: &str, how: &str) -> String {
+        let (batch, rest, word) = (&self.batch, &self.rest, quoted(key));
+        match key.starts_with('-') {
+            true => format!("callsheet {verb} {batch}{how}{rest} -- {word}"),
+            false => format!("callsheet {verb} {batch} {word}{how}{rest}"),
+        }
     }
 
     /// Returns what to type for all jobs that wait for one reason.
@@ -186,10 +199,10 @@ impl Commands {
             Wait::Failed(cause) => {
                 let mend =
                     Step { command: self.run(), does: "after the row or the template is mended" };
-                self.after_failure(cause, self.retry(&quoted(key)), mend)
+                self.after_failure(cause, self.retry_one(key), mend)
             }
             Wait::Cancelled => {
-                vec![Step { command: self.retry(&quoted(key)), does: "puts it back" }]
+                vec![Step { command: self.retry_one(key), does: "puts it back" }]
             }
             Wait::Stalled | Wait::Invalid => self.for_all(wait),
         }
@@ -220,6 +233,23 @@ pub(super) fn quoted(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_looks_like_an_option_can_be_pasted_all_the_same() {
+        let rest = " --ledger l.db".to_owned();
+        let commands = Commands { batch: "spring".to_owned(), file: String::new(), rest };
+        let told = |wait, key| {
+            let steps = commands.for_one(wait, key, None).into_iter();
+            steps.map(|step| step.command).filter(|one| one.contains(key)).collect::<Vec<_>>()
+        };
+        insta::assert_snapshot!(told(Wait::Cancelled, "-x").concat(), @"callsheet retry spring --ledger l.db -- '-x'");
+        insta::assert_snapshot!(told(Wait::Cancelled, "x-1").concat(), @"callsheet retry spring x-1 --ledger l.db");
+        insta::assert_snapshot!(told(Wait::Uncertain, "-x").join("\n"), @"
+        callsheet resolve spring --adopt PROJECT --ledger l.db -- '-x'
+        callsheet resolve spring --not-submitted --ledger l.db -- '-x'
+        callsheet resolve spring --abandon --ledger l.db -- '-x'
+        ");
+    }
 
     #[test]
     fn a_key_with_blanks_and_quotes_stays_one_word_of_the_command() {
