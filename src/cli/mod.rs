@@ -274,7 +274,10 @@ pub fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
+    // What a run came to is in its reports as well, and its code says that.
+    let has_reports = matches!(cli.command, Command::Run(_) | Command::Resume(_));
     let exit = runtime.block_on(cli.command.carry_out(&cli.global, &talk));
+    let exit = if talk.has_lost_results() && !has_reports { Exit::Unexpected } else { exit };
     // A second Ctrl-C may leave requests in the air; their intents are in the ledger.
     runtime.shutdown_background();
     exit.into()

@@ -4,8 +4,8 @@
 //! escape sequence in a cell must not reach a terminal. A closed pipe ends the talk, not the run.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub(super) struct Talk {
     /// A terminal that breaks long lines anywhere; a file or a pipe keeps a message on one line.
     wraps: bool,
     stream: Arc<Mutex<Stream>>,
+    /// Why a result could not be written, where one could not.
+    unwritten: Arc<OnceLock<io::ErrorKind>>,
     /// The batch that this handle speaks of, where there are several.
     batch: Option<Arc<str>>,
 }
@@ -41,7 +43,7 @@ pub(super) const COLUMNS: usize = 80;
 
 impl Talk {
     pub(super) fn new(global: &Global) -> Self {
-        let hidden = global.json || global.quiet || !std::io::stderr().is_terminal();
+        let hidden = global.json || global.quiet || !io::stderr().is_terminal();
         let target = if hidden {
             ProgressDrawTarget::hidden()
         } else {
@@ -52,8 +54,9 @@ impl Talk {
             color: global.colored(),
             json: global.json,
             quiet: global.loudness() == Loudness::Quiet,
-            wraps: std::io::stderr().is_terminal(),
+            wraps: io::stderr().is_terminal(),
             stream: Arc::default(),
+            unwritten: Arc::default(),
             batch: None,
         }
     }
@@ -79,17 +82,29 @@ impl Talk {
 
     /// Writes a result.
     pub(super) fn result(&self, text: &str) {
-        self.bars.suspend(|| {
-            let mut out = std::io::stdout().lock();
-            // Whoever closed the pipe has read enough.
-            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-        });
+        self.bars.suspend(|| self.printed(text));
     }
 
     /// Writes a result, and tells whether anybody still reads them.
     pub(super) fn printed(&self, text: &str) -> bool {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Ok(()) => true,
+            // Whoever closed the pipe has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
+            Err(error) => {
+                // Said once, and at the end: a run goes on without its listener.
+                let _ = self.unwritten.set(error.kind());
+                false
+            }
+        }
+    }
+
+    /// Says that results were lost, if they were.
+    pub(super) fn has_lost_results(&self) -> bool {
+        let Some(kind) = self.unwritten.get() else { return false };
+        self.error(&format!("standard output cannot be written ({kind})"));
+        true
     }
 
     /// Writes one machine-readable document.
@@ -177,7 +192,7 @@ impl Talk {
 
     fn line(&self, text: &str) {
         self.bars.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{text}");
         });
     }
 }

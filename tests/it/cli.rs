@@ -13,6 +13,7 @@ mod keeping;
 mod morning;
 mod overwriting;
 mod pausing;
+mod plainly;
 mod probe;
 mod regions;
 mod secrets;

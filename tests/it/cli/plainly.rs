@@ -1,0 +1,33 @@
+//! Mistakes told plainly: what is wrong and what to do, in words of our own, and no success where
+//! something could not be said.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use crate::support::binary::Office;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_could_not_be_written_are_no_success() {
+    let office = Office::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    for args in [
+        &["preview", "b.toml", "--all"][..],
+        &["jobs", "b.toml", "--json"],
+        &["plan", "b.toml", "--json"],
+        &["status", "--json"],
+        &["report", "night"],
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = office.command(args);
+        let ended = command.stdin(Stdio::null()).stdout(full).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {told}");
+        assert_eq!(told.matches("error: ").count(), 1, "{args:?}: {told}");
+        assert!(told.contains("tandard output"), "{args:?}: {told}");
+    }
+    // Whoever closed the pipe has read enough.
+    let mut piped = office.command(&["preview", "b.toml", "--all"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(piped.stdout(writer).output().unwrap().status.code(), Some(0));
+}
