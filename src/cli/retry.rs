@@ -2,7 +2,7 @@
 //! out of it.
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Global;
 use super::advice::Commands;
@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::hold::{Which, agreed, key, unexpected};
 use super::standing::credits as credits_told;
 use super::talk::{Talk, counted};
-use crate::ledger::{Chosen, Ledger, State, StoredBatch};
+use crate::ledger::{Again, Chosen, Ledger, State, StoredBatch};
 
 /// Put failed or cancelled jobs back into the queue
 ///
@@ -94,7 +94,7 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
         ));
     }
     if again.submits + again.fetches == 0 {
-        talk.result("nothing to try again");
+        said(talk, "nothing to try again", &retried(Again::default(), 0.0));
         hold.release().await?;
         return Ok(Exit::Done);
     }
@@ -107,23 +107,31 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
         counted(again.fetches, "finished video")
     );
     if !agreed(&format!("{what}: go on?"), args.yes, talk) {
+        if talk.is_json() {
+            talk.document(&retried(Again::default(), 0.0));
+        }
         hold.release().await?;
         return Ok(Exit::Done);
     }
     let now = hold.clock.now();
     let again = hold.ledger.try_again(hold.lease, hold.stored.id, chosen, now).await;
     let again = again.map_err(unexpected)?;
-    if talk.is_json() {
-        talk.document(&json!({
-            "submits": again.submits, "fetches": again.fetches, "estimated_credits": credits,
-        }));
-    } else {
-        talk.result(&what);
-        let commands = Commands::of(global, args.which.sandbox, &hold.stored);
-        talk.say(&format!("now: {}", commands.run()));
-    }
+    said(talk, &what, &retried(again, credits));
+    let commands = Commands::of(global, args.which.sandbox, &hold.stored);
+    talk.say(&format!("now: {}", commands.run()));
     hold.release().await?;
     Ok(Exit::Done)
+}
+
+/// Says what came of it, to a person or to a program.
+fn said(talk: &Talk, words: &str, document: &Value) {
+    if talk.is_json() { talk.document(document) } else { talk.result(words) }
+}
+
+fn retried(again: Again, credits: f64) -> Value {
+    json!({
+        "submits": again.submits, "fetches": again.fetches, "estimated_credits": credits,
+    })
 }
 
 async fn take_out(args: Cancel, global: &Global, talk: &Talk) -> Result<Exit, Early> {
@@ -138,7 +146,8 @@ async fn take_out(args: Cancel, global: &Global, talk: &Talk) -> Result<Exit, Ea
     let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
     let question = format!("take out {}?", counted(most, "job"));
     if most == 0 || !agreed(&question, args.yes, talk) {
-        talk.result("nothing was taken out");
+        let document = json!({ "cancelled": 0, "still_billed": billed });
+        said(talk, "nothing was taken out", &document);
         hold.release().await?;
         return Ok(Exit::Done);
     }

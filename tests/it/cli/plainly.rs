@@ -31,3 +31,13 @@ async fn results_that_could_not_be_written_are_no_success() {
     drop(reader);
     assert_eq!(piped.stdout(writer).output().unwrap().status.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_to_do_a_program_gets_its_document_all_the_same() {
+    let office = Office::new(1).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let retried = office.run(&["retry", "b.toml", "--json", "--yes"]);
+    insta::assert_snapshot!(retried.out, @r#"{"estimated_credits":0.0,"fetches":0,"submits":0}"#);
+    let cancelled = office.run(&["cancel", "b.toml", "--json", "--yes"]);
+    insta::assert_snapshot!(cancelled.out, @r#"{"cancelled":0,"still_billed":0}"#);
+}
