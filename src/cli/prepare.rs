@@ -21,7 +21,7 @@ use super::{diagnostics, plan, sheet};
 use crate::batch::{Batch, SheetFrom, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Lease, Ledger, LedgerError, Selection, StoredBatch, TakenOver};
-use crate::plan::{self as planning, Choice, Estimate, Plan};
+use crate::plan::{self as planning, Choice, Estimate, Plan, PlanError};
 use crate::runner::BatchLock;
 use crate::sandbox;
 
@@ -141,6 +141,10 @@ async fn draw_up_one(
         Ok(mut plan) => {
             offers::compare(&mut plan, None, (ledger, shop, clock), talk).await?;
             Ok(Ok(Drawn { taken, lease, plan, paused }))
+        }
+        Err(PlanError::Choice(words)) => {
+            end_before_it_began(ledger, lease, clock).await?;
+            Err(Early::new(Exit::Usage, words))
         }
         Err(error) => {
             end_before_it_began(ledger, lease, clock).await?;

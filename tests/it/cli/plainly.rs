@@ -41,3 +41,18 @@ async fn with_nothing_to_do_a_program_gets_its_document_all_the_same() {
     let cancelled = office.run(&["cancel", "b.toml", "--json", "--yes"]);
     insta::assert_snapshot!(cancelled.out, @r#"{"cancelled":0,"still_billed":0}"#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_an_unknown_key_says_why_to_programs_too() {
+    let office = Office::new(1).await;
+    let ended = office.run(&["run", "b.toml", "--json", "--only", "nobody"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let words = "--only: no row of the sheet has the key `nobody`";
+    let summary: serde_json::Value =
+        serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["error"], words);
+    let written = std::fs::read_to_string(office.path("out/run.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(written["error"], words);
+    assert_eq!(ended.err, format!("error: {words}\n"));
+}
