@@ -188,8 +188,13 @@ pub(super) fn show(
     if !plan.is_clean() {
         let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
         if !skip_invalid || plan.counts.invalid == 0 {
-            if in_sheet {
-                talk.say("mend the rows, or run with --skip-invalid to leave them out");
+            // Two rows with one file are both right: neither would be left out.
+            match (in_sheet, plan.counts.invalid > 0 && !skip_invalid) {
+                (true, true) => {
+                    talk.say("mend the rows, or run with --skip-invalid to leave them out");
+                }
+                (true, false) => talk.say("mend the rows, or `file` in the batch file"),
+                (false, _) => {}
             }
             return Err(Exit::Input);
         }

@@ -56,3 +56,18 @@ async fn a_run_of_an_unknown_key_says_why_to_programs_too() {
     assert_eq!(written["error"], words);
     assert_eq!(ended.err, format!("error: {words}\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_of_one_file_are_told_what_mends_them() {
+    let office = Office::new(2).await;
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("file = 'one.mp4'\n{batch}"));
+    let mut told = String::new();
+    for args in [&["run", "b.toml"][..], &["run", "b.toml", "--skip-invalid"]] {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        told.push_str(ended.err.lines().last().unwrap());
+        told.push('\n');
+    }
+    assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
+}

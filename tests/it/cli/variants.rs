@@ -143,7 +143,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
     insta::assert_snapshot!(told.join("--\n"), @r#"
     error: several variants of row 2 would be written to `a.mp4`
     1 problem in the sheet `s.csv`; nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    mend the rows, or `file` in the batch file
     --
     error: there is no column `Script (JA)`, which the variant `ko` names
       help: the nearest: `Script (EN)`, `Script_KO`
