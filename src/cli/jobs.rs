@@ -7,6 +7,7 @@ use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
 use super::hold::{Which, unexpected};
+use super::narrowing::number;
 use super::table::Sheet;
 use super::talk::{Talk, counted};
 use crate::ledger::{JobRow, Ledger, State, StoredBatch};
@@ -60,7 +61,7 @@ pub(super) struct Jobs {
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<Condition>,
     /// At most so many [default: 500 in a table, all with --json]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     limit: Option<u64>,
 }
 

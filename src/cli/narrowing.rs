@@ -1,6 +1,8 @@
-//! `--only` and `--where`: which rows a person wants now, said alike to every command.
+//! `--only` and `--where`: which rows a person wants now, said alike to every command; and numbers.
 //!
 //! What a condition means is the plan's to say; here it is only taken from the command line.
+
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -34,4 +36,9 @@ fn known_by(text: &str) -> Result<String, &'static str> {
     } else {
         Ok(key)
     }
+}
+
+/// Reads a count, or a row as the spreadsheet counts it.
+pub(super) fn number<N: FromStr>(text: &str) -> Result<N, &'static str> {
+    text.parse().map_err(|_| "it must be a whole number, such as 3")
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::drive;
 use super::exit::Exit;
+use super::narrowing::number;
 use super::storyboard::{Board, Undrawn};
 use super::talk::{Talk, counted, escaped};
 use super::{Global, diagnostics, overwrite, spool};
@@ -26,7 +27,7 @@ pub(super) struct Preview {
     #[arg(required_unless_present = "schema")]
     batch: Option<PathBuf>,
     /// The row, as the spreadsheet counts it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     row: Option<u64>,
     /// The row's key
     #[arg(long, value_name = "KEY", conflicts_with = "row")]

@@ -8,6 +8,7 @@ use super::advice::Commands;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hours::HoursArgs;
+use super::narrowing::number;
 use super::night::{Drive, Night};
 use super::prepare::{self, Batched, Taken};
 use super::talk::Talk;
@@ -31,10 +32,10 @@ pub(super) struct Resume {
     #[arg(long)]
     sandbox: bool,
     /// Submit at most so many videos in this run, of each batch
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>)]
     limit: Option<u32>,
     /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>)]
     max_videos: Option<u32>,
     /// Release all rows at once, without waiting for the first videos
     #[arg(long)]

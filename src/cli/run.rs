@@ -12,7 +12,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hours::HoursArgs;
 use super::media;
-use super::narrowing::Narrowing;
+use super::narrowing::{Narrowing, number};
 use super::night::{Drive, Night};
 use super::prepare::{self, Batched, Drawn, Ready, Taken};
 use super::talk::{Talk, counted};
@@ -51,10 +51,10 @@ pub(super) struct Run {
     #[arg(long)]
     sandbox: bool,
     /// Submit at most so many videos in this run, of each batch
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>)]
     limit: Option<u32>,
     /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>)]
     max_videos: Option<u32>,
     #[command(flatten)]
     narrowing: Narrowing,

@@ -8,6 +8,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::{Which, unexpected};
 use super::moment::{iso, lasted, local};
+use super::narrowing::number;
 use super::table::Sheet;
 use super::talk::Talk;
 use crate::clock::Clock;
@@ -30,7 +31,7 @@ pub(super) struct Runs {
     #[arg(long)]
     sandbox: bool,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<u32>)]
     limit: u32,
 }
 

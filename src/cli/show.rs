@@ -9,6 +9,7 @@ use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::{Which, key, unexpected};
 use super::moment::{iso, lasted, local};
+use super::narrowing::number;
 use super::table::clipped;
 use super::talk::{Talk, plain};
 use crate::batch;
@@ -34,7 +35,7 @@ pub(super) struct Show {
     #[arg(required_unless_present = "row")]
     key: Option<String>,
     /// The job of this row of the spreadsheet, instead of a key
-    #[arg(long, value_name = "N", conflicts_with = "key")]
+    #[arg(long, value_name = "N", conflicts_with = "key", value_parser = number::<u32>)]
     row: Option<u32>,
 }
 

@@ -13,7 +13,7 @@ use super::talk::{Talk, counted};
 use crate::batch::{Batch, Resolution};
 use crate::ledger::{BatchId, Ledger, LedgerError, Planned};
 use crate::plan::{Materials, PlanError};
-use crate::report::begin_file;
+use crate::report::{begin_file, disk_words};
 use crate::request::Kind;
 use crate::scene::{
     CARDS_MAX, Card, Columns, Hashing, Merger, Partials, Place, Problem, Standing, Template,
@@ -63,7 +63,7 @@ impl Board<'_> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let disk = |error: io::Error| {
-            let words = format!("cannot write `{}`: {}", self.path.display(), error.kind());
+            let words = format!("cannot write `{}`: {}", self.path.display(), disk_words(&error));
             Undrawn::Early(Early::new(Exit::Unexpected, words))
         };
         let mut file = io::BufWriter::new(begin_file(folder).map_err(disk)?);

@@ -52,6 +52,10 @@ impl Ledger {
         if target.exists() {
             return Err(failed("it exists already; choose another name"));
         }
+        if target.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        {
+            return Err(failed("its folder does not exist"));
+        }
         let half = target.with_added_extension("half");
         remove(&half).map_err(|_| failed("its folder may not be written"))?;
         let copied = sqlx::query("vacuum into ?1")

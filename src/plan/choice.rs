@@ -64,7 +64,11 @@ impl Choice {
         let one = |condition: &Condition| format!(" --where {condition}");
         let all: String = self.conditions.iter().map(one).collect();
         let only = if self.keys.is_empty() { "" } else { " with the keys of --only" };
-        let words = || format!("no row of the sheet{only} is like that:{all}");
+        let words = || match all.is_empty() {
+            true => "--only: every row with these keys says that it is left out, or cannot be read"
+                .to_owned(),
+            false => format!("no row of the sheet{only} is like that:{all}"),
+        };
         (named == 0 && !self.is_everything()).then(words)
     }
 }

@@ -11,7 +11,7 @@ mod whole;
 
 pub use page::{Pace, Page, print_page, write_page};
 pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
-pub use results::{ReportError, Rows, Written, harmless, write_results};
+pub use results::{ReportError, Rows, Written, disk_words, harmless, write_results};
 pub use run::{
     Credits, Failure, Files, HaltRecord, INVALID, Notice, RUN_VERSION, RunRecord, Spending,
     Standing, Wording, write_run,

@@ -27,8 +27,12 @@ pub enum ReportError {
     },
 }
 
-fn disk_words(source: &io::Error) -> &'static str {
+/// Says why a file could not be written.
+pub fn disk_words(source: &io::Error) -> &'static str {
     match source.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist",
+        io::ErrorKind::NotADirectory => "its folder is a file",
+        io::ErrorKind::IsADirectory => "it is a folder",
         io::ErrorKind::StorageFull => "the disk is full; free some space and run again",
         io::ErrorKind::PermissionDenied => "permission denied",
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only",

@@ -71,3 +71,34 @@ async fn two_rows_of_one_file_are_told_what_mends_them() {
     }
     assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_in_words_of_our_own() {
+    let office = Office::new(2).await;
+    office.write("s.csv", "key,script,skip\na,One,\nb,Two,x\n");
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("skip = 'skip'\n{batch}"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let mut told = String::new();
+    for args in [
+        &["preview", "b.toml", "--storyboard", "no/dir/x.html"][..],
+        &["report", "night", "-o", "no/dir/x.csv"],
+        &["ledger", "backup", "no/dir/x.db"],
+        &["run", "b.toml", "--limit", "x"],
+        &["preview", "b.toml", "--row", "-"],
+        &["run", "b.toml", "--only", "b"],
+    ] {
+        let ended = office.run(args);
+        assert!(matches!(ended.code, Some(1 | 2)), "{ended:?}");
+        told.push_str(ended.err.lines().next().unwrap());
+        told.push('\n');
+    }
+    insta::assert_snapshot!(told, @"
+    error: cannot write `no/dir/x.html`: its folder does not exist
+    error: cannot write `no/dir/x.csv`: its folder does not exist
+    error: cannot open the ledger `no/dir/x.db`: its folder does not exist
+    error: invalid value 'x' for '--limit <N>': it must be a whole number, such as 3
+    error: invalid value '-' for '--row <N>': it must be a whole number, such as 3
+    error: --only: every row with these keys says that it is left out, or cannot be read
+    ");
+}
