@@ -113,6 +113,13 @@ impl Commands {
         }
     }
 
+    /// The command that tries again what failed, once it has looked whether that came meanwhile;
+    /// there is none from the ledger alone.
+    pub(super) fn run_again(&self) -> Option<String> {
+        let again = || format!("callsheet run {} --retry-failed{}", quoted(&self.file), self.rest);
+        Path::new(&self.file).exists().then(again)
+    }
+
     /// The command that shows what needs somebody.
     pub(super) fn status(&self) -> String {
         format!("callsheet status {}{}", self.batch, self.rest)

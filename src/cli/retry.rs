@@ -8,7 +8,7 @@ use super::Global;
 use super::advice::Commands;
 use super::drive::Early;
 use super::exit::Exit;
-use super::hold::{Which, agreed, key, unexpected};
+use super::hold::{Hold, Which, agreed, key, unexpected};
 use super::standing::credits as credits_told;
 use super::talk::{Talk, counted};
 use crate::ledger::{Again, Chosen, Ledger, State, StoredBatch};
@@ -34,6 +34,9 @@ pub(super) struct Retry {
     #[arg(long, short)]
     yes: bool,
 }
+
+/// The cause after which a film may come all the same.
+const GIVEN_UP: &str = "render-failed";
 
 /// A state that somebody can put a job back from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -106,6 +109,8 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
         credits_told(credits),
         counted(again.fetches, "finished video")
     );
+    let commands = Commands::of(global, args.which.sandbox, &hold.stored);
+    say_what_may_have_come(&hold, chosen.clone(), &commands, talk).await?;
     if !agreed(&format!("{what}: go on?"), args.yes, talk) {
         if talk.is_json() {
             talk.document(&retried(Again::default(), 0.0));
@@ -117,10 +122,31 @@ async fn try_again(args: Retry, global: &Global, talk: &Talk) -> Result<Exit, Ea
     let again = hold.ledger.try_again(hold.lease, hold.stored.id, chosen, now).await;
     let again = again.map_err(unexpected)?;
     said(talk, &what, &retried(again, credits));
-    let commands = Commands::of(global, args.which.sandbox, &hold.stored);
     talk.say(&format!("now: {}", commands.run()));
     hold.release().await?;
     Ok(Exit::Done)
+}
+
+/// What is put back here is paid for again, also where its render has come to an end meanwhile.
+async fn say_what_may_have_come(
+    hold: &Hold,
+    chosen: Chosen,
+    commands: &Commands,
+    talk: &Talk,
+) -> Result<(), Early> {
+    if chosen.cause.as_deref().is_some_and(|cause| cause != GIVEN_UP) {
+        return Ok(());
+    }
+    let given_up = Chosen { cause: Some(GIVEN_UP.to_owned()), ..chosen };
+    let again = hold.ledger.count_again(hold.stored.id, &given_up).await.map_err(unexpected)?;
+    if let (1.., Some(run)) = (again.submits, commands.run_again()) {
+        let jobs = counted(again.submits, "render");
+        talk.say(&format!(
+            "{jobs} failed or did not end in time, and may have come since: `{run}` looks first, \
+             and pays only for the rest"
+        ));
+    }
+    Ok(())
 }
 
 /// Says what came of it, to a person or to a program.

@@ -27,6 +27,17 @@ async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
     assert_eq!(office.sandbox.renders(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn before_a_render_is_paid_for_again_a_person_is_told_how_to_look_first() {
+    let office = given_up(2).await;
+    let ended = office.run(&["retry", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(ended.err, @"
+    2 renders failed or did not end in time, and may have come since: `callsheet run b.toml --retry-failed` looks first, and pays only for the rest
+    nothing was done; say --yes to do it without being asked
+    ");
+}
+
 fn with_status(office: &Office, status: &str) -> Vec<String> {
     let results = office.results("out");
     let place = results[0].iter().position(|heading| heading == "status").unwrap();
