@@ -24,6 +24,7 @@ mod open;
 mod outcome;
 mod pause;
 mod people;
+mod place;
 mod prune;
 mod record;
 mod room;

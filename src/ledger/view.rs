@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 
 use super::error::LedgerError;
+use super::place;
 use super::state::State;
 use super::{BatchId, Ledger};
 
@@ -18,7 +19,7 @@ pub struct BatchRow {
     pub id: BatchId,
     /// Its name.
     pub name: String,
-    /// Where its batch file was.
+    /// Where its batch file was, as it is told in the current folder.
     pub file: String,
     /// The host it talks to.
     pub base_url: String,
@@ -36,7 +37,7 @@ pub struct StoredBatch {
     pub id: BatchId,
     /// Its name.
     pub name: String,
-    /// Where its batch file was.
+    /// Where its batch file was, as it is told in the current folder.
     pub file: String,
     /// The batch file's text.
     pub source: String,
@@ -160,7 +161,12 @@ impl Ledger {
     /// Returns every batch, in the order in which they were first planned.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
         let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::sql("list the batches", source))
+        let mut batches: Vec<BatchRow> =
+            read.map_err(|source| LedgerError::sql("list the batches", source))?;
+        for batch in &mut batches {
+            batch.file = place::told(&batch.file, self.path());
+        }
+        Ok(batches)
     }
 
     /// Returns one batch.
@@ -169,10 +175,10 @@ impl Ledger {
     /// [`LedgerError::NoBatch`] names those that are there.
     pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
         let sql = |source| LedgerError::sql("find the batch", source);
-        let found =
+        let found: Option<StoredBatch> =
             sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await.map_err(sql)?;
         match found {
-            Some(batch) => Ok(batch),
+            Some(batch) => Ok(StoredBatch { file: place::told(&batch.file, self.path()), ..batch }),
             None => {
                 let known = self.batches().await?.into_iter().map(|batch| batch.name).collect();
                 Err(LedgerError::NoBatch { name: name.to_owned(), known })

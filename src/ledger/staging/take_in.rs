@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Counts, Staging};
 use crate::ledger::error::LedgerError;
+use crate::ledger::place;
 
 enum Bind {
     Batch,
@@ -110,7 +111,7 @@ impl Staging {
         }
         sqlx::query_scalar(BATCH)
             .bind(&header.name)
-            .bind(&header.file)
+            .bind(place::kept(&header.file))
             .bind(&header.source)
             .bind(&header.base_url)
             .bind(&header.template_hash)

@@ -1,6 +1,7 @@
 //! Looking after the ledger: copies and exports while a run is live, and letting go of what is old.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::Value;
 use sqlx::Connection;
@@ -63,13 +64,13 @@ async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
     assert_eq!(csv.code, Some(0), "{csv:?}");
     let mut jobs = csv::Reader::from_path(office.path("everything/job.csv")).unwrap();
     assert_eq!(jobs.records().count(), 8);
-    let links = std::fs::read_to_string(office.path("everything/submission.csv")).unwrap();
+    let links = fs::read_to_string(office.path("everything/submission.csv")).unwrap();
     assert!(links.contains("http") && !links.contains('?'), "a link kept its signature: {links}");
     let again = office.run(&["ledger", "export", "--format", "csv", "-o", "everything"]);
     assert_eq!(again.code, Some(2), "{again:?}");
 
     let help = office.run(&["ledger", "export", "--help"]).out;
-    for file in std::fs::read_dir(office.path("everything")).unwrap() {
+    for file in fs::read_dir(office.path("everything")).unwrap() {
         let file = file.unwrap().path();
         let table = file.file_stem().unwrap().to_str().unwrap();
         let mut words = help.split(|c: char| !c.is_alphanumeric() && c != '_');
@@ -89,7 +90,7 @@ async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
     let done = office.run(&["jobs", "night", "--state", "done", "--json"]).out;
     let done: Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
     let done = done["key"].as_str().unwrap();
-    let sheet = std::fs::read_to_string(office.path("s.csv")).unwrap();
+    let sheet = fs::read_to_string(office.path("s.csv")).unwrap();
     office.write("s.csv", &sheet.replace(&format!("{done},Hello"), &format!("{done},Other")));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
     let before = exported(&office.run(&["ledger", "export"]).out);
@@ -136,4 +137,19 @@ async fn prune_waits_for_nobody_and_touches_nothing_while_a_run_is_live() {
     assert_eq!(pruned.code, Some(11), "{pruned:?}");
     office.sandbox.set(|switches| switches.time_scale = SPEED);
     assert_eq!(run.end().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_goes_on_in_its_own_folder_from_wherever_it_is_resumed() {
+    let office = Office::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    fs::create_dir(office.path("elsewhere")).unwrap();
+    let mut resume = office.command(&["--ledger", "../callsheet.db", "resume", "night"]);
+    let ended = office.start(resume.current_dir(office.path("elsewhere"))).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains(&office.path("out").display().to_string()), "{ended:?}");
+    assert_eq!(fs::read_dir(office.path("elsewhere")).unwrap().count(), 0);
+    assert_eq!(office.assert_promise(2), ["done"; 2]);
+    let status = office.run(&["status", "night", "--json"]);
+    assert!(status.out.contains("\"file\":\"b.toml\""), "as it would be typed here: {status:?}");
 }
