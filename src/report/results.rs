@@ -31,7 +31,7 @@ pub enum ReportError {
 pub fn disk_words(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its folder does not exist",
-        io::ErrorKind::NotADirectory => "its folder is a file",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "its folder is a file",
         io::ErrorKind::IsADirectory => "it is a folder",
         io::ErrorKind::StorageFull => "the disk is full; free some space and run again",
         io::ErrorKind::PermissionDenied => "permission denied",

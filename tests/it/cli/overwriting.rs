@@ -38,6 +38,8 @@ async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
     let ended = office.run(&["run", "b.toml", "--sandbox"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("`out-rehearsal` is a file; nothing was submitted"), "{ended:?}");
+    let words = "cannot write `out-rehearsal/run.json`: its folder is a file";
+    assert!(ended.err.contains(words), "{ended:?}");
     assert!(!office.path("out").exists());
 }
 
