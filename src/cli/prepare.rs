@@ -187,14 +187,17 @@ pub(super) fn show(
     drawn.taken.wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
     if !plan.is_clean() {
         let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
-        if !skip_invalid || plan.counts.invalid == 0 {
+        let hide_rows = plan.problems.hide_rows();
+        if !skip_invalid || hide_rows || plan.counts.invalid == 0 {
             // Two rows with one file are both right: neither would be left out.
-            match (in_sheet, plan.counts.invalid > 0 && !skip_invalid) {
-                (true, true) => {
+            let can_skip = plan.counts.invalid > 0 && !skip_invalid;
+            match (hide_rows, in_sheet, can_skip) {
+                (true, ..) => talk.say("mend the sheet: rows that cannot be seen cannot be left out"),
+                (false, true, true) => {
                     talk.say("mend the rows, or run with --skip-invalid to leave them out");
                 }
-                (true, false) => talk.say("mend the rows, or `file` in the batch file"),
-                (false, _) => {}
+                (false, true, false) => talk.say("mend the rows, or `file` in the batch file"),
+                (false, false, _) => {}
             }
             return Err(Exit::Input);
         }

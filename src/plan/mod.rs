@@ -10,6 +10,7 @@ mod estimate;
 mod file_name;
 mod pipeline;
 mod problem;
+mod refused;
 mod starter;
 mod stock;
 mod texts;

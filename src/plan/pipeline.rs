@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::problem::{Problem, Problems, Source};
+use super::problem::{Problem, Problems};
+use super::refused::{refused, stranger};
 use super::stock::{self, Taken};
 use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
@@ -333,57 +334,5 @@ impl Mill<'_> {
             spoken_ms: i64::try_from(payload.spoken().as_millis()).unwrap_or(i64::MAX),
             subject: payload.subject().map(str::to_owned),
         })
-    }
-}
-
-/// A line of a report about a variant that there is no more.
-fn stranger(
-    (position, row): (i64, u64),
-    (key, variant, cells): (String, Option<String>, String),
-    words: String,
-    wrong: &mut Vec<Problem>,
-) -> StagedRow {
-    wrong.push(Problem {
-        source: Source::Sheet,
-        row: Some(row),
-        rows: 1,
-        words: format!("row {row}: {words}"),
-        help: Some("put the variant back into the batch file, or delete this line".to_owned()),
-        column: None,
-        scene: None,
-    });
-    StagedRow {
-        position,
-        row_number: i64::try_from(row).unwrap_or(i64::MAX),
-        key: Some(key),
-        variant,
-        layout: 0,
-        cells,
-        merged: Err(Unmerged::Invalid(words)),
-        selected: false,
-    }
-}
-
-fn refused(position: i64, problem: sheet::Problem, wrong: &mut Vec<Problem>) -> StagedRow {
-    let words = problem.to_string();
-    let row = problem.row;
-    wrong.push(Problem {
-        source: Source::Sheet,
-        row,
-        rows: 1,
-        words: words.clone(),
-        help: problem.help,
-        column: None,
-        scene: None,
-    });
-    StagedRow {
-        position,
-        row_number: row.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
-        key: None,
-        cells: "[]".to_owned(),
-        merged: Err(Unmerged::Invalid(words)),
-        selected: false,
-        variant: None,
-        layout: 0,
     }
 }

@@ -25,6 +25,8 @@ pub struct Problem {
     pub column: Option<Column>,
     /// The problem itself, of what was merged: it knows its place in the template.
     pub scene: Option<Box<scene::Problem>>,
+    /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
+    pub hides_rows: bool,
 }
 
 /// The file in which a problem has to be mended.
@@ -63,6 +65,7 @@ impl Problem {
             words,
             column,
             scene: Some(Box::new(problem)),
+            hides_rows: false,
         }
     }
 
@@ -101,6 +104,7 @@ impl Problem {
             ),
             column: None,
             scene: None,
+            hides_rows: false,
         }
     }
 }
@@ -119,6 +123,7 @@ impl fmt::Display for Problem {
 pub struct Problems {
     kept: Vec<Problem>,
     rows: u64,
+    hide_rows: bool,
 }
 
 /// Different problems that are told one by one. Whoever has mended these reads the next ones.
@@ -132,12 +137,21 @@ impl Problems {
                 && problem.source == Source::Scene
                 && kept.words == problem.words
         };
+        // The first that hides rows is told, however many problems there are before it.
+        let hides_more = problem.hides_rows && !self.hide_rows;
+        self.hide_rows |= hides_more;
         if let Some(kept) = self.kept.iter_mut().find(same) {
             kept.rows += problem.rows;
-        } else if self.kept.len() < KEPT_MAX {
+        } else if self.kept.len() < KEPT_MAX || hides_more {
             self.kept.push(problem);
         }
         self.rows += 1;
+    }
+
+    /// Tells whether rows may be lost that no problem names: without them the sheet is not what
+    /// its owner wrote, and they would be taken for removed.
+    pub fn hide_rows(&self) -> bool {
+        self.hide_rows
     }
 
     /// Returns the problems that are told one by one.

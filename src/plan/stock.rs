@@ -54,6 +54,7 @@ pub(super) fn doubts(taken: &BTreeMap<Take, Taken>, stock: &Stock) -> Vec<Proble
             help,
             column: None,
             scene: None,
+            hides_rows: false,
         })
     };
     taken.iter().filter_map(doubt).collect()

@@ -77,7 +77,9 @@ impl Shape {
     /// Takes a record for a row.
     pub(super) fn cells<'r>(&self, record: &'r Record) -> Result<Cells<'r>, Problem> {
         if let Some(damage) = record.damage {
-            return Err(self.damaged(record.at.row, damage));
+            let problem = self.damaged(record.at.row, damage);
+            let hides_rows = damage.may_hide_rows(record);
+            return Err(if hides_rows { problem.hiding_rows() } else { problem });
         }
         let cells = Cells::decode(record).map_err(|column| {
             self.origin.undecodable(record, column).in_column(column, &self.headings)

@@ -1,6 +1,7 @@
 //! Goes through a sheet and gives its entries, or what is wrong with its rows.
 //!
-//! A bad row does not stop the reading; a file that cannot be read on does, with one last problem.
+//! A bad row does not stop the reading; a file that cannot be read on does, with one last problem,
+//! which says that it hides rows.
 //! Every problem is told in the place of the entry that it prevents.
 
 use std::collections::HashMap;
@@ -107,7 +108,7 @@ impl Iterator for Entries<'_> {
             }
             Err(problem) => {
                 self.stage = Stage::End;
-                Some(Err(problem))
+                Some(Err(problem.hiding_rows()))
             }
         }
     }

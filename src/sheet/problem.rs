@@ -25,6 +25,8 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
+    pub hides_rows: bool,
 }
 
 /// A column of the sheet.
@@ -63,12 +65,18 @@ impl fmt::Display for Column {
 impl Problem {
     /// Something wrong with the sheet as a whole.
     pub(super) fn of_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { row: None, column: None, message: message.into(), help: Some(help.into()) }
+        let (message, help) = (message.into(), Some(help.into()));
+        Self { row: None, column: None, message, help, hides_rows: false }
     }
 
     /// Something wrong with one row.
     pub(super) fn of_row(row: u64, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { row: Some(row), ..Self::of_sheet(message, help) }
+    }
+
+    /// The same, where rows behind it may be lost.
+    pub(super) fn hiding_rows(self) -> Self {
+        Self { hides_rows: true, ..self }
     }
 
     /// The same, in one column.

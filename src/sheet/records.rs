@@ -67,6 +67,18 @@ pub(super) enum Damage {
     ManyCells,
 }
 
+impl Damage {
+    /// Tells whether rows may have been taken for a part of this one.
+    pub(super) fn may_hide_rows(self, record: &Record) -> bool {
+        match self {
+            Self::OpenQuote { .. } | Self::LongCell { .. } | Self::LongRecord => true,
+            // All of it is still there, and within one line there is no other row.
+            Self::StrayText { .. } => record.parts().0.iter().any(|byte| b"\r\n".contains(byte)),
+            Self::ManyCells => false,
+        }
+    }
+}
+
 impl Record {
     pub(super) fn new() -> Self {
         Self {

@@ -39,6 +39,7 @@ fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
     let rest: Vec<_> = entries.collect();
     let problem = rest.last().unwrap().as_ref().unwrap_err();
     assert!(problem.message.contains("changed while"), "{problem}");
+    assert!(problem.hides_rows, "a run that leaves out what is invalid would not know the rest");
     // The next reading does not even begin.
     let again: Vec<_> = sheet.entries().collect();
     assert!(matches!(&again[..], [Err(problem)] if problem.message.contains("changed while")));

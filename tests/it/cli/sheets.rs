@@ -133,3 +133,44 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
     the sheet is read from its worksheet `Scripts` (the first; `worksheet` in the batch file can name `Old`)
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invalid() {
+    let office = Office::new(0).await;
+    office.write("s.csv", "key,script\na,One\nb,Two\nc,Three\nd,Four\n");
+    assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
+    let before = by_status(&office);
+    assert_eq!(before, "a done, b ready, c ready, d ready");
+    // Many mistakes before it do not keep it from being told.
+    let many: String = (0..120).map(|_| ",x\n").collect();
+    let mut told = Vec::new();
+    for rows in [
+        "b,\"Oops\nc,Three\nd,Four\n".to_owned(),
+        "b,\"Oops\nc,\"Three\"\nd,Four\n".to_owned(),
+        format!("{many}b,\"Oops\nc,Three\n"),
+    ] {
+        office.write("s.csv", &format!("key,script\na,One\n{rows}"));
+        let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert_eq!(by_status(&office), before);
+        let words = ["a quote opens", "text follows", "mend"];
+        let lines = ended.err.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        told.push(lines.collect::<Vec<_>>().join("\n"));
+    }
+    let listed = office.run(&["jobs", "b.toml", "--state", "ready", "--json"]);
+    assert_eq!(listed.out.lines().count(), 3, "nothing was taken for removed: {listed:?}");
+    insta::assert_snapshot!(told.join("\n--\n"), @"
+    error: row 3, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
+    mend the sheet: rows that cannot be seen cannot be left out
+    --
+    error: row 3, column B `script`: text follows the quote that closes this cell
+    mend the sheet: rows that cannot be seen cannot be left out
+    --
+    error: row 123, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
+    mend the sheet: rows that cannot be seen cannot be left out
+    ");
+    // A cell of one line hides nothing.
+    office.write("s.csv", "key,script\na,One\nb,\"Two\" x\nc,Three\nd,Four\n");
+    assert_eq!(office.run(&["run", "b.toml", "--skip-invalid"]).code, Some(0));
+    assert_eq!(by_status(&office), "a done, b invalid, c done, d done");
+}

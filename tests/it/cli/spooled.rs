@@ -55,7 +55,7 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; a quote within a text is written twice
     1 problem in the sheet from standard input; nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    mend the sheet: rows that cannot be seen cannot be left out
     ");
     let (code, _, err) = piped(&office, &["run", "b.toml"], "");
     assert_eq!(code, Some(4));

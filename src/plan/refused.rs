@@ -1,0 +1,64 @@
+//! Rows that are refused before anything is merged: each in its place, with what is wrong with it.
+
+use super::problem::{Problem, Source};
+use crate::ledger::{StagedRow, Unmerged};
+use crate::sheet;
+
+/// A line of a report about a variant that there is no more.
+pub(super) fn stranger(
+    (position, row): (i64, u64),
+    (key, variant, cells): (String, Option<String>, String),
+    words: String,
+    wrong: &mut Vec<Problem>,
+) -> StagedRow {
+    wrong.push(Problem {
+        source: Source::Sheet,
+        row: Some(row),
+        rows: 1,
+        words: format!("row {row}: {words}"),
+        help: Some("put the variant back into the batch file, or delete this line".to_owned()),
+        column: None,
+        scene: None,
+        hides_rows: false,
+    });
+    StagedRow {
+        position,
+        row_number: i64::try_from(row).unwrap_or(i64::MAX),
+        key: Some(key),
+        variant,
+        layout: 0,
+        cells,
+        merged: Err(Unmerged::Invalid(words)),
+        selected: false,
+    }
+}
+
+/// What the sheet cannot give as a row.
+pub(super) fn refused(
+    position: i64,
+    problem: sheet::Problem,
+    wrong: &mut Vec<Problem>,
+) -> StagedRow {
+    let words = problem.to_string();
+    let row = problem.row;
+    wrong.push(Problem {
+        source: Source::Sheet,
+        row,
+        rows: 1,
+        words: words.clone(),
+        help: problem.help,
+        column: None,
+        scene: None,
+        hides_rows: problem.hides_rows,
+    });
+    StagedRow {
+        position,
+        row_number: row.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
+        key: None,
+        cells: "[]".to_owned(),
+        merged: Err(Unmerged::Invalid(words)),
+        selected: false,
+        variant: None,
+        layout: 0,
+    }
+}
