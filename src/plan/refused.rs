@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Source};
 use crate::ledger::{StagedRow, Unmerged};
-use crate::sheet;
+use crate::{scene, sheet};
 
 /// A line of a report about a variant that there is no more.
 pub(super) fn stranger(
@@ -33,13 +33,16 @@ pub(super) fn stranger(
     }
 }
 
-/// What the sheet cannot give as a row.
+/// What the sheet cannot give as a row, with the cells that it could read all the same: a person
+/// finds the row by them, and mends them.
 pub(super) fn refused(
     position: i64,
     problem: sheet::Problem,
     wrong: &mut Vec<Problem>,
 ) -> StagedRow {
     let words = problem.to_string();
+    let first = problem.rows.first().map(|row| row.number).or(problem.row);
+    let cells: Vec<Vec<String>> = problem.rows.into_iter().map(|row| row.cells).collect();
     let row = problem.row;
     wrong.push(Problem {
         source: Source::Sheet,
@@ -53,9 +56,9 @@ pub(super) fn refused(
     });
     StagedRow {
         position,
-        row_number: row.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
+        row_number: first.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
         key: None,
-        cells: "[]".to_owned(),
+        cells: scene::json_of_rows(&cells),
         merged: Err(Unmerged::Invalid(words)),
         selected: false,
         variant: None,

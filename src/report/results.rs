@@ -224,7 +224,7 @@ pub(super) fn write_row<W: Write>(
     columns: usize,
 ) -> io::Result<()> {
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
-    // A group's rows each get a line; a row that could not be read gets one without cells.
+    // A group's rows each get a line; a sheet that could not be read on gets one without cells.
     let lines = if cells.is_empty() { vec![Vec::new()] } else { cells };
     let outcome = outcome(row);
     for mut cells in lines {

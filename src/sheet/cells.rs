@@ -91,6 +91,36 @@ impl Shape {
         }
     }
 
+    /// Returns what can be read of a record that is no row, for people to mend: parallel to the
+    /// headings, with what goes on behind the last one in the last cell. What is damaged stays
+    /// empty, for it may be other rows' text, or no text at all.
+    pub(super) fn salvaged(&self, record: &Record) -> Vec<String> {
+        let columns = self.headings.len();
+        let is_whole = match record.damage {
+            None => true,
+            Some(damage) => {
+                matches!(damage, Damage::StrayText { .. }) && !damage.may_hide_rows(record)
+            }
+        };
+        if !is_whole {
+            return vec![String::new(); columns];
+        }
+        let text = |column| str::from_utf8(record.cell(column)).unwrap_or_default();
+        let own =
+            |column| if self.report > 0 { report::restored(text(column)) } else { text(column) };
+        let has = record.parts().1.len();
+        let mut cells: Vec<String> = (0..has.min(columns)).map(|at| own(at).to_owned()).collect();
+        cells.resize(columns, String::new());
+        // Behind a report's own cells are those of the report.
+        if let (Some(last), 0) = (cells.last_mut(), self.report) {
+            for column in columns..has {
+                last.push(char::from(self.origin.delimiter().byte));
+                last.push_str(text(column));
+            }
+        }
+        cells
+    }
+
     fn ragged(&self, cells: &Cells<'_>) -> Problem {
         let (has, should) = (cells.len(), self.headings.len() + self.report);
         if self.origin == Origin::Workbook {

@@ -82,13 +82,16 @@ impl<'s> Entries<'s> {
                 }
                 let (cells, key) = match sheet.row(record) {
                     Ok(row) => row,
-                    Err(problem) => return Ok(Some(Err(problem))),
+                    Err(problem) => {
+                        let lost = vec![sheet.salvaged(record)];
+                        return Ok(Some(Err(problem.costing(lost))));
+                    }
                 };
                 let number = record.at.row;
-                if let Some(first) = doubles.first(sheet, &key, number)? {
-                    return Ok(Some(Err(sheet.doubled(&key, number, first))));
-                }
                 let rows = vec![Row { number, cells: owned(&cells) }];
+                if let Some(first) = doubles.first(sheet, &key, number)? {
+                    return Ok(Some(Err(sheet.doubled(&key, number, first).costing(rows))));
+                }
                 let variant = cells.variant.map(str::to_owned);
                 Ok(Some(Ok(Entry { key, variant, rows, skipped: false })))
             }
@@ -124,24 +127,46 @@ impl Grouped {
             return sheet.source.unchanged(self.records.source()).map(|()| None);
         };
         self.visited = visited;
-        if let Some(row) = self.groups.suspect(places) {
-            let message = format!("this group is left out, since row {row} may belong to it");
-            let problem = Problem::of_row(places[0].row, message, format!("mend row {row} first"));
-            return Ok(Some(Err(problem.in_column(self.column, sheet.headings()))));
-        }
-        let entry = match gather(sheet, &mut self.records, record, (places, self.column))? {
-            Ok(entry) => entry,
-            Err(problem) => return Ok(Some(Err(problem))),
-        };
-        if let (Some(keys), false) = (&mut self.keys, entry.skipped) {
-            let number = places[0].row;
-            let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
-            if first != number {
-                return Ok(Some(Err(sheet.doubled(&entry.key, number, first))));
+        let entry = match self.groups.suspect(places) {
+            Some(row) => {
+                let message = format!("this group is left out, since row {row} may belong to it");
+                let help = format!("mend row {row} first");
+                let problem = Problem::of_row(places[0].row, message, help);
+                Err(problem.in_column(self.column, sheet.headings()))
             }
+            None => gather(sheet, &mut self.records, record, (places, self.column))?,
+        };
+        let entry = entry.and_then(|entry| match &mut self.keys {
+            Some(keys) if !entry.skipped => {
+                let number = places[0].row;
+                let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
+                if first == number {
+                    Ok(entry)
+                } else {
+                    Err(sheet.doubled(&entry.key, number, first))
+                }
+            }
+            Some(_) | None => Ok(entry),
+        });
+        let Err(problem) = entry else { return Ok(Some(entry)) };
+        // All rows of the group are lost with it, also those behind the one that is wrong.
+        let mut lost = Vec::with_capacity(places.len());
+        for place in places {
+            go_to(sheet, &mut self.records, record, place)?;
+            lost.push(sheet.salvaged(record));
         }
-        Ok(Some(Ok(entry)))
+        Ok(Some(Err(problem.costing(lost))))
     }
+}
+
+fn go_to(
+    sheet: &Sheet,
+    records: &mut Records<Input>,
+    record: &mut Record,
+    place: &Place,
+) -> Result<(), Problem> {
+    let moved = records.go_to(place.position());
+    moved.and_then(|()| records.read(record)).map_err(|err| sheet.source.broken(&err)).map(|_| ())
 }
 
 /// Reads the rows of one group.
@@ -155,8 +180,7 @@ fn gather(
     let mut variant = None;
     let mut rows = Vec::with_capacity(places.len());
     for place in places {
-        let moved = records.go_to(place.position());
-        moved.and_then(|()| records.read(record)).map_err(|err| sheet.source.broken(&err))?;
+        go_to(sheet, records, record, place)?;
         if let Some(left_out) = sheet.left_out(record) {
             // Such a row is a group of its own, and never the row of another.
             return Ok(Ok(Entry { key: String::new(), ..left_out }));
@@ -194,6 +218,11 @@ impl Sheet {
         let variant = cells.variant.map(str::to_owned);
         let rows = vec![Row { number: record.at.row, cells: owned(&cells) }];
         Some(Entry { key, variant, rows, skipped: true })
+    }
+
+    /// Returns what can be read of a row that makes no video.
+    fn salvaged(&self, record: &Record) -> Row {
+        Row { number: record.at.row, cells: self.shape.salvaged(record) }
     }
 
     /// Takes a record for a row with a key.

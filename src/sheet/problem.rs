@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Row;
+
 /// Everything that is wrong with a sheet as a whole, from the top left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
@@ -27,6 +29,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
     pub hides_rows: bool,
+    /// The rows that make no video because of it, with whatever of their cells could be read.
+    pub rows: Box<[Row]>,
 }
 
 /// A column of the sheet.
@@ -66,7 +70,7 @@ impl Problem {
     /// Something wrong with the sheet as a whole.
     pub(super) fn of_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
         let (message, help) = (message.into(), Some(help.into()));
-        Self { row: None, column: None, message, help, hides_rows: false }
+        Self { row: None, column: None, message, help, hides_rows: false, rows: [].into() }
     }
 
     /// Something wrong with one row.
@@ -77,6 +81,11 @@ impl Problem {
     /// The same, where rows behind it may be lost.
     pub(super) fn hiding_rows(self) -> Self {
         Self { hides_rows: true, ..self }
+    }
+
+    /// The same, with the rows that make no video because of it.
+    pub(super) fn costing(self, rows: Vec<Row>) -> Self {
+        Self { rows: rows.into(), ..self }
     }
 
     /// The same, in one column.

@@ -9,6 +9,7 @@ mod disk;
 mod exits;
 mod help;
 mod inputs;
+mod invalid;
 mod keeping;
 mod morning;
 mod overwriting;

@@ -1,0 +1,115 @@
+//! The account of rows that are left out because they are wrong: each is in the results with the
+//! text that could be read, so that it can be mended and fed back.
+
+use crate::support::binary::Office;
+
+/// A template that makes one scene of every row of a group.
+const OF_ROWS: &str = r#"{
+  "name": "{{video}}",
+  "scenes": [{{#each rows}}{
+    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
+      "clothId": "B1"}],
+    "clips": [{"id": "a", "type": "aiModel", "layer": {{number lay}}, "top": 0, "left": 0,
+      "width": 9, "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
+  }{{#unless @last}},{{/unless}}{{/each}}]
+}
+"#;
+
+async fn office_of_groups(key: &str) -> Office {
+    let office = Office::new(0).await;
+    office.write("t.json.hbs", &OF_ROWS.replace("{{number lay}}", "1"));
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let grouped = format!("key = '{key}'\ngroup_by = 'video'");
+    office.write("b.toml", &batch.replace("key = 'key'", &grouped));
+    office
+}
+
+/// Runs, and returns what was said and each line of a report: its own cells, and its status.
+fn run(office: &Office, report: &str) -> String {
+    let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = std::fs::read_to_string(office.path("out").join(report)).unwrap();
+    let own = office.results("out")[0].iter().position(|heading| heading == "status").unwrap();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(lines.as_bytes());
+    let line = |record: Result<csv::StringRecord, _>| {
+        record.unwrap().iter().take(own + 1).collect::<Vec<_>>().join("|")
+    };
+    let lines: Vec<String> = reader.records().skip(1).map(line).collect();
+    format!("{}\n{}", ended.out.lines().next().unwrap(), lines.join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
+    let office = office_of_groups("sku").await;
+    office.write("s.csv", "video,script,sku\nv1,one,a\nv2,two,b\nv1,three,c\nv3,ok,d\n");
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    3 rows: 2 done, 1 invalid
+    v1|one|a|invalid
+    v1|three|c|invalid
+    v2|two|b|done
+    v3|ok|d|done
+    ");
+    // One key for two groups.
+    office.write("s.csv", "video,script,sku\nv1,one,a\nv4,two,a\nv4,more,a\n");
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    2 rows: 1 done, 1 invalid
+    v1|one|a|done
+    v4|two|a|invalid
+    v4|more|a|invalid
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_a_group_has_a_line_and_so_have_the_groups_that_it_may_belong_to() {
+    let office = office_of_groups("video").await;
+    office.write("s.csv", "video,script\nv1,one\nv1,two\n,three\nv2,four\nv3,ok\n");
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    4 rows: 1 done, 3 invalid
+    v1|one|invalid
+    v1|two|invalid
+    |three|invalid
+    v2|four|invalid
+    v3|ok|done
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mended() {
+    let office = Office::new(0).await;
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let sheet = b"key,script\nA,ok\nA,doubled\n,no key\nB,one, two\nC\n=D,b\xffd\nE,\"x\" y\n";
+    std::fs::write(office.path("s.csv"), sheet).unwrap();
+    office.write("b.toml", &format!("encoding = 'UTF-8'\n{batch}"));
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    7 rows: 1 done, 6 invalid
+    A|ok|done
+    A|doubled|invalid
+    |no key|invalid
+    B|one, two|invalid
+    C||invalid
+    '=D||invalid
+    E|x y|invalid
+    ");
+    insta::assert_snapshot!(run(&office, "failures.csv"), @"
+    7 rows: 1 done, 6 invalid
+    A|doubled|invalid
+    |no key|invalid
+    B|one, two|invalid
+    C||invalid
+    '=D||invalid
+    E|x y|invalid
+    ");
+    let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
+    let mended = failures.replace("A,doubled", "A2,mended").replace("\n,no key", "\nF,has one");
+    office.write("s.csv", &mended);
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    6 rows: 4 done, 2 invalid
+    A2|mended|done
+    F|has one|done
+    B|one, two|done
+    C||invalid
+    '=D||invalid
+    E|x y|done
+    ");
+    assert_eq!(office.sandbox.renders(), 5);
+}
