@@ -234,6 +234,7 @@ pub async fn draw_up_some(
     let header = Header { selects: !choice.is_everything(), ..header(batch, base_url, &materials) };
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+    let headings = headings.to_vec();
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let unused = materials.unused(&sieves);
     let mut ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
@@ -253,7 +254,7 @@ pub async fn draw_up_some(
     }
     let mut compared = staging.classify().await?;
     let changed = compared.changed(CHANGES_TOLD).await?;
-    let changes = changed.into_iter().map(|row| change(row, &batch.columns)).collect();
+    let changes = changed.into_iter().map(|row| change(row, &headings)).collect();
     let took = began.elapsed();
     let named = (!choice.is_everything()).then_some(named);
     Ok(Plan {
@@ -325,20 +326,32 @@ mod erased {
     }
 }
 
-/// Says which columns differ between two rows, by heading; a column that only one sheet has
-/// differs as well.
-fn change(row: Changed, _columns: &BTreeMap<String, String>) -> Change {
+/// Says which columns differ between two rows, by heading, wherever they stand: a column that moved
+/// is the same. One that only one of the two sheets has is told where nothing else explains the
+/// change, as when it was renamed.
+fn change(row: Changed, headings: &[String]) -> Change {
     let cells = |text: &str| -> Vec<Vec<String>> { serde_json::from_str(text).unwrap_or_default() };
     let (before, after) = (cells(&row.before.0), cells(&row.after));
-    let headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
-    let mut columns = Vec::new();
-    for (place, heading) in headings.iter().enumerate() {
-        let column = |rows: &[Vec<String>]| -> Vec<Option<String>> {
-            rows.iter().map(|cells| cells.get(place).cloned()).collect()
+    let former: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
+    let column = |rows: &[Vec<String>], place: usize| -> Vec<Option<String>> {
+        rows.iter().map(|cells| cells.get(place).cloned()).collect()
+    };
+    let differs = |(place, heading): &(usize, &String)| {
+        let known = former.iter().position(|known| known == *heading);
+        known.is_some_and(|known| column(&before, known) != column(&after, *place))
+    };
+    let mut columns: Vec<String> =
+        headings.iter().enumerate().filter(differs).map(|(_, heading)| heading.clone()).collect();
+    if columns.is_empty() && !row.template_changed {
+        let only_in = |(ours, rows): (&[String], &[Vec<String>]),
+                       theirs: &[String]|
+         -> Vec<String> {
+            let filled = |place| column(rows, place).iter().flatten().any(|cell| !cell.is_empty());
+            let own = ours.iter().enumerate().filter(|(_, heading)| !theirs.contains(heading));
+            own.filter(|(place, _)| filled(*place)).map(|(_, heading)| heading.clone()).collect()
         };
-        if column(&before) != column(&after) {
-            columns.push(heading.clone());
-        }
+        columns.extend(only_in((headings, &after), &former));
+        columns.extend(only_in((&former, &before), headings));
     }
     Change { key: row.key, row_number: row.row_number, columns }
 }

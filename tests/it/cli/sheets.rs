@@ -174,3 +174,29 @@ async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invali
     assert_eq!(office.run(&["run", "b.toml", "--skip-invalid"]).code, Some(0));
     assert_eq!(by_status(&office), "a done, b invalid, c done, d done");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
+    let office = Office::new(0).await;
+    let mut told = Vec::new();
+    for sheet in [
+        "key,script,note\na,One,n\nb,Two,n\n",
+        "key,owner,script,note\na,Ann,One more,n\nb,Ben,Two,n\n",
+        "note,script,owner,key\nn,One more,Ann,a\nn,Two more,Ben,b\n",
+        "key,Text\na,One more\nb,Twice\n",
+    ] {
+        office.write("s.csv", sheet);
+        if sheet.contains("Text") {
+            with_batch(&office, "columns = { script = 'Text' }");
+        }
+        let lines = planned(&office).out;
+        let rows = lines.lines().filter(|line| line.contains("row "));
+        told.extend(rows.map(|line| line.trim().to_owned()));
+        assert_eq!(office.run(&["run", "b.toml", "--no-wait"]).code, Some(0));
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    row 2 a: `script` changed
+    row 3 b: `script` changed
+    row 3 b: `Text`, `note`, `script`, `owner` changed
+    ");
+}
