@@ -5,6 +5,7 @@
 //! refused that is right in one of them.
 
 mod measure;
+mod unseen;
 
 use std::borrow::Cow;
 use std::str::Chars;
@@ -24,7 +25,7 @@ enum Reading {
 
 /// Says whether nothing would be said.
 pub(super) fn is_silent(script: &str) -> bool {
-    Words::of(script, Reading::Markup).next().is_none()
+    !Words::of(script, Reading::Markup).any(unseen::is_seen)
 }
 
 /// Says whether two ways of writing a script say the same. Quickest for plain text on the left.

@@ -64,6 +64,22 @@ fn only_words_are_not_silence() {
 }
 
 #[test]
+fn what_nobody_sees_is_silence_too() {
+    for unseen in
+        "\u{200b}\u{feff}\u{ad}\u{2060}\u{180e}\u{fe0f}\u{1}\u{7f}\u{85}\u{200f}\u{3164}".chars()
+    {
+        for text in [format!("{unseen}"), format!("<p>{unseen} {unseen}</p>")] {
+            assert!(is_silent(&text), "{text:?}");
+        }
+        assert!(!is_silent(&format!("{unseen}a")), "{unseen:?}");
+    }
+    assert!(is_silent("&#x200B;&#173;"));
+    for seen in ["é", "안", "❤\u{fe0f}", "\u{e000}", "\u{fffd}"] {
+        assert!(!is_silent(seen), "{seen:?}");
+    }
+}
+
+#[test]
 fn the_estimate_knows_the_writing_systems() {
     let seconds = |text: &str| Measure::of(text).time.as_secs_f64();
     for (text, expected) in [
