@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use super::problem::{Problem, Problems};
-use super::refused::{refused, stranger};
+use super::refused::{invalid, refused, stranger};
 use super::stock::{self, Taken};
 use super::{Choice, Edition, Materials, PlanError, Sieve, file_name};
 use crate::ledger::{Merged, StagedRow, Staging, Unmerged};
@@ -258,6 +258,14 @@ impl Mill<'_> {
         (staged, found): (&mut Vec<StagedRow>, &mut Found),
     ) {
         let row = entry.rows.first().map_or(1, |row| row.number);
+        let of_group: Vec<u64>;
+        let row_numbers = match &entry.rows[..] {
+            [] | [_] => std::slice::from_ref(&row),
+            rows => {
+                of_group = rows.iter().map(|row| row.number).collect();
+                &of_group
+            }
+        };
         let numbers = self.merging.editions_of(&entry);
         let Entry { key, variant, rows, skipped } = entry;
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.cells).collect();
@@ -278,12 +286,10 @@ impl Mill<'_> {
             let known_doubts = found.doubts.len();
             let merged = match is_left_out {
                 true => Err(Unmerged::Skipped),
-                false => self.merge((&rows, number), (&key, row), found).map_err(|problems| {
-                    let words: Vec<String> = problems.iter().map(|one| one.words.clone()).collect();
-                    let placed = |one| Problem { row: Some(row), ..one };
-                    found.wrong.extend(problems.into_iter().map(placed));
-                    Unmerged::Invalid(words.join("; "))
-                }),
+                false => {
+                    let merged = self.merge((&rows, number), (&key, row_numbers), found);
+                    merged.map_err(|problems| invalid(problems, row_numbers, &mut found.wrong))
+                }
             };
             found.doubts[known_doubts..].iter_mut().for_each(|doubt| doubt.row = Some(row));
             staged.push(StagedRow {
@@ -302,7 +308,7 @@ impl Mill<'_> {
     fn merge(
         &mut self,
         (rows, number): (&[Vec<String>], usize),
-        (key, row): (&str, u64),
+        (key, row_numbers): (&str, &[u64]),
         found: &mut Found,
     ) -> Result<Merged, Vec<Problem>> {
         let Merging { editions, headings, resolution, hashing, .. } = self.merging;
@@ -315,13 +321,22 @@ impl Mill<'_> {
                 None => problem,
             }
         };
-        let payload = merger.merge(rows);
-        let payload: Payload =
-            payload.map_err(|problems| problems.into_iter().map(scene).collect::<Vec<_>>())?;
+        let payload: Payload = merger.merge(rows).map_err(|problems| {
+            let at_fault = match row_numbers {
+                [_] => Vec::new(),
+                _ => merger.rows_at_fault(rows, &problems),
+            };
+            let mut problems: Vec<Problem> = problems.into_iter().map(scene).collect();
+            for (problem, at) in problems.iter_mut().zip(at_fault) {
+                problem.row = row_numbers.get(at).copied();
+            }
+            problems
+        })?;
         found.doubts.extend(merger.doubts(&payload).into_iter().map(scene));
         if self.merging.takes {
             for take in scene::takes(payload.text()) {
-                stock::count(&mut found.taken, take, Taken { first: Some(row), rows: 1 });
+                let first = row_numbers.first().copied();
+                stock::count(&mut found.taken, take, Taken { first, rows: 1 });
             }
         }
         let wish = match &self.merging.video_file {

@@ -1,8 +1,20 @@
-//! Rows that are refused before anything is merged: each in its place, with what is wrong with it.
+//! Rows that make no video since something is wrong: each in its place, with what it is.
 
 use super::problem::{Problem, Source};
 use crate::ledger::{StagedRow, Unmerged};
 use crate::{scene, sheet};
+
+/// What was merged and is wrong: each problem in its row, or else in the first of the group.
+pub(super) fn invalid(problems: Vec<Problem>, rows: &[u64], wrong: &mut Vec<Problem>) -> Unmerged {
+    let first = rows.first().copied();
+    let placed = |one: Problem| Problem { row: one.row.or(first), ..one };
+    let problems: Vec<Problem> = problems.into_iter().map(placed).collect();
+    // All lines of a group say the same, so it says which of them is meant.
+    let words = |one: &Problem| if rows.len() > 1 { one.to_string() } else { one.words.clone() };
+    let words: Vec<String> = problems.iter().map(words).collect();
+    wrong.extend(problems);
+    Unmerged::Invalid(words.join("; "))
+}
 
 /// A line of a report about a variant that there is no more.
 pub(super) fn stranger(

@@ -11,6 +11,7 @@ use handlebars::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::check::{self, Finding};
 use super::engine::Engine;
 use super::fault;
 use super::file_name::FileName;
@@ -258,6 +259,15 @@ impl<'t> Merger<'t> {
     fn traced(&self) -> Result<Traced, Problem> {
         let marked = Marked::of(self.template.readable(), self.template.source());
         Ok(marked.read_off(&self.render(marked.template())?))
+    }
+
+    /// Merges rows and says what is found in them, without places.
+    pub(super) fn judged(&mut self, rows: &[Vec<String>]) -> Result<Vec<Finding>, Problem> {
+        self.fill(rows);
+        let made = self.make()?;
+        let judged = check::judge(&made.text, self.kind);
+        self.read = made.read;
+        Ok(judged.map(|judged| judged.findings).unwrap_or_default())
     }
 
     /// Merges the same fields again, slowly, to say where the mistakes come from.

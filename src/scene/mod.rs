@@ -11,6 +11,7 @@
 //! invariant: a `Payload` exists only for a text that AI Studios' documented rules accept, and no
 //! cell can change the JSON's shape, except by deciding an `{{#if}}`.
 
+mod blame;
 mod check;
 mod engine;
 mod escape;

@@ -113,3 +113,31 @@ async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mende
     ");
     assert_eq!(office.sandbox.renders(), 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
+    let office = office_of_groups("video").await;
+    office.write("t.json.hbs", OF_ROWS);
+    office.write(
+        "s.csv",
+        "video,script,lay\nv1,one,1\nv2,two,1\nv1,,2\nv2,x,x\nv3,,1\nv3,y,1\nv1,more,1\nv1,,1\n",
+    );
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let lines = ended.err.lines().filter(|line| line.contains("row "));
+    insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
+    × row 4 and 2 more, column B `script`: the script is empty
+    error: row 5: column C `lay`: `x` is not a number (template line 6)
+    ");
+    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    3 rows: 3 invalid
+    v1|one|1|invalid
+    v1||2|invalid
+    v1|more|1|invalid
+    v1||1|invalid
+    v2|two|1|invalid
+    v2|x|x|invalid
+    v3||1|invalid
+    v3|y|1|invalid
+    ");
+}
