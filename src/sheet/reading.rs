@@ -70,11 +70,16 @@ impl Origin {
             ),
             Self::Workbook => {
                 let error = record.cell(column).trim_ascii_start();
-                let error = error.strip_prefix(&[workbook::ERROR]).unwrap_or_default();
-                (
-                    format!("this cell shows the error `{}`", String::from_utf8_lossy(error)),
-                    "mend its formula in the spreadsheet",
-                )
+                match error.strip_prefix(&[workbook::ERROR]).unwrap_or_default() {
+                    b"" => (
+                        "this formula has no stored value".to_owned(),
+                        "open the workbook in a spreadsheet program and save it",
+                    ),
+                    error => (
+                        format!("this cell shows the error `{}`", String::from_utf8_lossy(error)),
+                        "mend its formula in the spreadsheet",
+                    ),
+                }
             }
         };
         Problem::of_row(record.at.row, message, help)

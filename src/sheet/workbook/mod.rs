@@ -2,11 +2,14 @@
 //!
 //! Every row of the worksheet becomes one record, empty ones included, so that rows keep the
 //! numbers that the spreadsheet shows. XLSX streams by, but for the table of texts that its cells
-//! share; ODS is held in memory while it is copied. A cell that shows an error becomes bytes that
-//! UTF-8 never has, so that it is told of in its place and never spoken.
+//! share; ODS is held in memory while it is copied. A cell that shows an error, or whose
+//! formula has no value, becomes bytes that UTF-8 never has, so that it is told of in its place and
+//! never spoken.
 
+mod failed;
 mod value;
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
 
@@ -16,7 +19,8 @@ use super::alike;
 use super::problem::{Problem, clipped};
 use super::source::uncopied;
 
-/// Stands before the name of an error that a cell shows. UTF-8 never has it.
+/// Stands before the name of an error that a cell shows, and alone where a formula has no value.
+/// UTF-8 never has it.
 pub(super) const ERROR: u8 = 0xfe;
 /// So many worksheets are named to whoever asks for one that is not there.
 const NAMED_MAX: usize = 8;
@@ -38,11 +42,19 @@ pub(super) fn copy(
     wanted: Option<&str>,
     to: File,
 ) -> Result<(File, Worksheet), Problem> {
-    let mut rows = Rows { to: csv_writer(to), row: 0, cells: Vec::new(), width: 0 };
+    let mut rows = Rows::into(to);
     let worksheet = match Xlsx::new(BufReader::new(file)) {
         Ok(mut book) => {
             let worksheet = chosen(book.sheets_metadata(), wanted)?;
-            copy_xlsx(&mut book, &worksheet.name, &mut rows)?;
+            let has_blanks = copy_xlsx(&mut book, &worksheet.name, &HashSet::new(), &mut rows)?;
+            if has_blanks {
+                let blank = failed::without_value(&mut book, &worksheet.name);
+                let blank = blank.map_err(|_| damaged())?;
+                if !blank.is_empty() {
+                    rows = rows.again().map_err(|err| uncopied(&err))?;
+                    copy_xlsx(&mut book, &worksheet.name, &blank, &mut rows)?;
+                }
+            }
             worksheet
         }
         Err(_) => {
@@ -50,12 +62,7 @@ pub(super) fn copy(
             file.seek(SeekFrom::Start(0)).map_err(|_| damaged())?;
             let mut book = Ods::new(BufReader::new(file)).map_err(|err| unreadable(&err))?;
             let worksheet = chosen(book.sheets_metadata(), wanted)?;
-            let range = book.worksheet_range(&worksheet.name).map_err(|err| unreadable(&err))?;
-            let (top, left) = range.start().unwrap_or_default();
-            for (row, column, value) in range.used_cells() {
-                let place = (top as usize + row, left as usize + column);
-                rows.put(place, value, None).map_err(|err| err.told())?;
-            }
+            copy_ods(&mut book, file, &worksheet.name, &mut rows)?;
             worksheet
         }
     };
@@ -64,18 +71,58 @@ pub(super) fn copy(
     Ok((file, worksheet))
 }
 
+/// Copies all cells. Those of `blank` have a formula and no value. Returns whether there may be such,
+/// for some cells hold nothing.
 fn copy_xlsx(
     book: &mut Xlsx<BufReader<&File>>,
     name: &str,
+    blank: &HashSet<(usize, usize)>,
     rows: &mut Rows,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
+    let mut has_blanks = false;
     let mut cells = book.worksheet_cells_reader(name).map_err(|_| damaged())?;
     while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(|_| damaged())? {
         let (row, column) = cell.get_position();
         let style = cells.styles().get(style).and_then(|style| style.number_format.as_ref());
         let format = style.map(|format| format.format_code.as_str());
+        let place = (row as usize, column as usize);
         let value = Data::from(cell.get_value().clone());
-        rows.put((row as usize, column as usize), &value, format).map_err(|err| err.told())?;
+        has_blanks |= value == Data::Empty;
+        let text = match blank.contains(&place) {
+            true => value::failed(""),
+            false => value::shown(&value, format),
+        };
+        rows.put(place, text).map_err(|err| err.told())?;
+    }
+    Ok(has_blanks)
+}
+
+fn copy_ods(
+    book: &mut Ods<BufReader<&File>>,
+    file: &File,
+    name: &str,
+    rows: &mut Rows,
+) -> Result<(), Problem> {
+    let range = book.worksheet_range(name).map_err(|err| unreadable(&err))?;
+    let formulas = book.worksheet_formula(name).map_err(|err| unreadable(&err))?;
+    let errors = match formulas.is_empty() {
+        true => HashMap::new(),
+        false => failed::errors(file, name).ok_or_else(damaged)?,
+    };
+    let (top, left) = range.start().unwrap_or_default();
+    let formula = |(row, column): (usize, usize)| {
+        let place = (u32::try_from(row).ok()?, u32::try_from(column).ok()?);
+        formulas.get_value(place).filter(|formula| !formula.is_empty())
+    };
+    for (row, column, value) in range.cells() {
+        let place = (top as usize + row, left as usize + column);
+        let text = match (errors.get(&place), value) {
+            (Some(error), _) => value::failed(error),
+            (None, Data::Empty) if formula(place).is_none() => continue,
+            (None, Data::Empty) => value::failed(""),
+            (None, value) => value::shown(value, None),
+        };
+        rows.put(place, text).map_err(|err| err.told())?;
     }
     Ok(())
 }
@@ -139,12 +186,19 @@ impl Trouble {
 }
 
 impl Rows {
-    fn put(
-        &mut self,
-        (row, column): (usize, usize),
-        value: &Data,
-        format: Option<&str>,
-    ) -> Result<(), Trouble> {
+    fn into(to: File) -> Self {
+        Self { to: csv_writer(to), row: 0, cells: Vec::new(), width: 0 }
+    }
+
+    /// Begins once more, over what was written.
+    fn again(self) -> io::Result<Self> {
+        let mut to = self.to.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        to.set_len(0)?;
+        to.seek(SeekFrom::Start(0))?;
+        Ok(Self::into(to))
+    }
+
+    fn put(&mut self, (row, column): (usize, usize), text: Vec<u8>) -> Result<(), Trouble> {
         if row < self.row {
             return Err(Trouble::OutOfOrder);
         }
@@ -152,7 +206,6 @@ impl Rows {
             self.end_row().map_err(Trouble::Unwritten)?;
             self.row += 1;
         }
-        let text = value::shown(value, format);
         if !text.is_empty() {
             self.cells.resize(self.cells.len().max(column + 1), Vec::new());
             self.cells[column] = text;

@@ -23,9 +23,14 @@ pub(super) fn shown(value: &Data, format: Option<&str>) -> Vec<u8> {
         Data::DateTime(moment) => date_or_time(moment),
         Data::DateTimeIso(iso) => plain_date(iso),
         Data::DurationIso(iso) => plain_time(iso).unwrap_or_else(|| iso.clone()),
-        Data::Error(error) => return [&[ERROR], error.to_string().as_bytes()].concat(),
+        Data::Error(error) => return failed(&error.to_string()),
     };
     text.into_bytes()
+}
+
+/// Returns what stands for a formula that came to this error, or to nothing at all.
+pub(super) fn failed(error: &str) -> Vec<u8> {
+    [&[ERROR], error.as_bytes()].concat()
 }
 
 /// Shows a number without a format.
