@@ -314,23 +314,24 @@ impl Mill<'_> {
         let Merging { editions, headings, resolution, hashing, .. } = self.merging;
         let Edition { variant, columns, .. } = &editions[number];
         let merger = &mut self.mergers[number];
-        let scene = |problem| {
-            let problem = Problem::of_scene(problem, columns, headings);
+        let at = |problem: scene::Problem, column: Option<usize>| {
+            let problem = Problem::of_scene(problem, column, headings);
             match variant {
                 Some(variant) => problem.of_variant(variant),
                 None => problem,
             }
         };
+        let scene = |problem: scene::Problem| {
+            let column = problem.place.cell().and_then(|name| columns.place(name));
+            at(problem, column)
+        };
         let payload: Payload = merger.merge(rows).map_err(|problems| {
-            let at_fault = match row_numbers {
-                [_] => Vec::new(),
-                _ => merger.rows_at_fault(rows, &problems),
+            let faults = merger.blame(rows, &problems);
+            let placed = |(problem, fault): (scene::Problem, scene::Blame)| Problem {
+                row: row_numbers.get(fault.row).copied(),
+                ..at(problem, fault.column)
             };
-            let mut problems: Vec<Problem> = problems.into_iter().map(scene).collect();
-            for (problem, at) in problems.iter_mut().zip(at_fault) {
-                problem.row = row_numbers.get(at).copied();
-            }
-            problems
+            problems.into_iter().zip(faults).map(placed).collect::<Vec<_>>()
         })?;
         found.doubts.extend(merger.doubts(&payload).into_iter().map(scene));
         if self.merging.takes {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::scene::{self, Columns};
+use crate::scene;
 use crate::sheet::Column;
 
 /// One thing that is wrong, and where it shows.
@@ -39,17 +39,14 @@ pub enum Source {
 }
 
 impl Problem {
-    /// Something wrong with what the template made of a row. `headings` are the sheet's own.
+    /// Something wrong with what the template made of a row, in the cell of this column when one is
+    /// at fault. `headings` are the sheet's own.
     pub(super) fn of_scene(
         problem: scene::Problem,
-        columns: &Columns,
+        column: Option<usize>,
         headings: &[String],
     ) -> Self {
-        let index = problem
-            .place
-            .cell()
-            .and_then(|name| columns.names.iter().position(|known| known == name));
-        let column = index.map(|index| Column { index, heading: headings.get(index).cloned() });
+        let column = column.map(|index| Column { index, heading: headings.get(index).cloned() });
         let words = match &column {
             None => problem.headline(),
             Some(column) => {

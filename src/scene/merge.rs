@@ -56,9 +56,17 @@ impl Columns {
         if let Some(value) = self.values.get(name) {
             return Some(value);
         }
-        let column = self.assigned.get(name).copied();
-        let column = column.or_else(|| self.names.iter().position(|known| known == name))?;
+        let column = self.place(name)?;
         Some(self.or_default(name, row.get(column).map_or("", String::as_str)))
+    }
+
+    /// Returns the column that a name's text comes from.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        if self.values.contains_key(name) {
+            return None;
+        }
+        let column = self.assigned.get(name).copied();
+        column.or_else(|| self.names.iter().position(|known| known == name))
     }
 
     /// Tells whether a name's text may be another one in another row.
@@ -259,6 +267,10 @@ impl<'t> Merger<'t> {
     fn traced(&self) -> Result<Traced, Problem> {
         let marked = Marked::of(self.template.readable(), self.template.source());
         Ok(marked.read_off(&self.render(marked.template())?))
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
     }
 
     /// Merges rows and says what is found in them, without places.

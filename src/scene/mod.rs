@@ -37,6 +37,7 @@ mod trace;
 /// for people and editors; what is checked row by row is `check`, and a test holds the two together.
 pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
+pub use self::blame::Blame;
 pub use self::escape::json_of_rows;
 pub use self::file_name::FileName;
 pub use self::helpers::{HELPERS, HelperDoc};

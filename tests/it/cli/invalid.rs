@@ -141,3 +141,41 @@ async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
     v3|y|1|invalid
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_cell_of_a_list_or_a_variant_is_told_by_its_own_column() {
+    let office = Office::new(0).await;
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let template = crate::support::binary::TEMPLATE;
+    let mut told = Vec::new();
+    let mut refused = |sheet: &str| {
+        office.write("s.csv", sheet);
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        let words = ["row ", "column", "problem"];
+        let lines = ended.err.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        told.extend(lines.map(|line| line.trim().to_owned()));
+        told.push("--".to_owned());
+    };
+    let variants = "[[variants]]\nname = 'ko'\ncolumns = { script = 'Script KO' }\n";
+    office.write("b.toml", &format!("{batch}\n{variants}"));
+    refused("key,Script KO\na,One\nb,\n");
+
+    office.write("b.toml", &batch);
+    let script = template.split_once("\"scripts\": [").unwrap().1.split_once("],").unwrap().0;
+    let each = format!(
+        "{{{{#each script}}}}{}{{{{#unless @last}}}},{{{{/unless}}}}{{{{/each}}}}",
+        script.replace("{{script}}", "{{this}}")
+    );
+    office.write("t.json.hbs", &template.replace(script, &each));
+    refused("key,script_1,note,script_2,script_3\na,One,n,Two,\nb,One,n,,Three\nc,,,Two,Three\n");
+    insta::assert_snapshot!(told.join("\n"), @"
+    × row 3, column B `Script KO`: the script is empty
+    1 problem in the sheet `s.csv`; nothing was spent
+    --
+    × row 3, column D `script_2`: the script is empty
+    × row 4, column B `script_1`: the script is empty
+    2 problems in the sheet `s.csv`; nothing was spent
+    --
+    ");
+}

@@ -151,7 +151,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
       help: the nearest: `Script (EN)`, `Script_KO`
     2 problems in the sheet `s.csv`; nothing was spent
     --
-      × row 3: the script is empty
+      × row 3, column C `Script_KO`: the script is empty
        ╭─[t.json.hbs:4:25]
      3 │   "scenes": [{
      4 │     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
@@ -161,7 +161,8 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
        ╰────
       help: fill in the cell; for a scene without speech set `"isDelete": true` on
             the avatar
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the sheet `s.csv`; nothing was spent
+    mend the rows, or run with --skip-invalid to leave them out
     --
       × `variants` is wrong: number 2 has the name `EN` of another
         ╭─[b.toml:23:1]
