@@ -4,7 +4,10 @@
 //! on all of them. Names that become equal by that are told as a problem, never numbered: nobody
 //! could say tomorrow which row a number stood for.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use sanitize_filename::{Options, sanitize_with_options};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Bytes of a name, its extension included, that leave room for `-v12.mp4.part.mark`.
 const NAME_MAX: usize = 180;
@@ -52,6 +55,26 @@ fn clean(text: &str) -> String {
     let safe = sanitize_with_options(bare, options);
     let safe = safe.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
     if safe.chars().all(|c| c == '_') { String::new() } else { safe.to_owned() }
+}
+
+/// Returns what a disk may take a name for: many do not tell upper case from lower, nor a letter
+/// with its accent from the two written one after the other.
+pub(super) fn seen_as(file_name: &str) -> String {
+    if file_name.is_ascii() {
+        return file_name.to_ascii_lowercase();
+    }
+    let small = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<String>();
+    match is_nfc_quick(file_name.chars()) {
+        IsNormalized::Yes => small(file_name),
+        IsNormalized::No | IsNormalized::Maybe => small(&file_name.nfc().collect::<String>()),
+    }
+}
+
+/// Returns the same as a number, which may be another name's as well.
+pub(super) fn hash(file_name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(seen_as(file_name).as_bytes());
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ pub async fn draw_up_some(
     let (reading, texts) = (materials.sheet.reading().clone(), materials.texts.clone());
     let unused = materials.unused(&sieves);
     let mut ground = pipeline::run(materials, resolution, (choice, sieves), &mut staging).await?;
-    let may_share_files = ground.may_share_files();
+    let shared_files = ground.shared_files();
     let Ground { rows, mut problems, doubts, mut taken, named, strangers, .. } = ground;
     if let (true, Some(id)) = (choice.takes, &batch.studio.workspace_id) {
         stock::count(&mut taken, Take::Workspace(id.clone()), Taken { first: None, rows });
@@ -247,8 +247,10 @@ pub async fn draw_up_some(
         staging.discard().await;
         return Err(PlanError::Choice(words));
     }
-    if may_share_files {
-        for (file, first, last) in staging.same_files().await? {
+    if !shared_files.is_empty() {
+        let is_shared = |name: &str| shared_files.contains(&file_name::hash(name));
+        let seen_as = |name: &str| is_shared(name).then(|| file_name::seen_as(name));
+        for (file, first, last) in staging.same_files(seen_as).await? {
             problems.add(Problem::same_file(&file, first, last));
         }
     }

@@ -4,7 +4,6 @@
 //! merging, and merging for the ledger.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -134,11 +133,11 @@ pub(super) async fn run(
 }
 
 impl Ground {
-    /// Tells whether two rows may be written to one file. Names that are one file are never missed;
-    /// which they are, if any, is for the ledger's staging to say.
-    pub(super) fn may_share_files(&mut self) -> bool {
+    /// Returns the hashes of file names that two rows may be written to: none that is one file is
+    /// missed. Which they are, if any, is for the ledger's staging to say.
+    pub(super) fn shared_files(&mut self) -> HashSet<u64> {
         self.files.sort_unstable();
-        self.files.windows(2).any(|pair| pair[0] == pair[1])
+        self.files.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
     }
 
     fn take(&mut self, staged: &[StagedRow], found: Found) {
@@ -151,7 +150,7 @@ impl Ground {
             stock::count(&mut self.taken, take, taken);
         }
         let names = staged.iter().filter_map(|row| row.merged.as_ref().ok());
-        self.files.extend(names.map(|merged| hash(&merged.file_name)));
+        self.files.extend(names.map(|merged| file_name::hash(&merged.file_name)));
         if !self.strangers.is_empty() {
             for row in staged {
                 let Some(key) = row.key.as_deref() else { continue };
@@ -160,16 +159,6 @@ impl Ground {
             }
         }
     }
-}
-
-fn hash(file_name: &str) -> u64 {
-    let small = match file_name.is_ascii() {
-        true => file_name.to_ascii_lowercase(),
-        false => file_name.chars().flat_map(char::to_lowercase).collect(),
-    };
-    let mut hasher = DefaultHasher::new();
-    hasher.write(small.as_bytes());
-    hasher.finish()
 }
 
 /// Reads all entries.

@@ -3,6 +3,10 @@
 //! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
 //! a person named or left unnamed changes a verdict.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::{Connection, Row};
 
@@ -60,10 +64,12 @@ const CHANGED: &str = "-- ledger::changed
     join layout l on l.id = v.layout_id
     where s.verdict = 'changed' and s.position > ?2 order by s.position limit ?3";
 
-const SAME_FILES: &str = "-- ledger::same_files
-    select min(row_number) as first, max(row_number) as last, min(file_name) as file_name
-    from temp.staged where verdict in ('new', 'changed', 'unchanged')
-    group by lower(file_name) having count(*) > 1 order by 1 limit 100";
+const FILES: &str = "-- ledger::same_files
+    select row_number, file_name from temp.staged
+    where verdict in ('new', 'changed', 'unchanged') order by row_number";
+
+/// So many shared files are told.
+const SAME_FILES_MAX: usize = 100;
 
 impl Staging {
     /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
@@ -102,14 +108,34 @@ impl Staging {
     }
 
     /// Returns file names that more than one row would be written to, with the first and the last
-    /// of those rows. Names that differ only in case are one file on many disks.
-    pub async fn same_files(&mut self) -> Result<Vec<(String, i64, i64)>, LedgerError> {
+    /// of those rows. `seen_as` says what a disk may take a name for, and nothing of a name that
+    /// is surely no other's: `SQLite` itself knows the case of ASCII letters alone.
+    pub async fn same_files(
+        &mut self,
+        seen_as: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<(String, i64, i64)>, LedgerError> {
         let sql = |source| LedgerError::sql("compare file names", source);
-        let rows = sqlx::query(SAME_FILES).fetch_all(&mut self.db).await.map_err(sql)?;
-        let same = |row: sqlx::sqlite::SqliteRow| {
-            Ok((row.try_get("file_name")?, row.try_get("first")?, row.try_get("last")?))
-        };
-        rows.into_iter().map(same).collect::<Result<_, _>>().map_err(sql)
+        let mut rows = sqlx::query(FILES).fetch(&mut self.db);
+        let mut files: Vec<(String, i64, i64)> = Vec::new();
+        let mut places = HashMap::new();
+        let mut shared = BTreeSet::new();
+        while let Some(row) = rows.try_next().await.map_err(sql)? {
+            let name: String = row.try_get("file_name").map_err(sql)?;
+            let number: i64 = row.try_get("row_number").map_err(sql)?;
+            let Some(seen) = seen_as(&name) else { continue };
+            match places.entry(seen) {
+                Entry::Vacant(new) => {
+                    new.insert(files.len());
+                    files.push((name, number, number));
+                }
+                Entry::Occupied(known) => {
+                    files[*known.get()].2 = number;
+                    shared.insert(*known.get());
+                }
+            }
+        }
+        let told = shared.into_iter().take(SAME_FILES_MAX);
+        Ok(told.map(|place| files[place].clone()).collect())
     }
 
     /// Lets go of a plan that is not wanted. The ledger stays as it was.

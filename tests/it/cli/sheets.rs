@@ -200,3 +200,26 @@ async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
     row 3 b: `Text`, `note`, `script`, `owner` changed
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_some_disks_take_for_one_are_told_in_every_alphabet() {
+    let office = Office::new(0).await;
+    let mut told = Vec::new();
+    for (one, other) in [
+        ("\u{c4}pfel", "\u{e4}pfel"),
+        ("A\u{308}pfel", "\u{e4}PFEL"),
+        ("\u{41c}\u{418}\u{420}", "\u{43c}\u{438}\u{440}"),
+        ("\u{c4}pfel", "Apfel"),
+    ] {
+        office.write("s.csv", &format!("key,script\n{one},One\nx,Two\n{other},Three\n"));
+        let ended = office.run(&["plan", "b.toml", "--offline"]);
+        let error = ended.err.lines().find(|line| line.starts_with("error"));
+        told.push(format!("{:?} {}", ended.code, error.unwrap_or("fine")));
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    Some(4) error: rows 2 and 4 would both be written to `Äpfel.mp4`
+    Some(4) error: rows 2 and 4 would both be written to `Äpfel.mp4`
+    Some(4) error: rows 2 and 4 would both be written to `МИР.mp4`
+    Some(0) fine
+    ");
+}
