@@ -192,7 +192,9 @@ pub(super) fn show(
             // Two rows with one file are both right: neither would be left out.
             let can_skip = plan.counts.invalid > 0 && !skip_invalid;
             match (hide_rows, in_sheet, can_skip) {
-                (true, ..) => talk.say("mend the sheet: rows that cannot be seen cannot be left out"),
+                (true, ..) => {
+                    talk.say("mend the sheet: rows that cannot be seen cannot be left out");
+                }
                 (false, true, true) => {
                     talk.say("mend the rows, or run with --skip-invalid to leave them out");
                 }
