@@ -18,7 +18,7 @@ use super::ending::{account_of, advice, exit_of, exit_of_halt};
 use super::exit::Exit;
 use super::folder;
 use super::hooks::Ears;
-use super::screen::Screen;
+use super::screen::{self, Screen};
 use super::signals::{Signals, Vigil};
 use super::talk::Talk;
 use super::whom::{self, Account};
@@ -108,7 +108,10 @@ impl Night {
                 return Err(early);
             }
         };
-        let screen = Screen::new(talk, self.drives.len(), self.standing().await?);
+        let ids: Vec<BatchId> = self.drives.iter().map(|drive| drive.id).collect();
+        let counts = screen::counts(&self.ledger, &ids).await;
+        let counts = counts.map_err(|error| Early::new(Exit::Unexpected, error))?;
+        let screen = Screen::new(talk, self.drives.len(), counts);
         let (stop, signals) = vigil.drives();
         let company = Company {
             ledger: &self.ledger,
@@ -124,7 +127,10 @@ impl Night {
             let line = line.expect("every batch's account has a line");
             drive.go(line, &company, talk)
         });
-        let ended = join_all(driven).await;
+        let ended = tokio::select! {
+            ended = join_all(driven) => ended,
+            never = screen.beat(&self.ledger, &ids) => match never {},
+        };
         ears.close().await;
         self.ledger.close().await;
         for line in lines {
@@ -172,19 +178,6 @@ impl Night {
     fn make_folders(&self) -> Result<(), Early> {
         let outputs = self.drives.iter().map(|drive| drive::output(&drive.batch, &drive.account));
         outputs.into_iter().try_for_each(|output| folder::make(&output))
-    }
-
-    /// Returns how many jobs are done, and how many there are.
-    async fn standing(&self) -> Result<(u64, u64), Early> {
-        let (mut done, mut total) = (0, 0);
-        for drive in &self.drives {
-            let counts = self.ledger.counts(drive.id).await;
-            let counts = counts.map_err(|error| Early::new(Exit::Unexpected, error))?;
-            let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-            done += jobs(State::Done) + jobs(State::Reused);
-            total += counts.values().sum::<u64>();
-        }
-        Ok((done, total))
     }
 
     async fn not_begun(&self) -> Result<(), Early> {
@@ -241,7 +234,8 @@ impl Drive {
     ) -> Result<Exit, Early> {
         let unexpected = |error: &dyn std::fmt::Display| Early::new(Exit::Unexpected, error);
         let output = drive::output(&self.batch, &self.account);
-        let observer = company.screen.observer(talk);
+        let stays = self.orders.wait.then_some(self.batch.limits.settle_after);
+        let observer = company.screen.observer(talk, stays);
         let ended = runner::run(self.shift(line, company, (output.clone(), observer))).await;
         company.screen.ended();
         let ending = ended.map_err(|error| unexpected(&error))?;

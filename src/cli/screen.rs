@@ -1,8 +1,10 @@
 //! What a run looks like: bars on a terminal, one line per change elsewhere, events for machines.
 //!
-//! Listens and shows; nothing waits for it and nothing depends on it.
+//! Listens and shows; nothing waits for it and nothing depends on it. What happens is heard; what only
+//! waits is not, so the ledger is asked now and then what is under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,12 +12,15 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::talk::{Talk, fitted, plain, span};
+use crate::ledger::{BatchId, Ledger, LedgerError, State};
 use crate::runner::{Happening, Observer};
 
 /// Renders shown one by one; the overall bar tells of the rest.
 const BARS_MAX: usize = 8;
 /// Without bars, a sign of life at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
+/// Between two looks into the ledger.
+const LOOK: Duration = Duration::from_secs(1);
 /// Characters of a key in front of its bar, so that a bar fits into 80 columns.
 const KEY_WIDTH: usize = 24;
 
@@ -24,23 +29,30 @@ const KEY_WIDTH: usize = 24;
 pub(super) struct Screen {
     talk: Talk,
     shown: Arc<Mutex<Shown>>,
+    /// How long the run stays for a row whose answer was lost, if it stays.
+    stays: Option<Duration>,
 }
+
+/// Jobs by their state.
+pub(super) type Counts = BTreeMap<State, u64>;
 
 struct Shown {
     overall: Option<ProgressBar>,
     renders: HashMap<String, ProgressBar>,
     done: u64,
     total: u64,
-    rendering: u64,
     failed: u64,
+    /// What the ledger said last.
+    counts: Counts,
     /// Batches that still go on.
     batches: usize,
     last_line: Instant,
 }
 
 impl Screen {
-    /// A screen for so many batches, of which `done` of `total` jobs are done already.
-    pub(super) fn new(talk: &Talk, batches: usize, (done, total): (u64, u64)) -> Self {
+    /// A screen for so many batches, whose jobs are what `counts` says.
+    pub(super) fn new(talk: &Talk, batches: usize, counts: Counts) -> Self {
+        let (done, total) = (done(&counts), counts.values().sum());
         let overall = talk.has_bars().then(|| {
             let bar = talk.bars().add(ProgressBar::new(total));
             bar.set_style(overall_style());
@@ -54,19 +66,39 @@ impl Screen {
             renders: HashMap::new(),
             done,
             total,
-            rendering: 0,
             failed: 0,
+            counts,
             batches,
             last_line: Instant::now(),
         };
         let shown = Arc::new(Mutex::new(shown));
-        Self { talk: talk.clone(), shown }
+        Self { talk: talk.clone(), shown, stays: None }
     }
 
-    /// Returns the listener that a run is given; `talk` knows which batch it speaks of.
-    pub(super) fn observer(&self, talk: &Talk) -> Observer {
-        let screen = Self { talk: talk.clone(), shown: self.shown.clone() };
+    /// Returns the listener that a run is given; `talk` knows which batch it speaks of, and `stays`
+    /// how long the run stays for a row whose answer was lost.
+    pub(super) fn observer(&self, talk: &Talk, stays: Option<Duration>) -> Observer {
+        let screen = Self { talk: talk.clone(), shown: self.shown.clone(), stays };
         Observer::new(move |happening| screen.show(&happening))
+    }
+
+    /// Shows that the run lives, also while nothing happens in it: bars keep to the ledger, and
+    /// without bars no minute is without a line.
+    pub(super) async fn beat(&self, ledger: &Ledger, batches: &[BatchId]) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let silent = self.shown().last_line.elapsed();
+            if self.talk.is_json() || !(self.talk.has_bars() || is_long(silent)) {
+                continue;
+            }
+            // A ledger that does not answer is the run's trouble; what it said last is shown.
+            let counts = counts(ledger, batches).await.ok();
+            let line = self.shown().beat(counts, silent);
+            if let (Some(line), false) = (line, self.talk.has_bars()) {
+                self.talk.say(&line);
+                self.shown().last_line = Instant::now();
+            }
+        }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -104,7 +136,6 @@ impl Screen {
                 }
             }
             Happening::Rendering { key, .. } => {
-                shown.rendering += 1;
                 let known_by = self.bar_of(key);
                 self.add_bar(&mut shown, &known_by);
                 if let Some(bar) = shown.renders.get(&known_by) {
@@ -119,7 +150,6 @@ impl Screen {
                 }
             }
             Happening::Rendered { key } => {
-                shown.rendering = shown.rendering.saturating_sub(1);
                 if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
                     bar.set_position(100);
                     bar.set_message("downloading");
@@ -145,12 +175,7 @@ impl Screen {
             | Happening::Unpaused
             | Happening::Draining => {}
         }
-        if let Some(overall) = &shown.overall {
-            overall.set_position(shown.done);
-            let failed = shown.failed;
-            let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-            overall.set_message(format!("{} rendering{failed}", shown.rendering));
-        }
+        shown.sum_up();
     }
 
     /// Returns what a job's bar is known by, and says: two batches may have one key.
@@ -180,9 +205,10 @@ impl Screen {
         let of = |done: u64| format!("[{done}/{}]", shown.total);
         match happening {
             Happening::Started { drafts_lost, uncertain, .. } if drafts_lost + uncertain > 0 => {
+                let stays = if *uncertain > 0 { self.stays() } else { String::new() };
                 Some(format!(
                     "the former run ended in the middle of something: {uncertain} to settle, \
-                     {drafts_lost} to draft again"
+                     {drafts_lost} to draft again{stays}"
                 ))
             }
             Happening::Rendering { key, project_id } if !bars => {
@@ -191,17 +217,15 @@ impl Screen {
             Happening::Done { key, file } if !bars => {
                 Some(format!("{} {}: done, {}", of(shown.done + 1), plain(key), plain(file)))
             }
-            Happening::Progress { .. } if !bars && shown.last_line.elapsed() > HEARTBEAT => {
-                Some(format!("{} {} rendering", of(shown.done), shown.rendering))
-            }
             Happening::Retry { key, words, .. } => {
                 Some(format!("{}: {}; it is tried again", plain(key), plain(words)))
             }
             Happening::Uncertain { key, words } => Some(format!(
                 "{}: the answer was lost ({}); evidence is looked for before anything is sent \
-                 again",
+                 again{}",
                 plain(key),
-                plain(words)
+                plain(words),
+                self.stays()
             )),
             Happening::Failed { key, words } => {
                 Some(format!("{}: failed: {}", plain(key), plain(words)))
@@ -236,6 +260,16 @@ impl Screen {
         }
     }
 
+    /// Says what the run does while it is uncertain whether a row was paid for.
+    fn stays(&self) -> String {
+        match self.stays {
+            Some(wait) => {
+                format!("; this run stays for that, about {} where nothing is found", span(wait))
+            }
+            None => "; this run does not stay for that, and the next one looks again".to_owned(),
+        }
+    }
+
     /// Notes that one batch came to its end. With the last one all bars are taken away, so that
     /// what follows stands alone.
     pub(super) fn ended(&self) {
@@ -251,6 +285,61 @@ impl Screen {
             overall.finish_and_clear();
         }
     }
+}
+
+impl Shown {
+    /// Writes the overall bar anew.
+    fn sum_up(&self) {
+        if let Some(overall) = &self.overall {
+            overall.set_position(self.done);
+            overall.set_message(under_way(&self.counts, self.failed));
+        }
+    }
+
+    /// Takes in what the ledger says. Returns the line that says that the run lives, when none was
+    /// written for long; a run that has ended is told of elsewhere.
+    fn beat(&mut self, counts: Option<Counts>, silent: Duration) -> Option<String> {
+        self.counts = counts.unwrap_or_else(|| std::mem::take(&mut self.counts));
+        self.sum_up();
+        let words = || under_way(&self.counts, self.failed);
+        (self.batches > 0 && is_long(silent))
+            .then(|| format!("[{}/{}] {}", self.done, self.total, words()))
+    }
+}
+
+/// Tells whether another second of silence would be too much.
+fn is_long(silent: Duration) -> bool {
+    silent + LOOK > HEARTBEAT
+}
+
+/// Returns the jobs of some batches by their state.
+pub(super) async fn counts(ledger: &Ledger, batches: &[BatchId]) -> Result<Counts, LedgerError> {
+    let mut all = Counts::new();
+    for batch in batches {
+        for (state, jobs) in ledger.counts(*batch).await? {
+            *all.entry(state).or_default() += jobs;
+        }
+    }
+    Ok(all)
+}
+
+fn done(counts: &Counts) -> u64 {
+    [State::Done, State::Reused].iter().filter_map(|state| counts.get(state)).sum()
+}
+
+/// Says what goes on, and in how many jobs. What is uncertain is said, for a run may stay for nothing
+/// else.
+fn under_way(counts: &Counts, failed: u64) -> String {
+    let jobs = |state| counts.get(&state).copied().unwrap_or(0);
+    let parts = [
+        (jobs(State::Rendering), "rendering"),
+        (jobs(State::Uncertain), "uncertain, looked for"),
+        (jobs(State::Fetching), "to fetch"),
+        (jobs(State::Ready) + jobs(State::Submitting), "waiting"),
+        (failed, "failed"),
+    ];
+    let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "rendering");
+    parts.map(|(jobs, word)| format!("{jobs} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 fn remove_bar(shown: &mut Shown, key: &str) {
@@ -289,6 +378,38 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Color, Global};
+
+    fn shown(counts: &[(State, u64)]) -> Shown {
+        let counts = counts.iter().copied().collect();
+        let talk = Talk::new(&Global {
+            ledger: None,
+            quiet: true,
+            verbose: 0,
+            color: Color::Never,
+            json: false,
+        });
+        let screen = Screen::new(&talk, 1, counts);
+        Arc::into_inner(screen.shown).unwrap().into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_only_waits_says_once_a_minute_what_for() {
+        let mut shown = shown(&[(State::Done, 11), (State::Rendering, 1)]);
+        let waits = Counts::from([(State::Done, 11), (State::Uncertain, 1)]);
+        assert_eq!(shown.beat(Some(waits), Duration::from_secs(58)), None);
+        let line = shown.beat(None, Duration::from_secs(60));
+        assert_eq!(line.as_deref(), Some("[11/12] 0 rendering, 1 uncertain, looked for"));
+        shown.batches = 0;
+        assert_eq!(shown.beat(None, Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn what_is_under_way_is_said_in_the_order_in_which_it_comes_home() {
+        let counts = [(State::Rendering, 3), (State::Ready, 8), (State::Submitting, 1)];
+        let words = under_way(&Counts::from(counts), 2);
+        assert_eq!(words, "3 rendering, 9 waiting, 2 failed");
+    }
 
     #[test]
     fn a_key_fits_in_front_of_its_bar_whatever_its_letters() {
