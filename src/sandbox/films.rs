@@ -86,12 +86,14 @@ pub(super) enum Part {
 /// Reads a `Range` header against a file of `length` bytes. What is not understood, and more than
 /// one range, is the whole file, as the standard allows.
 pub(super) fn part(range: Option<&str>, length: usize) -> Part {
-    let Some(spec) = range.and_then(|range| range.trim().strip_prefix("bytes=")) else {
+    let Some((unit, spec)) = range.and_then(|range| range.trim().split_once('=')) else {
         return Part::Whole;
     };
     let Some((from, to)) = spec.split_once('-') else { return Part::Whole };
-    let number = |text: &str| text.trim().parse::<usize>().ok();
-    match (number(from), number(to), from.trim().is_empty(), to.trim().is_empty()) {
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return Part::Whole;
+    }
+    match (bound(from), bound(to), from.trim().is_empty(), to.trim().is_empty()) {
         (Some(from), _, _, true) if from < length => Part::Bytes(from, length),
         (Some(from), Some(to), ..) if from <= to && from < length => {
             Part::Bytes(from, to.saturating_add(1).min(length))
@@ -102,6 +104,13 @@ pub(super) fn part(range: Option<&str>, length: usize) -> Part {
         (None, Some(last), true, _) => Part::Bytes(length.saturating_sub(last), length),
         _ => Part::Whole,
     }
+}
+
+/// Reads one bound. A number too large to be held is one too large for any file.
+fn bound(text: &str) -> Option<usize> {
+    let digits = text.trim();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -155,6 +164,12 @@ mod tests {
             (Some("bytes=0-1,5-6"), Part::Whole),
             (Some("lines=0-1"), Part::Whole),
             (Some("bytes=a-b"), Part::Whole),
+            (Some("bytes=+5-9"), Part::Whole),
+            (Some("BYTES=0-5"), Part::Bytes(0, 6)),
+            (Some("bytes=0-99999999999999999999999"), Part::Bytes(0, 100)),
+            (Some("bytes=99999999999999999999999-"), Part::Beyond),
+            (Some("bytes=99999999999999999999998-99999999999999999999999"), Part::Beyond),
+            (Some("bytes=-99999999999999999999999"), Part::Bytes(0, 100)),
         ];
         for (header, expected) in table {
             assert_eq!(part(header, 100), expected, "{header:?}");

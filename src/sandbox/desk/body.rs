@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::error::Category;
 
 use super::Problem;
 
@@ -18,11 +19,12 @@ pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem>
         return Err(Problem::bad("the request body is not a JSON object"));
     }
     serde_json::from_slice(body).map_err(|error| {
-        Problem::bad(format_args!(
-            "the request body is not valid JSON (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
+        let what = match error.classify() {
+            Category::Data => "a field of the request body is of the wrong type",
+            Category::Syntax | Category::Eof | Category::Io => "the request body is not valid JSON",
+        };
+        let (line, column) = (error.line(), error.column());
+        Problem::bad(format_args!("{what} (line {line}, column {column})"))
     })
 }
 
@@ -132,6 +134,19 @@ mod tests {
             let body: Body = read(json.as_bytes()).unwrap();
             assert_eq!((body.text.0.as_deref(), body.flag.0), (text, flag), "{json}");
         }
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_type_is_not_called_broken_json() {
+        #[derive(Debug, Deserialize)]
+        struct Body {
+            #[serde(rename = "ids")]
+            _ids: Vec<Text>,
+        }
+        let words = |json: &str| format!("{:?}", read::<Body>(json.as_bytes()).unwrap_err());
+        let wrong = words(r#"{"ids":"abc"}"#);
+        assert!(wrong.contains("of the wrong type (line 1, column 12)"), "{wrong}");
+        assert!(words(r#"{"ids":["abc"}"#).contains("not valid JSON"));
     }
 
     #[test]
