@@ -1,7 +1,10 @@
 //! The bill: the studio's own account of what it rendered and for whom.
 //!
 //! This is the judge of the promise "never pays twice". It looks at what the studio was asked to
-//! render, never at what a client believes.
+//! render, never at what a client believes. A tag stands for one render, whatever it shows. A name does
+//! not: the next version of a video has the name of the one before, and so has each text of a project
+//! that is edited in place. Under one name only what shows the very same counts as one video; that
+//! holds for two tags as well, or a client that draws a new one for each try would never be found out.
 
 use std::collections::BTreeMap;
 
@@ -61,11 +64,12 @@ impl Bill {
 
     /// Returns the credits taken.
     pub fn credits(&self) -> f64 {
-        self.lines.iter().map(|line| line.credits).sum()
+        // Not `sum`, which makes a negative zero of nothing.
+        self.lines.iter().fold(0.0, |sum, line| sum + line.credits)
     }
 
     /// Returns what was rendered again although the earlier render had not failed: the same tag,
-    /// or the same name without its tag. A render after an announced failure is not among them.
+    /// or the same content under the same name without its tag. A render after an announced failure is not among them.
     pub fn paid_twice(&self) -> &[PaidTwice] {
         &self.paid_twice
     }
@@ -76,7 +80,7 @@ impl Bill {
         now: i64,
     ) -> Self {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut groups: BTreeMap<(Sameness, &str), Vec<&Render>> = BTreeMap::new();
+        let mut groups = Groups::new();
         let mut lines: Vec<BillLine> = Vec::new();
         for (project, render) in renders {
             let name = project.sent_name.as_deref().unwrap_or_default();
@@ -97,20 +101,24 @@ impl Bill {
             line.failed += u32::from(render.failure_known().is_some_and(|at| at <= now));
             line.credits += render.charged(now);
             if let Some(tag) = tag {
-                groups.entry((Sameness::Tag, tag)).or_default().push(render);
+                groups.entry((Sameness::Tag, tag, None)).or_default().push(render);
             }
             // Kinds without a name field tell nothing by having none. Neither does the name of an
             // untagged project that is exported again; its id does.
             let same = if bare.is_empty() { project.id.as_str() } else { bare };
-            groups.entry((Sameness::Name, same)).or_default().push(render);
+            let shows = Some(render.content);
+            groups.entry((Sameness::Name, same, shows)).or_default().push(render);
         }
         Self { lines, paid_twice: twice(groups) }
     }
 }
 
-fn twice(groups: BTreeMap<(Sameness, &str), Vec<&Render>>) -> Vec<PaidTwice> {
+/// Renders by what makes them one video: a tag, or a name and what is shown under it.
+type Groups<'a> = BTreeMap<(Sameness, &'a str, Option<u64>), Vec<&'a Render>>;
+
+fn twice(groups: Groups<'_>) -> Vec<PaidTwice> {
     let mut found: Vec<PaidTwice> = Vec::new();
-    for ((by, what), renders) in groups {
+    for ((by, what, _), renders) in groups {
         // Free again once every earlier render is known to have failed.
         let mut free_from = i64::MIN;
         let mut doubled = false;
@@ -140,6 +148,11 @@ pub(super) fn split_tag(name: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_bill_is_nothing_and_not_less() {
+        assert!(Bill::default().credits().is_sign_positive());
+    }
 
     #[test]
     fn a_tag_is_what_stands_in_brackets_at_the_end() {

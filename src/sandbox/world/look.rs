@@ -89,6 +89,7 @@ mod tests {
             refund: true,
             resolution: "1080".to_owned(),
             webhook: None,
+            content: 0,
             visible: 0,
         }
     }

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use serde_json::value::RawValue;
+
 use super::bill::{Bill, split_tag};
 use super::clock::millis;
 use super::dice::{Dice, fingerprint};
@@ -236,6 +238,7 @@ impl World {
             return Err(NoCredit);
         }
         let start = self.workers.next_start(now, queue.workers);
+        let shows = shows(project, &order.resolution);
         let mut render = Render {
             project: project.id.clone(),
             draft: order.draft,
@@ -249,6 +252,7 @@ impl World {
             refund: switches.credit.refund_on_fail,
             resolution: order.resolution,
             webhook: order.webhook,
+            content: shows,
             visible: now + millis(switches.export.read_lag_s),
         };
         if broke {
@@ -301,6 +305,21 @@ impl World {
 fn content_of(project: &Project) -> u64 {
     let (bare, _) = split_tag(project.sent_name.as_deref().unwrap_or_default());
     fingerprint(bare.as_bytes()) ^ fingerprint(project.scenes.get().as_bytes())
+}
+
+/// Returns a mark over everything that makes a video what it is, but for its name.
+fn shows(project: &Project, resolution: &str) -> u64 {
+    let raw = |text: &RawValue| fingerprint(text.get().as_bytes());
+    let dictionary = project.dictionary.as_deref().map_or(0, raw);
+    let template = project.template.as_deref().unwrap_or_default();
+    let marks = [
+        raw(&project.scenes),
+        dictionary,
+        fingerprint(project.orientation.as_bytes()),
+        fingerprint(template.as_bytes()),
+        fingerprint(resolution.as_bytes()),
+    ];
+    fingerprint(&marks.map(u64::to_le_bytes).concat())
 }
 
 fn price(length_s: u64, switches: &Switches) -> f64 {

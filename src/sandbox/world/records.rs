@@ -67,6 +67,10 @@ pub(in crate::sandbox) struct Render {
     pub(in crate::sandbox) refund: bool,
     pub(in crate::sandbox) resolution: String,
     pub(in crate::sandbox) webhook: Option<String>,
+    /// Tells what it shows from what another render of that name shows. Renders of a sandbox that
+    /// did not keep it count as alike.
+    #[serde(default)]
+    pub(in crate::sandbox) content: u64,
     /// From when reads show it.
     pub(in crate::sandbox) visible: i64,
 }

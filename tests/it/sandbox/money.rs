@@ -58,7 +58,7 @@ async fn a_failed_render_is_given_back_and_the_next_one_is_not_paid_twice() {
 }
 
 #[tokio::test]
-async fn the_same_name_under_two_tags_counts_as_paid_twice_by_name() {
+async fn the_same_content_under_one_name_and_two_tags_counts_as_paid_twice_by_name() {
     let sandbox = open("", |_| {}).await;
     let visitor = Visitor::with_token(&sandbox).await;
     visitor.create("Ann [cs:1]", true).await;
@@ -68,6 +68,41 @@ async fn the_same_name_under_two_tags_counts_as_paid_twice_by_name() {
     let bill = sandbox.bill();
     let twice = bill.paid_twice();
     assert_eq!((twice.len(), twice[0].by, twice[0].what.as_str()), (1, Sameness::Name, "Ann"));
+}
+
+#[tokio::test]
+async fn the_next_version_of_a_video_has_its_name_and_is_not_paid_twice() {
+    let sandbox = open("", |_| {}).await;
+    let visitor = Visitor::with_token(&sandbox).await;
+    let paid =
+        |name: &str, text: &str| json!({"name": name, "scenes": scenes(text), "isExport": true});
+    visitor.post("editor/project", &paid("Ann [cs:1]", "Hello.")).await;
+    visitor.post("editor/project", &paid("Ann [cs:2]", "Good evening.")).await;
+    assert_eq!(sandbox.bill().paid_twice(), []);
+    // One tag is one request, whatever was asked for under it.
+    visitor.post("editor/project", &paid("Ann [cs:2]", "Good night.")).await;
+    let bill = sandbox.bill();
+    assert_eq!((bill.paid_twice().len(), bill.paid_twice()[0].by), (1, Sameness::Tag));
+}
+
+#[tokio::test]
+async fn a_project_that_is_exported_with_each_of_its_texts_is_paid_twice_only_for_the_same_one() {
+    let sandbox = open("", |_| {}).await;
+    let visitor = Visitor::with_token(&sandbox).await;
+    let id = visitor.create("News", false).await;
+    let edit = |text: &str| {
+        json!({"updates": {"value": [
+            {"sceneIdx": 0, "type": "aiModel", "values": {"script": text}}
+        ]}, "isExport": true})
+    };
+    for text in ["Monday.", "Tuesday."] {
+        let (status, _) = visitor.post(&format!("editor/project/{id}"), &edit(text)).await;
+        assert_eq!((status, sandbox.bill().paid_twice()), (200, &[][..]));
+    }
+    visitor.export(&id).await;
+    let bill = sandbox.bill();
+    assert_eq!((bill.renders(), bill.paid_twice().len()), (3, 1));
+    assert_eq!(bill.paid_twice()[0].project_ids, [id.clone(), id]);
 }
 
 #[tokio::test]
