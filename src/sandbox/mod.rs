@@ -38,7 +38,7 @@ pub use switches::*;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use dice::Dice;
 use stage::Stage;
+use world::World;
 
 /// The `appId` it accepts.
 pub const APP_ID: &str = "studiov3.rehearsal@callsheet.invalid";
@@ -95,15 +97,13 @@ impl Sandbox {
     /// for people.
     pub async fn start(settings: Settings) -> io::Result<Self> {
         let api = listen(settings.listen).await?;
-        let downloads = listen(SocketAddr::new(settings.listen.ip(), 0)).await?;
         let base_url = serve::origin_of(api.local_addr()?);
-        let stage = Arc::new(Stage::open(
-            settings.seed,
-            settings.switches,
-            settings.faults,
-            settings.state.as_deref(),
-            serve::origin_of(downloads.local_addr()?),
-        )?);
+        let dice = Dice::new(settings.seed);
+        let (world, past) = World::open(dice, settings.state.as_deref())?;
+        let downloads = listen_again(settings.listen.ip(), past.downloads).await?;
+        let address = downloads.local_addr()?;
+        let Settings { switches, faults, .. } = settings;
+        let stage = Arc::new(Stage::open((world, past), dice, switches, faults, address)?);
         let tasks = vec![
             tokio::spawn(quietly(serve::api(Arc::clone(&stage), api))),
             tokio::spawn(quietly(serve::downloads(Arc::clone(&stage), downloads))),
@@ -222,6 +222,17 @@ async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         let text = format!("the sandbox cannot listen on `{address}` ({error}){advice}");
         io::Error::new(error.kind(), text)
     })
+}
+
+/// Listens where it did before, so that links of then still lead here; or on a free port, where there
+/// was none before or somebody else has taken it.
+async fn listen_again(ip: IpAddr, former: Option<u16>) -> io::Result<TcpListener> {
+    if let Some(port) = former
+        && let Ok(listener) = TcpListener::bind((ip, port)).await
+    {
+        return Ok(listener);
+    }
+    listen(SocketAddr::new(ip, 0)).await
 }
 
 async fn quietly(server: impl Future<Output = io::Result<()>>) {

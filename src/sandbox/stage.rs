@@ -4,7 +4,7 @@
 //! held: draws or switches before world; world before logbook.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,9 @@ use super::faults::{Drawn, Draws, Faults};
 use super::films::Links;
 use super::post::Post;
 use super::seen::{Logbook, Seen};
+use super::serve::origin_of;
 use super::switches::{RateLimit, RetryAfter, Switches};
-use super::world::{Entry, World};
+use super::world::{Entry, Past, World};
 
 pub(super) struct Stage {
     world: Mutex<World>,
@@ -41,15 +42,14 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    /// Opens the stage on a world and its past; finished files are handed out at `downloads`.
     pub(super) fn open(
-        seed: u64,
+        (world, past): (World, Past),
+        dice: Dice,
         switches: Switches,
         faults: Faults,
-        state: Option<&Path>,
-        download_origin: String,
+        downloads: SocketAddr,
     ) -> std::io::Result<Self> {
-        let dice = Dice::new(seed);
-        let (world, past) = World::open(dice, state)?;
         let wall = wall_ms();
         let now = past
             .clock
@@ -63,13 +63,17 @@ impl Stage {
             draws: Mutex::new(draws),
             logbook: Mutex::default(),
             recent: Mutex::default(),
-            links: Links { origin: download_origin, dice },
+            links: Links { origin: origin_of(downloads), dice },
             post: Post::default(),
             dice,
             changes: watch::Sender::new(0),
             stop: CancellationToken::new(),
         };
         stage.remember_clock()?;
+        if past.downloads != Some(downloads.port()) {
+            let port = downloads.port();
+            stage.world().commit(vec![Entry::Downloads { port }])?;
+        }
         stage.resume_callbacks();
         Ok(stage)
     }

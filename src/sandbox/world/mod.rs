@@ -63,6 +63,8 @@ pub(super) struct World {
 pub(super) struct Past {
     /// The last clock line: wall, virtual, scale.
     pub(super) clock: Option<(i64, i64, f64)>,
+    /// Where finished files were handed out last.
+    pub(super) downloads: Option<u16>,
     pub(super) faults: Vec<Happened>,
 }
 
@@ -89,6 +91,7 @@ impl World {
             for entry in entries {
                 match &entry {
                     Entry::Clock { wall, now, scale } => past.clock = Some((*wall, *now, *scale)),
+                    Entry::Downloads { port } => past.downloads = Some(*port),
                     Entry::Fault(happened) => past.faults.push(happened.clone()),
                     Entry::Token { .. }
                     | Entry::Revoked { .. }
@@ -122,7 +125,7 @@ impl World {
 
     fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Clock { .. } | Entry::Fault(_) => {}
+            Entry::Clock { .. } | Entry::Downloads { .. } | Entry::Fault(_) => {}
             Entry::Token { token, expires, alone } => {
                 if alone {
                     self.tokens.clear();

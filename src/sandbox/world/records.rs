@@ -125,6 +125,10 @@ pub(in crate::sandbox) enum Entry {
         now: i64,
         scale: f64,
     },
+    /// Where finished files are handed out: links that were given out name it.
+    Downloads {
+        port: u16,
+    },
     Token {
         token: String,
         expires: i64,

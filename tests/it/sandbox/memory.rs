@@ -41,6 +41,28 @@ async fn everything_that_matters_survives_drop_and_restart() {
 }
 
 #[tokio::test]
+async fn a_link_of_before_leads_to_the_film_unless_somebody_else_has_the_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("studio.jsonl");
+    let sandbox = open_at(&path, "", 0.0).await;
+    let visitor = Visitor::with_token(&sandbox).await;
+    let id = visitor.create("film", true).await;
+    sandbox.advance(LONG);
+    let link = visitor.progress(&id).await["downloadUrl"].as_str().unwrap().to_owned();
+    let origin = sandbox.download_origin();
+    sandbox.stop().await;
+
+    let sandbox = open_at(&path, "", 0.0).await;
+    assert_eq!(sandbox.download_origin(), origin);
+    assert_eq!(visitor.fetch(&link, &[]).await.unwrap().status, 200);
+    sandbox.stop().await;
+
+    let _other = std::net::TcpListener::bind(origin.strip_prefix("http://").unwrap()).unwrap();
+    let sandbox = open_at(&path, "", 0.0).await;
+    assert_ne!(sandbox.download_origin(), origin);
+}
+
+#[tokio::test]
 async fn renders_go_on_in_wall_time_while_nobody_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
