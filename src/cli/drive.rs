@@ -2,6 +2,7 @@
 //! they say that they ended before they began.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::exit::Exit;
 use super::talk::{Talk, counted, span};
@@ -9,6 +10,7 @@ use super::whom::Account;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Durability, Lease, Ledger, Owner, TakenOver};
+use crate::plan::Estimate;
 use crate::runner::{self, BatchLock, LockError};
 
 /// Why a command ended before it began: what to say, and the exit code. Nothing to say when it
@@ -96,16 +98,56 @@ pub(super) async fn begin(
     begun.map_err(|error| Early::new(Exit::Unexpected, error))
 }
 
-/// Says what is to be expected.
-pub(super) fn expectation(estimate: &crate::plan::Estimate) -> String {
+/// Says what is to be expected; `of` says of which night the time is spoken, where that needs saying.
+pub(super) fn expectation(estimate: &Estimate, of: &str) -> String {
+    let home = match estimate.under_way {
+        0 => String::new(),
+        1 => "; 1 is under way or only to be fetched".to_owned(),
+        jobs => format!("; {jobs} are under way or only to be fetched"),
+    };
     if estimate.videos == 0 {
-        return "nothing new to render".to_owned();
+        return format!("nothing new to render{home}");
     }
     let (least, most) = (span(estimate.least), span(estimate.most));
     let time = if least == most { least } else { format!("{least} to {most}") };
     format!(
-        "{} to render, about {} of speech; within the limits this takes {time}",
+        "{} to render, about {} of speech; within the limits this takes {time}{of}{home}",
         counted(estimate.videos, "video"),
-        span(estimate.spoken),
+        span(said(estimate.spoken)),
     )
+}
+
+/// A script is never said in no time at all; only where there is none is nothing said.
+fn said(spoken: Duration) -> Duration {
+    if spoken.is_zero() { spoken } else { spoken.max(Duration::from_secs(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(videos: u64, under_way: u64, spoken_ms: u64) -> Estimate {
+        let (least, most) = (Duration::from_secs(60), Duration::from_secs(600));
+        Estimate { videos, under_way, spoken: Duration::from_millis(spoken_ms), least, most }
+    }
+
+    #[test]
+    fn what_is_under_way_is_told_apart_from_what_is_to_be_rendered() {
+        assert_eq!(
+            expectation(&estimate(0, 12, 0), ""),
+            "nothing new to render; 12 are under way or only to be fetched"
+        );
+        assert_eq!(
+            expectation(&estimate(3, 1, 61_000), " of a real night"),
+            "3 videos to render, about 61 s of speech; within the limits this takes 60 s to 10 min \
+             of a real night; 1 is under way or only to be fetched"
+        );
+    }
+
+    #[test]
+    fn a_very_short_script_is_said_in_a_second() {
+        let said = |spoken_ms| expectation(&estimate(1, 0, spoken_ms), "");
+        assert!(said(300).contains("about 1 s of speech"), "{}", said(300));
+        assert!(said(0).contains("about 0 s of speech"), "{}", said(0));
+    }
 }

@@ -89,7 +89,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
             talk.result(&format!("  and {untold} more"));
         }
         let estimate = Estimate::of(&plan.counts, &batch.limits);
-        talk.result(&drive::expectation(&estimate));
+        talk.result(&drive::expectation(&estimate, ""));
         talk.say(&format!(
             "{} in {:.1} s ({}/s)",
             counted(plan.rows, "row"),
@@ -104,7 +104,7 @@ async fn carry_out(args: PlanArgs, global: &Global, talk: &Talk) -> Result<Exit,
     let clean = plan.is_clean();
     if let Some(page) = &args.html {
         let estimate = Estimate::of(&plan.counts, &batch.limits);
-        let lines = vec![headline(&plan, &batch), drive::expectation(&estimate)];
+        let lines = vec![headline(&plan, &batch), drive::expectation(&estimate, "")];
         let (batch, ledger) = (&batch, Some(&ledger));
         let board = Board { path: page, batch, ledger, lines, is_whole: true, nobody: None };
         match board.draw(|_, _| true, talk).await {

@@ -176,21 +176,25 @@ async fn former(
     }
 }
 
-/// Shows a plan and its problems. Returns how many videos it would submit, or says that the run
-/// ends here.
-pub(super) fn show(
-    drawn: &Drawn,
-    (skip_invalid, hours): (bool, &HoursArgs),
-    talk: &Talk,
-) -> Result<u64, Exit> {
+/// What a person asks of a run, as far as it decides what a plan comes to.
+pub(super) struct Asked<'a> {
+    pub(super) skip_invalid: bool,
+    pub(super) retry_failed: bool,
+    pub(super) limit: Option<u32>,
+    pub(super) hours: &'a HoursArgs,
+}
+
+/// Shows a plan and its problems. Returns how many videos the run would submit at most, or says that
+/// it ends here.
+pub(super) fn show(drawn: &Drawn, asked: &Asked<'_>, talk: &Talk) -> Result<u64, Exit> {
     let (plan, batch) = (&drawn.plan, &drawn.taken.batch);
     drawn.taken.wrap.finds(plan.problems.kept().iter().map(ToString::to_string));
     if !plan.is_clean() {
         let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
         let hide_rows = plan.problems.hide_rows();
-        if !skip_invalid || hide_rows || plan.counts.invalid == 0 {
+        if !asked.skip_invalid || hide_rows || plan.counts.invalid == 0 {
             // Two rows with one file are both right: neither would be left out.
-            let can_skip = plan.counts.invalid > 0 && !skip_invalid;
+            let can_skip = plan.counts.invalid > 0 && !asked.skip_invalid;
             match (hide_rows, in_sheet, can_skip) {
                 (true, ..) => {
                     talk.say("mend the sheet: rows that cannot be seen cannot be left out");
@@ -205,7 +209,8 @@ pub(super) fn show(
         }
     }
     diagnostics::doubts(talk, &plan.doubts, &plan.texts);
-    let estimate = Estimate::of(&plan.counts, &batch.limits);
+    let retries = asked.retry_failed.then(|| plan.counts.with_retries());
+    let estimate = Estimate::of(retries.as_ref().unwrap_or(&plan.counts), &batch.limits);
     if talk.is_json() {
         talk.event(json!({ "type": "plan", "plan": plan::document(plan, batch) }));
     } else {
@@ -216,17 +221,27 @@ pub(super) fn show(
         // The run says so itself; nobody needs to be asked whether it may spend.
         return Ok(0);
     }
-    if let Some(words) = hours.of(batch.window.as_ref(), &jiff::Zoned::now()).shut {
+    if let Some(words) = asked.hours.of(batch.window.as_ref(), &jiff::Zoned::now()).shut {
         talk.say(&talk.named(&words));
         return Ok(0);
     }
-    if estimate.videos > 0 {
-        let in_a_rehearsal =
-            if drawn.taken.account.is_rehearsal() { " of a real night" } else { "" };
-        let expectation = format!("{}{in_a_rehearsal}", drive::expectation(&estimate));
-        talk.say(&talk.named(&expectation));
+    let submits = capped(estimate.videos, [asked.limit, batch.limits.max_videos]);
+    if estimate.videos + estimate.under_way > 0 {
+        let is_rehearsal = drawn.taken.account.is_rehearsal();
+        let of = if is_rehearsal { " of a real night" } else { "" };
+        let expectation = drive::expectation(&estimate, of);
+        let most = match submits < estimate.videos {
+            true => format!("; this run submits {submits} at most"),
+            false => String::new(),
+        };
+        talk.say(&talk.named(&format!("{expectation}{most}")));
     }
-    Ok(estimate.videos)
+    Ok(submits)
+}
+
+/// Returns how many of so many videos one run may submit.
+fn capped(videos: u64, limits: [Option<u32>; 2]) -> u64 {
+    limits.into_iter().flatten().map(u64::from).fold(videos, u64::min)
 }
 
 impl Drawn {
@@ -282,4 +297,23 @@ async fn end_before_it_began(
     let Some((lease, _)) = lease else { return Ok(()) };
     let ended = ledger.end_run(lease, drive::NOT_BEGUN, clock.now()).await;
     ended.map_err(|error| Early::new(Exit::Unexpected, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_asked_for_than_a_run_may_submit() {
+        for (limits, videos) in [
+            ([None, None], 12),
+            ([Some(2), None], 2),
+            ([None, Some(3)], 3),
+            ([Some(5), Some(3)], 3),
+            ([Some(20), None], 12),
+            ([Some(0), Some(3)], 0),
+        ] {
+            assert_eq!(capped(12, limits), videos, "{limits:?}");
+        }
+    }
 }

@@ -265,9 +265,15 @@ fn rehearsal(args: &Run) -> Result<sandbox::Settings, Early> {
 /// Shows the plans, and says whether the run ends here.
 async fn stops_at(drawn: &[Drawn], args: &Run, talk: &Talk) -> Option<Exit> {
     let (mut videos, mut exits) = (0, Vec::new());
+    let asked = prepare::Asked {
+        skip_invalid: args.skip_invalid,
+        retry_failed: args.retry_failed,
+        limit: args.limit,
+        hours: &args.hours,
+    };
     for one in drawn {
         let talk = if drawn.len() > 1 { &talk.of(one.name()) } else { talk };
-        match prepare::show(one, (args.skip_invalid, &args.hours), talk) {
+        match prepare::show(one, &asked, talk) {
             Ok(more) => videos += more,
             Err(exit) => exits.push(exit),
         }

@@ -109,8 +109,16 @@ pub struct Counts {
     pub done: u64,
     /// Estimated speech of the rows that are to be rendered now, in milliseconds.
     pub spoken_ms: u64,
-    /// Rows that still have to be rendered, among those that are selected.
+    /// Videos that still have to be submitted, among those that are selected: what is under way, what
+    /// is only to be fetched and what was given up is not among them.
     pub to_render: u64,
+    /// Selected rows that were submitted already, and whose video is not there yet.
+    pub under_way: u64,
+    /// Selected rows that were given up, or taken out by a person: they are submitted again only if a
+    /// person asks for that.
+    pub given_up: u64,
+    /// Estimated speech of those, in milliseconds.
+    pub given_up_ms: u64,
     /// Rows that are selected and could be merged: all, where nobody named any.
     pub selected: u64,
 }
@@ -148,6 +156,24 @@ impl Verdict {
 }
 
 impl Counts {
+    /// Returns what there is to do when what was given up is tried again.
+    #[must_use]
+    pub fn with_retries(&self) -> Self {
+        Self {
+            to_render: self.to_render + self.given_up,
+            spoken_ms: self.spoken_ms + self.given_up_ms,
+            given_up: 0,
+            given_up_ms: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Takes rows out that are not to be submitted now.
+    fn costs_nothing(&mut self, (rows, spoken_ms): (u64, u64)) {
+        self.to_render -= rows;
+        self.spoken_ms -= spoken_ms;
+    }
+
     /// Adds rows of one verdict, and of those that a person wants now: how many, and their speech.
     fn add(&mut self, verdict: Verdict, rows: i64, (selected, spoken_ms): (i64, i64)) {
         let rows = rows.unsigned_abs();

@@ -171,6 +171,39 @@ async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing()
 }
 
 #[tokio::test]
+async fn only_what_would_be_submitted_is_counted_as_to_be_rendered() {
+    let desk = Desk::new().await;
+    let rows = [row(0, "ann", "a"), row(1, "bob", "b"), row(2, "cid", "c"), row(3, "dee", "d")];
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let paid = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
+    for (claim, id) in paid.claims.iter().zip(["p-1", "p-2"]) {
+        let ids = (claim.job, claim.submission);
+        desk.ledger.record(lease, ids.0, ids.1, accepted(id), NOW).await.unwrap();
+        if id == "p-2" {
+            desk.ledger.record(lease, ids.0, ids.1, rendered(), NOW).await.unwrap();
+        }
+    }
+    let lost = News::AnswerLost { due_at: NOW, words: "lost".to_owned() };
+    let third = &paid.claims[2];
+    desk.ledger.record(lease, third.job, third.submission, lost, NOW).await.unwrap();
+    let fourth = &paid.claims[3];
+    let no = News::Refused { words: "no".to_owned() };
+    desk.ledger.record(lease, fourth.job, fourth.submission, no, NOW).await.unwrap();
+    let (_, counts) = desk.plan(&rows).await;
+    assert_eq!((counts.unchanged, counts.under_way, counts.given_up), (4, 3, 1));
+    assert_eq!((counts.to_render, counts.spoken_ms), (0, 0));
+    let again = counts.with_retries();
+    assert_eq!((again.to_render, again.spoken_ms), (1, 1500));
+
+    // What follows once a render has come to its end is submitted, in the same run.
+    let (_, counts) = desk.plan(&[row(0, "ann", "A"), rows[1].clone(), rows[2].clone()]).await;
+    assert_eq!((counts.changed, counts.under_way, counts.to_render), (1, 2, 1));
+    let (_, counts) = desk.plan(&[row(0, "ann", "A"), rows[1].clone(), rows[2].clone()]).await;
+    assert_eq!((counts.unchanged, counts.under_way, counts.to_render), (3, 2, 1));
+}
+
+#[tokio::test]
 async fn a_changed_row_is_the_next_version_and_a_row_changed_back_is_reused() {
     let desk = Desk::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
@@ -179,7 +212,8 @@ async fn a_changed_row_is_the_next_version_and_a_row_changed_back_is_reused() {
     assert_eq!((counts.changed, counts.to_render), (1, 1));
     assert_eq!(desk.state(batch).await, [State::Ready]);
     finish(&desk, batch, "v2.mp4").await;
-    desk.plan(&[row(0, "ann", "one")]).await;
+    let (_, counts) = desk.plan(&[row(0, "ann", "one")]).await;
+    assert_eq!((counts.changed, counts.to_render, counts.spoken_ms), (1, 0, 0), "nothing is paid");
     let rows = desk.ledger.rows(batch, -1, 9).await.unwrap();
     assert_eq!(rows[0].state, Some(State::Reused));
     assert_eq!(rows[0].video_file.as_deref(), Some("v1.mp4"));

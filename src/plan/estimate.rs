@@ -14,6 +14,8 @@ const RENDER_MOST: Duration = Duration::from_secs(600);
 pub struct Estimate {
     /// How many.
     pub videos: u64,
+    /// How many were submitted already, and only have to be brought home.
+    pub under_way: u64,
     /// How long they speak, all together.
     pub spoken: Duration,
     /// How long the limits let the night take at least.
@@ -35,6 +37,7 @@ impl Estimate {
         let rendering = |each: Duration| each.saturating_mul(rounds);
         Self {
             videos,
+            under_way: counts.under_way,
             spoken: Duration::from_millis(counts.spoken_ms),
             least: submitting.max(rendering(RENDER_LEAST)),
             most: submitting.saturating_add(rendering(RENDER_MOST)),

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
 use super::{Changed, Counts, Staging, Verdict};
@@ -46,10 +47,29 @@ const COUNT: &str = "-- ledger::classify, counts
         sum(spoken_ms) filter (where selected = 1) as spoken_ms
     from temp.staged group by 1";
 
-const COUNT_DONE: &str = "-- ledger::classify, done
+/// What is to become of rows that are as before. A job whose version is not the wanted one has another
+/// to submit when that has come to its end, and a row that comes back into the sheet is ready again.
+const COUNT_KNOWN: &str = "-- ledger::classify, what unchanged rows need
+    select case
+            when j.state in ('done', 'reused') then 'done'
+            when j.version <> j.wanted_version or j.state = 'ready'
+                or (j.state = 'cancelled' and j.cause = 'row-removed') then 'submit'
+            when j.state in ('failed', 'cancelled') then
+                case when j.cause = 'fetch-failed' then 'fetch' else 'given-up' end
+            else 'under-way' end as needs,
+        count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
+    from temp.staged s join job j on j.id = s.job_id
+    where s.verdict = 'unchanged' and s.selected = 1 group by 1";
+
+/// Changed rows whose content was rendered before, as an earlier version: the very rows that taking
+/// the plan in makes `reused`.
+const COUNT_REUSED: &str = "-- ledger::classify, reused
     select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
     from temp.staged s join job j on j.id = s.job_id
-    where s.verdict = 'unchanged' and s.selected = 1 and j.state in ('done', 'reused')";
+    where s.verdict = 'changed' and s.selected = 1
+        and j.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
+        and exists (select 1 from version v where v.job_id = s.job_id
+            and v.payload_hash = s.payload_hash and v.done_at is not null)";
 
 const COUNT_REMOVED: &str = "-- ledger::classify, removed
     select count(*) from job indexed by job_position
@@ -98,10 +118,21 @@ impl Staging {
             let wanted = (row.try_get("selected")?, spoken.unwrap_or(0));
             counts.add(verdict, row.try_get("jobs")?, wanted);
         }
-        let row = sqlx::query(COUNT_DONE).fetch_one(&mut *db).await?;
-        counts.done = row.try_get::<i64, _>("jobs")?.unsigned_abs();
-        counts.to_render -= counts.done;
-        counts.spoken_ms -= row.try_get::<i64, _>("spoken_ms")?.unsigned_abs();
+        for row in sqlx::query(COUNT_KNOWN).fetch_all(&mut *db).await? {
+            let (rows, spoken_ms) = rows_of(&row)?;
+            match row.try_get("needs")? {
+                "submit" => continue,
+                "done" => counts.done = rows,
+                "under-way" => counts.under_way = rows,
+                "given-up" => (counts.given_up, counts.given_up_ms) = (rows, spoken_ms),
+                _ => {}
+            }
+            counts.costs_nothing((rows, spoken_ms));
+        }
+        if counts.changed > 0 {
+            let row = sqlx::query(COUNT_REUSED).fetch_one(&mut *db).await?;
+            counts.costs_nothing(rows_of(&row)?);
+        }
         let removed: i64 = sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await?;
         counts.removed = removed.unsigned_abs();
         Ok(counts)
@@ -170,7 +201,7 @@ impl Compared {
             .fetch_all(&mut self.staging.db)
             .await
             .map_err(sql)?;
-        let changed = |row: sqlx::sqlite::SqliteRow| {
+        let changed = |row: SqliteRow| {
             Ok(Changed {
                 key: row.try_get("key")?,
                 row_number: row.try_get("row_number")?,
@@ -199,6 +230,12 @@ impl Compared {
     pub async fn discard(self) {
         self.staging.discard().await;
     }
+}
+
+/// Reads how many rows, and how long they speak.
+fn rows_of(row: &SqliteRow) -> Result<(u64, u64), sqlx::Error> {
+    let read = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    Ok((read("jobs")?, read("spoken_ms")?))
 }
 
 fn sql(source: sqlx::Error) -> LedgerError {

@@ -29,7 +29,7 @@ async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() 
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.out, @"
     night: 5 new; 2 of 5 rows meant now
-    2 videos to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -116,4 +116,22 @@ async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
 
     For more information, try '--help'.
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rendered_and_not_fetched_is_not_planned_to_be_rendered_again() {
+    let office = Office::new(3).await;
+    let ended = office.run(&["run", "b.toml", "--limit", "2", "--no-download"]);
+    assert!(ended.err.contains("3 videos to render"), "{ended:?}");
+    assert!(ended.err.contains("; this run submits 2 at most\n"), "{ended:?}");
+    let planned = office.run(&["plan", "b.toml"]);
+    assert!(planned.out.contains("1 video to render, about 1 s of speech"), "{planned:?}");
+    assert!(planned.out.contains("; 2 are under way or only to be fetched\n"), "{planned:?}");
+    office.run(&["run", "b.toml", "--no-download"]);
+    let ended = office.run(&["run", "b.toml"]);
+    assert!(
+        ended.err.contains("\nnothing new to render; 3 are under way or only to be fetched\n"),
+        "{ended:?}"
+    );
+    assert_eq!((ended.code, office.sandbox.renders()), (Some(0), 3));
 }

@@ -39,7 +39,7 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
     sheet("", "skip", "x");
     insta::assert_snapshot!(planned(&office).out, @"
     night: 1 new, 2 skipped
-    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -61,7 +61,7 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
     sheet("done", "", "x");
     insta::assert_snapshot!(planned(&office).out, @"
     night: 1 new, 2 skipped
-    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
     assert_eq!(by_status(&office), "a done, b done, c skipped");

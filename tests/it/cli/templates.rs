@@ -52,7 +52,7 @@ async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes(
     insta::assert_snapshot!(planned(&office, 0).0, @"
     night: 1 changed, 2 unchanged
       row 3 k001: the template or its settings changed
-    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.sandbox.renders(), 4);

@@ -58,7 +58,7 @@ async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_
     insta::assert_snapshot!(planned.out, @"
     night: 1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed
-    1 video to render, about 0 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(lines(&office)[1], "a ko done a_ko-v2.mp4");
