@@ -5,6 +5,7 @@
 
 mod account;
 mod advice;
+mod bars;
 mod catalogues;
 mod check;
 mod completions;

@@ -3,26 +3,20 @@
 //! Listens and shows; nothing waits for it and nothing depends on it. What happens is heard; what only
 //! waits is not, so the ledger is asked now and then what is under way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-
-use super::talk::{Talk, fitted, plain, span};
+use super::bars::Bars;
+use super::talk::{Talk, plain, span};
 use crate::ledger::{BatchId, Ledger, LedgerError, State};
 use crate::runner::{Happening, Observer};
 
-/// Renders shown one by one; the overall bar tells of the rest.
-const BARS_MAX: usize = 8;
 /// Without bars, a sign of life at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Between two looks into the ledger.
 const LOOK: Duration = Duration::from_secs(1);
-/// Characters of a key in front of its bar, so that a bar fits into 80 columns.
-const KEY_WIDTH: usize = 24;
 
 /// Shows a run. Cloning gives another handle on the same screen.
 #[derive(Clone)]
@@ -37,10 +31,11 @@ pub(super) struct Screen {
 pub(super) type Counts = BTreeMap<State, u64>;
 
 struct Shown {
-    overall: Option<ProgressBar>,
-    renders: HashMap<String, ProgressBar>,
+    bars: Option<Bars>,
     done: u64,
     total: u64,
+    /// Jobs that came to their end in this run. One that was changed meanwhile begins once more.
+    finished: HashSet<String>,
     failed: u64,
     /// What the ledger said last.
     counts: Counts,
@@ -53,19 +48,12 @@ impl Screen {
     /// A screen for so many batches, whose jobs are what `counts` says.
     pub(super) fn new(talk: &Talk, batches: usize, counts: Counts) -> Self {
         let (done, total) = (done(&counts), counts.values().sum());
-        let overall = talk.has_bars().then(|| {
-            let bar = talk.bars().add(ProgressBar::new(total));
-            bar.set_style(overall_style());
-            bar.set_position(done);
-            bar.reset_eta();
-            bar.enable_steady_tick(Duration::from_millis(500));
-            bar
-        });
+        let bars = talk.has_bars().then(|| Bars::new(talk.bars(), (done, total)));
         let shown = Shown {
-            overall,
-            renders: HashMap::new(),
+            bars,
             done,
             total,
+            finished: HashSet::new(),
             failed: 0,
             counts,
             batches,
@@ -110,8 +98,8 @@ impl Screen {
             let event = serde_json::to_value(happening).unwrap_or_default();
             return self.talk.event(event);
         }
-        let line = self.line_for(happening);
         self.count(happening);
+        let line = self.line_for(happening);
         if let Some(line) = line {
             self.talk.say(&self.talk.named(&line));
             self.shown().last_line = Instant::now();
@@ -122,49 +110,32 @@ impl Screen {
         let mut shown = self.shown();
         match happening {
             Happening::Generating { key, progress } => {
-                let known_by = self.bar_of(key);
-                self.add_bar(&mut shown, &known_by);
-                if let Some(bar) = shown.renders.get(&known_by) {
-                    bar.set_position(*progress as u64);
-                    bar.set_message("being written");
-                }
+                shown.renders(&self.known_by(key), *progress as u64, "being written");
             }
-            Happening::Drafted { key } => {
-                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
-                    bar.set_position(100);
-                    bar.set_message("written");
-                }
-            }
+            Happening::Drafted { key } => shown.moves(&self.known_by(key), 100, "written"),
             Happening::Rendering { key, .. } => {
-                let known_by = self.bar_of(key);
-                self.add_bar(&mut shown, &known_by);
-                if let Some(bar) = shown.renders.get(&known_by) {
-                    bar.set_position(0);
-                    bar.set_message("rendering");
-                }
+                let key = self.known_by(key);
+                shown.begins_again(&key);
+                shown.renders(&key, 0, "rendering");
             }
             Happening::Progress { key, progress, stalled } => {
-                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
-                    bar.set_position(*progress as u64);
-                    bar.set_message(if *stalled { "stands still" } else { "rendering" });
-                }
+                let word = if *stalled { "stands still" } else { "rendering" };
+                shown.moves(&self.known_by(key), *progress as u64, word);
             }
-            Happening::Rendered { key } => {
-                if let Some(bar) = shown.renders.get(&self.bar_of(key)) {
-                    bar.set_position(100);
-                    bar.set_message("downloading");
-                }
-            }
+            Happening::Rendered { key } => shown.moves(&self.known_by(key), 100, "downloading"),
             Happening::Done { key, .. } => {
-                shown.done += 1;
-                remove_bar(&mut shown, &self.bar_of(key));
+                let key = self.known_by(key);
+                shown.leaves(&key);
+                shown.done += u64::from(shown.finished.insert(key));
             }
             Happening::Failed { key, .. } => {
                 shown.failed += 1;
-                remove_bar(&mut shown, &self.bar_of(key));
+                shown.leaves(&self.known_by(key));
             }
             Happening::Uncertain { key, .. } | Happening::Retry { key, .. } => {
-                remove_bar(&mut shown, &self.bar_of(key));
+                let key = self.known_by(key);
+                shown.begins_again(&key);
+                shown.leaves(&key);
             }
             Happening::Started { .. }
             | Happening::Downloading { .. }
@@ -178,24 +149,12 @@ impl Screen {
         shown.sum_up();
     }
 
-    /// Returns what a job's bar is known by, and says: two batches may have one key.
-    fn bar_of(&self, key: &str) -> String {
+    /// Returns what a job is known by here, and its bar says: two batches may have one key.
+    fn known_by(&self, key: &str) -> String {
         match self.talk.batch() {
             Some(batch) => format!("{batch} {key}"),
             None => key.to_owned(),
         }
-    }
-
-    fn add_bar(&self, shown: &mut Shown, key: &str) {
-        let is_shown = shown.renders.contains_key(key);
-        if shown.overall.is_none() || is_shown || shown.renders.len() >= BARS_MAX {
-            return;
-        }
-        let bar = self.talk.bars().add(ProgressBar::new(100));
-        bar.set_style(render_style());
-        bar.set_prefix(short(key));
-        bar.set_message("rendering");
-        shown.renders.insert(key.to_owned(), bar);
     }
 
     /// Returns the line for something that happened, where bars do not show it already.
@@ -215,7 +174,7 @@ impl Screen {
                 Some(format!("{} {}: rendering as {project_id}", of(shown.done), plain(key)))
             }
             Happening::Done { key, file } if !bars => {
-                Some(format!("{} {}: done, {}", of(shown.done + 1), plain(key), plain(file)))
+                Some(format!("{} {}: done, {}", of(shown.done), plain(key), plain(file)))
             }
             Happening::Retry { key, words, .. } => {
                 Some(format!("{}: {}; it is tried again", plain(key), plain(words)))
@@ -278,21 +237,44 @@ impl Screen {
         if shown.batches > 0 {
             return;
         }
-        for (_, bar) in shown.renders.drain() {
-            bar.finish_and_clear();
-        }
-        if let Some(overall) = shown.overall.take() {
-            overall.finish_and_clear();
+        if let Some(mut bars) = shown.bars.take() {
+            bars.clear();
         }
     }
 }
 
 impl Shown {
     /// Writes the overall bar anew.
-    fn sum_up(&self) {
-        if let Some(overall) = &self.overall {
-            overall.set_position(self.done);
-            overall.set_message(under_way(&self.counts, self.failed));
+    fn sum_up(&mut self) {
+        if let Some(bars) = &mut self.bars {
+            bars.sum_up(self.done, &under_way(&self.counts, self.failed));
+        }
+    }
+
+    fn renders(&mut self, key: &str, percent: u64, word: &'static str) {
+        if let Some(bars) = &mut self.bars {
+            bars.add(key);
+            bars.moves(key, percent, word);
+        }
+    }
+
+    fn moves(&self, key: &str, percent: u64, word: &'static str) {
+        if let Some(bars) = &self.bars {
+            bars.moves(key, percent, word);
+        }
+    }
+
+    fn leaves(&mut self, key: &str) {
+        if let Some(bars) = &mut self.bars {
+            bars.remove(key);
+        }
+    }
+
+    /// A row whose content changed while it rendered is done once, and then rendered anew: it is one
+    /// video of all, and not there yet.
+    fn begins_again(&mut self, key: &str) {
+        if self.finished.remove(key) {
+            self.done = self.done.saturating_sub(1);
         }
     }
 
@@ -307,16 +289,19 @@ impl Shown {
     }
 }
 
-/// Tells whether another second of silence would be too much.
+/// Tells whether a line that waited for the next look could come too late.
 fn is_long(silent: Duration) -> bool {
-    silent + LOOK > HEARTBEAT
+    silent + LOOK * 2 > HEARTBEAT
 }
 
 /// Returns the jobs of some batches by their state.
 pub(super) async fn counts(ledger: &Ledger, batches: &[BatchId]) -> Result<Counts, LedgerError> {
     let mut all = Counts::new();
     for batch in batches {
-        for (state, jobs) in ledger.counts(*batch).await? {
+        // What left the sheet and was paid for is brought home as well, and counted when it is.
+        let removed = ledger.counts_removed(*batch).await?.into_iter();
+        let removed = removed.filter(|(state, _)| is_under_way(*state));
+        for (state, jobs) in ledger.counts(*batch).await?.into_iter().chain(removed) {
             *all.entry(state).or_default() += jobs;
         }
     }
@@ -325,6 +310,13 @@ pub(super) async fn counts(ledger: &Ledger, batches: &[BatchId]) -> Result<Count
 
 fn done(counts: &Counts) -> u64 {
     [State::Done, State::Reused].iter().filter_map(|state| counts.get(state)).sum()
+}
+
+fn is_under_way(state: State) -> bool {
+    match state {
+        State::Submitting | State::Uncertain | State::Rendering | State::Fetching => true,
+        State::Ready | State::Done | State::Reused | State::Failed | State::Cancelled => false,
+    }
 }
 
 /// Says what goes on, and in how many jobs. What is uncertain is said, for a run may stay for nothing
@@ -342,54 +334,23 @@ fn under_way(counts: &Counts, failed: u64) -> String {
     parts.map(|(jobs, word)| format!("{jobs} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-fn remove_bar(shown: &mut Shown, key: &str) {
-    if let Some(bar) = shown.renders.remove(key) {
-        bar.finish_and_clear();
-    }
-}
-
-/// Returns a key as it fits in front of its bar.
-fn short(key: &str) -> String {
-    fitted(&plain(key), KEY_WIDTH).trim_end().to_owned()
-}
-
-fn overall_style() -> ProgressStyle {
-    style("{bar:16} {pos}/{len} videos, {msg}, {elapsed} gone{left}").with_key(
-        "left",
-        |state: &ProgressState, out: &mut dyn fmt::Write| {
-            // Before the first video there is nothing to judge by.
-            if !state.eta().is_zero() {
-                let _ = write!(out, ", about {} left", span(state.eta()));
-            }
-        },
-    )
-}
-
-fn render_style() -> ProgressStyle {
-    style("  {prefix:24} {bar:24} {pos:>3} % {msg}")
-}
-
-fn style(template: &str) -> ProgressStyle {
-    let style =
-        ProgressStyle::with_template(template).expect("the templates above are well formed");
-    style.progress_chars("━╸─")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::{Color, Global};
 
-    fn shown(counts: &[(State, u64)]) -> Shown {
-        let counts = counts.iter().copied().collect();
-        let talk = Talk::new(&Global {
+    fn talk() -> Talk {
+        Talk::new(&Global {
             ledger: None,
             quiet: true,
             verbose: 0,
             color: Color::Never,
             json: false,
-        });
-        let screen = Screen::new(&talk, 1, counts);
+        })
+    }
+
+    fn shown(counts: &[(State, u64)]) -> Shown {
+        let screen = Screen::new(&talk(), 1, counts.iter().copied().collect());
         Arc::into_inner(screen.shown).unwrap().into_inner().unwrap()
     }
 
@@ -397,8 +358,8 @@ mod tests {
     fn a_run_that_only_waits_says_once_a_minute_what_for() {
         let mut shown = shown(&[(State::Done, 11), (State::Rendering, 1)]);
         let waits = Counts::from([(State::Done, 11), (State::Uncertain, 1)]);
-        assert_eq!(shown.beat(Some(waits), Duration::from_secs(58)), None);
-        let line = shown.beat(None, Duration::from_secs(60));
+        assert_eq!(shown.beat(Some(waits), Duration::from_secs(57)), None);
+        let line = shown.beat(None, Duration::from_secs(59));
         assert_eq!(line.as_deref(), Some("[11/12] 0 rendering, 1 uncertain, looked for"));
         shown.batches = 0;
         assert_eq!(shown.beat(None, Duration::from_secs(60)), None);
@@ -412,10 +373,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_fits_in_front_of_its_bar_whatever_its_letters() {
-        assert_eq!(short("TEA-001/ko"), "TEA-001/ko");
-        assert_eq!(short("spring-launch-2026-morning-tea"), "spring-launch-2026-mor…");
-        assert_eq!(short("봄 첫물 녹차를 마시는 아침과 저녁"), "봄 첫물 녹차를 마시는 …");
-        assert_eq!(short("a\u{1b}[2Jb"), "a [2Jb");
+    fn a_row_that_is_changed_while_it_renders_is_counted_once() {
+        let talk = talk();
+        let counts = Counts::from([(State::Done, 1), (State::Rendering, 1)]);
+        let screen = Screen::new(&talk, 1, counts);
+        let key = || "ann".to_owned();
+        let done = || Happening::Done { key: key(), file: "ann.mp4".to_owned() };
+        let renders = || Happening::Rendering { key: key(), project_id: "p".to_owned() };
+        let mut seen = Vec::new();
+        for happening in [done(), renders(), done(), done()] {
+            screen.show(&happening);
+            seen.push(screen.shown().done);
+        }
+        assert_eq!((seen, screen.shown().total), (vec![2, 1, 2, 2], 2));
+        assert_eq!(screen.line_for(&done()).as_deref(), Some("[2/2] ann: done, ann.mp4"));
     }
 }
