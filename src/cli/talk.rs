@@ -180,8 +180,8 @@ impl Talk {
     /// Returns text as it can be shown: harmless, and on a terminal broken between words.
     fn shaped(&self, text: &str) -> String {
         let lines: Vec<_> = text.split('\n').map(plain).collect();
-        let lines =
-            lines.iter().map(|line| if self.wraps { wrapped(line) } else { line.to_string() });
+        let columns = if self.wraps { columns_at_most() } else { usize::MAX };
+        let lines = lines.iter().map(|line| wrapped(line, columns));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -262,19 +262,27 @@ pub(super) fn fitted(text: &str, max: usize) -> String {
 
 /// Returns a text whose lines fit a terminal.
 pub(super) fn folded(text: &str) -> String {
-    text.lines().map(wrapped).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| wrapped(line, COLUMNS)).collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a line between words where it would pass [`COLUMNS`]; what follows is indented. A word
+/// Returns the columns of the terminal, of which no more are used than every terminal has.
+fn columns_at_most() -> usize {
+    let found = terminal_size::terminal_size_of(io::stderr());
+    let columns = found.map_or(COLUMNS, |(terminal_size::Width(columns), _)| columns.into());
+    // Some say that they have none.
+    if columns == 0 { COLUMNS } else { columns.min(COLUMNS) }
+}
+
+/// Breaks a line between words where it would pass `columns`; what follows is indented. A word
 /// that is too long by itself, such as a path, stays whole.
-fn wrapped(line: &str) -> String {
+fn wrapped(line: &str, columns_max: usize) -> String {
     let text = line.trim_start();
     let mut out = line[..line.len() - text.len()].to_owned();
     let indent = " ".repeat(out.len() + 2);
     let mut column = out.chars().count();
     for (place, word) in text.split(' ').enumerate() {
         let width: usize = word.chars().map(columns).sum();
-        if place > 0 && column + 1 + width > COLUMNS {
+        if place > 0 && column + 1 + width > columns_max {
             out.push('\n');
             out.push_str(&indent);
             column = indent.len();
@@ -315,11 +323,13 @@ mod tests {
             "no credentials: set this and that in the environment, or put both \
             into `{path}`, which only you can read"
         );
-        let shown = wrapped(&text);
+        let shown = wrapped(&text, COLUMNS);
         assert_eq!(shown.replace("\n  ", " "), text);
         assert!(shown.lines().all(|line| line.chars().count() <= 80 || line.contains(&path)));
-        assert_eq!(wrapped("  short"), "  short");
-        assert_eq!(wrapped(""), "");
+        assert_eq!(wrapped("  short", COLUMNS), "  short");
+        assert_eq!(wrapped("", COLUMNS), "");
+        let narrow = wrapped("12 videos to render, about 2 min of speech", 20);
+        assert_eq!(narrow, "12 videos to render,\n  about 2 min of\n  speech");
     }
 
     #[test]
