@@ -28,3 +28,26 @@ pub(super) fn iso(ms: i64) -> String {
 pub(super) fn lasted(from: i64, to: i64) -> String {
     span(Duration::from_millis(to.saturating_sub(from).max(0).unsigned_abs()))
 }
+
+/// What a run that dies may have lasted beyond its last sign of life, which it gives so often.
+const SIGNS_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// Returns how long a run lasted that died at some time after `seen`, when it last said that it lives:
+/// that it lasted no time at all is the one thing which is never so.
+pub(super) fn lived(from: i64, seen: i64) -> String {
+    let known = Duration::from_millis(seen.saturating_sub(from).max(0).unsigned_abs());
+    if known < SIGNS_OF_LIFE { format!("under {}", span(SIGNS_OF_LIFE)) } else { span(known) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_died_before_it_said_that_it_lives_did_not_last_no_time() {
+        assert_eq!(lived(5_000, 5_000), "under 10 s");
+        assert_eq!(lived(5_000, 4_000), "under 10 s");
+        assert_eq!(lived(5_000, 45_000), "40 s");
+        assert_eq!(lasted(5_000, 5_300), "0 s");
+    }
+}

@@ -7,7 +7,7 @@ use super::Global;
 use super::drive::{self, Early};
 use super::exit::Exit;
 use super::hold::{Which, unexpected};
-use super::moment::{iso, lasted, local};
+use super::moment::{iso, lasted, lived, local};
 use super::narrowing::number;
 use super::table::Sheet;
 use super::talk::Talk;
@@ -104,15 +104,17 @@ fn table(runs: &[RunOf], ledger: &Ledger) -> String {
         Sheet::new(&["run#", "batch", "began", "lasted", "submitted#", "ending", "process"]);
     for of in runs {
         let fate = Fate::of(of, ledger);
-        let until = match fate {
-            Fate::Live => Clock::real().now().as_millisecond(),
-            Fate::Ended(_) | Fate::Died => of.run.ended_at.unwrap_or(of.run.heartbeat_at),
+        let (began, seen) = (of.run.started_at, of.run.heartbeat_at);
+        let lasted = match fate {
+            Fate::Live => lasted(began, Clock::real().now().as_millisecond()),
+            Fate::Ended(_) => lasted(began, of.run.ended_at.unwrap_or(seen)),
+            Fate::Died => lived(began, seen),
         };
         table.add([
             of.run.id.to_string(),
             of.batch.clone(),
             local(of.run.started_at),
-            lasted(of.run.started_at, until),
+            lasted,
             of.run.submitted.to_string(),
             fate.word().to_owned(),
             format!("{} on {}", of.run.pid, of.run.host),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::advice::Commands;
 use super::drive::Early;
 use super::hold::unexpected;
-use super::moment::{self, lasted, local};
+use super::moment::{self, lasted, lived, local};
 use super::runs;
 use super::talk::counted;
 use super::troubles::{self, Trouble};
@@ -184,11 +184,13 @@ impl Standing {
         let Some(of) = &self.last_run else { return "planned, never run".to_owned() };
         let run = &of.run;
         let ended = run.ended_at.unwrap_or(run.heartbeat_at);
-        let (began, took) = (local(run.started_at), lasted(run.started_at, ended));
+        let began = local(run.started_at);
         let submitted = counted(run.submitted.unsigned_abs(), "paid request");
-        let ending = match run.ending.as_deref() {
-            Some("died") | None => "died (killed, or the power went)",
-            Some(ending) => ending,
+        let (took, ending) = match run.ending.as_deref() {
+            Some("died") | None => {
+                (lived(run.started_at, run.heartbeat_at), "died (killed, or the power went)")
+            }
+            Some(ending) => (lasted(run.started_at, ended), ending),
         };
         format!(
             "last run {began}, {took}, {submitted}, {ending}; process {} on {}",
