@@ -1,4 +1,7 @@
 //! "Nobody asks before": a Retry-After that outlives the process which was told it.
+//!
+//! Nobody is told to wait for more than a day. A floor that is further away was noted by a clock that
+//! was ahead, and keeps nobody.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -19,7 +22,9 @@ impl Change for RaiseFloor {
         sqlx::query(
             "-- ledger::raise_floor
              insert into floor (base_url, until) values (?1, ?2)
-             on conflict do update set until = max(until, excluded.until)",
+             on conflict do update set until = case
+                 when until - excluded.until > 172800000 then excluded.until
+                 else max(until, excluded.until) end",
         )
         .bind(&self.base_url)
         // Rounded up: a floor is never shortened, not even by half a millisecond.
@@ -32,18 +37,24 @@ impl Change for RaiseFloor {
 }
 
 impl Ledger {
-    /// Notes that nobody may ask `base_url` before `until`. Never shortens an earlier floor.
+    /// Notes that nobody may ask `base_url` before `until`. Never shortens an earlier floor that can be
+    /// believed.
     pub async fn raise_floor(&self, base_url: &str, until: Timestamp) -> Result<(), LedgerError> {
         self.writer.make(RaiseFloor { base_url: base_url.to_owned(), until }).await
     }
 
-    /// Returns until when nobody may ask `base_url`, if that was ever said.
-    pub async fn floor(&self, base_url: &str) -> Result<Option<Timestamp>, LedgerError> {
+    /// Returns until when nobody may ask `base_url`, if that was ever said and can be believed.
+    pub async fn floor(
+        &self,
+        base_url: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, LedgerError> {
         let until: Option<i64> = sqlx::query_scalar(
             "-- ledger::floor
-             select until from floor where base_url = ?1",
+             select until from floor where base_url = ?1 and until - ?2 <= 172800000",
         )
         .bind(base_url)
+        .bind(now.as_millisecond())
         .fetch_optional(&self.readers)
         .await
         .map_err(|source| LedgerError::sql("see when it may ask again", source))?;

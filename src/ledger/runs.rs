@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
 use super::error::LedgerError;
+use super::outcome::Draft;
 use super::writer::Change;
 use super::{BatchId, Ledger};
 
@@ -119,6 +120,11 @@ const WAKE_DRAFTS: &str = "-- ledger::begin_run, drafts in the making due now
     update job indexed by job_due set due_at = min(due_at, ?2)
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
+/// A clock that was ahead for a while must not keep a batch waiting until then.
+const BELIEVE_NO_LATER: &str = "-- ledger::begin_run, due when nobody can have meant it
+    update job indexed by job_due set due_at = ?2
+    where batch_id = ?1 and state = 'ready' and drafted = ?3 and due_at > ?2 + 172800000";
+
 /// Every statement of this file, for the test that asserts their query plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -133,6 +139,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     TAKE_OVER,
     WAKE,
     WAKE_DRAFTS,
+    BELIEVE_NO_LATER,
 ];
 
 struct BeginRun {
@@ -179,6 +186,10 @@ impl Change for BeginRun {
         sqlx::query(TAKE_OVER).bind(batch).bind(run).execute(&mut *db).await.map_err(sql)?;
         for statement in [WAKE, WAKE_DRAFTS] {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+        }
+        for drafted in [Draft::None, Draft::There] {
+            let believe = sqlx::query(BELIEVE_NO_LATER).bind(batch).bind(now).bind(drafted);
+            believe.execute(&mut *db).await.map_err(sql)?;
         }
         Ok((Lease(run), found))
     }

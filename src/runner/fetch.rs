@@ -15,17 +15,13 @@ use tokio::sync::Semaphore;
 use super::desk::Desk;
 use super::halt::Halt;
 use super::happening::Happening;
-use super::in_hand::InHand;
+use super::in_hand::{self, InHand};
 use super::part::{self, Part, PartError};
 use super::port::{FetchTrouble, Render, Studio};
 use crate::ledger::{Due, News, State};
 
 /// A fetch that was claimed is not claimed again for this long.
 const FETCH_LEASE: Duration = Duration::from_secs(6 * 3600);
-/// How long a file may be somebody else's before waiting for it counts as a failed try, and how
-/// soon it is looked at again.
-const TAKEN_MAX: Duration = Duration::from_secs(600);
-const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 /// Bytes between two reports of progress.
 const REPORT_EVERY: u64 = 1 << 20;
 
@@ -40,8 +36,8 @@ pub(super) async fn fetch_loop<S: Studio>(desk: Arc<Desk<S>>) {
         match desk.ledger.claim_due(desk.lease, what, (free, in_hand.all()), window).await {
             Ok(due) if due.is_empty() => {
                 let next = desk.ledger.next_due(desk.batch, State::Fetching, None).await;
-                // What was due and is not claimed is being fetched: its end will ring.
-                let next = next.ok().flatten().filter(|next| free > 0 && *next > window.0);
+                let next = next.ok().flatten().filter(|_| free > 0);
+                let next = next.map(|next| in_hand::next_try(&desk, next, window.0));
                 desk.rest(&desk.bells.fetch, next, desk.no_more_following()).await;
             }
             Ok(due) => {
@@ -71,8 +67,6 @@ enum Miss {
     Final(String),
     /// The output folder cannot be written: nobody's fetch will do.
     Output(String),
-    /// Somebody else writes a file of that name.
-    Taken(String),
     /// The run is over.
     Over,
 }
@@ -92,7 +86,6 @@ impl From<PartError> for Miss {
         match error {
             PartError::Disk { .. } => Self::Output(error.to_string()),
             PartError::NotWhole(_) => Self::Passing(error.to_string(), None),
-            PartError::Taken { .. } => Self::Taken(error.to_string()),
         }
     }
 }
@@ -113,7 +106,6 @@ async fn fetch<S: Studio>(desk: &Desk<S>, due: Due) {
             desk.bells.end.notify_one();
         }
         Err(Miss::Final(words)) => give_up(desk, &due, words).await,
-        Err(Miss::Taken(words)) => again(desk, &due, (words, None)).await,
         Err(Miss::Passing(words, retry_after)) => {
             // The host in the link may be gone for good; the next try takes what is said now.
             if let Some(video_url) = fresh_link(desk, &due).await {
@@ -175,7 +167,7 @@ async fn fresh_link<S: Studio>(desk: &Desk<S>, due: &Due) -> Option<String> {
 async fn bring_home<S: Studio>(desk: &Desk<S>, due: &Due) -> Result<crate::ledger::Video, Miss> {
     let url = due.video_url.as_deref().ok_or(Miss::Expired)?;
     let name = versioned(&due.file_name, due.version);
-    let mut part = open_part(desk, &name, due.tag.as_str()).await?;
+    let mut part = Part::open(&desk.settings.output, &name, due.tag.as_str()).await?;
     let mut download = desk.studio.download(url, part.resume()).await?;
     part.begin(download.from, download.mark.as_deref()).await?;
     let mut reported = 0;
@@ -211,22 +203,6 @@ async fn bring_home<S: Studio>(desk: &Desk<S>, due: &Due) -> Result<crate::ledge
         return Err(Miss::Passing(words, None));
     }
     Ok(part.finish().await?)
-}
-
-/// Opens the part of `name` as soon as nobody else writes it.
-async fn open_part<S: Studio>(desk: &Desk<S>, name: &str, owner: &str) -> Result<Part, Miss> {
-    let began = desk.clock.awake();
-    loop {
-        match Part::open(&desk.settings.output, name, owner).await {
-            Err(PartError::Taken { .. })
-                if desk.may_follow() && desk.clock.awake().saturating_sub(began) < TAKEN_MAX =>
-            {
-                desk.nap(BETWEEN_TRIES, desk.no_more_following()).await;
-            }
-            Err(PartError::Taken { .. }) if !desk.may_follow() => return Err(Miss::Over),
-            opened => return Ok(opened?),
-        }
-    }
 }
 
 /// The first version has the plain name; later ones never take a paid file's place.

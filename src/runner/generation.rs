@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
-use super::in_hand::{Grip, InHand};
+use super::in_hand::{self, Grip, InHand};
 use super::pace::next_poll;
 use super::port::{Generation, Studio};
 use super::watch::{elapsed, in_words};
@@ -35,9 +35,9 @@ pub(super) async fn generation_loop<S: Studio>(desk: Arc<Desk<S>>) {
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
         let most = (AT_ONCE, in_hand.all());
         match desk.ledger.claim_generating(desk.lease, desk.batch, most, window).await {
-            // What is due is being asked about: its end will ring.
             Ok(due) if due.is_empty() => {
-                desk.rest(&desk.bells.generation, None, desk.no_more_submitting()).await;
+                let next = next.map(|next| in_hand::next_try(&desk, next, window.0));
+                desk.rest(&desk.bells.generation, next, desk.no_more_submitting()).await;
             }
             Ok(due) => {
                 for one in due {

@@ -8,8 +8,22 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::desk::Desk;
+use super::port::Studio;
 use crate::ledger::JobId;
+
+/// How soon is looked again for what was due and could not be claimed. Its end rings before.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Returns when to look again, where the next job is due at `next` and a claim of what was due by
+/// `asked` brought nothing: what is due since long is in somebody's hand.
+pub(super) fn next_try<S: Studio>(desk: &Desk<S>, next: Timestamp, asked: Timestamp) -> Timestamp {
+    if next > asked { next } else { desk.after(SOON) }
+}
 
 /// See the module's words.
 #[derive(Clone, Debug, Default)]

@@ -231,7 +231,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
     let Shift { studio, ledger, batch, lease, base_url, settings, .. } = shift;
     let clock = shift.clock;
     let (lease, found) = lease;
-    if let Some(until) = ledger.floor(&base_url).await? {
+    if let Some(until) = ledger.floor(&base_url, clock.now()).await? {
         let left = Duration::try_from(until.duration_since(clock.now())).unwrap_or_default();
         shift.allowance.requests().raise_floor(left);
         shift.allowance.submits().raise_floor(left);

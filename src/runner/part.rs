@@ -3,7 +3,7 @@
 //! If the power fails on any line here, the folder holds a part that can be continued, or a whole
 //! file. A name that is taken is never overwritten: the same bytes are recognised, other bytes
 //! keep their place and ours get a number. A part is locked until it has its name, so two who want one
-//! name, in one run or in two, write one after the other; and it is continued only by whom it is for.
+//! name, in one run or in two, have a part each; and it is continued only by whom it is for.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -24,9 +24,6 @@ pub(super) enum PartError {
     Disk { path: PathBuf, source: io::Error },
     #[error("what arrived is not a whole video: {0}")]
     NotWhole(#[from] Flaw),
-    /// For as long as it lasts: whoever has it lets go when he is done, or dies.
-    #[error("`{}` is being written by somebody else", path.display())]
-    Taken { path: PathBuf },
 }
 
 /// See the module's words.
@@ -48,16 +45,17 @@ enum Found {
     Ours(File),
     /// Something that must not be written to, and was let go of.
     Gone,
+    /// Somebody else's, at this moment.
+    Taken,
 }
 
 impl Part {
     /// Opens the part of `name`, with what an earlier run left of it for the same `owner`.
     pub(super) async fn open(folder: &Path, name: &str, owner: &str) -> Result<Self, PartError> {
-        let path = folder.join(name).with_added_extension("part");
         let part = Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
-            path,
+            path: part_of(folder, name, 1),
             owner: owner.to_owned(),
             file: None,
             length: 0,
@@ -69,10 +67,15 @@ impl Part {
     fn open_now(mut self) -> Result<Self, PartError> {
         let disk = |path: &Path, source| PartError::Disk { path: path.to_owned(), source };
         std::fs::create_dir_all(&self.folder).map_err(|source| disk(&self.folder, source))?;
+        let mut number = 1;
         let file = loop {
-            if let Found::Ours(file) = self.lock()? {
-                break file;
+            match self.lock()? {
+                Found::Ours(file) => break file,
+                Found::Gone => {}
+                // Whoever stands still with it must not keep us waiting.
+                Found::Taken => number += 1,
             }
+            self.path = part_of(&self.folder, &self.name, number);
         };
         self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
         self.file = Some(file);
@@ -94,9 +97,7 @@ impl Part {
         let file = options.open(&self.path).map_err(disk)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(PartError::Taken { path: self.path.clone() });
-            }
+            Err(TryLockError::WouldBlock) => return Ok(Found::Taken),
             // On a disk that knows no locks there is only the batch's own.
             Err(TryLockError::Error(_)) => {}
         }
@@ -229,6 +230,13 @@ impl Part {
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand files of this name exist"))
     }
+}
+
+/// Returns where the bytes of `name` go: into another file for each who wants that name at once.
+fn part_of(folder: &Path, name: &str, number: u32) -> PathBuf {
+    let path = folder.join(name);
+    let path = if number == 1 { path } else { path.with_added_extension(number.to_string()) };
+    path.with_added_extension("part")
 }
 
 #[cfg(unix)]
@@ -415,18 +423,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_who_want_one_name_write_one_after_the_other() {
+    async fn two_who_want_one_name_at_once_get_two_whole_files() {
         let dir = tempfile::tempdir().unwrap();
+        let other: &[u8] = include_bytes!("../sandbox/film/portrait.mp4");
         let mut first = Part::open(dir.path(), "a.mp4", "ann").await.unwrap();
         first.begin(0, Some("\"m\"")).await.unwrap();
-        first.write(WHOLE).await.unwrap();
-        let taken = Part::open(dir.path(), "a.mp4", "bob").await.unwrap_err();
-        assert!(matches!(taken, PartError::Taken { .. }), "{taken}");
-        assert_eq!(first.finish().await.unwrap().file, "a.mp4");
+        first.write(&WHOLE[..100]).await.unwrap();
         let mut second = Part::open(dir.path(), "a.mp4", "bob").await.unwrap();
-        second.begin(0, None).await.unwrap();
-        second.write(WHOLE).await.unwrap();
+        assert_eq!(second.resume(), None);
+        second.begin(0, Some("\"n\"")).await.unwrap();
+        second.write(other).await.unwrap();
+        first.write(&WHOLE[100..]).await.unwrap();
+        assert_eq!(first.finish().await.unwrap().file, "a.mp4");
+        assert_eq!(second.finish().await.unwrap().file, "a (2).mp4");
+        assert_eq!(names(dir.path()), ["a (2).mp4", "a.mp4"]);
         assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
+        assert_eq!(std::fs::read(dir.path().join("a (2).mp4")).unwrap(), other);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
 use super::hooks;
-use super::in_hand::InHand;
+use super::in_hand::{self, InHand};
 use super::pace::{next_poll, next_poll_if_told};
 use super::port::{Project, Render, Studio, Trouble};
 use super::second_look::{Again, Elsewhere, ask_again, at_its_projects, look_elsewhere};
@@ -46,9 +46,9 @@ pub(super) async fn watch_loop<S: Studio>(desk: Arc<Desk<S>>) {
         let window = (desk.clock.now(), desk.after(POLL_LEASE));
         let what = (desk.batch, State::Rendering);
         match desk.ledger.claim_due(desk.lease, what, (free, in_hand.all()), window).await {
-            // What is due is being asked about: its end will ring.
             Ok(due) if due.is_empty() => {
-                desk.rest(desk.bells.watch.bell(), None, desk.no_more_following()).await;
+                let next = next.map(|next| in_hand::next_try(&desk, next, window.0));
+                desk.rest(desk.bells.watch.bell(), next, desk.no_more_following()).await;
             }
             Ok(due) => {
                 for one in due {

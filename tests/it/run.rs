@@ -204,6 +204,10 @@ async fn a_slow_down_is_obeyed_by_the_next_run_as_well() {
         stop.escalate();
     };
     tokio::join!(night.resume(id, Orders::default()), asked);
-    let floor = night.ledger.floor(&night.sandbox.base_url()).await.unwrap();
+    let floor = night
+        .ledger
+        .floor(&night.sandbox.base_url(), callsheet::clock::Clock::real().now())
+        .await
+        .unwrap();
     assert!(floor.is_some_and(|floor| floor > callsheet::clock::Clock::real().now()));
 }

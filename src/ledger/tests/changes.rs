@@ -296,6 +296,25 @@ async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_c
     let desk = Desk::new().await;
     let until = NOW + SignedDuration::from_nanos(1_500_000);
     desk.ledger.raise_floor("http://x", until).await.unwrap();
-    let kept = desk.ledger.floor("http://x").await.unwrap().unwrap();
+    let kept = desk.ledger.floor("http://x", NOW).await.unwrap().unwrap();
     assert!(kept >= until, "{kept} is before {until}");
+}
+
+/// Found with a clock that was ten years ahead for a minute: the next run waited ten years.
+#[tokio::test]
+async fn a_clock_that_was_ahead_keeps_no_later_run_waiting() {
+    let desk = Desk::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = draft(&desk, lease, batch).await;
+    let ahead = NOW + SignedDuration::from_hours(10 * 365 * 24);
+    told(&desk, lease, &claim, News::DraftLost { due_at: ahead, words: "lost".to_owned() }).await;
+    desk.ledger.raise_floor("http://x", ahead).await.unwrap();
+    assert_eq!(desk.ledger.floor("http://x", NOW).await.unwrap(), None);
+    let soon = NOW + SignedDuration::from_secs(60);
+    desk.ledger.raise_floor("http://x", soon).await.unwrap();
+    assert!(desk.ledger.floor("http://x", NOW).await.unwrap().is_some_and(|kept| kept < ahead));
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!(claimed.claims.len(), 1);
 }
