@@ -1,6 +1,6 @@
 //! Whether an output folder takes what a run will write there: asked before anything is spent.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::drive::Early;
@@ -20,10 +20,22 @@ pub(super) fn would_do(folder: &Path) -> io::Result<&Path> {
     Ok(there)
 }
 
+/// Bytes without which no video has room. A night that ended with a full disk would otherwise pay for
+/// one more in each run, and find it full again.
+const LEAST: u64 = 1 << 20;
+
 /// Makes the folder and tries it: what is rendered into none is paid for and cannot be brought home.
 pub(super) fn make(folder: &Path) -> Result<(), Early> {
-    let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-    made.map(drop).map_err(|error| {
+    let tried = || -> io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        tempfile::tempfile_in(folder)?;
+        // Where a disk does not say, the first video will.
+        match fs4::available_space(folder) {
+            Ok(free) if free < LEAST => Err(ErrorKind::StorageFull.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    };
+    tried().map_err(|error| {
         let words = format!("{}; nothing was submitted", unfit(folder, &error));
         Early::new(Exit::Unexpected, words)
     })
@@ -35,5 +47,10 @@ pub(super) fn unfit(folder: &Path, error: &io::Error) -> String {
     if folder.is_file() {
         return format!("the output folder cannot be made: `{shown}` is a file");
     }
-    format!("the output folder `{shown}` cannot be written ({})", error.kind())
+    let why = match error.kind() {
+        ErrorKind::StorageFull => "the disk is full; free some space".to_owned(),
+        ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),
+        kind => kind.to_string(),
+    };
+    format!("the output folder `{shown}` cannot be written ({why})")
 }

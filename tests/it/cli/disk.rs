@@ -102,9 +102,22 @@ async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_for_a_video_is_told_before_anything_is_paid() {
+    let office = Office::new(3).await;
+    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "64k", "run b.toml") else {
+        return;
+    };
+    assert_eq!(tight.code, Some(1), "{tight:?}");
+    let words = "cannot be written (the disk is full; free some space); nothing was submitted";
+    assert!(tight.err.contains(words), "{tight:?}");
+    assert_eq!(roomy.code, Some(0), "{roomy:?}");
+    assert_eq!(office.assert_promise(3), ["done"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_videos_stops_the_run_and_only_fetches_are_left_for_the_next() {
     let office = Office::new(ROWS).await;
-    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "64k", "run b.toml") else {
+    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "1200k", "run b.toml") else {
         return;
     };
     assert_eq!(tight.code, Some(1), "{tight:?}");
