@@ -19,6 +19,7 @@ use super::dice::Dice;
 use super::halt::{Halt, Halts};
 use super::happening::{Happening, Observer};
 use super::hooks::Ears;
+use super::in_hand::InHand;
 use super::pace::Learned;
 use super::payload::Payloads;
 use super::port::{Studio, Trouble};
@@ -58,6 +59,8 @@ pub(super) struct Desk<S> {
     pub(super) slow_downs: Mutex<SlowDowns>,
     /// Whether calls come.
     pub(super) ears: Ears,
+    /// Projects that were answered for drafts, and are not on disk yet.
+    pub(super) drafts: InHand<String>,
     pub(super) heard_at: AtomicI64,
     /// What was written so far, and what held the last claim back.
     pub(super) changes: Changes,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::desk::Desk;
 use super::halt::{Cause, Circuit};
 use super::happening::Happening;
+use super::in_hand::Grip;
 use super::pace::Learned;
 use super::payload::Unmade;
 use super::port::{Make, Studio, Submitted};
@@ -50,6 +51,14 @@ pub(super) async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
             None => return,
         },
     };
+    let own = match kind.subject {
+        None => match own(&desk, &claim, &draft).await {
+            Some(own) => Some(own),
+            None => return,
+        },
+        // What is changed in place is everybody's.
+        Some(_) => None,
+    };
     match kind.after {
         After::Nothing | After::Edit => {
             let edited = (draft != made).then_some(made);
@@ -57,6 +66,26 @@ pub(super) async fn make_draft<S: Studio>(desk: Arc<Desk<S>>, claim: Claim) {
         }
         After::Generation => begun(&desk, &claim, draft).await,
     }
+    drop(own);
+}
+
+/// Takes a project for this draft's own. A cache, or an answer that crossed another, may name one that
+/// is another row's: exported for both, it would be paid for twice, and one row have the other's film.
+async fn own<S: Studio>(desk: &Desk<S>, claim: &Claim, id: &str) -> Option<Grip<String>> {
+    let in_hand = desk.drafts.take(id.to_owned());
+    let whose = match (&in_hand, desk.ledger.owner_of(id, claim.submission).await) {
+        (Some(_), Ok(None)) => return in_hand,
+        (_, Ok(Some((batch, key)))) => format!("`{key}` of `{batch}`"),
+        (None, Ok(None)) => "another row".to_owned(),
+        (_, Err(error)) => {
+            desk.ledger_failed(&error);
+            return None;
+        }
+    };
+    let words = format!("AI Studios answered with `{id}`, the project of {whose}");
+    tracing::warn!(key = claim.key, "{words}; another draft is made");
+    try_again(desk, (claim, Circuit::Draft), Cause::Unknown, words).await;
+    None
 }
 
 /// Tells whether nothing that was lost can still change the project under our hands. A lost edit of

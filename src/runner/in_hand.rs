@@ -25,35 +25,41 @@ pub(super) fn next_try<S: Studio>(desk: &Desk<S>, next: Timestamp, asked: Timest
     if next > asked { next } else { desk.after(SOON) }
 }
 
-/// See the module's words.
-#[derive(Clone, Debug, Default)]
-pub(super) struct InHand(Arc<Mutex<BTreeSet<JobId>>>);
-
-/// Holds a job until it is dropped.
+/// What is in hand: jobs, or whatever else must not be taken twice at once.
 #[derive(Debug)]
-pub(super) struct Grip {
-    all: InHand,
-    job: JobId,
+pub(super) struct InHand<T: Ord = JobId>(Arc<Mutex<BTreeSet<T>>>);
+
+/// Holds one until it is dropped.
+#[derive(Debug)]
+pub(super) struct Grip<T: Ord = JobId> {
+    all: Arc<Mutex<BTreeSet<T>>>,
+    one: T,
 }
 
-impl InHand {
-    /// Takes a job that was claimed; nothing when somebody has it.
-    pub(super) fn take(&self, job: JobId) -> Option<Grip> {
-        self.jobs().insert(job).then(|| Grip { all: self.clone(), job })
-    }
-
-    /// Returns the jobs that are not to be claimed.
-    pub(super) fn all(&self) -> Vec<JobId> {
-        self.jobs().iter().copied().collect()
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T: Ord> Default for InHand<T> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
 }
 
-impl Drop for Grip {
+impl<T: Ord + Clone> InHand<T> {
+    /// Takes one; nothing when somebody has it.
+    pub(super) fn take(&self, one: T) -> Option<Grip<T>> {
+        locked(&self.0).insert(one.clone()).then(|| Grip { all: self.0.clone(), one })
+    }
+
+    /// Returns what is not to be claimed.
+    pub(super) fn all(&self) -> Vec<T> {
+        locked(&self.0).iter().cloned().collect()
+    }
+}
+
+impl<T: Ord> Drop for Grip<T> {
     fn drop(&mut self) {
-        self.all.jobs().remove(&self.job);
+        locked(&self.all).remove(&self.one);
     }
+}
+
+fn locked<T>(all: &Mutex<BTreeSet<T>>) -> MutexGuard<'_, BTreeSet<T>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -52,6 +52,7 @@ use changes::Changes;
 use desk::{Bells, Desk};
 use halt::Halts;
 use hooks::Ears;
+use in_hand::InHand;
 use pace::Learned;
 use payload::Payloads;
 
@@ -265,6 +266,7 @@ async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
         learned: Mutex::new(Learned::default()),
         slow_downs: Mutex::default(),
         ears: Ears::default(),
+        drafts: InHand::default(),
         heard_at: AtomicI64::new(heard_at),
         changes: Changes::default(),
         repeating: tokio::sync::Mutex::default(),

@@ -143,3 +143,20 @@ async fn a_draft_that_is_refused_for_good_is_not_looked_for_without_end() {
     assert_eq!(states(&ending, State::Failed), 1, "{ending:?}");
     assert!(odd.books().exports.is_empty());
 }
+
+/// A cache, or an answer that crossed another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_answered_with_another_rows_project_is_never_exported() {
+    let odd = Odd::start(|books, asked| {
+        matches!(asked, Asked::Draft(_)).then_some(())?;
+        let drafts = books.times(|asked| matches!(asked, Asked::Draft(_)));
+        (drafts == 1 || drafts == 2).then(|| yes(&json!({"projectId": "p0000"})))
+    })
+    .await;
+    let night = Night::new(4).await;
+    let ending = odd.run(&night).await;
+    assert_eq!(states(&ending, State::Done), 4, "{ending:?}");
+    let mut exports = odd.books().exports.clone();
+    exports.sort();
+    assert_eq!(exports, ["p0000", "p0001", "p0002", "p0003"]);
+}
