@@ -192,9 +192,10 @@ pub(super) fn show(drawn: &Drawn, asked: &Asked<'_>, talk: &Talk) -> Result<u64,
     if !plan.is_clean() {
         let in_sheet = diagnostics::rows(talk, &plan.problems, &plan.texts, batch);
         let hide_rows = plan.problems.hide_rows();
-        if !asked.skip_invalid || hide_rows || plan.counts.invalid == 0 {
+        let share_files = plan.problems.share_files();
+        if !asked.skip_invalid || hide_rows || share_files || plan.counts.invalid == 0 {
             // Two rows with one file are both right: neither would be left out.
-            let can_skip = plan.counts.invalid > 0 && !asked.skip_invalid;
+            let can_skip = plan.counts.invalid > 0 && !share_files && !asked.skip_invalid;
             match (hide_rows, in_sheet, can_skip) {
                 (true, ..) => {
                     talk.say("mend the sheet: rows that cannot be seen cannot be left out");

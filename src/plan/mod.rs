@@ -251,7 +251,7 @@ pub async fn draw_up_some(
         let is_shared = |name: &str| shared_files.contains(&file_name::hash(name));
         let seen_as = |name: &str| is_shared(name).then(|| file_name::seen_as(name));
         for (file, first, last) in staging.same_files(seen_as).await? {
-            problems.add(Problem::same_file(&file, first, last));
+            problems.add_shared((&file, first, last));
         }
     }
     let mut compared = staging.classify().await?;

@@ -81,7 +81,7 @@ impl Problem {
     }
 
     /// Two rows would be written to one file.
-    pub(super) fn same_file(file: &str, first: i64, last: i64) -> Self {
+    fn same_file(file: &str, first: i64, last: i64) -> Self {
         Self {
             source: Source::Sheet,
             row: Some(first.unsigned_abs()),
@@ -121,6 +121,7 @@ pub struct Problems {
     kept: Vec<Problem>,
     rows: u64,
     hide_rows: bool,
+    share_files: bool,
 }
 
 /// Different problems that are told one by one. Whoever has mended these reads the next ones.
@@ -143,6 +144,17 @@ impl Problems {
             self.kept.push(problem);
         }
         self.rows += 1;
+    }
+
+    /// Adds that rows would be written to one file: each is right, so none of them is left out.
+    pub(super) fn add_shared(&mut self, (file, first, last): (&str, i64, i64)) {
+        self.share_files = true;
+        self.add(Problem::same_file(file, first, last));
+    }
+
+    /// Tells whether rows share a file.
+    pub fn share_files(&self) -> bool {
+        self.share_files
     }
 
     /// Tells whether rows may be lost that no problem names: without them the sheet is not what

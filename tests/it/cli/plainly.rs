@@ -70,6 +70,11 @@ async fn two_rows_of_one_file_are_told_what_mends_them() {
         told.push('\n');
     }
     assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
+    // A wrong row beside them can be left out, and they cannot.
+    office.write("s.csv", "key,script\na,One\nb,Two\nc,\n");
+    let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(office.sandbox.renders(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
