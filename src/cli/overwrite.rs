@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use super::drive::Early;
 use super::exit::Exit;
 use crate::batch::{Batch, SheetFrom};
+use crate::report;
 
-/// What a run writes into its output folder beside its videos.
-const REPORTS: [&str; 4] = ["results.csv", "failures.csv", "report.html", "run.json"];
 /// What the first bytes of every ledger are, and of every other file of `SQLite`.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
@@ -40,7 +39,7 @@ pub(super) fn may_become(target: &Path, ledger: &Path, batch: Option<&Batch>) ->
 /// Refuses a batch that is made from a file which its own run writes anew, or deletes, in `folder`.
 pub(super) fn reads_none_of_its_reports(batch: &Batch, folder: &Path) -> Result<(), Early> {
     for (what, path) in sources(batch) {
-        if REPORTS.iter().any(|name| is_same(path, &folder.join(name))) {
+        if report::NAMES.iter().any(|name| is_same(path, &folder.join(name))) {
             let words = format!(
                 "{what} `{}` is one of the reports that a run writes anew in its output folder: \
                  copy it beside the batch file, and name the copy; nothing was spent",

@@ -17,3 +17,11 @@ pub use run::{
     Standing, Wording, write_run,
 };
 pub use whole::begin_file;
+
+const RESULTS: &str = "results.csv";
+const FAILURES: &str = "failures.csv";
+const PAGE: &str = "report.html";
+const RUN: &str = "run.json";
+
+/// What a run leaves in its output folder beside its videos, in place of whatever has these names.
+pub const NAMES: [&str; 4] = [RESULTS, FAILURES, PAGE, RUN];

@@ -97,7 +97,7 @@ pub async fn write_page(
     page: &Page<'_>,
     folder: &Path,
 ) -> Result<PathBuf, ReportError> {
-    let path = folder.join("report.html");
+    let path = folder.join(super::PAGE);
     let disk = |source| ReportError::Disk { path: path.clone(), source };
     let mut file = begin_file(folder).map_err(disk)?;
     print_page(ledger, page, &path, file.as_file_mut()).await?;

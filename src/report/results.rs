@@ -75,8 +75,8 @@ pub async fn write_results(
     folder: &Path,
 ) -> Result<Written, ReportError> {
     let headings = ledger.headings(batch).await?;
-    let mut results = Table::begin(folder, "results.csv", &headings)?;
-    let mut failures = Table::begin(folder, "failures.csv", &headings)?;
+    let mut results = Table::begin(folder, super::RESULTS, &headings)?;
+    let mut failures = Table::begin(folder, super::FAILURES, &headings)?;
     let mut rows = Rows::of(ledger, batch);
     while let Some(row) = rows.next().await? {
         results.write(&row)?;

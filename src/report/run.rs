@@ -240,7 +240,7 @@ impl RunRecord {
 /// # Errors
 /// See [`ReportError`]; what was there before stays then.
 pub fn write_run(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
-    let path = folder.join("run.json");
+    let path = folder.join(super::RUN);
     let write = || {
         std::fs::create_dir_all(folder)?;
         let mut file = begin_file(folder)?;
