@@ -58,7 +58,7 @@ pub(super) struct Run {
     max_videos: Option<u32>,
     #[command(flatten)]
     narrowing: Narrowing,
-    /// Try failed jobs again, as `callsheet retry` would
+    /// Try failed jobs again, after a look whether they came after all
     #[arg(long)]
     retry_failed: bool,
     /// Leave out rows that are wrong, instead of stopping at them
