@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callsheet::ledger::{
-    BatchId, Claim, Durability, Header, Lease, Ledger, Merged, News, Owner, Room, StagedRow, Video,
-    Way,
+    BatchId, Capacity, ClaimedSubmission, Durability, JobUpdate, Lease, Ledger, MergedRow,
+    PlanHeader, RunOwner, StagedRow, StoredSubmissionMode, VerifiedVideo,
 };
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
 
 /// Jobs driven through in each ledger.
-const DRIVEN: u32 = 1000;
+const DRIVEN_JOBS: u32 = 1000;
 /// Changes that wait for the writer at once.
 const CALLERS: usize = 64;
 /// Transitions of one job.
-const STEPS: u32 = 4;
+const STEPS_PER_JOB: u32 = 4;
 /// Rounds in each ledger, in turns, for the disk is shared and not as fast at all times: the middle one
 /// counts.
 const ROUNDS: usize = 9;
@@ -34,35 +34,35 @@ async fn main() {
     let largest = std::env::args().filter_map(|word| word.parse().ok()).next();
     let largest: usize = largest.unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let large = [largest / 10, largest].map(|jobs| jobs.max(ROUNDS * DRIVEN as usize));
+    let large = [largest / 10, largest].map(|jobs| jobs.max(ROUNDS * DRIVEN_JOBS as usize));
     let files = large.map(|jobs| folder.path().join(format!("{jobs}.db")));
-    let middling = Driven::filled(&files[0], large[0]).await;
-    let million = Driven::filled(&files[1], large[1]).await;
+    let middling = DrivenLedger::with_ready_jobs(&files[0], large[0]).await;
+    let million = DrivenLedger::with_ready_jobs(&files[1], large[1]).await;
     let mut took = [const { Vec::new() }; 3];
     for round in 0..ROUNDS {
         // A small ledger is used up by one round.
         let file = folder.path().join(format!("small-{round}.db"));
-        let small = Driven::filled(&file, DRIVEN as usize).await;
+        let small = DrivenLedger::with_ready_jobs(&file, DRIVEN_JOBS as usize).await;
         for (took, driven) in took.iter_mut().zip([&small, &middling, &million]) {
-            took.push(driven.round().await);
+            took.push(driven.time_round().await);
         }
         small.ledger.close().await;
     }
-    let jobs = [DRIVEN as usize, large[0], large[1]];
+    let jobs = [DRIVEN_JOBS as usize, large[0], large[1]];
     let mut smallest = None;
     for (jobs, took) in jobs.into_iter().zip(&mut took) {
-        said(jobs, took, &mut smallest);
+        print_rounds(jobs, took, &mut smallest);
     }
     middling.ledger.close().await;
     million.ledger.close().await;
-    resumed(&files[1]).await;
+    print_resume_time(&files[1]).await;
 }
 
 /// Says the middle round, and the slowest and the fastest.
-fn said(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) {
+fn print_rounds(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) {
     took.sort_unstable();
-    let each = |took: Duration| took.as_secs_f64() / f64::from(DRIVEN);
-    let rate = |took: Duration| f64::from(STEPS) / each(took);
+    let each = |took: Duration| took.as_secs_f64() / f64::from(DRIVEN_JOBS);
+    let rate = |took: Duration| f64::from(STEPS_PER_JOB) / each(took);
     let middle = took[took.len() / 2];
     println!(
         "{jobs:>9} jobs: {:>7.0} transitions/s ({:.0} to {:.0}), {:>6.1} µs a job, {:.2} × the \
@@ -76,29 +76,29 @@ fn said(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) {
 }
 
 /// A ledger that is held, and its batch.
-struct Driven {
+struct DrivenLedger {
     ledger: Ledger,
     batch: BatchId,
     lease: Lease,
 }
 
-impl Driven {
-    async fn filled(file: &Path, jobs: usize) -> Self {
-        let (ledger, batch) = filled(file, jobs).await;
-        let lease = begin(&ledger, batch).await;
+impl DrivenLedger {
+    async fn with_ready_jobs(file: &Path, jobs: usize) -> Self {
+        let (ledger, batch) = ledger_with_ready_jobs(file, jobs).await;
+        let lease = begin_run(&ledger, batch).await;
         Self { ledger, batch, lease }
     }
 
     /// Returns how long it takes to drive some jobs from ready to done.
-    async fn round(&self) -> Duration {
-        driven(&self.ledger, self.batch, self.lease).await
+    async fn time_round(&self) -> Duration {
+        time_driving_jobs(&self.ledger, self.batch, self.lease).await
     }
 }
 
 /// A ledger of `jobs` ready jobs.
-async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
+async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
     let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("a new ledger");
-    let header = Header {
+    let header = PlanHeader {
         name: "night".to_owned(),
         file: "night.toml".to_owned(),
         source: String::new(),
@@ -109,7 +109,7 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         columns: vec!["{}".to_owned()],
         tool: "bench".to_owned(),
         request: "project".to_owned(),
-        selects: false,
+        has_selection: false,
     };
     let mut staging = ledger.stage(header).await.expect("a plan");
     let mut chunk = Vec::new();
@@ -117,7 +117,8 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         let key = format!("TEA-{position:07} en");
         let hash = blake3::hash(key.as_bytes()).to_hex()[..32].to_owned();
         let file_name = format!("{key}.mp4");
-        let merged = Merged { payload_hash: hash, file_name, spoken_ms: 9, subject: None };
+        let merged =
+            MergedRow { payload_hash: hash, file_name, spoken_ms: 9, exclusive_project: None };
         chunk.push(StagedRow {
             position: position as i64,
             row_number: position as i64 + 2,
@@ -126,10 +127,10 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             merged: Ok(merged),
             selected: true,
             variant: None,
-            layout: 0,
+            mapping_index: 0,
         });
         if chunk.len() == 512 || position + 1 == jobs {
-            staging.push(std::mem::take(&mut chunk)).await.expect("the disk has room");
+            staging.push_rows(std::mem::take(&mut chunk)).await.expect("the disk has room");
         }
     }
     let compared = staging.classify().await.expect("it compares");
@@ -137,35 +138,40 @@ async fn filled(file: &Path, jobs: usize) -> (Ledger, BatchId) {
     (ledger, batch)
 }
 
-async fn begin(ledger: &Ledger, batch: BatchId) -> Lease {
-    let owner = Owner { host: "bench".to_owned(), pid: std::process::id() };
+async fn begin_run(ledger: &Ledger, batch: BatchId) -> Lease {
+    let owner = RunOwner { host: "bench".to_owned(), pid: std::process::id() };
     ledger.begin_run(batch, owner, Timestamp::now()).await.expect("the batch is there").0
 }
 
-fn room(at_once: u32) -> Room {
-    Room {
-        in_flight: u32::MAX,
-        canary: 0,
-        per_run: None,
-        at_once,
-        credits: None,
-        only: None,
-        draw: None,
+fn capacity(at_once: u32) -> Capacity {
+    Capacity {
+        in_flight_max: u32::MAX,
+        canary_count: 0,
+        per_run_max: None,
+        claim_max: at_once,
+        credit_caps: None,
+        selection: None,
+        new_secret: None,
     }
 }
 
 /// Returns how long it takes to drive some jobs from ready to done.
-async fn driven(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
+async fn time_driving_jobs(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
     let began = Instant::now();
     let mut claims = Vec::new();
-    while claims.len() < DRIVEN as usize {
-        let room = room(DRIVEN.min(CALLERS as u32));
-        let claimed = ledger.claim_paid(lease, batch, (Way::OneStep, room), Timestamp::now());
-        let claimed = claimed.await.expect("the lease holds").claims;
+    while claims.len() < DRIVEN_JOBS as usize {
+        let room = capacity(DRIVEN_JOBS.min(CALLERS as u32));
+        let claimed = ledger.claim_paid(
+            lease,
+            batch,
+            (StoredSubmissionMode::OneStep, room),
+            Timestamp::now(),
+        );
+        let claimed = claimed.await.expect("the lease holds").submissions;
         assert!(!claimed.is_empty(), "the ledger has jobs enough");
         claims.extend(claimed);
     }
-    claims.truncate(DRIVEN as usize);
+    claims.truncate(DRIVEN_JOBS as usize);
     let queue = Arc::new(std::sync::Mutex::new(claims));
     let callers = (0..CALLERS).map(|_| {
         let (ledger, queue) = (ledger.clone(), queue.clone());
@@ -173,7 +179,7 @@ async fn driven(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
             loop {
                 let claim = queue.lock().expect("nobody panics").pop();
                 let Some(claim) = claim else { return };
-                finish(&ledger, lease, &claim).await;
+                finish_job(&ledger, lease, &claim).await;
             }
         })
     });
@@ -183,37 +189,41 @@ async fn driven(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
     began.elapsed()
 }
 
-async fn finish(ledger: &Ledger, lease: Lease, claim: &Claim) {
-    let accepted = News::Accepted {
+async fn finish_job(ledger: &Ledger, lease: Lease, claim: &ClaimedSubmission) {
+    let accepted = JobUpdate::Accepted {
         project_id: format!("project-{}", claim.tag),
         render_id: None,
         due_at: Timestamp::now(),
-        words: "answered".to_owned(),
+        message: "answered".to_owned(),
     };
-    let rendered = News::Rendered { video_url: "http://127.0.0.1:1/v.mp4".to_owned() };
-    let fetched = News::Fetched(Video {
+    let rendered = JobUpdate::Rendered { video_url: "http://127.0.0.1:1/v.mp4".to_owned() };
+    let fetched = JobUpdate::Fetched(VerifiedVideo {
         file: format!("{}.mp4", claim.key),
         bytes: 1 << 20,
         hash: "0".repeat(64),
-        plays_ms: 3000,
+        duration_ms: 3000,
     });
     for news in [accepted, rendered, fetched] {
         let now = Timestamp::now();
-        ledger.record(lease, claim.job, claim.submission, news, now).await.expect("it follows");
+        ledger
+            .record_update(lease, claim.job, claim.submission, news, now)
+            .await
+            .expect("it follows");
     }
 }
 
 /// Prints how soon the first request could leave in a ledger where all but a hundredth is done.
-async fn resumed(file: &Path) {
-    let done = finished_by_hand(file).await;
+async fn print_resume_time(file: &Path) {
+    let done = mark_most_jobs_done(file).await;
     let began = Instant::now();
     let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("the ledger is there");
     let batch = ledger.batch("night").await.expect("the batch is there").id;
     let opened = began.elapsed();
-    let lease = begin(&ledger, batch).await;
-    let room = room(64);
-    let claimed = ledger.claim_paid(lease, batch, (Way::OneStep, room), Timestamp::now());
-    let claimed = claimed.await.expect("the lease holds").claims;
+    let lease = begin_run(&ledger, batch).await;
+    let room = capacity(64);
+    let claimed =
+        ledger.claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), Timestamp::now());
+    let claimed = claimed.await.expect("the lease holds").submissions;
     println!(
         "resume with {done} done: open {:.1} ms, first {} claims after {:.1} ms   (target 500)",
         opened.as_secs_f64() * 1e3,
@@ -224,7 +234,7 @@ async fn resumed(file: &Path) {
 }
 
 /// Ends 99 of 100 jobs behind the ledger's back: driving them there would take all night.
-async fn finished_by_hand(file: &Path) -> i64 {
+async fn mark_most_jobs_done(file: &Path) -> i64 {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut db = options.connect().await.expect("the ledger is there");
     sqlx::raw_sql(

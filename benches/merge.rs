@@ -13,7 +13,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use callsheet::scene::{Columns, Partials, Template};
+use callsheet::payload::ColumnMapping;
+use callsheet::template::{PartialFiles, SceneTemplate};
 use handlebars::{Context, Handlebars, handlebars_helper};
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -33,15 +34,15 @@ handlebars_helper!(truncate: |text: str, length: u64| {
 
 fn main() {
     let source = include_str!("../templates/presenter.json.hbs");
-    let template = Template::parse("presenter", source, &Partials::default());
+    let template = SceneTemplate::parse("presenter", source, &PartialFiles::default());
     let template = template.expect("the seed template is right");
-    let (columns, rows) = sheet();
+    let (columns, rows) = demo_sheet();
     let mut merger = template.merger(&columns);
-    let engine = bare_handlebars(template.source());
+    let engine = baseline_handlebars(template.source());
     let ready: Vec<Context> = rows
         .iter()
         .map(|row| {
-            let fields = merger.fields(std::slice::from_ref(row));
+            let fields = merger.template_fields(std::slice::from_ref(row));
             Context::wraps(fields).expect("fields are JSON")
         })
         .collect();
@@ -56,14 +57,14 @@ fn main() {
     let mut ignored = Vec::new();
     let mut valued = Vec::new();
     for _ in 0..ROUNDS {
-        merge.push(timed(|row| {
+        merge.push(time_per_row_us(|row| {
             black_box(merger.merge(&rows[row % rows.len()..][..1]).is_ok());
         }));
-        ignored.push(timed(|row| {
+        ignored.push(time_per_row_us(|row| {
             let text = render(row);
             black_box(serde_json::from_str::<IgnoredAny>(&text).is_ok());
         }));
-        valued.push(timed(|row| {
+        valued.push(time_per_row_us(|row| {
             let text = render(row);
             black_box(serde_json::from_str::<Value>(&text).is_ok());
         }));
@@ -77,7 +78,7 @@ fn main() {
 }
 
 /// The library as anyone would set it up for JSON, with the shortest helpers that do the job.
-fn bare_handlebars(source: &str) -> Handlebars<'static> {
+fn baseline_handlebars(source: &str) -> Handlebars<'static> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(|text| {
@@ -93,18 +94,18 @@ fn bare_handlebars(source: &str) -> Handlebars<'static> {
 }
 
 /// The demo sheet, read with as little as its own quoting needs.
-fn sheet() -> (Columns, Vec<Vec<String>>) {
+fn demo_sheet() -> (ColumnMapping, Vec<Vec<String>>) {
     let mut reader = csv::Reader::from_reader(include_bytes!("../jobs/demo.csv").as_slice());
     let names = reader.headers().expect("it has headings").iter().map(str::to_owned).collect();
     let rows = reader
         .records()
         .map(|record| record.expect("it is CSV").iter().map(str::to_owned).collect())
         .collect();
-    (Columns { names, ..Columns::default() }, rows)
+    (ColumnMapping { names, ..ColumnMapping::default() }, rows)
 }
 
 /// Returns microseconds a row.
-fn timed(mut work: impl FnMut(usize)) -> f64 {
+fn time_per_row_us(mut work: impl FnMut(usize)) -> f64 {
     let start = Instant::now();
     for row in 0..ROWS {
         work(row);

@@ -11,7 +11,7 @@
 //! `cargo bench --bench plan -- 1000000` takes another number of rows than 100,000.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
-mod night;
+mod large_batch;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,16 +38,16 @@ handlebars_helper!(truncate: |text: str, length: u64| {
 
 #[tokio::main]
 async fn main() {
-    let rows = night::asked(100_000);
+    let rows = large_batch::count_argument(100_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let batch = night::batch(folder.path(), rows, "");
+    let batch = large_batch::write_batch(folder.path(), rows, "");
     let idle = peak_mib();
     let began = Instant::now();
-    println!("{rows} rows, {} bytes of sheet", size(&batch.sheet));
+    println!("{rows} rows, {} bytes of sheet", file_size(&batch.sheet));
     let (mut drawn, mut whole, mut peak) = (Vec::new(), Vec::new(), 0.0);
     for round in 0..ROUNDS {
-        let ledger = ledger(folder.path(), round).await;
-        let took = planned(&batch, &ledger).await;
+        let ledger = open_ledger(folder.path(), round).await;
+        let took = time_plan(&batch, &ledger).await;
         drawn.push(took.0);
         whole.push(took.1);
         if round == 0 {
@@ -55,23 +55,23 @@ async fn main() {
         }
         ledger.close().await;
     }
-    let (file, ledger) = (file(folder.path(), 0), ledger(folder.path(), 0).await);
-    said("plan alone (what `callsheet plan` does)", rows, &mut drawn);
-    said("plan and take in (sheet to ledger)", rows, &mut whole);
+    let (file, ledger) = (ledger_path(folder.path(), 0), open_ledger(folder.path(), 0).await);
+    print_rounds("plan alone (what `callsheet plan` does)", rows, &mut drawn);
+    print_rounds("plan and take in (sheet to ledger)", rows, &mut whole);
     println!("{:<44} {peak:>9.1} MiB (idle {idle:.1})", "peak memory of the first");
     let (mut drawn, mut unchanged) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let took = planned(&batch, &ledger).await;
+        let took = time_plan(&batch, &ledger).await;
         drawn.push(took.0);
         unchanged.push(took.1);
     }
-    said("the same sheet again: plan", rows, &mut drawn);
-    said("the same sheet again: plan and take in", rows, &mut unchanged);
+    print_rounds("the same sheet again: plan", rows, &mut drawn);
+    print_rounds("the same sheet again: plan and take in", rows, &mut unchanged);
     ledger.close().await;
-    println!("{:<44} {:>9.1} MiB", "the ledger", size(&file) as f64 / MIB);
+    println!("{:<44} {:>9.1} MiB", "the ledger", file_size(&file) as f64 / MIB);
 
-    let rival = rival(&batch, &folder.path().join("rival.db")).await;
-    said("csv + handlebars + serde_json + insert", rows, &mut [rival]);
+    let rival = time_baseline(&batch, &folder.path().join("rival.db")).await;
+    print_rounds("csv + handlebars + serde_json + insert", rows, &mut [rival]);
     let ratio = rival.as_secs_f64() / whole[ROUNDS / 2].as_secs_f64();
     println!("{:<44} {ratio:>9.2}", "ratio to it");
     println!("{:<44} {:>9.1} s", "altogether", began.elapsed().as_secs_f64());
@@ -81,25 +81,25 @@ const MIB: f64 = (1 << 20) as f64;
 /// One second tells little of a machine that others use as well; of five, the middle one counts.
 const ROUNDS: usize = 5;
 
-fn file(folder: &Path, round: usize) -> PathBuf {
+fn ledger_path(folder: &Path, round: usize) -> PathBuf {
     folder.join(format!("{round}.db"))
 }
 
-async fn ledger(folder: &Path, round: usize) -> Ledger {
-    Ledger::open(&file(folder, round), Durability::PowerLoss).await.expect("a ledger")
+async fn open_ledger(folder: &Path, round: usize) -> Ledger {
+    Ledger::open(&ledger_path(folder, round), Durability::PowerLoss).await.expect("a ledger")
 }
 
 /// Returns how long drawing a plan up takes, and how long with taking it in.
-async fn planned(batch: &Batch, ledger: &Ledger) -> (Duration, Duration) {
+async fn time_plan(batch: &Batch, ledger: &Ledger) -> (Duration, Duration) {
     let began = Instant::now();
-    let plan = plan::draw_up(batch, "", ledger).await.expect("the sheet is right");
+    let plan = plan::plan_batch(batch, "", ledger).await.expect("the sheet is right");
     let drawn = began.elapsed();
     assert!(plan.is_clean(), "{:?}", plan.problems);
-    plan.take_in(Clock::real().now()).await.expect("the ledger takes it");
+    plan.commit(Clock::real().now()).await.expect("the ledger takes it");
     (drawn, began.elapsed())
 }
 
-async fn rival(batch: &Batch, path: &Path) -> Duration {
+async fn time_baseline(batch: &Batch, path: &Path) -> Duration {
     let began = Instant::now();
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
@@ -142,7 +142,7 @@ async fn rival(batch: &Batch, path: &Path) -> Duration {
 }
 
 /// Sorts what the rounds took, and says the middle one; of several, the slowest and the fastest too.
-fn said(what: &str, rows: usize, took: &mut [Duration]) {
+fn print_rounds(what: &str, rows: usize, took: &mut [Duration]) {
     took.sort_unstable();
     let rate = |took: Duration| rows as f64 / took.as_secs_f64();
     let middle = took[took.len() / 2];
@@ -153,7 +153,7 @@ fn said(what: &str, rows: usize, took: &mut [Duration]) {
     }
 }
 
-fn size(path: &Path) -> u64 {
+fn file_size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |found| found.len())
 }
 

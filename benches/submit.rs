@@ -11,7 +11,7 @@
 //! `cargo bench --bench submit -- 5000` takes another number of submissions than 20,000.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
-mod night;
+mod large_batch;
 
 use std::path::Path;
 use std::process::Command;
@@ -23,52 +23,54 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::{any, post};
+use callsheet::aistudios::{ApiClient, Credentials};
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
-use callsheet::ledger::{Durability, Ledger, Owner};
+use callsheet::ledger::{Durability, Ledger, RunOwner};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Allowance, Dice, Happening, Observer, Orders, Settings, Shift, Stop, Vendor,
+    self, AccountLimits, AiStudios, Jitter, RunEvent, RunInput, RunObserver, RunOptions,
+    RunSettings, StopSignal,
 };
 use callsheet::sandbox::{self, Sandbox};
-use callsheet::studio::{Client, Credentials};
 
 /// Requests that the bare client has open at once, as many as the runner claims together.
-const OPEN: usize = 64;
-const PATH: &str = "/api/odin/v3/editor/project";
+const CONNECTIONS: usize = 64;
+const PROJECT_PATH: &str = "/api/odin/v3/editor/project";
 
 #[tokio::main]
 async fn main() {
-    let count = night::asked(20_000);
+    let count = large_batch::count_argument(20_000);
     // What everybody sends: the first project that arrived.
     let body = Arc::new(Mutex::new(Bytes::new()));
-    let target = Target {
-        base_url: only_answers(body.clone()).await,
+    let target = BenchTarget {
+        base_url: start_id_server(body.clone()).await,
         token: "t".to_owned(),
         credentials: Credentials::new("bench", "bench").expect("credentials"),
     };
     println!("{count} submissions to a server that only answers");
-    compare(&target, count, &body).await;
-    let studio = Sandbox::start(sandbox::Settings::default()).await.expect("the studio starts");
-    let target = Target {
+    print_comparison(&target, count, &body).await;
+    let studio =
+        Sandbox::start(sandbox::SandboxSettings::default()).await.expect("the studio starts");
+    let target = BenchTarget {
         base_url: studio.base_url(),
-        token: token(&studio.base_url()).await,
+        token: fetch_token(&studio.base_url()).await,
         credentials: Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).expect("credentials"),
     };
     println!("{count} submissions to the virtual AI Studios");
-    compare(&target, count, &body).await;
+    print_comparison(&target, count, &body).await;
     studio.stop().await;
 }
 
 /// Whom everybody asks, and as whom.
-struct Target {
+struct BenchTarget {
     base_url: String,
     token: String,
     credentials: Credentials,
 }
 
 /// Prints what this program reaches, and what its rivals do.
-async fn compare(target: &Target, count: usize, body: &Arc<Mutex<Bytes>>) {
+async fn print_comparison(target: &BenchTarget, count: usize, body: &Arc<Mutex<Bytes>>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let settings = format!(
         "[studio]\nbase_url = '{}'\nsubmission = 'one-step'\n[limits]\nrequests = 'unlimited'\n\
@@ -76,15 +78,18 @@ async fn compare(target: &Target, count: usize, body: &Arc<Mutex<Bytes>>) {
          poll_max = '1h'\n",
         target.base_url
     );
-    let batch = night::batch(folder.path(), count, &settings);
-    let ours = submitted(&batch, folder.path(), target, count).await;
+    let batch = large_batch::write_batch(folder.path(), count, &settings);
+    let ours = submissions_per_second(&batch, folder.path(), target, count).await;
     let body = body.lock().expect("nobody panics").clone();
     let line = |name: &str, rate: f64| {
         println!("  {name:<38} {rate:>9.0}/s   ours is {:.2} of it", ours / rate);
     };
     println!("  {:<38} {ours:>9.0}/s", "callsheet, intents and answers durable");
-    line("reqwest alone, connections kept", bare(target, &body, count).await);
-    match wrk(target, &body, folder.path()).await {
+    line(
+        "reqwest alone, connections kept",
+        baseline_requests_per_second(target, &body, count).await,
+    );
+    match wrk_requests_per_second(target, &body, folder.path()).await {
         Some(wrk) => line("wrk (target 0.50)", wrk),
         None => println!("  wrk is not installed here"),
     }
@@ -92,53 +97,58 @@ async fn compare(target: &Target, count: usize, body: &Arc<Mutex<Bytes>>) {
 
 /// Returns how many submissions a second the runner reaches, from its first claim to the last
 /// answer's commit.
-async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) -> f64 {
+async fn submissions_per_second(
+    batch: &Batch,
+    folder: &Path,
+    target: &BenchTarget,
+    count: usize,
+) -> f64 {
     let clock = Clock::real();
     let file = folder.join("l.db");
     let ledger = Ledger::open(&file, Durability::PowerLoss).await.expect("a new ledger");
-    let plan = plan::draw_up(batch, &target.base_url, &ledger).await.expect("a right sheet");
-    let id = plan.take_in(clock.now()).await.expect("the ledger takes it");
-    let owner = Owner { host: "bench".to_owned(), pid: std::process::id() };
+    let plan = plan::plan_batch(batch, &target.base_url, &ledger).await.expect("a right sheet");
+    let id = plan.commit(clock.now()).await.expect("the ledger takes it");
+    let owner = RunOwner { host: "bench".to_owned(), pid: std::process::id() };
     let lease = ledger.begin_run(id, owner, clock.now()).await.expect("the batch is there");
     let url = target.base_url.parse().expect("an address");
-    let settings = callsheet::studio::Settings::new(url, target.credentials.clone());
-    let client = Client::new(settings, clock.clone()).expect("a client");
-    let (stop, left) = (Stop::default(), AtomicU64::new(count as u64));
+    let settings = callsheet::aistudios::ClientSettings::new(url, target.credentials.clone());
+    let client = ApiClient::new(settings, clock.clone()).expect("a client");
+    let (stop, left) = (StopSignal::default(), AtomicU64::new(count as u64));
     let (began, ended) = (Instant::now(), Arc::new(OnceLock::new()));
-    let observer = Observer::new({
+    let observer = RunObserver::new({
         let (stop, ended) = (stop.clone(), ended.clone());
         move |happening| {
-            if let Happening::Halted { words } = &happening {
+            if let RunEvent::Halted { words } = &happening {
                 println!("halted: {words}");
             }
-            let accepted = matches!(happening, Happening::Rendering { .. });
+            let accepted = matches!(happening, RunEvent::Rendering { .. });
             if accepted && left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 ended.set(Instant::now()).expect("it ends once");
                 stop.escalate();
             }
         }
     });
-    let allowance = Allowance::new(batch.limits.requests, batch.limits.submits, &clock);
-    runner::run(Shift {
-        allowance,
-        studio: Vendor::new(client, None, None),
+    let allowance = AccountLimits::new(batch.limits.requests, batch.limits.submits, &clock);
+    runner::run_batch(RunInput {
+        account_limits: allowance,
+        studio: AiStudios::new(client, None, None),
         ledger: ledger.clone(),
         batch: id,
         lease,
         base_url: target.base_url.clone(),
-        settings: Settings {
+        settings: RunSettings {
             limits: batch.limits.clone(),
-            submission: batch.studio.submission,
+            submission_mode: batch.studio.submission,
             on_uncertain: batch.studio.on_uncertain,
             resolution: None,
             workspace_id: None,
-            output: folder.join("out"),
+            output_dir: folder.join("out"),
             vendor: batch.vendor.clone(),
-            hooks: None,
+            webhook_urls: None,
         },
-        orders: Orders { canary: false, ..Orders::default() },
+        options: RunOptions { canary: false, ..RunOptions::default() },
         clock,
-        dice: Dice::seeded(7),
+        jitter: Jitter::from_seed(7),
         stop,
         observer,
     })
@@ -149,14 +159,14 @@ async fn submitted(batch: &Batch, folder: &Path, target: &Target, count: usize) 
     count as f64 / (ended - began).as_secs_f64()
 }
 
-async fn bare(target: &Target, body: &Bytes, count: usize) -> f64 {
+async fn baseline_requests_per_second(target: &BenchTarget, body: &Bytes, count: usize) -> f64 {
     let builder = reqwest::Client::builder().no_proxy().http1_only().tls_certs_only([]);
     let client = builder.build().expect("a client");
     let left = Arc::new(AtomicU64::new(count as u64));
     let began = Instant::now();
-    let senders = (0..OPEN).map(|_| {
+    let senders = (0..CONNECTIONS).map(|_| {
         let request = client
-            .post(format!("{}{PATH}", target.base_url))
+            .post(format!("{}{PROJECT_PATH}", target.base_url))
             .header("content-type", "application/json")
             .header("authorization", &target.token)
             .body(body.clone());
@@ -178,7 +188,7 @@ async fn bare(target: &Target, body: &Bytes, count: usize) -> f64 {
 }
 
 /// Lets `wrk` do the same, with two threads, for three seconds.
-async fn wrk(target: &Target, body: &Bytes, folder: &Path) -> Option<f64> {
+async fn wrk_requests_per_second(target: &BenchTarget, body: &Bytes, folder: &Path) -> Option<f64> {
     std::fs::write(folder.join("body.json"), body).ok()?;
     let script = format!(
         "local file = io.open('{}')\nwrk.method = 'POST'\nwrk.body = file:read('*a')\n\
@@ -188,10 +198,10 @@ async fn wrk(target: &Target, body: &Bytes, folder: &Path) -> Option<f64> {
     );
     let path = folder.join("wrk.lua");
     std::fs::write(&path, script).ok()?;
-    let url = format!("{}{PATH}", target.base_url);
+    let url = format!("{}{PROJECT_PATH}", target.base_url);
     let run = move || {
         let mut wrk = Command::new("wrk");
-        wrk.args(["-t2", &format!("-c{OPEN}"), "-d3s", "-s"]).arg(path).arg(url).output()
+        wrk.args(["-t2", &format!("-c{CONNECTIONS}"), "-d3s", "-s"]).arg(path).arg(url).output()
     };
     let out = tokio::task::spawn_blocking(run).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -201,7 +211,7 @@ async fn wrk(target: &Target, body: &Bytes, folder: &Path) -> Option<f64> {
 }
 
 /// Asks the virtual AI Studios for a token, as any client would.
-async fn token(base_url: &str) -> String {
+async fn fetch_token(base_url: &str) -> String {
     let client =
         reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
     let who = format!(r#"{{"appId":"{}","userKey":"{}"}}"#, sandbox::APP_ID, sandbox::USER_KEY);
@@ -214,11 +224,11 @@ async fn token(base_url: &str) -> String {
 }
 
 /// Starts a server that answers every project with an id, and keeps the first. Returns its address.
-async fn only_answers(first: Arc<Mutex<Bytes>>) -> String {
+async fn start_id_server(first: Arc<Mutex<Bytes>>) -> String {
     let token = r#"{"success":true,"data":{"token":"bench","expiresIn":3600}}"#;
     let router = Router::new()
         .route("/api/odin/v3/auth/token", any(move || async move { token }))
-        .route(PATH, post(answer))
+        .route(PROJECT_PATH, post(answer_project))
         .fallback(any(|| async { "{}" }))
         .with_state((Arc::new(AtomicU64::new(0)), first));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -227,10 +237,10 @@ async fn only_answers(first: Arc<Mutex<Bytes>>) -> String {
     base_url
 }
 
-type Seen = (Arc<AtomicU64>, Arc<Mutex<Bytes>>);
+type SeenRequests = (Arc<AtomicU64>, Arc<Mutex<Bytes>>);
 
-async fn answer(
-    State((count, first)): State<Seen>,
+async fn answer_project(
+    State((count, first)): State<SeenRequests>,
     body: Bytes,
 ) -> ([(&'static str, &'static str); 1], String) {
     let number = count.fetch_add(1, Ordering::Relaxed);

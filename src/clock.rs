@@ -27,24 +27,24 @@ pub enum Clock {
         started: Instant,
     },
     /// Moves only when everybody waits.
-    Simulated(Arc<Simulated>),
+    Simulated(Arc<SimulatedClock>),
 }
 
 /// A clock for one process without wall time. See the module's words on when it moves.
 #[derive(Debug)]
-pub struct Simulated {
+pub struct SimulatedClock {
     origin: Timestamp,
-    hands: Mutex<Hands>,
+    state: Mutex<ClockState>,
 }
 
 #[derive(Debug, Default)]
-struct Hands {
+struct ClockState {
     elapsed: Duration,
-    busy: usize,
+    busy_tasks: usize,
     sleepers: BTreeMap<(Duration, u64), Waker>,
-    next_sleeper: u64,
+    next_sleeper_id: u64,
     /// Woken when nobody is busy any more.
-    driver: Option<Waker>,
+    driver_waker: Option<Waker>,
 }
 
 impl Clock {
@@ -54,8 +54,8 @@ impl Clock {
     }
 
     /// Returns a clock that stands at `origin` until [`Simulated::drive`] moves it.
-    pub fn simulated(origin: Timestamp) -> (Self, Arc<Simulated>) {
-        let simulated = Arc::new(Simulated { origin, hands: Mutex::default() });
+    pub fn simulated(origin: Timestamp) -> (Self, Arc<SimulatedClock>) {
+        let simulated = Arc::new(SimulatedClock { origin, state: Mutex::default() });
         (Self::Simulated(simulated.clone()), simulated)
     }
 
@@ -63,26 +63,26 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Real { .. } => Timestamp::now(),
-            Self::Simulated(simulated) => simulated.origin + simulated.hands().elapsed,
+            Self::Simulated(simulated) => simulated.origin + simulated.lock_state().elapsed,
         }
     }
 
     /// Returns how long this process has been awake since the clock was made. On Linux the time of
     /// a suspended machine does not count.
-    pub fn awake(&self) -> Duration {
+    pub fn awake_time(&self) -> Duration {
         match self {
             Self::Real { started } => started.elapsed(),
-            Self::Simulated(simulated) => simulated.hands().elapsed,
+            Self::Simulated(simulated) => simulated.lock_state().elapsed,
         }
     }
 
     /// Returns how long somebody may rest who only rests for `span` because a clock may jump, or
     /// to say that he lives. Simulated time never jumps: there it is longer, so that a night of
     /// hours passes in a moment.
-    pub fn watch(&self, span: Duration) -> Duration {
+    pub fn recheck_interval(&self, span: Duration) -> Duration {
         match self {
             Self::Real { .. } => span,
-            Self::Simulated(_) => span * SIMULATED_WATCH,
+            Self::Simulated(_) => span * SIMULATED_INTERVAL_FACTOR,
         }
     }
 
@@ -91,16 +91,16 @@ impl Clock {
         match self {
             Self::Real { .. } => tokio::time::sleep(pause).await,
             Self::Simulated(simulated) => {
-                let until = simulated.hands().elapsed + pause;
-                Sleep { clock: simulated.clone(), until, place: None }.await;
+                let until = simulated.lock_state().elapsed + pause;
+                SimulatedSleep { clock: simulated.clone(), until, sleeper_id: None }.await;
             }
         }
     }
 
     /// Marks the calling task as one that has work until the guard is dropped or [`Self::idle`].
-    pub fn busy(&self) -> Busy {
-        self.count(1);
-        Busy { clock: self.clone() }
+    pub fn busy(&self) -> BusyGuard {
+        self.adjust_busy(1);
+        BusyGuard { clock: self.clone() }
     }
 
     /// Waits for `event` as a task that has nothing else to do; only then may simulated time move.
@@ -108,18 +108,18 @@ impl Clock {
         match self {
             Self::Real { .. } => event.await,
             Self::Simulated(_) => {
-                let _back = Parked::new(self.clone());
+                let _back = IdleGuard::new(self.clone());
                 event.await
             }
         }
     }
 
-    fn count(&self, by: isize) {
+    fn adjust_busy(&self, by: isize) {
         if let Self::Simulated(simulated) = self {
-            let mut hands = simulated.hands();
-            hands.busy = hands.busy.saturating_add_signed(by);
-            if hands.busy == 0
-                && let Some(driver) = hands.driver.take()
+            let mut hands = simulated.lock_state();
+            hands.busy_tasks = hands.busy_tasks.saturating_add_signed(by);
+            if hands.busy_tasks == 0
+                && let Some(driver) = hands.driver_waker.take()
             {
                 driver.wake();
             }
@@ -129,54 +129,54 @@ impl Clock {
 
 /// See [`Clock::busy`].
 #[derive(Debug)]
-pub struct Busy {
+pub struct BusyGuard {
     clock: Clock,
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.clock.count(-1);
+        self.clock.adjust_busy(-1);
     }
 }
 
-struct Parked {
+struct IdleGuard {
     clock: Clock,
 }
 
-impl Parked {
+impl IdleGuard {
     fn new(clock: Clock) -> Self {
-        clock.count(-1);
+        clock.adjust_busy(-1);
         Self { clock }
     }
 }
 
-impl Drop for Parked {
+impl Drop for IdleGuard {
     fn drop(&mut self) {
-        self.clock.count(1);
+        self.clock.adjust_busy(1);
     }
 }
 
 /// Why [`Simulated::drive`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standstill {
+pub enum DriveOutcome {
     /// Everybody waits and nobody waits for the clock: nothing will ever happen again.
-    NobodySleeps,
+    NoSleepers,
     /// The time that was allowed is over.
-    TooLate,
+    LimitReached,
 }
 
-impl Simulated {
-    fn hands(&self) -> MutexGuard<'_, Hands> {
-        self.hands.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+impl SimulatedClock {
+    fn lock_state(&self) -> MutexGuard<'_, ClockState> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn nobody_is_busy(&self) {
+    async fn wait_until_idle(&self) {
         std::future::poll_fn(|context| {
-            let mut hands = self.hands();
-            if hands.busy == 0 {
+            let mut hands = self.lock_state();
+            if hands.busy_tasks == 0 {
                 return Poll::Ready(());
             }
-            hands.driver = Some(context.waker().clone());
+            hands.driver_waker = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -184,22 +184,22 @@ impl Simulated {
 
     /// Moves the clock from sleeper to sleeper until nothing is left to wait for, or until more
     /// than `limit` has passed.
-    pub async fn drive(&self, limit: Duration) -> Standstill {
+    pub async fn drive(&self, limit: Duration) -> DriveOutcome {
         loop {
-            self.nobody_is_busy().await;
+            self.wait_until_idle().await;
             // A task that was just woken is not busy yet; several rounds let it say so.
-            for _ in 0..QUIET_ROUNDS {
+            for _ in 0..IDLE_ROUNDS {
                 tokio::task::yield_now().await;
             }
-            if self.hands().busy > 0 {
+            if self.lock_state().busy_tasks > 0 {
                 continue;
             }
-            let mut hands = self.hands();
+            let mut hands = self.lock_state();
             let Some((&(until, _), _)) = hands.sleepers.first_key_value() else {
-                return Standstill::NobodySleeps;
+                return DriveOutcome::NoSleepers;
             };
             if until > limit {
-                return Standstill::TooLate;
+                return DriveOutcome::LimitReached;
             }
             hands.elapsed = hands.elapsed.max(until);
             while let Some(entry) = hands.sleepers.first_entry() {
@@ -213,38 +213,38 @@ impl Simulated {
 }
 
 /// How much longer a watch is in simulated time.
-const SIMULATED_WATCH: u32 = 60;
+const SIMULATED_INTERVAL_FACTOR: u32 = 60;
 /// Rounds of the scheduler without a busy task before time may move.
-const QUIET_ROUNDS: u32 = 4;
+const IDLE_ROUNDS: u32 = 4;
 
-struct Sleep {
-    clock: Arc<Simulated>,
+struct SimulatedSleep {
+    clock: Arc<SimulatedClock>,
     until: Duration,
-    place: Option<u64>,
+    sleeper_id: Option<u64>,
 }
 
-impl Future for Sleep {
+impl Future for SimulatedSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let clock = self.clock.clone();
-        let mut hands = clock.hands();
+        let mut hands = clock.lock_state();
         if hands.elapsed >= self.until {
             return Poll::Ready(());
         }
-        let place = *self.place.get_or_insert_with(|| {
-            hands.next_sleeper += 1;
-            hands.next_sleeper
+        let place = *self.sleeper_id.get_or_insert_with(|| {
+            hands.next_sleeper_id += 1;
+            hands.next_sleeper_id
         });
         hands.sleepers.insert((self.until, place), context.waker().clone());
         Poll::Pending
     }
 }
 
-impl Drop for Sleep {
+impl Drop for SimulatedSleep {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.clock.hands().sleepers.remove(&(self.until, place));
+        if let Some(place) = self.sleeper_id {
+            self.clock.lock_state().sleepers.remove(&(self.until, place));
         }
     }
 }
@@ -261,10 +261,10 @@ mod tests {
             async move {
                 let _busy = clock.busy();
                 clock.idle(clock.sleep(Duration::from_secs(3600))).await;
-                clock.awake()
+                clock.awake_time()
             }
         });
-        assert_eq!(simulated.drive(Duration::MAX).await, Standstill::NobodySleeps);
+        assert_eq!(simulated.drive(Duration::MAX).await, DriveOutcome::NoSleepers);
         assert_eq!(task.await.unwrap(), Duration::from_secs(3600));
         assert_eq!(clock.now(), "1970-01-01T01:00:00Z".parse().unwrap());
     }
@@ -281,9 +281,9 @@ mod tests {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(clock.awake(), Duration::ZERO);
+        assert_eq!(clock.awake_time(), Duration::ZERO);
         drop(busy);
         sleeper.await.unwrap();
-        assert_eq!(driver.await.unwrap(), Standstill::NobodySleeps);
+        assert_eq!(driver.await.unwrap(), DriveOutcome::NoSleepers);
     }
 }

@@ -4,20 +4,23 @@
 //! imports only what stands below it (`tests/it/tidy.rs` holds the rules, `ARCHITECTURE.md` tells
 //! the story). Nothing here talks to a terminal except `cli`.
 
+pub mod aistudios;
 pub mod batch;
 pub mod cli;
 pub mod clock;
+pub mod http;
 pub mod ledger;
-pub mod notice;
+pub mod notify;
+pub mod payload;
 pub mod plan;
 pub mod report;
 pub mod request;
 pub mod runner;
 pub mod sandbox;
-pub mod scene;
+pub mod session;
 pub mod sheet;
-pub mod studio;
-pub mod web;
+pub mod template;
+pub mod webhook;
 
 /// A row is dozens of small texts, made on one thread and let go on another: planning is a tenth
 /// faster with an allocator that is meant for this.

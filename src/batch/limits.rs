@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::rate::Rate;
-use super::reader::{Complaint, Reader};
+use super::reader::{SettingProblem, SettingsReader};
 use super::value;
 
 const SECTION: &str = "limits";
@@ -16,7 +16,7 @@ pub const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 
 /// How much, how often, how long. [`Limits::default`] is what holds where the file says nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
+pub struct BatchLimits {
     /// Every API call; the vendor counts polls too.
     pub requests: Rate,
     /// Calls that start a render.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub max_credits_per_day: Option<f64>,
 }
 
-impl Default for Limits {
+impl Default for BatchLimits {
     fn default() -> Self {
         let per_minute = |count| Rate::Per { count, period: Duration::from_secs(60) };
         Self {
@@ -87,40 +87,45 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+impl BatchLimits {
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
         let mut limits = Self::default();
-        read_into(&mut limits.requests, reader, "requests", value::rate);
-        read_into(&mut limits.submits, reader, "submits", value::rate);
-        read_into(&mut limits.in_flight, reader, "in_flight", value::count_from_one);
-        read_into(&mut limits.canary, reader, "canary", value::count);
-        read_into(&mut limits.downloads, reader, "downloads", value::count_from_one);
-        read_into(&mut limits.request_timeout, reader, "request_timeout", value::duration);
-        read_into(&mut limits.poll_min, reader, "poll_min", value::duration);
-        read_into(&mut limits.poll_max, reader, "poll_max", value::duration);
-        read_into(&mut limits.settle_after, reader, "settle_after", value::duration);
-        read_into(&mut limits.stall_after, reader, "stall_after", value::duration);
-        read_into(&mut limits.render_timeout, reader, "render_timeout", value::duration);
-        read_into(&mut limits.backoff_min, reader, "backoff_min", value::duration);
-        read_into(&mut limits.backoff_max, reader, "backoff_max", value::duration);
-        read_into(&mut limits.submit_retries, reader, "submit_retries", value::count);
-        read_into(&mut limits.rerenders, reader, "rerenders", value::count);
-        read_into(&mut limits.fetch_retries, reader, "fetch_retries", value::count);
-        read_into(&mut limits.halt_after, reader, "halt_after", value::count_from_one);
-        limits.max_videos = reader.get(SECTION, "max_videos", value::count);
-        limits.max_credits = reader.get(SECTION, "max_credits", value::credits);
-        limits.max_credits_per_day = reader.get(SECTION, "max_credits_per_day", value::credits);
-        in_order(reader, ("poll_min", limits.poll_min), ("poll_max", limits.poll_max));
-        in_order(reader, ("backoff_min", limits.backoff_min), ("backoff_max", limits.backoff_max));
+        read_limit(&mut limits.requests, reader, "requests", value::parse_rate);
+        read_limit(&mut limits.submits, reader, "submits", value::parse_rate);
+        read_limit(&mut limits.in_flight, reader, "in_flight", value::parse_positive_count);
+        read_limit(&mut limits.canary, reader, "canary", value::parse_count);
+        read_limit(&mut limits.downloads, reader, "downloads", value::parse_positive_count);
+        read_limit(&mut limits.request_timeout, reader, "request_timeout", value::parse_duration);
+        read_limit(&mut limits.poll_min, reader, "poll_min", value::parse_duration);
+        read_limit(&mut limits.poll_max, reader, "poll_max", value::parse_duration);
+        read_limit(&mut limits.settle_after, reader, "settle_after", value::parse_duration);
+        read_limit(&mut limits.stall_after, reader, "stall_after", value::parse_duration);
+        read_limit(&mut limits.render_timeout, reader, "render_timeout", value::parse_duration);
+        read_limit(&mut limits.backoff_min, reader, "backoff_min", value::parse_duration);
+        read_limit(&mut limits.backoff_max, reader, "backoff_max", value::parse_duration);
+        read_limit(&mut limits.submit_retries, reader, "submit_retries", value::parse_count);
+        read_limit(&mut limits.rerenders, reader, "rerenders", value::parse_count);
+        read_limit(&mut limits.fetch_retries, reader, "fetch_retries", value::parse_count);
+        read_limit(&mut limits.halt_after, reader, "halt_after", value::parse_positive_count);
+        limits.max_videos = reader.get(SECTION, "max_videos", value::parse_count);
+        limits.max_credits = reader.get(SECTION, "max_credits", value::parse_credits);
+        limits.max_credits_per_day =
+            reader.get(SECTION, "max_credits_per_day", value::parse_credits);
+        check_order(reader, ("poll_min", limits.poll_min), ("poll_max", limits.poll_max));
+        check_order(
+            reader,
+            ("backoff_min", limits.backoff_min),
+            ("backoff_max", limits.backoff_max),
+        );
         limits
     }
 }
 
-fn read_into<T>(
+fn read_limit<T>(
     limit: &mut T,
-    reader: &mut Reader<'_>,
+    reader: &mut SettingsReader<'_>,
     key: &str,
-    read: fn(&toml::de::DeValue<'_>) -> Result<T, Complaint>,
+    read: fn(&toml::de::DeValue<'_>) -> Result<T, SettingProblem>,
 ) {
     if let Some(given) = reader.get(SECTION, key, read) {
         *limit = given;
@@ -128,19 +133,19 @@ fn read_into<T>(
 }
 
 /// Complains unless `low` is at most `high`, at whichever of the two the file does give.
-fn in_order(reader: &mut Reader<'_>, low: (&str, Duration), high: (&str, Duration)) {
+fn check_order(reader: &mut SettingsReader<'_>, low: (&str, Duration), high: (&str, Duration)) {
     if low.1 <= high.1 {
         return;
     }
     let words = |(name, length): (&str, Duration)| {
-        format!("`{name}` is \"{}\"", value::duration_in_words(length))
+        format!("`{name}` is \"{}\"", value::format_duration(length))
     };
-    let (key, predicate) = if reader.has(SECTION, low.0) {
+    let (key, predicate) = if reader.has_key(SECTION, low.0) {
         (low.0, format!("is above `{}`", high.0))
     } else {
         (high.0, format!("is below `{}`", low.0))
     };
-    let complaint = Complaint::new(predicate);
+    let complaint = SettingProblem::new(predicate);
     let help = format!("{} and {}", words(low), words(high));
-    reader.object(SECTION, key, complaint.help(help));
+    reader.reject_value(SECTION, key, complaint.with_help(help));
 }

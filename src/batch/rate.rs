@@ -43,7 +43,7 @@ pub enum Rate {
 pub enum InvalidRate {
     /// Not of the form `30/min`.
     #[error("a rate is written like `30/min`, `50/s`, `10/h` or `unlimited`")]
-    Form,
+    Malformed,
     /// Nothing would ever happen.
     #[error("a rate of zero would wait for ever")]
     Zero,
@@ -82,17 +82,17 @@ impl FromStr for Rate {
         if text == "unlimited" {
             return Ok(Self::Unlimited);
         }
-        let (count, period) = text.split_once('/').ok_or(InvalidRate::Form)?;
+        let (count, period) = text.split_once('/').ok_or(InvalidRate::Malformed)?;
         let (count, period) = (count.trim_end(), period.trim_start());
         if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(InvalidRate::Form);
+            return Err(InvalidRate::Malformed);
         }
         let count = count.parse::<u32>().map_err(|_| InvalidRate::TooFast)?;
         let count = NonZeroU32::new(count).ok_or(InvalidRate::Zero)?;
         let named = PERIODS.iter().find(|(name, _)| *name == period).map(|(_, period)| *period);
         let period = match named {
             Some(period) => period,
-            None => value::words_to_duration(period).map_err(|_| InvalidRate::Form)?,
+            None => value::parse_duration_text(period).map_err(|_| InvalidRate::Malformed)?,
         };
         if u128::from(count.get()) * 1_000_000_000 > period.as_nanos() * PER_SECOND_MAX {
             return Err(InvalidRate::TooFast);
@@ -108,7 +108,7 @@ impl fmt::Display for Rate {
             Self::Per { count, period } => {
                 match PERIODS.iter().find(|(_, named)| named == period) {
                     Some((name, _)) => write!(f, "{count}/{name}"),
-                    None => write!(f, "{count}/{}", value::duration_in_words(*period)),
+                    None => write!(f, "{count}/{}", value::format_duration(*period)),
                 }
             }
         }
@@ -152,13 +152,13 @@ mod tests {
             ("0/s", Err(InvalidRate::Zero)),
             ("2000000/s", Err(InvalidRate::TooFast)),
             ("99999999999/h", Err(InvalidRate::TooFast)),
-            ("1/0s", Err(InvalidRate::Form)),
-            ("30", Err(InvalidRate::Form)),
-            ("-3/s", Err(InvalidRate::Form)),
-            ("+3/s", Err(InvalidRate::Form)),
-            ("30/", Err(InvalidRate::Form)),
-            ("30/fortnight", Err(InvalidRate::Form)),
-            ("", Err(InvalidRate::Form)),
+            ("1/0s", Err(InvalidRate::Malformed)),
+            ("30", Err(InvalidRate::Malformed)),
+            ("-3/s", Err(InvalidRate::Malformed)),
+            ("+3/s", Err(InvalidRate::Malformed)),
+            ("30/", Err(InvalidRate::Malformed)),
+            ("30/fortnight", Err(InvalidRate::Malformed)),
+            ("", Err(InvalidRate::Malformed)),
         ];
         for (text, want) in cases {
             assert_eq!(text.parse::<Rate>(), want, "{text:?}");

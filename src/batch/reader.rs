@@ -10,56 +10,56 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
-use super::problem::Problem;
-use super::secrets;
+use super::problem::BatchFileProblem;
+use super::redact;
 
 /// What is wrong with a value; reads on after the key's name.
 #[derive(Debug)]
-pub(super) struct Complaint {
+pub(super) struct SettingProblem {
     pub(super) predicate: String,
     pub(super) help: Option<String>,
     /// The value itself must not be shown.
-    pub(super) confidential: bool,
+    pub(super) is_confidential: bool,
 }
 
-impl Complaint {
+impl SettingProblem {
     pub(super) fn new(predicate: impl Into<String>) -> Self {
-        Self { predicate: predicate.into(), help: None, confidential: false }
+        Self { predicate: predicate.into(), help: None, is_confidential: false }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    pub(super) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    pub(super) fn confidential(self) -> Self {
-        Self { confidential: true, ..self }
+    pub(super) fn as_confidential(self) -> Self {
+        Self { is_confidential: true, ..self }
     }
 }
 
 /// The tree, and what has been found wrong with it so far.
-pub(super) struct Reader<'t> {
+pub(super) struct SettingsReader<'t> {
     root: &'t DeTable<'t>,
-    problems: Vec<Problem>,
-    confidential: Vec<Range<usize>>,
+    problems: Vec<BatchFileProblem>,
+    secret_spans: Vec<Range<usize>>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> SettingsReader<'t> {
     pub(super) fn new(root: &'t DeTable<'t>) -> Self {
-        Self { root, problems: Vec::new(), confidential: Vec::new() }
+        Self { root, problems: Vec::new(), secret_spans: Vec::new() }
     }
 
     /// Returns the problems, and the bytes of the source that nobody may see.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Range<usize>>) {
-        (self.problems, self.confidential)
+    pub(super) fn finish(self) -> (Vec<BatchFileProblem>, Vec<Range<usize>>) {
+        (self.problems, self.secret_spans)
     }
 
-    pub(super) fn complain(&mut self, problem: Problem) {
+    pub(super) fn add_problem(&mut self, problem: BatchFileProblem) {
         self.problems.push(problem);
     }
 
     /// Tells whether `key` is given, whatever its value.
-    pub(super) fn has(&self, section: &str, key: &str) -> bool {
-        self.find(section, key).is_some()
+    pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
+        self.find_value(section, key).is_some()
     }
 
     /// Reads one value. `None` if it is not there, or if it is wrong, which is then noted.
@@ -67,20 +67,20 @@ impl<'t> Reader<'t> {
         &mut self,
         section: &str,
         key: &str,
-        read: impl FnOnce(&DeValue<'t>) -> Result<T, Complaint>,
+        read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
-        let value = self.find(section, key)?;
-        self.noted(key, value, read)
+        let value = self.find_value(section, key)?;
+        self.read_or_note(key, value, read)
     }
 
     /// Reads a value of the top table that a batch cannot do without.
-    pub(super) fn required<T>(
+    pub(super) fn get_required<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&DeValue<'t>) -> Result<T, Complaint>,
+        read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
-        if !self.has("", key) {
-            self.complain(Problem {
+        if !self.has_key("", key) {
+            self.add_problem(BatchFileProblem {
                 message: format!("`{key}` is missing"),
                 help: Some(format!("say which {key} this batch is made from: `{key} = \"…\"`")),
                 span: None,
@@ -96,14 +96,14 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads a value that its section cannot do without.
-    pub(super) fn required_in<T>(
+    pub(super) fn get_required_in<T>(
         &mut self,
         (section, key): (&str, &str),
         example: &str,
-        read: impl FnOnce(&DeValue<'t>) -> Result<T, Complaint>,
+        read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
-        if !self.has(section, key) {
-            self.complain(Problem {
+        if !self.has_key(section, key) {
+            self.add_problem(BatchFileProblem {
                 message: format!("`{section}` has no `{key}`"),
                 help: Some(format!("write it like `{key} = \"{example}\"`")),
                 span: self.root.get(section).map(Spanned::span),
@@ -113,45 +113,45 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads a table of names and texts from the top table.
-    pub(super) fn pairs(
+    pub(super) fn get_string_map(
         &mut self,
         key: &str,
-        read: fn(&DeValue<'_>) -> Result<String, Complaint>,
+        read: fn(&DeValue<'_>) -> Result<String, SettingProblem>,
     ) -> BTreeMap<String, String> {
-        let table = self.find("", key);
+        let table = self.find_value("", key);
         let Some(DeValue::Table(table)) = table.map(Spanned::get_ref) else {
             self.get("", key, |_| -> Result<(), _> {
-                Err(Complaint::new("must be a table of names and texts")
-                    .help(format!("write it like `{key} = {{ script = \"…\" }}`")))
+                Err(SettingProblem::new("must be a table of names and texts")
+                    .with_help(format!("write it like `{key} = {{ script = \"…\" }}`")))
             });
             return BTreeMap::new();
         };
         table
             .iter()
             .filter_map(|(name, value)| {
-                let text = self.noted(&format!("{key}.{}", name.get_ref()), value, read)?;
+                let text = self.read_or_note(&format!("{key}.{}", name.get_ref()), value, read)?;
                 Some((name.get_ref().as_ref().to_owned(), text))
             })
             .collect()
     }
 
     /// Notes a complaint about the value of `key`.
-    pub(super) fn object(&mut self, section: &str, key: &str, complaint: Complaint) {
-        let span = self.find(section, key).map(Spanned::span);
-        self.note(key, span, complaint);
+    pub(super) fn reject_value(&mut self, section: &str, key: &str, complaint: SettingProblem) {
+        let span = self.find_value(section, key).map(Spanned::span);
+        self.note_problem(key, span, complaint);
     }
 
     /// Notes every key that nobody will ask for, and every secret.
     pub(super) fn check_keys(&mut self) {
-        self.check_keys_of("", self.root);
+        self.check_table_keys("", self.root);
         for section in ["studio", "limits", "notify", "window", "vendor", "measured", "webhook"] {
             let Some(value) = self.root.get(section) else { continue };
             match value.get_ref() {
-                DeValue::Table(table) => self.check_keys_of(section, table),
-                _ => self.note(
+                DeValue::Table(table) => self.check_table_keys(section, table),
+                _ => self.note_problem(
                     section,
                     Some(value.span()),
-                    Complaint::new("must be a table").help(format!(
+                    SettingProblem::new("must be a table").with_help(format!(
                         "write `[{section}]` on a line of its own, and its settings below it"
                     )),
                 ),
@@ -159,12 +159,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn check_keys_of(&mut self, section: &str, table: &'t DeTable<'t>) {
+    fn check_table_keys(&mut self, section: &str, table: &'t DeTable<'t>) {
         for (key, value) in table {
             let (name, span) = (key.get_ref().as_ref(), key.span());
-            if let Some(variable) = secrets::variable_for(name) {
-                self.confidential.push(value.span());
-                self.complain(Problem {
+            if let Some(variable) = redact::env_var_for_key(name) {
+                self.secret_spans.push(value.span());
+                self.add_problem(BatchFileProblem {
                     message: format!("`{name}` does not belong in a batch file, which is shared"),
                     help: Some(format!(
                         "delete it, and set the environment variable `{variable}` or use a \
@@ -172,16 +172,19 @@ impl<'t> Reader<'t> {
                     )),
                     span: Some(span),
                 });
-            } else if !keys::of(section).contains(&name) {
-                let help = help_for_unknown(section, name);
-                let message = format!("there is no setting `{name}`{}", within(section));
-                self.complain(Problem { message, help, span: Some(span) });
+            } else if !keys::section_keys(section).contains(&name) {
+                let help = unknown_key_help(section, name);
+                let message = format!("there is no setting `{name}`{}", in_section(section));
+                self.add_problem(BatchFileProblem { message, help, span: Some(span) });
             }
         }
     }
 
-    fn find(&self, section: &str, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
-        debug_assert!(keys::of(section).contains(&key), "`{key}` is not listed in `keys`");
+    fn find_value(&self, section: &str, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        debug_assert!(
+            keys::section_keys(section).contains(&key),
+            "`{key}` is not listed in `keys`"
+        );
         if section.is_empty() {
             return self.root.get(key);
         }
@@ -192,40 +195,40 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn noted<T>(
+    fn read_or_note<T>(
         &mut self,
         name: &str,
         value: &Spanned<DeValue<'t>>,
-        read: impl FnOnce(&DeValue<'t>) -> Result<T, Complaint>,
+        read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
         match read(value.get_ref()) {
             Ok(meaning) => Some(meaning),
             Err(complaint) => {
-                self.note(name, Some(value.span()), complaint);
+                self.note_problem(name, Some(value.span()), complaint);
                 None
             }
         }
     }
 
-    fn note(&mut self, name: &str, span: Option<Range<usize>>, complaint: Complaint) {
-        if complaint.confidential {
-            self.confidential.extend(span.clone());
+    fn note_problem(&mut self, name: &str, span: Option<Range<usize>>, complaint: SettingProblem) {
+        if complaint.is_confidential {
+            self.secret_spans.extend(span.clone());
         }
         let message = format!("`{name}` {}", complaint.predicate);
-        self.complain(Problem { message, help: complaint.help, span });
+        self.add_problem(BatchFileProblem { message, help: complaint.help, span });
     }
 }
 
-fn within(section: &str) -> String {
+fn in_section(section: &str) -> String {
     if section.is_empty() { String::new() } else { format!(" in `[{section}]`") }
 }
 
-fn help_for_unknown(section: &str, name: &str) -> Option<String> {
-    match keys::elsewhere(section, name) {
+fn unknown_key_help(section: &str, name: &str) -> Option<String> {
+    match keys::other_section_with(section, name) {
         // TOML's best known trap: what follows a `[table]` line belongs to that table.
         Some("") => Some(format!("`{name}` belongs at the top of the file, above the first `[…]`")),
         Some(other) => Some(format!("`{name}` belongs under `[{other}]`")),
-        None => keys::nearest(name, keys::of(section).iter().copied())
+        None => keys::nearest_name(name, keys::section_keys(section).iter().copied())
             .map(|near| format!("did you mean `{near}`?")),
     }
 }

@@ -8,12 +8,12 @@ use std::fmt;
 use toml::de::DeValue;
 use url::{Host, Url};
 
-use super::reader::Complaint;
+use super::reader::SettingProblem;
 use super::value;
 
 /// Where a sheet comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SheetFrom {
+pub enum SheetSource {
     /// A file, by its path as it is written.
     File(String),
     /// Standard input, written as `-`.
@@ -22,7 +22,7 @@ pub enum SheetFrom {
     Link(Url),
 }
 
-impl fmt::Display for SheetFrom {
+impl fmt::Display for SheetSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.write_str(path),
@@ -35,27 +35,28 @@ impl fmt::Display for SheetFrom {
 }
 
 /// Reads the setting.
-pub(super) fn from(value: &DeValue<'_>) -> Result<SheetFrom, Complaint> {
-    let text = value::text(value)?;
+pub(super) fn parse_sheet_source(value: &DeValue<'_>) -> Result<SheetSource, SettingProblem> {
+    let text = value::parse_text(value)?;
     if text.trim() == "-" {
-        return Ok(SheetFrom::Stdin);
+        return Ok(SheetSource::Stdin);
     }
     if !text.contains("://") {
-        return Ok(SheetFrom::File(text));
+        return Ok(SheetSource::File(text));
     }
     let example = "write it like \"https://docs.google.com/…/pub?output=csv\"";
     let url = Url::parse(text.trim()).ok().filter(Url::has_host);
-    let url = url.ok_or_else(|| Complaint::new("is no address").help(example))?;
+    let url = url.ok_or_else(|| SettingProblem::new("is no address").with_help(example))?;
     if !url.username().is_empty() || url.password().is_some() {
-        let complaint = Complaint::new("has a password in its address, and batch files are shared");
+        let complaint =
+            SettingProblem::new("has a password in its address, and batch files are shared");
         return Err(complaint
-            .help("publish the sheet under a link that needs none")
-            .confidential());
+            .with_help("publish the sheet under a link that needs none")
+            .as_confidential());
     }
     match url.scheme() {
-        "https" => Ok(SheetFrom::Link(url)),
-        "http" if is_loopback(&url) => Ok(SheetFrom::Link(url)),
-        _ => Err(Complaint::new("must be an https address").help(example)),
+        "https" => Ok(SheetSource::Link(url)),
+        "http" if is_loopback(&url) => Ok(SheetSource::Link(url)),
+        _ => Err(SettingProblem::new("must be an https address").with_help(example)),
     }
 }
 

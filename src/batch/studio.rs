@@ -8,14 +8,14 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use super::reader::{Complaint, Reader};
+use super::reader::{SettingProblem, SettingsReader};
 use super::value;
-use crate::request::{KINDS, Kind, PROJECT};
+use crate::request::{PROJECT, REQUEST_KINDS, RequestKind};
 
 const SECTION: &str = "studio";
 
 /// Makes an enum whose variants are the words of the batch file.
-macro_rules! words {
+macro_rules! text_enum {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,9 +39,9 @@ macro_rules! words {
     };
 }
 
-words! {
+text_enum! {
     /// How a video is submitted.
-    Submission {
+    SubmissionMode {
         /// A draft first, which costs nothing, and then its export.
         TwoStep = "two-step",
         /// One request that starts the render.
@@ -49,7 +49,7 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// What may be done about a submission whose answer was lost and of which no trace is found.
     OnUncertain {
         /// Two-step exports again after the quiet wait; one-step waits for a person.
@@ -61,9 +61,9 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// The height of the picture (AI Studios V3 reference, `create project` page).
-    Resolution {
+    VideoResolution {
         /// 2160 lines.
         FourK = "4k",
         /// 1080 lines, the vendor's own choice when none is asked for.
@@ -79,21 +79,21 @@ words! {
 ///
 /// The two regions do not know each other's accounts, ids and tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
+pub enum StudioHost {
     /// `app.aistudios.com`.
     Global,
     /// `app.aistudios.cn`.
     China,
     /// Somewhere else: a rehearsal, a proxy, a host the vendor has yet to announce.
-    At(Url),
+    Custom(Url),
 }
 
 /// An address that no token may be sent to; the message says why, and does not repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHost {
+pub enum InvalidStudioHost {
     /// Not an address.
     #[error("must be an address like `https://app.aistudios.com`")]
-    Form,
+    Malformed,
     /// The token would travel in the open.
     #[error("must begin with `https://` (plain `http://` is for this machine alone)")]
     Insecure,
@@ -102,10 +102,10 @@ pub enum InvalidHost {
     Credentials,
     /// Something follows the path, which the endpoints are added to.
     #[error("must end with the host or a path, without `?` and `#`")]
-    Tail,
+    QueryOrFragment,
 }
 
-impl Host {
+impl StudioHost {
     const REGIONS: [(&'static str, Self); 2] = [("global", Self::Global), ("china", Self::China)];
 
     /// Takes a base address from a person: a batch file, a flag, the environment.
@@ -114,21 +114,21 @@ impl Host {
     ///
     /// What is not an address, or not https unless it names this machine, or has more to it than
     /// host, port and path.
-    pub fn at(address: &str) -> Result<Self, InvalidHost> {
-        let url = Url::parse(address.trim()).map_err(|_| InvalidHost::Form)?;
+    pub fn parse(address: &str) -> Result<Self, InvalidStudioHost> {
+        let url = Url::parse(address.trim()).map_err(|_| InvalidStudioHost::Malformed)?;
         if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-            return Err(InvalidHost::Form);
+            return Err(InvalidStudioHost::Malformed);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidHost::Credentials);
+            return Err(InvalidStudioHost::Credentials);
         }
-        if url.scheme() == "http" && !is_this_machine(&url) {
-            return Err(InvalidHost::Insecure);
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err(InvalidStudioHost::Insecure);
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidHost::Tail);
+            return Err(InvalidStudioHost::QueryOrFragment);
         }
-        Ok(Self::At(url))
+        Ok(Self::Custom(url))
     }
 
     /// Returns the address that endpoints are added to.
@@ -136,40 +136,40 @@ impl Host {
         let known = match self {
             Self::Global => "https://app.aistudios.com/",
             Self::China => "https://app.aistudios.cn/",
-            Self::At(url) => return url.clone(),
+            Self::Custom(url) => return url.clone(),
         };
         Url::parse(known).expect("the two addresses are constants, and a test parses them")
     }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for StudioHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Global => f.write_str("global"),
             Self::China => f.write_str("china"),
-            Self::At(url) => url.fmt(f),
+            Self::Custom(url) => url.fmt(f),
         }
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// How AI Studios is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Studio {
+pub struct StudioSettings {
     /// `region` or `base_url`; default global.
-    pub host: Host,
+    pub host: StudioHost,
     /// `request`; default `project`.
-    pub request: &'static Kind,
+    pub request: &'static RequestKind,
     /// `submission`; default [`Submission::TwoStep`].
-    pub submission: Submission,
+    pub submission: SubmissionMode,
     /// `on_uncertain`; default [`OnUncertain::Settle`].
     pub on_uncertain: OnUncertain,
     /// `resolution`; without it, the payload's own or the vendor's choice.
-    pub resolution: Option<Resolution>,
+    pub resolution: Option<VideoResolution>,
     /// `workspace_id`: the workspace that is billed; without it, the account's own.
     pub workspace_id: Option<String>,
     /// `profile`: whose credentials, of those in the credentials file.
@@ -178,12 +178,12 @@ pub struct Studio {
     pub user_key_command: Option<String>,
 }
 
-impl Default for Studio {
+impl Default for StudioSettings {
     fn default() -> Self {
         Self {
-            host: Host::Global,
+            host: StudioHost::Global,
             request: &PROJECT,
-            submission: Submission::TwoStep,
+            submission: SubmissionMode::TwoStep,
             on_uncertain: OnUncertain::Settle,
             resolution: None,
             workspace_id: None,
@@ -193,48 +193,54 @@ impl Default for Studio {
     }
 }
 
-impl Studio {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+impl StudioSettings {
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
         let usual = Self::default();
-        let kinds: Vec<_> = KINDS.iter().map(|kind| (kind.word, *kind)).collect();
-        let request = reader.get(SECTION, "request", value::choice(&kinds));
-        let submission = reader.get(SECTION, "submission", value::choice(Submission::WORDS));
+        let kinds: Vec<_> = REQUEST_KINDS.iter().map(|kind| (kind.name, *kind)).collect();
+        let request = reader.get(SECTION, "request", value::parse_choice(&kinds));
+        let submission =
+            reader.get(SECTION, "submission", value::parse_choice(SubmissionMode::WORDS));
         let kind = request.unwrap_or(usual.request);
-        if submission == Some(Submission::OneStep) && !kind.renders_at_once() {
-            let complaint = Complaint::new(format!("cannot be \"one-step\" for \"{kind}\""));
+        if submission == Some(SubmissionMode::OneStep) && !kind.can_submit_in_one_step() {
+            let complaint = SettingProblem::new(format!("cannot be \"one-step\" for \"{kind}\""));
             let help = "its project is made first and exported then; leave the line out";
-            reader.object(SECTION, "submission", complaint.help(help));
+            reader.reject_value(SECTION, "submission", complaint.with_help(help));
         }
-        let on_uncertain = reader.get(SECTION, "on_uncertain", value::choice(OnUncertain::WORDS));
+        let on_uncertain =
+            reader.get(SECTION, "on_uncertain", value::parse_choice(OnUncertain::WORDS));
         Self {
             host: read_host(reader).unwrap_or(usual.host),
             request: kind,
             submission: submission.unwrap_or(usual.submission),
             on_uncertain: on_uncertain.unwrap_or(usual.on_uncertain),
-            resolution: reader.get(SECTION, "resolution", value::choice(Resolution::WORDS)),
-            workspace_id: reader.get(SECTION, "workspace_id", value::text),
-            profile: reader.get(SECTION, "profile", value::text),
-            user_key_command: reader.get(SECTION, "user_key_command", value::text),
+            resolution: reader.get(
+                SECTION,
+                "resolution",
+                value::parse_choice(VideoResolution::WORDS),
+            ),
+            workspace_id: reader.get(SECTION, "workspace_id", value::parse_text),
+            profile: reader.get(SECTION, "profile", value::parse_text),
+            user_key_command: reader.get(SECTION, "user_key_command", value::parse_text),
         }
     }
 }
 
-fn read_host(reader: &mut Reader<'_>) -> Option<Host> {
-    let region = reader.get(SECTION, "region", value::choice(&Host::REGIONS));
+fn read_host(reader: &mut SettingsReader<'_>) -> Option<StudioHost> {
+    let region = reader.get(SECTION, "region", value::parse_choice(&StudioHost::REGIONS));
     let address = reader.get(SECTION, "base_url", |given| {
-        Host::at(&value::text(given)?).map_err(|err| {
-            let complaint = Complaint::new(err.to_string());
+        StudioHost::parse(&value::parse_text(given)?).map_err(|err| {
+            let complaint = SettingProblem::new(err.to_string());
             match err {
-                InvalidHost::Credentials => complaint.confidential(),
+                InvalidStudioHost::Credentials => complaint.as_confidential(),
                 // An address that does not parse may still hold a password.
-                InvalidHost::Form => complaint.confidential(),
-                InvalidHost::Insecure | InvalidHost::Tail => complaint,
+                InvalidStudioHost::Malformed => complaint.as_confidential(),
+                InvalidStudioHost::Insecure | InvalidStudioHost::QueryOrFragment => complaint,
             }
         })
     });
-    if reader.has(SECTION, "region") && reader.has(SECTION, "base_url") {
-        let complaint = Complaint::new("and `region` are given together");
-        reader.object(SECTION, "base_url", complaint.help("keep the one that is meant"));
+    if reader.has_key(SECTION, "region") && reader.has_key(SECTION, "base_url") {
+        let complaint = SettingProblem::new("and `region` are given together");
+        reader.reject_value(SECTION, "base_url", complaint.with_help("keep the one that is meant"));
     }
     address.or(region)
 }
@@ -251,22 +257,22 @@ mod tests {
             ("http://127.0.0.1:8080", Ok("http://127.0.0.1:8080/")),
             ("http://[::1]:8080/", Ok("http://[::1]:8080/")),
             (" http://localhost:1 ", Ok("http://localhost:1/")),
-            ("http://app.aistudios.com", Err(InvalidHost::Insecure)),
-            ("http://localhost.example", Err(InvalidHost::Insecure)),
-            ("https://ann:pw@app.aistudios.com", Err(InvalidHost::Credentials)),
-            ("https://app.aistudios.com/?a", Err(InvalidHost::Tail)),
-            ("file:///etc/passwd", Err(InvalidHost::Form)),
-            ("app.aistudios.com", Err(InvalidHost::Form)),
+            ("http://app.aistudios.com", Err(InvalidStudioHost::Insecure)),
+            ("http://localhost.example", Err(InvalidStudioHost::Insecure)),
+            ("https://ann:pw@app.aistudios.com", Err(InvalidStudioHost::Credentials)),
+            ("https://app.aistudios.com/?a", Err(InvalidStudioHost::QueryOrFragment)),
+            ("file:///etc/passwd", Err(InvalidStudioHost::Malformed)),
+            ("app.aistudios.com", Err(InvalidStudioHost::Malformed)),
         ];
         for (address, want) in cases {
-            let got = Host::at(address).map(|host| host.base_url().to_string());
+            let got = StudioHost::parse(address).map(|host| host.base_url().to_string());
             assert_eq!(got.as_deref(), want.as_ref().map(|url| *url), "{address}");
         }
     }
 
     #[test]
     fn every_host_has_an_address() {
-        assert_eq!(Host::Global.base_url().as_str(), "https://app.aistudios.com/");
-        assert_eq!(Host::China.base_url().as_str(), "https://app.aistudios.cn/");
+        assert_eq!(StudioHost::Global.base_url().as_str(), "https://app.aistudios.com/");
+        assert_eq!(StudioHost::China.base_url().as_str(), "https://app.aistudios.cn/");
     }
 }

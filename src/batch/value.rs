@@ -11,176 +11,190 @@ use jiff::SignedDuration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Skip;
-use super::keys::nearest;
+use super::SkipSetting;
+use super::keys::nearest_name;
 use super::limits::DURATION_MAX;
 use super::rate::Rate;
-use super::reader::Complaint;
+use super::reader::SettingProblem;
 
 /// Reads a text that says something.
-pub(super) fn text(value: &DeValue<'_>) -> Result<String, Complaint> {
-    let text = text_or_nothing(value)?;
+pub(super) fn parse_text(value: &DeValue<'_>) -> Result<String, SettingProblem> {
+    let text = parse_text_or_empty(value)?;
     if text.trim().is_empty() {
-        return Err(Complaint::new("is empty").help("fill it in, or leave it out"));
+        return Err(SettingProblem::new("is empty").with_help("fill it in, or leave it out"));
     }
     Ok(text)
 }
 
 /// Reads a text that may be empty.
-pub(super) fn text_or_nothing(value: &DeValue<'_>) -> Result<String, Complaint> {
+pub(super) fn parse_text_or_empty(value: &DeValue<'_>) -> Result<String, SettingProblem> {
     match value {
         DeValue::String(text) => Ok(text.as_ref().to_owned()),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
-            Err(unlike("a text", value).help("write it in quotes"))
+            Err(wrong_type("a text", value).with_help("write it in quotes"))
         }
-        DeValue::Array(_) | DeValue::Table(_) => Err(unlike("a text", value)),
+        DeValue::Array(_) | DeValue::Table(_) => Err(wrong_type("a text", value)),
     }
 }
 
 /// Reads one text, or a list of different ones.
-pub(super) fn texts(value: &DeValue<'_>) -> Result<Vec<String>, Complaint> {
+pub(super) fn parse_text_list(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
     let DeValue::Array(items) = value else {
-        return text(value).map(|only| vec![only]);
+        return parse_text(value).map(|only| vec![only]);
     };
     let mut texts = Vec::new();
     for item in items.iter().map(Spanned::get_ref) {
-        let text = text(item)?;
+        let text = parse_text(item)?;
         if texts.contains(&text) {
-            return Err(Complaint::new(format!("names `{text}` twice")));
+            return Err(SettingProblem::new(format!("names `{text}` twice")));
         }
         texts.push(text);
     }
     if texts.is_empty() {
-        return Err(Complaint::new("is an empty list").help("fill it in, or leave it out"));
+        return Err(
+            SettingProblem::new("is an empty list").with_help("fill it in, or leave it out")
+        );
     }
     Ok(texts)
 }
 
 /// Reads which rows are left out: a column, or a column and what it says then.
-pub(super) fn skip(value: &DeValue<'_>) -> Result<Skip, Complaint> {
+pub(super) fn parse_skip(value: &DeValue<'_>) -> Result<SkipSetting, SettingProblem> {
     let example = "write `skip = \"Status\"`, or `skip = { column = \"Status\", \
                    values = [\"done\"] }`";
     let DeValue::Table(table) = value else {
-        let column = text(value).map_err(|complaint| complaint.help(example))?;
-        return Ok(Skip { column, values: Vec::new() });
+        let column = parse_text(value).map_err(|complaint| complaint.with_help(example))?;
+        return Ok(SkipSetting { column, values: Vec::new() });
     };
     let (mut column, mut values) = (None, Vec::new());
-    let within = |key: &str, complaint: Complaint| Complaint {
+    let within = |key: &str, complaint: SettingProblem| SettingProblem {
         predicate: format!("is wrong: its `{key}` {}", complaint.predicate),
         ..complaint
     };
     for (key, value) in table {
         let (key, value) = (key.get_ref().as_ref(), value.get_ref());
         match key {
-            "column" => column = Some(text(value).map_err(|wrong| within(key, wrong))?),
-            "values" => values = texts(value).map_err(|wrong| within(key, wrong))?,
-            _ => return Err(Complaint::new(format!("has no setting `{key}`")).help(example)),
+            "column" => column = Some(parse_text(value).map_err(|wrong| within(key, wrong))?),
+            "values" => values = parse_text_list(value).map_err(|wrong| within(key, wrong))?,
+            _ => {
+                return Err(
+                    SettingProblem::new(format!("has no setting `{key}`")).with_help(example)
+                );
+            }
         }
     }
-    let column = column.ok_or_else(|| Complaint::new("names no `column`").help(example))?;
-    Ok(Skip { column, values })
+    let column =
+        column.ok_or_else(|| SettingProblem::new("names no `column`").with_help(example))?;
+    Ok(SkipSetting { column, values })
 }
 
 /// Reads one of a few words.
-pub(super) fn choice<T: Clone>(
+pub(super) fn parse_choice<T: Clone>(
     words: &[(&'static str, T)],
-) -> impl FnOnce(&DeValue<'_>) -> Result<T, Complaint> {
+) -> impl FnOnce(&DeValue<'_>) -> Result<T, SettingProblem> {
     move |value| {
         let all = || words.iter().map(|(word, _)| *word);
         let listed = || all().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let DeValue::String(given) = value else {
-            return Err(unlike("a word in quotes", value).help(format!("one of {}", listed())));
+            return Err(
+                wrong_type("a word in quotes", value).with_help(format!("one of {}", listed()))
+            );
         };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| word == given) {
             return Ok(meaning.clone());
         }
-        let complaint = Complaint::new("is none of the words that may stand here");
-        Err(match nearest(given, all()) {
-            Some(near) => complaint.help(format!("did you mean \"{near}\"? One of {}", listed())),
-            None => complaint.help(format!("one of {}", listed())),
+        let complaint = SettingProblem::new("is none of the words that may stand here");
+        Err(match nearest_name(given, all()) {
+            Some(near) => {
+                complaint.with_help(format!("did you mean \"{near}\"? One of {}", listed()))
+            }
+            None => complaint.with_help(format!("one of {}", listed())),
         })
     }
 }
 
 /// Reads a whole number from 0 up.
-pub(super) fn count(value: &DeValue<'_>) -> Result<u32, Complaint> {
+pub(super) fn parse_count(value: &DeValue<'_>) -> Result<u32, SettingProblem> {
     let DeValue::Integer(number) = value else {
-        return Err(unlike("a whole number", value));
+        return Err(wrong_type("a whole number", value));
     };
     u32::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| Complaint::new(format!("must be a whole number from 0 to {}", u32::MAX)))
+        .map_err(|_| SettingProblem::new(format!("must be a whole number from 0 to {}", u32::MAX)))
 }
 
 /// Reads a whole number from 1 up, where zero would wait for ever.
-pub(super) fn count_from_one(value: &DeValue<'_>) -> Result<NonZeroU32, Complaint> {
-    NonZeroU32::new(count(value)?)
-        .ok_or_else(|| Complaint::new("must be at least 1: with 0 the batch would wait for ever"))
+pub(super) fn parse_positive_count(value: &DeValue<'_>) -> Result<NonZeroU32, SettingProblem> {
+    NonZeroU32::new(parse_count(value)?).ok_or_else(|| {
+        SettingProblem::new("must be at least 1: with 0 the batch would wait for ever")
+    })
 }
 
 /// Reads an amount of credits.
-pub(super) fn credits(value: &DeValue<'_>) -> Result<f64, Complaint> {
+pub(super) fn parse_credits(value: &DeValue<'_>) -> Result<f64, SettingProblem> {
     let amount = match value {
         DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
-        DeValue::Integer(_) => count(value).ok().map(f64::from),
+        DeValue::Integer(_) => parse_count(value).ok().map(f64::from),
         DeValue::String(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
         | DeValue::Array(_)
-        | DeValue::Table(_) => return Err(unlike("a number", value)),
+        | DeValue::Table(_) => return Err(wrong_type("a number", value)),
     };
     amount
         .filter(|amount| amount.is_finite() && *amount >= 0.0)
-        .ok_or_else(|| Complaint::new("must be a number of credits from 0 up"))
+        .ok_or_else(|| SettingProblem::new("must be a number of credits from 0 up"))
 }
 
 /// Reads a duration in words, longer than nothing.
-pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Complaint> {
+pub(super) fn parse_duration(value: &DeValue<'_>) -> Result<Duration, SettingProblem> {
     let example = "write it like \"90s\", \"500ms\", \"20min\" or \"1h 30m\"";
     let DeValue::String(words) = value else {
-        return Err(unlike("a duration in quotes", value).help(example));
+        return Err(wrong_type("a duration in quotes", value).with_help(example));
     };
-    words_to_duration(words).map_err(|complaint| match complaint.help {
+    parse_duration_text(words).map_err(|complaint| match complaint.help {
         Some(_) => complaint,
-        None => complaint.help(example),
+        None => complaint.with_help(example),
     })
 }
 
 /// Reads a duration from its words.
-pub(super) fn words_to_duration(words: &str) -> Result<Duration, Complaint> {
+pub(super) fn parse_duration_text(words: &str) -> Result<Duration, SettingProblem> {
     let signed = words
         .trim()
         .parse::<SignedDuration>()
-        .map_err(|_| Complaint::new("is not a duration that can be understood"))?;
+        .map_err(|_| SettingProblem::new("is not a duration that can be understood"))?;
     match Duration::try_from(signed) {
-        Err(_) => Err(Complaint::new("must not be negative")),
-        Ok(Duration::ZERO) => Err(Complaint::new("must be longer than nothing")),
-        Ok(long) if long > DURATION_MAX => Err(Complaint::new("must not be longer than 31 days")
-            .help(format!("31 days are \"{}\"", duration_in_words(DURATION_MAX)))),
+        Err(_) => Err(SettingProblem::new("must not be negative")),
+        Ok(Duration::ZERO) => Err(SettingProblem::new("must be longer than nothing")),
+        Ok(long) if long > DURATION_MAX => {
+            Err(SettingProblem::new("must not be longer than 31 days")
+                .with_help(format!("31 days are \"{}\"", format_duration(DURATION_MAX))))
+        }
         Ok(duration) => Ok(duration),
     }
 }
 
 /// Writes a duration in words that [`words_to_duration`] reads.
-pub(super) fn duration_in_words(duration: Duration) -> String {
+pub(super) fn format_duration(duration: Duration) -> String {
     // More seconds than an i64 holds lie far beyond any duration that was read.
     SignedDuration::try_from(duration)
         .map_or_else(|_| "31d".to_owned(), |signed| format!("{signed:#}"))
 }
 
 /// Reads a rate.
-pub(super) fn rate(value: &DeValue<'_>) -> Result<Rate, Complaint> {
+pub(super) fn parse_rate(value: &DeValue<'_>) -> Result<Rate, SettingProblem> {
     let DeValue::String(words) = value else {
-        return Err(unlike("a rate in quotes", value)
-            .help("write it like \"30/min\", \"50/s\", \"10/h\" or \"unlimited\""));
+        return Err(wrong_type("a rate in quotes", value)
+            .with_help("write it like \"30/min\", \"50/s\", \"10/h\" or \"unlimited\""));
     };
-    words.parse().map_err(|err| Complaint::new(format!("is wrong: {err}")))
+    words.parse().map_err(|err| SettingProblem::new(format!("is wrong: {err}")))
 }
 
-fn unlike(wanted: &str, value: &DeValue<'_>) -> Complaint {
-    Complaint::new(format!("must be {wanted}, not {}", kind(value)))
+fn wrong_type(wanted: &str, value: &DeValue<'_>) -> SettingProblem {
+    SettingProblem::new(format!("must be {wanted}, not {}", type_name(value)))
 }
 
-fn kind(value: &DeValue<'_>) -> &'static str {
+fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",

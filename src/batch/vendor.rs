@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::limits::Limits;
+use super::limits::BatchLimits;
 use super::rate::Rate;
-use super::reader::{Complaint, Reader};
+use super::reader::{SettingProblem, SettingsReader};
 use super::value;
 
 pub(super) const SECTION: &str = "vendor";
 /// What a measured file holds: the same keys, and when and where they were measured.
-pub(super) const MEASURED: &str = "measured";
+pub(super) const MEASURED_SECTION: &str = "measured";
 
-words! {
+text_enum! {
     /// Which projects the account's list shows.
-    ListShows {
+    ListContents {
         /// Those that can be downloaded.
         Finished = "finished",
         /// Those that were exported, finished or not.
@@ -34,9 +34,9 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// Under which id an export renders.
-    ExportId {
+    ExportIdBehavior {
         /// The draft's own.
         Same = "same",
         /// Another.
@@ -44,9 +44,9 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// What a second export of one project does.
-    SecondExport {
+    SecondExportEffect {
         /// Renders, and costs, once more.
         Bills = "bills",
         /// Says yes, and renders nothing.
@@ -54,9 +54,9 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// Whether a draft costs anything.
-    Drafts {
+    DraftBilling {
         /// Nothing.
         Free = "free",
         /// Something.
@@ -64,9 +64,9 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// Whether a project's name comes back as it was sent.
-    Names {
+    ProjectNameHandling {
         /// As it was, with the tag in it.
         Kept = "kept",
         /// Not so, and the tag is lost.
@@ -76,7 +76,7 @@ words! {
 
 /// Where an answer comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum VendorEntrySource {
     /// Nobody said anything: the careful answer.
     Default,
     /// The batch file.
@@ -85,7 +85,7 @@ pub enum Source {
     Measured(String),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for VendorEntrySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -97,9 +97,9 @@ impl fmt::Display for Source {
 
 /// When and where answers were measured, and what else was seen then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasurementInfo {
     /// The day, as the file says it.
-    pub on: String,
+    pub date: String,
     /// The address of AI Studios.
     pub host: String,
     /// What was seen and decides nothing.
@@ -108,15 +108,15 @@ pub struct Measured {
 
 /// One question with its answer, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct VendorProfileEntry {
     /// Its key in the batch file.
     pub key: &'static str,
     /// What holds.
     pub value: String,
     /// Who says so.
-    pub from: Source,
+    pub source: VendorEntrySource,
     /// What follows from it, or why it is assumed.
-    pub why: &'static str,
+    pub rationale: &'static str,
 }
 
 /// What AI Studios does where its documents are silent, as far as anybody said.
@@ -125,7 +125,7 @@ pub struct VendorProfile {
     /// `file`: a measured file, relative to the batch file.
     pub file: Option<String>,
     /// What that file says of itself.
-    pub measured: Option<Measured>,
+    pub measured: Option<MeasurementInfo>,
     /// `done_words`: words for a finished render, besides those that are known.
     pub done_words: Vec<String>,
     /// `failed_words`: words for a failed one.
@@ -133,24 +133,24 @@ pub struct VendorProfile {
     /// `draft_words`: words that a project which was never exported shows.
     pub draft_words: Vec<String>,
     /// `list`; without it, what each look shows.
-    pub list: Option<ListShows>,
+    pub list: Option<ListContents>,
     /// `list_lag`: the longest until an accepted project is in the list.
     pub list_lag: Option<Duration>,
     /// `export_id`; without it, what this batch has seen.
-    pub export_id: Option<ExportId>,
+    pub export_id: Option<ExportIdBehavior>,
     /// `second_export`; default [`SecondExport::Bills`].
-    pub second_export: SecondExport,
+    pub second_export: SecondExportEffect,
     /// `drafts`; default [`Drafts::Free`].
-    pub drafts: Drafts,
+    pub drafts: DraftBilling,
     /// `names`; default [`Names::Kept`].
-    pub names: Names,
+    pub names: ProjectNameHandling,
     /// `requests`: all calls that the account may make.
     pub requests: Option<Rate>,
     /// `submits`: the calls among them that start a render.
     pub submits: Option<Rate>,
     /// `in_flight`: the renders that the account may have under way.
     pub in_flight: Option<NonZeroU32>,
-    sources: BTreeMap<&'static str, Source>,
+    sources: BTreeMap<&'static str, VendorEntrySource>,
 }
 
 impl Default for VendorProfile {
@@ -164,9 +164,9 @@ impl Default for VendorProfile {
             list: None,
             list_lag: None,
             export_id: None,
-            second_export: SecondExport::Bills,
-            drafts: Drafts::Free,
-            names: Names::Kept,
+            second_export: SecondExportEffect::Bills,
+            drafts: DraftBilling::Free,
+            names: ProjectNameHandling::Kept,
             requests: None,
             submits: None,
             in_flight: None,
@@ -176,24 +176,24 @@ impl Default for VendorProfile {
 }
 
 /// Reads each key from the batch file, or else from what was measured, and notes from which.
-struct Asked<'a, 't> {
-    reader: &'a mut Reader<'t>,
+struct VendorProfileReader<'a, 't> {
+    reader: &'a mut SettingsReader<'t>,
     measured_on: Option<String>,
-    sources: BTreeMap<&'static str, Source>,
+    sources: BTreeMap<&'static str, VendorEntrySource>,
 }
 
-impl<'t> Asked<'_, 't> {
+impl<'t> VendorProfileReader<'_, 't> {
     fn get<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(&DeValue<'t>) -> Result<T, Complaint>,
+        read: impl Fn(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
-        let measured = self.reader.get(MEASURED, key, &read);
+        let measured = self.reader.get(MEASURED_SECTION, key, &read);
         let said = self.reader.get(SECTION, key, &read);
         let source = match (&said, &measured, &self.measured_on) {
-            (Some(_), _, _) => Source::BatchFile,
-            (None, Some(_), Some(on)) => Source::Measured(on.clone()),
-            (None, Some(_), None) => Source::Measured("an unknown day".to_owned()),
+            (Some(_), _, _) => VendorEntrySource::BatchFile,
+            (None, Some(_), Some(on)) => VendorEntrySource::Measured(on.clone()),
+            (None, Some(_), None) => VendorEntrySource::Measured("an unknown day".to_owned()),
             (None, None, _) => return None,
         };
         self.sources.insert(key, source);
@@ -202,42 +202,43 @@ impl<'t> Asked<'_, 't> {
 }
 
 impl VendorProfile {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
         let usual = Self::default();
-        let file = reader.get(SECTION, "file", value::text);
+        let file = reader.get(SECTION, "file", value::parse_text);
         let measured = read_measured(reader);
-        let measured_on = measured.as_ref().map(|measured| measured.on.clone());
-        let mut asked = Asked { reader, measured_on, sources: BTreeMap::new() };
+        let measured_on = measured.as_ref().map(|measured| measured.date.clone());
+        let mut asked = VendorProfileReader { reader, measured_on, sources: BTreeMap::new() };
         let mut profile = Self {
             file,
             measured,
-            done_words: asked.get("done_words", state_words).unwrap_or_default(),
-            failed_words: asked.get("failed_words", state_words).unwrap_or_default(),
-            draft_words: asked.get("draft_words", state_words).unwrap_or_default(),
-            list: asked.get("list", |given| value::choice(ListShows::WORDS)(given)),
-            list_lag: asked.get("list_lag", value::duration),
-            export_id: asked.get("export_id", |given| value::choice(ExportId::WORDS)(given)),
+            done_words: asked.get("done_words", parse_state_words).unwrap_or_default(),
+            failed_words: asked.get("failed_words", parse_state_words).unwrap_or_default(),
+            draft_words: asked.get("draft_words", parse_state_words).unwrap_or_default(),
+            list: asked.get("list", |given| value::parse_choice(ListContents::WORDS)(given)),
+            list_lag: asked.get("list_lag", value::parse_duration),
+            export_id: asked
+                .get("export_id", |given| value::parse_choice(ExportIdBehavior::WORDS)(given)),
             second_export: asked
-                .get("second_export", |given| value::choice(SecondExport::WORDS)(given))
+                .get("second_export", |given| value::parse_choice(SecondExportEffect::WORDS)(given))
                 .unwrap_or(usual.second_export),
             drafts: asked
-                .get("drafts", |given| value::choice(Drafts::WORDS)(given))
+                .get("drafts", |given| value::parse_choice(DraftBilling::WORDS)(given))
                 .unwrap_or(usual.drafts),
             names: asked
-                .get("names", |given| value::choice(Names::WORDS)(given))
+                .get("names", |given| value::parse_choice(ProjectNameHandling::WORDS)(given))
                 .unwrap_or(usual.names),
-            requests: asked.get("requests", value::rate),
-            submits: asked.get("submits", value::rate),
-            in_flight: asked.get("in_flight", value::count_from_one),
+            requests: asked.get("requests", value::parse_rate),
+            submits: asked.get("submits", value::parse_rate),
+            in_flight: asked.get("in_flight", value::parse_positive_count),
             sources: BTreeMap::new(),
         };
         profile.sources = asked.sources;
-        profile.complain_of_words_twice(reader);
+        profile.reject_ambiguous_words(reader);
         profile
     }
 
     /// A word that means two things means neither.
-    fn complain_of_words_twice(&self, reader: &mut Reader<'_>) {
+    fn reject_ambiguous_words(&self, reader: &mut SettingsReader<'_>) {
         let lists = [
             ("done_words", &self.done_words),
             ("failed_words", &self.failed_words),
@@ -246,20 +247,24 @@ impl VendorProfile {
         for (at, (key, words)) in lists.iter().enumerate() {
             for (other, others) in &lists[..at] {
                 let Some(twice) = words.iter().find(|word| others.contains(word)) else { continue };
-                let complaint = Complaint::new(format!("has `{twice}`, and so has `{other}`"));
-                let section = if reader.has(SECTION, key) { SECTION } else { MEASURED };
-                reader.object(section, key, complaint.help("a state word means one of them"));
+                let complaint = SettingProblem::new(format!("has `{twice}`, and so has `{other}`"));
+                let section = if reader.has_key(SECTION, key) { SECTION } else { MEASURED_SECTION };
+                reader.reject_value(
+                    section,
+                    key,
+                    complaint.with_help("a state word means one of them"),
+                );
             }
         }
     }
 
     /// Holds the limits of a batch to those of the account, and its quiet wait to what the list
     /// takes to show a project.
-    pub(super) fn bound(&self, limits: Limits) -> Limits {
+    pub(super) fn clamp_limits(&self, limits: BatchLimits) -> BatchLimits {
         let slower = |rate: Rate, most: Option<Rate>| most.map_or(rate, |most| rate.slower(most));
         let in_flight = self.in_flight.map_or(limits.in_flight, |most| most.min(limits.in_flight));
         let wait = self.list_lag.unwrap_or_default() * 2;
-        Limits {
+        BatchLimits {
             requests: slower(limits.requests, self.requests),
             submits: slower(limits.submits, self.submits),
             in_flight,
@@ -269,7 +274,7 @@ impl VendorProfile {
     }
 
     /// Tells whether a limit of the batch is what it is because of this.
-    pub fn bounds(&self, limits: &Limits, name: &str) -> bool {
+    pub fn is_binding_for(&self, limits: &BatchLimits, name: &str) -> bool {
         match name {
             "requests" => self.requests == Some(limits.requests),
             "submits" => self.submits == Some(limits.submits),
@@ -280,7 +285,7 @@ impl VendorProfile {
     }
 
     /// Returns every question with the answer that holds, who gave it, and what follows from it.
-    pub fn answers(&self) -> Vec<Answer> {
+    pub fn entries(&self) -> Vec<VendorProfileEntry> {
         // Without a pattern for the rest: a question that is added must be shown.
         let Self {
             file: _,
@@ -299,24 +304,24 @@ impl VendorProfile {
             in_flight,
             sources,
         } = self;
-        let from = |key: &str| sources.get(key).cloned().unwrap_or(Source::Default);
+        let from = |key: &str| sources.get(key).cloned().unwrap_or(VendorEntrySource::Default);
         let words = |words: &[String]| {
             if words.is_empty() { "none besides".to_owned() } else { words.join(", ") }
         };
         let not_known = || "not known".to_owned();
         let rate = |rate: &Option<Rate>| rate.map_or_else(not_known, |rate| rate.to_string());
-        let answer = |key: &'static str, value: String, why: &'static str| Answer {
+        let answer = |key: &'static str, value: String, why: &'static str| VendorProfileEntry {
             key,
             value,
-            from: from(key),
-            why,
+            source: from(key),
+            rationale: why,
         };
         vec![
             answer("done_words", words(done_words), DONE_WORDS),
             answer("failed_words", words(failed_words), FAILED_WORDS),
             answer("draft_words", words(draft_words), DRAFT_WORDS),
             answer("list", list.map_or_else(not_known, |list| list.to_string()), LIST),
-            answer("list_lag", list_lag.map_or_else(not_known, value::duration_in_words), LIST_LAG),
+            answer("list_lag", list_lag.map_or_else(not_known, value::format_duration), LIST_LAG),
             answer("export_id", export_id.map_or_else(not_known, |id| id.to_string()), EXPORT_ID),
             answer("second_export", second_export.to_string(), SECOND_EXPORT),
             answer("drafts", drafts.to_string(), DRAFTS),
@@ -339,19 +344,19 @@ const DRAFTS: &str = "no page says; with `cost`, a lost draft is not made again"
 const NAMES: &str = "the tag in a name finds a lost request; with `changed` it does not";
 const RATES: &str = "none is documented; the lower of this and `[limits]` holds";
 
-fn read_measured(reader: &mut Reader<'_>) -> Option<Measured> {
-    if !reader.has_table(MEASURED) {
+fn read_measured(reader: &mut SettingsReader<'_>) -> Option<MeasurementInfo> {
+    if !reader.has_table(MEASURED_SECTION) {
         return None;
     }
-    let on = reader.required_in((MEASURED, "on"), "2026-11-21", value::text);
+    let on = reader.get_required_in((MEASURED_SECTION, "on"), "2026-11-21", value::parse_text);
     let example = "https://app.aistudios.com";
-    let host = reader.required_in((MEASURED, "host"), example, value::text);
-    let facts = reader.get(MEASURED, "facts", value::texts).unwrap_or_default();
-    Some(Measured { on: on?, host: host?, facts })
+    let host = reader.get_required_in((MEASURED_SECTION, "host"), example, value::parse_text);
+    let facts = reader.get(MEASURED_SECTION, "facts", value::parse_text_list).unwrap_or_default();
+    Some(MeasurementInfo { date: on?, host: host?, facts })
 }
 
 /// Reads state words, in the form in which they are compared.
-fn state_words(given: &DeValue<'_>) -> Result<Vec<String>, Complaint> {
-    let words = value::texts(given)?;
+fn parse_state_words(given: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
+    let words = value::parse_text_list(given)?;
     Ok(words.into_iter().map(|word| word.trim().to_lowercase()).collect())
 }

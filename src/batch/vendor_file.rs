@@ -8,36 +8,40 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::place::beside;
-use super::problem::{Problem, Problems};
-use super::reader::{Complaint, Reader};
+use super::paths::resolve_path;
+use super::problem::{BatchFileProblem, BatchFileProblems};
+use super::reader::{SettingProblem, SettingsReader};
 use super::vendor::{
-    Drafts, ExportId, ListShows, MEASURED, Measured, Names, SECTION, SecondExport, VendorProfile,
+    DraftBilling, ExportIdBehavior, ListContents, MEASURED_SECTION, MeasurementInfo,
+    ProjectNameHandling, SECTION, SecondExportEffect, VendorProfile,
 };
-use super::{Batch, parse, secrets, syntax, value};
+use super::{Batch, parse, redact, toml_error, value};
 
 /// Returns `batch` with what its measured file says.
 ///
 /// # Errors
 /// The file cannot be read, or is wrong.
-pub(super) fn taken_in(path: &Path, batch: Batch) -> Result<Batch, Problems> {
+pub(super) fn merge_measured_file(path: &Path, batch: Batch) -> Result<Batch, BatchFileProblems> {
     let Some(file) = batch.vendor.file.clone() else { return Ok(batch) };
-    let wrong = |predicate: String, help: &str| Problems {
+    let wrong = |predicate: String, help: &str| BatchFileProblems {
         file: path.to_owned(),
         source: batch.source.clone(),
-        list: vec![at_file(&batch.source, Complaint::new(predicate).help(help))],
+        problems: vec![problem_at_file_key(
+            &batch.source,
+            SettingProblem::new(predicate).with_help(help),
+        )],
     };
     if batch.vendor.measured.is_some() {
         let help = "keep one of them: both say what was measured";
         return Err(wrong("is given together with a `[measured]` table".to_owned(), help));
     }
-    let place = beside(path, &file);
+    let place = resolve_path(path, &file);
     let text = fs::read_to_string(&place).map_err(|error| {
         let help = "its path is relative to the batch file; `callsheet check BATCH --probe` writes \
                     one";
         wrong(format!("names `{file}`, which cannot be read ({})", error.kind()), help)
     })?;
-    look_over(&place, &text)?;
+    check_measured_file(&place, &text)?;
     let source = format!("{}\n\n# `{file}`, as it was when this was read:\n{text}", batch.source);
     match parse(path, source) {
         Ok(whole) if whole.vendor.measured.is_some() => Ok(whole),
@@ -49,16 +53,16 @@ pub(super) fn taken_in(path: &Path, batch: Batch) -> Result<Batch, Problems> {
 }
 
 /// Finds everything that is wrong in a measured file, in its own lines.
-fn look_over(path: &Path, text: &str) -> Result<(), Problems> {
+fn check_measured_file(path: &Path, text: &str) -> Result<(), BatchFileProblems> {
     let mut list = Vec::new();
     let mut confidential = Vec::new();
     match DeTable::parse(text) {
         Ok(root) => {
-            let mut reader = Reader::new(root.get_ref());
+            let mut reader = SettingsReader::new(root.get_ref());
             reader.check_keys();
             for (key, _) in root.get_ref() {
-                if key.get_ref().as_ref() != MEASURED {
-                    reader.complain(Problem {
+                if key.get_ref().as_ref() != MEASURED_SECTION {
+                    reader.add_problem(BatchFileProblem {
                         message: format!("`{}` has no place in such a file", key.get_ref()),
                         help: Some("it holds the table `[measured]` and nothing else".to_owned()),
                         span: Some(key.span()),
@@ -68,30 +72,30 @@ fn look_over(path: &Path, text: &str) -> Result<(), Problems> {
             VendorProfile::read(&mut reader);
             (list, confidential) = reader.finish();
         }
-        Err(error) => list.push(syntax::explain(&error, text)),
+        Err(error) => list.push(toml_error::explain_syntax_error(&error, text)),
     }
     if list.is_empty() {
         return Ok(());
     }
-    let source = secrets::blot_out(text.to_owned(), &confidential);
-    Err(Problems { file: path.to_owned(), source, list })
+    let source = redact::redact(text.to_owned(), &confidential);
+    Err(BatchFileProblems { file: path.to_owned(), source, problems: list })
 }
 
 /// Returns the problem at the line that names the file.
-fn at_file(source: &str, complaint: Complaint) -> Problem {
+fn problem_at_file_key(source: &str, complaint: SettingProblem) -> BatchFileProblem {
     let Ok(root) = DeTable::parse(source) else {
-        return Problem { message: complaint.predicate, help: complaint.help, span: None };
+        return BatchFileProblem { message: complaint.predicate, help: complaint.help, span: None };
     };
-    let mut reader = Reader::new(root.get_ref());
-    reader.object(SECTION, "file", complaint);
+    let mut reader = SettingsReader::new(root.get_ref());
+    reader.reject_value(SECTION, "file", complaint);
     let (mut problems, _) = reader.finish();
     problems.swap_remove(0)
 }
 
 /// Returns the text of a measured file: what was learnt, where that is not what is assumed anyway,
 /// and what else was seen.
-pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
-    let Measured { on, host, facts } = measured;
+pub fn render_measured_file(learnt: &VendorProfile, measured: &MeasurementInfo) -> String {
+    let MeasurementInfo { date: on, host, facts } = measured;
     let mut table = toml::Table::new();
     let mut put = |key: &str, value: toml::Value| table.insert(key.to_owned(), value);
     let usual = VendorProfile::default();
@@ -105,14 +109,14 @@ pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
         }
     }
     let words = [
-        ("list", learnt.list.map(ListShows::word)),
-        ("export_id", learnt.export_id.map(ExportId::word)),
+        ("list", learnt.list.map(ListContents::word)),
+        ("export_id", learnt.export_id.map(ExportIdBehavior::word)),
         (
             "second_export",
-            changed(learnt.second_export, usual.second_export).map(SecondExport::word),
+            if_not_default(learnt.second_export, usual.second_export).map(SecondExportEffect::word),
         ),
-        ("drafts", changed(learnt.drafts, usual.drafts).map(Drafts::word)),
-        ("names", changed(learnt.names, usual.names).map(Names::word)),
+        ("drafts", if_not_default(learnt.drafts, usual.drafts).map(DraftBilling::word)),
+        ("names", if_not_default(learnt.names, usual.names).map(ProjectNameHandling::word)),
     ];
     for (key, word) in words {
         if let Some(word) = word {
@@ -120,7 +124,7 @@ pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
         }
     }
     if let Some(lag) = learnt.list_lag {
-        put("list_lag", value::duration_in_words(lag).into());
+        put("list_lag", value::format_duration(lag).into());
     }
     for (key, rate) in [("requests", learnt.requests), ("submits", learnt.submits)] {
         if let Some(rate) = rate {
@@ -136,7 +140,7 @@ pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
         put("facts", facts.clone().into());
     }
     let mut whole = toml::Table::new();
-    whole.insert(MEASURED.to_owned(), table.into());
+    whole.insert(MEASURED_SECTION.to_owned(), table.into());
     format!(
         "# What AI Studios did at {host} on {on}, seen by `callsheet check BATCH --probe`.\n\
          # A batch file names this file: [vendor] file = \"…\". What it does not say keeps its\n\
@@ -145,6 +149,6 @@ pub fn as_file(learnt: &VendorProfile, measured: &Measured) -> String {
 }
 
 /// Returns what was learnt, where it differs from what is assumed.
-fn changed<T: PartialEq>(learnt: T, usual: T) -> Option<T> {
+fn if_not_default<T: PartialEq>(learnt: T, usual: T) -> Option<T> {
     (learnt != usual).then_some(learnt)
 }

@@ -8,54 +8,58 @@ use std::net::{Ipv4Addr, SocketAddr};
 use toml::de::DeValue;
 use url::Url;
 
-use super::reader::{Complaint, Reader};
-use super::studio::{Host, InvalidHost};
+use super::reader::{SettingProblem, SettingsReader};
+use super::studio::{InvalidStudioHost, StudioHost};
 use super::value;
 
 const SECTION: &str = "webhook";
 
 /// Where AI Studios may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
+pub struct WebhookSettings {
     /// `public_url`: what AI Studios is given, up to the secret.
     pub public_url: Url,
     /// `listen`: where calls arrive on this machine.
     pub listen: SocketAddr,
 }
 
-impl Webhook {
+impl WebhookSettings {
     /// Where calls arrive when nothing is said: on this machine alone, beside the port of
     /// `callsheet sandbox`.
-    pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+    pub const DEFAULT_LISTEN: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
         if !reader.has_table(SECTION) {
             return None;
         }
         let example = "https://hooks.example.com/callsheet";
-        let public_url = reader.required_in((SECTION, "public_url"), example, public_url);
-        let listen = reader.get(SECTION, "listen", listen).unwrap_or(Self::LISTEN);
+        let public_url = reader.get_required_in((SECTION, "public_url"), example, parse_public_url);
+        let listen =
+            reader.get(SECTION, "listen", parse_listen_address).unwrap_or(Self::DEFAULT_LISTEN);
         Some(Self { public_url: public_url?, listen })
     }
 }
 
-fn public_url(given: &DeValue<'_>) -> Result<Url, Complaint> {
-    let host = Host::at(&value::text(given)?).map_err(|error| {
+fn parse_public_url(given: &DeValue<'_>) -> Result<Url, SettingProblem> {
+    let host = StudioHost::parse(&value::parse_text(given)?).map_err(|error| {
         let words = match error {
-            InvalidHost::Form => "must be an address like `https://hooks.example.com`".to_owned(),
-            InvalidHost::Insecure | InvalidHost::Credentials | InvalidHost::Tail => {
-                error.to_string()
+            InvalidStudioHost::Malformed => {
+                "must be an address like `https://hooks.example.com`".to_owned()
             }
+            InvalidStudioHost::Insecure
+            | InvalidStudioHost::Credentials
+            | InvalidStudioHost::QueryOrFragment => error.to_string(),
         };
-        Complaint::new(words).confidential()
+        SettingProblem::new(words).as_confidential()
     })?;
     Ok(host.base_url())
 }
 
-fn listen(given: &DeValue<'_>) -> Result<SocketAddr, Complaint> {
-    value::text(given)?.trim().parse().map_err(|_| {
-        Complaint::new("must be an address with a port")
-            .help("write it like `listen = \"127.0.0.1:8788\"`")
+fn parse_listen_address(given: &DeValue<'_>) -> Result<SocketAddr, SettingProblem> {
+    value::parse_text(given)?.trim().parse().map_err(|_| {
+        SettingProblem::new("must be an address with a port")
+            .with_help("write it like `listen = \"127.0.0.1:8788\"`")
     })
 }
 
@@ -66,7 +70,7 @@ mod tests {
     use super::super::{Batch, parse};
     use super::*;
 
-    fn read(lines: &str) -> Result<Batch, String> {
+    fn parse_webhook(lines: &str) -> Result<Batch, String> {
         let source = format!("sheet = 's.csv'\ntemplate = 't.hbs'\n[webhook]\n{lines}");
         parse(Path::new("b.toml"), source).map_err(|problems| problems.to_string())
     }
@@ -75,8 +79,9 @@ mod tests {
     fn an_address_is_https_or_on_this_machine_and_has_room_for_a_secret_at_its_end() {
         for good in ["https://hooks.example/callsheet", "http://127.0.0.1:9/", "https://h.example"]
         {
-            let webhook = read(&format!("public_url = '{good}'")).unwrap().webhook.unwrap();
-            assert_eq!(webhook.listen, Webhook::LISTEN);
+            let webhook =
+                parse_webhook(&format!("public_url = '{good}'")).unwrap().webhook.unwrap();
+            assert_eq!(webhook.listen, WebhookSettings::DEFAULT_LISTEN);
         }
         for (bad, why) in [
             ("http://hooks.example", "must begin with `https://`"),
@@ -84,11 +89,13 @@ mod tests {
             ("https://ann:pw@hooks.example", "must not contain a user or a password"),
             ("hooks.example", "must be an address like"),
         ] {
-            let told = read(&format!("public_url = '{bad}'")).unwrap_err();
+            let told = parse_webhook(&format!("public_url = '{bad}'")).unwrap_err();
             assert!(told.contains(why) && !told.contains("pw@"), "{told}");
         }
-        assert!(read("listen = '127.0.0.1:1'").unwrap_err().contains("has no `public_url`"));
+        assert!(
+            parse_webhook("listen = '127.0.0.1:1'").unwrap_err().contains("has no `public_url`")
+        );
         let listen = "public_url = 'https://h.example'\nlisten = '8788'";
-        assert!(read(listen).unwrap_err().contains("must be an address with a port"));
+        assert!(parse_webhook(listen).unwrap_err().contains("must be an address with a port"));
     }
 }

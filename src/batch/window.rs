@@ -13,7 +13,7 @@ use jiff::{Timestamp, ToSpan};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{Complaint, Reader};
+use super::reader::{SettingProblem, SettingsReader};
 use super::value;
 
 const SECTION: &str = "window";
@@ -31,7 +31,7 @@ const DAYS: [(&str, Weekday); 7] = [
 
 /// When a batch may spend.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Window {
+pub struct TimeWindow {
     from: Time,
     to: Time,
     /// Weekdays on which it opens; all when empty.
@@ -41,45 +41,45 @@ pub struct Window {
 
 /// Where a moment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum WindowState {
     /// Within the window, which ends then.
     Open {
         /// Its end.
         until: Timestamp,
     },
     /// Outside of it.
-    Shut {
+    Closed {
         /// When it opens next; nothing when it never does.
-        opens: Option<Timestamp>,
+        opens_at: Option<Timestamp>,
     },
 }
 
-impl Window {
+impl TimeWindow {
     /// Returns where `now` lies.
-    pub fn at(&self, now: Timestamp) -> Opening {
+    pub fn state_at(&self, now: Timestamp) -> WindowState {
         let today = now.to_zoned(self.zone.clone()).date();
         let mut opens = None;
         for days in -1..=DAYS_AHEAD {
             let Ok(date) = today.checked_add(days.days()) else { continue };
-            let Some((begins, ends)) = self.on(date) else { continue };
+            let Some((begins, ends)) = self.interval_on(date) else { continue };
             if begins <= now && now < ends {
-                return Opening::Open { until: ends };
+                return WindowState::Open { until: ends };
             }
             if now < begins && opens.is_none() {
                 opens = Some(begins);
             }
         }
-        Opening::Shut { opens }
+        WindowState::Closed { opens_at: opens }
     }
 
     /// Returns a moment as the window's own clocks show it.
-    pub fn shown(&self, at: Timestamp) -> String {
+    pub fn format_local_time(&self, at: Timestamp) -> String {
         let local = at.to_zoned(self.zone.clone());
         format!("{} ({})", local.strftime("%A, %Y-%m-%d %H:%M"), self.zone_name())
     }
 
     /// Returns when the window that begins on `date` opens and shuts.
-    fn on(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
+    fn interval_on(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
         if !self.days.is_empty() && !self.days.contains(&date.weekday()) {
             return None;
         }
@@ -96,24 +96,28 @@ impl Window {
         self.zone.iana_name().unwrap_or("UTC")
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
         if !reader.has_table(SECTION) {
             return None;
         }
-        let from = reader.required_in((SECTION, "from"), "22:00", time);
-        let to = reader.required_in((SECTION, "to"), "06:00", time);
-        let zone = reader.required_in((SECTION, "zone"), "Asia/Seoul", zone);
-        let days = reader.get(SECTION, "days", days).unwrap_or_default();
+        let from = reader.get_required_in((SECTION, "from"), "22:00", parse_time);
+        let to = reader.get_required_in((SECTION, "to"), "06:00", parse_time);
+        let zone = reader.get_required_in((SECTION, "zone"), "Asia/Seoul", parse_time_zone);
+        let days = reader.get(SECTION, "days", parse_days).unwrap_or_default();
         let (from, to, zone) = (from?, to?, zone?);
         if from == to {
-            let complaint = Complaint::new("is the same as `from`, so the window never opens");
-            reader.object(SECTION, "to", complaint.help("leave `[window]` out to run all day"));
+            let complaint = SettingProblem::new("is the same as `from`, so the window never opens");
+            reader.reject_value(
+                SECTION,
+                "to",
+                complaint.with_help("leave `[window]` out to run all day"),
+            );
         }
         Some(Self { from, to, days, zone })
     }
 }
 
-impl fmt::Display for Window {
+impl fmt::Display for TimeWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clock = |time: Time| time.strftime("%H:%M").to_string();
         write!(f, "{} to {} {}", clock(self.from), clock(self.to), self.zone_name())?;
@@ -126,21 +130,22 @@ impl fmt::Display for Window {
     }
 }
 
-fn time(value: &DeValue<'_>) -> Result<Time, Complaint> {
-    let wrong = || Complaint::new("is no time of day").help("write it like \"22:00\"");
-    let text = value::text(value)?;
+fn parse_time(value: &DeValue<'_>) -> Result<Time, SettingProblem> {
+    let wrong = || SettingProblem::new("is no time of day").with_help("write it like \"22:00\"");
+    let text = value::parse_text(value)?;
     Time::strptime("%H:%M", &text).map_err(|_| wrong())
 }
 
-fn zone(value: &DeValue<'_>) -> Result<TimeZone, Complaint> {
-    let text = value::text(value)?;
+fn parse_time_zone(value: &DeValue<'_>) -> Result<TimeZone, SettingProblem> {
+    let text = value::parse_text(value)?;
     TimeZone::get(text.trim()).map_err(|_| {
-        Complaint::new("is no time zone that is known")
-            .help("name it by continent and city, like \"Asia/Seoul\" or \"Europe/Berlin\", or UTC")
+        SettingProblem::new("is no time zone that is known").with_help(
+            "name it by continent and city, like \"Asia/Seoul\" or \"Europe/Berlin\", or UTC",
+        )
     })
 }
 
-fn days(value: &DeValue<'_>) -> Result<Vec<Weekday>, Complaint> {
+fn parse_days(value: &DeValue<'_>) -> Result<Vec<Weekday>, SettingProblem> {
     let items: Vec<&DeValue<'_>> = match value {
         DeValue::Array(items) => items.iter().map(Spanned::get_ref).collect(),
         DeValue::String(_)
@@ -152,14 +157,14 @@ fn days(value: &DeValue<'_>) -> Result<Vec<Weekday>, Complaint> {
     };
     let mut days = Vec::new();
     for item in items {
-        let text = value::text(item)?.to_lowercase();
+        let text = value::parse_text(item)?.to_lowercase();
         let day = DAYS.iter().find(|(word, _)| text.get(..3) == Some(*word));
         let Some((_, day)) = day else {
-            return Err(Complaint::new(format!("has no day `{text}`"))
-                .help("the days are mon, tue, wed, thu, fri, sat and sun"));
+            return Err(SettingProblem::new(format!("has no day `{text}`"))
+                .with_help("the days are mon, tue, wed, thu, fri, sat and sun"));
         };
         if days.contains(day) {
-            return Err(Complaint::new(format!("names `{text}` twice")));
+            return Err(SettingProblem::new(format!("names `{text}` twice")));
         }
         days.push(*day);
     }
@@ -170,18 +175,18 @@ fn days(value: &DeValue<'_>) -> Result<Vec<Weekday>, Complaint> {
 mod tests {
     use super::*;
 
-    fn window(from: &str, to: &str, zone: &str, days: &[Weekday]) -> Window {
+    fn new_window(from: &str, to: &str, zone: &str, days: &[Weekday]) -> TimeWindow {
         let time = |text| Time::strptime("%H:%M", text).unwrap();
         let zone = TimeZone::get(zone).unwrap();
-        Window { from: time(from), to: time(to), days: days.to_vec(), zone }
+        TimeWindow { from: time(from), to: time(to), days: days.to_vec(), zone }
     }
 
     /// Returns where a moment lies, in the words of UTC.
-    fn told(window: &Window, now: &str) -> String {
+    fn describe_state(window: &TimeWindow, now: &str) -> String {
         let short = |at: Timestamp| at.strftime("%a %d %H:%M").to_string();
-        match window.at(now.parse().unwrap()) {
-            Opening::Open { until } => format!("open until {}", short(until)),
-            Opening::Shut { opens } => {
+        match window.state_at(now.parse().unwrap()) {
+            WindowState::Open { until } => format!("open until {}", short(until)),
+            WindowState::Closed { opens_at: opens } => {
                 format!("shut until {}", opens.map_or("never".to_owned(), short))
             }
         }
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_night_begins_in_the_evening_and_ends_on_the_next_morning_of_its_own_zone() {
-        let night = window("22:00", "06:00", "Asia/Seoul", &[]);
+        let night = new_window("22:00", "06:00", "Asia/Seoul", &[]);
         for (now, told_then) in [
             ("2026-11-20T12:59:59Z", "shut until Fri 20 13:00"),
             ("2026-11-20T13:00:00Z", "open until Fri 20 21:00"),
@@ -197,36 +202,36 @@ mod tests {
             ("2026-11-20T20:59:59Z", "open until Fri 20 21:00"),
             ("2026-11-20T21:00:00Z", "shut until Sat 21 13:00"),
         ] {
-            assert_eq!(told(&night, now), told_then, "{now}");
+            assert_eq!(describe_state(&night, now), told_then, "{now}");
         }
-        let day = window("09:00", "17:00", "UTC", &[]);
-        assert_eq!(told(&day, "2026-11-20T08:00:00Z"), "shut until Fri 20 09:00");
-        assert_eq!(told(&day, "2026-11-20T12:00:00Z"), "open until Fri 20 17:00");
+        let day = new_window("09:00", "17:00", "UTC", &[]);
+        assert_eq!(describe_state(&day, "2026-11-20T08:00:00Z"), "shut until Fri 20 09:00");
+        assert_eq!(describe_state(&day, "2026-11-20T12:00:00Z"), "open until Fri 20 17:00");
     }
 
     #[test]
     fn a_window_belongs_to_the_day_on_which_it_begins() {
-        let fridays = window("22:00", "06:00", "UTC", &[Weekday::Friday]);
-        assert_eq!(told(&fridays, "2026-11-21T05:00:00Z"), "open until Sat 21 06:00");
-        assert_eq!(told(&fridays, "2026-11-20T05:00:00Z"), "shut until Fri 20 22:00");
-        assert_eq!(told(&fridays, "2026-11-21T06:00:00Z"), "shut until Fri 27 22:00");
+        let fridays = new_window("22:00", "06:00", "UTC", &[Weekday::Friday]);
+        assert_eq!(describe_state(&fridays, "2026-11-21T05:00:00Z"), "open until Sat 21 06:00");
+        assert_eq!(describe_state(&fridays, "2026-11-20T05:00:00Z"), "shut until Fri 20 22:00");
+        assert_eq!(describe_state(&fridays, "2026-11-21T06:00:00Z"), "shut until Fri 27 22:00");
     }
 
     #[test]
     fn on_the_nights_when_clocks_are_set_the_window_is_an_hour_shorter_or_longer() {
-        let night = window("22:00", "06:00", "Europe/Berlin", &[]);
+        let night = new_window("22:00", "06:00", "Europe/Berlin", &[]);
         // Forward on 29 March 2026, back on 25 October.
-        assert_eq!(told(&night, "2026-03-28T21:00:00Z"), "open until Sun 29 04:00");
-        assert_eq!(told(&night, "2026-10-24T20:00:00Z"), "open until Sun 25 05:00");
-        let small = window("02:15", "02:45", "Europe/Berlin", &[]);
+        assert_eq!(describe_state(&night, "2026-03-28T21:00:00Z"), "open until Sun 29 04:00");
+        assert_eq!(describe_state(&night, "2026-10-24T20:00:00Z"), "open until Sun 25 05:00");
+        let small = new_window("02:15", "02:45", "Europe/Berlin", &[]);
         // The hour from two to three does not exist, and the clock shows three to four instead.
-        assert_eq!(told(&small, "2026-03-29T00:00:00Z"), "shut until Sun 29 01:15");
-        assert_eq!(told(&small, "2026-03-29T01:20:00Z"), "open until Sun 29 01:45");
+        assert_eq!(describe_state(&small, "2026-03-29T00:00:00Z"), "shut until Sun 29 01:15");
+        assert_eq!(describe_state(&small, "2026-03-29T01:20:00Z"), "open until Sun 29 01:45");
         // It comes twice in autumn, and the first of both counts.
-        assert_eq!(told(&small, "2026-10-25T00:20:00Z"), "open until Sun 25 00:45");
-        assert_eq!(told(&small, "2026-10-25T01:20:00Z"), "shut until Mon 26 01:15");
-        let leapt_over = window("02:30", "03:10", "Europe/Berlin", &[]);
-        assert_eq!(told(&leapt_over, "2026-03-29T00:59:00Z"), "shut until Mon 30 00:30");
+        assert_eq!(describe_state(&small, "2026-10-25T00:20:00Z"), "open until Sun 25 00:45");
+        assert_eq!(describe_state(&small, "2026-10-25T01:20:00Z"), "shut until Mon 26 01:15");
+        let leapt_over = new_window("02:30", "03:10", "Europe/Berlin", &[]);
+        assert_eq!(describe_state(&leapt_over, "2026-03-29T00:59:00Z"), "shut until Mon 30 00:30");
     }
 
     #[test]
@@ -235,18 +240,21 @@ mod tests {
         for (zone, hour) in zones.into_iter().flat_map(|zone| (0..24).map(move |hour| (zone, hour)))
         {
             let (from, to) = (format!("{hour:02}:30"), format!("{:02}:00", (hour + 7) % 24));
-            let window = window(&from, &to, zone, &[Weekday::Sunday, Weekday::Wednesday]);
+            let window = new_window(&from, &to, zone, &[Weekday::Sunday, Weekday::Wednesday]);
             let mut now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
             let (mut openings, year) = (0, "2027-01-01T00:00:00Z".parse().unwrap());
             while now < year {
-                now = match window.at(now) {
-                    Opening::Open { until } => {
+                now = match window.state_at(now) {
+                    WindowState::Open { until } => {
                         assert!(now < until);
                         until
                     }
-                    Opening::Shut { opens } => {
+                    WindowState::Closed { opens_at: opens } => {
                         let opens = opens.unwrap();
-                        assert!(now < opens && matches!(window.at(opens), Opening::Open { .. }));
+                        assert!(
+                            now < opens
+                                && matches!(window.state_at(opens), WindowState::Open { .. })
+                        );
                         openings += 1;
                         opens
                     }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::state::IllegalStep;
+use crate::ledger::model::state::IllegalTransition;
 
 /// Trouble with the ledger file. Nothing that was acknowledged is lost by any of these.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +50,13 @@ pub enum LedgerError {
     },
     /// The disk is full.
     #[error("the disk is full: the ledger cannot be written; free some space and run again")]
-    Full,
+    DiskFull,
     /// The disk took a write, or gave a page back, with an error of its own.
     #[error(
         "the disk under the ledger fails to read or write: check the disk (and any limit on the \
          size of files), then run again"
     )]
-    Disk,
+    DiskFailure,
     /// The file or its folder may not be written.
     #[error("the ledger cannot be written: the file or its folder is read-only")]
     ReadOnly,
@@ -71,10 +71,10 @@ pub enum LedgerError {
     Corrupt(String),
     /// An event met a state that it cannot follow.
     #[error(transparent)]
-    Illegal(#[from] IllegalStep),
+    IllegalTransition(#[from] IllegalTransition),
     /// The batch is not in this ledger.
-    #[error("no batch `{name}` in this ledger{}", batches_known(.known))]
-    NoBatch {
+    #[error("no batch `{name}` in this ledger{}", known_batches_message(.known))]
+    BatchNotFound {
         /// What was asked for.
         name: String,
         /// The names that are there.
@@ -97,7 +97,7 @@ pub enum LedgerError {
     },
 }
 
-fn batches_known(names: &[String]) -> String {
+fn known_batches_message(names: &[String]) -> String {
     match names {
         [] => " (it holds none yet)".to_owned(),
         names => format!(" (it holds {})", names.join(", ")),
@@ -115,16 +115,18 @@ const NOTADB: i64 = 26;
 
 impl LedgerError {
     /// Sorts an error of the library into what it means for us.
-    pub(super) fn sql(doing: &'static str, source: sqlx::Error) -> Self {
+    pub(super) fn from_sqlx(doing: &'static str, source: sqlx::Error) -> Self {
         let code = source
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<i64>().ok());
         match code.map(|code| code & 0xff) {
-            Some(FULL) => Self::Full,
-            Some(IOERR) => Self::Disk,
+            Some(FULL) => Self::DiskFull,
+            Some(IOERR) => Self::DiskFailure,
             Some(READONLY) => Self::ReadOnly,
-            Some(BUSY | LOCKED) => Self::Busy { seconds: super::open::BUSY_TIMEOUT.as_secs() },
+            Some(BUSY | LOCKED) => {
+                Self::Busy { seconds: crate::ledger::store::open::BUSY_TIMEOUT.as_secs() }
+            }
             Some(NOTADB) => {
                 let why = "it is no ledger, or its first page is gone".to_owned();
                 Self::Damaged { path: PathBuf::new(), why }
@@ -137,7 +139,7 @@ impl LedgerError {
     }
 
     /// Names the file in errors that were made without knowing it.
-    pub(super) fn at(self, place: &std::path::Path) -> Self {
+    pub(super) fn with_path(self, place: &std::path::Path) -> Self {
         match self {
             Self::Damaged { path, why } if path.as_os_str().is_empty() => {
                 Self::Damaged { path: place.to_owned(), why }

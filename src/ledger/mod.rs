@@ -5,70 +5,53 @@
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
 //! paid render; nothing that tells what was paid for is ever deleted.
 
-mod aftermath;
-mod catalogue;
-mod check;
-mod claim;
-mod credits;
-mod due;
+mod model;
+mod read;
+mod store;
+mod write;
+use crate::ledger::store::open;
+use crate::ledger::write::writer;
 mod error;
-mod export;
-mod floor;
-mod former;
-mod generation;
-mod hook;
-mod job;
-mod jobless;
-mod news;
-mod open;
-mod outcome;
-mod pause;
-mod people;
-mod place;
-mod prune;
-mod record;
-mod room;
-mod runs;
-mod staging;
-mod state;
-mod story;
-mod tag;
-mod tempo;
 #[cfg(test)]
 mod tests;
-mod view;
-mod writer;
 
 use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use aftermath::{Passage, Spent, Wording};
-pub use catalogue::{Article, Shelf};
-pub use claim::{Claim, Claimed};
-pub use credits::Caps;
-pub use due::Due;
-pub use error::LedgerError;
-pub use export::{Cell, Exported};
-pub use former::Planned;
-pub use generation::Making;
-pub use hook::{Call, Heard, Hearsay, Secret};
-pub use news::{News, Video};
-pub use open::Durability;
-pub use outcome::Outcome;
-pub use people::{Again, Chosen, Stray};
-pub use prune::Pruned;
-pub use record::Recorded;
-pub use room::{Held, Room, Way};
-pub use runs::{Lease, Owner, TakenOver};
-pub use staging::{
-    Changed, Compared, Counts, Header, Merged, Selection, StagedRow, Staging, Unmerged,
+pub use crate::ledger::model::capacity::{Capacity, ClaimBlock, StoredSubmissionMode};
+pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
+pub use crate::ledger::model::outcome::SubmissionOutcome;
+pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
+pub use crate::ledger::model::tag::Tag;
+pub use crate::ledger::read::batches::{
+    BatchRow, JobRow, RunRow, StoredBatch, StoredVariantMapping,
 };
-pub use state::{Event, IllegalStep, State, Step};
-pub use story::{EventRow, Reason, RunOf, Story, SubmissionRow, VersionRow};
-pub use tag::Tag;
-pub use tempo::Lately;
-pub use view::{BatchRow, JobRow, RunRow, StoredBatch, StoredLayout};
+pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
+pub use crate::ledger::read::job_history::{
+    AttentionCount, EventRow, JobHistory, RunWithBatch, SubmissionRow, VersionRow,
+};
+pub use crate::ledger::read::planned_version::PlannedVersion;
+pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
+pub use crate::ledger::read::throughput::RecentEvent;
+pub use crate::ledger::store::open::Durability;
+pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
+pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
+pub use crate::ledger::write::credits::CreditCaps;
+pub use crate::ledger::write::due::DueJob;
+pub use crate::ledger::write::generation::GeneratingDraft;
+pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
+pub use crate::ledger::write::prune::PruneCounts;
+pub use crate::ledger::write::record::RecordedUpdate;
+pub use crate::ledger::write::runs::{Lease, RecoveredWork, RunOwner};
+pub use crate::ledger::write::staging::{
+    ChangedRow, ComparedSheet, JobSelection, MergedRow, PlanCounts, PlanHeader, StagedRow,
+    StagedSheet, UnmergedReason,
+};
+pub use crate::ledger::write::webhook::{
+    CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
+};
+pub use error::LedgerError;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -101,7 +84,7 @@ id!(
 pub struct Ledger {
     path: PathBuf,
     durability: Durability,
-    writer: writer::Writer,
+    writer: writer::LedgerWriter,
     readers: SqlitePool,
 }
 
@@ -111,11 +94,11 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be opened, is not a ledger, is damaged, or is newer than this program.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        let db = open::writer(path, durability).await?;
-        let readers = open::readers(path, durability).await?;
+        let db = open::open_writer(path, durability).await?;
+        let readers = open::open_readers(path, durability).await?;
         let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
-        let writer = writer::Writer::start(db, turn)
-            .map_err(|source| open::cannot_open(path, &open::io_words(&source)))?;
+        let writer = writer::LedgerWriter::start(db, turn)
+            .map_err(|source| open::open_error(path, &open::io_error_message(&source)))?;
         Ok(Self { path: path.to_owned(), durability, writer, readers })
     }
 

@@ -2,31 +2,31 @@
 
 use std::time::Duration;
 
-use crate::batch::{Limits, Rate};
-use crate::ledger::Counts;
+use crate::batch::{BatchLimits, Rate};
+use crate::ledger::PlanCounts;
 
 /// The vendor's own words on how long a render takes.
-const RENDER_LEAST: Duration = Duration::from_secs(60);
-const RENDER_MOST: Duration = Duration::from_secs(600);
+const RENDER_TIME_MIN: Duration = Duration::from_secs(60);
+const RENDER_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// What is to be expected of the videos that still have to be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Estimate {
+pub struct RenderEstimate {
     /// How many.
     pub videos: u64,
     /// How many were submitted already, and only have to be brought home.
     pub under_way: u64,
     /// How long they speak, all together.
-    pub spoken: Duration,
+    pub speech_duration: Duration,
     /// How long the limits let the night take at least.
-    pub least: Duration,
+    pub duration_min: Duration,
     /// How long when every render takes as long as the vendor says it may.
-    pub most: Duration,
+    pub duration_max: Duration,
 }
 
-impl Estimate {
+impl RenderEstimate {
     /// Estimates from a plan's counts and the batch's limits.
-    pub fn of(counts: &Counts, limits: &Limits) -> Self {
+    pub fn from_counts(counts: &PlanCounts, limits: &BatchLimits) -> Self {
         let videos = counts.to_render;
         let submitting = match limits.submits {
             Rate::Unlimited => Duration::ZERO,
@@ -38,9 +38,9 @@ impl Estimate {
         Self {
             videos,
             under_way: counts.under_way,
-            spoken: Duration::from_millis(counts.spoken_ms),
-            least: submitting.max(rendering(RENDER_LEAST)),
-            most: submitting.saturating_add(rendering(RENDER_MOST)),
+            speech_duration: Duration::from_millis(counts.spoken_ms),
+            duration_min: submitting.max(rendering(RENDER_TIME_MIN)),
+            duration_max: submitting.saturating_add(rendering(RENDER_TIME_MAX)),
         }
     }
 }

@@ -10,41 +10,41 @@ use sanitize_filename::{Options, sanitize_with_options};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Bytes of a name, its extension included, that leave room for `-v12.mp4.part.mark`.
-const NAME_MAX: usize = 180;
+const NAME_BYTES_MAX: usize = 180;
 const EXTENSION: &str = ".mp4";
 
 /// Makes a safe file name of `wish`; `key` stands in when nothing of it remains.
-pub(super) fn safe(wish: &str, key: &str) -> String {
+pub(super) fn safe_file_name(wish: &str, key: &str) -> String {
     let stem = wish.strip_suffix(EXTENSION).unwrap_or(wish);
-    if is_plain(stem) {
+    if is_already_safe(stem) {
         return format!("{stem}{EXTENSION}");
     }
-    tamed(stem, key)
+    sanitized_file_name(stem, key)
 }
 
 /// Tells whether a name is what [`tamed`] would make of it: most are, and that costs far more.
 /// No reserved name has more than four letters.
-fn is_plain(stem: &str) -> bool {
+fn is_already_safe(stem: &str) -> bool {
     let mut bytes = stem.bytes();
-    (5..=NAME_MAX - EXTENSION.len()).contains(&stem.len())
+    (5..=NAME_BYTES_MAX - EXTENSION.len()).contains(&stem.len())
         && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-fn tamed(stem: &str, key: &str) -> String {
-    let mut stem = clean(stem);
+fn sanitized_file_name(stem: &str, key: &str) -> String {
+    let mut stem = sanitize_stem(stem);
     if stem.is_empty() {
-        stem = clean(key);
+        stem = sanitize_stem(key);
     }
     if stem.is_empty() {
         stem = blake3::hash(key.as_bytes()).to_hex()[..12].to_owned();
     }
-    stem.truncate(stem.floor_char_boundary(NAME_MAX - EXTENSION.len()));
+    stem.truncate(stem.floor_char_boundary(NAME_BYTES_MAX - EXTENSION.len()));
     format!("{}{EXTENSION}", stem.trim_end_matches([' ', '.']))
 }
 
 /// A leading dot hides a file, and a leading dash looks like an option; neither is a name.
-fn clean(text: &str) -> String {
+fn sanitize_stem(text: &str) -> String {
     let options = Options { windows: true, truncate: true, replacement: "_" };
     let invisible = |c: char| {
         c.is_control()
@@ -59,7 +59,7 @@ fn clean(text: &str) -> String {
 
 /// Returns what a disk may take a name for: many do not tell upper case from lower, nor a letter
 /// with its accent from the two written one after the other.
-pub(super) fn seen_as(file_name: &str) -> String {
+pub(super) fn collision_key(file_name: &str) -> String {
     if file_name.is_ascii() {
         return file_name.to_ascii_lowercase();
     }
@@ -71,9 +71,9 @@ pub(super) fn seen_as(file_name: &str) -> String {
 }
 
 /// Returns the same as a number, which may be another name's as well.
-pub(super) fn hash(file_name: &str) -> u64 {
+pub(super) fn collision_hash(file_name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(seen_as(file_name).as_bytes());
+    hasher.write(collision_key(file_name).as_bytes());
     hasher.finish()
 }
 
@@ -99,15 +99,15 @@ mod tests {
             ("evil\u{202e}4pm.exe", "evil4pm.exe.mp4"),
             ("dot. ", "dot.mp4"),
         ] {
-            assert_eq!(safe(wish, "key"), safe_name, "{wish:?}");
+            assert_eq!(safe_file_name(wish, "key"), safe_name, "{wish:?}");
         }
     }
 
     proptest! {
         #[test]
         fn any_cell_gives_one_short_component(wish in any::<String>(), key in any::<String>()) {
-            let name = safe(&wish, &key);
-            prop_assert!(name.len() <= NAME_MAX && name.ends_with(EXTENSION));
+            let name = safe_file_name(&wish, &key);
+            prop_assert!(name.len() <= NAME_BYTES_MAX && name.ends_with(EXTENSION));
             prop_assert!(name.len() > EXTENSION.len());
             let path = std::path::Path::new(&name);
             prop_assert_eq!(path.components().count(), 1);
@@ -117,15 +117,15 @@ mod tests {
 
         #[test]
         fn any_plain_name_is_what_it_would_be_tamed_to(stem in "[A-Za-z0-9_. -]{1,190}") {
-            if is_plain(&stem) {
-                prop_assert_eq!(tamed(&stem, "key"), format!("{stem}{EXTENSION}"));
+            if is_already_safe(&stem) {
+                prop_assert_eq!(sanitized_file_name(&stem, "key"), format!("{stem}{EXTENSION}"));
             }
         }
 
         #[test]
         fn any_short_name_is_tamed(stem in "(con|prn|aux|nul|com|lpt)[0-9_-]{0,2}") {
-            let name = safe(&stem, "key");
-            prop_assert_eq!(name, tamed(&stem, "key"));
+            let name = safe_file_name(&stem, "key");
+            prop_assert_eq!(name, sanitized_file_name(&stem, "key"));
         }
     }
 }

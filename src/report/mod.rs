@@ -3,25 +3,29 @@
 //! Written from the ledger alone, so that a report can be made without the sheet. Nothing here
 //! changes the ledger. Invariant: every row of the sheet is in every report, once.
 
+mod atomic_file;
 mod page;
-mod print;
 mod results;
+mod row_export;
 mod run;
-mod whole;
+pub mod storyboard;
 
-pub use page::{Pace, Page, print_page, write_page};
-pub use print::{FIELDS_VERSION, entry, print_csv, print_json};
-pub use results::{ReportError, Rows, Written, disk_words, harmless, write_results};
-pub use run::{
-    Credits, Failure, Files, HaltRecord, INVALID, Notice, RUN_VERSION, RunRecord, Spending,
-    Standing, Wording, write_run,
+pub use atomic_file::create_temp_file;
+pub use page::{ReportPage, SubmitLimits, write_page, write_page_to};
+pub use results::{
+    ReportError, ReportRows, WrittenResults, escape_formula, io_error_message, write_results,
 };
-pub use whole::begin_file;
+pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
+pub use run::{
+    AttentionRecord, BatchTotals, CreditsRecord, HaltRecord, INVALID_STATE, MessageRecord,
+    NotificationRecord, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord,
+    write_run_record,
+};
 
-const RESULTS: &str = "results.csv";
-const FAILURES: &str = "failures.csv";
-const PAGE: &str = "report.html";
-const RUN: &str = "run.json";
+const RESULTS_FILE: &str = "results.csv";
+const FAILURES_FILE: &str = "failures.csv";
+const PAGE_FILE: &str = "report.html";
+const RUN_FILE: &str = "run.json";
 
 /// What a run leaves in its output folder beside its videos, in place of whatever has these names.
-pub const NAMES: [&str; 4] = [RESULTS, FAILURES, PAGE, RUN];
+pub const REPORT_FILE_NAMES: [&str; 4] = [RESULTS_FILE, FAILURES_FILE, PAGE_FILE, RUN_FILE];

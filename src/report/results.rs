@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::whole::begin_file;
-use crate::ledger::{BatchId, JobRow, Ledger, LedgerError, State};
+use super::atomic_file::create_temp_file;
+use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +18,8 @@ pub enum ReportError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The file could not be written; the former one is untouched.
-    #[error("cannot write `{}`: {}", path.display(), disk_words(source))]
-    Disk {
+    #[error("cannot write `{}`: {}", path.display(), io_error_message(source))]
+    Io {
         /// The file.
         path: PathBuf,
         /// The reason.
@@ -28,7 +28,7 @@ pub enum ReportError {
 }
 
 /// Says why a file could not be written.
-pub fn disk_words(source: &io::Error) -> &'static str {
+pub fn io_error_message(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its folder does not exist",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "its folder is a file",
@@ -41,7 +41,7 @@ pub fn disk_words(source: &io::Error) -> &'static str {
 }
 
 /// Columns behind the sheet's own.
-pub(super) const OURS: [&str; 10] = [
+pub(super) const OUTCOME_COLUMNS: [&str; 10] = [
     "status",
     "version",
     "project_id",
@@ -54,11 +54,11 @@ pub(super) const OURS: [&str; 10] = [
     "variant",
 ];
 /// Rows read at once.
-const PAGE: u32 = 1000;
+const ROWS_PER_PAGE: u32 = 1000;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenResults {
     /// The account of every row.
     pub results: PathBuf,
     /// The rows that can be mended and fed back; nothing when there are none.
@@ -73,72 +73,73 @@ pub async fn write_results(
     ledger: &Ledger,
     batch: BatchId,
     folder: &Path,
-) -> Result<Written, ReportError> {
+) -> Result<WrittenResults, ReportError> {
     let headings = ledger.headings(batch).await?;
-    let mut results = Table::begin(folder, super::RESULTS, &headings)?;
-    let mut failures = Table::begin(folder, super::FAILURES, &headings)?;
-    let mut rows = Rows::of(ledger, batch);
-    while let Some(row) = rows.next().await? {
-        results.write(&row)?;
-        if can_be_mended(&row) {
-            failures.write(&row)?;
+    let mut results = ResultsFile::create(folder, super::RESULTS_FILE, &headings)?;
+    let mut failures = ResultsFile::create(folder, super::FAILURES_FILE, &headings)?;
+    let mut rows = ReportRows::new(ledger, batch);
+    while let Some(row) = rows.next_row().await? {
+        results.write_row(&row)?;
+        if can_be_fixed(&row) {
+            failures.write_row(&row)?;
         }
     }
-    let results = results.finish()?;
-    let failures = if failures.rows > 0 { Some(failures.finish()?) } else { failures.forget()? };
-    Ok(Written { results, failures })
+    let results = results.persist()?;
+    let failures =
+        if failures.rows > 0 { Some(failures.persist()?) } else { failures.remove_previous()? };
+    Ok(WrittenResults { results, failures })
 }
 
 /// Tells whether a row may be mended and rendered. One that is uncertain may be paid for already:
 /// fed back under another batch's name it would be paid for again, so it is not handed out.
-fn can_be_mended(row: &JobRow) -> bool {
+fn can_be_fixed(row: &JobRow) -> bool {
     match row.state {
         None => !row.skipped,
-        Some(State::Failed | State::Cancelled) => true,
+        Some(JobState::Failed | JobState::Cancelled) => true,
         Some(
-            State::Uncertain
-            | State::Ready
-            | State::Submitting
-            | State::Rendering
-            | State::Fetching
-            | State::Done
-            | State::Reused,
+            JobState::Uncertain
+            | JobState::Ready
+            | JobState::Submitting
+            | JobState::Rendering
+            | JobState::Fetching
+            | JobState::Done
+            | JobState::Reused,
         ) => false,
     }
 }
 
 /// A report on its way: it takes its name only when it is whole.
-struct Table {
+struct ResultsFile {
     path: PathBuf,
-    columns: usize,
+    sheet_columns: usize,
     rows: u64,
-    out: csv::Writer<io::BufWriter<tempfile::NamedTempFile>>,
+    writer: csv::Writer<io::BufWriter<tempfile::NamedTempFile>>,
 }
 
-impl Table {
-    fn begin(folder: &Path, name: &str, headings: &[String]) -> Result<Self, ReportError> {
+impl ResultsFile {
+    fn create(folder: &Path, name: &str, headings: &[String]) -> Result<Self, ReportError> {
         let path = folder.join(name);
         let begin = || {
             std::fs::create_dir_all(folder)?;
-            let mut out = csv::Writer::from_writer(io::BufWriter::new(begin_file(folder)?));
-            let own = headings.iter().map(|heading| harmless(heading));
-            write_record(&mut out, own.chain(OURS.into_iter().map(Cow::Borrowed)))?;
+            let mut out = csv::Writer::from_writer(io::BufWriter::new(create_temp_file(folder)?));
+            let own = headings.iter().map(|heading| escape_formula(heading));
+            write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Cow::Borrowed)))?;
             Ok(out)
         };
         match begin() {
-            Ok(out) => Ok(Self { path, columns: headings.len(), rows: 0, out }),
-            Err(source) => Err(ReportError::Disk { path, source }),
+            Ok(out) => Ok(Self { path, sheet_columns: headings.len(), rows: 0, writer: out }),
+            Err(source) => Err(ReportError::Io { path, source }),
         }
     }
 
-    fn write(&mut self, row: &JobRow) -> Result<(), ReportError> {
+    fn write_row(&mut self, row: &JobRow) -> Result<(), ReportError> {
         self.rows += 1;
-        write_row(&mut self.out, row, self.columns)
-            .map_err(|source| ReportError::Disk { path: self.path.clone(), source })
+        write_row_lines(&mut self.writer, row, self.sheet_columns)
+            .map_err(|source| ReportError::Io { path: self.path.clone(), source })
     }
 
-    fn finish(self) -> Result<PathBuf, ReportError> {
-        let Self { path, out, .. } = self;
+    fn persist(self) -> Result<PathBuf, ReportError> {
+        let Self { path, writer: out, .. } = self;
         let finish = || {
             let buffer = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
             let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -149,15 +150,15 @@ impl Table {
         };
         match finish() {
             Ok(()) => Ok(path),
-            Err(source) => Err(ReportError::Disk { path, source }),
+            Err(source) => Err(ReportError::Io { path, source }),
         }
     }
 
     /// Writes nothing, and takes away what an earlier run left: its rows are mended.
-    fn forget(self) -> Result<Option<PathBuf>, ReportError> {
+    fn remove_previous(self) -> Result<Option<PathBuf>, ReportError> {
         match std::fs::remove_file(&self.path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(ReportError::Disk { path: self.path, source })
+                Err(ReportError::Io { path: self.path, source })
             }
             Ok(()) | Err(_) => Ok(None),
         }
@@ -166,59 +167,60 @@ impl Table {
 
 /// Jobs, and rows that make none, in the sheet's order, page by page.
 #[derive(Debug)]
-pub struct Rows<'l> {
+pub struct ReportRows<'l> {
     ledger: &'l Ledger,
     batch: BatchId,
-    jobs: Pages,
-    jobless: Pages,
+    jobs: RowPages,
+    rows_without_job: RowPages,
 }
 
 /// One of two sorted streams, with what is read ahead of it.
 #[derive(Debug, Default)]
-struct Pages {
-    ahead: std::collections::VecDeque<JobRow>,
-    after: Option<i64>,
-    over: bool,
+struct RowPages {
+    buffered: std::collections::VecDeque<JobRow>,
+    last_position: Option<i64>,
+    is_exhausted: bool,
 }
 
-impl<'l> Rows<'l> {
+impl<'l> ReportRows<'l> {
     /// Begins at the top of the sheet.
-    pub fn of(ledger: &'l Ledger, batch: BatchId) -> Self {
-        Self { ledger, batch, jobs: Pages::default(), jobless: Pages::default() }
+    pub fn new(ledger: &'l Ledger, batch: BatchId) -> Self {
+        Self { ledger, batch, jobs: RowPages::default(), rows_without_job: RowPages::default() }
     }
 
     /// Returns the next row; nothing behind the last.
-    pub async fn next(&mut self) -> Result<Option<JobRow>, LedgerError> {
-        if self.jobs.wants_more() {
-            let after = self.jobs.after.unwrap_or(-1);
-            self.jobs.take_in(self.ledger.rows(self.batch, after, PAGE).await?);
+    pub async fn next_row(&mut self) -> Result<Option<JobRow>, LedgerError> {
+        if self.jobs.should_fetch() {
+            let after = self.jobs.last_position.unwrap_or(-1);
+            self.jobs.fill_page(self.ledger.rows(self.batch, after, ROWS_PER_PAGE).await?);
         }
-        if self.jobless.wants_more() {
-            let after = self.jobless.after.unwrap_or(-1);
-            self.jobless.take_in(self.ledger.rows_without_job(self.batch, after, PAGE).await?);
+        if self.rows_without_job.should_fetch() {
+            let after = self.rows_without_job.last_position.unwrap_or(-1);
+            self.rows_without_job
+                .fill_page(self.ledger.rows_without_job(self.batch, after, ROWS_PER_PAGE).await?);
         }
-        let first = match (self.jobs.ahead.front(), self.jobless.ahead.front()) {
-            (Some(job), Some(other)) if other.position < job.position => &mut self.jobless,
+        let first = match (self.jobs.buffered.front(), self.rows_without_job.buffered.front()) {
+            (Some(job), Some(other)) if other.position < job.position => &mut self.rows_without_job,
             (Some(_), _) => &mut self.jobs,
-            (None, _) => &mut self.jobless,
+            (None, _) => &mut self.rows_without_job,
         };
-        Ok(first.ahead.pop_front())
+        Ok(first.buffered.pop_front())
     }
 }
 
-impl Pages {
-    fn wants_more(&self) -> bool {
-        self.ahead.is_empty() && !self.over
+impl RowPages {
+    fn should_fetch(&self) -> bool {
+        self.buffered.is_empty() && !self.is_exhausted
     }
 
-    fn take_in(&mut self, page: Vec<JobRow>) {
-        self.over = page.len() < PAGE as usize;
-        self.after = page.last().map(|row| row.position).or(self.after);
-        self.ahead = page.into();
+    fn fill_page(&mut self, page: Vec<JobRow>) {
+        self.is_exhausted = page.len() < ROWS_PER_PAGE as usize;
+        self.last_position = page.last().map(|row| row.position).or(self.last_position);
+        self.buffered = page.into();
     }
 }
 
-pub(super) fn write_row<W: Write>(
+pub(super) fn write_row_lines<W: Write>(
     out: &mut csv::Writer<W>,
     row: &JobRow,
     columns: usize,
@@ -226,34 +228,34 @@ pub(super) fn write_row<W: Write>(
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     // A group's rows each get a line; a sheet that could not be read on gets one without cells.
     let lines = if cells.is_empty() { vec![Vec::new()] } else { cells };
-    let outcome = outcome(row);
+    let outcome = outcome_cells(row);
     for mut cells in lines {
         cells.resize(columns, String::new());
-        let own = cells.iter().map(|cell| harmless(cell));
-        write_record(out, own.chain(outcome.iter().map(|cell| harmless(cell))))?;
+        let own = cells.iter().map(|cell| escape_formula(cell));
+        write_record(out, own.chain(outcome.iter().map(|cell| escape_formula(cell))))?;
     }
     Ok(())
 }
 
-fn outcome(row: &JobRow) -> [String; OURS.len()] {
+fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let state = match row.state {
-        Some(State::Rendering) if row.stalled => "stalled",
-        Some(State::Ready) if row.generating => "generating",
-        Some(_) | None => row.word(),
+        Some(JobState::Rendering) if row.stalled => "stalled",
+        Some(JobState::Ready) if row.generating => "generating",
+        Some(_) | None => row.status(),
     };
-    let wrong = can_be_mended(row) || row.state == Some(State::Uncertain);
+    let wrong = can_be_fixed(row) || row.state == Some(JobState::Uncertain);
     [
         state.to_owned(),
         if row.state.is_some() { row.version.to_string() } else { String::new() },
         text(&row.project_id),
         text(&row.video_file),
-        row.video_url.as_deref().map(without_query).unwrap_or_default().to_owned(),
+        row.video_url.as_deref().map(strip_query).unwrap_or_default().to_owned(),
         row.attempts.to_string(),
         row.video_ms.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).unwrap_or_default(),
         row.credits.map(|credits| credits.to_string()).unwrap_or_default(),
         if wrong {
-            row.words.clone().or_else(|| row.cause.clone()).unwrap_or_default()
+            row.message.clone().or_else(|| row.cause.clone()).unwrap_or_default()
         } else {
             String::new()
         },
@@ -262,7 +264,7 @@ fn outcome(row: &JobRow) -> [String; OURS.len()] {
 }
 
 /// A link's query may hold a signature that opens the file to whoever reads the report.
-pub(super) fn without_query(url: &str) -> &str {
+pub(super) fn strip_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
@@ -271,12 +273,12 @@ pub(super) fn write_record<'c, W: Write>(
     cells: impl Iterator<Item = Cow<'c, str>>,
 ) -> io::Result<()> {
     for cell in cells {
-        out.write_field(cell.as_bytes()).map_err(io_error)?;
+        out.write_field(cell.as_bytes()).map_err(into_io_error)?;
     }
-    out.write_record(None::<&[u8]>).map_err(io_error)
+    out.write_record(None::<&[u8]>).map_err(into_io_error)
 }
 
-fn io_error(error: csv::Error) -> io::Error {
+fn into_io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
@@ -285,7 +287,7 @@ fn io_error(error: csv::Error) -> io::Error {
 
 /// Returns a cell as a spreadsheet may see it: never the beginning of a formula. Plain numbers
 /// stay numbers.
-pub fn harmless(cell: &str) -> Cow<'_, str> {
+pub fn escape_formula(cell: &str) -> Cow<'_, str> {
     // One more apostrophe before those that are there already, so that taking one off restores it.
     let behind = cell.trim_start_matches('\'');
     let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
@@ -312,7 +314,7 @@ mod tests {
             ("＝1", "'＝1"),
             ("", ""),
         ] {
-            assert_eq!(harmless(cell), shown);
+            assert_eq!(escape_formula(cell), shown);
         }
     }
 }

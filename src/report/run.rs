@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::atomic_file::create_temp_file;
 use super::results::ReportError;
-use super::whole::begin_file;
-use crate::ledger::{BatchId, Ledger, LedgerError, Spent, State};
+use crate::ledger::{BatchId, JobState, Ledger, LedgerError, SpendingTotals};
 
 /// The version of the fields.
-pub const RUN_VERSION: u32 = 1;
+pub const RUN_RECORD_VERSION: u32 = 1;
 /// The word for rows that could not be merged, among the states.
-pub const INVALID: &str = "invalid";
+pub const INVALID_STATE: &str = "invalid";
 /// The word for rows that are left out because they say so, among the states.
-pub(super) const SKIPPED: &str = "skipped";
+pub(super) const SKIPPED_STATE: &str = "skipped";
 
 /// What one run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,13 +70,13 @@ pub struct RunRecord {
     /// Jobs whose row left the sheet, by state.
     pub removed: BTreeMap<&'static str, u64>,
     /// What was spent.
-    pub credits: Credits,
+    pub credits: CreditsRecord,
     /// Why rows need somebody, one entry for each reason.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<AttentionRecord>,
     /// What was written.
-    pub files: Files,
+    pub files: ReportFiles,
     /// Who was told, and what came of it.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<NotificationRecord>,
     /// The command to type next.
     pub next: Option<String>,
 }
@@ -92,16 +92,16 @@ pub struct HaltRecord {
 
 /// What was spent, by this run and on the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Credits {
+pub struct CreditsRecord {
     /// By this run.
-    pub run: Spending,
+    pub run: SpendingRecord,
     /// On this batch, over all runs.
-    pub batch: Spending,
+    pub batch: SpendingRecord,
 }
 
 /// What paid requests came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Spending {
+pub struct SpendingRecord {
     /// Paid requests that were, or may have been, accepted.
     pub requests: u64,
     /// What they are taken to cost.
@@ -112,8 +112,8 @@ pub struct Spending {
     pub observed_of: u64,
 }
 
-impl From<Spent> for Spending {
-    fn from(spent: Spent) -> Self {
+impl From<SpendingTotals> for SpendingRecord {
+    fn from(spent: SpendingTotals) -> Self {
         Self {
             requests: spent.requests.unsigned_abs(),
             estimated: spent.estimated,
@@ -125,7 +125,7 @@ impl From<Spent> for Spending {
 
 /// Rows that need somebody for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Failure {
+pub struct AttentionRecord {
     /// `uncertain`, `stalled`, `failed`, `cancelled` or `invalid`.
     pub state: &'static str,
     /// Why they failed, as a word.
@@ -133,14 +133,14 @@ pub struct Failure {
     /// How many.
     pub jobs: u64,
     /// What was said of them, the most frequent first.
-    pub words: Vec<Wording>,
+    pub words: Vec<MessageRecord>,
     /// What to type.
     pub next: Vec<String>,
 }
 
 /// What was said of some rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Wording {
+pub struct MessageRecord {
     /// The words.
     pub words: String,
     /// Of how many rows.
@@ -151,7 +151,7 @@ pub struct Wording {
 
 /// What was written, by its path; nothing where it was not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Files {
+pub struct ReportFiles {
     /// The folder of the videos.
     pub output: String,
     /// Every row.
@@ -164,7 +164,7 @@ pub struct Files {
 
 /// One message, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Notice {
+pub struct NotificationRecord {
     /// `command`, `webhook`, `slack`, `email` or `heartbeat`.
     pub channel: &'static str,
     /// Whether it was taken.
@@ -177,7 +177,7 @@ pub struct Notice {
 
 /// What the ledger tells of a batch when a run is over.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct BatchTotals {
     /// Rows of the sheet.
     pub rows: u64,
     /// They, by state.
@@ -185,41 +185,41 @@ pub struct Standing {
     /// Jobs whose row left the sheet, by state.
     pub removed: BTreeMap<&'static str, u64>,
     /// What was spent.
-    pub credits: Credits,
+    pub credits: CreditsRecord,
 }
 
-impl Standing {
+impl BatchTotals {
     /// Reads where a batch stands.
-    pub async fn read(
+    pub async fn load(
         ledger: &Ledger,
         batch: BatchId,
         run: Option<i64>,
     ) -> Result<Self, LedgerError> {
-        let mut counts = by_word(&ledger.counts(batch).await?);
-        counts.insert(INVALID, ledger.count_invalid(batch).await?);
-        counts.insert(SKIPPED, ledger.count_skipped(batch).await?);
+        let mut counts = counts_by_state(&ledger.state_counts(batch).await?);
+        counts.insert(INVALID_STATE, ledger.count_invalid(batch).await?);
+        counts.insert(SKIPPED_STATE, ledger.count_skipped(batch).await?);
         let spent = match run {
-            Some(run) => ledger.spent_by(run).await?,
-            None => Spent::default(),
+            Some(run) => ledger.run_spending(run).await?,
+            None => SpendingTotals::default(),
         };
-        let on_batch = ledger.spent_on(batch).await?;
+        let on_batch = ledger.batch_spending(batch).await?;
         Ok(Self {
             rows: counts.values().sum(),
             counts,
-            removed: by_word(&ledger.counts_removed(batch).await?),
-            credits: Credits { run: spent.into(), batch: on_batch.into() },
+            removed: counts_by_state(&ledger.removed_state_counts(batch).await?),
+            credits: CreditsRecord { run: spent.into(), batch: on_batch.into() },
         })
     }
 }
 
-fn by_word(counts: &BTreeMap<State, u64>) -> BTreeMap<&'static str, u64> {
+fn counts_by_state(counts: &BTreeMap<JobState, u64>) -> BTreeMap<&'static str, u64> {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-    State::ALL.into_iter().map(|state| (state.word(), jobs(state))).collect()
+    JobState::ALL.into_iter().map(|state| (state.as_str(), jobs(state))).collect()
 }
 
 impl RunRecord {
     /// Returns the document as it is written and sent.
-    pub fn document(&self) -> String {
+    pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self)
             .expect("numbers are finite, and every key of a map is a text");
         text.push('\n');
@@ -227,7 +227,7 @@ impl RunRecord {
     }
 
     /// Notes when it ended.
-    pub fn end_at(&mut self, began: Timestamp, ended: Timestamp) {
+    pub fn set_times(&mut self, began: Timestamp, ended: Timestamp) {
         self.began = format!("{began:.3}");
         self.ended = format!("{ended:.3}");
         let ms = ended.as_millisecond().saturating_sub(began.as_millisecond()).max(0);
@@ -239,18 +239,18 @@ impl RunRecord {
 ///
 /// # Errors
 /// See [`ReportError`]; what was there before stays then.
-pub fn write_run(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
-    let path = folder.join(super::RUN);
+pub fn write_run_record(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
+    let path = folder.join(super::RUN_FILE);
     let write = || {
         std::fs::create_dir_all(folder)?;
-        let mut file = begin_file(folder)?;
-        file.write_all(record.document().as_bytes())?;
+        let mut file = create_temp_file(folder)?;
+        file.write_all(record.to_json().as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|error| error.error)?;
         Ok(())
     };
     match write() {
         Ok(()) => Ok(path),
-        Err(source) => Err(ReportError::Disk { path, source }),
+        Err(source) => Err(ReportError::Io { path, source }),
     }
 }

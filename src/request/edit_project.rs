@@ -3,20 +3,28 @@
 //! Whether the project itself changes or a copy of it is not documented, so both are lived with:
 //! the id that comes back is followed, and while it is the project's own, one row at a time has it.
 
-use super::{After, Carried, Form, Kind, RESOLUTIONS, Want, optional, required};
+use super::{
+    AddedField, FieldType, PayloadSchema, PreExportStep, RESOLUTIONS, RequestKind, optional,
+    required,
+};
 
-pub(super) static KIND: Kind = Kind {
-    word: "edit-project",
-    form: Form::Fields(&[
-        required("projectId", Want::Id),
-        required("updates", Want::Updates),
-        optional("isExport", Want::Flag),
-        optional("resolution", Want::Among(RESOLUTIONS)),
-        optional("workspaceId", Want::Text),
-        optional("webhookUrl", Want::Address),
+pub(super) static KIND: RequestKind = RequestKind {
+    name: "edit-project",
+    schema: PayloadSchema::Fields(&[
+        required("projectId", FieldType::Id),
+        required("updates", FieldType::Updates),
+        optional("isExport", FieldType::Bool),
+        optional("resolution", FieldType::OneOf(RESOLUTIONS)),
+        optional("workspaceId", FieldType::Text),
+        optional("webhookUrl", FieldType::Url),
     ]),
     path: "editor/project/{projectId}",
-    carries: &[Carried::Export, Carried::Resolution, Carried::Workspace, Carried::Webhook],
-    after: After::Nothing,
-    subject: Some("projectId"),
+    added_fields: &[
+        AddedField::Export,
+        AddedField::Resolution,
+        AddedField::Workspace,
+        AddedField::Webhook,
+    ],
+    pre_export_step: PreExportStep::Nothing,
+    exclusive_project_field: Some("projectId"),
 };

@@ -23,7 +23,7 @@ use std::fmt;
 pub use project::KIND as PROJECT;
 
 /// Every kind, in the order in which people are told of them.
-pub static KINDS: &[&Kind] = &[
+pub static REQUEST_KINDS: &[&RequestKind] = &[
     &project::KIND,
     &simple_video::KIND,
     &simple_custom::KIND,
@@ -35,67 +35,67 @@ pub static KINDS: &[&Kind] = &[
 ];
 
 /// One kind of request.
-pub struct Kind {
+pub struct RequestKind {
     /// The word for it in a batch file and in the ledger.
-    pub word: &'static str,
+    pub name: &'static str,
     /// What its payload holds.
-    pub form: Form,
+    pub schema: PayloadSchema,
     /// Where the first request goes, below the API's root. `{field}` is taken from the payload and
     /// is not sent in the body.
     pub path: &'static str,
     /// What is added to the first request.
-    pub carries: &'static [Carried],
+    pub added_fields: &'static [AddedField],
     /// What has to happen before what was made can be exported.
-    pub after: After,
+    pub pre_export_step: PreExportStep,
     /// The field that names a project which is not ours alone, and which is changed in place.
-    pub subject: Option<&'static str>,
+    pub exclusive_project_field: Option<&'static str>,
 }
 
 /// What a payload holds.
-pub enum Form {
+pub enum PayloadSchema {
     /// A whole project: scenes, clips, scripts.
     Scenes,
     /// Fields, each with a meaning.
-    Fields(&'static [Field]),
+    Fields(&'static [FieldSpec]),
 }
 
 /// One field of a payload.
-pub struct Field {
+pub struct FieldSpec {
     /// Its name.
     pub name: &'static str,
     /// What may stand in it.
-    pub want: Want,
+    pub field_type: FieldType,
     /// Whether it must be there.
     pub required: bool,
 }
 
 /// What may stand in a field.
-pub enum Want {
+pub enum FieldType {
     /// Text that says something.
     Text,
     /// The same, and the avatar speaks it.
-    Spoken,
+    SpokenText,
     /// The id of something at AI Studios: it becomes part of an address.
     Id,
     /// The address of a page.
-    Address,
+    Url,
     /// True or false.
-    Flag,
+    Bool,
     /// One of these words.
-    Among(&'static [&'static str]),
+    OneOf(&'static [&'static str]),
     /// A number from the first to the second.
-    Between(f64, f64),
+    NumberRange(f64, f64),
     /// About how many seconds the video shall take: one of these.
-    Seconds(&'static [u32]),
+    DurationSeconds(&'static [u32]),
     /// An object of fields.
-    Object(&'static [Field]),
+    Object(&'static [FieldSpec]),
     /// Changes to scenes, `{"value": […]}`.
     Updates,
 }
 
 /// What a request carries besides its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
+pub enum AddedField {
     /// Our tag, at the end of `name`.
     Tag,
     /// Whether a render starts at once (`isExport`).
@@ -110,7 +110,7 @@ pub enum Carried {
 
 /// What has to happen before what was made can be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
+pub enum PreExportStep {
     /// Nothing.
     Nothing,
     /// The payload's `updates`, if it has any, are laid over it.
@@ -119,26 +119,28 @@ pub enum After {
     Generation,
 }
 
-impl Kind {
+impl RequestKind {
     /// Returns the kind that `word` names.
-    pub fn named(word: &str) -> Option<&'static Self> {
-        KINDS.iter().copied().find(|kind| kind.word == word)
+    pub fn from_name(word: &str) -> Option<&'static Self> {
+        REQUEST_KINDS.iter().copied().find(|kind| kind.name == word)
     }
 
     /// Tells whether the first request carries `what`.
-    pub fn carries(&self, what: Carried) -> bool {
-        self.carries.contains(&what)
+    pub fn has_added_field(&self, what: AddedField) -> bool {
+        self.added_fields.contains(&what)
     }
 
     /// Tells whether a lost request can be found in the account's list.
     pub fn is_tagged(&self) -> bool {
-        self.carries(Carried::Tag)
+        self.has_added_field(AddedField::Tag)
     }
 
     /// Tells whether one request alone may start the render. Where an existing project is changed,
     /// its former render could not be told from the new one without a look in between.
-    pub fn renders_at_once(&self) -> bool {
-        self.carries(Carried::Export) && self.after == After::Nothing && self.subject.is_none()
+    pub fn can_submit_in_one_step(&self) -> bool {
+        self.has_added_field(AddedField::Export)
+            && self.pre_export_step == PreExportStep::Nothing
+            && self.exclusive_project_field.is_none()
     }
 
     /// Returns the fields of the payload that are part of the path.
@@ -147,32 +149,32 @@ impl Kind {
     }
 }
 
-impl PartialEq for Kind {
+impl PartialEq for RequestKind {
     fn eq(&self, other: &Self) -> bool {
-        self.word == other.word
+        self.name == other.name
     }
 }
 
-impl Eq for Kind {}
+impl Eq for RequestKind {}
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for RequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word)
+        f.write_str(self.name)
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word)
+        f.write_str(self.name)
     }
 }
 
-const fn required(name: &'static str, want: Want) -> Field {
-    Field { name, want, required: true }
+const fn required(name: &'static str, want: FieldType) -> FieldSpec {
+    FieldSpec { name, field_type: want, required: true }
 }
 
-const fn optional(name: &'static str, want: Want) -> Field {
-    Field { name, want, required: false }
+const fn optional(name: &'static str, want: FieldType) -> FieldSpec {
+    FieldSpec { name, field_type: want, required: false }
 }
 
 /// The words for the height of the picture.
@@ -184,26 +186,27 @@ mod tests {
 
     #[test]
     fn every_kind_is_found_by_its_word_and_by_no_other() {
-        for kind in KINDS {
-            assert_eq!(Kind::named(kind.word), Some(*kind));
+        for kind in REQUEST_KINDS {
+            assert_eq!(RequestKind::from_name(kind.name), Some(*kind));
         }
-        assert_eq!(Kind::named("movie"), None);
-        let mut words: Vec<&str> = KINDS.iter().map(|kind| kind.word).collect();
+        assert_eq!(RequestKind::from_name("movie"), None);
+        let mut words: Vec<&str> = REQUEST_KINDS.iter().map(|kind| kind.name).collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), KINDS.len());
+        assert_eq!(words.len(), REQUEST_KINDS.len());
     }
 
     #[test]
     fn what_stands_in_a_path_is_a_required_id_of_the_payload() {
-        for kind in KINDS {
-            let Form::Fields(fields) = kind.form else {
+        for kind in REQUEST_KINDS {
+            let PayloadSchema::Fields(fields) = kind.schema else {
                 assert_eq!(kind.path_fields().count(), 0, "{kind}");
                 continue;
             };
-            for name in kind.path_fields().chain(kind.subject) {
+            for name in kind.path_fields().chain(kind.exclusive_project_field) {
                 let field = fields.iter().find(|field| field.name == name);
-                let fits = |field: &Field| field.required && matches!(field.want, Want::Id);
+                let fits =
+                    |field: &FieldSpec| field.required && matches!(field.field_type, FieldType::Id);
                 assert!(field.is_some_and(fits), "{kind}: {name}");
             }
         }
@@ -212,8 +215,11 @@ mod tests {
     /// What can neither be tagged nor looked at before it is paid for could never be settled.
     #[test]
     fn only_what_says_whether_it_exports_can_be_paid_for_in_one_request() {
-        let at_once: Vec<&str> =
-            KINDS.iter().filter(|kind| kind.renders_at_once()).map(|kind| kind.word).collect();
+        let at_once: Vec<&str> = REQUEST_KINDS
+            .iter()
+            .filter(|kind| kind.can_submit_in_one_step())
+            .map(|kind| kind.name)
+            .collect();
         assert_eq!(at_once, ["project", "simple-video", "simple-custom"]);
     }
 }

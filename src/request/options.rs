@@ -1,20 +1,20 @@
 //! The `options` of what AI Studios writes by itself, which its three kinds share (pages
 //! `scripts-to-video`, `topic-to-video`, `url-to-video`).
 
-use super::{Field, Want, optional};
+use super::{FieldSpec, FieldType, optional};
 
-const COMMON: [Field; 12] = [
-    optional("language", Want::Text),
-    optional("duration", Want::Seconds(&[30, 60, 90, 120, 150, 180])),
-    optional("objective", Want::Text),
-    optional("audience", Want::Text),
-    optional("tone", Want::Text),
-    optional("speed", Want::Between(0.5, 1.5)),
-    optional("media", Want::Among(&["search", "free", "premium", "generative"])),
-    optional("useGenerativeHighQuality", Want::Flag),
+const COMMON_OPTIONS: [FieldSpec; 12] = [
+    optional("language", FieldType::Text),
+    optional("duration", FieldType::DurationSeconds(&[30, 60, 90, 120, 150, 180])),
+    optional("objective", FieldType::Text),
+    optional("audience", FieldType::Text),
+    optional("tone", FieldType::Text),
+    optional("speed", FieldType::NumberRange(0.5, 1.5)),
+    optional("media", FieldType::OneOf(&["search", "free", "premium", "generative"])),
+    optional("useGenerativeHighQuality", FieldType::Bool),
     optional(
         "style",
-        Want::Among(&[
+        FieldType::OneOf(&[
             "realistic",
             "digitalPainting",
             "sketch",
@@ -27,16 +27,30 @@ const COMMON: [Field; 12] = [
             "anime",
         ]),
     ),
-    optional("templateId", Want::Text),
-    optional("model", Want::Text),
-    optional("voiceOnly", Want::Flag),
+    optional("templateId", FieldType::Text),
+    optional("model", FieldType::Text),
+    optional("voiceOnly", FieldType::Bool),
 ];
 
 /// The options of every kind of them.
-pub(super) static OPTIONS: [Field; 12] = COMMON;
+pub(super) static GENERATION_OPTIONS: [FieldSpec; 12] = COMMON_OPTIONS;
 
 /// With what scripts have besides: whether they are rewritten.
-pub(super) static OPTIONS_OF_SCRIPTS: [Field; 13] = {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = COMMON;
-    [a, b, c, d, e, f, g, h, i, j, k, l, optional("scriptOption", Want::Among(&["ai", "original"]))]
+pub(super) static SCRIPT_GENERATION_OPTIONS: [FieldSpec; 13] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = COMMON_OPTIONS;
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        optional("scriptOption", FieldType::OneOf(&["ai", "original"])),
+    ]
 };

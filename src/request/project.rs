@@ -1,19 +1,19 @@
 //! `project`: a whole project with scenes, avatars and scripts (`create-project` page).
 
-use super::{After, Carried, Form, Kind};
+use super::{AddedField, PayloadSchema, PreExportStep, RequestKind};
 
 /// A whole project.
-pub static KIND: Kind = Kind {
-    word: "project",
-    form: Form::Scenes,
+pub static KIND: RequestKind = RequestKind {
+    name: "project",
+    schema: PayloadSchema::Scenes,
     path: "editor/project",
-    carries: &[
-        Carried::Tag,
-        Carried::Export,
-        Carried::Resolution,
-        Carried::Workspace,
-        Carried::Webhook,
+    added_fields: &[
+        AddedField::Tag,
+        AddedField::Export,
+        AddedField::Resolution,
+        AddedField::Workspace,
+        AddedField::Webhook,
     ],
-    after: After::Nothing,
-    subject: None,
+    pre_export_step: PreExportStep::Nothing,
+    exclusive_project_field: None,
 };

@@ -3,17 +3,17 @@
 //! It takes no name, so it carries no tag, and neither workspace nor resolution: those go with the
 //! export.
 
-use super::options::OPTIONS_OF_SCRIPTS;
-use super::{After, Form, Kind, Want, optional, required};
+use super::options::SCRIPT_GENERATION_OPTIONS;
+use super::{FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};
 
-pub(super) static KIND: Kind = Kind {
-    word: "scripts-to-video",
-    form: Form::Fields(&[
-        required("scripts", Want::Spoken),
-        optional("options", Want::Object(&OPTIONS_OF_SCRIPTS)),
+pub(super) static KIND: RequestKind = RequestKind {
+    name: "scripts-to-video",
+    schema: PayloadSchema::Fields(&[
+        required("scripts", FieldType::SpokenText),
+        optional("options", FieldType::Object(&SCRIPT_GENERATION_OPTIONS)),
     ]),
     path: "automation/scripts_to_video",
-    carries: &[],
-    after: After::Generation,
-    subject: None,
+    added_fields: &[],
+    pre_export_step: PreExportStep::Generation,
+    exclusive_project_field: None,
 };

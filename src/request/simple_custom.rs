@@ -2,21 +2,29 @@
 //!
 //! It has no name field, so it carries no tag. A custom avatar wears what it wears.
 
-use super::{After, Carried, Form, Kind, RESOLUTIONS, Want, optional, required};
+use super::{
+    AddedField, FieldType, PayloadSchema, PreExportStep, RESOLUTIONS, RequestKind, optional,
+    required,
+};
 
-pub(super) static KIND: Kind = Kind {
-    word: "simple-custom",
-    form: Form::Fields(&[
-        required("language", Want::Text),
-        required("text", Want::Spoken),
-        required("model", Want::Text),
-        optional("isExport", Want::Flag),
-        optional("resolution", Want::Among(RESOLUTIONS)),
-        optional("workspaceId", Want::Text),
-        optional("webhookUrl", Want::Address),
+pub(super) static KIND: RequestKind = RequestKind {
+    name: "simple-custom",
+    schema: PayloadSchema::Fields(&[
+        required("language", FieldType::Text),
+        required("text", FieldType::SpokenText),
+        required("model", FieldType::Text),
+        optional("isExport", FieldType::Bool),
+        optional("resolution", FieldType::OneOf(RESOLUTIONS)),
+        optional("workspaceId", FieldType::Text),
+        optional("webhookUrl", FieldType::Url),
     ]),
     path: "simple/custom",
-    carries: &[Carried::Export, Carried::Resolution, Carried::Workspace, Carried::Webhook],
-    after: After::Nothing,
-    subject: None,
+    added_fields: &[
+        AddedField::Export,
+        AddedField::Resolution,
+        AddedField::Workspace,
+        AddedField::Webhook,
+    ],
+    pre_export_step: PreExportStep::Nothing,
+    exclusive_project_field: None,
 };

@@ -4,22 +4,22 @@
 //! The page calls the avatar `aiName` and `clothId`, its sample `model` and `clothes`; whichever
 //! the payload holds is sent as it stands.
 
-use super::{After, Carried, Form, Kind, Want, optional, required};
+use super::{AddedField, FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};
 
-pub(super) static KIND: Kind = Kind {
-    word: "template",
-    form: Form::Fields(&[
-        required("templateId", Want::Id),
-        optional("name", Want::Text),
-        optional("aiName", Want::Text),
-        optional("clothId", Want::Text),
-        optional("model", Want::Text),
-        optional("clothes", Want::Text),
-        optional("workspaceId", Want::Text),
-        optional("updates", Want::Updates),
+pub(super) static KIND: RequestKind = RequestKind {
+    name: "template",
+    schema: PayloadSchema::Fields(&[
+        required("templateId", FieldType::Id),
+        optional("name", FieldType::Text),
+        optional("aiName", FieldType::Text),
+        optional("clothId", FieldType::Text),
+        optional("model", FieldType::Text),
+        optional("clothes", FieldType::Text),
+        optional("workspaceId", FieldType::Text),
+        optional("updates", FieldType::Updates),
     ]),
     path: "editor/template/{templateId}",
-    carries: &[Carried::Tag, Carried::Workspace],
-    after: After::Edit,
-    subject: None,
+    added_fields: &[AddedField::Tag, AddedField::Workspace],
+    pre_export_step: PreExportStep::Edit,
+    exclusive_project_field: None,
 };

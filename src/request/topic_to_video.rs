@@ -3,17 +3,17 @@
 //! It takes no name, so it carries no tag, and neither workspace nor resolution: those go with the
 //! export.
 
-use super::options::OPTIONS;
-use super::{After, Form, Kind, Want, optional, required};
+use super::options::GENERATION_OPTIONS;
+use super::{FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};
 
-pub(super) static KIND: Kind = Kind {
-    word: "topic-to-video",
-    form: Form::Fields(&[
-        required("topic", Want::Text),
-        optional("options", Want::Object(&OPTIONS)),
+pub(super) static KIND: RequestKind = RequestKind {
+    name: "topic-to-video",
+    schema: PayloadSchema::Fields(&[
+        required("topic", FieldType::Text),
+        optional("options", FieldType::Object(&GENERATION_OPTIONS)),
     ]),
     path: "automation/topic_to_video",
-    carries: &[],
-    after: After::Generation,
-    subject: None,
+    added_fields: &[],
+    pre_export_step: PreExportStep::Generation,
+    exclusive_project_field: None,
 };

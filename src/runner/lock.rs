@@ -30,7 +30,7 @@ pub enum LockError {
         "locks do not work on the disk that holds `{}`: two runs could pay twice there; \
          put the ledger on a local disk", path.display()
     )]
-    Lies {
+    Unreliable {
         /// The lock file.
         path: PathBuf,
     },
@@ -50,10 +50,10 @@ impl BatchLock {
     ///
     /// # Errors
     /// See [`LockError`]; none of them leaves anything locked.
-    pub fn take(ledger: &Path, batch: &str, now: Timestamp) -> Result<Self, LockError> {
+    pub fn acquire(ledger: &Path, batch: &str, now: Timestamp) -> Result<Self, LockError> {
         let path = Self::path(ledger, batch);
         let failed = |source| LockError::Io { path: path.clone(), source };
-        let mut file = open(&path).map_err(failed)?;
+        let mut file = open_lock_file(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -65,11 +65,11 @@ impl BatchLock {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let second = open(&path).map_err(failed)?;
+        let second = open_lock_file(&path).map_err(failed)?;
         if second.try_lock().is_ok() {
-            return Err(LockError::Lies { path });
+            return Err(LockError::Unreliable { path });
         }
-        let text = format!("{} since {now:.0}", holder());
+        let text = format!("{} since {now:.0}", describe_process());
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
         Ok(Self { file })
@@ -95,7 +95,7 @@ impl Drop for BatchLock {
 ///
 /// For people who look on. It must not come in the way of a run that is just starting, so it
 /// touches the lock only where a text claims that somebody has it.
-pub fn holder_of(ledger: &Path, batch: &str) -> Option<String> {
+pub fn lock_holder(ledger: &Path, batch: &str) -> Option<String> {
     let file = File::open(BatchLock::path(ledger, batch)).ok()?;
     let mut text = String::new();
     (&file).read_to_string(&mut text).ok()?;
@@ -106,7 +106,7 @@ pub fn holder_of(ledger: &Path, batch: &str) -> Option<String> {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(text)
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open_lock_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
@@ -115,12 +115,12 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Returns this process as people find it: host and process number.
-fn holder() -> String {
-    format!("process {} on {}", std::process::id(), host())
+fn describe_process() -> String {
+    format!("process {} on {}", std::process::id(), host_name())
 }
 
 /// Returns this machine's name.
-pub fn host() -> String {
+pub fn host_name() -> String {
     let read = |path| std::fs::read_to_string(path).ok();
     read("/proc/sys/kernel/hostname")
         .or_else(|| read("/etc/hostname"))
@@ -138,14 +138,14 @@ mod tests {
     fn who_looks_on_sees_a_live_holder_and_not_the_text_of_a_dead_one() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = dir.path().join("l.db");
-        assert_eq!(holder_of(&ledger, "spring"), None);
-        let lock = BatchLock::take(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
-        assert!(holder_of(&ledger, "spring").unwrap().contains("since 1970"));
+        assert_eq!(lock_holder(&ledger, "spring"), None);
+        let lock = BatchLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        assert!(lock_holder(&ledger, "spring").unwrap().contains("since 1970"));
         drop(lock);
-        assert_eq!(holder_of(&ledger, "spring"), None);
+        assert_eq!(lock_holder(&ledger, "spring"), None);
         std::fs::write(BatchLock::path(&ledger, "spring"), "process 1 since the power cut")
             .unwrap();
-        assert_eq!(holder_of(&ledger, "spring"), None);
+        assert_eq!(lock_holder(&ledger, "spring"), None);
     }
 
     #[cfg(unix)]
@@ -155,11 +155,11 @@ mod tests {
         let (ledger, link) = (dir.path().join("l.db"), dir.path().join("link.db"));
         std::fs::write(&ledger, "").unwrap();
         std::os::unix::fs::symlink("l.db", &link).unwrap();
-        let first = BatchLock::take(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
-        assert!(holder_of(&link, "spring").is_some());
-        BatchLock::take(&link, "spring", Timestamp::UNIX_EPOCH).unwrap_err();
+        let first = BatchLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        assert!(lock_holder(&link, "spring").is_some());
+        BatchLock::acquire(&link, "spring", Timestamp::UNIX_EPOCH).unwrap_err();
         drop(first);
-        BatchLock::take(&link, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        BatchLock::acquire(&link, "spring", Timestamp::UNIX_EPOCH).unwrap();
         assert!(!dir.path().join("link.db.spring.lock").exists());
     }
 
@@ -168,12 +168,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ledger = dir.path().join("l.db");
         let now = Timestamp::UNIX_EPOCH;
-        let first = BatchLock::take(&ledger, "spring", now).unwrap();
-        let error = BatchLock::take(&ledger, "spring", now).unwrap_err().to_string();
+        let first = BatchLock::acquire(&ledger, "spring", now).unwrap();
+        let error = BatchLock::acquire(&ledger, "spring", now).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         assert!(error.contains("1970-01-01T00:00:00Z"), "{error}");
-        BatchLock::take(&ledger, "autumn", now).unwrap();
+        BatchLock::acquire(&ledger, "autumn", now).unwrap();
         drop(first);
-        BatchLock::take(&ledger, "spring", now).unwrap();
+        BatchLock::acquire(&ledger, "spring", now).unwrap();
     }
 }

@@ -4,35 +4,27 @@
 //! hold no state that matters and talk to each other only through the ledger and a bell. So
 //! resuming is not a feature: it is starting the loops. Time, chance and the studio are handed in.
 
-mod alarm;
-mod allowance;
-mod changes;
-mod desk;
-mod dice;
-mod draft;
+mod files;
+mod limits;
+mod loops;
+use crate::runner::loops::download;
+use crate::runner::loops::generation;
+use crate::runner::loops::poll;
+use crate::runner::loops::reconcile;
+use crate::runner::loops::submit;
+mod context;
+mod event;
 mod evidence;
-mod fetch;
-mod generation;
-mod halt;
-mod happening;
-mod hooks;
-mod in_hand;
-mod limiter;
+mod in_flight;
 mod lock;
-mod pace;
-mod part;
 mod pause;
 mod payload;
-mod port;
-mod repeat;
-mod second_look;
-mod settle;
-mod slow;
-mod stop;
-mod submit;
-mod vendor;
-mod video;
-mod watch;
+mod quiescence;
+mod shutdown;
+mod studio_adapter;
+mod studio_api;
+mod wake_timer;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -45,38 +37,43 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::{Limits, OnUncertain, Submission, VendorProfile};
+use crate::batch::{BatchLimits, OnUncertain, SubmissionMode, VendorProfile};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Held, Lease, Ledger, LedgerError, Selection, State, TakenOver};
-use changes::Changes;
-use desk::{Bells, Desk};
-use halt::Halts;
-use hooks::Ears;
-use in_hand::InHand;
-use pace::Learned;
-use payload::Payloads;
-
-pub use allowance::Allowance;
-pub use dice::Dice;
-pub use evidence::{Seen, Tagged, judge, told_to_keep_ids, weigh};
-pub use halt::Halt;
-pub use happening::{Happening, Observer};
-pub use hooks::Hooks;
-pub use lock::{BatchLock, LockError, holder_of, host};
-pub use port::{
-    Download, Export, FetchTrouble, Generation, List, Listed, Make, Project, Render, Studio,
-    Submitted, Trouble,
+use crate::ledger::{
+    BatchId, ClaimBlock, JobSelection, JobState, Lease, Ledger, LedgerError, RecoveredWork,
 };
-pub use stop::Stop;
-pub use vendor::Vendor;
+use crate::runner::limits::halt::CircuitBreakers;
+use crate::runner::loops::poll_schedule::RenderTimes;
+use context::{RunContext, Wakeups};
+use in_flight::InFlightSet;
+use payload::Payloads;
+use quiescence::QuiescenceTracker;
+use webhook::CallbackHealth;
+
+pub use crate::runner::limits::account_limits::AccountLimits;
+pub use crate::runner::limits::backoff::Jitter;
+pub use crate::runner::limits::halt::Halt;
+pub use event::{RunEvent, RunObserver};
+pub use evidence::{
+    ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
+    profile_keeps_export_id,
+};
+pub use lock::{BatchLock, LockError, host_name, lock_holder};
+pub use shutdown::StopSignal;
+pub use studio_adapter::AiStudios;
+pub use studio_api::{
+    CallError, CreateRequest, DownloadError, GenerationStatus, ListedProject, ProjectDetails,
+    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+};
+pub use webhook::WebhookUrls;
 
 /// What the batch file says of a run.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct RunSettings {
     /// Rates, caps, pauses and budgets.
-    pub limits: Limits,
+    pub limits: BatchLimits,
     /// How a job is submitted.
-    pub submission: Submission,
+    pub submission_mode: SubmissionMode,
     /// What may happen when no evidence comes.
     pub on_uncertain: OnUncertain,
     /// The resolution asked for, in the vendor's word.
@@ -84,18 +81,18 @@ pub struct Settings {
     /// The workspace asked for.
     pub workspace_id: Option<String>,
     /// Where the videos go.
-    pub output: PathBuf,
+    pub output_dir: PathBuf,
     /// What AI Studios does where its documents are silent.
     pub vendor: VendorProfile,
     /// Where AI Studios may call about what it renders.
-    pub hooks: Option<Hooks>,
+    pub webhook_urls: Option<WebhookUrls>,
 }
 
 /// What a person asked of this run.
 #[derive(Clone, Debug)]
-pub struct Orders {
+pub struct RunOptions {
     /// Only these jobs are submitted.
-    pub only: Option<Selection>,
+    pub only: Option<JobSelection>,
     /// At most so many videos are submitted.
     pub limit: Option<u32>,
     /// Whether the first videos go ahead of the rest.
@@ -107,10 +104,10 @@ pub struct Orders {
     /// Nothing is submitted after this time; what is under way is still brought home.
     pub until: Option<Timestamp>,
     /// Whether failed and cancelled jobs, of those that are wanted, are tried again.
-    pub again: bool,
+    pub retry_failed: bool,
 }
 
-impl Default for Orders {
+impl Default for RunOptions {
     fn default() -> Self {
         Self {
             only: None,
@@ -119,14 +116,14 @@ impl Default for Orders {
             download: true,
             wait: true,
             until: None,
-            again: false,
+            retry_failed: false,
         }
     }
 }
 
 /// Everything that is handed to a run.
 #[derive(Debug)]
-pub struct Shift<S> {
+pub struct RunInput<S> {
     /// AI Studios, or somebody who plays it.
     pub studio: S,
     /// The open ledger.
@@ -134,48 +131,48 @@ pub struct Shift<S> {
     /// The batch, planned.
     pub batch: BatchId,
     /// What the account allows; shared with every other run of it.
-    pub allowance: Allowance,
+    pub account_limits: AccountLimits,
     /// Its lease, and what was found when it was taken.
-    pub lease: (Lease, TakenOver),
+    pub lease: (Lease, RecoveredWork),
     /// The account's host, to which a floor belongs.
     pub base_url: String,
     /// What the batch file says.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// What a person asked.
-    pub orders: Orders,
+    pub options: RunOptions,
     /// The time.
     pub clock: Clock,
     /// Chance.
-    pub dice: Dice,
+    pub jitter: Jitter,
     /// How to stop.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// Who listens.
-    pub observer: Observer,
+    pub observer: RunObserver,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct RunOutcome {
     /// Jobs of the sheet by state.
-    pub counts: BTreeMap<State, u64>,
+    pub counts: BTreeMap<JobState, u64>,
     /// Why it stopped spending, if it did.
     pub halt: Option<Halt>,
     /// Whether it was asked to stop.
     pub interrupted: bool,
     /// What held the last paid request back.
-    pub held: Held,
+    pub claim_block: ClaimBlock,
     /// Uncertain jobs that only a person can settle.
-    pub for_people: u64,
+    pub jobs_for_operator: u64,
     /// Whether the time window was over before everything was submitted.
-    pub window_over: bool,
+    pub window_closed: bool,
 }
 
 /// How long open requests may take to end once the run was asked to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How soon after one another a busy run looks whether it is over.
-const BETWEEN_COUNTS: Duration = Duration::from_millis(20);
+const COUNT_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the run says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Drives a batch forward until nothing is left to do, or nothing more may be done.
 ///
@@ -184,110 +181,113 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Only when the ledger cannot be read at the end; a ledger that fails earlier is a [`Halt`].
-pub async fn run<S: Studio>(shift: Shift<S>) -> Result<Ending, LedgerError> {
+pub async fn run_batch<S: StudioApi>(shift: RunInput<S>) -> Result<RunOutcome, LedgerError> {
     let _busy = shift.clock.busy();
-    let desk = Arc::new(sit_down(shift).await?);
-    if let Some(until) = desk.orders.until {
+    let desk = Arc::new(new_run_context(shift).await?);
+    if let Some(until) = desk.options.until {
         if until <= desk.clock.now() {
             // Before the first claim: outside of its window a run begins nothing at all.
-            desk.window_over.cancel();
+            desk.window_closed.cancel();
         }
-        desk.spawn(close_window(desk.clone(), until));
+        desk.spawn(close_time_window(desk.clone(), until));
     }
-    match desk.settings.submission {
-        Submission::TwoStep => desk.spawn(submit::draft_loop(desk.clone())),
-        Submission::OneStep => {}
+    match desk.settings.submission_mode {
+        SubmissionMode::TwoStep => desk.spawn(submit::draft_loop(desk.clone())),
+        SubmissionMode::OneStep => {}
     }
-    desk.spawn(submit::pay_loop(desk.clone()));
+    desk.spawn(submit::paid_submit_loop(desk.clone()));
     desk.spawn(generation::generation_loop(desk.clone()));
-    desk.spawn(watch::watch_loop(desk.clone()));
-    desk.spawn(fetch::fetch_loop(desk.clone()));
-    desk.spawn(settle::settle_loop(desk.clone()));
-    desk.spawn(beat(desk.clone()));
-    desk.spawn(ring_when_submitting_ends(desk.clone()));
-    desk.spawn(pause::heed_pause(desk.clone()));
-    desk.spawn(hooks::heed_calls(desk.clone()));
-    watch::look_at_late_ones(&desk).await;
-    wait_for_the_end(&desk).await;
+    desk.spawn(poll::poll_loop(desk.clone()));
+    desk.spawn(download::download_loop(desk.clone()));
+    desk.spawn(reconcile::reconcile_loop(desk.clone()));
+    desk.spawn(heartbeat_loop(desk.clone()));
+    desk.spawn(wake_when_submitting_ends(desk.clone()));
+    desk.spawn(pause::pause_loop(desk.clone()));
+    desk.spawn(webhook::callback_loop(desk.clone()));
+    poll::recheck_late_renders(&desk).await;
+    wait_until_over(&desk).await;
     desk.finished.cancel();
     desk.tasks.close();
-    finish_what_is_open(&desk).await;
+    drain_open_requests(&desk).await;
     // Whoever was taken over must not report as if the batch were still his.
-    beat_once(&desk).await;
-    let counts = desk.ledger.counts(desk.batch).await?;
-    let ending = Ending {
+    record_heartbeat(&desk).await;
+    let counts = desk.ledger.state_counts(desk.batch).await?;
+    let ending = RunOutcome {
         counts,
-        halt: desk.halts.standing(),
+        halt: desk.breakers.current_halt(),
         interrupted: desk.stop.is_draining(),
-        held: desk.changes.held(),
-        for_people: desk.for_people().len() as u64,
-        window_over: desk.window_over.is_cancelled(),
+        claim_block: desk.quiescence.last_claim_block(),
+        jobs_for_operator: desk.jobs_for_operator().len() as u64,
+        window_closed: desk.window_closed.is_cancelled(),
     };
     let word = if ending.interrupted { "interrupted" } else { "ended" };
     desk.ledger.end_run(desk.lease, word, desk.clock.now()).await?;
     Ok(ending)
 }
 
-async fn sit_down<S: Studio>(shift: Shift<S>) -> Result<Desk<S>, LedgerError> {
-    let Shift { studio, ledger, batch, lease, base_url, settings, .. } = shift;
+async fn new_run_context<S: StudioApi>(shift: RunInput<S>) -> Result<RunContext<S>, LedgerError> {
+    let RunInput { studio, ledger, batch, lease, base_url, settings, .. } = shift;
     let clock = shift.clock;
     let (lease, found) = lease;
-    if let Some(until) = ledger.floor(&base_url, clock.now()).await? {
+    if let Some(until) = ledger.retry_after_floor(&base_url, clock.now()).await? {
         let left = Duration::try_from(until.duration_since(clock.now())).unwrap_or_default();
-        shift.allowance.requests().raise_floor(left);
-        shift.allowance.submits().raise_floor(left);
+        shift.account_limits.request_limiter().raise_retry_after_floor(left);
+        shift.account_limits.submit_limiter().raise_retry_after_floor(left);
     }
     let began_paused = ledger.is_paused(batch).await?;
-    shift.observer.tell(Happening::Started {
-        run: lease.run(),
+    shift.observer.notify(RunEvent::Started {
+        run: lease.run_id(),
         drafts_lost: found.drafts_lost,
         uncertain: found.uncertain,
     });
     if began_paused {
-        shift.observer.tell(Happening::Paused);
+        shift.observer.notify(RunEvent::Paused);
     }
-    let heard_at = i64::try_from(clock.awake().as_millis()).unwrap_or(i64::MAX);
-    Ok(Desk {
+    let heard_at = i64::try_from(clock.awake_time().as_millis()).unwrap_or(i64::MAX);
+    Ok(RunContext {
         studio,
         ledger,
-        dice: shift.dice,
+        jitter: shift.jitter,
         lease,
         batch,
         base_url,
-        halts: Halts::new(settings.limits.halt_after.get(), shift.allowance.clone()),
+        breakers: CircuitBreakers::new(
+            settings.limits.halt_after.get(),
+            shift.account_limits.clone(),
+        ),
         settings,
-        orders: shift.orders,
-        allowance: shift.allowance,
+        options: shift.options,
+        account_limits: shift.account_limits,
         stop: shift.stop,
         tasks: TaskTracker::new(),
-        bells: Bells::default(),
+        wakeups: Wakeups::default(),
         payloads: Payloads::default(),
         observer: shift.observer,
-        learned: Mutex::new(Learned::default()),
-        slow_downs: Mutex::default(),
-        ears: Ears::default(),
-        drafts: InHand::default(),
-        heard_at: AtomicI64::new(heard_at),
-        changes: Changes::default(),
-        repeating: tokio::sync::Mutex::default(),
-        began: clock.awake(),
-        began_paused,
-        for_people: Mutex::new(BTreeSet::new()),
+        render_times: Mutex::new(RenderTimes::default()),
+        throttle: Mutex::default(),
+        callback_health: CallbackHealth::default(),
+        unrecorded_projects: InFlightSet::default(),
+        last_response_ms: AtomicI64::new(heard_at),
+        quiescence: QuiescenceTracker::default(),
+        claim_lock: tokio::sync::Mutex::default(),
+        started_at: clock.awake_time(),
+        started_paused: began_paused,
+        jobs_for_operator: Mutex::new(BTreeSet::new()),
         finished: CancellationToken::new(),
-        window_over: CancellationToken::new(),
+        window_closed: CancellationToken::new(),
         clock,
     })
 }
 
 /// Says that this run lives, until it ends or is told that it no longer does.
-async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
-    while desk.may_follow() {
-        beat_once(&desk).await;
+async fn heartbeat_loop<S: StudioApi>(desk: Arc<RunContext<S>>) {
+    while desk.can_follow() {
+        record_heartbeat(&desk).await;
         desk.clock
             .idle(async {
                 tokio::select! {
-                    () = desk.clock.sleep(desk.clock.watch(HEARTBEAT)) => {}
-                    () = desk.no_more_following() => {}
+                    () = desk.clock.sleep(desk.clock.recheck_interval(HEARTBEAT_INTERVAL)) => {}
+                    () = desk.following_stopped() => {}
                 }
             })
             .await;
@@ -296,94 +296,94 @@ async fn beat<S: Studio>(desk: Arc<Desk<S>>) {
 
 /// Ends submitting when the time window is over. The wall clock is asked again and again, so that
 /// one that is set while the run lasts is obeyed.
-async fn close_window<S: Studio>(desk: Arc<Desk<S>>, until: Timestamp) {
-    while desk.may_submit() {
+async fn close_time_window<S: StudioApi>(desk: Arc<RunContext<S>>, until: Timestamp) {
+    while desk.can_submit() {
         if desk.clock.now() >= until {
-            desk.window_over.cancel();
-            desk.bells.end.notify_one();
+            desk.window_closed.cancel();
+            desk.wakeups.run_end.notify_one();
             return;
         }
-        desk.rest(&Notify::new(), Some(until), desk.no_more_submitting()).await;
+        desk.wait_for_work(&Notify::new(), Some(until), desk.submitting_stopped()).await;
     }
 }
 
 /// What ends submitting may come from outside, as when another batch of the account halts it: then
 /// nobody of this batch would look whether its run is over.
-async fn ring_when_submitting_ends<S: Studio>(desk: Arc<Desk<S>>) {
-    desk.clock.idle(desk.no_more_submitting()).await;
-    desk.bells.end.notify_one();
+async fn wake_when_submitting_ends<S: StudioApi>(desk: Arc<RunContext<S>>) {
+    desk.clock.idle(desk.submitting_stopped()).await;
+    desk.wakeups.run_end.notify_one();
 }
 
-async fn beat_once<S: Studio>(desk: &Desk<S>) {
-    match desk.ledger.heartbeat(desk.lease, desk.clock.now()).await {
+async fn record_heartbeat<S: StudioApi>(desk: &RunContext<S>) {
+    match desk.ledger.record_heartbeat(desk.lease, desk.clock.now()).await {
         Ok(true) => {}
-        Ok(false) => desk.ledger_failed(&LedgerError::LeaseLost),
-        Err(error) => desk.ledger_failed(&error),
+        Ok(false) => desk.halt_on_ledger_error(&LedgerError::LeaseLost),
+        Err(error) => desk.halt_on_ledger_error(&error),
     }
 }
 
-async fn wait_for_the_end<S: Studio>(desk: &Desk<S>) {
+async fn wait_until_over<S: StudioApi>(desk: &RunContext<S>) {
     let mut told = false;
     loop {
-        if let (Some(halt), false) = (desk.halts.standing(), told) {
+        if let (Some(halt), false) = (desk.breakers.current_halt(), told) {
             told = true;
-            desk.observer.tell(Happening::Halted { words: halt.words().to_owned() });
+            desk.observer.notify(RunEvent::Halted { words: halt.message().to_owned() });
         }
-        if !desk.may_follow() {
+        if !desk.can_follow() {
             break;
         }
         match is_over(desk).await {
             Ok(true) => break,
             Ok(false) => {}
-            Err(error) => desk.ledger_failed(&error),
+            Err(error) => desk.halt_on_ledger_error(&error),
         }
-        desk.rest(&desk.bells.end, None, desk.no_more_following()).await;
+        desk.wait_for_work(&desk.wakeups.run_end, None, desk.following_stopped()).await;
         // A busy run rings many times a millisecond, and counting each time would slow it down.
-        desk.nap(BETWEEN_COUNTS, desk.no_more_following()).await;
+        desk.sleep_or_stop(COUNT_INTERVAL, desk.following_stopped()).await;
     }
     if desk.stop.is_draining() {
-        desk.observer.tell(Happening::Draining);
+        desk.observer.notify(RunEvent::Draining);
     }
 }
 
 /// Tells whether nothing is left that this run could do.
-async fn is_over<S: Studio>(desk: &Desk<S>) -> Result<bool, LedgerError> {
-    let seen = desk.changes.made();
-    let only = desk.orders.only;
-    let (counts, ready) = desk.ledger.left_to_do(desk.batch, only).await?;
+async fn is_over<S: StudioApi>(desk: &RunContext<S>) -> Result<bool, LedgerError> {
+    let seen = desk.quiescence.change_count();
+    let only = desk.options.only;
+    let (counts, ready) = desk.ledger.remaining_work(desk.batch, only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-    let fetching = if desk.may_fetch() { jobs(State::Fetching) } else { 0 };
-    if jobs(State::Submitting) + jobs(State::Rendering) + fetching > 0 {
+    let fetching = if desk.can_download() { jobs(JobState::Fetching) } else { 0 };
+    if jobs(JobState::Submitting) + jobs(JobState::Rendering) + fetching > 0 {
         return Ok(false);
     }
-    let settled_by_nobody = desk.for_people().len() as u64;
-    let uncertain = jobs(State::Uncertain).saturating_sub(settled_by_nobody);
-    let one_is_looked_at = jobs(State::Uncertain) > 0 && desk.changes.is_open();
-    if desk.orders.wait && (uncertain > 0 || one_is_looked_at) {
+    let settled_by_nobody = desk.jobs_for_operator().len() as u64;
+    let uncertain = jobs(JobState::Uncertain).saturating_sub(settled_by_nobody);
+    let one_is_looked_at = jobs(JobState::Uncertain) > 0 && desk.quiescence.is_changing();
+    if desk.options.wait && (uncertain > 0 || one_is_looked_at) {
         return Ok(false);
     }
-    if jobs(State::Ready) == 0 || !desk.may_submit() {
+    if jobs(JobState::Ready) == 0 || !desk.can_submit() {
         return Ok(true);
     }
     // What held the last claim back counts only if nothing has changed since.
-    let Some(held) = desk.changes.held_since(seen) else { return Ok(false) };
+    let Some(held) = desk.quiescence.claim_block_since(seen) else { return Ok(false) };
     Ok(match held {
-        Held::NothingDue => !ready,
-        Held::PerRun | Held::Credits => true,
+        ClaimBlock::NothingDue => !ready,
+        ClaimBlock::PerRun | ClaimBlock::Credits => true,
         // Paused under way, it stays and waits; begun while paused, it brings home and goes.
-        Held::Paused => desk.began_paused,
+        ClaimBlock::Paused => desk.started_paused,
         // Nothing is under way, so only a row that waits for a person, or another batch, holds it.
-        Held::Subject => true,
+        ClaimBlock::ProjectInUse => true,
         // Nothing is under way, so only jobs that wait for a person can hold these up.
-        Held::Canary => jobs(State::Uncertain) > 0 || jobs(State::Fetching) > 0,
-        Held::InFlight => false,
+        ClaimBlock::Canary => jobs(JobState::Uncertain) > 0 || jobs(JobState::Fetching) > 0,
+        ClaimBlock::InFlight => false,
     })
 }
 
 /// Waits for requests that are in the air, as long as they may take; a second request to stop, or
 /// the end of patience, leaves them to the next run.
-async fn finish_what_is_open<S: Studio>(desk: &Desk<S>) {
-    let patience = desk.clock.sleep(DRAIN);
+async fn drain_open_requests<S: StudioApi>(desk: &RunContext<S>) {
+    let patience = desk.clock.sleep(DRAIN_TIMEOUT);
     desk.clock
         .idle(async {
             tokio::select! {

@@ -7,26 +7,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::Desk;
-use super::happening::Happening;
-use super::port::Studio;
+use super::context::RunContext;
+use super::event::RunEvent;
+use super::studio_api::StudioApi;
 
 /// How soon a person's word takes effect.
-const LOOK: Duration = Duration::from_secs(2);
+const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks until nothing more may be submitted.
-pub(super) async fn heed_pause<S: Studio>(desk: Arc<Desk<S>>) {
-    let mut known = desk.began_paused;
-    while desk.may_submit() {
-        desk.nap(desk.clock.watch(LOOK), desk.no_more_submitting()).await;
+pub(super) async fn pause_loop<S: StudioApi>(desk: Arc<RunContext<S>>) {
+    let mut known = desk.started_paused;
+    while desk.can_submit() {
+        desk.sleep_or_stop(
+            desk.clock.recheck_interval(PAUSE_CHECK_INTERVAL),
+            desk.submitting_stopped(),
+        )
+        .await;
         // A ledger that cannot be read now is noticed by whoever writes to it.
         let Ok(paused) = desk.ledger.is_paused(desk.batch).await else { continue };
         if paused == known {
             continue;
         }
         known = paused;
-        desk.observer.tell(if paused { Happening::Paused } else { Happening::Unpaused });
-        for bell in [&desk.bells.draft, &desk.bells.pay, &desk.bells.end] {
+        desk.observer.notify(if paused { RunEvent::Paused } else { RunEvent::Unpaused });
+        for bell in [&desk.wakeups.draft, &desk.wakeups.paid, &desk.wakeups.run_end] {
             bell.notify_one();
         }
     }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::ledger::{Claim, Ledger, LedgerError};
-use crate::request::Kind;
-use crate::scene::{Columns, Partials, Template};
+use crate::ledger::{ClaimedSubmission, Ledger, LedgerError};
+use crate::payload::ColumnMapping;
+use crate::request::RequestKind;
+use crate::template::{PartialFiles, SceneTemplate};
 
 /// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
 /// one of each, or a few when its sheet changed while something was under way. Whoever needs one
@@ -26,8 +27,8 @@ type Known = HashMap<(String, i64), Arc<OnceCell<Recipe>>>;
 
 #[derive(Debug)]
 struct Recipe {
-    template: Template,
-    columns: Columns,
+    template: SceneTemplate,
+    columns: ColumnMapping,
 }
 
 /// Why a payload could not be made.
@@ -44,20 +45,20 @@ impl Payloads {
     pub(super) async fn make(
         &self,
         ledger: &Ledger,
-        (claim, kind): (&Claim, &'static Kind),
+        (claim, kind): (&ClaimedSubmission, &'static RequestKind),
         resolution: Option<&str>,
     ) -> Result<String, Unmade> {
-        let place = (claim.template_hash.clone(), claim.layout);
+        let place = (claim.template_hash.clone(), claim.variant_mapping_id);
         let known = self.known().entry(place).or_default().clone();
         let recipe = known.get_or_try_init(|| read(ledger, claim)).await?;
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
             .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
         let Recipe { template, columns } = recipe;
         let planned = (kind, resolution, claim.payload_hash.as_str());
-        if let Some(text) = template.merge_again(columns, &rows, planned) {
+        if let Some(text) = template.merge_unchecked(columns, &rows, planned) {
             return Ok(text);
         }
-        Err(Unmade::Differs(match template.merger(columns).of_kind(kind).merge(&rows) {
+        Err(Unmade::Differs(match template.merger(columns).with_request_kind(kind).merge(&rows) {
             Ok(_another) => {
                 "its payload no longer comes out as it was planned; plan it again".to_owned()
             }
@@ -73,11 +74,11 @@ impl Payloads {
     }
 }
 
-async fn read(ledger: &Ledger, claim: &Claim) -> Result<Recipe, Unmade> {
-    let source = ledger.template(&claim.template_hash).await.map_err(Unmade::Ledger)?;
-    let layout = ledger.layout(claim.layout).await.map_err(Unmade::Ledger)?;
+async fn read(ledger: &Ledger, claim: &ClaimedSubmission) -> Result<Recipe, Unmade> {
+    let source = ledger.template_source(&claim.template_hash).await.map_err(Unmade::Ledger)?;
+    let layout = ledger.variant_mapping(claim.variant_mapping_id).await.map_err(Unmade::Ledger)?;
     let differs = |words: &str| Unmade::Differs(words.to_owned());
-    let template = Template::parse("template", &source, &Partials::default())
+    let template = SceneTemplate::parse("template", &source, &PartialFiles::default())
         .map_err(|_| differs("its template no longer compiles"))?;
     let columns = serde_json::from_str(&layout.columns)
         .map_err(|_| differs("the ledger's copy of its columns is damaged"))?;

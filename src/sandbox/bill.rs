@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::world::{Project, Render};
+use super::world::{ProjectRecord, RenderRecord};
 
 /// Every render that was started, by project.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -41,7 +41,7 @@ pub struct BillLine {
 /// Renders that ran though an earlier one for the same thing had not failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PaidTwice {
-    pub by: Sameness,
+    pub by: DuplicateBasis,
     /// The tag, or the name without its tag.
     pub what: String,
     /// The projects rendered for it, one entry for each render.
@@ -51,14 +51,14 @@ pub struct PaidTwice {
 /// Why two renders count as the same video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sameness {
+pub enum DuplicateBasis {
     Tag,
     Name,
 }
 
 impl Bill {
     /// Returns how many renders were started.
-    pub fn renders(&self) -> u64 {
+    pub fn render_count(&self) -> u64 {
         self.lines.iter().map(|line| u64::from(line.times)).sum()
     }
 
@@ -75,12 +75,12 @@ impl Bill {
     }
 
     /// Draws the bill for renders in the order they were started.
-    pub(super) fn of<'a>(
-        renders: impl Iterator<Item = (&'a Project, &'a Render)>,
+    pub(super) fn from_renders<'a>(
+        renders: impl Iterator<Item = (&'a ProjectRecord, &'a RenderRecord)>,
         now: i64,
     ) -> Self {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut groups = Groups::new();
+        let mut groups = RenderGroups::new();
         let mut lines: Vec<BillLine> = Vec::new();
         for (project, render) in renders {
             let name = project.sent_name.as_deref().unwrap_or_default();
@@ -98,25 +98,25 @@ impl Bill {
             });
             let line = &mut lines[place];
             line.times += 1;
-            line.failed += u32::from(render.failure_known().is_some_and(|at| at <= now));
-            line.credits += render.charged(now);
+            line.failed += u32::from(render.failure_announced_at().is_some_and(|at| at <= now));
+            line.credits += render.credits_charged(now);
             if let Some(tag) = tag {
-                groups.entry((Sameness::Tag, tag, None)).or_default().push(render);
+                groups.entry((DuplicateBasis::Tag, tag, None)).or_default().push(render);
             }
             // Kinds without a name field tell nothing by having none. Neither does the name of an
             // untagged project that is exported again; its id does.
             let same = if bare.is_empty() { project.id.as_str() } else { bare };
             let shows = Some(render.content);
-            groups.entry((Sameness::Name, same, shows)).or_default().push(render);
+            groups.entry((DuplicateBasis::Name, same, shows)).or_default().push(render);
         }
-        Self { lines, paid_twice: twice(groups) }
+        Self { lines, paid_twice: find_paid_twice(groups) }
     }
 }
 
 /// Renders by what makes them one video: a tag, or a name and what is shown under it.
-type Groups<'a> = BTreeMap<(Sameness, &'a str, Option<u64>), Vec<&'a Render>>;
+type RenderGroups<'a> = BTreeMap<(DuplicateBasis, &'a str, Option<u64>), Vec<&'a RenderRecord>>;
 
-fn twice(groups: Groups<'_>) -> Vec<PaidTwice> {
+fn find_paid_twice(groups: RenderGroups<'_>) -> Vec<PaidTwice> {
     let mut found: Vec<PaidTwice> = Vec::new();
     for ((by, what, _), renders) in groups {
         // Free again once every earlier render is known to have failed.
@@ -124,7 +124,7 @@ fn twice(groups: Groups<'_>) -> Vec<PaidTwice> {
         let mut doubled = false;
         for render in &renders {
             doubled |= render.submitted < free_from;
-            free_from = free_from.max(render.failure_known().unwrap_or(i64::MAX));
+            free_from = free_from.max(render.failure_announced_at().unwrap_or(i64::MAX));
         }
         let project_ids: Vec<_> = renders.iter().map(|render| render.project.clone()).collect();
         // Tags sort first: what a tag has told, the name need not tell again.

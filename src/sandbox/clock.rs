@@ -12,14 +12,14 @@ use jiff::Timestamp;
 
 /// A reading from which every later one follows.
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
+struct ClockAnchor {
     at: Instant,
     virtual_ms: i64,
     scale: f64,
 }
 
-impl Anchor {
-    fn read(&self, now: Instant) -> i64 {
+impl ClockAnchor {
+    fn virtual_ms_at(&self, now: Instant) -> i64 {
         let real_ms = now.duration_since(self.at).as_secs_f64() * 1000.0;
         self.virtual_ms + (real_ms * self.scale) as i64
     }
@@ -27,19 +27,19 @@ impl Anchor {
 
 #[derive(Debug)]
 pub(super) struct VirtualClock {
-    anchor: Mutex<Anchor>,
+    anchor: Mutex<ClockAnchor>,
 }
 
 impl VirtualClock {
     /// Starts a clock that shows `virtual_ms` now. Scales below zero count as zero.
-    pub(super) fn starting_at(virtual_ms: i64, scale: f64) -> Self {
-        let anchor = Anchor { at: Instant::now(), virtual_ms, scale: sane(scale) };
+    pub(super) fn new(virtual_ms: i64, scale: f64) -> Self {
+        let anchor = ClockAnchor { at: Instant::now(), virtual_ms, scale: valid_scale(scale) };
         Self { anchor: Mutex::new(anchor) }
     }
 
     /// Returns virtual epoch milliseconds.
     pub(super) fn now(&self) -> i64 {
-        self.anchor().read(Instant::now())
+        self.anchor().virtual_ms_at(Instant::now())
     }
 
     /// Returns the scale in force.
@@ -48,20 +48,20 @@ impl VirtualClock {
     }
 
     /// Lets time run at another speed from now on.
-    pub(super) fn rescale(&self, scale: f64) {
-        self.turn(|anchor| anchor.scale = sane(scale));
+    pub(super) fn set_scale(&self, scale: f64) {
+        self.update_anchor(|anchor| anchor.scale = valid_scale(scale));
     }
 
     /// Jumps ahead.
     pub(super) fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX / 4);
-        self.turn(|anchor| anchor.virtual_ms = anchor.virtual_ms.saturating_add(by_ms));
+        self.update_anchor(|anchor| anchor.virtual_ms = anchor.virtual_ms.saturating_add(by_ms));
     }
 
     /// Returns how long, in real time, it is until `virtual_ms`; `None` when the clock stands.
-    pub(super) fn real_until(&self, virtual_ms: i64) -> Option<Duration> {
+    pub(super) fn real_time_until(&self, virtual_ms: i64) -> Option<Duration> {
         let anchor = self.anchor();
-        let left_ms = virtual_ms - anchor.read(Instant::now());
+        let left_ms = virtual_ms - anchor.virtual_ms_at(Instant::now());
         if left_ms <= 0 {
             return Some(Duration::ZERO);
         }
@@ -69,30 +69,30 @@ impl VirtualClock {
             return None;
         }
         // A millisecond more, so that the moment has truly come when the wait is over.
-        Some(Duration::from_secs_f64(left_ms as f64 / 1000.0 / anchor.scale) + MOMENT)
+        Some(Duration::from_secs_f64(left_ms as f64 / 1000.0 / anchor.scale) + ROUNDING_MARGIN)
     }
 
-    fn turn(&self, change: impl FnOnce(&mut Anchor)) {
+    fn update_anchor(&self, change: impl FnOnce(&mut ClockAnchor)) {
         let mut anchor = self.lock();
         let now = Instant::now();
-        anchor.virtual_ms = anchor.read(now);
+        anchor.virtual_ms = anchor.virtual_ms_at(now);
         anchor.at = now;
         change(&mut anchor);
     }
 
-    fn anchor(&self) -> Anchor {
+    fn anchor(&self) -> ClockAnchor {
         *self.lock()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Anchor> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ClockAnchor> {
         // An anchor is whole after every statement, so a panic elsewhere cannot have torn it.
         self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-const MOMENT: Duration = Duration::from_millis(1);
+const ROUNDING_MARGIN: Duration = Duration::from_millis(1);
 
-fn sane(scale: f64) -> f64 {
+fn valid_scale(scale: f64) -> f64 {
     if scale.is_finite() && scale > 0.0 { scale } else { 0.0 }
 }
 
@@ -102,12 +102,12 @@ pub(super) fn wall_ms() -> i64 {
 }
 
 /// Returns virtual milliseconds for so many virtual seconds; what is not a number is none.
-pub(super) fn millis(seconds: f64) -> i64 {
+pub(super) fn seconds_to_ms(seconds: f64) -> i64 {
     (seconds.max(0.0) * 1000.0) as i64
 }
 
 /// Writes a virtual moment as the vendor's dates are assumed to look.
-pub(super) fn iso(virtual_ms: i64) -> String {
+pub(super) fn format_iso(virtual_ms: i64) -> String {
     let moment = Timestamp::from_millisecond(virtual_ms).unwrap_or(Timestamp::MAX);
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
@@ -118,26 +118,26 @@ mod tests {
 
     #[test]
     fn a_standing_clock_moves_only_when_told() {
-        let clock = VirtualClock::starting_at(1_000, 0.0);
+        let clock = VirtualClock::new(1_000, 0.0);
         assert_eq!(clock.now(), 1_000);
-        assert_eq!(clock.real_until(1_001), None);
+        assert_eq!(clock.real_time_until(1_001), None);
         clock.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), 6_000);
-        assert_eq!(clock.real_until(6_000), Some(Duration::ZERO));
+        assert_eq!(clock.real_time_until(6_000), Some(Duration::ZERO));
     }
 
     #[test]
     fn a_change_of_speed_never_turns_time_back() {
-        let clock = VirtualClock::starting_at(0, 1e6);
+        let clock = VirtualClock::new(0, 1e6);
         let before = clock.now();
-        clock.rescale(0.5);
+        clock.set_scale(0.5);
         assert!(clock.now() >= before);
-        clock.rescale(-3.0);
+        clock.set_scale(-3.0);
         assert_eq!(clock.scale(), 0.0);
     }
 
     #[test]
     fn dates_look_like_the_vendors() {
-        insta::assert_snapshot!(iso(1_767_603_600_005), @"2026-01-05T09:00:00.005Z");
+        insta::assert_snapshot!(format_iso(1_767_603_600_005), @"2026-01-05T09:00:00.005Z");
     }
 }

@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 /// What stands before every path of the API.
-const PREFIX: &str = "/api/odin/v3/";
+const API_PREFIX: &str = "/api/odin/v3/";
 
 /// One question that the studio can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Endpoint {
+pub(super) enum SandboxEndpoint {
     Token,
     Auth,
     Create,
@@ -37,7 +37,7 @@ pub(super) enum Endpoint {
     Download,
 }
 
-impl Endpoint {
+impl SandboxEndpoint {
     /// In the order of their discriminants, so that `endpoint as usize` is a place in it.
     pub(super) const ALL: [Self; 22] = [
         Self::Token,
@@ -65,7 +65,7 @@ impl Endpoint {
     ];
 
     /// Returns the word for it in fault rules and counters.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Auth => "auth",
@@ -93,7 +93,7 @@ impl Endpoint {
     }
 
     /// Returns whether it makes a project, and so answers with an id.
-    pub(super) fn makes_a_project(self) -> bool {
+    pub(super) fn is_project_write(self) -> bool {
         matches!(
             self,
             Self::Create
@@ -109,7 +109,7 @@ impl Endpoint {
     }
 
     /// Returns whether it can start a render.
-    pub(super) fn can_cost(self) -> bool {
+    pub(super) fn can_start_render(self) -> bool {
         matches!(
             self,
             Self::Create | Self::Edit | Self::Export | Self::SimpleVideo | Self::SimpleCustom
@@ -119,18 +119,18 @@ impl Endpoint {
 
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub(super) enum RouteMatch<'a> {
     /// The endpoint, and the key in the path or nothing.
-    Endpoint(Endpoint, &'a str),
+    Endpoint(SandboxEndpoint, &'a str),
     /// The path exists, but not with this method.
     WrongMethod,
-    Nothing,
+    NotFound,
 }
 
 /// Finds the endpoint behind a method and a path.
-pub(super) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
-    use Endpoint as E;
-    let Some(rest) = path.strip_prefix(PREFIX) else { return Found::Nothing };
+pub(super) fn match_route<'a>(method: &str, path: &'a str) -> RouteMatch<'a> {
+    use SandboxEndpoint as E;
+    let Some(rest) = path.strip_prefix(API_PREFIX) else { return RouteMatch::NotFound };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     // Whole paths first: `editor/project/export` must not be read as the project `export`.
     let choices: &[(&str, E)] = match rest {
@@ -149,13 +149,13 @@ pub(super) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
         "automation/topic_to_video" => &[("POST", E::TopicToVideo)],
         "automation/url_to_video" => &[("POST", E::UrlToVideo)],
         "automation/progress" => &[("GET", E::AutomationProgress)],
-        _ => return find_keyed(method, rest),
+        _ => return match_keyed_route(method, rest),
     };
-    choose(method, choices, "")
+    match_method(method, choices, "")
 }
 
-fn find_keyed<'a>(method: &str, rest: &'a str) -> Found<'a> {
-    use Endpoint as E;
+fn match_keyed_route<'a>(method: &str, rest: &'a str) -> RouteMatch<'a> {
+    use SandboxEndpoint as E;
     let keyed: [(&str, &[(&str, E)]); 4] = [
         ("editor/project/", &[("GET", E::Project), ("POST", E::Edit)]),
         ("editor/progress/", &[("GET", E::Progress)]),
@@ -165,18 +165,22 @@ fn find_keyed<'a>(method: &str, rest: &'a str) -> Found<'a> {
     for (prefix, choices) in keyed {
         match rest.strip_prefix(prefix) {
             Some(key) if !key.is_empty() && !key.contains('/') => {
-                return choose(method, choices, key);
+                return match_method(method, choices, key);
             }
             Some(_) | None => {}
         }
     }
-    Found::Nothing
+    RouteMatch::NotFound
 }
 
-fn choose<'a>(method: &str, choices: &[(&str, Endpoint)], key: &'a str) -> Found<'a> {
+fn match_method<'a>(
+    method: &str,
+    choices: &[(&str, SandboxEndpoint)],
+    key: &'a str,
+) -> RouteMatch<'a> {
     match choices.iter().find(|(known, _)| *known == method) {
-        Some((_, endpoint)) => Found::Endpoint(*endpoint, key),
-        None => Found::WrongMethod,
+        Some((_, endpoint)) => RouteMatch::Endpoint(*endpoint, key),
+        None => RouteMatch::WrongMethod,
     }
 }
 
@@ -187,30 +191,46 @@ mod tests {
     #[test]
     fn every_path_leads_where_the_reference_says() {
         let table = [
-            ("POST", "/api/odin/v3/auth/token", Found::Endpoint(Endpoint::Token, "")),
-            ("POST", "/api/odin/v3/editor/project", Found::Endpoint(Endpoint::Create, "")),
-            ("POST", "/api/odin/v3/editor/project/export", Found::Endpoint(Endpoint::Export, "")),
-            ("GET", "/api/odin/v3/editor/project/66f0", Found::Endpoint(Endpoint::Project, "66f0")),
-            ("POST", "/api/odin/v3/editor/project/66f0", Found::Endpoint(Endpoint::Edit, "66f0")),
+            ("POST", "/api/odin/v3/auth/token", RouteMatch::Endpoint(SandboxEndpoint::Token, "")),
+            (
+                "POST",
+                "/api/odin/v3/editor/project",
+                RouteMatch::Endpoint(SandboxEndpoint::Create, ""),
+            ),
+            (
+                "POST",
+                "/api/odin/v3/editor/project/export",
+                RouteMatch::Endpoint(SandboxEndpoint::Export, ""),
+            ),
+            (
+                "GET",
+                "/api/odin/v3/editor/project/66f0",
+                RouteMatch::Endpoint(SandboxEndpoint::Project, "66f0"),
+            ),
+            (
+                "POST",
+                "/api/odin/v3/editor/project/66f0",
+                RouteMatch::Endpoint(SandboxEndpoint::Edit, "66f0"),
+            ),
             (
                 "GET",
                 "/api/odin/v3/automation/progress/",
-                Found::Endpoint(Endpoint::AutomationProgress, ""),
+                RouteMatch::Endpoint(SandboxEndpoint::AutomationProgress, ""),
             ),
-            ("GET", "/api/odin/v3/editor/project/export", Found::WrongMethod),
-            ("GET", "/api/odin/v3/editor/progress/a/b", Found::Nothing),
-            ("GET", "/api/odin/editor/progress/66f0", Found::Nothing),
-            ("GET", "/api/odin/v3/editor/projects", Found::Nothing),
+            ("GET", "/api/odin/v3/editor/project/export", RouteMatch::WrongMethod),
+            ("GET", "/api/odin/v3/editor/progress/a/b", RouteMatch::NotFound),
+            ("GET", "/api/odin/editor/progress/66f0", RouteMatch::NotFound),
+            ("GET", "/api/odin/v3/editor/projects", RouteMatch::NotFound),
         ];
         for (method, path, expected) in table {
-            assert_eq!(find(method, path), expected, "{method} {path}");
+            assert_eq!(match_route(method, path), expected, "{method} {path}");
         }
     }
 
     #[test]
     fn every_endpoint_stands_at_its_own_place() {
-        for (place, endpoint) in Endpoint::ALL.into_iter().enumerate() {
-            assert_eq!(endpoint as usize, place, "{}", endpoint.word());
+        for (place, endpoint) in SandboxEndpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint as usize, place, "{}", endpoint.as_str());
         }
     }
 }

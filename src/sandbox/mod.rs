@@ -12,27 +12,27 @@
 //!
 //! It is no server for a network: it trusts whoever reaches it.
 
-mod backstage;
+mod api;
 mod bill;
-mod carry;
+mod callbacks;
 mod clock;
-mod desk;
-mod dice;
+mod control_api;
 mod endpoint;
 mod faults;
-mod films;
-mod post;
+mod inject_fault;
 mod raw;
-mod seen;
+mod request_log;
+mod rng;
+mod sample_videos;
 mod serve;
-mod stage;
+mod state;
 mod switches;
 mod wire;
 mod world;
 
-pub use bill::{Bill, BillLine, PaidTwice, Sameness};
-pub use faults::{FaultError, Faults, Known};
-pub use seen::{Counters, Seen};
+pub use bill::{Bill, BillLine, DuplicateBasis, PaidTwice};
+pub use faults::{FaultError, FaultKind, FaultRules};
+pub use request_log::{RequestLogEntry, SandboxCounters};
 pub use switches::*;
 
 use std::fmt;
@@ -47,9 +47,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use dice::Dice;
-use stage::Stage;
-use world::World;
+use rng::SeededRng;
+use state::ServerState;
+use world::SandboxWorld;
 
 /// The `appId` it accepts.
 pub const APP_ID: &str = "studiov3.rehearsal@callsheet.invalid";
@@ -59,24 +59,24 @@ pub const USER_KEY: &str = "5a1bca11-5ee7-4000-8000-00000000cafe";
 /// How to open a sandbox. The default listens on a free port of this machine, remembers nothing
 /// and behaves as documented.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct SandboxSettings {
     /// Where the API listens; downloads get a free port of the same address.
     pub listen: SocketAddr,
     /// Decides every draw: faults, lengths of renders, failures.
     pub seed: u64,
-    pub switches: Switches,
-    pub faults: Faults,
+    pub switches: SandboxSwitches,
+    pub faults: FaultRules,
     /// The file that lets it go on after a kill. Switches and faults are not in it.
     pub state: Option<PathBuf>,
 }
 
-impl Default for Settings {
+impl Default for SandboxSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 0,
-            switches: Switches::default(),
-            faults: Faults::default(),
+            switches: SandboxSwitches::default(),
+            faults: FaultRules::default(),
             state: None,
         }
     }
@@ -84,7 +84,7 @@ impl Default for Settings {
 
 /// A running virtual AI Studios. It stops when dropped.
 pub struct Sandbox {
-    stage: Arc<Stage>,
+    stage: Arc<ServerState>,
     base_url: String,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -95,19 +95,19 @@ impl Sandbox {
     /// # Errors
     /// An address cannot be bound; the state file is damaged, in use or unreadable. The text is
     /// for people.
-    pub async fn start(settings: Settings) -> io::Result<Self> {
+    pub async fn start(settings: SandboxSettings) -> io::Result<Self> {
         let api = listen(settings.listen).await?;
-        let base_url = serve::origin_of(api.local_addr()?);
-        let dice = Dice::new(settings.seed);
-        let (world, past) = World::open(dice, settings.state.as_deref())?;
-        let downloads = listen_again(settings.listen.ip(), past.downloads).await?;
+        let base_url = serve::origin_url(api.local_addr()?);
+        let dice = SeededRng::new(settings.seed);
+        let (world, past) = SandboxWorld::open(dice, settings.state.as_deref())?;
+        let downloads = listen_on_former_port(settings.listen.ip(), past.download_port).await?;
         let address = downloads.local_addr()?;
-        let Settings { switches, faults, .. } = settings;
-        let stage = Arc::new(Stage::open((world, past), dice, switches, faults, address)?);
+        let SandboxSettings { switches, faults, .. } = settings;
+        let stage = Arc::new(ServerState::open((world, past), dice, switches, faults, address)?);
         let tasks = vec![
-            tokio::spawn(quietly(serve::api(Arc::clone(&stage), api))),
-            tokio::spawn(quietly(serve::downloads(Arc::clone(&stage), downloads))),
-            tokio::spawn(post::deliver(Arc::clone(&stage))),
+            tokio::spawn(run_and_log_error(serve::serve_api(Arc::clone(&stage), api))),
+            tokio::spawn(run_and_log_error(serve::serve_downloads(Arc::clone(&stage), downloads))),
+            tokio::spawn(callbacks::deliver_callbacks(Arc::clone(&stage))),
         ];
         Ok(Self { stage, base_url, tasks })
     }
@@ -119,7 +119,7 @@ impl Sandbox {
 
     /// Returns the origin of finished files; never the API's.
     pub fn download_origin(&self) -> String {
-        self.stage.links.origin.clone()
+        self.stage.download_links.origin.clone()
     }
 
     /// Returns every render that was started, as of now in virtual time.
@@ -128,39 +128,39 @@ impl Sandbox {
     }
 
     /// Returns how many renders were started; unlike [`Sandbox::bill`] at no cost.
-    pub fn renders(&self) -> u64 {
+    pub fn render_count(&self) -> u64 {
         self.stage.world().renders().len() as u64
     }
 
     /// Returns the latest requests (20,000 at most), oldest first.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.stage.logbook().requests()
+    pub fn requests(&self) -> Vec<RequestLogEntry> {
+        self.stage.request_log().requests()
     }
 
     /// Returns how often things happened since this process started.
-    pub fn counters(&self) -> Counters {
-        self.stage.logbook().counters()
+    pub fn counters(&self) -> SandboxCounters {
+        self.stage.request_log().counters()
     }
 
     /// Returns the switches in force.
-    pub fn switches(&self) -> Switches {
+    pub fn switches(&self) -> SandboxSwitches {
         (*self.stage.switches()).clone()
     }
 
     /// Changes behaviour while running.
-    pub fn set(&self, change: impl FnOnce(&mut Switches)) {
-        self.stage.set(change);
+    pub fn update_switches(&self, change: impl FnOnce(&mut SandboxSwitches)) {
+        self.stage.update_switches(change);
     }
 
     /// Puts other faults in force. A rule that stays, word for word, keeps its count.
-    pub fn set_faults(&self, faults: Faults) {
-        self.stage.draws().replace(faults);
-        self.stage.announce();
+    pub fn set_faults(&self, faults: FaultRules) {
+        self.stage.draws().replace_rules(faults);
+        self.stage.notify_change();
     }
 
     /// Jumps ahead in virtual time.
     pub fn advance(&self, by: Duration) {
-        self.stage.turn_clock(|clock| clock.advance(by));
+        self.stage.update_clock(|clock| clock.advance(by));
     }
 
     /// Returns virtual epoch milliseconds.
@@ -171,14 +171,14 @@ impl Sandbox {
     /// Waits for the next request, callback or change of switches.
     ///
     /// Something may happen between a look and this call; [`Sandbox::until`] misses nothing.
-    pub async fn changed(&self) {
+    pub async fn wait_for_change(&self) {
         // An error means the stage is gone, and with it anything to wait for.
         let _ = self.stage.subscribe().changed().await;
     }
 
     /// Waits until a look at the sandbox satisfies `done`. It looks at once and after every
     /// change; virtual time that merely passes is no change.
-    pub async fn until(&self, mut done: impl FnMut(&Self) -> bool) {
+    pub async fn wait_until(&self, mut done: impl FnMut(&Self) -> bool) {
         let mut changes = self.stage.subscribe();
         while !done(self) {
             if changes.changed().await.is_err() {
@@ -192,13 +192,13 @@ impl Sandbox {
         self.stage.close();
         for task in std::mem::take(&mut self.tasks) {
             // A client that reads very slowly must not hold us for ever.
-            let _ = timeout(STOP_MAX, task).await;
+            let _ = timeout(STOP_TIMEOUT, task).await;
         }
     }
 }
 
 /// How long requests under way may take once the sandbox is told to stop.
-const STOP_MAX: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
@@ -226,7 +226,7 @@ async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Listens where it did before, so that links of then still lead here; or on a free port, where there
 /// was none before or somebody else has taken it.
-async fn listen_again(ip: IpAddr, former: Option<u16>) -> io::Result<TcpListener> {
+async fn listen_on_former_port(ip: IpAddr, former: Option<u16>) -> io::Result<TcpListener> {
     if let Some(port) = former
         && let Ok(listener) = TcpListener::bind((ip, port)).await
     {
@@ -235,7 +235,7 @@ async fn listen_again(ip: IpAddr, former: Option<u16>) -> io::Result<TcpListener
     listen(SocketAddr::new(ip, 0)).await
 }
 
-async fn quietly(server: impl Future<Output = io::Result<()>>) {
+async fn run_and_log_error(server: impl Future<Output = io::Result<()>>) {
     if let Err(error) = server.await {
         tracing::error!(%error, "a server of the sandbox ended");
     }

@@ -6,16 +6,16 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::desk::Answer;
-use super::faults::Raw;
-use super::wire::Fate;
+use super::api::SandboxResponse;
+use super::faults::MalformedHttp;
+use super::wire::ResponseFault;
 
 /// How far an endless body goes: past every client's cap, yet not for ever.
 const ENDLESS_CHUNKS: u32 = 16_384;
 const CHUNK_BYTES: usize = 16_384;
 
 /// Returns the bytes that go out in the answer's place.
-pub(super) fn fate(odd: Raw, answer: &Answer) -> Fate {
+pub(super) fn malformed_response(odd: MalformedHttp, answer: &SandboxResponse) -> ResponseFault {
     let body = &answer.body;
     let length = |bytes: usize| format!("content-length: {bytes}\r\n");
     let (mut bytes, mut tail, mut again) = (Vec::new(), 0, 0);
@@ -27,36 +27,38 @@ pub(super) fn fate(odd: Raw, answer: &Answer) -> Fate {
         );
     };
     match odd {
-        Raw::LongLength => head(&length(body.len() + 64)),
-        Raw::ShortLength => head(&length(body.len() / 2)),
-        Raw::TwoLengths => head(&(length(body.len()) + &length(body.len() / 2))),
-        Raw::BadChunk | Raw::Endless => head("transfer-encoding: chunked\r\n"),
-        Raw::HugeHeader => {
+        MalformedHttp::LongLength => head(&length(body.len() + 64)),
+        MalformedHttp::ShortLength => head(&length(body.len() / 2)),
+        MalformedHttp::TwoLengths => head(&(length(body.len()) + &length(body.len() / 2))),
+        MalformedHttp::BadChunk | MalformedHttp::EndlessBody => {
+            head("transfer-encoding: chunked\r\n")
+        }
+        MalformedHttp::HugeHeader => {
             let padding = "x-padding: ".to_owned() + &"a".repeat(1 << 20) + "\r\n";
             head(&(padding + &length(body.len())));
         }
-        Raw::EarlyHints => {
+        MalformedHttp::EarlyHints => {
             head(&length(body.len()));
             let hint = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
             bytes = [hint.repeat(10), bytes].concat();
         }
     }
     match odd {
-        Raw::BadChunk => bytes.extend_from_slice(b"zz\r\nnot a chunk\r\n"),
-        Raw::Endless => {
+        MalformedHttp::BadChunk => bytes.extend_from_slice(b"zz\r\nnot a chunk\r\n"),
+        MalformedHttp::EndlessBody => {
             let mut chunk = format!("{CHUNK_BYTES:x}\r\n").into_bytes();
             chunk.resize(chunk.len() + CHUNK_BYTES, b' ');
             chunk.extend_from_slice(b"\r\n");
             bytes.extend_from_slice(&chunk);
             (tail, again) = (chunk.len(), ENDLESS_CHUNKS);
         }
-        Raw::LongLength
-        | Raw::ShortLength
-        | Raw::TwoLengths
-        | Raw::HugeHeader
-        | Raw::EarlyHints => bytes.extend_from_slice(body),
+        MalformedHttp::LongLength
+        | MalformedHttp::ShortLength
+        | MalformedHttp::TwoLengths
+        | MalformedHttp::HugeHeader
+        | MalformedHttp::EarlyHints => bytes.extend_from_slice(body),
     }
-    Fate::Raw { bytes, sent: 0, tail, again }
+    ResponseFault::RawBytes { bytes, sent: 0, tail_len: tail, repeats_left: again }
 }
 
 /// Returns a body that is not what a reader of JSON hopes for.
@@ -79,14 +81,16 @@ pub(super) fn wrong_json(body: &[u8], luck: u64) -> Vec<u8> {
 }
 
 /// Changes a JSON object's shape but not its meaning: `extra`, `nested` or `case`.
-pub(super) fn reshape(body: &mut Vec<u8>, how: &str) {
+pub(super) fn change_json_shape(body: &mut Vec<u8>, how: &str) {
     let Ok(Value::Object(mut object)) = serde_json::from_slice(body) else { return };
     match how {
         "nested" => {
             let data = object.remove("data");
             object.insert("data".to_owned(), json!({ "data": data }));
         }
-        "case" => object = object.into_iter().map(|(key, value)| (key, capitals(value))).collect(),
+        "case" => {
+            object = object.into_iter().map(|(key, value)| (key, capitalize_keys(value))).collect()
+        }
         _ => {
             object.insert("requestId".to_owned(), json!("r-1"));
             if let Some(Value::Object(data)) = object.get_mut("data") {
@@ -98,7 +102,7 @@ pub(super) fn reshape(body: &mut Vec<u8>, how: &str) {
 }
 
 /// Gives the keys of an object a capital letter each.
-fn capitals(value: Value) -> Value {
+fn capitalize_keys(value: Value) -> Value {
     let Value::Object(fields) = value else { return value };
     let capital = |key: String| {
         let mut letters = key.chars();
@@ -112,7 +116,7 @@ fn capitals(value: Value) -> Value {
 }
 
 /// Returns the same JSON object with so many bytes of padding in it.
-pub(super) fn padded(body: &[u8], bytes: usize) -> Vec<u8> {
+pub(super) fn pad_json(body: &[u8], bytes: usize) -> Vec<u8> {
     let padding = " ".repeat(bytes);
     match body.split_first() {
         Some((b'{', rest)) => [b"{\"padding\":\"", padding.as_bytes(), b"\",", rest].concat(),
@@ -128,7 +132,7 @@ mod tests {
     fn a_shape_can_change_and_the_meaning_stay() {
         let shaped = |how| {
             let mut body = br#"{"success":true,"data":{"projectId":"p"}}"#.to_vec();
-            reshape(&mut body, how);
+            change_json_shape(&mut body, how);
             String::from_utf8(body).unwrap()
         };
         let all = ["extra", "nested", "case"].map(shaped).join("\n");
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn padding_keeps_an_object_an_object() {
-        let padded = padded(br#"{"success":true}"#, 5);
+        let padded = pad_json(br#"{"success":true}"#, 5);
         assert_eq!(padded, br#"{"padding":"     ","success":true}"#);
     }
 

@@ -23,7 +23,7 @@ use tokio::time::{Sleep, sleep};
 
 /// How a connection ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum CloseKind {
     /// With a FIN, as if the server had finished.
     Close,
     /// With a RST.
@@ -32,101 +32,106 @@ pub(super) enum How {
 
 /// Where in the answer it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CutPoint {
     /// After so many more bytes.
-    Byte(usize),
+    AfterBytes(usize),
     /// After so many bytes of the body.
-    Body(usize),
-    StatusLine,
+    AfterBodyBytes(usize),
+    AfterStatusLine,
 }
 
 /// What becomes of the next answer on a connection.
 #[derive(Clone, Debug)]
-pub(super) enum Fate {
-    Plain,
-    End(Place, How),
+pub(super) enum ResponseFault {
+    NoFault,
+    Cut(CutPoint, CloseKind),
     /// `chunk` bytes at a time with a pause after each.
     Slow {
         chunk: usize,
         pause: Duration,
     },
     /// The answer leaves whole; then the connection closes unannounced.
-    HangUp,
+    CloseAfterResponse,
     /// These bytes instead of the answer, the last `tail` of them `again` times more; then a close.
-    Raw {
+    RawBytes {
         bytes: Vec<u8>,
         sent: usize,
-        tail: usize,
-        again: u32,
+        tail_len: usize,
+        repeats_left: u32,
     },
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ConnectionState {
     /// Whether `fate` is anything but plain.
-    eventful: AtomicBool,
-    fate: Mutex<Fate>,
+    has_fault: AtomicBool,
+    fault: Mutex<ResponseFault>,
 }
 
 /// A handle on one connection, given to every request that comes in on it.
 #[derive(Clone, Debug)]
-pub(super) struct Line(Arc<Shared>);
+pub(super) struct Line(Arc<ConnectionState>);
 
 impl Line {
     fn new() -> Self {
-        let shared = Shared { eventful: AtomicBool::new(false), fate: Mutex::new(Fate::Plain) };
+        let shared = ConnectionState {
+            has_fault: AtomicBool::new(false),
+            fault: Mutex::new(ResponseFault::NoFault),
+        };
         Self(Arc::new(shared))
     }
 
     /// Decides what becomes of the answer to the request now under way.
-    pub(super) fn meet(&self, fate: Fate) {
-        let eventful = !matches!(fate, Fate::Plain);
-        *self.fate() = fate;
-        self.0.eventful.store(eventful, Ordering::Release);
+    pub(super) fn set_fault(&self, fate: ResponseFault) {
+        let eventful = !matches!(fate, ResponseFault::NoFault);
+        *self.fault() = fate;
+        self.0.has_fault.store(eventful, Ordering::Release);
     }
 
-    fn fate(&self) -> MutexGuard<'_, Fate> {
-        self.0.fate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn fault(&self) -> MutexGuard<'_, ResponseFault> {
+        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_eventful(&self) -> bool {
-        self.0.eventful.load(Ordering::Acquire)
+    fn has_fault(&self) -> bool {
+        self.0.has_fault.load(Ordering::Acquire)
     }
 }
 
 /// A socket whose answers can be made to fail.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct FaultyStream {
     tcp: TcpStream,
-    line: Line,
+    control: Line,
     pause: Option<Pin<Box<Sleep>>>,
     /// Nothing more is read: to the server it looks as if the client had gone.
-    hung_up: bool,
+    is_read_closed: bool,
 }
 
-impl Wire {
+impl FaultyStream {
     fn new(tcp: TcpStream) -> Self {
-        Self { tcp, line: Line::new(), pause: None, hung_up: false }
+        Self { tcp, control: Line::new(), pause: None, is_read_closed: false }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let line = self.line.clone();
-        let mut fate = line.fate();
+    fn write_with_fault(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let line = self.control.clone();
+        let mut fate = line.fault();
         match &mut *fate {
-            Fate::Plain | Fate::HangUp => Pin::new(&mut self.tcp).poll_write(cx, buf),
-            Fate::End(place, how) => {
-                let allowed = allowed(*place, buf);
+            ResponseFault::NoFault | ResponseFault::CloseAfterResponse => {
+                Pin::new(&mut self.tcp).poll_write(cx, buf)
+            }
+            ResponseFault::Cut(place, how) => {
+                let allowed = bytes_before_cut(*place, buf);
                 if allowed == Some(0) {
-                    return Poll::Ready(Err(self.end(*how)));
+                    return Poll::Ready(Err(self.close_error(*how)));
                 }
                 let part = &buf[..allowed.unwrap_or(buf.len()).min(buf.len())];
                 let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, part))?;
                 if let Some(allowed) = allowed {
-                    *place = Place::Byte(allowed - sent);
+                    *place = CutPoint::AfterBytes(allowed - sent);
                 }
                 Poll::Ready(Ok(sent))
             }
-            Fate::Slow { chunk, pause } => {
+            ResponseFault::Slow { chunk, pause } => {
                 if let Some(sleeping) = &mut self.pause {
                     ready!(sleeping.as_mut().poll(cx));
                 }
@@ -135,7 +140,7 @@ impl Wire {
                 self.pause = Some(Box::pin(sleep(*pause)));
                 Poll::Ready(Ok(sent))
             }
-            Fate::Raw { bytes, sent, tail, again } => {
+            ResponseFault::RawBytes { bytes, sent, tail_len: tail, repeats_left: again } => {
                 while *sent < bytes.len() {
                     *sent += ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[*sent..]))?;
                     if *sent == bytes.len() && *again > 0 {
@@ -143,33 +148,36 @@ impl Wire {
                         *sent -= *tail;
                     }
                 }
-                Poll::Ready(Err(self.end(How::Close)))
+                Poll::Ready(Err(self.close_error(CloseKind::Close)))
             }
         }
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn flush_with_fault(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.tcp).poll_flush(cx))?;
-        let line = self.line.clone();
-        let fate = line.fate();
+        let line = self.control.clone();
+        let fate = line.fault();
         match &*fate {
             // The cut fell on the very end of what the server had to say.
-            Fate::End(Place::Byte(0), how) => Poll::Ready(Err(self.end(*how))),
-            Fate::HangUp => {
-                self.hung_up = true;
+            ResponseFault::Cut(CutPoint::AfterBytes(0), how) => {
+                Poll::Ready(Err(self.close_error(*how)))
+            }
+            ResponseFault::CloseAfterResponse => {
+                self.is_read_closed = true;
                 Poll::Ready(Ok(()))
             }
-            Fate::Plain | Fate::End(..) | Fate::Slow { .. } | Fate::Raw { .. } => {
-                Poll::Ready(Ok(()))
-            }
+            ResponseFault::NoFault
+            | ResponseFault::Cut(..)
+            | ResponseFault::Slow { .. }
+            | ResponseFault::RawBytes { .. } => Poll::Ready(Ok(())),
         }
     }
 
     /// Prepares the socket for its end; the server drops it on the error.
-    fn end(&self, how: How) -> io::Error {
+    fn close_error(&self, how: CloseKind) -> io::Error {
         match how {
-            How::Close => io::ErrorKind::BrokenPipe.into(),
-            How::Reset => {
+            CloseKind::Close => io::ErrorKind::BrokenPipe.into(),
+            CloseKind::Reset => {
                 // Without this a drop says goodbye; if it fails the client sees a close, which is
                 // as much of a lost answer.
                 let _ = self.tcp.set_zero_linger();
@@ -180,39 +188,39 @@ impl Wire {
 }
 
 /// Returns how many bytes from the start of `buf` may still leave; `None` while that is open.
-fn allowed(place: Place, buf: &[u8]) -> Option<usize> {
+fn bytes_before_cut(place: CutPoint, buf: &[u8]) -> Option<usize> {
     match place {
-        Place::Byte(left) => Some(left),
-        Place::StatusLine => find(buf, b"\r\n").map(|at| at + 2),
-        Place::Body(bytes) => find(buf, b"\r\n\r\n").map(|at| at + 4 + bytes),
+        CutPoint::AfterBytes(left) => Some(left),
+        CutPoint::AfterStatusLine => find_bytes(buf, b"\r\n").map(|at| at + 2),
+        CutPoint::AfterBodyBytes(bytes) => find_bytes(buf, b"\r\n\r\n").map(|at| at + 4 + bytes),
     }
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+fn find_bytes(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for FaultyStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.hung_up {
+        if self.is_read_closed {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for FaultyStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.line.is_eventful() {
-            return self.write(cx, buf);
+        if self.control.has_fault() {
+            return self.write_with_fault(cx, buf);
         }
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
@@ -222,9 +230,9 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.line.is_eventful() {
+        if self.control.has_fault() {
             let first = bufs.iter().find(|buf| !buf.is_empty());
-            return self.write(cx, first.map_or(&[], |buf| buf));
+            return self.write_with_fault(cx, first.map_or(&[], |buf| buf));
         }
         Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
     }
@@ -234,8 +242,8 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.line.is_eventful() {
-            return self.flush(cx);
+        if self.control.has_fault() {
+            return self.flush_with_fault(cx);
         }
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
@@ -248,12 +256,12 @@ impl AsyncWrite for Wire {
 /// Where connections come in. `refuses` is asked about each before anything is read from it.
 pub(super) struct Port<F> {
     listener: TcpListener,
-    refuses: F,
+    should_refuse: F,
 }
 
 impl<F: FnMut() -> bool> Port<F> {
-    pub(super) fn new(listener: TcpListener, refuses: F) -> Self {
-        Self { listener, refuses }
+    pub(super) fn new(listener: TcpListener, should_refuse: F) -> Self {
+        Self { listener, should_refuse }
     }
 }
 
@@ -261,19 +269,19 @@ impl<F: FnMut() -> bool> Port<F> {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 impl<F: FnMut() -> bool + Send + 'static> Listener for Port<F> {
-    type Io = Wire;
+    type Io = FaultyStream;
     type Addr = std::net::SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, Self::Addr) {
+    async fn accept(&mut self) -> (FaultyStream, Self::Addr) {
         loop {
             match self.listener.accept().await {
-                Ok((tcp, _)) if (self.refuses)() => {
+                Ok((tcp, _)) if (self.should_refuse)() => {
                     let _ = tcp.set_zero_linger();
                 }
                 Ok((tcp, from)) => {
                     // Answers are small; waiting to fill a segment would only slow polls down.
                     let _ = tcp.set_nodelay(true);
-                    return (Wire::new(tcp), from);
+                    return (FaultyStream::new(tcp), from);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the sandbox could not take a connection");
@@ -290,7 +298,7 @@ impl<F: FnMut() -> bool + Send + 'static> Listener for Port<F> {
 
 impl<F: FnMut() -> bool + Send + 'static> Connected<IncomingStream<'_, Port<F>>> for Line {
     fn connect_info(stream: IncomingStream<'_, Port<F>>) -> Self {
-        stream.io().line.clone()
+        stream.io().control.clone()
     }
 }
 
@@ -301,9 +309,12 @@ mod tests {
     #[test]
     fn a_cut_is_measured_from_the_start_of_the_body() {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":1}";
-        assert_eq!(allowed(Place::StatusLine, answer), Some(17));
-        assert_eq!(allowed(Place::Body(3), answer), Some(answer.len() - 7 + 3));
-        assert_eq!(allowed(Place::Byte(5), answer), Some(5));
-        assert_eq!(allowed(Place::Body(3), b"HTTP/1.1 200 OK\r\n"), None);
+        assert_eq!(bytes_before_cut(CutPoint::AfterStatusLine, answer), Some(17));
+        assert_eq!(
+            bytes_before_cut(CutPoint::AfterBodyBytes(3), answer),
+            Some(answer.len() - 7 + 3)
+        );
+        assert_eq!(bytes_before_cut(CutPoint::AfterBytes(5), answer), Some(5));
+        assert_eq!(bytes_before_cut(CutPoint::AfterBodyBytes(3), b"HTTP/1.1 200 OK\r\n"), None);
     }
 }

@@ -3,23 +3,23 @@
 //! A row has as many cells as there are headings, all of them UTF-8. Guessing at the rest would
 //! put a text into the wrong place of a paid video, so nothing is filled up or cut off.
 
-use super::problem::Problem;
-use super::reading::Origin;
-use super::records::{CELL_BYTES_MAX, CELLS_MAX, Damage, RECORD_BYTES_MAX, Record};
-use super::report;
+use super::normalize::RowOrigin;
+use super::problem::SheetProblem;
+use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
+use super::report_input;
 
 /// What a record must look like to be a row.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct RowShape {
     pub(super) headings: Vec<String>,
-    pub(super) origin: Origin,
+    pub(super) origin: RowOrigin,
     /// How many columns behind those are a report's, and not the sheet's own.
-    pub(super) report: usize,
+    pub(super) report_columns: usize,
 }
 
 /// The cells of one row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cells<'r> {
+pub(super) struct RowCells<'r> {
     pub(super) row: u64,
     text: &'r str,
     ends: &'r [usize],
@@ -28,18 +28,18 @@ pub(super) struct Cells<'r> {
     pub(super) variant: Option<&'r str>,
 }
 
-impl<'r> Cells<'r> {
+impl<'r> RowCells<'r> {
     /// Reads a record whose cells are all there, however many.
     ///
     /// # Errors
     ///
     /// The index of the first cell that is not UTF-8.
-    pub(super) fn decode(record: &'r Record) -> Result<Self, usize> {
+    pub(super) fn decode(record: &'r CsvRecord) -> Result<Self, usize> {
         let (bytes, ends) = record.parts();
         match str::from_utf8(bytes) {
             // Two halves of a character in neighbouring cells look whole where they meet.
             Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => {
-                Ok(Self { row: record.at.row, text, ends, is_report: false, variant: None })
+                Ok(Self { row: record.position.row, text, ends, is_report: false, variant: None })
             }
             Ok(_) | Err(_) => {
                 let starts = [0].into_iter().chain(ends.iter().copied());
@@ -53,11 +53,11 @@ impl<'r> Cells<'r> {
     pub(super) fn get(&self, column: usize) -> &'r str {
         let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
         let cell = &self.text[start..self.ends[column]];
-        if self.is_report { report::restored(cell) } else { cell }
+        if self.is_report { report_input::unescape_formula(cell) } else { cell }
     }
 
     /// Returns the sheet's own cells of a report's row.
-    fn of_report(self, columns: usize) -> Self {
+    fn without_report_columns(self, columns: usize) -> Self {
         let is_report = columns > 0;
         let last = is_report.then(|| self.get(self.ends.len() - 1));
         let variant = last.filter(|name| !name.is_empty());
@@ -73,46 +73,54 @@ impl<'r> Cells<'r> {
     }
 }
 
-impl Shape {
+impl RowShape {
     /// Takes a record for a row.
-    pub(super) fn cells<'r>(&self, record: &'r Record) -> Result<Cells<'r>, Problem> {
+    pub(super) fn decode_row<'r>(
+        &self,
+        record: &'r CsvRecord,
+    ) -> Result<RowCells<'r>, SheetProblem> {
         if let Some(damage) = record.damage {
-            let problem = self.damaged(record.at.row, damage);
-            let hides_rows = damage.may_hide_rows(record);
-            return Err(if hides_rows { problem.hiding_rows() } else { problem });
+            let problem = self.damage_problem(record.position.row, damage);
+            let hides_rows = damage.can_hide_rows(record);
+            return Err(if hides_rows { problem.with_hidden_rows() } else { problem });
         }
-        let cells = Cells::decode(record).map_err(|column| {
-            self.origin.undecodable(record, column).in_column(column, &self.headings)
+        let cells = RowCells::decode(record).map_err(|column| {
+            self.origin.undecodable_cell_problem(record, column).with_column(column, &self.headings)
         })?;
-        if cells.len() == self.headings.len() + self.report {
-            Ok(cells.of_report(self.report))
+        if cells.len() == self.headings.len() + self.report_columns {
+            Ok(cells.without_report_columns(self.report_columns))
         } else {
-            Err(self.ragged(&cells))
+            Err(self.cell_count_problem(&cells))
         }
     }
 
     /// Returns what can be read of a record that is no row, for people to mend: parallel to the
     /// headings, with what goes on behind the last one in the last cell. What is damaged stays
     /// empty, for it may be other rows' text, or no text at all.
-    pub(super) fn salvaged(&self, record: &Record) -> Vec<String> {
+    pub(super) fn readable_cells(&self, record: &CsvRecord) -> Vec<String> {
         let columns = self.headings.len();
         let is_whole = match record.damage {
             None => true,
             Some(damage) => {
-                matches!(damage, Damage::StrayText { .. }) && !damage.may_hide_rows(record)
+                matches!(damage, RecordDamage::StrayText { .. }) && !damage.can_hide_rows(record)
             }
         };
         if !is_whole {
             return vec![String::new(); columns];
         }
         let text = |column| str::from_utf8(record.cell(column)).unwrap_or_default();
-        let own =
-            |column| if self.report > 0 { report::restored(text(column)) } else { text(column) };
+        let own = |column| {
+            if self.report_columns > 0 {
+                report_input::unescape_formula(text(column))
+            } else {
+                text(column)
+            }
+        };
         let has = record.parts().1.len();
         let mut cells: Vec<String> = (0..has.min(columns)).map(|at| own(at).to_owned()).collect();
         cells.resize(columns, String::new());
         // Behind a report's own cells are those of the report.
-        if let (Some(last), 0) = (cells.last_mut(), self.report) {
+        if let (Some(last), 0) = (cells.last_mut(), self.report_columns) {
             for column in columns..has {
                 last.push(char::from(self.origin.delimiter().byte));
                 last.push_str(text(column));
@@ -121,15 +129,15 @@ impl Shape {
         cells
     }
 
-    fn ragged(&self, cells: &Cells<'_>) -> Problem {
-        let (has, should) = (cells.len(), self.headings.len() + self.report);
-        if self.origin == Origin::Workbook {
-            return Problem::of_row(
+    fn cell_count_problem(&self, cells: &RowCells<'_>) -> SheetProblem {
+        let (has, should) = (cells.len(), self.headings.len() + self.report_columns);
+        if self.origin == RowOrigin::Workbook {
+            return SheetProblem::for_row(
                 cells.row,
                 "the row goes on to the right of the last heading",
                 "give this column a heading, or empty what stands here",
             )
-            .in_column(should, &[]);
+            .with_column(should, &[]);
         }
         let noun = if has == 1 { "cell" } else { "cells" };
         let message = format!("{has} {noun} where the heading row has {should}");
@@ -145,37 +153,37 @@ impl Shape {
                 "a {delimiter} is missing, or a text with a line break in it does not stand in quotes"
             )
         };
-        Problem::of_row(cells.row, message, help)
+        SheetProblem::for_row(cells.row, message, help)
     }
 
     /// Tells what keeps a record from being a row.
-    pub(super) fn damaged(&self, row: u64, damage: Damage) -> Problem {
+    pub(super) fn damage_problem(&self, row: u64, damage: RecordDamage) -> SheetProblem {
         match damage {
-            Damage::OpenQuote { column } => Problem::of_row(
+            RecordDamage::OpenQuote { column } => SheetProblem::for_row(
                 row,
                 "a quote opens here and is never closed, so the rest of the sheet is lost",
                 "close it, or delete it; a quote within a text is written twice",
             )
-            .in_column(column, &self.headings),
-            Damage::StrayText { column } => Problem::of_row(
+            .with_column(column, &self.headings),
+            RecordDamage::StrayText { column } => SheetProblem::for_row(
                 row,
                 "text follows the quote that closes this cell",
                 "if it has swallowed the rows below, close its quote where the text ends; a quote \
                  within a text is written twice",
             )
-            .in_column(column, &self.headings),
-            Damage::LongCell { column } => Problem::of_row(
+            .with_column(column, &self.headings),
+            RecordDamage::LongCell { column } => SheetProblem::for_row(
                 row,
                 format!("this cell holds more than {} MB", CELL_BYTES_MAX >> 20),
                 "shorten it; if it should be short, a quote before it may not be closed",
             )
-            .in_column(column, &self.headings),
-            Damage::LongRecord => Problem::of_row(
+            .with_column(column, &self.headings),
+            RecordDamage::LongRecord => SheetProblem::for_row(
                 row,
                 format!("this row holds more than {} MB", RECORD_BYTES_MAX >> 20),
                 "shorten it; if it should be short, a quote in it may not be closed",
             ),
-            Damage::ManyCells => Problem::of_row(
+            RecordDamage::ManyCells => SheetProblem::for_row(
                 row,
                 format!("this row has more than {CELLS_MAX} cells"),
                 "delete the columns that are not needed",

@@ -3,7 +3,7 @@
 //! Found by trying: the right one cuts the headings into several cells and the rows below into
 //! just as many. Texts in quotes are no evidence, for the cutting is done by a CSV reader.
 
-use super::source::Sample;
+use super::source::FileSample;
 
 /// Rows that are looked at. More would not change anybody's mind.
 const ROWS_MAX: usize = 200;
@@ -17,7 +17,7 @@ pub(super) struct Delimiter {
 }
 
 /// The characters that are tried; of equals the first is taken.
-const TRIED: &[Delimiter] = &[
+const CANDIDATES: &[Delimiter] = &[
     Delimiter::COMMA,
     Delimiter { byte: b';', name: "semicolon" },
     Delimiter { byte: b'\t', name: "tab" },
@@ -25,40 +25,44 @@ const TRIED: &[Delimiter] = &[
 ];
 
 /// What Excel writes and reads as a first line that is not part of the table: `sep=;`.
-const ANNOUNCED: &[u8] = b"sep=";
+const SEP_LINE_PREFIX: &[u8] = b"sep=";
 
 impl Delimiter {
     pub(super) const COMMA: Self = Self { byte: b',', name: "comma" };
 
     /// Finds the delimiter of a sheet that begins like this, and the offset of its first row.
-    pub(super) fn of(sample: &Sample) -> (Self, u64) {
-        announced(&sample.bytes).unwrap_or_else(|| (Self::tried(sample), 0))
+    pub(super) fn detect(sample: &FileSample) -> (Self, u64) {
+        parse_sep_line(&sample.bytes).unwrap_or_else(|| (Self::best_candidate(sample), 0))
     }
 
-    fn tried(sample: &Sample) -> Self {
-        let scored = TRIED.iter().filter_map(|tried| Some((score(sample, *tried)?, *tried)));
+    fn best_candidate(sample: &FileSample) -> Self {
+        let scored =
+            CANDIDATES.iter().filter_map(|tried| Some((score_candidate(sample, *tried)?, *tried)));
         scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(
             // A sheet of one column has no delimiter, and any will do.
-            TRIED[0],
+            CANDIDATES[0],
             |(_, best)| best,
         )
     }
 }
 
 /// Returns the delimiter that the first line announces, and where the next line begins.
-fn announced(bytes: &[u8]) -> Option<(Delimiter, u64)> {
+fn parse_sep_line(bytes: &[u8]) -> Option<(Delimiter, u64)> {
     let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let ends = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
     let (line, rest) = text.split_at(ends);
     // Programs that do not know the line quote it, and fill it up to the width of the table.
     let line: Vec<u8> = line.iter().copied().filter(|byte| *byte != b'"').collect();
-    let (word, marks) = line.split_at_checked(ANNOUNCED.len())?;
+    let (word, marks) = line.split_at_checked(SEP_LINE_PREFIX.len())?;
     let byte = *marks.first()?;
     let is_mark = byte == b'\t' || byte.is_ascii_punctuation();
-    if !word.eq_ignore_ascii_case(ANNOUNCED) || !is_mark || marks.iter().any(|mark| *mark != byte) {
+    if !word.eq_ignore_ascii_case(SEP_LINE_PREFIX)
+        || !is_mark
+        || marks.iter().any(|mark| *mark != byte)
+    {
         return None;
     }
-    let known = TRIED.iter().find(|tried| tried.byte == byte).copied();
+    let known = CANDIDATES.iter().find(|tried| tried.byte == byte).copied();
     let delimiter = known.unwrap_or(Delimiter { byte, name: "separator" });
     let line_end = if rest.starts_with(b"\r\n") { 2 } else { 1 };
     Some((delimiter, (bytes.len() - rest.len() + line_end) as u64))
@@ -66,7 +70,7 @@ fn announced(bytes: &[u8]) -> Option<(Delimiter, u64)> {
 
 /// Returns how many in a million rows, headings included, are cut as the headings are, and into
 /// how many cells; nothing if the headings are not cut at all.
-fn score(sample: &Sample, tried: Delimiter) -> Option<(usize, usize)> {
+fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usize)> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(tried.byte)
         .has_headers(false)
@@ -76,11 +80,11 @@ fn score(sample: &Sample, tried: Delimiter) -> Option<(usize, usize)> {
     let mut record = csv::ByteRecord::new();
     while rows.len() <= ROWS_MAX && reader.read_byte_record(&mut record).unwrap_or(false) {
         if record.iter().any(|cell| !cell.is_empty()) {
-            rows.push((record.len(), record.iter().all(has_whole_quotes)));
+            rows.push((record.len(), record.iter().all(has_balanced_quotes)));
         }
     }
     // The sample may have cut the last row in two.
-    if !sample.whole && reader.is_done() && rows.len() > 1 {
+    if !sample.is_complete && reader.is_done() && rows.len() > 1 {
         rows.pop();
     }
     let (headings, _) = *rows.first()?;
@@ -89,7 +93,7 @@ fn score(sample: &Sample, tried: Delimiter) -> Option<(usize, usize)> {
 }
 
 /// A text in quotes that was cut at the wrong character leaves half its quotes on either side.
-fn has_whole_quotes(cell: &[u8]) -> bool {
+fn has_balanced_quotes(cell: &[u8]) -> bool {
     cell.iter().filter(|byte| **byte == b'"').count() % 2 == 0
 }
 
@@ -121,8 +125,8 @@ mod tests {
             ("sep=^\na^b\n", "separator"),
         ];
         for (text, want) in cases {
-            let sample = Sample { bytes: text.into(), whole: true };
-            assert_eq!(Delimiter::of(&sample).0.name, want, "{text:?}");
+            let sample = FileSample { bytes: text.into(), is_complete: true };
+            assert_eq!(Delimiter::detect(&sample).0.name, want, "{text:?}");
         }
     }
 
@@ -137,14 +141,14 @@ mod tests {
             ("sep=;b\n", 0),
             ("separator\n", 0),
         ] {
-            let sample = Sample { bytes: text.into(), whole: true };
-            assert_eq!(Delimiter::of(&sample).1, want, "{text:?}");
+            let sample = FileSample { bytes: text.into(), is_complete: true };
+            assert_eq!(Delimiter::detect(&sample).1, want, "{text:?}");
         }
     }
 
     #[test]
     fn a_row_that_the_sample_cuts_is_no_evidence() {
-        let sample = Sample { bytes: b"a;b;c\n1;2".to_vec(), whole: false };
-        assert_eq!(score(&sample, TRIED[1]), Some((1_000_000, 3)));
+        let sample = FileSample { bytes: b"a;b;c\n1;2".to_vec(), is_complete: false };
+        assert_eq!(score_candidate(&sample, CANDIDATES[1]), Some((1_000_000, 3)));
     }
 }

@@ -10,12 +10,12 @@ use std::ops::RangeInclusive;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
 
-use super::problem::{Problem, clipped};
+use super::problem::{SheetProblem, shorten_for_message};
 
 /// The longest piece of a file that is looked at as one line.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 /// More lines than this would not change the guess.
-const GUESSED_FROM_BYTES: usize = 4 << 20;
+const GUESS_BYTES_MAX: usize = 4 << 20;
 
 /// Names that spreadsheets and people use, beside the labels of the Encoding Standard (WHATWG).
 const ALIASES: &[(&str, &str)] = &[
@@ -34,14 +34,17 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Finds the encoding that the batch file names.
-pub(super) fn named(name: &str) -> Result<&'static Encoding, Problem> {
+pub(super) fn encoding_from_name(name: &str) -> Result<&'static Encoding, SheetProblem> {
     let plain = name.trim().to_ascii_lowercase();
     let alias = ALIASES.iter().find(|(alias, _)| *alias == plain).map(|(_, label)| *label);
     let found = Encoding::for_label(alias.unwrap_or(&plain).as_bytes());
     found.filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED).ok_or_else(
         || {
-            Problem::of_sheet(
-                format!("`encoding = \"{}\"` is no encoding that is known here", clipped(name)),
+            SheetProblem::for_sheet(
+                format!(
+                    "`encoding = \"{}\"` is no encoding that is known here",
+                    shorten_for_message(name)
+                ),
                 "one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, \
                  `big5`; or leave it out, and it is found by looking",
             )
@@ -51,7 +54,7 @@ pub(super) fn named(name: &str) -> Result<&'static Encoding, Problem> {
 
 /// Finds the encoding that the first bytes of a file declare, or that zeros between plain letters
 /// give away.
-pub(super) fn shown(sample: &[u8]) -> Option<&'static Encoding> {
+pub(super) fn declared_encoding(sample: &[u8]) -> Option<&'static Encoding> {
     if let Some((marked, _)) = Encoding::for_bom(sample) {
         return Some(marked);
     }
@@ -104,9 +107,11 @@ pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
 ///
 /// The inner one names an encoding that no spreadsheet writes: what looks like it is something
 /// else, and would come out garbled.
-pub(super) fn guessed(text: impl Read) -> io::Result<Result<&'static Encoding, &'static Encoding>> {
+pub(super) fn guess_encoding(
+    text: impl Read,
+) -> io::Result<Result<&'static Encoding, &'static Encoding>> {
     let mut text = BufReader::new(text);
-    let mut votes = Votes::new();
+    let mut votes = EncodingVotes::new();
     let (mut whole, mut torn) = (0_u64, 0_u64);
     let mut piece = Vec::new();
     loop {
@@ -119,7 +124,7 @@ pub(super) fn guessed(text: impl Read) -> io::Result<Result<&'static Encoding, &
             votes.feed(line);
         }
     }
-    let guess = votes.count();
+    let guess = votes.winner();
     // A line in an encoding of one byte per letter is never UTF-8 by chance; a short one in an
     // encoding of two may be.
     let is_torn_utf8 = if guess.is_single_byte() { whole > 0 } else { whole >= torn };
@@ -135,42 +140,42 @@ pub(super) fn guessed(text: impl Read) -> io::Result<Result<&'static Encoding, &
 /// A detector rules out an encoding at the first byte that it does not have. One torn line would
 /// thus turn all of a Korean sheet into Cyrillic; but the detectors that have not seen it outvote
 /// the one that has.
-struct Votes {
-    all: EncodingDetector,
-    some: [(EncodingDetector, usize); 8],
-    lines: usize,
-    fed: usize,
+struct EncodingVotes {
+    full_detector: EncodingDetector,
+    sampled_detectors: [(EncodingDetector, usize); 8],
+    lines_fed: usize,
+    bytes_fed: usize,
 }
 
-impl Votes {
+impl EncodingVotes {
     fn new() -> Self {
         let detector = || EncodingDetector::new(Iso2022JpDetection::Deny);
-        let some = std::array::from_fn(|_| (detector(), 0));
-        Self { all: detector(), some, lines: 0, fed: 0 }
+        let sampled_detectors = std::array::from_fn(|_| (detector(), 0));
+        Self { full_detector: detector(), sampled_detectors, lines_fed: 0, bytes_fed: 0 }
     }
 
     fn feed(&mut self, line: &[u8]) {
-        if self.fed > GUESSED_FROM_BYTES {
+        if self.bytes_fed > GUESS_BYTES_MAX {
             return;
         }
-        self.all.feed(line, false);
-        let (detector, weight) = &mut self.some[self.lines % 8];
+        self.full_detector.feed(line, false);
+        let (detector, weight) = &mut self.sampled_detectors[self.lines_fed % 8];
         detector.feed(line, false);
         *weight += line.iter().filter(|byte| !byte.is_ascii()).count();
-        self.lines += 1;
-        self.fed += line.len();
+        self.lines_fed += 1;
+        self.bytes_fed += line.len();
     }
 
-    fn count(self) -> &'static Encoding {
+    fn winner(self) -> &'static Encoding {
         let guess = |mut detector: EncodingDetector| {
             // Ends what the last line may have left open.
             detector.feed(b"\n", true);
             detector.guess(None, Utf8Detection::Deny)
         };
-        let every = guess(self.all);
-        let weights: usize = self.some.iter().map(|(_, weight)| *weight).sum();
+        let every = guess(self.full_detector);
+        let weights: usize = self.sampled_detectors.iter().map(|(_, weight)| *weight).sum();
         let mut tally: Vec<(&'static Encoding, usize)> = Vec::new();
-        for (detector, weight) in self.some {
+        for (detector, weight) in self.sampled_detectors {
             if weight == 0 {
                 continue;
             }
@@ -214,7 +219,7 @@ mod tests {
             let (bytes, _, lost) = encoding.encode(text);
             assert!(!lost, "{text}");
             assert!(!is_utf8(&bytes[..]).unwrap(), "{text}");
-            assert_eq!(guessed(&bytes[..]).unwrap(), Ok(encoding), "{text}");
+            assert_eq!(guess_encoding(&bytes[..]).unwrap(), Ok(encoding), "{text}");
         }
     }
 
@@ -227,7 +232,7 @@ mod tests {
         ] {
             let torn = [text, b"\xff\n"].concat();
             assert!(!is_utf8(&torn[..]).unwrap());
-            assert_eq!(guessed(&torn[..]).unwrap(), Ok(UTF_8), "{text:?}");
+            assert_eq!(guess_encoding(&torn[..]).unwrap(), Ok(UTF_8), "{text:?}");
         }
     }
 
@@ -239,7 +244,7 @@ mod tests {
             (SHIFT_JIS, "番号,台本\n1,こんにちは、皆さん\n2,ありがとうございます\n"),
         ] {
             let torn = [&encoding.encode(text).0[..], b"3,\xb0\n4,\xff\n"].concat();
-            assert_eq!(guessed(&torn[..]).unwrap(), Ok(encoding), "{text}");
+            assert_eq!(guess_encoding(&torn[..]).unwrap(), Ok(encoding), "{text}");
         }
     }
 
@@ -248,29 +253,32 @@ mod tests {
         let text = "이름,글\r\n1,안녕하세요 여러분, 반갑습니다\r\n";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!((shown(&little), shown(&big)), (Some(UTF_16LE), Some(UTF_16BE)));
-        assert_eq!(shown(&[b"\xff\xfe", &little[..]].concat()), Some(UTF_16LE));
-        assert_eq!(shown(&[b"\xfe\xff", &big[..]].concat()), Some(UTF_16BE));
-        assert_eq!(shown("\u{feff}id".as_bytes()), Some(UTF_8));
+        assert_eq!(
+            (declared_encoding(&little), declared_encoding(&big)),
+            (Some(UTF_16LE), Some(UTF_16BE))
+        );
+        assert_eq!(declared_encoding(&[b"\xff\xfe", &little[..]].concat()), Some(UTF_16LE));
+        assert_eq!(declared_encoding(&[b"\xfe\xff", &big[..]].concat()), Some(UTF_16BE));
+        assert_eq!(declared_encoding("\u{feff}id".as_bytes()), Some(UTF_8));
         for text in ["", "id,text\n1,a\0b\n2,c\n", "\0\0\0\0\0\0", text] {
-            assert_eq!(shown(text.as_bytes()), None, "{text:?}");
+            assert_eq!(declared_encoding(text.as_bytes()), None, "{text:?}");
         }
     }
 
     #[test]
     fn utf_8_is_known_wherever_the_reading_cuts_it() {
         /// Gives a few bytes at a time.
-        struct Dribble<'t>(&'t [u8], usize);
-        impl Read for Dribble<'_> {
+        struct ShortReads<'t>(&'t [u8], usize);
+        impl Read for ShortReads<'_> {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
                 let some = self.1.min(into.len());
                 self.0.read(&mut into[..some])
             }
         }
         for step in 1..6 {
-            assert!(is_utf8(Dribble("é한🎬 a".as_bytes(), step)).unwrap());
-            assert!(!is_utf8(Dribble(b"\xed\x95\x9c\xf0\x9f\x8e", step)).unwrap());
-            assert!(!is_utf8(Dribble(b"a\xe9b", step)).unwrap());
+            assert!(is_utf8(ShortReads("é한🎬 a".as_bytes(), step)).unwrap());
+            assert!(!is_utf8(ShortReads(b"\xed\x95\x9c\xf0\x9f\x8e", step)).unwrap());
+            assert!(!is_utf8(ShortReads(b"a\xe9b", step)).unwrap());
         }
     }
 
@@ -289,10 +297,10 @@ mod tests {
             ("UTF-16", UTF_16LE),
             ("utf8", UTF_8),
         ] {
-            assert_eq!(named(name).unwrap(), want, "{name}");
+            assert_eq!(encoding_from_name(name).unwrap(), want, "{name}");
         }
         for name in ["", "klingon", "hz-gb-2312", "x-user-defined"] {
-            assert!(named(name).is_err(), "{name}");
+            assert!(encoding_from_name(name).is_err(), "{name}");
         }
     }
 }

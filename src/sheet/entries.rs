@@ -6,37 +6,37 @@
 
 use std::collections::HashMap;
 
-use super::cells::Cells;
-use super::doubles::Doubles;
-use super::groups::{Groups, Place};
-use super::input::Input;
-use super::key::{self, Naming};
-use super::problem::{Problem, clipped};
-use super::records::{Record, Records};
-use super::{Entry, Row, Sheet};
+use super::cells::RowCells;
+use super::duplicate_keys::DuplicateKeys;
+use super::groups::{GroupedRow, RowGroups};
+use super::input::CsvInput;
+use super::key::{self, KeySource};
+use super::problem::{SheetProblem, shorten_for_message};
+use super::records::{CsvRecord, RecordReader};
+use super::{Sheet, SheetEntry, SheetRow};
 
 /// The entries of a sheet, in its order. Made by [`Sheet::entries`].
-pub struct Entries<'s> {
+pub struct SheetEntries<'s> {
     sheet: &'s Sheet,
-    record: Record,
-    stage: Stage,
+    record: CsvRecord,
+    state: EntriesState,
 }
 
-enum Stage {
+enum EntriesState {
     /// Nothing has been read.
-    Begin,
+    NotStarted,
     /// Row by row.
-    Rows { records: Records<Input>, doubles: Doubles },
+    Rows { records: RecordReader<CsvInput>, duplicate_keys: DuplicateKeys },
     /// Group by group.
-    Groups(Grouped),
+    Groups(GroupReader),
     /// There is nothing more.
-    End,
+    Finished,
 }
 
-struct Grouped {
-    records: Records<Input>,
+struct GroupReader {
+    records: RecordReader<CsvInput>,
     column: usize,
-    groups: Groups,
+    groups: RowGroups,
     /// How many places of the index have been visited.
     visited: usize,
     /// The keys so far, with the first row of each; nothing where the group's own name is the key,
@@ -44,106 +44,111 @@ struct Grouped {
     keys: Option<HashMap<Box<str>, u64>>,
 }
 
-impl<'s> Entries<'s> {
+impl<'s> SheetEntries<'s> {
     pub(super) fn new(sheet: &'s Sheet) -> Self {
-        Self { sheet, record: Record::new(), stage: Stage::Begin }
+        Self { sheet, record: CsvRecord::new(), state: EntriesState::NotStarted }
     }
 
-    fn begin(&mut self) -> Result<(), Problem> {
+    fn start(&mut self) -> Result<(), SheetProblem> {
         let sheet = self.sheet;
-        self.stage = match sheet.group_by {
-            None => Stage::Rows { records: sheet.records()?, doubles: Doubles::new() },
+        self.state = match sheet.group_by {
+            None => EntriesState::Rows {
+                records: sheet.open_records()?,
+                duplicate_keys: DuplicateKeys::new(),
+            },
             Some(column) => {
-                let groups = Groups::index(sheet, column)?;
-                let records = sheet.records()?;
-                let named_by_group = sheet.naming == Naming::Columns(vec![column]);
+                let groups = RowGroups::build(sheet, column)?;
+                let records = sheet.open_records()?;
+                let named_by_group = sheet.key_source == KeySource::Columns(vec![column]);
                 let keys = (!named_by_group).then(HashMap::new);
-                Stage::Groups(Grouped { records, column, groups, visited: 0, keys })
+                EntriesState::Groups(GroupReader { records, column, groups, visited: 0, keys })
             }
         };
         Ok(())
     }
 
     /// The outer error ends the reading; the inner one is about one row or group.
-    fn advance(&mut self) -> Result<Option<Result<Entry, Problem>>, Problem> {
-        if let Stage::Begin = self.stage {
-            self.begin()?;
+    fn advance(&mut self) -> Result<Option<Result<SheetEntry, SheetProblem>>, SheetProblem> {
+        if let EntriesState::NotStarted = self.state {
+            self.start()?;
         }
         let (sheet, record) = (self.sheet, &mut self.record);
-        match &mut self.stage {
-            Stage::Begin | Stage::End => Ok(None),
-            Stage::Groups(grouped) => grouped.next(sheet, record),
-            Stage::Rows { records, doubles } => {
-                if !records.read_filled(record).map_err(|err| sheet.source.broken(&err))? {
-                    return sheet.source.unchanged(records.source()).map(|()| None);
+        match &mut self.state {
+            EntriesState::NotStarted | EntriesState::Finished => Ok(None),
+            EntriesState::Groups(grouped) => grouped.next_entry(sheet, record),
+            EntriesState::Rows { records, duplicate_keys: doubles } => {
+                if !records.read_non_blank(record).map_err(|err| sheet.source.read_problem(&err))? {
+                    return sheet.source.ensure_unchanged(records.get_ref()).map(|()| None);
                 }
-                if let Some(left_out) = sheet.left_out(record) {
+                if let Some(left_out) = sheet.skipped_entry(record) {
                     return Ok(Some(Ok(left_out)));
                 }
-                let (cells, key) = match sheet.row(record) {
+                let (cells, key) = match sheet.keyed_row(record) {
                     Ok(row) => row,
                     Err(problem) => {
-                        let lost = vec![sheet.salvaged(record)];
-                        return Ok(Some(Err(problem.costing(lost))));
+                        let lost = vec![sheet.readable_row(record)];
+                        return Ok(Some(Err(problem.with_lost_rows(lost))));
                     }
                 };
-                let number = record.at.row;
-                let rows = vec![Row { number, cells: owned(&cells) }];
+                let number = record.position.row;
+                let rows = vec![SheetRow { number, cells: owned_cells(&cells) }];
                 if let Some(first) = doubles.first(sheet, &key, number)? {
-                    return Ok(Some(Err(sheet.doubled(&key, number, first).costing(rows))));
+                    return Ok(Some(Err(sheet
+                        .duplicate_key_problem(&key, number, first)
+                        .with_lost_rows(rows))));
                 }
                 let variant = cells.variant.map(str::to_owned);
-                Ok(Some(Ok(Entry { key, variant, rows, skipped: false })))
+                Ok(Some(Ok(SheetEntry { key, variant, rows, is_skipped: false })))
             }
         }
     }
 }
 
-impl Iterator for Entries<'_> {
-    type Item = Result<Entry, Problem>;
+impl Iterator for SheetEntries<'_> {
+    type Item = Result<SheetEntry, SheetProblem>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.advance() {
             Ok(Some(item)) => Some(item),
             Ok(None) => {
-                self.stage = Stage::End;
+                self.state = EntriesState::Finished;
                 None
             }
             Err(problem) => {
-                self.stage = Stage::End;
-                Some(Err(problem.hiding_rows()))
+                self.state = EntriesState::Finished;
+                Some(Err(problem.with_hidden_rows()))
             }
         }
     }
 }
 
-impl Grouped {
-    fn next(
+impl GroupReader {
+    fn next_entry(
         &mut self,
         sheet: &Sheet,
-        record: &mut Record,
-    ) -> Result<Option<Result<Entry, Problem>>, Problem> {
+        record: &mut CsvRecord,
+    ) -> Result<Option<Result<SheetEntry, SheetProblem>>, SheetProblem> {
         let Some((places, visited)) = self.groups.group_at(self.visited) else {
-            return sheet.source.unchanged(self.records.source()).map(|()| None);
+            return sheet.source.ensure_unchanged(self.records.get_ref()).map(|()| None);
         };
         self.visited = visited;
-        let entry = match self.groups.suspect(places) {
+        let entry = match self.groups.suspect_row(places) {
             Some(row) => {
                 let message = format!("this group is left out, since row {row} may belong to it");
                 let help = format!("mend row {row} first");
-                let problem = Problem::of_row(places[0].row, message, help);
-                Err(problem.in_column(self.column, sheet.headings()))
+                let problem = SheetProblem::for_row(places[0].row, message, help);
+                Err(problem.with_column(self.column, sheet.headings()))
             }
-            None => gather(sheet, &mut self.records, record, (places, self.column))?,
+            None => read_group(sheet, &mut self.records, record, (places, self.column))?,
         };
         let entry = entry.and_then(|entry| match &mut self.keys {
-            Some(keys) if !entry.skipped => {
+            Some(keys) if !entry.is_skipped => {
                 let number = places[0].row;
                 let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
                 if first == number {
                     Ok(entry)
                 } else {
-                    Err(sheet.doubled(&entry.key, number, first))
+                    Err(sheet.duplicate_key_problem(&entry.key, number, first))
                 }
             }
             Some(_) | None => Ok(entry),
@@ -152,122 +157,129 @@ impl Grouped {
         // All rows of the group are lost with it, also those behind the one that is wrong.
         let mut lost = Vec::with_capacity(places.len());
         for place in places {
-            go_to(sheet, &mut self.records, record, place)?;
-            lost.push(sheet.salvaged(record));
+            read_record_at(sheet, &mut self.records, record, place)?;
+            lost.push(sheet.readable_row(record));
         }
-        Ok(Some(Err(problem.costing(lost))))
+        Ok(Some(Err(problem.with_lost_rows(lost))))
     }
 }
 
-fn go_to(
+fn read_record_at(
     sheet: &Sheet,
-    records: &mut Records<Input>,
-    record: &mut Record,
-    place: &Place,
-) -> Result<(), Problem> {
-    let moved = records.go_to(place.position());
-    moved.and_then(|()| records.read(record)).map_err(|err| sheet.source.broken(&err)).map(|_| ())
+    records: &mut RecordReader<CsvInput>,
+    record: &mut CsvRecord,
+    place: &GroupedRow,
+) -> Result<(), SheetProblem> {
+    let moved = records.seek_to(place.position());
+    moved
+        .and_then(|()| records.read(record))
+        .map_err(|err| sheet.source.read_problem(&err))
+        .map(|_| ())
 }
 
 /// Reads the rows of one group.
-fn gather(
+fn read_group(
     sheet: &Sheet,
-    records: &mut Records<Input>,
-    record: &mut Record,
-    (places, group_by): (&[Place], usize),
-) -> Result<Result<Entry, Problem>, Problem> {
+    records: &mut RecordReader<CsvInput>,
+    record: &mut CsvRecord,
+    (places, group_by): (&[GroupedRow], usize),
+) -> Result<Result<SheetEntry, SheetProblem>, SheetProblem> {
     let mut key: Option<String> = None;
     let mut variant = None;
     let mut rows = Vec::with_capacity(places.len());
     for place in places {
-        go_to(sheet, records, record, place)?;
-        if let Some(left_out) = sheet.left_out(record) {
+        read_record_at(sheet, records, record, place)?;
+        if let Some(left_out) = sheet.skipped_entry(record) {
             // Such a row is a group of its own, and never the row of another.
-            return Ok(Ok(Entry { key: String::new(), ..left_out }));
+            return Ok(Ok(SheetEntry { key: String::new(), ..left_out }));
         }
-        let (cells, own) = match sheet.row_of_group(record, group_by) {
+        let (cells, own) = match sheet.keyed_group_row(record, group_by) {
             Ok(row) => row,
             Err(problem) => return Ok(Err(problem)),
         };
         match &key {
             Some(key) if *key != own => {
-                return Ok(Err(sheet.at_odds(&own, place.row, (key, places[0].row))));
+                return Ok(Err(sheet.conflicting_key_problem(
+                    &own,
+                    place.row,
+                    (key, places[0].row),
+                )));
             }
             Some(_) => {}
             None => key = Some(own),
         }
         variant = cells.variant.map(str::to_owned);
-        rows.push(Row { number: place.row, cells: owned(&cells) });
+        rows.push(SheetRow { number: place.row, cells: owned_cells(&cells) });
     }
     let key = key.expect("a group is made by its first row");
-    Ok(Ok(Entry { key, variant, rows, skipped: false }))
+    Ok(Ok(SheetEntry { key, variant, rows, is_skipped: false }))
 }
 
 impl Sheet {
     /// Tells whether a row says that it is to be left out.
-    pub(super) fn leaves_out(&self, cells: &Cells<'_>) -> bool {
-        self.skip.as_ref().is_some_and(|skip| skip.leaves_out(cells))
+    pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
+        self.skip_rule.as_ref().is_some_and(|skip| skip.should_skip(cells))
     }
 
     /// Returns the entry of a row that says it is to be left out. One that cannot be read is told
     /// of, whatever it may have wanted to say.
-    fn left_out(&self, record: &Record) -> Option<Entry> {
-        self.skip.as_ref()?;
-        let cells = self.shape.cells(record).ok().filter(|cells| self.leaves_out(cells))?;
-        let key = self.key(&cells).unwrap_or_default();
+    fn skipped_entry(&self, record: &CsvRecord) -> Option<SheetEntry> {
+        self.skip_rule.as_ref()?;
+        let cells = self.shape.decode_row(record).ok().filter(|cells| self.should_skip(cells))?;
+        let key = self.row_key(&cells).unwrap_or_default();
         let variant = cells.variant.map(str::to_owned);
-        let rows = vec![Row { number: record.at.row, cells: owned(&cells) }];
-        Some(Entry { key, variant, rows, skipped: true })
+        let rows = vec![SheetRow { number: record.position.row, cells: owned_cells(&cells) }];
+        Some(SheetEntry { key, variant, rows, is_skipped: true })
     }
 
     /// Returns what can be read of a row that makes no video.
-    fn salvaged(&self, record: &Record) -> Row {
-        Row { number: record.at.row, cells: self.shape.salvaged(record) }
+    fn readable_row(&self, record: &CsvRecord) -> SheetRow {
+        SheetRow { number: record.position.row, cells: self.shape.readable_cells(record) }
     }
 
     /// Takes a record for a row with a key.
-    fn row<'r>(&self, record: &'r Record) -> Result<(Cells<'r>, String), Problem> {
-        let cells = self.shape.cells(record)?;
-        let key = self.key(&cells)?;
+    fn keyed_row<'r>(&self, record: &'r CsvRecord) -> Result<(RowCells<'r>, String), SheetProblem> {
+        let cells = self.shape.decode_row(record)?;
+        let key = self.row_key(&cells)?;
         Ok((cells, key))
     }
 
     /// Returns a row's key; in a report, with the variant that it is about.
-    pub(super) fn key(&self, cells: &Cells<'_>) -> Result<String, Problem> {
-        let key = self.naming.key(cells, self.headings())?;
+    pub(super) fn row_key(&self, cells: &RowCells<'_>) -> Result<String, SheetProblem> {
+        let key = self.key_source.key(cells, self.headings())?;
         Ok(match cells.variant {
             Some(variant) => format!("{key}/{variant}"),
             None => key,
         })
     }
 
-    fn row_of_group<'r>(
+    fn keyed_group_row<'r>(
         &self,
-        record: &'r Record,
+        record: &'r CsvRecord,
         group_by: usize,
-    ) -> Result<(Cells<'r>, String), Problem> {
-        let cells = self.shape.cells(record)?;
-        if key::name(cells.get(group_by)).is_empty() {
-            return Err(Problem::of_row(
-                record.at.row,
+    ) -> Result<(RowCells<'r>, String), SheetProblem> {
+        let cells = self.shape.decode_row(record)?;
+        if key::normalize_name(cells.get(group_by)).is_empty() {
+            return Err(SheetProblem::for_row(
+                record.position.row,
                 "this cell is empty, so the row belongs to no group",
                 "fill in the group's name in every row of it, also where the cells look merged",
             )
-            .in_column(group_by, self.headings()));
+            .with_column(group_by, self.headings()));
         }
-        self.row(record)
+        self.keyed_row(record)
     }
 
-    fn doubled(&self, key: &str, row: u64, first: u64) -> Problem {
-        let key = clipped(key);
-        match self.naming.column() {
-            Some(column) => Problem::of_row(
+    fn duplicate_key_problem(&self, key: &str, row: u64, first: u64) -> SheetProblem {
+        let key = shorten_for_message(key);
+        match self.key_source.first_column() {
+            Some(column) => SheetProblem::for_row(
                 row,
                 format!("the key `{key}` is already that of row {first}"),
                 "give each its own: two videos under one key could not be told apart",
             )
-            .in_column(column, self.headings()),
-            None => Problem::of_row(
+            .with_column(column, self.headings()),
+            None => SheetProblem::for_row(
                 row,
                 format!("this row is the same as row {first}, cell by cell"),
                 "delete one of the two, or set `key` to a column that tells them apart",
@@ -275,20 +287,25 @@ impl Sheet {
         }
     }
 
-    fn at_odds(&self, own: &str, row: u64, (key, first): (&str, u64)) -> Problem {
-        let (own, key) = (clipped(own), clipped(key));
-        let problem = Problem::of_row(
+    fn conflicting_key_problem(
+        &self,
+        own: &str,
+        row: u64,
+        (key, first): (&str, u64),
+    ) -> SheetProblem {
+        let (own, key) = (shorten_for_message(own), shorten_for_message(key));
+        let problem = SheetProblem::for_row(
             row,
             format!("the key `{own}` is not the one of the group's first row {first}, `{key}`"),
             "the rows of a group make one video, so they share one key",
         );
-        match self.naming.column() {
-            Some(column) => problem.in_column(column, self.headings()),
+        match self.key_source.first_column() {
+            Some(column) => problem.with_column(column, self.headings()),
             None => problem,
         }
     }
 }
 
-fn owned(cells: &Cells<'_>) -> Vec<String> {
+fn owned_cells(cells: &RowCells<'_>) -> Vec<String> {
     cells.iter().map(str::to_owned).collect()
 }

@@ -4,39 +4,40 @@
 //! one that is written like it. Several that are alike are never chosen from.
 
 use super::Sheet;
-use super::alike;
-use super::invisible::trim;
-use super::problem::{Column, Problem, clipped};
+use super::heading_match;
+use super::invisible::trim_invisible;
+use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 
 /// Less alike than this, two headings are not meant to be the same.
-const ALIKE_MIN: f64 = 0.6;
+const SIMILARITY_MIN: f64 = 0.6;
 /// So many headings are offered when one is missing.
-const OFFERED_MAX: usize = 3;
+const SUGGESTIONS_MAX: usize = 3;
 /// So many headings are listed when none is near.
 const LISTED_MAX: usize = 8;
 
 /// What a name may mean.
-pub(super) enum Found {
+pub(super) enum ColumnMatch {
     /// The column that is called so.
-    One(usize),
+    Exact(usize),
     /// Those that are written like it, which may be none.
-    Like(Vec<usize>),
+    Similar(Vec<usize>),
 }
 
 /// Why no column was found, for the person who named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoColumn {
+pub struct ColumnLookupError {
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub help: String,
 }
 
-impl NoColumn {
+impl ColumnLookupError {
     /// Tells it of a variant in the batch file.
-    pub fn of_variant(self, variant: &str) -> Problem {
-        let message = format!("{}, which the variant `{}` names", self.message, clipped(variant));
-        Problem::of_sheet(message, self.help)
+    pub fn into_variant_problem(self, variant: &str) -> SheetProblem {
+        let message =
+            format!("{}, which the variant `{}` names", self.message, shorten_for_message(variant));
+        SheetProblem::for_sheet(message, self.help)
     }
 }
 
@@ -46,13 +47,13 @@ impl Sheet {
     /// # Errors
     ///
     /// There is none, or more than one.
-    pub fn column(&self, wanted: &str) -> Result<usize, NoColumn> {
-        column(wanted, self.names(), self.headings())
+    pub fn find_column(&self, wanted: &str) -> Result<usize, ColumnLookupError> {
+        find_column(wanted, self.template_names(), self.headings())
     }
 
     /// Finds the columns that are called `wanted` and a number, in the order of their numbers.
-    pub fn numbered(&self, wanted: &str) -> Vec<usize> {
-        repeated(wanted, self.headings())
+    pub fn numbered_columns(&self, wanted: &str) -> Vec<usize> {
+        numbered_columns(wanted, self.headings())
     }
 }
 
@@ -61,46 +62,50 @@ impl Sheet {
 /// # Errors
 ///
 /// There is none, or more than one.
-pub fn column(wanted: &str, names: &[String], headings: &[String]) -> Result<usize, NoColumn> {
-    let like = match find(wanted, names, headings) {
-        Found::One(column) => return Ok(column),
-        Found::Like(like) => like,
+pub fn find_column(
+    wanted: &str,
+    names: &[String],
+    headings: &[String],
+) -> Result<usize, ColumnLookupError> {
+    let like = match match_column(wanted, names, headings) {
+        ColumnMatch::Exact(column) => return Ok(column),
+        ColumnMatch::Similar(like) => like,
     };
     match like[..] {
         [column] => Ok(column),
-        [] => Err(NoColumn {
-            message: format!("there is no column `{}`", clipped(wanted)),
-            help: help_for_missing(headings, wanted, None),
+        [] => Err(ColumnLookupError {
+            message: format!("there is no column `{}`", shorten_for_message(wanted)),
+            help: missing_column_help(headings, wanted, None),
         }),
-        [_, _, ..] => Err(NoColumn {
-            message: may_be_any(wanted, &like, headings),
+        [_, _, ..] => Err(ColumnLookupError {
+            message: ambiguous_column_message(wanted, &like, headings),
             help: "write it as the sheet does".to_owned(),
         }),
     }
 }
 
-pub(super) fn find(wanted: &str, names: &[String], headings: &[String]) -> Found {
-    let place = |list: &[String]| list.iter().position(|known| known == trim(wanted));
+pub(super) fn match_column(wanted: &str, names: &[String], headings: &[String]) -> ColumnMatch {
+    let place = |list: &[String]| list.iter().position(|known| known == trim_invisible(wanted));
     if let Some(column) = place(names).or_else(|| place(headings)) {
-        return Found::One(column);
+        return ColumnMatch::Exact(column);
     }
-    let mut like = alike::like(wanted, names);
-    like.extend(alike::like(wanted, headings));
+    let mut like = heading_match::matching_headings(wanted, names);
+    like.extend(heading_match::matching_headings(wanted, headings));
     like.sort_unstable();
     like.dedup();
-    Found::Like(like)
+    ColumnMatch::Similar(like)
 }
 
 /// Finds the columns that are called `wanted` and a number, such as `script_1` and `Script 2`, in
 /// the order of their numbers. None, where two have the same number.
-pub(super) fn repeated(wanted: &str, headings: &[String]) -> Vec<usize> {
+pub(super) fn numbered_columns(wanted: &str, headings: &[String]) -> Vec<usize> {
     let mut found: Vec<(u32, usize)> = headings
         .iter()
         .enumerate()
         .filter_map(|(column, heading)| {
-            let name = trim(heading).trim_end_matches(|c: char| c.is_ascii_digit());
-            let number = trim(heading)[name.len()..].parse().ok()?;
-            alike::are_like(name, wanted).then_some((number, column))
+            let name = trim_invisible(heading).trim_end_matches(|c: char| c.is_ascii_digit());
+            let number = trim_invisible(heading)[name.len()..].parse().ok()?;
+            heading_match::is_same_heading(name, wanted).then_some((number, column))
         })
         .collect();
     found.sort_unstable();
@@ -111,24 +116,32 @@ pub(super) fn repeated(wanted: &str, headings: &[String]) -> Vec<usize> {
 }
 
 /// Says that more than one column may be meant.
-pub(super) fn may_be_any(wanted: &str, like: &[usize], headings: &[String]) -> String {
+pub(super) fn ambiguous_column_message(
+    wanted: &str,
+    like: &[usize],
+    headings: &[String],
+) -> String {
     let one = |column: &usize| {
-        let letter = Column { index: *column, heading: None }.letter();
-        format!("`{}` (column {letter})", clipped(&headings[*column]))
+        let letter = SheetColumn { index: *column, heading: None }.letter();
+        format!("`{}` (column {letter})", shorten_for_message(&headings[*column]))
     };
     let all: Vec<String> = like.iter().map(one).collect();
-    format!("`{}` may be any of {}", clipped(wanted), all.join(", "))
+    format!("`{}` may be any of {}", shorten_for_message(wanted), all.join(", "))
 }
 
 /// Says which columns there are instead of the one that is missing.
-pub(super) fn help_for_missing(headings: &[String], wanted: &str, way_out: Option<&str>) -> String {
+pub(super) fn missing_column_help(
+    headings: &[String],
+    wanted: &str,
+    way_out: Option<&str>,
+) -> String {
     if let [only] = headings {
         return format!(
             "there is one column only, `{}`; commas, semicolons, tabs or pipes go between cells",
-            clipped(only)
+            shorten_for_message(only)
         );
     }
-    let near = nearest(wanted, headings);
+    let near = nearest_headings(wanted, headings);
     if !near.is_empty() {
         let way_out = way_out.map(|way| format!("; {way}")).unwrap_or_default();
         return format!("the nearest: {}{way_out}", in_backticks(&near));
@@ -140,12 +153,13 @@ pub(super) fn help_for_missing(headings: &[String], wanted: &str, way_out: Optio
 }
 
 fn in_backticks(headings: &[&str]) -> String {
-    let each: Vec<_> = headings.iter().map(|heading| format!("`{}`", clipped(heading))).collect();
+    let each: Vec<_> =
+        headings.iter().map(|heading| format!("`{}`", shorten_for_message(heading))).collect();
     each.join(", ")
 }
 
 /// Returns the headings that `wanted` may have been meant to be, the likeliest first.
-fn nearest<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
+fn nearest_headings<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
@@ -155,9 +169,9 @@ fn nearest<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
         .iter()
         .filter(|heading| !heading.is_empty())
         .map(|heading| (alike(heading), heading.as_str()))
-        .filter(|(alike, _)| *alike >= ALIKE_MIN)
+        .filter(|(alike, _)| *alike >= SIMILARITY_MIN)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     near.dedup();
-    near.into_iter().take(OFFERED_MAX).map(|(_, heading)| heading).collect()
+    near.into_iter().take(SUGGESTIONS_MAX).map(|(_, heading)| heading).collect()
 }

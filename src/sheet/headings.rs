@@ -6,117 +6,138 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Want;
-use super::alike;
-use super::cells::{Cells, Shape};
-use super::find::{Found, find, help_for_missing, may_be_any, repeated};
-use super::invisible::trim;
-use super::key::Naming;
-use super::problem::{Column, Problem, clipped};
-use super::reading::Origin;
-use super::records::Record;
-use super::report;
-use super::skip::Skipping;
+use super::SheetSpec;
+use super::cells::{RowCells, RowShape};
+use super::find::{
+    ColumnMatch, ambiguous_column_message, match_column, missing_column_help, numbered_columns,
+};
+use super::heading_match;
+use super::invisible::trim_invisible;
+use super::key::KeySource;
+use super::normalize::RowOrigin;
+use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
+use super::records::CsvRecord;
+use super::report_input;
+use super::skip::SkipRule;
 
 /// What the heading row says.
-pub(super) struct Headings {
+pub(super) struct HeadingRow {
     pub(super) headings: Vec<String>,
-    pub(super) names: Vec<String>,
+    pub(super) template_names: Vec<String>,
     /// Wanted lists, with the columns that make them.
     pub(super) lists: BTreeMap<String, Vec<usize>>,
     /// Nothing if a column for it is missing, which is then among the problems.
-    pub(super) naming: Option<Naming>,
+    pub(super) key_source: Option<KeySource>,
     pub(super) group_by: Option<usize>,
-    pub(super) skip: Option<Skipping>,
+    pub(super) skip_rule: Option<SkipRule>,
     /// How many columns behind those are a report's.
-    pub(super) report: usize,
+    pub(super) report_columns: usize,
 }
 
-impl Headings {
+impl HeadingRow {
     /// Reads the heading row, and finds in it what the batch wants.
     ///
     /// # Errors
     ///
     /// What makes it unreadable. What is wrong with headings that can be read comes beside them.
     pub(super) fn read(
-        record: &Record,
-        origin: Origin,
-        want: &Want<'_>,
-    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut headings = readable(record, origin).map_err(|problem| vec![problem])?;
-        let report = report::columns(&headings);
+        record: &CsvRecord,
+        origin: RowOrigin,
+        want: &SheetSpec<'_>,
+    ) -> Result<(Self, Vec<SheetProblem>), Vec<SheetProblem>> {
+        let mut headings = decode_headings(record, origin).map_err(|problem| vec![problem])?;
+        let report = report_input::count_report_columns(&headings);
         headings.truncate(headings.len() - report);
-        let mut check = Check { row: record.at.row, headings: &headings, problems: Vec::new() };
-        check.nameless();
-        check.doubled();
-        let mut names = check.names(want);
-        check.rename(&mut names, want);
-        let lists = lists(&names, &headings, want);
+        let mut check =
+            HeadingCheck { row: record.position.row, headings: &headings, problems: Vec::new() };
+        check.note_missing_headings();
+        check.note_duplicate_headings();
+        let mut names = check.template_names(want);
+        check.apply_template_names(&mut names, want);
+        let lists = numbered_lists(&names, &headings, want);
         for name in want.required.iter().filter(|name| !lists.contains_key(*name)) {
-            check.find(&names, want, (name, Needed::ByTemplate));
+            check.find_or_note(&names, want, (name, RequiredBy::Template));
         }
         // All are looked for before the first that is missing makes an end.
         let key: Vec<Option<usize>> = want
             .key
             .iter()
-            .map(|name| check.find(&names, want, (name, Needed::BySetting("key"))))
+            .map(|name| check.find_or_note(&names, want, (name, RequiredBy::Setting("key"))))
             .collect();
         let key: Option<Vec<usize>> = key.into_iter().collect();
-        let group_by = want
-            .group_by
-            .and_then(|name| check.find(&names, want, (name, Needed::BySetting("group_by"))));
+        let group_by = want.group_by.and_then(|name| {
+            check.find_or_note(&names, want, (name, RequiredBy::Setting("group_by")))
+        });
         let skip = want.skip.and_then(|skip| {
-            let column = check.find(&names, want, (skip.column, Needed::BySetting("skip")))?;
-            Some(Skipping::new(column, skip))
+            let column =
+                check.find_or_note(&names, want, (skip.column, RequiredBy::Setting("skip")))?;
+            Some(SkipRule::new(column, skip))
         });
         let problems = check.problems;
         let naming = key.map(|key| match group_by {
-            _ if !key.is_empty() => Naming::Columns(key),
-            Some(column) => Naming::Columns(vec![column]),
-            None => Naming::Content,
+            _ if !key.is_empty() => KeySource::Columns(key),
+            Some(column) => KeySource::Columns(vec![column]),
+            None => KeySource::Content,
         });
-        Ok((Self { headings, names, lists, naming, group_by, skip, report }, problems))
+        Ok((
+            Self {
+                headings,
+                template_names: names,
+                lists,
+                key_source: naming,
+                group_by,
+                skip_rule: skip,
+                report_columns: report,
+            },
+            problems,
+        ))
     }
 }
 
 /// Returns the wanted lists for which there are numbered columns and no column of that very name.
-fn lists(names: &[String], headings: &[String], want: &Want<'_>) -> BTreeMap<String, Vec<usize>> {
+fn numbered_lists(
+    names: &[String],
+    headings: &[String],
+    want: &SheetSpec<'_>,
+) -> BTreeMap<String, Vec<usize>> {
     let missing = want.lists.iter().filter(|name| !names.contains(name));
-    let found = missing.map(|name| (name.clone(), repeated(name, headings)));
+    let found = missing.map(|name| (name.clone(), numbered_columns(name, headings)));
     found.filter(|(_, columns)| !columns.is_empty()).collect()
 }
 
-fn readable(record: &Record, origin: Origin) -> Result<Vec<String>, Problem> {
-    let row = record.at.row;
+fn decode_headings(record: &CsvRecord, origin: RowOrigin) -> Result<Vec<String>, SheetProblem> {
+    let row = record.position.row;
     if let Some(damage) = record.damage {
-        return Err(Shape { headings: Vec::new(), origin, report: 0 }.damaged(row, damage));
+        return Err(RowShape { headings: Vec::new(), origin, report_columns: 0 }
+            .damage_problem(row, damage));
     }
-    let cells = Cells::decode(record)
-        .map_err(|column| origin.undecodable(record, column).in_column(column, &[]))?;
+    let cells = RowCells::decode(record).map_err(|column| {
+        origin.undecodable_cell_problem(record, column).with_column(column, &[])
+    })?;
     // UTF-16 without its mark: every other byte of a plain letter is zero.
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
-        return Err(origin.undecodable(record, column).in_column(column, &[]));
+        return Err(origin.undecodable_cell_problem(record, column).with_column(column, &[]));
     }
-    Ok(cells.iter().map(|cell| trim(cell).to_owned()).collect())
+    Ok(cells.iter().map(|cell| trim_invisible(cell).to_owned()).collect())
 }
 
 /// Who asks for a column.
 #[derive(Clone, Copy)]
-enum Needed {
-    ByTemplate,
-    BySetting(&'static str),
+enum RequiredBy {
+    Template,
+    Setting(&'static str),
 }
 
 /// Looks at the headings from every side and notes what is wrong.
-struct Check<'h> {
+struct HeadingCheck<'h> {
     row: u64,
     headings: &'h [String],
-    problems: Vec<Problem>,
+    problems: Vec<SheetProblem>,
 }
 
-impl Check<'_> {
+impl HeadingCheck<'_> {
     /// Notes columns without a heading; neighbours together, for there may be hundreds.
-    fn nameless(&mut self) {
+    fn note_missing_headings(&mut self) {
         let mut column = 0;
         for run in self.headings.chunk_by(|a, b| a.is_empty() == b.is_empty()) {
             if run[0].is_empty() {
@@ -131,7 +152,7 @@ impl Check<'_> {
         }
     }
 
-    fn doubled(&mut self) {
+    fn note_duplicate_headings(&mut self) {
         let mut first = HashMap::new();
         for (column, heading) in self.headings.iter().enumerate() {
             if heading.is_empty() {
@@ -139,7 +160,7 @@ impl Check<'_> {
             }
             if let Some(before) = first.insert(heading, column) {
                 first.insert(heading, before);
-                let letter = Column { index: before, heading: None }.letter();
+                let letter = SheetColumn { index: before, heading: None }.letter();
                 let message = format!("column {letter} has this heading too");
                 self.note(column, message, "rename one of the two, or delete it");
             }
@@ -147,23 +168,27 @@ impl Check<'_> {
     }
 
     /// Returns the template name of each column.
-    fn names(&mut self, want: &Want<'_>) -> Vec<String> {
+    fn template_names(&mut self, want: &SheetSpec<'_>) -> Vec<String> {
         let mut names = self.headings.to_vec();
         let mut given: HashMap<usize, &str> = HashMap::new();
         for (name, heading) in want.columns {
-            let exact = self.headings.iter().position(|known| known == trim(heading));
-            let like = alike::like(heading, self.headings);
-            let Some(column) = exact.or_else(|| only(&like)) else {
+            let exact = self.headings.iter().position(|known| known == trim_invisible(heading));
+            let like = heading_match::matching_headings(heading, self.headings);
+            let Some(column) = exact.or_else(|| single_column(&like)) else {
                 if like.len() > 1 {
-                    self.undecided(heading, &like, "write it in `columns` as it is here");
+                    self.note_ambiguous_column(
+                        heading,
+                        &like,
+                        "write it in `columns` as it is here",
+                    );
                     continue;
                 }
                 let message = format!(
                     "there is no column `{}`, which `columns` gives to `{name}`",
-                    clipped(heading)
+                    shorten_for_message(heading)
                 );
-                let help = help_for_missing(self.headings, heading, None);
-                self.problems.push(Problem::of_row(self.row, message, help));
+                let help = missing_column_help(self.headings, heading, None);
+                self.problems.push(SheetProblem::for_row(self.row, message, help));
                 continue;
             };
             if let Some(other) = given.insert(column, name) {
@@ -186,7 +211,7 @@ impl Check<'_> {
 
     /// Gives columns the names that the template has for them, where they are only written
     /// otherwise and nobody else asks for them.
-    fn rename(&mut self, names: &mut [String], want: &Want<'_>) {
+    fn apply_template_names(&mut self, names: &mut [String], want: &SheetSpec<'_>) {
         let wanted = || want.required.iter().chain(want.optional);
         for name in wanted() {
             if want.columns.contains_key(name) || names.contains(name) {
@@ -197,51 +222,51 @@ impl Check<'_> {
                 names[*column] == self.headings[*column]
                     && !wanted().any(|other| *other == names[*column])
             };
-            let mut like = alike::like(name, self.headings);
+            let mut like = heading_match::matching_headings(name, self.headings);
             like.retain(free);
             match like[..] {
                 [] => {}
                 [column] => names[column].clone_from(name),
-                _ => self.undecided(name, &like, "rename all but one of them"),
+                _ => self.note_ambiguous_column(name, &like, "rename all but one of them"),
             }
         }
     }
 
     /// Notes that more than one column may be meant.
-    fn undecided(&mut self, wanted: &str, like: &[usize], way_out: &str) {
-        let message = may_be_any(wanted, like, self.headings);
+    fn note_ambiguous_column(&mut self, wanted: &str, like: &[usize], way_out: &str) {
+        let message = ambiguous_column_message(wanted, like, self.headings);
         if self.problems.iter().all(|problem| problem.message != message) {
-            self.problems.push(Problem::of_row(self.row, message, way_out));
+            self.problems.push(SheetProblem::for_row(self.row, message, way_out));
         }
     }
 
     /// Finds a column by its template name or its heading, or notes that it is missing.
-    fn find(
+    fn find_or_note(
         &mut self,
         names: &[String],
-        want: &Want<'_>,
-        (name, needed): (&str, Needed),
+        want: &SheetSpec<'_>,
+        (name, needed): (&str, RequiredBy),
     ) -> Option<usize> {
-        let like = match find(name, names, self.headings) {
-            Found::One(column) => return Some(column),
-            Found::Like(columns) => columns,
+        let like = match match_column(name, names, self.headings) {
+            ColumnMatch::Exact(column) => return Some(column),
+            ColumnMatch::Similar(columns) => columns,
         };
         match (needed, &like[..]) {
-            (Needed::BySetting(_), [column]) => return Some(*column),
-            (Needed::BySetting(_), [_, _, ..]) => {
-                self.undecided(name, &like, "write it in the batch file as it is here");
+            (RequiredBy::Setting(_), [column]) => return Some(*column),
+            (RequiredBy::Setting(_), [_, _, ..]) => {
+                self.note_ambiguous_column(name, &like, "write it in the batch file as it is here");
                 return None;
             }
             // What the template needs has been renamed to what it is called there.
-            (Needed::ByTemplate, [_, _, ..]) => return None,
-            (Needed::BySetting(_), []) | (Needed::ByTemplate, [] | [_]) => {}
+            (RequiredBy::Template, [_, _, ..]) => return None,
+            (RequiredBy::Setting(_), []) | (RequiredBy::Template, [] | [_]) => {}
         }
-        let message = format!("there is no column `{}`", clipped(name));
+        let message = format!("there is no column `{}`", shorten_for_message(name));
         let told = self.problems.iter().any(|problem| problem.message.starts_with(&message));
         // That its heading is missing has been told.
         if !told && !want.columns.contains_key(name) {
             let (why, way_out) = match needed {
-                Needed::ByTemplate => (
+                RequiredBy::Template => (
                     "which the template needs".to_owned(),
                     if want.lists.iter().any(|list| list == name) {
                         format!("call them `{name}_1`, `{name}_2` …")
@@ -249,23 +274,23 @@ impl Check<'_> {
                         format!("rename it, or set `columns = {{ {name} = \"…\" }}`")
                     },
                 ),
-                Needed::BySetting(setting) => {
+                RequiredBy::Setting(setting) => {
                     (format!("which `{setting}` names"), format!("change `{setting}`"))
                 }
             };
-            let help = help_for_missing(self.headings, name, Some(&way_out));
-            self.problems.push(Problem::of_row(self.row, format!("{message}, {why}"), help));
+            let help = missing_column_help(self.headings, name, Some(&way_out));
+            self.problems.push(SheetProblem::for_row(self.row, format!("{message}, {why}"), help));
         }
         None
     }
 
     fn note(&mut self, column: usize, message: impl Into<String>, help: &str) {
-        let problem = Problem::of_row(self.row, message, help);
-        self.problems.push(problem.in_column(column, self.headings));
+        let problem = SheetProblem::for_row(self.row, message, help);
+        self.problems.push(problem.with_column(column, self.headings));
     }
 }
 
-fn only(columns: &[usize]) -> Option<usize> {
+fn single_column(columns: &[usize]) -> Option<usize> {
     match columns {
         [column] => Some(*column),
         _ => None,

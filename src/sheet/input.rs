@@ -10,54 +10,54 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A sheet's bytes as CSV.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(super) enum CsvInput {
     /// The file itself.
     File(File),
     /// A copy.
-    Copy(Copy),
+    Copy(SharedTempFile),
 }
 
 /// A nameless file that several readers share.
 #[derive(Clone, Debug)]
-pub(super) struct Copy {
+pub(super) struct SharedTempFile {
     file: Arc<Mutex<File>>,
-    at: u64,
+    offset: u64,
 }
 
-impl Copy {
+impl SharedTempFile {
     /// Takes over a file that is written to no more.
-    pub(super) fn of(file: File) -> Self {
-        Self { file: Arc::new(Mutex::new(file)), at: 0 }
+    pub(super) fn new(file: File) -> Self {
+        Self { file: Arc::new(Mutex::new(file)), offset: 0 }
     }
 }
 
-impl Read for Copy {
+impl Read for SharedTempFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         // Every reading begins with a seek, so one that broke off does no harm.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.at))?;
+        file.seek(SeekFrom::Start(self.offset))?;
         let read = file.read(into)?;
-        self.at += read as u64;
+        self.offset += read as u64;
         Ok(read)
     }
 }
 
-impl Seek for Copy {
+impl Seek for SharedTempFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let place = match to {
             SeekFrom::Start(place) => Some(place),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
             SeekFrom::End(by) => {
                 let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.metadata()?.len().checked_add_signed(by)
             }
         };
-        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
+        self.offset = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset)
     }
 }
 
-impl Read for Input {
+impl Read for CsvInput {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(into),
@@ -66,7 +66,7 @@ impl Read for Input {
     }
 }
 
-impl Seek for Input {
+impl Seek for CsvInput {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
             Self::File(file) => file.seek(to),

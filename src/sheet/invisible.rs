@@ -4,11 +4,11 @@
 //! Only the ends are trimmed; what stands within a text is part of it.
 
 /// Trims white space of every kind, and marks that have no width.
-pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || is_widthless(c))
+pub(super) fn trim_invisible(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_zero_width(c))
 }
 
-fn is_widthless(c: char) -> bool {
+fn is_zero_width(c: char) -> bool {
     matches!(c,
         '\u{00ad}' // soft hyphen
         | '\u{180e}'
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn only_the_ends_are_trimmed() {
-        assert_eq!(trim("\u{feff}\u{a0} a\u{200b}b\t\u{2060}\u{3000}"), "a\u{200b}b");
-        assert_eq!(trim("\u{200e}\u{202f}"), "");
+        assert_eq!(trim_invisible("\u{feff}\u{a0} a\u{200b}b\t\u{2060}\u{3000}"), "a\u{200b}b");
+        assert_eq!(trim_invisible("\u{200e}\u{202f}"), "");
     }
 }

@@ -5,44 +5,44 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Row;
+use super::SheetRow;
 
 /// Everything that is wrong with a sheet as a whole, from the top left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems {
+pub struct SheetProblems {
     /// The sheet, as it was given.
     pub file: PathBuf,
     /// At least one.
-    pub list: Vec<Problem>,
+    pub problems: Vec<SheetProblem>,
 }
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct SheetProblem {
     /// The row as the spreadsheet shows it, from 1.
     pub row: Option<u64>,
     /// The column.
-    pub column: Option<Column>,
+    pub column: Option<SheetColumn>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
     /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
-    pub hides_rows: bool,
+    pub can_hide_rows: bool,
     /// The rows that make no video because of it, with whatever of their cells could be read.
-    pub rows: Box<[Row]>,
+    pub lost_rows: Box<[SheetRow]>,
 }
 
 /// A column of the sheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct SheetColumn {
     /// From 0 at the left.
     pub index: usize,
     /// Its heading, if it has one.
     pub heading: Option<String>,
 }
 
-impl Column {
+impl SheetColumn {
     /// Returns the letters the spreadsheet shows: `A` to `Z`, then `AA`.
     pub fn letter(&self) -> String {
         let mut letters = Vec::new();
@@ -56,47 +56,47 @@ impl Column {
     }
 }
 
-impl fmt::Display for Column {
+impl fmt::Display for SheetColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "column {}", self.letter())?;
         match &self.heading {
-            Some(heading) => write!(f, " `{}`", clipped(heading)),
+            Some(heading) => write!(f, " `{}`", shorten_for_message(heading)),
             None => Ok(()),
         }
     }
 }
 
-impl Problem {
+impl SheetProblem {
     /// Something wrong with the sheet as a whole.
-    pub(super) fn of_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn for_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
         let (message, help) = (message.into(), Some(help.into()));
-        Self { row: None, column: None, message, help, hides_rows: false, rows: [].into() }
+        Self { row: None, column: None, message, help, can_hide_rows: false, lost_rows: [].into() }
     }
 
     /// Something wrong with one row.
-    pub(super) fn of_row(row: u64, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { row: Some(row), ..Self::of_sheet(message, help) }
+    pub(super) fn for_row(row: u64, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { row: Some(row), ..Self::for_sheet(message, help) }
     }
 
     /// The same, where rows behind it may be lost.
-    pub(super) fn hiding_rows(self) -> Self {
-        Self { hides_rows: true, ..self }
+    pub(super) fn with_hidden_rows(self) -> Self {
+        Self { can_hide_rows: true, ..self }
     }
 
     /// The same, with the rows that make no video because of it.
-    pub(super) fn costing(self, rows: Vec<Row>) -> Self {
-        Self { rows: rows.into(), ..self }
+    pub(super) fn with_lost_rows(self, rows: Vec<SheetRow>) -> Self {
+        Self { lost_rows: rows.into(), ..self }
     }
 
     /// The same, in one column.
-    pub(super) fn in_column(self, index: usize, headings: &[String]) -> Self {
+    pub(super) fn with_column(self, index: usize, headings: &[String]) -> Self {
         let heading = headings.get(index).filter(|heading| !heading.is_empty()).cloned();
-        Self { column: Some(Column { index, heading }), ..self }
+        Self { column: Some(SheetColumn { index, heading }), ..self }
     }
 }
 
 /// Shortens a key or a heading to what a message can carry, on one line.
-pub(super) fn clipped(text: &str) -> String {
+pub(super) fn shorten_for_message(text: &str) -> String {
     const CHARACTERS_MAX: usize = 60;
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut characters = text.chars();
@@ -107,7 +107,7 @@ pub(super) fn clipped(text: &str) -> String {
     clipped
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SheetProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.row, &self.column) {
             (Some(row), Some(column)) => write!(f, "row {row}, {column}: ")?,
@@ -123,14 +123,14 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for SheetProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.list.iter().try_for_each(|one| writeln!(f, "{}: {one}", self.file.display()))
+        self.problems.iter().try_for_each(|one| writeln!(f, "{}: {one}", self.file.display()))
     }
 }
 
-impl std::error::Error for Problem {}
-impl std::error::Error for Problems {}
+impl std::error::Error for SheetProblem {}
+impl std::error::Error for SheetProblems {}
 
 #[cfg(test)]
 mod tests {
@@ -141,7 +141,7 @@ mod tests {
         let cases =
             [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (701, "ZZ"), (702, "AAA")];
         for (index, want) in cases {
-            assert_eq!(Column { index, heading: None }.letter(), want);
+            assert_eq!(SheetColumn { index, heading: None }.letter(), want);
         }
     }
 }

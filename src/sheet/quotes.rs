@@ -6,15 +6,15 @@
 
 /// Watches the bytes of one record.
 #[derive(Debug)]
-pub(super) struct Quotes {
+pub(super) struct QuoteTracker {
     delimiter: u8,
-    at: At,
+    state: QuoteState,
     column: usize,
-    stray: Option<usize>,
+    stray_column: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum At {
+enum QuoteState {
     CellStart,
     Plain,
     Quoted,
@@ -22,33 +22,39 @@ enum At {
     Closed,
 }
 
-impl Quotes {
-    pub(super) fn of_record(delimiter: u8) -> Self {
-        Self { delimiter, at: At::CellStart, column: 0, stray: None }
+impl QuoteTracker {
+    pub(super) fn new(delimiter: u8) -> Self {
+        Self { delimiter, state: QuoteState::CellStart, column: 0, stray_column: None }
     }
 
     /// Takes the next bytes of the record, its end included.
-    pub(super) fn watch(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.at = match (self.at, *byte) {
-                (At::Quoted, b'"') | (At::Closed, b'\r' | b'\n') => At::Closed,
-                (At::Quoted, _) | (At::Closed | At::CellStart, b'"') => At::Quoted,
-                (At::Closed | At::CellStart | At::Plain, byte) if byte == self.delimiter => {
+            self.state = match (self.state, *byte) {
+                (QuoteState::Quoted, b'"') | (QuoteState::Closed, b'\r' | b'\n') => {
+                    QuoteState::Closed
+                }
+                (QuoteState::Quoted, _) | (QuoteState::Closed | QuoteState::CellStart, b'"') => {
+                    QuoteState::Quoted
+                }
+                (QuoteState::Closed | QuoteState::CellStart | QuoteState::Plain, byte)
+                    if byte == self.delimiter =>
+                {
                     self.column += 1;
-                    At::CellStart
+                    QuoteState::CellStart
                 }
-                (At::Closed, _) => {
-                    self.stray.get_or_insert(self.column);
-                    At::Plain
+                (QuoteState::Closed, _) => {
+                    self.stray_column.get_or_insert(self.column);
+                    QuoteState::Plain
                 }
-                (At::CellStart | At::Plain, _) => At::Plain,
+                (QuoteState::CellStart | QuoteState::Plain, _) => QuoteState::Plain,
             };
         }
     }
 
     /// Returns the first column with text behind its closing quote.
-    pub(super) fn stray(&self) -> Option<usize> {
-        self.stray
+    pub(super) fn stray_column(&self) -> Option<usize> {
+        self.stray_column
     }
 }
 
@@ -69,10 +75,10 @@ mod tests {
             ("\"a\" ,b", Some(0)),
         ];
         for (record, want) in cases {
-            let mut quotes = Quotes::of_record(b',');
+            let mut quotes = QuoteTracker::new(b',');
             // However the bytes are cut.
-            record.as_bytes().chunks(3).for_each(|bytes| quotes.watch(bytes));
-            assert_eq!(quotes.stray(), want, "{record:?}");
+            record.as_bytes().chunks(3).for_each(|bytes| quotes.feed(bytes));
+            assert_eq!(quotes.stray_column(), want, "{record:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use csv_core::ReadRecordResult;
 
 use super::delimiter::Delimiter;
-use super::quotes::Quotes;
+use super::quotes::QuoteTracker;
 
 /// The longest cell that is kept. Spreadsheets themselves stop at 32,767 characters.
 pub(super) const CELL_BYTES_MAX: usize = 1 << 20;
@@ -21,15 +21,15 @@ pub(super) const RECORD_BYTES_MAX: usize = 4 << 20;
 pub(super) const CELLS_MAX: usize = 4_096;
 
 const BUFFER_BYTES: usize = 64 << 10;
-const MARK: &[u8] = "\u{feff}".as_bytes();
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// One record; made once and filled again and again.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct CsvRecord {
     /// Where it begins.
-    pub(super) at: Position,
+    pub(super) position: RecordPosition,
     /// Why its cells are not all there.
-    pub(super) damage: Option<Damage>,
+    pub(super) damage: Option<RecordDamage>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     bytes_used: usize,
@@ -38,23 +38,23 @@ pub(super) struct Record {
 
 /// A place between two records.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Position {
+pub(super) struct RecordPosition {
     pub(super) offset: u64,
     /// The number of the row that begins here.
     pub(super) row: u64,
     /// A line feed at this place belongs to the carriage return before it.
-    after_return: bool,
+    after_carriage_return: bool,
 }
 
-impl Position {
-    pub(super) fn of_row(row: u64, offset: u64) -> Self {
-        Self { offset, row, after_return: false }
+impl RecordPosition {
+    pub(super) fn new(row: u64, offset: u64) -> Self {
+        Self { offset, row, after_carriage_return: false }
     }
 }
 
 /// What keeps a record from being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Damage {
+pub(super) enum RecordDamage {
     /// The file ends within the quotes that open in this column.
     OpenQuote { column: usize },
     /// Text follows the quote that closes this column's cell.
@@ -67,9 +67,9 @@ pub(super) enum Damage {
     ManyCells,
 }
 
-impl Damage {
+impl RecordDamage {
     /// Tells whether rows may have been taken for a part of this one.
-    pub(super) fn may_hide_rows(self, record: &Record) -> bool {
+    pub(super) fn can_hide_rows(self, record: &CsvRecord) -> bool {
         match self {
             Self::OpenQuote { .. } | Self::LongCell { .. } | Self::LongRecord => true,
             // All of it is still there, and within one line there is no other row.
@@ -79,10 +79,10 @@ impl Damage {
     }
 }
 
-impl Record {
+impl CsvRecord {
     pub(super) fn new() -> Self {
         Self {
-            at: Position::of_row(1, 0),
+            position: RecordPosition::new(1, 0),
             damage: None,
             bytes: vec![0; 1 << 10],
             ends: vec![0; 32],
@@ -104,8 +104,8 @@ impl Record {
         bytes.get(start.unwrap_or(0)..end.unwrap_or(bytes.len())).unwrap_or_default()
     }
 
-    fn begin(&mut self, at: Position) {
-        (self.at, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
+    fn reset(&mut self, at: RecordPosition) {
+        (self.position, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
     }
 
     fn is_blank(&self) -> bool {
@@ -121,9 +121,9 @@ impl Record {
         if self.damage.is_none() {
             let begun = self.ends_used.checked_sub(1).map_or(0, |last| self.ends[last]);
             self.damage = Some(if self.bytes_used - begun > CELL_BYTES_MAX {
-                Damage::LongCell { column: self.ends_used }
+                RecordDamage::LongCell { column: self.ends_used }
             } else {
-                Damage::LongRecord
+                RecordDamage::LongRecord
             });
         }
         self.bytes_used = 0;
@@ -134,22 +134,22 @@ impl Record {
             self.ends.resize(self.ends.len() * 2, 0);
             return;
         }
-        self.damage.get_or_insert(Damage::ManyCells);
+        self.damage.get_or_insert(RecordDamage::ManyCells);
         self.ends_used = 0;
     }
 
     /// Notes that the file ends within quotes, which outweighs the size of what they swallow.
-    fn is_left_open(&mut self) {
+    fn mark_open_quote(&mut self) {
         let column = match self.damage {
             None => self.ends_used,
             Some(
-                Damage::LongCell { column }
-                | Damage::OpenQuote { column }
-                | Damage::StrayText { column },
+                RecordDamage::LongCell { column }
+                | RecordDamage::OpenQuote { column }
+                | RecordDamage::StrayText { column },
             ) => column,
-            Some(Damage::LongRecord | Damage::ManyCells) => 0,
+            Some(RecordDamage::LongRecord | RecordDamage::ManyCells) => 0,
         };
-        self.damage = Some(Damage::OpenQuote { column });
+        self.damage = Some(RecordDamage::OpenQuote { column });
     }
 
     /// Notes what only shows when the record is all there.
@@ -157,57 +157,57 @@ impl Record {
         if self.damage.is_some() {
             return;
         }
-        self.damage = stray.map(|column| Damage::StrayText { column });
+        self.damage = stray.map(|column| RecordDamage::StrayText { column });
         if self.bytes_used > CELL_BYTES_MAX {
             let ends = &self.ends[..self.ends_used];
             let starts = [0].into_iter().chain(ends.iter().copied());
             let long = starts.zip(ends).position(|(start, end)| end - start > CELL_BYTES_MAX);
-            self.damage = long.map(|column| Damage::LongCell { column }).or(self.damage);
+            self.damage = long.map(|column| RecordDamage::LongCell { column }).or(self.damage);
         }
     }
 
     /// Returns what is free of the two buffers.
-    fn room(&mut self) -> (&mut [u8], &mut [usize]) {
+    fn free_buffers(&mut self) -> (&mut [u8], &mut [usize]) {
         (&mut self.bytes[self.bytes_used..], &mut self.ends[self.ends_used..])
     }
 }
 
 /// Reads records one by one.
-pub(super) struct Records<R> {
+pub(super) struct RecordReader<R> {
     input: BufReader<R>,
     core: csv_core::Reader,
     delimiter: u8,
-    next: Position,
+    next_position: RecordPosition,
 }
 
-impl<R: Read> Records<R> {
+impl<R: Read> RecordReader<R> {
     /// Begins at the start of a file, behind its byte order mark and whatever lies before `start`.
     /// `start` must lie within the first buffer.
     pub(super) fn new(input: R, delimiter: Delimiter, start: u64) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
-        let mut next = Position::of_row(1, start);
-        if input.fill_buf()?.starts_with(MARK) {
-            next.offset = start.max(MARK.len() as u64);
+        let mut next = RecordPosition::new(1, start);
+        if input.fill_buf()?.starts_with(BOM) {
+            next.offset = start.max(BOM.len() as u64);
         }
         input.consume(usize::try_from(next.offset).map_err(|_| io::ErrorKind::InvalidInput)?);
         let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter.byte).build();
         // It drops a mark from the first bytes it sees, which after `go_to` may be any row's.
         core.read_record(b"\n", &mut [0], &mut [0]);
-        Ok(Self { input, core, delimiter: delimiter.byte, next })
+        Ok(Self { input, core, delimiter: delimiter.byte, next_position: next })
     }
 
     /// Returns where the next record begins, blank lines before it included.
-    pub(super) fn position(&self) -> Position {
-        self.next
+    pub(super) fn position(&self) -> RecordPosition {
+        self.next_position
     }
 
     /// Returns what is read from.
-    pub(super) fn source(&self) -> &R {
+    pub(super) fn get_ref(&self) -> &R {
         self.input.get_ref()
     }
 
     /// Reads the next record that has anything in it; `false` at the end.
-    pub(super) fn read_filled(&mut self, record: &mut Record) -> io::Result<bool> {
+    pub(super) fn read_non_blank(&mut self, record: &mut CsvRecord) -> io::Result<bool> {
         while self.read(record)? {
             if !record.is_blank() {
                 return Ok(true);
@@ -217,43 +217,43 @@ impl<R: Read> Records<R> {
     }
 
     /// Reads the next record; `false` at the end.
-    pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
-        self.pass_blank_lines()?;
-        record.begin(self.next);
+    pub(super) fn read(&mut self, record: &mut CsvRecord) -> io::Result<bool> {
+        self.skip_blank_lines()?;
+        record.reset(self.next_position);
         if self.input.fill_buf()?.is_empty() {
             return Ok(false);
         }
-        let mut quotes = Quotes::of_record(self.delimiter);
+        let mut quotes = QuoteTracker::new(self.delimiter);
         let mut plain = true;
         loop {
             let input = self.input.fill_buf()?;
             let at_end = input.is_empty();
             // A line break ends the last record, unless it falls within quotes.
-            let open = matches!(record.damage, Some(Damage::OpenQuote { .. }));
+            let open = matches!(record.damage, Some(RecordDamage::OpenQuote { .. }));
             let fed = if at_end && !open { b"\n" } else { input };
-            let (bytes, ends) = record.room();
+            let (bytes, ends) = record.free_buffers();
             let (result, taken, written, ended) = self.core.read_record(fed, bytes, ends);
             let done = matches!(result, ReadRecordResult::Record | ReadRecordResult::End);
             // Most records come whole and without quotes, and need no second look.
             plain = plain && done && !fed[..taken].contains(&b'"');
             if !plain {
-                quotes.watch(&fed[..taken]);
+                quotes.feed(&fed[..taken]);
             }
             if !at_end {
-                self.next.after_return = taken > 0 && fed[taken - 1] == b'\r';
-                self.next.offset += taken as u64;
+                self.next_position.after_carriage_return = taken > 0 && fed[taken - 1] == b'\r';
+                self.next_position.offset += taken as u64;
                 self.input.consume(taken);
             }
             record.bytes_used += written;
             record.ends_used += ended;
             match result {
-                ReadRecordResult::InputEmpty if at_end => record.is_left_open(),
+                ReadRecordResult::InputEmpty if at_end => record.mark_open_quote(),
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => record.make_room_for_bytes(),
                 ReadRecordResult::OutputEndsFull => record.make_room_for_ends(),
                 ReadRecordResult::Record | ReadRecordResult::End => {
-                    self.next.row += 1;
-                    record.finish(quotes.stray());
+                    self.next_position.row += 1;
+                    record.finish(quotes.stray_column());
                     return Ok(true);
                 }
             }
@@ -261,34 +261,36 @@ impl<R: Read> Records<R> {
     }
 
     /// Counts the lines before the next record that hold nothing at all.
-    fn pass_blank_lines(&mut self) -> io::Result<()> {
+    fn skip_blank_lines(&mut self) -> io::Result<()> {
         loop {
             let first = self.input.fill_buf()?.first();
             match first {
-                Some(b'\n') if self.next.after_return => self.next.after_return = false,
-                Some(b'\n') => self.next.row += 1,
+                Some(b'\n') if self.next_position.after_carriage_return => {
+                    self.next_position.after_carriage_return = false
+                }
+                Some(b'\n') => self.next_position.row += 1,
                 Some(b'\r') => {
-                    self.next.row += 1;
-                    self.next.after_return = true;
+                    self.next_position.row += 1;
+                    self.next_position.after_carriage_return = true;
                 }
                 Some(_) | None => {
-                    self.next.after_return = false;
+                    self.next_position.after_carriage_return = false;
                     return Ok(());
                 }
             }
             self.input.consume(1);
-            self.next.offset += 1;
+            self.next_position.offset += 1;
         }
     }
 }
 
-impl<R: Read + Seek> Records<R> {
+impl<R: Read + Seek> RecordReader<R> {
     /// Goes on at a place where a record begins. Cheap when it is near.
-    pub(super) fn go_to(&mut self, place: Position) -> io::Result<()> {
-        let distance = i128::from(place.offset) - i128::from(self.next.offset);
+    pub(super) fn seek_to(&mut self, place: RecordPosition) -> io::Result<()> {
+        let distance = i128::from(place.offset) - i128::from(self.next_position.offset);
         let distance = i64::try_from(distance).map_err(|_| io::ErrorKind::InvalidInput)?;
         self.input.seek_relative(distance)?;
-        self.next = place;
+        self.next_position = place;
         Ok(())
     }
 }
@@ -299,22 +301,22 @@ mod tests {
 
     const COMMA: Delimiter = Delimiter::COMMA;
 
-    fn all(text: &[u8]) -> Vec<(u64, Vec<String>, Option<Damage>)> {
-        let mut records = Records::new(io::Cursor::new(text), COMMA, 0).unwrap();
-        let mut record = Record::new();
+    fn read_all(text: &[u8]) -> Vec<(u64, Vec<String>, Option<RecordDamage>)> {
+        let mut records = RecordReader::new(io::Cursor::new(text), COMMA, 0).unwrap();
+        let mut record = CsvRecord::new();
         let mut all = Vec::new();
         while records.read(&mut record).unwrap() {
             let (bytes, ends) = record.parts();
             let starts = [0].into_iter().chain(ends.iter().copied());
             let cells = starts.zip(ends).map(|(start, end)| bytes.get(start..*end).unwrap_or(b"?"));
             let cells = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-            all.push((record.at.row, cells, record.damage));
+            all.push((record.position.row, cells, record.damage));
         }
         all
     }
 
-    fn rows(text: &str) -> Vec<u64> {
-        all(text.as_bytes()).iter().map(|(row, ..)| *row).collect()
+    fn row_numbers(text: &str) -> Vec<u64> {
+        read_all(text.as_bytes()).iter().map(|(row, ..)| *row).collect()
     }
 
     #[test]
@@ -336,26 +338,26 @@ mod tests {
             ("\n\n\n", vec![]),
             ("", vec![]),
         ] {
-            assert_eq!(rows(text), want, "{text:?}");
+            assert_eq!(row_numbers(text), want, "{text:?}");
         }
     }
 
     #[test]
     fn only_the_first_mark_of_a_file_is_dropped() {
-        let all = all("\u{feff}h\n\u{feff}a\n".as_bytes());
+        let all = read_all("\u{feff}h\n\u{feff}a\n".as_bytes());
         assert_eq!((all[0].1[0].as_str(), all[1].1[0].as_str()), ("h", "\u{feff}a"));
     }
 
     #[test]
     fn an_open_quote_is_known_from_a_closed_one() {
-        let damage = |text: &str| all(text.as_bytes()).last().unwrap().2;
-        assert_eq!(damage("a,\"b\nc,d\n"), Some(Damage::OpenQuote { column: 1 }));
-        assert_eq!(damage("\""), Some(Damage::OpenQuote { column: 0 }));
-        assert_eq!(damage("a,\"b\"\"\n"), Some(Damage::OpenQuote { column: 1 }));
+        let damage = |text: &str| read_all(text.as_bytes()).last().unwrap().2;
+        assert_eq!(damage("a,\"b\nc,d\n"), Some(RecordDamage::OpenQuote { column: 1 }));
+        assert_eq!(damage("\""), Some(RecordDamage::OpenQuote { column: 0 }));
+        assert_eq!(damage("a,\"b\"\"\n"), Some(RecordDamage::OpenQuote { column: 1 }));
         for closed in ["a,\"b\"", "a,\"b\"\"\"", "a,b\"", "a,\"\"", "a,"] {
             assert_eq!(damage(closed), None, "{closed:?}");
         }
-        let stray = Some(Damage::StrayText { column: 1 });
+        let stray = Some(RecordDamage::StrayText { column: 1 });
         assert_eq!((damage("a,\"b\"c"), damage("a,\"b\nc,\"d\"\n")), (stray, stray));
     }
 
@@ -367,36 +369,36 @@ mod tests {
         let wide = [some.as_str(); 5].join(",");
         let many = ",".repeat(CELLS_MAX * 3);
         let cases = [
-            (format!("a,{long},b"), Some(Damage::LongCell { column: 1 })),
-            (format!("a,b,{longer}"), Some(Damage::LongCell { column: 2 })),
-            (wide, Some(Damage::LongRecord)),
-            (many, Some(Damage::ManyCells)),
+            (format!("a,{long},b"), Some(RecordDamage::LongCell { column: 1 })),
+            (format!("a,b,{longer}"), Some(RecordDamage::LongCell { column: 2 })),
+            (wide, Some(RecordDamage::LongRecord)),
+            (many, Some(RecordDamage::ManyCells)),
             (",".repeat(CELLS_MAX - 1), None),
             (some, None),
         ];
         for (text, want) in cases {
-            let all = all(format!("h\n{text}\nlast\n").as_bytes());
+            let all = read_all(format!("h\n{text}\nlast\n").as_bytes());
             assert_eq!(all[1].2, want);
             assert_eq!(all[2], (3, vec!["last".to_owned()], None));
         }
-        let open = all(format!("a,\"{longer}").as_bytes());
-        assert_eq!(open[0].2, Some(Damage::OpenQuote { column: 1 }));
+        let open = read_all(format!("a,\"{longer}").as_bytes());
+        assert_eq!(open[0].2, Some(RecordDamage::OpenQuote { column: 1 }));
     }
 
     #[test]
     fn a_record_is_read_again_from_its_place() {
         let text = "h\r\n\"a\r\nb\",c\r\n\r\nd\re";
-        let mut records = Records::new(io::Cursor::new(text), COMMA, 0).unwrap();
-        let mut record = Record::new();
+        let mut records = RecordReader::new(io::Cursor::new(text), COMMA, 0).unwrap();
+        let mut record = CsvRecord::new();
         let mut seen = Vec::new();
         while records.read(&mut record).unwrap() {
-            let at = record.at;
+            let at = record.position;
             seen.push((at, record.parts().0.to_vec()));
         }
         for (at, bytes) in seen.iter().rev().chain(&seen) {
-            records.go_to(Position::of_row(at.row, at.offset)).unwrap();
+            records.seek_to(RecordPosition::new(at.row, at.offset)).unwrap();
             assert!(records.read(&mut record).unwrap());
-            assert_eq!((record.at.row, record.parts().0), (at.row, bytes.as_slice()));
+            assert_eq!((record.position.row, record.parts().0), (at.row, bytes.as_slice()));
         }
     }
 }

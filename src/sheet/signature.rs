@@ -3,11 +3,11 @@
 //! Read as CSV, a picture or a web page would give a page of nonsense; one sentence is kinder.
 //! Whatever is not known here is taken for text.
 
-use super::problem::Problem;
+use super::problem::SheetProblem;
 
 /// What the sheet may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum SheetFileKind {
     /// CSV, in whatever encoding.
     Text,
     /// XLSX or ODS.
@@ -15,10 +15,10 @@ pub(super) enum Form {
 }
 
 /// The beginning of every XLSX and ODS.
-const WORKBOOK: &[u8] = b"PK\x03\x04";
+const WORKBOOK_SIGNATURE: &[u8] = b"PK\x03\x04";
 
 /// First bytes, and what they are the beginning of.
-const REFUSED: &[(&[u8], &str)] = &[
+const REJECTED_SIGNATURES: &[(&[u8], &str)] = &[
     (b"\xff\xfe\0\0", "UTF-32 text"),
     (b"\0\0\xfe\xff", "UTF-32 text"),
     (b"\xd0\xcf\x11\xe0", "an old workbook (XLS), or one with a password"),
@@ -32,18 +32,18 @@ const REFUSED: &[(&[u8], &str)] = &[
 ];
 
 /// Returns what the sheet is, or refuses what is plainly none.
-pub(super) fn form(sample: &[u8]) -> Result<Form, Problem> {
+pub(super) fn detect_file_kind(sample: &[u8]) -> Result<SheetFileKind, SheetProblem> {
     let begins = |start: &[u8]| {
         sample.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
     };
-    if begins(WORKBOOK) {
-        return Ok(Form::Workbook);
+    if begins(WORKBOOK_SIGNATURE) {
+        return Ok(SheetFileKind::Workbook);
     }
-    match REFUSED.iter().find(|(start, _)| begins(start)) {
-        Some((_, what)) => Err(Problem::of_sheet(
+    match REJECTED_SIGNATURES.iter().find(|(start, _)| begins(start)) {
+        Some((_, what)) => Err(SheetProblem::for_sheet(
             format!("the sheet is {what}, not CSV"),
             "in the spreadsheet, save it as \"CSV UTF-8\" or as XLSX",
         )),
-        None => Ok(Form::Text),
+        None => Ok(SheetFileKind::Text),
     }
 }

@@ -3,15 +3,15 @@
 //! A row is left out when one cell says one of a few words. It is counted, never forgotten; a row
 //! that cannot be read is told of, whatever it may have wanted to say.
 
-use super::cells::Cells;
-use super::invisible::trim;
+use super::cells::RowCells;
+use super::invisible::trim_invisible;
 
 /// What leaves a row out, when only a column is named.
-const WORDS: &[&str] = &["skip", "x", "yes", "done"];
+const DEFAULT_VALUES: &[&str] = &["skip", "x", "yes", "done"];
 
 /// Which rows a batch wants left out.
 #[derive(Clone, Copy, Debug)]
-pub struct Skip<'a> {
+pub struct SkipSpec<'a> {
     /// The column that says so, by template name or heading.
     pub column: &'a str,
     /// What it says then, without regard to case; empty: `skip`, `x`, `yes` or `done`.
@@ -20,31 +20,31 @@ pub struct Skip<'a> {
 
 /// The column and the words, found in the sheet.
 #[derive(Debug)]
-pub(super) struct Skipping {
+pub(super) struct SkipRule {
     column: usize,
-    words: Vec<String>,
+    values: Vec<String>,
 }
 
-impl Skipping {
-    pub(super) fn new(column: usize, wanted: Skip<'_>) -> Self {
+impl SkipRule {
+    pub(super) fn new(column: usize, wanted: SkipSpec<'_>) -> Self {
         let given = wanted.values.iter().map(String::as_str);
-        let words = match wanted.values {
-            [] => WORDS.iter().map(|word| plain(word)).collect(),
-            _ => given.map(plain).collect(),
+        let values = match wanted.values {
+            [] => DEFAULT_VALUES.iter().map(|word| normalize_value(word)).collect(),
+            _ => given.map(normalize_value).collect(),
         };
-        Self { column, words }
+        Self { column, values }
     }
 
     pub(super) fn column(&self) -> usize {
         self.column
     }
 
-    pub(super) fn leaves_out(&self, cells: &Cells<'_>) -> bool {
-        let word = plain(cells.get(self.column));
-        !word.is_empty() && self.words.contains(&word)
+    pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
+        let word = normalize_value(cells.get(self.column));
+        !word.is_empty() && self.values.contains(&word)
     }
 }
 
-fn plain(text: &str) -> String {
-    trim(text).to_lowercase()
+fn normalize_value(text: &str) -> String {
+    trim_invisible(text).to_lowercase()
 }

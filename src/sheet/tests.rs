@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// Opens a sheet with this text; the folder it lies in goes with the first value.
-pub(super) fn sheet(
+pub(super) fn open_sheet(
     text: &str,
     key: &[&str],
     group_by: Option<&str>,
@@ -14,7 +14,7 @@ pub(super) fn sheet(
     let path = dir.path().join("launch.csv");
     fs::write(&path, text).unwrap();
     let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-    let want = Want {
+    let want = SheetSpec {
         key: &key,
         group_by,
         columns: &BTreeMap::new(),
@@ -31,7 +31,7 @@ pub(super) fn sheet(
 
 #[test]
 fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
-    let (dir, sheet) = sheet("id\n1\n2\n", &["id"], None);
+    let (dir, sheet) = open_sheet("id\n1\n2\n", &["id"], None);
     let mut entries = sheet.entries();
     assert_eq!(entries.next().unwrap().unwrap().key, "1");
     let file = fs::File::options().append(true).open(dir.path().join("launch.csv")).unwrap();
@@ -39,7 +39,7 @@ fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
     let rest: Vec<_> = entries.collect();
     let problem = rest.last().unwrap().as_ref().unwrap_err();
     assert!(problem.message.contains("changed while"), "{problem}");
-    assert!(problem.hides_rows, "a run that leaves out what is invalid would not know the rest");
+    assert!(problem.can_hide_rows, "a run that leaves out what is invalid would not know the rest");
     // The next reading does not even begin.
     let again: Vec<_> = sheet.entries().collect();
     assert!(matches!(&again[..], [Err(problem)] if problem.message.contains("changed while")));
@@ -47,8 +47,8 @@ fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
 
 #[test]
 fn a_content_key_is_made_of_13_characters_and_of_nothing_but_the_cells() {
-    let (_dir, one) = sheet("a,b\nx,y\n", &[], None);
-    let (_dir, other) = sheet("b;c\r\n\r\n\"x\";y", &[], None);
+    let (_dir, one) = open_sheet("a,b\nx,y\n", &[], None);
+    let (_dir, other) = open_sheet("b;c\r\n\r\n\"x\";y", &[], None);
     let key = |sheet: &Sheet| sheet.entries().next().unwrap().unwrap().key;
     assert_eq!(key(&one), key(&other));
     insta::assert_snapshot!(key(&one), @"pc3eg7hx8ph2p");

@@ -10,10 +10,14 @@ use std::io::{self, BufWriter, Read, Write};
 use encoding_rs::{DecoderResult, Encoding, UTF_16BE, UTF_16LE};
 
 /// Stands for bytes that mean nothing. UTF-8 never has it.
-const GARBLED: u8 = 0xff;
+const UNDECODABLE: u8 = 0xff;
 
 /// Copies all of `text`.
-pub(super) fn copy(mut text: impl Read, encoding: &'static Encoding, to: File) -> io::Result<File> {
+pub(super) fn copy_to_utf8(
+    mut text: impl Read,
+    encoding: &'static Encoding,
+    to: File,
+) -> io::Result<File> {
     let mut to = BufWriter::new(to);
     let mut decoder = encoding.new_decoder_with_bom_removal();
     // Unassigned bytes of the older encodings come out as control characters of no use.
@@ -29,12 +33,12 @@ pub(super) fn copy(mut text: impl Read, encoding: &'static Encoding, to: File) -
             if may_control {
                 to.write_all(&decoded[..written])?;
             } else {
-                write_uncontrolled(&decoded[..written], &mut to)?;
+                write_without_controls(&decoded[..written], &mut to)?;
             }
             match result {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
-                DecoderResult::Malformed(..) => to.write_all(&[GARBLED])?,
+                DecoderResult::Malformed(..) => to.write_all(&[UNDECODABLE])?,
             }
         }
         if last {
@@ -44,11 +48,11 @@ pub(super) fn copy(mut text: impl Read, encoding: &'static Encoding, to: File) -
 }
 
 /// Writes UTF-8, with U+0080 to U+009F as what cannot be decoded.
-fn write_uncontrolled(mut text: &[u8], to: &mut impl Write) -> io::Result<()> {
+fn write_without_controls(mut text: &[u8], to: &mut impl Write) -> io::Result<()> {
     let is_control = |pair: &[u8]| pair[0] == 0xc2 && (0x80..0xa0).contains(&pair[1]);
     while let Some(place) = text.windows(2).position(is_control) {
         to.write_all(&text[..place])?;
-        to.write_all(&[GARBLED])?;
+        to.write_all(&[UNDECODABLE])?;
         text = &text[place + 2..];
     }
     to.write_all(text)
@@ -62,8 +66,8 @@ mod tests {
 
     use super::*;
 
-    fn copied(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
-        let mut file = copy(bytes, encoding, tempfile::tempfile().unwrap()).unwrap();
+    fn transcoded(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
+        let mut file = copy_to_utf8(bytes, encoding, tempfile::tempfile().unwrap()).unwrap();
         let mut copied = Vec::new();
         file.seek(SeekFrom::Start(0)).unwrap();
         file.read_to_end(&mut copied).unwrap();
@@ -79,13 +83,13 @@ mod tests {
             (b"\xff\xfea\0\x00\xd8,\0\n\0x", UTF_16LE, b"a\xff,\n\xff"),
             (b"\xfe\xff\0a\0\x85", UTF_16BE, b"a\xc2\x85"),
         ] {
-            assert_eq!(copied(bytes, encoding), want, "{bytes:?}");
+            assert_eq!(transcoded(bytes, encoding), want, "{bytes:?}");
         }
     }
 
     #[test]
     fn a_long_text_comes_through_whole() {
         let text = "한글과 ascii, 그리고 é\r\n".replace('é', "e").repeat(20_000);
-        assert_eq!(copied(&EUC_KR.encode(&text).0, EUC_KR), text.as_bytes());
+        assert_eq!(transcoded(&EUC_KR.encode(&text).0, EUC_KR), text.as_bytes());
     }
 }

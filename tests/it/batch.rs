@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use callsheet::batch::{self, Host, Limits, Resolution, Studio};
+use callsheet::batch::{self, BatchLimits, StudioHost, StudioSettings, VideoResolution};
 use callsheet::request;
 
 /// The example that the README and the scaffold follow.
-const EXAMPLE: &str = r#"
+const EXAMPLE_BATCH: &str = r#"
 name = "spring-launch"                  # the batch's name in the ledger
 sheet = "spring-launch.csv"             # paths are relative to this file
 template = "../templates/presenter.json.hbs"
@@ -48,11 +48,14 @@ backoff_max = "2min"
 fn the_example_says_aloud_what_holds_anyway() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.toml");
-    fs::write(&path, EXAMPLE.replace('\n', "\r\n")).unwrap();
+    fs::write(&path, EXAMPLE_BATCH.replace('\n', "\r\n")).unwrap();
     let batch = batch::read(&path).unwrap();
-    assert_eq!(batch.limits, Limits::default());
-    assert_eq!(batch.studio, Studio { resolution: Some(Resolution::P1080), ..Studio::default() });
-    assert_eq!((batch.studio.host, batch.studio.request), (Host::Global, &request::PROJECT));
+    assert_eq!(batch.limits, BatchLimits::default());
+    assert_eq!(
+        batch.studio,
+        StudioSettings { resolution: Some(VideoResolution::P1080), ..StudioSettings::default() }
+    );
+    assert_eq!((batch.studio.host, batch.studio.request), (StudioHost::Global, &request::PROJECT));
     assert_eq!(batch.sheet, dir.path().join("spring-launch.csv"));
     assert_eq!(batch.output, dir.path().join("out/spring-launch"));
     assert_eq!(batch.key, ["sku"]);
@@ -62,7 +65,7 @@ fn the_example_says_aloud_what_holds_anyway() {
 fn a_slip_is_told_with_its_line_on_windows_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.toml");
-    let slip = EXAMPLE.replace("in_flight = 10 ", "in_fligth = 10 ").replace('\n', "\r\n");
+    let slip = EXAMPLE_BATCH.replace("in_flight = 10 ", "in_fligth = 10 ").replace('\n', "\r\n");
     fs::write(&path, slip).unwrap();
     let told = batch::read(&path).unwrap_err().to_string();
     let told = told.replace(&dir.path().display().to_string(), "jobs");

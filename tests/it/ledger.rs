@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use callsheet::batch::{self, Batch, Resolution};
-use callsheet::ledger::{Counts, Durability, Ledger};
+use callsheet::batch::{self, Batch, VideoResolution};
+use callsheet::ledger::{Durability, Ledger, PlanCounts};
+use callsheet::payload::{ColumnMapping, HashAlgorithm};
 use callsheet::plan;
-use callsheet::scene::{Columns, Hashing, Partials, Template};
+use callsheet::template::{PartialFiles, SceneTemplate};
 use sqlx::{ConnectOptions, Connection};
 
 const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
@@ -15,16 +16,16 @@ const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
 
 const SHEET: &str = "key,script\nann,Good morning.\nbob,Good evening.\ncem,Good night.\n";
 
-async fn planned(batch: &Batch, ledger: &Ledger) -> Counts {
-    let plan = plan::draw_up(batch, "https://studio.test", ledger).await.unwrap();
+async fn plan_and_count(batch: &Batch, ledger: &Ledger) -> PlanCounts {
+    let plan = plan::plan_batch(batch, "https://studio.test", ledger).await.unwrap();
     assert!(plan.is_clean(), "{:?}", plan.problems);
     let counts = plan.counts.clone();
-    plan.take_in(jiff::Timestamp::now()).await.unwrap();
+    plan.commit(jiff::Timestamp::now()).await.unwrap();
     counts
 }
 
 /// Returns the hashes as they are for versions in the order of their rows, and gives them others.
-async fn rehash(file: &Path, hashes: &[String]) -> Vec<String> {
+async fn replace_hashes(file: &Path, hashes: &[String]) -> Vec<String> {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut db = options.connect().await.unwrap();
     let known = sqlx::query_scalar("select payload_hash from version order by job_id, version");
@@ -48,29 +49,29 @@ async fn a_batch_that_was_hashed_another_way_goes_on_that_way_and_no_row_looks_c
     let batch = batch::parse(&dir.path().join("b.toml"), source.to_owned()).unwrap();
     let file = dir.path().join("l.db");
     let ledger = Ledger::open(&file, Durability::ProcessDeath).await.unwrap();
-    assert_eq!(planned(&batch, &ledger).await.new, 3);
+    assert_eq!(plan_and_count(&batch, &ledger).await.new, 3);
 
-    let template = Template::parse("t", TEMPLATE, &Partials::default()).unwrap();
+    let template = SceneTemplate::parse("t", TEMPLATE, &PartialFiles::default()).unwrap();
     let names = vec!["key".to_owned(), "script".to_owned()];
-    let columns = Columns { names, ..Columns::default() };
+    let columns = ColumnMapping { names, ..ColumnMapping::default() };
     let mut merger = template.merger(&columns);
-    let resolution = batch.studio.resolution.map(Resolution::word);
-    let mut hashes = |sheet: &str, hashing: Hashing| -> Vec<String> {
+    let resolution = batch.studio.resolution.map(VideoResolution::word);
+    let mut hashes = |sheet: &str, hashing: HashAlgorithm| -> Vec<String> {
         let cells = |row: &str| row.split(',').map(str::to_owned).collect::<Vec<_>>();
         let rows = sheet.lines().skip(1).map(|row| merger.merge(&[cells(row)]).unwrap());
         rows.map(|payload| payload.video_hash(resolution, hashing)).collect()
     };
-    let former = hashes(SHEET, Hashing::Blake3);
-    assert_eq!(rehash(&file, &former).await, hashes(SHEET, Hashing::Xxh3));
-    let counts = planned(&batch, &ledger).await;
+    let former = hashes(SHEET, HashAlgorithm::Blake3);
+    assert_eq!(replace_hashes(&file, &former).await, hashes(SHEET, HashAlgorithm::Xxh3));
+    let counts = plan_and_count(&batch, &ledger).await;
     assert_eq!((counts.unchanged, counts.changed), (3, 0));
 
     let other = SHEET.replace("evening", "afternoon");
     std::fs::write(dir.path().join("s.csv"), &other).unwrap();
-    let counts = planned(&batch, &ledger).await;
+    let counts = plan_and_count(&batch, &ledger).await;
     assert_eq!((counts.unchanged, counts.changed), (2, 1));
-    let known = rehash(&file, &[]).await;
-    let other = hashes(&other, Hashing::Blake3);
+    let known = replace_hashes(&file, &[]).await;
+    let other = hashes(&other, HashAlgorithm::Blake3);
     assert_eq!(known.iter().collect::<Vec<_>>(), [&former[0], &former[1], &other[1], &former[2]]);
     ledger.close().await;
 }

@@ -1,26 +1,26 @@
 //! One integration binary: the whole program against real files, sockets and a virtual studio.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps is a test that fails")]
 
+mod aistudios;
 mod batch;
 mod cli;
 mod crash;
+mod human_output;
+mod json_output;
 mod kill;
 mod kinds;
 mod ledger;
-mod machine;
-mod notices;
-mod page;
-mod people;
-mod reading;
+mod notifications;
+mod operator;
+mod payload_checks;
+mod reconcile;
+mod report_page;
 mod run;
 mod sandbox;
-mod scene;
-mod scene_checks;
-mod settle;
 mod sheet;
 mod simulation;
-mod studio;
 mod support;
+mod templates;
 mod tidy;
-mod vendor;
+mod vendor_profile;
 mod webhooks;

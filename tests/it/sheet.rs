@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use callsheet::sheet::{Entry, Problem, Problems, Row, Sheet, Skip, Want};
+use callsheet::sheet::{
+    Sheet, SheetEntry, SheetProblem, SheetProblems, SheetRow, SheetSpec, SkipSpec,
+};
 use proptest::prelude::*;
 
 /// What a test asks of a sheet, spelled short.
 #[derive(Default)]
-struct Ask<'a> {
+struct SheetOptions<'a> {
     key: &'a [&'a str],
     group_by: Option<&'a str>,
     columns: &'a [(&'a str, &'a str)],
@@ -21,33 +23,36 @@ struct Ask<'a> {
     worksheet: Option<&'a str>,
 }
 
-fn open(path: &Path, ask: &Ask<'_>) -> Result<Sheet, Problems> {
+fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, SheetProblems> {
     let strings = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
     let (key, required) = (strings(ask.key), strings(ask.required));
     let (optional, words) = (strings(ask.optional), ask.skip.map(|(_, words)| strings(words)));
     let values = words.as_deref().unwrap_or_default();
     let columns: BTreeMap<String, String> =
         ask.columns.iter().map(|(name, heading)| ((*name).to_owned(), (*heading).into())).collect();
-    let want = Want {
+    let want = SheetSpec {
         key: &key,
         group_by: ask.group_by,
         columns: &columns,
         required: &required,
         optional: &optional,
         lists: &strings(ask.lists),
-        skip: ask.skip.map(|(column, _)| Skip { column, values }),
+        skip: ask.skip.map(|(column, _)| SkipSpec { column, values }),
         encoding: ask.encoding,
         worksheet: ask.worksheet,
     };
     Sheet::open(path, &want)
 }
 
-fn read(path: &Path, ask: &Ask<'_>) -> Result<Vec<Result<Entry, Problem>>, Problems> {
-    open(path, ask).map(|sheet| sheet.entries().collect())
+fn read_entries(
+    path: &Path,
+    ask: &SheetOptions<'_>,
+) -> Result<Vec<Result<SheetEntry, SheetProblem>>, SheetProblems> {
+    open_sheet(path, ask).map(|sheet| sheet.entries().collect())
 }
 
 /// A file with these bytes, as long as the folder lives.
-fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+fn write_sheet(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.csv");
     fs::write(&path, bytes).unwrap();
@@ -55,28 +60,28 @@ fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// What a sheet comes to, as text: its entries and its problems in their order.
-fn told(bytes: impl AsRef<[u8]>, ask: &Ask<'_>) -> String {
-    let (_dir, path) = file(bytes.as_ref());
-    match read(&path, ask) {
-        Err(Problems { list, .. }) => {
+fn describe_sheet(bytes: impl AsRef<[u8]>, ask: &SheetOptions<'_>) -> String {
+    let (_dir, path) = write_sheet(bytes.as_ref());
+    match read_entries(&path, ask) {
+        Err(SheetProblems { problems: list, .. }) => {
             list.iter().map(|problem| format!("{problem}\n")).collect::<String>()
         }
-        Ok(items) => items.iter().map(one_told).collect(),
+        Ok(items) => items.iter().map(describe_entry).collect(),
     }
 }
 
-fn one_told(item: &Result<Entry, Problem>) -> String {
+fn describe_entry(item: &Result<SheetEntry, SheetProblem>) -> String {
     match item {
         Err(problem) => format!("{problem}\n"),
         Ok(entry) => {
-            let row = |row: &Row| format!(" {}{:?}", row.number, row.cells);
-            let arrow = if entry.skipped { "left out" } else { "=>" };
+            let row = |row: &SheetRow| format!(" {}{:?}", row.number, row.cells);
+            let arrow = if entry.is_skipped { "left out" } else { "=>" };
             format!("{} {arrow}{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
         }
     }
 }
 
-const NOTHING: Ask<'_> = Ask {
+const NO_OPTIONS: SheetOptions<'_> = SheetOptions {
     key: &[],
     group_by: None,
     columns: &[],
@@ -87,8 +92,8 @@ const NOTHING: Ask<'_> = Ask {
     encoding: None,
     worksheet: None,
 };
-const BY_ID: Ask<'_> = Ask { key: &["id"], ..NOTHING };
-const BY_VIDEO: Ask<'_> = Ask { group_by: Some("video"), ..NOTHING };
+const KEY_ID: SheetOptions<'_> = SheetOptions { key: &["id"], ..NO_OPTIONS };
+const GROUP_BY_VIDEO: SheetOptions<'_> = SheetOptions { group_by: Some("video"), ..NO_OPTIONS };
 
 #[test]
 fn rows_come_out_of_any_layout_of_the_same_table() {
@@ -105,7 +110,7 @@ fn rows_come_out_of_any_layout_of_the_same_table() {
         "sep=;\r\nid;text\r\n1;\"Hi, \"\"Ann\"\"; you\"\r\n2;안녕\r\n",
         " id ,\u{a0}text\u{200b}\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕\n,\n , \n",
     ] {
-        assert_eq!(told(text, &BY_ID), want, "{text:?}");
+        assert_eq!(describe_sheet(text, &KEY_ID), want, "{text:?}");
     }
 }
 
@@ -126,11 +131,11 @@ fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
         (legacy.clone(), None, ("EUC-KR", true)),
         (legacy.clone(), Some("CP949"), ("EUC-KR", false)),
     ] {
-        let (_dir, path) = file(&bytes);
-        let sheet = open(&path, &Ask { encoding: named, ..BY_ID }).unwrap();
-        let reading = sheet.reading();
+        let (_dir, path) = write_sheet(&bytes);
+        let sheet = open_sheet(&path, &SheetOptions { encoding: named, ..KEY_ID }).unwrap();
+        let reading = sheet.format();
         assert_eq!((reading.encoding.unwrap(), reading.is_guess), want);
-        let told: String = sheet.entries().map(|item| one_told(&item)).collect();
+        let told: String = sheet.entries().map(|item| describe_entry(&item)).collect();
         assert_eq!(
             told,
             "1 => 2[\"1\", \"안녕하세요, 여러분\"]\n2 => 3[\"2\", \"오늘의 소식입니다\"]\n"
@@ -142,8 +147,8 @@ fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
 fn a_worksheet_that_was_not_asked_for_is_named_with_the_others() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
     let worksheet = |file: &str, worksheet: Option<&str>| {
-        let sheet = open(&folder.join(file), &Ask { worksheet, ..BY_ID }).unwrap();
-        let found = sheet.reading().worksheet.clone().unwrap();
+        let sheet = open_sheet(&folder.join(file), &SheetOptions { worksheet, ..KEY_ID }).unwrap();
+        let found = sheet.format().worksheet.clone().unwrap();
         (found.name, found.is_guess, found.others)
     };
     let scripts = || "Scripts".to_owned();
@@ -155,8 +160,8 @@ fn a_worksheet_that_was_not_asked_for_is_named_with_the_others() {
 
 #[test]
 fn what_an_encoding_does_not_have_is_told_with_its_place() {
-    let ask = Ask { encoding: Some("shift_jis"), ..BY_ID };
-    insta::assert_snapshot!(told(b"id,text\n1,\x82\xb1\n2,\xff\n3,\x80\n4,a\x82", &ask), @r#"
+    let ask = SheetOptions { encoding: Some("shift_jis"), ..KEY_ID };
+    insta::assert_snapshot!(describe_sheet(b"id,text\n1,\x82\xb1\n2,\xff\n3,\x80\n4,a\x82", &ask), @r#"
     1 => 2["1", "こ"]
     row 3, column B `text`: the sheet is read as Shift_JIS, and this text is not
       help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
@@ -165,8 +170,8 @@ fn what_an_encoding_does_not_have_is_told_with_its_place() {
     row 5, column B `text`: the sheet is read as Shift_JIS, and this text is not
       help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
     "#);
-    let ask = Ask { encoding: Some("klingon"), ..BY_ID };
-    insta::assert_snapshot!(told("id,text\n1,a\n", &ask), @r#"
+    let ask = SheetOptions { encoding: Some("klingon"), ..KEY_ID };
+    insta::assert_snapshot!(describe_sheet("id,text\n1,a\n", &ask), @r#"
     `encoding = "klingon"` is no encoding that is known here
       help: one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out, and it is found by looking
     "#);
@@ -175,7 +180,7 @@ fn what_an_encoding_does_not_have_is_told_with_its_place() {
 #[test]
 fn rows_keep_the_numbers_that_the_spreadsheet_shows() {
     let text = "\r\nid;text\r\n\r\n1;\"a\r\n\r\nb\"\r\n;\r\n\r\n2;c\r\n;;\r\n3;d";
-    insta::assert_snapshot!(told(text, &BY_ID), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &KEY_ID), @r#"
     1 => 4["1", "a\r\n\r\nb"]
     2 => 7["2", "c"]
     3 => 9["3", "d"]
@@ -184,7 +189,7 @@ fn rows_keep_the_numbers_that_the_spreadsheet_shows() {
 
 #[test]
 fn headings_that_are_wrong_are_told_all_at_once() {
-    let ask = Ask {
+    let ask = SheetOptions {
         key: &["sku", "lang"],
         group_by: Some("vidoe"),
         columns: &[
@@ -194,10 +199,10 @@ fn headings_that_are_wrong_are_told_all_at_once() {
             ("Note", "Text"),
         ],
         required: &["script", "headline", "sku", "Voice"],
-        ..NOTHING
+        ..NO_OPTIONS
     };
     let text = "SKU,Script,,,Heading,Script,Text,Note,video,\n1,2,3,4,5,6,7,8,9,10\n";
-    insta::assert_snapshot!(told(text, &ask), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &ask), @r#"
     row 1, column C: from here on, 2 columns have no heading
       help: give each a heading, or delete the column in the spreadsheet
     row 1, column J: this column has no heading
@@ -223,29 +228,32 @@ fn headings_that_are_wrong_are_told_all_at_once() {
 
 #[test]
 fn a_heading_is_found_however_it_is_written() {
-    let ask = Ask {
+    let ask = SheetOptions {
         key: &["sku_no"],
         columns: &[("voice", "VOICE-ID")],
         required: &["script_en", "title", "Title"],
         optional: &["language", "note"],
-        ..NOTHING
+        ..NO_OPTIONS
     };
     let (_dir, path) =
-        file("SKU No,Script EN,title,Title,LANGUAGE,Voice ID\n7,a,b,c,d,e\n".as_bytes());
-    let sheet = open(&path, &ask).unwrap();
-    assert_eq!(sheet.names(), ["SKU No", "script_en", "title", "Title", "language", "voice"]);
+        write_sheet("SKU No,Script EN,title,Title,LANGUAGE,Voice ID\n7,a,b,c,d,e\n".as_bytes());
+    let sheet = open_sheet(&path, &ask).unwrap();
+    assert_eq!(
+        sheet.template_names(),
+        ["SKU No", "script_en", "title", "Title", "language", "voice"]
+    );
     assert_eq!(sheet.entries().next().unwrap().unwrap().key, "7");
 }
 
 #[test]
 fn headings_that_only_differ_in_writing_are_asked_about() {
-    let ask = Ask {
+    let ask = SheetOptions {
         key: &["s k u"],
         columns: &[("voice", "VOICE")],
         required: &["script", "Script ", "sku"],
-        ..NOTHING
+        ..NO_OPTIONS
     };
-    insta::assert_snapshot!(told("SKU,s_k_u,Script,SCRIPT,Voice,voice-\n1,2,3,4,5,6\n", &ask), @"
+    insta::assert_snapshot!(describe_sheet("SKU,s_k_u,Script,SCRIPT,Voice,voice-\n1,2,3,4,5,6\n", &ask), @"
     row 1: `VOICE` may be any of `Voice` (column E), `voice-` (column F)
       help: write it in `columns` as it is here
     row 1: `script` may be any of `Script` (column C), `SCRIPT` (column D)
@@ -257,8 +265,8 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
     row 1: `s k u` may be any of `SKU` (column A), `s_k_u` (column B)
       help: write it in the batch file as it is here
     ");
-    let twice = Ask { required: &["script", "SCRIPT"], ..NOTHING };
-    insta::assert_snapshot!(told("Script,id\n1,2\n", &twice), @r#"
+    let twice = SheetOptions { required: &["script", "SCRIPT"], ..NO_OPTIONS };
+    insta::assert_snapshot!(describe_sheet("Script,id\n1,2\n", &twice), @r#"
     row 1: there is no column `SCRIPT`, which the template needs
       help: the nearest: `Script`; rename it, or set `columns = { SCRIPT = "…" }`
     "#);
@@ -267,8 +275,8 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
 #[test]
 fn rows_that_say_so_are_left_out_in_their_place() {
     let text = "id,video,Status\n1,a,\n2,a, Done\n1,b,SKIP\n3,b,later\n,c,x\n4,c,yes,\n";
-    let count = |ask: &Ask<'_>| told(text, ask);
-    let ask = Ask { skip: Some(("status", &[])), ..BY_ID };
+    let count = |ask: &SheetOptions<'_>| describe_sheet(text, ask);
+    let ask = SheetOptions { skip: Some(("status", &[])), ..KEY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
     2 left out 3["2", "a", " Done"]
@@ -278,7 +286,7 @@ fn rows_that_say_so_are_left_out_in_their_place() {
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
     "#);
-    let ask = Ask { skip: Some(("Status", &["Later", "x"])), ..BY_ID };
+    let ask = SheetOptions { skip: Some(("Status", &["Later", "x"])), ..KEY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
     2 => 3["2", "a", " Done"]
@@ -289,7 +297,7 @@ fn rows_that_say_so_are_left_out_in_their_place() {
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
     "#);
-    let ask = Ask { skip: Some(("Status", &[])), ..BY_VIDEO };
+    let ask = SheetOptions { skip: Some(("Status", &[])), ..GROUP_BY_VIDEO };
     insta::assert_snapshot!(count(&ask), @r#"
     a => 2["1", "a", ""]
      left out 3["2", "a", " Done"]
@@ -300,8 +308,8 @@ fn rows_that_say_so_are_left_out_in_their_place() {
     row 7: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
     "#);
-    let ask = Ask { skip: Some(("State", &[])), ..BY_ID };
-    insta::assert_snapshot!(told(text, &ask), @"
+    let ask = SheetOptions { skip: Some(("State", &[])), ..KEY_ID };
+    insta::assert_snapshot!(describe_sheet(text, &ask), @"
     row 1: there is no column `State`, which `skip` names
       help: the nearest: `Status`; change `skip`
     ");
@@ -309,16 +317,16 @@ fn rows_that_say_so_are_left_out_in_their_place() {
 
 #[test]
 fn names_are_found_before_headings() {
-    let ask = Ask {
+    let ask = SheetOptions {
         key: &["sku"],
         columns: &[("script", "Script (EN)"), ("sku", "No.")],
         required: &["script", "No."],
-        ..Ask::default()
+        ..SheetOptions::default()
     };
-    let (_dir, path) = file(b"No.,Script (EN),x\n7,Hi,\n");
-    let sheet = open(&path, &ask).unwrap();
+    let (_dir, path) = write_sheet(b"No.,Script (EN),x\n7,Hi,\n");
+    let sheet = open_sheet(&path, &ask).unwrap();
     assert_eq!(sheet.headings(), ["No.", "Script (EN)", "x"]);
-    assert_eq!(sheet.names(), ["sku", "script", "x"]);
+    assert_eq!(sheet.template_names(), ["sku", "script", "x"]);
     assert_eq!(sheet.entries().next().unwrap().unwrap().key, "7");
 }
 
@@ -326,7 +334,7 @@ fn names_are_found_before_headings() {
 fn a_sheet_with_nothing_in_it_says_so() {
     let mut all = String::new();
     for text in ["", "\n\r\n\n", "\u{feff}", ",,,\n", "id,text\n", "id,text\r\n\r\n,\r\n"] {
-        all.push_str(&format!("{text:?}: {}", told(text, &BY_ID)));
+        all.push_str(&format!("{text:?}: {}", describe_sheet(text, &KEY_ID)));
     }
     insta::assert_snapshot!(all, @r#"
     "": the sheet is empty
@@ -348,7 +356,7 @@ fn a_sheet_with_nothing_in_it_says_so() {
 fn what_is_no_csv_is_known_by_how_it_begins() {
     let mut all = String::new();
     for bytes in [&b"\xff\xfe\0\0i\0\0\0"[..], b"\xd0\xcf\x11\xe0\xa1\xb1", b"<!doctype html><p>"] {
-        all.push_str(&told(bytes, &BY_ID));
+        all.push_str(&describe_sheet(bytes, &KEY_ID));
     }
     insta::assert_snapshot!(all, @r#"
     the sheet is UTF-32 text, not CSV
@@ -363,9 +371,9 @@ fn what_is_no_csv_is_known_by_how_it_begins() {
 #[test]
 fn a_file_that_is_not_there_is_told_in_plain_words() {
     let dir = tempfile::tempdir().unwrap();
-    let none = open(&dir.path().join("none.csv"), &BY_ID).unwrap_err().to_string();
+    let none = open_sheet(&dir.path().join("none.csv"), &KEY_ID).unwrap_err().to_string();
     assert!(none.contains("none.csv: there is no such file"), "{none}");
-    assert!(open(dir.path(), &BY_ID).unwrap_err().to_string().contains("this is a folder"));
+    assert!(open_sheet(dir.path(), &KEY_ID).unwrap_err().to_string().contains("this is a folder"));
 }
 
 #[test]
@@ -383,7 +391,7 @@ fn bad_rows_are_told_and_the_others_read() {
         .to_vec();
     text.extend("cafe\u{301},decomposed,\r\ncaf\u{e9} ,composed,\r\n".as_bytes());
     text.extend(b"6,\"x\xc3\",\xa9\r\n7,\"never closed,\r\n8,swallowed,\r\n9,too,\r\n");
-    insta::assert_snapshot!(told(text, &BY_ID), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &KEY_ID), @r#"
     1 => 2["1", "fine", ""]
     row 3: 4 cells where the heading row has 3
       help: a text with a comma in it must stand in quotes
@@ -411,8 +419,8 @@ fn bad_rows_are_told_and_the_others_read() {
 
 #[test]
 fn keys_are_made_of_columns_or_of_the_whole_row() {
-    let two = Ask { key: &["id", "lang"], ..Ask::default() };
-    insta::assert_snapshot!(told("id,lang\na/b,en\na,b/en\na,\n a ,\tde\na,de\n", &two), @r#"
+    let two = SheetOptions { key: &["id", "lang"], ..SheetOptions::default() };
+    insta::assert_snapshot!(describe_sheet("id,lang\na/b,en\na,b/en\na,\n a ,\tde\na,de\n", &two), @r#"
     a//b/en => 2["a/b", "en"]
     a/b//en => 3["a", "b/en"]
     row 4, column B `lang`: the key is empty, so this row cannot be told from others
@@ -421,8 +429,8 @@ fn keys_are_made_of_columns_or_of_the_whole_row() {
     row 6, column A `id`: the key `a/de` is already that of row 5
       help: give each its own: two videos under one key could not be told apart
     "#);
-    let none = Ask::default();
-    insta::assert_snapshot!(told("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
+    let none = SheetOptions::default();
+    insta::assert_snapshot!(describe_sheet("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
     g6qsps5cg0pk7 => 2["a", "en"]
     ep8z29kqyz61x => 3["ae", "n"]
     row 4: this row is the same as row 2, cell by cell
@@ -437,8 +445,8 @@ fn every_doubled_key_names_the_first_row_that_has_it() {
     for n in 0..300 {
         text.push_str(&format!("k{},{n}\n", n % 100));
     }
-    let (_dir, path) = file(text.as_bytes());
-    let items = read(&path, &BY_ID).unwrap();
+    let (_dir, path) = write_sheet(text.as_bytes());
+    let items = read_entries(&path, &KEY_ID).unwrap();
     assert_eq!(items.iter().filter(|item| item.is_ok()).count(), 100);
     for (n, item) in items.iter().enumerate().skip(100) {
         let problem = item.as_ref().unwrap_err();
@@ -451,7 +459,7 @@ fn every_doubled_key_names_the_first_row_that_has_it() {
 fn rows_of_a_group_come_together_from_wherever_they_stand() {
     let text =
         "video,text\r\nspring,1\r\nautumn,\"2\r\n2\"\r\n\r\n spring,3\r\nwinter,4\r\nautumn,5";
-    insta::assert_snapshot!(told(text, &BY_VIDEO), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &GROUP_BY_VIDEO), @r#"
     spring => 2["spring", "1"] 5[" spring", "3"]
     autumn => 3["autumn", "2\r\n2"] 7["autumn", "5"]
     winter => 6["winter", "4"]
@@ -460,9 +468,9 @@ fn rows_of_a_group_come_together_from_wherever_they_stand() {
 
 #[test]
 fn a_group_has_one_key_and_no_other_group_has_it() {
-    let ask = Ask { key: &["id"], ..BY_VIDEO };
+    let ask = SheetOptions { key: &["id"], ..GROUP_BY_VIDEO };
     let text = "video,id\na,1\nb,2\na,1\nc,3\nb,4\nd,1\ne,\ne,5\n";
-    insta::assert_snapshot!(told(text, &ask), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &ask), @r#"
     1 => 2["a", "1"] 4["a", "1"]
     row 6, column B `id`: the key `4` is not the one of the group's first row 3, `2`
       help: the rows of a group make one video, so they share one key
@@ -477,7 +485,7 @@ fn a_group_has_one_key_and_no_other_group_has_it() {
 #[test]
 fn a_group_that_may_lack_a_row_is_left_out() {
     let text = "video,text\na,1\nb,2\nb,3,4\nc,5\na,6\n,7\nd,8\ne,9\n";
-    insta::assert_snapshot!(told(text, &BY_VIDEO), @r#"
+    insta::assert_snapshot!(describe_sheet(text, &GROUP_BY_VIDEO), @r#"
     row 2, column A `video`: this group is left out, since row 7 may belong to it
       help: mend row 7 first
     row 3, column A `video`: this group is left out, since row 4 may belong to it
@@ -496,12 +504,12 @@ fn a_group_that_may_lack_a_row_is_left_out() {
 
 #[test]
 fn a_heading_row_can_itself_be_torn() {
-    insta::assert_snapshot!(told("id,\"Script\n1,2\n", &BY_ID), @"
+    insta::assert_snapshot!(describe_sheet("id,\"Script\n1,2\n", &KEY_ID), @"
     row 1, column B: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; a quote within a text is written twice
     ");
     let wide = format!("id{}\n1\n", ",x".repeat(5_000));
-    insta::assert_snapshot!(told(wide, &BY_ID), @"
+    insta::assert_snapshot!(describe_sheet(wide, &KEY_ID), @"
     row 1: this row has more than 4096 cells
       help: delete the columns that are not needed
     ");
@@ -511,8 +519,8 @@ fn a_heading_row_can_itself_be_torn() {
 fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
     let fits = "x".repeat(1 << 20);
     let text = format!("id,text\n1,{fits}\n2,{fits}x\n3,y\n");
-    let (_dir, path) = file(text.as_bytes());
-    let items = read(&path, &BY_ID).unwrap();
+    let (_dir, path) = write_sheet(text.as_bytes());
+    let items = read_entries(&path, &KEY_ID).unwrap();
     assert_eq!(items[0].as_ref().unwrap().rows[0].cells[1], fits);
     insta::assert_snapshot!(items[1].as_ref().unwrap_err(), @"
     row 3, column B `text`: this cell holds more than 1 MB
@@ -523,10 +531,10 @@ fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
 
 #[test]
 fn numbered_columns_make_the_list_that_is_asked_for() {
-    let ask = Ask { required: &["script", "sku"], lists: &["script"], ..NOTHING };
+    let ask = SheetOptions { required: &["script", "sku"], lists: &["script"], ..NO_OPTIONS };
     let columns = |headings: &str| {
-        let (_dir, path) = file(format!("{headings}\na,b,c,d,e\n").as_bytes());
-        match open(&path, &ask) {
+        let (_dir, path) = write_sheet(format!("{headings}\na,b,c,d,e\n").as_bytes());
+        match open_sheet(&path, &ask) {
             Ok(sheet) => sheet.lists().get("script").cloned().unwrap_or_default(),
             Err(problems) => panic!("{problems}"),
         }
@@ -534,7 +542,7 @@ fn numbered_columns_make_the_list_that_is_asked_for() {
     assert_eq!(columns("sku,script_1,script_2,script_10,x"), [1, 2, 3]);
     assert_eq!(columns("Sku,Script 10,SCRIPT2,script-01,Scripts 3"), [3, 2, 1]);
     assert_eq!(columns("sku,script,script_1,script_2,x"), Vec::<usize>::new());
-    insta::assert_snapshot!(told("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
+    insta::assert_snapshot!(describe_sheet("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
     row 1: there is no column `script`, which the template needs
       help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
     ");
@@ -542,8 +550,8 @@ fn numbered_columns_make_the_list_that_is_asked_for() {
 
 #[test]
 fn a_separator_that_only_the_headings_show_is_told_of() {
-    let ask = Ask { required: &["script"], ..Ask::default() };
-    insta::assert_snapshot!(told("id/script\n1/Hi\n", &ask), @"
+    let ask = SheetOptions { required: &["script"], ..SheetOptions::default() };
+    insta::assert_snapshot!(describe_sheet("id/script\n1/Hi\n", &ask), @"
     row 1: there is no column `script`, which the template needs
       help: there is one column only, `id/script`; commas, semicolons, tabs or pipes go between cells
     ");
@@ -564,12 +572,12 @@ fn the_kept_sheets_come_to_what_they_came_to() {
         let name = sheet.file_name().unwrap().to_string_lossy().into_owned();
         let skip = name.contains("skip").then_some(("status", &[][..]));
         let worksheet = name.starts_with("worksheet").then_some("scripts");
-        let ask = if name.starts_with("group") { BY_VIDEO } else { BY_ID };
-        let ask = Ask { skip, worksheet, ..ask };
+        let ask = if name.starts_with("group") { GROUP_BY_VIDEO } else { KEY_ID };
+        let ask = SheetOptions { skip, worksheet, ..ask };
         insta::with_settings!({
             snapshot_path => &folder, prepend_module_to_snapshot => false, omit_expression => true,
         }, {
-            insta::assert_snapshot!(name, told(fs::read(&sheet).unwrap(), &ask));
+            insta::assert_snapshot!(name, describe_sheet(fs::read(&sheet).unwrap(), &ask));
         });
     }
 }
@@ -594,9 +602,9 @@ proptest! {
     #[test]
     fn any_bytes_give_rows_or_problems(bytes in tricky_bytes(), headings in any::<bool>()) {
         let bytes = if headings { [b"id,video\n", &bytes[..]].concat() } else { bytes };
-        let (_dir, path) = file(&bytes);
-        for ask in [Ask::default(), BY_ID, BY_VIDEO] {
-            let Ok(items) = read(&path, &ask) else { continue };
+        let (_dir, path) = write_sheet(&bytes);
+        for ask in [SheetOptions::default(), KEY_ID, GROUP_BY_VIDEO] {
+            let Ok(items) = read_entries(&path, &ask) else { continue };
             let firsts = items.iter().map(|item| match item {
                 Ok(entry) => entry.rows[0].number,
                 Err(problem) => problem.row.unwrap(),
@@ -619,10 +627,10 @@ proptest! {
         videos in prop::collection::vec("[ab]?[ab]?", 1..40)
     ) {
         let text: String = videos.iter().enumerate().map(|(n, v)| format!("{v},{n}\n")).collect();
-        let (_dir, path) = file(format!("video,n\n{text}").as_bytes());
+        let (_dir, path) = write_sheet(format!("video,n\n{text}").as_bytes());
         let mut rows = Vec::new();
         let mut left_out = 0;
-        for item in read(&path, &BY_VIDEO).unwrap() {
+        for item in read_entries(&path, &GROUP_BY_VIDEO).unwrap() {
             match item {
                 Ok(entry) => {
                     let own = entry.rows.iter().all(|row| row.cells[0] == entry.key);
@@ -663,9 +671,9 @@ proptest! {
             let number = format!("r{number}");
             writer.write_record(cells.iter().map(String::as_str).chain([number.as_str()])).unwrap();
         }
-        let (_dir, path) = file(&writer.into_inner().unwrap());
+        let (_dir, path) = write_sheet(&writer.into_inner().unwrap());
         let last = format!("c{width}");
-        let items = read(&path, &Ask { key: &[&last], ..Ask::default() }).unwrap();
+        let items = read_entries(&path, &SheetOptions { key: &[&last], ..SheetOptions::default() }).unwrap();
         prop_assert_eq!(items.len(), table.len());
         for (number, (item, cells)) in items.iter().zip(&table).enumerate() {
             let row = &item.as_ref().unwrap().rows[0];

@@ -5,38 +5,91 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use callsheet::cli::Exit;
+use callsheet::cli::ExitReason;
 
 /// Which rooms a room may import. What is not listed may not be imported.
-const ROOMS: &[(&str, &[&str])] = &[
+const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("text", &[]),
     ("request", &[]),
-    ("batch", &["request"]),
-    ("sheet", &[]),
-    ("scene", &["request"]),
-    ("ledger", &[]),
+    ("http", &["aistudios", "clock", "text"]),
+    ("batch", &["request", "text"]),
+    ("sheet", &["text"]),
+    ("template", &["payload", "request", "text"]),
+    ("payload", &["template", "request", "text"]),
+    ("ledger", &["clock", "request", "text"]),
     ("sandbox", &[]),
-    ("studio", &["clock"]),
-    ("plan", &["batch", "sheet", "scene", "ledger", "request"]),
-    ("runner", &["batch", "clock", "studio", "ledger", "scene", "request"]),
-    ("report", &["ledger"]),
-    ("notice", &["batch", "studio", "report"]),
-    ("web", &["clock", "ledger"]),
+    ("aistudios", &["clock", "http", "text"]),
+    ("plan", &["batch", "sheet", "template", "payload", "ledger", "request", "text"]),
+    (
+        "runner",
+        &[
+            "aistudios",
+            "batch",
+            "clock",
+            "http",
+            "ledger",
+            "payload",
+            "request",
+            "template",
+            "text",
+        ],
+    ),
+    ("report", &["ledger", "payload", "template", "text"]),
+    ("notify", &["aistudios", "batch", "http", "report", "text"]),
+    ("webhook", &["clock", "ledger"]),
+    (
+        "session",
+        &[
+            "aistudios",
+            "batch",
+            "cli",
+            "clock",
+            "http",
+            "ledger",
+            "notify",
+            "payload",
+            "plan",
+            "report",
+            "request",
+            "runner",
+            "sandbox",
+            "sheet",
+            "template",
+            "text",
+            "webhook",
+        ],
+    ),
     (
         "cli",
         &[
-            "batch", "clock", "ledger", "notice", "plan", "report", "request", "runner", "sandbox",
-            "scene", "sheet", "studio", "web",
+            "aistudios",
+            "batch",
+            "clock",
+            "http",
+            "ledger",
+            "notify",
+            "payload",
+            "plan",
+            "report",
+            "request",
+            "runner",
+            "sandbox",
+            "session",
+            "sheet",
+            "template",
+            "text",
+            "webhook",
         ],
     ),
     ("main", &["cli"]),
 ];
 /// Lines of a source file, its tests not counted.
-const LINES_MAX: usize = 400;
+const LINES_MAX: usize = 500;
 /// Tables of data, which are read by looking things up.
-const TABLES: &[&str] = &["src/sandbox/faults/known.rs"];
+const LINE_LIMIT_EXEMPT: &[&str] = &["src/sandbox/faults/known.rs"];
 
-fn sources() -> Vec<(PathBuf, String)> {
+fn source_files() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
@@ -55,20 +108,20 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-fn room_of(path: &Path) -> String {
+fn module_of(path: &Path) -> String {
     let name = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
     name.trim_end_matches(".rs").to_owned()
 }
 
 #[test]
 fn a_room_imports_only_what_stands_below_it() {
-    for (path, text) in sources() {
-        let room = room_of(&path);
+    for (path, text) in source_files() {
+        let room = module_of(&path);
         if room == "lib" {
             continue;
         }
         let (_, allowed) =
-            ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{room}?"));
+            LAYERS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{room}?"));
         let prefix = if room == "main" { "callsheet::" } else { "crate::" };
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap();
@@ -79,7 +132,7 @@ fn a_room_imports_only_what_stands_below_it() {
                 };
                 for name in names {
                     let name = name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next();
-                    let Some(other) = name.filter(|name| ROOMS.iter().any(|(r, _)| r == name))
+                    let Some(other) = name.filter(|name| LAYERS.iter().any(|(r, _)| r == name))
                     else {
                         continue;
                     };
@@ -93,17 +146,17 @@ fn a_room_imports_only_what_stands_below_it() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for (path, text) in sources() {
+    for (path, text) in source_files() {
         assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
     }
 }
 
 #[test]
 fn files_can_be_read_in_one_sitting() {
-    for (path, text) in sources() {
+    for (path, text) in source_files() {
         let name = path.display().to_string();
         let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
-        if is_test || TABLES.contains(&name.as_str()) {
+        if is_test || LINE_LIMIT_EXEMPT.contains(&name.as_str()) {
             continue;
         }
         let lines = text.lines().take_while(|line| *line != "mod tests {").count();
@@ -113,28 +166,28 @@ fn files_can_be_read_in_one_sitting() {
 
 #[test]
 fn no_name_collects_everything() {
-    for (path, _) in sources() {
+    for (path, _) in source_files() {
         for word in ["util", "helper", "common", "manager", "misc"] {
             let name = path.file_stem().unwrap().to_str().unwrap();
-            let fine = !name.contains(word) || path.ends_with("scene/helpers/mod.rs");
+            let fine = !name.contains(word) || path.ends_with("template/helpers/mod.rs");
             assert!(fine, "{}", path.display());
         }
     }
 }
 
-fn text_of(name: &str) -> String {
+fn read_source(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
 /// Returns what stands between `open` and the next `close`, wherever `open` stands.
-fn between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item = &'t str> {
+fn texts_between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item = &'t str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
 }
 
 #[test]
 fn the_readme_lists_every_exit_code() {
-    let readme = text_of("README.md");
-    for exit in Exit::ALL {
+    let readme = read_source("README.md");
+    for exit in ExitReason::ALL {
         let row = format!("| {} |", exit.code());
         assert!(readme.contains(&row), "the README has no row {row} for {exit:?}");
     }
@@ -142,14 +195,14 @@ fn the_readme_lists_every_exit_code() {
 
 #[test]
 fn the_readme_lists_every_setting_helper_and_event() {
-    let readme = text_of("README.md");
-    let (keys, happenings) = (text_of("src/batch/keys.rs"), text_of("src/runner/happening.rs"));
+    let readme = read_source("README.md");
+    let (keys, happenings) = (read_source("src/batch/keys.rs"), read_source("src/runner/event.rs"));
     let settings = keys.split("/// Less alike").next().unwrap();
-    let settings = between(settings, "\"", '"').filter(|word| !word.trim().is_empty());
+    let settings = texts_between(settings, "\"", '"').filter(|word| !word.trim().is_empty());
     let settings =
         settings.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
-    let events = between(&happenings, "rename = \"", '"');
-    let helpers = callsheet::scene::HELPERS.iter().map(|helper| helper.name);
+    let events = texts_between(&happenings, "rename = \"", '"');
+    let helpers = callsheet::template::HELPERS.iter().map(|helper| helper.name);
     for word in settings.chain(events).chain(helpers) {
         let fine = readme.contains(&format!("`{word}`")) || readme.contains(&format!("`[{word}]`"));
         assert!(fine, "the README does not mention `{word}`");
@@ -158,12 +211,12 @@ fn the_readme_lists_every_setting_helper_and_event() {
 
 #[test]
 fn what_is_said_to_be_held_by_a_test_is() {
-    let mut all: String = sources().into_iter().map(|(_, text)| text).collect();
-    for file in ["run.rs", "crash.rs", "kill.rs"] {
-        all.push_str(&text_of(&format!("tests/it/{file}")));
+    let mut all: String = source_files().into_iter().map(|(_, text)| text).collect();
+    for file in ["run/mod.rs", "crash.rs", "kill/mod.rs"] {
+        all.push_str(&read_source(&format!("tests/it/{file}")));
     }
     for (file, least) in [("README.md", 10), ("ARCHITECTURE.md", 10)] {
-        let text = text_of(file);
+        let text = read_source(file);
         let rows = text.lines().filter(|line| line.starts_with("| "));
         let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
         // A test's name is a sentence; what has few words is a module, or something else.

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
-    let problems = parsed(
+    let problems = parse_source(
         r#"nmae = "spring"
 template = 7
 key = []
@@ -114,12 +114,13 @@ settle_after = "0s"
 
 #[test]
 fn a_file_whose_name_cannot_name_a_batch_needs_a_name() {
-    let problems = parse(Path::new("jobs/spring launch.toml"), NEEDED.to_owned()).unwrap_err();
+    let problems =
+        parse(Path::new("jobs/spring launch.toml"), MINIMAL_SOURCE.to_owned()).unwrap_err();
     insta::assert_snapshot!(problems, @r#"
     jobs/spring launch.toml: `name` is missing, and the file's own name `spring launch` cannot stand in
       help: give the batch a name, as in `name = "spring-launch"`
     "#);
-    insta::assert_snapshot!(told("name = \"spring launch\""), @r#"
+    insta::assert_snapshot!(problems_text("name = \"spring launch\""), @r#"
     jobs/launch.toml:3:8: `name` is wrong: a batch's name is 1 to 64 of the letters a to z, digits, `-`, `_` and `.`, and does not begin with a dot
       name = "spring launch"
              ^^^^^^^^^^^^^^^
@@ -147,7 +148,7 @@ fn broken_toml_is_told_in_our_words() {
         "größe = 1",
         "}",
     ] {
-        all.push_str(&told(rest));
+        all.push_str(&problems_text(rest));
     }
     insta::assert_snapshot!(all, @r#"
     jobs/launch.toml:3:8: a text must stand in quotes
@@ -219,8 +220,8 @@ fn broken_toml_is_told_in_our_words() {
 
 #[test]
 fn a_secret_is_refused_and_never_shown() {
-    let problems = parsed(&format!(
-        "user_key = \"hush-1\"\n{NEEDED}[studio]\nappId = '''\nhush-2\n'''\n\
+    let problems = parse_source(&format!(
+        "user_key = \"hush-1\"\n{MINIMAL_SOURCE}[studio]\nappId = '''\nhush-2\n'''\n\
          base_url = \"https://ann:hush-3@studio.example\"\n"
     ));
     let problems = problems.unwrap_err();
@@ -238,7 +239,7 @@ fn a_secret_is_refused_and_never_shown() {
       base_url = ***********************************
                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     ");
-    let broken = told("user_key = hush-4\nname = ");
+    let broken = problems_text("user_key = hush-4\nname = ");
     assert!(!broken.contains("hush"), "{broken}");
 }
 
@@ -260,6 +261,6 @@ fn what_cannot_be_read_is_told_apart() {
         let told = read(&path).unwrap_err().to_string();
         assert!(told.contains(want), "{told}");
     }
-    let marked = file("marked.toml", format!("\u{feff}{NEEDED}").as_bytes());
-    assert_eq!(read(&marked).unwrap().source, NEEDED);
+    let marked = file("marked.toml", format!("\u{feff}{MINIMAL_SOURCE}").as_bytes());
+    assert_eq!(read(&marked).unwrap().source, MINIMAL_SOURCE);
 }

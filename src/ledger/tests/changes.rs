@@ -4,317 +4,364 @@
 use super::*;
 
 /// Claims the free first step of the only job.
-async fn draft(desk: &Desk, lease: Lease, batch: BatchId) -> Claim {
+async fn claim_draft(desk: &TestLedger, lease: Lease, batch: BatchId) -> ClaimedSubmission {
     let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    claimed.claims.into_iter().next().unwrap()
+    claimed.submissions.into_iter().next().unwrap()
 }
 
-async fn told(desk: &Desk, lease: Lease, claim: &Claim, news: News) -> Recorded {
-    desk.ledger.record(lease, claim.job, claim.submission, news, NOW).await.unwrap()
+async fn told(
+    desk: &TestLedger,
+    lease: Lease,
+    claim: &ClaimedSubmission,
+    news: JobUpdate,
+) -> RecordedUpdate {
+    desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap()
 }
 
-fn put_back() -> News {
-    News::PutBack { due_at: NOW, words: "stopped".to_owned() }
+fn requeued_update() -> JobUpdate {
+    JobUpdate::Requeued { due_at: NOW, message: "stopped".to_owned() }
 }
 
-fn drafted(id: &str) -> News {
-    News::Drafted { project_id: id.to_owned(), edited: None, mark: None }
+fn drafted_update(id: &str) -> JobUpdate {
+    JobUpdate::Drafted {
+        project_id: id.to_owned(),
+        exclusive_project: None,
+        previous_render_identity: None,
+    }
 }
 
-async fn only_row(desk: &Desk, batch: BatchId) -> JobRow {
+async fn only_row(desk: &TestLedger, batch: BatchId) -> JobRow {
     desk.ledger.rows(batch, -1, 2).await.unwrap().remove(0)
 }
 
 #[tokio::test]
 async fn a_row_that_changed_while_its_draft_was_lost_does_not_keep_the_next_run_from_beginning() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let lost = draft(&desk, lease, batch).await;
+    let lost = claim_draft(&desk, lease, batch).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    let desk = desk.reopened().await;
+    let desk = desk.reopen().await;
     let (lease, found) = desk.run(batch).await;
-    assert_eq!(found, TakenOver { drafts_lost: 1, uncertain: 0 });
-    let next = draft(&desk, lease, batch).await;
+    assert_eq!(found, RecoveredWork { drafts_lost: 1, uncertain: 0 });
+    let next = claim_draft(&desk, lease, batch).await;
     assert_ne!(next.payload_hash, lost.payload_hash);
     assert_eq!(only_row(&desk, batch).await.version, 2);
 }
 
 #[tokio::test]
 async fn a_job_that_is_put_back_goes_on_with_the_version_that_waits() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let first = one_step(&desk, lease, batch).await;
+    let first = claim_one_step(&desk, lease, batch).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    assert_eq!(told(&desk, lease, &first, put_back()).await.state, State::Ready);
-    let next = one_step(&desk, lease, batch).await;
+    assert_eq!(told(&desk, lease, &first, requeued_update()).await.state, JobState::Ready);
+    let next = claim_one_step(&desk, lease, batch).await;
     assert_ne!(next.payload_hash, first.payload_hash);
-    desk.reopened().await.run(batch).await;
+    desk.reopen().await.run(batch).await;
 }
 
 #[tokio::test]
 async fn a_draft_whose_row_changed_is_swept_and_never_exported() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let first = draft(&desk, lease, batch).await;
+    let first = claim_draft(&desk, lease, batch).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    told(&desk, lease, &first, drafted("p1")).await;
-    let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
-    assert!(paid.claims.is_empty(), "{:?}", paid.claims);
-    let strays = desk.ledger.strays(batch).await.unwrap();
+    told(&desk, lease, &first, drafted_update("p1")).await;
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
+        .await
+        .unwrap();
+    assert!(paid.submissions.is_empty(), "{:?}", paid.submissions);
+    let strays = desk.ledger.stray_drafts(batch).await.unwrap();
     assert_eq!(strays[0].project_id.as_deref(), Some("p1"));
 }
 
 #[tokio::test]
 async fn a_row_that_left_the_sheet_is_not_paid_for_when_its_request_comes_back_unsent() {
     for drafted in [false, true] {
-        let desk = Desk::new().await;
+        let desk = TestLedger::new().await;
         let both = [row(0, "ann", "one"), row(1, "bob", "two")];
         let (batch, _) = desk.plan(&both[..1]).await;
         let (lease, _) = desk.run(batch).await;
         let (claim, news) = if drafted {
-            (draft(&desk, lease, batch).await, self::drafted("p1"))
+            (claim_draft(&desk, lease, batch).await, drafted_update("p1"))
         } else {
-            (one_step(&desk, lease, batch).await, put_back())
+            (claim_one_step(&desk, lease, batch).await, requeued_update())
         };
         desk.plan(&[row(0, "bob", "two")]).await;
-        assert_eq!(told(&desk, lease, &claim, news).await.state, State::Cancelled);
-        assert_eq!(desk.ledger.counts_removed(batch).await.unwrap()[&State::Cancelled], 1);
+        assert_eq!(told(&desk, lease, &claim, news).await.state, JobState::Cancelled);
+        assert_eq!(desk.ledger.removed_state_counts(batch).await.unwrap()[&JobState::Cancelled], 1);
         // It is only waiting for its row.
         desk.plan(&both).await;
-        assert_eq!(desk.state(batch).await, [State::Ready, State::Ready]);
+        assert_eq!(desk.job_states(batch).await, [JobState::Ready, JobState::Ready]);
     }
 }
 
 #[tokio::test]
 async fn a_row_that_left_the_sheet_while_its_draft_was_lost_is_not_paid_for_by_the_next_run() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    draft(&desk, lease, batch).await;
+    claim_draft(&desk, lease, batch).await;
     desk.plan(&[row(0, "bob", "two")]).await;
-    let desk = desk.reopened().await;
+    let desk = desk.reopen().await;
     let (lease, _) = desk.run(batch).await;
-    let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
-    let keys: Vec<&str> = claimed.claims.iter().map(|claim| claim.key.as_str()).collect();
+    let claimed = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
+        .await
+        .unwrap();
+    let keys: Vec<&str> = claimed.submissions.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["bob"]);
 }
 
 #[tokio::test]
 async fn content_that_comes_back_while_another_renders_is_taken_from_its_first_video() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    finish(&desk, batch, "v1.mp4").await;
+    finish_batch(&desk, batch, "v1.mp4").await;
     desk.plan(&[row(0, "ann", "two")]).await;
     let (lease, _) = desk.run(batch).await;
-    let claim = one_step(&desk, lease, batch).await;
+    let claim = claim_one_step(&desk, lease, batch).await;
     told(&desk, lease, &claim, accepted("p2")).await;
     desk.plan(&[row(0, "ann", "one")]).await;
     told(&desk, lease, &claim, rendered()).await;
-    assert_eq!(told(&desk, lease, &claim, fetched("v2.mp4")).await.state, State::Reused);
+    assert_eq!(told(&desk, lease, &claim, fetched("v2.mp4")).await.state, JobState::Reused);
     assert_eq!(only_row(&desk, batch).await.video_file.as_deref(), Some("v1.mp4"));
 }
 
 #[tokio::test]
 async fn content_that_came_back_while_a_draft_was_lost_is_taken_from_its_first_video() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    finish(&desk, batch, "v1.mp4").await;
+    finish_batch(&desk, batch, "v1.mp4").await;
     desk.plan(&[row(0, "ann", "two")]).await;
     let (lease, _) = desk.run(batch).await;
-    draft(&desk, lease, batch).await;
+    claim_draft(&desk, lease, batch).await;
     desk.plan(&[row(0, "ann", "one")]).await;
-    let desk = desk.reopened().await;
+    let desk = desk.reopen().await;
     desk.run(batch).await;
     let row = only_row(&desk, batch).await;
-    assert_eq!((row.state, row.video_file.as_deref()), (Some(State::Reused), Some("v1.mp4")));
+    assert_eq!((row.state, row.video_file.as_deref()), (Some(JobState::Reused), Some("v1.mp4")));
 }
 
 #[tokio::test]
 async fn two_polls_of_one_render_that_cross_take_nothing_from_the_next_submission() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let first = one_step(&desk, lease, batch).await;
+    let first = claim_one_step(&desk, lease, batch).await;
     told(&desk, lease, &first, accepted("p1")).await;
     let failed = || "the render failed".to_owned();
-    told(&desk, lease, &first, News::Rerendered { due_at: NOW, words: failed() }).await;
-    let next = one_step(&desk, lease, batch).await;
+    told(&desk, lease, &first, JobUpdate::Rerendered { due_at: NOW, message: failed() }).await;
+    let next = claim_one_step(&desk, lease, batch).await;
     assert_ne!(next.submission, first.submission);
     for crossed in [
-        News::Polled { progress: 9.0, due_at: NOW, stalled: false },
-        News::Rerendered { due_at: NOW, words: failed() },
-        News::RenderFailed { words: failed() },
+        JobUpdate::Polled { progress: 9.0, due_at: NOW, stalled: false },
+        JobUpdate::Rerendered { due_at: NOW, message: failed() },
+        JobUpdate::RenderFailed { message: failed() },
         rendered(),
     ] {
         let late = told(&desk, lease, &first, crossed).await;
-        assert_eq!(late, Recorded { step: Step::Unchanged, state: State::Submitting });
+        assert_eq!(
+            late,
+            RecordedUpdate { transition: Transition::Unchanged, state: JobState::Submitting }
+        );
     }
-    assert_eq!(told(&desk, lease, &next, accepted("p2")).await.state, State::Rendering);
-    assert_eq!(told(&desk, lease, &first, rendered()).await.step, Step::Unchanged);
-    assert_eq!(told(&desk, lease, &next, rendered()).await.state, State::Fetching);
+    assert_eq!(told(&desk, lease, &next, accepted("p2")).await.state, JobState::Rendering);
+    assert_eq!(told(&desk, lease, &first, rendered()).await.transition, Transition::Unchanged);
+    assert_eq!(told(&desk, lease, &next, rendered()).await.state, JobState::Fetching);
 }
 
 #[tokio::test]
 async fn two_fetches_of_one_video_that_cross_come_to_one_ending() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let claim = one_step(&desk, lease, batch).await;
+    let claim = claim_one_step(&desk, lease, batch).await;
     told(&desk, lease, &claim, accepted("p1")).await;
     told(&desk, lease, &claim, rendered()).await;
-    assert_eq!(told(&desk, lease, &claim, fetched("a.mp4")).await.state, State::Done);
+    assert_eq!(told(&desk, lease, &claim, fetched("a.mp4")).await.state, JobState::Done);
     let gone = || "the link is gone".to_owned();
     for crossed in [
-        News::FetchTrouble { due_at: NOW, words: gone() },
-        News::FetchFailed { words: gone() },
+        JobUpdate::FetchAttemptFailed { due_at: NOW, message: gone() },
+        JobUpdate::FetchFailed { message: gone() },
         fetched("a (2).mp4"),
     ] {
         let late = told(&desk, lease, &claim, crossed).await;
-        assert_eq!(late, Recorded { step: Step::Unchanged, state: State::Done });
+        assert_eq!(
+            late,
+            RecordedUpdate { transition: Transition::Unchanged, state: JobState::Done }
+        );
     }
     assert_eq!(only_row(&desk, batch).await.video_file.as_deref(), Some("a.mp4"));
 }
 
 #[tokio::test]
 async fn a_call_about_a_render_that_is_being_asked_about_makes_nobody_ask_beside_it() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
     let (lease, _) = desk.run(batch).await;
-    let paid = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room()), NOW).await.unwrap();
-    for claim in paid.claims {
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
+        .await
+        .unwrap();
+    for claim in paid.submissions {
         told(&desk, lease, &claim, accepted(&claim.key)).await;
     }
-    let (what, busy) = ((batch, State::Rendering), (NOW, NOW + SignedDuration::from_hours(6)));
-    let due = desk.ledger.claim_due(lease, what, (1, Vec::new()), busy).await.unwrap();
+    let (what, busy) = ((batch, JobState::Rendering), (NOW, NOW + SignedDuration::from_hours(6)));
+    let due = desk.ledger.claim_due_jobs(lease, what, (1, Vec::new()), busy).await.unwrap();
     let in_hand = &due[0];
-    let call = desk.ledger.look_at(in_hand.job, in_hand.submission, NOW.as_millisecond());
+    let call =
+        desk.ledger.bring_check_forward(in_hand.job, in_hand.submission, NOW.as_millisecond());
     call.await.unwrap();
-    let others = desk.ledger.claim_due(lease, what, (9, vec![in_hand.job]), busy).await.unwrap();
+    let others =
+        desk.ledger.claim_due_jobs(lease, what, (9, vec![in_hand.job]), busy).await.unwrap();
     let keys: Vec<&str> = others.iter().map(|one| one.key.as_str()).collect();
     assert!(keys.len() == 1 && keys[0] != in_hand.key, "{keys:?}");
 }
 
 #[tokio::test]
 async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_will() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();
     let (batch, _) = desk.plan(&rows).await;
     let (lease, _) = desk.run(batch).await;
-    let narrow = || Room { in_flight: 1, at_once: 1, ..room() };
+    let narrow = || Capacity { in_flight_max: 1, claim_max: 1, ..room() };
     for _ in 0..4 {
         let claimed = desk.ledger.claim_drafts(lease, batch, narrow(), NOW).await.unwrap();
-        for claim in claimed.claims.iter().filter(|claim| claim.key != "k3") {
-            told(&desk, lease, claim, drafted(&claim.key)).await;
+        for claim in claimed.submissions.iter().filter(|claim| claim.key != "k3") {
+            told(&desk, lease, claim, drafted_update(&claim.key)).await;
         }
     }
-    let only = Room { only: Some(desk.name(batch, &rows, &["k3"]).await), ..narrow() };
+    let only = Capacity { selection: Some(desk.name(batch, &rows, &["k3"]).await), ..narrow() };
     let claimed = desk.ledger.claim_drafts(lease, batch, only, NOW).await.unwrap();
-    let keys: Vec<&str> = claimed.claims.iter().map(|claim| claim.key.as_str()).collect();
+    let keys: Vec<&str> = claimed.submissions.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["k3"]);
 }
 
 /// Found by the simulation: the whole batch waited for a row that nobody wanted any more.
 #[tokio::test]
 async fn an_uncertain_canary_whose_row_left_the_sheet_holds_nobody_back() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
     let (lease, _) = desk.run(batch).await;
-    let canary = || Room { canary: 1, ..room() };
+    let canary = || Capacity { canary_count: 1, ..room() };
     let claim = async |room| {
-        let claimed = desk.ledger.claim_paid(lease, batch, (Way::OneStep, room), NOW).await;
+        let claimed =
+            desk.ledger.claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW).await;
         claimed.unwrap()
     };
-    let first = claim(canary()).await.claims.remove(0);
-    let lost = News::AnswerLost { due_at: NOW, words: "reset".to_owned() };
+    let first = claim(canary()).await.submissions.remove(0);
+    let lost = JobUpdate::Uncertain { due_at: NOW, message: "reset".to_owned() };
     told(&desk, lease, &first, lost).await;
-    assert_eq!(claim(canary()).await.held, Held::Canary);
+    assert_eq!(claim(canary()).await.block, ClaimBlock::Canary);
     desk.plan(&[row(0, "bob", "two")]).await;
-    assert_eq!(claim(canary()).await.claims.remove(0).key, "bob");
+    assert_eq!(claim(canary()).await.submissions.remove(0).key, "bob");
 }
 
 /// Two rows that change one project in place.
-fn of_one_project() -> [StagedRow; 2] {
+fn rows_of_one_project() -> [StagedRow; 2] {
     [row(0, "ann", "one"), row(1, "bob", "two")].map(|row| {
-        let merged = row.merged.map(|merged| Merged { subject: Some("p".to_owned()), ..merged });
+        let merged = row
+            .merged
+            .map(|merged| MergedRow { exclusive_project: Some("p".to_owned()), ..merged });
         StagedRow { merged, ..row }
     })
 }
 
-fn changed_in_place() -> News {
-    News::Drafted { project_id: "p".to_owned(), edited: None, mark: None }
+fn edited_in_place_update() -> JobUpdate {
+    JobUpdate::Drafted {
+        project_id: "p".to_owned(),
+        exclusive_project: None,
+        previous_render_identity: None,
+    }
 }
 
 /// Found by the simulation: a run for named rows waited for ever for a draft that it was not to export.
 #[tokio::test]
 async fn a_draft_that_nobody_asked_for_holds_its_project_and_a_run_for_other_rows_is_told() {
-    let desk = Desk::new().await;
-    let rows = of_one_project();
+    let desk = TestLedger::new().await;
+    let rows = rows_of_one_project();
     let (batch, _) = desk.plan(&rows).await;
     let (lease, _) = desk.run(batch).await;
     let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    assert_eq!(drafts.claims.len(), 1, "one after the other");
-    told(&desk, lease, &drafts.claims[0], changed_in_place()).await;
+    assert_eq!(drafts.submissions.len(), 1, "one after the other");
+    told(&desk, lease, &drafts.submissions[0], edited_in_place_update()).await;
 
-    let only = Room { only: Some(desk.name(batch, &rows, &["bob"]).await), ..room() };
-    let way = Way::TwoStep;
+    let only = Capacity { selection: Some(desk.name(batch, &rows, &["bob"]).await), ..room() };
+    let way = StoredSubmissionMode::TwoStep;
     let held = desk.ledger.claim_paid(lease, batch, (way, only), NOW).await.unwrap();
-    assert_eq!((held.claims.len(), held.held), (0, Held::Subject));
+    assert_eq!((held.submissions.len(), held.block), (0, ClaimBlock::ProjectInUse));
     let all = desk.ledger.claim_paid(lease, batch, (way, room()), NOW).await.unwrap();
-    assert_eq!(all.claims[0].key, "ann");
+    assert_eq!(all.submissions[0].key, "ann");
 }
 
 /// Found by the simulation: rows waited for a video that nobody wanted any more.
 #[tokio::test]
 async fn a_video_that_could_not_be_fetched_holds_its_project_only_while_its_row_is_in_the_sheet() {
-    let desk = Desk::new().await;
-    let rows = of_one_project();
+    let desk = TestLedger::new().await;
+    let rows = rows_of_one_project();
     let (batch, _) = desk.plan(&rows).await;
     let (lease, _) = desk.run(batch).await;
     let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    told(&desk, lease, &drafts.claims[0], changed_in_place()).await;
-    let paid = desk.ledger.claim_paid(lease, batch, (Way::TwoStep, room()), NOW).await.unwrap();
+    told(&desk, lease, &drafts.submissions[0], edited_in_place_update()).await;
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
+        .await
+        .unwrap();
     let (project_id, words) = ("p".to_owned(), "answered".to_owned());
-    let accepted = News::Accepted { project_id, render_id: None, due_at: NOW, words };
-    let rendered = News::Rendered { video_url: "https://x/v.mp4".to_owned() };
-    let failed = News::FetchFailed { words: "403".to_owned() };
+    let accepted = JobUpdate::Accepted { project_id, render_id: None, due_at: NOW, message: words };
+    let rendered = JobUpdate::Rendered { video_url: "https://x/v.mp4".to_owned() };
+    let failed = JobUpdate::FetchFailed { message: "403".to_owned() };
     for news in [accepted, rendered, failed] {
-        told(&desk, lease, &paid.claims[0], news).await;
+        told(&desk, lease, &paid.submissions[0], news).await;
     }
     let held = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    assert_eq!((held.claims.len(), held.held), (0, Held::Subject));
+    assert_eq!((held.submissions.len(), held.block), (0, ClaimBlock::ProjectInUse));
 
     desk.plan(&[StagedRow { position: 0, ..rows[1].clone() }]).await;
     let free = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    assert_eq!(free.claims[0].key, "bob");
+    assert_eq!(free.submissions[0].key, "bob");
 }
 
 #[tokio::test]
 async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_cannot_hold() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let until = NOW + SignedDuration::from_nanos(1_500_000);
-    desk.ledger.raise_floor("http://x", until).await.unwrap();
-    let kept = desk.ledger.floor("http://x", NOW).await.unwrap().unwrap();
+    desk.ledger.raise_retry_after_floor("http://x", until).await.unwrap();
+    let kept = desk.ledger.retry_after_floor("http://x", NOW).await.unwrap().unwrap();
     assert!(kept >= until, "{kept} is before {until}");
 }
 
 /// Found with a clock that was ten years ahead for a minute: the next run waited ten years.
 #[tokio::test]
 async fn a_clock_that_was_ahead_keeps_no_later_run_waiting() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    let claim = draft(&desk, lease, batch).await;
+    let claim = claim_draft(&desk, lease, batch).await;
     let ahead = NOW + SignedDuration::from_hours(10 * 365 * 24);
-    told(&desk, lease, &claim, News::DraftLost { due_at: ahead, words: "lost".to_owned() }).await;
-    desk.ledger.raise_floor("http://x", ahead).await.unwrap();
-    assert_eq!(desk.ledger.floor("http://x", NOW).await.unwrap(), None);
+    told(&desk, lease, &claim, JobUpdate::DraftLost { due_at: ahead, message: "lost".to_owned() })
+        .await;
+    desk.ledger.raise_retry_after_floor("http://x", ahead).await.unwrap();
+    assert_eq!(desk.ledger.retry_after_floor("http://x", NOW).await.unwrap(), None);
     let soon = NOW + SignedDuration::from_secs(60);
-    desk.ledger.raise_floor("http://x", soon).await.unwrap();
-    assert!(desk.ledger.floor("http://x", NOW).await.unwrap().is_some_and(|kept| kept < ahead));
+    desk.ledger.raise_retry_after_floor("http://x", soon).await.unwrap();
+    assert!(
+        desk.ledger
+            .retry_after_floor("http://x", NOW)
+            .await
+            .unwrap()
+            .is_some_and(|kept| kept < ahead)
+    );
     let (lease, _) = desk.run(batch).await;
     let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    assert_eq!(claimed.claims.len(), 1);
+    assert_eq!(claimed.submissions.len(), 1);
 }

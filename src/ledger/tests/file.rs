@@ -1,14 +1,17 @@
 //! The file itself: which one is opened, who may read it, and what its schema holds by itself.
 
 use super::*;
+use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
+use crate::ledger::write::{claim, due, generation, record, runs, webhook};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     let (lease, _) = desk.run(batch).await;
-    one_step(&desk, lease, batch).await;
-    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    claim_one_step(&desk, lease, batch).await;
+    let mut db =
+        open::open_writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let second = sqlx::query(
         "insert into submission (job_id, version, attempt, run_id, tag, way, outcome, begun_at,
             paid_at) values (1, 1, 2, 1, '0123456789abc', 'one-step', 'sent', 0, 0)",
@@ -50,7 +53,7 @@ async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
     for cut_off in ["pragma user_version = 0", &marked] {
         let dir = tempfile::tempdir().unwrap();
         if cut_off != marked {
-            open(&dir).await.close().await;
+            open_ledger(&dir).await.close().await;
         }
         let options = sqlx::sqlite::SqliteConnectOptions::new()
             .filename(dir.path().join("l.db"))
@@ -59,9 +62,9 @@ async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
         let cut_off = sqlx::AssertSqlSafe(cut_off.to_owned());
         sqlx::raw_sql(cut_off).execute(&mut db).await.unwrap();
         sqlx::Connection::close(db).await.unwrap();
-        let ledger = open(&dir).await;
+        let ledger = open_ledger(&dir).await;
         assert!(ledger.batches().await.unwrap().is_empty());
-        assert!(ledger.flaws().await.unwrap().is_empty());
+        assert!(ledger.find_defects().await.unwrap().is_empty());
         ledger.close().await;
     }
 }
@@ -69,7 +72,7 @@ async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
 #[tokio::test]
 async fn the_ledger_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     for name in ["l.db", "l.db-wal"] {
         let mode = std::fs::metadata(desk.dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
@@ -89,9 +92,9 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
         .map(str::to_owned)
         .collect();
     let mut meant = BTreeSet::new();
-    for from in State::ALL {
-        for event in Event::ALL {
-            if let Ok(Step::Moved(to)) = next(from, event)
+    for from in JobState::ALL {
+        for event in JobEvent::ALL {
+            if let Ok(Transition::Moved(to)) = apply_event(from, event)
                 && from != to
             {
                 meant.insert(format!("{from}>{to}"));
@@ -104,21 +107,22 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
 /// A full scan or a sort per claim is what makes a queue slow at a hundred thousand jobs.
 #[tokio::test]
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
-    let desk = Desk::new().await;
-    let mut db = open::writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let desk = TestLedger::new().await;
+    let mut db =
+        open::open_writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let all = [
-        aftermath::STATEMENTS,
+        spending::STATEMENTS,
         claim::STATEMENTS,
-        &claim::subject::STATEMENTS,
+        &claim::exclusive_project::STATEMENTS,
         due::STATEMENTS,
         generation::STATEMENTS,
-        hook::STATEMENTS,
+        webhook::STATEMENTS,
         &record::statements(),
         runs::STATEMENTS,
-        view::STATEMENTS,
-        jobless::STATEMENTS,
-        story::STATEMENTS,
-        tempo::STATEMENTS,
+        batches::STATEMENTS,
+        rows_without_job::STATEMENTS,
+        job_history::STATEMENTS,
+        throughput::STATEMENTS,
     ]
     .concat();
     for statement in all {
@@ -134,15 +138,15 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
 }
 
 /// Returns the keys of a ledger whose disk holds only so many bytes of its log, as after a power cut.
-async fn keys_after_a_cut(desk: &Desk, log: u64) -> Vec<String> {
+async fn keys_after_power_cut(desk: &TestLedger, log: u64) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     for name in ["l.db", "l.db-wal"] {
         std::fs::copy(desk.dir.path().join(name), dir.path().join(name)).unwrap();
     }
     let rest = std::fs::File::options().write(true).open(dir.path().join("l.db-wal")).unwrap();
     rest.set_len(log).unwrap();
-    let ledger = open(&dir).await;
-    assert_eq!(ledger.flaws().await.unwrap(), Vec::<String>::new(), "{log} bytes");
+    let ledger = open_ledger(&dir).await;
+    assert_eq!(ledger.find_defects().await.unwrap(), Vec::<String>::new(), "{log} bytes");
     let batch = ledger.batch("spring").await.unwrap();
     let rows = ledger.rows(batch.id, -1, 10_000).await.unwrap();
     ledger.close().await;
@@ -152,7 +156,7 @@ async fn keys_after_a_cut(desk: &Desk, log: u64) -> Vec<String> {
 /// Whoever commits next folds the log into the file; until then the log alone holds the plan.
 #[tokio::test]
 async fn a_power_cut_finds_a_plan_whole_or_the_one_before_it() {
-    let desk = Desk::new().await;
+    let desk = TestLedger::new().await;
     let log = || std::fs::metadata(desk.dir.path().join("l.db-wal")).unwrap().len();
     let keys = |rows: &[StagedRow]| -> Vec<String> {
         rows.iter().map(|row| row.key.clone().unwrap()).collect()
@@ -166,12 +170,12 @@ async fn a_power_cut_finds_a_plan_whole_or_the_one_before_it() {
     let after = log();
     assert!(after > before + 500_000, "the plan is in the log: {before} to {after} bytes");
     for cut in [before, before + 1, before + (after - before) / 2] {
-        assert_eq!(keys_after_a_cut(&desk, cut).await, keys(&former), "{cut} of {after} bytes");
+        assert_eq!(keys_after_power_cut(&desk, cut).await, keys(&former), "{cut} of {after} bytes");
     }
     // What SQLite writes behind the end of a commit is nobody's loss.
     for cut in (1..8).map(|pages| after - pages * 4096 - 1) {
-        let found = keys_after_a_cut(&desk, cut).await;
+        let found = keys_after_power_cut(&desk, cut).await;
         assert!(found == keys(&former) || found == keys(&later), "{cut} of {after}: {found:?}");
     }
-    assert_eq!(keys_after_a_cut(&desk, after).await, keys(&later));
+    assert_eq!(keys_after_power_cut(&desk, after).await, keys(&later));
 }

@@ -6,16 +6,21 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::night::Night;
-use super::plots::Plot;
-use super::{Page, SCRIPT, STYLE};
-use crate::report::run::{Failure, Spending};
+use super::plots::RunPlot;
+use super::timeline::RunTimeline;
+use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
+use crate::report::run::{AttentionRecord, SpendingRecord};
 
 /// Where the rows are put in.
-pub(super) const ROWS_HERE: &str = "<!--rows-->";
+pub(super) const ROWS_PLACEHOLDER: &str = "<!--rows-->";
 
 /// Returns the whole page with [`ROWS_HERE`] in it.
-pub(super) fn page(page: &Page<'_>, night: &Night, plots: &[Plot], nonce: &str) -> Markup {
+pub(super) fn page_markup(
+    page: &ReportPage<'_>,
+    night: &RunTimeline,
+    plots: &[RunPlot],
+    nonce: &str,
+) -> Markup {
     let name = &page.batch.name;
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; \
@@ -32,59 +37,59 @@ pub(super) fn page(page: &Page<'_>, night: &Night, plots: &[Plot], nonce: &str) 
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href="data:,";
                 title { (name) " · Callsheet" }
-                style nonce=(nonce) { (PreEscaped(STYLE)) }
+                style nonce=(nonce) { (PreEscaped(PAGE_STYLE)) }
             }
             body {
                 a .skip href="#rows" { "Skip to the rows" }
-                (header(page, night))
+                (page_header(page, night))
                 main {
-                    (counts(page))
-                    (failures(page))
-                    (pictures(page, plots, night))
-                    (rows())
+                    (counts_section(page))
+                    (attention_section(page))
+                    (plots_section(page, plots, night))
+                    (rows_section())
                 }
                 footer {
                     "Written by Callsheet " (env!("CARGO_PKG_VERSION")) " on "
-                    (moment(page, page.now.as_millisecond())) ". Every row is in results.csv as well."
+                    (format_time(page, page.now.as_millisecond())) ". Every row is in results.csv as well."
                 }
-                script type="application/json" id="data" { (PreEscaped(ROWS_HERE)) }
-                script nonce=(nonce) { (PreEscaped(SCRIPT)) }
+                script type="application/json" id="data" { (PreEscaped(ROWS_PLACEHOLDER)) }
+                script nonce=(nonce) { (PreEscaped(PAGE_SCRIPT)) }
             }
         }
     }
 }
 
-fn header(page: &Page<'_>, night: &Night) -> Markup {
-    let standing = page.standing;
+fn page_header(page: &ReportPage<'_>, night: &RunTimeline) -> Markup {
+    let standing = page.totals;
     let jobs = |word| standing.counts.get(word).copied().unwrap_or(0);
     let done = jobs("done") + jobs("reused");
     html! {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
-            p .lead { (done) " of " (counted(standing.rows, "video")) " done" }
+            p .lead { (done) " of " (pluralized(standing.rows, "video")) " done" }
             @if let Some(run) = &night.run {
                 p .muted {
-                    "Last paying run: run " (run.id) ", " (moment(page, night.began)) ", "
-                    (span(night.ended - night.began)) ", "
-                    (counted(run.submitted.unsigned_abs(), "paid request"))
+                    "Last paying run: run " (run.id) ", " (format_time(page, night.started_at)) ", "
+                    (format_duration(night.ended_at - night.started_at)) ", "
+                    (pluralized(run.submitted.unsigned_abs(), "paid request"))
                     @if let Some(ending) = &run.ending { ", " (ending) }
                 }
             }
-            @if let Some(next) = page.next {
+            @if let Some(next) = page.next_command {
                 p .next { "Next: " code { (next) } }
             }
         }
     }
 }
 
-fn counts(page: &Page<'_>) -> Markup {
-    let shown = page.standing.counts.iter().filter(|(_, jobs)| **jobs > 0);
+fn counts_section(page: &ReportPage<'_>) -> Markup {
+    let shown = page.totals.counts.iter().filter(|(_, jobs)| **jobs > 0);
     html! {
         section aria-label="Counts" {
             div .tiles role="group" aria-label="Show rows by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
-                    span .number { (page.standing.rows) } span .label { "rows" }
+                    span .number { (page.totals.rows) } span .label { "rows" }
                 }
                 @for (word, jobs) in shown {
                     button type="button" .tile data-state=(word) aria-pressed="false" {
@@ -97,19 +102,19 @@ fn counts(page: &Page<'_>) -> Markup {
     }
 }
 
-fn failures(page: &Page<'_>) -> Markup {
-    if page.failures.is_empty() {
+fn attention_section(page: &ReportPage<'_>) -> Markup {
+    if page.attention.is_empty() {
         return html! {};
     }
     html! {
         section aria-labelledby="attention" {
             h2 id="attention" { "What needs somebody" }
-            @for failure in page.failures { (reason(failure)) }
+            @for failure in page.attention { (attention_article(failure)) }
         }
     }
 }
 
-fn reason(failure: &Failure) -> Markup {
+fn attention_article(failure: &AttentionRecord) -> Markup {
     let told: u64 = failure.words.iter().map(|said| said.jobs).sum();
     html! {
         article .reason {
@@ -122,7 +127,7 @@ fn reason(failure: &Failure) -> Markup {
                 @for said in &failure.words {
                     li {
                         q { (said.words) }
-                        span .muted { " · " (counted(said.jobs, "row")) ", such as " (said.key) }
+                        span .muted { " · " (pluralized(said.jobs, "row")) ", such as " (said.key) }
                     }
                 }
                 @if told < failure.jobs {
@@ -134,7 +139,7 @@ fn reason(failure: &Failure) -> Markup {
     }
 }
 
-fn pictures(page: &Page<'_>, plots: &[Plot], night: &Night) -> Markup {
+fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], night: &RunTimeline) -> Markup {
     html! {
         section aria-labelledby="run" {
             h2 id="run" {
@@ -142,27 +147,27 @@ fn pictures(page: &Page<'_>, plots: &[Plot], night: &Night) -> Markup {
             }
             div .plots {
                 @for plot in plots {
-                    figure .wide[plot.wide] {
-                        figcaption { strong { (plot.title) } " " span .muted { (plot.words) } }
+                    figure .wide[plot.is_wide] {
+                        figcaption { strong { (plot.title) } " " span .muted { (plot.caption) } }
                         @if !plot.legend.is_empty() {
                             ul .legend aria-hidden="true" {
                                 @for (class, name) in plot.legend { li { i class=(class) {} (name) } }
                             }
                         }
-                        @let label = format!("{}: {}", plot.title, plot.words);
+                        @let label = format!("{}: {}", plot.title, plot.caption);
                         div .scroll tabindex="0" role="img" aria-label=(label) {
                             (PreEscaped(&plot.svg))
                         }
                     }
                 }
-                (credits(page))
+                (credits_figure(page))
             }
         }
     }
 }
 
-fn credits(page: &Page<'_>) -> Markup {
-    let credits = page.standing.credits;
+fn credits_figure(page: &ReportPage<'_>) -> Markup {
+    let credits = page.totals.credits;
     html! {
         figure {
             figcaption { strong { "Credits" } " " span .muted { "Estimated, and as AI Studios said." } }
@@ -173,8 +178,8 @@ fn credits(page: &Page<'_>) -> Markup {
                         th scope="col" { "estimated" } th scope="col" { "observed" }
                     } }
                     tbody {
-                        @if credits.run.requests > 0 { (spending("this run", credits.run)) }
-                        (spending("the whole batch", credits.batch))
+                        @if credits.run.requests > 0 { (spending_row("this run", credits.run)) }
+                        (spending_row("the whole batch", credits.batch))
                     }
                 }
             }
@@ -189,21 +194,21 @@ fn credits(page: &Page<'_>) -> Markup {
     }
 }
 
-fn spending(what: &str, spending: Spending) -> Markup {
+fn spending_row(what: &str, spending: SpendingRecord) -> Markup {
     html! {
         tr {
             th scope="row" { (what) }
             td { (spending.requests) }
-            td { (amount(spending.estimated)) }
+            td { (format_number(spending.estimated)) }
             td { @match spending.observed {
-                Some(heard) => { (amount(heard)) " for " (spending.observed_of) },
+                Some(heard) => { (format_number(heard)) " for " (spending.observed_of) },
                 None => "–",
             } }
         }
     }
 }
 
-fn rows() -> Markup {
+fn rows_section() -> Markup {
     html! {
         section aria-labelledby="rows" {
             h2 id="rows" tabindex="-1" { "Rows" }
@@ -234,13 +239,13 @@ fn rows() -> Markup {
 }
 
 /// Returns a time as a clock on the wall shows it.
-fn moment(page: &Page<'_>, ms: i64) -> String {
+fn format_time(page: &ReportPage<'_>, ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or(page.now);
-    at.to_zoned(page.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// Returns how long something took, as people say it.
-pub(super) fn span(ms: i64) -> String {
+pub(super) fn format_duration(ms: i64) -> String {
     let seconds = ms.max(0) as f64 / 1000.0;
     match seconds {
         s if s < 10.0 => format!("{s:.1} s"),
@@ -250,12 +255,12 @@ pub(super) fn span(ms: i64) -> String {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
+fn pluralized(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Returns a number with as few digits as it needs, at most two of them behind the point.
-pub(super) fn amount(number: f64) -> String {
+pub(super) fn format_number(number: f64) -> String {
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -8,43 +8,42 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Page;
-use super::night::{Night, Pass};
-use crate::ledger::{JobRow, Ledger, State};
-use crate::report::results::{ReportError, Rows};
+use super::ReportPage;
+use super::timeline::{JobTiming, RunTimeline};
+use crate::ledger::{JobRow, JobState, Ledger};
+use crate::report::results::{ReportError, ReportRows};
 
 /// Rows in one page. Past this a browser takes too long; those that need somebody come first.
-const ROWS_MAX: u64 = 20_000;
+const PAGE_ROWS_MAX: u64 = 20_000;
 /// Characters of a cell, and of what was said, that the page shows.
-const CELL_MAX: usize = 160;
-const CELLS_MAX: usize = 480;
-const WORDS_MAX: usize = 400;
+const CELL_CHARS_MAX: usize = 160;
+const ROW_CHARS_MAX: usize = 480;
+const MESSAGE_CHARS_MAX: usize = 400;
 
 /// Writes the rows as JSON that can stand in a script element.
-pub(super) async fn write(
+pub(super) async fn write_rows(
     ledger: &Ledger,
-    page: &Page<'_>,
-    night: &Night,
+    page: &ReportPage<'_>,
+    night: &RunTimeline,
     out: &mut impl Write,
     place: &Path,
 ) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Disk { path: place.to_owned(), source };
+    let failed = |source| ReportError::Io { path: place.to_owned(), source };
     let headings = ledger.headings(page.batch.id).await?;
-    let head =
-        json!({ "headings": headings, "videos": page.videos, "length": night.ended - night.began });
-    let head = harmless(&head.to_string());
+    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": night.ended_at - night.started_at });
+    let head = escape_for_script(&head.to_string());
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
-    let mut passes: Vec<Pass> = night.jobs.clone();
+    let mut passes: Vec<JobTiming> = night.jobs.clone();
     passes.sort_unstable_by_key(|pass| pass.position);
     let quiet = ["done", "reused", "ready", "submitting", "rendering", "fetching", "skipped"];
-    let quiet: u64 = quiet.iter().filter_map(|word| page.standing.counts.get(word)).sum();
-    let loud = page.standing.rows.saturating_sub(quiet);
-    let mut room_for_quiet = ROWS_MAX.saturating_sub(loud);
+    let quiet: u64 = quiet.iter().filter_map(|word| page.totals.counts.get(word)).sum();
+    let loud = page.totals.rows.saturating_sub(quiet);
+    let mut room_for_quiet = PAGE_ROWS_MAX.saturating_sub(loud);
     let (mut shown, mut left_out) = (0u64, 0u64);
-    let mut rows = Rows::of(ledger, page.batch.id);
-    while let Some(row) = rows.next().await? {
-        let is_quiet = !needs_somebody(&row);
-        if shown >= ROWS_MAX || (is_quiet && room_for_quiet == 0) {
+    let mut rows = ReportRows::new(ledger, page.batch.id);
+    while let Some(row) = rows.next_row().await? {
+        let is_quiet = !is_attention_needed(&row);
+        if shown >= PAGE_ROWS_MAX || (is_quiet && room_for_quiet == 0) {
             left_out += 1;
             continue;
         }
@@ -53,39 +52,39 @@ pub(super) async fn write(
         shown += 1;
         let pass = passes.binary_search_by_key(&row.position, |pass| pass.position);
         let pass = pass.ok().filter(|_| row.state.is_some()).map(|place| passes[place]);
-        let entry = entry(&row, pass, night.began).to_string();
-        write!(out, "{comma}\n{}", harmless(&entry)).map_err(failed)?;
+        let entry = row_data(&row, pass, night.started_at).to_string();
+        write!(out, "{comma}\n{}", escape_for_script(&entry)).map_err(failed)?;
     }
     write!(out, "],\"left_out\":{left_out}}}").map_err(failed)
 }
 
-fn needs_somebody(row: &JobRow) -> bool {
+fn is_attention_needed(row: &JobRow) -> bool {
     match row.state {
         None => !row.skipped,
-        Some(State::Failed | State::Uncertain | State::Cancelled) => true,
+        Some(JobState::Failed | JobState::Uncertain | JobState::Cancelled) => true,
         Some(
-            State::Ready
-            | State::Submitting
-            | State::Rendering
-            | State::Fetching
-            | State::Done
-            | State::Reused,
+            JobState::Ready
+            | JobState::Submitting
+            | JobState::Rendering
+            | JobState::Fetching
+            | JobState::Done
+            | JobState::Reused,
         ) => false,
     }
 }
 
 /// Row, key, state, version, attempts, how long it plays, credits, what was said, file, project,
 /// cells, way. The script counts on this order.
-fn entry(row: &JobRow, pass: Option<Pass>, began: i64) -> Value {
+fn row_data(row: &JobRow, pass: Option<JobTiming>, began: i64) -> Value {
     let state = match row.state {
-        Some(State::Rendering) if row.stalled => "stalled",
-        Some(_) | None => row.word(),
+        Some(JobState::Rendering) if row.stalled => "stalled",
+        Some(_) | None => row.status(),
     };
-    let told = needs_somebody(row) || row.stalled;
-    let words = row.words.as_deref().or(row.cause.as_deref()).filter(|_| told);
+    let told = is_attention_needed(row) || row.stalled;
+    let words = row.message.as_deref().or(row.cause.as_deref()).filter(|_| told);
     let way = pass.map(|pass| {
         let since = |at: i64| at - began;
-        json!([since(pass.paid), pass.rendered.map(since), pass.done.map(since)])
+        json!([since(pass.submitted_at), pass.rendered_at.map(since), pass.done_at.map(since)])
     });
     json!([
         row.row_number,
@@ -95,27 +94,27 @@ fn entry(row: &JobRow, pass: Option<Pass>, began: i64) -> Value {
         row.attempts,
         row.video_ms.map(|ms| (ms as f64 / 100.0).round() / 10.0),
         row.credits,
-        words.map(|words| clipped(words, WORDS_MAX)),
+        words.map(|words| clip_text(words, MESSAGE_CHARS_MAX)),
         row.video_file,
         row.project_id,
-        cells(row),
+        clipped_cells(row),
         way,
     ])
 }
 
 /// Returns the cells of each of the sheet's rows that make the video, within reason.
-fn cells(row: &JobRow) -> Vec<Vec<String>> {
+fn clipped_cells(row: &JobRow) -> Vec<Vec<String>> {
     let all: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
-    let mut left = CELLS_MAX;
+    let mut left = ROW_CHARS_MAX;
     let mut take = |cell: String| {
-        let cell = clipped(&cell, CELL_MAX.min(left));
+        let cell = clip_text(&cell, CELL_CHARS_MAX.min(left));
         left = left.saturating_sub(cell.chars().count());
         cell
     };
     all.into_iter().map(|cells| cells.into_iter().map(&mut take).collect()).collect()
 }
 
-fn clipped(text: &str, max: usize) -> String {
+fn clip_text(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -124,7 +123,7 @@ fn clipped(text: &str, max: usize) -> String {
 
 /// Returns JSON that says the same and holds nothing that HTML would act upon. In JSON such a
 /// character can only stand in a string.
-fn harmless(json: &str) -> String {
+fn escape_for_script(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -147,7 +146,7 @@ mod tests {
     fn no_cell_ends_the_script_element_and_none_changes() {
         for cell in ["</script><script>alert(1)</script>", "<!--<script>", "&lt;", "a\u{2028}b"] {
             let json = json!([cell]).to_string();
-            let safe = harmless(&json);
+            let safe = escape_for_script(&json);
             assert!(!safe.contains(['<', '>', '&', '\u{2028}']), "{safe}");
             assert_eq!(serde_json::from_str::<Value>(&safe).unwrap(), json!([cell]));
         }
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn long_cells_are_clipped_between_characters() {
-        assert_eq!(clipped("봄바람", 2), "봄바…");
-        assert_eq!(clipped("봄바람", 3), "봄바람");
+        assert_eq!(clip_text("봄바람", 2), "봄바…");
+        assert_eq!(clip_text("봄바람", 3), "봄바람");
     }
 }

@@ -7,71 +7,77 @@
 //!
 //! This module reads rules and, in `draw`, says which one strikes; it causes nothing.
 
-mod draw;
 mod known;
+mod sampler;
 
-pub(super) use draw::{Drawn, Draws, Happened};
-pub use known::Known;
-pub(super) use known::{Break, Effect, Garble, Group, Page, Param, Raw, Work};
+pub use known::FaultKind;
+pub(super) use known::{
+    BodyCorruption, ConnectionFault, EndpointGroup, FaultEffect, FaultParam, MalformedHttp,
+    ReplacementResponse, RequestWork,
+};
+pub(super) use sampler::{FaultRecord, FaultSampler, InjectedFault};
 
 use std::fmt;
 
-use super::endpoint::Endpoint;
+use super::endpoint::SandboxEndpoint;
 
 /// When a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Amount {
+enum FaultTrigger {
     Always,
     /// A part of all requests, 0 to 1.
-    Share(f64),
+    Fraction(f64),
     First(u64),
     After(u64),
 }
 
 /// Where a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    Group(Group),
-    One(Endpoint),
+enum FaultScope {
+    Group(EndpointGroup),
+    Endpoint(SandboxEndpoint),
 }
 
-impl Scope {
-    fn holds(self, endpoint: Endpoint) -> bool {
+impl FaultScope {
+    fn has_endpoint(self, endpoint: SandboxEndpoint) -> bool {
         match self {
-            Self::One(one) => one == endpoint,
-            Self::Group(Group::Any) => endpoint != Endpoint::Download,
-            Self::Group(Group::Writes) => endpoint.makes_a_project(),
-            Self::Group(Group::Paid) => endpoint.can_cost(),
-            Self::Group(Group::Reads) => {
-                matches!(endpoint, Endpoint::List | Endpoint::Project | Endpoint::Progress)
+            Self::Endpoint(one) => one == endpoint,
+            Self::Group(EndpointGroup::Any) => endpoint != SandboxEndpoint::Download,
+            Self::Group(EndpointGroup::Writes) => endpoint.is_project_write(),
+            Self::Group(EndpointGroup::Paid) => endpoint.can_start_render(),
+            Self::Group(EndpointGroup::Reads) => {
+                matches!(
+                    endpoint,
+                    SandboxEndpoint::List | SandboxEndpoint::Project | SandboxEndpoint::Progress
+                )
             }
-            Self::Group(Group::Token) => endpoint == Endpoint::Token,
-            Self::Group(Group::Connections) => false,
+            Self::Group(EndpointGroup::Token) => endpoint == SandboxEndpoint::Token,
+            Self::Group(EndpointGroup::Connections) => false,
         }
     }
 }
 
 /// What stood after `@`, or the fault's own default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum FaultArgument {
     Nothing,
     Number(u64),
     Word(&'static str),
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
-    known: &'static Known,
+struct FaultRule {
+    kind: &'static FaultKind,
     text: String,
-    scope: Scope,
-    amount: Amount,
-    given: Given,
+    scope: FaultScope,
+    trigger: FaultTrigger,
+    argument: FaultArgument,
 }
 
 /// The faults in force.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
-    rules: Vec<Rule>,
+pub struct FaultRules {
+    rules: Vec<FaultRule>,
 }
 
 /// What is wrong with a rule.
@@ -83,14 +89,14 @@ pub enum FaultError {
         "`{text}` does not say when `{name}` happens: use `5%`, `3` for the first three, `+3` for \
          all but the first three, or `always`"
     )]
-    When { name: &'static str, text: String },
+    InvalidTrigger { name: &'static str, text: String },
     #[error(
         "`{place}` in the rule for `{name}` is not an endpoint: use any, writes, paid, reads or {}",
-        Endpoint::ALL.map(Endpoint::word).join(", ")
+        SandboxEndpoint::ALL.map(SandboxEndpoint::as_str).join(", ")
     )]
-    Place { name: &'static str, place: String },
+    InvalidScope { name: &'static str, place: String },
     #[error("`{text}` after `@` is nothing that `{name}` can take: it takes {takes}")]
-    Param { name: &'static str, text: String, takes: String },
+    InvalidArgument { name: &'static str, text: String, takes: String },
 }
 
 fn hint(nearest: &Option<&'static str>) -> String {
@@ -100,9 +106,9 @@ fn hint(nearest: &Option<&'static str>) -> String {
     )
 }
 
-impl Faults {
+impl FaultRules {
     /// Every fault there is, with a line about each.
-    pub const KNOWN: &'static [Known] = known::KNOWN;
+    pub const KINDS: &'static [FaultKind] = known::FAULT_KINDS;
 
     /// Reads rules.
     ///
@@ -120,88 +126,101 @@ impl Faults {
     /// As [`Faults::parse`].
     pub fn add(&mut self, spec: &str) -> Result<(), FaultError> {
         let words = spec.split([',', ' ', '\n', '\t']).filter(|word| !word.is_empty());
-        let rules: Vec<Rule> = words.map(read_rule).collect::<Result<_, _>>()?;
+        let rules: Vec<FaultRule> = words.map(parse_rule).collect::<Result<_, _>>()?;
         self.rules.extend(rules);
         Ok(())
     }
 
     /// Returns the number of renders after which credits are gone, if a rule says so.
     pub(super) fn renders_max(&self) -> Option<u64> {
-        let gone = |rule: &&Rule| rule.known.effect == Effect::CreditsGone;
-        self.rules.iter().find(gone).map(|rule| match rule.amount {
-            Amount::First(renders) | Amount::After(renders) => renders,
-            Amount::Always | Amount::Share(_) => 0,
+        let gone = |rule: &&FaultRule| rule.kind.effect == FaultEffect::ExhaustCredits;
+        self.rules.iter().find(gone).map(|rule| match rule.trigger {
+            FaultTrigger::First(renders) | FaultTrigger::After(renders) => renders,
+            FaultTrigger::Always | FaultTrigger::Fraction(_) => 0,
         })
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for FaultRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts: Vec<_> = self.rules.iter().map(|rule| rule.text.as_str()).collect();
         f.write_str(&texts.join(", "))
     }
 }
 
-fn read_rule(text: &str) -> Result<Rule, FaultError> {
+fn parse_rule(text: &str) -> Result<FaultRule, FaultError> {
     let (head, param) = match text.split_once('@') {
         Some((head, param)) => (head, Some(param)),
         None => (text, None),
     };
     let (name, when) = head.split_once('=').unwrap_or((head, "always"));
-    let known = find_known(name)?;
-    let (scope, amount) = read_when(known, when)?;
-    Ok(Rule { known, text: text.to_owned(), scope, amount, given: read_param(known, param)? })
+    let known = find_kind(name)?;
+    let (scope, amount) = parse_scope_and_trigger(known, when)?;
+    Ok(FaultRule {
+        kind: known,
+        text: text.to_owned(),
+        scope,
+        trigger: amount,
+        argument: parse_argument(known, param)?,
+    })
 }
 
-fn find_known(name: &str) -> Result<&'static Known, FaultError> {
-    if let Some(known) = Faults::KNOWN.iter().find(|known| known.name == name) {
+fn find_kind(name: &str) -> Result<&'static FaultKind, FaultError> {
+    if let Some(known) = FaultRules::KINDS.iter().find(|known| known.name == name) {
         return Ok(known);
     }
-    let close = |known: &&Known| strsim::damerau_levenshtein(known.name, name);
-    let nearest = Faults::KNOWN.iter().min_by_key(close).filter(|known| close(known) <= 3);
+    let close = |known: &&FaultKind| strsim::damerau_levenshtein(known.name, name);
+    let nearest = FaultRules::KINDS.iter().min_by_key(close).filter(|known| close(known) <= 3);
     Err(FaultError::Unknown { name: name.to_owned(), nearest: nearest.map(|known| known.name) })
 }
 
-fn read_when(known: &'static Known, when: &str) -> Result<(Scope, Amount), FaultError> {
-    let own = Scope::Group(known.group);
+fn parse_scope_and_trigger(
+    known: &'static FaultKind,
+    when: &str,
+) -> Result<(FaultScope, FaultTrigger), FaultError> {
+    let own = FaultScope::Group(known.default_group);
     match when.split_once(':') {
-        Some((place, amount)) => Ok((read_place(known, place)?, read_amount(known, amount)?)),
+        Some((place, amount)) => Ok((parse_scope(known, place)?, parse_trigger(known, amount)?)),
         // `refuse=export` alone: the word is a place, if it is one.
-        None => match read_amount(known, when) {
+        None => match parse_trigger(known, when) {
             Ok(amount) => Ok((own, amount)),
-            Err(error) => match read_place(known, when) {
-                Ok(scope) => Ok((scope, Amount::Always)),
+            Err(error) => match parse_scope(known, when) {
+                Ok(scope) => Ok((scope, FaultTrigger::Always)),
                 Err(_) => Err(error),
             },
         },
     }
 }
 
-fn read_place(known: &'static Known, place: &str) -> Result<Scope, FaultError> {
+fn parse_scope(known: &'static FaultKind, place: &str) -> Result<FaultScope, FaultError> {
     let group = match place {
-        "any" => Some(Group::Any),
-        "writes" => Some(Group::Writes),
-        "paid" => Some(Group::Paid),
-        "reads" => Some(Group::Reads),
+        "any" => Some(EndpointGroup::Any),
+        "writes" => Some(EndpointGroup::Writes),
+        "paid" => Some(EndpointGroup::Paid),
+        "reads" => Some(EndpointGroup::Reads),
         _ => None,
     };
-    let one = || Endpoint::ALL.into_iter().find(|one| one.word() == place).map(Scope::One);
-    let fixed = matches!(known.group, Group::Connections);
-    match group.map(Scope::Group).or_else(one) {
+    let one = || {
+        SandboxEndpoint::ALL.into_iter().find(|one| one.as_str() == place).map(FaultScope::Endpoint)
+    };
+    let fixed = matches!(known.default_group, EndpointGroup::Connections);
+    match group.map(FaultScope::Group).or_else(one) {
         Some(scope) if !fixed => Ok(scope),
-        Some(_) | None => Err(FaultError::Place { name: known.name, place: place.to_owned() }),
+        Some(_) | None => {
+            Err(FaultError::InvalidScope { name: known.name, place: place.to_owned() })
+        }
     }
 }
 
-fn read_amount(known: &'static Known, text: &str) -> Result<Amount, FaultError> {
-    let error = || FaultError::When { name: known.name, text: text.to_owned() };
+fn parse_trigger(known: &'static FaultKind, text: &str) -> Result<FaultTrigger, FaultError> {
+    let error = || FaultError::InvalidTrigger { name: known.name, text: text.to_owned() };
     if text == "always" {
-        return Ok(Amount::Always);
+        return Ok(FaultTrigger::Always);
     }
     if let Some(percent) = text.strip_suffix('%') {
         let percent: f64 = percent.parse().map_err(|_| error())?;
         let fits = (0.0..=100.0).contains(&percent);
-        return if fits { Ok(Amount::Share(percent / 100.0)) } else { Err(error()) };
+        return if fits { Ok(FaultTrigger::Fraction(percent / 100.0)) } else { Err(error()) };
     }
     let digits = text.strip_prefix('+');
     // `u64` would read a second plus sign.
@@ -210,27 +229,31 @@ fn read_amount(known: &'static Known, text: &str) -> Result<Amount, FaultError> 
         return Err(error());
     }
     let count = count.parse().map_err(|_| error())?;
-    Ok(if digits.is_some() { Amount::After(count) } else { Amount::First(count) })
+    Ok(if digits.is_some() { FaultTrigger::After(count) } else { FaultTrigger::First(count) })
 }
 
-fn read_param(known: &'static Known, text: Option<&str>) -> Result<Given, FaultError> {
-    let refused = |takes: String| FaultError::Param {
+fn parse_argument(
+    known: &'static FaultKind,
+    text: Option<&str>,
+) -> Result<FaultArgument, FaultError> {
+    let refused = |takes: String| FaultError::InvalidArgument {
         name: known.name,
         text: text.unwrap_or_default().to_owned(),
         takes,
     };
     match (known.param, text) {
-        (Param::None, None) => Ok(Given::Nothing),
-        (Param::None, Some(_)) => Err(refused("nothing".to_owned())),
-        (Param::Number(default, _), None) => Ok(Given::Number(default)),
-        (Param::Number(_, unit), Some(text)) => {
-            text.parse().map(Given::Number).map_err(|_| refused(format!("a whole number ({unit})")))
-        }
-        (Param::Word(words), None) => Ok(Given::Word(words[0])),
-        (Param::Word(words), Some(text)) => words
+        (FaultParam::None, None) => Ok(FaultArgument::Nothing),
+        (FaultParam::None, Some(_)) => Err(refused("nothing".to_owned())),
+        (FaultParam::Number(default, _), None) => Ok(FaultArgument::Number(default)),
+        (FaultParam::Number(_, unit), Some(text)) => text
+            .parse()
+            .map(FaultArgument::Number)
+            .map_err(|_| refused(format!("a whole number ({unit})"))),
+        (FaultParam::Word(words), None) => Ok(FaultArgument::Word(words[0])),
+        (FaultParam::Word(words), Some(text)) => words
             .iter()
             .find(|word| **word == text)
-            .map(|word| Given::Word(word))
+            .map(|word| FaultArgument::Word(word))
             .ok_or_else(|| refused(words.join(", "))),
     }
 }

@@ -1,23 +1,23 @@
 //! Rules are read as people write them, and draws can be replayed.
 
-use crate::sandbox::dice::Dice;
+use crate::sandbox::rng::SeededRng;
 
 use super::*;
 
-fn draws(spec: &str, seed: u64) -> Draws {
-    Draws::new(Faults::parse(spec).unwrap(), Dice::new(seed))
+fn draws(spec: &str, seed: u64) -> FaultSampler {
+    FaultSampler::new(FaultRules::parse(spec).unwrap(), SeededRng::new(seed))
 }
 
-fn story(spec: &str, seed: u64, endpoint: Endpoint) -> Vec<Option<&'static str>> {
+fn story(spec: &str, seed: u64, endpoint: SandboxEndpoint) -> Vec<Option<&'static str>> {
     let mut draws = draws(spec, seed);
-    (0..200).map(|_| draws.draw(endpoint).map(|(drawn, _)| drawn.known.name)).collect()
+    (0..200).map(|_| draws.sample(endpoint).map(|(drawn, _)| drawn.kind.name)).collect()
 }
 
 #[test]
 fn one_seed_draws_one_story() {
     let spec = "lost-answer=20%, truncate=10%";
-    assert_eq!(story(spec, 7, Endpoint::Create), story(spec, 7, Endpoint::Create));
-    assert_ne!(story(spec, 7, Endpoint::Create), story(spec, 8, Endpoint::Create));
+    assert_eq!(story(spec, 7, SandboxEndpoint::Create), story(spec, 7, SandboxEndpoint::Create));
+    assert_ne!(story(spec, 7, SandboxEndpoint::Create), story(spec, 8, SandboxEndpoint::Create));
 }
 
 #[test]
@@ -25,56 +25,56 @@ fn polls_in_between_change_no_story_of_an_export() {
     let mut quiet = draws("lost-answer=30%", 3);
     let mut busy = draws("lost-answer=30%", 3);
     for _ in 0..100 {
-        let alone = quiet.draw(Endpoint::Export).is_some();
-        busy.draw(Endpoint::Progress);
-        assert_eq!(busy.draw(Endpoint::Export).is_some(), alone);
+        let alone = quiet.sample(SandboxEndpoint::Export).is_some();
+        busy.sample(SandboxEndpoint::Progress);
+        assert_eq!(busy.sample(SandboxEndpoint::Export).is_some(), alone);
     }
 }
 
 #[test]
 fn a_count_means_the_first_and_a_plus_all_but_the_first() {
-    let first = story("refuse=export:3", 1, Endpoint::Export);
+    let first = story("refuse=export:3", 1, SandboxEndpoint::Export);
     assert!(first[..3].iter().all(Option::is_some) && first[3..].iter().all(Option::is_none));
-    let after = story("refuse=+3", 1, Endpoint::Create);
+    let after = story("refuse=+3", 1, SandboxEndpoint::Create);
     assert!(after[..3].iter().all(Option::is_none) && after[3..].iter().all(Option::is_some));
 }
 
 #[test]
 fn a_rule_meets_only_the_endpoints_it_names() {
     let mut draws = draws("lost-answer=paid:always html=download", 1);
-    assert!(draws.draw(Endpoint::Export).is_some());
-    assert!(draws.draw(Endpoint::Progress).is_none());
-    assert_eq!(draws.draw(Endpoint::Download).unwrap().0.known.name, "html");
+    assert!(draws.sample(SandboxEndpoint::Export).is_some());
+    assert!(draws.sample(SandboxEndpoint::Progress).is_none());
+    assert_eq!(draws.sample(SandboxEndpoint::Download).unwrap().0.kind.name, "html");
 }
 
 #[test]
 fn the_first_rule_that_strikes_wins() {
     let mut draws = draws("hang=1 refuse", 1);
-    assert_eq!(draws.draw(Endpoint::Create).unwrap().0.known.name, "hang");
-    assert_eq!(draws.draw(Endpoint::Create).unwrap().0.known.name, "refuse");
+    assert_eq!(draws.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "hang");
+    assert_eq!(draws.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "refuse");
 }
 
 #[test]
 fn counts_go_on_after_a_restart() {
     let mut before = draws("refuse=export:2", 1);
-    let (_, happened) = before.draw(Endpoint::Export).unwrap();
+    let (_, happened) = before.sample(SandboxEndpoint::Export).unwrap();
     let mut after = draws("refuse=export:2", 1);
-    after.recall(&happened);
-    assert!(after.draw(Endpoint::Export).is_some());
-    assert!(after.draw(Endpoint::Export).is_none());
+    after.restore_counts(&happened);
+    assert!(after.sample(SandboxEndpoint::Export).is_some());
+    assert!(after.sample(SandboxEndpoint::Export).is_none());
 }
 
 #[test]
 fn credits_run_out_by_renders_and_not_by_requests() {
-    let faults = Faults::parse("402-after=10").unwrap();
+    let faults = FaultRules::parse("402-after=10").unwrap();
     assert_eq!(faults.renders_max(), Some(10));
-    assert!(Draws::new(faults, Dice::new(1)).draw(Endpoint::Create).is_none());
+    assert!(FaultSampler::new(faults, SeededRng::new(1)).sample(SandboxEndpoint::Create).is_none());
 }
 
 #[test]
 fn what_cannot_be_read_is_told_in_words() {
     // A line of ours is as long as it needs to be; here it is folded at its colons.
-    let wrong = |spec: &str| Faults::parse(spec).unwrap_err().to_string().replace(": ", ":\n");
+    let wrong = |spec: &str| FaultRules::parse(spec).unwrap_err().to_string().replace(": ", ":\n");
     insta::assert_snapshot!(
         wrong("lost-anser=5%"),
         @"`lost-anser` is not a known fault; did you mean `lost-answer`?"
@@ -112,21 +112,21 @@ fn what_cannot_be_read_is_told_in_words() {
 #[test]
 fn a_set_of_faults_reads_back_as_it_was_written() {
     let spec = "lost-answer=export:3, truncate=5%@12";
-    assert_eq!(Faults::parse(spec).unwrap().to_string(), spec);
+    assert_eq!(FaultRules::parse(spec).unwrap().to_string(), spec);
 }
 
 #[test]
 fn every_fault_has_its_own_name_and_a_meaning() {
-    let mut names: Vec<_> = Faults::KNOWN.iter().map(|known| known.name).collect();
+    let mut names: Vec<_> = FaultRules::KINDS.iter().map(|known| known.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), Faults::KNOWN.len());
-    assert!(Faults::KNOWN.iter().all(|known| !known.meaning.is_empty()));
+    assert_eq!(names.len(), FaultRules::KINDS.len());
+    assert!(FaultRules::KINDS.iter().all(|known| !known.description.is_empty()));
 }
 
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in ".{0,60}") {
-        let _ = Faults::parse(&text);
+        let _ = FaultRules::parse(&text);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How a refusal for bad credentials or a bad token looks. The documents name neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refusal {
+pub enum AuthErrorShape {
     /// HTTP 401 with the error envelope.
     #[default]
     Http401,
@@ -18,13 +18,13 @@ pub enum Refusal {
 /// Who is let in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Auth {
+pub struct AuthSwitches {
     /// Whether `Bearer <token>` is taken too. The documents show the raw token only.
     pub accept_bearer: bool,
     /// Answer of `auth/token` to a wrong pair.
-    pub bad_credentials: Refusal,
+    pub bad_credentials: AuthErrorShape,
     /// Answer of everything else to a wrong or dead token.
-    pub bad_token: Refusal,
+    pub bad_token: AuthErrorShape,
     /// Whether `GET auth` puts `isAuthenticated` at the top instead of under `data`.
     pub confirm_flat: bool,
     /// Whether `GET auth` says `isAuthenticated: false` to a bad token instead of refusing.
@@ -38,7 +38,7 @@ pub struct Auth {
 /// What a token is and how long it lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Token {
+pub struct TokenSwitches {
     /// Life of a token in virtual seconds. The `exp` inside it is in the client's own time:
     /// from now to `ttl_s / time_scale` real seconds later.
     pub ttl_s: f64,
@@ -48,7 +48,7 @@ pub struct Token {
     pub opaque: bool,
 }
 
-impl Default for Token {
+impl Default for TokenSwitches {
     fn default() -> Self {
         Self { ttl_s: 86_400.0, single_active: false, opaque: false }
     }
@@ -57,7 +57,7 @@ impl Default for Token {
 /// Whether a failure shows in the HTTP status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ErrorHttp {
+pub enum ErrorHttpStatus {
     /// 400, 402, 404 and so on.
     #[default]
     Status,
@@ -68,7 +68,7 @@ pub enum ErrorHttp {
 /// JSON type of `error.code`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CodeType {
+pub enum ErrorCodeType {
     #[default]
     Number,
     String,
@@ -90,16 +90,16 @@ pub enum ErrorShape {
 /// How a refusal is written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Errors {
-    pub http: ErrorHttp,
-    pub code_type: CodeType,
+pub struct ErrorSwitches {
+    pub http: ErrorHttpStatus,
+    pub code_type: ErrorCodeType,
     pub shape: ErrorShape,
 }
 
 /// What a 429 says about when to come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RetryAfter {
+pub enum RetryAfterFormat {
     #[default]
     Seconds,
     /// An HTTP date.
@@ -110,23 +110,23 @@ pub enum RetryAfter {
 /// A limit over all API calls together, in real time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct RateLimit {
+pub struct RateLimitSwitches {
     /// At most so many requests in any window of `per_ms`.
     pub requests: u32,
     /// Real milliseconds.
     pub per_ms: u64,
     /// HTTP 200 with `success: false` instead of a 429.
     pub success_false: bool,
-    pub retry_after: RetryAfter,
+    pub retry_after: RetryAfterFormat,
 }
 
-impl Default for RateLimit {
+impl Default for RateLimitSwitches {
     fn default() -> Self {
         Self {
             requests: 60,
             per_ms: 60_000,
             success_false: false,
-            retry_after: RetryAfter::Seconds,
+            retry_after: RetryAfterFormat::Seconds,
         }
     }
 }
@@ -134,7 +134,7 @@ impl Default for RateLimit {
 /// The four shapes that catalogue answers were seen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
+pub enum ListResponseShape {
     /// `[…]`
     Bare,
     /// `{"success": true, "data": […]}`
@@ -148,24 +148,24 @@ pub enum Shape {
 /// The shape of each list that the studio gives out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Catalogue {
-    pub projects: Shape,
-    pub models: Shape,
-    pub workspaces: Shape,
-    pub templates_business: Shape,
-    pub templates_automation: Shape,
+pub struct CatalogSwitches {
+    pub projects: ListResponseShape,
+    pub models: ListResponseShape,
+    pub workspaces: ListResponseShape,
+    pub templates_business: ListResponseShape,
+    pub templates_automation: ListResponseShape,
     /// Whether `GET model` still exists; its page left the sidebar.
     pub model_page: bool,
 }
 
-impl Default for Catalogue {
+impl Default for CatalogSwitches {
     fn default() -> Self {
         Self {
-            projects: Shape::DataArray,
-            models: Shape::Bare,
-            workspaces: Shape::DataArray,
-            templates_business: Shape::DataArray,
-            templates_automation: Shape::NumericObject,
+            projects: ListResponseShape::DataArray,
+            models: ListResponseShape::Bare,
+            workspaces: ListResponseShape::DataArray,
+            templates_business: ListResponseShape::DataArray,
+            templates_automation: ListResponseShape::NumericObject,
             model_page: true,
         }
     }
@@ -174,7 +174,7 @@ impl Default for Catalogue {
 /// Which projects the list shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Include {
+pub enum ListFilter {
     /// Those "already exported and ready to download", as the page says.
     #[default]
     Exported,
@@ -184,7 +184,7 @@ pub enum Include {
 /// In which order the list shows projects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum ListOrder {
     #[default]
     Newest,
     Oldest,
@@ -195,9 +195,9 @@ pub enum Order {
 /// What `GET editor/project` shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct List {
-    pub include: Include,
-    pub order: Order,
+pub struct ListSwitches {
+    pub include: ListFilter,
+    pub order: ListOrder,
     /// At most so many items.
     pub limit: Option<usize>,
     /// A project (or its finish) appears so many virtual seconds late.
@@ -209,7 +209,7 @@ pub struct List {
 /// How strictly a request is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Validate {
+pub enum ValidationLevel {
     /// Takes anything that is a JSON object; what is broken fails at its render.
     Lenient,
     /// Refuses what cannot become a video, tolerates the oddities of the vendor's own samples
@@ -223,7 +223,7 @@ pub enum Validate {
 /// How script text is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Html {
+pub enum HtmlHandling {
     /// Text is text.
     #[default]
     Literal,
@@ -234,24 +234,24 @@ pub enum Html {
 /// Where a script may stand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Script {
+pub struct ScriptSwitches {
     /// In the clip, as at the launch of V3.
     pub accept_old: bool,
     /// In `scenes[].scripts`, since 2024-12-18.
     pub accept_new: bool,
-    pub html: Html,
+    pub html: HtmlHandling,
 }
 
-impl Default for Script {
+impl Default for ScriptSwitches {
     fn default() -> Self {
-        Self { accept_old: true, accept_new: true, html: Html::Literal }
+        Self { accept_old: true, accept_new: true, html: HtmlHandling::Literal }
     }
 }
 
 /// What becomes of a project's `name`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Names {
+pub struct NameSwitches {
     /// Cut to so many characters.
     pub cut_to: Option<usize>,
     /// Square brackets are taken out.
@@ -261,7 +261,7 @@ pub struct Names {
 /// How `editor/template/{id}` takes its parameters; page and sample disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Carrier {
+pub enum TemplateParamSource {
     #[default]
     Either,
     Body,
@@ -271,7 +271,7 @@ pub enum Carrier {
 /// Which of the two printed sets of names is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NameSet {
+pub enum TemplateParamNames {
     #[default]
     Either,
     /// `aiName`, `clothId`.
@@ -283,7 +283,7 @@ pub enum NameSet {
 /// How `editor/template/{id}` is called.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Template {
-    pub carrier: Carrier,
-    pub names: NameSet,
+pub struct TemplateSwitches {
+    pub carrier: TemplateParamSource,
+    pub names: TemplateParamNames,
 }

@@ -14,14 +14,19 @@ mod money;
 mod renders;
 
 pub use answers::{
-    Auth, Carrier, Catalogue, CodeType, ErrorHttp, ErrorShape, Errors, Html, Include, List,
-    NameSet, Names, Order, RateLimit, Refusal, RetryAfter, Script, Shape, Template, Token,
-    Validate,
+    AuthErrorShape, AuthSwitches, CatalogSwitches, ErrorCodeType, ErrorHttpStatus, ErrorShape,
+    ErrorSwitches, HtmlHandling, ListFilter, ListOrder, ListResponseShape, ListSwitches,
+    NameSwitches, RateLimitSwitches, RetryAfterFormat, ScriptSwitches, TemplateParamNames,
+    TemplateParamSource, TemplateSwitches, TokenSwitches, ValidationLevel,
 };
-pub use money::{ChargeAt, Credit, Download, ETag, Encoding, Insufficient, Method, Mode, Webhook};
+pub use money::{
+    ChargeAt, CreditSwitches, DownloadSwitches, ETagMode, InsufficientCreditPolicy,
+    WebhookEncoding, WebhookMethod, WebhookMode, WebhookSwitches,
+};
 pub use renders::{
-    Automation, Curve, Duplicate, Export, Failure, FailureMode, Id, NumberType, Progress, Queue,
-    UnknownId,
+    AutomationSwitches, DuplicateExport, ExportSwitches, FailureMode, FailureSwitches,
+    ProgressCurve, ProgressNumberType, ProgressSwitches, QueueSwitches, ReturnedId,
+    UnknownIdResponse,
 };
 
 use serde::{Deserialize, Serialize};
@@ -31,83 +36,83 @@ use serde_json::Value;
 /// milliseconds. A group without a line here is described at its own type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Switches {
+pub struct SandboxSwitches {
     /// Virtual seconds that pass in one real second. `0` stops the clock: only
     /// [`Sandbox::advance`](super::Sandbox::advance) moves it then.
     pub time_scale: f64,
     /// Real milliseconds that every API answer takes.
     pub latency_ms: u64,
-    pub auth: Auth,
-    pub token: Token,
-    pub errors: Errors,
+    pub auth: AuthSwitches,
+    pub token: TokenSwitches,
+    pub errors: ErrorSwitches,
     /// No limit when absent.
-    pub rate_limit: Option<RateLimit>,
-    pub queue: Queue,
-    pub catalogue: Catalogue,
-    pub list: List,
-    pub validate: Validate,
-    pub script: Script,
-    pub names: Names,
+    pub rate_limit: Option<RateLimitSwitches>,
+    pub queue: QueueSwitches,
+    pub catalogue: CatalogSwitches,
+    pub list: ListSwitches,
+    pub validate: ValidationLevel,
+    pub script: ScriptSwitches,
+    pub names: NameSwitches,
     /// What `simple/video` does when `isExport` is not sent. The reference says `false`; the
     /// chroma-key tutorial leaves the field out and polls to 100, as if it were `true`.
     pub simple_video_exports: bool,
     /// Which id an edit answers with.
-    pub edit_id: Id,
-    pub export: Export,
-    pub template: Template,
-    pub progress: Progress,
-    pub failure: Failure,
-    pub unknown_id: UnknownId,
-    pub automation: Automation,
-    pub webhook: Webhook,
-    pub download: Download,
-    pub credit: Credit,
+    pub edit_id: ReturnedId,
+    pub export: ExportSwitches,
+    pub template: TemplateSwitches,
+    pub progress: ProgressSwitches,
+    pub failure: FailureSwitches,
+    pub unknown_id: UnknownIdResponse,
+    pub automation: AutomationSwitches,
+    pub webhook: WebhookSwitches,
+    pub download: DownloadSwitches,
+    pub credit: CreditSwitches,
 }
 
-impl Default for Switches {
+impl Default for SandboxSwitches {
     fn default() -> Self {
         Self {
             time_scale: 1.0,
             latency_ms: 0,
-            auth: Auth::default(),
-            token: Token::default(),
-            errors: Errors::default(),
+            auth: AuthSwitches::default(),
+            token: TokenSwitches::default(),
+            errors: ErrorSwitches::default(),
             rate_limit: None,
-            queue: Queue::default(),
-            catalogue: Catalogue::default(),
-            list: List::default(),
-            validate: Validate::default(),
-            script: Script::default(),
-            names: Names::default(),
+            queue: QueueSwitches::default(),
+            catalogue: CatalogSwitches::default(),
+            list: ListSwitches::default(),
+            validate: ValidationLevel::default(),
+            script: ScriptSwitches::default(),
+            names: NameSwitches::default(),
             simple_video_exports: false,
-            edit_id: Id::default(),
-            export: Export::default(),
-            template: Template::default(),
-            progress: Progress::default(),
-            failure: Failure::default(),
-            unknown_id: UnknownId::default(),
-            automation: Automation::default(),
-            webhook: Webhook::default(),
-            download: Download::default(),
-            credit: Credit::default(),
+            edit_id: ReturnedId::default(),
+            export: ExportSwitches::default(),
+            template: TemplateSwitches::default(),
+            progress: ProgressSwitches::default(),
+            failure: FailureSwitches::default(),
+            unknown_id: UnknownIdResponse::default(),
+            automation: AutomationSwitches::default(),
+            webhook: WebhookSwitches::default(),
+            download: DownloadSwitches::default(),
+            credit: CreditSwitches::default(),
         }
     }
 }
 
-impl Switches {
+impl SandboxSwitches {
     /// Returns these switches with a partial JSON document laid over them.
     ///
     /// # Errors
     /// A sentence that names the switch that is unknown or the value that does not fit.
-    pub fn patched(&self, patch: &Value) -> Result<Self, String> {
+    pub fn with_patch(&self, patch: &Value) -> Result<Self, String> {
         let mut whole = serde_json::to_value(self).expect("switches are plain data");
-        lay_over(&mut whole, patch, "")?;
+        apply_patch(&mut whole, patch, "")?;
         serde_json::from_value(whole)
             .map_err(|_| format!("a value in `{patch}` is not of a kind its switch can take"))
     }
 }
 
-fn lay_over(base: &mut Value, patch: &Value, path: &str) -> Result<(), String> {
+fn apply_patch(base: &mut Value, patch: &Value, path: &str) -> Result<(), String> {
     let (Value::Object(fields), Value::Object(changes)) = (&mut *base, patch) else {
         *base = patch.clone();
         return Ok(());
@@ -118,7 +123,7 @@ fn lay_over(base: &mut Value, patch: &Value, path: &str) -> Result<(), String> {
             let known: Vec<_> = fields.keys().map(String::as_str).collect();
             return Err(format!("`{here}` is not a switch; there are: {}", known.join(", ")));
         };
-        lay_over(field, change, &here)?;
+        apply_patch(field, change, &here)?;
     }
     Ok(())
 }
@@ -131,19 +136,20 @@ mod tests {
 
     #[test]
     fn a_partial_document_changes_only_what_it_names() {
-        let before = Switches::default();
+        let before = SandboxSwitches::default();
         let after = before
-            .patched(&json!({"credit": {"balance": 5}, "list": {"order": "oldest"}}))
+            .with_patch(&json!({"credit": {"balance": 5}, "list": {"order": "oldest"}}))
             .unwrap();
         let mut expected = before;
         expected.credit.balance = Some(5.0);
-        expected.list.order = Order::Oldest;
+        expected.list.order = ListOrder::Oldest;
         assert_eq!(after, expected);
     }
 
     #[test]
     fn an_unknown_switch_is_named_with_its_path() {
-        let error = Switches::default().patched(&json!({"token": {"tll_s": 5}})).unwrap_err();
+        let error =
+            SandboxSwitches::default().with_patch(&json!({"token": {"tll_s": 5}})).unwrap_err();
         insta::assert_snapshot!(
             error,
             @"`token.tll_s` is not a switch; there are: opaque, single_active, ttl_s"
@@ -152,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_is_refused_in_our_own_words() {
-        let error = Switches::default().patched(&json!({"latency_ms": "soon"})).unwrap_err();
+        let error =
+            SandboxSwitches::default().with_patch(&json!({"latency_ms": "soon"})).unwrap_err();
         insta::assert_snapshot!(
             error,
             @r#"a value in `{"latency_ms":"soon"}` is not of a kind its switch can take"#

@@ -17,7 +17,7 @@ pub enum ChargeAt {
 /// What an empty account does to a render.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Insufficient {
+pub enum InsufficientCreditPolicy {
     #[default]
     Reject,
     /// Takes it, and lets it fail at once, free of charge.
@@ -27,25 +27,25 @@ pub enum Insufficient {
 /// A render costs `per_minute` for each virtual minute begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Credit {
+pub struct CreditSwitches {
     /// Everything the account ever had; what was spent is taken off. Endless when absent.
     pub balance: Option<f64>,
     pub charge_at: ChargeAt,
     /// A render that fails is free.
     pub refund_on_fail: bool,
-    pub insufficient: Insufficient,
+    pub insufficient: InsufficientCreditPolicy,
     /// Minutes are not rounded up, so credits have decimals.
     pub fractional: bool,
     pub per_minute: f64,
 }
 
-impl Default for Credit {
+impl Default for CreditSwitches {
     fn default() -> Self {
         Self {
             balance: None,
             charge_at: ChargeAt::Complete,
             refund_on_fail: true,
-            insufficient: Insufficient::Reject,
+            insufficient: InsufficientCreditPolicy::Reject,
             fractional: false,
             per_minute: 1.0,
         }
@@ -55,7 +55,7 @@ impl Default for Credit {
 /// When callbacks are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum WebhookMode {
     Off,
     CompletionOnly,
     /// At 25, 50, 75 and 100.
@@ -66,7 +66,7 @@ pub enum Mode {
 /// The HTTP method of a callback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub enum WebhookMethod {
     #[default]
     Post,
     Get,
@@ -75,7 +75,7 @@ pub enum Method {
 /// Where the callback's fields travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Encoding {
+pub enum WebhookEncoding {
     #[default]
     Json,
     Form,
@@ -86,10 +86,10 @@ pub enum Encoding {
 /// Callbacks go to `http://` on this machine only; anything else is refused and counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Webhook {
-    pub mode: Mode,
-    pub method: Method,
-    pub encoding: Encoding,
+pub struct WebhookSwitches {
+    pub mode: WebhookMode,
+    pub method: WebhookMethod,
+    pub encoding: WebhookEncoding,
     /// One more callback, at progress 0, as soon as the render is accepted: it may well arrive
     /// before the answer to the request does.
     pub at_submit: bool,
@@ -108,7 +108,7 @@ pub struct Webhook {
 /// The validator of a finished file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ETag {
+pub enum ETagMode {
     #[default]
     Strong,
     None,
@@ -119,25 +119,25 @@ pub enum ETag {
 /// How finished files are handed out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Download {
+pub struct DownloadSwitches {
     /// Virtual hours a link works. A read of the project gives a fresh one from half-time on.
     pub ttl_hours: f64,
     /// 403, 404 or 410.
     pub status_after_expiry: u16,
     /// Whether `Range` is honoured.
     pub range: bool,
-    pub etag: ETag,
+    pub etag: ETagMode,
     /// Bytes in a real second; as fast as it goes when absent.
     pub bytes_per_s: Option<u32>,
 }
 
-impl Default for Download {
+impl Default for DownloadSwitches {
     fn default() -> Self {
         Self {
             ttl_hours: 24.0,
             status_after_expiry: 403,
             range: true,
-            etag: ETag::Strong,
+            etag: ETagMode::Strong,
             bytes_per_s: None,
         }
     }

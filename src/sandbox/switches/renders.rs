@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How many renders run at once, and how long each takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Queue {
+pub struct QueueSwitches {
     /// Renders at one time; the rest waits at progress 0. No bound when absent.
     pub workers: Option<u32>,
     /// Shortest and longest render, in virtual seconds; which of them is drawn from the seed and
@@ -16,7 +16,7 @@ pub struct Queue {
     pub render_max_s: u32,
 }
 
-impl Default for Queue {
+impl Default for QueueSwitches {
     fn default() -> Self {
         Self { workers: Some(10), render_min_s: 60, render_max_s: 600 }
     }
@@ -25,7 +25,7 @@ impl Default for Queue {
 /// Whether an answer's id is that of the project in the request or of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Id {
+pub enum ReturnedId {
     #[default]
     Same,
     New,
@@ -34,7 +34,7 @@ pub enum Id {
 /// What a second export of a project does while the first is under way or done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Duplicate {
+pub enum DuplicateExport {
     /// Renders, and bills, again: the dearest reading of the documents.
     #[default]
     NewRender,
@@ -45,9 +45,9 @@ pub enum Duplicate {
 /// What an export answers and when reads show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Export {
-    pub id: Id,
-    pub duplicate: Duplicate,
+pub struct ExportSwitches {
+    pub id: ReturnedId,
+    pub duplicate: DuplicateExport,
     /// Whether the answer carries `projectId` at all.
     pub answers_id: bool,
     /// Reads show a new render so many virtual seconds late.
@@ -58,11 +58,11 @@ pub struct Export {
     pub task_visible: bool,
 }
 
-impl Default for Export {
+impl Default for ExportSwitches {
     fn default() -> Self {
         Self {
-            id: Id::Same,
-            duplicate: Duplicate::NewRender,
+            id: ReturnedId::Same,
+            duplicate: DuplicateExport::NewRender,
             answers_id: true,
             read_lag_s: 0.0,
             draft_state: "draft".to_owned(),
@@ -74,7 +74,7 @@ impl Default for Export {
 /// How `progress` is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NumberType {
+pub enum ProgressNumberType {
     /// `37.5`
     #[default]
     Float,
@@ -89,7 +89,7 @@ pub enum NumberType {
 /// How progress grows over the render.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Curve {
+pub enum ProgressCurve {
     #[default]
     Linear,
     /// In jumps of a fifth.
@@ -101,9 +101,9 @@ pub enum Curve {
 /// How far a render is, as a reader is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Progress {
-    pub number: NumberType,
-    pub curve: Curve,
+pub struct ProgressSwitches {
+    pub number: ProgressNumberType,
+    pub curve: ProgressCurve,
     /// Falls back by 20 points for a while in the middle.
     pub regress: bool,
     /// Shows 100.5 for the last moments before the end.
@@ -114,11 +114,11 @@ pub struct Progress {
     pub url_lag_s: f64,
 }
 
-impl Default for Progress {
+impl Default for ProgressSwitches {
     fn default() -> Self {
         Self {
-            number: NumberType::Float,
-            curve: Curve::Linear,
+            number: ProgressNumberType::Float,
+            curve: ProgressCurve::Linear,
             regress: false,
             overshoot: false,
             state_present: true,
@@ -153,7 +153,7 @@ pub enum FailureMode {
 /// Which renders fail, and how that looks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Failure {
+pub struct FailureSwitches {
     pub mode: FailureMode,
     /// Part of all renders that fail, 0 to 1; drawn from the seed, the content and which render of
     /// that project it is, so a second try may pass.
@@ -165,7 +165,7 @@ pub struct Failure {
 /// What is said of an id that was never given out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UnknownId {
+pub enum UnknownIdResponse {
     #[default]
     NotFound,
     /// 200 with `success: false`.
@@ -177,14 +177,14 @@ pub enum UnknownId {
 /// How long a model takes to make a project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Automation {
+pub struct AutomationSwitches {
     /// Virtual seconds until a generated project is ready to export.
     pub takes_s: u32,
     /// Stays at 50, `building audio`, for ever. Seen live.
     pub stalls: bool,
 }
 
-impl Default for Automation {
+impl Default for AutomationSwitches {
     fn default() -> Self {
         Self { takes_s: 90, stalls: false }
     }

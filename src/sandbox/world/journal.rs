@@ -9,20 +9,20 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::records::Entry;
+use super::records::JournalEntry;
 
 /// An open, locked journal. The lock goes when this is dropped.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct StateJournal {
     file: File,
 }
 
-impl Journal {
+impl StateJournal {
     /// Opens or makes the file and returns what is in it.
     ///
     /// # Errors
     /// Another sandbox has it open, a line is damaged, or the file cannot be read.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<JournalEntry>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(|error| {
@@ -43,14 +43,14 @@ impl Journal {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let entries = read(&text[..whole], path)?;
+        let entries = parse_entries(&text[..whole], path)?;
         file.set_len(whole as u64)?;
         file.seek(SeekFrom::Start(whole as u64))?;
         Ok((Self { file }, entries))
     }
 
     /// Writes entries in one call, so that a kill leaves all of them or a torn line.
-    pub(super) fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub(super) fn append(&mut self, entries: &[JournalEntry]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(512);
         for entry in entries {
             serde_json::to_writer(&mut lines, entry)?;
@@ -60,7 +60,7 @@ impl Journal {
     }
 }
 
-fn read(text: &[u8], path: &Path) -> io::Result<Vec<Entry>> {
+fn parse_entries(text: &[u8], path: &Path) -> io::Result<Vec<JournalEntry>> {
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     lines
         .filter(|(_, line)| !line.is_empty())
@@ -82,25 +82,29 @@ fn read(text: &[u8], path: &Path) -> io::Result<Vec<Entry>> {
 mod tests {
     use super::*;
 
-    fn deleted(id: &str) -> Entry {
-        Entry::Deleted { ids: vec![id.to_owned()] }
+    fn deleted(id: &str) -> JournalEntry {
+        JournalEntry::Deleted { ids: vec![id.to_owned()] }
     }
 
     #[test]
     fn a_torn_last_line_is_cut_off_and_the_rest_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
-        let (mut journal, _) = Journal::open(&path).unwrap();
-        journal.write(&[deleted("a"), deleted("b")]).unwrap();
+        let (mut journal, _) = StateJournal::open(&path).unwrap();
+        journal.append(&[deleted("a"), deleted("b")]).unwrap();
         drop(journal);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (mut journal, entries) = Journal::open(&path).unwrap();
+            let (mut journal, entries) = StateJournal::open(&path).unwrap();
             assert_eq!(entries.len(), whole[..cut].iter().filter(|byte| **byte == b'\n').count());
-            journal.write(&[deleted("c")]).unwrap();
+            journal.append(&[deleted("c")]).unwrap();
             drop(journal);
-            assert_eq!(Journal::open(&path).unwrap().1.len(), entries.len() + 1, "cut at {cut}");
+            assert_eq!(
+                StateJournal::open(&path).unwrap().1.len(),
+                entries.len() + 1,
+                "cut at {cut}"
+            );
         }
     }
 
@@ -110,7 +114,7 @@ mod tests {
         let path = dir.path().join("state");
         std::fs::write(&path, "{\"deleted\":{\"ids\":[]}}\nnonsense\n{\"deleted\":{\"ids\":[]}}\n")
             .unwrap();
-        let error = Journal::open(&path).unwrap_err().to_string();
+        let error = StateJournal::open(&path).unwrap_err().to_string();
         assert!(error.starts_with("line 2 of the sandbox state"), "{error}");
     }
 
@@ -118,8 +122,8 @@ mod tests {
     fn two_sandboxes_cannot_share_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
-        let _first = Journal::open(&path).unwrap();
-        let error = Journal::open(&path).unwrap_err().to_string();
+        let _first = StateJournal::open(&path).unwrap();
+        let error = StateJournal::open(&path).unwrap_err().to_string();
         assert!(error.contains("in use by another sandbox"), "{error}");
     }
 }

@@ -6,35 +6,37 @@
 
 use calamine::{Data, ExcelDateTime};
 
-use super::ERROR;
+use super::ERROR_MARKER;
 
 /// Spreadsheets keep and show no more digits than this.
 const DIGITS: usize = 15;
 
 /// Returns the text of a cell, or the name of its error behind [`ERROR`].
-pub(super) fn shown(value: &Data, format: Option<&str>) -> Vec<u8> {
+pub(super) fn cell_text(value: &Data, format: Option<&str>) -> Vec<u8> {
     let text = match value {
         Data::Empty => String::new(),
         Data::String(text) => text.clone(),
-        Data::Int(number) => formatted(*number as f64, format).unwrap_or(number.to_string()),
-        Data::Float(number) => formatted(*number, format).unwrap_or_else(|| general(*number)),
+        Data::Int(number) => format_number(*number as f64, format).unwrap_or(number.to_string()),
+        Data::Float(number) => {
+            format_number(*number, format).unwrap_or_else(|| format_general(*number))
+        }
         Data::Bool(true) => "TRUE".to_owned(),
         Data::Bool(false) => "FALSE".to_owned(),
-        Data::DateTime(moment) => date_or_time(moment),
-        Data::DateTimeIso(iso) => plain_date(iso),
-        Data::DurationIso(iso) => plain_time(iso).unwrap_or_else(|| iso.clone()),
-        Data::Error(error) => return failed(&error.to_string()),
+        Data::DateTime(moment) => format_date_time(moment),
+        Data::DateTimeIso(iso) => format_iso_date_time(iso),
+        Data::DurationIso(iso) => format_iso_duration(iso).unwrap_or_else(|| iso.clone()),
+        Data::Error(error) => return error_cell(&error.to_string()),
     };
     text.into_bytes()
 }
 
 /// Returns what stands for a formula that came to this error, or to nothing at all.
-pub(super) fn failed(error: &str) -> Vec<u8> {
-    [&[ERROR], error.as_bytes()].concat()
+pub(super) fn error_cell(error: &str) -> Vec<u8> {
+    [&[ERROR_MARKER], error.as_bytes()].concat()
 }
 
 /// Shows a number without a format.
-fn general(number: f64) -> String {
+fn format_general(number: f64) -> String {
     let digits = format!("{number:.*e}", DIGITS - 1);
     let rounded: f64 = digits.parse().unwrap_or(number);
     // Zero has no sign in a spreadsheet.
@@ -42,7 +44,7 @@ fn general(number: f64) -> String {
 }
 
 /// Shows a number in a format of zeros and percent; nothing for other formats.
-fn formatted(number: f64, format: Option<&str>) -> Option<String> {
+fn format_number(number: f64, format: Option<&str>) -> Option<String> {
     let format = format?;
     let (zeros, percent) = match format.strip_suffix('%') {
         Some(zeros) => (zeros, "%"),
@@ -64,7 +66,7 @@ fn formatted(number: f64, format: Option<&str>) -> Option<String> {
     Some(format!("{sign}{}{text}{percent}", "0".repeat(missing)))
 }
 
-fn date_or_time(moment: &ExcelDateTime) -> String {
+fn format_date_time(moment: &ExcelDateTime) -> String {
     if moment.is_duration() {
         let seconds = (moment.as_f64() * 86_400.0).round();
         let sign = if seconds < 0.0 { "-" } else { "" };
@@ -84,7 +86,7 @@ fn date_or_time(moment: &ExcelDateTime) -> String {
 }
 
 /// From `2026-11-21T14:30:00.000` to `2026-11-21 14:30`.
-fn plain_date(iso: &str) -> String {
+fn format_iso_date_time(iso: &str) -> String {
     let Some((date, time)) = iso.split_once('T') else { return iso.to_owned() };
     let time = time.split('.').next().unwrap_or(time).trim_end_matches('Z');
     match time.strip_suffix(":00").unwrap_or(time) {
@@ -94,7 +96,7 @@ fn plain_date(iso: &str) -> String {
 }
 
 /// From `PT14H30M00S` to `14:30`.
-fn plain_time(iso: &str) -> Option<String> {
+fn format_iso_duration(iso: &str) -> Option<String> {
     let (hours, rest) = iso.strip_prefix("PT")?.split_once('H')?;
     let (minutes, rest) = rest.split_once('M')?;
     let seconds = rest.strip_suffix('S')?.split(['.', ',']).next()?;
@@ -113,7 +115,7 @@ mod tests {
     use super::*;
 
     fn text(value: Data, format: Option<&str>) -> String {
-        String::from_utf8(shown(&value, format)).unwrap()
+        String::from_utf8(cell_text(&value, format)).unwrap()
     }
 
     #[test]
@@ -163,6 +165,6 @@ mod tests {
 
     #[test]
     fn an_error_can_be_told_from_a_text() {
-        assert_eq!(shown(&Data::Error(CellErrorType::NA), None), b"\xfe#N/A");
+        assert_eq!(cell_text(&Data::Error(CellErrorType::NA), None), b"\xfe#N/A");
     }
 }

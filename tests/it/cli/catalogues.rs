@@ -1,25 +1,30 @@
 //! What the account offers: listed, remembered, and held against a batch.
 
 use callsheet::clock::Clock;
-use callsheet::ledger::{Durability, Ledger, Shelf};
-use callsheet::sandbox::Shape;
+use callsheet::ledger::{CatalogKind, Durability, Ledger};
+use callsheet::sandbox::ListResponseShape;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::support::binary::{Office, TEMPLATE};
+use crate::support::test_cli::{TEMPLATE, TestCli};
 
-const COMMANDS: [&str; 3] = ["models", "workspaces", "templates"];
+const CATALOG_COMMANDS: [&str; 3] = ["models", "workspaces", "templates"];
 
 /// How many requests AI Studios has seen.
-fn requests(office: &Office) -> u64 {
+fn request_count(office: &TestCli) -> u64 {
     office.sandbox.counters().requests.values().sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered() {
     let mut listed = Vec::new();
-    for shape in [Shape::Bare, Shape::DataArray, Shape::DataKeyed, Shape::NumericObject] {
-        let office = Office::with(1, "", |settings| {
+    for shape in [
+        ListResponseShape::Bare,
+        ListResponseShape::DataArray,
+        ListResponseShape::DataKeyed,
+        ListResponseShape::NumericObject,
+    ] {
+        let office = TestCli::with_settings(1, "", |settings| {
             let catalogue = &mut settings.switches.catalogue;
             catalogue.models = shape;
             catalogue.workspaces = shape;
@@ -28,16 +33,18 @@ async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered(
         })
         .await;
         let mut shown = String::new();
-        for command in COMMANDS {
+        for command in CATALOG_COMMANDS {
             let early = office.run(&[command, "b.toml", "--offline"]);
             assert_eq!(early.code, Some(2), "{early:?}");
             let asked = office.run(&[command, "b.toml"]);
             assert_eq!(asked.code, Some(0), "{asked:?}");
-            shown.push_str(&asked.out);
-            assert!(asked.err.contains("heard now"), "{asked:?}");
+            shown.push_str(&asked.stdout);
+            assert!(asked.stderr.contains("heard now"), "{asked:?}");
             // With nobody there to ask, what was heard is still known.
-            let again = office.start(&mut office.bare(&[command, "b.toml", "--offline"])).end();
-            assert_eq!((again.code, &again.out), (Some(0), &asked.out), "{again:?}");
+            let again = office
+                .start(&mut office.command_without_credentials(&[command, "b.toml", "--offline"]))
+                .wait();
+            assert_eq!((again.code, &again.stdout), (Some(0), &asked.stdout), "{again:?}");
         }
         listed.push(shown);
     }
@@ -47,11 +54,11 @@ async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_get_the_catalogues_whole_and_a_missing_page_of_clothes_is_no_trouble() {
-    let office = Office::new(1).await;
-    let document = |office: &Office, command| -> Value {
+    let office = TestCli::new(1).await;
+    let document = |office: &TestCli, command| -> Value {
         let ended = office.run(&[command, "b.toml", "--json"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        serde_json::from_str(&ended.out).unwrap()
+        serde_json::from_str(&ended.stdout).unwrap()
     };
     let models = document(&office, "models");
     assert_eq!(models["models"][0]["clothes"][1]["id"], "BG00002321");
@@ -60,7 +67,9 @@ async fn programs_get_the_catalogues_whole_and_a_missing_page_of_clothes_is_no_t
     assert_eq!(document(&office, "workspaces")["workspaces"][1]["name"], "Marketing");
     assert_eq!(document(&office, "templates")["templates"].as_array().unwrap().len(), 4);
 
-    let bare = Office::with(1, "", |settings| settings.switches.catalogue.model_page = false).await;
+    let bare =
+        TestCli::with_settings(1, "", |settings| settings.switches.catalogue.model_page = false)
+            .await;
     let models = document(&bare, "models");
     assert_eq!(models["models"].as_array().unwrap().len(), 4);
     assert_eq!(models["models"][0]["clothes"], Value::Null);
@@ -68,7 +77,8 @@ async fn programs_get_the_catalogues_whole_and_a_missing_page_of_clothes_is_no_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_stops_nothing() {
-    let office = Office::with(3, "workspace_id = '66f0a1b2c3d4e5f60718293e'", |_| ()).await;
+    let office =
+        TestCli::with_settings(3, "workspace_id = '66f0a1b2c3d4e5f60718293e'", |_| ()).await;
     let template = TEMPLATE.replace("\"M1\"", "\"{{model}}\"").replace("B1", "BG00002399");
     office.write("t.json.hbs", &template);
     office.write(
@@ -77,12 +87,12 @@ async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_s
     );
     // Nothing is known yet and nobody may be asked: nothing is said.
     let offline = office.run(&["plan", "b.toml", "--offline"]);
-    assert_eq!((offline.code, requests(&office)), (Some(0), 0), "{offline:?}");
-    assert!(!offline.err.contains("warning"), "{offline:?}");
+    assert_eq!((offline.code, request_count(&office)), (Some(0), 0), "{offline:?}");
+    assert!(!offline.stderr.contains("warning"), "{offline:?}");
 
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    let told = planned.err.split_once("/s)\n").unwrap().1;
+    let told = planned.stderr.split_once("/s)\n").unwrap().1;
     insta::assert_snapshot!(told, @"
     warning: row 4: `Hannah` is not among the account's models
       did you mean `M000004017` Hannah (Blazer)?
@@ -93,55 +103,55 @@ async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_s
     warning: the sheet: `66f0a1b2c3d4e5f60718293e` is not among the account's workspaces
       did you mean `66f0a1b2c3d4e5f60718293c` Team?
     ");
-    let asked = requests(&office);
+    let asked = request_count(&office);
     let again = office.run(&["plan", "b.toml", "--json"]);
-    let plan: Value = serde_json::from_str(&again.out).unwrap();
+    let plan: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(plan["warnings"].as_array().unwrap().len(), told.lines().count() / 2, "{plan}");
-    assert_eq!(requests(&office), asked, "it was asked again within the day");
+    assert_eq!(request_count(&office), asked, "it was asked again within the day");
 
     let ran = office.run(&["run", "b.toml"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains("`M000045085` is not among the account's models"), "{ran:?}");
-    assert_eq!(office.sandbox.renders(), 3);
+    assert!(ran.stderr.contains("`M000045085` is not among the account's models"), "{ran:?}");
+    assert_eq!(office.sandbox.render_count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_cannot_be_asked_hinders_no_plan() {
-    let office = Office::with(2, "", |settings| {
+    let office = TestCli::with_settings(2, "", |settings| {
         settings.faults.add("503=models:always").unwrap();
     })
     .await;
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.err.contains("models could not be asked for"), "{planned:?}");
-    let without = office.start(&mut office.bare(&["plan", "b.toml"])).end();
+    assert!(planned.stderr.contains("models could not be asked for"), "{planned:?}");
+    let without = office.start(&mut office.command_without_credentials(&["plan", "b.toml"])).wait();
     assert_eq!(without.code, Some(0), "{without:?}");
-    assert!(!without.err.contains("could not be asked"), "{without:?}");
+    assert!(!without.stderr.contains("could not be asked"), "{without:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_memory_is_refreshed_where_that_can_be_done_and_else_says_its_age() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let ledger = Ledger::open(&office.path("callsheet.db"), Durability::PowerLoss).await.unwrap();
     let (shop, long_ago) = (office.sandbox.base_url(), SignedDuration::from_hours(72));
     let then = Clock::real().now() - long_ago;
-    ledger.keep_catalogue((&shop, Shelf::Models), &[], then).await.unwrap();
+    ledger.save_catalog((&shop, CatalogKind::Models), &[], then).await.unwrap();
     ledger.close().await;
     for args in [["plan", "b.toml", "--offline"], ["run", "b.toml", "--yes"]] {
         let ended = office.run(&args);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.err.contains("warning: row 2: `M1` is not among"), "{ended:?}");
-        assert!(ended.err.contains("was heard 3 days ago"), "{ended:?}");
-        assert_eq!(office.sandbox.counters().of("models"), 0);
+        assert!(ended.stderr.contains("warning: row 2: `M1` is not among"), "{ended:?}");
+        assert!(ended.stderr.contains("was heard 3 days ago"), "{ended:?}");
+        assert_eq!(office.sandbox.counters().request_count("models"), 0);
     }
     let asked = office.run(&["plan", "b.toml"]);
-    assert_eq!(office.sandbox.counters().of("models"), 1, "{asked:?}");
-    assert!(!asked.err.contains("heard"), "{asked:?}");
+    assert_eq!(office.sandbox.counters().request_count("models"), 1, "{asked:?}");
+    assert!(!asked.stderr.contains("heard"), "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_that_the_account_lacks_is_told_before_anything_is_asked_of_it() {
-    let office = Office::with(2, "request = 'template'", |_| ()).await;
+    let office = TestCli::with_settings(2, "request = 'template'", |_| ()).await;
     office.write(
         "t.json.hbs",
         r#"{"templateId": "{{template}}", "name": "{{key}}", "updates": {"value": [
@@ -153,10 +163,10 @@ async fn a_template_that_the_account_lacks_is_told_before_anything_is_asked_of_i
     );
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    let warnings: Vec<_> = planned.err.lines().filter(|line| line.contains("warning")).collect();
+    let warnings: Vec<_> = planned.stderr.lines().filter(|line| line.contains("warning")).collect();
     insta::assert_snapshot!(
         warnings.join("\n"),
         @"warning: row 3: `655c744d2b4d3b4051400bff` is not among the account's templates"
     );
-    assert_eq!(office.sandbox.counters().of("template"), 0);
+    assert_eq!(office.sandbox.counters().request_count("template"), 0);
 }

@@ -7,31 +7,36 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::binary::{Ended, Office};
+use crate::support::test_cli::{CommandOutput, TestCli};
 
 const ROWS: usize = 120;
 
 /// The same command twice: while there is no room, and after room was made.
-struct Twice {
-    tight: Ended,
-    roomy: Ended,
+struct RunsBeforeAndAfter {
+    before: CommandOutput,
+    after: CommandOutput,
 }
 
-impl Office {
+impl TestCli {
     /// Runs `args` twice with `folder` on a disk of `size` that then grows. `None` where the
     /// machine lets nobody mount.
-    fn on_a_small_disk(&self, folder: &str, size: &str, args: &str) -> Option<Twice> {
-        self.on_a_disk(folder, (&format!("size={size}"), "size=64m"), args)
+    fn run_on_small_disk(
+        &self,
+        folder: &str,
+        size: &str,
+        args: &str,
+    ) -> Option<RunsBeforeAndAfter> {
+        self.run_on_disk(folder, (&format!("size={size}"), "size=64m"), args)
     }
 
     /// Runs `args` twice with `folder` on a disk of its own, mounted with the first options and
     /// then with the second.
-    fn on_a_disk(
+    fn run_on_disk(
         &self,
         folder: &str,
         (options, mended): (&str, &str),
         args: &str,
-    ) -> Option<Twice> {
+    ) -> Option<RunsBeforeAndAfter> {
         fs::create_dir(self.path(folder)).unwrap();
         let script = format!(
             "mount -t tmpfs -o {options} none {folder} || exit 99
@@ -41,31 +46,31 @@ impl Office {
              mkdir kept && cp -a {folder}/. kept/"
         );
         let inside = ["unshare", "--user", "--map-root-user", "--mount"];
-        let ended = self.start(&mut self.shell(&inside, &script)).end();
+        let ended = self.start(&mut self.shell_command(&inside, &script)).wait();
         if ended.code != Some(0) {
-            assert!(!self.path("tight.code").exists(), "{ended:?}");
+            assert!(!self.path("before.code").exists(), "{ended:?}");
             return None;
         }
         fs::remove_dir(self.path(folder)).unwrap();
         fs::rename(self.path("kept"), self.path(folder)).unwrap();
         let read = |name: &str| fs::read_to_string(self.path(name)).unwrap();
-        let end = |name: &str| Ended {
+        let end = |name: &str| CommandOutput {
             code: read(&format!("{name}.code")).trim().parse().ok(),
-            out: read(&format!("{name}.out")),
-            err: read(&format!("{name}.err")),
+            stdout: read(&format!("{name}.out")),
+            stderr: read(&format!("{name}.err")),
         };
-        Some(Twice { tight: end("tight"), roomy: end("roomy") })
+        Some(RunsBeforeAndAfter { before: end("tight"), after: end("roomy") })
     }
 
     /// Runs `args` where no file may grow beyond `blocks` of 512 bytes.
-    fn with_short_files(&self, blocks: u32, args: &str) -> Ended {
+    fn run_with_file_size_limit(&self, blocks: u32, args: &str) -> CommandOutput {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$CALLSHEET\" {args}");
-        self.start(&mut self.shell(&["env"], &script)).end()
+        self.start(&mut self.shell_command(&["env"], &script)).wait()
     }
 
     /// A script for the shell, within `outer`, in the environment that the binary gets, and with
     /// the binary's own path in `CALLSHEET`.
-    fn shell(&self, outer: &[&str], script: &str) -> Command {
+    fn shell_command(&self, outer: &[&str], script: &str) -> Command {
         let binary = self.command(&[]);
         let mut command = Command::new(outer[0]);
         command.args(&outer[1..]).args(["sh", "-c", script]).env_clear();
@@ -77,91 +82,100 @@ impl Office {
     }
 }
 
-fn all_done(office: &Office) {
-    assert_eq!(office.assert_promise(ROWS), vec!["done"; ROWS]);
-    assert_eq!(office.sandbox.renders(), ROWS as u64, "each row is paid for once");
+fn assert_all_done(office: &TestCli) {
+    assert_eq!(office.assert_guarantees(ROWS), vec!["done"; ROWS]);
+    assert_eq!(office.sandbox.render_count(), ROWS as u64, "each row is paid for once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishes() {
     // Full while the ledger is made, while the plan is taken in, and in the middle of the night.
     for size in ["60k", "240k", "480k"] {
-        let office = Office::new(ROWS).await;
+        let office = TestCli::new(ROWS).await;
         let args = "--ledger tight/l.db run b.toml";
-        let Some(Twice { tight, roomy }) = office.on_a_small_disk("tight", size, args) else {
+        let Some(RunsBeforeAndAfter { before, after }) =
+            office.run_on_small_disk("tight", size, args)
+        else {
             return;
         };
-        assert_eq!(tight.code, Some(1), "{size}: {tight:?}");
+        assert_eq!(before.code, Some(1), "{size}: {before:?}");
         assert!(
-            tight.err.contains("error: the disk is full: the ledger cannot be written"),
-            "{tight:?}"
+            before.stderr.contains("error: the disk is full: the ledger cannot be written"),
+            "{before:?}"
         );
-        assert_eq!(roomy.code, Some(0), "{size}: {roomy:?}");
-        all_done(&office);
+        assert_eq!(after.code, Some(0), "{size}: {after:?}");
+        assert_all_done(&office);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_a_video_is_told_before_anything_is_paid() {
-    let office = Office::new(3).await;
-    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "64k", "run b.toml") else {
+    let office = TestCli::new(3).await;
+    let Some(RunsBeforeAndAfter { before, after }) =
+        office.run_on_small_disk("out", "64k", "run b.toml")
+    else {
         return;
     };
-    assert_eq!(tight.code, Some(1), "{tight:?}");
+    assert_eq!(before.code, Some(1), "{before:?}");
     let words = "cannot be written (the disk is full; free some space); nothing was submitted";
-    assert!(tight.err.contains(words), "{tight:?}");
-    assert_eq!(roomy.code, Some(0), "{roomy:?}");
-    assert_eq!(office.assert_promise(3), ["done"; 3]);
+    assert!(before.stderr.contains(words), "{before:?}");
+    assert_eq!(after.code, Some(0), "{after:?}");
+    assert_eq!(office.assert_guarantees(3), ["done"; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_videos_stops_the_run_and_only_fetches_are_left_for_the_next() {
-    let office = Office::new(ROWS).await;
-    let Some(Twice { tight, roomy }) = office.on_a_small_disk("out", "1200k", "run b.toml") else {
+    let office = TestCli::new(ROWS).await;
+    let Some(RunsBeforeAndAfter { before, after }) =
+        office.run_on_small_disk("out", "1200k", "run b.toml")
+    else {
         return;
     };
-    assert_eq!(tight.code, Some(1), "{tight:?}");
-    assert!(tight.err.contains("the output folder"), "{tight:?}");
-    assert_eq!(roomy.code, Some(0), "{roomy:?}");
-    all_done(&office);
+    assert_eq!(before.code, Some(1), "{before:?}");
+    assert!(before.stderr.contains("the output folder"), "{before:?}");
+    assert_eq!(after.code, Some(0), "{after:?}");
+    assert_all_done(&office);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_may_not_grow_stop_the_run_and_the_same_command_finishes() {
     for blocks in [100, 480, 900] {
-        let office = Office::new(ROWS).await;
-        let tight = office.with_short_files(blocks, "run b.toml");
+        let office = TestCli::new(ROWS).await;
+        let tight = office.run_with_file_size_limit(blocks, "run b.toml");
         assert_eq!(tight.code, Some(1), "{blocks}: {tight:?}");
-        assert!(tight.err.contains("error: the disk under the ledger fails"), "{tight:?}");
-        assert!(!tight.err.contains("database"), "a library's words: {}", tight.err);
+        assert!(tight.stderr.contains("error: the disk under the ledger fails"), "{tight:?}");
+        assert!(!tight.stderr.contains("database"), "a library's words: {}", tight.stderr);
         let roomy = office.run(&["run", "b.toml"]);
         assert_eq!(roomy.code, Some(0), "{blocks}: {roomy:?}");
-        all_done(&office);
+        assert_all_done(&office);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_disk_stops_the_run_before_anything_is_lost() {
     for (folder, args) in [("tight", "--ledger tight/l.db run b.toml"), ("out", "run b.toml")] {
-        let office = Office::new(3).await;
-        let Some(Twice { tight, roomy }) = office.on_a_disk(folder, ("ro", "rw"), args) else {
+        let office = TestCli::new(3).await;
+        let Some(RunsBeforeAndAfter { before, after }) =
+            office.run_on_disk(folder, ("ro", "rw"), args)
+        else {
             return;
         };
-        assert_eq!(tight.code, Some(1), "{tight:?}");
-        assert!(tight.err.contains("read-only"), "{folder}: {tight:?}");
-        assert_eq!(roomy.code, Some(0), "{roomy:?}");
-        assert_eq!(office.assert_promise(3), ["done"; 3]);
-        assert_eq!(office.sandbox.renders(), 3);
+        assert_eq!(before.code, Some(1), "{before:?}");
+        assert!(before.stderr.contains("read-only"), "{folder}: {before:?}");
+        assert_eq!(after.code, Some(0), "{after:?}");
+        assert_eq!(office.assert_guarantees(3), ["done"; 3]);
+        assert_eq!(office.sandbox.render_count(), 3);
     }
 }
 
 /// What a network disk without working locks does, for one program.
-const LIES: &str = "int flock(int file, int how) { (void)file; (void)how; return 0; }\n";
+const FAKE_FLOCK_SOURCE: &str =
+    "int flock(int file, int how) { (void)file; (void)how; return 0; }\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_grants_one_lock_twice_is_refused_before_anything_is_spent() {
-    let office = Office::new(3).await;
-    office.write("lies.c", LIES);
+    let office = TestCli::new(3).await;
+    office.write("lies.c", FAKE_FLOCK_SOURCE);
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-o", "lies.so", "lies.c"])
         .current_dir(office.dir.path())
@@ -169,8 +183,8 @@ async fn a_disk_that_grants_one_lock_twice_is_refused_before_anything_is_spent()
     assert!(built.unwrap().success());
     let mut command = office.command(&["run", "b.toml"]);
     command.env("LD_PRELOAD", office.path("lies.so"));
-    let ended = office.start(&mut command).end();
+    let ended = office.start(&mut command).wait();
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    insta::assert_snapshot!(office.told(&ended.err), @"error: locks do not work on the disk that holds `callsheet.db.night.lock`: two runs could pay twice there; put the ledger on a local disk");
+    insta::assert_snapshot!(office.normalize(&ended.stderr), @"error: locks do not work on the disk that holds `callsheet.db.night.lock`: two runs could pay twice there; put the ledger on a local disk");
     assert_eq!(office.sandbox.counters().requests.values().sum::<u64>(), 0);
 }

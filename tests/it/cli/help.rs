@@ -2,23 +2,23 @@
 
 use std::process::Command;
 
-use crate::support::binary::Office;
+use crate::support::test_cli::TestCli;
 
-fn help(office: &Office, args: &[&str]) -> String {
-    let ended = office.start(&mut office.bare(args)).end();
+fn help_text(office: &TestCli, args: &[&str]) -> String {
+    let ended = office.start(&mut office.command_without_credentials(args)).wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.err, "", "help is a result");
-    for line in ended.out.lines() {
+    assert_eq!(ended.stderr, "", "help is a result");
+    for line in ended.stdout.lines() {
         assert!(line.chars().count() <= 80, "{args:?}: {line}");
     }
-    assert!(!ended.out.contains('\u{1b}'), "{args:?}");
-    ended.out
+    assert!(!ended.stdout.contains('\u{1b}'), "{args:?}");
+    ended.stdout
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_explains_itself_within_eighty_columns() {
-    let office = Office::new(1).await;
-    let whole = help(&office, &["--help"]);
+    let office = TestCli::new(1).await;
+    let whole = help_text(&office, &["--help"]);
     insta::assert_snapshot!("callsheet", whole);
     let (_, commands) = whole.split_once("Commands:\n").unwrap();
     let (commands, _) = commands.split_once("\n\n").unwrap();
@@ -29,12 +29,12 @@ async fn every_command_explains_itself_within_eighty_columns() {
         .collect();
     assert!(names.len() >= 7, "{names:?}");
     for name in names {
-        let text = help(&office, &[name, "--help"]);
+        let text = help_text(&office, &[name, "--help"]);
         insta::assert_snapshot!(format!("callsheet-{name}"), text);
-        help(&office, &[name, "-h"]);
+        help_text(&office, &[name, "-h"]);
     }
     for name in ["check", "backup", "export", "prune", "path"] {
-        let text = help(&office, &["ledger", name, "--help"]);
+        let text = help_text(&office, &["ledger", name, "--help"]);
         insta::assert_snapshot!(format!("callsheet-ledger-{name}"), text);
     }
 }

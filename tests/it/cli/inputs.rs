@@ -1,25 +1,25 @@
 //! Mistakes in batch file, template, sheet and rows: exit 4, in words for whoever made them, and
 //! nothing asked of AI Studios.
 
-use crate::support::binary::Office;
+use crate::support::test_cli::TestCli;
 
 /// Runs and plans an office whose input is wrong; returns what was said.
-pub(super) fn refused(office: &Office) -> String {
+pub(super) fn refusal_message(office: &TestCli) -> String {
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    assert_eq!(ended.out, "");
+    assert_eq!(ended.stdout, "");
     assert_eq!(office.sandbox.requests(), [], "something was asked");
     assert_eq!(office.run(&["plan", "b.toml"]).code, Some(4));
-    for line in ended.err.lines() {
+    for line in ended.stderr.lines() {
         assert!(line.chars().count() <= 100, "{line}");
         for library in ["serde", "expected `", "csv error", "Error(", "RenderError", "panicked"] {
             assert!(!line.contains(library), "a library speaks: {line}");
         }
     }
-    office.told(&ended.err)
+    office.normalize(&ended.stderr)
 }
 
-fn with_batch(office: &Office, from: &str, to: &str) {
+fn replace_in_batch(office: &TestCli, from: &str, to: &str) {
     let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
     assert!(text.contains(from), "{text}");
     office.write("b.toml", &text.replace(from, to));
@@ -27,9 +27,9 @@ fn with_batch(office: &Office, from: &str, to: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
-    let office = Office::new(2).await;
-    with_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
-    insta::assert_snapshot!(refused(&office), @r#"
+    let office = TestCli::new(2).await;
+    replace_in_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × there is no setting `in_fligth` in `[limits]`
         ╭─[b.toml:13:1]
      12 │ submits = 'unlimited'
@@ -51,9 +51,9 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     2 problems in the batch file `b.toml`; nothing was spent
     "#);
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
       × a text in quotes is not ended
        ╭─[b.toml:1:14]
      1 │ name = 'night
@@ -65,9 +65,9 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     1 problem in the batch file `b.toml`; nothing was spent
     ");
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     std::fs::remove_file(office.path("b.toml")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
       × b.toml
       ╰─▶ there is no such file
       help: check the path; `jobs/demo.toml` is one to begin from
@@ -77,17 +77,17 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: row 1, column C `script`: column B has this heading too
       help: rename one of the two, or delete it
     1 problem in the sheet `s.csv`; nothing was spent
     ");
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("s.csv", "key,script\na,Hello\n,World\na,Again\nb,Fine,more\n");
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: row 3, column A `key`: the key is empty, so this row cannot be told from others
       help: fill it in; a key once used for a video should stay with it
     error: row 4, column A `key`: the key `a` is already that of row 2
@@ -98,17 +98,17 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
     mend the rows, or run with --skip-invalid to leave them out
     ");
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("s.csv", "");
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: the sheet is empty
       help: it needs a row of headings and, below it, one row for each video
     1 problem in the sheet `s.csv`; nothing was spent
     ");
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     std::fs::remove_file(office.path("s.csv")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: there is no such file
       help: check `sheet` in the batch file; paths start beside it
     1 problem in the sheet `s.csv`; nothing was spent
@@ -117,9 +117,9 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("t.json.hbs", "{\n  \"name\": \"{{key}}\",\n  \"scenes\": [{{#if script}}]\n}\n");
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × `{{#if …}}` is never closed
        ╭─[t.json.hbs:3:14]
      2 │   "name": "{{key}}",
@@ -132,18 +132,18 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
 
-    let office = Office::new(2).await;
-    let template = crate::support::binary::TEMPLATE.replace("{{script}}", "{{skript}}");
+    let office = TestCli::new(2).await;
+    let template = crate::support::test_cli::TEMPLATE.replace("{{script}}", "{{skript}}");
     office.write("t.json.hbs", &template);
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
     error: row 1: there is no column `skript`, which the template needs
       help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
     1 problem in the sheet `s.csv`; nothing was spent
     "#);
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: cannot read the template `t.json.hbs`: there is no such file
     nothing was spent
     ");
@@ -151,12 +151,12 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
-    let office = Office::new(2).await;
-    let template = crate::support::binary::TEMPLATE
+    let office = TestCli::new(2).await;
+    let template = crate::support::test_cli::TEMPLATE
         .replace("\"org\": \"{{script}}\"", "\"org\": \"{{script}}\", \"speed\": {{number speed}}");
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: row 3: column C `speed`: `fast` is not a number (template line 4)
       write digits, with a point before decimals, such as `1.5`
     error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
@@ -165,9 +165,9 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
     mend the rows, or run with --skip-invalid to leave them out
     ");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
-    assert_eq!(office.sandbox.renders(), 2, "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 2, "{ended:?}");
     assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
-    insta::assert_snapshot!(ended.out, @"
+    insta::assert_snapshot!(ended.stdout, @"
     4 rows: 2 done, 2 invalid
     videos in out, results in out/results.csv
     a page to look at is out/report.html
@@ -179,17 +179,21 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_terminal_would_act_upon_reaches_it_from_nowhere() {
     let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}";
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("s.csv", &format!("key,script\na{evil},Hello\na{evil},Hello\n"));
-    let said = refused(&office);
+    let said = refusal_message(&office);
     assert!(!said.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{said:?}");
 
-    let office = Office::new(2).await;
-    with_batch(&office, "in_flight = 32", &format!("in_fligth = 32 # {}", "\u{9b}31m\u{202e}"));
-    let said = refused(&office);
+    let office = TestCli::new(2).await;
+    replace_in_batch(
+        &office,
+        "in_flight = 32",
+        &format!("in_fligth = 32 # {}", "\u{9b}31m\u{202e}"),
+    );
+    let said = refusal_message(&office);
     assert!(!said.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{said:?}");
 
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     office.write("s.csv", &format!("key,script\n\"a\n{evil}b\",Hello\n"));
     for args in [
         &["-vv", "run", "b.toml"][..],
@@ -199,7 +203,7 @@ async fn what_a_terminal_would_act_upon_reaches_it_from_nowhere() {
         &["preview", "b.toml", "--key", evil],
     ] {
         let ended = office.run(args);
-        let all = format!("{}{}", ended.out, ended.err);
+        let all = format!("{}{}", ended.stdout, ended.stderr);
         assert!(!all.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{args:?}: {all:?}");
     }
 }

@@ -1,10 +1,10 @@
 //! The account of rows that are left out because they are wrong: each is in the results with the
 //! text that could be read, so that it can be mended and fed back.
 
-use crate::support::binary::Office;
+use crate::support::test_cli::TestCli;
 
 /// A template that makes one scene of every row of a group.
-const OF_ROWS: &str = r#"{
+const TEMPLATE_PER_ROW: &str = r#"{
   "name": "{{video}}",
   "scenes": [{{#each rows}}{
     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
@@ -15,9 +15,9 @@ const OF_ROWS: &str = r#"{
 }
 "#;
 
-async fn office_of_groups(key: &str) -> Office {
-    let office = Office::new(0).await;
-    office.write("t.json.hbs", &OF_ROWS.replace("{{number lay}}", "1"));
+async fn cli_with_groups(key: &str) -> TestCli {
+    let office = TestCli::new(0).await;
+    office.write("t.json.hbs", &TEMPLATE_PER_ROW.replace("{{number lay}}", "1"));
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let grouped = format!("key = '{key}'\ngroup_by = 'video'");
     office.write("b.toml", &batch.replace("key = 'key'", &grouped));
@@ -25,7 +25,7 @@ async fn office_of_groups(key: &str) -> Office {
 }
 
 /// Runs, and returns what was said and each line of a report: its own cells, and its status.
-fn run(office: &Office, report: &str) -> String {
+fn run_and_list_report(office: &TestCli, report: &str) -> String {
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let lines = std::fs::read_to_string(office.path("out").join(report)).unwrap();
@@ -35,14 +35,14 @@ fn run(office: &Office, report: &str) -> String {
         record.unwrap().iter().take(own + 1).collect::<Vec<_>>().join("|")
     };
     let lines: Vec<String> = reader.records().skip(1).map(line).collect();
-    format!("{}\n{}", ended.out.lines().next().unwrap(), lines.join("\n"))
+    format!("{}\n{}", ended.stdout.lines().next().unwrap(), lines.join("\n"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
-    let office = office_of_groups("sku").await;
+    let office = cli_with_groups("sku").await;
     office.write("s.csv", "video,script,sku\nv1,one,a\nv2,two,b\nv1,three,c\nv3,ok,d\n");
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     3 rows: 2 done, 1 invalid
     v1|one|a|invalid
     v1|three|c|invalid
@@ -51,7 +51,7 @@ async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
     ");
     // One key for two groups.
     office.write("s.csv", "video,script,sku\nv1,one,a\nv4,two,a\nv4,more,a\n");
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     2 rows: 1 done, 1 invalid
     v1|one|a|done
     v4|two|a|invalid
@@ -61,9 +61,9 @@ async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_without_a_group_has_a_line_and_so_have_the_groups_that_it_may_belong_to() {
-    let office = office_of_groups("video").await;
+    let office = cli_with_groups("video").await;
     office.write("s.csv", "video,script\nv1,one\nv1,two\n,three\nv2,four\nv3,ok\n");
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     4 rows: 1 done, 3 invalid
     v1|one|invalid
     v1|two|invalid
@@ -75,12 +75,12 @@ async fn a_row_without_a_group_has_a_line_and_so_have_the_groups_that_it_may_bel
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mended() {
-    let office = Office::new(0).await;
+    let office = TestCli::new(0).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let sheet = b"key,script\nA,ok\nA,doubled\n,no key\nB,one, two\nC\n=D,b\xffd\nE,\"x\" y\n";
     std::fs::write(office.path("s.csv"), sheet).unwrap();
     office.write("b.toml", &format!("encoding = 'UTF-8'\n{batch}"));
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     7 rows: 1 done, 6 invalid
     A|ok|done
     A|doubled|invalid
@@ -90,7 +90,7 @@ async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mende
     '=D||invalid
     E|x y|invalid
     ");
-    insta::assert_snapshot!(run(&office, "failures.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "failures.csv"), @"
     7 rows: 1 done, 6 invalid
     A|doubled|invalid
     |no key|invalid
@@ -102,7 +102,7 @@ async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mende
     let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
     let mended = failures.replace("A,doubled", "A2,mended").replace("\n,no key", "\nF,has one");
     office.write("s.csv", &mended);
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     6 rows: 4 done, 2 invalid
     A2|mended|done
     F|has one|done
@@ -111,25 +111,25 @@ async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mende
     '=D||invalid
     E|x y|done
     ");
-    assert_eq!(office.sandbox.renders(), 5);
+    assert_eq!(office.sandbox.render_count(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
-    let office = office_of_groups("video").await;
-    office.write("t.json.hbs", OF_ROWS);
+    let office = cli_with_groups("video").await;
+    office.write("t.json.hbs", TEMPLATE_PER_ROW);
     office.write(
         "s.csv",
         "video,script,lay\nv1,one,1\nv2,two,1\nv1,,2\nv2,x,x\nv3,,1\nv3,y,1\nv1,more,1\nv1,,1\n",
     );
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    let lines = ended.err.lines().filter(|line| line.contains("row "));
+    let lines = ended.stderr.lines().filter(|line| line.contains("row "));
     insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
     × row 4 and 2 more, column B `script`: the script is empty
     error: row 5: column C `lay`: `x` is not a number (template line 6)
     ");
-    insta::assert_snapshot!(run(&office, "results.csv"), @"
+    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     3 rows: 3 invalid
     v1|one|1|invalid
     v1||2|invalid
@@ -144,16 +144,17 @@ async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_cell_of_a_list_or_a_variant_is_told_by_its_own_column() {
-    let office = Office::new(0).await;
+    let office = TestCli::new(0).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
-    let template = crate::support::binary::TEMPLATE;
+    let template = crate::support::test_cli::TEMPLATE;
     let mut told = Vec::new();
     let mut refused = |sheet: &str| {
         office.write("s.csv", sheet);
         let ended = office.run(&["run", "b.toml"]);
         assert_eq!(ended.code, Some(4), "{ended:?}");
         let words = ["row ", "column", "problem"];
-        let lines = ended.err.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        let lines =
+            ended.stderr.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         told.extend(lines.map(|line| line.trim().to_owned()));
         told.push("--".to_owned());
     };

@@ -2,20 +2,20 @@
 //! rendered without a person's leave.
 
 use callsheet::batch;
-use callsheet::sandbox::{self, Include, Shape};
+use callsheet::sandbox::{self, ListFilter, ListResponseShape};
 use serde_json::{Value, json};
 
-use crate::support::binary::{Ended, Office};
+use crate::support::test_cli::{CommandOutput, TestCli};
 
 /// The profile that a probe wrote, as a batch that names it reads it.
-fn profile(office: &Office) -> batch::VendorProfile {
-    let [name] = &profiles(office)[..] else { panic!("{:?}", profiles(office)) };
+fn read_profile(office: &TestCli) -> batch::VendorProfile {
+    let [name] = &profile_files(office)[..] else { panic!("{:?}", profile_files(office)) };
     let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("named.toml", &format!("{text}\n[vendor]\nfile = '{name}'\n"));
     batch::read(&office.path("named.toml")).unwrap_or_else(|problems| panic!("{problems}")).vendor
 }
 
-fn profiles(office: &Office) -> Vec<String> {
+fn profile_files(office: &TestCli) -> Vec<String> {
     let entries = std::fs::read_dir(office.dir.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| name.starts_with("vendor-")).collect();
@@ -23,33 +23,37 @@ fn profiles(office: &Office) -> Vec<String> {
     names
 }
 
-fn lines<'o>(ended: &'o Ended, topic: &str) -> Vec<&'o str> {
-    ended.out.lines().filter(|line| line.get(6..).is_some_and(|on| on.starts_with(topic))).collect()
+fn topic_lines<'o>(ended: &'o CommandOutput, topic: &str) -> Vec<&'o str> {
+    ended
+        .stdout
+        .lines()
+        .filter(|line| line.get(6..).is_some_and(|on| on.starts_with(topic)))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_asks_in_order_makes_one_draft_and_deletes_it_and_renders_nothing() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let probed = office.run(&["check", "b.toml", "--probe"]);
     assert_eq!(probed.code, Some(0), "{probed:?}");
-    let told = office.told(&probed.out);
+    let told = office.normalize(&probed.stdout);
     let (before, _) = told.split_once("\nsetting").unwrap();
     let shown: Vec<_> = before.lines().skip_while(|line| !line.contains("  token ")).collect();
-    insta::assert_snapshot!(of_any_day(&shown.join("\n")));
-    let draft = probed.err.find("one draft is made").expect(&probed.err);
-    assert!(probed.err[draft..].contains("taken to be free"), "{}", probed.err);
+    insta::assert_snapshot!(without_ids_and_dates(&shown.join("\n")));
+    let draft = probed.stderr.find("one draft is made").expect(&probed.stderr);
+    assert!(probed.stderr[draft..].contains("taken to be free"), "{}", probed.stderr);
     let counters = office.sandbox.counters();
-    assert_eq!((counters.of("create"), counters.of("delete")), (1, 1));
-    assert_eq!((counters.of("export"), office.sandbox.renders()), (0, 0));
-    assert_eq!(profile(&office).list, None, "the list shows exported projects, perhaps more");
+    assert_eq!((counters.request_count("create"), counters.request_count("delete")), (1, 1));
+    assert_eq!((counters.request_count("export"), office.sandbox.render_count()), (0, 0));
+    assert_eq!(read_profile(&office).list, None, "the list shows exported projects, perhaps more");
 
     // Another one of this day stands beside the first.
     let again = office.run(&["check", "b.toml", "--probe"]);
-    assert_eq!((again.code, profiles(&office).len()), (Some(0), 2), "{again:?}");
+    assert_eq!((again.code, profile_files(&office).len()), (Some(0), 2), "{again:?}");
 }
 
 /// Takes out ids and days.
-fn of_any_day(text: &str) -> String {
+fn without_ids_and_dates(text: &str) -> String {
     let word = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let is_id = bare.len() == 24 && bare.bytes().all(|b| b.is_ascii_hexdigit());
@@ -67,42 +71,47 @@ fn of_any_day(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_probe_shows_is_written_down_in_every_shape_of_the_list() {
-    for shape in [Shape::Bare, Shape::DataArray, Shape::DataKeyed, Shape::NumericObject] {
-        for include in [Include::All, Include::Exported] {
-            let office = Office::with(1, "", |settings| {
+    for shape in [
+        ListResponseShape::Bare,
+        ListResponseShape::DataArray,
+        ListResponseShape::DataKeyed,
+        ListResponseShape::NumericObject,
+    ] {
+        for include in [ListFilter::All, ListFilter::Exported] {
+            let office = TestCli::with_settings(1, "", |settings| {
                 settings.switches.catalogue.projects = shape;
                 settings.switches.list.include = include;
             })
             .await;
             let probed = office.run(&["check", "b.toml", "--probe"]);
             assert_eq!(probed.code, Some(0), "{shape:?} {include:?}: {probed:?}");
-            let shows = (include == Include::All).then_some(batch::ListShows::Everything);
-            assert_eq!(profile(&office).list, shows, "{shape:?} {include:?}");
+            let shows = (include == ListFilter::All).then_some(batch::ListContents::Everything);
+            assert_eq!(read_profile(&office).list, shows, "{shape:?} {include:?}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
-    let office = Office::with(1, "", |settings| {
+    let office = TestCli::with_settings(1, "", |settings| {
         settings.switches.export.draft_state = "waiting".to_owned();
         settings.switches.names.strip_brackets = true;
-        settings.switches.unknown_id = sandbox::UnknownId::ProgressZero;
+        settings.switches.unknown_id = sandbox::UnknownIdResponse::ProgressZero;
         settings.switches.auth.confirm_says_false = true;
     })
     .await;
     let probed = office.run(&["check", "b.toml", "--probe"]);
     assert_eq!(probed.code, Some(0), "{probed:?}");
-    let learnt = profile(&office);
+    let learnt = read_profile(&office);
     assert_eq!(
         (&learnt.draft_words[..], learnt.names),
-        (&["waiting".into()][..], batch::Names::Changed)
+        (&["waiting".into()][..], batch::ProjectNameHandling::Changed)
     );
-    assert!(lines(&probed, "unknown id")[0].contains("seems to stand still"), "{probed:?}");
-    assert!(lines(&probed, "wrong token")[0].contains("known for what it is"), "{probed:?}");
+    assert!(topic_lines(&probed, "unknown id")[0].contains("seems to stand still"), "{probed:?}");
+    assert!(topic_lines(&probed, "wrong token")[0].contains("known for what it is"), "{probed:?}");
     // The next check shows it, and when it was measured.
     let shown = office.run(&["check", "named.toml", "--offline", "--json"]);
-    let shown: Value = serde_json::from_str(&shown.out).unwrap();
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     let all = shown["vendor"].as_array().unwrap();
     let words = all.iter().find(|answer| answer["key"] == "draft_words").unwrap();
     assert_eq!(words["value"], json!("waiting"));
@@ -110,37 +119,44 @@ async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
     // A batch that was begun with it goes on from the ledger alone.
     let begun = office.run(&["run", "named.toml"]);
     assert_eq!(begun.code, Some(0), "{begun:?}");
-    std::fs::remove_file(office.path(&profiles(&office)[0])).unwrap();
+    std::fs::remove_file(office.path(&profile_files(&office)[0])).unwrap();
     assert_eq!(office.run(&["resume", "night"]).code, Some(0));
     let gone = office.run(&["run", "named.toml"]);
-    assert!(gone.code == Some(4) && gone.err.contains("cannot be read"), "{gone:?}");
+    assert!(gone.code == Some(4) && gone.stderr.contains("cannot be read"), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_smallest_video_is_rendered_once_only_with_a_persons_leave() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let asked = office.run(&["check", "b.toml", "--probe-render"]);
-    assert_eq!((asked.code, office.sandbox.renders()), (Some(0), 0), "{asked:?}");
-    assert!(asked.err.contains("say --yes"), "{asked:?}");
+    assert_eq!((asked.code, office.sandbox.render_count()), (Some(0), 0), "{asked:?}");
+    assert!(asked.stderr.contains("say --yes"), "{asked:?}");
 
     for (include, shows, id) in [
-        (Include::Exported, batch::ListShows::Finished, sandbox::Id::Same),
-        (Include::All, batch::ListShows::Everything, sandbox::Id::New),
+        (ListFilter::Exported, batch::ListContents::Finished, sandbox::ReturnedId::Same),
+        (ListFilter::All, batch::ListContents::Everything, sandbox::ReturnedId::New),
     ] {
-        let office = Office::with(1, "", |settings| {
+        let office = TestCli::with_settings(1, "", |settings| {
             settings.switches.list.include = include;
             settings.switches.export.id = id;
         })
         .await;
         let probed = office.run(&["check", "b.toml", "--probe-render", "--yes"]);
         assert_eq!(probed.code, Some(0), "{probed:?}");
-        assert_eq!((office.sandbox.renders(), office.sandbox.counters().of("export")), (1, 1));
-        let learnt = profile(&office);
+        assert_eq!(
+            (office.sandbox.render_count(), office.sandbox.counters().request_count("export")),
+            (1, 1)
+        );
+        let learnt = read_profile(&office);
         assert_eq!(learnt.list, Some(shows), "{probed:?}");
-        let kept = learnt.export_id == Some(batch::ExportId::Same);
-        assert_eq!(kept, id == sandbox::Id::Same, "{probed:?}");
-        assert!(probed.out.contains("credits"), "{probed:?}");
-        assert_eq!(office.sandbox.counters().of("delete"), 0, "a paid video was deleted");
+        let kept = learnt.export_id == Some(batch::ExportIdBehavior::Same);
+        assert_eq!(kept, id == sandbox::ReturnedId::Same, "{probed:?}");
+        assert!(probed.stdout.contains("credits"), "{probed:?}");
+        assert_eq!(
+            office.sandbox.counters().request_count("delete"),
+            0,
+            "a paid video was deleted"
+        );
     }
 }
 
@@ -149,10 +165,11 @@ async fn a_lost_export_of_a_probe_is_never_sent_again() {
     for (rule, code, renders) in
         [("close-before=export:1", Some(5), 0), ("lost-answer=export:1", Some(0), 1)]
     {
-        let office = Office::with(1, "", |settings| settings.faults.add(rule).unwrap()).await;
+        let office =
+            TestCli::with_settings(1, "", |settings| settings.faults.add(rule).unwrap()).await;
         let probed = office.run(&["check", "b.toml", "--probe-render", "--yes"]);
-        assert_eq!((probed.code, office.sandbox.renders()), (code, renders), "{probed:?}");
-        assert_eq!(office.sandbox.counters().of("export"), 1, "{rule}");
+        assert_eq!((probed.code, office.sandbox.render_count()), (code, renders), "{probed:?}");
+        assert_eq!(office.sandbox.counters().request_count("export"), 1, "{rule}");
     }
 }
 
@@ -165,23 +182,27 @@ async fn calls_of_a_probe_that_fail_are_told_and_decide_nothing() {
         ("http-500-before=delete:always", 0, "delete"),
         ("http-500-before=project:always", 5, "draft"),
     ] {
-        let office = Office::with(1, "", |settings| settings.faults.add(rule).unwrap()).await;
+        let office =
+            TestCli::with_settings(1, "", |settings| settings.faults.add(rule).unwrap()).await;
         let leave: &[&str] = match topic {
             "delete" => &["check", "b.toml", "--probe"],
             _ => &["check", "b.toml", "--probe-render", "--yes"],
         };
         let probed = office.run(leave);
         assert_eq!(probed.code, Some(code), "{rule}: {probed:?}");
-        assert!(!lines(&probed, topic).is_empty(), "{rule}: {probed:?}");
+        assert!(!topic_lines(&probed, topic).is_empty(), "{rule}: {probed:?}");
         if rule.contains("create") || rule.contains("project") {
-            assert_eq!(office.sandbox.renders(), 0, "{rule}: rendered what is not known");
+            assert_eq!(office.sandbox.render_count(), 0, "{rule}: rendered what is not known");
         }
     }
     // Without an account nothing is asked, and nothing is written.
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let mut refused = office.command(&["check", "b.toml", "--probe"]);
-    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).end();
+    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();
     assert_eq!(refused.code, Some(7), "{refused:?}");
-    assert!(refused.out.contains("nothing was asked"), "{refused:?}");
-    assert_eq!((profiles(&office).len(), office.sandbox.counters().of("create")), (0, 0));
+    assert!(refused.stdout.contains("nothing was asked"), "{refused:?}");
+    assert_eq!(
+        (profile_files(&office).len(), office.sandbox.counters().request_count("create")),
+        (0, 0)
+    );
 }

@@ -2,10 +2,10 @@
 
 use callsheet::sandbox;
 
-use crate::support::binary::{Ended, Office};
+use crate::support::test_cli::{CommandOutput, TestCli};
 
 /// Writes a credentials file with one profile for each place.
-fn write_profiles(office: &Office, profiles: &[(&str, &str, (&str, &str))]) {
+fn write_profiles(office: &TestCli, profiles: &[(&str, &str, (&str, &str))]) {
     let mut text = String::new();
     for (name, base_url, (app_id, user_key)) in profiles {
         text.push_str(&format!(
@@ -22,13 +22,13 @@ fn write_profiles(office: &Office, profiles: &[(&str, &str, (&str, &str))]) {
 }
 
 /// Runs with the credentials file alone.
-fn run(office: &Office, args: &[&str]) -> Ended {
-    let mut command = office.bare(args);
-    office.start(command.env("AISTUDIOS_CREDENTIALS", office.path("mine.toml"))).end()
+fn run_with_credentials_file(office: &TestCli, args: &[&str]) -> CommandOutput {
+    let mut command = office.command_without_credentials(args);
+    office.start(command.env("AISTUDIOS_CREDENTIALS", office.path("mine.toml"))).wait()
 }
 
 /// Renames the profile in a batch file.
-fn with_profile(office: &Office, file: &str, profile: &str, name: &str, base_url: &str) {
+fn rename_profile(office: &TestCli, file: &str, profile: &str, name: &str, base_url: &str) {
     let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let text =
         text.replace("'night'", &format!("'{name}'")).replace("'out'", &format!("'out-of-{name}'"));
@@ -38,35 +38,37 @@ fn with_profile(office: &Office, file: &str, profile: &str, name: &str, base_url
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_at_two_places_run_side_by_side_each_with_its_own_credentials() {
-    let here = Office::new(2).await;
-    let there = Office::with(0, "", |settings| settings.switches.auth.accept_any = true).await;
+    let here = TestCli::new(2).await;
+    let there =
+        TestCli::with_settings(0, "", |settings| settings.switches.auth.accept_any = true).await;
     let (ours, theirs) = ((sandbox::APP_ID, sandbox::USER_KEY), ("studiov3.other", "another-key"));
     let (one, other) = (here.sandbox.base_url(), there.sandbox.base_url());
     write_profiles(&here, &[("one", &one, ours), ("other", &other, theirs)]);
-    with_profile(&here, "one.toml", "one", "first", &one);
-    with_profile(&here, "other.toml", "other", "second", &other);
+    rename_profile(&here, "one.toml", "one", "first", &one);
+    rename_profile(&here, "other.toml", "other", "second", &other);
     // The first place takes nobody else's credentials, nor a token that the other gave out.
-    let ended = run(&here, &["run", "one.toml", "other.toml"]);
+    let ended = run_with_credentials_file(&here, &["run", "one.toml", "other.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!((here.sandbox.renders(), there.sandbox.renders()), (2, 2));
-    assert_eq!(here.sandbox.counters().of("token"), 1);
-    assert_eq!(there.sandbox.counters().of("token"), 1);
+    assert_eq!((here.sandbox.render_count(), there.sandbox.render_count()), (2, 2));
+    assert_eq!(here.sandbox.counters().request_count("token"), 1);
+    assert_eq!(there.sandbox.counters().request_count("token"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_one_place_are_not_sent_to_another_one() {
-    let here = Office::new(1).await;
-    let there = Office::with(0, "", |settings| settings.switches.auth.accept_any = true).await;
+    let here = TestCli::new(1).await;
+    let there =
+        TestCli::with_settings(0, "", |settings| settings.switches.auth.accept_any = true).await;
     let ours = (sandbox::APP_ID, sandbox::USER_KEY);
     let (one, other) = (here.sandbox.base_url(), there.sandbox.base_url());
     write_profiles(&here, &[("one", &one, ours)]);
-    with_profile(&here, "one.toml", "one", "first", &other);
-    let ended = run(&here, &["run", "one.toml"]);
+    rename_profile(&here, "one.toml", "one", "first", &other);
+    let ended = run_with_credentials_file(&here, &["run", "one.toml"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.err.contains("profile `one` belongs to"), "{ended:?}");
+    assert!(ended.stderr.contains("profile `one` belongs to"), "{ended:?}");
     // Neither does another address, from wherever it comes, lead them astray.
-    with_profile(&here, "one.toml", "one", "first", &one);
-    let ended = run(&here, &["run", "one.toml", "--base-url", &other]);
+    rename_profile(&here, "one.toml", "one", "first", &one);
+    let ended = run_with_credentials_file(&here, &["run", "one.toml", "--base-url", &other]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(there.sandbox.counters().requests.is_empty(), "it was asked");
 
@@ -77,10 +79,13 @@ async fn credentials_of_one_place_are_not_sent_to_another_one() {
     here.write("china.toml", &region);
     let china = here.run(&["check", "--offline", "china.toml"]);
     assert_eq!(china.code, Some(2), "{china:?}");
-    assert!(china.out.contains("set AISTUDIOS_CN_APP_ID and AISTUDIOS_CN_USER_KEY"), "{china:?}");
-    assert!(china.out.contains("AISTUDIOS_APP_ID belongs to the other region"), "{china:?}");
-    let mut command = here.bare(&["check", "--offline", "china.toml"]);
+    assert!(
+        china.stdout.contains("set AISTUDIOS_CN_APP_ID and AISTUDIOS_CN_USER_KEY"),
+        "{china:?}"
+    );
+    assert!(china.stdout.contains("AISTUDIOS_APP_ID belongs to the other region"), "{china:?}");
+    let mut command = here.command_without_credentials(&["check", "--offline", "china.toml"]);
     command.env("AISTUDIOS_CN_APP_ID", "studiov3.cn").env("AISTUDIOS_CN_USER_KEY", "cn-key");
-    let china = here.start(&mut command).end();
+    let china = here.start(&mut command).wait();
     assert_eq!(china.code, Some(0), "{china:?}");
 }

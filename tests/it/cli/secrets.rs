@@ -4,11 +4,11 @@ use std::fs;
 
 use callsheet::sandbox::{APP_ID, USER_KEY};
 
-use crate::support::binary::Office;
+use crate::support::test_cli::TestCli;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run() {
-    let office = Office::with(12, "", |settings| {
+    let office = TestCli::with_settings(12, "", |settings| {
         settings.state = None;
         for fault in [
             "lost-answer=export:20%",
@@ -23,30 +23,30 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
     })
     .await;
     let run = office.start(&mut office.command(&["-vv", "run", "b.toml"]));
-    office.sandbox.until(|sandbox| sandbox.renders() >= 2).await;
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
     run.signal("KILL");
-    drop(run.end());
+    drop(run.wait());
     // Killed: the ledger's log lies beside it, and is looked into as well.
-    let mut looked_at = look(&office);
+    let mut looked_at = assert_no_secrets_in_files(&office);
     for _ in 0..20 {
         let ended = office.run(&["-vv", "run", "b.toml", "--json"]);
-        looked_at += look(&office);
+        looked_at += assert_no_secrets_in_files(&office);
         if ended.code == Some(0) {
             break;
         }
     }
-    office.assert_promise(12);
+    office.assert_guarantees(12);
     assert!(looked_at > 20, "{looked_at} files");
     let mut wrong = office.command(&["-vv", "run", "b.toml"]);
     wrong.env("AISTUDIOS_USER_KEY", format!("{USER_KEY}x"));
-    assert_eq!(office.start(&mut wrong).end().code, Some(7));
-    look(&office);
+    assert_eq!(office.start(&mut wrong).wait().code, Some(7));
+    assert_no_secrets_in_files(&office);
 }
 
 /// Looks into every file of the folder, output included, and returns how many there are.
-fn look(office: &Office) -> usize {
+fn assert_no_secrets_in_files(office: &TestCli) -> usize {
     // A token is three parts in base64; its head is the same in all of them.
-    let files = office.assert_nowhere(&[USER_KEY, APP_ID, "eyJ"]);
+    let files = office.assert_absent_from_files(&[USER_KEY, APP_ID, "eyJ"]);
     #[cfg(unix)]
     for file in files.iter().filter(|file| file.display().to_string().contains("callsheet.db")) {
         use std::os::unix::fs::PermissionsExt;

@@ -3,108 +3,108 @@
 
 use std::path::Path;
 
-use crate::support::binary::{Ended, Office};
+use crate::support::test_cli::{CommandOutput, TestCli};
 
-fn with_batch(office: &Office, lines: &str) {
+fn write_batch_with(office: &TestCli, lines: &str) {
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("b.toml", &format!("{lines}\n{batch}"));
 }
 
-fn by_status(office: &Office) -> String {
+fn keys_by_status(office: &TestCli) -> String {
     let results = office.results("out");
     let status = results[0].iter().position(|heading| heading == "status").unwrap();
     let one = |row: &Vec<String>| format!("{} {}", row[0], row[status]);
     results[1..].iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn planned(office: &Office) -> Ended {
+fn plan_batch(office: &TestCli) -> CommandOutput {
     let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended
 }
 
 /// What was said, without how fast it went.
-fn said(ended: &Ended) -> String {
-    let lines = ended.err.lines().filter(|line| !line.ends_with("/s)"));
+fn output_without_rate(ended: &CommandOutput) -> String {
+    let lines = ended.stderr.lines().filter(|line| !line.ends_with("/s)"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() {
-    let office = Office::new(0).await;
-    with_batch(&office, "skip = 'Status'");
+    let office = TestCli::new(0).await;
+    write_batch_with(&office, "skip = 'Status'");
     let sheet = |a: &str, b: &str, c: &str| {
         office.write("s.csv", &format!("key,script,Status\na,One,{a}\nb,Two,{b}\nc,Three,{c}\n"));
     };
     sheet("", "skip", "x");
-    insta::assert_snapshot!(planned(&office).out, @"
+    insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 new, 2 skipped
     1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    insta::assert_snapshot!(ended.out, @"
+    insta::assert_snapshot!(ended.stdout, @"
     3 rows: 1 done, 2 skipped
     videos in out, results in out/results.csv
     a page to look at is out/report.html
     ");
-    assert_eq!(by_status(&office), "a done, b skipped, c skipped");
+    assert_eq!(keys_by_status(&office), "a done, b skipped, c skipped");
     assert!(!office.path("out/failures.csv").exists(), "nobody has to mend anything");
-    insta::assert_snapshot!(office.run(&["status"]).out.lines().take(2).collect::<Vec<_>>().join("\n"), @"
+    insta::assert_snapshot!(office.run(&["status"]).stdout.lines().take(2).collect::<Vec<_>>().join("\n"), @"
     batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
     night     3     1     0          0       0          0        0        2
     ");
     let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
-    assert_eq!(listed.out.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
+    assert_eq!(listed.stdout.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
 
     // What is done stays done, with its video, when its row says so afterwards.
     sheet("done", "", "x");
-    insta::assert_snapshot!(planned(&office).out, @"
+    insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 new, 2 skipped
     1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
-    assert_eq!(by_status(&office), "a done, b done, c skipped");
-    assert_eq!(office.sandbox.renders(), 2);
+    assert_eq!(keys_by_status(&office), "a done, b done, c skipped");
+    assert_eq!(office.sandbox.render_count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_not_submitted_leaves_with_its_row_and_comes_back_with_it() {
-    let office = Office::new(0).await;
-    with_batch(&office, "skip = 'Status'");
+    let office = TestCli::new(0).await;
+    write_batch_with(&office, "skip = 'Status'");
     let sheet = |b: &str| {
         // A row of the same key that is left out is nobody's rival.
         office.write("s.csv", &format!("key,script,Status\nb,Old,skip\na,One,\nb,Two,{b}\n"));
     };
     sheet("");
     assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
-    assert_eq!(by_status(&office), "b skipped, a done, b ready");
+    assert_eq!(keys_by_status(&office), "b skipped, a done, b ready");
     sheet("skip");
-    insta::assert_snapshot!(planned(&office).out, @"
+    insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 unchanged, 2 skipped
     nothing new to render
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(by_status(&office), "b skipped, a done, b skipped");
+    assert_eq!(keys_by_status(&office), "b skipped, a done, b skipped");
     sheet("");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(by_status(&office), "b skipped, a done, b done");
-    assert_eq!(office.sandbox.renders(), 2);
+    assert_eq!(keys_by_status(&office), "b skipped, a done, b done");
+    assert_eq!(office.sandbox.render_count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_for() {
-    let office = Office::new(1).await;
-    let mut told = vec![said(&planned(&office))];
+    let office = TestCli::new(1).await;
+    let mut told = vec![output_without_rate(&plan_batch(&office))];
     office.write("s.csv", "key;script;Owner\na;Hello;Ann\n");
-    told.push(said(&planned(&office)));
+    told.push(output_without_rate(&plan_batch(&office)));
     let korean = "key,Script,담당,메모\na,\"안녕하세요, 여러분\",김,\nb,오늘의 소식입니다,박,\n";
     let legacy = encoding_rs::EUC_KR.encode(korean).0;
     std::fs::write(office.path("s.csv"), legacy).unwrap();
-    let ended = planned(&office);
-    told.push(said(&ended));
+    let ended = plan_batch(&office);
+    told.push(output_without_rate(&ended));
     let json = office.run(&["plan", "b.toml", "--json", "--offline"]);
-    let plan: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(plan["unused"], serde_json::json!(["담당", "메모"]));
     assert_eq!(plan["reading"]["encoding"], "EUC-KR");
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
@@ -116,11 +116,11 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
     );
     office.write(
         "t.json.hbs",
-        &crate::support::binary::TEMPLATE
+        &crate::support::test_cli::TEMPLATE
             .replace("{{key}}", "{{id}}")
             .replace("{{script}}", "{{text}}"),
     );
-    told.push(said(&planned(&office)));
+    told.push(output_without_rate(&plan_batch(&office)));
     insta::assert_snapshot!(told.join("\n--\n"), @"
 
     --
@@ -136,10 +136,10 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invalid() {
-    let office = Office::new(0).await;
+    let office = TestCli::new(0).await;
     office.write("s.csv", "key,script\na,One\nb,Two\nc,Three\nd,Four\n");
     assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
-    let before = by_status(&office);
+    let before = keys_by_status(&office);
     assert_eq!(before, "a done, b ready, c ready, d ready");
     // Many mistakes before it do not keep it from being told.
     let many: String = (0..120).map(|_| ",x\n").collect();
@@ -152,13 +152,14 @@ async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invali
         office.write("s.csv", &format!("key,script\na,One\n{rows}"));
         let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
         assert_eq!(ended.code, Some(4), "{ended:?}");
-        assert_eq!(by_status(&office), before);
+        assert_eq!(keys_by_status(&office), before);
         let words = ["a quote opens", "text follows", "mend"];
-        let lines = ended.err.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        let lines =
+            ended.stderr.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         told.push(lines.collect::<Vec<_>>().join("\n"));
     }
     let listed = office.run(&["jobs", "b.toml", "--state", "ready", "--json"]);
-    assert_eq!(listed.out.lines().count(), 3, "nothing was taken for removed: {listed:?}");
+    assert_eq!(listed.stdout.lines().count(), 3, "nothing was taken for removed: {listed:?}");
     insta::assert_snapshot!(told.join("\n--\n"), @"
     error: row 3, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
     mend the sheet: rows that cannot be seen cannot be left out
@@ -172,12 +173,12 @@ async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invali
     // A cell of one line hides nothing.
     office.write("s.csv", "key,script\na,One\nb,\"Two\" x\nc,Three\nd,Four\n");
     assert_eq!(office.run(&["run", "b.toml", "--skip-invalid"]).code, Some(0));
-    assert_eq!(by_status(&office), "a done, b invalid, c done, d done");
+    assert_eq!(keys_by_status(&office), "a done, b invalid, c done, d done");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
-    let office = Office::new(0).await;
+    let office = TestCli::new(0).await;
     let mut told = Vec::new();
     for sheet in [
         "key,script,note\na,One,n\nb,Two,n\n",
@@ -187,9 +188,9 @@ async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
     ] {
         office.write("s.csv", sheet);
         if sheet.contains("Text") {
-            with_batch(&office, "columns = { script = 'Text' }");
+            write_batch_with(&office, "columns = { script = 'Text' }");
         }
-        let lines = planned(&office).out;
+        let lines = plan_batch(&office).stdout;
         let rows = lines.lines().filter(|line| line.contains("row "));
         told.extend(rows.map(|line| line.trim().to_owned()));
         assert_eq!(office.run(&["run", "b.toml", "--no-wait"]).code, Some(0));
@@ -203,7 +204,7 @@ async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_some_disks_take_for_one_are_told_in_every_alphabet() {
-    let office = Office::new(0).await;
+    let office = TestCli::new(0).await;
     let mut told = Vec::new();
     for (one, other) in [
         ("\u{c4}pfel", "\u{e4}pfel"),
@@ -213,7 +214,7 @@ async fn names_that_some_disks_take_for_one_are_told_in_every_alphabet() {
     ] {
         office.write("s.csv", &format!("key,script\n{one},One\nx,Two\n{other},Three\n"));
         let ended = office.run(&["plan", "b.toml", "--offline"]);
-        let error = ended.err.lines().find(|line| line.starts_with("error"));
+        let error = ended.stderr.lines().find(|line| line.starts_with("error"));
         told.push(format!("{:?} {}", ended.code, error.unwrap_or("fine")));
     }
     insta::assert_snapshot!(told.join("\n"), @"

@@ -3,12 +3,12 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::SPEED;
-use crate::support::binary::{LIMITS, Office};
+use crate::support::TIME_SCALE;
+use crate::support::test_cli::{LIMITS, TestCli};
 
 /// An office whose renders take real seconds, so that a run can be met in the middle.
-async fn office(way: &str) -> Office {
-    let office = Office::with(8, &format!("submission = '{way}'"), |settings| {
+async fn cli_with_slow_renders(way: &str) -> TestCli {
+    let office = TestCli::with_settings(8, &format!("submission = '{way}'"), |settings| {
         settings.switches.time_scale = 20.0;
     })
     .await;
@@ -20,27 +20,31 @@ async fn office(way: &str) -> Office {
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_it_saves_and_says_so_and_the_same_command_continues() {
     for (signal, code, way) in [("INT", 130, "two-step"), ("TERM", 143, "one-step")] {
-        let office = office(way).await;
+        let office = cli_with_slow_renders(way).await;
         let run = office.start(&mut office.command(&["run", "b.toml"]));
-        office.sandbox.until(|sandbox| sandbox.renders() >= 2).await;
+        office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
         run.signal(signal);
-        let ended = run.end();
+        let ended = run.wait();
         assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert!(ended.err.contains("run the same command again to continue"), "{}", ended.err);
+        assert!(
+            ended.stderr.contains("run the same command again to continue"),
+            "{}",
+            ended.stderr
+        );
         assert_eq!(office.results("out").len(), 9, "a report is written all the same");
-        office.sandbox.set(|switches| switches.time_scale = SPEED);
+        office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
         let again = office.run(&["run", "b.toml"]);
         assert_eq!(again.code, Some(0), "{again:?}");
-        assert_eq!(office.assert_promise(8), ["done"; 8]);
-        assert_eq!(office.sandbox.renders(), 8, "{way}");
+        assert_eq!(office.assert_guarantees(8), ["done"; 8]);
+        assert_eq!(office.sandbox.render_count(), 8, "{way}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
     for way in ["two-step", "one-step"] {
-        let office = office(way).await;
-        let mut faults = callsheet::sandbox::Faults::default();
+        let office = cli_with_slow_renders(way).await;
+        let mut faults = callsheet::sandbox::FaultRules::default();
         let place = if way == "two-step" { "export" } else { "create" };
         // The work is done, and nobody says so: an open request that will not end by itself.
         faults.add(&format!("hang={place}:always@60")).unwrap();
@@ -48,34 +52,34 @@ async fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
         office.write_batch(&format!("submission = '{way}'"), &limits);
         office.sandbox.set_faults(faults);
         let run = office.start(&mut office.command(&["run", "b.toml"]));
-        office.sandbox.until(|sandbox| sandbox.renders() >= 1).await;
+        office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 1).await;
         run.signal("INT");
-        while !run.err().contains("Ctrl-C again leaves at once") {
+        while !run.stderr().contains("Ctrl-C again leaves at once") {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let asked = Instant::now();
         run.signal("INT");
-        let ended = run.end();
+        let ended = run.wait();
         assert_eq!(ended.code, Some(130), "{ended:?}");
         assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-        office.sandbox.set_faults(callsheet::sandbox::Faults::default());
-        office.sandbox.set(|switches| switches.time_scale = SPEED);
+        office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
+        office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
         let again = office.run(&["run", "b.toml"]);
         assert_eq!(again.code, Some(0), "{way}: {again:?}");
-        assert_eq!(office.assert_promise(8), ["done"; 8]);
-        assert_eq!(office.sandbox.renders(), 8, "{way}");
+        assert_eq!(office.assert_guarantees(8), ["done"; 8]);
+        assert_eq!(office.sandbox.render_count(), 8, "{way}");
     }
 }
 
 /// Runs a shell line in which `CALLSHEET` is the binary.
-fn shell(office: &Office, line: &str) -> crate::support::binary::Ended {
+fn run_shell(office: &TestCli, line: &str) -> crate::support::test_cli::CommandOutput {
     let mut command = Command::new("/bin/bash");
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", office.dir.path());
     command.env("CALLSHEET", env!("CARGO_BIN_EXE_callsheet"));
     command.env("AISTUDIOS_APP_ID", callsheet::sandbox::APP_ID);
     command.env("AISTUDIOS_USER_KEY", callsheet::sandbox::USER_KEY);
     command.current_dir(office.dir.path()).args(["-o", "pipefail", "-c", line]);
-    office.start(command.stdin(Stdio::null())).end()
+    office.start(command.stdin(Stdio::null())).wait()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,16 +90,16 @@ async fn whoever_closes_the_pipe_loses_nothing_and_sees_no_panic() {
         "\"$CALLSHEET\" run b.toml > /dev/full",
         "\"$CALLSHEET\" run b.toml >&- 2>&-",
     ] {
-        let office = Office::new(6).await;
-        let ended = shell(&office, line);
-        assert!(!ended.err.contains("panicked"), "{line}: {}", ended.err);
+        let office = TestCli::new(6).await;
+        let ended = run_shell(&office, line);
+        assert!(!ended.stderr.contains("panicked"), "{line}: {}", ended.stderr);
         assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
-        assert_eq!(office.assert_promise(6), ["done"; 6], "{line}");
+        assert_eq!(office.assert_guarantees(6), ["done"; 6], "{line}");
     }
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     for line in ["completions bash", "--help", "sandbox --help", "preview b.toml"] {
-        let ended = shell(&office, &format!("\"$CALLSHEET\" {line} | true"));
-        assert!(!ended.err.contains("panicked"), "{line}: {}", ended.err);
+        let ended = run_shell(&office, &format!("\"$CALLSHEET\" {line} | true"));
+        assert!(!ended.stderr.contains("panicked"), "{line}: {}", ended.stderr);
         assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
     }
 }

@@ -4,10 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::binary::{Office, TEMPLATE};
+use crate::support::test_cli::{TEMPLATE, TestCli};
 
 /// A template with a headline and a picture, portrait where the row says so.
-fn board_template() -> String {
+fn storyboard_template() -> String {
     let clips = r##""clips": [{"id": "p", "type": "image", "layer": 0, "top": 0, "left": 1400,
       "width": 400, "height": 300, "source_url": "https://example.org/{{key}}.png?sig=1"},
       {"id": "t", "type": "textImage", "layer": 2, "top": 100, "left": 100, "width": 800,
@@ -19,8 +19,8 @@ fn board_template() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_and_what_is_wrong() {
-    let office = Office::new(0).await;
-    office.write("t.json.hbs", &board_template());
+    let office = TestCli::new(0).await;
+    office.write("t.json.hbs", &storyboard_template());
     office.write(
         "s.csv",
         "key,way,headline,script\na,,Spring,One\nb,portrait,Sommer,Two\nc,,,Three\n",
@@ -37,7 +37,7 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
     );
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    insta::assert_snapshot!(ended.err, @"
+    insta::assert_snapshot!(ended.stderr, @"
     4 jobs drawn in board.html
     1 of them is wrong; `callsheet plan` tells why
     ");
@@ -77,33 +77,33 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
-    let office = Office::new(3).await;
+    let office = TestCli::new(3).await;
     let ended = office.run(&["preview", "b.toml", "--all"]);
-    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let lines: Vec<Value> =
-        ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[2]["scenes"][0]["scripts"][0]["org"], "Hello 2");
     office.write("s.csv", "key,script\na,One\nb,\n,Three\nd,Four\n");
     let ended = office.run(&["preview", "b.toml", "--all"]);
-    assert_eq!((ended.code, ended.out.lines().count()), (Some(4), 2));
-    insta::assert_snapshot!(ended.err, @"
+    assert_eq!((ended.code, ended.stdout.lines().count()), (Some(4), 2));
+    insta::assert_snapshot!(ended.stderr, @"
     error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
     error: row 4, column A `key`: the key is empty, so this row cannot be told from others
       help: fill it in; a key once used for a video should stay with it
     2 rows without a payload; `callsheet plan` shows each place
     ");
     let schema = office.run(&["preview", "--schema"]);
-    assert_eq!(schema.out.trim_end(), callsheet::scene::PAYLOAD_SCHEMA.trim_end());
+    assert_eq!(schema.stdout.trim_end(), callsheet::payload::PAYLOAD_SCHEMA.trim_end());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_nothing() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     // A path as the other commands take it is as good as the name.
     let ended = office.run(&["new", "jobs/spring.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    insta::assert_snapshot!(format!("{}{}", ended.err, ended.out), @"
+    insta::assert_snapshot!(format!("{}{}", ended.stderr, ended.stdout), @"
     written: templates/presenter.json.hbs
     written: jobs/spring.toml and jobs/spring.csv
     callsheet plan jobs/spring.toml
@@ -132,7 +132,7 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
     "#);
     let plan = office.run(&["plan", "jobs/spring.toml", "--offline"]);
     assert_eq!(plan.code, Some(0), "{plan:?}");
-    assert!(plan.out.starts_with("spring: 1 new\n"), "{plan:?}");
+    assert!(plan.stdout.starts_with("spring: 1 new\n"), "{plan:?}");
 
     office.write("jobs/spring.toml", "mine");
     let again = office.run(&["new", "spring"]);
@@ -163,18 +163,18 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let ended = office.run(&["help", "template"]);
-    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-    for line in ended.out.lines() {
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    for line in ended.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    for helper in callsheet::scene::HELPERS {
-        assert!(ended.out.contains(helper.usage), "{}", helper.name);
+    for helper in callsheet::template::HELPERS {
+        assert!(ended.stdout.contains(helper.usage), "{}", helper.name);
     }
-    insta::assert_snapshot!("help-template", ended.out);
+    insta::assert_snapshot!("help-template", ended.stdout);
     let ended = office.run(&["help", "template", "t.json.hbs"]);
-    insta::assert_snapshot!(ended.out, @"
+    insta::assert_snapshot!(ended.stdout, @"
     t.json.hbs
       needs: key, script
       uses if there: none
@@ -182,16 +182,16 @@ async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
       partials beside it: none
     ");
     let run = office.run(&["help", "run"]);
-    assert!(run.out.contains("Usage: callsheet run"), "{run:?}");
+    assert!(run.stdout.contains("Usage: callsheet run"), "{run:?}");
     assert_eq!(office.run(&["help", "nothing"]).code, Some(2));
-    assert!(office.run(&["help"]).out.contains("Commands:"));
+    assert!(office.run(&["help"]).stdout.contains("Commands:"));
 }
 
 /// One row in two languages, each with a picture of its own.
-async fn two_languages(pictures: &str) -> Office {
-    let office = Office::new(0).await;
+async fn cli_with_two_languages(pictures: &str) -> TestCli {
+    let office = TestCli::new(0).await;
     let picture = format!("{pictures}/{{{{language}}}}.png");
-    let template = board_template().replace("https://example.org/{{key}}.png?sig=1", &picture);
+    let template = storyboard_template().replace("https://example.org/{{key}}.png?sig=1", &picture);
     office.write("t.json.hbs", &template);
     let mut batch = fs::read_to_string(office.path("b.toml")).unwrap();
     for (language, column) in [("en", "English"), ("ko", "Korean")] {
@@ -209,10 +209,10 @@ async fn two_languages(pictures: &str) -> Office {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
-    let office = two_languages("https://example.org").await;
+    let office = cli_with_two_languages("https://example.org").await;
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.err, "3 jobs drawn in board.html\n");
+    assert_eq!(ended.stderr, "3 jobs drawn in board.html\n");
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 3);
     for part in ["a/en", "a/ko", "b/en", "안녕", "Only this", "image · ko.png"] {
@@ -221,9 +221,9 @@ async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
     assert!(!page.contains("b/ko"), "what is left out was drawn");
 
     let ended = office.run(&["preview", "b.toml", "--all"]);
-    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let said: Vec<String> = ended
-        .out
+        .stdout
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .map(|payload| payload["scenes"][0]["scripts"][0]["org"].as_str().unwrap().to_owned())
@@ -233,8 +233,8 @@ async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_media_of_every_variant_are_asked_for() {
-    let (base, asked) = media_server();
-    let office = two_languages(&format!("{base}/there")).await;
+    let (base, asked) = start_media_server();
+    let office = cli_with_two_languages(&format!("{base}/there")).await;
     let ended = office.run(&["run", "b.toml", "--check-media", "--limit", "1"]);
     assert_eq!(ended.code, Some(8), "{ended:?}");
     let heads = asked.lock().unwrap().clone();
@@ -244,7 +244,7 @@ async fn the_media_of_every_variant_are_asked_for() {
 }
 
 /// A server of media: what it answers is in the path. Returns its address and what it was asked.
-fn media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+fn start_media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -280,8 +280,8 @@ fn media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_spent_on_a_lost_one()
 {
-    let office = Office::new(0).await;
-    let (base, asked) = media_server();
+    let office = TestCli::new(0).await;
+    let (base, asked) = start_media_server();
     let image = format!(
         "\"clips\": [{{\"type\": \"image\", \"layer\": 0, \"source_url\": \"{base}/{{{{picture}}}}\"}}, "
     );
@@ -305,7 +305,7 @@ async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_s
     let ended = office.run(&["run", "b.toml", "--check-media"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(office.sandbox.requests(), [], "something was asked of AI Studios");
-    insta::assert_snapshot!(told(&format!("\n{}", ended.err)), @"
+    insta::assert_snapshot!(told(&format!("\n{}", ended.stderr)), @"
     row 3 and 1 more: its server answers 404   http://MEDIA/gone
     row 6: it is a web page, not a picture, film or sound   http://MEDIA/page
     row 8: its server answers 503   http://MEDIA/busy
@@ -323,6 +323,6 @@ async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_s
     let before = asked.lock().unwrap().len();
     let ended = office.run(&["plan", "b.toml", "--check-media"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    assert!(ended.err.contains("private network"), "{ended:?}");
+    assert!(ended.stderr.contains("private network"), "{ended:?}");
     assert_eq!(asked.lock().unwrap().len(), before);
 }

@@ -1,19 +1,19 @@
 //! Templates as people make them: partials, and mistakes that somebody who has never seen JSON can
 //! find from the message alone.
 
-use super::inputs::refused;
-use crate::support::binary::{Office, TEMPLATE};
+use super::inputs::refusal_message;
+use crate::support::test_cli::{TEMPLATE, TestCli};
 
 /// What `plan` says on standard error.
-fn planned(office: &Office, code: i32) -> (String, String) {
+fn plan_stderr(office: &TestCli, code: i32) -> (String, String) {
     let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(code), "{ended:?}");
-    (office.told(&ended.out), office.told(&ended.err))
+    (office.normalize(&ended.stdout), office.normalize(&ended.stderr))
 }
 
 /// An office whose avatar comes from a partial.
-async fn office_with_partial(rows: usize) -> Office {
-    let office = Office::new(rows).await;
+async fn cli_with_partial(rows: usize) -> TestCli {
+    let office = TestCli::new(rows).await;
     let (before, avatar) = TEMPLATE.split_once("\"clips\": [").unwrap();
     let (avatar, after) = avatar.split_once("]\n").unwrap();
     office.write("t.json.hbs", &format!("{before}\"clips\": [{{{{> avatar}}}}]\n{after}"));
@@ -24,7 +24,7 @@ async fn office_with_partial(rows: usize) -> Office {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_with_partials_goes_on_when_every_file_is_gone() {
-    let office = office_with_partial(3).await;
+    let office = cli_with_partial(3).await;
     let first = office.run(&["run", "b.toml", "--limit", "1"]);
     assert_eq!(first.code, Some(8), "{first:?}");
     for file in ["t.json.hbs", "partials/avatar.json.hbs", "s.csv", "b.toml"] {
@@ -32,41 +32,41 @@ async fn a_batch_with_partials_goes_on_when_every_file_is_gone() {
     }
     let rest = office.run(&["resume", "night"]);
     assert_eq!(rest.code, Some(0), "{rest:?}");
-    assert_eq!(office.assert_promise(3), ["done", "done", "done"]);
+    assert_eq!(office.assert_guarantees(3), ["done", "done", "done"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes() {
-    let office = office_with_partial(3).await;
+    let office = cli_with_partial(3).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
     let lines = partial.replace(", ", ",\n  ");
     office.write("partials/avatar.json.hbs", &format!("{{{{! laid out }}}}\n{lines}"));
-    assert_eq!(planned(&office, 0).0.lines().next(), Some("night: 3 unchanged"));
+    assert_eq!(plan_stderr(&office, 0).0.lines().next(), Some("night: 3 unchanged"));
 
     let one = "{{#if (eq key \"k001\")}}2{{else}}1{{/if}}";
     office.write(
         "partials/avatar.json.hbs",
         &partial.replace("\"layer\": 1", &format!("\"layer\": {one}")),
     );
-    insta::assert_snapshot!(planned(&office, 0).0, @"
+    insta::assert_snapshot!(plan_stderr(&office, 0).0, @"
     night: 1 changed, 2 unchanged
       row 3 k001: the template or its settings changed
     1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(office.sandbox.renders(), 4);
+    assert_eq!(office.sandbox.render_count(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
-    let office = office_with_partial(2).await;
+    let office = cli_with_partial(2).await;
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
     office.write(
         "partials/avatar.json.hbs",
         &partial.replace("\"emotion\"", "\"emotion\": {{key}}, \"x\""),
     );
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × `{{key}}` stands outside quotes, where a cell could add JSON
        ╭─[partials/avatar.json.hbs:2:58]
      1 │ {"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
@@ -78,7 +78,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     office.write("partials/avatar.json.hbs", &partial.replace("\"layer\": 1,", "\"layer\": 1,,"));
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × row 2 and 1 more: there are two commas
        ╭─[partials/avatar.json.hbs:1:42]
      1 │ {"id": "a", "type": "aiModel", "layer": 1,, "top": 0, "left": 0, "width": 9,
@@ -93,7 +93,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
         "partials/avatar.json.hbs",
         &partial.replace("\"layer\": 1", "\"layer\": {{number script}}"),
     );
-    insta::assert_snapshot!(refused(&office), @"
+    insta::assert_snapshot!(refusal_message(&office), @"
     error: row 2: column B `script`: `Hello 0` is not a number (`partials/avatar.json.hbs` line 1)
       write digits, with a point before decimals, such as `1.5`
     error: row 3: column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
@@ -106,7 +106,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
         office.path("partials/avatr.json.hbs"),
     )
     .unwrap();
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × there is no partial `avatar`
        ╭─[t.json.hbs:6:15]
      5 │       "clothId": "B1"}],
@@ -121,17 +121,17 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
 }
 
 /// Changes the template and returns what is said about it.
-async fn with_template(from: &str, to: &str) -> String {
-    let office = Office::new(2).await;
+async fn plan_with_template_change(from: &str, to: &str) -> String {
+    let office = TestCli::new(2).await;
     assert!(TEMPLATE.contains(from), "{from}");
     office.write("t.json.hbs", &TEMPLATE.replace(from, to));
-    refused(&office)
+    refusal_message(&office)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
     // A stray `}}`, in the text and after a tag.
-    insta::assert_snapshot!(with_template("\"name\": \"{{key}}\"", "\"name\": \"{{key}}}}\"").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"{{key}}}}\"").await, @r#"
       × `}}` ends no tag here: it would be spoken or shown
        ╭─[t.json.hbs:2:19]
      1 │ {
@@ -143,7 +143,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
       help: remove it, or write the `{{` that is missing before it
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
-    insta::assert_snapshot!(with_template("\"name\": \"{{key}}\"", "\"name\": \"key}}\"").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"key}}\"").await, @r#"
       × `}}` ends no tag here: it would be spoken or shown
        ╭─[t.json.hbs:2:15]
      1 │ {
@@ -155,7 +155,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
       help: remove it, or write the `{{` that is missing before it
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
-    insta::assert_snapshot!(with_template("\"name\": \"{{key}}\"", "\"name\": \"{{key}\"").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"{{key}\"").await, @r#"
       × this tag is opened and not closed with `}}`
        ╭─[t.json.hbs:2:12]
      1 │ {
@@ -168,7 +168,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     // A helper that is not there.
-    insta::assert_snapshot!(with_template("{{key}}", "{{uper key}}").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("{{key}}", "{{uper key}}").await, @r#"
       × there is no helper `uper`
        ╭─[t.json.hbs:2:12]
      1 │ {
@@ -181,7 +181,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     // A block that is closed and was never opened.
-    insta::assert_snapshot!(with_template("{{key}}", "{{key}}{{/if}}").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("{{key}}", "{{key}}{{/if}}").await, @r#"
       × `{{/if}}` closes nothing
        ╭─[t.json.hbs:2:19]
      1 │ {
@@ -197,7 +197,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
     // A comma too many, two commas, one too few, a quote too few.
-    insta::assert_snapshot!(with_template("\"emotion\": \"B1\"}", "\"emotion\": \"B1\",}").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"emotion\": \"B1\"}", "\"emotion\": \"B1\",}").await, @r#"
       × row 2 and 1 more: there is a comma before a closing bracket
        ╭─[t.json.hbs:7:62]
      6 │     "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
@@ -209,7 +209,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
       help: remove the comma
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
-    insta::assert_snapshot!(with_template("\"tts\": null,", "\"tts\": null,,").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"tts\": null,", "\"tts\": null,,").await, @r#"
       × row 2 and 1 more: there are two commas
        ╭─[t.json.hbs:4:66]
      3 │   "scenes": [{
@@ -221,7 +221,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
       help: remove one of them
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
-    insta::assert_snapshot!(with_template("\"tts\": null,", "\"tts\": null").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"tts\": null,", "\"tts\": null").await, @r#"
       × row 2 and 1 more: a comma or colon is missing
        ╭─[t.json.hbs:4:67]
      3 │   "scenes": [{
@@ -233,7 +233,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
       help: write it before this
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
-    insta::assert_snapshot!(with_template("\"name\": \"{{key}}\",", "\"name\": \"{{key}},").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\",", "\"name\": \"{{key}},").await, @r#"
       × a quote on this line is opened and not closed
        ╭─[t.json.hbs:2:19]
      1 │ {
@@ -246,7 +246,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     // Brackets.
-    insta::assert_snapshot!(with_template("\n  }]\n", "\n  }\n").await, @"
+    insta::assert_snapshot!(plan_with_template_change("\n  }]\n", "\n  }\n").await, @"
       × row 2 and 1 more: `}` stands where a list has to end first
        ╭─[t.json.hbs:9:1]
      8 │   }
@@ -262,7 +262,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and_cell() {
     // A model that does not match its script.
-    insta::assert_snapshot!(with_template("\"ai_name\": \"M1\"", "\"ai_name\": \"M11\"").await, @r#"
+    insta::assert_snapshot!(plan_with_template_change("\"ai_name\": \"M1\"", "\"ai_name\": \"M11\"").await, @r#"
       × row 2 and 1 more: `modelId` is `M1`, and no avatar here is
        ╭─[t.json.hbs:4:79]
      3 │   "scenes": [{
@@ -275,11 +275,11 @@ async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and
     1 problem in the template `t.json.hbs`; nothing was spent
     "#);
     // An empty cell, and a word that only some rows have.
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     let template = TEMPLATE.replace("\"name\"", "\"orientation\": \"{{way}}\",\n  \"name\"");
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,way,script\na,landscape,\nb,portrai,Hello\nc,portrai,Hello\n");
-    insta::assert_snapshot!(refused(&office), @r#"
+    insta::assert_snapshot!(refusal_message(&office), @r#"
       × row 2, column C `script`: the script is empty
        ╭─[t.json.hbs:5:25]
      4 │   "scenes": [{
@@ -306,12 +306,12 @@ async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
-    let office = Office::new(2).await;
+    let office = TestCli::new(2).await;
     let clip = "\"clips\": [{\"type\": \"image\", \"source_url\": \"http://example.org/a.png\",\n      \
                 \"left\": 1920, \"top\": 0, \"width\": 10, \"height\": 10}, ";
     office.write("t.json.hbs", &TEMPLATE.replace("\"clips\": [", clip));
     office.write("s.csv", "key,script\na,Dear [NAME]\nb,Hello {{name}}\nc,Hello\n");
-    let (_, err) = planned(&office, 0);
+    let (_, err) = plan_stderr(&office, 0);
     let (_, warnings) = err.split_once('\n').unwrap();
     insta::assert_snapshot!(warnings, @"
     warning: row 2 and 2 more: the address is not https (t.json.hbs line 6)
@@ -324,9 +324,10 @@ async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
       write what should stand there
     ");
     let plan: serde_json::Value =
-        serde_json::from_str(&office.run(&["plan", "b.toml", "--json", "--offline"]).out).unwrap();
+        serde_json::from_str(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
+            .unwrap();
     assert_eq!(plan["warnings"].as_array().unwrap().len(), 4, "{plan:#}");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.err.contains("warning: row 2, column B `script`"), "{}", ended.err);
+    assert!(ended.stderr.contains("warning: row 2, column B `script`"), "{}", ended.stderr);
 }

@@ -1,6 +1,6 @@
 //! `[[variants]]`: one row made into a video for each language, each a job of its own.
 
-use crate::support::binary::{Office, TEMPLATE};
+use crate::support::test_cli::{TEMPLATE, TestCli};
 
 const VARIANTS: &str = "
 [[variants]]
@@ -15,8 +15,8 @@ needs = 'script'
 ";
 const SHEET: &str = "key,Script (EN),Script_KO,Note\na,Hello,안녕하세요,x\nb,World,,y\n";
 
-async fn office(more: &str) -> Office {
-    let office = Office::new(0).await;
+async fn cli_with_variants(more: &str) -> TestCli {
+    let office = TestCli::new(0).await;
     office.write("s.csv", SHEET);
     let template =
         TEMPLATE.replace("\"name\": \"{{key}}\"", "\"name\": \"{{key}} {{language}} {{variant}}\"");
@@ -27,7 +27,7 @@ async fn office(more: &str) -> Office {
 }
 
 /// Each line of results.csv as key, variant, status and file.
-fn lines(office: &Office) -> Vec<String> {
+fn result_lines(office: &TestCli) -> Vec<String> {
     let results = office.results("out");
     let column = |name| results[0].iter().position(|heading| heading == name).unwrap();
     let shown = ["key", "variant", "status", "video_file"].map(column);
@@ -37,78 +37,81 @@ fn lines(office: &Office) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_again() {
-    let office = office("").await;
+    let office = cli_with_variants("").await;
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.out.starts_with("night: 3 new, 1 skipped\n"), "{planned:?}");
-    assert!(planned.err.contains("nothing uses the column `Note`"), "{planned:?}");
+    assert!(planned.stdout.starts_with("night: 3 new, 1 skipped\n"), "{planned:?}");
+    assert!(planned.stderr.contains("nothing uses the column `Note`"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--where", "language=ko"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
-        lines(&office),
+        result_lines(&office),
         ["a en ready ", "a ko done a_ko.mp4", "b en ready ", "b ko skipped "]
     );
     assert_eq!(office.run(&["run", "b.toml", "--only", "b"]).code, Some(0));
     assert_eq!(office.run(&["run", "b.toml", "--only", "a/en"]).code, Some(0));
     let done = ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en.mp4", "b ko skipped "];
-    assert_eq!((lines(&office), office.sandbox.renders()), (done.map(str::to_owned).to_vec(), 3));
+    assert_eq!(
+        (result_lines(&office), office.sandbox.render_count()),
+        (done.map(str::to_owned).to_vec(), 3)
+    );
 
     office.write("s.csv", &SHEET.replace("안녕하세요", "반갑습니다").replace(",x", ",z"));
     let planned = office.run(&["plan", "b.toml"]);
-    insta::assert_snapshot!(planned.out, @"
+    insta::assert_snapshot!(planned.stdout, @"
     night: 1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed
     1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(lines(&office)[1], "a ko done a_ko-v2.mp4");
-    assert_eq!(office.sandbox.renders(), 4);
+    assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
+    assert_eq!(office.sandbox.render_count(), 4);
     // The second version has the first one's name, and says something else.
     assert_eq!(office.sandbox.bill().paid_twice(), []);
     let listed = office.run(&["jobs", "b.toml", "--where", "script_ko=반갑습니다", "--json"]);
-    assert_eq!(listed.out.lines().count(), 2, "both variants are of that row: {listed:?}");
+    assert_eq!(listed.stdout.lines().count(), 2, "both variants are of that row: {listed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_alone_makes_the_payload_of_every_variant_again() {
-    let office = office("").await;
+    let office = cli_with_variants("").await;
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     for file in ["s.csv", "t.json.hbs", "b.toml"] {
         std::fs::remove_file(office.path(file)).unwrap();
     }
     let ended = office.run(&["resume", "night"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(lines(&office).iter().filter(|line| line.contains("done")).count(), 3);
+    assert_eq!(result_lines(&office).iter().filter(|line| line.contains("done")).count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_that_are_fed_back_are_not_fanned_out_again() {
-    let office = office("").await;
-    let mut faults = callsheet::sandbox::Faults::default();
+    let office = cli_with_variants("").await;
+    let mut faults = callsheet::sandbox::FaultRules::default();
     faults.add("400=create:always").unwrap();
     office.sandbox.set_faults(faults);
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
-    office.sandbox.set_faults(callsheet::sandbox::Faults::default());
+    office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
     let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
     assert_eq!(failures.lines().count(), 4, "{failures}");
     std::fs::rename(office.path("out/failures.csv"), office.path("s.csv")).unwrap();
     office.write("s.csv", &failures.replace("World", "Planet"));
     let planned = office.run(&["plan", "b.toml"]);
-    assert!(planned.out.starts_with("night: 1 changed, 2 unchanged\n"), "{planned:?}");
+    assert!(planned.stdout.starts_with("night: 1 changed, 2 unchanged\n"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
-        lines(&office),
+        result_lines(&office),
         ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en-v2.mp4"]
     );
-    assert_eq!(office.sandbox.renders(), 3);
+    assert_eq!(office.sandbox.render_count(), 3);
 
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("b.toml", &batch.replace("name = 'ko'", "name = 'kr'"));
     office.write("s.csv", &failures);
     let refused = office.run(&["run", "b.toml"]);
     assert_eq!(refused.code, Some(4), "{refused:?}");
-    insta::assert_snapshot!(refused.err, @"
+    insta::assert_snapshot!(refused.stderr, @"
     error: row 3: this line of a report is about the variant `ko`, which is not in the batch file
     1 problem in the sheet `s.csv`; nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
@@ -117,13 +120,13 @@ async fn failures_that_are_fed_back_are_not_fanned_out_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
-    let same_file = office("file = '{{key}}'").await;
+    let same_file = cli_with_variants("file = '{{key}}'").await;
     let mut told = vec![same_file.run(&["run", "b.toml"])];
-    let no_column = office("").await;
+    let no_column = cli_with_variants("").await;
     let batch = std::fs::read_to_string(no_column.path("b.toml")).unwrap();
     no_column.write("b.toml", &batch.replace("script ko", "Script (JA)"));
     told.push(no_column.run(&["run", "b.toml"]));
-    let silent = office("").await;
+    let silent = cli_with_variants("").await;
     silent.write("b.toml", &batch.replace("needs = 'script'\n", ""));
     told.push(silent.run(&["run", "b.toml"]));
     for (from, to) in [("name = 'ko'", "name = 'EN'"), ("needs", "need"), ("'ko'\n", "'k o/'\n")] {
@@ -134,7 +137,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
         .iter()
         .map(|ended| {
             assert_eq!(ended.code, Some(4), "{ended:?}");
-            ended.err.clone()
+            ended.stderr.clone()
         })
         .collect();
     insta::assert_snapshot!(told.join("--\n"), @r#"

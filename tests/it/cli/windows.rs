@@ -2,11 +2,11 @@
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
-use crate::support::SPEED;
-use crate::support::binary::{LIMITS, Office};
+use crate::support::TIME_SCALE;
+use crate::support::test_cli::{LIMITS, TestCli};
 
 /// Adds a window from so many minutes after now to so many.
-fn with_window(office: &Office, from: i64, to: i64) {
+fn add_window(office: &TestCli, from: i64, to: i64) {
     let zone = TimeZone::get("Asia/Seoul").unwrap();
     let at = |minutes: i64| {
         let at = Timestamp::now() + minutes.minutes();
@@ -22,42 +22,43 @@ fn with_window(office: &Office, from: i64, to: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_way() {
-    let office = Office::with(4, "", |settings| settings.switches.time_scale = 20.0).await;
-    with_window(&office, -60, 60);
+    let office =
+        TestCli::with_settings(4, "", |settings| settings.switches.time_scale = 20.0).await;
+    add_window(&office, -60, 60);
     let run = office.start(&mut office.command(&["run", "b.toml"]));
-    office.sandbox.until(|sandbox| sandbox.renders() >= 2).await;
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
     run.signal("INT");
-    assert_eq!(run.end().code, Some(130));
-    let renders = office.sandbox.renders();
-    with_window(&office, 120, 180);
-    office.sandbox.set(|switches| switches.time_scale = SPEED);
-    let asked = |word| office.sandbox.counters().of(word);
+    assert_eq!(run.wait().code, Some(130));
+    let renders = office.sandbox.render_count();
+    add_window(&office, 120, 180);
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    let asked = |word| office.sandbox.counters().request_count(word);
     let (drafts, exports) = (asked("create"), asked("export"));
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(10), "{ended:?}");
-    assert!(ended.err.contains("outside of its window"), "{}", ended.err);
+    assert!(ended.stderr.contains("outside of its window"), "{}", ended.stderr);
     assert_eq!((asked("create"), asked("export")), (drafts, exports), "something was begun");
     let done = office.results("out").iter().filter(|row| row.contains(&"done".into())).count();
     assert_eq!(done as u64, renders, "what was paid for was not brought home");
     assert_eq!(office.run(&["resume", "night"]).code, Some(10));
     assert_eq!(office.run(&["run", "b.toml", "--any-time"]).code, Some(0));
-    assert_eq!(office.assert_promise(4), ["done"; 4]);
+    assert_eq!(office.assert_guarantees(4), ["done"; 4]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flag_stands_above_the_batch_files_cap() {
-    let office = Office::new(4).await;
+    let office = TestCli::new(4).await;
     office.write_batch("", &format!("{LIMITS}max_videos = 1\n"));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(8));
-    assert_eq!(office.sandbox.renders(), 1);
+    assert_eq!(office.sandbox.render_count(), 1);
     assert_eq!(office.run(&["run", "b.toml", "--max-videos", "2"]).code, Some(8));
-    assert_eq!(office.sandbox.renders(), 3);
+    assert_eq!(office.sandbox.render_count(), 3);
     assert_eq!(office.run(&["run", "b.toml", "--max-videos", "9", "--limit", "1"]).code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_that_is_wrong_with_a_window_is_told_at_once() {
-    let office = Office::new(1).await;
+    let office = TestCli::new(1).await;
     let window = "[window]\nfrom = '25:00'\nzone = 'Asia/Soul'\ndays = ['mon', 'caturday']\n";
     office.write_batch("", &format!("{LIMITS}{window}"));
     let ended = office.run(&["run", "b.toml"]);
@@ -69,7 +70,7 @@ async fn everything_that_is_wrong_with_a_window_is_told_at_once() {
         "`days` has no day `caturday`",
         "4 problems in the batch file",
     ] {
-        assert!(ended.err.contains(words), "{words}:\n{}", ended.err);
+        assert!(ended.stderr.contains(words), "{words}:\n{}", ended.stderr);
     }
     assert_eq!(office.sandbox.requests(), []);
 }

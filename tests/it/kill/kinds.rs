@@ -6,62 +6,62 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::support::binary::{LIMITS, Office};
+use crate::support::test_cli::{LIMITS, TestCli};
 
 /// How a kind is asked for, and what may be left to a person after a kill.
-struct Work {
+struct KindCase {
     studio: &'static str,
     template: &'static str,
     vendor: &'static str,
     faults: &'static str,
     rows: usize,
     /// Nothing tells whether a request left that a kill met in the air.
-    may_wait: bool,
+    can_stay_uncertain: bool,
 }
 
-const EDIT: Work = Work {
+const EDIT_PROJECT: KindCase = KindCase {
     studio: "request = 'edit-project'",
     template: r#"{"projectId": "66f0a1b2c3d4e5f607182900", "updates": {"value": [
         {"sceneIdx": 0, "type": "aiModel", "values": {"script": "{{script}}"}}]}}"#,
     vendor: "[vendor]\nexport_id = 'same'",
     faults: "lost-answer=export:10%",
     rows: 12,
-    may_wait: true,
+    can_stay_uncertain: true,
 };
 
-const TEMPLATE: Work = Work {
+const TEMPLATE: KindCase = KindCase {
     studio: "request = 'template'",
     template: r#"{"templateId": "655c744d2b4d3b4051400be0", "name": "{{key}}", "updates": {"value": [
         {"sceneIdx": 0, "type": "aiModel", "values": {"script": "{{script}}"}}]}}"#,
     vendor: "",
     faults: "lost-answer=export:10%, lost-answer=template:5%",
     rows: 100,
-    may_wait: false,
+    can_stay_uncertain: false,
 };
 
-const SCRIPTS: Work = Work {
+const SCRIPTS_TO_VIDEO: KindCase = KindCase {
     studio: "request = 'scripts-to-video'",
     template: r#"{"scripts": "{{script}}"}"#,
     vendor: "[vendor]\nexport_id = 'same'",
     faults: "lost-answer=export:10%, lost-answer=scripts-to-video:5%",
     rows: 100,
-    may_wait: false,
+    can_stay_uncertain: false,
 };
 
-const CLIP: Work = Work {
+const SIMPLE_VIDEO: KindCase = KindCase {
     studio: "request = 'simple-video'\nsubmission = 'one-step'",
     template: r#"{"language": "en", "text": "{{script}}", "model": "M000045058",
         "clothes": "BG00002320"}"#,
     vendor: "",
     faults: "lost-answer=simple-video:3%",
     rows: 100,
-    may_wait: true,
+    can_stay_uncertain: true,
 };
 
 /// Kills runs of one batch at random instants, and finishes it.
-async fn kill_at_random(work: &Work, kills: u32, seed: u64) {
+async fn kill_kind_at_random(work: &KindCase, kills: u32, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let office = Office::with(work.rows, work.studio, |settings| {
+    let office = TestCli::with_settings(work.rows, work.studio, |settings| {
         settings.seed = dice.random();
         settings.faults.add(work.faults).unwrap();
     })
@@ -72,20 +72,21 @@ async fn kill_at_random(work: &Work, kills: u32, seed: u64) {
         let mut run = office.start(&mut office.command(&["run", "b.toml"]));
         // This wait is the experiment: any instant will do, so it waits for nothing.
         tokio::time::sleep(Duration::from_millis(dice.random_range(20..=500))).await;
-        if run.lives() {
+        if run.is_running() {
             run.child.kill().unwrap();
         }
-        let end = run.end();
+        let end = run.wait();
         assert!(matches!(end.code, None | Some(0 | 5 | 6)), "seed {seed}: {end:?}");
     }
     let end = office.run(&["run", "b.toml"]);
-    let fine = end.code == Some(0) || (work.may_wait && end.code == Some(6));
+    let fine = end.code == Some(0) || (work.can_stay_uncertain && end.code == Some(6));
     assert!(fine, "{}, seed {seed}: {end:?}", work.studio);
     let results = office.results("out");
     assert_eq!(results.len(), work.rows + 1, "rows were lost");
     let status = results[0].iter().position(|heading| heading == "status").unwrap();
     let with = |word: &str| results[1..].iter().filter(|row| row[status] == word).count() as u64;
-    let (done, uncertain, renders) = (with("done"), with("uncertain"), office.sandbox.renders());
+    let (done, uncertain, renders) =
+        (with("done"), with("uncertain"), office.sandbox.render_count());
     assert!(done <= renders && renders <= done + uncertain, "{renders} for {done} + {uncertain}");
     assert!(end.code == Some(6) || done == work.rows as u64, "{done} of {}: {end:?}", work.rows);
 }
@@ -93,27 +94,27 @@ async fn kill_at_random(work: &Work, kills: u32, seed: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_in_place_killed_at_any_instant_pay_for_no_row_twice() {
     for seed in [1, 2, 3] {
-        kill_at_random(&EDIT, 3, seed).await;
+        kill_kind_at_random(&EDIT_PROJECT, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn templates_killed_at_any_instant_pay_for_no_row_twice_and_lose_none() {
     for seed in [1, 2] {
-        kill_at_random(&TEMPLATE, 3, seed).await;
+        kill_kind_at_random(&TEMPLATE, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_killed_at_any_instant_pay_for_no_row_twice_and_lose_none() {
     for seed in [1, 2] {
-        kill_at_random(&SCRIPTS, 3, seed).await;
+        kill_kind_at_random(&SCRIPTS_TO_VIDEO, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clips_of_one_request_killed_at_any_instant_pay_for_no_row_twice() {
     for seed in [1, 2] {
-        kill_at_random(&CLIP, 3, seed).await;
+        kill_kind_at_random(&SIMPLE_VIDEO, 3, seed).await;
     }
 }

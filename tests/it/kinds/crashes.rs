@@ -1,19 +1,23 @@
 //! Every kind of request, killed at each of its steps, and the run after it. Whoever dies leaves at
 //! most one paid request in the air, so that what must come of it can be said exactly.
 
-use callsheet::ledger::State;
-use callsheet::runner::Ending;
+use callsheet::ledger::JobState;
+use callsheet::runner::RunOutcome;
 use serde_json::{Value, json};
 
-use super::{Example, count, done};
-use crate::support::mortal::{self, Act};
+use super::{ExampleBatch, count_done, count_in_state};
+use crate::support::crash_injection::{self, CrashPoint};
 
 /// One at a time, so that every crash finds one request in the air and no other.
-const ONE: &str = "[limits]\nin_flight = 1\n";
+const ONE_IN_FLIGHT: &str = "[limits]\nin_flight = 1\n";
 
 /// Dies at the `nth` time of `act`, and runs again to the end.
-async fn revived(example: &Example, more: &str, (act, nth): (Act, u32)) -> Ending {
-    let more = format!("{more}\n{ONE}");
+async fn crash_and_resume(
+    example: &ExampleBatch,
+    more: &str,
+    (act, nth): (CrashPoint, u32),
+) -> RunOutcome {
+    let more = format!("{more}\n{ONE_IN_FLIGHT}");
     let more = match more.split_once("[vendor]") {
         Some((studio, vendor)) => {
             let (vendor, limits) = vendor.split_once("[limits]").unwrap();
@@ -22,45 +26,49 @@ async fn revived(example: &Example, more: &str, (act, nth): (Act, u32)) -> Endin
         None => more,
     };
     let place = (example.sandbox.base_url(), example.dir.path().join("l.db"));
-    mortal::dies(example.batch(&more), place, (act, nth)).await;
+    crash_injection::run_until_crash(example.batch(&more), place, (act, nth)).await;
     example.run_with(&more).await
 }
 
 /// Dies there and finishes: every row is done, has a film of its own, and was paid for once.
-async fn survives(name: &'static str, (more, shape): (&str, &Value), death: (Act, u32)) {
-    let example = Example::shaped(name, shape).await;
-    let ending = revived(&example, more, death).await;
+async fn assert_recovers(
+    name: &'static str,
+    (more, shape): (&str, &Value),
+    death: (CrashPoint, u32),
+) {
+    let example = ExampleBatch::with_behavior(name, shape).await;
+    let ending = crash_and_resume(&example, more, death).await;
     example.assert_done_once(&ending, &format!("{death:?}, {shape}")).await;
     let again = example.run_with(more).await;
     example.assert_done_once(&again, &format!("{death:?}, and once more")).await;
 }
 
 /// Steps that every kind has once its draft is there, and that leave nothing to a person.
-const STEPS: &[(Act, u32)] = &[
-    (Act::BeforeCreate, 1),
-    (Act::AfterCreate, 1),
-    (Act::AfterCreate, 2),
-    (Act::AfterExport, 1),
-    (Act::AfterExport, 2),
-    (Act::Poll, 1),
-    (Act::Poll, 3),
-    (Act::Rendered, 1),
-    (Act::Download, 1),
-    (Act::Fetched, 2),
+const CRASH_STEPS: &[(CrashPoint, u32)] = &[
+    (CrashPoint::BeforeCreate, 1),
+    (CrashPoint::AfterCreate, 1),
+    (CrashPoint::AfterCreate, 2),
+    (CrashPoint::AfterExport, 1),
+    (CrashPoint::AfterExport, 2),
+    (CrashPoint::AtPoll, 1),
+    (CrashPoint::AtPoll, 3),
+    (CrashPoint::AfterRender, 1),
+    (CrashPoint::DuringDownload, 1),
+    (CrashPoint::AfterDownload, 2),
 ];
 
-async fn survives_every_step(name: &'static str) {
-    for death in STEPS {
-        survives(name, ("", &json!({})), *death).await;
+async fn assert_recovers_from_every_step(name: &'static str) {
+    for death in CRASH_STEPS {
+        assert_recovers(name, ("", &json!({})), *death).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_killed_at_any_step_but_before_its_export_finishes_by_itself_and_is_paid_once() {
-    survives_every_step("edit-project").await;
+    assert_recovers_from_every_step("edit-project").await;
     // What the project showed before was read, and was not yet heard.
     for nth in [1, 2] {
-        survives("edit-project", ("", &json!({})), (Act::Project, nth)).await;
+        assert_recovers("edit-project", ("", &json!({})), (CrashPoint::AtProject, nth)).await;
     }
 }
 
@@ -73,8 +81,13 @@ async fn an_edit_that_was_killed_never_takes_a_former_render_for_its_own() {
         json!({"export": {"read_lag_s": 60.0}}),
         json!({"edit_id": "new", "export": {"answers_id": false}}),
     ] {
-        for death in [(Act::Poll, 4), (Act::Rendered, 2), (Act::Project, 2), (Act::Fetched, 2)] {
-            survives("edit-project", ("", &shape), death).await;
+        for death in [
+            (CrashPoint::AtPoll, 4),
+            (CrashPoint::AfterRender, 2),
+            (CrashPoint::AtProject, 2),
+            (CrashPoint::AfterDownload, 2),
+        ] {
+            assert_recovers("edit-project", ("", &shape), death).await;
         }
     }
 }
@@ -83,54 +96,71 @@ async fn an_edit_that_was_killed_never_takes_a_former_render_for_its_own() {
 /// knowledge that exports keep their project's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_killed_right_before_its_export_waits_for_a_person_unless_ids_are_known_to_stay() {
-    let example = Example::shaped("edit-project", &json!({})).await;
-    let ending = revived(&example, "", (Act::BeforeExport, 1)).await;
-    let states = (count(&ending, State::Uncertain), count(&ending, State::Ready));
-    assert_eq!((states, ending.for_people), ((1, 2), 1), "{ending:?}");
-    assert_eq!(example.sandbox.renders(), 0);
+    let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
+    let ending = crash_and_resume(&example, "", (CrashPoint::BeforeExport, 1)).await;
+    let states =
+        (count_in_state(&ending, JobState::Uncertain), count_in_state(&ending, JobState::Ready));
+    assert_eq!((states, ending.jobs_for_operator), ((1, 2), 1), "{ending:?}");
+    assert_eq!(example.sandbox.render_count(), 0);
     let told = "[vendor]\nexport_id = 'same'\n";
-    survives("edit-project", (told, &json!({})), (Act::BeforeExport, 1)).await;
+    assert_recovers("edit-project", (told, &json!({})), (CrashPoint::BeforeExport, 1)).await;
     // The second row's project shows the first one's render, and that may be an old view of it.
-    let example = Example::shaped("edit-project", &json!({})).await;
-    let ending = revived(&example, told, (Act::BeforeExport, 2)).await;
-    assert_eq!((done(&ending), ending.for_people), (1, 1), "{ending:?}");
-    assert_eq!(example.sandbox.renders(), 1);
+    let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
+    let ending = crash_and_resume(&example, told, (CrashPoint::BeforeExport, 2)).await;
+    assert_eq!((count_done(&ending), ending.jobs_for_operator), (1, 1), "{ending:?}");
+    assert_eq!(example.sandbox.render_count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_killed_at_any_step_of_its_three_requests_is_paid_once() {
-    survives_every_step("from-template").await;
-    for death in [(Act::BeforeCreate, 2), (Act::BeforeExport, 1), (Act::BeforeExport, 2)] {
-        survives("from-template", ("", &json!({})), death).await;
+    assert_recovers_from_every_step("from-template").await;
+    for death in [
+        (CrashPoint::BeforeCreate, 2),
+        (CrashPoint::BeforeExport, 1),
+        (CrashPoint::BeforeExport, 2),
+    ] {
+        assert_recovers("from-template", ("", &json!({})), death).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_killed_in_either_of_its_two_waits_is_paid_once() {
-    survives_every_step("scripts-to-video").await;
-    for death in
-        [(Act::Generation, 1), (Act::Generation, 2), (Act::BeforeExport, 1), (Act::BeforeExport, 2)]
-    {
-        survives("scripts-to-video", ("", &json!({})), death).await;
+    assert_recovers_from_every_step("scripts-to-video").await;
+    for death in [
+        (CrashPoint::AtGeneration, 1),
+        (CrashPoint::AtGeneration, 2),
+        (CrashPoint::BeforeExport, 1),
+        (CrashPoint::BeforeExport, 2),
+    ] {
+        assert_recovers("scripts-to-video", ("", &json!({})), death).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_that_was_ordered_is_asked_about_by_the_next_run_and_not_ordered_again() {
     for name in ["scripts-to-video", "topic-to-video", "url-to-video"] {
-        let example = Example::shaped(name, &json!({})).await;
-        let ending = revived(&example, "", (Act::Generation, 1)).await;
+        let example = ExampleBatch::with_behavior(name, &json!({})).await;
+        let ending = crash_and_resume(&example, "", (CrashPoint::AtGeneration, 1)).await;
         example.assert_done_once(&ending, "asked about").await;
         let counters = example.sandbox.counters();
-        assert_eq!(counters.of(name), example.rows_known() as u64, "{name}: ordered again");
+        assert_eq!(
+            counters.request_count(name),
+            example.row_count() as u64,
+            "{name}: ordered again"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_of_two_steps_killed_before_or_after_their_export_are_paid_once() {
     for name in ["chroma-key", "custom-avatar", "topic-to-video", "url-to-video"] {
-        for act in [Act::AfterCreate, Act::BeforeExport, Act::AfterExport, Act::Rendered] {
-            survives(name, ("", &json!({})), (act, 1)).await;
+        for act in [
+            CrashPoint::AfterCreate,
+            CrashPoint::BeforeExport,
+            CrashPoint::AfterExport,
+            CrashPoint::AfterRender,
+        ] {
+            assert_recovers(name, ("", &json!({})), (act, 1)).await;
         }
     }
 }
@@ -139,21 +169,25 @@ async fn kinds_of_two_steps_killed_before_or_after_their_export_are_paid_once() 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_request_without_a_tag_that_was_killed_in_the_air_waits_for_a_person_for_ever() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
-        for (act, renders) in [(Act::BeforeCreate, 2), (Act::AfterCreate, 3)] {
-            let example = Example::shaped(name, &json!({})).await;
+        for (act, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
+            let example = ExampleBatch::with_behavior(name, &json!({})).await;
             let more = "submission = 'one-step'\non_uncertain = 'resubmit'\n";
-            let ending = revived(&example, more, (act, 1)).await;
+            let ending = crash_and_resume(&example, more, (act, 1)).await;
             let again = example.run_with(more).await;
             for ending in [ending, again] {
-                let states = (done(&ending), count(&ending, State::Uncertain));
-                assert_eq!((states, ending.for_people), ((2, 1), 1), "{name} {act:?}");
+                let states = (count_done(&ending), count_in_state(&ending, JobState::Uncertain));
+                assert_eq!((states, ending.jobs_for_operator), ((2, 1), 1), "{name} {act:?}");
             }
-            assert_eq!(example.sandbox.renders(), renders, "{name} {act:?}");
-            assert_eq!(example.sandbox.counters().of(endpoint), renders, "{name}: sent again");
+            assert_eq!(example.sandbox.render_count(), renders, "{name} {act:?}");
+            assert_eq!(
+                example.sandbox.counters().request_count(endpoint),
+                renders,
+                "{name}: sent again"
+            );
         }
         // Once its id is known it is followed like any other.
-        for act in [Act::Poll, Act::Rendered] {
-            survives(name, ("submission = 'one-step'\n", &json!({})), (act, 1)).await;
+        for act in [CrashPoint::AtPoll, CrashPoint::AfterRender] {
+            assert_recovers(name, ("submission = 'one-step'\n", &json!({})), (act, 1)).await;
         }
     }
 }

@@ -7,16 +7,16 @@ use super::*;
 
 #[tokio::test]
 async fn an_empty_account_refuses_renders_until_credits_are_topped_up() {
-    let sandbox = open("", |switches| switches.credit.balance = Some(0.0)).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |switches| switches.credit.balance = Some(0.0)).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let draft = visitor.create("A", false).await;
     let (status, answer) = visitor.export(&draft).await;
     assert_eq!((status, &answer["error"]["msg"]), (402, &json!("not enough credit")));
-    sandbox.set(|switches| switches.credit.balance = Some(100.0));
+    sandbox.update_switches(|switches| switches.credit.balance = Some(100.0));
     assert_eq!(visitor.export(&draft).await.0, 200);
-    sandbox.set(|switches| {
+    sandbox.update_switches(|switches| {
         switches.credit.balance = Some(0.0);
-        switches.credit.insufficient = Insufficient::AcceptThenFail;
+        switches.credit.insufficient = InsufficientCreditPolicy::AcceptThenFail;
     });
     let other = visitor.create("B", true).await;
     assert_eq!(visitor.progress(&other).await["state"], "failed");
@@ -24,8 +24,8 @@ async fn an_empty_account_refuses_renders_until_credits_are_topped_up() {
 
 #[tokio::test]
 async fn credits_run_out_after_so_many_renders_when_a_rule_says_so() {
-    let sandbox = open("402-after=2", |_| {}).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("402-after=2", |_| {}).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     for _ in 0..5 {
         visitor.create("draft", false).await;
     }
@@ -33,47 +33,50 @@ async fn credits_run_out_after_so_many_renders_when_a_rule_says_so() {
     visitor.create("B", true).await;
     let body = json!({"name": "C", "scenes": scenes("Hi")});
     assert_eq!(visitor.post("editor/project", &body).await.0, 402);
-    assert_eq!(sandbox.bill().renders(), 2);
+    assert_eq!(sandbox.bill().render_count(), 2);
 }
 
 #[tokio::test]
 async fn a_failed_render_is_given_back_and_the_next_one_is_not_paid_twice() {
-    let change = |switches: &mut Switches| {
+    let change = |switches: &mut SandboxSwitches| {
         switches.failure.first = 1;
         switches.credit.charge_at = ChargeAt::Submit;
     };
-    let sandbox = open("", change).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", change).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let id = visitor.create("A [cs:1]", false).await;
     visitor.export(&id).await;
     assert!(sandbox.bill().credits() >= 1.0);
-    sandbox.advance(LONG);
+    sandbox.advance(AFTER_RENDER);
     assert_eq!((sandbox.bill().credits(), sandbox.bill().lines[0].failed), (0.0, 1));
     visitor.export(&id).await;
-    sandbox.advance(LONG);
+    sandbox.advance(AFTER_RENDER);
     let bill = sandbox.bill();
-    assert_eq!((bill.renders(), bill.paid_twice()), (2, &[][..]));
+    assert_eq!((bill.render_count(), bill.paid_twice()), (2, &[][..]));
     visitor.export(&id).await;
     assert_eq!(sandbox.bill().paid_twice().len(), 1);
 }
 
 #[tokio::test]
 async fn the_same_content_under_one_name_and_two_tags_counts_as_paid_twice_by_name() {
-    let sandbox = open("", |_| {}).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |_| {}).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     visitor.create("Ann [cs:1]", true).await;
     visitor.create("Ben [cs:2]", true).await;
     assert!(sandbox.bill().paid_twice().is_empty());
     visitor.create("Ann [cs:3]", true).await;
     let bill = sandbox.bill();
     let twice = bill.paid_twice();
-    assert_eq!((twice.len(), twice[0].by, twice[0].what.as_str()), (1, Sameness::Name, "Ann"));
+    assert_eq!(
+        (twice.len(), twice[0].by, twice[0].what.as_str()),
+        (1, DuplicateBasis::Name, "Ann")
+    );
 }
 
 #[tokio::test]
 async fn the_next_version_of_a_video_has_its_name_and_is_not_paid_twice() {
-    let sandbox = open("", |_| {}).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |_| {}).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let paid =
         |name: &str, text: &str| json!({"name": name, "scenes": scenes(text), "isExport": true});
     visitor.post("editor/project", &paid("Ann [cs:1]", "Hello.")).await;
@@ -82,13 +85,13 @@ async fn the_next_version_of_a_video_has_its_name_and_is_not_paid_twice() {
     // One tag is one request, whatever was asked for under it.
     visitor.post("editor/project", &paid("Ann [cs:2]", "Good night.")).await;
     let bill = sandbox.bill();
-    assert_eq!((bill.paid_twice().len(), bill.paid_twice()[0].by), (1, Sameness::Tag));
+    assert_eq!((bill.paid_twice().len(), bill.paid_twice()[0].by), (1, DuplicateBasis::Tag));
 }
 
 #[tokio::test]
 async fn a_project_that_is_exported_with_each_of_its_texts_is_paid_twice_only_for_the_same_one() {
-    let sandbox = open("", |_| {}).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |_| {}).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let id = visitor.create("News", false).await;
     let edit = |text: &str| {
         json!({"updates": {"value": [
@@ -101,26 +104,26 @@ async fn a_project_that_is_exported_with_each_of_its_texts_is_paid_twice_only_fo
     }
     visitor.export(&id).await;
     let bill = sandbox.bill();
-    assert_eq!((bill.renders(), bill.paid_twice().len()), (3, 1));
+    assert_eq!((bill.render_count(), bill.paid_twice().len()), (3, 1));
     assert_eq!(bill.paid_twice()[0].project_ids, [id.clone(), id]);
 }
 
 #[tokio::test]
 async fn a_deleted_project_stays_on_the_bill() {
-    let sandbox = open("", |_| {}).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |_| {}).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let id = visitor.create("A", true).await;
-    visitor.ask("DELETE", "editor/project", Some(&json!({"ids": [id]}))).await.unwrap();
-    assert_eq!(sandbox.bill().renders(), 1);
+    visitor.request("DELETE", "editor/project", Some(&json!({"ids": [id]}))).await.unwrap();
+    assert_eq!(sandbox.bill().render_count(), 1);
 }
 
 #[tokio::test]
 async fn people_can_look_behind_the_scenes_and_turn_the_switches() {
-    let sandbox = open("", |_| {}).await;
-    let mut visitor = Visitor::with_token(&sandbox).await;
+    let sandbox = start_sandbox("", |_| {}).await;
+    let mut visitor = ApiClient::with_token(&sandbox).await;
     let id = visitor.create("A [cs:1]", true).await;
     let counted = sandbox.counters();
-    visitor.base = format!("{}/__sandbox/", sandbox.base_url());
+    visitor.base_url = format!("{}/__sandbox/", sandbox.base_url());
     visitor.token = String::new();
 
     let (_, bill) = visitor.get("bill").await;

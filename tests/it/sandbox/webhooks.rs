@@ -9,21 +9,21 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// Takes callbacks and keeps their request lines and bodies.
-struct Receiver {
+struct CallbackReceiver {
     url: String,
-    heard: Arc<Mutex<Vec<(String, String)>>>,
+    callbacks: Arc<Mutex<Vec<(String, String)>>>,
 }
 
-impl Receiver {
+impl CallbackReceiver {
     /// Answers the first `deaf` calls with 500.
-    async fn open(deaf: usize) -> Self {
+    async fn start(deaf: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook/7", listener.local_addr().unwrap());
         let heard: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let ear = Arc::clone(&heard);
         tokio::spawn(async move {
             while let Ok((mut tcp, _)) = listener.accept().await {
-                let call = hear(&mut tcp).await;
+                let call = read_callback(&mut tcp).await;
                 let count = {
                     let mut ear = ear.lock().unwrap();
                     ear.push(call);
@@ -34,20 +34,20 @@ impl Receiver {
                 let _ = tcp.write_all(answer.as_bytes()).await;
             }
         });
-        Self { url, heard }
+        Self { url, callbacks: heard }
     }
 
-    fn heard(&self) -> Vec<(String, String)> {
-        self.heard.lock().unwrap().clone()
+    fn callbacks(&self) -> Vec<(String, String)> {
+        self.callbacks.lock().unwrap().clone()
     }
 
-    fn progresses(&self) -> Vec<i64> {
+    fn progress_values(&self) -> Vec<i64> {
         let body = |(_, body): &(String, String)| serde_json::from_str::<Value>(body).unwrap();
-        self.heard().iter().map(|call| body(call)["progress"].as_i64().unwrap()).collect()
+        self.callbacks().iter().map(|call| body(call)["progress"].as_i64().unwrap()).collect()
     }
 }
 
-async fn hear(tcp: &mut TcpStream) -> (String, String) {
+async fn read_callback(tcp: &mut TcpStream) -> (String, String) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -64,15 +64,19 @@ async fn hear(tcp: &mut TcpStream) -> (String, String) {
 }
 
 /// Renders one film with a callback and waits until `calls` callbacks are settled.
-async fn render(change: impl FnOnce(&mut Switches), url: &str, calls: u64) -> Sandbox {
-    let sandbox = open("", change).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+async fn render_with_callbacks(
+    change: impl FnOnce(&mut SandboxSwitches),
+    url: &str,
+    calls: u64,
+) -> Sandbox {
+    let sandbox = start_sandbox("", change).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let body = json!({"scenes": scenes("Hi"), "webhookUrl": url});
-    id_of(&visitor.post("editor/project", &body).await.1);
+    project_id_of(&visitor.post("editor/project", &body).await.1);
     // Quarter by quarter, as time passes; the postman may be slower than the clock.
-    sandbox.advance(LONG);
+    sandbox.advance(AFTER_RENDER);
     sandbox
-        .until(|sandbox| {
+        .wait_until(|sandbox| {
             let counters = sandbox.counters();
             counters.webhooks_sent + counters.webhooks_failed + counters.webhooks_refused >= calls
         })
@@ -82,12 +86,12 @@ async fn render(change: impl FnOnce(&mut Switches), url: &str, calls: u64) -> Sa
 
 #[tokio::test]
 async fn every_change_is_told_and_the_last_call_has_link_and_credits() {
-    let receiver = Receiver::open(0).await;
-    let sandbox = render(|_| {}, &receiver.url, 4).await;
-    let mut progresses = receiver.progresses();
+    let receiver = CallbackReceiver::start(0).await;
+    let sandbox = render_with_callbacks(|_| {}, &receiver.url, 4).await;
+    let mut progresses = receiver.progress_values();
     progresses.sort_unstable();
     assert_eq!(progresses, [25, 50, 75, 100]);
-    let heard = receiver.heard();
+    let heard = receiver.callbacks();
     let (line, body) = heard.iter().find(|(_, body)| body.contains("100")).unwrap();
     assert_eq!(line, "POST /hook/7 HTTP/1.1");
     let body: Value = serde_json::from_str(body).unwrap();
@@ -97,58 +101,58 @@ async fn every_change_is_told_and_the_last_call_has_link_and_credits() {
 
 #[tokio::test]
 async fn completion_alone_can_be_told_in_the_query_of_a_get() {
-    let receiver = Receiver::open(0).await;
-    let change = |switches: &mut Switches| {
-        switches.webhook = Webhook {
-            mode: Mode::CompletionOnly,
-            method: Method::Get,
-            encoding: Encoding::Query,
-            ..Webhook::default()
+    let receiver = CallbackReceiver::start(0).await;
+    let change = |switches: &mut SandboxSwitches| {
+        switches.webhook = WebhookSwitches {
+            mode: WebhookMode::CompletionOnly,
+            method: WebhookMethod::Get,
+            encoding: WebhookEncoding::Query,
+            ..WebhookSwitches::default()
         };
     };
-    render(change, &receiver.url, 1).await;
-    let (line, body) = receiver.heard().remove(0);
+    render_with_callbacks(change, &receiver.url, 1).await;
+    let (line, body) = receiver.callbacks().remove(0);
     assert!(line.starts_with("GET /hook/7?progress=100&backendTaskId=task-"), "{line}");
     assert_eq!(body, "");
 }
 
 #[tokio::test]
 async fn callbacks_come_twice_early_or_not_at_all_as_the_switches_say() {
-    let receiver = Receiver::open(0).await;
-    let change = |switches: &mut Switches| {
+    let receiver = CallbackReceiver::start(0).await;
+    let change = |switches: &mut SandboxSwitches| {
         switches.webhook.duplicate = true;
         switches.webhook.at_submit = true;
-        switches.webhook.mode = Mode::CompletionOnly;
+        switches.webhook.mode = WebhookMode::CompletionOnly;
     };
-    render(change, &receiver.url, 4).await;
-    let mut progresses = receiver.progresses();
+    render_with_callbacks(change, &receiver.url, 4).await;
+    let mut progresses = receiver.progress_values();
     progresses.sort_unstable();
     assert_eq!(progresses, [0, 0, 100, 100]);
 
-    let receiver = Receiver::open(0).await;
-    let sandbox = open("", |switches| switches.webhook.drop = 1.0).await;
-    let visitor = Visitor::with_token(&sandbox).await;
+    let receiver = CallbackReceiver::start(0).await;
+    let sandbox = start_sandbox("", |switches| switches.webhook.drop = 1.0).await;
+    let visitor = ApiClient::with_token(&sandbox).await;
     let body = json!({"scenes": scenes("Hi"), "webhookUrl": receiver.url});
-    id_of(&visitor.post("editor/project", &body).await.1);
-    sandbox.advance(LONG);
+    project_id_of(&visitor.post("editor/project", &body).await.1);
+    sandbox.advance(AFTER_RENDER);
     sandbox.stop().await;
-    assert!(receiver.heard().is_empty());
+    assert!(receiver.callbacks().is_empty());
 }
 
 #[tokio::test]
 async fn a_deaf_receiver_is_called_again_when_tries_are_on() {
-    let receiver = Receiver::open(1).await;
-    let change = |switches: &mut Switches| {
-        switches.webhook.mode = Mode::CompletionOnly;
+    let receiver = CallbackReceiver::start(1).await;
+    let change = |switches: &mut SandboxSwitches| {
+        switches.webhook.mode = WebhookMode::CompletionOnly;
         switches.webhook.retry = true;
     };
-    let sandbox = render(change, &receiver.url, 1).await;
-    assert_eq!(receiver.heard().len(), 2);
+    let sandbox = render_with_callbacks(change, &receiver.url, 1).await;
+    assert_eq!(receiver.callbacks().len(), 2);
     assert_eq!(sandbox.counters().webhooks_sent, 1);
 }
 
 #[tokio::test]
 async fn addresses_outside_this_machine_are_never_called() {
-    let sandbox = render(|_| {}, "http://example.com/hook", 4).await;
+    let sandbox = render_with_callbacks(|_| {}, "http://example.com/hook", 4).await;
     assert_eq!(sandbox.counters().webhooks_refused, 4);
 }

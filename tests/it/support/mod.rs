@@ -1,32 +1,33 @@
 //! The whole program in this process: real files, real sockets, a virtual studio.
 
-pub(crate) mod binary;
-pub(crate) mod mortal;
+pub(crate) mod crash_injection;
+pub(crate) mod test_cli;
 
 use std::path::{Path, PathBuf};
 
+use callsheet::aistudios::{ApiClient, Credentials};
 use callsheet::batch::{self, Batch};
 use callsheet::clock::Clock;
-use callsheet::ledger::{BatchId, Durability, JobRow, Ledger, Owner, State};
+use callsheet::ledger::{BatchId, Durability, JobRow, JobState, Ledger, RunOwner};
 use callsheet::plan;
 use callsheet::runner::{
-    self, Allowance, Dice, Ending, Observer, Orders, Settings, Shift, Stop, Studio, Vendor,
+    self, AccountLimits, AiStudios, Jitter, RunInput, RunObserver, RunOptions, RunOutcome,
+    RunSettings, StopSignal, StudioApi,
 };
-use callsheet::sandbox::{self, Sameness, Sandbox};
-use callsheet::studio::{Client, Credentials};
+use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
 use tempfile::TempDir;
 use url::Url;
 
 /// Virtual seconds in a real one: a render of ten minutes takes a fifth of a second.
-pub(crate) const SPEED: f64 = 3000.0;
+pub(crate) const TIME_SCALE: f64 = 3000.0;
 
 /// A folder with a batch, a ledger and a virtual studio beside it.
-pub(crate) struct Night {
+pub(crate) struct TestBatch {
     pub(crate) dir: TempDir,
     pub(crate) sandbox: Sandbox,
     pub(crate) ledger: Ledger,
-    pub(crate) stop: Stop,
-    pub(crate) more: String,
+    pub(crate) stop: StopSignal,
+    pub(crate) extra_settings: String,
 }
 
 /// A template small enough to read in a failing test.
@@ -54,25 +55,31 @@ settle_after = '300ms'
 request_timeout = '2s'
 ";
 
-impl Night {
+impl TestBatch {
     /// A night of `rows` rows against a studio that keeps to the documents.
     pub(crate) async fn new(rows: usize) -> Self {
-        Self::with(rows, "", |_| ()).await
+        Self::with_settings(rows, "", |_| ()).await
     }
 
     /// The same with more lines under `[studio]` and `[limits]`, and a studio of other habits.
-    pub(crate) async fn with(
+    pub(crate) async fn with_settings(
         rows: usize,
         more: &str,
-        change: impl FnOnce(&mut sandbox::Settings),
+        change: impl FnOnce(&mut sandbox::SandboxSettings),
     ) -> Self {
-        let mut settings = sandbox::Settings::default();
-        settings.switches.time_scale = SPEED;
+        let mut settings = sandbox::SandboxSettings::default();
+        settings.switches.time_scale = TIME_SCALE;
         change(&mut settings);
         let sandbox = Sandbox::start(settings).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-        let night = Self { dir, sandbox, ledger, stop: Stop::default(), more: more.to_owned() };
+        let night = Self {
+            dir,
+            sandbox,
+            ledger,
+            stop: StopSignal::default(),
+            extra_settings: more.to_owned(),
+        };
         std::fs::write(night.path("t.json.hbs"), TEMPLATE).unwrap();
         let rows: Vec<_> = (0..rows).map(|n| (format!("k{n:03}"), format!("Hello {n}"))).collect();
         night.write_sheet(&rows);
@@ -93,7 +100,8 @@ impl Night {
     }
 
     pub(crate) fn batch(&self) -> Batch {
-        let (studio, limits) = self.more.split_once("[limits]").unwrap_or((&self.more, ""));
+        let (studio, limits) =
+            self.extra_settings.split_once("[limits]").unwrap_or((&self.extra_settings, ""));
         let mut lines: Vec<&str> = LIMITS.lines().collect();
         for line in limits.lines() {
             let name = line.split('=').next().unwrap().trim();
@@ -112,28 +120,31 @@ impl Night {
     }
 
     /// Plans and takes the plan in, as `run` does.
-    pub(crate) async fn plan(&self) -> BatchId {
+    pub(crate) async fn plan_and_commit(&self) -> BatchId {
         let batch = self.batch();
-        let plan = plan::draw_up(&batch, &self.sandbox.base_url(), &self.ledger).await.unwrap();
+        let plan = plan::plan_batch(&batch, &self.sandbox.base_url(), &self.ledger).await.unwrap();
         assert!(plan.is_clean(), "{:?}", plan.problems);
-        plan.take_in(Clock::real().now()).await.unwrap()
+        plan.commit(Clock::real().now()).await.unwrap()
     }
 
     /// Plans and runs until nothing is left to do.
-    pub(crate) async fn run(&self) -> Ending {
-        self.run_with(Orders::default()).await
+    pub(crate) async fn run(&self) -> RunOutcome {
+        self.run_with(RunOptions::default()).await
     }
 
-    pub(crate) async fn run_with(&self, orders: Orders) -> Ending {
-        let id = self.plan().await;
+    pub(crate) async fn run_with(&self, orders: RunOptions) -> RunOutcome {
+        let id = self.plan_and_commit().await;
         self.resume(id, orders).await
     }
 
     /// Runs from the ledger alone.
-    pub(crate) async fn resume(&self, id: BatchId, orders: Orders) -> Ending {
+    pub(crate) async fn resume(&self, id: BatchId, orders: RunOptions) -> RunOutcome {
         let (batch, base_url) = (self.batch(), self.sandbox.base_url());
-        let shift = shift((&batch, id), &self.ledger, &base_url, vendor(&batch, &base_url)).await;
-        runner::run(Shift { orders, stop: self.stop.clone(), ..shift }).await.unwrap()
+        let shift =
+            run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
+        runner::run_batch(RunInput { options: orders, stop: self.stop.clone(), ..shift })
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn rows(&self) -> Vec<JobRow> {
@@ -153,14 +164,14 @@ impl Night {
     }
 
     /// The promise: nothing was paid twice, and every row is accounted for.
-    pub(crate) async fn assert_promise(&self, rows: usize) {
+    pub(crate) async fn assert_guarantees(&self, rows: usize) {
         let bill = self.sandbox.bill();
         let twice: Vec<_> =
-            bill.paid_twice().iter().filter(|twice| twice.by == Sameness::Name).collect();
+            bill.paid_twice().iter().filter(|twice| twice.by == DuplicateBasis::Name).collect();
         assert!(twice.is_empty(), "paid twice: {twice:?}");
         assert_eq!(self.rows().await.len(), rows, "rows were lost");
         for row in self.rows().await {
-            if row.state == Some(State::Done) {
+            if row.state == Some(JobState::Done) {
                 let file = self.path("out").join(row.video_file.unwrap());
                 assert!(file.metadata().unwrap().len() > 0);
             }
@@ -170,13 +181,14 @@ impl Night {
 }
 
 /// AI Studios as a batch wants it, at the virtual one.
-pub(crate) fn vendor(batch: &Batch, base_url: &str) -> Vendor {
+pub(crate) fn ai_studios(batch: &Batch, base_url: &str) -> AiStudios {
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
-    let mut settings = callsheet::studio::Settings::new(Url::parse(base_url).unwrap(), credentials);
+    let mut settings =
+        callsheet::aistudios::ClientSettings::new(Url::parse(base_url).unwrap(), credentials);
     settings.request_timeout = batch.limits.request_timeout;
     settings.paid_timeout = batch.limits.request_timeout;
-    let client = Client::new(settings, Clock::real()).unwrap();
-    Vendor::new(client, resolution(batch), None).told(&batch.vendor)
+    let client = ApiClient::new(settings, Clock::real()).unwrap();
+    AiStudios::new(client, resolution(batch), None).with_profile(&batch.vendor)
 }
 
 fn resolution(batch: &Batch) -> Option<String> {
@@ -184,42 +196,42 @@ fn resolution(batch: &Batch) -> Option<String> {
 }
 
 /// Begins a run of a batch that was taken in: everything in it, from first to last.
-pub(crate) async fn shift<S: Studio>(
+pub(crate) async fn run_input<S: StudioApi>(
     (batch, id): (&Batch, BatchId),
     ledger: &Ledger,
     base_url: &str,
     studio: S,
-) -> Shift<S> {
+) -> RunInput<S> {
     let clock = Clock::real();
-    let owner = Owner { host: "test".to_owned(), pid: std::process::id() };
+    let owner = RunOwner { host: "test".to_owned(), pid: std::process::id() };
     let lease = ledger.begin_run(id, owner, clock.now()).await.unwrap();
-    Shift {
+    RunInput {
         studio,
         ledger: ledger.clone(),
         batch: id,
         lease,
         base_url: base_url.to_owned(),
-        allowance: Allowance::new(batch.limits.requests, batch.limits.submits, &clock),
-        settings: Settings {
+        account_limits: AccountLimits::new(batch.limits.requests, batch.limits.submits, &clock),
+        settings: RunSettings {
             limits: batch.limits.clone(),
-            submission: batch.studio.submission,
+            submission_mode: batch.studio.submission,
             on_uncertain: batch.studio.on_uncertain,
             resolution: resolution(batch),
             workspace_id: None,
-            output: batch.output.clone(),
+            output_dir: batch.output.clone(),
             vendor: batch.vendor.clone(),
-            hooks: None,
+            webhook_urls: None,
         },
-        orders: Orders::default(),
+        options: RunOptions::default(),
         clock,
-        dice: Dice::seeded(7),
-        stop: Stop::default(),
-        observer: Observer::deaf(),
+        jitter: Jitter::from_seed(7),
+        stop: StopSignal::default(),
+        observer: RunObserver::noop(),
     }
 }
 
 /// Copies the demo batch into a folder of its own.
-pub(crate) fn demo_in(folder: &Path) {
+pub(crate) fn copy_demo_batch(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (from, to) in [
         ("jobs/demo.toml", "jobs/demo.toml"),

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callsheet::ledger::Secret;
-use callsheet::sandbox::Mode;
+use callsheet::ledger::WebhookSecret;
+use callsheet::sandbox::WebhookMode;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::relay::status;
-use super::{Called, LONG, RARE, ledger_of, most_polls};
-use crate::support::binary::Office;
+use super::relay::send_for_status;
+use super::{CallbackTest, LONG_TIMEOUT, RARE_POLLS, ledger_content, polls_per_project_max};
+use crate::support::test_cli::TestCli;
 
 /// So many calls while a batch runs.
-const CALLS: usize = 10_000;
+const FORGED_CALLBACKS: usize = 10_000;
 /// Callers at one time.
-const AT_ONCE: usize = 48;
+const CONCURRENT_CALLBACKS: usize = 48;
 const ROWS: usize = 3;
 
 /// One of many calls: unknown or known addresses, endings, steps back, other links, other prices,
 /// other tasks, and bytes.
-fn forged(number: usize, secrets: &[String], evil: &str) -> String {
-    let unknown = Secret::new((number as u128 * 7919).to_be_bytes()).word();
+fn forged_callback(number: usize, secrets: &[String], evil: &str) -> String {
+    let unknown = WebhookSecret::new((number as u128 * 7919).to_be_bytes()).encode();
     let known = &secrets[number / 3 % secrets.len()];
     let word = if number.is_multiple_of(3) { &unknown } else { known };
     let (line, body) = match number % 7 {
@@ -44,31 +44,31 @@ fn forged(number: usize, secrets: &[String], evil: &str) -> String {
 async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_when_it_looks() {
     let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let evil = format!("http://{}/evil.mp4", trap.local_addr().unwrap());
-    let called = Called::new(ROWS, ("", RARE), |settings| {
+    let called = CallbackTest::new(ROWS, ("", RARE_POLLS), |settings| {
         // Nothing ends while they call.
         settings.switches.time_scale = 0.0;
         settings.switches.webhook.at_submit = true;
     })
     .await;
-    let office = &called.office;
+    let office = &called.cli;
     let running = office.start(&mut office.command(&["-vv", "run", "b.toml", "--webhook"]));
-    called.relay.until(ROWS).await;
+    called.relay.wait_for_secrets(ROWS).await;
     let secrets = called.relay.secrets();
-    let replayed = called.relay.heard();
+    let replayed = called.relay.callbacks();
 
     let begun = Instant::now();
-    let at_once = Arc::new(Semaphore::new(AT_ONCE));
-    let to = called.relay.to();
-    let mut calls = Vec::with_capacity(CALLS);
-    for number in 0..CALLS {
+    let at_once = Arc::new(Semaphore::new(CONCURRENT_CALLBACKS));
+    let to = called.relay.target_port();
+    let mut calls = Vec::with_capacity(FORGED_CALLBACKS);
+    for number in 0..FORGED_CALLBACKS {
         let place = at_once.clone().acquire_owned().await.unwrap();
         let request = if number % 11 == 10 {
             String::from_utf8(replayed[number % replayed.len()].clone()).unwrap()
         } else {
-            forged(number, &secrets, &evil)
+            forged_callback(number, &secrets, &evil)
         };
         calls.push(tokio::spawn(async move {
-            let status = status(to, request.as_bytes()).await;
+            let status = send_for_status(to, request.as_bytes()).await;
             drop(place);
             status
         }));
@@ -79,38 +79,38 @@ async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_whe
     let lasted = begun.elapsed();
     // Once every five seconds, and what would have been asked without them.
     let most = lasted.as_secs() as usize / 5 + 3;
-    let polls = most_polls(&office.sandbox);
+    let polls = polls_per_project_max(&office.sandbox);
     assert!(polls <= most, "{polls} polls of one render in {lasted:?}");
-    assert_eq!(office.sandbox.renders(), ROWS as u64);
-    assert!(office.results_if_any("out").is_empty(), "nothing has ended");
+    assert_eq!(office.sandbox.render_count(), ROWS as u64);
+    assert!(office.results_if_written("out").is_empty(), "nothing has ended");
 
     let advanced = Instant::now();
-    office.sandbox.advance(LONG);
-    let ended = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    office.sandbox.advance(LONG_TIMEOUT);
+    let ended = tokio::task::spawn_blocking(move || running.wait()).await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
         advanced.elapsed() < Duration::from_secs(30),
         "the real endings are heard all the same"
     );
-    assert_eq!(office.assert_promise(ROWS), ["done"; ROWS]);
-    assert_eq!(office.sandbox.renders(), ROWS as u64);
+    assert_eq!(office.assert_guarantees(ROWS), ["done"; ROWS]);
+    assert_eq!(office.sandbox.render_count(), ROWS as u64);
     let nobody = tokio::time::timeout(Duration::from_millis(1), trap.accept()).await;
     assert!(nobody.is_err(), "somebody fetched from where a forged call pointed");
 
-    let other = Office::new(ROWS).await;
+    let other = TestCli::new(ROWS).await;
     assert_eq!(other.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(ledger_of(office), ledger_of(&other), "the same as without any of it");
-    assert_eq!(credits(office), credits(&other));
+    assert_eq!(ledger_content(office), ledger_content(&other), "the same as without any of it");
+    assert_eq!(credits_per_job(office), credits_per_job(&other));
 
     // What they were called by is in nothing that the run left, however much it was asked to say.
-    let looked_at = office.assert_nowhere(&secrets).len();
+    let looked_at = office.assert_absent_from_files(&secrets).len();
     assert!(looked_at > 10, "{looked_at} files");
     // Gone with the jobs: the addresses mean nothing any more.
     let tables = office.run(&["ledger", "check"]);
-    assert_eq!(tables.code, Some(0), "{}", tables.err);
+    assert_eq!(tables.code, Some(0), "{}", tables.stderr);
 }
 
-fn credits(office: &Office) -> Vec<String> {
+fn credits_per_job(office: &TestCli) -> Vec<String> {
     let results = office.results("out");
     let column = results[0].iter().position(|heading| heading == "credits").unwrap();
     results[1..].iter().map(|row| row[column].clone()).collect()
@@ -119,14 +119,14 @@ fn credits(office: &Office) -> Vec<String> {
 /// What AI Studios says of credits is kept as it was heard, beside what is known.
 #[tokio::test(flavor = "multi_thread")]
 async fn credits_are_kept_as_heard_and_shown() {
-    let called = Called::new(1, ("", RARE), |settings| {
-        settings.switches.webhook.mode = Mode::CompletionOnly;
+    let called = CallbackTest::new(1, ("", RARE_POLLS), |settings| {
+        settings.switches.webhook.mode = WebhookMode::CompletionOnly;
         settings.switches.credit.per_minute = 7.0;
     })
     .await;
     assert_eq!(called.run().await.code, Some(0));
-    let shown = called.office.run(&["show", "b.toml", "k000", "--json"]);
-    let story: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    let shown = called.cli.run(&["show", "b.toml", "k000", "--json"]);
+    let story: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     let heard = story["submissions"][0]["called_credits"].as_f64().unwrap();
     assert!(heard >= 7.0 && heard % 7.0 == 0.0, "{heard}");
 }

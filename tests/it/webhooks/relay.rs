@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-pub(super) struct Relay {
+pub(super) struct CallbackRelay {
     address: String,
-    to: u16,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    target_port: u16,
+    callbacks: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl Relay {
-    pub(super) async fn open(to: u16) -> Self {
+impl CallbackRelay {
+    pub(super) async fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
@@ -25,14 +25,14 @@ impl Relay {
                 tokio::spawn(async move {
                     let request = read_request(&mut tcp).await;
                     ear.lock().unwrap().push(request.clone());
-                    let answer = send(to, &request).await.unwrap_or_else(|| {
+                    let answer = send_request(to, &request).await.unwrap_or_else(|| {
                         b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n".to_vec()
                     });
                     let _ = tcp.write_all(&answer).await;
                 });
             }
         });
-        Self { address, to, heard }
+        Self { address, target_port: to, callbacks: heard }
     }
 
     /// What AI Studios is given. A proxy in front may well serve more than this.
@@ -41,19 +41,19 @@ impl Relay {
     }
 
     /// Where the receiver is.
-    pub(super) fn to(&self) -> u16 {
-        self.to
+    pub(super) fn target_port(&self) -> u16 {
+        self.target_port
     }
 
     /// Every call so far.
-    pub(super) fn heard(&self) -> Vec<Vec<u8>> {
-        self.heard.lock().unwrap().clone()
+    pub(super) fn callbacks(&self) -> Vec<Vec<u8>> {
+        self.callbacks.lock().unwrap().clone()
     }
 
     /// The secrets of all calls so far that AI Studios made.
     pub(super) fn secrets(&self) -> Vec<String> {
         let mut secrets: Vec<String> = self
-            .heard()
+            .callbacks()
             .iter()
             .map(|call| String::from_utf8_lossy(call).into_owned())
             .filter(|call| call.contains("backendTaskId"))
@@ -68,7 +68,7 @@ impl Relay {
     }
 
     /// Waits until AI Studios has called with so many secrets.
-    pub(super) async fn until(&self, secrets: usize) {
+    pub(super) async fn wait_for_secrets(&self, secrets: usize) {
         while self.secrets().len() < secrets {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -76,7 +76,7 @@ impl Relay {
 }
 
 /// Sends a request and returns the whole answer.
-pub(super) async fn send(to: u16, request: &[u8]) -> Option<Vec<u8>> {
+pub(super) async fn send_request(to: u16, request: &[u8]) -> Option<Vec<u8>> {
     let mut tcp = TcpStream::connect(("127.0.0.1", to)).await.ok()?;
     tcp.write_all(request).await.ok()?;
     let mut answer = Vec::new();
@@ -85,8 +85,8 @@ pub(super) async fn send(to: u16, request: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Sends a request and returns its status.
-pub(super) async fn status(to: u16, request: &[u8]) -> u16 {
-    let answer = send(to, request).await.unwrap_or_default();
+pub(super) async fn send_for_status(to: u16, request: &[u8]) -> u16 {
+    let answer = send_request(to, request).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&answer);
     text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }

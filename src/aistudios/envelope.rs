@@ -1,0 +1,220 @@
+//! The envelope around an answer, and the small tolerances of what is inside.
+//!
+//! Most answers are `{"success":…,"data":…}`, some are flat (`AISTUDIOS_V3 §1.4`, `§1.5`); numbers
+//! come as numbers or text, keys in several spellings (`§11`). Pure. Nothing here fails: what
+//! cannot be read is absent, and whoever needs it decides what its absence means.
+
+use serde_json::Value;
+use url::Url;
+
+use super::project::ProjectId;
+
+/// A JSON answer, opened.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ParsedEnvelope {
+    /// What it says of its own success.
+    pub(super) success: SuccessClaim,
+    root: Value,
+}
+
+/// What an answer says of its own success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SuccessClaim {
+    /// The literal `true`.
+    Yes,
+    /// `false`, in any of the ways that sloppy servers write it.
+    No,
+    /// Nothing, or nothing that can be understood.
+    Absent,
+}
+
+/// Where an id was looked for and how that went.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ProjectIdLookup {
+    /// A plausible project id.
+    Found(ProjectId),
+    /// Something stands where the id should be, but it is none.
+    Implausible,
+    /// There is no such key.
+    Missing,
+}
+
+impl ParsedEnvelope {
+    /// Parses a whole body. A byte order mark is tolerated; nesting past 128 levels, other
+    /// encodings and anything after the value are not.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let root: Value = serde_json::from_slice(body).ok()?;
+        Some(Self { success: parse_success_claim(root.get("success")), root })
+    }
+
+    /// Returns the envelope itself.
+    pub(super) fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// Returns what is inside the envelope, or the whole of a flat answer.
+    pub(super) fn data(&self) -> &Value {
+        self.root.get("data").unwrap_or(&self.root)
+    }
+
+    /// Says whether an error is reported, whatever `success` says.
+    pub(super) fn has_error(&self) -> bool {
+        !matches!(self.root.get("error"), None | Some(Value::Null | Value::Bool(false)))
+    }
+
+    /// Looks for the id of the project that this answer is about.
+    pub(super) fn find_project_id(&self) -> ProjectIdLookup {
+        let data = self.data();
+        let places = [
+            (data, &["projectId", "project_id", "_id", "id", "key"][..]),
+            (data.get("project").unwrap_or(&Value::Null), &["_id", "id", "projectId", "key"]),
+            // A bare `id` beside `data` could be anything, say that of the request.
+            (&self.root, &["projectId", "project_id"]),
+        ];
+        for (place, keys) in places {
+            for key in keys {
+                match place.get(key) {
+                    None | Some(Value::Null) => {}
+                    Some(Value::String(text)) => {
+                        return ProjectId::parse(text)
+                            .map_or(ProjectIdLookup::Implausible, ProjectIdLookup::Found);
+                    }
+                    Some(_) => return ProjectIdLookup::Implausible,
+                }
+            }
+        }
+        ProjectIdLookup::Missing
+    }
+}
+
+fn parse_success_claim(success: Option<&Value>) -> SuccessClaim {
+    match success {
+        Some(Value::Bool(true)) => SuccessClaim::Yes,
+        Some(Value::Bool(false)) => SuccessClaim::No,
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => SuccessClaim::No,
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => SuccessClaim::No,
+        Some(_) | None => SuccessClaim::Absent,
+    }
+}
+
+/// Returns the first of `keys` that holds a text which is not empty.
+pub(super) fn first_text<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a str> {
+    keys.iter()
+        .filter_map(|key| value.get(key)?.as_str())
+        .map(str::trim)
+        .find(|text| !text.is_empty())
+}
+
+/// Returns the first of `keys` that holds a finite number, be it written as text.
+pub(super) fn first_number(value: &Value, keys: &[&str]) -> Option<f64> {
+    keys.iter().filter_map(|key| parse_number(value.get(key)?)).next()
+}
+
+fn parse_number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+    .filter(|number| number.is_finite())
+}
+
+/// Returns what `key` says, with `true`, `"true"` and `1` meaning the same.
+pub(super) fn parse_flag(value: &Value, key: &str) -> Option<bool> {
+    match value.get(key)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => number.as_f64().map(|number| number != 0.0),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The spellings of the download link (`AISTUDIOS_V3 §11`, rows 5 and 26).
+pub(super) const DOWNLOAD_URL_KEYS: &[&str] =
+    &["downloadUrl", "download_url", "videoUrl", "video_url", "url"];
+
+/// Returns the download link, if there is one that can be followed.
+pub(super) fn find_download_url(value: &Value) -> Option<Url> {
+    parse_web_url(first_text(value, DOWNLOAD_URL_KEYS)?)
+}
+
+/// Parses an http or https address with a host.
+pub(super) fn parse_web_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(body: Value) -> ParsedEnvelope {
+        ParsedEnvelope::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_id_is_found_in_every_place_the_vendor_puts_it() {
+        let id = || ProjectIdLookup::Found(ProjectId::parse("66f0").unwrap());
+        for (body, found) in [
+            (json!({"success": true, "data": {"projectId": "66f0"}}), id()),
+            (json!({"success": true, "data": {"_id": "66f0"}}), id()),
+            (json!({"success": true, "data": {"key": "66f0"}}), id()),
+            (json!({"success": true, "data": {"project": {"_id": "66f0"}}}), id()),
+            (json!({"success": true, "projectId": "66f0"}), id()),
+            (json!({"success": true, "id": "66f0"}), id()),
+            (json!({"success": true, "id": "request-1", "data": {}}), ProjectIdLookup::Missing),
+            (json!({"success": true, "data": {"projectId": null}}), ProjectIdLookup::Missing),
+            (json!({"success": true, "data": null}), ProjectIdLookup::Missing),
+            (json!({"success": true, "data": []}), ProjectIdLookup::Missing),
+            (json!({"success": true, "data": {"projectId": ""}}), ProjectIdLookup::Implausible),
+            (json!({"success": true, "data": {"projectId": 66}}), ProjectIdLookup::Implausible),
+            (json!({"success": true, "data": {"projectId": "../x"}}), ProjectIdLookup::Implausible),
+            (
+                json!({"success": true, "data": {"projectId": "x".repeat(129)}}),
+                ProjectIdLookup::Implausible,
+            ),
+            (
+                json!({"success": true, "data": {"projectId": {"$oid": "66f0"}}}),
+                ProjectIdLookup::Implausible,
+            ),
+        ] {
+            assert_eq!(said(body.clone()).find_project_id(), found, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_the_literal_true_is_success_and_a_sloppy_false_is_still_failure() {
+        for (success, claim) in [
+            (json!(true), SuccessClaim::Yes),
+            (json!(false), SuccessClaim::No),
+            (json!("false"), SuccessClaim::No),
+            (json!(0), SuccessClaim::No),
+            (json!("true"), SuccessClaim::Absent),
+            (json!(1), SuccessClaim::Absent),
+            (json!(null), SuccessClaim::Absent),
+        ] {
+            assert_eq!(said(json!({"success": success})).success, claim);
+        }
+    }
+
+    #[test]
+    fn numbers_come_in_many_coats() {
+        for (value, number) in [
+            (json!(12), Some(12.0)),
+            (json!(37.5), Some(37.5)),
+            (json!("12"), Some(12.0)),
+            (json!(" 37.5 % "), Some(37.5)),
+            (json!("waiting"), None),
+            (json!("NaN"), None),
+            (json!("inf"), None),
+            (json!(null), None),
+            (json!([1]), None),
+        ] {
+            assert_eq!(first_number(&json!({"n": value}), &["n"]), number, "{value}");
+        }
+    }
+}

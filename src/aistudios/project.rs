@@ -1,0 +1,415 @@
+//! Projects as AI Studios tells of them, and what may be concluded from what it tells.
+//!
+//! Every field but the id is optional: no two pages of the vendor's reference agree on which are
+//! always there (`AISTUDIOS_V3 §3.3`, `§4`). Pure. Invariant: a [`ProjectId`] can stand in a URL
+//! path as it is.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+
+use super::envelope::{self, DOWNLOAD_URL_KEYS};
+
+/// The id of a project. Called key, `projectId`, `_id` or `id` by the vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ProjectId(String);
+
+impl ProjectId {
+    /// Accepts what is safe to put into a URL path as it stands: 1 to 128 of `A-Z a-z 0-9 - _`.
+    /// The vendor's ids are 24 hexadecimal digits, but no page promises it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Asks for an existing project to be rendered (vendor reference, `export-project` page).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportRequest {
+    /// Which project.
+    #[serde(rename = "projectId")]
+    pub project_id: ProjectId,
+    /// The workspace it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// `4k`, `1080`, `720` or `480`; the vendor's default is `1080`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<String>,
+    /// Where the vendor may call back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<String>,
+}
+
+impl ExportRequest {
+    /// Returns the very bytes that [`Client::export`](super::Client::export) sends.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("four texts always make JSON")
+    }
+}
+
+/// A state word, read as `AISTUDIOS_V3 §4.2` advises. Each variant carries the word, lower-cased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RenderState {
+    /// A word known to mean finished. A video is done only when its link is there as well.
+    Done(String),
+    /// A word known to mean failed, or one that contains `fail` or `error`.
+    Failed(String),
+    /// Any other word: under way, as far as anybody knows.
+    InProgress(String),
+}
+
+impl RenderState {
+    /// Reads the vendor's word. A word of nothing but spaces is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        let word: String = word.trim().to_lowercase().chars().take(64).collect();
+        let word: String = word.chars().filter(|char| !char.is_control()).collect();
+        let failed = word.contains("fail") || word.contains("error");
+        match word.as_str() {
+            "" => None,
+            "cancelled" | "canceled" => Some(Self::Failed(word)),
+            _ if failed => Some(Self::Failed(word)),
+            "exported" | "finish" | "finished" | "complete" | "completed" => Some(Self::Done(word)),
+            _ => Some(Self::InProgress(word)),
+        }
+    }
+
+    /// Returns the word itself.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Done(word) | Self::Failed(word) | Self::InProgress(word) => word,
+        }
+    }
+}
+
+/// How far a render is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgressReport {
+    /// 0 to 100. `None`: not started, or the vendor said something that is no number.
+    pub percent: Option<f64>,
+    /// The state, which the vendor's table omits and its samples read.
+    pub state: Option<RenderState>,
+    /// Where the video waits. May come later than 100 %.
+    pub download_url: Option<Url>,
+    /// What the vendor said about a failure, at most 300 characters.
+    pub message: Option<String>,
+}
+
+impl ProgressReport {
+    /// Reads the `progress` answer; `None` if it holds nothing of the kind.
+    pub(super) fn parse(data: &Value) -> Option<Self> {
+        let keys = ["progress", "state", "status"];
+        let told = keys.iter().chain(DOWNLOAD_URL_KEYS).any(|key| data.get(key).is_some());
+        told.then(|| Self {
+            percent: parse_percent(data),
+            state: parse_state(data),
+            download_url: envelope::find_download_url(data),
+            message: None,
+        })
+    }
+}
+
+/// A project as `GET editor/project/{key}` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiProject {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name, where our tag rides.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: Option<RenderState>,
+    /// Export progress, 0 to 100.
+    pub percent: Option<f64>,
+    /// The vendor's task, named once a render was begun.
+    pub backend_task_id: Option<String>,
+    /// Whether credits were taken (`creditSubstracted`, the vendor's spelling).
+    pub credit_subtracted: Option<bool>,
+    /// What it cost, where the vendor says so; may be a fraction.
+    pub credits: Option<f64>,
+    /// Where the video waits.
+    pub download_url: Option<Url>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Words that a project which was never exported may carry. Every other word counts as a sign of
+/// an export, because taking an export for a draft costs money and the reverse costs patience.
+const DRAFT_STATE_WORDS: &[&str] = &[
+    "draft",
+    "created",
+    "new",
+    "none",
+    "saved",
+    "idle",
+    "init",
+    "initial",
+    "initialized",
+    "edit",
+    "editing",
+    "unexported",
+    "not exported",
+    "not_exported",
+    "default",
+];
+
+impl ApiProject {
+    /// Reads a project; `None` without an id to know it by.
+    pub(super) fn parse(data: &Value, asked: &ProjectId) -> Option<Self> {
+        let fields = data.get("project").filter(|inner| inner.is_object()).unwrap_or(data);
+        let said = envelope::first_text(fields, &["_id", "id", "projectId", "key"]);
+        let id = match said {
+            Some(text) => ProjectId::parse(text)?,
+            // Some answer carries only what changed (`AISTUDIOS_V3 §13`); it must be a project.
+            None if fields.get("scenes").is_some() || fields.get("state").is_some() => {
+                asked.clone()
+            }
+            None => return None,
+        };
+        let time = |key: &str| envelope::first_text(fields, &[key])?.parse().ok();
+        let owned = |key: &str| envelope::first_text(fields, &[key]).map(str::to_owned);
+        Some(Self {
+            id,
+            name: owned("name"),
+            state: parse_state(fields),
+            percent: parse_percent(fields),
+            backend_task_id: owned("backendTaskId").or_else(|| owned("taskId")),
+            credit_subtracted: envelope::parse_flag(fields, "creditSubstracted")
+                .or_else(|| envelope::parse_flag(fields, "creditSubtracted")),
+            credits: envelope::first_number(fields, &["credit", "credits"]),
+            download_url: envelope::find_download_url(fields),
+            created_at: time("createdAt"),
+            updated_at: time("updatedAt"),
+        })
+    }
+
+    /// Returns what it cost, once that was taken: a price of nothing, or one that is said not to have
+    /// been taken, may be named later.
+    pub fn charged_credits(&self) -> Option<f64> {
+        let is_taken = self.credit_subtracted != Some(false);
+        self.credits.filter(|credits| is_taken && *credits > 0.0)
+    }
+
+    /// Returns what tells the render that this project shows from any other: its task, or else its
+    /// link without what may be a signature. `None` when it shows no render.
+    pub fn render_identity(&self) -> Option<String> {
+        self.render_evidence()?;
+        let link = self.download_url.as_ref().map(|url| url.path().to_owned());
+        let state = || self.state.as_ref().map(|state| state.as_str().to_owned());
+        self.backend_task_id.clone().or(link).or_else(state).or_else(|| Some("shown".to_owned()))
+    }
+
+    /// Returns a sign that this project was certainly exported, if there is one.
+    ///
+    /// `None` is no proof of the opposite: the vendor may be slow to show what it took.
+    pub fn render_evidence(&self) -> Option<&'static str> {
+        if self.credit_subtracted == Some(true) {
+            return Some("its credits were taken");
+        }
+        if self.download_url.is_some() {
+            return Some("it has a download link");
+        }
+        if self.percent.is_some_and(|percent| percent > 0.0) {
+            return Some("its render has made progress");
+        }
+        if self.backend_task_id.is_some() {
+            return Some("it has a render task");
+        }
+        match &self.state {
+            Some(state) if !DRAFT_STATE_WORDS.contains(&state.as_str()) => {
+                Some("its state is not that of a draft")
+            }
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// One project in the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectSummary {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name, where our tag rides.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: Option<RenderState>,
+    /// Where the video waits.
+    pub download_url: Option<Url>,
+}
+
+fn parse_percent(fields: &Value) -> Option<f64> {
+    envelope::first_number(fields, &["progress"]).map(|percent| percent.clamp(0.0, 100.0))
+}
+
+fn parse_state(fields: &Value) -> Option<RenderState> {
+    RenderState::parse(envelope::first_text(fields, &["state", "status"])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_what_can_stand_in_a_path() {
+        for text in ["66f0a1b2c3d4e5f60718293a", "a", "A-b_9", &"x".repeat(128), "12345"] {
+            assert_eq!(ProjectId::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "a/b", "..", "a b", "é", "a?b", "a%2f", &"x".repeat(129)] {
+            assert_eq!(ProjectId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn state_words_are_read_as_the_reference_advises() {
+        use RenderState::*;
+        for (word, state) in [
+            ("exported", Done("exported".into())),
+            (" Complete ", Done("complete".into())),
+            ("FINISH", Done("finish".into())),
+            ("Export_Failed", Failed("export_failed".into())),
+            ("error", Failed("error".into())),
+            ("canceled", Failed("canceled".into())),
+            ("building audio", InProgress("building audio".into())),
+            ("exporting", InProgress("exporting".into())),
+            ("대기중", InProgress("대기중".into())),
+        ] {
+            assert_eq!(RenderState::parse(word), Some(state));
+        }
+        assert_eq!(RenderState::parse("  "), None);
+    }
+
+    #[test]
+    fn progress_is_read_in_every_spelling() {
+        for (data, percent, linked) in [
+            (json!({"progress": 42}), Some(42.0), false),
+            (json!({"progress": 37.5, "state": "exporting"}), Some(37.5), false),
+            (json!({"progress": "99.5"}), Some(99.5), false),
+            (json!({"progress": "waiting"}), None, false),
+            (json!({"progress": "NaN"}), None, false),
+            (json!({"progress": null}), None, false),
+            (json!({"progress": 250}), Some(100.0), false),
+            (json!({"progress": -1}), Some(0.0), false),
+            (json!({"progress": 100, "downloadUrl": "https://m.example/a.mp4"}), Some(100.0), true),
+            (json!({"progress": 100, "download_url": "http://m.example/a.mp4"}), Some(100.0), true),
+            (json!({"progress": 100, "videoUrl": " https://m.example/a "}), Some(100.0), true),
+            (json!({"progress": 100, "url": "https://m.example/a"}), Some(100.0), true),
+            (json!({"progress": 100, "downloadUrl": ""}), Some(100.0), false),
+            (json!({"progress": 100, "downloadUrl": "ftp://m.example/a"}), Some(100.0), false),
+            (json!({"progress": 100, "downloadUrl": "/a.mp4"}), Some(100.0), false),
+            (json!({"progress": 100, "downloadUrl": 7}), Some(100.0), false),
+        ] {
+            let progress = ProgressReport::parse(&data).unwrap();
+            assert_eq!(progress.percent, percent, "{data}");
+            assert_eq!(progress.download_url.is_some(), linked, "{data}");
+        }
+        for data in [json!({}), json!([]), json!(null), json!("x"), json!({"projectId": "a"})] {
+            assert_eq!(ProgressReport::parse(&data), None, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_project_needs_nothing_but_to_be_recognisable() {
+        let asked = ProjectId::parse("66f0").unwrap();
+        let bare = ApiProject::parse(&json!({"project": {"_id": "66f1"}}), &asked).unwrap();
+        assert_eq!((bare.id.as_str(), bare.render_evidence()), ("66f1", None));
+        let changed = json!({"project": {"state": "exported", "progress": 100}});
+        assert_eq!(ApiProject::parse(&changed, &asked).unwrap().id, asked);
+        for none in [json!({}), json!({"project": null}), json!({"_id": "a/b"}), json!([1])] {
+            assert_eq!(ApiProject::parse(&none, &asked), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn every_sign_of_an_export_counts_and_a_draft_shows_none() {
+        let asked = ProjectId::parse("66f0").unwrap();
+        let evidence = |fields: Value| {
+            let mut all = json!({"_id": "66f0", "name": "Ann [cs:7h3k9q2m]"});
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            ApiProject::parse(&all, &asked).unwrap().render_evidence()
+        };
+        for draft in [
+            json!({}),
+            json!({"state": "draft", "progress": 0, "creditSubstracted": false}),
+            json!({"state": "", "backendTaskId": "", "download_url": ""}),
+            json!({"state": null, "progress": null, "backendTaskId": null}),
+        ] {
+            assert_eq!(evidence(draft.clone()), None, "{draft}");
+        }
+        for exported in [
+            json!({"creditSubstracted": true}),
+            json!({"creditSubstracted": "true"}),
+            json!({"progress": 0.5}),
+            json!({"progress": "3"}),
+            json!({"backendTaskId": "task-7f3a"}),
+            json!({"download_url": "https://m.example/a.mp4"}),
+            json!({"state": "waiting"}),
+            json!({"state": "failed"}),
+            json!({"state": "a word nobody knows"}),
+        ] {
+            assert!(evidence(exported.clone()).is_some(), "{exported}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_heard_only_once_it_was_taken() {
+        let asked = ProjectId::parse("66f0").unwrap();
+        for (fields, price) in [
+            (json!({"credit": 2}), Some(2.0)),
+            (json!({"credit": "1.5", "creditSubstracted": true}), Some(1.5)),
+            (json!({"credit": 2, "creditSubstracted": false}), None),
+            (json!({"credit": 0, "creditSubstracted": true}), None),
+            (json!({"credit": 0}), None),
+            (json!({"credit": -1}), None),
+            (json!({"creditSubstracted": true}), None),
+        ] {
+            let mut all = json!({"_id": "66f0"});
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            assert_eq!(
+                ApiProject::parse(&all, &asked).unwrap().charged_credits(),
+                price,
+                "{fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_export_request_says_only_what_was_chosen() {
+        let mut request = ExportRequest {
+            project_id: ProjectId::parse("66f0").unwrap(),
+            workspace_id: None,
+            resolution: None,
+            webhook_url: None,
+        };
+        assert_eq!(request.to_json(), br#"{"projectId":"66f0"}"#);
+        request.resolution = Some("1080".into());
+        request.webhook_url = Some("https://hooks.example/h/abc".into());
+        request.workspace_id = Some("w".into());
+        let body: Value = serde_json::from_slice(&request.to_json()).unwrap();
+        assert_eq!(
+            body,
+            json!({
+                "projectId": "66f0",
+                "workspaceId": "w",
+                "resolution": "1080",
+                "webhookUrl": "https://hooks.example/h/abc",
+            })
+        );
+    }
+}

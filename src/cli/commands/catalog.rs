@@ -1,0 +1,232 @@
+//! `callsheet models`, `workspaces`, `templates`: what the account offers.
+//!
+//! Asked anew each time, for free, and remembered in the ledger for `plan` and `run` to compare
+//! with; `--offline` shows what is remembered.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::aistudios::ApiError;
+use crate::batch;
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, format_duration, pluralize};
+use crate::cli::output::text_table::TextTable;
+use crate::cli::output::time_format::format_rfc3339;
+use crate::cli::output::{diagnostics, settings_table};
+use crate::clock::Clock;
+use crate::ledger::{CatalogItem, CatalogKind, Ledger};
+use crate::session::account_catalog;
+use crate::session::credentials::CredentialQuery;
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::ledger_error;
+use crate::session::open_batch;
+use crate::session::open_batch::CommandError;
+use crate::session::target;
+use crate::session::target::RunTarget;
+
+/// List the models (avatars) that the account offers, with their clothes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --json, {\"account\", \"heard\", \"models\": [{id, name, kind, clothes}]}, where
+clothes are [{id, name, kind}], or null when AI Studios does not list them.")]
+pub(crate) struct ModelsArgs {
+    #[command(flatten)]
+    catalog: CatalogArgs,
+}
+
+/// List the workspaces of the account
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --json, {\"account\", \"heard\", \"workspaces\": [{id, name, kind}]}.")]
+pub(crate) struct WorkspacesArgs {
+    #[command(flatten)]
+    catalog: CatalogArgs,
+}
+
+/// List the templates of the account
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --json, {\"account\", \"heard\", \"templates\": [{id, name, kind}]}.")]
+pub(crate) struct TemplatesArgs {
+    #[command(flatten)]
+    catalog: CatalogArgs,
+}
+
+#[derive(Debug, Args)]
+struct CatalogArgs {
+    /// The batch file whose account is meant [default: the environment's]
+    batch: Option<PathBuf>,
+    /// Ask nobody: show what was heard last
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(crate) async fn run_models(
+    args: ModelsArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> ExitReason {
+    run(&args.catalog, CatalogKind::Models, global, talk).await
+}
+
+pub(crate) async fn run_workspaces(
+    args: WorkspacesArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> ExitReason {
+    run(&args.catalog, CatalogKind::Workspaces, global, talk).await
+}
+
+pub(crate) async fn run_templates(
+    args: TemplatesArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> ExitReason {
+    run(&args.catalog, CatalogKind::Templates, global, talk).await
+}
+
+async fn run(
+    which: &CatalogArgs,
+    shelf: CatalogKind,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> ExitReason {
+    match execute(which, shelf, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    which: &CatalogArgs,
+    shelf: CatalogKind,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let batch = match &which.batch {
+        Some(path) => match batch::read(path) {
+            Ok(batch) => Some(batch),
+            Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+        },
+        None => None,
+    };
+    let (host, from) = settings_table::configured_host(batch.as_ref());
+    let host =
+        host.map_err(|error| CommandError::new(ExitReason::Usage, format!("{from}: {error}")))?;
+    let whose = CredentialQuery::new(&host, batch.as_ref().map(|batch| &batch.studio));
+    let name = target::catalog_key(whose);
+    let clock = Clock::real();
+    let ledger = open_batch::open_ledger(&global.ledger_path(false)).await?;
+    let heard = if which.offline {
+        read_cached_catalog(&ledger, (&name, shelf)).await
+    } else {
+        match RunTarget::for_query(whose) {
+            Ok(account) => fetch_catalog(&ledger, (&account, shelf), &clock).await,
+            Err(early) => Err(early),
+        }
+    };
+    ledger.close().await;
+    let (articles, heard_at) = heard?;
+    print_catalog(&articles, (&name, shelf, heard_at), &clock, talk);
+    Ok(ExitReason::Done)
+}
+
+async fn read_cached_catalog(
+    ledger: &Ledger,
+    (name, shelf): (&str, CatalogKind),
+) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
+    let word = shelf.as_str();
+    ledger.catalog(name, shelf).await.map_err(ledger_error)?.ok_or_else(|| {
+        let words = format!("the {word} of {name} were never asked for: leave out --offline");
+        CommandError::new(ExitReason::Usage, words)
+    })
+}
+
+async fn fetch_catalog(
+    ledger: &Ledger,
+    (account, shelf): (&RunTarget, CatalogKind),
+    clock: &Clock,
+) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
+    let client = account.client(account_catalog::REQUEST_TIMEOUT, clock)?;
+    let articles = account_catalog::request_catalog(&client, shelf)
+        .await
+        .map_err(|trouble| catalog_error(&trouble))?;
+    let now = clock.now();
+    let kept = ledger.save_catalog((&account.catalog_key, shelf), &articles, now).await;
+    kept.map_err(ledger_error)?;
+    Ok((articles, now))
+}
+
+fn catalog_error(trouble: &ApiError) -> CommandError {
+    let exit = match trouble {
+        ApiError::Account(_) => ExitReason::Account,
+        ApiError::Moved { .. } => ExitReason::Usage,
+        ApiError::NotSent(_)
+        | ApiError::UnusableResponse(_)
+        | ApiError::RateLimited { .. }
+        | ApiError::NotFound
+        | ApiError::Refused(_) => ExitReason::TransientFailure,
+    };
+    CommandError::new(exit, format!("{trouble} (--offline shows what was heard last)"))
+}
+
+fn print_catalog(
+    articles: &[CatalogItem],
+    (name, shelf, heard_at): (&str, CatalogKind, Timestamp),
+    clock: &Clock,
+    talk: &Printer,
+) {
+    if talk.is_json() {
+        let articles: Vec<Value> = articles.iter().map(|one| item_json(one, shelf)).collect();
+        let heard = format_rfc3339(heard_at.as_millisecond());
+        talk.print_json(&json!({ "account": name, "heard": heard, shelf.as_str(): articles }));
+        return;
+    }
+    let mut table = match shelf {
+        CatalogKind::Models => TextTable::new(&["id", "name", "kind", "clothes"]),
+        CatalogKind::Workspaces | CatalogKind::Templates => TextTable::new(&["id", "name"]),
+    };
+    for one in articles {
+        let named = [one.id.clone(), one.name.clone().unwrap_or_default()];
+        match shelf {
+            CatalogKind::Models => {
+                let kind = one.kind.clone().unwrap_or_default();
+                table.add(named.into_iter().chain([kind, format_clothes(one)]));
+            }
+            CatalogKind::Workspaces | CatalogKind::Templates => table.add(named),
+        }
+    }
+    if !articles.is_empty() {
+        talk.print_result(&table.render());
+    }
+    let noun = shelf.as_str().trim_end_matches('s');
+    let count = pluralize(articles.len() as u64, noun);
+    let age = account_catalog::catalog_age(heard_at, clock);
+    let age = match age.as_secs() {
+        0..5 => "now".to_owned(),
+        _ => format!("{} ago", format_duration(age.unsigned_abs())),
+    };
+    talk.status(&format!("{count} of {name}, heard {age}"));
+}
+
+fn format_clothes(model: &CatalogItem) -> String {
+    let all = model.clothes.iter().flatten();
+    let named = all.map(|one| match &one.name {
+        Some(name) => format!("{} {name}", one.id),
+        None => one.id.clone(),
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn item_json(article: &CatalogItem, shelf: CatalogKind) -> Value {
+    let plain = |one: &CatalogItem| json!({ "id": one.id, "name": one.name, "kind": one.kind });
+    let mut document = plain(article);
+    if shelf == CatalogKind::Models {
+        let clothes = article.clothes.as_ref();
+        document["clothes"] = clothes.map(|all| all.iter().map(plain).collect::<Vec<_>>()).into();
+    }
+    document
+}

@@ -1,0 +1,338 @@
+//! `callsheet check [BATCH.toml]`: can a night run here?
+//!
+//! Everything that stops a night at one in the morning is asked for by day: the batch file, the
+//! account (one free call), the way back from it, the clock, room on the disks, the ledger, the lock. Nothing is spent,
+//! and nothing is left behind.
+
+mod webhook;
+mod window;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
+use crate::batch;
+use crate::batch::{Batch, SheetSource, StudioHost, VendorProfileEntry};
+use crate::cli::GlobalArgs;
+use crate::cli::output::finding::{CheckFinding, exit_for_findings};
+use crate::cli::output::printer::{Printer, format_duration};
+use crate::cli::output::settings_table;
+use crate::cli::output::settings_table::EffectiveSetting;
+use crate::cli::output::text_table::TextTable;
+use crate::cli::output::{diagnostics, vendor_profile};
+use crate::clock::Clock;
+use crate::runner::{BatchLock, LockError, lock_holder};
+use crate::session::credentials::CredentialQuery;
+use crate::session::exit_code::ExitReason;
+use crate::session::open_batch;
+use crate::session::open_batch::CommandError;
+use crate::session::{credentials, output_dir, overwrite_guard, probe};
+
+/// Below this, the ledger or a video will soon meet a full disk.
+const FREE_BYTES_MIN: u64 = 200_000_000;
+/// Below this, a night of a hundred videos may meet one.
+const FREE_BYTES_WARN: u64 = 2_000_000_000;
+/// A clock that is further off makes a token look expired, and times hard to compare.
+const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
+
+/// Check whether a night can run here
+///
+/// Asks AI Studios once, for free, whether the credentials are good; looks at the clock, the
+/// disks, the ledger and the lock, and prints every setting with where it came from. Spends
+/// nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each line begins with ok, warn or fail. Exit code: 0 when none fails, 1 for the
+ledger or a disk, 2 for a setting, 4 for the batch file, the sheet or the
+template, 5 when AI Studios does not answer, 7 when it refuses the account; the
+first of 1, 7, 2, 4, 5 when several fail.
+
+With --json, {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
+[{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
+pub(crate) struct CheckArgs {
+    /// The batch file of the night
+    batch: Option<PathBuf>,
+    /// Ask nobody: leave out the call to AI Studios
+    #[arg(long)]
+    offline: bool,
+    /// Check for rehearsals: their ledger and folder, and no account
+    #[arg(long)]
+    sandbox: bool,
+    #[command(flatten)]
+    probe: probe::ProbeArgs,
+}
+
+pub(crate) async fn run(args: CheckArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: CheckArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let batch = match &args.batch {
+        Some(path) => match batch::read(path) {
+            Ok(batch) => Some(batch),
+            Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+        },
+        None => None,
+    };
+    let path = global.ledger_path(args.sandbox);
+    let mut findings = Vec::new();
+    if let Some(batch) = &batch {
+        findings.extend(check_files(batch));
+        let folder = open_batch::output_dir(batch, args.sandbox);
+        if let Err(early) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
+            findings.push(CheckFinding::fail(early.exit, "output", early.message));
+        }
+    }
+    findings.extend(check_ledger(&path, batch.as_ref(), args.sandbox).await);
+    findings.push(check_lock(&path));
+    if let Some(batch) = &batch {
+        findings.push(check_disk_space("output", &open_batch::output_dir(batch, args.sandbox)));
+        findings.extend(
+            batch.window.as_ref().map(|window| window::check_window(window, Clock::real().now())),
+        );
+    }
+    if args.sandbox {
+        findings.push(CheckFinding::ok("account", "a rehearsal needs none"));
+    } else {
+        findings.extend(check_account(batch.as_ref(), args.offline).await);
+        let calls = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
+        if let (Some(calls), false) = (calls, args.offline) {
+            findings.push(webhook::check_callbacks(calls, &path).await);
+        }
+    }
+    if let Some(batch) = batch.as_ref() {
+        // What is wrong with the host has been found already.
+        if let Ok(host) = resolve_host(Some(batch)) {
+            findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host));
+            if args.probe.is_requested() && exit_for_findings(&findings) == ExitReason::Done {
+                findings.extend(probe::run_probe(batch, (&host, &args.probe), talk).await?);
+            } else if args.probe.is_requested() {
+                let todo = "mend what fails above, and probe then";
+                findings.push(CheckFinding::warn("probe", "nothing was asked", todo));
+            }
+        }
+    }
+    let settings = settings_table::effective_settings(global, args.sandbox, batch.as_ref());
+    let vendor = batch.map(|batch| batch.vendor.entries()).unwrap_or_default();
+    let exit = exit_for_findings(&findings);
+    print_output(&CheckOutput { findings, settings, vendor }, exit, talk);
+    Ok(exit)
+}
+
+/// All that is shown.
+struct CheckOutput {
+    findings: Vec<CheckFinding>,
+    settings: Vec<EffectiveSetting>,
+    vendor: Vec<VendorProfileEntry>,
+}
+
+fn check_files(batch: &Batch) -> Vec<CheckFinding> {
+    let mut findings = Vec::new();
+    let mut files = vec![("template", &batch.template)];
+    match &batch.sheet_source {
+        SheetSource::File(_) => files.insert(0, ("sheet", &batch.sheet)),
+        from @ (SheetSource::Stdin | SheetSource::Link(_)) => {
+            findings.push(CheckFinding::ok("sheet", format!("{from}, read when it is planned")));
+        }
+    }
+    for (topic, path) in files {
+        let shown = path.display().to_string();
+        findings.push(match std::fs::File::open(path) {
+            Ok(_) => CheckFinding::ok(topic, shown),
+            Err(error) => {
+                let words = format!("`{shown}` cannot be read ({})", error.kind());
+                CheckFinding::fail(ExitReason::Input, topic, words)
+                    .with_todo("its place is relative to the batch file")
+            }
+        });
+    }
+    findings
+}
+
+/// Is the ledger sound, is there room beside it, and does the batch belong to this host.
+async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<CheckFinding> {
+    let topic = "ledger";
+    let shown = path.display();
+    let mut findings = vec![check_disk_space("ledger disk", &parent_folder(path))];
+    if !path.exists() {
+        findings.push(CheckFinding::ok(topic, format!("`{shown}` is made by the first run")));
+        return findings;
+    }
+    let ledger = match open_batch::open_ledger(path).await {
+        Ok(ledger) => ledger,
+        Err(early) => {
+            findings.push(CheckFinding::fail(ExitReason::Unexpected, topic, early.message));
+            return findings;
+        }
+    };
+    findings.push(match ledger.find_defects().await {
+        Ok(flaws) if flaws.is_empty() => CheckFinding::ok(topic, format!("`{shown}` is sound")),
+        Ok(flaws) => CheckFinding::fail(ExitReason::Unexpected, topic, flaws.join("; "))
+            .with_todo("keep the file, run nothing with it, and see callsheet ledger check"),
+        Err(error) => CheckFinding::fail(ExitReason::Unexpected, topic, error.to_string()),
+    });
+    if let Some(batch) = batch
+        && let Ok(stored) = ledger.batch(batch.name.as_str()).await
+        && !sandbox
+    {
+        let host = resolve_host(Some(batch)).map(|host| host.base_url().to_string());
+        let host = host.unwrap_or_default();
+        if stored.base_url.trim_end_matches('/') != host.trim_end_matches('/') {
+            let words = format!("this batch was begun at {}, not at {host}", stored.base_url);
+            findings.push(
+                CheckFinding::fail(ExitReason::Usage, "host", words)
+                    .with_todo("a batch stays with its host; give another one another name"),
+            );
+        }
+        if let Some(holder) = lock_holder(path, &stored.name) {
+            findings.push(CheckFinding::warn(
+                "run",
+                format!("a run is live: {holder}"),
+                "a second one ends with exit 11",
+            ));
+        }
+    }
+    ledger.close().await;
+    findings
+}
+
+/// Do locks keep two runs apart here?
+fn check_lock(ledger: &Path) -> CheckFinding {
+    let (topic, name) = ("lock", format!("check-{}", std::process::id()));
+    let taken = BatchLock::acquire(ledger, &name, Clock::real().now());
+    let finding = match taken {
+        Ok(lock) => {
+            drop(lock);
+            CheckFinding::ok(topic, "two runs of one batch are kept apart")
+        }
+        Err(error @ LockError::Unreliable { .. }) => {
+            CheckFinding::fail(ExitReason::Usage, topic, error.to_string())
+        }
+        Err(error @ (LockError::Io { .. } | LockError::Held { .. })) => {
+            CheckFinding::fail(ExitReason::Unexpected, topic, error.to_string())
+                .with_todo("make the ledger's folder, and let this user write there")
+        }
+    };
+    let _ = std::fs::remove_file(BatchLock::path(ledger, &name));
+    finding
+}
+
+fn parent_folder(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Can files be made in `folder`, and is there room for them. A folder that a run would make is
+/// judged by the one that it would be made in.
+fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
+    let shown = folder.display();
+    let there = match output_dir::check_writable(folder) {
+        Ok(there) => there,
+        Err(error) => {
+            let words = format!("files cannot be made in `{shown}` ({})", error.kind());
+            return CheckFinding::fail(ExitReason::Unexpected, topic, words)
+                .with_todo("let this user write there");
+        }
+    };
+    let Ok(free) = fs4::available_space(there) else {
+        let words = format!("`{shown}` does not say how much room it has");
+        return CheckFinding::warn(topic, words, "look for yourself");
+    };
+    let words = format!("{:.1} GB free in `{shown}`", free as f64 / 1e9);
+    if free < FREE_BYTES_MIN {
+        CheckFinding::fail(ExitReason::Unexpected, topic, words)
+            .with_todo("free some space, or choose another disk")
+    } else if free < FREE_BYTES_WARN {
+        CheckFinding::warn(topic, words, "a long night may need more")
+    } else {
+        CheckFinding::ok(topic, words)
+    }
+}
+
+/// Returns the host that a run would talk to.
+fn resolve_host(batch: Option<&Batch>) -> Result<StudioHost, CommandError> {
+    let (host, from) = settings_table::configured_host(batch);
+    match host {
+        Ok(host) => Ok(host),
+        Err(error) => Err(CommandError::new(ExitReason::Usage, format!("{from}: {error}"))),
+    }
+}
+
+/// Are the credentials there and good, and does the clock agree with the host's.
+async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding> {
+    let topic = "account";
+    let fail = |words: String| vec![CheckFinding::fail(ExitReason::Usage, topic, words)];
+    let host = match resolve_host(batch) {
+        Ok(host) => host,
+        Err(early) => return fail(early.message),
+    };
+    let whose = CredentialQuery::new(&host, batch.map(|batch| &batch.studio));
+    let credentials = match credentials::load_credentials(whose) {
+        Ok(credentials) => credentials,
+        Err(error) => return fail(error.to_string()),
+    };
+    let from = credentials::describe_source(whose);
+    if offline {
+        let words = format!("credentials from {from}; whether they are good was not asked");
+        return vec![CheckFinding::ok(topic, words)];
+    }
+    let mut settings = ClientSettings::new(host.base_url(), credentials);
+    if let Some(batch) = batch {
+        settings.request_timeout = batch.limits.request_timeout;
+    }
+    let client = match ApiClient::new(settings, Clock::real()) {
+        Ok(client) => client,
+        Err(error) => return fail(error.to_string()),
+    };
+    match client.check_credentials().await {
+        Ok(confirmed) => {
+            let words = format!("{} accepts the credentials from {from}", host.base_url());
+            vec![CheckFinding::ok(topic, words), check_clock(&confirmed)]
+        }
+        Err(trouble) => vec![CheckFinding::from_call_error(topic, &trouble)],
+    }
+}
+
+fn check_clock(confirmed: &CredentialCheck) -> CheckFinding {
+    let topic = "clock";
+    let Some(ahead) = confirmed.clock_ahead else {
+        let words = "AI Studios did not say what time it is";
+        return CheckFinding::warn(topic, words, "compare this machine's clock with another");
+    };
+    let off = format_duration(ahead.unsigned_abs());
+    if ahead.abs() <= CLOCK_SKEW_MAX {
+        return CheckFinding::ok(topic, format!("within {off} of AI Studios' own"));
+    }
+    let way = if ahead.is_positive() { "ahead of" } else { "behind" };
+    let words = format!("this machine is {off} {way} AI Studios");
+    CheckFinding::warn(topic, words, "set it, or let it follow a time server")
+}
+
+fn print_output(found: &CheckOutput, exit: ExitReason, talk: &Printer) {
+    if talk.is_json() {
+        let findings: Vec<_> = found.findings.iter().map(CheckFinding::to_json).collect();
+        let settings: Vec<_> = found.settings.iter().map(EffectiveSetting::to_json).collect();
+        let vendor: Vec<_> = found.vendor.iter().map(vendor_profile::profile_line_json).collect();
+        talk.print_json(&json!({
+            "exit": exit.code(), "findings": findings, "settings": settings, "vendor": vendor,
+        }));
+        return;
+    }
+    found.findings.iter().for_each(|finding| finding.print(talk));
+    let mut table = TextTable::new(&["setting", "value", "from"]);
+    for setting in &found.settings {
+        table.add([setting.name.to_owned(), setting.value.clone(), setting.source.to_owned()]);
+    }
+    talk.print_result(&format!("\n{}", table.render()));
+    vendor_profile::print_profile(&found.vendor, talk);
+}

@@ -1,0 +1,26 @@
+//! When may a batch spend: the window as it stands now.
+//!
+//! Only words: the calendar is the batch room's.
+
+use jiff::Timestamp;
+
+use crate::batch::{TimeWindow, WindowState};
+use crate::cli::commands::check::CheckFinding;
+use crate::session::exit_code::ExitReason;
+
+/// When may it spend.
+pub(crate) fn check_window(window: &TimeWindow, now: Timestamp) -> CheckFinding {
+    let topic = "window";
+    match window.state_at(now) {
+        WindowState::Open { until } => CheckFinding::ok(
+            topic,
+            format!("{window}: open until {}", window.format_local_time(until)),
+        ),
+        WindowState::Closed { opens_at: Some(opens) } => {
+            CheckFinding::ok(topic, format!("{window}: opens {}", window.format_local_time(opens)))
+        }
+        WindowState::Closed { opens_at: None } => {
+            CheckFinding::fail(ExitReason::Usage, topic, format!("{window}: it never opens"))
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `callsheet jobs BATCH`: every job of a batch, or those that are meant.
+
+use clap::Args;
+
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::text_table::TextTable;
+use crate::cli::row_filter_args::parse_number;
+use crate::ledger::{JobRow, JobState, Ledger, StoredBatch};
+use crate::payload::ColumnMapping;
+use crate::plan::{RowCondition, RowFilter};
+use crate::report;
+use crate::report::ReportRows;
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::{BatchRef, ledger_error};
+use crate::session::next_steps::CommandHints;
+use crate::session::open_batch::CommandError;
+
+/// Rows of a table, unless more are asked for: what a person can still scroll through.
+const TABLE_ROWS_MAX: u64 = 500;
+/// What may stand for a state beside the states themselves.
+const STALLED: &str = "stalled";
+const GENERATING: &str = "generating";
+const INVALID: &str = "invalid";
+const SKIPPED: &str = "skipped";
+const REMOVED: &str = "removed";
+const OPEN: &str = "open";
+
+/// List the jobs of a batch
+///
+/// A table, in the order of the sheet. All conditions that are given must hold.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet jobs spring --state failed,uncertain
+  callsheet jobs spring --cause render-failed
+  callsheet jobs spring --where language=ko --state open
+
+States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
+cancelled; and stalled (a render without progress), generating (ready, and AI
+Studios is still making what will be rendered), invalid (a row that cannot
+become a video), skipped (a row that says it is left out), open (whatever may
+still become one by itself), removed (the
+row left the sheet; listed only when asked for).
+
+With --json, one object per line: row, key, state, stalled, generating, version,
+attempts, progress (0 to 100), cause, words, project_id, video_file, video_url
+(without its signature), seconds, credits, cells (for each row of the sheet that
+makes the video, its cells by heading). What is not known is null. Fields may be
+added.")]
+pub(crate) struct JobsArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// Only jobs in one of these states, separated by commas
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_row_status)]
+    state: Vec<String>,
+    /// Only jobs that failed for this cause, such as render-failed or refused
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<String>,
+    /// Only rows with this cell, or without it: language!=ko. May be given again; for one column,
+    /// any of its values will do
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    conditions: Vec<RowCondition>,
+    /// At most so many [default: 500 in a table, all with --json]
+    #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
+    limit: Option<u64>,
+}
+
+fn parse_row_status(word: &str) -> Result<String, String> {
+    let word = word.trim().to_lowercase();
+    let others = [STALLED, INVALID, SKIPPED, REMOVED, OPEN];
+    if JobState::parse(&word).is_some() || others.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    let states = JobState::ALL.map(JobState::as_str);
+    let all = states.into_iter().chain(others);
+    let near = all
+        .max_by(|a, b| strsim::jaro_winkler(a, &word).total_cmp(&strsim::jaro_winkler(b, &word)));
+    Err(format!("there is no such state; did you mean `{}`?", near.unwrap_or_default()))
+}
+
+pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: JobsArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let (ledger, stored) = args.batch_ref.open_batch(global).await?;
+    let headings = ledger.headings(stored.id).await.map_err(ledger_error)?;
+    let columns = read_columns(&ledger, &stored).await?;
+    let meant = JobListFilter::from_args(&args, &headings, columns)?;
+    let most = args.limit.unwrap_or(if talk.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
+    let mut listing = JobListing {
+        limit: most,
+        printed: 0,
+        omitted: 0,
+        table: jobs_table(),
+        headings,
+        printer: talk,
+    };
+    let mut rows = ReportRows::new(&ledger, stored.id);
+    while let Some(row) = rows.next_row().await.map_err(ledger_error)? {
+        if meant.is_included(&row) {
+            listing.add(&row);
+        }
+    }
+    if meant.include_removed {
+        for row in read_removed_rows(&ledger, &stored).await? {
+            if meant.matches_cause_and_cells(&row) {
+                listing.add(&row);
+            }
+        }
+    }
+    ledger.close().await;
+    let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored);
+    listing.finish(&commands);
+    Ok(ExitReason::Done)
+}
+
+/// Jobs that left the sheet and are read at once; who has more of them has other troubles.
+const REMOVED_ROWS_MAX: u32 = 100_000;
+
+async fn read_removed_rows(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+) -> Result<Vec<JobRow>, CommandError> {
+    ledger.removed_rows(stored.id, REMOVED_ROWS_MAX).await.map_err(ledger_error)
+}
+
+/// Returns how the sheet's cells become fields, as last planned.
+async fn read_columns(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+) -> Result<ColumnMapping, CommandError> {
+    let Some(layout) = stored.layout_id else { return Ok(ColumnMapping::default()) };
+    let layout = ledger.variant_mapping(layout).await.map_err(ledger_error)?;
+    // A layout that cannot be read leaves the headings to look for.
+    Ok(serde_json::from_str(&layout.columns).unwrap_or_default())
+}
+
+/// Which jobs are meant.
+struct JobListFilter<'a> {
+    states: &'a [String],
+    cause: Option<&'a str>,
+    row_filter: RowFilter,
+    columns: ColumnMapping,
+    include_removed: bool,
+}
+
+impl<'a> JobListFilter<'a> {
+    fn from_args(
+        args: &'a JobsArgs,
+        headings: &[String],
+        columns: ColumnMapping,
+    ) -> Result<Self, CommandError> {
+        let sieve = RowFilter::new(&args.conditions, headings, &columns);
+        let sieve = sieve.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
+        let removed = args.state.iter().any(|word| word == REMOVED);
+        Ok(Self {
+            states: &args.state,
+            cause: args.cause.as_deref(),
+            row_filter: sieve,
+            columns,
+            include_removed: removed,
+        })
+    }
+
+    /// Tells whether a row of the sheet is meant.
+    fn is_included(&self, row: &JobRow) -> bool {
+        let fits = self.states.is_empty() || self.states.iter().any(|word| has_status(row, word));
+        fits && self.matches_cause_and_cells(row)
+    }
+
+    fn matches_cause_and_cells(&self, row: &JobRow) -> bool {
+        if self.cause.is_some_and(|cause| row.cause.as_deref() != Some(cause)) {
+            return false;
+        }
+        let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
+        self.row_filter.is_match(&cells, &self.columns)
+    }
+}
+
+fn has_status(row: &JobRow, word: &str) -> bool {
+    match word {
+        INVALID => row.state.is_none() && !row.skipped,
+        SKIPPED => row.skipped,
+        STALLED => row.stalled,
+        GENERATING => row.generating,
+        OPEN => row.state.is_some_and(|state| !state.is_final()),
+        word => row.state.is_some_and(|state| state.as_str() == word),
+    }
+}
+
+/// What is listed so far.
+struct JobListing<'t> {
+    limit: u64,
+    printed: u64,
+    omitted: u64,
+    table: TextTable,
+    headings: Vec<String>,
+    printer: &'t Printer,
+}
+
+fn jobs_table() -> TextTable {
+    TextTable::new(&["key", "row#", "state", "%#", "version#", "attempts#", "words"])
+}
+
+impl JobListing<'_> {
+    fn add(&mut self, row: &JobRow) {
+        if self.printed >= self.limit {
+            self.omitted += 1;
+            return;
+        }
+        self.printed += 1;
+        if self.printer.is_json() {
+            self.printer.print_json(&report::row_to_json(row, &self.headings));
+            return;
+        }
+        let state = row.status();
+        let is_made = row.generating || row.state == Some(JobState::Rendering);
+        let progress = row.progress.filter(|_| is_made);
+        self.table.add([
+            row.key.clone().unwrap_or_else(|| "-".to_owned()),
+            row.row_number.to_string(),
+            match (row.stalled, row.generating) {
+                (true, _) => STALLED,
+                (false, true) => GENERATING,
+                (false, false) => state,
+            }
+            .to_owned(),
+            progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
+            if row.state.is_some() { row.version.to_string() } else { String::new() },
+            row.attempts.to_string(),
+            result_message(row),
+        ]);
+    }
+
+    fn finish(self, commands: &CommandHints) {
+        if self.printer.is_json() {
+            return;
+        }
+        if self.printed == 0 {
+            self.printer.status("no job is like that");
+            return;
+        }
+        self.printer.print_result(&self.table.render());
+        if self.omitted > 0 {
+            let more = commands.jobs_command(&format!("--limit {}", self.printed + self.omitted));
+            self.printer.status(&format!("and {}: {more}", pluralize(self.omitted, "more job")));
+        }
+    }
+}
+
+fn result_message(row: &JobRow) -> String {
+    if let Some(file) = &row.video_file {
+        return file.clone();
+    }
+    let cause = row.cause.as_deref().filter(|_| row.state.is_some());
+    match (cause, row.message.as_deref()) {
+        (Some(cause), Some(words)) => format!("{cause}: {words}"),
+        (Some(text), None) | (None, Some(text)) => text.to_owned(),
+        (None, None) => String::new(),
+    }
+}

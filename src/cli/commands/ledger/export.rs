@@ -1,0 +1,195 @@
+//! `callsheet ledger export`: everything that the ledger knows, for another program.
+//!
+//! Rows go out as they are read. A file that is there already is never overwritten.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use crate::cli::output::printer::{Printer, escape_json_control};
+use crate::cli::output::time_format::format_rfc3339;
+use crate::ledger::{ExportedRow, ExportedValue};
+use crate::report::escape_formula;
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::ledger_error;
+use crate::session::open_batch;
+use crate::session::open_batch::CommandError;
+
+/// See the help of `callsheet ledger export`.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerExportArgs {
+    /// Only this batch, by its name
+    batch: Option<String>,
+    /// How: one JSON object per line, or one CSV file for each table
+    #[arg(long, value_enum, default_value_t = LedgerExportFormat::Ndjson)]
+    format: LedgerExportFormat,
+    /// The file, or for csv the folder; never overwritten
+    #[arg(long, short, value_name = "PATH", required_if_eq("format", "csv"))]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LedgerExportFormat {
+    Ndjson,
+    Csv,
+}
+
+pub(crate) async fn export_ledger(
+    path: &Path,
+    args: LedgerExportArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let ledger = open_batch::open_existing_ledger(path).await?;
+    let batch = match &args.batch {
+        Some(name) => {
+            let stored = ledger.batch(name).await;
+            Some(stored.map_err(|error| CommandError::new(ExitReason::Usage, error))?.id)
+        }
+        None => None,
+    };
+    let mut out = LedgerExportWriter::open(&args)?;
+    let mut failed = None;
+    let each = |row: ExportedRow| match out.write_row(&row) {
+        Ok(()) => true,
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    };
+    let read = ledger.export(batch, each).await;
+    let failed = failed.or_else(|| out.finish().err());
+    ledger.close().await;
+    match failed {
+        // Whoever closed the pipe has read enough.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitReason::Done),
+        Some(error) => {
+            let place = args.output.as_deref().unwrap_or(Path::new("-")).display();
+            let words = format!("cannot write `{place}` ({})", error.kind());
+            return Err(CommandError::new(ExitReason::Unexpected, words));
+        }
+        None => read.map_err(ledger_error)?,
+    }
+    if let Some(place) = &args.output {
+        talk.status(&format!("exported to {}", place.display()));
+    }
+    Ok(ExitReason::Done)
+}
+
+/// The table that is being written.
+type CsvTableFile = (&'static str, csv::Writer<File>);
+
+/// Where rows go.
+enum LedgerExportWriter {
+    NdjsonLines(Box<dyn Write + Send>),
+    CsvTables { folder: PathBuf, current: Option<Box<CsvTableFile>> },
+}
+
+impl LedgerExportWriter {
+    fn open(args: &LedgerExportArgs) -> Result<Self, CommandError> {
+        let refused = |path: &Path, error: &io::Error| {
+            let words = match error.kind() {
+                io::ErrorKind::AlreadyExists => "it exists already; choose another name".to_owned(),
+                kind => kind.to_string(),
+            };
+            CommandError::new(
+                ExitReason::Usage,
+                format!("cannot write `{}`: {words}", path.display()),
+            )
+        };
+        Ok(match (args.format, &args.output) {
+            (LedgerExportFormat::Ndjson, None) => {
+                Self::NdjsonLines(Box::new(BufWriter::new(io::stdout())))
+            }
+            (LedgerExportFormat::Ndjson, Some(file)) => {
+                let made = create_private_file(file).map_err(|error| refused(file, &error))?;
+                Self::NdjsonLines(Box::new(BufWriter::new(made)))
+            }
+            (LedgerExportFormat::Csv, folder) => {
+                let folder = folder.clone().unwrap_or_default();
+                std::fs::create_dir(&folder).map_err(|error| refused(&folder, &error))?;
+                Self::CsvTables { folder, current: None }
+            }
+        })
+    }
+
+    fn write_row(&mut self, row: &ExportedRow) -> io::Result<()> {
+        match self {
+            Self::NdjsonLines(out) => {
+                let line = row_json(row).to_string();
+                writeln!(out, "{}", escape_json_control(&line))
+            }
+            Self::CsvTables { folder, current: open } => {
+                if open.as_ref().is_none_or(|open| open.0 != row.table) {
+                    if let Some(mut done) = open.take() {
+                        done.1.flush()?;
+                    }
+                    let file = create_private_file(&folder.join(format!("{}.csv", row.table)))?;
+                    let mut table = csv::Writer::from_writer(file);
+                    table.write_record(row.columns.iter().map(|(name, _)| name))?;
+                    *open = Some(Box::new((row.table, table)));
+                }
+                let Some(open) = open else { return Ok(()) };
+                let cells = row.columns.iter().map(|(name, cell)| cell_text(name, cell));
+                open.1.write_record(cells.map(|cell| escape_formula(&cell).into_owned()))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::NdjsonLines(mut out) => out.flush(),
+            Self::CsvTables { current: Some(mut open), .. } => open.1.flush(),
+            Self::CsvTables { current: None, .. } => Ok(()),
+        }
+    }
+}
+
+/// Makes a file that its owner alone can read, as the ledger is.
+fn create_private_file(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.open(path)
+}
+
+/// Tells whether a column holds a time.
+fn is_time_column(name: &str) -> bool {
+    name == "at" || name.ends_with("_at")
+}
+
+fn row_json(row: &ExportedRow) -> Value {
+    let mut fields = Map::new();
+    fields.insert("table".to_owned(), json!(row.table));
+    for (name, cell) in &row.columns {
+        let value = match cell {
+            ExportedValue::Null => Value::Null,
+            ExportedValue::Integer(at) if is_time_column(name) => json!(format_rfc3339(*at)),
+            ExportedValue::Integer(number) => json!(number),
+            ExportedValue::Real(number) => json!(number),
+            // These are JSON in the ledger as well.
+            ExportedValue::Text(text)
+                if matches!(name.as_str(), "cells" | "headings" | "columns") =>
+            {
+                serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+            }
+            ExportedValue::Text(text) => json!(text),
+        };
+        fields.insert(name.clone(), value);
+    }
+    Value::Object(fields)
+}
+
+fn cell_text(name: &str, cell: &ExportedValue) -> String {
+    match cell {
+        ExportedValue::Null => String::new(),
+        ExportedValue::Integer(at) if is_time_column(name) => format_rfc3339(*at),
+        ExportedValue::Integer(number) => number.to_string(),
+        ExportedValue::Real(number) => number.to_string(),
+        ExportedValue::Text(text) => text.clone(),
+    }
+}

@@ -1,0 +1,26 @@
+//! One file per command: its arguments, and the steps from them to an exit code.
+
+pub(crate) mod catalog;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod help;
+pub(crate) mod jobs;
+pub(crate) mod ledger;
+pub(crate) mod man;
+pub(crate) mod new;
+pub(crate) mod pause;
+pub(crate) mod plan;
+pub(crate) mod preview;
+pub(crate) mod report;
+pub(crate) mod resolve;
+pub(crate) mod resume;
+pub(crate) mod retry;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod sandbox;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod status_watch;
+pub(crate) mod storyboard;
+pub(crate) mod sweep;

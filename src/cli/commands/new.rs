@@ -1,0 +1,158 @@
+//! `callsheet new NAME`: a batch file, and a starter sheet with the template's own columns.
+//!
+//! Nothing that is there is ever overwritten; and what is written passes `callsheet plan`, so that
+//! the first thing to change is the words.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::batch::{BatchName, InvalidBatchName};
+use crate::cli::output::diagnostics;
+use crate::cli::output::printer::Printer;
+use crate::plan::{PlanError, StarterSheet, TemplateFiles, build_starter_sheet};
+use crate::session::exit_code::ExitReason;
+
+/// The template that comes with the program.
+const STARTER_TEMPLATE: &str = include_str!("../../../templates/presenter.json.hbs");
+/// Where it lies.
+const STARTER_TEMPLATE_PATH: &str = "templates/presenter.json.hbs";
+/// Where batch files lie.
+const JOBS_FOLDER: &str = "jobs";
+
+/// Begin a batch: write its file, and a sheet with the template's own columns
+///
+/// Writes jobs/NAME.toml and jobs/NAME.csv, and never over a file that is there. Without
+/// --template, templates/presenter.json.hbs is taken, and written if it is not there.
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The batch's name, or jobs/NAME.toml
+    #[arg(value_parser = parse_name)]
+    name: BatchName,
+    /// The scene template
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+}
+
+/// Every other command takes the batch file, so its path means the same here.
+fn parse_name(given: &str) -> Result<BatchName, InvalidBatchName> {
+    let inside = given.strip_prefix(JOBS_FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    let file = inside.unwrap_or(given);
+    file.strip_suffix(".toml").unwrap_or(file).parse()
+}
+
+pub(crate) fn run(args: &NewArgs, talk: &Printer) -> ExitReason {
+    match write_batch(args, talk) {
+        Ok(()) => ExitReason::Done,
+        Err(NewBatchError::Template(error)) => diagnostics::print_template_error(talk, &error),
+        Err(NewBatchError::File(words)) => {
+            talk.error(&words);
+            ExitReason::Usage
+        }
+    }
+}
+
+enum NewBatchError {
+    Template(PlanError),
+    File(String),
+}
+
+fn write_batch(args: &NewArgs, talk: &Printer) -> Result<(), NewBatchError> {
+    let batch_path = Path::new(JOBS_FOLDER).join(format!("{}.toml", args.name));
+    let sheet_path = Path::new(JOBS_FOLDER).join(format!("{}.csv", args.name));
+    // Both are looked for before either is written.
+    if let Some(there) = [&batch_path, &sheet_path].into_iter().find(|path| path.exists()) {
+        let words = format!("`{}` is there already: choose another name", there.display());
+        return Err(NewBatchError::File(words));
+    }
+    let template_path = match &args.template {
+        Some(path) => path.clone(),
+        None => {
+            let path = PathBuf::from(STARTER_TEMPLATE_PATH);
+            if !path.exists() {
+                write_new_file(&path, STARTER_TEMPLATE)?;
+                talk.status(&format!("written: {}", path.display()));
+            }
+            path
+        }
+    };
+    let texts = TemplateFiles::read(&template_path).map_err(NewBatchError::Template)?;
+    let (template, _) = texts.compile().map_err(NewBatchError::Template)?;
+    let starter = build_starter_sheet(&template);
+    write_new_file(&sheet_path, &sheet_text(&starter))?;
+    write_new_file(&batch_path, &batch_file_text(&args.name, &template_path, &starter))?;
+    talk.status(&format!("written: {} and {}", batch_path.display(), sheet_path.display()));
+    if starter.is_mergeable {
+        talk.print_result(&format!("callsheet plan {}", batch_path.display()));
+    } else {
+        talk.status(&format!(
+            "the template wants values in {} that cannot be guessed: fill them in",
+            sheet_path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn write_new_file(path: &Path, text: &str) -> Result<(), NewBatchError> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = made.and_then(|()| File::create_new(path)).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
+        NewBatchError::File(match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                format!("`{}` is there already: choose another name", path.display())
+            }
+            kind => format!("cannot write `{}`: {kind}", path.display()),
+        })
+    })
+}
+
+fn sheet_text(starter: &StarterSheet) -> String {
+    let line = |cells: &Vec<String>| {
+        let quoted = |cell: &String| match cell.contains(['"', ',', '\n', ';']) {
+            true => format!("\"{}\"", cell.replace('"', "\"\"")),
+            false => cell.clone(),
+        };
+        cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n"
+    };
+    std::iter::once(&starter.headings).chain(&starter.rows).map(line).collect()
+}
+
+fn batch_file_text(name: &BatchName, template: &Path, starter: &StarterSheet) -> String {
+    let beside =
+        if template.is_absolute() { template.into() } else { Path::new("..").join(template) };
+    let quoted = |text: &str| toml_string(text);
+    let key = quoted(&starter.headings[0]);
+    let naming = match starter.grouped {
+        true => {
+            format!("# rows with one value here are one video\ngroup_by = {key}")
+        }
+        false => format!("# what a row is known by\nkey = {key}"),
+    };
+    format!(
+        "# callsheet plan {JOBS_FOLDER}/{name}.toml     looks, and spends nothing\n\
+         # callsheet run {JOBS_FOLDER}/{name}.toml --sandbox     rehearses, and spends nothing\n\
+         # callsheet run {JOBS_FOLDER}/{name}.toml --limit 3     renders three\n\n\
+         name = {}\n\
+         # paths are relative to this file\n\
+         sheet = {}\n\
+         template = {}\n\
+         {naming}\n\n\
+         [studio]\n\
+         # or \"china\"\n\
+         region = \"global\"\n\
+         resolution = \"1080\"\n",
+        quoted(name.as_str()),
+        quoted(&format!("{name}.csv")),
+        quoted(&beside.display().to_string()),
+    )
+}
+
+/// Returns a text as TOML writes it.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,230 @@
+//! `callsheet preview BATCH.toml`: merged payloads as they would be sent, or drawn as a storyboard.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::batch;
+use crate::batch::Batch;
+use crate::cli::GlobalArgs;
+use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
+use crate::cli::output::diagnostics;
+use crate::cli::output::printer::{Printer, escape_json_control, pluralize};
+use crate::cli::row_filter_args::parse_number;
+use crate::payload::PAYLOAD_SCHEMA;
+use crate::plan::{PlanInputs, VariantMapping};
+use crate::session::exit_code::ExitReason;
+use crate::session::open_batch;
+use crate::session::{overwrite_guard, sheet_input};
+use crate::sheet::SheetEntry;
+use crate::template::TemplateProblem;
+
+/// Print payloads as they would be sent, or draw every scene
+///
+/// Without options, the payload of the first row. The tag, `isExport` and what else belongs to
+/// sending are added when it is sent. A storyboard is one HTML page that needs no network: every
+/// job's scenes to scale, changed ones beside what the ledger has of them, problems marked.
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// The batch file
+    #[arg(required_unless_present = "schema")]
+    batch: Option<PathBuf>,
+    /// The row, as the spreadsheet counts it
+    #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
+    row: Option<u64>,
+    /// The row's key
+    #[arg(long, value_name = "KEY", conflicts_with = "row")]
+    key: Option<String>,
+    /// Every row, one payload per line
+    #[arg(long, conflicts_with_all = ["row", "key"])]
+    all: bool,
+    /// Draw the scenes into this HTML file: of every row, or of --row or --key
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    storyboard: Option<PathBuf>,
+    /// Compare the storyboard with the ledger of rehearsals
+    #[arg(long, requires = "storyboard")]
+    sandbox: bool,
+    /// Print the JSON Schema of a payload, and nothing else
+    #[arg(long, conflicts_with_all = ["batch", "row", "key", "all", "storyboard"])]
+    schema: bool,
+}
+
+pub(crate) async fn run(args: &PreviewArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    let Some(path) = args.batch.as_ref().filter(|_| !args.schema) else {
+        talk.print_result(PAYLOAD_SCHEMA.trim_end());
+        return ExitReason::Done;
+    };
+    let mut batch = match batch::read(path) {
+        Ok(batch) => batch,
+        Err(problems) => return diagnostics::print_batch_problems(talk, &problems),
+    };
+    let _spooled = match sheet_input::spool_sheet(&mut batch).await {
+        Ok(spooled) => spooled,
+        Err(early) => return early.report(talk),
+    };
+    if let Some(page) = &args.storyboard {
+        return match write_storyboard(args, page, &batch, global, talk).await {
+            Ok(exit) => exit,
+            Err(StoryboardError::Plan(error)) => {
+                diagnostics::print_plan_error(talk, &error, &batch)
+            }
+            Err(StoryboardError::Command(early)) => early.report(talk),
+        };
+    }
+    let materials = match PlanInputs::open(&batch) {
+        Ok(materials) => materials,
+        Err(error) => return diagnostics::print_plan_error(talk, &error, &batch),
+    };
+    if args.all {
+        return print_all(materials, talk);
+    }
+    print_one(materials, args, talk)
+}
+
+async fn write_storyboard(
+    args: &PreviewArgs,
+    page: &Path,
+    batch: &Batch,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, StoryboardError> {
+    let path = global.ledger_path(args.sandbox);
+    overwrite_guard::ensure_not_protected(page, &path, Some(batch))
+        .map_err(StoryboardError::Command)?;
+    // Looking must not make a ledger.
+    let ledger = match path.exists() {
+        true => Some(open_batch::open_ledger(&path).await.map_err(StoryboardError::Command)?),
+        false => None,
+    };
+    let board = Storyboard {
+        path: page,
+        batch,
+        ledger: ledger.as_ref(),
+        header_lines: Vec::new(),
+        includes_unreadable_rows: args.row.is_none() && args.key.is_none(),
+        empty_message: Some(args.no_match_message()),
+    };
+    let drawn = board.write(|entry, key| args.is_selected(entry, key), talk).await;
+    if let Some(ledger) = ledger {
+        ledger.close().await;
+    }
+    let wrong = drawn?;
+    if wrong > 0 {
+        let are = if wrong == 1 { "is" } else { "are" };
+        talk.status(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));
+    }
+    Ok(if wrong == 0 { ExitReason::Done } else { ExitReason::Input })
+}
+
+impl PreviewArgs {
+    /// Tells whether a person means this row, whose video has the key `key`.
+    fn is_selected(&self, entry: &SheetEntry, key: &str) -> bool {
+        match (self.row, &self.key) {
+            (Some(row), _) => entry.rows.iter().any(|one| one.number == row),
+            (None, Some(wanted)) => entry.key == *wanted || key == wanted,
+            (None, None) => true,
+        }
+    }
+
+    fn no_match_message(&self) -> String {
+        match (self.row, &self.key) {
+            (Some(row), _) => format!("row {row} is not in the sheet, or is empty"),
+            (None, Some(key)) => format!("no row has the key `{key}`"),
+            (None, None) => "the sheet has no rows that can be read".to_owned(),
+        }
+    }
+}
+
+fn print_one(materials: PlanInputs, args: &PreviewArgs, talk: &Printer) -> ExitReason {
+    let PlanInputs {
+        template,
+        sheet,
+        variants: editions,
+        template_files: texts,
+        request_kind: kind,
+        ..
+    } = materials;
+    for entry in sheet.entries() {
+        match entry {
+            Ok(entry) => {
+                let rows = row_cells(&entry);
+                let wanted = |edition: &&VariantMapping| {
+                    edition.should_make(&entry, &rows)
+                        && args.is_selected(&entry, &edition.job_key(&entry.key))
+                };
+                let Some(edition) = editions.iter().find(wanted) else { continue };
+                return match template.merger(&edition.columns).with_request_kind(kind).merge(&rows)
+                {
+                    Ok(payload) => {
+                        let value: Result<Value, _> = serde_json::from_str(payload.text());
+                        let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
+                        talk.print_result(&escape_json_control(
+                            pretty.as_deref().unwrap_or(payload.text()),
+                        ));
+                        ExitReason::Done
+                    }
+                    Err(problems) => {
+                        diagnostics::print_template_problems(talk, &texts, &problems);
+                        ExitReason::Input
+                    }
+                };
+            }
+            // A wrong row elsewhere is the plan's to tell, not this one's.
+            Err(problem) if problem.row.is_some() && problem.row == args.row => {
+                talk.error(&problem.to_string());
+                return ExitReason::Input;
+            }
+            Err(_) => {}
+        }
+    }
+    talk.error(&args.no_match_message());
+    ExitReason::Input
+}
+
+fn row_cells(entry: &SheetEntry) -> Vec<Vec<String>> {
+    entry.rows.iter().map(|row| row.cells.clone()).collect()
+}
+
+/// Prints every payload; a row that has none is told of, and the others are printed all the same.
+fn print_all(materials: PlanInputs, talk: &Printer) -> ExitReason {
+    let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } = materials;
+    let merger =
+        |edition: &VariantMapping| template.merger(&edition.columns).with_request_kind(kind);
+    let mut mergers: Vec<_> = editions.iter().map(merger).collect();
+    let mut wrong: u64 = 0;
+    for entry in sheet.entries() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(problem) => {
+                wrong += 1;
+                talk.error(&problem.to_string());
+                continue;
+            }
+        };
+        let rows = row_cells(&entry);
+        for (edition, merger) in editions.iter().zip(&mut mergers) {
+            if !edition.should_make(&entry, &rows) {
+                continue;
+            }
+            match merger.merge(&rows) {
+                Ok(payload) => talk.print_result(&escape_json_control(payload.text())),
+                Err(problems) => {
+                    wrong += 1;
+                    let row = entry.rows.first().map_or(1, |row| row.number);
+                    let words: Vec<String> =
+                        problems.iter().map(TemplateProblem::headline).collect();
+                    talk.error(&format!("row {row}: {}", words.join("; ")));
+                }
+            }
+        }
+    }
+    if wrong == 0 {
+        return ExitReason::Done;
+    }
+    talk.status(&format!(
+        "{} without a payload; `callsheet plan` shows each place",
+        pluralize(wrong, "row")
+    ));
+    ExitReason::Input
+}

@@ -1,0 +1,148 @@
+//! `callsheet report BATCH`: every row and what came of it, from the ledger alone.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::batch;
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, strip_control};
+use crate::ledger::{Ledger, StoredBatch};
+use crate::report;
+use crate::report::ReportError;
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::BatchRef;
+use crate::session::next_steps::CommandHints;
+use crate::session::open_batch::CommandError;
+use crate::session::{overwrite_guard, report_page};
+
+/// Print every row and what came of it, from the ledger alone
+///
+/// Needs neither sheet nor template, and may be asked while a run is live.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+csv: as results.csv in the output folder, safe to open in a spreadsheet.
+json: {\"v\":1, batch, file, headings, rows, counts, total}; each of rows as
+`callsheet jobs --json` shows it. counts are by state and add up to total. v
+grows when a field changes its meaning or goes away; fields may be added.
+html: as report.html in the output folder, one page to look at; it plays the
+videos from there.")]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// csv, json or html [default: json with --json, else csv]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<ReportFormat>,
+    /// Write into this file, replacing it whole, instead of printing
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Csv,
+    Json,
+    Html,
+}
+
+pub(crate) async fn run(args: ReportArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: ReportArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let (ledger, stored) = args.batch_ref.open_batch(global).await?;
+    let format =
+        args.format.unwrap_or(if talk.is_json() { ReportFormat::Json } else { ReportFormat::Csv });
+    let failed = |error: ReportError| CommandError::new(ExitReason::Unexpected, error);
+    let asked = ReportRequest {
+        commands: CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored),
+        args: &args,
+        format,
+    };
+    match &args.output {
+        Some(path) => {
+            ensure_output_is_not_protected(path, &ledger, &stored)?;
+            let disk = |source| failed(ReportError::Io { path: path.clone(), source });
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            let mut new = report::create_temp_file(folder).map_err(disk)?;
+            asked.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
+            new.as_file().sync_all().map_err(disk)?;
+            new.persist(path).map_err(|error| disk(error.error))?;
+            talk.status(&format!("written to {}", path.display()));
+        }
+        None if io::stdout().is_terminal() => {
+            // A cell may hold what a terminal would act upon; a pipe gets it as it is.
+            let (place, mut text) = (Path::new("the screen"), Vec::new());
+            asked.print(&ledger, &stored, place, &mut text).await.map_err(failed)?;
+            for line in String::from_utf8_lossy(&text).lines() {
+                talk.print_result(&strip_control(line));
+            }
+        }
+        None => {
+            let place = Path::new("standard output");
+            match asked.print(&ledger, &stored, place, io::stdout()).await {
+                // Whoever closed the pipe has read enough.
+                Err(ReportError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::BrokenPipe => {}
+                other => other.map_err(failed)?,
+            }
+        }
+    }
+    ledger.close().await;
+    Ok(ExitReason::Done)
+}
+
+/// Refuses a file that is more than a report.
+fn ensure_output_is_not_protected(
+    target: &Path,
+    ledger: &Ledger,
+    stored: &StoredBatch,
+) -> Result<(), CommandError> {
+    match batch::parse(Path::new(&stored.file), stored.source.clone()) {
+        Ok(batch) => overwrite_guard::ensure_not_protected(target, ledger.path(), Some(&batch)),
+        // What an older program wrote may say nothing; the ledger is known all the same.
+        Err(_) => overwrite_guard::ensure_not_protected(target, ledger.path(), None),
+    }
+}
+
+/// What was asked for.
+struct ReportRequest<'a> {
+    args: &'a ReportArgs,
+    format: ReportFormat,
+    commands: CommandHints,
+}
+
+impl ReportRequest<'_> {
+    async fn print(
+        &self,
+        ledger: &Ledger,
+        stored: &StoredBatch,
+        place: &Path,
+        out: impl Write,
+    ) -> Result<(), ReportError> {
+        match self.format {
+            ReportFormat::Csv => report::write_rows_csv(ledger, stored, place, out).await,
+            ReportFormat::Json => report::write_rows_json(ledger, stored, place, out).await,
+            ReportFormat::Html => {
+                let page = (&self.commands, self.args.batch_ref.sandbox);
+                report_page::print_page(
+                    ledger,
+                    stored,
+                    page,
+                    (self.args.output.as_deref(), place),
+                    out,
+                )
+                .await
+            }
+        }
+    }
+}

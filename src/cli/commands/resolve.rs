@@ -1,0 +1,212 @@
+//! `callsheet resolve`: a person settles one job whose answer was lost.
+//!
+//! Before a person's word is taken, AI Studios is asked once more: late proof beats a wrong answer.
+
+use clap::{ArgGroup, Args};
+use serde_json::json;
+
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, strip_control};
+use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
+use crate::runner::{
+    CallError, ProjectIndex, StudioApi, SubmissionEvidence, assess_submission,
+    combine_with_callback, profile_keeps_export_id,
+};
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::{BatchRef, LeasedBatch, find_job_key, ledger_error};
+use crate::session::next_steps::CommandHints;
+use crate::session::open_batch::CommandError;
+
+/// Settle one job whose answer was lost
+///
+/// AI Studios is asked once more first; what it shows is taken before anything that you say.
+#[derive(Debug, Args)]
+#[command(override_usage = "\
+callsheet resolve <BATCH> <KEY> --adopt <PROJECT>
+       callsheet resolve <BATCH> <KEY> --not-submitted
+       callsheet resolve <BATCH> <KEY> --abandon")]
+#[command(group = ArgGroup::new("verdict").required(true))]
+pub(crate) struct ResolveArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// The job's key; a part that means one key is enough
+    key: String,
+    /// It was accepted, as this project
+    #[arg(long, value_name = "PROJECT", group = "verdict")]
+    adopt: Option<String>,
+    /// It was never accepted: submit it again in the next run
+    #[arg(long, group = "verdict")]
+    not_submitted: bool,
+    /// Close it without a verdict; it is not submitted again
+    #[arg(long, group = "verdict")]
+    abandon: bool,
+    /// Why, for the job's history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    because: String,
+}
+
+pub(crate) async fn run(args: ResolveArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: ResolveArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let hold = args.batch_ref.lease_batch(global).await?;
+    let key = find_job_key(&hold.ledger, &hold.stored, &args.key).await?;
+    let found = hold.ledger.uncertain_job(hold.stored.id, &key).await.map_err(ledger_error)?;
+    let Some(due) = found else {
+        let words = format!("`{key}` is not uncertain: there is nothing to settle");
+        hold.release().await?;
+        return Err(CommandError::new(ExitReason::Usage, words));
+    };
+    let heard = hold.ledger.callback_report(due.submission).await.map_err(ledger_error)?;
+    let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), talk).await;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(early) => {
+            hold.release().await?;
+            return Err(early);
+        }
+    };
+    let (news, said) = match decide_update(&args, (&seen, heard.is_some()), &hold) {
+        Ok(verdict) => verdict,
+        Err(words) => {
+            hold.release().await?;
+            return Err(CommandError::new(ExitReason::Uncertain, words));
+        }
+    };
+    let now = hold.clock.now();
+    let recorded = hold.ledger.record_update(hold.lease, due.job, due.submission, news, now).await;
+    let state = recorded.map_err(ledger_error)?.state;
+    if talk.is_json() {
+        talk.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));
+    } else {
+        talk.print_result(&format!("{}: {state}: {}", strip_control(&key), strip_control(&said)));
+        let commands =
+            CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
+        talk.status(&format!("now: {}", commands.run_command()));
+    }
+    hold.release().await?;
+    Ok(ExitReason::Done)
+}
+
+/// Looks once more, as the settle loop does.
+async fn gather_evidence(
+    args: &ResolveArgs,
+    (hold, due): (&LeasedBatch, &DueJob),
+    heard: Option<&CallbackReport>,
+    talk: &Printer,
+) -> Result<SubmissionEvidence, CommandError> {
+    let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
+    let studio = account.ai_studios(&batch, &hold.clock)?;
+    let draft = match &due.project_id {
+        Some(id) => Some(studio.read_project(id).await.map_err(|trouble| trouble.message())),
+        None => None,
+    };
+    let list = match studio.list_projects().await {
+        Ok(list) => {
+            let mut tagged = ProjectIndex::from_list(list).with_profile(&batch.vendor);
+            tagged.shows_known_projects =
+                hold.ledger.has_any_project(&tagged.tagged_ids).await.map_err(ledger_error)?;
+            let told = profile_keeps_export_id(&batch.vendor);
+            let keeps_ids = hold.ledger.has_stable_export_ids(hold.stored.id, told).await;
+            tagged.keeps_ids = keeps_ids.map_err(ledger_error)?;
+            Ok(tagged)
+        }
+        Err(trouble) => Err(trouble.message()),
+    };
+    let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
+    let seen =
+        combine_with_callback(due, assess_submission(due, &list, draft.as_ref()), heard, keeps_ids);
+    let adopted = match (&args.adopt, &seen) {
+        // What was seen is taken, whatever was said.
+        (None, _) | (_, SubmissionEvidence::Accepted { .. }) => Ok(()),
+        (Some(project), _) => ensure_adoptable(project, due, (&hold.ledger, &studio), talk).await,
+    };
+    account.close().await;
+    adopted.map(|()| seen)
+}
+
+/// A project that is not there, or another row's, is no film of this row; once adopted, only paying
+/// again would help.
+async fn ensure_adoptable(
+    project: &str,
+    due: &DueJob,
+    (ledger, studio): (&Ledger, &impl StudioApi),
+    talk: &Printer,
+) -> Result<(), CommandError> {
+    let refused = |words: String| Err(CommandError::new(ExitReason::Usage, words));
+    let owner = ledger.project_owner(project, due.submission).await.map_err(ledger_error)?;
+    if let Some((batch, key)) = owner {
+        return refused(format!("`{project}` was made for `{key}` of the batch `{batch}`"));
+    }
+    match studio.read_project(project).await {
+        Ok(_) => Ok(()),
+        Err(CallError::NotFound) => refused(format!(
+            "AI Studios has no project `{project}`: copy its id from your account there"
+        )),
+        Err(trouble) => {
+            let words = trouble.message();
+            talk.status(&format!(
+                "AI Studios could not be asked whether it has `{project}` ({words})"
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// Weighs what was seen against what the person says.
+fn decide_update(
+    args: &ResolveArgs,
+    (seen, was_called_about): (&SubmissionEvidence, bool),
+    hold: &LeasedBatch,
+) -> Result<(JobUpdate, String), String> {
+    let because =
+        if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
+    let due_at = hold.clock.now();
+    if let SubmissionEvidence::Accepted { project_id, render_id, message: words, .. } = seen {
+        let said = format!("it was accepted after all, as {project_id}: {words}");
+        let (project_id, render_id) = (project_id.clone(), render_id.clone());
+        let news = JobUpdate::Accepted { project_id, render_id, due_at, message: words.clone() };
+        return Ok((news, said));
+    }
+    if let Some(project_id) = &args.adopt {
+        let said = format!("adopted as {project_id} on a person's word{because}");
+        let project_id = project_id.clone();
+        let words = said.clone();
+        return Ok((
+            JobUpdate::Accepted { project_id, render_id: None, due_at, message: words },
+            said,
+        ));
+    }
+    if args.abandon {
+        let said = format!("closed by a person without a verdict{because}");
+        return Ok((JobUpdate::Abandoned { message: said.clone() }, said));
+    }
+    if was_called_about {
+        return Err("AI Studios called about this very request, so it was accepted: look for its \
+                    project on the website and --adopt it, or --abandon it"
+            .to_owned());
+    }
+    match seen {
+        SubmissionEvidence::Absent => {
+            let said = format!("never accepted, on a person's word{because}");
+            Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
+        }
+        SubmissionEvidence::Inconclusive { message: words } if !args.because.is_empty() => {
+            let said = format!("never accepted, on a person's word{because} (and {words})");
+            Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
+        }
+        SubmissionEvidence::Inconclusive { message: words } => Err(format!(
+            "AI Studios could not be asked whether it has this job ({words}); if you know from \
+             its website that it has not, say so with --because \"…\""
+        )),
+        SubmissionEvidence::Accepted { .. } => Err("the job was accepted".to_owned()),
+    }
+}

@@ -1,0 +1,225 @@
+//! `callsheet retry` and `callsheet cancel`: a person puts jobs back into the queue, or takes them
+//! out of it.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, pluralize};
+use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
+use crate::session::batch_status::format_credits as credits_told;
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, find_job_key, ledger_error};
+use crate::session::next_steps::CommandHints;
+use crate::session::open_batch::CommandError;
+
+/// Put failed or cancelled jobs back into the queue
+///
+/// Says how many and what they will cost before it acts. A video that is paid for and could only
+/// not be fetched is fetched again, not rendered again. Uncertain jobs are left alone: they may be
+/// paid for already (see `callsheet resolve`).
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// Only these keys; a part that means one key is enough
+    keys: Vec<String>,
+    /// Only jobs that failed for this cause, such as render-failed or refused
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<String>,
+    /// Only jobs in this state
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<RetryableState>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// The cause after which a film may come all the same.
+const RENDER_FAILED_CAUSE: &str = "render-failed";
+
+/// A state that somebody can put a job back from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RetryableState {
+    Failed,
+    Cancelled,
+}
+
+impl RetryableState {
+    fn job_state(self) -> JobState {
+        match self {
+            Self::Failed => JobState::Failed,
+            Self::Cancelled => JobState::Cancelled,
+        }
+    }
+}
+
+/// Take jobs out that were not submitted yet
+///
+/// What is under way cannot be stopped: AI Studios has no way to cancel a render, and it will be
+/// billed. The command says how many those are.
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// Only these keys; all that are not submitted when none is given
+    keys: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) async fn retry(args: RetryArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute_retry(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+pub(crate) async fn cancel(args: CancelArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute_cancel(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute_retry(
+    args: RetryArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let hold = args.batch_ref.lease_batch(global).await?;
+    let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
+    let state = args.state.map(RetryableState::job_state);
+    let chosen = RetryFilter { keys, cause: args.cause, state, selection: None };
+    let again = hold.ledger.count_retries(hold.stored.id, &chosen).await.map_err(ledger_error)?;
+    let uncertain = count_in_state(&hold.ledger, &hold.stored, JobState::Uncertain).await?;
+    if uncertain > 0 {
+        talk.status(&format!(
+            "{} left alone: they may be paid for already (callsheet resolve)",
+            pluralize(uncertain, "uncertain job")
+        ));
+    }
+    if again.submissions + again.downloads == 0 {
+        print_outcome(talk, "nothing to try again", &retry_json(RetryTotals::default(), 0.0));
+        hold.release().await?;
+        return Ok(ExitReason::Done);
+    }
+    let per_minute = hold.ledger.credits_per_minute().await.map_err(ledger_error)?;
+    let credits = again.minutes as f64 * per_minute;
+    let what = format!(
+        "{} to render and pay for again (about {}), {} to fetch again",
+        pluralize(again.submissions, "video"),
+        credits_told(credits),
+        pluralize(again.downloads, "finished video")
+    );
+    let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
+    warn_about_late_renders(&hold, chosen.clone(), &commands, talk).await?;
+    if !confirm(&format!("{what}: go on?"), args.yes, talk) {
+        if talk.is_json() {
+            talk.print_json(&retry_json(RetryTotals::default(), 0.0));
+        }
+        hold.release().await?;
+        return Ok(ExitReason::Done);
+    }
+    let now = hold.clock.now();
+    let again = hold.ledger.retry_jobs(hold.lease, hold.stored.id, chosen, now).await;
+    let again = again.map_err(ledger_error)?;
+    print_outcome(talk, &what, &retry_json(again, credits));
+    talk.status(&format!("now: {}", commands.run_command()));
+    hold.release().await?;
+    Ok(ExitReason::Done)
+}
+
+/// What is put back here is paid for again, also where its render has come to an end meanwhile.
+async fn warn_about_late_renders(
+    hold: &LeasedBatch,
+    chosen: RetryFilter,
+    commands: &CommandHints,
+    talk: &Printer,
+) -> Result<(), CommandError> {
+    if chosen.cause.as_deref().is_some_and(|cause| cause != RENDER_FAILED_CAUSE) {
+        return Ok(());
+    }
+    let given_up = RetryFilter { cause: Some(RENDER_FAILED_CAUSE.to_owned()), ..chosen };
+    let again = hold.ledger.count_retries(hold.stored.id, &given_up).await.map_err(ledger_error)?;
+    if let (1.., Some(run)) = (again.submissions, commands.retry_failed_command()) {
+        let jobs = pluralize(again.submissions, "render");
+        talk.status(&format!(
+            "{jobs} failed or did not end in time, and may have come since: `{run}` looks first, \
+             and pays only for the rest"
+        ));
+    }
+    Ok(())
+}
+
+/// Says what came of it, to a person or to a program.
+fn print_outcome(talk: &Printer, words: &str, document: &Value) {
+    if talk.is_json() { talk.print_json(document) } else { talk.print_result(words) }
+}
+
+fn retry_json(again: RetryTotals, credits: f64) -> Value {
+    json!({
+        "submits": again.submissions, "fetches": again.downloads, "estimated_credits": credits,
+    })
+}
+
+async fn execute_cancel(
+    args: CancelArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let hold = args.batch_ref.lease_batch(global).await?;
+    let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
+    let open = [JobState::Submitting, JobState::Uncertain, JobState::Rendering];
+    let mut billed = 0;
+    for state in open {
+        billed += count_in_state(&hold.ledger, &hold.stored, state).await?;
+    }
+    let ready = count_in_state(&hold.ledger, &hold.stored, JobState::Ready).await?;
+    let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
+    let question = format!("take out {}?", pluralize(most, "job"));
+    if most == 0 || !confirm(&question, args.yes, talk) {
+        let document = json!({ "cancelled": 0, "still_billed": billed });
+        print_outcome(talk, "nothing was taken out", &document);
+        hold.release().await?;
+        return Ok(ExitReason::Done);
+    }
+    let now = hold.clock.now();
+    let cancelled = hold.ledger.cancel_jobs(hold.lease, hold.stored.id, keys, now).await;
+    let cancelled = cancelled.map_err(ledger_error)?;
+    if talk.is_json() {
+        talk.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
+    } else {
+        talk.print_result(&format!("{} taken out", pluralize(cancelled, "job")));
+        if billed > 0 {
+            talk.print_result(&format!(
+                "{} under way cannot be stopped and will be billed",
+                pluralize(billed, "render")
+            ));
+        }
+    }
+    hold.release().await?;
+    Ok(ExitReason::Done)
+}
+
+async fn complete_keys(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    parts: &[String],
+) -> Result<Vec<String>, CommandError> {
+    let mut keys = Vec::with_capacity(parts.len());
+    for part in parts {
+        keys.push(find_job_key(ledger, stored, part).await?);
+    }
+    Ok(keys)
+}
+
+async fn count_in_state(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    state: JobState,
+) -> Result<u64, CommandError> {
+    let counts = ledger.state_counts(stored.id).await.map_err(ledger_error)?;
+    Ok(counts.get(&state).copied().unwrap_or(0))
+}

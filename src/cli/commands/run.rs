@@ -1,0 +1,353 @@
+//! `callsheet run BATCH.toml…`: check, plan, submit, watch, fetch, report.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::batch;
+use crate::batch::Batch;
+use crate::cli::GlobalArgs;
+use crate::cli::output::diagnostics;
+use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::row_filter_args::{RowFilterArgs, parse_number};
+use crate::clock::Clock;
+use crate::ledger::{Ledger, RetryFilter};
+use crate::runner::RunOptions;
+use crate::sandbox;
+use crate::session::exit_code::ExitReason;
+use crate::session::media_check;
+use crate::session::next_steps::CommandHints;
+use crate::session::open_batch;
+use crate::session::open_batch::CommandError;
+use crate::session::prepare;
+use crate::session::prepare::{LockedBatch, ParsedBatch, PlannedBatch, ReadyBatch};
+use crate::session::session_report::SessionReport;
+use crate::session::target;
+use crate::session::time_window::WindowArgs;
+use crate::session::{BatchRun, Session};
+use crate::session::{overwrite_guard, sheet_input, webhooks};
+
+/// Check, plan, submit, watch and fetch a batch; the same command continues it
+///
+/// Run it again, and again, until it is done: rows that are done are not rendered again, changed
+/// rows are rendered as a new version, and what was interrupted goes on. Before anything is
+/// spent, the whole sheet is checked; on a terminal you are asked first.
+///
+/// Several batch files are driven side by side. Those of one account share its limits: the lowest
+/// of their `requests` and `submits` holds for all of them together.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet run jobs/spring.toml                   the whole night
+  callsheet run jobs/spring.toml --limit 3         only three, to look at them
+  callsheet run jobs/spring.toml --only ann,bob    only these rows
+  callsheet run jobs/spring.toml --where language=ko
+  callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing
+  callsheet run jobs/spring.toml jobs/summer.toml  both, side by side")]
+pub(crate) struct RunArgs {
+    /// The batch file, such as jobs/spring.toml; several are driven side by side, and
+    /// share the lowest of their rates where they share an account
+    #[arg(value_name = "BATCH", required = true)]
+    batches: Vec<PathBuf>,
+    /// Rehearse: a virtual AI Studios, a ledger and an output folder of its own
+    #[arg(long)]
+    sandbox: bool,
+    /// Submit at most so many videos in this run, of each batch
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
+    limit: Option<u32>,
+    /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
+    max_videos: Option<u32>,
+    #[command(flatten)]
+    row_filter: RowFilterArgs,
+    /// Try failed jobs again, after a look whether they came after all
+    #[arg(long)]
+    retry_failed: bool,
+    /// Leave out rows that are wrong, instead of stopping at them
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    yes: bool,
+    /// Render, but do not fetch the videos; a later run fetches them
+    #[arg(long)]
+    no_download: bool,
+    /// Release all rows at once, without waiting for the first videos
+    #[arg(long)]
+    no_canary: bool,
+    #[command(flatten)]
+    window: WindowArgs,
+    /// Ask first, once for each address of a picture, film or sound, whether something is there
+    #[arg(long)]
+    check_media: bool,
+    /// Take the calls of AI Studios in this run, as `[webhook]` of the batch file says
+    #[arg(long)]
+    webhook: bool,
+    /// Do not stay for jobs whose answer was lost; the next run looks again
+    #[arg(long)]
+    no_wait: bool,
+    // Not clap's own `env`: set for real nights, it would forbid every rehearsal.
+    #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
+    #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
+    base_url: Option<String>,
+    /// Virtual seconds per second of a rehearsal
+    #[arg(long, value_name = "N", requires = "sandbox", default_value_t = target::REHEARSAL_SPEED)]
+    #[arg(help_heading = "Options of rehearsals")]
+    speed: f64,
+    /// What goes wrong in a rehearsal, such as lost-answer=5%; `callsheet sandbox --help` lists
+    /// all faults
+    #[arg(long, value_name = "FAULT", requires = "sandbox")]
+    #[arg(help_heading = "Options of rehearsals")]
+    fault: Vec<String>,
+    /// Send the notices that the batch file asks for; without it, a rehearsal tells nobody
+    #[arg(long, requires = "sandbox")]
+    #[arg(help_heading = "Options of rehearsals")]
+    notify: bool,
+}
+
+pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    let mut wraps = SessionReport::new(Clock::real());
+    if args.notify {
+        wraps.enable_rehearsal_notifications();
+    }
+    let ended = wraps.run_until_signal(execute(args, global, talk, &wraps)).await;
+    wraps.finish(ended, talk).await
+}
+
+async fn execute(
+    args: RunArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+    wraps: &SessionReport,
+) -> Result<ExitReason, CommandError> {
+    let mut batches = match read_batches(&args, (global, wraps), talk)? {
+        Ok(batches) => batches,
+        Err(exit) => return Ok(exit),
+    };
+    let mut spooled = Vec::new();
+    for (batch, _) in &mut batches {
+        spooled.push(sheet_input::spool_sheet(batch).await?);
+    }
+    if args.check_media
+        && !media_check::check_all_media(batches.iter().map(|(batch, _)| batch), talk).await?
+    {
+        return Ok(ExitReason::Input);
+    }
+    let clock = Clock::real();
+    let path = global.ledger_path(args.sandbox);
+    // Settings are judged before anything is made on disk.
+    let accounts = if args.sandbox { Vec::new() } else { prepare::resolve_targets(&batches)? };
+    let studio = rehearsal_settings(&args)?;
+    let ledger = open_batch::open_ledger(&path).await?;
+    let taken = prepare::lock_all(batches, (accounts, studio), &path, &clock).await?;
+    let choice = args.row_filter.row_selection();
+    let drawn = match prepare::plan_all(taken, &choice, (&ledger, &clock), talk).await? {
+        Ok(drawn) => drawn,
+        Err(exit) => return Ok(exit),
+    };
+    // The sheets are in the plans now.
+    drop(spooled);
+    if let Some(exit) = confirm_or_exit(&drawn, &args, talk).await {
+        if exit == ExitReason::Done {
+            // A person said no: there is nothing to tell of.
+            wraps.discard_all();
+        }
+        prepare::discard_all(drawn, &ledger, &clock).await?;
+        return Ok(exit);
+    }
+    let ready = prepare::commit_all(drawn, &ledger, &clock).await?;
+    if args.retry_failed {
+        print_retry_count(&ledger, &ready, talk).await?;
+    }
+    let drives = ready.into_iter().map(|ready| batch_run(ready, &args, global)).collect();
+    Session { ledger, clock, batch_runs: drives, receives_callbacks: args.webhook }
+        .run(talk, wraps.signals())
+        .await
+}
+
+/// Reads every batch file, and tells all problems of all of them.
+fn read_batches(
+    args: &RunArgs,
+    (global, wraps): (&GlobalArgs, &SessionReport),
+    talk: &Printer,
+) -> Result<Result<Vec<ParsedBatch>, ExitReason>, CommandError> {
+    let (mut batches, mut exits) = (Vec::new(), Vec::new());
+    for file in &args.batches {
+        match batch::read(file) {
+            Ok(batch) => {
+                if args.batches.len() == 1 {
+                    talk.set_batch(batch.name.as_str());
+                }
+                let wrap = wraps.add_batch(&batch, global, args.sandbox);
+                let batch = apply_flags(batch, args)?;
+                let output = open_batch::output_dir(&batch, args.sandbox);
+                overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
+                if args.webhook && !args.sandbox {
+                    webhooks::require_webhook(&batch)?;
+                }
+                batches.push((batch, wrap));
+            }
+            Err(problems) => exits.push(diagnostics::print_batch_problems(talk, &problems)),
+        }
+    }
+    if !exits.is_empty() {
+        return Ok(Err(ExitReason::most_severe(exits)));
+    }
+    ensure_distinct(&batches).inspect_err(|_| wraps.discard_all())?;
+    Ok(Ok(batches))
+}
+
+/// Two batches of one name are one batch to the ledger, and two in one folder would write over each
+/// other's reports.
+fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandError> {
+    let (mut names, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    for (batch, _) in batches {
+        let file = batch.file.display();
+        if let Some(other) = names.insert(batch.name.as_str(), &batch.file) {
+            let words =
+                format!("`{}` and `{file}` are one batch, `{}`", other.display(), batch.name);
+            return Err(CommandError::new(ExitReason::Usage, words));
+        }
+        let folder = std::path::absolute(&batch.output).unwrap_or_else(|_| batch.output.clone());
+        if let Some(other) = folders.insert(folder, &batch.file) {
+            let words = format!(
+                "`{}` and `{file}` both write to `{}`: give one of them another `output`",
+                other.display(),
+                batch.output.display()
+            );
+            return Err(CommandError::new(ExitReason::Input, words));
+        }
+    }
+    Ok(())
+}
+
+/// The run puts them back itself, once it has looked whether what was given up came after all.
+async fn print_retry_count(
+    ledger: &Ledger,
+    ready: &[ReadyBatch],
+    talk: &Printer,
+) -> Result<(), CommandError> {
+    let mut jobs = 0;
+    for one in ready {
+        let chosen = RetryFilter { selection: one.selection, ..RetryFilter::default() };
+        let again = ledger.count_retries(one.id, &chosen).await;
+        let again = again.map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
+        jobs += again.submissions + again.downloads;
+    }
+    let jobs = pluralize(jobs, "job");
+    talk.status(&format!("{jobs} are tried again, but for those whose video has come meanwhile"));
+    Ok(())
+}
+
+fn batch_run(ready: ReadyBatch, args: &RunArgs, global: &GlobalArgs) -> BatchRun {
+    let ReadyBatch {
+        locked: LockedBatch { batch, lock, target: account, report: wrap },
+        id,
+        lease,
+        selection: only,
+    } = ready;
+    let file = batch.file.display().to_string();
+    let commands = CommandHints::from_name(global, args.sandbox, (batch.name.as_str(), &file));
+    let until = args.window.resolve(batch.window.as_ref(), &jiff::Zoned::now()).until;
+    let orders = RunOptions { only, until, ..run_options(args) };
+    BatchRun { batch, id, lease, options: orders, lock, target: account, commands, report: wrap }
+}
+
+fn apply_flags(mut batch: Batch, args: &RunArgs) -> Result<Batch, CommandError> {
+    batch.limits.max_videos = args.max_videos.or(batch.limits.max_videos);
+    if !args.sandbox {
+        target::override_host(&mut batch, args.base_url.as_deref())?;
+    }
+    Ok(batch)
+}
+
+fn run_options(args: &RunArgs) -> RunOptions {
+    RunOptions {
+        only: None,
+        limit: args.limit,
+        canary: !args.no_canary && !args.no_download,
+        download: !args.no_download,
+        wait: !args.no_wait,
+        until: None,
+        retry_failed: args.retry_failed,
+    }
+}
+
+fn rehearsal_settings(args: &RunArgs) -> Result<sandbox::SandboxSettings, CommandError> {
+    crate::cli::commands::sandbox::sandbox_settings(&args.fault, args.speed)
+        .map_err(|words| CommandError::new(ExitReason::Usage, words))
+}
+
+/// Shows the plans, and says whether the run ends here.
+async fn confirm_or_exit(
+    drawn: &[PlannedBatch],
+    args: &RunArgs,
+    talk: &Printer,
+) -> Option<ExitReason> {
+    let (mut videos, mut exits) = (0, Vec::new());
+    let asked = prepare::RunPreviewOptions {
+        skip_invalid: args.skip_invalid,
+        retry_failed: args.retry_failed,
+        limit: args.limit,
+        window: &args.window,
+    };
+    for one in drawn {
+        let talk = if drawn.len() > 1 { &talk.for_batch(one.name()) } else { talk };
+        match prepare::preview_run(one, &asked, talk) {
+            Ok(more) => videos += more,
+            Err(exit) => exits.push(exit),
+        }
+    }
+    if !exits.is_empty() {
+        return Some(ExitReason::most_severe(exits));
+    }
+    let asks = TerminalPrompt::available(drawn.iter().any(PlannedBatch::has_stdin_sheet));
+    let (Some(person), false) = (asks, videos == 0 || args.sandbox || args.yes) else {
+        return None;
+    };
+    // On a thread of its own, so that a question nobody answers can be interrupted.
+    let agrees = tokio::task::spawn_blocking(move || person.confirm_spending(videos)).await;
+    (!agrees.unwrap_or(false)).then(|| {
+        talk.status("nothing was submitted");
+        ExitReason::Done
+    })
+}
+
+/// Somebody at a terminal, who can be asked before anything is spent.
+enum TerminalPrompt {
+    /// Whose words come by standard input.
+    Stdin,
+    /// The same where standard input is the sheet: the terminal itself.
+    Tty(File),
+}
+
+impl TerminalPrompt {
+    /// Finds out whether somebody is there. Under cron nobody is.
+    fn available(sheet_is_stdin: bool) -> Option<Self> {
+        if !sheet_is_stdin {
+            return std::io::stdin().is_terminal().then_some(Self::Stdin);
+        }
+        if !std::io::stderr().is_terminal() {
+            return None;
+        }
+        File::open("/dev/tty").ok().map(Self::Tty)
+    }
+
+    /// Asks before spending.
+    fn confirm_spending(self, videos: u64) -> bool {
+        let mut err = std::io::stderr();
+        let asked = write!(err, "submit {videos} to AI Studios? This costs credits. [y/N] ");
+        if asked.and_then(|()| err.flush()).is_err() {
+            return false;
+        }
+        let mut answer = String::new();
+        let read = match self {
+            Self::Stdin => std::io::stdin().lock().read_line(&mut answer),
+            Self::Tty(terminal) => BufReader::new(terminal).read_line(&mut answer),
+        };
+        read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}

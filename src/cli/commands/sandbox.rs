@@ -1,0 +1,126 @@
+//! `callsheet sandbox`: the virtual AI Studios as a server of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::output::printer::Printer;
+use crate::sandbox;
+use crate::sandbox::{FaultRules, Sandbox, SandboxSettings};
+use crate::session::exit_code::ExitReason;
+
+/// Run a virtual AI Studios on this machine, to rehearse and to test against
+///
+/// It takes the requests of the V3 API, renders in virtual time, serves small real videos, and
+/// keeps a bill. Faults make it as bad as a night can be; --help lists them.
+#[derive(Debug, Args)]
+#[command(after_long_help = faults_help())]
+pub(crate) struct SandboxArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    /// Virtual seconds per second
+    #[arg(long, value_name = "N", default_value_t = crate::session::target::REHEARSAL_SPEED)]
+    speed: f64,
+    /// A fault, such as lost-answer=5% or rate-limit=export:3; may be given more than once
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// The seed of everything that chance decides
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Remember everything in this file, and go on from it
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// Returns the settings of a rehearsal.
+pub(crate) fn sandbox_settings(faults: &[String], speed: f64) -> Result<SandboxSettings, String> {
+    if !(speed > 0.0 && speed <= 1_000_000.0) {
+        return Err("--speed must be more than 0, and at most 1000000".to_owned());
+    }
+    let mut settings = SandboxSettings::default();
+    settings.switches.time_scale = speed;
+    let mut all = FaultRules::default();
+    for spec in faults {
+        all.add(spec).map_err(|error| format!("--fault {spec}: {error}"))?;
+    }
+    settings.faults = all;
+    Ok(settings)
+}
+
+pub(crate) async fn run(args: SandboxArgs, talk: &Printer) -> ExitReason {
+    let mut settings = match sandbox_settings(&args.fault, args.speed) {
+        Ok(settings) => settings,
+        Err(words) => {
+            talk.error(&words);
+            return ExitReason::Usage;
+        }
+    };
+    settings.listen = args.listen;
+    settings.seed = args.seed;
+    settings.state = args.state;
+    let sandbox = match Sandbox::start(settings).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            talk.error(&format!("cannot listen on {}: {error}", args.listen));
+            return ExitReason::Usage;
+        }
+    };
+    let (url, app_id, user_key) = (sandbox.base_url(), sandbox::APP_ID, sandbox::USER_KEY);
+    if talk.is_json() {
+        talk.print_json(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
+    } else {
+        talk.print_result(&format!("base_url  {url}"));
+        talk.print_result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
+        talk.print_result(&format!("bill      {url}/__sandbox/bill"));
+        talk.status("Ctrl-C stops it");
+    }
+    // Without a signal handler the server would only end with the process, which is what it does.
+    drop(tokio::signal::ctrl_c().await);
+    let bill = sandbox.bill();
+    talk.status(&format!(
+        "{} billed",
+        crate::cli::output::printer::pluralize(bill.render_count(), "render")
+    ));
+    sandbox.stop().await;
+    ExitReason::Done
+}
+
+fn faults_help() -> String {
+    let mut text = "\
+Examples:
+  callsheet sandbox                                 as documented
+  callsheet sandbox --fault lost-answer=export:5%   one export in twenty lost
+  callsheet sandbox --fault rate-limit=3            three times 429 at first
+
+Faults are written NAME, NAME=WHEN or NAME=WHERE:WHEN, with @PARAMETER at the
+end for some. WHEN is 5%, 3 (the first three), +3 (all but the first three) or
+always. WHERE is any, writes, paid, reads or an endpoint such as export.
+
+"
+    .to_owned();
+    for known in FaultRules::KINDS {
+        text.push_str(&format!("  {:18}  {}\n", known.name, wrap_indented(known.description)));
+    }
+    text
+}
+
+/// Breaks a meaning between words, under the column of meanings.
+fn wrap_indented(meaning: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in meaning.split(' ') {
+        if column + 1 + word.len() > 58 {
+            out.push_str(&format!("\n{:22}", ""));
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += word.len();
+    }
+    out
+}

@@ -1,0 +1,107 @@
+//! `callsheet serve [BATCH…]`: the receiver of calls as a process of its own.
+//!
+//! It writes what it hears into the ledger and drives nothing: runs look into the ledger and find
+//! it. So it may begin before the first run and outlive all of them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::batch;
+use crate::batch::Batch;
+use crate::cli::GlobalArgs;
+use crate::cli::output::diagnostics;
+use crate::cli::output::printer::Printer;
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::runner::StopSignal;
+use crate::session::exit_code::ExitReason;
+use crate::session::open_batch;
+use crate::session::open_batch::CommandError;
+use crate::session::signals::SignalListener;
+use crate::session::webhooks;
+
+/// Take the calls of AI Studios, for all runs of this ledger
+///
+/// Runs whose batch file has `[webhook]` ask AI Studios to call when a render goes on. This process
+/// takes such calls for all batches of the ledger, until it is stopped; runs find them there. A
+/// call only makes a run look sooner: without it, the batch finishes just as well.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet serve jobs/spring.toml               where that batch file says
+  callsheet serve --listen 127.0.0.1:8788        the same without one
+  callsheet check jobs/spring.toml               does a call come through?")]
+pub(crate) struct ServeArgs {
+    /// Batches, by their names or batch files, whose `listen` is meant
+    #[arg(value_name = "BATCH")]
+    batches: Vec<String>,
+    /// Listen here instead
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+pub(crate) async fn run(args: ServeArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: ServeArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let stop = StopSignal::default();
+    // The handle only tells which signal it was.
+    let _signals = SignalListener::listen(stop.clone());
+    let ledger = open_batch::open_ledger(&global.ledger_path(false)).await?;
+    let mut places = BTreeSet::from_iter(args.listen);
+    if places.is_empty() {
+        for named in &args.batches {
+            match read_batch(named, &ledger).await? {
+                Ok(batch) => places.insert(webhooks::listen_address(Some(&batch))),
+                Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+            };
+        }
+    }
+    if places.is_empty() {
+        places.insert(webhooks::listen_address(None));
+    }
+    let clock = Clock::real();
+    let mut receivers = Vec::new();
+    for listen in places {
+        receivers.push(webhooks::open_receiver(listen, &ledger, &clock).await?);
+    }
+    for receiver in &receivers {
+        let address = receiver.address();
+        if talk.is_json() {
+            talk.print_json(&json!({ "listen": address.to_string() }));
+        } else {
+            talk.print_result(&format!("takes the calls of AI Studios on http://{address}"));
+        }
+    }
+    talk.status("Ctrl-C stops it");
+    stop.draining().await;
+    for receiver in receivers {
+        receiver.close().await;
+    }
+    ledger.close().await;
+    Ok(ExitReason::Done)
+}
+
+async fn read_batch(
+    named: &str,
+    ledger: &Ledger,
+) -> Result<Result<Batch, batch::BatchFileProblems>, CommandError> {
+    if named.ends_with(".toml") {
+        return Ok(batch::read(&PathBuf::from(named)));
+    }
+    let stored =
+        ledger.batch(named).await.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
+    Ok(batch::parse(&PathBuf::from(&stored.file), stored.source))
+}

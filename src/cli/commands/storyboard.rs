@@ -1,0 +1,234 @@
+//! The storyboard of a batch as a file: every row merged, drawn, and beside what the ledger has.
+//!
+//! It asks AI Studios nothing and changes nothing in the ledger. The file takes its name only when
+//! it is whole.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::batch::{Batch, VideoResolution};
+use crate::cli::output::printer::{Printer, pluralize};
+use crate::ledger::{BatchId, Ledger, LedgerError, PlannedVersion};
+use crate::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
+use crate::plan::{PlanError, PlanInputs};
+use crate::report::storyboard::{
+    ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, storyboard_foot as page_foot,
+    storyboard_head as page_head,
+};
+use crate::report::{create_temp_file, io_error_message};
+use crate::request::RequestKind;
+use crate::session::exit_code::ExitReason;
+use crate::session::open_batch::CommandError;
+use crate::sheet::SheetEntry;
+use crate::template::{PartialFiles, SceneTemplate, TemplateProblem, TemplateProblemLocation};
+
+/// What to draw, and where.
+pub(crate) struct Storyboard<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) batch: &'a Batch,
+    /// Where former versions are; nothing when there is no ledger yet.
+    pub(crate) ledger: Option<&'a Ledger>,
+    /// What the page says of the batch.
+    pub(crate) header_lines: Vec<String>,
+    /// Whether rows that cannot be read belong on it: nobody knows their keys.
+    pub(crate) includes_unreadable_rows: bool,
+    /// What to say when no row is wanted, and nothing is written; without it, an empty page will do.
+    pub(crate) empty_message: Option<String>,
+}
+
+/// Why there is no storyboard.
+pub(crate) enum StoryboardError {
+    Plan(PlanError),
+    Command(CommandError),
+}
+
+impl From<LedgerError> for StoryboardError {
+    fn from(error: LedgerError) -> Self {
+        Self::Command(CommandError::new(ExitReason::Unexpected, error))
+    }
+}
+
+impl Storyboard<'_> {
+    /// Draws the rows that are wanted. Says where, and returns how many of them are wrong.
+    pub(crate) async fn write(
+        &self,
+        wanted: impl Fn(&SheetEntry, &str) -> bool,
+        talk: &Printer,
+    ) -> Result<u64, StoryboardError> {
+        let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } =
+            PlanInputs::open(self.batch).map_err(StoryboardError::Plan)?;
+        let former = match self.ledger {
+            Some(ledger) => PreviousVersions::find(ledger, self.batch).await?,
+            None => None,
+        };
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let disk = |error: io::Error| {
+            let words =
+                format!("cannot write `{}`: {}", self.path.display(), io_error_message(&error));
+            StoryboardError::Command(CommandError::new(ExitReason::Unexpected, words))
+        };
+        let mut file = io::BufWriter::new(create_temp_file(folder).map_err(disk)?);
+        let title = format!("Storyboard of {}", self.batch.name);
+        file.write_all(page_head(&title, &self.header_lines).as_bytes()).map_err(disk)?;
+        let mut artist = StoryboardRenderer {
+            mergers: editions
+                .iter()
+                .map(|edition| template.merger(&edition.columns).with_request_kind(kind))
+                .collect(),
+            resolution: self.batch.studio.resolution.map(VideoResolution::word),
+            previous: former,
+            invalid_jobs: 0,
+        };
+        let mut jobs = 0;
+        let mut put = |html: String| file.write_all(html.as_bytes()).map_err(disk);
+        for entry in sheet.entries() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(_) if !self.includes_unreadable_rows => continue,
+                Err(problem) => {
+                    if jobs < STORYBOARD_CARDS_MAX {
+                        put(artist.render_unreadable_row(&problem))?;
+                    }
+                    jobs += 1;
+                    continue;
+                }
+            };
+            let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
+            for (number, edition) in editions.iter().enumerate() {
+                let key = edition.job_key(&entry.key);
+                if !edition.should_make(&entry, &rows) || !wanted(&entry, &key) {
+                    continue;
+                }
+                if jobs < STORYBOARD_CARDS_MAX {
+                    let row = entry.rows.first().map_or(1, |row| row.number);
+                    put(artist.render_card((&key, row), number, &rows).await?)?;
+                }
+                jobs += 1;
+            }
+        }
+        if let (0, Some(words)) = (jobs, &self.empty_message) {
+            return Err(StoryboardError::Command(CommandError::new(ExitReason::Input, words)));
+        }
+        let left_out = jobs.saturating_sub(STORYBOARD_CARDS_MAX);
+        file.write_all(page_foot(left_out).as_bytes()).map_err(disk)?;
+        let file = file.into_inner().map_err(|error| disk(error.into_error()))?;
+        file.persist(self.path).map_err(|error| disk(error.error))?;
+        let limit = if left_out > 0 {
+            format!(", the first {STORYBOARD_CARDS_MAX} of them")
+        } else {
+            String::new()
+        };
+        talk.status(&format!("{} drawn in {}{limit}", pluralize(jobs, "job"), self.path.display()));
+        Ok(artist.invalid_jobs)
+    }
+}
+
+/// Draws one row after the other.
+struct StoryboardRenderer<'t, 'l> {
+    /// One for each way in which a row is made.
+    mergers: Vec<PayloadMerger<'t>>,
+    resolution: Option<&'static str>,
+    previous: Option<PreviousVersions<'l>>,
+    invalid_jobs: u64,
+}
+
+impl StoryboardRenderer<'_, '_> {
+    async fn render_card(
+        &mut self,
+        (key, row): (&str, u64),
+        edition: usize,
+        rows: &[Vec<String>],
+    ) -> Result<String, LedgerError> {
+        let merger = &mut self.mergers[edition];
+        let known = match &self.previous {
+            Some(former) => former.ledger.planned_version(former.batch, key).await?,
+            None => None,
+        };
+        let absent =
+            if self.previous.is_some() { ChangeStatus::New } else { ChangeStatus::Unknown };
+        let mut card =
+            StoryboardCard { key, row, change_status: absent, ..StoryboardCard::default() };
+        let (text, problems, doubts);
+        match merger.merge(rows) {
+            Ok(payload) => {
+                doubts = merger.warnings(&payload);
+                problems = Vec::new();
+                if let Some(known) = &known {
+                    let hashing = HashAlgorithm::from_hash(&known.payload_hash);
+                    let hash = payload.video_hash(self.resolution, hashing);
+                    let same = hash == known.payload_hash;
+                    card.change_status =
+                        if same { ChangeStatus::Unchanged } else { ChangeStatus::Changed };
+                }
+                text = Some(payload.into_text());
+            }
+            Err(wrong) => {
+                // What cannot be sent can often be drawn all the same, with the mistake on it.
+                text = merger.merge_pretty(rows).ok();
+                (problems, doubts) = (wrong, Vec::new());
+                self.invalid_jobs += 1;
+            }
+        }
+        let before = match (&mut self.previous, known) {
+            (Some(former), Some(known)) if card.change_status == ChangeStatus::Changed => {
+                former.merge_previous(&known).await?.map(|text| (known.version, text))
+            }
+            _ => None,
+        };
+        card.text = text.as_deref();
+        card.previous_version = before.as_ref().map(|(version, text)| (*version, text.as_str()));
+        (card.problems, card.warnings) = (&problems, &doubts);
+        Ok(card.render())
+    }
+
+    /// A row that cannot be read.
+    fn render_unreadable_row(&mut self, problem: &crate::sheet::SheetProblem) -> String {
+        self.invalid_jobs += 1;
+        let (row, message) = (problem.row.unwrap_or(1), problem.message.clone());
+        let place = TemplateProblemLocation::Column { name: String::new(), origin: None };
+        let problems = [TemplateProblem { location: place, message, help: problem.help.clone() }];
+        let key = problem.column.as_ref().map(ToString::to_string).unwrap_or_default();
+        StoryboardCard { key: &key, row, problems: &problems, ..StoryboardCard::default() }.render()
+    }
+}
+
+/// The batch as the ledger knows it.
+struct PreviousVersions<'l> {
+    ledger: &'l Ledger,
+    batch: BatchId,
+    templates: HashMap<String, Option<SceneTemplate>>,
+}
+
+impl<'l> PreviousVersions<'l> {
+    /// Returns nothing for a batch that the ledger does not know.
+    async fn find(ledger: &'l Ledger, batch: &Batch) -> Result<Option<Self>, LedgerError> {
+        match ledger.batch(batch.name.as_str()).await {
+            Ok(stored) => Ok(Some(Self { ledger, batch: stored.id, templates: HashMap::new() })),
+            Err(LedgerError::BatchNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Merges what was planned again. What an older version of the program merged otherwise is left out.
+    async fn merge_previous(
+        &mut self,
+        planned: &PlannedVersion,
+    ) -> Result<Option<String>, LedgerError> {
+        if !self.templates.contains_key(&planned.template_hash) {
+            let source = self.ledger.template_source(&planned.template_hash).await?;
+            let template = SceneTemplate::parse("template", &source, &PartialFiles::default()).ok();
+            self.templates.insert(planned.template_hash.clone(), template);
+        }
+        let template = self.templates.get(&planned.template_hash).and_then(Option::as_ref);
+        let columns: Option<ColumnMapping> = serde_json::from_str(&planned.columns).ok();
+        let rows: Option<Vec<Vec<String>>> = serde_json::from_str(&planned.cells).ok();
+        let (Some(template), Some(columns), Some(rows)) = (template, columns, rows) else {
+            return Ok(None);
+        };
+        let Some(kind) = RequestKind::from_name(&planned.request) else { return Ok(None) };
+        let merged = template.merger(&columns).with_request_kind(kind).merge(&rows);
+        Ok(merged.ok().map(crate::payload::Payload::into_text))
+    }
+}

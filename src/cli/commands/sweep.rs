@@ -1,0 +1,188 @@
+//! `callsheet sweep`: deletes stray drafts of ours at AI Studios.
+//!
+//! Only drafts that carry a tag of this ledger, whose paid step never began, and which AI Studios
+//! itself does not show as exported. Anything in doubt stays, and nothing is called deleted that was
+//! not: where the count differs, each is looked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::GlobalArgs;
+use crate::cli::output::printer::{Printer, pluralize, strip_control};
+use crate::ledger::{StrayDraft, SubmissionId, Tag};
+use crate::runner::{AiStudios, CallError, ProjectDetails, ProjectIndex, StudioApi};
+use crate::session::exit_code::ExitReason;
+use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, ledger_error};
+use crate::session::open_batch::CommandError;
+
+/// Why a project stays that is no draft any more, or may not be.
+const MAYBE_EXPORTED: &str = "it may have been exported";
+
+/// Delete drafts at AI Studios that lost answers left behind
+///
+/// A lost answer to a free draft costs nothing, but the draft stays in your account. This finds
+/// them by the tag in their name, and asks before it deletes any.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    #[command(flatten)]
+    batch_ref: BatchRef,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) async fn run(args: SweepArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+    match execute(args, global, talk).await {
+        Ok(exit) => exit,
+        Err(early) => early.report(talk),
+    }
+}
+
+async fn execute(
+    args: SweepArgs,
+    global: &GlobalArgs,
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let hold = args.batch_ref.lease_batch(global).await?;
+    let strays = hold.ledger.stray_drafts(hold.stored.id).await.map_err(ledger_error)?;
+    let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
+    let studio = account.ai_studios(&batch, &hold.clock)?;
+    let swept = sweep_drafts(&args, &hold, (&studio, strays), talk).await;
+    account.close().await;
+    hold.release().await?;
+    swept
+}
+
+async fn sweep_drafts(
+    args: &SweepArgs,
+    hold: &LeasedBatch,
+    (studio, strays): (&AiStudios, Vec<StrayDraft>),
+    talk: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let passing = |words: String| CommandError::new(ExitReason::TransientFailure, words);
+    let list = studio.list_projects().await.map_err(|trouble| passing(trouble.message()))?;
+    let mut sorted = SweepPlan::default();
+    for (id, SweepCandidate { stray, is_exported }) in
+        find_candidates(&strays, &ProjectIndex::from_list(list))
+    {
+        // The project itself has the last word on whether it is a draft still.
+        let looked_at = if is_exported { None } else { Some(studio.read_project(&id).await) };
+        let why = match looked_at {
+            None => MAYBE_EXPORTED.to_owned(),
+            Some(Ok(project)) => match keep_reason(&project, stray) {
+                None => {
+                    sorted.to_delete.push((id, stray));
+                    continue;
+                }
+                Some(why) => why.to_owned(),
+            },
+            Some(Err(CallError::NotFound)) => {
+                sorted.deleted.push(stray.submission);
+                continue;
+            }
+            Some(Err(trouble)) => trouble.message(),
+        };
+        talk.status(&format!("{id} stays: {why}"));
+        sorted.kept.insert(stray.submission);
+    }
+    for (id, stray) in &sorted.to_delete {
+        if !talk.is_json() {
+            talk.print_result(&format!("{id}  a draft of `{}`", strip_control(&stray.key)));
+        }
+    }
+    let ids: Vec<String> = sorted.to_delete.iter().map(|(id, _)| id.clone()).collect();
+    let drafts = pluralize(ids.len() as u64, "draft");
+    let mut deleted = 0;
+    if !ids.is_empty() {
+        if !confirm(&format!("delete {drafts} at AI Studios?"), args.yes, talk) {
+            return Ok(ExitReason::Done);
+        }
+        deleted =
+            studio.delete_projects(&ids).await.map_err(|trouble| passing(trouble.message()))?;
+        sorted.record_deleted(deleted, studio).await;
+    }
+    let swept = sorted.fully_deleted();
+    hold.ledger.mark_swept(swept, hold.clock.now()).await.map_err(ledger_error)?;
+    if talk.is_json() {
+        talk.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
+    } else if ids.is_empty() {
+        talk.print_result("no stray drafts to delete");
+    } else {
+        talk.print_result(&format!("{deleted} of {drafts} deleted"));
+    }
+    Ok(if deleted == ids.len() as u64 { ExitReason::Done } else { ExitReason::TransientFailure })
+}
+
+/// What became of the candidates.
+#[derive(Default)]
+struct SweepPlan<'s> {
+    /// Projects to delete.
+    to_delete: Vec<(String, &'s StrayDraft)>,
+    /// Submissions of which a project is not there any more.
+    deleted: Vec<SubmissionId>,
+    /// Submissions of which a project stays.
+    kept: BTreeSet<SubmissionId>,
+}
+
+impl SweepPlan<'_> {
+    /// Believes a count that is right. Of any other nobody knows which ones are meant, so each
+    /// project is looked for.
+    async fn record_deleted(&mut self, deleted: u64, studio: &AiStudios) {
+        for (id, stray) in &self.to_delete {
+            let is_gone = deleted == self.to_delete.len() as u64
+                || studio.read_project(id).await == Err(CallError::NotFound);
+            if is_gone {
+                self.deleted.push(stray.submission);
+            } else {
+                self.kept.insert(stray.submission);
+            }
+        }
+    }
+
+    /// Returns the submissions of which nothing is left.
+    fn fully_deleted(self) -> Vec<SubmissionId> {
+        let Self { deleted: mut gone, kept: staying, .. } = self;
+        gone.retain(|submission| !staying.contains(submission));
+        gone
+    }
+}
+
+/// Says why a project is not ours to delete.
+fn keep_reason(project: &ProjectDetails, stray: &StrayDraft) -> Option<&'static str> {
+    let tag = project.name.as_deref().and_then(Tag::find_in_name);
+    if project.export_evidence.is_some() {
+        Some(MAYBE_EXPORTED)
+    } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
+        Some("its name does not carry the tag of this draft, so somebody may have taken it over")
+    } else {
+        None
+    }
+}
+
+/// A project that carries the tag of a stray draft.
+struct SweepCandidate<'s> {
+    stray: &'s StrayDraft,
+    /// Whether the list shows it as exported.
+    is_exported: bool,
+}
+
+/// Returns the projects that ledger and list know of stray drafts.
+fn find_candidates<'s>(
+    strays: &'s [StrayDraft],
+    list: &ProjectIndex,
+) -> BTreeMap<String, SweepCandidate<'s>> {
+    let mut found = BTreeMap::new();
+    for stray in strays {
+        if let Some(id) = &stray.project_id {
+            found.insert(id.clone(), SweepCandidate { stray, is_exported: false });
+        }
+        let Some(tag) = Tag::find_in_name(&format!("[cs:{}]", stray.tag)) else { continue };
+        for listed in list.with_tag(&tag) {
+            let candidate = SweepCandidate { stray, is_exported: listed.exported };
+            found.insert(listed.id.clone(), candidate);
+        }
+    }
+    found
+}

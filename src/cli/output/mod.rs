@@ -1,0 +1,15 @@
+//! Output on a terminal or into a file: the printer, tables, progress, diagnostics, times. Nothing is
+//! decided here.
+
+pub(crate) mod diagnostics;
+pub(crate) mod finding;
+pub(crate) mod logging;
+pub(crate) mod printer;
+pub(crate) mod progress_bars;
+pub(crate) mod run_progress;
+pub(crate) mod settings_table;
+pub(crate) mod sheet_remarks;
+pub(crate) mod status_screen;
+pub(crate) mod text_table;
+pub(crate) mod time_format;
+pub(crate) mod vendor_profile;

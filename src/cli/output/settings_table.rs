@@ -1,0 +1,299 @@
+//! The settings that hold, and where each came from: a flag, the environment, the batch file, or
+//! the default.
+//!
+//! It shows and decides nothing, with one exception: which host a command without `--base-url`
+//! talks to. Of a secret it says only where it is looked for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::batch::{
+    Batch, BatchLimits, InvalidStudioHost, NotifyCondition, NotifySettings, NotifyUrl, SecretRef,
+    StudioHost, StudioSettings, WebhookSettings,
+};
+use crate::cli::{ColorMode, GlobalArgs};
+use crate::session::credentials;
+use crate::session::credentials::CredentialQuery;
+
+const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
+const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
+const BATCH_FILE: &str = "batch file";
+const DEFAULT: &str = "default";
+const VENDOR_SECTION: &str = "[vendor]";
+const COMMAND_LINE: &str = "command line";
+
+/// One setting.
+#[derive(Clone, Debug)]
+pub(crate) struct EffectiveSetting {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+    pub(crate) source: &'static str,
+}
+
+impl EffectiveSetting {
+    /// Returns it as programs see it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "name": self.name, "value": self.value, "from": self.source })
+    }
+}
+
+/// Returns the host that the environment or the batch file says, and which of them.
+pub(crate) fn configured_host(
+    batch: Option<&Batch>,
+) -> (Result<StudioHost, InvalidStudioHost>, &'static str) {
+    let said = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
+    match (said, batch) {
+        (Some(said), _) => (StudioHost::parse(&said), BASE_URL_VAR),
+        (None, Some(batch)) => {
+            let given = section_key_check(batch, "studio");
+            let from = given("region") || given("base_url");
+            (Ok(batch.studio.host.clone()), if from { BATCH_FILE } else { DEFAULT })
+        }
+        (None, None) => (Ok(StudioHost::Global), DEFAULT),
+    }
+}
+
+/// Returns whether a key of a section stands in the batch file.
+fn section_key_check(batch: &Batch, section: &str) -> impl Fn(&str) -> bool {
+    let table = batch.source.parse::<toml::Table>().unwrap_or_default();
+    let section = table.get(section).and_then(|section| section.as_table().cloned());
+    move |key| section.as_ref().is_some_and(|section| section.contains_key(key))
+}
+
+/// Returns every setting that holds for a run of `batch`, or for any run.
+pub(crate) fn effective_settings(
+    global: &GlobalArgs,
+    sandbox: bool,
+    batch: Option<&Batch>,
+) -> Vec<EffectiveSetting> {
+    let mut all = vec![
+        EffectiveSetting {
+            name: "ledger",
+            value: global.ledger_path(sandbox).display().to_string(),
+            source: ledger_source(global),
+        },
+        EffectiveSetting {
+            name: "color",
+            value: color_value(global),
+            source: color_source(global),
+        },
+    ];
+    if !sandbox {
+        let (host, from) = configured_host(batch);
+        let known = host.as_ref().cloned().unwrap_or(StudioHost::Global);
+        let value = host.map_or_else(|error| error.to_string(), |host| host.base_url().into());
+        all.push(EffectiveSetting { name: "base_url", value, source: from });
+        let value = credentials::describe_source(CredentialQuery::new(
+            &known,
+            batch.map(|batch| &batch.studio),
+        ));
+        all.push(EffectiveSetting { name: "credentials", value, source: "looked for there" });
+    }
+    if let Some(batch) = batch {
+        let output = batch.source.parse::<toml::Table>().unwrap_or_default().contains_key("output");
+        all.push(EffectiveSetting {
+            name: "output",
+            value: batch.output.display().to_string(),
+            source: if output { BATCH_FILE } else { DEFAULT },
+        });
+        all.extend(section_settings(batch, "studio", studio_values(&batch.studio)));
+        all.extend(section_settings(batch, "limits", limit_values(&batch.limits)).into_iter().map(
+            |limit| {
+                let bound = batch.vendor.is_binding_for(&batch.limits, limit.name);
+                EffectiveSetting {
+                    source: if bound { VENDOR_SECTION } else { limit.source },
+                    ..limit
+                }
+            },
+        ));
+        all.push(EffectiveSetting {
+            name: "window",
+            value: batch.window.as_ref().map_or("any time".to_owned(), ToString::to_string),
+            source: if batch.window.is_some() { BATCH_FILE } else { DEFAULT },
+        });
+        all.extend(batch.webhook.iter().flat_map(webhook_settings));
+        all.extend(notify_settings(&batch.notify));
+    }
+    all
+}
+
+fn section_settings(
+    batch: &Batch,
+    section: &str,
+    values: Vec<(&'static str, String)>,
+) -> Vec<EffectiveSetting> {
+    let given = section_key_check(batch, section);
+    let from = |name| if given(name) { BATCH_FILE } else { DEFAULT };
+    values
+        .into_iter()
+        .map(|(name, value)| EffectiveSetting { name, value, source: from(name) })
+        .collect()
+}
+
+fn ledger_source(global: &GlobalArgs) -> &'static str {
+    let said = std::env::var_os(LEDGER_VAR).map(std::path::PathBuf::from);
+    match &global.ledger {
+        None => DEFAULT,
+        Some(ledger) if said.as_ref() == Some(ledger) => LEDGER_VAR,
+        Some(_) => COMMAND_LINE,
+    }
+}
+
+fn color_value(global: &GlobalArgs) -> String {
+    match global.color {
+        ColorMode::Auto if global.is_colored() => "auto: on",
+        ColorMode::Auto => "auto: off",
+        ColorMode::Always => "always",
+        ColorMode::Never => "never",
+    }
+    .to_owned()
+}
+
+fn color_source(global: &GlobalArgs) -> &'static str {
+    match global.color {
+        ColorMode::Always | ColorMode::Never => COMMAND_LINE,
+        ColorMode::Auto if std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty()) => {
+            "NO_COLOR"
+        }
+        ColorMode::Auto => DEFAULT,
+    }
+}
+
+fn studio_values(studio: &StudioSettings) -> Vec<(&'static str, String)> {
+    // Without a pattern for the rest: a setting that is added must be shown.
+    let StudioSettings {
+        host: _,
+        request,
+        submission,
+        on_uncertain,
+        resolution,
+        workspace_id,
+        profile: _,
+        user_key_command: _,
+    } = studio;
+    vec![
+        ("request", request.to_string()),
+        ("submission", submission.to_string()),
+        ("on_uncertain", on_uncertain.to_string()),
+        ("resolution", value_or(resolution, "the template's")),
+        ("workspace_id", value_or(workspace_id, "the account's own")),
+    ]
+}
+
+fn limit_values(limits: &BatchLimits) -> Vec<(&'static str, String)> {
+    let BatchLimits {
+        requests,
+        submits,
+        in_flight,
+        canary,
+        downloads,
+        request_timeout,
+        poll_min,
+        poll_max,
+        settle_after,
+        stall_after,
+        render_timeout,
+        backoff_min,
+        backoff_max,
+        submit_retries,
+        rerenders,
+        fetch_retries,
+        halt_after,
+        max_videos,
+        max_credits,
+        max_credits_per_day,
+    } = limits;
+    vec![
+        ("requests", requests.to_string()),
+        ("submits", submits.to_string()),
+        ("in_flight", in_flight.to_string()),
+        ("canary", canary.to_string()),
+        ("downloads", downloads.to_string()),
+        ("request_timeout", format_toml_duration(*request_timeout)),
+        ("poll_min", format_toml_duration(*poll_min)),
+        ("poll_max", format_toml_duration(*poll_max)),
+        ("settle_after", format_toml_duration(*settle_after)),
+        ("stall_after", format_toml_duration(*stall_after)),
+        ("render_timeout", format_toml_duration(*render_timeout)),
+        ("backoff_min", format_toml_duration(*backoff_min)),
+        ("backoff_max", format_toml_duration(*backoff_max)),
+        ("submit_retries", submit_retries.to_string()),
+        ("rerenders", rerenders.to_string()),
+        ("fetch_retries", fetch_retries.to_string()),
+        ("halt_after", halt_after.to_string()),
+        ("max_videos", value_or(max_videos, "no cap")),
+        ("max_credits", value_or(max_credits, "no cap")),
+        ("max_credits_per_day", value_or(max_credits_per_day, "no cap")),
+    ]
+}
+
+/// Returns where AI Studios may call.
+fn webhook_settings(
+    WebhookSettings { public_url, listen }: &WebhookSettings,
+) -> Vec<EffectiveSetting> {
+    let source = BATCH_FILE;
+    vec![
+        EffectiveSetting { name: "webhook.public_url", value: public_url.to_string(), source },
+        EffectiveSetting { name: "webhook.listen", value: listen.to_string(), source },
+    ]
+}
+
+/// Returns who is told; of a secret only where it is.
+fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
+    let NotifySettings {
+        when,
+        command,
+        webhook,
+        webhook_secret,
+        slack,
+        email,
+        heartbeat_url,
+        timeout,
+    } = notify;
+    let place = |hidden: &SecretRef| match hidden {
+        SecretRef::Env(name) => format!("hidden in {name}"),
+        SecretRef::Command(_) => "hidden behind a command".to_owned(),
+        SecretRef::File(path) => format!("hidden in {}", path.display()),
+    };
+    let address = |address: &NotifyUrl| match address {
+        NotifyUrl::Plain(url) => url.host_str().unwrap_or_default().to_owned(),
+        NotifyUrl::Secret(hidden) => place(hidden),
+    };
+    let word =
+        NotifyCondition::CHOICES.iter().find(|(_, one)| one == when).map_or("", |(word, _)| *word);
+    let ways = [
+        ("notify.command", command.first().cloned()),
+        ("notify.webhook", webhook.as_ref().map(address)),
+        ("notify.webhook_secret", webhook_secret.as_ref().map(place)),
+        ("notify.slack", slack.as_ref().map(place)),
+        ("notify.email_to", email.as_ref().map(|email| email.to.join(", "))),
+        ("notify.smtp", email.as_ref().map(|email| email.host.clone())),
+        ("notify.heartbeat_url", heartbeat_url.as_ref().map(address)),
+    ];
+    let setting = |(name, value): (_, Option<String>)| {
+        Some(EffectiveSetting { name, value: value?, source: BATCH_FILE })
+    };
+    let mut all: Vec<EffectiveSetting> = ways.into_iter().filter_map(setting).collect();
+    if !all.is_empty() {
+        let how =
+            [("notify.when", word.to_owned()), ("notify.timeout", format_toml_duration(*timeout))];
+        all.extend(how.into_iter().filter_map(|(name, value)| setting((name, Some(value)))));
+    }
+    all
+}
+
+fn value_or(value: &Option<impl ToString>, otherwise: &str) -> String {
+    value.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string)
+}
+
+/// Writes a duration as a batch file does: `90s`, `20min`.
+fn format_toml_duration(length: Duration) -> String {
+    let ms = length.as_millis();
+    match ms {
+        ms if ms % 3_600_000 == 0 && ms > 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 && ms > 0 => format!("{}min", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}

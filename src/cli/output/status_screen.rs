@@ -1,0 +1,341 @@
+//! One frame of the screen: what is seen of a batch in so many columns and rows.
+//!
+//! Pure: from what was read to lines, none longer than the screen is wide, and no more than it is
+//! high. What needs somebody is said in a word and in a colour, never in a colour alone.
+
+use console::Style;
+use jiff::Timestamp;
+
+use crate::cli::output::printer::{format_duration, pad_or_truncate, strip_control, text_width};
+use crate::cli::output::time_format::{format_elapsed, format_local_time};
+use crate::ledger::{JobState, RecentEvent};
+use crate::session::batch_status::{BatchStatus, Throughput};
+
+/// Columns of a key.
+const KEY_COLUMNS: usize = 24;
+/// Columns of a bar.
+const BAR_COLUMNS: usize = 20;
+/// Rows that are never left out, by a screen of any size.
+const ROWS_MIN: usize = 14;
+
+/// Everything that a frame is made from.
+pub(crate) struct StatusFrame {
+    pub(crate) status: BatchStatus,
+    /// Key, progress, since when, and whether it stands still.
+    pub(crate) rendering: Vec<(String, f64, Timestamp, bool)>,
+    pub(crate) recent_events: Vec<RecentEvent>,
+    pub(crate) now: Timestamp,
+}
+
+/// How something is said beside its words.
+#[derive(Clone, Copy)]
+enum TextStyle {
+    Plain,
+    Good,
+    Warning,
+    Error,
+    Dim,
+}
+
+impl StatusFrame {
+    /// Draws the frame into `columns` and `rows`.
+    pub(crate) fn render(&self, (columns, rows): (usize, usize), colored: bool) -> Vec<String> {
+        let mut lines = vec![self.headline(), self.progress_bar(columns), StyledLine::empty()];
+        lines.extend(self.count_lines());
+        lines.push(StyledLine::empty());
+        lines.extend(self.status.remarks().into_iter().map(|remark| {
+            let tone =
+                if remark.starts_with("paused") { TextStyle::Warning } else { TextStyle::Plain };
+            StyledLine::new(format!("  {remark}"), tone)
+        }));
+        let last = self.footer();
+        let room = rows.max(ROWS_MIN).saturating_sub(lines.len() + last.len());
+        lines.extend(self.list_lines(room));
+        lines.extend(last);
+        lines.truncate(rows.max(1));
+        lines.into_iter().map(|line| line.render(columns, colored)).collect()
+    }
+
+    fn headline(&self) -> StyledLine {
+        let state = match &self.status.live_holder {
+            Some(holder) => format!("live ({holder})"),
+            None => self.status.last_run_summary(),
+        };
+        StyledLine::new(format!("{}  {state}", self.status.batch.name), TextStyle::Plain)
+    }
+
+    fn progress_bar(&self, columns: usize) -> StyledLine {
+        let (done, rows) = (self.status.count_done(), self.status.count_rows());
+        let part = if rows == 0 { 0.0 } else { done as f64 / rows as f64 };
+        let left =
+            self.remaining_time().map_or(String::new(), |left| format!(", about {left} left"));
+        let words = format!("  {done} of {rows} done, {:.0} %{left}", (part * 100.0).floor());
+        let length = columns.saturating_sub(text_width(&words) + 2).min(40);
+        StyledLine::new(format!("{}{words}", bar_text(part, length)), TextStyle::Good)
+    }
+
+    /// Returns how long the rest will take, where the tempo says.
+    fn remaining_time(&self) -> Option<String> {
+        self.status.live_holder.as_ref()?;
+        let (open, tempo) = (self.status.count_open(), self.status.throughput?);
+        let seconds = open as f64 * 3600.0 / Throughput::per_hour(tempo);
+        (open > 0 && seconds.is_finite())
+            .then(|| format_duration(std::time::Duration::from_secs_f64(seconds.min(1e9))))
+    }
+
+    /// Every row is in exactly one of these, so that they add up to the first.
+    fn count_lines(&self) -> Vec<StyledLine> {
+        let standing = &self.status;
+        let jobs = |state| standing.count_in_state(state);
+        let bad = |jobs: u64, tone| if jobs > 0 { tone } else { TextStyle::Dim };
+        let (uncertain, failed) = (jobs(JobState::Uncertain), jobs(JobState::Failed));
+        let rendering = match standing.count_stalled() {
+            0 => String::new(),
+            stalled => format!(" ({stalled} stalled)"),
+        };
+        let cells = [
+            [
+                ("rows", standing.count_rows(), TextStyle::Plain),
+                ("done", standing.count_done(), TextStyle::Good),
+            ],
+            [
+                ("waiting", standing.count_waiting(), TextStyle::Plain),
+                ("uncertain", uncertain, bad(uncertain, TextStyle::Warning)),
+            ],
+            [
+                ("rendering", jobs(JobState::Rendering), TextStyle::Plain),
+                ("failed", failed, bad(failed, TextStyle::Error)),
+            ],
+            [
+                ("fetching", jobs(JobState::Fetching), TextStyle::Plain),
+                ("invalid", standing.invalid, bad(standing.invalid, TextStyle::Error)),
+            ],
+        ];
+        let mut lines: Vec<StyledLine> = Vec::new();
+        for row in cells {
+            let mut line = StyledLine::empty();
+            for (name, jobs, tone) in row {
+                let more = if name == "rendering" { rendering.as_str() } else { "" };
+                line.add(pad_or_truncate(&format!("  {name:10} {jobs:>7}{more}"), 38), tone);
+            }
+            lines.push(line);
+        }
+        let cancelled = jobs(JobState::Cancelled);
+        if cancelled > 0 {
+            lines.push(StyledLine::new(
+                format!("  {:10} {cancelled:>7}", "cancelled"),
+                TextStyle::Dim,
+            ));
+        }
+        lines
+    }
+
+    /// Renders under way and the latest news, as many as there is room for.
+    fn list_lines(&self, room: usize) -> Vec<StyledLine> {
+        // Each list has a blank and a heading above it.
+        let for_both = room.saturating_sub(4);
+        let news_min = self.recent_events.len().min(for_both / 2);
+        let renders = self.rendering.len().min(for_both - news_min);
+        let news = self.recent_events.len().min(for_both - renders);
+        let mut lines = Vec::new();
+        if renders > 0 {
+            let more = self.rendering.len() - renders;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            lines.extend([
+                StyledLine::empty(),
+                StyledLine::new(format!("rendering now{more}"), TextStyle::Dim),
+            ]);
+            lines.extend(self.rendering.iter().take(renders).map(|one| self.rendering_line(one)));
+        }
+        if news > 0 {
+            lines.extend([
+                StyledLine::empty(),
+                StyledLine::new("lately".to_owned(), TextStyle::Dim),
+            ]);
+            lines.extend(self.recent_events.iter().take(news).map(recent_event_line));
+        }
+        lines
+    }
+
+    fn rendering_line(
+        &self,
+        (key, progress, since, stalled): &(String, f64, Timestamp, bool),
+    ) -> StyledLine {
+        let took = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
+        let key = pad_or_truncate(&strip_control(key), KEY_COLUMNS);
+        let bar = bar_text(progress / 100.0, BAR_COLUMNS);
+        let (still, tone) =
+            if *stalled { ("  stands still", TextStyle::Warning) } else { ("", TextStyle::Plain) };
+        StyledLine::new(format!("  {key} {bar} {progress:>3.0} %  {took}{still}"), tone)
+    }
+
+    fn footer(&self) -> Vec<StyledLine> {
+        let next = match (self.status.next_command(), &self.status.live_holder) {
+            (Some(next), _) => format!("next: {next}"),
+            (None, Some(_)) => self.status.live_hint(),
+            (None, None) => "nothing to do".to_owned(),
+        };
+        let at = format_local_time(self.now.as_millisecond());
+        let leave = format!("{at}  Ctrl-C leaves; a run goes on");
+        vec![
+            StyledLine::empty(),
+            StyledLine::new(next, TextStyle::Plain),
+            StyledLine::new(leave, TextStyle::Dim),
+        ]
+    }
+}
+
+fn recent_event_line(news: &RecentEvent) -> StyledLine {
+    let (word, tone) = match news.event.as_str() {
+        "fetched" => ("done", TextStyle::Good),
+        "reused" => ("reused", TextStyle::Good),
+        "answer-lost" => ("uncertain", TextStyle::Warning),
+        "rerendered" => ("renders again", TextStyle::Warning),
+        other => (other, TextStyle::Error),
+    };
+    let detail = match (news.event.as_str(), &news.detail) {
+        ("fetched", _) | (_, None) => String::new(),
+        (_, Some(detail)) => format!(": {}", strip_control(detail)),
+    };
+    let (at, key) =
+        (format_local_time(news.at), pad_or_truncate(&strip_control(&news.key), KEY_COLUMNS));
+    StyledLine::new(format!("  {at}  {key} {word}{detail}"), tone)
+}
+
+fn bar_text(part: f64, length: usize) -> String {
+    let full = (part.clamp(0.0, 1.0) * length as f64).floor() as usize;
+    format!("{}{}", "━".repeat(full), "─".repeat(length - full))
+}
+
+/// A line in pieces, each with its tone.
+#[derive(Default)]
+struct StyledLine(Vec<(String, TextStyle)>);
+
+impl StyledLine {
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn new(text: String, tone: TextStyle) -> Self {
+        Self(vec![(text, tone)])
+    }
+
+    fn add(&mut self, text: String, tone: TextStyle) {
+        self.0.push((text, tone));
+    }
+
+    /// Returns the line within `columns`.
+    fn render(self, columns: usize, colored: bool) -> String {
+        let mut left = columns;
+        let mut out = String::new();
+        for (text, tone) in self.0 {
+            let text = if text_width(&text) > left { pad_or_truncate(&text, left) } else { text };
+            left -= text_width(&text).min(left);
+            let style = match tone {
+                TextStyle::Plain => Style::new(),
+                TextStyle::Good => Style::new().green(),
+                TextStyle::Warning => Style::new().yellow(),
+                TextStyle::Error => Style::new().red(),
+                TextStyle::Dim => Style::new().dim(),
+            };
+            out.push_str(&style.force_styling(colored).apply_to(text).to_string());
+        }
+        if colored { out } else { out.trim_end().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::output::status_screen::*;
+    use crate::cli::{ColorMode, GlobalArgs};
+    use crate::ledger::{BatchRow, SpendingTotals};
+    use crate::session::batch_status::Throughput;
+    use crate::session::next_steps::CommandHints;
+
+    fn at(seconds: i64) -> i64 {
+        // Noon of a day on which no zone sets its clocks; the screen shows local time.
+        let noon = jiff::civil::date(2026, 11, 21).at(12, 0, 0, 0);
+        noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp().as_millisecond()
+            + seconds * 1000
+    }
+
+    fn view(renders: usize) -> StatusFrame {
+        let color = ColorMode::Never;
+        let global = GlobalArgs { ledger: None, quiet: false, verbose: 0, color, json: false };
+        let counts = [
+            (JobState::Ready, 17),
+            (JobState::Rendering, 5),
+            (JobState::Fetching, 1),
+            (JobState::Done, 30),
+            (JobState::Uncertain, 2),
+            (JobState::Failed, 5),
+        ];
+        let batch = BatchRow {
+            id: 1.into(),
+            name: "spring".to_owned(),
+            file: "jobs/spring.toml".to_owned(),
+            base_url: "https://app.aistudios.com".to_owned(),
+            planned_at: None,
+            paused: false,
+        };
+        let key = |n: usize| match n {
+            1 => "봄 첫물 녹차를 마시는 아침과 저녁".to_owned(),
+            n => format!("TEA-{n:03}"),
+        };
+        let render = |n| {
+            let since = Timestamp::from_millisecond(at(-90 * n as i64)).unwrap();
+            (key(n), 20.0 * n as f64, since, n == 3)
+        };
+        let news = |(ago, key, event, detail): (i64, usize, &str, Option<&str>)| RecentEvent {
+            at: at(-ago),
+            key: format!("TEA-{key:03}"),
+            event: event.to_owned(),
+            detail: detail.map(str::to_owned),
+        };
+        StatusFrame {
+            status: BatchStatus {
+                commands: CommandHints::from_name(&global, false, (&batch.name, &batch.file)),
+                batch,
+                counts: counts.into_iter().collect(),
+                removed: Default::default(),
+                invalid: 0,
+                skipped: 0,
+                generating: 0,
+                spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
+                throughput: Some(Throughput { videos: 30, span_ms: 2_700_000 }),
+                last_run: None,
+                live_holder: Some("process 4711 on studio-pc, since 2026-11-21 11:15:00".to_owned()),
+                attention_groups: Vec::new(),
+            },
+            rendering: (0..renders).map(render).collect(),
+            recent_events: [
+                (12, 31, "fetched", None),
+                (30, 8, "refused", Some("AI Studios refused it: the script is \u{1b}[31mtoo long, it has more than two thousand letters")),
+                (45, 7, "answer-lost", Some("no whole answer came in time")),
+                (60, 30, "fetched", None),
+            ]
+            .map(news)
+            .into(),
+            now: Timestamp::from_millisecond(at(0)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_night_fits_into_eighty_columns_and_twenty_four_rows() {
+        insta::assert_snapshot!(view(5).render((80, 24), false).join("\n"));
+    }
+
+    #[test]
+    fn no_frame_is_wider_or_higher_than_its_screen() {
+        for (columns, rows) in [(80, 24), (40, 14), (200, 60), (10, 3), (1, 1)] {
+            for renders in [0, 1, 5, 100] {
+                let lines = view(renders).render((columns, rows), false);
+                assert!(lines.len() <= rows, "{} rows of {rows}", lines.len());
+                for line in lines {
+                    assert!(text_width(&line) <= columns, "{columns}: {line}");
+                    assert!(!line.contains('\u{1b}'), "a cell reached the terminal: {line:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Takes secrets out of text, by value.
+//!
+//! A vendor may echo a token in an error, in a URL, or inside some base64. So what is kept of an
+//! answer passes through here first, and so does every foreign word that is shown. The guard knows
+//! the values themselves in the forms they travel in; it guesses nothing from the look of a text.
+//!
+//! Invariant: what comes out holds no known secret, not even a part of one that was cut off by the
+//! size limit, and no control character that a terminal would obey.
+
+use std::sync::{PoisonError, RwLock};
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+/// What stands where a secret stood.
+const REDACTED_MARK: &str = "[redacted]";
+/// Shorter values are words; hiding them would shred every message and protect nothing.
+const SECRET_CHARS_MIN: usize = 4;
+/// Encoded fragments shorter than this would hit ordinary text.
+const FRAGMENT_CHARS_MIN: usize = 8;
+/// Tokens live for a day; more than these are not in flight at once.
+const TOKENS_KEPT_MAX: usize = 4;
+
+/// Knows this client's secrets and takes them out of text.
+pub(crate) struct Redactor {
+    credential_forms: Vec<String>,
+    token_forms: RwLock<Vec<Vec<String>>>,
+}
+
+impl Redactor {
+    /// Makes a redactor that knows `secrets` from the start.
+    pub(crate) fn new(secrets: &[&str]) -> Self {
+        let mut credential_forms: Vec<_> =
+            secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
+        sort_longest_first(&mut credential_forms);
+        Self { credential_forms, token_forms: RwLock::default() }
+    }
+
+    /// Adds an access token. The last few stay known, since an old one may still be echoed.
+    pub(crate) fn add_token(&self, token: &str) {
+        let mut known = encoded_forms(token);
+        // The header of a JWT is the same for everyone; the other two parts are this token's own.
+        for part in token.split('.').skip(1).filter(|part| part.len() >= 2 * FRAGMENT_CHARS_MIN) {
+            known.extend(encoded_forms(part));
+        }
+        sort_longest_first(&mut known);
+        let mut tokens = self.token_forms.write().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() == TOKENS_KEPT_MAX {
+            tokens.remove(0);
+        }
+        tokens.push(known);
+    }
+
+    /// Returns the beginning of `bytes` as text fit to keep: at most `bytes_max` bytes of it.
+    pub(crate) fn redact_bytes(&self, bytes: &[u8], bytes_max: usize) -> String {
+        let tokens = self.token_forms.read().unwrap_or_else(PoisonError::into_inner);
+        let needles: Vec<&str> = self
+            .credential_forms
+            .iter()
+            .chain(tokens.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        let longest = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
+        // Wide enough that a secret which begins before the limit ends inside the window, also
+        // in UTF-16, where every other byte is dropped below.
+        let window = bytes.len().min(2 * (bytes_max + longest));
+        let text = strip_unprintable(&String::from_utf8_lossy(&bytes[..window]));
+        let lower = text.to_ascii_lowercase();
+        let mut kept = String::new();
+        let mut at = 0;
+        while at < text.len() && at < bytes_max {
+            let secret = needles
+                .iter()
+                .filter(|needle| lower[at..].starts_with(**needle))
+                .map(|needle| needle.len())
+                .max();
+            match secret {
+                Some(length) => {
+                    kept.push_str(REDACTED_MARK);
+                    at += length;
+                }
+                None => {
+                    let next = text[at..].chars().next().expect("`at` is inside and on a boundary");
+                    kept.push(next);
+                    at += next.len_utf8();
+                }
+            }
+        }
+        truncate_at_char_boundary(&mut kept, bytes_max);
+        kept
+    }
+
+    /// Returns `text` fit to keep or show: at most `bytes_max` bytes of it.
+    pub(crate) fn redact_text(&self, text: &str, bytes_max: usize) -> String {
+        self.redact_bytes(text.as_bytes(), bytes_max)
+    }
+}
+
+/// Drops what a terminal would obey, and the zero bytes of UTF-16; line ends and tabs stay.
+fn strip_unprintable(text: &str) -> String {
+    text.chars()
+        .filter(|char| !char.is_control() || matches!(char, '\n' | '\t'))
+        .filter(|char| *char != '\u{feff}')
+        .collect()
+}
+
+fn truncate_at_char_boundary(text: &mut String, bytes_max: usize) {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
+fn sort_longest_first(needles: &mut Vec<String>) {
+    needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+    needles.dedup();
+}
+
+/// Returns every form that `secret` may travel in, in lower case: plain, URL-encoded (once and
+/// twice), JSON-escaped, and base64 at each of the three places it can start inside other data.
+fn encoded_forms(secret: &str) -> Vec<String> {
+    if secret.len() < SECRET_CHARS_MIN {
+        return Vec::new();
+    }
+    let url_encoded = url_encode(secret);
+    let mut forms = vec![
+        secret.to_owned(),
+        url_encode(&url_encoded),
+        url_encoded,
+        secret.replace('\\', "\\\\").replace('"', "\\\"").replace('/', "\\/"),
+    ];
+    for shift in 0..3 {
+        let mut data = vec![0; shift];
+        data.extend_from_slice(secret.as_bytes());
+        let encoded = STANDARD_NO_PAD.encode(&data);
+        // The first and last characters mix with the neighbours; those between are the secret's.
+        let from = [0, 2, 3][shift];
+        let to = encoded.len() - usize::from(data.len() % 3 != 0);
+        if let Some(own) = encoded.get(from..to).filter(|own| own.len() >= FRAGMENT_CHARS_MIN) {
+            forms.push(own.replace('+', "-").replace('/', "_"));
+            forms.push(own.to_owned());
+        }
+        if shift == 0 && encoded.len() >= FRAGMENT_CHARS_MIN {
+            forms.push(encoded);
+        }
+    }
+    forms.iter_mut().for_each(|form| form.make_ascii_lowercase());
+    forms
+}
+
+fn url_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    use proptest::prelude::*;
+
+    use crate::http::redact::*;
+
+    const APP: &str = "studiov3.ann+bill@example.com";
+    const KEY: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+
+    fn redactor() -> Redactor {
+        Redactor::new(&[APP, KEY])
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form_it_travels_in() {
+        let redactor = redactor();
+        let token =
+            format!("eyJhbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJlLW9mLXRva2Vu", STANDARD.encode(APP));
+        redactor.add_token(&token);
+        let jwt_payload = format!(r#"{{"appId":"{APP}","x":1}}"#);
+        for text in [
+            format!("key {KEY} refused"),
+            format!("KEY {} REFUSED", KEY.to_uppercase()),
+            format!("?app={}&", url_encode(APP)),
+            format!("?app={}&", url_encode(&url_encode(APP))),
+            format!("basic {}", STANDARD.encode(format!("{APP}:{KEY}"))),
+            format!("payload {}", URL_SAFE.encode(&jwt_payload)),
+            format!("payload {}", STANDARD.encode(format!(" {jwt_payload}"))),
+            format!("payload {}", STANDARD.encode(format!("  {jwt_payload}"))),
+            format!("token {token}"),
+            "signature c2lnbmF0dXJlLW9mLXRva2Vu".to_owned(),
+        ] {
+            let kept = redactor.redact_text(&text, 2048);
+            assert!(kept.contains(REDACTED_MARK), "{text} -> {kept}");
+            for secret in [APP, KEY, token.as_str(), "c2lnbmF0dXJl", &url_encode(APP)] {
+                assert!(!kept.to_lowercase().contains(&secret.to_lowercase()), "{text} -> {kept}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_in_sixteen_bits_and_terminal_orders_are_made_plain() {
+        let wide: Vec<u8> =
+            format!("key {KEY}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(redactor().redact_bytes(&wide, 2048), "key [redacted]");
+        assert_eq!(redactor().redact_text("a\x1b]0;title\x07b\u{9b}c\nd", 2048), "a]0;titlebc\nd");
+    }
+
+    #[test]
+    fn ordinary_words_are_left_alone() {
+        let redactor = Redactor::new(&["key", "app"]);
+        assert_eq!(redactor.redact_text("the key of the app", 99), "the key of the app");
+        assert_eq!(redactor.redact_text("ü€ end", 4), "ü");
+    }
+
+    proptest! {
+        #[test]
+        fn no_limit_and_no_neighbour_lets_a_part_of_a_secret_through(
+            before in "[ -~ü]{0,60}", after in "[ -~]{0,60}", max in 1usize..160,
+        ) {
+            let kept = redactor().redact_text(&format!("{before}{KEY}{after}"), max);
+            prop_assert!(kept.len() <= max);
+            for length in 8..=KEY.len() {
+                let part = &KEY[..length];
+                prop_assert!(!kept.contains(part) || before.contains(part) || after.contains(part));
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! A job as the ledger holds it while it is being changed, and what each piece of news does to it.
+//!
+//! Pure: rows in, rows out. The one place that decides what is stored beside the state; the schema
+//! says the same in CHECKs and refuses anything else.
+
+use crate::ledger::model::job_update::JobUpdate;
+use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
+use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition, apply_event};
+
+/// Milliseconds since 1970 UTC, as stored.
+pub(in crate::ledger) type Millis = i64;
+
+/// The changeable columns of `job`.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::ledger) struct Job {
+    pub(in crate::ledger) state: JobState,
+    pub(in crate::ledger) draft: DraftStatus,
+    /// Read, never written here: whether its row is still in the sheet.
+    pub(in crate::ledger) in_sheet: bool,
+    pub(in crate::ledger) version: i64,
+    pub(in crate::ledger) wanted_version: i64,
+    pub(in crate::ledger) due_at: Millis,
+    pub(in crate::ledger) submit_failures: i64,
+    pub(in crate::ledger) rerenders: i64,
+    pub(in crate::ledger) fetch_failures: i64,
+    pub(in crate::ledger) polls: i64,
+    pub(in crate::ledger) submission_id: Option<i64>,
+    pub(in crate::ledger) rendering_at: Option<Millis>,
+    pub(in crate::ledger) progress: Option<f64>,
+    pub(in crate::ledger) moved_at: Option<Millis>,
+    pub(in crate::ledger) stalled: bool,
+    pub(in crate::ledger) video_file: Option<String>,
+    pub(in crate::ledger) cause: Option<String>,
+    pub(in crate::ledger) message: Option<String>,
+}
+
+/// The changeable columns of the `submission` that the news is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::ledger) struct Submission {
+    pub(in crate::ledger) id: i64,
+    pub(in crate::ledger) version: i64,
+    pub(in crate::ledger) outcome: SubmissionOutcome,
+    pub(in crate::ledger) project_id: Option<String>,
+    pub(in crate::ledger) render_id: Option<String>,
+    /// The project that was changed to make it.
+    pub(in crate::ledger) exclusive_project: Option<String>,
+    /// The render that the project showed before its own.
+    pub(in crate::ledger) previous_render_identity: Option<String>,
+    pub(in crate::ledger) paid_at: Option<Millis>,
+    pub(in crate::ledger) settled_at: Option<Millis>,
+    pub(in crate::ledger) evidence_checks: i64,
+    pub(in crate::ledger) video_url: Option<String>,
+    pub(in crate::ledger) credits: Option<f64>,
+    /// Read, never written here: whether AI Studios called about it, so that it was accepted.
+    pub(in crate::ledger) has_callback: bool,
+}
+
+/// Returns where `news` leads, and changes both rows accordingly.
+///
+/// # Errors
+/// [`IllegalStep`] when the news cannot follow the state; nothing is changed then.
+pub(in crate::ledger) fn apply_update(
+    job: &mut Job,
+    submission: &mut Submission,
+    news: &JobUpdate,
+    now: Millis,
+) -> Result<Transition, IllegalTransition> {
+    // Late news beats a wait that saw nothing, and a person who knows nothing of it.
+    let is_refuted = submission.has_callback && matches!(news, JobUpdate::ProvenAbsent { .. });
+    if is_refuted || is_outdated(job, submission, news) {
+        return Ok(Transition::Unchanged);
+    }
+    let step = match news.event() {
+        Some(event) => apply_event(job.state, event)?,
+        // News within a state is old news in every other.
+        None if news.expected_state() == Some(job.state) => Transition::Moved(job.state),
+        None => Transition::Unchanged,
+    };
+    let Transition::Moved(state) = step else { return Ok(step) };
+    job.due_at = news.due_at().unwrap_or(now);
+    update_submission(submission, news, now);
+    job.state = state;
+    job.draft = if state == JobState::Ready {
+        submission.outcome.draft_status()
+    } else {
+        DraftStatus::None
+    };
+    match news {
+        JobUpdate::NotSent { .. } | JobUpdate::DraftLost { .. } => job.submit_failures += 1,
+        JobUpdate::Rerendered { .. } => job.rerenders += 1,
+        JobUpdate::GenerationFailed { .. } => {
+            job.rerenders += 1;
+            (job.progress, job.moved_at) = (None, None);
+        }
+        JobUpdate::Generating { .. } => {
+            (job.progress, job.moved_at) = (Some(0.0), Some(now));
+        }
+        JobUpdate::GenerationPolled { progress, .. } => {
+            if job.progress != Some(*progress) {
+                job.moved_at = Some(now);
+            }
+            job.progress = Some(*progress);
+        }
+        // A link that never holds must come to an end as well.
+        JobUpdate::FetchAttemptFailed { .. } | JobUpdate::LinkRefreshed { .. } => {
+            job.fetch_failures += 1
+        }
+        JobUpdate::Accepted { .. } => {
+            job.submission_id = Some(submission.id);
+            job.rendering_at = Some(now);
+            job.moved_at = Some(now);
+            job.progress = Some(0.0);
+            job.polls = 0;
+        }
+        JobUpdate::Polled { progress, stalled, .. } => {
+            job.polls += 1;
+            if job.progress != Some(*progress) {
+                job.moved_at = Some(now);
+            }
+            job.progress = Some(*progress);
+            job.stalled = *stalled;
+        }
+        JobUpdate::Rendered { .. } => {
+            job.submission_id = Some(submission.id);
+            job.rendering_at = job.rendering_at.or(Some(now));
+            job.progress = Some(100.0);
+        }
+        JobUpdate::Fetched(video) => job.video_file = Some(video.file.clone()),
+        JobUpdate::Drafted { .. }
+        | JobUpdate::GenerationFinished
+        | JobUpdate::Requeued { .. }
+        | JobUpdate::Refused { .. }
+        | JobUpdate::SubmitGivenUp { .. }
+        | JobUpdate::Uncertain { .. }
+        | JobUpdate::Inconclusive { .. }
+        | JobUpdate::ProvenAbsent { .. }
+        | JobUpdate::Abandoned { .. }
+        | JobUpdate::RenderFailed { .. }
+        | JobUpdate::FetchFailed { .. } => {}
+    }
+    clear_stale_columns(job, news);
+    Ok(step)
+}
+
+/// Tells whether news from within a state comes too late: the job has gone on, perhaps with
+/// another submission, since it was asked about. Two polls of one render may cross.
+fn is_outdated(job: &Job, submission: &Submission, news: &JobUpdate) -> bool {
+    let within = match news {
+        JobUpdate::Inconclusive { .. } => JobState::Uncertain,
+        JobUpdate::Polled { .. }
+        | JobUpdate::Rerendered { .. }
+        | JobUpdate::RenderFailed { .. } => JobState::Rendering,
+        JobUpdate::LinkRefreshed { .. }
+        | JobUpdate::FetchAttemptFailed { .. }
+        | JobUpdate::FetchFailed { .. }
+        | JobUpdate::Fetched(_) => JobState::Fetching,
+        JobUpdate::GenerationPolled { .. }
+        | JobUpdate::GenerationFinished
+        | JobUpdate::GenerationFailed { .. } => {
+            if submission.outcome != SubmissionOutcome::Generating {
+                return true;
+            }
+            JobState::Ready
+        }
+        JobUpdate::Drafted { .. }
+        | JobUpdate::Generating { .. }
+        | JobUpdate::DraftLost { .. }
+        | JobUpdate::NotSent { .. }
+        | JobUpdate::Requeued { .. }
+        | JobUpdate::Refused { .. }
+        | JobUpdate::SubmitGivenUp { .. }
+        | JobUpdate::Uncertain { .. }
+        | JobUpdate::Accepted { .. }
+        | JobUpdate::ProvenAbsent { .. }
+        | JobUpdate::Abandoned { .. } => return false,
+        // The job has gone on with another request: taking this one's video would leave that one
+        // without a job that follows it.
+        JobUpdate::Rendered { .. } => {
+            return job.submission_id.is_some_and(|own| own != submission.id);
+        }
+    };
+    job.state != within || job.submission_id != Some(submission.id)
+}
+
+/// Returns how a job goes on that has come free, by an ending or by being due again: with the
+/// version that the sheet wants by now, or not at all when its row has left the sheet. The job
+/// itself then wants nothing more, and a draft of what nobody wants is a stray.
+///
+/// # Errors
+/// [`IllegalStep`], never in practice: whatever is free may be replaced or cancelled.
+pub(in crate::ledger) fn start_next_version(
+    job: &mut Job,
+    submission: &mut Submission,
+    now: Millis,
+) -> Result<Option<(JobEvent, Job)>, IllegalTransition> {
+    let is_free = job.state.is_final() || job.state == JobState::Ready;
+    if !is_free {
+        return Ok(None);
+    }
+    let wanted = std::mem::replace(&mut job.wanted_version, job.version);
+    let (event, successor) = if !job.in_sheet && job.state == JobState::Ready {
+        (JobEvent::Cancelled, cancel_removed_row(job))
+    } else if job.in_sheet && wanted != job.version {
+        (JobEvent::Replaced, new_version_of(wanted, now))
+    } else {
+        return Ok(None);
+    };
+    apply_event(job.state, event)?;
+    if matches!(submission.outcome, SubmissionOutcome::Drafted | SubmissionOutcome::Generating) {
+        submission.outcome = SubmissionOutcome::Stray;
+        submission.settled_at = Some(now);
+    }
+    Ok(Some((event, successor)))
+}
+
+/// The cause by which planning knows a row again that comes back into the sheet.
+const ROW_REMOVED: &str = "row-removed";
+
+fn cancel_removed_row(job: &Job) -> Job {
+    let (state, cause) = (JobState::Cancelled, Some(ROW_REMOVED.to_owned()));
+    Job { state, cause, draft: DraftStatus::None, submission_id: None, ..job.clone() }
+}
+
+/// Clears what the new state does not carry, and says why where it must.
+fn clear_stale_columns(job: &mut Job, news: &JobUpdate) {
+    if job.state != JobState::Rendering {
+        job.stalled = false;
+    }
+    if !matches!(job.state, JobState::Rendering | JobState::Fetching) {
+        job.rendering_at = None;
+    }
+    if !job.state.is_open() && job.draft == DraftStatus::None {
+        job.submission_id = None;
+    }
+    if job.state == JobState::Failed {
+        job.cause = Some(news.as_str().to_owned());
+    } else {
+        job.cause = None;
+    }
+    job.message = news.detail().map(str::to_owned).or_else(|| job.message.take());
+    if job.state == JobState::Done {
+        job.message = None;
+    }
+}
+
+/// A version that nothing has happened to: none of the former one's counts or endings stays.
+fn new_version_of(version: i64, now: Millis) -> Job {
+    Job {
+        state: JobState::Ready,
+        draft: DraftStatus::None,
+        in_sheet: true,
+        version,
+        wanted_version: version,
+        due_at: now,
+        submit_failures: 0,
+        rerenders: 0,
+        fetch_failures: 0,
+        polls: 0,
+        submission_id: None,
+        rendering_at: None,
+        progress: None,
+        moved_at: None,
+        stalled: false,
+        video_file: None,
+        cause: None,
+        message: None,
+    }
+}
+
+fn update_submission(submission: &mut Submission, news: &JobUpdate, now: Millis) {
+    let outcome = match news {
+        JobUpdate::Drafted {
+            project_id,
+            exclusive_project: edited,
+            previous_render_identity: mark,
+        } => {
+            submission.project_id = Some(project_id.clone());
+            submission.exclusive_project =
+                edited.clone().or_else(|| submission.exclusive_project.take());
+            submission.previous_render_identity.clone_from(mark);
+            SubmissionOutcome::Drafted
+        }
+        JobUpdate::Generating { project_id, .. } => {
+            submission.project_id = Some(project_id.clone());
+            SubmissionOutcome::Generating
+        }
+        JobUpdate::GenerationFinished => SubmissionOutcome::Drafted,
+        JobUpdate::GenerationFailed { .. } => SubmissionOutcome::Stray,
+        JobUpdate::Accepted { project_id, render_id, .. } => {
+            submission.project_id = Some(project_id.clone());
+            submission.render_id.clone_from(render_id);
+            SubmissionOutcome::Accepted
+        }
+        JobUpdate::Rendered { video_url } => {
+            submission.video_url = Some(video_url.clone());
+            SubmissionOutcome::Rendered
+        }
+        JobUpdate::LinkRefreshed { video_url } => {
+            submission.video_url = Some(video_url.clone());
+            submission.outcome
+        }
+        JobUpdate::Inconclusive { .. } => {
+            submission.evidence_checks += 1;
+            submission.outcome
+        }
+        JobUpdate::DraftLost { .. } => SubmissionOutcome::Stray,
+        // A draft that exists is kept for the next try of its paid step.
+        JobUpdate::NotSent { .. } | JobUpdate::Requeued { .. } | JobUpdate::ProvenAbsent { .. }
+            if submission.project_id.is_some() =>
+        {
+            submission.paid_at = None;
+            SubmissionOutcome::Drafted
+        }
+        // What was free and is given up may still have been made.
+        JobUpdate::SubmitGivenUp { .. }
+            if submission.project_id.is_some() || submission.paid_at.is_none() =>
+        {
+            SubmissionOutcome::Stray
+        }
+        JobUpdate::NotSent { .. }
+        | JobUpdate::Requeued { .. }
+        | JobUpdate::SubmitGivenUp { .. } => SubmissionOutcome::NotSent,
+        JobUpdate::Refused { .. } => SubmissionOutcome::Refused,
+        JobUpdate::Uncertain { .. } => SubmissionOutcome::Uncertain,
+        JobUpdate::ProvenAbsent { .. } => SubmissionOutcome::Absent,
+        JobUpdate::Abandoned { .. } => SubmissionOutcome::Abandoned,
+        JobUpdate::Rerendered { .. } | JobUpdate::RenderFailed { .. } => {
+            SubmissionOutcome::RenderFailed
+        }
+        JobUpdate::Polled { .. }
+        | JobUpdate::GenerationPolled { .. }
+        | JobUpdate::FetchAttemptFailed { .. }
+        | JobUpdate::FetchFailed { .. }
+        | JobUpdate::Fetched(_) => submission.outcome,
+    };
+    if outcome != submission.outcome {
+        submission.outcome = outcome;
+        submission.settled_at = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use crate::ledger::model::job::*;
+    use crate::ledger::model::job_update::VerifiedVideo;
+
+    fn any_update() -> impl Strategy<Value = JobUpdate> {
+        let due_at = Timestamp::UNIX_EPOCH;
+        let words = || "said".to_owned();
+        let id = prop_oneof![Just("p1".to_owned()), Just("p2".to_owned())];
+        prop_oneof![
+            id.clone().prop_map(|project_id| JobUpdate::Drafted {
+                project_id,
+                exclusive_project: None,
+                previous_render_identity: None,
+            }),
+            id.clone().prop_map(move |project_id| JobUpdate::Generating { project_id, due_at }),
+            Just(JobUpdate::GenerationPolled { progress: 50.0, due_at }),
+            Just(JobUpdate::GenerationFinished),
+            Just(JobUpdate::GenerationFailed { due_at, message: words() }),
+            Just(JobUpdate::DraftLost { due_at, message: words() }),
+            Just(JobUpdate::NotSent { due_at, message: words() }),
+            Just(JobUpdate::Requeued { due_at, message: words() }),
+            Just(JobUpdate::Refused { message: words() }),
+            Just(JobUpdate::SubmitGivenUp { message: words() }),
+            Just(JobUpdate::Uncertain { due_at, message: words() }),
+            Just(JobUpdate::Inconclusive { due_at, message: words() }),
+            id.prop_map(move |project_id| JobUpdate::Accepted {
+                project_id,
+                render_id: None,
+                due_at,
+                message: "said".to_owned(),
+            }),
+            Just(JobUpdate::ProvenAbsent { due_at, message: words() }),
+            Just(JobUpdate::Abandoned { message: words() }),
+            (0.0..100.0).prop_map(move |progress| JobUpdate::Polled {
+                progress,
+                due_at,
+                stalled: progress < 10.0,
+            }),
+            Just(JobUpdate::Rendered { video_url: "http://x".to_owned() }),
+            Just(JobUpdate::Rerendered { due_at, message: words() }),
+            Just(JobUpdate::RenderFailed { message: words() }),
+            Just(JobUpdate::LinkRefreshed { video_url: "http://y".to_owned() }),
+            Just(JobUpdate::FetchAttemptFailed { due_at, message: words() }),
+            Just(JobUpdate::FetchFailed { message: words() }),
+            Just(JobUpdate::Fetched(VerifiedVideo {
+                file: "a.mp4".to_owned(),
+                bytes: 1,
+                hash: "h".to_owned(),
+                duration_ms: 1,
+            })),
+        ]
+    }
+
+    fn sent_job() -> (Job, Submission) {
+        let job =
+            Job { state: JobState::Submitting, submission_id: Some(1), ..new_version_of(1, 0) };
+        let submission = Submission {
+            id: 1,
+            version: 1,
+            outcome: SubmissionOutcome::Sent,
+            project_id: None,
+            render_id: None,
+            exclusive_project: None,
+            previous_render_identity: None,
+            paid_at: Some(0),
+            settled_at: None,
+            evidence_checks: 0,
+            video_url: None,
+            credits: None,
+            has_callback: false,
+        };
+        (job, submission)
+    }
+
+    #[test]
+    fn what_was_called_about_is_never_taken_as_not_made() {
+        let (mut job, mut submission) = sent_job();
+        let due_at = Timestamp::UNIX_EPOCH;
+        let lost = JobUpdate::Uncertain { due_at, message: "cut".to_owned() };
+        apply_update(&mut job, &mut submission, &lost, 1).unwrap();
+        submission.has_callback = true;
+        let quiet = JobUpdate::ProvenAbsent { due_at, message: "no trace".to_owned() };
+        assert_eq!(
+            apply_update(&mut job, &mut submission, &quiet, 2).unwrap(),
+            Transition::Unchanged
+        );
+        assert_eq!(
+            (job.state, submission.outcome),
+            (JobState::Uncertain, SubmissionOutcome::Uncertain)
+        );
+    }
+
+    proptest! {
+        /// Whatever is thrown at it, a job carries what its state says, a final state is left only
+        /// by late success, and news that cannot follow changes nothing.
+        #[test]
+        fn no_sequence_of_news_breaks_a_job(all in prop::collection::vec(any_update(), 0..40)) {
+            let (mut job, mut submission) = sent_job();
+            for news in all {
+                let before = (job.clone(), submission.clone());
+                match apply_update(&mut job, &mut submission, &news, 7) {
+                    Err(_) | Ok(Transition::Unchanged) => {
+                        prop_assert_eq!(&before, &(job.clone(), submission.clone()));
+                        continue;
+                    }
+                    Ok(Transition::Moved(state)) => prop_assert_eq!(state, job.state),
+                }
+                let late = matches!(news, JobUpdate::Accepted { .. } | JobUpdate::Rendered { .. });
+                prop_assert!(!before.0.state.is_final() || late || job.state == before.0.state);
+                prop_assert_eq!(job.submission_id.is_some(), job.state.is_open() || job.draft != DraftStatus::None);
+                prop_assert_eq!(job.video_file.is_some(), job.state == JobState::Done);
+                prop_assert_eq!(job.cause.is_some(), job.state == JobState::Failed);
+                prop_assert!(!job.stalled || job.state == JobState::Rendering);
+                let following = matches!(job.state, JobState::Rendering | JobState::Fetching);
+                prop_assert_eq!(job.rendering_at.is_some(), following);
+                prop_assert!(job.draft == DraftStatus::None || job.state == JobState::Ready);
+            }
+        }
+    }
+}

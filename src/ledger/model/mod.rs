@@ -1,0 +1,10 @@
+//! The ledger's types and rules, pure: job states and their transitions, outcomes, capacity, tags. No SQL
+//! and no clock.
+
+pub(super) mod batch_path;
+pub(super) mod capacity;
+pub(super) mod job;
+pub(super) mod job_update;
+pub(super) mod outcome;
+pub(super) mod state;
+pub(super) mod tag;

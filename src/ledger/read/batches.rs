@@ -1,0 +1,354 @@
+//! The reading side: what people and reports ask. Nothing here writes or waits for a writer.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::batch_path;
+use crate::ledger::model::state::JobState;
+use crate::ledger::{BatchId, Ledger};
+
+/// A batch in a list.
+#[derive(Clone, Debug, FromRow)]
+pub struct BatchRow {
+    /// Its number.
+    #[sqlx(try_from = "i64")]
+    pub id: BatchId,
+    /// Its name.
+    pub name: String,
+    /// Where its batch file was, as it is told in the current folder.
+    pub file: String,
+    /// The host it talks to.
+    pub base_url: String,
+    /// When it was last planned, in milliseconds since 1970.
+    pub planned_at: Option<i64>,
+    /// Whether a person paused it.
+    pub paused: bool,
+}
+
+/// Everything needed to go on with a batch without its files.
+#[derive(Clone, Debug, FromRow)]
+pub struct StoredBatch {
+    /// Its number.
+    #[sqlx(try_from = "i64")]
+    pub id: BatchId,
+    /// Its name.
+    pub name: String,
+    /// Where its batch file was, as it is told in the current folder.
+    pub file: String,
+    /// The batch file's text.
+    pub source: String,
+    /// The host it talks to.
+    pub base_url: String,
+    /// Which template it was last planned with.
+    pub template_hash: Option<String>,
+    /// Which layout it was last planned with.
+    pub layout_id: Option<i64>,
+}
+
+/// The headings of a sheet and how its cells become fields, both as JSON.
+#[derive(Clone, Debug, FromRow)]
+pub struct StoredVariantMapping {
+    /// A list of texts.
+    pub headings: String,
+    /// As the scene room writes it.
+    pub columns: String,
+}
+
+/// A run.
+#[derive(Clone, Debug, FromRow)]
+pub struct RunRow {
+    /// Its number, which is its lease.
+    pub id: i64,
+    /// The machine it ran on.
+    pub host: String,
+    /// Its process there.
+    pub pid: i64,
+    /// When it began, in milliseconds since 1970.
+    pub started_at: i64,
+    /// When it was last heard of.
+    pub heartbeat_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// How it ended.
+    pub ending: Option<String>,
+    /// Paid requests that it began.
+    pub submitted: i64,
+}
+
+/// One row of the sheet, as a report shows it.
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// Its place in the sheet, from 0.
+    pub position: i64,
+    /// Its row as the spreadsheet showed it.
+    pub row_number: i64,
+    /// Its key; a row that could not be merged may have none.
+    pub key: Option<String>,
+    /// Which variant of its row it is, where there are any.
+    pub variant: Option<String>,
+    /// Its cells as JSON: a list of rows, each a list of texts.
+    pub cells: String,
+    /// Where it stands; nothing for a row that could not be merged, or is skipped.
+    pub state: Option<JobState>,
+    /// Its version.
+    pub version: i64,
+    /// The project at AI Studios.
+    pub project_id: Option<String>,
+    /// The file in the output folder.
+    pub video_file: Option<String>,
+    /// Where the vendor keeps the file, as last heard.
+    pub video_url: Option<String>,
+    /// Submissions begun for it, over all versions.
+    pub attempts: i64,
+    /// How long the video plays, in milliseconds.
+    pub video_ms: Option<i64>,
+    /// Credits, where they were heard of.
+    pub credits: Option<f64>,
+    /// Why it failed, as a word.
+    pub cause: Option<String>,
+    /// What was said last.
+    pub message: Option<String>,
+    /// 0 to 100 while it renders.
+    pub progress: Option<f64>,
+    /// Whether its render stands still.
+    pub stalled: bool,
+    /// Whether it makes no video because it says so itself. It has no state then.
+    pub skipped: bool,
+    /// Whether it is ready, and AI Studios is still making the draft that will be exported.
+    pub generating: bool,
+}
+
+const BATCHES: &str = "-- ledger::batches
+    select id, name, file, base_url, planned_at, paused from batch order by id";
+
+const BATCH: &str = "-- ledger::batch
+    select id, name, file, source, base_url, template_hash, layout_id from batch where name = ?1";
+
+const STATE_COUNTS: &str = "-- ledger::counts
+    select state, jobs from tally where batch_id = ?1 and in_sheet = ?2 and jobs > 0";
+
+const ROWS: &str = "-- ledger::rows
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits
+    from job j indexed by job_position
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
+    where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
+    order by j.position limit ?3";
+
+const RENDERING_JOBS: &str = "-- ledger::rendering
+    select j.key, j.progress, j.rendering_at, j.stalled
+    from job j indexed by job_due
+    where j.batch_id = ?1 and j.state = 'rendering' and j.drafted = 0
+    order by j.due_at limit ?2";
+
+const LAST_RUN: &str = "-- ledger::last_run
+    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted
+    from run where batch_id = ?1 order by id desc limit 1";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] = &[STATE_COUNTS, ROWS, RENDERING_JOBS, LAST_RUN];
+
+impl Ledger {
+    /// Returns every batch, in the order in which they were first planned.
+    pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
+        let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
+        let mut batches: Vec<BatchRow> =
+            read.map_err(|source| LedgerError::from_sqlx("list the batches", source))?;
+        for batch in &mut batches {
+            batch.file = batch_path::display_path(&batch.file, self.path());
+        }
+        Ok(batches)
+    }
+
+    /// Returns one batch.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoBatch`] names those that are there.
+    pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("find the batch", source);
+        let found: Option<StoredBatch> =
+            sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await.map_err(sql)?;
+        match found {
+            Some(batch) => Ok(StoredBatch {
+                file: batch_path::display_path(&batch.file, self.path()),
+                ..batch
+            }),
+            None => {
+                let known = self.batches().await?.into_iter().map(|batch| batch.name).collect();
+                Err(LedgerError::BatchNotFound { name: name.to_owned(), known })
+            }
+        }
+    }
+
+    /// Returns a template's source.
+    pub async fn template_source(&self, hash: &str) -> Result<String, LedgerError> {
+        sqlx::query_scalar("select source from template where hash = ?1")
+            .bind(hash)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read a template", source))?
+            .ok_or_else(|| LedgerError::Corrupt("a batch without its template".to_owned()))
+    }
+
+    /// Returns a layout.
+    pub async fn variant_mapping(&self, id: i64) -> Result<StoredVariantMapping, LedgerError> {
+        sqlx::query_as("select headings, columns from layout where id = ?1")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read a layout", source))?
+            .ok_or_else(|| LedgerError::Corrupt("a batch without its layout".to_owned()))
+    }
+
+    /// Returns the headings of a batch's sheet, in its order.
+    pub async fn headings(&self, batch: BatchId) -> Result<Vec<String>, LedgerError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "-- ledger::headings
+             select l.headings from batch b join layout l on l.id = b.layout_id where b.id = ?1",
+        )
+        .bind(batch.0)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|source| LedgerError::from_sqlx("read the headings", source))?;
+        let text = text.unwrap_or_else(|| "[]".to_owned());
+        serde_json::from_str(&text)
+            .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))
+    }
+
+    /// Returns how many jobs of the sheet stand where. O(states), however many jobs there are.
+    pub async fn state_counts(
+        &self,
+        batch: BatchId,
+    ) -> Result<BTreeMap<JobState, u64>, LedgerError> {
+        self.query_state_counts(batch, true).await
+    }
+
+    /// The same for jobs whose row left the sheet.
+    pub async fn removed_state_counts(
+        &self,
+        batch: BatchId,
+    ) -> Result<BTreeMap<JobState, u64>, LedgerError> {
+        self.query_state_counts(batch, false).await
+    }
+
+    async fn query_state_counts(
+        &self,
+        batch: BatchId,
+        in_sheet: bool,
+    ) -> Result<BTreeMap<JobState, u64>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("count jobs", source);
+        let rows: Vec<(String, i64)> = sqlx::query_as(STATE_COUNTS)
+            .bind(batch.0)
+            .bind(in_sheet)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(sql)?;
+        let known =
+            |(word, jobs): (String, i64)| Some((JobState::parse(&word)?, jobs.unsigned_abs()));
+        Ok(rows.into_iter().filter_map(known).collect())
+    }
+
+    /// Returns up to `max` jobs of the sheet behind `after`, in the sheet's order. Begin with -1.
+    pub async fn rows(
+        &self,
+        batch: BatchId,
+        after: i64,
+        max: u32,
+    ) -> Result<Vec<JobRow>, LedgerError> {
+        self.read_page(ROWS, (batch, after, max), read_job_row).await
+    }
+
+    /// Reads what one statement has of a batch's rows.
+    pub(in crate::ledger) async fn read_page(
+        &self,
+        statement: &'static str,
+        (batch, after, max): (BatchId, i64, u32),
+        read: fn(&SqliteRow) -> Result<JobRow, sqlx::Error>,
+    ) -> Result<Vec<JobRow>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("read the rows", source);
+        let rows = sqlx::query(statement)
+            .bind(batch.0)
+            .bind(after)
+            .bind(i64::from(max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(sql)?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(sql)
+    }
+
+    /// Returns renders under way: key, progress, since when, and whether they stand still.
+    pub async fn rendering_jobs(
+        &self,
+        batch: BatchId,
+        max: u32,
+    ) -> Result<Vec<(String, f64, Timestamp, bool)>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("read the renders under way", source);
+        let rows: Vec<(String, f64, i64, bool)> = sqlx::query_as(RENDERING_JOBS)
+            .bind(batch.0)
+            .bind(i64::from(max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(sql)?;
+        let since = |at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(rows
+            .into_iter()
+            .map(|(key, progress, at, stalled)| (key, progress, since(at), stalled))
+            .collect())
+    }
+
+    /// Returns the last run of a batch.
+    pub async fn last_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
+        sqlx::query_as(LAST_RUN)
+            .bind(batch.0)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read the runs", source))
+    }
+}
+
+impl JobRow {
+    /// Returns where it stands in a word: its state, `invalid` or `skipped`.
+    pub fn status(&self) -> &'static str {
+        match self.state {
+            Some(state) => state.as_str(),
+            None if self.skipped => "skipped",
+            None => "invalid",
+        }
+    }
+}
+
+pub(in crate::ledger) fn read_job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
+    let state: String = row.try_get("state")?;
+    let made: Option<String> = row.try_get("project_id")?;
+    let rendered: Option<String> = row.try_get("render_id")?;
+    Ok(JobRow {
+        position: row.try_get("position")?,
+        row_number: row.try_get("row_number")?,
+        key: row.try_get("key")?,
+        variant: row.try_get("variant")?,
+        cells: row.try_get("cells")?,
+        state: JobState::parse(&state),
+        version: row.try_get("version")?,
+        project_id: rendered.or(made),
+        video_file: row.try_get("video_file")?,
+        video_url: row.try_get("video_url")?,
+        attempts: row.try_get("attempts")?,
+        video_ms: row.try_get("video_ms")?,
+        credits: row.try_get("credits")?,
+        cause: row.try_get("cause")?,
+        message: row.try_get("words")?,
+        progress: row.try_get("progress")?,
+        stalled: row.try_get("stalled")?,
+        skipped: false,
+        generating: row.try_get::<i64, _>("drafted")? == 2,
+    })
+}

@@ -1,0 +1,310 @@
+//! The story of one job, the runs of a batch, and what stands in the way: what a person asks in
+//! the morning.
+//!
+//! Nothing here writes or waits for a writer. It tells what is stored and judges nothing; what a
+//! person should type next is said by whoever shows it.
+
+use sqlx::{FromRow, Row};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::state::JobState;
+use crate::ledger::read::batches::{JobRow, read_job_row};
+use crate::ledger::{BatchId, Ledger};
+
+/// Everything that is known about one job.
+#[derive(Clone, Debug)]
+pub struct JobHistory {
+    /// Where it stands.
+    pub job: JobRow,
+    /// Whether its row is still in the sheet.
+    pub in_sheet: bool,
+    /// When it is due again, in milliseconds since 1970; means nothing in a final state.
+    pub due_at: i64,
+    /// Since when AI Studios has been working on it.
+    pub rendering_at: Option<i64>,
+    /// When its progress last moved.
+    pub moved_at: Option<i64>,
+    /// Headings of the sheet as its current version was planned.
+    pub headings: Vec<String>,
+    /// Its contents over time, oldest first.
+    pub versions: Vec<VersionRow>,
+    /// Its requests that might cost money, oldest first.
+    pub submissions: Vec<SubmissionRow>,
+    /// All that happened, oldest first.
+    pub events: Vec<EventRow>,
+}
+
+/// One content of a job.
+#[derive(Clone, Debug, FromRow)]
+pub struct VersionRow {
+    /// 1, and one more for each change.
+    pub version: i64,
+    /// When it was planned, in milliseconds since 1970.
+    pub planned_at: i64,
+    /// The earlier version with this very content, where there is one.
+    pub reused_from: Option<i64>,
+    /// Its file in the output folder.
+    pub video_file: Option<String>,
+    /// The file's length in bytes.
+    pub video_bytes: Option<i64>,
+    /// How long the video plays, in milliseconds.
+    pub video_ms: Option<i64>,
+    /// When the file lay verified in the folder.
+    pub done_at: Option<i64>,
+}
+
+/// One request that might cost money.
+#[derive(Clone, Debug, FromRow)]
+pub struct SubmissionRow {
+    /// 1 for the job's first.
+    pub attempt: i64,
+    /// The content that it asked for.
+    pub version: i64,
+    /// The run that began it.
+    pub run_id: i64,
+    /// The mark in the project's name.
+    pub tag: String,
+    /// `two-step` or `one-step`.
+    pub way: String,
+    /// What became of it, as a word.
+    pub outcome: String,
+    /// The project as made.
+    pub project_id: Option<String>,
+    /// The project as rendered, where the export answered another id.
+    pub render_id: Option<String>,
+    /// The project that was changed to make it.
+    pub subject: Option<String>,
+    /// When its intent was on disk, in milliseconds since 1970.
+    pub begun_at: i64,
+    /// When the intent of its paid step was.
+    pub paid_at: Option<i64>,
+    /// When its outcome was known.
+    pub settled_at: Option<i64>,
+    /// Looks for evidence after a lost answer.
+    pub looks: i64,
+    /// Credits, where they were heard of.
+    pub credits: Option<f64>,
+    /// When AI Studios called about it first, and last.
+    pub called_at: Option<i64>,
+    /// The last call, to the minute.
+    pub called_last: Option<i64>,
+    /// What it said that it cost. Never counted.
+    pub called_credits: Option<f64>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, FromRow)]
+pub struct EventRow {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// What, as a word.
+    pub event: String,
+    /// The state that it led to, as a word.
+    pub state: String,
+    /// The content that it was about.
+    pub version: i64,
+    /// The run that wrote it; nothing for what planning wrote.
+    pub run_id: Option<i64>,
+    /// What was seen or said.
+    pub detail: Option<String>,
+}
+
+/// A run with the name of its batch.
+#[derive(Clone, Debug, FromRow)]
+pub struct RunWithBatch {
+    /// The batch's name.
+    pub batch: String,
+    /// The run.
+    #[sqlx(flatten)]
+    pub run: crate::ledger::read::batches::RunRow,
+}
+
+/// Jobs that need somebody, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttentionCount {
+    /// Where they stand; renders are here only when they stand still.
+    pub state: JobState,
+    /// Why they failed or were taken out, as a word.
+    pub cause: Option<String>,
+    /// How many there are.
+    pub jobs: u64,
+}
+
+const JOB_HISTORY: &str = "-- ledger::story
+    select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
+           j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
+           l.headings
+    from job j
+    join version v on v.job_id = j.id and v.version = j.version
+    join layout l on l.id = v.layout_id
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
+    where j.batch_id = ?1 and j.key = ?2";
+
+const VERSIONS: &str = "-- ledger::story, versions
+    select version, planned_at, reused_from, video_file, video_bytes, video_ms, done_at
+    from version where job_id = ?1 order by version";
+
+const SUBMISSIONS: &str = "-- ledger::story, submissions
+    select s.attempt, s.version, s.run_id, s.tag, s.way, s.outcome, s.project_id, s.render_id,
+           s.subject, s.begun_at, s.paid_at, s.settled_at, s.looks, s.credits,
+           y.first_at as called_at, y.at as called_last, y.credits as called_credits
+    from submission s left join hearsay y on y.submission_id = s.id
+    where s.job_id = ?1 order by s.attempt";
+
+const EVENTS: &str = "-- ledger::story, events
+    select at, event, state, version, run_id, detail
+    from event where job_id = ?1 order by id";
+
+const REMOVED_ROWS: &str = "-- ledger::removed_rows
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted, s.project_id, s.render_id,
+           s.video_url, s.credits
+    from job j indexed by job_position
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
+    where j.batch_id = ?1 and j.in_sheet = 0 order by j.position limit ?2";
+
+const RUNS: &str = "-- ledger::runs
+    select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
+           r.ending, r.submitted
+    from run r join batch b on b.id = r.batch_id order by r.id desc limit ?1";
+
+const RUNS_OF_BATCH: &str = "-- ledger::runs, of a batch
+    select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
+           r.ending, r.submitted
+    from run r indexed by run_batch join batch b on b.id = r.batch_id
+    where r.batch_id = ?1 order by r.id desc limit ?2";
+
+const ATTENTION_COUNTS: &str = "-- ledger::reasons
+    select state, cause, count(*) as jobs from job indexed by job_due
+    where batch_id = ?1 and in_sheet = 1 and state in ('uncertain', 'rendering', 'failed',
+        'cancelled') and (state <> 'rendering' or stalled = 1)
+    group by state, cause";
+
+const FIRST_KEYS: &str = "-- ledger::keys
+    select key from job indexed by job_position where batch_id = ?1 and in_sheet = 1
+    order by position limit ?2";
+
+const KEY_OF_ROW: &str = "-- ledger::key_of_row
+    select key from job indexed by job_position
+    where batch_id = ?1 and in_sheet = 1 and row_number = ?2 limit 1";
+
+/// Statements that must not grow with the ledger.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] = &[
+    JOB_HISTORY,
+    VERSIONS,
+    SUBMISSIONS,
+    EVENTS,
+    RUNS_OF_BATCH,
+    REMOVED_ROWS,
+    FIRST_KEYS,
+    KEY_OF_ROW,
+];
+
+impl Ledger {
+    /// Returns everything about the job with exactly this key; nothing when there is none.
+    pub async fn job_history(
+        &self,
+        batch: BatchId,
+        key: &str,
+    ) -> Result<Option<JobHistory>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("read the job", source);
+        // One snapshot: a live run must not be caught between two statements.
+        let mut db = self.readers.begin().await.map_err(sql)?;
+        let found = sqlx::query(JOB_HISTORY)
+            .bind(batch.0)
+            .bind(key)
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(sql)?;
+        let Some(row) = found else { return Ok(None) };
+        let id: i64 = row.try_get("id").map_err(sql)?;
+        let headings: String = row.try_get("headings").map_err(sql)?;
+        let headings = serde_json::from_str(&headings)
+            .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))?;
+        Ok(Some(JobHistory {
+            job: read_job_row(&row).map_err(sql)?,
+            in_sheet: row.try_get("in_sheet").map_err(sql)?,
+            due_at: row.try_get("due_at").map_err(sql)?,
+            rendering_at: row.try_get("rendering_at").map_err(sql)?,
+            moved_at: row.try_get("moved_at").map_err(sql)?,
+            headings,
+            versions: sqlx::query_as(VERSIONS).bind(id).fetch_all(&mut *db).await.map_err(sql)?,
+            submissions: sqlx::query_as(SUBMISSIONS)
+                .bind(id)
+                .fetch_all(&mut *db)
+                .await
+                .map_err(sql)?,
+            events: sqlx::query_as(EVENTS).bind(id).fetch_all(&mut *db).await.map_err(sql)?,
+        }))
+    }
+
+    /// Returns up to `max` jobs whose row left the sheet, in the order that they had.
+    pub async fn removed_rows(&self, batch: BatchId, max: u32) -> Result<Vec<JobRow>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("read the jobs", source);
+        let rows = sqlx::query(REMOVED_ROWS)
+            .bind(batch.0)
+            .bind(i64::from(max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(sql)?;
+        rows.iter().map(read_job_row).collect::<Result<_, _>>().map_err(sql)
+    }
+
+    /// Returns the last `max` runs, the latest first; of one batch or of all.
+    pub async fn runs(
+        &self,
+        batch: Option<BatchId>,
+        max: u32,
+    ) -> Result<Vec<RunWithBatch>, LedgerError> {
+        let read = match batch {
+            Some(batch) => sqlx::query_as(RUNS_OF_BATCH).bind(batch.0).bind(i64::from(max)),
+            None => sqlx::query_as(RUNS).bind(i64::from(max)),
+        };
+        let read = read.fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("read the runs", source))
+    }
+
+    /// Returns why jobs of the sheet need somebody, and how many for each reason.
+    pub async fn attention_counts(
+        &self,
+        batch: BatchId,
+    ) -> Result<Vec<AttentionCount>, LedgerError> {
+        let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(ATTENTION_COUNTS)
+            .bind(batch.0)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("count what needs attention", source))?;
+        let known = |(word, cause, jobs): (String, Option<String>, i64)| {
+            let state = JobState::parse(&word)?;
+            Some(AttentionCount { state, cause, jobs: jobs.unsigned_abs() })
+        };
+        let mut reasons: Vec<AttentionCount> = rows.into_iter().filter_map(known).collect();
+        reasons.sort_by(|a, b| (a.state, &a.cause).cmp(&(b.state, &b.cause)));
+        Ok(reasons)
+    }
+
+    /// Returns the first `max` keys of the sheet, to find the one that was meant.
+    pub async fn first_keys(&self, batch: BatchId, max: u32) -> Result<Vec<String>, LedgerError> {
+        let read = sqlx::query_scalar(FIRST_KEYS).bind(batch.0).bind(i64::from(max));
+        let read = read.fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("read the keys", source))
+    }
+
+    /// Returns the key of the job whose (first) row has this number in the spreadsheet.
+    pub async fn key_of_row(
+        &self,
+        batch: BatchId,
+        row_number: u32,
+    ) -> Result<Option<String>, LedgerError> {
+        let read = sqlx::query_scalar(KEY_OF_ROW).bind(batch.0).bind(i64::from(row_number));
+        let read = read.fetch_optional(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("find the row", source))
+    }
+}

@@ -1,0 +1,10 @@
+//! Reads that change nothing: batches and rows, history, spending, throughput, exports. They use
+//! connections of their own and never wait for the writer.
+
+pub(super) mod batches;
+pub(super) mod export;
+pub(super) mod job_history;
+pub(super) mod planned_version;
+pub(super) mod rows_without_job;
+pub(super) mod spending;
+pub(super) mod throughput;

@@ -1,0 +1,187 @@
+//! What a report tells of a batch when the night is over: what was spent, and why jobs failed, in
+//! the words that were said.
+//!
+//! Reads and judges nothing. What may have been accepted counts as spent, as it does for the caps
+//! in `credits`.
+
+use sqlx::FromRow;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::state::JobState;
+use crate::ledger::read::batches::RunRow;
+use crate::ledger::{BatchId, Ledger};
+
+/// What paid requests came to, as far as anybody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, FromRow)]
+pub struct SpendingTotals {
+    /// Paid requests that were, or may have been, accepted.
+    pub requests: i64,
+    /// What they are taken to cost, all of them.
+    pub estimated: f64,
+    /// How many of them AI Studios named a price for.
+    pub heard_of: i64,
+    /// What it said that those cost.
+    pub heard: f64,
+}
+
+/// Jobs of the sheet that wait for somebody for one reason, told in the same words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageCount {
+    /// Where they stand.
+    pub state: JobState,
+    /// Why they failed or were taken out, as a word.
+    pub cause: Option<String>,
+    /// What was seen or said.
+    pub message: Option<String>,
+    /// How many there are.
+    pub jobs: u64,
+    /// One of them.
+    pub key: String,
+}
+
+/// When the last paid request for a job's current version went, and what followed. Times are in
+/// milliseconds since 1970.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct RenderTiming {
+    /// The job's place in the sheet.
+    pub position: i64,
+    /// The run that sent the request; nothing while none was sent.
+    pub run_id: Option<i64>,
+    /// When its intent was on disk.
+    pub paid_at: Option<i64>,
+    /// When the render was seen to have ended, well or badly.
+    pub rendered_at: Option<i64>,
+    /// When the file lay verified in the folder.
+    pub done_at: Option<i64>,
+}
+
+const RENDER_TIMINGS: &str = "-- ledger::passages
+    select j.position, s.run_id, s.paid_at, (
+            select max(e.at) from event e indexed by event_job
+            where e.job_id = j.id and e.submission_id = s.id
+                and e.event in ('rendered', 'render-failed', 'rerendered')) as rendered_at,
+        v.done_at
+    from job j indexed by job_position
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = j.version and t.paid_at is not null)
+    where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
+    order by j.position limit ?3";
+
+const LAST_PAYING_RUN: &str = "-- ledger::last_paying_run
+    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted
+    from run where id = (
+        select max(s.run_id) from job j indexed by job_position
+        join submission s on s.job_id = j.id
+        where j.batch_id = ?1 and s.paid_at is not null)";
+
+const AVERAGE_CREDITS_PER_MINUTE: &str = "-- ledger::spent, per minute
+    select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
+    from submission s
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.credits is not null and s.paid_at is not null";
+
+const BATCH_SPENDING: &str = "-- ledger::spent, batch
+    select count(*) as requests,
+        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
+    from job j indexed by job_position
+    join submission s on s.job_id = j.id
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where j.batch_id = ?1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+const RUN_SPENDING: &str = "-- ledger::spent, run
+    select count(*) as requests,
+        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
+    from submission s indexed by submission_run
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.run_id = ?1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+const MESSAGE_COUNTS: &str = "-- ledger::wordings
+    select state, cause, words, count(*) as jobs, min(key) as key
+    from job indexed by job_due
+    where batch_id = ?1 and in_sheet = 1 and state in ('uncertain', 'rendering', 'failed',
+        'cancelled') and (state <> 'rendering' or stalled = 1)
+    group by state, cause, words order by jobs desc, key limit ?2";
+
+/// Statements that must not grow with other batches.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] =
+    &[BATCH_SPENDING, RUN_SPENDING, RENDER_TIMINGS, LAST_PAYING_RUN];
+
+impl Ledger {
+    /// Returns what the paid requests of a batch came to.
+    pub async fn batch_spending(&self, batch: BatchId) -> Result<SpendingTotals, LedgerError> {
+        self.query_spending(BATCH_SPENDING, batch.0).await
+    }
+
+    /// Returns what the paid requests of one run came to.
+    pub async fn run_spending(&self, run: i64) -> Result<SpendingTotals, LedgerError> {
+        self.query_spending(RUN_SPENDING, run).await
+    }
+
+    /// Returns what a begun minute of speech is taken to cost: what the others cost, where AI Studios
+    /// named prices.
+    pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
+        let heard: Option<f64> = sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read the prices", source))?;
+        Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
+    }
+
+    async fn query_spending(
+        &self,
+        statement: &'static str,
+        whose: i64,
+    ) -> Result<SpendingTotals, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("add up the credits", source);
+        let per_minute = self.credits_per_minute().await?;
+        let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
+        spent.fetch_one(&self.readers).await.map_err(sql)
+    }
+
+    /// Returns the passages of up to `max` jobs of the sheet behind `after`, in the sheet's order.
+    /// Begin with -1.
+    pub async fn render_timings(
+        &self,
+        batch: BatchId,
+        after: i64,
+        max: u32,
+    ) -> Result<Vec<RenderTiming>, LedgerError> {
+        let read = sqlx::query_as(RENDER_TIMINGS).bind(batch.0).bind(after).bind(i64::from(max));
+        let read = read.fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("read when things happened", source))
+    }
+
+    /// Returns the last run that sent a paid request for a job of this batch.
+    pub async fn last_paying_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
+        let read = sqlx::query_as(LAST_PAYING_RUN).bind(batch.0).fetch_optional(&self.readers);
+        read.await.map_err(|source| LedgerError::from_sqlx("read the runs", source))
+    }
+
+    /// Returns why jobs of the sheet wait for somebody, the most frequent words first; at most
+    /// `max` different ones.
+    pub async fn message_counts(
+        &self,
+        batch: BatchId,
+        max: u32,
+    ) -> Result<Vec<MessageCount>, LedgerError> {
+        type MessageCountRow = (String, Option<String>, Option<String>, i64, String);
+        let rows: Vec<MessageCountRow> = sqlx::query_as(MESSAGE_COUNTS)
+            .bind(batch.0)
+            .bind(i64::from(max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read why jobs wait", source))?;
+        let known = |(word, cause, words, jobs, key): MessageCountRow| {
+            let state = JobState::parse(&word)?;
+            Some(MessageCount { state, cause, message: words, jobs: jobs.unsigned_abs(), key })
+        };
+        Ok(rows.into_iter().filter_map(known).collect())
+    }
+}

@@ -1,0 +1,66 @@
+//! How fast it goes, and what happened last: what somebody who watches asks again and again.
+//!
+//! Each question reads only what is recent, however long the ledger is.
+
+use sqlx::FromRow;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::{BatchId, Ledger};
+
+/// Something that came of a job lately.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RecentEvent {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The job's key.
+    pub key: String,
+    /// What happened, as a word.
+    pub event: String,
+    /// What was seen or said.
+    pub detail: Option<String>,
+}
+
+const COUNT_DONE_BETWEEN: &str = "-- ledger::done_between
+    select count(*) from version v indexed by version_done join job j on j.id = v.job_id
+    where v.done_at >= ?2 and v.done_at <= ?3 and j.batch_id = ?1";
+
+/// Only the last of what happened in the whole ledger is looked through.
+const RECENT_EVENTS: &str = "-- ledger::lately
+    select e.at, j.key, e.event, e.detail from event e join job j on j.id = e.job_id
+    where e.id > (select max(id) from event) - 20000 and j.batch_id = ?1 and e.event in (
+        'fetched', 'refused', 'answer-lost', 'submit-given-up', 'render-failed', 'rerendered',
+        'fetch-failed', 'reused')
+    order by e.id desc limit ?2";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] = &[COUNT_DONE_BETWEEN];
+
+impl Ledger {
+    /// Returns how many videos of a batch were done within a span of time.
+    pub async fn count_done_between(
+        &self,
+        batch: BatchId,
+        (from, to): (i64, i64),
+    ) -> Result<u64, LedgerError> {
+        let count: i64 = sqlx::query_scalar(COUNT_DONE_BETWEEN)
+            .bind(batch.0)
+            .bind(from)
+            .bind(to)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("count what was done", source))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Returns the last things that came of jobs, the latest first.
+    pub async fn recent_events(
+        &self,
+        batch: BatchId,
+        max: u32,
+    ) -> Result<Vec<RecentEvent>, LedgerError> {
+        let read = sqlx::query_as(RECENT_EVENTS).bind(batch.0).bind(i64::from(max));
+        let read = read.fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("read what happened last", source))
+    }
+}

@@ -1,0 +1,478 @@
+//! The ledger against a real file: what it remembers, refuses and survives.
+
+mod changes;
+mod file;
+mod webhooks;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+use crate::ledger::model::state::apply_event;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn later(seconds: i64) -> Timestamp {
+    NOW + SignedDuration::from_secs(seconds)
+}
+
+fn plan_header() -> PlanHeader {
+    PlanHeader {
+        name: "spring".to_owned(),
+        file: "jobs/spring.toml".to_owned(),
+        source: "sheet = 'spring.csv'".to_owned(),
+        base_url: "http://127.0.0.1:1".to_owned(),
+        template: "{}".to_owned(),
+        template_hash: "t".repeat(64),
+        headings: "[\"sku\",\"script\"]".to_owned(),
+        columns: vec!["{}".to_owned()],
+        tool: "callsheet 0".to_owned(),
+        request: "project".to_owned(),
+        has_selection: false,
+    }
+}
+
+fn row(position: i64, key: &str, content: &str) -> StagedRow {
+    let hash = blake3::hash(content.as_bytes()).to_hex()[..32].to_owned();
+    StagedRow {
+        position,
+        row_number: position + 2,
+        key: Some(key.to_owned()),
+        cells: format!("[[\"{key}\",\"{content}\"]]"),
+        merged: Ok(MergedRow {
+            payload_hash: hash,
+            file_name: format!("{key}.mp4"),
+            spoken_ms: 1500,
+            exclusive_project: None,
+        }),
+        selected: true,
+        variant: None,
+        mapping_index: 0,
+    }
+}
+
+struct TestLedger {
+    dir: TempDir,
+    ledger: Ledger,
+}
+
+impl TestLedger {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open_ledger(&dir).await;
+        Self { dir, ledger }
+    }
+
+    async fn plan(&self, rows: &[StagedRow]) -> (BatchId, PlanCounts) {
+        let mut staging = self.ledger.stage(plan_header()).await.unwrap();
+        staging.push_rows(rows.to_vec()).await.unwrap();
+        let compared = staging.classify().await.unwrap();
+        let counts = compared.counts().clone();
+        (compared.commit(NOW).await.unwrap(), counts)
+    }
+
+    /// Plans the same rows again, with a person naming some.
+    async fn name(&self, batch: BatchId, rows: &[StagedRow], keys: &[&str]) -> JobSelection {
+        let named = |row: &StagedRow| StagedRow {
+            selected: row.key.as_deref().is_some_and(|key| keys.contains(&key)),
+            ..row.clone()
+        };
+        let named: Vec<_> = rows.iter().map(named).collect();
+        let header = PlanHeader { has_selection: true, ..plan_header() };
+        let mut staging = self.ledger.stage(header).await.unwrap();
+        staging.push_rows(named).await.unwrap();
+        let compared = staging.classify().await.unwrap();
+        let counts = compared.counts();
+        assert_eq!((counts.unchanged, counts.removed), (rows.len() as u64, 0), "none is removed");
+        assert_eq!(counts.selected, keys.len() as u64);
+        assert_eq!(counts.to_render, counts.selected - counts.done);
+        compared.commit(NOW).await.unwrap();
+        self.ledger.last_selection(batch).await.unwrap()
+    }
+
+    async fn run(&self, batch: BatchId) -> (Lease, RecoveredWork) {
+        let owner = RunOwner { host: "here".to_owned(), pid: 7 };
+        self.ledger.begin_run(batch, owner, NOW).await.unwrap()
+    }
+
+    /// Closes the file as a crash would leave it to the next start, and opens it again.
+    async fn reopen(self) -> Self {
+        self.ledger.close().await;
+        let ledger = open_ledger(&self.dir).await;
+        Self { dir: self.dir, ledger }
+    }
+
+    async fn job_states(&self, batch: BatchId) -> Vec<JobState> {
+        let rows = self.ledger.rows(batch, -1, 100).await.unwrap();
+        rows.into_iter().map(|row| row.state.unwrap()).collect()
+    }
+}
+
+async fn open_ledger(dir: &TempDir) -> Ledger {
+    Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap()
+}
+
+fn room() -> Capacity {
+    Capacity {
+        in_flight_max: 10,
+        canary_count: 0,
+        per_run_max: None,
+        claim_max: 10,
+        credit_caps: None,
+        selection: None,
+        new_secret: None,
+    }
+}
+
+fn accepted(id: &str) -> JobUpdate {
+    JobUpdate::Accepted {
+        project_id: id.to_owned(),
+        render_id: None,
+        due_at: NOW,
+        message: "answered".to_owned(),
+    }
+}
+
+fn fetched(file: &str) -> JobUpdate {
+    JobUpdate::Fetched(VerifiedVideo {
+        file: file.to_owned(),
+        bytes: 9,
+        hash: "h".to_owned(),
+        duration_ms: 3000,
+    })
+}
+
+fn rendered() -> JobUpdate {
+    JobUpdate::Rendered { video_url: "http://x/v.mp4".to_owned() }
+}
+
+#[tokio::test]
+async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing() {
+    let desk = TestLedger::new().await;
+    let rows = [row(0, "ann", "hello"), row(1, "bob", "hi")];
+    let (batch, counts) = desk.plan(&rows).await;
+    assert_eq!((counts.new, counts.to_render, counts.spoken_ms), (2, 2, 3000));
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    assert_eq!(claimed.submissions.len(), 2);
+    for claim in &claimed.submissions {
+        let project_id = format!("p-{}", claim.key);
+        let drafted = JobUpdate::Drafted {
+            project_id,
+            exclusive_project: None,
+            previous_render_identity: None,
+        };
+        desk.ledger.record_update(lease, claim.job, claim.submission, drafted, NOW).await.unwrap();
+    }
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
+        .await
+        .unwrap();
+    assert_eq!(paid.submissions[0].project_id.as_deref(), Some("p-ann"));
+    for claim in &paid.submissions {
+        for news in [accepted(&format!("p-{}", claim.key)), rendered(), fetched(&claim.key)] {
+            desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        }
+    }
+    assert_eq!(desk.job_states(batch).await, [JobState::Done, JobState::Done]);
+    let (_, again) = desk.plan(&rows).await;
+    assert_eq!((again.unchanged, again.done, again.to_render), (2, 2, 0));
+    assert_eq!(desk.ledger.state_counts(batch).await.unwrap()[&JobState::Done], 2);
+}
+
+#[tokio::test]
+async fn only_what_would_be_submitted_is_counted_as_to_be_rendered() {
+    let desk = TestLedger::new().await;
+    let rows = [row(0, "ann", "a"), row(1, "bob", "b"), row(2, "cid", "c"), row(3, "dee", "d")];
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
+        .await
+        .unwrap();
+    for (claim, id) in paid.submissions.iter().zip(["p-1", "p-2"]) {
+        let ids = (claim.job, claim.submission);
+        desk.ledger.record_update(lease, ids.0, ids.1, accepted(id), NOW).await.unwrap();
+        if id == "p-2" {
+            desk.ledger.record_update(lease, ids.0, ids.1, rendered(), NOW).await.unwrap();
+        }
+    }
+    let lost = JobUpdate::Uncertain { due_at: NOW, message: "lost".to_owned() };
+    let third = &paid.submissions[2];
+    desk.ledger.record_update(lease, third.job, third.submission, lost, NOW).await.unwrap();
+    let fourth = &paid.submissions[3];
+    let no = JobUpdate::Refused { message: "no".to_owned() };
+    desk.ledger.record_update(lease, fourth.job, fourth.submission, no, NOW).await.unwrap();
+    let (_, counts) = desk.plan(&rows).await;
+    assert_eq!((counts.unchanged, counts.under_way, counts.given_up), (4, 3, 1));
+    assert_eq!((counts.to_render, counts.spoken_ms), (0, 0));
+    let again = counts.with_retries();
+    assert_eq!((again.to_render, again.spoken_ms), (1, 1500));
+
+    // What follows once a render has come to its end is submitted, in the same run.
+    let (_, counts) = desk.plan(&[row(0, "ann", "A"), rows[1].clone(), rows[2].clone()]).await;
+    assert_eq!((counts.changed, counts.under_way, counts.to_render), (1, 2, 1));
+    let (_, counts) = desk.plan(&[row(0, "ann", "A"), rows[1].clone(), rows[2].clone()]).await;
+    assert_eq!((counts.unchanged, counts.under_way, counts.to_render), (3, 2, 1));
+}
+
+#[tokio::test]
+async fn a_changed_row_is_the_next_version_and_a_row_changed_back_is_reused() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    finish_batch(&desk, batch, "v1.mp4").await;
+    let (_, counts) = desk.plan(&[row(0, "ann", "two")]).await;
+    assert_eq!((counts.changed, counts.to_render), (1, 1));
+    assert_eq!(desk.job_states(batch).await, [JobState::Ready]);
+    finish_batch(&desk, batch, "v2.mp4").await;
+    let (_, counts) = desk.plan(&[row(0, "ann", "one")]).await;
+    assert_eq!((counts.changed, counts.to_render, counts.spoken_ms), (1, 0, 0), "nothing is paid");
+    let rows = desk.ledger.rows(batch, -1, 9).await.unwrap();
+    assert_eq!(rows[0].state, Some(JobState::Reused));
+    assert_eq!(rows[0].video_file.as_deref(), Some("v1.mp4"));
+    assert_eq!(rows[0].version, 3);
+}
+
+async fn finish_batch(desk: &TestLedger, batch: BatchId, file: &str) {
+    let (lease, _) = desk.run(batch).await;
+    let claimed = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
+        .await
+        .unwrap();
+    for claim in claimed.submissions {
+        for news in [accepted(&claim.tag.to_string()), rendered(), fetched(file)] {
+            desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_changes_while_it_renders_is_rendered_again_only_afterwards() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = claim_one_step(&desk, lease, batch).await;
+    desk.ledger
+        .record_update(lease, claim.job, claim.submission, accepted("p1"), NOW)
+        .await
+        .unwrap();
+    desk.plan(&[row(0, "ann", "two")]).await;
+    assert_eq!(desk.job_states(batch).await, [JobState::Rendering]);
+    desk.ledger.record_update(lease, claim.job, claim.submission, rendered(), NOW).await.unwrap();
+    let last = desk
+        .ledger
+        .record_update(lease, claim.job, claim.submission, fetched("a.mp4"), NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        last,
+        RecordedUpdate { transition: Transition::Moved(JobState::Done), state: JobState::Ready }
+    );
+    let next = claim_one_step(&desk, lease, batch).await;
+    assert_ne!(next.payload_hash, claim.payload_hash);
+}
+
+async fn claim_one_step(desk: &TestLedger, lease: Lease, batch: BatchId) -> ClaimedSubmission {
+    let claimed = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
+        .await
+        .unwrap();
+    claimed.submissions.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn after_a_crash_a_lost_draft_is_made_again_and_a_lost_paid_answer_is_uncertain() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let one = Capacity { claim_max: 1, ..room() };
+    desk.ledger.claim_drafts(lease, batch, one.clone(), NOW).await.unwrap();
+    let paid = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, one), NOW)
+        .await
+        .unwrap();
+    assert_eq!(paid.submissions.len(), 1);
+    let desk = desk.reopen().await;
+    let (_, found) = desk.run(batch).await;
+    assert_eq!(found, RecoveredWork { drafts_lost: 1, uncertain: 1 });
+    assert_eq!(desk.job_states(batch).await, [JobState::Ready, JobState::Uncertain]);
+}
+
+#[tokio::test]
+async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (old, _) = desk.run(batch).await;
+    claim_one_step(&desk, old, batch).await;
+    let (old, _) = desk.run(batch).await;
+    let later = NOW + SignedDuration::from_mins(10);
+    let what = (batch, JobState::Uncertain);
+    let looked_at =
+        desk.ledger.claim_due_jobs(old, what, (1, Vec::new()), (NOW, later)).await.unwrap();
+    assert_eq!(looked_at.len(), 1);
+    desk.run(batch).await;
+    let due = desk.ledger.next_due_at(batch, JobState::Uncertain, None).await.unwrap();
+    assert!(due.is_some_and(|due| due <= NOW), "{due:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_batch_changes_nothing() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (old, _) = desk.run(batch).await;
+    let claim = claim_one_step(&desk, old, batch).await;
+    let (new, _) = desk.run(batch).await;
+    assert!(new > old);
+    let late =
+        desk.ledger.record_update(old, claim.job, claim.submission, accepted("p"), NOW).await;
+    assert!(matches!(late, Err(LedgerError::LeaseLost)), "{late:?}");
+    let claims =
+        desk.ledger.claim_paid(old, batch, (StoredSubmissionMode::OneStep, room()), NOW).await;
+    assert!(matches!(claims, Err(LedgerError::LeaseLost)), "{claims:?}");
+    assert!(!desk.ledger.record_heartbeat(old, NOW).await.unwrap());
+    assert_eq!(desk.job_states(batch).await, [JobState::Uncertain]);
+}
+
+#[tokio::test]
+async fn caps_hold_however_many_are_due() {
+    let desk = TestLedger::new().await;
+    let rows: Vec<_> = (0..20).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let claim = async |room: Capacity| {
+        let claimed = desk
+            .ledger
+            .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW)
+            .await
+            .unwrap();
+        (claimed.submissions, claimed.block)
+    };
+    let (canaries, held) = claim(Capacity { canary_count: 2, ..room() }).await;
+    assert_eq!((canaries.len(), held), (2, ClaimBlock::Canary));
+    assert_eq!(canaries[0].key, "k00", "the sheet's order is kept");
+    let (none, held) = claim(Capacity { canary_count: 2, ..room() }).await;
+    assert_eq!((none.len(), held), (0, ClaimBlock::Canary));
+    for one in &canaries {
+        for news in [accepted(&one.key), rendered(), fetched(&one.key)] {
+            desk.ledger.record_update(lease, one.job, one.submission, news, NOW).await.unwrap();
+        }
+    }
+    let (some, held) = claim(Capacity { canary_count: 2, in_flight_max: 5, ..room() }).await;
+    assert_eq!((some.len(), held), (5, ClaimBlock::InFlight));
+    let (some, held) = claim(Capacity { per_run_max: Some(9), ..room() }).await;
+    assert_eq!((some.len(), held), (2, ClaimBlock::PerRun));
+    let only = Some(desk.name(batch, &rows, &["k19", "k00"]).await);
+    let (_, ready) = desk.ledger.remaining_work(batch, only).await.unwrap();
+    assert!(ready);
+    let (some, held) = claim(Capacity { in_flight_max: 50, selection: only, ..room() }).await;
+    assert_eq!((some.len(), some[0].key.as_str(), held), (1, "k19", ClaimBlock::NothingDue));
+    let (counts, ready) = desk.ledger.remaining_work(batch, only).await.unwrap();
+    assert!(!ready && counts[&JobState::Ready] > 0, "what nobody named waits: {counts:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_sent_gives_its_place_in_the_run_back() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let cap = Capacity { per_run_max: Some(1), ..room() };
+    for _ in 0..3 {
+        let claimed = desk
+            .ledger
+            .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, cap.clone()), later(100))
+            .await
+            .unwrap();
+        let claim = &claimed.submissions[0];
+        let news = JobUpdate::NotSent { due_at: later(5), message: "refused".to_owned() };
+        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+    }
+    let row = &desk.ledger.rows(batch, -1, 1).await.unwrap()[0];
+    assert_eq!((row.attempts, row.state), (3, Some(JobState::Ready)));
+    assert_eq!(desk.ledger.last_run(batch).await.unwrap().unwrap().submitted, 0);
+}
+
+/// Many pieces of news are written at once; each is judged alone, and the counts stay right.
+#[tokio::test]
+async fn news_that_waits_together_is_judged_each_on_its_own() {
+    let desk = TestLedger::new().await;
+    let rows: Vec<_> = (0..40).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
+    let (batch, _) = desk.plan(&rows).await;
+    let (lease, _) = desk.run(batch).await;
+    let room = Capacity { in_flight_max: 30, claim_max: 30, ..room() };
+    let claimed = desk
+        .ledger
+        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW)
+        .await
+        .unwrap();
+    assert_eq!(claimed.submissions.len(), 30);
+    let news = claimed.submissions.iter().flat_map(|claim| {
+        let stranger = Lease(lease.0 + 1);
+        let told = [
+            (lease, accepted(&claim.key)),
+            (stranger, rendered()),
+            (lease, rendered()),
+            (lease, accepted(&claim.key)),
+        ];
+        told.map(|(lease, news)| {
+            let (job, submission) = (claim.job, claim.submission);
+            desk.ledger.record_update(lease, job, submission, news, NOW)
+        })
+    });
+    let answers = futures_util::future::join_all(news).await;
+    for told in answers.chunks(4) {
+        assert_eq!(told[0].as_ref().unwrap().state, JobState::Rendering);
+        assert!(matches!(told[1], Err(LedgerError::LeaseLost)), "{:?}", told[1]);
+        assert_eq!(told[2].as_ref().unwrap().state, JobState::Fetching);
+        assert_eq!(told[3].as_ref().unwrap().transition, Transition::Unchanged);
+    }
+    let counts = desk.ledger.state_counts(batch).await.unwrap();
+    assert_eq!((counts[&JobState::Fetching], counts[&JobState::Ready]), (30, 10));
+    let drifted: Vec<(String, i64)> = sqlx::query_as(
+        "select state, jobs from tally where jobs <> (select count(*) from job
+            where job.state = tally.state and job.in_sheet = tally.in_sheet)",
+    )
+    .fetch_all(&desk.ledger.readers)
+    .await
+    .unwrap();
+    assert_eq!(drifted, []);
+    let events: i64 = sqlx::query_scalar("select count(*) from event")
+        .fetch_one(&desk.ledger.readers)
+        .await
+        .unwrap();
+    assert_eq!(events, 90, "a claim, an acceptance and a render each");
+}
+
+#[tokio::test]
+async fn a_removed_row_is_not_submitted_and_comes_back_when_it_returns() {
+    let desk = TestLedger::new().await;
+    let both = [row(0, "ann", "one"), row(1, "bob", "two")];
+    let (batch, _) = desk.plan(&both).await;
+    let (_, counts) = desk.plan(&both[..1]).await;
+    assert_eq!(counts.removed, 1);
+    assert_eq!(desk.ledger.removed_state_counts(batch).await.unwrap()[&JobState::Cancelled], 1);
+    desk.plan(&both).await;
+    assert_eq!(desk.job_states(batch).await, [JobState::Ready, JobState::Ready]);
+    assert_eq!(desk.ledger.state_counts(batch).await.unwrap()[&JobState::Ready], 2);
+}
+
+#[tokio::test]
+async fn files_that_two_rows_would_share_are_named() {
+    let desk = TestLedger::new().await;
+    let mut staging = desk.ledger.stage(plan_header()).await.unwrap();
+    let mut twin = row(1, "bob", "two");
+    twin.merged.as_mut().unwrap().file_name = "ANN.mp4".to_owned();
+    staging.push_rows(vec![row(0, "ann", "one"), twin]).await.unwrap();
+    assert_eq!(
+        staging.shared_file_names(|name| Some(name.to_lowercase())).await.unwrap(),
+        [("ann.mp4".to_owned(), 2, 3)]
+    );
+    staging.discard().await;
+    assert!(desk.ledger.batches().await.unwrap().is_empty());
+}

@@ -1,0 +1,213 @@
+//! Calls of AI Studios as the ledger takes them: hearsay, and nothing more.
+
+use sqlx::Row;
+
+use super::*;
+
+fn test_secret() -> Option<WebhookSecret> {
+    Some(WebhookSecret::new([7; 16]))
+}
+
+fn called() -> Capacity {
+    Capacity { new_secret: Some(test_secret), claim_max: 1, ..room() }
+}
+
+fn ending() -> ReceivedCallback {
+    ReceivedCallback {
+        progress: Some(100.0),
+        task_id: Some("t1".to_owned()),
+        credits: Some(3.0),
+        ended: true,
+    }
+}
+
+/// A batch of one job, whose paid request is on its way.
+async fn sent(desk: &TestLedger) -> (BatchId, Lease, ClaimedSubmission) {
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let way = (StoredSubmissionMode::OneStep, called());
+    let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+    (batch, lease, claimed.submissions.into_iter().next().unwrap())
+}
+
+fn lost() -> JobUpdate {
+    JobUpdate::Uncertain { due_at: later(900), message: "cut".to_owned() }
+}
+
+async fn stored_addresses(desk: &TestLedger) -> Vec<(String, bool)> {
+    let rows = sqlx::query("select secret_hash, submission_id is not null as own from hook")
+        .fetch_all(&desk.ledger.readers)
+        .await
+        .unwrap();
+    rows.into_iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[tokio::test]
+async fn a_secret_is_kept_as_a_hash_and_goes_with_its_job() {
+    let desk = TestLedger::new().await;
+    let (_, lease, claim) = sent(&desk).await;
+    let secret = claim.secret.clone().unwrap();
+    assert_eq!(stored_addresses(&desk).await, [(secret.hash(), true)]);
+    for news in [accepted("p1"), rendered()] {
+        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        assert_eq!(stored_addresses(&desk).await.len(), 1);
+    }
+    desk.ledger
+        .record_update(lease, claim.job, claim.submission, fetched("a.mp4"), NOW)
+        .await
+        .unwrap();
+    assert_eq!(stored_addresses(&desk).await, []);
+    let heard = desk.ledger.record_callback(&secret, ending(), later(9)).await.unwrap();
+    assert_eq!(heard, CallbackEffect::UnknownAddress);
+    assert_eq!(desk.ledger.callback_report(claim.submission).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_call_brings_a_look_forward_and_moves_nothing() {
+    let desk = TestLedger::new().await;
+    let (batch, lease, claim) = sent(&desk).await;
+    let accepted = JobUpdate::Accepted {
+        project_id: "p1".to_owned(),
+        render_id: None,
+        due_at: later(600),
+        message: "answered".to_owned(),
+    };
+    desk.ledger.record_update(lease, claim.job, claim.submission, accepted, NOW).await.unwrap();
+    let next =
+        async || desk.ledger.next_due_at(batch, JobState::Rendering, None).await.unwrap().unwrap();
+    let secret = claim.secret.unwrap();
+    let step = ReceivedCallback { progress: Some(50.0), ..ReceivedCallback::default() };
+    desk.ledger.record_callback(&secret, step, later(10)).await.unwrap();
+    assert_eq!(next().await, later(600), "a step on the way");
+    desk.ledger.record_callback(&secret, ending(), later(20)).await.unwrap();
+    assert_eq!(next().await, later(20));
+    assert_eq!(desk.job_states(batch).await, [JobState::Rendering]);
+
+    // A poll that was in the air puts the next one off, and brings it forward again.
+    let polled = JobUpdate::Polled { progress: 60.0, due_at: later(700), stalled: false };
+    desk.ledger.record_update(lease, claim.job, claim.submission, polled, later(21)).await.unwrap();
+    assert_eq!(next().await, later(700));
+    let heard = desk.ledger.callback_report(claim.submission).await.unwrap().unwrap();
+    desk.ledger
+        .bring_check_forward(claim.job, claim.submission, heard.look_at.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(next().await, later(20));
+    assert_eq!((heard.credits, heard.progress), (Some(3.0), Some(100.0)));
+
+    let other =
+        ReceivedCallback { task_id: Some("t2".to_owned()), credits: Some(99.0), ..ending() };
+    let heard = desk.ledger.record_callback(&secret, other, later(21)).await.unwrap();
+    let CallbackEffect::Job { key, warning: Some(words) } = heard else { panic!("{heard:?}") };
+    assert_eq!(key, "ann");
+    assert!(words.contains("taken that twice"), "{words}");
+    let rows = desk.ledger.rows(batch, -1, 9).await.unwrap();
+    assert_eq!(rows[0].credits, None, "never counted");
+}
+
+#[tokio::test]
+async fn a_call_about_a_former_submission_wakes_nobody() {
+    let desk = TestLedger::new().await;
+    let (batch, lease, former) = sent(&desk).await;
+    let record = async |claim: &ClaimedSubmission, news| {
+        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+    };
+    record(&former, accepted("p1")).await;
+    record(&former, JobUpdate::Rerendered { due_at: NOW, message: "it failed".to_owned() }).await;
+    let way = (
+        StoredSubmissionMode::OneStep,
+        Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
+    );
+    let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+    let claim = &claimed.submissions[0];
+    assert!(!claim.has_callback, "another submission");
+    let due_at = later(600);
+    let (project_id, words) = ("p2".to_owned(), "answered".to_owned());
+    record(claim, JobUpdate::Accepted { project_id, render_id: None, due_at, message: words })
+        .await;
+    desk.ledger.record_callback(&former.secret.unwrap(), ending(), later(9)).await.unwrap();
+    let next = desk.ledger.next_due_at(batch, JobState::Rendering, None).await.unwrap();
+    assert_eq!(next, Some(due_at));
+    assert!(desk.ledger.callback_report(former.submission).await.unwrap().is_some(), "it is noted");
+    assert_eq!(desk.ledger.callback_report(claim.submission).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_called_about_is_not_taken_as_not_made_and_stays_known() {
+    let desk = TestLedger::new().await;
+    let (batch, lease, claim) = sent(&desk).await;
+    let secret = claim.secret.clone().unwrap();
+    // Before the answer that is lost, and from an earlier process.
+    desk.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
+    let desk = desk.reopen().await;
+    desk.ledger.record_update(lease, claim.job, claim.submission, lost(), NOW).await.unwrap();
+    let quiet = JobUpdate::ProvenAbsent { due_at: NOW, message: "no trace".to_owned() };
+    let recorded = desk.ledger.record_update(lease, claim.job, claim.submission, quiet, NOW).await;
+    assert_eq!(
+        recorded.unwrap(),
+        RecordedUpdate { transition: Transition::Unchanged, state: JobState::Uncertain }
+    );
+    assert_eq!(desk.job_states(batch).await, [JobState::Uncertain]);
+}
+
+/// The proof came too soon: the draft is taken for its second export, and says that it was heard of.
+#[tokio::test]
+async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
+    let desk = TestLedger::new().await;
+    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
+    let (lease, _) = desk.run(batch).await;
+    let drafts = desk.ledger.claim_drafts(lease, batch, called(), NOW).await.unwrap();
+    assert!(drafts.submissions[0].secret.is_none(), "a draft has nothing to call about");
+    let (job, submission) = (drafts.submissions[0].job, drafts.submissions[0].submission);
+    let record =
+        async |news| desk.ledger.record_update(lease, job, submission, news, NOW).await.unwrap();
+    let project_id = "p1".to_owned();
+    record(JobUpdate::Drafted {
+        project_id,
+        exclusive_project: None,
+        previous_render_identity: None,
+    })
+    .await;
+    let claim = async || {
+        let way = (
+            StoredSubmissionMode::TwoStep,
+            Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
+        );
+        let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+        claimed.submissions.into_iter().next().unwrap()
+    };
+    let first = claim().await;
+    assert!(!first.has_callback);
+    record(lost()).await;
+    record(JobUpdate::ProvenAbsent { due_at: NOW, message: "no trace".to_owned() }).await;
+    let heard = desk.ledger.record_callback(&first.secret.unwrap(), ending(), NOW).await.unwrap();
+    let CallbackEffect::Job { warning: Some(words), .. } = heard else { panic!("{heard:?}") };
+    assert!(words.contains("may have been accepted after all"), "{words}");
+    assert!(claim().await.has_callback);
+}
+
+#[tokio::test]
+async fn a_call_to_ourselves_is_expected_once_and_forgotten() {
+    let desk = TestLedger::new().await;
+    let (secret, other) = (WebhookSecret::new([1; 16]), WebhookSecret::new([2; 16]));
+    for one in [&secret, &other] {
+        desk.ledger.expect_self_test(one, NOW).await.unwrap();
+    }
+    let heard =
+        desk.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
+    assert_eq!(heard, CallbackEffect::SelfTest);
+    assert!(desk.ledger.finish_self_test(&secret).await.unwrap());
+    assert!(!desk.ledger.finish_self_test(&other).await.unwrap(), "it never came");
+    assert_eq!(stored_addresses(&desk).await, []);
+    let heard = desk.ledger.record_callback(&secret, ending(), NOW).await.unwrap();
+    assert_eq!(heard, CallbackEffect::UnknownAddress);
+}
+
+impl WebhookSecret {
+    /// Another one each time.
+    fn new_unique() -> Option<Self> {
+        use std::sync::atomic::{AtomicU8, Ordering};
+        static NEXT: AtomicU8 = AtomicU8::new(100);
+        Some(Self::new([NEXT.fetch_add(1, Ordering::Relaxed); 16]))
+    }
+}

@@ -1,0 +1,90 @@
+//! Rows that change one project in place go one after the other: what one of them changes, another
+//! would export. The schema holds it as well (`submission_holds`).
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::ledger::write::claim::{ClaimedSubmission, ReadyJob};
+use crate::ledger::{BatchId, JobSelection, Ledger, LedgerError};
+
+/// All jobs of a plan are of one kind, so one of them tells whether they change projects.
+const ANY_EXCLUSIVE_PROJECT: &str = "-- ledger::claim_submissions, a subject
+    select v.subject from job j indexed by job_due
+    join version v on v.job_id = j.id and v.version = j.version
+    where j.batch_id = ?1 and j.state = 'ready' limit 1";
+
+/// Ready jobs that a run may still submit by itself: nobody holds their project but, perhaps, a job
+/// that this run is about to submit. One that it was not asked for stays where it is, and so does
+/// what it holds.
+const HAS_SUBMITTABLE_JOB: &str = "-- ledger::claim_submissions, free
+    select exists (select 1 from job j indexed by job_due
+        join version v on v.job_id = j.id and v.version = j.version
+        where j.batch_id = ?1 and j.state = 'ready' and (?2 is null or j.selection = ?2)
+            and (j.drafted > 0 or v.subject is null
+            or not exists (
+                select 1 from submission o indexed by submission_subject
+                join job h on h.id = o.job_id
+                where o.subject = v.subject
+                    and (o.project_id is null or o.project_id = o.subject)
+                    and (o.live = 1 or h.submission_id = o.id
+                        or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = 1
+                            and o.outcome = 'rendered'))
+                    and (h.batch_id <> j.batch_id or h.state <> 'ready'
+                        or (?2 is not null and h.selection is not ?2)))))";
+
+/// When it was last noticed that an edit of a project was lost, which said something else than the
+/// submission that is asked about.
+const LAST_LOST_EDIT: &str = "-- ledger::last_lost_edit
+    select max(o.settled_at) from submission o indexed by submission_subject
+    where o.subject = ?1 and o.outcome = 'stray' and o.project_id is null
+        and not exists (select 1 from submission mine where mine.id = ?2
+            and mine.job_id = o.job_id and mine.version = o.version)";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: [&str; 3] =
+    [ANY_EXCLUSIVE_PROJECT, HAS_SUBMITTABLE_JOB, LAST_LOST_EDIT];
+
+impl Ledger {
+    /// Returns when it was last noticed that another edit of this claim's project was lost: it may
+    /// still arrive, and say what somebody else wants.
+    pub async fn last_lost_edit(
+        &self,
+        claim: &ClaimedSubmission,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let lost: Option<i64> = sqlx::query_scalar(LAST_LOST_EDIT)
+            .bind(claim.exclusive_project.as_deref())
+            .bind(claim.submission.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("see whether an edit was lost", source))?;
+        Ok(lost.and_then(|lost| Timestamp::from_millisecond(lost).ok()))
+    }
+}
+
+/// Tells whether all that is left waits for a project that somebody else has not finished with.
+pub(in crate::ledger) async fn is_blocked(
+    db: &mut SqliteConnection,
+    batch: BatchId,
+    only: Option<JobSelection>,
+) -> Result<bool, sqlx::Error> {
+    let any: Option<Option<String>> =
+        sqlx::query_scalar(ANY_EXCLUSIVE_PROJECT).bind(batch.0).fetch_optional(&mut *db).await?;
+    if any.flatten().is_none() {
+        return Ok(false);
+    }
+    let only = only.map(|only| only.0);
+    let free: i64 =
+        sqlx::query_scalar(HAS_SUBMITTABLE_JOB).bind(batch.0).bind(only).fetch_one(db).await?;
+    Ok(free == 0)
+}
+
+/// Leaves the first row for each project.
+pub(super) fn keep_first_per_project(queue: &mut Vec<ReadyJob>) {
+    let mut taken = HashSet::new();
+    queue.retain(|queued| {
+        queued.subject.as_ref().is_none_or(|subject| taken.insert(subject.clone()))
+    });
+}

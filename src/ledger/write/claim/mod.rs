@@ -1,0 +1,418 @@
+//! Taking work from the queue: the ledger is the queue, and a claim is an intent on disk.
+//!
+//! A claimed submission exists, with its tag, before its first byte leaves. How many may be
+//! claimed is counted in the same transaction, so that no cap can be passed by a crash between
+//! counting and claiming.
+
+pub(in crate::ledger) mod exclusive_project;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::capacity::{
+    Capacity, CapacityCounts, ClaimBlock, StoredSubmissionMode, SubmitStep,
+};
+use crate::ledger::model::state::JobEvent;
+use crate::ledger::model::tag::Tag;
+use crate::ledger::write::credits::CreditBudget;
+use crate::ledger::write::runs::Lease;
+use crate::ledger::write::webhook;
+use crate::ledger::write::webhook::WebhookSecret;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
+
+/// A submission that was claimed: everything needed to make its very bytes.
+#[derive(Clone, Debug)]
+pub struct ClaimedSubmission {
+    /// The job.
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// The submission whose intent is on disk.
+    pub submission: SubmissionId,
+    /// Its tag.
+    pub tag: Tag,
+    /// The draft to export, for the second step of two.
+    pub project_id: Option<String>,
+    /// The row's cells, as JSON.
+    pub cells: String,
+    /// Which layout names the cells.
+    pub variant_mapping_id: i64,
+    /// Which template merges them.
+    pub template_hash: String,
+    /// What the merged payload must hash to.
+    pub payload_hash: String,
+    /// Free submit failures so far.
+    pub submit_failures: i64,
+    /// Which kind of request it is, by its word.
+    pub request: String,
+    /// The project that it changes, where that is not ours alone.
+    pub exclusive_project: Option<String>,
+    /// What the address holds at which AI Studios may call about it. The ledger keeps only its hash.
+    pub secret: Option<WebhookSecret>,
+    /// Whether AI Studios called about it before: then it was accepted, whatever was thought.
+    pub has_callback: bool,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug)]
+pub struct ClaimOutcome {
+    /// The submissions to send now.
+    pub submissions: Vec<ClaimedSubmission>,
+    /// Why there are no more.
+    pub block: ClaimBlock,
+}
+
+const COUNT_CAPACITY: &str = "-- ledger::claim_submissions, room
+    select b.canary_done, b.paused, b.name, r.submitted,
+        (select coalesce(sum(jobs), 0) from tally
+         where batch_id = b.id and state in ('submitting', 'rendering')) as under_way,
+        (select coalesce(sum(jobs), 0) from tally
+         where batch_id = b.id and in_sheet = 1 and state in ('uncertain', 'fetching')
+        ) as unverified,
+        (select count(*) from job indexed by job_due
+         where batch_id = b.id and state = 'ready' and drafted > 0) as drafted
+    from batch b join run r on r.batch_id = b.id and r.id = ?2 and r.ended_at is null
+    where b.id = ?1";
+
+/// What is due, in its order, but for what changes a project that another job has not finished with:
+/// until that one's video is home, its link may lead to whatever that project was rendered as last. A
+/// video that nobody wants any more, because its row left the sheet, is waited for by nobody.
+macro_rules! due {
+    ($what:literal, $index:literal, $among:literal) => {
+        concat!(
+            "-- ledger::claim_submissions, ",
+            $what,
+            "
+    select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
+           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
+           v.spoken_ms, v.request, v.subject,
+           exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
+    from job j indexed by ",
+            $index,
+            "
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = j.submission_id
+    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3",
+            $among,
+            "
+        and (?2 = 1 or v.subject is null or not exists (
+            select 1 from submission o indexed by submission_subject
+            join job h on h.id = o.job_id
+            where o.subject = v.subject and (o.project_id is null or o.project_id = o.subject)
+                and (o.live = 1 or h.submission_id = o.id
+                    or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = 1
+                        and o.outcome = 'rendered'))))
+    order by j.due_at, j.position limit ?4"
+        )
+    };
+}
+
+const READY_JOBS: &str = due!("queue", "job_due", "");
+const READY_SELECTED_JOBS: &str =
+    due!("queue of the named", "job_selected", " and j.selection = ?5");
+
+/// The numbers that new submissions get; nobody else writes meanwhile.
+const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, numbers
+    select coalesce(max(id), 0) from submission";
+
+/// Each of `named` is a list: submission, job, version, attempt, tag, subject.
+const INSERT_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
+    insert into submission
+        (id, job_id, version, attempt, tag, subject, run_id, begun_at, way, outcome, paid_at)
+    select named.value ->> '$[0]', named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[3]',
+        named.value ->> '$[4]', named.value ->> '$[5]', ?2, ?3, ?4, ?5, ?6
+    from json_each(?1) named";
+
+const MARK_DRAFTS_SENT: &str = "-- ledger::claim_submissions, paid step
+    update submission set outcome = 'sent', paid_at = ?3, run_id = ?2, settled_at = null
+    from json_each(?1) named
+    where submission.id = named.value ->> '$[0]' and submission.outcome = 'drafted'";
+
+const MARK_JOBS_SUBMITTING: &str = "-- ledger::claim_submissions, jobs
+    update job set state = 'submitting', drafted = 0, lease_token = ?2,
+        submission_id = named.value ->> '$[0]', attempts = named.value ->> '$[3]'
+    from json_each(?1) named
+    where job.id = named.value ->> '$[1]' and +job.state = 'ready'";
+
+const INSERT_EVENTS: &str = "-- ledger::claim_submissions, history
+    insert into event (job_id, version, submission_id, run_id, at, event, state)
+    select named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[0]', ?2, ?3, ?4, 'submitting'
+    from json_each(?1) named";
+
+const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
+    update run set submitted = submitted + ?2 where id = ?1";
+
+const COUNT_DRAFTED_SELECTED: &str = "-- ledger::claim_submissions, drafts of the named
+    select count(*) from job indexed by job_selected
+    where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted > 0";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] = &[
+    COUNT_CAPACITY,
+    READY_JOBS,
+    READY_SELECTED_JOBS,
+    COUNT_DRAFTED_SELECTED,
+    MARK_DRAFTS_SENT,
+    MARK_JOBS_SUBMITTING,
+];
+
+struct ClaimSubmissions {
+    lease: Lease,
+    batch: BatchId,
+    step: SubmitStep,
+    capacity: Capacity,
+    now: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct ReadyJob {
+    job: i64,
+    key: String,
+    version: i64,
+    attempts: i64,
+    submit_failures: i64,
+    submission_id: Option<i64>,
+    tag: Option<String>,
+    project_id: Option<String>,
+    cells: String,
+    layout: i64,
+    template_hash: String,
+    payload_hash: String,
+    spoken_ms: i64,
+    request: String,
+    subject: Option<String>,
+    called_about: bool,
+}
+
+impl ClaimSubmissions {
+    /// Leaves in the queue what can be paid for, in its order.
+    async fn truncate_to_budget(
+        &self,
+        db: &mut SqliteConnection,
+        queue: &mut Vec<ReadyJob>,
+    ) -> Result<bool, LedgerError> {
+        let Some(caps) = self.capacity.credit_caps else { return Ok(true) };
+        if self.step == SubmitStep::Draft {
+            return Ok(true);
+        }
+        let mut purse = CreditBudget::load(db, caps, (self.lease.0, self.batch.0)).await?;
+        let wanted = queue.len();
+        let affordable =
+            queue.iter().take_while(|queued| purse.try_reserve(queued.spoken_ms)).count();
+        queue.truncate(affordable);
+        Ok(affordable == wanted)
+    }
+
+    /// Reads what is due. Drafts go first: whatever the batch file says now, a draft that exists is
+    /// exported. Returns the step that what was found is ready for.
+    async fn read_ready_jobs(
+        &self,
+        db: &mut SqliteConnection,
+        (max, drafted): (i64, i64),
+    ) -> Result<(SubmitStep, Vec<ReadyJob>), LedgerError> {
+        if self.step == SubmitStep::Create && drafted > 0 {
+            let drafts = self.query_ready_jobs(db, SubmitStep::Export, max).await?;
+            if !drafts.is_empty() {
+                return Ok((SubmitStep::Export, drafts));
+            }
+        }
+        Ok((self.step, self.query_ready_jobs(db, self.step, max).await?))
+    }
+
+    async fn query_ready_jobs(
+        &self,
+        db: &mut SqliteConnection,
+        step: SubmitStep,
+        max: i64,
+    ) -> Result<Vec<ReadyJob>, LedgerError> {
+        let only = self.capacity.selection;
+        let text = if only.is_some() { READY_SELECTED_JOBS } else { READY_JOBS };
+        let mut query = sqlx::query_as(text)
+            .bind(self.batch.0)
+            .bind(step == SubmitStep::Export)
+            .bind(self.now.as_millisecond())
+            .bind(max);
+        if let Some(only) = only {
+            query = query.bind(only.0);
+        }
+        query.fetch_all(db).await.map_err(|source| LedgerError::from_sqlx("read the queue", source))
+    }
+
+    /// Writes the intents of all that was queued, and takes their jobs.
+    async fn claim_jobs(
+        &self,
+        db: &mut SqliteConnection,
+        step: SubmitStep,
+        batch_name: &str,
+        queue: Vec<ReadyJob>,
+    ) -> Result<Vec<ClaimedSubmission>, sqlx::Error> {
+        let last: i64 = sqlx::query_scalar(LAST_SUBMISSION_ID).fetch_one(&mut *db).await?;
+        let mut named = Vec::with_capacity(queue.len());
+        let mut claims = Vec::with_capacity(queue.len());
+        for (number, queued) in (last + 1..).zip(queue) {
+            let (submission, tag, attempt) = match (step, queued.submission_id, queued.tag) {
+                (SubmitStep::Export, Some(id), Some(tag)) => {
+                    (id, Tag::from_stored(tag), queued.attempts)
+                }
+                (SubmitStep::Draft | SubmitStep::Export | SubmitStep::Create, _, _) => {
+                    let attempt = queued.attempts + 1;
+                    let tag = Tag::new(batch_name, &queued.key, &queued.payload_hash, attempt);
+                    (number, tag, attempt)
+                }
+            };
+            named.push(json!([
+                submission,
+                queued.job,
+                queued.version,
+                attempt,
+                tag.as_str(),
+                queued.subject
+            ]));
+            claims.push(ClaimedSubmission {
+                job: JobId(queued.job),
+                key: queued.key,
+                submission: SubmissionId(submission),
+                tag,
+                project_id: queued.project_id,
+                cells: queued.cells,
+                variant_mapping_id: queued.layout,
+                template_hash: queued.template_hash,
+                payload_hash: queued.payload_hash,
+                submit_failures: queued.submit_failures,
+                request: queued.request,
+                exclusive_project: queued.subject,
+                has_callback: queued.called_about,
+                secret: self
+                    .capacity
+                    .new_secret
+                    .filter(|_| step != SubmitStep::Draft)
+                    .and_then(|draw| draw()),
+            });
+        }
+        self.write_intents(db, step, &Value::from(named).to_string()).await?;
+        webhook::expect_claimed(db, &claims, self.now).await?;
+        Ok(claims)
+    }
+
+    async fn write_intents(
+        &self,
+        db: &mut SqliteConnection,
+        step: SubmitStep,
+        named: &str,
+    ) -> Result<(), sqlx::Error> {
+        let (run, now) = (self.lease.0, self.now.as_millisecond());
+        let intents = match step {
+            SubmitStep::Export => sqlx::query(MARK_DRAFTS_SENT).bind(named).bind(run).bind(now),
+            SubmitStep::Draft => {
+                let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
+                new.bind(StoredSubmissionMode::TwoStep.as_str()).bind("drafting").bind(None::<i64>)
+            }
+            SubmitStep::Create => {
+                let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
+                new.bind(StoredSubmissionMode::OneStep.as_str()).bind("sent").bind(now)
+            }
+        };
+        intents.execute(&mut *db).await?;
+        sqlx::query(MARK_JOBS_SUBMITTING).bind(named).bind(run).execute(&mut *db).await?;
+        sqlx::query(INSERT_EVENTS)
+            .bind(named)
+            .bind(run)
+            .bind(now)
+            .bind(JobEvent::Claimed.as_str())
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+}
+
+impl WriteOp for ClaimSubmissions {
+    type Output = ClaimOutcome;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<ClaimOutcome, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("claim a submission", source);
+        let mut counted: CapacityCounts = sqlx::query_as(COUNT_CAPACITY)
+            .bind(self.batch.0)
+            .bind(self.lease.0)
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(sql)?
+            .ok_or(LedgerError::LeaseLost)?;
+        if let Some(only) = self.capacity.selection {
+            // Drafts that this run will not export must not hold its own back.
+            counted.drafted = sqlx::query_scalar(COUNT_DRAFTED_SELECTED)
+                .bind(self.batch.0)
+                .bind(only.0)
+                .fetch_one(&mut *db)
+                .await
+                .map_err(sql)?;
+        }
+        let (max, held) = self.capacity.available(self.step, &counted);
+        if max == 0 {
+            return Ok(ClaimOutcome { submissions: Vec::new(), block: held });
+        }
+        let (step, mut queue) = self.read_ready_jobs(db, (max, counted.drafted)).await?;
+        if step == SubmitStep::Draft {
+            exclusive_project::keep_first_per_project(&mut queue);
+        }
+        let held = if queue.len() as i64 >= max {
+            held
+        } else if queue.is_empty()
+            && exclusive_project::is_blocked(db, self.batch, self.capacity.selection)
+                .await
+                .map_err(sql)?
+        {
+            ClaimBlock::ProjectInUse
+        } else {
+            ClaimBlock::NothingDue
+        };
+        let held =
+            if self.truncate_to_budget(db, &mut queue).await? { held } else { ClaimBlock::Credits };
+        if queue.is_empty() {
+            return Ok(ClaimOutcome { submissions: Vec::new(), block: held });
+        }
+        let claims = self.claim_jobs(db, step, &counted.name, queue).await.map_err(sql)?;
+        if self.step != SubmitStep::Draft {
+            sqlx::query(COUNT_SUBMITTED)
+                .bind(self.lease.0)
+                .bind(claims.len() as i64)
+                .execute(db)
+                .await
+                .map_err(sql)?;
+        }
+        Ok(ClaimOutcome { submissions: claims, block: held })
+    }
+}
+
+impl Ledger {
+    /// Claims jobs for the free first step of two.
+    pub async fn claim_drafts(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        room: Capacity,
+        now: Timestamp,
+    ) -> Result<ClaimOutcome, LedgerError> {
+        let step = SubmitStep::Draft;
+        self.writer.execute(ClaimSubmissions { lease, batch, step, capacity: room, now }).await
+    }
+
+    /// Claims jobs for their paid request, whose intent is on disk when this returns. Drafts that
+    /// exist go first, also in a batch of one step.
+    pub async fn claim_paid(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        (way, room): (StoredSubmissionMode, Capacity),
+        now: Timestamp,
+    ) -> Result<ClaimOutcome, LedgerError> {
+        let step = match way {
+            StoredSubmissionMode::TwoStep => SubmitStep::Export,
+            StoredSubmissionMode::OneStep => SubmitStep::Create,
+        };
+        self.writer.execute(ClaimSubmissions { lease, batch, step, capacity: room, now }).await
+    }
+}

@@ -1,0 +1,143 @@
+//! What was spent, as far as anybody knows: the caps on credits.
+//!
+//! AI Studios names no price and shows no balance. So every paid request counts as spent from the
+//! moment its intent is on disk until it is proven unsent, declined or never made: with the credits
+//! that were heard of it, or else with an estimate. The submissions themselves are the
+//! reservation; nothing is counted twice and nothing can drift.
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{Ledger, SubmissionId};
+
+/// Credits for each begun minute of speech, while none have been heard of.
+pub(in crate::ledger) const DEFAULT_CREDITS_PER_MINUTE: f64 = 1.0;
+
+/// How many credits may be spent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CreditCaps {
+    /// In this run.
+    pub per_run: Option<f64>,
+    /// Since the day began, over all batches of the account.
+    pub per_day: Option<f64>,
+    /// When the day began.
+    pub day_began: Timestamp,
+}
+
+const KNOWN_CREDITS_PER_MINUTE: &str = "-- ledger::credits, per minute
+    select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
+    from submission s join job j on j.id = s.job_id
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.credits > 0 and s.paid_at >= ?1";
+
+const SPENT_BY_RUN: &str = "-- ledger::credits, run
+    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    from submission s
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.run_id = ?1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+const SPENT_SINCE: &str = "-- ledger::credits, day
+    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    from submission s indexed by submission_paid
+    join version v on v.job_id = s.job_id and v.version = s.version
+    join job j on j.id = s.job_id join batch b on b.id = j.batch_id
+    where s.paid_at >= ?1 and b.base_url = (select base_url from batch where id = ?3)
+        and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
+struct RecordCredits {
+    submission: SubmissionId,
+    credits: f64,
+}
+
+impl WriteOp for RecordCredits {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        sqlx::query(
+            "-- ledger::hear_credits
+             update submission set credits = ?2 where id = ?1 and paid_at is not null",
+        )
+        .bind(self.submission.0)
+        .bind(self.credits)
+        .execute(db)
+        .await
+        .map_err(|source| LedgerError::from_sqlx("note the credits", source))?;
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Keeps what a render is said to have cost. It moves no job; it takes an estimate's place, which a
+    /// price of nothing never does: AI Studios may say so before it takes its credits.
+    pub async fn record_credits(
+        &self,
+        submission: SubmissionId,
+        credits: f64,
+    ) -> Result<(), LedgerError> {
+        if !credits.is_finite() || credits <= 0.0 {
+            return Ok(());
+        }
+        self.writer.execute(RecordCredits { submission, credits }).await
+    }
+}
+
+/// What may still be spent, and what a minute is taken to cost.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ledger) struct CreditBudget {
+    remaining: f64,
+    per_minute: f64,
+}
+
+impl CreditBudget {
+    /// Counts what was spent, within the transaction that is about to spend more.
+    pub(in crate::ledger) async fn load(
+        db: &mut SqliteConnection,
+        caps: CreditCaps,
+        (run, batch): (i64, i64),
+    ) -> Result<Self, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("count the credits", source);
+        let since = caps.day_began.as_millisecond();
+        let heard: Option<f64> = sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE)
+            .bind(since)
+            .fetch_one(&mut *db)
+            .await
+            .map_err(sql)?;
+        let per_minute = heard.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
+        let mut left = f64::INFINITY;
+        if let Some(cap) = caps.per_run {
+            let spent: f64 = sqlx::query_scalar(SPENT_BY_RUN)
+                .bind(run)
+                .bind(per_minute)
+                .fetch_one(&mut *db)
+                .await
+                .map_err(sql)?;
+            left = left.min(cap - spent);
+        }
+        if let Some(cap) = caps.per_day {
+            let spent: f64 = sqlx::query_scalar(SPENT_SINCE)
+                .bind(since)
+                .bind(per_minute)
+                .bind(batch)
+                .fetch_one(&mut *db)
+                .await
+                .map_err(sql)?;
+            left = left.min(cap - spent);
+        }
+        Ok(Self { remaining: left, per_minute })
+    }
+
+    /// Takes one video's estimate out, if it is still there.
+    pub(in crate::ledger) fn try_reserve(&mut self, spoken_ms: i64) -> bool {
+        let minutes = (spoken_ms + 59_999) / 60_000;
+        let price = self.per_minute * minutes.max(1) as f64;
+        let affordable = price <= self.remaining;
+        if affordable {
+            self.remaining -= price;
+        }
+        affordable
+    }
+}

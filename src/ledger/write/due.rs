@@ -1,0 +1,230 @@
+//! Taking what was paid for from the queue: what is due for a poll, a fetch or a look.
+//!
+//! A claim here costs nothing and promises nothing: it only postpones, so that nobody takes the
+//! same job twice while somebody is at it. What came of it is recorded by whoever claimed it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::state::JobState;
+use crate::ledger::model::tag::Tag;
+use crate::ledger::write::runs::Lease;
+use crate::ledger::write::staging::JobSelection;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
+
+/// A job that is due for a poll, a fetch or a look.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DueJob {
+    /// The job's number.
+    #[sqlx(try_from = "i64")]
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// Its version.
+    pub version: i64,
+    /// The submission that it hangs on.
+    #[sqlx(try_from = "i64")]
+    pub submission: SubmissionId,
+    /// That submission's tag.
+    #[sqlx(try_from = "String")]
+    pub tag: Tag,
+    /// The project as made.
+    pub project_id: Option<String>,
+    /// The project as rendered, where it differs.
+    pub render_id: Option<String>,
+    /// When the paid request's intent was written, in milliseconds since 1970.
+    pub paid_at: Option<i64>,
+    /// When the render was accepted.
+    pub rendering_at: Option<i64>,
+    /// 0 to 100, as last polled.
+    pub progress: Option<f64>,
+    /// When progress last moved.
+    pub moved_at: Option<i64>,
+    /// Polls so far.
+    pub polls: i64,
+    /// Looks for an unclear submission so far.
+    pub looks: i64,
+    /// Paid re-renders so far.
+    pub rerenders: i64,
+    /// Failed fetches so far.
+    pub fetch_failures: i64,
+    /// Where the finished file is.
+    pub video_url: Option<String>,
+    /// The name it shall have.
+    pub file_name: String,
+    /// The script's estimated length.
+    pub spoken_ms: i64,
+    /// Which kind of request it is, by its word.
+    pub request: String,
+    /// The project that was changed to make it.
+    pub subject: Option<String>,
+    /// The render that its project showed before its own.
+    pub mark: Option<String>,
+}
+
+impl From<String> for Tag {
+    fn from(text: String) -> Self {
+        Self::from_stored(text)
+    }
+}
+
+const DUE_JOBS: &str = "-- ledger::claim_due
+    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+           s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+    from job j indexed by job_due
+    join submission s on s.id = j.submission_id
+    join version v on v.job_id = j.id and v.version = s.version
+    where j.batch_id = ?1 and j.state = ?2 and j.drafted = 0 and j.due_at <= ?3
+        and j.id not in (select value from json_each(?5) named)
+    order by j.due_at, j.position limit ?4";
+
+const POSTPONE_JOBS: &str = "-- ledger::claim_due, postpone
+    update job set due_at = ?3
+    where id in (select value from json_each(?1) named) and lease_token = ?2";
+
+const REMAINING_WORK: &str = "-- ledger::left_to_do
+    select state, jobs from tally where batch_id = ?1
+    union all
+    select 'named', exists (select 1 from job indexed by job_selected
+        where batch_id = ?1 and selection = ?2 and state = 'ready')";
+
+const NEXT_DUE: &str = "-- ledger::next_due
+    select min(due_at) from job indexed by job_due
+    where batch_id = ?1 and state = ?2 and drafted = ?3";
+
+const COUNT_PROVEN_ABSENT: &str = "-- ledger::times_taken_as_not_made
+    select count(*) from event indexed by event_job
+    where job_id = ?1 and submission_id = ?2 and event = 'proven-not-made'";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] =
+    &[DUE_JOBS, POSTPONE_JOBS, REMAINING_WORK, NEXT_DUE, COUNT_PROVEN_ABSENT];
+
+struct ClaimDueJobs {
+    lease: Lease,
+    batch: BatchId,
+    state: JobState,
+    now: Timestamp,
+    max: u32,
+    excluded: Vec<JobId>,
+    busy_until: Timestamp,
+}
+
+impl WriteOp for ClaimDueJobs {
+    type Output = Vec<DueJob>;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("claim what is due", source);
+        let due: Vec<DueJob> = sqlx::query_as(DUE_JOBS)
+            .bind(self.batch.0)
+            .bind(self.state.as_str())
+            .bind(self.now.as_millisecond())
+            .bind(i64::from(self.max))
+            .bind(job_ids_json(&self.excluded))
+            .fetch_all(&mut *db)
+            .await
+            .map_err(sql)?;
+        if due.is_empty() {
+            return Ok(due);
+        }
+        let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
+        let postponed = sqlx::query(POSTPONE_JOBS)
+            .bind(job_ids_json(&jobs))
+            .bind(self.lease.0)
+            .bind(self.busy_until.as_millisecond())
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        if postponed.rows_affected() != due.len() as u64 {
+            return Err(LedgerError::LeaseLost);
+        }
+        Ok(due)
+    }
+}
+
+/// Names jobs in JSON.
+pub(in crate::ledger) fn job_ids_json(jobs: &[JobId]) -> String {
+    jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
+}
+
+impl Ledger {
+    /// Claims up to `max` jobs in `state` that are due, all but those in `except`, and postpones them
+    /// to `busy_until` so that nobody takes them twice meanwhile.
+    pub async fn claim_due_jobs(
+        &self,
+        lease: Lease,
+        (batch, state): (BatchId, JobState),
+        (max, except): (u32, Vec<JobId>),
+        (now, busy_until): (Timestamp, Timestamp),
+    ) -> Result<Vec<DueJob>, LedgerError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        self.writer
+            .execute(ClaimDueJobs { lease, batch, state, now, max, excluded: except, busy_until })
+            .await
+    }
+
+    /// Returns what there is still to do at one single moment: jobs by state, removed rows
+    /// included, and whether any job among `only` (or among all) is ready, due or not.
+    pub async fn remaining_work(
+        &self,
+        batch: BatchId,
+        only: Option<JobSelection>,
+    ) -> Result<(BTreeMap<JobState, u64>, bool), LedgerError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(REMAINING_WORK)
+            .bind(batch.0)
+            .bind(only.map(|only| only.0))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("count jobs", source))?;
+        let mut counts: BTreeMap<JobState, u64> = BTreeMap::new();
+        let mut named = false;
+        for (word, jobs) in rows {
+            match JobState::parse(&word) {
+                Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
+                None => named = jobs > 0,
+            }
+        }
+        let ready = counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0);
+        Ok((counts, if only.is_some() { named } else { ready }))
+    }
+
+    /// Returns how often a paid request was sent for this submission and taken as never made.
+    pub async fn count_proven_absent(
+        &self,
+        job: JobId,
+        submission: SubmissionId,
+    ) -> Result<u32, LedgerError> {
+        sqlx::query_scalar(COUNT_PROVEN_ABSENT)
+            .bind(job.0)
+            .bind(submission.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read what was proven", source))
+    }
+
+    /// Returns when the next job in `state` is due, if there is one. `drafted` only means
+    /// something for `ready` jobs.
+    pub async fn next_due_at(
+        &self,
+        batch: BatchId,
+        state: JobState,
+        drafted: Option<()>,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE)
+            .bind(batch.0)
+            .bind(state.as_str())
+            .bind(drafted.is_some())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("see what is due next", source))?;
+        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+    }
+}

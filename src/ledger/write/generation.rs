@@ -1,0 +1,173 @@
+//! Drafts that AI Studios is still making: ready jobs of which nothing has been paid yet.
+//!
+//! Asking about one costs nothing and promises nothing. The claim takes the job for this run, as a
+//! claim to submit does, since a ready job may still carry the lease of a run that has ended.
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::write::due::job_ids_json;
+use crate::ledger::write::runs::Lease;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
+
+/// A draft in the making.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct GeneratingDraft {
+    /// The job's number.
+    #[sqlx(try_from = "i64")]
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// The submission that it hangs on.
+    #[sqlx(try_from = "i64")]
+    pub submission: SubmissionId,
+    /// The project that is being made.
+    pub project_id: String,
+    /// When it was begun, in milliseconds since 1970.
+    pub begun_at: i64,
+    /// 0 to 100, as last heard.
+    pub progress: Option<f64>,
+    /// When progress last moved.
+    pub moved_at: Option<i64>,
+    /// Drafts and renders that failed so far and were begun again.
+    pub rerenders: i64,
+}
+
+const DUE_DRAFTS: &str = "-- ledger::claim_generating
+    select j.id as job, j.key, s.id as submission, s.project_id, s.begun_at, j.progress,
+           j.moved_at, j.rerenders
+    from job j indexed by job_due
+    join submission s on s.id = j.submission_id
+    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 2 and j.due_at <= ?2
+        and j.id not in (select value from json_each(?5) named)
+        and exists (select 1 from run where id = ?3 and ended_at is null)
+    order by j.due_at, j.position limit ?4";
+
+const LEASE_DRAFTS: &str = "-- ledger::claim_generating, take
+    update job set due_at = ?3, lease_token = ?2
+    where id in (select value from json_each(?1) named) and +state = 'ready' and drafted = 2";
+
+const NEXT_DRAFT_DUE: &str = "-- ledger::next_generating
+    select min(due_at) from job indexed by job_due
+    where batch_id = ?1 and state = 'ready' and drafted = 2";
+
+const COUNT_GENERATING: &str = "-- ledger::count_generating
+    select count(*) from job indexed by job_due
+    where batch_id = ?1 and state = 'ready' and drafted = 2";
+
+const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::exports_keep_their_id
+    select exists (select 1 from submission s join job j on j.id = s.job_id
+            where j.batch_id = ?1 and s.way = 'two-step' and s.outcome = 'rendered'
+                and s.render_id is null and ifnull(s.subject, '') <> s.project_id)
+        and not exists (select 1 from submission s join job j on j.id = s.job_id
+            where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
+
+/// Whether an export of this batch was seen to end under another id than its draft's.
+const ANY_EXPORT_CHANGED_ID: &str = "-- ledger::exports_keep_their_id
+    select exists (select 1 from submission s join job j on j.id = s.job_id
+            where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] =
+    &[DUE_DRAFTS, LEASE_DRAFTS, NEXT_DRAFT_DUE, COUNT_GENERATING];
+
+struct ClaimGeneratingDrafts {
+    lease: Lease,
+    batch: BatchId,
+    max: u32,
+    excluded: Vec<JobId>,
+    now: Timestamp,
+    busy_until: Timestamp,
+}
+
+impl WriteOp for ClaimGeneratingDrafts {
+    type Output = Vec<GeneratingDraft>;
+
+    async fn apply(
+        &mut self,
+        db: &mut SqliteConnection,
+    ) -> Result<Vec<GeneratingDraft>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("claim what is being made", source);
+        let due: Vec<GeneratingDraft> = sqlx::query_as(DUE_DRAFTS)
+            .bind(self.batch.0)
+            .bind(self.now.as_millisecond())
+            .bind(self.lease.0)
+            .bind(i64::from(self.max))
+            .bind(job_ids_json(&self.excluded))
+            .fetch_all(&mut *db)
+            .await
+            .map_err(sql)?;
+        if !due.is_empty() {
+            let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
+            sqlx::query(LEASE_DRAFTS)
+                .bind(job_ids_json(&jobs))
+                .bind(self.lease.0)
+                .bind(self.busy_until.as_millisecond())
+                .execute(db)
+                .await
+                .map_err(sql)?;
+        }
+        Ok(due)
+    }
+}
+
+impl Ledger {
+    /// Claims up to `max` drafts in the making that are due to be asked about, all but those in
+    /// `except`, and postpones them to `busy_until`.
+    pub async fn claim_generating_drafts(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        (max, except): (u32, Vec<JobId>),
+        (now, busy_until): (Timestamp, Timestamp),
+    ) -> Result<Vec<GeneratingDraft>, LedgerError> {
+        self.writer
+            .execute(ClaimGeneratingDrafts { lease, batch, max, excluded: except, now, busy_until })
+            .await
+    }
+
+    /// Returns when the next draft in the making is due to be asked about.
+    pub async fn next_generating_due_at(
+        &self,
+        batch: BatchId,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let due: Option<i64> = self.query_number(NEXT_DRAFT_DUE, batch).await?;
+        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Returns how many drafts of a batch are in the making.
+    pub async fn count_generating(&self, batch: BatchId) -> Result<u64, LedgerError> {
+        let count = self.query_number(COUNT_GENERATING, batch).await?;
+        Ok(count.unwrap_or(0).unsigned_abs())
+    }
+
+    /// Tells whether exports of this batch have been seen to render under their draft's own id, and
+    /// none under another. Where no tag can be looked for, only that makes an untouched draft a
+    /// proof. What was `told` takes the place of having seen it, and not of having seen otherwise.
+    pub async fn has_stable_export_ids(
+        &self,
+        batch: BatchId,
+        told: Option<bool>,
+    ) -> Result<bool, LedgerError> {
+        match told {
+            Some(false) => Ok(false),
+            Some(true) => Ok(self.query_number(ANY_EXPORT_CHANGED_ID, batch).await? == Some(0)),
+            None => Ok(self.query_number(ALL_EXPORTS_KEEP_ID, batch).await? == Some(1)),
+        }
+    }
+
+    async fn query_number(
+        &self,
+        statement: &'static str,
+        batch: BatchId,
+    ) -> Result<Option<i64>, LedgerError> {
+        sqlx::query_scalar(statement)
+            .bind(batch.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("see what is being made", source))
+    }
+}

@@ -1,0 +1,16 @@
+//! Writes, each a change that the single writer commits in a transaction with the events that explain it.
+
+pub(super) mod catalog;
+pub(super) mod claim;
+pub(super) mod credits;
+pub(super) mod due;
+pub(super) mod generation;
+pub(super) mod operator;
+pub(super) mod pause;
+pub(super) mod prune;
+pub(super) mod record;
+pub(super) mod retry_after;
+pub(super) mod runs;
+pub(super) mod staging;
+pub(super) mod webhook;
+pub(super) mod writer;

@@ -1,0 +1,403 @@
+//! What a person decides about jobs: try again, take out, settle, sweep up.
+//!
+//! Each is a run of its own, under the batch's lock and lease, so that a person and a live run
+//! never write to one job. Nothing here asks AI Studios anything. Every decision is kept in the
+//! history with the person's words.
+
+use jiff::Timestamp;
+use sqlx::{FromRow, SqliteConnection};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::state::JobState;
+use crate::ledger::write::due::DueJob;
+use crate::ledger::write::runs::Lease;
+use crate::ledger::write::staging::JobSelection;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{BatchId, Ledger, SubmissionId};
+
+/// Which failed or cancelled jobs a person means.
+#[derive(Clone, Debug, Default)]
+pub struct RetryFilter {
+    /// Only these keys; all when empty.
+    pub keys: Vec<String>,
+    /// Only this cause, as reports show it.
+    pub cause: Option<String>,
+    /// Only jobs in this state.
+    pub state: Option<JobState>,
+    /// Only jobs that a plan named.
+    pub selection: Option<JobSelection>,
+}
+
+/// What trying again will come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryTotals {
+    /// Jobs that are submitted, and paid for, again.
+    pub submissions: u64,
+    /// Jobs whose paid video only has to be fetched.
+    pub downloads: u64,
+    /// Begun minutes of speech of those that are submitted.
+    pub minutes: u64,
+}
+
+/// A draft of ours that nobody needs.
+#[derive(Clone, Debug, FromRow)]
+pub struct StrayDraft {
+    /// The submission that it belonged to.
+    #[sqlx(try_from = "i64")]
+    pub submission: SubmissionId,
+    /// The tag in its name.
+    pub tag: String,
+    /// Its id, where the answer was heard.
+    pub project_id: Option<String>,
+    /// The job's key.
+    pub key: String,
+}
+
+const RETRYABLE_JOBS: &str = "-- ledger::chosen
+    select j.id, ifnull(j.cause, ''), max(1, (v.spoken_ms + 59999) / 60000)
+    from job j indexed by job_due
+    join version v on v.job_id = j.id and v.version = j.version
+    where j.batch_id = ?1 and j.state in ('failed', 'cancelled') and j.in_sheet = 1
+        and (?2 = '[]' or j.key in (select value from json_each(?2)))
+        and (?3 is null or j.cause = ?3) and (?4 is null or j.selection = ?4)
+        and (?5 is null or j.state = ?5)";
+
+const RETRY_SUBMISSION: &str = "-- ledger::try_again, submit
+    update job set state = 'ready', drafted = 0, due_at = ?3, lease_token = ?2, cause = null,
+        words = null, submit_failures = 0, rerenders = 0, fetch_failures = 0, polls = 0,
+        progress = null, moved_at = null
+    where id = ?1 and state in ('failed', 'cancelled');
+    insert into event (job_id, version, run_id, at, event, state)
+    select id, version, ?2, ?3, 'retried', 'ready' from job where id = ?1";
+
+const RETRY_DOWNLOAD: &str = "-- ledger::try_again, fetch
+    update job set state = 'fetching', due_at = ?3, lease_token = ?2, cause = null, words = null,
+        fetch_failures = 0, rendering_at = ?3, submission_id = (
+            select max(id) from submission s
+            where s.job_id = job.id and s.version = job.version and s.outcome = 'rendered')
+    where id = ?1 and state = 'failed';
+    insert into event (job_id, version, run_id, at, event, state)
+    select id, version, ?2, ?3, 'retried', 'fetching' from job where id = ?1";
+
+const RECORD_CANCELLATIONS: &str = "-- ledger::cancel
+    update submission set outcome = 'stray', settled_at = ?4
+    where outcome in ('drafted', 'generating') and id in (
+        select submission_id from job indexed by job_due
+        where batch_id = ?1 and state = 'ready' and drafted > 0
+            and (?2 = '[]' or key in (select value from json_each(?2))));
+    insert into event (job_id, version, run_id, at, event, state, detail)
+    select id, version, ?3, ?4, 'cancelled', 'cancelled', 'a person took it out'
+    from job indexed by job_due
+    where batch_id = ?1 and state = 'ready'
+        and (?2 = '[]' or key in (select value from json_each(?2)))";
+
+const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
+    update job indexed by job_due
+    set state = 'cancelled', cause = 'cancelled', drafted = 0, submission_id = null,
+        progress = null, moved_at = null
+    where batch_id = ?1 and state = 'ready'
+        and (?2 = '[]' or key in (select value from json_each(?2)))";
+
+/// What was changed in place is somebody's project, and no stray.
+const STRAY_DRAFTS: &str = "-- ledger::strays
+    select s.id as submission, s.tag, s.project_id, j.key
+    from submission s join job j on j.id = s.job_id
+    where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
+        and (s.subject is null or s.project_id is null or s.subject <> s.project_id)";
+
+const MARK_SWEPT: &str = "-- ledger::swept
+    update submission set swept_at = ?2
+    where id = ?1 and outcome = 'stray' and paid_at is null";
+
+const UNCERTAIN_JOB: &str = "-- ledger::uncertain
+    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+           s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+    from job j
+    join submission s on s.id = j.submission_id
+    join version v on v.job_id = j.id and v.version = s.version
+    where j.batch_id = ?1 and j.key = ?2 and j.state = 'uncertain'";
+
+const KEYS_CONTAINING: &str = "-- ledger::keys_like
+    select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
+    order by (key = ?2) desc, length(key), key limit 6";
+
+/// Those that no run looked at for longest come first: there may be more than one run can look at.
+/// What is seen at a project that rows change one after the other may be a later row's render.
+const LATE_RENDERS: &str = "-- ledger::claim_late
+    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+           s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+    from job j indexed by job_due
+    join submission s on s.id = (
+        select max(id) from submission t where t.job_id = j.id and t.version = j.version)
+    join version v on v.job_id = j.id and v.version = s.version
+    where j.batch_id = ?1 and j.state = 'failed' and j.cause = 'render-failed'
+        and s.outcome = 'render-failed' and s.project_id is not null
+        and ifnull(s.subject, '') <> s.project_id and ifnull(j.lease_token, 0) < ?3
+    order by j.lease_token, j.position limit ?2";
+
+const PROJECT_OWNER: &str = "-- ledger::owner_of
+    select b.name, j.key
+    from (select id from submission where project_id = ?1 and ifnull(subject, '') <> ?1
+          union select id from submission where render_id = ?1 and ifnull(subject, '') <> ?1) found
+    join submission s on s.id = found.id
+    join job j on j.id = s.job_id
+    join batch b on b.id = j.batch_id
+    where s.id <> ?2 and (s.outcome = 'rendered'
+        or s.job_id <> (select job_id from submission where id = ?2))
+    limit 1";
+
+const LEASE_LATE_JOB: &str = "-- ledger::claim_late, lease
+    update job set lease_token = ?2 where id = ?1 and state = 'failed'";
+
+struct RetryJobs {
+    lease: Lease,
+    batch: BatchId,
+    filter: RetryFilter,
+    now: Timestamp,
+}
+
+impl WriteOp for RetryJobs {
+    type Output = RetryTotals;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<RetryTotals, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("try jobs again", source);
+        let mut again = RetryTotals::default();
+        for (job, cause, minutes) in retryable_jobs(&mut *db, self.batch, &self.filter).await? {
+            let fetch = cause == CAUSE_FETCH_FAILED;
+            sqlx::query(if fetch { RETRY_DOWNLOAD } else { RETRY_SUBMISSION })
+                .bind(job)
+                .bind(self.lease.0)
+                .bind(self.now.as_millisecond())
+                .execute(&mut *db)
+                .await
+                .map_err(sql)?;
+            again.add_job(fetch, minutes);
+        }
+        Ok(again)
+    }
+}
+
+/// The one cause after which a paid video exists and only has to be brought home.
+const CAUSE_FETCH_FAILED: &str = "fetch-failed";
+
+impl RetryTotals {
+    fn add_job(&mut self, fetch: bool, minutes: i64) {
+        if fetch {
+            self.downloads += 1;
+        } else {
+            self.submissions += 1;
+            self.minutes += minutes.unsigned_abs();
+        }
+    }
+}
+
+async fn retryable_jobs<'c, E>(
+    db: E,
+    batch: BatchId,
+    chosen: &RetryFilter,
+) -> Result<Vec<(i64, String, i64)>, LedgerError>
+where
+    E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
+{
+    sqlx::query_as(RETRYABLE_JOBS)
+        .bind(batch.0)
+        .bind(json_list(&chosen.keys))
+        .bind(chosen.cause.as_deref())
+        .bind(chosen.selection.map(|selection| selection.0))
+        .bind(chosen.state.map(JobState::as_str))
+        .fetch_all(db)
+        .await
+        .map_err(|source| LedgerError::from_sqlx("find the chosen jobs", source))
+}
+
+fn json_list(keys: &[String]) -> String {
+    serde_json::Value::from(keys).to_string()
+}
+
+struct CancelJobs {
+    lease: Lease,
+    batch: BatchId,
+    keys: Vec<String>,
+    now: Timestamp,
+}
+
+impl WriteOp for CancelJobs {
+    type Output = u64;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<u64, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("take jobs out", source);
+        let keys = json_list(&self.keys);
+        sqlx::query(RECORD_CANCELLATIONS)
+            .bind(self.batch.0)
+            .bind(&keys)
+            .bind(self.lease.0)
+            .bind(self.now.as_millisecond())
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        let cancelled = sqlx::query(CANCEL_JOBS).bind(self.batch.0).bind(&keys).execute(db).await;
+        Ok(cancelled.map_err(sql)?.rows_affected())
+    }
+}
+
+struct MarkSwept {
+    submissions: Vec<SubmissionId>,
+    now: Timestamp,
+}
+
+impl WriteOp for MarkSwept {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        for submission in &self.submissions {
+            sqlx::query(MARK_SWEPT)
+                .bind(submission.0)
+                .bind(self.now.as_millisecond())
+                .execute(&mut *db)
+                .await
+                .map_err(|source| LedgerError::from_sqlx("note what was swept", source))?;
+        }
+        Ok(())
+    }
+}
+
+struct ClaimLateRenders {
+    lease: Lease,
+    batch: BatchId,
+    max: u32,
+}
+
+impl WriteOp for ClaimLateRenders {
+    type Output = Vec<DueJob>;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("look at renders that were given up", source);
+        let late: Vec<DueJob> = sqlx::query_as(LATE_RENDERS)
+            .bind(self.batch.0)
+            .bind(i64::from(self.max))
+            .bind(self.lease.0)
+            .fetch_all(&mut *db)
+            .await
+            .map_err(sql)?;
+        for one in &late {
+            let taken = sqlx::query(LEASE_LATE_JOB).bind(one.job.0).bind(self.lease.0);
+            taken.execute(&mut *db).await.map_err(sql)?;
+        }
+        Ok(late)
+    }
+}
+
+impl Ledger {
+    /// Returns what [`Self::try_again`] would come to.
+    pub async fn count_retries(
+        &self,
+        batch: BatchId,
+        chosen_jobs: &RetryFilter,
+    ) -> Result<RetryTotals, LedgerError> {
+        let mut again = RetryTotals::default();
+        for (_, cause, minutes) in retryable_jobs(&self.readers, batch, chosen_jobs).await? {
+            again.add_job(cause == CAUSE_FETCH_FAILED, minutes);
+        }
+        Ok(again)
+    }
+
+    /// Makes failed and cancelled jobs due again. A video that is paid for is only fetched again.
+    pub async fn retry_jobs(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        chosen: RetryFilter,
+        now: Timestamp,
+    ) -> Result<RetryTotals, LedgerError> {
+        self.writer.execute(RetryJobs { lease, batch, filter: chosen, now }).await
+    }
+
+    /// Takes jobs out that were not submitted; all of them when `keys` is empty. What is under way
+    /// cannot be stopped, and is not touched.
+    pub async fn cancel_jobs(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        keys: Vec<String>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        self.writer.execute(CancelJobs { lease, batch, keys, now }).await
+    }
+
+    /// Returns drafts of ours that nobody needs and that were never exported.
+    pub async fn stray_drafts(&self, batch: BatchId) -> Result<Vec<StrayDraft>, LedgerError> {
+        let read = sqlx::query_as(STRAY_DRAFTS).bind(batch.0).fetch_all(&self.readers).await;
+        read.map_err(|source| LedgerError::from_sqlx("list stray drafts", source))
+    }
+
+    /// Notes that drafts were deleted at the vendor.
+    pub async fn mark_swept(
+        &self,
+        submissions: Vec<SubmissionId>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.writer.execute(MarkSwept { submissions, now }).await
+    }
+
+    /// Returns an uncertain job by its key.
+    pub async fn uncertain_job(
+        &self,
+        batch: BatchId,
+        key: &str,
+    ) -> Result<Option<DueJob>, LedgerError> {
+        let found = sqlx::query_as(UNCERTAIN_JOB).bind(batch.0).bind(key);
+        let found = found.fetch_optional(&self.readers).await;
+        found.map_err(|source| LedgerError::from_sqlx("find the job", source))
+    }
+
+    /// Returns a few keys that contain `part`, the exact one first.
+    pub async fn keys_containing(
+        &self,
+        batch: BatchId,
+        part: &str,
+    ) -> Result<Vec<String>, LedgerError> {
+        let found = sqlx::query_scalar(KEYS_CONTAINING).bind(batch.0).bind(part);
+        let found = found.fetch_all(&self.readers).await;
+        found.map_err(|source| LedgerError::from_sqlx("find the job", source))
+    }
+
+    /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
+    pub async fn claim_late_renders(
+        &self,
+        lease: Lease,
+        batch: BatchId,
+        max: u32,
+    ) -> Result<Vec<DueJob>, LedgerError> {
+        self.writer.execute(ClaimLateRenders { lease, batch, max }).await
+    }
+
+    /// Returns whose film `project` is, as batch and key, where that is not of this submission. A
+    /// project that rows change one after the other is nobody's.
+    pub async fn project_owner(
+        &self,
+        project: &str,
+        submission: SubmissionId,
+    ) -> Result<Option<(String, String)>, LedgerError> {
+        let found = sqlx::query_as(PROJECT_OWNER).bind(project).bind(submission.0);
+        let found = found.fetch_optional(&self.readers).await;
+        found.map_err(|source| LedgerError::from_sqlx("see whose project it is", source))
+    }
+
+    /// Tells whether any of `projects` is one that this ledger submitted, which proves that the
+    /// list they come from shows our work.
+    pub async fn has_any_project(&self, projects: &[String]) -> Result<bool, LedgerError> {
+        let known: i64 = sqlx::query_scalar(
+            "-- ledger::knows_any
+             select exists (select 1 from json_each(?1) listed where
+                 exists (select 1 from submission where project_id = listed.value)
+                 or exists (select 1 from submission where render_id = listed.value))",
+        )
+        .bind(json_list(projects))
+        .fetch_one(&self.readers)
+        .await
+        .map_err(|source| LedgerError::from_sqlx("compare the list with the ledger", source))?;
+        Ok(known != 0)
+    }
+}

@@ -1,0 +1,46 @@
+//! A batch that a person holds back. Needs no lease: it moves no job, and is said while another
+//! process holds the batch.
+
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{BatchId, Ledger};
+
+struct SetPaused {
+    batch: BatchId,
+    paused: bool,
+}
+
+impl WriteOp for SetPaused {
+    type Output = bool;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
+        let set = sqlx::query(
+            "-- ledger::set_paused
+             update batch set paused = ?2 where id = ?1 and paused <> ?2",
+        )
+        .bind(self.batch.0)
+        .bind(self.paused)
+        .execute(db)
+        .await
+        .map_err(|source| LedgerError::from_sqlx("pause the batch", source))?;
+        Ok(set.rows_affected() == 1)
+    }
+}
+
+impl Ledger {
+    /// Pauses a batch, or lets it go on. Tells whether that changed anything.
+    pub async fn set_paused(&self, batch: BatchId, paused: bool) -> Result<bool, LedgerError> {
+        self.writer.execute(SetPaused { batch, paused }).await
+    }
+
+    /// Tells whether a person holds the batch back.
+    pub async fn is_paused(&self, batch: BatchId) -> Result<bool, LedgerError> {
+        sqlx::query_scalar("select paused from batch where id = ?1")
+            .bind(batch.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("read whether the batch is paused", source))
+    }
+}

@@ -1,0 +1,153 @@
+//! Letting go of what nobody needs any more, so that a ledger of years stays small.
+//!
+//! Of rows that are done, and have been for long: all that happened to them but the last thing and how
+//! each render ended, which the report's timeline shows, and contents that were planned but never
+//! submitted. Runs that began no paid request, once nothing
+//! names them. What tells whether something was paid for (every submission, with its tag and ids),
+//! every row, its present content, and every content with a video, which a row that is changed back
+//! takes again without paying, stays for ever.
+//!
+//! The caller holds the lock of every batch.
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::ledger::Ledger;
+use crate::ledger::error::LedgerError;
+use crate::ledger::store::open;
+use crate::ledger::write::writer::WriteOp;
+
+/// What prune would take, or took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct PruneCounts {
+    /// Things that happened.
+    pub events: i64,
+    /// Contents that were never submitted.
+    pub versions: i64,
+    /// Runs.
+    pub runs: i64,
+}
+
+/// Rows in one transaction: readers and the disk's log never wait for long.
+const ROWS_PER_TRANSACTION: i64 = 5_000;
+
+/// A row that has come to its end, and whose last event is older than `?1`.
+macro_rules! old {
+    () => {
+        "j.state in ('done', 'reused') and j.version = j.wanted_version
+            and (select at from event l where l.job_id = j.id order by l.id desc limit 1) < ?1"
+    };
+}
+
+const COUNT_PRUNABLE: &str = concat!(
+    "-- ledger::prune, what would go
+    with old_event as (select e.id from job j join event e on e.job_id = j.id where ",
+    old!(),
+    " and e.id < (select max(id) from event l where l.job_id = j.id)
+        and e.event not in ('rendered', 'render-failed', 'rerendered'))
+    select (select count(*) from old_event) as events,
+        (select count(*) from job j join version v on v.job_id = j.id where ",
+    old!(),
+    " and v.version < j.version and v.done_at is null and v.reused_from is null
+            and not exists (select 1 from submission s
+                where s.job_id = v.job_id and s.version = v.version)) as versions,
+        (select count(*) from run r
+            where r.ended_at < ?1 and r.id < (select max(id) from run n where n.batch_id = r.batch_id)
+            and not exists (
+                select 1 from submission s indexed by submission_run where s.run_id = r.id)
+            and r.id not in (select lease_token from job where lease_token is not null)
+            and r.id not in (select run_id from event where run_id is not null
+                and id not in (select id from old_event))) as runs"
+);
+
+const DELETE_EVENTS: &str = concat!(
+    "-- ledger::prune, events
+    delete from event where id in (select e.id from job j join event e on e.job_id = j.id where ",
+    old!(),
+    " and e.id < (select max(id) from event l where l.job_id = j.id)
+        and e.event not in ('rendered', 'render-failed', 'rerendered') limit ?2)"
+);
+
+const DELETE_VERSIONS: &str = concat!(
+    "-- ledger::prune, versions
+    delete from version where (job_id, version) in (
+        select v.job_id, v.version from job j join version v on v.job_id = j.id where ",
+    old!(),
+    " and v.version < j.version and v.done_at is null and v.reused_from is null
+            and not exists (select 1 from submission s
+                where s.job_id = v.job_id and s.version = v.version)
+        limit ?2)"
+);
+
+const DELETE_RUNS: &str = "-- ledger::prune, runs
+    delete from run where id in (select r.id from run r
+        where r.ended_at < ?1 and r.id < (select max(id) from run n where n.batch_id = r.batch_id)
+            and not exists (
+                select 1 from submission s indexed by submission_run where s.run_id = r.id)
+            and r.id not in (select lease_token from job where lease_token is not null)
+            and r.id not in (select run_id from event where run_id is not null)
+        limit ?2)";
+
+/// Takes some of one kind.
+struct DeleteOldRows {
+    statement: &'static str,
+    before: Timestamp,
+}
+
+impl WriteOp for DeleteOldRows {
+    type Output = i64;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<i64, LedgerError> {
+        let deleted = sqlx::query(self.statement)
+            .bind(self.before.as_millisecond())
+            .bind(ROWS_PER_TRANSACTION)
+            .execute(db)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("let go of what is old", source))?;
+        Ok(deleted.rows_affected().cast_signed())
+    }
+}
+
+impl Ledger {
+    /// Returns what [`Self::prune`] would take.
+    pub async fn count_prunable(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
+        sqlx::query_as(COUNT_PRUNABLE)
+            .bind(before.as_millisecond())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("count what is old", source))
+    }
+
+    /// Lets go of what nobody needs and came to its end before `before`. Whatever ends it in the
+    /// middle leaves a whole ledger, of which the next call takes the rest.
+    pub async fn prune(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
+        let events = self.delete_all(DELETE_EVENTS, before).await?;
+        let versions = self.delete_all(DELETE_VERSIONS, before).await?;
+        let runs = self.delete_all(DELETE_RUNS, before).await?;
+        Ok(PruneCounts { events, versions, runs })
+    }
+
+    async fn delete_all(
+        &self,
+        statement: &'static str,
+        before: Timestamp,
+    ) -> Result<i64, LedgerError> {
+        let mut all = 0;
+        loop {
+            match self.writer.execute(DeleteOldRows { statement, before }).await? {
+                0 => return Ok(all),
+                some => all += some,
+            }
+        }
+    }
+
+    /// Gives the room that was freed back to the disk. Needs as much free room as the ledger takes;
+    /// without it nothing changes.
+    pub async fn compact(&self) -> Result<(), LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("be written anew", source);
+        let mut db = open::open_writer(&self.path, self.durability).await?;
+        let written = sqlx::query("vacuum").execute(&mut db).await.map_err(sql);
+        open::close_connection(db).await;
+        written.map(drop)
+    }
+}

@@ -1,0 +1,247 @@
+//! What a staged sheet is to the ledger: new, changed, unchanged, removed, invalid or skipped.
+//!
+//! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
+//! a person named or left unnamed changes a verdict.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row};
+
+use crate::ledger::BatchId;
+use crate::ledger::error::LedgerError;
+use crate::ledger::store::open;
+use crate::ledger::write::staging::{ChangedRow, PlanCounts, RowChange, StagedSheet};
+
+/// Rows that no job is known for were staged as new, or as invalid, and stay what they are. Nothing
+/// is kept to undo this by itself (`or fail`): a plan that cannot be judged is let go.
+const CLASSIFY_ROWS: &str = "-- ledger::classify, jobs and verdicts
+    update or fail temp.staged set (job_id, verdict) = (
+        select j.id, case
+            when j.id is null or staged.verdict <> 'new' then staged.verdict
+            when v.payload_hash = staged.payload_hash then 'unchanged'
+            else 'changed' end
+        from (select 1) left join job j on j.batch_id = ?1 and j.key = staged.key
+        left join version v on v.job_id = j.id and v.version = j.wanted_version)
+    where key is not null and verdict <> 'skipped'";
+
+/// A skipped row means the job of its key only where no other row does.
+const MATCH_SKIPPED_ROWS: &str = "-- ledger::classify, jobs of skipped rows
+    update temp.staged set job_id = (
+        select id from job where batch_id = ?1 and key = staged.key
+            and id not in (select job_id from temp.staged where job_id is not null))
+    where verdict = 'skipped' and key is not null
+        and position in (select min(position) from temp.staged where verdict = 'skipped' group by key)";
+
+/// What is done stays in the sheet with its video, though its row is left out from now on.
+const KEEP_DONE_ROWS: &str = "-- ledger::classify, skipped rows that are done
+    update temp.staged set verdict = 'kept'
+    where verdict = 'skipped' and job_id in (
+        select id from job where batch_id = ?1 and state in ('done', 'reused'))";
+
+const COUNT_CHANGES: &str = "-- ledger::classify, counts
+    select verdict, count(*) as jobs, sum(selected) as selected,
+        sum(spoken_ms) filter (where selected = 1) as spoken_ms
+    from temp.staged group by 1";
+
+/// What is to become of rows that are as before. A job whose version is not the wanted one has another
+/// to submit when that has come to its end, and a row that comes back into the sheet is ready again.
+const COUNT_UNCHANGED: &str = "-- ledger::classify, what unchanged rows need
+    select case
+            when j.state in ('done', 'reused') then 'done'
+            when j.version <> j.wanted_version or j.state = 'ready'
+                or (j.state = 'cancelled' and j.cause = 'row-removed') then 'submit'
+            when j.state in ('failed', 'cancelled') then
+                case when j.cause = 'fetch-failed' then 'fetch' else 'given-up' end
+            else 'under-way' end as needs,
+        count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
+    from temp.staged s join job j on j.id = s.job_id
+    where s.verdict = 'unchanged' and s.selected = 1 group by 1";
+
+/// Changed rows whose content was rendered before, as an earlier version: the very rows that taking
+/// the plan in makes `reused`.
+const COUNT_REUSED: &str = "-- ledger::classify, reused
+    select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
+    from temp.staged s join job j on j.id = s.job_id
+    where s.verdict = 'changed' and s.selected = 1
+        and j.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
+        and exists (select 1 from version v where v.job_id = s.job_id
+            and v.payload_hash = s.payload_hash and v.done_at is not null)";
+
+const COUNT_REMOVED: &str = "-- ledger::classify, removed
+    select count(*) from job indexed by job_position
+    where batch_id = ?1 and in_sheet = 1
+        and id not in (select job_id from temp.staged where job_id is not null)";
+
+const CHANGED_ROWS: &str = "-- ledger::changed
+    select s.key, s.row_number, v.cells as before, l.headings, s.cells as after,
+           v.template_hash <> ?1 as template_changed
+    from temp.staged s join job j on j.id = s.job_id
+    join version v on v.job_id = j.id and v.version = j.wanted_version
+    join layout l on l.id = v.layout_id
+    where s.verdict = 'changed' and s.position > ?2 order by s.position limit ?3";
+
+const FILE_NAMES: &str = "-- ledger::same_files
+    select row_number, file_name from temp.staged
+    where verdict in ('new', 'changed', 'unchanged') order by row_number";
+
+/// So many shared files are told.
+const SHARED_FILES_MAX: usize = 100;
+
+impl StagedSheet {
+    /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
+    ///
+    /// # Errors
+    /// When the disk or the ledger fails; the ledger is as it was.
+    pub async fn classify(mut self) -> Result<ComparedSheet, LedgerError> {
+        let counts = match self.batch {
+            // Nothing is known of the batch, so its rows are what they are by themselves.
+            None => self.counts.clone(),
+            Some(batch) => self.classify_rows(batch).await.map_err(compare_error)?,
+        };
+        Ok(ComparedSheet { staging: self, counts })
+    }
+
+    async fn classify_rows(&mut self, batch: i64) -> Result<PlanCounts, sqlx::Error> {
+        let db = &mut self.db;
+        sqlx::query(CLASSIFY_ROWS).bind(batch).execute(&mut *db).await?;
+        sqlx::query(MATCH_SKIPPED_ROWS).bind(batch).execute(&mut *db).await?;
+        sqlx::query(KEEP_DONE_ROWS).bind(batch).execute(&mut *db).await?;
+        let mut counts = PlanCounts::default();
+        for row in sqlx::query(COUNT_CHANGES).fetch_all(&mut *db).await? {
+            let word: String = row.try_get("verdict")?;
+            let verdict = RowChange::parse(&word).ok_or_else(|| unknown_change_error(&word))?;
+            let spoken: Option<i64> = row.try_get("spoken_ms")?;
+            let wanted = (row.try_get("selected")?, spoken.unwrap_or(0));
+            counts.add_rows(verdict, row.try_get("jobs")?, wanted);
+        }
+        for row in sqlx::query(COUNT_UNCHANGED).fetch_all(&mut *db).await? {
+            let (rows, spoken_ms) = read_totals(&row)?;
+            match row.try_get("needs")? {
+                "submit" => continue,
+                "done" => counts.done = rows,
+                "under-way" => counts.under_way = rows,
+                "given-up" => (counts.given_up, counts.given_up_ms) = (rows, spoken_ms),
+                _ => {}
+            }
+            counts.exclude_from_render((rows, spoken_ms));
+        }
+        if counts.changed > 0 {
+            let row = sqlx::query(COUNT_REUSED).fetch_one(&mut *db).await?;
+            counts.exclude_from_render(read_totals(&row)?);
+        }
+        let removed: i64 = sqlx::query_scalar(COUNT_REMOVED).bind(batch).fetch_one(db).await?;
+        counts.removed = removed.unsigned_abs();
+        Ok(counts)
+    }
+
+    /// Returns file names that more than one row would be written to, with the first and the last
+    /// of those rows. `seen_as` says what a disk may take a name for, and nothing of a name that
+    /// is surely no other's: `SQLite` itself knows the case of ASCII letters alone.
+    pub async fn shared_file_names(
+        &mut self,
+        seen_as: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<(String, i64, i64)>, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("compare file names", source);
+        let mut rows = sqlx::query(FILE_NAMES).fetch(&mut self.db);
+        let mut files: Vec<(String, i64, i64)> = Vec::new();
+        let mut places = HashMap::new();
+        let mut shared = BTreeSet::new();
+        while let Some(row) = rows.try_next().await.map_err(sql)? {
+            let name: String = row.try_get("file_name").map_err(sql)?;
+            let number: i64 = row.try_get("row_number").map_err(sql)?;
+            let Some(seen) = seen_as(&name) else { continue };
+            match places.entry(seen) {
+                Entry::Vacant(new) => {
+                    new.insert(files.len());
+                    files.push((name, number, number));
+                }
+                Entry::Occupied(known) => {
+                    files[*known.get()].2 = number;
+                    shared.insert(*known.get());
+                }
+            }
+        }
+        let told = shared.into_iter().take(SHARED_FILES_MAX);
+        Ok(told.map(|place| files[place].clone()).collect())
+    }
+
+    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    pub async fn discard(self) {
+        // An error leaves nothing behind either: the rows were in a temporary table.
+        drop(self.db.close().await);
+    }
+}
+
+/// A sheet that was compared with the ledger: what can be told of it, taken in, or let go.
+#[derive(Debug)]
+pub struct ComparedSheet {
+    staging: StagedSheet,
+    counts: PlanCounts,
+}
+
+impl ComparedSheet {
+    /// Returns how many rows are what to the ledger.
+    pub fn counts(&self) -> &PlanCounts {
+        &self.counts
+    }
+
+    /// Returns up to `max` changed rows in the sheet's order.
+    pub async fn changed_rows(&mut self, max: u32) -> Result<Vec<ChangedRow>, LedgerError> {
+        if self.counts.changed == 0 {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(CHANGED_ROWS)
+            .bind(&self.staging.header.template_hash)
+            .bind(-1)
+            .bind(i64::from(max))
+            .fetch_all(&mut self.staging.db)
+            .await
+            .map_err(compare_error)?;
+        let changed = |row: SqliteRow| {
+            Ok(ChangedRow {
+                key: row.try_get("key")?,
+                row_number: row.try_get("row_number")?,
+                before: (row.try_get("before")?, row.try_get("headings")?),
+                after: row.try_get("after")?,
+                template_changed: row.try_get("template_changed")?,
+            })
+        };
+        rows.into_iter().map(changed).collect::<Result<_, _>>().map_err(compare_error)
+    }
+
+    /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
+    ///
+    /// The caller holds the batch's lock, so nobody submits meanwhile.
+    ///
+    /// # Errors
+    /// When the disk or the ledger fails; the ledger is as it was.
+    pub async fn commit(self, now: Timestamp) -> Result<BatchId, LedgerError> {
+        let Self { mut staging, counts } = self;
+        let batch = staging.commit_plan(&counts, now).await?;
+        open::close_connection(staging.db).await;
+        Ok(BatchId(batch))
+    }
+
+    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    pub async fn discard(self) {
+        self.staging.discard().await;
+    }
+}
+
+/// Reads how many rows, and how long they speak.
+fn read_totals(row: &SqliteRow) -> Result<(u64, u64), sqlx::Error> {
+    let read = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    Ok((read("jobs")?, read("spoken_ms")?))
+}
+
+fn compare_error(source: sqlx::Error) -> LedgerError {
+    LedgerError::from_sqlx("compare the sheet with the ledger", source)
+}
+
+fn unknown_change_error(verdict: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("no verdict is `{verdict}`").into())
+}

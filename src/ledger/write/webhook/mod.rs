@@ -1,0 +1,349 @@
+//! The addresses at which AI Studios may call about a submission, and what such calls said.
+//!
+//! An address holds a secret of 128 bits that is drawn with the intent of its paid request. Here is
+//! only its hash, and that goes when the job has come to its end. What a call says is hearsay: it
+//! brings a look forward, at most once in five seconds, and tells that an unclear request was
+//! accepted. Invariant: nothing here moves a job to another state or touches what it cost, and
+//! whoever repeats himself changes nothing.
+
+mod report;
+mod secret;
+
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::job::Millis;
+use crate::ledger::write::claim::ClaimedSubmission;
+use crate::ledger::write::webhook::report::merge_callback;
+use crate::ledger::write::writer::WriteOp;
+use crate::ledger::{Ledger, SubmissionId};
+
+pub use crate::ledger::write::webhook::report::{CallbackReport, ReceivedCallback};
+pub use crate::ledger::write::webhook::secret::WebhookSecret;
+
+/// A call to ourselves that never came is forgotten after this long.
+const SELF_TEST_TTL: Millis = 3_600_000;
+
+/// Whom a call was about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallbackEffect {
+    /// Nobody that is known, or no more.
+    UnknownAddress,
+    /// We called ourselves, to see whether the way is open.
+    SelfTest,
+    /// A submission.
+    Job {
+        /// Its job's key.
+        key: String,
+        /// What a person should know of it, where something is strange.
+        warning: Option<String>,
+    },
+}
+
+const FIND_TARGET: &str = "-- ledger::hear, known
+    select h.submission_id as submission, j.id as job, j.key, j.state, s.outcome,
+        y.first_at, y.at, y.look_at, y.progress, y.task, y.other_task, y.credits
+    from hook h
+    left join submission s on s.id = h.submission_id
+    left join job j on j.id = s.job_id
+    left join hearsay y on y.submission_id = s.id
+    where h.secret_hash = ?1";
+
+const CALLBACK_REPORT: &str = "-- ledger::hearsay
+    select first_at, at, look_at, progress, task, other_task, credits
+    from hearsay where submission_id = ?1";
+
+const SAVE_REPORT: &str = "-- ledger::hear, keep
+    insert into hearsay
+        (submission_id, first_at, at, look_at, progress, task, other_task, credits)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    on conflict do update set at = excluded.at, look_at = excluded.look_at,
+        progress = excluded.progress, task = excluded.task, other_task = excluded.other_task,
+        credits = excluded.credits";
+
+const BRING_CHECK_FORWARD: &str = "-- ledger::hear, wake
+    update job set due_at = ?3
+    where id = ?1 and submission_id = ?2 and state in ('rendering', 'uncertain') and due_at > ?3";
+
+const INSERT_ADDRESSES: &str = "-- ledger::claim_submissions, addresses
+    insert into hook (secret_hash, submission_id, made_at)
+    select named.value ->> '$[0]', named.value ->> '$[1]', ?2 from json_each(?1) named";
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) const STATEMENTS: &[&str] =
+    &[FIND_TARGET, CALLBACK_REPORT, BRING_CHECK_FORWARD];
+
+#[derive(sqlx::FromRow)]
+struct CallbackTarget {
+    submission: Option<i64>,
+    job: Option<i64>,
+    key: Option<String>,
+    state: Option<String>,
+    outcome: Option<String>,
+    first_at: Option<i64>,
+    at: Option<i64>,
+    look_at: Option<i64>,
+    progress: Option<f64>,
+    task: Option<String>,
+    other_task: Option<String>,
+    credits: Option<f64>,
+}
+
+impl CallbackTarget {
+    fn report(&self) -> Option<CallbackReport> {
+        Some(CallbackReport {
+            first_at: self.first_at?,
+            at: self.at?,
+            look_at: self.look_at,
+            progress: self.progress,
+            task: self.task.clone(),
+            other_task: self.other_task.clone(),
+            credits: self.credits,
+        })
+    }
+
+    fn is_uncertain(&self) -> bool {
+        self.state.as_deref() == Some("uncertain")
+    }
+
+    /// Says what a person should know.
+    fn warning(&self, heard: &CallbackReport) -> Option<String> {
+        let key = self.key.as_deref().unwrap_or_default();
+        if let (Some(one), Some(other)) = (&heard.task, &heard.other_task) {
+            return Some(format!(
+                "AI Studios called about two renders, {one:?} and {other:?}, for one request of \
+                 `{key}`: it may have taken that twice"
+            ));
+        }
+        let outcome = self.outcome.as_deref().unwrap_or_default();
+        let declined = matches!(outcome, "not-sent" | "refused" | "absent" | "stray" | "drafted");
+        declined.then(|| {
+            format!(
+                "AI Studios called about a request of `{key}` that counts as `{outcome}`, so it \
+                 may have been accepted after all: look for it on its website"
+            )
+        })
+    }
+}
+
+struct RecordCallback {
+    secret_hash: String,
+    callback: ReceivedCallback,
+    now: Millis,
+}
+
+impl WriteOp for RecordCallback {
+    type Output = CallbackEffect;
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<CallbackEffect, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("note a call of AI Studios", source);
+        let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
+            .bind(&self.secret_hash)
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(sql)?;
+        let Some(known) = known else { return Ok(CallbackEffect::UnknownAddress) };
+        let (Some(submission), Some(job)) = (known.submission, known.job) else {
+            sqlx::query("update hook set answered_at = ?2 where secret_hash = ?1")
+                .bind(&self.secret_hash)
+                .bind(self.now)
+                .execute(db)
+                .await
+                .map_err(sql)?;
+            return Ok(CallbackEffect::SelfTest);
+        };
+        let key = known.key.clone().unwrap_or_default();
+        let heard =
+            merge_callback(known.report(), &self.callback, (known.is_uncertain(), self.now));
+        let Some(heard) = heard else { return Ok(CallbackEffect::Job { key, warning: None }) };
+        sqlx::query(SAVE_REPORT)
+            .bind(submission)
+            .bind(heard.first_at)
+            .bind(heard.at)
+            .bind(heard.look_at)
+            .bind(heard.progress)
+            .bind(&heard.task)
+            .bind(&heard.other_task)
+            .bind(heard.credits)
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        if let Some(look_at) = heard.look_at {
+            let wake = sqlx::query(BRING_CHECK_FORWARD).bind(job).bind(submission).bind(look_at);
+            wake.execute(db).await.map_err(sql)?;
+        }
+        Ok(CallbackEffect::Job { warning: known.warning(&heard), key })
+    }
+}
+
+/// Expects calls about what was claimed, where each was given a secret.
+pub(in crate::ledger) async fn expect_claimed(
+    db: &mut SqliteConnection,
+    claims: &[ClaimedSubmission],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let named: Vec<_> = claims
+        .iter()
+        .filter_map(|claim| Some(json!([claim.secret.as_ref()?.hash(), claim.submission.0])))
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let named = serde_json::Value::from(named).to_string();
+    sqlx::query(INSERT_ADDRESSES).bind(named).bind(now.as_millisecond()).execute(db).await?;
+    Ok(())
+}
+
+struct ExpectCallback {
+    secret_hash: String,
+    /// Nothing for a call to ourselves.
+    submission: Option<i64>,
+    now: Millis,
+}
+
+impl WriteOp for ExpectCallback {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("expect a call", source);
+        sqlx::query("delete from hook where submission_id is null and made_at < ?1")
+            .bind(self.now - SELF_TEST_TTL)
+            .execute(&mut *db)
+            .await
+            .map_err(sql)?;
+        sqlx::query("insert into hook (secret_hash, submission_id, made_at) values (?1, ?2, ?3)")
+            .bind(&self.secret_hash)
+            .bind(self.submission)
+            .bind(self.now)
+            .execute(db)
+            .await
+            .map_err(sql)?;
+        Ok(())
+    }
+}
+
+struct EndSelfTest(String);
+
+impl WriteOp for EndSelfTest {
+    type Output = bool;
+
+    /// Returns whether the call came.
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
+        let sql = |source| LedgerError::from_sqlx("forget a call to ourselves", source);
+        let came: Option<bool> = sqlx::query_scalar(
+            "delete from hook where secret_hash = ?1 and submission_id is null
+             returning answered_at is not null",
+        )
+        .bind(&self.0)
+        .fetch_optional(db)
+        .await
+        .map_err(sql)?;
+        Ok(came.unwrap_or(false))
+    }
+}
+
+impl Ledger {
+    /// Notes what was said at the address with this secret. Most of what a stranger or a repeater
+    /// sends is not even written.
+    pub async fn record_callback(
+        &self,
+        secret: &WebhookSecret,
+        call: ReceivedCallback,
+        now: Timestamp,
+    ) -> Result<CallbackEffect, LedgerError> {
+        let (hash, now) = (secret.hash(), now.as_millisecond());
+        let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
+            .bind(&hash)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("see whom a call is about", source))?;
+        match known {
+            None => return Ok(CallbackEffect::UnknownAddress),
+            Some(known) if known.submission.is_some() => {
+                let is_new =
+                    merge_callback(known.report(), &call, (known.is_uncertain(), now)).is_some();
+                if !is_new {
+                    let key = known.key.unwrap_or_default();
+                    return Ok(CallbackEffect::Job { key, warning: None });
+                }
+            }
+            Some(_) => {}
+        }
+        self.writer.execute(RecordCallback { secret_hash: hash, callback: call, now }).await
+    }
+
+    /// Returns what was heard of a submission, if AI Studios ever called about it.
+    pub async fn callback_report(
+        &self,
+        submission: SubmissionId,
+    ) -> Result<Option<CallbackReport>, LedgerError> {
+        sqlx::query_as(CALLBACK_REPORT)
+            .bind(submission.0)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("see what AI Studios called about", source))
+    }
+
+    /// Brings a job's next look forward to when calls want it. A look that was under way when one
+    /// came would have put it off otherwise.
+    pub async fn bring_check_forward(
+        &self,
+        job: crate::ledger::JobId,
+        submission: SubmissionId,
+        at: i64,
+    ) -> Result<(), LedgerError> {
+        self.writer.execute(BringCheckForward { job: job.0, submission: submission.0, at }).await
+    }
+
+    /// Expects that we call ourselves at the address with this secret.
+    pub async fn expect_self_test(
+        &self,
+        secret: &WebhookSecret,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let (hash, now) = (secret.hash(), now.as_millisecond());
+        self.writer.execute(ExpectCallback { secret_hash: hash, submission: None, now }).await
+    }
+
+    /// Expects calls about a submission at one more address, the one with this secret.
+    pub async fn expect_callbacks(
+        &self,
+        submission: SubmissionId,
+        secret: &WebhookSecret,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let (hash, now) = (secret.hash(), now.as_millisecond());
+        self.writer
+            .execute(ExpectCallback { secret_hash: hash, submission: Some(submission.0), now })
+            .await
+    }
+
+    /// Expects it no longer. Tells whether the call came.
+    pub async fn finish_self_test(&self, secret: &WebhookSecret) -> Result<bool, LedgerError> {
+        self.writer.execute(EndSelfTest(secret.hash())).await
+    }
+}
+
+struct BringCheckForward {
+    job: i64,
+    submission: i64,
+    at: Millis,
+}
+
+impl WriteOp for BringCheckForward {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        sqlx::query(BRING_CHECK_FORWARD)
+            .bind(self.job)
+            .bind(self.submission)
+            .bind(self.at)
+            .execute(db)
+            .await
+            .map_err(|source| LedgerError::from_sqlx("look sooner", source))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! What is known after a call, and when it makes somebody look. Pure.
+//!
+//! Invariant: whoever repeats himself changes nothing, and no flood of calls wants more than one look
+//! in five seconds.
+
+use crate::ledger::model::job::Millis;
+
+/// Between two looks that calls bring forward.
+const CHECK_INTERVAL: Millis = 5_000;
+/// The same for calls that do not say how far a render is: they may come with every percent.
+const VAGUE_CHECK_INTERVAL: Millis = 60_000;
+/// How exactly it is known when the last call came.
+const REPEAT_INTERVAL: Millis = 60_000;
+
+/// What a call said, as far as anything is made of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReceivedCallback {
+    /// 0 to 100, where it said how far the render is.
+    pub progress: Option<f64>,
+    /// The vendor's own word for the render.
+    pub task_id: Option<String>,
+    /// What it is said to have cost.
+    pub credits: Option<f64>,
+    /// Whether it spoke of an ending.
+    pub ended: bool,
+}
+
+/// What was heard of a submission.
+#[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow)]
+pub struct CallbackReport {
+    /// When it was called about first, in milliseconds since 1970.
+    pub first_at: i64,
+    /// When it was called about last, to the minute.
+    pub at: i64,
+    /// When a look is wanted because of that.
+    pub look_at: Option<i64>,
+    /// The furthest that it was said to be, in whole percent.
+    pub progress: Option<f64>,
+    /// The vendor's own word for the render.
+    pub task: Option<String>,
+    /// Another such word that came later.
+    pub other_task: Option<String>,
+    /// What it is said to have cost, as it was said first.
+    pub credits: Option<f64>,
+}
+
+/// Returns what is known after a call, or nothing when it said nothing new.
+pub(in crate::ledger) fn merge_callback(
+    before: Option<CallbackReport>,
+    call: &ReceivedCallback,
+    (uncertain, now): (bool, Millis),
+) -> Option<CallbackReport> {
+    let is_first = before.is_none();
+    let before =
+        before.unwrap_or(CallbackReport { first_at: now, at: now, ..CallbackReport::default() });
+    let mut heard = before.clone();
+    heard.progress = match (before.progress, call.progress.map(f64::floor)) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    };
+    if let Some(task) = &call.task_id {
+        match &before.task {
+            None => heard.task = Some(task.clone()),
+            Some(known) if known != task => {
+                heard.other_task = before.other_task.clone().or_else(|| Some(task.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    heard.credits = before.credits.or(call.credits);
+    let is_vague = call.progress.is_none() && !call.ended;
+    if call.ended || is_vague || (is_first && uncertain) {
+        let pause = if is_vague { VAGUE_CHECK_INTERVAL } else { CHECK_INTERVAL };
+        heard.look_at = Some(match before.look_at {
+            // What waits for a vague call must not hold up an ending.
+            Some(look_at) if look_at > now => look_at.min(now.saturating_add(pause)),
+            Some(look_at) => now.max(look_at.saturating_add(pause)),
+            None => now,
+        });
+    }
+    let is_new = is_first || heard != before || now.saturating_sub(before.at) >= REPEAT_INTERVAL;
+    // A clock that was set back must not make the last call older than the first.
+    heard.at = now.max(before.first_at);
+    is_new.then_some(heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::ledger::write::webhook::report::*;
+
+    fn final_callback() -> ReceivedCallback {
+        ReceivedCallback {
+            progress: Some(100.0),
+            credits: Some(2.0),
+            ended: true,
+            ..ReceivedCallback::default()
+        }
+    }
+
+    fn callback_at(progress: f64) -> ReceivedCallback {
+        ReceivedCallback { progress: Some(progress), ..ReceivedCallback::default() }
+    }
+
+    #[test]
+    fn an_ending_wants_a_look_at_once_and_the_next_one_five_seconds_later() {
+        let first = merge_callback(None, &final_callback(), (false, 1000)).unwrap();
+        assert_eq!(first.look_at, Some(1000));
+        let second = merge_callback(Some(first.clone()), &final_callback(), (false, 1001)).unwrap();
+        assert_eq!(second.look_at, Some(6000));
+        assert_eq!(
+            merge_callback(Some(second.clone()), &final_callback(), (false, 1002)),
+            None,
+            "it is coming"
+        );
+        let third = merge_callback(Some(second), &final_callback(), (false, 30_000)).unwrap();
+        assert_eq!(third.look_at, Some(30_000));
+    }
+
+    #[test]
+    fn steps_on_the_way_want_no_look_but_an_unclear_request_does() {
+        assert_eq!(merge_callback(None, &callback_at(25.0), (false, 7)).unwrap().look_at, None);
+        assert_eq!(merge_callback(None, &callback_at(25.0), (true, 7)).unwrap().look_at, Some(7));
+        let known = merge_callback(None, &callback_at(25.0), (true, 7)).unwrap();
+        let next = merge_callback(Some(known), &callback_at(50.0), (true, 9)).unwrap();
+        assert_eq!((next.look_at, next.progress), (Some(7), Some(50.0)));
+    }
+
+    #[test]
+    fn what_was_said_first_of_credits_and_of_the_task_stays() {
+        let task = |task: &str, credits| ReceivedCallback {
+            task_id: Some(task.to_owned()),
+            credits: Some(credits),
+            ..final_callback()
+        };
+        let first = merge_callback(None, &task("t1", 2.0), (false, 0)).unwrap();
+        let second = merge_callback(Some(first), &task("t2", 900.0), (false, 1)).unwrap();
+        assert_eq!(second.credits, Some(2.0));
+        assert_eq!(
+            (second.task.as_deref(), second.other_task.as_deref()),
+            (Some("t1"), Some("t2"))
+        );
+        assert_eq!(merge_callback(Some(second), &task("t3", 1.0), (false, 2)), None);
+    }
+
+    proptest! {
+        /// Whoever knows the secret can at worst make us look every five seconds.
+        #[test]
+        fn no_flood_of_calls_wants_more_than_one_look_in_five_seconds(
+            calls in prop::collection::vec((0..2000_i64, any::<bool>(), prop::option::of(0.0..100.0)), 1..200),
+        ) {
+            let (mut heard, mut now): (Option<CallbackReport>, _) = (None, 0);
+            let mut looks = Vec::new();
+            for (pause, ended, progress) in calls {
+                now += pause;
+                let wanted = heard.as_ref().and_then(|heard| heard.look_at);
+                looks.extend(wanted.filter(|look_at| *look_at <= now));
+                let call = ReceivedCallback { progress, ended, ..ReceivedCallback::default() };
+                heard = merge_callback(heard.clone(), &call, (true, now)).or(heard);
+            }
+            looks.dedup();
+            prop_assert!(looks.windows(2).all(|two| two[1] - two[0] >= CHECK_INTERVAL), "{looks:?}");
+            // And an ending is not held up by whatever came before.
+            let last = merge_callback(heard.clone(), &final_callback(), (true, now)).or(heard).unwrap();
+            prop_assert!(last.look_at.unwrap() <= now + CHECK_INTERVAL);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a message says: one headline, and what somebody must know, in a few lines. Pure.
+
+use crate::report::{INVALID_STATE, RunRecord};
+
+/// Reasons, and problems, that are told one by one.
+const FAILURES_MAX: usize = 6;
+const PROBLEMS_MAX: usize = 5;
+/// Characters of what was said.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// Tells whether somebody should look: every exit but 0, 8 (our own cap) and 10 (the time window),
+/// which end as they were meant to; and these, too, when rows failed or are uncertain.
+pub(super) fn should_alert(record: &RunRecord) -> bool {
+    let any = |word: &str| record.counts.get(word).is_some_and(|jobs| *jobs > 0);
+    !matches!(record.exit, 0 | 8 | 10) || any("failed") || any("uncertain")
+}
+
+/// Returns it all in one line.
+pub(super) fn headline(record: &RunRecord) -> String {
+    let rehearsal = if record.rehearsal { " (rehearsal)" } else { "" };
+    let name = &record.batch;
+    let Some(rows) = record.rows else {
+        return format!("{name}{rehearsal}: it did not begin (exit {})", record.exit);
+    };
+    let jobs = |word: &str| record.counts.get(word).copied().unwrap_or(0);
+    let mut parts = vec![format!("{} of {rows} done", jobs("done") + jobs("reused"))];
+    for word in ["failed", "uncertain", "cancelled", INVALID_STATE] {
+        if jobs(word) > 0 {
+            parts.push(format!("{} {word}", jobs(word)));
+        }
+    }
+    let open = jobs("ready") + jobs("submitting") + jobs("rendering") + jobs("fetching");
+    if open > 0 {
+        parts.push(format!("{open} to go on with"));
+    }
+    format!("{name}{rehearsal}: {}", parts.join(", "))
+}
+
+/// Returns what somebody must know, line by line.
+pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.push(match record.exit {
+        0 => "Everything is done.".to_owned(),
+        code => format!("Exit {code}: {}.", exit_code_meaning(code)),
+    });
+    let why = record.error.as_ref().or(record.halt.as_ref().map(|halt| &halt.words));
+    lines.extend(why.map(|why| truncate_chars(why, 2 * MESSAGE_CHARS_MAX)));
+    let problems = &record.problems;
+    lines.extend(
+        problems
+            .iter()
+            .take(PROBLEMS_MAX)
+            .map(|one| format!("• {}", truncate_chars(one, MESSAGE_CHARS_MAX))),
+    );
+    if problems.len() > PROBLEMS_MAX {
+        lines.push(format!("• and {} more", problems.len() - PROBLEMS_MAX));
+    }
+    for failure in record.failures.iter().take(FAILURES_MAX) {
+        let cause = failure.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let said = failure
+            .words
+            .first()
+            .map(|said| format!(": {}", truncate_chars(&said.words, MESSAGE_CHARS_MAX)));
+        let said = said.unwrap_or_default();
+        lines.push(format!("• {} {}{cause}{said}", failure.jobs, failure.state));
+    }
+    let run = record.credits.run;
+    if run.requests > 0 {
+        let heard = run
+            .observed
+            .map(|heard| format!("; AI Studios said {heard} for {} of them", run.observed_of));
+        lines.push(format!(
+            "{} paid requests in this run, about {} credits{}",
+            run.requests,
+            (run.estimated * 100.0).round() / 100.0,
+            heard.unwrap_or_default()
+        ));
+    }
+    if let Some(report) = &record.files.report {
+        lines.push(format!("A page to look at: {report}"));
+    }
+    lines
+}
+
+/// Says where and when it was.
+pub(super) fn footer(record: &RunRecord) -> String {
+    let run = record.run.map(|run| format!("run {run}, ")).unwrap_or_default();
+    format!(
+        "callsheet {}, {run}{} on {}, {} to {}",
+        record.tool_version, record.batch_file, record.host, record.began, record.ended
+    )
+}
+
+fn exit_code_meaning(code: u8) -> &'static str {
+    match code {
+        2 => "the settings or the credentials are wrong",
+        3 => "finished, and some rows failed",
+        4 => "the sheet or the template is wrong; nothing was spent",
+        5 => "stopped by trouble that passes; run it again",
+        6 => "some rows are uncertain",
+        7 => "the account: credentials refused, not allowed, or credits gone",
+        8 => "our own cap; run it again for more",
+        10 => "the time window is over; the next night goes on",
+        130 | 143 => "it was told to stop; everything is saved",
+        _ => "an unexpected error",
+    }
+}
+
+pub(super) fn truncate_chars(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

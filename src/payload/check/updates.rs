@@ -1,0 +1,109 @@
+//! Are these changes that AI Studios can lay over a project?
+//!
+//! The rules are those of the `edit-project` page: `{"value": [{sceneIdx, type, values}]}`. Which
+//! scenes and clips a project has is not known here, so whether a change meets one is not judged.
+
+use serde_json::{Map, Value};
+
+use crate::payload::check::field_table::json_kind;
+use crate::payload::check::{FindingCollector, truncate_quoted, warnings};
+use crate::payload::speech::{SpeechLength, is_silent};
+use crate::template::problem::nearest_name;
+
+/// What can be changed in a scene.
+const UPDATE_TYPES: &[&str] =
+    &["aiModel", "shape", "image", "textImage", "videoImage", "audio", "background"];
+
+/// Checks `updates`, and adds what its scripts say to `said`.
+pub(crate) fn check_updates(
+    updates: &Value,
+    here: &str,
+    said: &mut SpeechLength,
+    findings: &mut FindingCollector,
+) {
+    let list = match updates {
+        Value::Object(fields) => fields.get("value"),
+        _ => None,
+    };
+    let Some(Value::Array(list)) = list else {
+        findings
+            .add_problem(format_args!("{here}"), "`updates` must be an object with a list `value`")
+            .set_help("write `\"updates\": {\"value\": [{\"sceneIdx\": 0, …}]}`");
+        return;
+    };
+    if list.is_empty() {
+        findings.add_problem(format_args!("{here}/value"), "`updates` changes nothing").set_help(
+            "give it at least one change, such as \
+             `{\"sceneIdx\": 0, \"type\": \"aiModel\", \"values\": {\"script\": \"{{script}}\"}}`",
+        );
+    }
+    for (place, update) in list.iter().enumerate() {
+        let at = format!("{here}/value/{place}");
+        match update {
+            Value::Object(update) => check_update(update, &at, said, findings),
+            other => {
+                let message = format!("a change must be an object, not {}", json_kind(other));
+                findings.add_problem(format_args!("{at}"), message);
+            }
+        }
+    }
+}
+
+fn check_update(
+    update: &Map<String, Value>,
+    at: &str,
+    said: &mut SpeechLength,
+    findings: &mut FindingCollector,
+) {
+    if !update.get("sceneIdx").is_some_and(Value::is_u64) {
+        findings
+            .add_problem(format_args!("{at}/sceneIdx"), "`sceneIdx` must be a whole number")
+            .set_help("count scenes from 0, without quotes");
+    }
+    let kind = update.get("type").and_then(Value::as_str).unwrap_or_default();
+    if !UPDATE_TYPES.contains(&kind) {
+        let message = match kind {
+            "" => "`type` is missing".to_owned(),
+            kind => format!("`type` is `{}`", truncate_quoted(kind)),
+        };
+        let help = match nearest_name(kind, UPDATE_TYPES.iter().copied()) {
+            Some(near) => format!("write `\"{near}\"`"),
+            None => format!("write one of {}", UPDATE_TYPES.join(", ")),
+        };
+        findings.add_problem(format_args!("{at}/type"), message).set_help(help);
+    }
+    let values = match update.get("values") {
+        Some(Value::Object(values)) if !values.is_empty() => values,
+        _ => {
+            let message = "`values` must be an object that says what to change";
+            findings.add_problem(format_args!("{at}/values"), message);
+            return;
+        }
+    };
+    for (key, value) in values {
+        let here = format_args!("{at}/values/{key}");
+        match (kind, key.as_str(), value) {
+            ("aiModel", "script", Value::String(text)) if is_silent(text) => {
+                findings.add_problem(here, "the script says nothing");
+            }
+            ("aiModel", "script", Value::String(text)) => {
+                warnings::check_placeholders(text, here, findings);
+                said.add(SpeechLength::from_script(text));
+            }
+            ("aiModel", "script", other) => {
+                let message = format!("`script` must be text, not {}", json_kind(other));
+                findings
+                    .add_problem(here, message)
+                    .set_help("an edit takes the bare text, without `org`");
+            }
+            ("textImage", "text", Value::String(text)) => {
+                warnings::check_placeholders(text, here, findings)
+            }
+            ("textImage", "text", other) => {
+                findings
+                    .add_problem(here, format!("`text` must be text, not {}", json_kind(other)));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The files of a scene template: its own, and the `partials` folder beside it.
+//!
+//! They are kept as they were read for as long as somebody may have to be shown a line of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::PlanError;
+use crate::template::{Origin, PartialFile, PartialFiles, SceneTemplate};
+
+/// The folder of partials, beside the template.
+const PARTIALS_FOLDER: &str = "partials";
+/// How a partial's file name ends, the longer way first: it wins when there are both.
+const PARTIAL_EXTENSIONS: [&str; 2] = [".json.hbs", ".hbs"];
+
+/// A template's files as they were read.
+#[derive(Clone, Debug)]
+pub struct TemplateFiles {
+    path: PathBuf,
+    source: String,
+    partials: PartialFiles,
+}
+
+impl TemplateFiles {
+    /// Reads a template and what it may take in.
+    ///
+    /// # Errors
+    /// [`PlanError::File`] when the template cannot be read. A partial that cannot be read is told
+    /// where a template takes it in.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let source = read_text(path).map_err(|why| PlanError::File {
+            what: "the template",
+            path: path.to_owned(),
+            why: why.to_owned(),
+        })?;
+        Ok(Self { path: path.to_owned(), source, partials: read_partials(path) })
+    }
+
+    /// Compiles the template.
+    ///
+    /// # Errors
+    /// [`PlanError::Template`] with all that is wrong.
+    pub fn compile(self) -> Result<(SceneTemplate, Self), PlanError> {
+        let name = self.path.display().to_string();
+        match SceneTemplate::parse(&name, &self.source, &self.partials) {
+            Ok(template) => Ok((template, self)),
+            Err(problems) => Err(PlanError::Template { files: self, problems }),
+        }
+    }
+
+    /// Returns the file that an origin speaks of, as a person is told of it, and its text.
+    pub fn file_of_origin(&self, origin: Option<&Origin>) -> (String, &str) {
+        let part = origin.and_then(|origin| origin.partial_file.as_deref());
+        match part.and_then(|part| Some((part, self.partials.file_text(part)?))) {
+            Some((part, text)) => (self.path.with_file_name(part).display().to_string(), text),
+            None => (self.path.display().to_string(), &self.source),
+        }
+    }
+
+    /// Returns the names of the partials there are.
+    pub fn partial_names(&self) -> impl Iterator<Item = &str> {
+        self.partials.0.keys().map(String::as_str)
+    }
+}
+
+/// Reads the partials that lie beside a template.
+fn read_partials(template: &Path) -> PartialFiles {
+    let mut found = BTreeMap::new();
+    // No folder, no partials; a template that wants one says which is missing.
+    let Ok(entries) = std::fs::read_dir(template.with_file_name(PARTIALS_FOLDER)) else {
+        return PartialFiles(found);
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(ending) = PARTIAL_EXTENSIONS.iter().find(|ending| file.ends_with(*ending)) else {
+            continue;
+        };
+        let name = file.trim_end_matches(ending);
+        let is_second = *ending == PARTIAL_EXTENSIONS[1] && found.contains_key(name);
+        if !name.is_empty() && !file.starts_with('.') && !is_second {
+            let text = read_text(&path).map_err(str::to_owned);
+            let file = format!("{PARTIALS_FOLDER}/{file}");
+            found.insert(name.to_owned(), PartialFile { file, text });
+        }
+    }
+    PartialFiles(found)
+}
+
+fn read_text(path: &Path) -> Result<String, &'static str> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file",
+        std::io::ErrorKind::PermissionDenied => "permission denied",
+        std::io::ErrorKind::IsADirectory => "it is a folder",
+        _ => "the disk reported an error",
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text; save it as UTF-8")?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}

@@ -1,0 +1,110 @@
+//! Reports that are asked for: every row as a spreadsheet reads it, and as a program does.
+//!
+//! Read page by page from the ledger alone and written as they are read, so that a million rows
+//! need no memory. The fields of [`entry`] are an interface: [`FIELDS_VERSION`] grows when one
+//! changes its meaning or goes away. A signed link never gets in.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::results::{
+    OUTCOME_COLUMNS, ReportError, ReportRows, escape_formula, strip_query, write_record,
+    write_row_lines,
+};
+use crate::ledger::{JobRow, Ledger, StoredBatch};
+
+/// The version of the fields that programs read.
+pub const ROW_FIELDS_VERSION: u32 = 1;
+
+/// Writes every row of a batch as `results.csv` has it.
+///
+/// # Errors
+/// The ledger did not answer, or `out`, which `place` names for people, could not be written.
+pub async fn write_rows_csv(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    place: &Path,
+    out: impl Write,
+) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let headings = ledger.headings(batch.id).await?;
+    let mut out = csv::Writer::from_writer(io::BufWriter::new(out));
+    let own = headings.iter().map(|heading| escape_formula(heading));
+    write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Into::into)))
+        .map_err(failed)?;
+    let mut rows = ReportRows::new(ledger, batch.id);
+    while let Some(row) = rows.next_row().await? {
+        write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;
+    }
+    out.flush().map_err(failed)
+}
+
+/// Writes one document with every row of a batch, as [`entry`] shows it. Its counts come last and
+/// are those of the rows in it.
+///
+/// # Errors
+/// As [`print_csv`].
+pub async fn write_rows_json(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    place: &Path,
+    out: impl Write,
+) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let headings = ledger.headings(batch.id).await?;
+    let mut out = io::BufWriter::new(out);
+    let (name, file) = (json!(batch.name), json!(batch.file));
+    write!(
+        out,
+        "{{\"v\":{ROW_FIELDS_VERSION},\"batch\":{name},\"file\":{file},\"headings\":{},\"rows\":[",
+        json!(headings)
+    )
+    .map_err(failed)?;
+    let mut counts = BTreeMap::<&str, u64>::new();
+    let mut rows = ReportRows::new(ledger, batch.id);
+    let mut comma = "";
+    while let Some(row) = rows.next_row().await? {
+        *counts.entry(row.status()).or_default() += 1;
+        write!(out, "{comma}\n{}", row_to_json(&row, &headings)).map_err(failed)?;
+        comma = ",";
+    }
+    let total: u64 = counts.values().sum();
+    writeln!(out, "\n],\"counts\":{},\"total\":{total}}}", json!(counts)).map_err(failed)?;
+    out.flush().map_err(failed)
+}
+
+/// Returns a row as programs see it: `row`, `key`, `state` (`invalid` where it could not be
+/// merged, `skipped` where it says so itself), `stalled`, `generating`, `version`, `attempts`,
+/// `progress` (0 to 100), `cause`, `words`, `variant`, `project_id`, `video_file`, `video_url`
+/// (without its signature), `seconds`, `credits`, and
+/// `cells`: for each of the sheet's rows that make the video, its cells by heading. What is not
+/// known is null.
+pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
+    let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
+    let by_heading = |cells: Vec<String>| -> Map<String, Value> {
+        headings.iter().cloned().zip(cells.into_iter().map(Value::from)).collect()
+    };
+    let cells: Vec<_> = cells.into_iter().map(by_heading).collect();
+    json!({
+        "row": row.row_number,
+        "key": row.key,
+        "variant": row.variant,
+        "state": row.status(),
+        "stalled": row.stalled,
+        "generating": row.generating,
+        "version": row.version,
+        "attempts": row.attempts,
+        "progress": row.progress,
+        "cause": row.cause,
+        "words": row.message,
+        "project_id": row.project_id,
+        "video_file": row.video_file,
+        "video_url": row.video_url.as_deref().map(strip_query),
+        "seconds": row.video_ms.map(|ms| ms as f64 / 1000.0),
+        "credits": row.credits,
+        "cells": cells,
+    })
+}

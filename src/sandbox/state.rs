@@ -1,0 +1,238 @@
+//! Everything the servers, the postman and the owner of a sandbox share.
+//!
+//! Each part has its own short lock and none is held across an `.await`. Lock order, where two are
+//! held: draws or switches before world; world before logbook.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{RequestRejection, SandboxApi, SandboxRequest, SandboxResponse};
+use super::bill::Bill;
+use super::callbacks::CallbackQueue;
+use super::clock::{VirtualClock, wall_ms};
+use super::endpoint::SandboxEndpoint;
+use super::faults::{FaultRules, FaultSampler, InjectedFault};
+use super::inject_fault::retry_after_value;
+use super::request_log::{RequestLog, RequestLogEntry};
+use super::rng::SeededRng;
+use super::sample_videos::DownloadLinks;
+use super::serve::origin_url;
+use super::switches::{RateLimitSwitches, RetryAfterFormat, SandboxSwitches};
+use super::world::{JournalEntry, RestoredState, SandboxWorld};
+
+pub(super) struct ServerState {
+    world: Mutex<SandboxWorld>,
+    switches: RwLock<Arc<SandboxSwitches>>,
+    fault_sampler: Mutex<FaultSampler>,
+    request_log: Mutex<RequestLog>,
+    /// When the last requests within the rate limit came.
+    recent_requests: Mutex<VecDeque<Instant>>,
+    pub(super) clock: VirtualClock,
+    pub(super) download_links: DownloadLinks,
+    pub(super) callbacks: CallbackQueue,
+    pub(super) rng: SeededRng,
+    /// Counts whatever happened; its value means nothing.
+    changes: watch::Sender<u64>,
+    pub(super) stop: CancellationToken,
+}
+
+impl ServerState {
+    /// Opens the stage on a world and its past; finished files are handed out at `downloads`.
+    pub(super) fn open(
+        (world, past): (SandboxWorld, RestoredState),
+        dice: SeededRng,
+        switches: SandboxSwitches,
+        faults: FaultRules,
+        downloads: SocketAddr,
+    ) -> std::io::Result<Self> {
+        let wall = wall_ms();
+        let now = past
+            .clock
+            .map_or(wall, |(then, now, scale)| now + ((wall - then).max(0) as f64 * scale) as i64);
+        let mut draws = FaultSampler::new(faults, dice);
+        past.faults.iter().for_each(|happened| draws.restore_counts(happened));
+        let stage = Self {
+            world: Mutex::new(world),
+            clock: VirtualClock::new(now, switches.time_scale),
+            switches: RwLock::new(Arc::new(switches)),
+            fault_sampler: Mutex::new(draws),
+            request_log: Mutex::default(),
+            recent_requests: Mutex::default(),
+            download_links: DownloadLinks { origin: origin_url(downloads), rng: dice },
+            callbacks: CallbackQueue::default(),
+            rng: dice,
+            changes: watch::Sender::new(0),
+            stop: CancellationToken::new(),
+        };
+        stage.record_clock()?;
+        if past.download_port != Some(downloads.port()) {
+            let port = downloads.port();
+            stage.world().commit(vec![JournalEntry::Downloads { port }])?;
+        }
+        stage.resume_callbacks();
+        Ok(stage)
+    }
+
+    fn record_clock(&self) -> std::io::Result<()> {
+        let (now, scale) = (self.clock.now(), self.clock.scale());
+        self.world().commit(vec![JournalEntry::Clock { wall: wall_ms(), now, scale }])
+    }
+
+    /// Renders of an earlier process go on; so do their callbacks. Those that came due while
+    /// nobody was here are lost, as callbacks are.
+    fn resume_callbacks(&self) {
+        let now = self.clock.now();
+        let switches = self.switches();
+        let world = self.world();
+        let open = world.renders().iter().filter(|render| render.end > now);
+        open.for_each(|render| self.callbacks.schedule(render, now, &switches.webhook, self.rng));
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, SandboxWorld> {
+        lock_ignoring_poison(&self.world)
+    }
+
+    pub(super) fn request_log(&self) -> MutexGuard<'_, RequestLog> {
+        lock_ignoring_poison(&self.request_log)
+    }
+
+    pub(super) fn draws(&self) -> MutexGuard<'_, FaultSampler> {
+        lock_ignoring_poison(&self.fault_sampler)
+    }
+
+    pub(super) fn switches(&self) -> Arc<SandboxSwitches> {
+        Arc::clone(&self.switches.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes switches while running; the clock and the postman follow.
+    pub(super) fn update_switches(&self, change: impl FnOnce(&mut SandboxSwitches)) {
+        {
+            let mut switches = self.switches.write().unwrap_or_else(PoisonError::into_inner);
+            change(Arc::make_mut(&mut switches));
+        }
+        self.update_clock(|clock| clock.set_scale(self.switches().time_scale));
+    }
+
+    /// Does something to the clock and lets everybody know.
+    pub(super) fn update_clock(&self, turn: impl FnOnce(&VirtualClock)) {
+        turn(&self.clock);
+        if let Err(error) = self.record_clock() {
+            tracing::error!(%error, "the sandbox could not write its state");
+        }
+        self.callbacks.wake();
+        self.notify_change();
+    }
+
+    /// Draws for a request, and remembers what struck so that counts survive a restart.
+    pub(super) fn sample_fault(&self, endpoint: SandboxEndpoint) -> Option<InjectedFault> {
+        let (drawn, happened) = self.draws().sample(endpoint)?;
+        if let Err(error) = self.world().commit(vec![JournalEntry::Fault(happened)]) {
+            tracing::error!(%error, "the sandbox could not write its state");
+        }
+        Some(drawn)
+    }
+
+    /// Does the work of one request, whatever becomes of its answer.
+    pub(super) fn handle_request(&self, call: &SandboxRequest) -> SandboxResponse {
+        let switches = self.switches();
+        if let Some(limited) = self.rate_limit_response(call.endpoint, &switches) {
+            return limited;
+        }
+        let renders_max = self.draws().faults().renders_max();
+        let mut world = self.world();
+        // Read under the lock, so that virtual moments come in the order of the work.
+        let now = self.clock.now();
+        let mut desk = SandboxApi {
+            world: &mut world,
+            switches: &switches,
+            download_links: &self.download_links,
+            now,
+            scale: self.clock.scale(),
+            renders_max,
+            started_renders: Vec::new(),
+        };
+        let answer = desk.answer(call);
+        for render in &desk.started_renders {
+            self.callbacks.schedule(render, now, &switches.webhook, self.rng);
+        }
+        answer
+    }
+
+    fn rate_limit_response(
+        &self,
+        endpoint: SandboxEndpoint,
+        switches: &SandboxSwitches,
+    ) -> Option<SandboxResponse> {
+        let limit =
+            switches.rate_limit.as_ref().filter(|_| endpoint != SandboxEndpoint::Download)?;
+        let wait = self.rate_limit_wait(limit)?;
+        let problem = RequestRejection::new(429, 4290, "too many requests");
+        let problem = if limit.success_false { problem.with_status_200() } else { problem };
+        let answer = problem.answer(&switches.errors);
+        let seconds = wait.as_secs() + 1;
+        Some(match limit.retry_after {
+            RetryAfterFormat::Seconds => {
+                answer.with_header("retry-after", retry_after_value("seconds", seconds, 0))
+            }
+            RetryAfterFormat::Date => {
+                answer.with_header("retry-after", retry_after_value("date", seconds, 0))
+            }
+            RetryAfterFormat::None => answer,
+        })
+    }
+
+    /// Returns how long to wait until another request fits; nothing when this one does.
+    fn rate_limit_wait(&self, limit: &RateLimitSwitches) -> Option<Duration> {
+        let window = Duration::from_millis(limit.per_ms);
+        let now = Instant::now();
+        let mut recent = lock_ignoring_poison(&self.recent_requests);
+        while recent.front().is_some_and(|then| now.duration_since(*then) >= window) {
+            recent.pop_front();
+        }
+        match recent.front() {
+            Some(oldest) if recent.len() >= limit.requests as usize => {
+                Some(window.saturating_sub(now.duration_since(*oldest)))
+            }
+            None if limit.requests == 0 => Some(window),
+            Some(_) | None => {
+                recent.push_back(now);
+                None
+            }
+        }
+    }
+
+    pub(super) fn log_request(&self, endpoint: Option<SandboxEndpoint>, seen: RequestLogEntry) {
+        self.request_log().record(endpoint, seen);
+        self.notify_change();
+    }
+
+    /// Tells whoever waits that something happened.
+    pub(super) fn notify_change(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn bill(&self) -> Bill {
+        let now = self.clock.now();
+        self.world().bill(now)
+    }
+
+    /// Stops taking requests and lets the state file go.
+    pub(super) fn close(&self) {
+        self.stop.cancel();
+        self.world().close();
+    }
+}
+
+/// A lock is never held over code that can leave its data torn, so a poisoned one is as good.
+fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

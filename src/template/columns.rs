@@ -1,0 +1,346 @@
+//! Which columns does a template need?
+//!
+//! A name is *required* when every way through the template asks for it. A name that stands only
+//! behind a condition, or before the fallback of a `default`, is *optional*: the sheet may do
+//! without, and the merge still says so if a row turns out to need it.
+//!
+//! Invariant: scopes here follow the engine's. In `{{#each rows}}` a name belongs to the row, and a
+//! row has the sheet's columns; `../x` and `@root.x` belong to the group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
+use handlebars::{Path, PathSeg};
+use serde_json::Value;
+
+use crate::template::positioned_elements;
+use crate::template::problem::{LineColumn, TemplateProblem};
+
+/// The list of a group's rows, where a template can see it.
+pub(crate) const ROWS: &str = "rows";
+
+/// Helpers that can do something with a list.
+const LIST_HELPERS: [&str; 6] = ["len", "json", "lookup", "and", "or", "not"];
+
+/// The columns of a template.
+#[derive(Debug, Default)]
+pub(crate) struct ColumnUsage {
+    /// In order of first use, as are the optional ones.
+    pub(crate) required: Vec<String>,
+    pub(crate) optional: Vec<String>,
+    pub(crate) first_use: BTreeMap<String, LineColumn>,
+    /// Where `rows` is first used, if it is.
+    pub(crate) rows_first_use: Option<LineColumn>,
+    /// Names that `each` goes through, with the first place.
+    pub(crate) list_uses: BTreeMap<String, LineColumn>,
+    /// Names whose text is used, with the first place.
+    pub(crate) text_uses: BTreeMap<String, LineColumn>,
+    /// Whether whole rows are used, so that no column is idle.
+    pub(crate) can_use_any_column: bool,
+}
+
+impl ColumnUsage {
+    /// Collects the names, and the tags that would print `[object]` into a video.
+    pub(crate) fn from_template(template: &handlebars::Template) -> (Self, Vec<TemplateProblem>) {
+        let mut walk = ColumnCollector {
+            frames: vec![ScopeFrame { scope: PathScope::Group, params: Vec::new() }],
+            use_order: Vec::new(),
+            usage: Self::default(),
+            problems: Vec::new(),
+        };
+        let needed = walk.collect_template(template, LineColumn::START);
+        let mut names = walk.usage;
+        (names.required, names.optional) =
+            walk.use_order.into_iter().partition(|name| needed.contains(name));
+        (names, walk.problems)
+    }
+}
+
+/// Returns the name that a value is, if it is one and nothing else: no path, and not the list of a
+/// group's rows. Outside of blocks that go into something, it is one of the video's own.
+pub(crate) fn bare_name(value: &Parameter) -> Option<&str> {
+    match value {
+        Parameter::Path(Path::Relative((segments, raw))) => match segments.as_slice() {
+            [PathSeg::Named(name)] if name == raw && name != ROWS => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+type RequiredNames = BTreeSet<String>;
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq)]
+enum PathScope {
+    /// The fields of the video, and `rows`.
+    Group,
+    /// The list of rows.
+    Rows,
+    /// The fields of one row.
+    Row,
+    /// One column.
+    Column(String),
+    /// Something that a sheet knows nothing about, such as `@index`.
+    Other,
+}
+
+/// One level of `../`.
+struct ScopeFrame {
+    scope: PathScope,
+    params: Vec<(String, PathScope)>,
+}
+
+struct ColumnCollector {
+    frames: Vec<ScopeFrame>,
+    use_order: Vec<String>,
+    usage: ColumnUsage,
+    problems: Vec<TemplateProblem>,
+}
+
+impl ColumnCollector {
+    fn collect_template(
+        &mut self,
+        template: &handlebars::Template,
+        parent: LineColumn,
+    ) -> RequiredNames {
+        let mut needed = RequiredNames::new();
+        for (element, at) in positioned_elements(template, parent) {
+            match element {
+                TemplateElement::Expression(tag) => self.collect_expression(tag, at, &mut needed),
+                TemplateElement::HelperBlock(block) => self.collect_block(block, at, &mut needed),
+                // Text and comments; and what `calls` refuses, which names no column that counts.
+                _ => {}
+            }
+        }
+        needed
+    }
+
+    fn collect_expression(
+        &mut self,
+        tag: &HelperTemplate,
+        at: LineColumn,
+        needed: &mut RequiredNames,
+    ) {
+        if !tag.params.is_empty() {
+            let prints_a_row = tag.name.as_name() == Some("lookup")
+                && tag
+                    .params
+                    .first()
+                    .is_some_and(|list| self.resolve_scope(list, at) == PathScope::Rows);
+            if prints_a_row {
+                self.reject_print(at);
+            }
+            return self.collect_call(tag, at, needed);
+        }
+        match self.collect_required(&tag.name, at, needed) {
+            PathScope::Group | PathScope::Rows | PathScope::Row => self.reject_print(at),
+            PathScope::Column(name) => {
+                self.usage.text_uses.entry(name).or_insert(at);
+            }
+            PathScope::Other => {}
+        }
+    }
+
+    fn reject_print(&mut self, at: LineColumn) {
+        let problem =
+            TemplateProblem::in_template(at, "a list or a whole row would print as `[object]`")
+                .with_help("name a column of it, write `{{#each rows}}`, or `{{json rows}}`");
+        self.problems.push(problem);
+    }
+
+    fn collect_call(&mut self, tag: &HelperTemplate, at: LineColumn, needed: &mut RequiredNames) {
+        let last = tag.params.len().saturating_sub(1);
+        let helper = tag.name.as_name().unwrap_or_default();
+        for (index, value) in tag.params.iter().enumerate() {
+            match self.resolve_scope(value, at) {
+                PathScope::Column(name) if !LIST_HELPERS.contains(&helper) => {
+                    self.usage.text_uses.entry(name).or_insert(at);
+                }
+                PathScope::Group | PathScope::Row | PathScope::Rows if helper == "json" => {
+                    self.usage.can_use_any_column = true;
+                }
+                PathScope::Column(_)
+                | PathScope::Group
+                | PathScope::Row
+                | PathScope::Rows
+                | PathScope::Other => {}
+            }
+            match tag.name.as_name() {
+                Some("default") if index < last => self.collect_optional(value, at),
+                Some("and" | "or" | "not") => self.collect_optional(value, at),
+                _ => {
+                    self.collect_required(value, at, needed);
+                }
+            }
+        }
+        if let ("lookup", [list, Parameter::Literal(Value::String(name))]) =
+            (tag.name.as_name().unwrap_or_default(), tag.params.as_slice())
+            && matches!(self.resolve_scope(list, at), PathScope::Group | PathScope::Row)
+        {
+            self.record_use(name, at);
+            needed.insert(name.clone());
+        } else if helper == "lookup" {
+            // Whichever column a value names.
+            self.usage.can_use_any_column = true;
+        }
+    }
+
+    /// A value that must be there.
+    fn collect_required(
+        &mut self,
+        value: &Parameter,
+        at: LineColumn,
+        needed: &mut RequiredNames,
+    ) -> PathScope {
+        if let Parameter::Subexpression(inner) = value {
+            if let TemplateElement::Expression(tag) = inner.as_element() {
+                self.collect_call(tag, at, needed);
+            }
+            return PathScope::Other;
+        }
+        let scope = self.resolve_scope(value, at);
+        if let PathScope::Column(name) = &scope {
+            self.record_use(name, at);
+            needed.insert(name.clone());
+        }
+        scope
+    }
+
+    /// A value that may be absent.
+    fn collect_optional(&mut self, value: &Parameter, at: LineColumn) {
+        self.collect_required(value, at, &mut RequiredNames::new());
+    }
+
+    fn record_use(&mut self, name: &str, at: LineColumn) {
+        if !self.usage.first_use.contains_key(name) {
+            self.usage.first_use.insert(name.to_owned(), at);
+            self.use_order.push(name.to_owned());
+        }
+    }
+
+    fn collect_block(
+        &mut self,
+        block: &HelperTemplate,
+        at: LineColumn,
+        needed: &mut RequiredNames,
+    ) {
+        let subject = block.params.first();
+        match (block.name.as_name(), subject) {
+            (Some("each"), Some(list)) => {
+                let scope = match self.collect_required(list, at, needed) {
+                    PathScope::Rows => PathScope::Row,
+                    PathScope::Column(name) => {
+                        self.usage.list_uses.entry(name).or_insert(at);
+                        PathScope::Other
+                    }
+                    PathScope::Group | PathScope::Row | PathScope::Other => PathScope::Other,
+                };
+                self.collect_scoped_block(block, scope, at, needed);
+            }
+            (Some("with"), Some(subject)) => {
+                let scope = self.collect_required(subject, at, needed);
+                self.collect_scoped_block(block, scope, at, needed);
+            }
+            (_, Some(condition)) => {
+                match condition {
+                    Parameter::Path(_) | Parameter::Name(_) => self.collect_optional(condition, at),
+                    _ => {
+                        self.collect_required(condition, at, needed);
+                    }
+                }
+                let mut branch = |part: &Option<handlebars::Template>| {
+                    part.as_ref().map(|part| self.collect_template(part, at)).unwrap_or_default()
+                };
+                let (then, otherwise) = (branch(&block.template), branch(&block.inverse));
+                needed.extend(then.intersection(&otherwise).cloned());
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// Walks a block whose names belong to `scope`. A group has at least one row.
+    fn collect_scoped_block(
+        &mut self,
+        block: &HelperTemplate,
+        scope: PathScope,
+        at: LineColumn,
+        needed: &mut RequiredNames,
+    ) {
+        let is_certain = matches!(scope, PathScope::Row | PathScope::Group);
+        let params = match &block.block_param {
+            Some(BlockParam::Single(value)) => vec![(value, scope.clone())],
+            Some(BlockParam::Pair((value, key))) => {
+                vec![(value, scope.clone()), (key, PathScope::Other)]
+            }
+            None | Some(_) => Vec::new(),
+        };
+        let params = params
+            .into_iter()
+            .filter_map(|(name, scope)| Some((name.as_name()?.to_owned(), scope)))
+            .collect();
+        self.frames.push(ScopeFrame { scope, params });
+        if let Some(part) = &block.template {
+            let inner = self.collect_template(part, at);
+            if is_certain {
+                needed.extend(inner);
+            }
+        }
+        self.frames.pop();
+        if let Some(part) = &block.inverse {
+            self.collect_template(part, at);
+        }
+    }
+
+    /// Follows a path, and notes when it leads through `rows`.
+    fn resolve_scope(&mut self, value: &Parameter, at: LineColumn) -> PathScope {
+        let (segments, raw) = match value {
+            Parameter::Path(Path::Relative((segments, raw))) => (segments.as_slice(), raw.as_str()),
+            // Loop counters, literals, results of helpers.
+            _ => return PathScope::Other,
+        };
+        let ruled = segments.iter().take_while(|segment| matches!(segment, PathSeg::Ruled(_)));
+        let levels = ruled.count();
+        let names: Vec<&str> = segments
+            .iter()
+            .filter_map(|segment| match segment {
+                PathSeg::Named(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        let (base, names) = match names.as_slice() {
+            names if raw.starts_with("@root") => (PathScope::Group, names),
+            [first, rest @ ..] if levels == 0 => match self.find_block_param(first) {
+                Some(scope) => (scope.clone(), rest),
+                None => (self.scope_at(0).clone(), names.as_slice()),
+            },
+            names => (self.scope_at(levels).clone(), names),
+        };
+        if base == PathScope::Group && names.first() == Some(&ROWS) {
+            self.usage.rows_first_use = self.usage.rows_first_use.or(Some(at));
+        }
+        base.descend(names)
+    }
+
+    fn find_block_param(&self, name: &str) -> Option<&PathScope> {
+        let mut params = self.frames.iter().rev().flat_map(|frame| &frame.params);
+        params.find(|(known, _)| known == name).map(|(_, scope)| scope)
+    }
+
+    fn scope_at(&self, levels: usize) -> &PathScope {
+        let innermost = self.frames.len() - 1;
+        &self.frames[innermost.saturating_sub(levels)].scope
+    }
+}
+
+impl PathScope {
+    fn descend(&self, names: &[&str]) -> Self {
+        let Some((first, rest)) = names.split_first() else { return self.clone() };
+        match self {
+            Self::Group if *first == ROWS => Self::Rows.descend(rest),
+            Self::Rows => Self::Row.descend(rest),
+            Self::Group | Self::Row => Self::Column((*first).to_owned()),
+            Self::Column(_) | Self::Other => Self::Other,
+        }
+    }
+}

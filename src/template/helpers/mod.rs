@@ -1,0 +1,166 @@
+//! The helpers of a scene template: one file per family, each with its table.
+//!
+//! A helper that makes text returns a *value*, which the engine then escapes for where it lands; a
+//! helper that makes JSON writes it itself and is therefore refused inside quotes. The tables are
+//! the single source for the help text, for what a template may call, and with how many values.
+//!
+//! What a helper returns hangs on its values alone: not on the time, the row or the call before.
+
+mod choice;
+mod list;
+mod text;
+mod value;
+
+use std::borrow::Cow;
+
+use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJson, RenderError};
+use serde_json::Value;
+
+use crate::template::escape;
+pub(crate) use crate::template::helpers::text::{TextFunction, truncate};
+use crate::template::render_error::{HelperError, column_in_path};
+
+/// One helper, as the README lists it and as a template is checked against it.
+#[derive(Clone, Copy, Debug)]
+pub struct HelperDoc {
+    /// The name that a tag begins with.
+    pub name: &'static str,
+    /// How it is written.
+    pub usage: &'static str,
+    /// What it does.
+    pub purpose: &'static str,
+    /// A tag and what it becomes.
+    pub example: &'static str,
+    /// The fewest and the most values it takes.
+    pub(crate) arity: (usize, usize),
+    pub(crate) output: TagOutput,
+}
+
+/// What a tag leaves behind, which decides where in the JSON it may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TagOutput {
+    /// Text, for the inside of quotes only.
+    Text,
+    /// A whole JSON value with quotes of its own, for the outside only.
+    Json,
+    /// Digits, `true` or `false`: safe on either side.
+    Scalar,
+    /// A list, which `each` goes through; it has no text of its own.
+    List,
+    /// Nothing of its own; it opens a block.
+    Block,
+}
+
+/// Every helper, by family.
+pub const HELPERS: &[HelperDoc] = &[
+    value::JSON,
+    value::NUMBER,
+    value::DEFAULT,
+    text::UPPER,
+    text::LOWER,
+    text::TRUNCATE,
+    text::PARAGRAPHS,
+    list::SENTENCES,
+    choice::IF,
+    choice::UNLESS,
+    choice::EACH,
+    choice::WITH,
+    choice::LOOKUP,
+    choice::EQ,
+    choice::NE,
+    choice::AND,
+    choice::OR,
+    choice::NOT,
+    choice::LEN,
+];
+
+/// Returns the helper of this name.
+pub(crate) fn find_helper(name: &str) -> Option<&'static HelperDoc> {
+    HELPERS.iter().find(|helper| helper.name == name)
+}
+
+/// A helper that makes a text of texts, and hangs on nothing else.
+pub(crate) enum PureHelper {
+    /// Of one.
+    TextFunction(TextFunction),
+    /// [`truncate`], of one and a number.
+    Truncate,
+    /// `default`: one of several.
+    FirstNonBlank,
+}
+
+/// Returns a helper that can be called without the engine.
+pub(crate) fn find_pure_helper(name: &str) -> Option<PureHelper> {
+    let of_text = || text::TEXT_FUNCTIONS.iter().find(|(helper, _)| helper.name == name);
+    match name {
+        _ if name == text::TRUNCATE.name => Some(PureHelper::Truncate),
+        _ if name == value::DEFAULT.name => Some(PureHelper::FirstNonBlank),
+        _ => of_text().map(|(_, make)| PureHelper::TextFunction(*make)),
+    }
+}
+
+pub(crate) fn register(engine: &mut Handlebars<'static>) {
+    value::register(engine);
+    text::register(engine);
+    list::register(engine);
+    choice::register(engine);
+}
+
+/// Returns the value at `index`; a missing column is the strict error that names it.
+fn required_param<'h, 'rc>(
+    helper: &'h Helper<'rc>,
+    index: usize,
+) -> Result<&'h PathAndJson<'rc>, RenderError> {
+    match helper.param(index) {
+        Some(value) if !value.is_value_missing() => Ok(value),
+        Some(value) => Err(RenderError::strict_error(value.relative_path())),
+        None => Err(HelperError {
+            column: None,
+            message: format!("`{}` was given too few values", helper.name()),
+            help: None,
+        }
+        .into()),
+    }
+}
+
+/// Returns the value at `index` as the text a reader would expect.
+fn text_param<'h>(helper: &'h Helper<'_>, index: usize) -> Result<Cow<'h, str>, RenderError> {
+    let given = required_param(helper, index)?;
+    match given.value() {
+        Value::String(text) => Ok(Cow::Borrowed(text)),
+        Value::Null => Ok(Cow::Borrowed("")),
+        Value::Bool(_) | Value::Number(_) => Ok(Cow::Owned(given.value().render())),
+        Value::Array(_) | Value::Object(_) => Err(HelperError {
+            column: param_column(given),
+            message: format!("`{}` needs text, and this is a list", helper.name()),
+            help: Some("name a column, or write `{{#each …}}` around it".to_owned()),
+        }
+        .into()),
+    }
+}
+
+/// Writes text escaped for where this engine writes.
+fn write_escaped(engine: &Handlebars<'_>, text: &str, out: &mut dyn Output) -> HelperResult {
+    // What needs no escape in JSON needs none in plain text either; most texts are like that.
+    if escape::is_json_safe(text) {
+        out.write(text)?;
+    } else {
+        out.write(&engine.get_escape_fn()(text))?;
+    }
+    Ok(())
+}
+
+/// Returns the column that a value came from, if it came straight from one.
+fn param_column(given: &PathAndJson<'_>) -> Option<String> {
+    given.relative_path().map(|path| column_in_path(path).to_owned())
+}
+
+/// Says whether a value has nothing to show. White space alone is nothing, as it is in a sheet.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}

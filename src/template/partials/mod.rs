@@ -1,0 +1,272 @@
+//! Takes partials in: `{{> name}}` becomes the text of `partials/name.json.hbs`.
+//!
+//! The result is one template that needs no other file. It is what is hashed and what the ledger
+//! keeps, so a changed partial is a changed template, and a run can go on when every file is gone.
+//! Values given to a partial (`{{> card text=headline}}`) take the place of the names in it, at the
+//! same depth, as if the author had written them there.
+//!
+//! Invariant: every byte of the result knows the file and the byte it was written at.
+
+mod params;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::template::compile_template;
+use crate::template::partials::params::{BlockStack, PartialCall, PartialParams};
+use crate::template::problem::{LineColumn, Origin, TemplateProblem, suggest_name};
+use crate::template::tags::find_tags;
+
+/// The most bytes that a template may have with its partials: far beyond any real one, and an end
+/// to partials that double each other.
+const TEMPLATE_BYTES_MAX: usize = 4 << 20;
+/// The most partials that are taken in, for those that double each other and are empty.
+const PARTIAL_CALLS_MAX: usize = 10_000;
+/// The most partials within partials.
+const PARTIAL_DEPTH_MAX: usize = 50;
+
+/// The files a template may take in, by the name it calls them.
+#[derive(Clone, Debug, Default)]
+pub struct PartialFiles(pub BTreeMap<String, PartialFile>);
+
+/// One such file.
+#[derive(Clone, Debug)]
+pub struct PartialFile {
+    /// The file as a person is told of it, such as `partials/card.json.hbs`.
+    pub file: String,
+    /// Its text, or why it cannot be read; that matters only to a template that takes it in.
+    pub text: Result<String, String>,
+}
+
+impl PartialFiles {
+    /// Returns the text of the file of this name, as [`Origin::part`] gives it.
+    pub fn file_text(&self, file: &str) -> Option<&str> {
+        let partial = self.0.values().find(|partial| partial.file == file)?;
+        partial.text.as_deref().ok()
+    }
+}
+
+/// A template with its partials taken in.
+#[derive(Default)]
+pub(crate) struct AssembledTemplate {
+    pub(crate) text: String,
+    /// Where each piece begins in `text`, and where it was written; in order.
+    pieces: Vec<(usize, PieceOrigin)>,
+    /// The files of the partials, and every text that was used: the template's own first.
+    files: Vec<(Option<String>, String)>,
+}
+
+#[derive(Clone, Copy)]
+struct PieceOrigin {
+    file: usize,
+    offset: usize,
+    /// Whether the piece is that file's own text, letter for letter.
+    is_verbatim: bool,
+}
+
+/// Takes the partials of `source` in, as far as they can be; and says what is wrong with the rest.
+///
+/// # Errors
+///
+/// A `source` that cannot be read at all.
+pub(crate) fn assemble_template(
+    source: &str,
+    partials: &PartialFiles,
+) -> Result<(AssembledTemplate, Vec<TemplateProblem>), TemplateProblem> {
+    compile_template(source)?;
+    let whole = AssembledTemplate::default();
+    let mut work = TemplateAssembler {
+        partials,
+        assembled: whole,
+        problems: Vec::new(),
+        open_partials: Vec::new(),
+        call_count: 0,
+    };
+    work.assembled.files.push((None, source.to_owned()));
+    work.append_file(0, source, &PartialParams::default());
+    Ok((work.assembled, work.problems))
+}
+
+impl AssembledTemplate {
+    /// Returns where something in the whole text was written.
+    pub(crate) fn source_location(&self, at: LineColumn) -> Origin {
+        let offset = at.byte_offset(&self.text);
+        let after = self.pieces.partition_point(|(begin, _)| *begin <= offset);
+        let Some((begin, written)) = after.checked_sub(1).and_then(|at| self.pieces.get(at)) else {
+            return at.into();
+        };
+        let further = if written.is_verbatim { offset - begin } else { 0 };
+        self.file_location(written.file, written.offset + further)
+    }
+
+    fn file_location(&self, file: usize, offset: usize) -> Origin {
+        let (part, text) = &self.files[file];
+        let LineColumn { line, column } = LineColumn::from_offset(text, offset);
+        Origin { partial_file: part.as_deref().map(Box::from), line, column, sheet_column: None }
+    }
+
+    fn push_piece(&mut self, text: &str, file: usize, offset: usize, verbatim: bool) {
+        if !text.is_empty() {
+            self.pieces
+                .push((self.text.len(), PieceOrigin { file, offset, is_verbatim: verbatim }));
+            self.text.push_str(text);
+        }
+    }
+
+    fn trim_end(&mut self) {
+        let end = self.text.trim_end().len();
+        self.text.truncate(end);
+        self.pieces.retain(|(begin, _)| *begin < end);
+    }
+}
+
+struct TemplateAssembler<'p> {
+    partials: &'p PartialFiles,
+    assembled: AssembledTemplate,
+    problems: Vec<TemplateProblem>,
+    /// The partials that are being taken in, outermost first.
+    open_partials: Vec<String>,
+    /// How many were taken in.
+    call_count: usize,
+}
+
+impl TemplateAssembler<'_> {
+    fn reject(
+        &mut self,
+        file: usize,
+        offset: usize,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let origin = self.assembled.file_location(file, offset);
+        self.problems.push(TemplateProblem::in_template(origin, message).with_help(help));
+    }
+
+    /// Appends a file's text, with what was given to it, and with the partials in it.
+    fn append_file(&mut self, file: usize, text: &str, given: &PartialParams) -> BTreeSet<String> {
+        let mut frames = BlockStack::from_params(given);
+        let mut used = BTreeSet::new();
+        let mut from = 0;
+        for tag in find_tags(text) {
+            self.assembled.push_piece(&text[from..tag.inside.start], file, from, true);
+            from = tag.inside.start;
+            let inside = &text[tag.inside.clone()];
+            let mut changed = String::new();
+            for piece in frames.substitute(inside, given) {
+                match piece {
+                    params::TagPiece::Kept(range) => changed.push_str(&inside[range]),
+                    params::TagPiece::Substituted { name, text } => {
+                        used.insert(name);
+                        changed.push_str(&text);
+                    }
+                    params::TagPiece::Invalid { at, name, message, help } => {
+                        used.insert(name);
+                        self.reject(file, from + at, message, help);
+                    }
+                }
+            }
+            match PartialCall::parse(&changed) {
+                None => {
+                    let verbatim = changed == inside;
+                    self.assembled.push_piece(&changed, file, from, verbatim);
+                    from = tag.inside.end;
+                }
+                Some(call) => {
+                    // The braces were written already; the partial takes the place of all.
+                    let end = self.assembled.text.len() - 2;
+                    self.assembled.text.truncate(end);
+                    self.assembled.pieces.retain(|(begin, _)| *begin < end);
+                    if call.trims_space.0 {
+                        self.assembled.trim_end();
+                    }
+                    self.append_partial(file, tag.range.start, &call, &frames);
+                    from = tag.range.end;
+                    if call.trims_space.1 {
+                        from += text[from..].len() - text[from..].trim_start().len();
+                    }
+                }
+            }
+            frames.track_block(inside);
+        }
+        self.assembled.push_piece(&text[from..], file, from, true);
+        used
+    }
+
+    fn append_partial(
+        &mut self,
+        file: usize,
+        offset: usize,
+        call: &PartialCall<'_>,
+        frames: &BlockStack,
+    ) {
+        let given = match call.params(frames) {
+            Ok(given) => given,
+            Err((message, help)) => return self.reject(file, offset, message, help),
+        };
+        let name = call.name;
+        let Some(partial) = self.partials.0.get(name) else {
+            let message = format!("there is no partial `{name}`");
+            let known = self.partials.0.keys().map(String::as_str);
+            let help = if self.partials.0.is_empty() {
+                format!("write it into `partials/{name}.json.hbs` beside the template")
+            } else {
+                suggest_name(name, known, "partials")
+            };
+            return self.reject(file, offset, message, help);
+        };
+        if self.open_partials.iter().any(|open| open == name) {
+            let around = self.open_partials.join("` takes in `");
+            let message = format!("partials go round in a circle: `{around}` takes in `{name}`");
+            return self.reject(file, offset, message, "take one of them out");
+        }
+        let (part, text) = match &partial.text {
+            Ok(text) => (partial.file.clone(), text.trim_start_matches('\u{feff}')),
+            Err(why) => {
+                let message = format!("cannot read `{}`: {why}", partial.file);
+                return self.reject(file, offset, message, "mend the file, or take the tag out");
+            }
+        };
+        self.call_count += 1;
+        let is_endless =
+            self.call_count > PARTIAL_CALLS_MAX || self.open_partials.len() >= PARTIAL_DEPTH_MAX;
+        if is_endless || self.assembled.text.len() + text.len() > TEMPLATE_BYTES_MAX {
+            let message = "the template's partials take each other in too often";
+            if self.problems.is_empty() {
+                self.reject(file, offset, message, "4 MB, 50 deep and 10,000 times is the most");
+            }
+            return;
+        }
+        let known =
+            self.assembled.files.iter().position(|(known, _)| known.as_ref() == Some(&part));
+        let place = known.unwrap_or(self.assembled.files.len());
+        if known.is_none() {
+            self.assembled.files.push((Some(part), text.to_owned()));
+            if let Err(problem) = compile_template(text) {
+                self.problems.push(self.assembled.relocate_problem(problem, place));
+                return;
+            }
+        }
+        // An editor ends a file with a line break; in a quoted text it would be a mistake.
+        let text = text.trim_end_matches(['\n', '\r']);
+        self.open_partials.push(name.to_owned());
+        let used = self.append_file(place, text, &given);
+        self.open_partials.pop();
+        if let Some(unused) = given.names().find(|given| !used.contains(*given)) {
+            let message = format!("`{}` does not use `{unused}`", partial.file);
+            let help = "leave it out, or name a value that the partial uses";
+            self.reject(file, offset, message, help);
+        }
+    }
+}
+
+impl AssembledTemplate {
+    /// Puts a problem of one file's own text in its place.
+    fn relocate_problem(&self, mut problem: TemplateProblem, file: usize) -> TemplateProblem {
+        if let Some(origin) = problem.location.source_mut() {
+            origin.partial_file = self.files[file].0.as_deref().map(Box::from);
+        }
+        problem
+    }
+}
+
+#[cfg(test)]
+mod tests;

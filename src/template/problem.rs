@@ -1,0 +1,302 @@
+//! What is wrong, where, and what to do next, in words for the person who wrote the template.
+//!
+//! Problems are values: whoever reads input returns all of them at once, and a command decides how
+//! to show them. A problem never quotes a library's own message, and never more of a cell than
+//! the short text that is wrong.
+
+use std::fmt;
+
+/// One thing that is wrong with a template, with a cell, or with the payload they make together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateProblem {
+    /// Where to look.
+    pub location: TemplateProblemLocation,
+    /// What is wrong: a lower-case fragment without a full stop.
+    pub message: String,
+    /// What to do next, if there is something to say.
+    pub help: Option<String>,
+}
+
+/// Where a [`Problem`] lies. Lines and columns count from 1; columns are characters, not bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplateProblemLocation {
+    /// In the template's own text; the tag or character stands there.
+    Template(Origin),
+    /// In the text that the template and the cells made together.
+    Merged {
+        /// Line of the merged text.
+        line: u32,
+        /// Character of that line.
+        column: u32,
+        /// JSON pointer such as `/scenes/0/clips/1/model/ai_name`; empty for the whole text.
+        pointer: String,
+        /// What in the template made this spot.
+        origin: Option<Box<Origin>>,
+    },
+    /// In a cell.
+    Column {
+        /// The template's name for the column.
+        name: String,
+        /// The tag that takes the cell.
+        origin: Option<Box<Origin>>,
+    },
+}
+
+/// A spot in a template, or in one of its partials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The partial's file, as [`crate::scene::Partial::file`] has it; nothing for the template itself.
+    pub partial_file: Option<Box<str>>,
+    /// Line of that file.
+    pub line: u32,
+    /// Character of that line.
+    pub column: u32,
+    /// The template's name for the column whose cell was put there, when it was one.
+    pub sheet_column: Option<Box<str>>,
+}
+
+impl From<LineColumn> for Origin {
+    fn from(at: LineColumn) -> Self {
+        Self { partial_file: None, line: at.line, column: at.column, sheet_column: None }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.partial_file {
+            None => write!(f, "template line {}", self.line),
+            Some(part) => write!(f, "`{part}` line {}", self.line),
+        }
+    }
+}
+
+impl TemplateProblemLocation {
+    /// Returns what in the template the place goes back to.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Template(origin) => Some(origin),
+            Self::Merged { origin, .. } | Self::Column { origin, .. } => origin.as_deref(),
+        }
+    }
+
+    /// Returns the template's name for the column whose cell is at fault, when one is.
+    pub fn sheet_column(&self) -> Option<&str> {
+        match self {
+            Self::Column { name, .. } => Some(name),
+            Self::Template(_) => None,
+            Self::Merged { origin, .. } => origin.as_deref()?.sheet_column.as_deref(),
+        }
+    }
+
+    /// Returns the origin, to put another in its place.
+    pub(crate) fn source_mut(&mut self) -> Option<&mut Origin> {
+        match self {
+            Self::Template(origin) => Some(origin),
+            Self::Merged { origin, .. } | Self::Column { origin, .. } => origin.as_deref_mut(),
+        }
+    }
+}
+
+impl TemplateProblem {
+    pub(crate) fn in_template(at: impl Into<Origin>, message: impl Into<String>) -> Self {
+        Self {
+            location: TemplateProblemLocation::Template(at.into()),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl TemplateProblem {
+    /// Returns where and what, without what to do.
+    pub fn headline(&self) -> String {
+        match &self.location {
+            TemplateProblemLocation::Column { origin: Some(origin), .. } => {
+                format!("{}: {} ({origin})", self.location, self.message)
+            }
+            place => format!("{place}: {}", self.message),
+        }
+    }
+
+    /// Returns the bytes that the problem is about in `text`, which is the file that its
+    /// [`Origin`] names: the tag that begins there, the JSON value, or the character.
+    pub fn byte_span(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        let Origin { line, column, .. } = self.location.origin()?;
+        let before = usize::try_from(*line).ok()?.checked_sub(1)?;
+        let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
+        let line = text.get(start..)?.lines().next()?;
+        let column = usize::try_from(*column).ok()?.checked_sub(1)?;
+        let within = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        let rest = &line[within..];
+        let indent = rest.len() - rest.trim_start().len();
+        let start = start + within + indent;
+        Some(start..start + token_length(rest.trim()))
+    }
+}
+
+/// Returns how many bytes belong together at the beginning of `rest`.
+fn token_length(rest: &str) -> usize {
+    let mut characters = rest.char_indices();
+    let Some((_, first)) = characters.next() else { return 0 };
+    if rest.starts_with("{{") {
+        return rest.find("}}").map_or(2, |end| end + 2);
+    }
+    if first == '"' {
+        // A quoted text to its end; tags in it may have quotes of their own.
+        let mut from = 1;
+        while let Some(at) = rest[from..].find(['"', '{']).map(|at| at + from) {
+            match rest[at..].strip_prefix("{{").and_then(|tag| tag.find("}}")) {
+                Some(end) => from = at + 2 + end + 2,
+                None if rest[at..].starts_with('{') => from = at + 1,
+                None => return at + 1,
+            }
+        }
+        return rest.len();
+    }
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+    if is_word(first) {
+        return rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    }
+    first.len_utf8()
+}
+
+impl fmt::Display for TemplateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.headline())?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for TemplateProblemLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Template(origin) => write!(f, "{origin}, column {}", origin.column),
+            Self::Merged { line, column, pointer, origin } => {
+                match origin {
+                    Some(origin) => write!(f, "{origin}")?,
+                    None => write!(f, "merged line {line}, column {column}")?,
+                }
+                if pointer.is_empty() { Ok(()) } else { write!(f, ", `{pointer}`") }
+            }
+            Self::Column { name, .. } => write!(f, "column `{name}`"),
+        }
+    }
+}
+
+/// A position in the template's text, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineColumn {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl LineColumn {
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    pub(crate) fn new(line: usize, column: usize) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { line: narrow(line), column: narrow(column) }
+    }
+
+    /// Returns the byte of `text` that stands at this position.
+    pub(crate) fn byte_offset(self, text: &str) -> usize {
+        let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1);
+        let start: usize = text.split_inclusive('\n').take(number(self.line)).map(str::len).sum();
+        let within = text[start..].char_indices().nth(number(self.column));
+        within.map_or(text.len(), |(at, _)| start + at)
+    }
+
+    /// Returns the position of a byte offset in `text`.
+    pub(crate) fn from_offset(text: &str, offset: usize) -> Self {
+        let before = &text[..text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        Self::new(line, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// Returns the known name that `wrong` was probably meant to be.
+///
+/// A third of the letters may differ; a difference of case alone always counts as near.
+pub(crate) fn nearest_name<'n>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Option<&'n str> {
+    let wrong = wrong.to_lowercase();
+    let allowed = (wrong.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|&(distance, _)| distance <= allowed)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}
+
+/// Returns a hint that names the nearest known name, or lists what there is.
+pub(crate) fn suggest_name<'n>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'n str> + Clone,
+    what: &str,
+) -> String {
+    /// More names than this are a wall, not a hint.
+    const LISTED_NAMES_MAX: usize = 12;
+    if let Some(name) = nearest_name(wrong, known.clone()) {
+        return format!("did you mean `{name}`?");
+    }
+    let mut names: Vec<String> =
+        known.into_iter().take(LISTED_NAMES_MAX + 1).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return format!("there are no {what}");
+    }
+    if names.len() > LISTED_NAMES_MAX {
+        names[LISTED_NAMES_MAX] = "…".to_owned();
+    }
+    format!("{what}: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::template::problem::*;
+
+    #[test]
+    fn the_nearest_name_forgives_a_slip_and_not_a_different_word() {
+        let known = ["headline", "script", "language"];
+        for (wrong, right) in [
+            ("headlin", Some("headline")),
+            ("Script", Some("script")),
+            ("langauge", Some("language")),
+            ("price", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest_name(wrong, known), right, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let text = "a\néß{{x}}";
+        let offset = text.find("{{").expect("it is in the text");
+        assert_eq!(LineColumn::from_offset(text, offset), LineColumn { line: 2, column: 3 });
+        assert_eq!(
+            LineColumn::from_offset(text, text.len() + 9),
+            LineColumn { line: 2, column: 8 }
+        );
+    }
+
+    #[test]
+    fn a_hint_lists_what_there_is_when_nothing_is_near() {
+        assert_eq!(suggest_name("price", ["sku", "script"], "columns"), "columns: `sku`, `script`");
+        assert_eq!(suggest_name("price", [], "columns"), "there are no columns");
+        let many: Vec<String> = (10..40).map(|number| format!("column {number}")).collect();
+        let hint = suggest_name("x", many.iter().map(String::as_str), "columns");
+        assert!(hint.ends_with("`column 21`, …"), "{hint}");
+    }
+}

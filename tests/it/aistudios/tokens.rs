@@ -1,0 +1,178 @@
+//! The access token: one request for many callers, one renewal for a refusal, and no loop.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use callsheet::aistudios::{AccountRefusalKind, ApiError, NotSentKind, PaidCallOutcome, ProjectId};
+use futures_util::future::join_all;
+
+use super::server::{
+    ACCEPTED_RESPONSE, ReceivedRequest, ServerAction, StubServer, json_response,
+    response_with_headers, token_response,
+};
+
+const RUNNING_RESPONSE: &str = r#"{"success":true,"data":{"progress":40}}"#;
+
+fn token_refused() -> ServerAction {
+    ServerAction::Respond(json_response(
+        401,
+        r#"{"success":false,"error":{"code":4001,"msg":"invalid token"}}"#,
+    ))
+}
+
+/// Says whether the request carries token number `number`.
+fn has_token_number(seen: &ReceivedRequest, number: usize) -> bool {
+    seen.header("authorization") == Some(&format!("token-canary-{number}"))
+}
+
+fn project_id() -> ProjectId {
+    ProjectId::parse("66f0").unwrap()
+}
+
+#[tokio::test]
+async fn fifty_callers_share_one_token_and_one_renewal() {
+    let server = StubServer::start_api(|seen, _| {
+        if has_token_number(seen, 1) {
+            token_refused()
+        } else {
+            ServerAction::Respond(json_response(200, RUNNING_RESPONSE))
+        }
+    })
+    .await;
+    let (client, id) = (Arc::new(server.client()), project_id());
+    let results = join_all((0..50).map(|_| client.render_progress(&id))).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(server.token_requests(), 2);
+    // Late comers with the old token did not ask for a third.
+    let refusals = server.received().iter().filter(|seen| has_token_number(seen, 1)).count();
+    assert_eq!(server.other_requests(), 50 + refusals);
+}
+
+#[tokio::test]
+async fn a_failure_to_get_a_token_is_shared_as_well() {
+    let server = StubServer::start(|_, _| ServerAction::Respond(json_response(503, ""))).await;
+    let (client, id) = (Arc::new(server.client()), project_id());
+    let results = join_all((0..50).map(|_| client.render_progress(&id))).await;
+    assert!(results.iter().all(|result| matches!(result, Err(ApiError::UnusableResponse(_)))));
+    assert_eq!(server.token_requests(), 1);
+    // Whoever asks later asks anew.
+    assert!(client.render_progress(&id).await.is_err());
+    assert_eq!(server.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_paid_request_refused_for_its_token_is_sent_once_more_with_a_new_one() {
+    let server = StubServer::start_api(|seen, _| {
+        if has_token_number(seen, 1) {
+            token_refused()
+        } else {
+            ServerAction::Respond(json_response(200, ACCEPTED_RESPONSE))
+        }
+    })
+    .await;
+    let client = server.client();
+    let answer = client.create_project(b"{\"a\":1}".to_vec()).await;
+    assert!(matches!(answer, PaidCallOutcome::Accepted(..)), "{answer:?}");
+    let bodies: Vec<_> = server.received().into_iter().map(|seen| seen.body).collect();
+    assert_eq!([&bodies[1], &bodies[3]], ["{\"a\":1}"; 2]);
+    assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_fresh_token_ends_the_matter() {
+    let server = StubServer::start_api(|_, _| token_refused()).await;
+    let client = server.client();
+    let answer = client.create_project(b"{}".to_vec()).await;
+    let PaidCallOutcome::Account(trouble) = answer else { panic!("{answer:?}") };
+    assert_eq!(trouble.kind, AccountRefusalKind::CredentialsRefused);
+    assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
+    let free = client.render_progress(&project_id()).await;
+    assert!(matches!(free, Err(ApiError::Account(_))), "{free:?}");
+    assert_eq!((server.token_requests(), server.other_requests()), (3, 4));
+}
+
+#[tokio::test]
+async fn a_refusal_while_the_token_end_point_is_down_sends_nothing_more() {
+    let server = StubServer::start(|seen, before| match before {
+        0 => ServerAction::Respond(token_response("token-canary-1")),
+        _ if seen.line().ends_with("/token") => ServerAction::RespondAndClose(Vec::new()),
+        _ => token_refused(),
+    })
+    .await;
+    let answer = server.client().create_project(b"{}".to_vec()).await;
+    let PaidCallOutcome::NotSent(reason) = answer else { panic!("{answer:?}") };
+    assert_eq!(reason.kind, NotSentKind::NoToken);
+    assert_eq!(server.other_requests(), 1);
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_paid_is_sent() {
+    let no = |words: &str| format!(r#"{{"success":false,"error":{{"msg":"{words}"}}}}"#);
+    for (act, expected) in [
+        (json_response(401, &no("bad key")), "account CredentialsRefused"),
+        (json_response(400, &no("appId is required")), "account CredentialsRefused"),
+        (json_response(200, &no("bad key")), "account CredentialsRefused"),
+        (json_response(200, &no("user not found")), "account CredentialsRefused"),
+        (json_response(404, &no("user not found")), "account CredentialsRefused"),
+        (json_response(404, "<html>"), "not sent NoToken"),
+        (json_response(403, &no("plan")), "account Forbidden"),
+        (json_response(402, ""), "account NoCredits"),
+        (response_with_headers(429, "Retry-After: 3\r\n", ""), "slow down 3"),
+        (
+            response_with_headers(307, "Location: https://x.example/?a\r\n", ""),
+            "moved https://x.example/",
+        ),
+        (json_response(500, ""), "not sent NoToken"),
+        (json_response(200, &no("internal error")), "not sent NoToken"),
+        (json_response(200, "<html>"), "not sent NoToken"),
+        (json_response(200, r#"{"success":true,"data":{}}"#), "not sent NoToken"),
+        (token_response(""), "not sent NoToken"),
+        (token_response(r"token-canary\nX-Evil: 1"), "not sent NoToken"),
+        (token_response("token-canary-ü"), "not sent NoToken"),
+        (token_response("Bearer token-canary"), "not sent NoToken"),
+    ] {
+        let shown = String::from_utf8_lossy(&act).into_owned();
+        let server = StubServer::start(move |_, _| ServerAction::Respond(act.clone())).await;
+        let answer = server.client().create_project(b"{}".to_vec()).await;
+        let word = match &answer {
+            PaidCallOutcome::Account(trouble) => format!("account {:?}", trouble.kind),
+            PaidCallOutcome::NotSent(reason) => format!("not sent {:?}", reason.kind),
+            PaidCallOutcome::RateLimited { retry_after, .. } => {
+                format!("slow down {}", retry_after.unwrap().as_secs())
+            }
+            PaidCallOutcome::Moved { to } => format!("moved {}", to.as_deref().unwrap()),
+            PaidCallOutcome::Accepted(..)
+            | PaidCallOutcome::Refused(_)
+            | PaidCallOutcome::Unknown(_) => panic!("{answer:?}"),
+        };
+        assert_eq!(word, expected, "{shown}");
+        assert_eq!(server.other_requests(), 0, "{shown}");
+        assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_while_it_is_good_and_asked_for_in_the_vendors_words() {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let long = format!("e30.{}.sig", part(r#"{"iat":1760000000,"exp":1760086400}"#));
+    for text in [long.as_str(), "opaque-token"] {
+        let answer = token_response(text);
+        let server = StubServer::start(move |seen, _| {
+            ServerAction::Respond(if seen.line().ends_with("/token") {
+                answer.clone()
+            } else {
+                json_response(200, RUNNING_RESPONSE)
+            })
+        })
+        .await;
+        let client = server.client();
+        for _ in 0..5 {
+            client.render_progress(&project_id()).await.unwrap();
+        }
+        assert_eq!(server.token_requests(), 1);
+        let asked: serde_json::Value = serde_json::from_str(&server.received()[0].body).unwrap();
+        assert_eq!(asked["appId"], crate::aistudios::server::APP_ID);
+        assert_eq!(asked["userKey"], crate::aistudios::server::USER_KEY);
+        assert_eq!(server.received()[5].header("authorization"), Some(text));
+    }
+}

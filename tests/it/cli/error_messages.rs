@@ -1,0 +1,109 @@
+//! Mistakes told plainly: what is wrong and what to do, in words of our own, and no success where
+//! something could not be said.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use crate::support::test_cli::TestCli;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_could_not_be_written_are_no_success() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    for args in [
+        &["preview", "b.toml", "--all"][..],
+        &["jobs", "b.toml", "--json"],
+        &["plan", "b.toml", "--json"],
+        &["status", "--json"],
+        &["report", "night"],
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = office.command(args);
+        let ended = command.stdin(Stdio::null()).stdout(full).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {told}");
+        assert_eq!(told.matches("error: ").count(), 1, "{args:?}: {told}");
+        assert!(told.contains("tandard output"), "{args:?}: {told}");
+    }
+    // Whoever closed the pipe has read enough.
+    let mut piped = office.command(&["preview", "b.toml", "--all"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(piped.stdout(writer).output().unwrap().status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_to_do_a_program_gets_its_document_all_the_same() {
+    let office = TestCli::new(1).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let retried = office.run(&["retry", "b.toml", "--json", "--yes"]);
+    insta::assert_snapshot!(retried.stdout, @r#"{"estimated_credits":0.0,"fetches":0,"submits":0}"#);
+    let cancelled = office.run(&["cancel", "b.toml", "--json", "--yes"]);
+    insta::assert_snapshot!(cancelled.stdout, @r#"{"cancelled":0,"still_billed":0}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_an_unknown_key_says_why_to_programs_too() {
+    let office = TestCli::new(1).await;
+    let ended = office.run(&["run", "b.toml", "--json", "--only", "nobody"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let words = "--only: no row of the sheet has the key `nobody`";
+    let summary: serde_json::Value =
+        serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["error"], words);
+    let written = std::fs::read_to_string(office.path("out/run.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(written["error"], words);
+    assert_eq!(ended.stderr, format!("error: {words}\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_of_one_file_are_told_what_mends_them() {
+    let office = TestCli::new(2).await;
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("file = 'one.mp4'\n{batch}"));
+    let mut told = String::new();
+    for args in [&["run", "b.toml"][..], &["run", "b.toml", "--skip-invalid"]] {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        told.push_str(ended.stderr.lines().last().unwrap());
+        told.push('\n');
+    }
+    assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
+    // A wrong row beside them can be left out, and they cannot.
+    office.write("s.csv", "key,script\na,One\nb,Two\nc,\n");
+    let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_in_words_of_our_own() {
+    let office = TestCli::new(2).await;
+    office.write("s.csv", "key,script,skip\na,One,\nb,Two,x\n");
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("skip = 'skip'\n{batch}"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let mut told = String::new();
+    for args in [
+        &["preview", "b.toml", "--storyboard", "no/dir/x.html"][..],
+        &["report", "night", "-o", "no/dir/x.csv"],
+        &["ledger", "backup", "no/dir/x.db"],
+        &["run", "b.toml", "--limit", "x"],
+        &["preview", "b.toml", "--row", "-"],
+        &["run", "b.toml", "--only", "b"],
+    ] {
+        let ended = office.run(args);
+        assert!(matches!(ended.code, Some(1 | 2)), "{ended:?}");
+        told.push_str(ended.stderr.lines().next().unwrap());
+        told.push('\n');
+    }
+    insta::assert_snapshot!(told, @"
+    error: cannot write `no/dir/x.html`: its folder does not exist
+    error: cannot write `no/dir/x.csv`: its folder does not exist
+    error: cannot open the ledger `no/dir/x.db`: its folder does not exist
+    error: invalid value 'x' for '--limit <N>': it must be a whole number, such as 3
+    error: invalid value '-' for '--row <N>': it must be a whole number, such as 3
+    error: --only: every row with these keys says that it is left out, or cannot be read
+    ");
+}

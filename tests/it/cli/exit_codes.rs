@@ -1,0 +1,355 @@
+//! Every exit code there is, by the thing that causes it.
+
+use std::fs;
+use std::net::TcpListener;
+
+use callsheet::cli::ExitReason;
+use callsheet::ledger::{Durability, Ledger};
+
+use crate::support::test_cli::{LIMITS, TestCli};
+
+/// Where the real program is driven to each exit code.
+const EXIT_CODE_TESTS: &[(ExitReason, &str, &str)] = &[
+    (
+        ExitReason::Done,
+        "multiple_batches.rs",
+        "two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name",
+    ),
+    (
+        ExitReason::Unexpected,
+        "exit_codes.rs",
+        "a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked",
+    ),
+    (ExitReason::Usage, "exit_codes.rs", "wrong_settings_are_2_and_nothing_is_made_or_asked"),
+    (ExitReason::SomeFailed, "exit_codes.rs", "a_refused_row_is_3_and_the_rest_is_done"),
+    (
+        ExitReason::Input,
+        "multiple_batches.rs",
+        "a_mistake_in_one_batch_stops_all_before_anything_is_spent",
+    ),
+    (
+        ExitReason::TransientFailure,
+        "exit_codes.rs",
+        "a_host_that_does_not_answer_is_5_in_one_clear_line",
+    ),
+    (
+        ExitReason::Uncertain,
+        "exit_codes.rs",
+        "answers_lost_for_good_are_6_and_nothing_is_sent_again",
+    ),
+    (ExitReason::Account, "exit_codes.rs", "trouble_with_the_account_is_7_and_nothing_is_lost"),
+    (ExitReason::CapReached, "exit_codes.rs", "our_own_cap_is_8_and_the_next_run_goes_on"),
+    (
+        ExitReason::WindowClosed,
+        "windows.rs",
+        "outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_way",
+    ),
+    (
+        ExitReason::BatchLocked,
+        "multiple_batches.rs",
+        "when_one_batch_is_held_by_another_run_none_is_begun",
+    ),
+    (
+        ExitReason::Interrupted,
+        "signals.rs",
+        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+    ),
+    (
+        ExitReason::Terminated,
+        "signals.rs",
+        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+    ),
+];
+
+#[test]
+fn every_exit_code_has_a_test_that_drives_the_program_to_it() {
+    for exit in ExitReason::ALL {
+        let (_, file, name) = EXIT_CODE_TESTS
+            .iter()
+            .find(|(driven, ..)| *driven == exit)
+            .unwrap_or_else(|| panic!("{exit:?}"));
+        let path = format!("{}/tests/it/cli/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(path).unwrap();
+        let (_, body) = text.split_once(&format!("fn {name}(")).unwrap_or_else(|| panic!("{name}"));
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let code = exit.code().to_string();
+        let words = body.split(|c: char| !c.is_ascii_digit());
+        assert!(words.into_iter().any(|word| word == code), "{name} does not speak of {code}");
+    }
+}
+
+/// How many API calls the studio has seen.
+fn request_count(office: &TestCli) -> usize {
+    office.sandbox.requests().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
+    let office = TestCli::new(2).await;
+    fs::create_dir(office.path("folder")).unwrap();
+    office.write("text.db", "this is no database at all, but a text of some length\n");
+    drop(Ledger::open(&office.path("newer.db"), Durability::ProcessDeath).await.unwrap());
+    let mut said = String::new();
+    set_user_version(&office, "newer.db", 999).await;
+    for name in ["folder", "text.db", "newer.db", "nowhere/l.db"] {
+        for args in [["--ledger", name, "run", "b.toml"], ["--ledger", name, "plan", "b.toml"]] {
+            let ended = office.run(&args);
+            assert_eq!(ended.code, Some(1), "{args:?}: {ended:?}");
+            said.push_str(&office.normalize(&ended.stderr));
+        }
+    }
+    insta::assert_snapshot!(said, @"
+    error: cannot open the ledger `folder`: it is a folder
+    error: cannot open the ledger `folder`: it is a folder
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
+    error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
+    error: cannot open the ledger `nowhere/l.db`: its folder does not exist
+    error: cannot open the ledger `nowhere/l.db`: its folder does not exist
+    ");
+    let text = fs::read_to_string(office.path("text.db")).unwrap();
+    assert!(text.starts_with("this is no database"), "it was written to");
+    assert_eq!(request_count(&office), 0);
+}
+
+async fn set_user_version(office: &TestCli, name: &str, version: i64) {
+    use sqlx::Connection;
+    let url = format!("sqlite://{}", office.path(name).display());
+    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let statement = format!("pragma user_version = {version}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
+    let office = TestCli::new(2).await;
+    let mut said = String::new();
+    let mut told = |what: &str, ended: crate::support::test_cli::CommandOutput| {
+        assert_eq!(ended.code, Some(2), "{what}: {ended:?}");
+        said.push_str(&format!("# {what}\n{}", office.normalize(&ended.stderr)));
+    };
+    told("a bad flag", office.run(&["run", "b.toml", "--limt", "3"]));
+    told("no batch file named", office.run(&["run"]));
+    told(
+        "no credentials",
+        office.start(&mut office.command_without_credentials(&["run", "b.toml"])).wait(),
+    );
+    let mut half = office.command_without_credentials(&["run", "b.toml"]);
+    told("half of them", office.start(half.env("AISTUDIOS_APP_ID", "me")).wait());
+    let file = office.path("mine.toml");
+    fs::write(&file, "app_id = \"me\"\nuser_key = \"canary-of-the-file\"\n").unwrap();
+    let mut open = office.command_without_credentials(&["run", "b.toml"]);
+    told("a file for all", office.start(open.env("AISTUDIOS_CREDENTIALS", &file)).wait());
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&file, private).unwrap();
+    fs::write(&file, "app_id = \"me\"\nuser_key = canary-of-the-file\n").unwrap();
+    let mut odd = office.command_without_credentials(&["run", "b.toml"]);
+    told("an odd file", office.start(odd.env("AISTUDIOS_CREDENTIALS", &file)).wait());
+    let plain = ["run", "b.toml", "--base-url", "http://studio.example"];
+    told("in the open", office.run(&plain));
+    let mut from_environment = office.command(&["run", "b.toml"]);
+    from_environment.env("AISTUDIOS_BASE_URL", "ftp://studio.example");
+    told("in the environment", office.start(&mut from_environment).wait());
+    told("no ledger to resume", office.run(&["resume"]));
+    told(
+        "a fault unheard of",
+        office.run(&["run", "b.toml", "--sandbox", "--fault", "lost-anser"]),
+    );
+    assert!(!said.contains("canary"), "{said}");
+    insta::assert_snapshot!(said, @r#"
+    # a bad flag
+    error: unexpected argument '--limt' found
+
+      tip: a similar argument exists: '--limit'
+
+    Usage: callsheet run --limit <N> <BATCH>...
+
+    For more information, try '--help'.
+    # no batch file named
+    error: the following required arguments were not provided:
+      <BATCH>...
+
+    Usage: callsheet run <BATCH>...
+
+    For more information, try '--help'.
+    # no credentials
+    error: no credentials: set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment, or put app_id and user_key into `DIR/.config/callsheet/credentials.toml`
+    # half of them
+    error: AISTUDIOS_APP_ID is set, but not AISTUDIOS_USER_KEY: both are needed
+    # a file for all
+    error: others can read the credentials file `DIR/mine.toml`: run `chmod 600 DIR/mine.toml`
+    # an odd file
+    error: the credentials file `DIR/mine.toml` needs two lines: app_id = "…" and user_key = "…"
+    # in the open
+    error: --base-url: must begin with `https://` (plain `http://` is for this machine alone)
+    # in the environment
+    error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
+    # no ledger to resume
+    error: there is no ledger `callsheet.db` to continue from
+    # a fault unheard of
+    error: --fault lost-anser: `lost-anser` is not a known fault; did you mean `lost-answer`?
+    "#);
+    assert!(!office.path("callsheet.db").exists());
+    assert_eq!(request_count(&office), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_cannot_go_on_at_another_host() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
+    assert_eq!(elsewhere.code, Some(2));
+    insta::assert_snapshot!(office.normalize(&elsewhere.stderr), @"error: batch `night` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger");
+    assert_eq!(office.run(&["resume", "--base-url", "https://studio.example"]).code, Some(2));
+    assert_eq!(office.sandbox.render_count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_row_is_3_and_the_rest_is_done() {
+    let office = TestCli::with_settings(4, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let mut statuses = office.assert_guarantees(4);
+    statuses.sort();
+    assert_eq!(statuses, ["done", "done", "done", "failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
+    let office = TestCli::new(2).await;
+    let limits = LIMITS.replace("request_timeout = '2s'", "request_timeout = '500ms'");
+    office.write_batch("", &limits);
+    // Nobody accepts: the queue of the listener is there, its owner never reads.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("http://{}", silent.local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed_url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let mut said = String::new();
+    for (what, url, name) in
+        [("CLOSED", &closed_url, "closed.db"), ("SILENT", &silent_url, "silent.db")]
+    {
+        let args = ["-q", "--ledger", name, "run", "b.toml", "--base-url", url];
+        let ended = office.run(&args);
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        said.push_str(&ended.stderr.replace(url.trim_start_matches("http://"), what));
+    }
+    insta::assert_snapshot!(said, @"
+    error: `CLOSED` cannot be reached: check the network, or `base_url`
+    error: `SILENT` does not answer (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
+    ");
+    assert_eq!(request_count(&office), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
+    let office = TestCli::with_settings(3, "submission = 'one-step'", |settings| {
+        settings.faults.add("close-before=create:always").unwrap();
+    })
+    .await;
+    for _ in 0..2 {
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(6), "{ended:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ended.stdout, @"
+            3 rows: 3 uncertain
+            videos in out, results in out/results.csv
+            a page to look at is out/report.html
+            ");
+        }
+    }
+    assert_eq!(office.assert_guarantees(3), ["uncertain"; 3]);
+    assert_eq!(office.sandbox.counters().request_count("create"), 3, "something was sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
+    let office = TestCli::with_settings(6, "", |settings| {
+        settings.faults.add("402-after=export:+2").unwrap();
+    })
+    .await;
+    let mut wrong = office.command(&["run", "b.toml"]);
+    wrong.env("AISTUDIOS_USER_KEY", "canary-of-the-wrong-key");
+    let refused = office.start(&mut wrong).wait();
+    assert_eq!(refused.code, Some(7), "{refused:?}");
+    assert!(!refused.stderr.contains("canary"));
+    insta::assert_snapshot!(refused.stderr, @"
+    night: 6 new
+    6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
+    error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
+    ");
+    let gone = office.run(&["-q", "run", "b.toml"]);
+    assert_eq!(gone.code, Some(7), "{gone:?}");
+    insta::assert_snapshot!(gone.stderr, @"error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)");
+    office.assert_guarantees(6);
+    office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(office.assert_guarantees(6), ["done"; 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credits_that_end_at_job_ten_of_sixty_cost_no_more_than_five_further_requests() {
+    for (way, paid) in [("two-step", "export"), ("one-step", "create")] {
+        let studio = format!("submission = '{way}'");
+        let office = TestCli::with_settings(60, &studio, |settings| {
+            settings.switches.credit.balance = Some(10.0);
+            settings.switches.credit.charge_at = callsheet::sandbox::ChargeAt::Submit;
+            // A virtual minute, and so a credit, each.
+            settings.switches.queue.render_min_s = 60;
+            settings.switches.queue.render_max_s = 60;
+        })
+        .await;
+        office.write_batch(&studio, &LIMITS.replace("in_flight = 32", "in_flight = 4"));
+        let gone = office.run(&["run", "b.toml"]);
+        assert_eq!(gone.code, Some(7), "{gone:?}");
+        let requests = office.sandbox.counters().request_count(paid);
+        assert!((11..=15).contains(&requests), "{way}: {requests} paid requests");
+        let statuses = office.assert_guarantees(60);
+        let with = |word: &str| statuses.iter().filter(|status| *status == word).count();
+        assert_eq!((with("done"), with("ready")), (10, 50), "{way}: {statuses:?}");
+
+        office.sandbox.update_switches(|switches| switches.credit.balance = None);
+        assert_eq!(office.run(&["run", "b.toml"]).code, Some(0), "{way}");
+        assert_eq!(office.assert_guarantees(60), ["done"; 60]);
+        assert_eq!(office.sandbox.render_count(), 60, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_cap_is_8_and_the_next_run_goes_on() {
+    let office = TestCli::new(5).await;
+    for renders in [2, 4] {
+        let ended = office.run(&["run", "b.toml", "--limit", "2"]);
+        assert_eq!(ended.code, Some(8), "{ended:?}");
+        assert_eq!(office.sandbox.render_count(), renders);
+    }
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "2"]).code, Some(0));
+    assert_eq!(office.assert_guarantees(5), ["done"; 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_row_that_the_cap_held_back_is_8_and_another_row_is_not_missed() {
+    let office = TestCli::new(4).await;
+    let named = ["run", "b.toml", "--only", "k001,k002", "--limit", "1"];
+    for (code, renders) in [(8, 1), (0, 2)] {
+        let ended = office.run(&named);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(office.sandbox.render_count(), renders);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_no_row_has_is_2_instead_of_a_night_without_videos() {
+    let office = TestCli::new(3).await;
+    let ended = office.run(&["run", "b.toml", "--only", "k001,k01"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    insta::assert_snapshot!(ended.stderr, @"error: --only: no row of the sheet has the key `k01`");
+    assert_eq!(office.sandbox.render_count(), 0);
+    assert_eq!(office.run(&["run", "b.toml", "--only", "k001"]).code, Some(0));
+    assert_eq!(office.sandbox.render_count(), 1);
+}

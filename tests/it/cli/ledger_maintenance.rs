@@ -1,0 +1,161 @@
+//! Looking after the ledger: copies and exports while a run is live, and letting go of what is old.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+use sqlx::Connection;
+
+use crate::support::TIME_SCALE;
+use crate::support::test_cli::{LIMITS, TestCli};
+
+fn parse_export(text: &str) -> BTreeMap<String, Vec<Value>> {
+    let mut tables = BTreeMap::<String, Vec<Value>>::new();
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        tables.entry(row["table"].as_str().unwrap().to_owned()).or_default().push(row);
+    }
+    tables
+}
+
+/// Makes everything in the ledger so many days older.
+async fn age_ledger(office: &TestCli, days: i64) {
+    let url = format!("sqlite://{}", office.path("callsheet.db").display());
+    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let ms = days * 24 * 3_600_000;
+    let text = format!(
+        "update event set at = at - {ms}; update version set done_at = done_at - {ms}; \
+         update run set started_at = started_at - {ms}, heartbeat_at = heartbeat_at - {ms}, \
+         ended_at = ended_at - {ms};"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
+    let office =
+        TestCli::with_settings(8, "", |settings| settings.switches.time_scale = 20.0).await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 3"));
+    let mut run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 3).await;
+    let copied = office.run(&["ledger", "backup", "copy.db"]);
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    let export = office.run(&["ledger", "export"]);
+    assert_eq!(export.code, Some(0), "{}", export.stderr);
+    assert!(run.is_running(), "the run was over before it was copied");
+    let tables = parse_export(&export.stdout);
+    assert_eq!((tables["job"].len(), tables["version"].len(), tables["batch"].len()), (8, 8, 1));
+    let paid = |tables: &BTreeMap<String, Vec<Value>>| {
+        tables["submission"].iter().filter(|row| !row["paid_at"].is_null()).count()
+    };
+    assert!(paid(&tables) >= 3, "{:?}", tables["submission"]);
+    assert_eq!(tables["version"][0]["cells"][0][1], "Hello 0");
+    assert!(tables["event"][0]["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(office.run(&["--ledger", "copy.db", "ledger", "check"]).code, Some(0));
+    // The copy knows every render that was begun, and pays for none of them again.
+    let of_copy = office.run(&["--ledger", "copy.db", "ledger", "export"]);
+    assert!(paid(&parse_export(&of_copy.stdout)) >= 3);
+    assert_eq!(office.run(&["ledger", "backup", "copy.db"]).code, Some(1), "overwritten");
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    assert_eq!(run.wait().code, Some(0));
+    office.assert_guarantees(8);
+
+    let csv = office.run(&["ledger", "export", "night", "--format", "csv", "-o", "everything"]);
+    assert_eq!(csv.code, Some(0), "{csv:?}");
+    let mut jobs = csv::Reader::from_path(office.path("everything/job.csv")).unwrap();
+    assert_eq!(jobs.records().count(), 8);
+    let links = fs::read_to_string(office.path("everything/submission.csv")).unwrap();
+    assert!(links.contains("http") && !links.contains('?'), "a link kept its signature: {links}");
+    let again = office.run(&["ledger", "export", "--format", "csv", "-o", "everything"]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+
+    let help = office.run(&["ledger", "export", "--help"]).stdout;
+    for file in fs::read_dir(office.path("everything")).unwrap() {
+        let file = file.unwrap().path();
+        let table = file.file_stem().unwrap().to_str().unwrap();
+        let mut words = help.split(|c: char| !c.is_alphanumeric() && c != '_');
+        assert!(words.any(|word| word == table), "the help does not name `{table}`");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
+    let office = TestCli::with_settings(4, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 1"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    // Changed and done again; changed back is the former video, and costs nothing.
+    let done = office.run(&["jobs", "night", "--state", "done", "--json"]).stdout;
+    let done: Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
+    let done = done["key"].as_str().unwrap();
+    let sheet = fs::read_to_string(office.path("s.csv")).unwrap();
+    office.write("s.csv", &sheet.replace(&format!("{done},Hello"), &format!("{done},Other")));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    let before = parse_export(&office.run(&["ledger", "export"]).stdout);
+    let young = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
+    assert_eq!(
+        (young.code, young.stdout.as_str()),
+        (Some(0), "nothing to let go of\n"),
+        "{young:?}"
+    );
+    age_ledger(&office, 100).await;
+    let asked = office.run(&["ledger", "prune", "--older-than", "90d"]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.stderr.contains("nothing was done; say --yes"), "{}", asked.stderr);
+    let events = |tables: &BTreeMap<String, Vec<Value>>| tables["event"].len();
+    assert_eq!(events(&parse_export(&office.run(&["ledger", "export"]).stdout)), events(&before));
+
+    let pruned = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
+    assert_eq!(pruned.code, Some(0), "{pruned:?}");
+    assert!(pruned.stdout.contains("gone; the file took"), "{}", pruned.stdout);
+    let after = parse_export(&office.run(&["ledger", "export"]).stdout);
+    assert!(events(&after) < events(&before), "{} {}", events(&after), events(&before));
+    for table in ["job", "submission", "version", "batch", "template"] {
+        assert_eq!(after[table].len(), before[table].len(), "{table}");
+    }
+    // The failed row's story is whole: somebody still has to read it.
+    let of_failed = |tables: &BTreeMap<String, Vec<Value>>| {
+        let failed = tables["job"].iter().find(|job| job["state"] == "failed").unwrap();
+        tables["event"].iter().filter(|event| event["job_id"] == failed["id"]).count()
+    };
+    assert_eq!(of_failed(&after), of_failed(&before));
+    assert_eq!(office.run(&["ledger", "check"]).code, Some(0));
+    assert_eq!(office.run(&["show", "night", done]).code, Some(0));
+
+    let renders = office.sandbox.render_count();
+    office.write("s.csv", &sheet);
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    assert_eq!(office.sandbox.render_count(), renders, "the former video was paid for again");
+    let short = office.run(&["ledger", "prune", "--older-than", "1h"]);
+    assert_eq!(short.code, Some(2), "{short:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_waits_for_nobody_and_touches_nothing_while_a_run_is_live() {
+    let office =
+        TestCli::with_settings(3, "", |settings| settings.switches.time_scale = 20.0).await;
+    let run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 1).await;
+    let pruned = office.run(&["ledger", "prune", "--older-than", "1d", "--yes"]);
+    assert_eq!(pruned.code, Some(11), "{pruned:?}");
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    assert_eq!(run.wait().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_goes_on_in_its_own_folder_from_wherever_it_is_resumed() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    fs::create_dir(office.path("elsewhere")).unwrap();
+    let mut resume = office.command(&["--ledger", "../callsheet.db", "resume", "night"]);
+    let ended = office.start(resume.current_dir(office.path("elsewhere"))).wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains(&office.path("out").display().to_string()), "{ended:?}");
+    assert_eq!(fs::read_dir(office.path("elsewhere")).unwrap().count(), 0);
+    assert_eq!(office.assert_guarantees(2), ["done"; 2]);
+    let status = office.run(&["status", "night", "--json"]);
+    assert!(status.stdout.contains("\"file\":\"b.toml\""), "as it would be typed here: {status:?}");
+}

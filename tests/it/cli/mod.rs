@@ -1,0 +1,30 @@
+//! The real binary: what a person types, what it answers, and how it ends.
+
+mod catalogues;
+mod demo;
+mod disk;
+mod error_messages;
+mod exit_codes;
+mod help;
+mod inputs;
+mod invalid;
+mod ledger_maintenance;
+mod multiple_batches;
+mod operator_workflow;
+mod overwrite_guard;
+mod pause;
+mod probe;
+mod progress_output;
+mod prompts;
+mod regions;
+mod retry_and_resolve;
+mod row_filters;
+mod secrets;
+mod sheet_input;
+mod sheets;
+mod signals;
+mod storyboard;
+mod sweep;
+mod templates;
+mod variants;
+mod windows;

@@ -1,0 +1,138 @@
+//! The operator's morning: from the first look to all mended, typing only what was suggested.
+
+use serde_json::Value;
+
+use crate::support::TIME_SCALE;
+use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
+
+fn batch_status(office: &TestCli) -> Value {
+    let told = office.run(&["status", "night", "--json"]);
+    let mut document: Value = serde_json::from_str(&told.stdout).unwrap();
+    document["batches"][0].take()
+}
+
+fn set_faults(office: &TestCli, faults: &[&str]) {
+    let mut all = callsheet::sandbox::FaultRules::default();
+    for fault in faults {
+        all.add(fault).unwrap();
+    }
+    office.sandbox.set_faults(all);
+}
+
+/// Leaves 60 rows behind: 5 failed, 2 uncertain, 1 that stands still, and the rest done.
+async fn cli_after_failed_run() -> TestCli {
+    let office = TestCli::new(60).await;
+    // What was lost cannot be looked for, so that it stays uncertain over both runs.
+    let silent = ["503=list:always", "503=project:always"];
+    set_faults(&office, &[&silent[..], &["400=create:5", "lost-answer=export:2"]].concat());
+    let limits = LIMITS.replace("in_flight = 32", "in_flight = 8\nhalt_after = 100");
+    office.write_batch("", &limits);
+    let but_the_last: Vec<_> = (0..59).map(|n| format!("k{n:03}")).collect();
+    let first = office.run(&["run", "b.toml", "--no-wait", "--only", &but_the_last.join(",")]);
+    assert_eq!(first.code, Some(6), "{first:?}");
+    set_faults(&office, &silent);
+    office.write_batch("", &format!("{limits}stall_after = '100ms'\n"));
+    office.sandbox.update_switches(|switches| switches.time_scale = 0.0);
+    let second = office.start(&mut office.command(&["run", "b.toml"]));
+    while batch_status(&office)["stalled"] != 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    second.signal("INT");
+    assert_eq!(second.wait().code, Some(130));
+    // The morning: AI Studios is well again.
+    set_faults(&office, &[]);
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    office
+}
+
+/// Returns the first command after `mark` in what was said, as a shell would split it.
+fn suggested_command(ended: &CommandOutput, mark: &str) -> Vec<String> {
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let line = said.lines().map(str::trim).find_map(|line| line.strip_prefix(mark));
+    let line = line.unwrap_or_else(|| panic!("nothing like `{mark}` was suggested: {said}"));
+    assert!(!line.contains(['\'', '"']), "this needs a shell: {line}");
+    let command =
+        if mark.ends_with("callsheet ") { line } else { line.trim_start_matches("callsheet ") };
+    command.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_first_look_to_all_mended_it_takes_four_commands_each_suggested_by_the_last() {
+    let office = cli_after_failed_run().await;
+    let before = batch_status(&office);
+    let counts = |state: &str| before["counts"][state].as_u64().unwrap();
+    assert_eq!((counts("failed"), counts("uncertain"), counts("done")), (5, 2, 52), "{before}");
+    assert_eq!((&before["stalled"], &before["rows"]), (&1.into(), &60.into()));
+    let renders = office.sandbox.render_count();
+
+    let type_in = |command: &[String], answer: &[&str]| {
+        let args: Vec<&str> =
+            command.iter().map(String::as_str).chain(answer.iter().copied()).collect();
+        office.run(&args)
+    };
+    let first = office.run(&["status"]);
+    let second = type_in(&suggested_command(&first, "next: "), &[]);
+    assert_eq!(second.code, Some(0), "{second:?}");
+    let retry = [vec!["retry".to_owned()], suggested_command(&second, "callsheet retry ")].concat();
+    // Without a terminal nobody can answer the question with `y`.
+    let third = type_in(&retry, &["--yes"]);
+    assert!(third.stdout.contains("5 videos to render and pay for again"), "{third:?}");
+    let fourth = type_in(&suggested_command(&third, "now: "), &[]);
+    assert_eq!(fourth.code, Some(0), "{fourth:?}");
+
+    assert_eq!(office.assert_guarantees(60), ["done"; 60]);
+    assert_eq!(office.sandbox.render_count(), renders + 5, "only what had failed was paid for");
+    let last = office.run(&["status"]);
+    assert!(last.stdout.contains("nothing to do"), "{}", last.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rehearsal_suggests_is_meant_for_the_rehearsal() {
+    let office = TestCli::new(3).await;
+    let args = ["run", "b.toml", "--sandbox", "--speed", "3000", "--fault", "400=create:1"];
+    let ended = office.start(&mut office.command_without_credentials(&args)).wait();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let status = suggested_command(&ended, "see why: ");
+    let at = status.iter().position(|word| word.ends_with(';')).unwrap();
+    let status: Vec<_> = status[..=at].iter().map(|word| word.trim_end_matches(';')).collect();
+    assert_eq!(status, ["status", "night", "--sandbox"]);
+    let told = office.start(&mut office.command_without_credentials(&status)).wait();
+    let retry = [vec!["retry".to_owned()], suggested_command(&told, "callsheet retry ")].concat();
+    let retry: Vec<_> = retry.iter().map(String::as_str).chain(["--yes"]).collect();
+    let again = office.start(&mut office.command_without_credentials(&retry)).wait();
+    let run = suggested_command(&again, "now: ");
+    let run: Vec<_> = run.iter().map(String::as_str).chain(["--speed", "3000"]).collect();
+    assert_eq!(office.start(&mut office.command_without_credentials(&run)).wait().code, Some(0));
+    assert_eq!(office.sandbox.requests(), [], "the real studio was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_without_a_terminal_reads_a_line_for_every_change_and_leaves_when_told() {
+    let office =
+        TestCli::with_settings(6, "", |settings| settings.switches.time_scale = 20.0).await;
+    let run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 6).await;
+    let watch =
+        office.start(&mut office.command_without_credentials(&["status", "night", "--watch"]));
+    let programs = office
+        .start(&mut office.command_without_credentials(&["status", "night", "--watch", "--json"]));
+    while watch.stdout().is_empty() || programs.stdout().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    assert_eq!(run.wait().code, Some(0));
+    while !(watch.stdout().contains("6 done; no run") && programs.stdout().contains("\"done\":6")) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    watch.signal("INT");
+    programs.signal("TERM");
+    let (watched, read) = (watch.wait(), programs.wait());
+    assert_eq!((watched.code, read.code), (Some(0), Some(143)));
+    assert!(watched.stdout.lines().next().unwrap().contains("; live"), "{}", watched.stdout);
+    assert!(!watched.stdout.contains('\u{1b}'), "{}", watched.stdout);
+    let last = watched.stdout.lines().last().unwrap();
+    assert!(last.contains("of 6 rows: 6 done") && last.contains("; 6 videos in "), "{last}");
+    let documents: Vec<Value> =
+        read.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents.last().unwrap()["tempo"]["videos"], 6);
+}

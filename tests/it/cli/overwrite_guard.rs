@@ -1,0 +1,132 @@
+//! Files that are never written over: what a batch is made from, and the ledger; and a run that
+//! could not write its videos and reports, which is told before it pays.
+
+use std::fs;
+
+use crate::support::test_cli::TestCli;
+
+fn request_count(office: &TestCli) -> usize {
+    office.sandbox.requests().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_folder_that_cannot_be_made_is_told_before_anything_is_asked() {
+    let office = TestCli::new(3).await;
+    office.write("out", "a file in the way");
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let words = "warning: the output folder cannot be made: `out` is a file\n";
+    assert!(planned.stderr.ends_with(words), "{planned:?}");
+    assert!(fs::read_to_string(office.path("out")).unwrap().starts_with("a file"));
+    for args in [&["run", "b.toml"][..], &["run", "b.toml", "--no-download"], &["resume"]] {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let words =
+            "error: the output folder cannot be made: `out` is a file; nothing was submitted\n";
+        assert!(ended.stderr.contains(words), "{ended:?}");
+    }
+    assert_eq!(request_count(&office), 0);
+    fs::remove_file(office.path("out")).unwrap();
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(office.sandbox.render_count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
+    let office = TestCli::new(3).await;
+    office.write("out-rehearsal", "a file in the way");
+    let ended = office.run(&["run", "b.toml", "--sandbox"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("`out-rehearsal` is a file; nothing was submitted"), "{ended:?}");
+    let words = "cannot write `out-rehearsal/run.json`: its folder is a file";
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    assert!(!office.path("out").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_made_from_a_report_of_its_own_is_refused_and_keeps_it() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let asked_before = request_count(&office);
+    let batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    let sheet = fs::read(office.path("s.csv")).unwrap();
+    for name in ["results.csv", "failures.csv"] {
+        fs::write(office.path("out").join(name), &sheet).unwrap();
+        office.write("b.toml", &batch.replace("'s.csv'", &format!("'out/../out/{name}'")));
+        for command in ["plan", "run", "check"] {
+            let ended = office.run(&[command, "b.toml"]);
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            let words = "copy it beside the batch file, and name the copy; nothing was spent";
+            assert!(format!("{}{}", ended.stdout, ended.stderr).contains(words), "{ended:?}");
+        }
+        assert_eq!(fs::read(office.path("out").join(name)).unwrap(), sheet);
+    }
+    // A rehearsal writes elsewhere.
+    assert_eq!(office.run(&["plan", "b.toml", "--sandbox"]).code, Some(0));
+    // `check` alone asks for anything.
+    assert_eq!(office.sandbox.render_count(), 2);
+    assert!(request_count(&office) <= asked_before + 4);
+    let moved = batch.replace("'t.json.hbs'", "'out/report.html'");
+    office.write("b.toml", &moved);
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    insta::assert_snapshot!(ended.stderr, @"error: the template `out/report.html` is one of the reports that a run writes anew in its output folder: copy it beside the batch file, and name the copy; nothing was spent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    fs::copy(office.path("callsheet.db"), office.path("old.db")).unwrap();
+    std::os::unix::fs::symlink("s.csv", office.path("link.csv")).unwrap();
+    let mut told = String::new();
+    for target in [
+        "callsheet.db",
+        "./callsheet.db-wal",
+        "b.toml",
+        "s.csv",
+        "link.csv",
+        "t.json.hbs",
+        "old.db",
+    ] {
+        // The log may stay behind, empty.
+        let held = || fs::read(office.path(target)).unwrap_or_default();
+        let before = held();
+        for args in [
+            &["report", "night", "-o", target][..],
+            &["plan", "b.toml", "--offline", "--html", target],
+            &["preview", "b.toml", "--storyboard", target],
+        ] {
+            let ended = office.run(args);
+            assert_eq!(ended.code, Some(2), "{target} {ended:?}");
+            if args[0] == "plan" {
+                told.push_str(&ended.stderr);
+            }
+        }
+        assert_eq!(held(), before, "{target}");
+    }
+    insta::assert_snapshot!(told, @"
+    error: `callsheet.db` is the ledger, and is not written over
+    error: `./callsheet.db-wal` is a part of the ledger, and is not written over
+    error: `b.toml` is the batch file, and is not written over
+    error: `s.csv` is the sheet, and is not written over
+    error: `link.csv` is the sheet, and is not written over
+    error: `t.json.hbs` is the template, and is not written over
+    error: `old.db` is a ledger, or another database, and is not written over
+    ");
+    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0));
+    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0), "a report is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storyboard_of_nobody_is_not_written() {
+    let office = TestCli::new(2).await;
+    office.write("o.html", "as it was");
+    for nobody in [["--key", "nope"], ["--row", "9"]] {
+        let args = [&["preview", "b.toml", "--storyboard", "o.html"], &nobody[..]].concat();
+        let ended = office.run(&args);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(!ended.stderr.contains("drawn"), "{ended:?}");
+        assert_eq!(fs::read_to_string(office.path("o.html")).unwrap(), "as it was");
+    }
+}

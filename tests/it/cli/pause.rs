@@ -1,0 +1,96 @@
+//! A person holds a batch back, and lets it go on, while another process drives it or none does.
+
+use serde_json::Value;
+
+use crate::support::TIME_SCALE;
+use crate::support::test_cli::{LIMITS, RunningCommand, TestCli};
+
+fn job_counts(office: &TestCli) -> Value {
+    let told = office.run(&["status", "night", "--json"]);
+    let mut document: Value = serde_json::from_str(&told.stdout).unwrap();
+    document["batches"][0].take()
+}
+
+/// Waits until the run has said `words`; that it lives is part of it.
+async fn wait_for_output(run: &mut RunningCommand, words: &str) {
+    let begun = std::time::Instant::now();
+    while !run.stderr().contains(words) {
+        assert!(run.is_running(), "it ended: {}", run.stderr());
+        assert!(begun.elapsed().as_secs() < 60, "it never said {words}: {}", run.stderr());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_run_is_paused_by_another_process_and_goes_on_when_it_is_let() {
+    let office =
+        TestCli::with_settings(8, "", |settings| settings.switches.time_scale = 20.0).await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 2"));
+    let mut run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
+    let paused = office.run(&["pause", "night"]);
+    assert_eq!(paused.code, Some(0), "{paused:?}");
+    assert_eq!(paused.stdout, "night is paused: nothing more is submitted\n");
+    assert!(paused.stderr.contains("a run is live"), "{}", paused.stderr);
+    let renders = office.sandbox.render_count();
+    wait_for_output(&mut run, "paused by a person").await;
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    // What was under way is brought home, and then it waits.
+    let standing = loop {
+        let standing = job_counts(&office);
+        let open = ["submitting", "rendering", "fetching"];
+        if open.iter().all(|state| standing["counts"][*state] == 0) {
+            break standing;
+        }
+    };
+    assert_eq!(standing["counts"]["done"], renders);
+    assert_eq!(
+        (&standing["paused"], &standing["next"]),
+        (&true.into(), &"callsheet unpause night".into())
+    );
+    assert!(run.is_running());
+    assert_eq!(office.sandbox.render_count(), renders, "something was begun while paused");
+    let unpaused = office.run(&["unpause", "night", "--json"]);
+    let told: Value = serde_json::from_str(&unpaused.stdout).unwrap();
+    assert_eq!((&told["paused"], &told["changed"]), (&false.into(), &true.into()));
+    assert!(told["live"].is_string(), "{told}");
+    let ended = run.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("unpaused: it goes on"), "{}", ended.stderr);
+    assert_eq!(office.assert_guarantees(8), ["done"; 8]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_a_paused_batch_brings_home_what_is_paid_spends_nothing_and_says_why() {
+    let office =
+        TestCli::with_settings(4, "", |settings| settings.switches.time_scale = 20.0).await;
+    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 2"));
+    let run = office.start(&mut office.command(&["run", "b.toml"]));
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
+    run.signal("INT");
+    assert_eq!(run.wait().code, Some(130));
+    let renders = office.sandbox.render_count();
+    assert_eq!(office.run(&["pause", "b.toml"]).code, Some(0));
+    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    let ended = office.run(&["-q", "run", "b.toml"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    let loud = office.run(&["run", "b.toml"]);
+    assert_eq!(loud.code, Some(8));
+    insta::assert_snapshot!(loud.stderr, @"
+    night: 4 unchanged
+    paused by a person: what is under way is brought home, and nothing is submitted until it is unpaused (callsheet unpause)
+    a person paused the batch; let it go on: callsheet unpause night
+    ");
+    assert_eq!(office.sandbox.render_count(), renders);
+    let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();
+    assert_eq!(done, renders, "what was paid for was not brought home");
+    let again = office.run(&["pause", "night"]);
+    assert_eq!(again.stdout, "night was paused already\n");
+    let let_go = office.run(&["unpause", "night"]);
+    assert_eq!(
+        (let_go.stdout.as_str(), let_go.stderr.as_str()),
+        ("night may go on\n", "now: callsheet run b.toml\n")
+    );
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(office.assert_guarantees(4), ["done"; 4]);
+}

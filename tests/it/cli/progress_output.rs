@@ -1,0 +1,206 @@
+//! What a run and its readers show: to people, and to programs.
+
+use serde_json::Value;
+
+use crate::support::test_cli::TestCli;
+
+fn parse_documents(text: &str) -> Vec<Value> {
+    let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    text.lines().map(parsed).collect()
+}
+
+/// Every line parses, the numbers have no gap, the last line is the summary and the only one.
+fn parse_events(text: &str) -> Vec<Value> {
+    let events = parse_documents(text);
+    for (place, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], place as u64 + 1, "{event}");
+        assert_eq!(event["v"], 1);
+        assert!(event["ts"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{event}");
+    }
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "summary").count(), 1, "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"summary"));
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends() {
+    let office = TestCli::new(3).await;
+    let done = office.run(&["run", "b.toml", "--json"]);
+    let events_of_a_night = parse_events(&done.stdout);
+    assert!(events_of_a_night.iter().all(|event| event["batch"] == "night"));
+    let summary = events_of_a_night.last().unwrap();
+    assert_eq!((&summary["exit"], &summary["counts"]["done"]), (&0.into(), &3.into()));
+    let mut kinds: Vec<_> =
+        events_of_a_night.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    insta::assert_snapshot!(kinds.join(" "), @"job.done job.drafted job.progress job.rendered job.rendering plan run.started summary");
+    assert_eq!(done.stderr, "");
+
+    let resumed = office.run(&["resume", "--json"]);
+    assert_eq!(parse_events(&resumed.stdout).last().unwrap()["exit"], 0);
+
+    let mut refused = office.command(&["run", "b.toml", "--json"]);
+    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();
+    let summary = parse_events(&refused.stdout).pop().unwrap();
+    assert_eq!((refused.code, &summary["exit"]), (Some(7), &7.into()));
+    assert!(summary["error"].as_str().unwrap().contains("credentials"), "{summary}");
+
+    office.write("s.csv", "key,script\na\n");
+    let wrong = office.run(&["run", "b.toml", "--json"]);
+    assert_eq!(parse_events(&wrong.stdout).last().unwrap()["exit"], 4);
+    std::fs::remove_file(office.path("b.toml")).unwrap();
+    assert_eq!(parse_events(&office.run(&["run", "b.toml", "--json"]).stdout).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_status_and_preview_speak_to_people_and_to_programs() {
+    let office = TestCli::new(3).await;
+    let first = office.run(&["plan", "b.toml", "--offline"]);
+    insta::assert_snapshot!(first.stdout, @"
+    night: 3 new
+    3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
+    let second = office.run(&["plan", "b.toml", "--offline"]);
+    insta::assert_snapshot!(second.stdout, @"
+    night: 1 new, 1 changed, 1 unchanged, 1 removed
+      row 3 k001: `script` changed
+    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
+        .pop()
+        .unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
+    {
+      "batch": "night",
+      "changed": 1,
+      "changes": [
+        {
+          "columns": [
+            "script"
+          ],
+          "key": "k001",
+          "row": 3
+        }
+      ],
+      "invalid": 0,
+      "least_seconds": 60,
+      "most_seconds": 600,
+      "named": null,
+      "new": 1,
+      "problems": [],
+      "reading": {
+        "delimiter": "comma",
+        "encoding": "UTF-8",
+        "guessed": false,
+        "worksheet": null
+      },
+      "removed": 1,
+      "rows": 3,
+      "skipped": 0,
+      "spoken_seconds": 1,
+      "to_render": 2,
+      "unchanged": 1,
+      "unused": [],
+      "warnings": []
+    }
+    "#);
+    assert_eq!(office.sandbox.render_count(), 3, "a plan asks nothing");
+
+    let shown = office.run(&["status"]).stdout;
+    let table: Vec<&str> = shown.lines().take(2).collect();
+    insta::assert_snapshot!(table.join("\n"), @"
+    batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
+    night     3     3     0          0       0          0        0        0
+    ");
+    let status = parse_documents(&office.run(&["status", "--json"]).stdout).pop().unwrap();
+    let night = &status["batches"][0];
+    assert_eq!((&night["batch"], &night["rows"]), (&"night".into(), &3.into()));
+    let counts = night["counts"].as_object().unwrap();
+    assert_eq!(counts.values().filter_map(Value::as_u64).sum::<u64>(), 3);
+    let nobody = office.run(&["status", "nobody"]);
+    assert_eq!(nobody.code, Some(2));
+    insta::assert_snapshot!(nobody.stderr, @"error: no batch `nobody` in this ledger (it holds night)");
+
+    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).stdout, @r#"
+    {
+      "name": "k003",
+      "scenes": [
+        {
+          "clips": [
+            {
+              "height": 9,
+              "id": "a",
+              "layer": 1,
+              "left": 0,
+              "model": {
+                "ai_name": "M1",
+                "emotion": "B1"
+              },
+              "top": 0,
+              "type": "aiModel",
+              "width": 9
+            }
+          ],
+          "scripts": [
+            {
+              "clothId": "B1",
+              "isTTS": false,
+              "modelId": "M1",
+              "org": "New",
+              "tts": null
+            }
+          ]
+        }
+      ]
+    }
+    "#);
+    let by_row = office.run(&["preview", "b.toml", "--row", "4"]).stdout;
+    assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).stdout);
+    let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);
+    assert_eq!(nowhere.code, Some(4));
+    insta::assert_snapshot!(nowhere.stderr, @"error: row 9 is not in the sheet, or is empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
+    let office = TestCli::with_settings(3, "", |settings| {
+        settings.faults.add("close-before=create:1").unwrap();
+    })
+    .await;
+    let mut told = String::new();
+    for args in [
+        &["run", "b.toml"][..],
+        &["--color", "never", "run", "b.toml"],
+        &["--color", "never", "run", "nope.toml"],
+        &["--color=never", "--nonsense"],
+        &["status", "night"],
+    ] {
+        let ended = office.run(args);
+        told.push_str(&format!("{}{}", ended.stdout, ended.stderr));
+    }
+    let mut command = office.command(&["run", "nope.toml"]);
+    told.push_str(&office.start(command.env("NO_COLOR", "1")).wait().stderr);
+    assert!(!told.contains(['\u{1b}', '\r']), "{told:?}");
+    let colored = office.run(&["--color", "always", "run", "nope.toml"]).stderr;
+    assert!(colored.contains("\u{1b}["), "asked for, colours come: {colored:?}");
+
+    // One line for each change, in words.
+    let lines: Vec<_> = told.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(lines.len(), 6, "three renders and three videos: {told}");
+    assert!(
+        lines.iter().any(|line| *line == "[3/3] k002: done, k002.mp4" || line.contains("[3/3]"))
+    );
+    assert!(told.contains("it is tried again"), "{told}");
+    // Quiet: results alone.
+    let quiet = office.run(&["-q", "run", "b.toml"]);
+    assert_eq!(quiet.stderr, "");
+    insta::assert_snapshot!(office.normalize(&quiet.stdout), @"
+    3 rows: 3 done
+    videos in out, results in out/results.csv
+    a page to look at is out/report.html
+    ");
+}

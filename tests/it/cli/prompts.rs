@@ -1,0 +1,133 @@
+//! A person at a terminal who is asked and says no: nothing is spent, nothing is changed, and what an
+//! earlier run has told stays what it was.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use callsheet::sandbox;
+
+use crate::support::test_cli::{CommandOutput, TestCli};
+
+/// The program at a terminal, with somebody who is asked.
+pub(super) struct TerminalSession {
+    child: Child,
+    shown: String,
+}
+
+impl TerminalSession {
+    pub(super) fn start(office: &TestCli, args: &str) -> Self {
+        let line = format!("{} {args}", env!("CARGO_BIN_EXE_callsheet"));
+        let mut command = Command::new("script");
+        command.args(["-q", "-e", "-c", &line, "/dev/null"]).current_dir(office.dir.path());
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", office.dir.path());
+        command.env("AISTUDIOS_APP_ID", sandbox::APP_ID);
+        command.env("AISTUDIOS_USER_KEY", sandbox::USER_KEY);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self { child: command.spawn().unwrap(), shown: String::new() }
+    }
+
+    /// Reads until the terminal shows `words`.
+    pub(super) fn wait_for_text(&mut self, words: &str) {
+        let out = self.child.stdout.as_mut().unwrap();
+        let mut some = [0; 4096];
+        while !self.shown.contains(words) {
+            let length = out.read(&mut some).unwrap();
+            assert!(length > 0, "it ended without `{words}`: {}", self.shown);
+            self.shown.push_str(&String::from_utf8_lossy(&some[..length]));
+        }
+    }
+
+    /// Types a line, and waits for the end.
+    pub(super) fn answer_and_wait(mut self, answer: &str) -> CommandOutput {
+        let typed = self.child.stdin.take().unwrap().write_all(format!("{answer}\n").as_bytes());
+        typed.unwrap();
+        let ended = self.child.wait_with_output().unwrap();
+        let out = format!("{}{}", self.shown, String::from_utf8_lossy(&ended.stdout));
+        CommandOutput { code: ended.status.code(), stdout: out, stderr: String::new() }
+    }
+}
+
+fn run_at_terminal(office: &TestCli, args: &str, answer: &str) -> CommandOutput {
+    let mut terminal = TerminalSession::start(office, args);
+    terminal.wait_for_text("[y/N]");
+    terminal.answer_and_wait(answer)
+}
+
+fn report_files(office: &TestCli) -> Vec<Vec<u8>> {
+    let files = ["run.json", "results.csv", "report.html"];
+    files.map(|file| std::fs::read(office.path("out").join(file)).unwrap()).to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_no_spends_nothing_and_leaves_what_the_last_run_told() {
+    let office = TestCli::new(2).await;
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    let before = report_files(&office);
+    for answer in ["n", "", "nonsense"] {
+        let said = run_at_terminal(&office, "run b.toml", answer);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.stdout.contains("submit 1 to AI Studios? This costs credits."), "{said:?}");
+        assert!(said.stdout.contains("nothing was submitted"), "{said:?}");
+        assert_eq!(
+            (report_files(&office), office.sandbox.render_count()),
+            (before.clone(), 1),
+            "{answer}"
+        );
+    }
+    let said = run_at_terminal(&office, "run b.toml", "y");
+    assert_eq!((said.code, office.sandbox.render_count()), (Some(0), 2), "{said:?}");
+    assert_ne!(report_files(&office), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_no_to_retry_cancel_and_a_probe_that_renders_changes_nothing() {
+    let office =
+        TestCli::with_settings(2, "", |settings| settings.faults.add("400=create:1").unwrap())
+            .await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    let state = |office: &TestCli| office.run(&["jobs", "night", "--json"]).stdout;
+    let before = state(&office);
+    let said = run_at_terminal(&office, "retry night", "n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(office.run(&["retry", "night", "--yes"]).code, Some(0));
+    let ready = state(&office);
+    assert_ne!(ready, before);
+    let said = run_at_terminal(&office, "cancel night", "n");
+    assert_eq!((said.code, state(&office)), (Some(0), ready), "{said:?}");
+    let said = run_at_terminal(&office, "check b.toml --probe-render", "n");
+    assert_eq!((said.code, office.sandbox.render_count()), (Some(0), 1), "{said:?}");
+    assert!(said.stdout.contains("AI Studios will charge for"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_one_state_leaves_the_other_where_it_is() {
+    let office =
+        TestCli::with_settings(3, "", |settings| settings.faults.add("400=create:1").unwrap())
+            .await;
+    office.write_batch(
+        "",
+        &crate::support::test_cli::LIMITS.replace("in_flight = 32", "in_flight = 1"),
+    );
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    assert_eq!(office.run(&["cancel", "night", "--yes"]).code, Some(0));
+    let states = |office: &TestCli| {
+        let told = office.run(&["jobs", "night", "--json"]).stdout;
+        let state = |line: &str| {
+            let job: serde_json::Value = serde_json::from_str(line).unwrap();
+            job["state"].as_str().unwrap().to_owned()
+        };
+        let mut states: Vec<String> = told.lines().map(state).collect();
+        states.sort();
+        states
+    };
+    let before = states(&office);
+    assert!(before.contains(&"failed".to_owned()) && before.contains(&"cancelled".to_owned()));
+    let failed = before.iter().filter(|state| *state == "failed").count();
+    let retried = office.run(&["retry", "night", "--state", "cancelled", "--yes"]);
+    assert_eq!(retried.code, Some(0), "{retried:?}");
+    let after = states(&office);
+    assert_eq!(after.iter().filter(|state| *state == "failed").count(), failed, "{after:?}");
+    assert!(!after.contains(&"cancelled".to_owned()), "{after:?}");
+    let wrong = office.run(&["retry", "night", "--state", "done", "--yes"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}

@@ -1,0 +1,77 @@
+//! What a person decides, and what is looked at first: trying again, and adopting a project.
+
+use std::time::Duration;
+
+use callsheet::sandbox::FaultRules;
+
+use crate::support::test_cli::{LIMITS, TestCli};
+
+/// An office whose renders take for ever, and were given up.
+async fn cli_with_timed_out_renders(rows: usize) -> TestCli {
+    let office =
+        TestCli::with_settings(rows, "", |settings| settings.switches.time_scale = 0.0).await;
+    office.write_batch("", &format!("{LIMITS}render_timeout = '100ms'"));
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    office
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
+    let office = cli_with_timed_out_renders(3).await;
+    office.sandbox.advance(Duration::from_secs(3600));
+    let ended = office.run(&["run", "b.toml", "--retry-failed"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let words = "3 jobs are tried again, but for those whose video has come meanwhile\n";
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    assert_eq!(office.assert_guarantees(3), ["done"; 3]);
+    assert_eq!(office.sandbox.render_count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_a_render_is_paid_for_again_a_person_is_told_how_to_look_first() {
+    let office = cli_with_timed_out_renders(2).await;
+    let ended = office.run(&["retry", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(ended.stderr, @"
+    2 renders failed or did not end in time, and may have come since: `callsheet run b.toml --retry-failed` looks first, and pays only for the rest
+    nothing was done; say --yes to do it without being asked
+    ");
+}
+
+fn keys_with_status(office: &TestCli, status: &str) -> Vec<String> {
+    let results = office.results("out");
+    let place = results[0].iter().position(|heading| heading == "status").unwrap();
+    results[1..].iter().find(|row| row[place] == status).unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_is_not_there_or_another_rows_is_not_adopted() {
+    let office = TestCli::with_settings(2, "submission = 'one-step'", |settings| {
+        settings.faults.add("close-before=create:1").unwrap();
+    })
+    .await;
+    let ended = office.run(&["run", "b.toml", "--no-wait"]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let lost = keys_with_status(&office, "uncertain")[0].clone();
+    let done = keys_with_status(&office, "done");
+    let headings = &office.results("out")[0];
+    let project = &done[headings.iter().position(|heading| heading == "project_id").unwrap()];
+    let mut told = String::new();
+    for id in ["a-slip-of-the-pen", project] {
+        let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", id]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        told.push_str(&ended.stderr.replace(id, "ID").replace(&done[0], "OTHER"));
+    }
+    insta::assert_snapshot!(told, @"
+    error: AI Studios has no project `ID`: copy its id from your account there
+    error: `ID` was made for `OTHER` of the batch `night`
+    ");
+    // It is as uncertain as it was, so a person may still say what is so.
+    let mut faults = FaultRules::default();
+    faults.add("503=project:always").unwrap();
+    office.sandbox.set_faults(faults);
+    let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", "seen-on-the-website"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("could not be asked whether it has `seen-on"), "{ended:?}");
+}

@@ -1,0 +1,137 @@
+//! `--only` and `--where`: what is submitted now, and that nothing else is touched by it.
+
+use callsheet::sandbox::FaultRules;
+
+use crate::support::test_cli::TestCli;
+
+async fn cli_with_languages() -> TestCli {
+    let office = TestCli::new(0).await;
+    office.write(
+        "s.csv",
+        "key,Language,script\na,ko,One\nb,en,Two\nc,,Three\nd, KO ,Four\ne,ja,Five\n",
+    );
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("defaults = {{ language = 'en' }}\n{batch}"));
+    office
+}
+
+fn keys_by_status(office: &TestCli) -> String {
+    let results = office.results("out");
+    let status = results[0].iter().position(|heading| heading == "status").unwrap();
+    let one = |row: &Vec<String>| format!("{} {}", row[0], row[status]);
+    results[1..].iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() {
+    let office = cli_with_languages().await;
+    let planned = office.run(&["plan", "b.toml", "--where", "language=en"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    insta::assert_snapshot!(planned.stdout, @"
+    night: 5 new; 2 of 5 rows meant now
+    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    ");
+    let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    insta::assert_snapshot!(ended.stdout, @"
+    5 rows: 3 not submitted, 2 done
+    videos in out, results in out/results.csv
+    a page to look at is out/report.html
+    ");
+    assert_eq!(office.sandbox.render_count(), 2);
+    assert_eq!(keys_by_status(&office), "a ready, b done, c done, d ready, e ready");
+
+    let ended = office.run(&["run", "b.toml", "--where", "LANGUAGE!=en", "--only", "a,e"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(keys_by_status(&office), "a done, b done, c done, d ready, e done");
+    let listed = office.run(&["jobs", "b.toml", "--where", "language=KO", "--json"]);
+    assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
+    let listed = office.run(&["jobs", "b.toml", "--where", "language=en", "--json"]);
+    assert_eq!(listed.stdout.lines().count(), 2, "a default counts as the cell: {listed:?}");
+
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(keys_by_status(&office), "a done, b done, c done, d done, e done");
+    assert_eq!(office.sandbox.render_count(), 5);
+    assert_eq!(office.sandbox.bill().paid_twice(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_rows_that_nobody_named_are_not_tried_again() {
+    let office = cli_with_languages().await;
+    let mut faults = FaultRules::default();
+    faults.add("400=create:always").unwrap();
+    office.sandbox.set_faults(faults);
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    office.sandbox.set_faults(FaultRules::default());
+    let ended = office.run(&["run", "b.toml", "--retry-failed", "--where", "language=en"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(keys_by_status(&office), "a failed, b done, c done, d failed, e failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
+    let office = cli_with_languages().await;
+    let mut told = Vec::new();
+    for args in [
+        &["--where", "langauge=ko"][..],
+        &["--where", "language"],
+        &["--where", "language=xx", "--where", "script=One"],
+        &["--where", "language=ko", "--only", "b"],
+        &["--only", "b,x"],
+        &["--only", ""],
+        &["--only", " , "],
+        &["--only", "b,"],
+    ] {
+        for command in ["run", "plan"] {
+            let ended = office.run(&[&[command, "b.toml"], args].concat());
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            if command == "run" {
+                told.push(ended.stderr);
+            }
+        }
+    }
+    assert_eq!(office.sandbox.requests(), []);
+    insta::assert_snapshot!(told.join("\n"), @"
+    error: --where langauge=ko: there is no column `langauge`; the nearest: `Language`
+
+    error: invalid value 'language' for '--where <COLUMN=VALUE>': write it as COLUMN=VALUE or COLUMN!=VALUE, for example language=ko
+
+    For more information, try '--help'.
+
+    error: no row of the sheet is like that: --where language=xx --where script=One
+
+    error: no row of the sheet with the keys of --only is like that: --where language=ko
+
+    error: --only: no row of the sheet has the key `x`
+
+    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
+
+    error: invalid value ' ' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
+
+    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+
+    For more information, try '--help'.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rendered_and_not_fetched_is_not_planned_to_be_rendered_again() {
+    let office = TestCli::new(3).await;
+    let ended = office.run(&["run", "b.toml", "--limit", "2", "--no-download"]);
+    assert!(ended.stderr.contains("3 videos to render"), "{ended:?}");
+    assert!(ended.stderr.contains("; this run submits 2 at most\n"), "{ended:?}");
+    let planned = office.run(&["plan", "b.toml"]);
+    assert!(planned.stdout.contains("1 video to render, about 1 s of speech"), "{planned:?}");
+    assert!(planned.stdout.contains("; 2 are under way or only to be fetched\n"), "{planned:?}");
+    office.run(&["run", "b.toml", "--no-download"]);
+    let ended = office.run(&["run", "b.toml"]);
+    assert!(
+        ended.stderr.contains("\nnothing new to render; 3 are under way or only to be fetched\n"),
+        "{ended:?}"
+    );
+    assert_eq!((ended.code, office.sandbox.render_count()), (Some(0), 3));
+}

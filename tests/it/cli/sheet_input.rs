@@ -1,0 +1,165 @@
+//! Sheets that are no files: standard input, and published ones behind a link.
+
+use std::fs::File;
+use std::process::Command;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+
+use crate::support::test_cli::TestCli;
+
+const SHEET: &str = "key,script\na,Hello\nb,World\n";
+
+async fn cli_with_sheet_source(sheet: &str) -> TestCli {
+    let office = TestCli::new(0).await;
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &batch.replace("'s.csv'", &format!("'{sheet}'")));
+    std::fs::remove_file(office.path("s.csv")).unwrap();
+    office
+}
+
+/// Runs with a file as standard input.
+fn run_with_stdin(office: &TestCli, args: &[&str], sheet: &str) -> (Option<i32>, String, String) {
+    office.write("piped.csv", sheet);
+    let mut command: Command = office.command(args);
+    command.env("TMPDIR", office.path("tmp"));
+    std::fs::create_dir_all(office.path("tmp")).unwrap();
+    command.stdin(File::open(office.path("piped.csv")).unwrap());
+    let output = command.output().unwrap();
+    let left: Vec<_> = std::fs::read_dir(office.path("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "a copy was left behind: {left:?}");
+    let text = |bytes| office.normalize(&String::from_utf8(bytes).unwrap());
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_without_it() {
+    let office = cli_with_sheet_source("-").await;
+    let (code, out, err) = run_with_stdin(&office, &["plan", "b.toml"], SHEET);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("night: 2 new\n"), "{out}");
+    let (code, out, err) = run_with_stdin(&office, &["preview", "b.toml", "--key", "b"], SHEET);
+    assert!(code == Some(0) && out.contains("World"), "{err}");
+    let args = ["run", "b.toml", "--limit", "1", "--check-media"];
+    let (code, _, err) = run_with_stdin(&office, &args, SHEET);
+    assert_eq!(code, Some(8), "{err}");
+    assert_eq!(office.run(&["resume", "night"]).code, Some(0));
+    assert_eq!(office.sandbox.render_count(), 2);
+    let (code, out, _) =
+        run_with_stdin(&office, &["run", "b.toml"], &SHEET.replace("World", "Planet"));
+    assert_eq!((code, office.sandbox.render_count()), (Some(0), 3), "{out}");
+
+    let (code, _, err) =
+        run_with_stdin(&office, &["run", "b.toml"], "key;script\na;\"Hello\nb;x\n");
+    assert_eq!(code, Some(4));
+    insta::assert_snapshot!(err, @"
+    error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
+      help: close it, or delete it; a quote within a text is written twice
+    1 problem in the sheet from standard input; nothing was spent
+    mend the sheet: rows that cannot be seen cannot be left out
+    ");
+    let (code, _, err) = run_with_stdin(&office, &["run", "b.toml"], "");
+    assert_eq!(code, Some(4));
+    insta::assert_snapshot!(err, @"
+    error: the sheet is empty
+      help: it needs a row of headings and, below it, one row for each video
+    1 problem in the sheet from standard input; nothing was spent
+    ");
+}
+
+/// A host of published sheets.
+async fn start_sheet_server() -> String {
+    let moved = |to: &'static str| {
+        get(move || async move { (StatusCode::FOUND, [(header::LOCATION, to)]) })
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new()
+        .route("/pub", get(|| async { SHEET }))
+        .route("/moved", moved("/pub"))
+        .route("/round", moved("/round"))
+        .route("/out", moved("ftp://example.com/x"))
+        .route("/login", get(|| async { "<!DOCTYPE html><html><body>Sign in</body></html>" }))
+        .route("/private", get(|| async { StatusCode::FORBIDDEN }))
+        .route("/broken", get(|| async { StatusCode::BAD_GATEWAY }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_sheet_is_fetched_whole_before_anything_is_planned() {
+    let host = start_sheet_server().await;
+    let fetched = cli_with_sheet_source(&format!("{host}/moved?key=SECRET")).await;
+    let ended = fetched.run(&["run", "b.toml"]);
+    assert_eq!((ended.code, fetched.sandbox.render_count()), (Some(0), 2), "{ended:?}");
+
+    let mut told = Vec::new();
+    for (path, code) in [("/round", 4), ("/out", 4), ("/login", 4), ("/private", 4), ("/broken", 5)]
+    {
+        let office = cli_with_sheet_source(&format!("{host}{path}?key=SECRET")).await;
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(code), "{path}: {ended:?}");
+        assert!(!ended.stderr.contains("SECRET"), "{ended:?}");
+        assert_eq!(office.sandbox.render_count(), 0);
+        told.push(ended.stderr.replace(&host, "http://HOST"));
+    }
+    let gone = cli_with_sheet_source("http://127.0.0.1:1/x.csv").await;
+    let ended = gone.run(&["plan", "b.toml"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    told.push(ended.stderr);
+    insta::assert_snapshot!(told.join(""), @r#"
+    error: the link in `sheet` leads to an address that is one redirect too many
+    error: the link in `sheet` leads to an address that is not a plain http or https address
+    error: the sheet is a web page, not CSV
+      help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
+    1 problem in the sheet from http://127.0.0.1/…; nothing was spent
+    error: `127.0.0.1` does not show the sheet (HTTP 403): publish it so that whoever has the link can read it, and check the link in `sheet`
+    error: `127.0.0.1` answers with HTTP 502 instead of the sheet
+    error: `127.0.0.1`, where the sheet is, cannot be reached: check the network and `sheet`
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
+    let mut told = Vec::new();
+    for link in ["http://example.com/s.csv", "https://ann:SECRET@example.com/s.csv", "ftp://x/s"] {
+        let office = cli_with_sheet_source(link).await;
+        let ended = office.run(&["plan", "b.toml"]);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(!ended.stderr.contains("SECRET"), "{ended:?}");
+        told.push(ended.stderr);
+    }
+    insta::assert_snapshot!(told.join(""), @r#"
+      × `sheet` must be an https address
+       ╭─[b.toml:2:9]
+     1 │ name = 'night'
+     2 │ sheet = 'http://example.com/s.csv'
+       ·         ─────────────┬────────────
+       ·                      ╰── here
+     3 │ template = 't.json.hbs'
+       ╰────
+      help: write it like "https://docs.google.com/…/pub?output=csv"
+    1 problem in the batch file `b.toml`; nothing was spent
+      × `sheet` has a password in its address, and batch files are shared
+       ╭─[b.toml:2:9]
+     1 │ name = 'night'
+     2 │ sheet = **************************************
+       ·         ───────────────────┬──────────────────
+       ·                            ╰── here
+     3 │ template = 't.json.hbs'
+       ╰────
+      help: publish the sheet under a link that needs none
+    1 problem in the batch file `b.toml`; nothing was spent
+      × `sheet` must be an https address
+       ╭─[b.toml:2:9]
+     1 │ name = 'night'
+     2 │ sheet = 'ftp://x/s'
+       ·         ─────┬─────
+       ·              ╰── here
+     3 │ template = 't.json.hbs'
+       ╰────
+      help: write it like "https://docs.google.com/…/pub?output=csv"
+    1 problem in the batch file `b.toml`; nothing was spent
+    "#);
+}

@@ -1,0 +1,307 @@
+//! The operator's morning: what ran, what needs somebody, and what to type.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::Connection;
+
+use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
+
+/// One request at a time, so that the first fault meets the first row.
+fn sequential_limits() -> String {
+    LIMITS.replace("in_flight = 32", "in_flight = 1")
+}
+
+/// A night after which something of every kind is left: k000 refused, k001 uncertain, k002 and
+/// k003 done, k004 invalid, and k005, which was refused, no longer in the sheet.
+async fn mixed_outcomes() -> TestCli {
+    let office = TestCli::with_settings(0, "", |settings| {
+        settings.faults.add("400=create:2").unwrap();
+        settings.faults.add("lost-answer=export:+2").unwrap();
+    })
+    .await;
+    office.write_batch("", &sequential_limits());
+    for rows in [
+        "k005,Hello 5\n",
+        "k000,Hello 0\n",
+        "k000,Hello 0\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\n",
+        "k000,Hello 0\nk001,Hello 1\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\nk004,\n",
+    ] {
+        office.write("s.csv", &format!("key,script\n{rows}"));
+        let ended = office.run(&["run", "b.toml", "--no-wait", "--skip-invalid"]);
+        assert!(matches!(ended.code, Some(0 | 3 | 6)), "{ended:?}");
+    }
+    office
+}
+
+/// Text without what differs from night to night.
+fn normalized_output(office: &TestCli, ended: &CommandOutput) -> String {
+    let text = office.normalize(&format!("{}{}", ended.stdout, ended.stderr));
+    assert!(!text.contains(['\u{1b}', '\r']), "escapes got through: {text:?}");
+    text
+}
+
+fn snapshot_settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    for (pattern, stands_for) in [
+        (r"http://STUDIO/ +", "http://STUDIO/  "),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[WHEN]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
+        (r"process \d+ on \S+", "process [PID]"),
+        (r"\d+ on [A-Za-z]\S*", "[PID]"),
+        (r"\b[0-9a-f]{24}\b", "[PROJECT]"),
+        (r"cs:[0-9a-z]{13}", "cs:[TAG]"),
+        (r"\d+\.\d KB, plays \d+\.\d s", "[SIZE]"),
+        (r"after \d+\.\d s", "after [SPAN]"),
+        (r"\b\d+ s\b", "[SPAN]"),
+        (r"\d+\.\d GB free", "[ROOM] free"),
+    ] {
+        settings.add_filter(pattern, stands_for);
+    }
+    settings
+}
+
+fn parse_json(ended: &CommandOutput) -> Value {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"))
+}
+
+fn parse_json_lines(ended: &CommandOutput) -> Vec<Value> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_that_needs_somebody_shows_the_evidence_and_the_command() {
+    let office = mixed_outcomes().await;
+    let _settings = snapshot_settings().bind_to_scope();
+    insta::assert_snapshot!("status", normalized_output(&office, &office.run(&["status"])));
+    insta::assert_snapshot!(
+        "status-night",
+        normalized_output(&office, &office.run(&["status", "b.toml"]))
+    );
+    insta::assert_snapshot!("jobs", normalized_output(&office, &office.run(&["jobs", "night"])));
+    insta::assert_snapshot!("runs", normalized_output(&office, &office.run(&["runs"])));
+    for (name, key) in [("failed", "k000"), ("uncertain", "k001"), ("done", "k003")] {
+        let ended = office.run(&["show", "night", key]);
+        insta::assert_snapshot!(format!("show-{name}"), normalized_output(&office, &ended));
+    }
+    let by_row = office.run(&["show", "night", "--row", "5"]);
+    assert_eq!(by_row.stdout, office.run(&["show", "night", "k003"]).stdout);
+    let removed = office.run(&["show", "night", "k005"]).stdout;
+    assert!(removed.contains("no longer in the sheet"), "{removed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_programs_read_adds_up_and_keeps_its_fields() {
+    let office = mixed_outcomes().await;
+    let status = parse_json(&office.run(&["status", "--json"]));
+    let batch = &status["batches"][0];
+    let counts = batch["counts"].as_object().unwrap();
+    let counted: u64 = counts.values().map(|jobs| jobs.as_u64().unwrap()).sum();
+    assert_eq!(batch["rows"], counted + batch["invalid"].as_u64().unwrap());
+    assert_eq!(batch["rows"], 5);
+    assert_eq!(batch["removed"]["failed"], 1, "{batch}");
+    let groups: Vec<_> = batch["troubles"].as_array().unwrap().iter().collect();
+    let states: Vec<_> = groups.iter().map(|group| group["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["uncertain", "failed", "invalid"]);
+    for group in groups {
+        assert!(!group["next"].as_array().unwrap().is_empty(), "nothing to type: {group}");
+    }
+
+    let jobs = parse_json_lines(&office.run(&["jobs", "night", "--json"]));
+    let report = parse_json(&office.run(&["report", "night", "--format", "json"]));
+    assert_eq!(report["rows"].as_array().unwrap(), &jobs, "one row has one form");
+    assert_eq!((&report["v"], &report["total"]), (&1.into(), &5.into()));
+    let mut by_state = BTreeMap::<String, u64>::new();
+    for job in &jobs {
+        *by_state.entry(job["state"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert_eq!(report["counts"], serde_json::to_value(by_state).unwrap());
+    let mut fields: Vec<_> = jobs[0].as_object().unwrap().keys().cloned().collect();
+    fields.sort();
+    assert_eq!(
+        fields.join(" "),
+        "attempts cause cells credits generating key progress project_id row seconds stalled state variant \
+         version video_file video_url words"
+    );
+    assert_eq!(jobs[3]["cells"][0]["script"], "Hello 3");
+
+    let story = parse_json(&office.run(&["show", "night", "k001", "--json"]));
+    assert_eq!(story["state"], "uncertain");
+    let submission = story["submissions"].as_array().unwrap().last().unwrap();
+    assert_eq!(submission["outcome"], "uncertain");
+    assert!(story["next"].as_array().unwrap().len() >= 4, "{story}");
+    let runs = parse_json(&office.run(&["runs", "night", "--json"]));
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(runs["runs"][0]["ending"], "ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_narrowed_by_state_cause_and_cell_and_mistakes_are_explained() {
+    let office = mixed_outcomes().await;
+    let keys = |args: &[&str]| -> Vec<String> {
+        let ended = office.run(&[&["jobs", "night", "--json"], args].concat());
+        let key = |job: &Value| job["key"].as_str().unwrap_or("-").to_owned();
+        parse_json_lines(&ended).iter().map(key).collect()
+    };
+    assert_eq!(keys(&["--state", "failed,uncertain"]), ["k000", "k001"]);
+    assert_eq!(keys(&["--state", "failed", "--state", "invalid"]).len(), 2);
+    assert_eq!(keys(&["--cause", "refused"]), ["k000"]);
+    assert_eq!(keys(&["--where", "script=Hello 3"]), ["k003"]);
+    assert_eq!(keys(&["--where", "script=Hello 3", "--state", "failed"]), [""; 0]);
+    assert_eq!(keys(&["--state", "removed"]), ["k005"]);
+    assert_eq!(keys(&["--state", "open"]), ["k001"]);
+    assert_eq!(keys(&["--limit", "2"]).len(), 2);
+    let more = office.run(&["jobs", "night", "--limit", "2"]);
+    assert!(more.stderr.contains("and 3 more jobs: callsheet jobs night --limit 5"), "{more:?}");
+    let mut said = String::new();
+    for args in [
+        &["jobs", "night", "--state", "faild"][..],
+        &["jobs", "night", "--where", "scrpt=x"],
+        &["jobs", "night", "--where", "script"],
+        &["show", "night", "k0003"],
+        &["show", "night", "k00"],
+        &["show", "night", "zebra"],
+        &["show", "night", "--row", "99"],
+        &["show", "nobody", "k001"],
+    ] {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        said.push_str(&normalized_output(&office, &ended));
+    }
+    insta::assert_snapshot!("mistakes", said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_stands_still_is_shown_with_the_command_that_keeps_looking() {
+    let office = mixed_outcomes().await;
+    let url = format!("sqlite://{}", office.path("callsheet.db").display());
+    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "update job set state = 'rendering', rendering_at = 1, stalled = 1, progress = 42, \
+         moved_at = 1 where key = 'k001'",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    db.close().await.unwrap();
+    let shown = office.run(&["status", "night"]).stdout;
+    assert!(shown.contains("1 stalled: AI Studios makes no progress"), "{shown}");
+    assert!(shown.contains("row 3 k001: stands at 42 %"), "{shown}");
+    assert!(shown.contains("callsheet run b.toml\n"), "{shown}");
+    let jobs = office.run(&["jobs", "night", "--state", "stalled"]).stdout;
+    assert!(jobs.contains("k001"), "{jobs}");
+    let story = office.run(&["show", "night", "k001"]).stdout;
+    assert!(story.contains("k001 (row 3 of night): rendering, stalled"), "{story}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_the_results_file_and_replaces_a_file_whole() {
+    let office = mixed_outcomes().await;
+    let results = std::fs::read_to_string(office.path("out/results.csv")).unwrap();
+    assert_eq!(office.run(&["report", "night"]).stdout, results);
+    office.write("r.csv", "what was there before");
+    let ended = office.run(&["report", "night", "--output", "r.csv"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(office.path("r.csv")).unwrap(), results);
+    let nowhere = office.run(&["report", "night", "--output", "no/where.csv"]);
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_ledger_the_readers_say_how_to_begin_and_make_none() {
+    let office = TestCli::new(1).await;
+    let _settings = snapshot_settings().bind_to_scope();
+    let mut said = normalized_output(&office, &office.run(&["status"]));
+    assert_eq!(parse_json(&office.run(&["status", "--json"]))["batches"], Value::Array(Vec::new()));
+    for args in [&["jobs", "night"][..], &["show", "night", "k"], &["runs"], &["report", "night"]] {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        said.push_str(&normalized_output(&office, &ended));
+    }
+    insta::assert_snapshot!("nothing-yet", said);
+    assert!(!office.path("callsheet.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_for_a_rehearsal_among_real_nights_is_told_where_it_is() {
+    let office = TestCli::new(1).await;
+    assert_eq!(office.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
+    let looks = || {
+        [&["status"][..], &["show", "night", "k"], &["runs"], &["resume"], &["resume", "night"]]
+            .map(|args| normalized_output(&office, &office.run(args)))
+            .concat()
+    };
+    insta::assert_snapshot!(looks(), @"
+    nothing has run here yet: the first run makes the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox
+    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    ");
+    assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
+    insta::assert_snapshot!(looks(), @"
+    no batch yet: begin with callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    no run yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: this ledger holds no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    ");
+    assert_eq!(office.run(&["status", "--sandbox"]).code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_whether_a_night_can_run_and_what_to_mend() {
+    let office = TestCli::new(1).await;
+    let _settings = snapshot_settings().bind_to_scope();
+    let good = office.run(&["check", "b.toml"]);
+    assert_eq!(good.code, Some(0), "{good:?}");
+    let shown = normalized_output(&office, &good);
+    for line in ["ok    account", "ok    clock", "ok    lock", "ok    ledger", "ok    output"] {
+        assert!(shown.contains(line), "no `{line}`: {shown}");
+    }
+    insta::assert_snapshot!("check", shown);
+    let left: Vec<_> = std::fs::read_dir(office.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("callsheet") || name.contains("lock"))
+        .collect();
+    assert!(left.is_empty(), "something was left behind: {left:?}");
+
+    let mut refused = office.command(&["check", "b.toml", "--json"]);
+    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();
+    assert_eq!((refused.code, &parse_json(&refused)["exit"]), (Some(7), &7.into()), "{refused:?}");
+    assert!(!refused.stdout.contains("wrong"), "a secret was shown");
+    let asked = office.sandbox.requests().len();
+    let offline = office.run(&["check", "b.toml", "--offline"]);
+    assert_eq!((offline.code, office.sandbox.requests().len()), (Some(0), asked));
+    let nobody = office.start(&mut office.command_without_credentials(&["check", "b.toml"])).wait();
+    assert_eq!(nobody.code, Some(2), "{nobody:?}");
+    let mut silent = office.command(&["check"]);
+    let silent = office.start(silent.env("AISTUDIOS_BASE_URL", "http://127.0.0.1:1")).wait();
+    assert_eq!(silent.code, Some(5), "{silent:?}");
+    let nowhere = office.run(&["--ledger", "nowhere/l.db", "check", "--offline"]);
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    std::fs::rename(office.path("s.csv"), office.path("gone.csv")).unwrap();
+    assert_eq!(office.run(&["check", "b.toml"]).code, Some(4), "as a run would end");
+    office.write("text.db", "this is no database at all, but a text of some length\n");
+    let text = office.run(&["--ledger", "text.db", "check", "--offline"]);
+    assert_eq!(text.code, Some(1), "{text:?}");
+    office.write("b.toml", "name = 'night'\nsheet = 3\n");
+    assert_eq!(office.run(&["check", "b.toml"]).code, Some(4));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("man1");
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_callsheet"))
+        .args(["man".as_ref(), folder.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    for page in ["callsheet", "callsheet-run", "callsheet-show", "callsheet-ledger-check"] {
+        let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
+        assert!(text.contains(".TH"), "{page}: {text}");
+    }
+}

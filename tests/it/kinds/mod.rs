@@ -1,0 +1,510 @@
+//! Every kind of request: its example batch from sheet to verified videos, in every shape that the
+//! vendor's documents leave open, and what a lost answer or a crash costs. The judge is the
+//! sandbox's own bill.
+
+mod crashes;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use callsheet::batch::{self, Batch};
+use callsheet::clock::Clock;
+use callsheet::ledger::{Durability, JobRow, JobState, Ledger};
+use callsheet::plan;
+use callsheet::runner::{self, RunInput, RunOutcome, StopSignal};
+use callsheet::sandbox::{self, Sandbox};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::support::{TIME_SCALE, ai_studios, run_input};
+
+/// The example batches, with how many rows each has.
+const EXAMPLES: &[(&str, usize)] = &[
+    ("chroma-key", 3),
+    ("custom-avatar", 3),
+    ("demo", 12),
+    ("edit-project", 3),
+    ("from-template", 3),
+    ("scripts-to-video", 3),
+    ("topic-to-video", 3),
+    ("url-to-video", 2),
+];
+
+const LIMITS: &str = "
+[limits]
+requests = 'unlimited'
+submits = 'unlimited'
+canary = 0
+poll_min = '5ms'
+poll_max = '40ms'
+backoff_min = '5ms'
+backoff_max = '40ms'
+settle_after = '300ms'
+request_timeout = '2s'
+";
+
+/// A run that takes longer waits for something that never comes.
+const RUN_MAX: Duration = Duration::from_secs(60);
+
+/// An example of the house, run where nobody minds.
+struct ExampleBatch {
+    name: &'static str,
+    dir: TempDir,
+    sandbox: Sandbox,
+    ledger: Ledger,
+    stop: StopSignal,
+}
+
+impl ExampleBatch {
+    async fn new(name: &'static str, change: impl FnOnce(&mut sandbox::SandboxSettings)) -> Self {
+        let mut settings = sandbox::SandboxSettings::default();
+        settings.switches.time_scale = TIME_SCALE;
+        change(&mut settings);
+        let sandbox = Sandbox::start(settings).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+        Self { name, dir, sandbox, ledger, stop: StopSignal::default() }
+    }
+
+    /// The same in every respect that the documents leave open, laid over the sandbox's own.
+    async fn with_behavior(name: &'static str, shape: &Value) -> Self {
+        Self::new(name, |settings| {
+            settings.switches = settings.switches.with_patch(shape).unwrap();
+        })
+        .await
+    }
+
+    fn repository_root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// The batch file as it lies in `jobs/`, at the sandbox and with the limits of a test.
+    fn batch(&self, more: &str) -> Batch {
+        let file = Self::repository_root().join("jobs").join(format!("{}.toml", self.name));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (text, _) = text.split_once("\n[limits]").unwrap();
+        // Only one of the two may say where the studio is.
+        let elsewhere: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("region")).collect();
+        let text = elsewhere
+            .join("\n")
+            .replace("[studio]", &format!("[studio]\nbase_url = '{}'", self.sandbox.base_url()));
+        let (studio, limits) = more.split_once("[limits]").unwrap_or((more, ""));
+        let kept = |line: &&str| {
+            let name = line.split('=').next().unwrap_or_default().trim();
+            name.is_empty() || !limits.contains(&format!("{name} ="))
+        };
+        let usual: Vec<&str> = LIMITS.lines().filter(kept).collect();
+        let text = format!("{text}\n{studio}\n{}\n{limits}", usual.join("\n"));
+        let mut batch = batch::parse(&file, text).unwrap_or_else(|problems| panic!("{problems}"));
+        batch.output = self.output();
+        batch
+    }
+
+    fn output(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    async fn run(&self) -> RunOutcome {
+        self.run_with("").await
+    }
+
+    async fn run_with(&self, more: &str) -> RunOutcome {
+        let (batch, base_url) = (self.batch(more), self.sandbox.base_url());
+        let plan = plan::plan_batch(&batch, &base_url, &self.ledger).await.unwrap();
+        assert!(plan.is_clean(), "{}: {:?}", self.name, plan.problems);
+        let id = plan.commit(Clock::real().now()).await.unwrap();
+        let shift =
+            run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
+        let run = runner::run_batch(RunInput { stop: self.stop.clone(), ..shift });
+        let ended = tokio::time::timeout(RUN_MAX, run).await;
+        ended.unwrap_or_else(|_| panic!("{}: the run never ended", self.name)).unwrap()
+    }
+
+    async fn rows(&self) -> Vec<JobRow> {
+        let batch = self.ledger.batch(self.name).await.unwrap();
+        self.ledger.rows(batch.id, -1, 1000).await.unwrap()
+    }
+
+    fn row_count(&self) -> usize {
+        EXAMPLES.iter().find(|(name, _)| *name == self.name).unwrap().1
+    }
+
+    /// Every row is done, has a file of its own, and was rendered once.
+    async fn assert_done_once(&self, ending: &RunOutcome, what: &str) {
+        let rows = self.row_count();
+        let name = self.name;
+        assert_eq!(
+            count_done(ending),
+            rows as u64,
+            "{name}, {what}: {ending:?} {:?}",
+            self.rows().await
+        );
+        assert_eq!(self.sandbox.render_count(), rows as u64, "{name}, {what}");
+        let mut contents = Vec::new();
+        for row in self.rows().await {
+            contents.push(std::fs::read(self.output().join(row.video_file.unwrap())).unwrap());
+        }
+        contents.sort();
+        contents.dedup();
+        assert_eq!(contents.len(), rows, "{name}, {what}: two rows got one film");
+        assert_eq!(self.sandbox.counters().leaked_tokens, 0);
+    }
+}
+
+fn count_in_state(ending: &RunOutcome, state: JobState) -> u64 {
+    ending.counts.get(&state).copied().unwrap_or(0)
+}
+
+fn count_done(ending: &RunOutcome) -> u64 {
+    count_in_state(ending, JobState::Done)
+}
+
+/// What nobody outside can know, one after the other and all at once.
+fn behavior_variants() -> Vec<Value> {
+    let mut shapes = vec![
+        json!({}),
+        json!({"export": {"id": "new"}}),
+        json!({"edit_id": "new"}),
+        json!({"edit_id": "new", "export": {"id": "new"}}),
+        json!({"export": {"answers_id": false}}),
+        // Without a task, a project's new render is known from its old one only by being at work.
+        json!({"export": {"task_visible": false}, "time_scale": 300.0}),
+        json!({"export": {"read_lag_s": 30.0}}),
+        json!({"progress": {"state_present": false}}),
+        json!({"progress": {"number": "string"}}),
+        json!({"progress": {"number": "mixed", "regress": true, "overshoot": true}}),
+        json!({"progress": {"url_lag_s": 60.0}}),
+        json!({"template": {"carrier": "body", "names": "table"}}),
+        json!({"errors": {"http": "ok200", "shape": "string"}, "unknown_id": "progress_zero"}),
+        json!({"simple_video_exports": true}),
+    ];
+    for shape in ["bare", "data_array", "data_keyed", "numeric_object"] {
+        shapes.push(json!({"catalogue": {"projects": shape}, "list": {"include": "all"}}));
+    }
+    shapes.push(json!({
+        "edit_id": "new",
+        "export": {"id": "new", "answers_id": true},
+        "progress": {"number": "mixed", "state_present": false, "url_lag_s": 60.0},
+        "catalogue": {"projects": "numeric_object"},
+    }));
+    shapes
+}
+
+async fn assert_finishes_with_every_behavior(name: &'static str) {
+    for shape in behavior_variants() {
+        let example = ExampleBatch::with_behavior(name, &shape).await;
+        let ending = example.run().await;
+        example.assert_done_once(&ending, &shape.to_string()).await;
+        let again = example.run().await;
+        assert_eq!(count_done(&again), example.row_count() as u64, "{name}: {shape}");
+        let rows = example.row_count() as u64;
+        assert_eq!(example.sandbox.render_count(), rows, "{name}: {shape}: rendered again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chroma_key_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("chroma-key").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_custom_avatar_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("custom-avatar").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("demo").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edit_project_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("edit-project").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_template_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("from-template").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scripts_to_video_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("scripts-to-video").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_to_video_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("topic-to-video").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_url_to_video_example_finishes_in_every_shape() {
+    assert_finishes_with_every_behavior("url-to-video").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simple_kinds_finish_with_one_request_each_as_well() {
+    for name in ["chroma-key", "custom-avatar"] {
+        for exports in [false, true] {
+            let shape = json!({"simple_video_exports": exports});
+            let example = ExampleBatch::with_behavior(name, &shape).await;
+            let ending = example.run_with("submission = 'one-step'").await;
+            example.assert_done_once(&ending, "one step").await;
+            assert_eq!(example.sandbox.counters().request_count("export"), 0);
+        }
+    }
+}
+
+/// A lost draft, of whatever kind, is made again and costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_of_free_requests_are_made_again_and_cost_nothing() {
+    for (name, endpoint) in [
+        ("chroma-key", "simple-video"),
+        ("custom-avatar", "simple-custom"),
+        ("edit-project", "edit"),
+        ("from-template", "template"),
+        ("from-template", "edit"),
+        ("scripts-to-video", "scripts-to-video"),
+        ("topic-to-video", "topic-to-video"),
+        ("url-to-video", "url-to-video"),
+    ] {
+        let example = ExampleBatch::new(name, |settings| {
+            settings.faults.add(&format!("lost-answer={endpoint}:2")).unwrap();
+        })
+        .await;
+        let ending = example.run().await;
+        example.assert_done_once(&ending, endpoint).await;
+        assert!(example.sandbox.counters().request_count(endpoint) > example.row_count() as u64);
+    }
+}
+
+/// The export's answer is lost though it was taken: the very project shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_export_is_found_at_the_very_project_and_paid_once() {
+    for (name, _) in EXAMPLES {
+        let example = ExampleBatch::new(name, |settings| {
+            settings.faults.add("lost-answer=export:2").unwrap();
+        })
+        .await;
+        let ending = example.run().await;
+        example.assert_done_once(&ending, "lost exports").await;
+    }
+}
+
+/// Without a name there is no tag, and with one request there is no draft: nothing can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_without_a_tag_whose_answer_is_lost_waits_for_a_person_and_is_never_sent_again()
+{
+    for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
+        for what in ["lost-answer", "close-before"] {
+            for way in ["settle", "resubmit", "hold"] {
+                let example = ExampleBatch::new(name, |settings| {
+                    settings.faults.add(&format!("{what}={endpoint}:1")).unwrap();
+                    settings.switches.list.include = sandbox::ListFilter::All;
+                })
+                .await;
+                let more = format!("submission = 'one-step'\non_uncertain = '{way}'");
+                for _ in 0..2 {
+                    let ending = example.run_with(&more).await;
+                    let states =
+                        (count_done(&ending), count_in_state(&ending, JobState::Uncertain));
+                    assert_eq!(
+                        (states, ending.jobs_for_operator),
+                        ((2, 1), 1),
+                        "{name} {what} {way}"
+                    );
+                }
+                let renders = if what == "lost-answer" { 3 } else { 2 };
+                assert_eq!(example.sandbox.render_count(), renders, "{name} {what} {way}");
+                assert_eq!(
+                    example.sandbox.counters().request_count(endpoint),
+                    3,
+                    "{name}: sent again"
+                );
+            }
+        }
+    }
+}
+
+/// An untouched draft proves nothing before an export was seen to keep its draft's id.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_without_a_trace_waits_until_exports_are_known_to_keep_their_id() {
+    for name in ["chroma-key", "custom-avatar", "scripts-to-video"] {
+        let never_sent = |settings: &mut sandbox::SandboxSettings| {
+            settings.faults.add("close-before=export:1").unwrap();
+        };
+        let example = ExampleBatch::new(name, never_sent).await;
+        // The other two rows show that exports keep their id; then the first is exported again.
+        let ending = example.run().await;
+        example.assert_done_once(&ending, "keeps ids").await;
+        let example = ExampleBatch::new(name, |settings| {
+            never_sent(settings);
+            settings.switches.export.id = sandbox::ReturnedId::New;
+        })
+        .await;
+        let ending = example.run().await;
+        assert_eq!((count_done(&ending), ending.jobs_for_operator), (2, 1), "{name}: {ending:?}");
+        assert_eq!(example.sandbox.render_count(), 2, "{name}");
+    }
+}
+
+/// The dear case: the export was taken, under another id, and nothing shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_was_taken_under_another_id_without_a_tag_is_never_paid_twice() {
+    for name in ["chroma-key", "custom-avatar", "edit-project", "scripts-to-video"] {
+        let example = ExampleBatch::new(name, |settings| {
+            settings.faults.add("lost-answer=export:1").unwrap();
+            settings.switches.export.id = sandbox::ReturnedId::New;
+        })
+        .await;
+        for _ in 0..2 {
+            let ending = example.run().await;
+            assert_eq!(ending.jobs_for_operator, 1, "{name}: {ending:?}");
+            assert_eq!(count_in_state(&ending, JobState::Uncertain), 1, "{name}: {ending:?}");
+        }
+        assert!(example.sandbox.render_count() <= 3, "{name}");
+        let rendered = example.sandbox.counters().request_count("export");
+        assert_eq!(rendered, example.sandbox.render_count(), "{name}: exported again");
+    }
+}
+
+/// The second row finds the project as the first one left it: exported, at 100, with a link.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_change_one_project_go_one_after_the_other_and_each_gets_its_own_film() {
+    for shape in [json!({}), json!({"export": {"read_lag_s": 120.0}})] {
+        let example = ExampleBatch::with_behavior("edit-project", &shape).await;
+        let ending = example.run().await;
+        example.assert_done_once(&ending, &shape.to_string()).await;
+        let bill = example.sandbox.bill();
+        assert_eq!(bill.lines.len(), 1, "one project was rendered for all: {:?}", bill.lines);
+        for row in example.rows().await {
+            assert_eq!(row.project_id.as_deref(), Some("66f0a1b2c3d4e5f607182900"));
+        }
+    }
+}
+
+/// Found by the simulation: an edit that was lost came minutes later, and the next row's film had its
+/// words.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_lost_edit_no_other_row_touches_its_project_until_it_can_no_longer_arrive() {
+    let example = ExampleBatch::new("edit-project", |settings| {
+        settings.faults.add("late=edit:1@3000").unwrap();
+    })
+    .await;
+    let began = std::time::Instant::now();
+    let ending = example.run_with("[limits]\nsettle_after = '2s'").await;
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    example.assert_done_once(&ending, "a late edit").await;
+}
+
+/// Whatever is done next to that project could be the ruin of what may have been paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_waits_for_a_person_holds_the_others_of_its_project() {
+    let example = ExampleBatch::new("edit-project", |settings| {
+        settings.faults.add("close-before=export:1").unwrap();
+    })
+    .await;
+    let ending = example.run().await;
+    let states =
+        (count_in_state(&ending, JobState::Uncertain), count_in_state(&ending, JobState::Ready));
+    assert_eq!((states, ending.jobs_for_operator), ((1, 2), 1), "{ending:?}");
+    assert_eq!(
+        (example.sandbox.render_count(), example.sandbox.counters().request_count("edit")),
+        (0, 1)
+    );
+}
+
+/// With copies nobody is in anybody's way, and both ids are kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_answers_a_copy_is_followed_under_the_copys_id() {
+    let example = ExampleBatch::with_behavior("edit-project", &json!({"edit_id": "new"})).await;
+    let ending = example.run().await;
+    example.assert_done_once(&ending, "copies").await;
+    let batch = example.ledger.batch("edit-project").await.unwrap();
+    for row in example.rows().await {
+        let story = example.ledger.job_history(batch.id, &row.key.unwrap()).await.unwrap().unwrap();
+        let made = &story.submissions[0];
+        assert_eq!(made.subject.as_deref(), Some("66f0a1b2c3d4e5f607182900"));
+        assert_ne!(made.project_id, made.subject);
+    }
+    assert!(example.ledger.stray_drafts(batch.id).await.unwrap().is_empty());
+}
+
+/// A run is stopped at any moment, again and again; the next one goes on, and nothing is ordered
+/// or paid for that was before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_again_and_again_orders_and_renders_each_row_once() {
+    for (name, rows) in EXAMPLES {
+        let mut example = ExampleBatch::new(name, |settings| {
+            settings.switches.automation.takes_s = 600;
+        })
+        .await;
+        for requests in [3, 6, 9, 12] {
+            {
+                let sandbox = &example.sandbox;
+                let before = sandbox.counters().requests.values().sum::<u64>();
+                let seen = |sandbox: &Sandbox| {
+                    sandbox.counters().requests.values().sum::<u64>() >= before + requests
+                };
+                let mut run = std::pin::pin!(example.run());
+                tokio::select! {
+                    _ = &mut run => {}
+                    () = sandbox.wait_until(seen) => {
+                        example.stop.escalate();
+                        run.await;
+                    }
+                }
+            }
+            example.stop = StopSignal::default();
+        }
+        let ending = example.run().await;
+        example.assert_done_once(&ending, "stopped again and again").await;
+        let orders = ["scripts-to-video", "topic-to-video", "url-to-video"]
+            .map(|endpoint| example.sandbox.counters().request_count(endpoint));
+        let orders: u64 = orders.iter().sum();
+        assert!(orders == 0 || orders == *rows as u64, "{name}: {orders} orders");
+    }
+}
+
+/// A real client once needed that: what stands still is given up, and ordered anew only so often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_that_is_never_written_is_ordered_once_more_and_costs_no_render() {
+    let example = ExampleBatch::new("topic-to-video", |settings| {
+        settings.switches.automation.stalls = true;
+    })
+    .await;
+    let ending = example.run_with("[limits]\nstall_after = '100ms'\nhalt_after = 50").await;
+    assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
+    let counters = example.sandbox.counters();
+    assert_eq!((example.sandbox.render_count(), counters.request_count("topic-to-video")), (0, 6));
+    for row in example.rows().await {
+        let words = row.message.unwrap();
+        assert!(words.starts_with("AI Studios got no further than 50 %"), "{words}");
+    }
+}
+
+/// Nothing is exported that is still being written, and both waits can be seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_is_exported_only_when_it_is_written() {
+    let example = ExampleBatch::new("scripts-to-video", |settings| {
+        settings.switches.time_scale = 0.0;
+    })
+    .await;
+    let stop = example.stop.clone();
+    let written = async {
+        let sandbox = &example.sandbox;
+        sandbox
+            .wait_until(|sandbox| sandbox.counters().request_count("automation-progress") >= 6)
+            .await;
+        assert_eq!(sandbox.counters().request_count("export"), 0);
+        let rows = example.rows().await;
+        let waiting = rows.iter().filter(|row| row.generating && row.project_id.is_some());
+        assert_eq!(waiting.count(), 3, "{rows:?}");
+        sandbox.advance(Duration::from_secs(100));
+        sandbox.wait_until(|sandbox| sandbox.render_count() == 3).await;
+        stop.escalate();
+    };
+    tokio::join!(example.run(), written);
+    assert_eq!(example.sandbox.counters().request_count("export"), 3);
+}

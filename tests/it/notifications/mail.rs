@@ -1,0 +1,90 @@
+//! Mail over TLS: to a server that is known, and to nobody else. The password is said to nobody who
+//! was not vouched for.
+
+use std::fs;
+
+use super::smtp_server::{SmtpSecurity, SmtpServer};
+use super::{channel_outcomes, write_notify_settings};
+use crate::json_output::run_record;
+use crate::support::test_cli::TestCli;
+
+/// Whom the program trusts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TrustedAuthority {
+    /// The server's own authority.
+    Own,
+    /// Another.
+    Other,
+}
+
+/// Runs a batch that reports by mail. Returns whether it was sent, and what was said of it.
+async fn run_with_email(
+    postbox: &SmtpServer,
+    tls: &str,
+    trust: TrustedAuthority,
+) -> (bool, String) {
+    let office = TestCli::new(1).await;
+    let port = postbox.port();
+    write_notify_settings(
+        &office,
+        &format!(
+            "email_to = 'ann@example.org'\nemail_from = 'callsheet@example.org'\n\
+             smtp = '127.0.0.1:{port}'\nsmtp_tls = '{tls}'\nsmtp_user = 'callsheet'\n\
+             smtp_password = {{ env = 'PASSWORD' }}\ntimeout = '20s'"
+        ),
+    );
+    let another = SmtpServer::start(SmtpSecurity::Tls).authority;
+    let authority = if trust == TrustedAuthority::Own { &postbox.authority } else { &another };
+    fs::write(office.path("authority.pem"), authority).unwrap();
+    let mut command = office.command(&["-vv", "run", "b.toml"]);
+    command.env("PASSWORD", "canary-of-the-mail");
+    // Where OpenSSL and its kin look for whom a machine trusts.
+    command.env("SSL_CERT_FILE", office.path("authority.pem")).env_remove("SSL_CERT_DIR");
+    let running = office.start(&mut command);
+    let ended = tokio::task::spawn_blocking(move || running.wait()).await.unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    super::assert_no_secret_in_files(&office);
+    assert!(!ended.stderr.contains("canary-of-the-mail"));
+    let record = run_record(&office, "out");
+    let [(_, sent)] = channel_outcomes(&record)[..] else { panic!("{record}") };
+    (sent, record["notices"][0]["words"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_over_tls_to_a_server_that_is_trusted_and_nothing_of_it_is_overheard() {
+    for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
+        let postbox = SmtpServer::start(secrecy);
+        assert_eq!(
+            run_with_email(&postbox, word, TrustedAuthority::Own).await,
+            (true, String::new()),
+            "{word}"
+        );
+        let letters = postbox.messages();
+        assert_eq!(letters.len(), 1, "{word}: {letters:?}");
+        assert!(letters[0].contains("AUTH PLAIN"), "{word}: {}", letters[0]);
+        assert!(letters[0].contains("Subject: [callsheet] night: 1 of 1 done"), "{word}");
+        let overheard = postbox.plaintext();
+        for said in ["AUTH", "MAIL", "RCPT", "Subject", "night"] {
+            assert!(!overheard.contains(said), "{word}: {overheard}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_nobody_vouches_for_or_that_offers_no_tls_is_told_nothing() {
+    let untrusted = "the mail server `127.0.0.1` offers no trusted TLS connection (`smtp_tls`)";
+    for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
+        let postbox = SmtpServer::start(secrecy);
+        let told = run_with_email(&postbox, word, TrustedAuthority::Other).await;
+        assert_eq!(told, (false, untrusted.to_owned()), "{word}");
+        assert!(postbox.messages().is_empty() && !postbox.plaintext().contains("AUTH"), "{word}");
+    }
+    let postbox = SmtpServer::start_plain();
+    let (sent, words) = run_with_email(&postbox, "starttls", TrustedAuthority::Own).await;
+    assert!(!sent && words.contains("(`smtp_tls`"), "{words}");
+    assert_eq!(
+        run_with_email(&postbox, "tls", TrustedAuthority::Own).await,
+        (false, untrusted.to_owned())
+    );
+    assert!(postbox.messages().is_empty() && !postbox.plaintext().contains("AUTH"));
+}

@@ -1,0 +1,250 @@
+//! What a person can decide: try again, take out, settle, sweep; and the reports that are fed back.
+
+use callsheet::batch::OnUncertain;
+use callsheet::clock::Clock;
+use callsheet::ledger::{JobState, JobUpdate, RetryFilter, RunOwner};
+use callsheet::report;
+use callsheet::runner::RunOptions;
+use callsheet::sandbox::FaultRules;
+use callsheet::sheet::{Sheet, SheetSpec};
+use proptest::prelude::*;
+
+use super::support::TestBatch;
+
+async fn begin_run(night: &TestBatch) -> (callsheet::ledger::BatchId, callsheet::ledger::Lease) {
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let owner = RunOwner { host: "test".to_owned(), pid: 1 };
+    let (lease, _) = night.ledger.begin_run(batch, owner, Clock::real().now()).await.unwrap();
+    (batch, lease)
+}
+
+fn count_in_state(night: &callsheet::runner::RunOutcome, state: JobState) -> u64 {
+    night.counts.get(&state).copied().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_that_could_only_not_be_fetched_is_fetched_again_and_not_paid_for_again() {
+    let night = TestBatch::with_settings(3, "[limits]\nfetch_retries = 1", |settings| {
+        settings.faults.add("html=download:always").unwrap();
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
+    night.sandbox.set_faults(FaultRules::default());
+    let (batch, lease) = begin_run(&night).await;
+    let again =
+        night.ledger.retry_jobs(lease, batch, RetryFilter::default(), Clock::real().now()).await;
+    let again = again.unwrap();
+    assert_eq!((again.submissions, again.downloads), (0, 3));
+    let ending = night.run().await;
+    assert_eq!(count_in_state(&ending, JobState::Done), 3, "{ending:?}");
+    assert_eq!(night.sandbox.render_count(), 3);
+    night.assert_guarantees(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_jobs_are_not_submitted_until_somebody_wants_them_again() {
+    let night = TestBatch::new(4).await;
+    let batch = night.plan_and_commit().await;
+    let (_, lease) = begin_run(&night).await;
+    let keys = vec!["k001".to_owned(), "k002".to_owned()];
+    let taken = night.ledger.cancel_jobs(lease, batch, keys, Clock::real().now()).await.unwrap();
+    assert_eq!(taken, 2);
+    let ending = night.run().await;
+    assert_eq!(
+        (count_in_state(&ending, JobState::Done), count_in_state(&ending, JobState::Cancelled)),
+        (2, 2)
+    );
+    let (_, lease) = begin_run(&night).await;
+    night
+        .ledger
+        .retry_jobs(lease, batch, RetryFilter::default(), Clock::real().now())
+        .await
+        .unwrap();
+    assert_eq!(count_in_state(&night.run().await, JobState::Done), 4);
+    night.assert_guarantees(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uncertain_job_is_held_for_a_person_whose_word_then_settles_it() {
+    let night = TestBatch::with_settings(2, "submission = 'one-step'", |settings| {
+        settings.faults.add("reset-before=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(night.batch().studio.on_uncertain, OnUncertain::Settle);
+    let ending = night.run().await;
+    assert_eq!(
+        (count_in_state(&ending, JobState::Uncertain), ending.jobs_for_operator),
+        (1, 1),
+        "{ending:?}"
+    );
+    let (batch, lease) = begin_run(&night).await;
+    let uncertain =
+        night.rows().await.into_iter().find(|row| row.state == Some(JobState::Uncertain));
+    let key = uncertain.unwrap().key.unwrap();
+    let due = night.ledger.uncertain_job(batch, &key).await.unwrap().unwrap();
+    let now = Clock::real().now();
+    let news = JobUpdate::ProvenAbsent { due_at: now, message: "not on the website".to_owned() };
+    night.ledger.record_update(lease, due.job, due.submission, news, now).await.unwrap();
+    assert_eq!(count_in_state(&night.run().await, JobState::Done), 2);
+    night.assert_guarantees(2).await;
+}
+
+/// Fed back under another name, such a row would be paid for again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_may_be_paid_for_is_not_handed_out_to_be_mended() {
+    let night = TestBatch::with_settings(3, "submission = 'one-step'", |settings| {
+        settings.faults.add("lost-answer=create:1").unwrap();
+        settings.faults.add("400=create:2").unwrap();
+        // The list never tells what became of it.
+        settings.switches.list.lag_s = 1e9;
+    })
+    .await;
+    let ending = night.run_with(RunOptions { wait: false, ..RunOptions::default() }).await;
+    assert_eq!(
+        (count_in_state(&ending, JobState::Uncertain), count_in_state(&ending, JobState::Failed)),
+        (1, 1)
+    );
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let written = report::write_results(&night.ledger, batch, &night.path("out")).await.unwrap();
+    let failed = scripts_from_report(&written.failures.unwrap());
+    assert_eq!((failed.len(), scripts_from_report(&written.results).len()), (1, 3));
+    let rows = night.rows().await;
+    let row = rows.iter().find(|row| row.state == Some(JobState::Failed)).unwrap();
+    assert!(row.cells.contains(&failed[0]), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_ends_after_it_was_given_up_is_taken_by_the_next_run() {
+    let night = TestBatch::with_settings(2, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count_in_state(&ending, JobState::Failed), 2, "{ending:?}");
+    night.sandbox.advance(std::time::Duration::from_secs(3600));
+    let ending = night.run().await;
+    assert_eq!(count_in_state(&ending, JobState::Done), 2, "{ending:?}");
+    assert_eq!(night.sandbox.render_count(), 2, "nothing was paid for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_it_was_given_up_is_not_paid_for_again_by_trying_again() {
+    let night = TestBatch::with_settings(3, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    let ending = night.run().await;
+    assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
+    night.sandbox.advance(std::time::Duration::from_secs(3600));
+    let ending = night.run_with(RunOptions { retry_failed: true, ..RunOptions::default() }).await;
+    assert_eq!(count_in_state(&ending, JobState::Done), 2, "{ending:?}");
+    assert_eq!(night.sandbox.render_count(), 3, "only what was declined is rendered now");
+}
+
+/// There may be more of them than one run looks at.
+#[tokio::test(flavor = "multi_thread")]
+async fn renders_that_were_given_up_are_looked_at_in_turns() {
+    let night = TestBatch::with_settings(3, "[limits]\nrender_timeout = '60ms'", |settings| {
+        settings.switches.time_scale = 0.0;
+    })
+    .await;
+    assert_eq!(count_in_state(&night.run().await, JobState::Failed), 3);
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let (batch, lease) = begin_run(&night).await;
+        for max in [2, 2] {
+            let late = night.ledger.claim_late_renders(lease, batch, max).await.unwrap();
+            keys.push(late.into_iter().map(|due| due.key).collect::<Vec<_>>().join(" "));
+        }
+        night.ledger.end_run(lease, "ended", Clock::real().now()).await.unwrap();
+    }
+    assert_eq!(keys, ["k000 k001", "k002", "k000 k001", "k002"]);
+    let (batch, first) = begin_run(&night).await;
+    assert_eq!(night.ledger.claim_late_renders(first, batch, 1).await.unwrap()[0].key, "k000");
+    let (batch, second) = begin_run(&night).await;
+    assert_eq!(night.ledger.claim_late_renders(second, batch, 1).await.unwrap()[0].key, "k001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_copied_while_it_is_in_use_and_the_copy_is_sound() {
+    let night = TestBatch::new(3).await;
+    night.run().await;
+    let copy = night.path("copy.db");
+    night.ledger.back_up(&copy).await.unwrap();
+    assert!(night.ledger.find_defects().await.unwrap().is_empty());
+    let twice = night.ledger.back_up(&copy).await.unwrap_err();
+    assert!(twice.to_string().contains("exists already"), "{twice}");
+    let copy = callsheet::ledger::Ledger::open(&copy, callsheet::ledger::Durability::PowerLoss);
+    let copy = copy.await.unwrap();
+    assert!(copy.find_defects().await.unwrap().is_empty());
+    assert_eq!(copy.batches().await.unwrap().len(), 1);
+}
+
+/// Reads a report as a sheet and returns the scripts.
+fn scripts_from_report(path: &std::path::Path) -> Vec<String> {
+    let key = ["key".to_owned()];
+    let columns = std::collections::BTreeMap::new();
+    let want = SheetSpec {
+        key: &key,
+        group_by: None,
+        columns: &columns,
+        required: &[],
+        optional: &[],
+        lists: &[],
+        skip: None,
+        encoding: None,
+        worksheet: None,
+    };
+    let sheet = Sheet::open(path, &want).unwrap();
+    assert_eq!(sheet.headings(), ["key", "script"], "the report's columns are not the sheet's");
+    sheet.entries().map(|entry| entry.unwrap().rows[0].cells[1].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_written_harmless_and_come_back_as_they_were() {
+    let scripts = ["=1+1", "+49 171", "-5", "'=x", "''@y", "@sum", "plain", "'tis so", "＝1"];
+    let night = TestBatch::with_settings(0, "[limits]\nhalt_after = 100", |settings| {
+        settings.faults.add("400=create:always").unwrap();
+    })
+    .await;
+    let rows: Vec<_> =
+        scripts.iter().enumerate().map(|(n, s)| (format!("k{n}"), (*s).to_owned())).collect();
+    night.write_sheet(&rows);
+    night.run().await;
+    let batch = night.ledger.batch("night").await.unwrap().id;
+    let written = report::write_results(&night.ledger, batch, &night.path("out")).await.unwrap();
+    let failures = written.failures.unwrap();
+    let text = std::fs::read_to_string(&failures).unwrap();
+    for line in text.lines() {
+        for cell in line.split(',') {
+            let cell = cell.trim_matches('"');
+            let formula = cell.starts_with(['=', '+', '@', '＝']);
+            assert!(!formula, "{cell} would be taken for a formula");
+        }
+    }
+    assert_eq!(scripts_from_report(&failures), scripts);
+    assert_eq!(scripts_from_report(&written.results), scripts);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_cell_comes_back_from_a_report_as_it_was(
+        scripts in prop::collection::vec("['=+@a1 -]{0,4}[a-z\"\\n,;]{0,8}x", 1..6)
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let night = TestBatch::new(0).await;
+            let rows: Vec<_> =
+                scripts.iter().enumerate().map(|(n, s)| (format!("k{n}"), s.clone())).collect();
+            night.write_sheet(&rows);
+            let batch = night.plan_and_commit().await;
+            let out = night.path("out");
+            let written = report::write_results(&night.ledger, batch, &out).await.unwrap();
+            assert_eq!(scripts_from_report(&written.results), scripts);
+            assert_eq!(written.failures, None);
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! The bug zoo: known sins, each of which the oracle must see. An oracle that misses one of them
+//! would let it pass in the runner as well.
+
+use std::time::Duration;
+
+use callsheet::batch::{OnUncertain, SubmissionMode};
+
+use super::scenario::simulate;
+use super::setup::{
+    ListVisibility, RepeatedExport, SimulatedExportId, SimulatedFault, SimulationSetup,
+};
+
+/// What a wrong runner, or a studio beyond the promise's bounds, would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SeededBug {
+    /// A lost answer to a paid request counts as not sent.
+    ResendsUnknown,
+    /// A "slow down" counts as not sent.
+    IgnoresRetryAfter,
+    /// Absence from a list that shows only old work counts as absence.
+    TrustsOldLists,
+    /// A render under way counts as failed.
+    TreatsRunningAsFailed,
+    /// Another project's video is brought home.
+    DownloadsWrongVideo,
+    /// The quiet wait is over before what is late arrives.
+    ShortensQuietWait,
+    /// More renders at once than the batch allows.
+    ExceedsInFlightLimit,
+    /// A row of the sheet never reaches the ledger.
+    DropsRow,
+    /// A file under a final name is cut short.
+    TruncatesVideo,
+}
+
+/// Returns what the oracle said, in these `words`, of the first night on which it saw `sin`.
+fn first_detection(
+    sin: SeededBug,
+    words: &str,
+    change: impl Fn(&mut SimulationSetup),
+) -> Option<String> {
+    (0..60).find_map(|seed| {
+        let mut setup = SimulationSetup::without_faults(seed);
+        setup.rows = setup.rows.max(4);
+        change(&mut setup);
+        let wrongs = simulate(setup, Some(sin), false).violations;
+        wrongs.into_iter().find(|wrong| wrong.contains(words))
+    })
+}
+
+fn assert_detected(sin: SeededBug, words: &str, change: impl Fn(&mut SimulationSetup)) {
+    assert!(first_detection(sin, words, change).is_some(), "the oracle did not see {sin:?}");
+}
+
+#[test]
+fn paying_again_for_a_lost_answer_is_seen() {
+    assert_detected(SeededBug::ResendsUnknown, "paid twice", |setup| {
+        setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
+        setup.behavior.repeated_export = RepeatedExport::Renders;
+    });
+}
+
+#[test]
+fn asking_before_retry_after_is_over_is_seen() {
+    assert_detected(SeededBug::IgnoresRetryAfter, "before Retry-After", |setup| {
+        setup.faults = vec![(SimulatedFault::SlowDown, 0.3)];
+    });
+}
+
+#[test]
+fn believing_an_old_list_is_seen() {
+    assert_detected(SeededBug::TrustsOldLists, "paid twice", |setup| {
+        setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
+        (setup.submission_mode, setup.on_uncertain) =
+            (SubmissionMode::OneStep, OnUncertain::Resubmit);
+    });
+}
+
+#[test]
+fn taking_a_render_under_way_for_failed_is_seen() {
+    assert_detected(SeededBug::TreatsRunningAsFailed, "paid twice", |setup| {
+        setup.limits.rerenders = 2
+    });
+}
+
+#[test]
+fn another_rows_video_is_seen() {
+    assert_detected(SeededBug::DownloadsWrongVideo, "not the video", |_| ());
+}
+
+#[test]
+fn a_quiet_wait_that_is_too_short_is_seen() {
+    assert_detected(SeededBug::ShortensQuietWait, "paid twice", |setup| {
+        setup.faults = vec![(SimulatedFault::ActedLate, 0.3)];
+        setup.behavior.act_delay_max = Duration::from_secs(600);
+        setup.behavior.repeated_export = RepeatedExport::Renders;
+        setup.on_uncertain = OnUncertain::Resubmit;
+    });
+}
+
+/// The limit of the promise that no client can lift: an export under another id, in a list that
+/// shows only what is finished, leaves no trace before its end.
+#[test]
+fn a_render_without_a_trace_that_outlasts_the_quiet_wait_is_seen() {
+    assert_detected(SeededBug::ShortensQuietWait, "paid twice", |setup| {
+        setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
+        setup.behavior.list_visibility = ListVisibility::Finished;
+        setup.behavior.export_id = SimulatedExportId::New;
+        setup.behavior.repeated_export = RepeatedExport::Renders;
+        setup.behavior.render_time = (Duration::from_secs(300), Duration::from_secs(900));
+        (setup.submission_mode, setup.on_uncertain) =
+            (SubmissionMode::TwoStep, OnUncertain::Settle);
+    });
+}
+
+#[test]
+fn more_renders_at_once_than_allowed_are_seen() {
+    assert_detected(SeededBug::ExceedsInFlightLimit, "renders under way", |setup| {
+        setup.limits.canary = 0
+    });
+}
+
+#[test]
+fn a_row_that_is_lost_is_seen() {
+    assert_detected(SeededBug::DropsRow, "lost", |_| ());
+}
+
+#[test]
+fn a_file_that_is_not_whole_is_seen() {
+    assert_detected(SeededBug::TruncatesVideo, "not whole", |_| ());
+}

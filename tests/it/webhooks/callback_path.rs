@@ -1,0 +1,136 @@
+//! Whether calls can come at all: the receiver's own answers, a receiver that is dead, one in a
+//! process of its own, and what `check` says of it.
+
+use std::time::Duration;
+
+use callsheet::ledger::WebhookSecret;
+
+use super::relay::send_for_status;
+use super::{CallbackTest, RARE_POLLS, free_port, ledger_content};
+use crate::support::test_cli::{LIMITS, TestCli};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_finishes_just_as_well_with_the_receiver_dead() {
+    let office = TestCli::with_settings(4, "", |_| ()).await;
+    let dead = format!("[webhook]\npublic_url = 'http://127.0.0.1:{}'\n", free_port());
+    office.write_batch("", &format!("{LIMITS}\n{dead}"));
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(office.assert_guarantees(4), ["done"; 4]);
+    let other = TestCli::new(4).await;
+    assert_eq!(other.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(ledger_content(&office), ledger_content(&other));
+}
+
+/// The way is open, and AI Studios does not use it: what is under way is noticed a little late, and
+/// the rest as if there were no such thing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_nobody_calls_about_is_driven_by_polls() {
+    let called = CallbackTest::new(12, ("", &LIMITS.replace("32", "4")), |settings| {
+        settings.switches.webhook.drop = 1.0;
+    })
+    .await;
+    let ended = called.run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(called.cli.assert_guarantees(12), ["done"; 12]);
+    assert_eq!(called.relay.secrets().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_of_its_own_serves_runs_of_the_same_ledger() {
+    let called = CallbackTest::new(3, ("", RARE_POLLS), |_| ()).await;
+    let office = &called.cli;
+    let mut serving = office.start(&mut office.command(&["serve", "b.toml"]));
+    while !serving.stdout().contains("takes the calls") {
+        assert!(serving.is_running(), "{}", serving.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let running = office.start(&mut office.command(&["run", "b.toml"]));
+    let ended = tokio::task::spawn_blocking(move || running.wait()).await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(office.assert_guarantees(3), ["done"; 3]);
+
+    // Its place is taken, and it is found to be ours.
+    let checked = office.run(&["check", "b.toml"]);
+    assert!(checked.stdout.contains("comes through"), "{}", checked.stdout);
+    let second = office.run(&["run", "b.toml", "--webhook"]);
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    assert!(second.stderr.contains("callsheet serve"), "{}", second.stderr);
+    serving.signal("TERM");
+    let served = tokio::task::spawn_blocking(move || serving.wait()).await.unwrap();
+    assert_eq!(served.code, Some(0), "{}", served.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_calls_itself_through_the_public_address() {
+    let called = CallbackTest::new(1, ("", LIMITS), |_| ()).await;
+    let office = &called.cli;
+    let checked = office.run(&["check", "b.toml"]);
+    assert!(checked.stdout.contains("comes through"), "{}", checked.stdout);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+
+    let dead = free_port();
+    office.write_batch("", &format!("{LIMITS}\n[webhook]\npublic_url = 'http://127.0.0.1:{dead}'"));
+    let checked = office.run(&["check", "b.toml"]);
+    assert!(checked.stdout.contains("did not come through"), "{}", checked.stdout);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_without_an_address_is_said_before_anything_is_spent() {
+    let office = TestCli::new(1).await;
+    let ended = office.run(&["run", "b.toml", "--webhook"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("public_url"), "{}", ended.stderr);
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receiver_answers_alike_and_within_its_limits() {
+    let office = TestCli::new(1).await;
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut serving = office.start(&mut office.command(&["serve", "--listen", &listen]));
+    while !serving.stdout().contains("takes the calls") {
+        assert!(serving.is_running(), "{}", serving.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let path = WebhookSecret::new([5; 16]).path();
+    let request = |line: &str, body: &str| {
+        format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    let large = "x".repeat((64 << 10) + 1);
+    let table = [
+        (request(&format!("POST {path}"), "{}"), 204),
+        (request(&format!("GET {path}?progress=100"), ""), 204),
+        (request(&format!("PUT /any/prefix{path}/"), "\u{0}\u{1}"), 204),
+        (request(&format!("DELETE {path}"), ""), 405),
+        (request("GET /", ""), 404),
+        (request("GET /h/..%2f..%2fetc%2fpasswd", ""), 404),
+        (request(&format!("POST {path}x"), "{}"), 404),
+        (request(&format!("POST {path}"), &large), 413),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+    ];
+    for (request, want) in table {
+        assert_eq!(
+            send_for_status(port, request.as_bytes()).await,
+            want,
+            "{}",
+            &request[..40.min(request.len())]
+        );
+    }
+    // A body that does not come is not waited for; others are served meanwhile.
+    let slow = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{{");
+    let waiting: Vec<_> = (0..80)
+        .map(|_| {
+            let slow = slow.clone();
+            tokio::spawn(async move { send_for_status(port, slow.as_bytes()).await })
+        })
+        .collect();
+    for one in waiting {
+        assert_eq!(one.await.unwrap(), 408);
+    }
+    assert_eq!(send_for_status(port, request(&format!("POST {path}"), "{}").as_bytes()).await, 204);
+    serving.signal("INT");
+    drop(serving.wait());
+}

@@ -1,0 +1,144 @@
+//! A lost answer, and a call about what it would have said: the request was accepted, and is never
+//! sent again.
+
+use std::time::Duration;
+
+use callsheet::sandbox::{self, WebhookMode, WebhookSwitches};
+
+use super::{CallbackTest, RARE_POLLS};
+use crate::support::test_cli::{LIMITS, TestCli};
+
+/// A template for requests that carry no name, and so no tag.
+const TEMPLATE_WITHOUT_NAME: &str = r#"{
+  "language": "en", "text": "{{script}}", "model": "M1", "clothes": "B1"
+}
+"#;
+
+/// Requests of the kind that can be found in no other way.
+const SIMPLE_VIDEO: &str = "request = 'simple-video'\nsubmission = 'one-step'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_without_a_tag_is_found_by_the_task_that_was_called_about() {
+    let called = CallbackTest::new(3, (SIMPLE_VIDEO, RARE_POLLS), |settings| {
+        settings.faults.add("lost-answer=simple-video:2").unwrap();
+    })
+    .await;
+    called.cli.write("t.json.hbs", TEMPLATE_WITHOUT_NAME);
+    let ended = called.run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(called.cli.assert_guarantees(3), ["done"; 3]);
+    assert_eq!(called.cli.sandbox.render_count(), 3, "nothing was sent twice");
+    // Which of them had lost its answer is nobody's to say.
+    let stories =
+        ["k000", "k001", "k002"].map(|key| called.cli.run(&["show", "b.toml", key]).stdout);
+    let found = |story: &&String| story.contains("the task that AI Studios called about");
+    assert_eq!(stories.iter().filter(found).count(), 2, "{}", stories.join("\n"));
+}
+
+/// Without calls, the same waits for a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_without_calls_waits_for_a_person() {
+    let office = TestCli::with_settings(3, SIMPLE_VIDEO, |settings| {
+        settings.faults.add("lost-answer=simple-video:2").unwrap();
+    })
+    .await;
+    office.write("t.json.hbs", TEMPLATE_WITHOUT_NAME);
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(office.sandbox.render_count(), 3);
+}
+
+/// The call comes, but the list does not show the project: held, said, and never sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_called_about_and_is_not_found_is_held_and_a_person_is_told() {
+    let limits = RARE_POLLS.replace("settle_after = '8s'", "settle_after = '1s'");
+    let studio = format!("{SIMPLE_VIDEO}\non_uncertain = 'resubmit'");
+    let called = CallbackTest::new(1, (&studio, &limits), |settings| {
+        settings.switches.list.limit = Some(0);
+        settings.faults.add("lost-answer=simple-video:1").unwrap();
+    })
+    .await;
+    called.cli.write("t.json.hbs", TEMPLATE_WITHOUT_NAME);
+    let ended = called.run().await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(called.cli.sandbox.render_count(), 1, "though the batch allows to send it again");
+    let shown = called.cli.run(&["show", "b.toml", "k000"]);
+    assert!(shown.stdout.contains("so it was accepted"), "{}", shown.stdout);
+    let resolved = called.cli.run(&[
+        "resolve",
+        "b.toml",
+        "k000",
+        "--not-submitted",
+        "--because",
+        "I think so",
+    ]);
+    assert_eq!(resolved.code, Some(6), "{}", resolved.stderr);
+    assert!(resolved.stderr.contains("called about this very request"), "{}", resolved.stderr);
+}
+
+/// Nothing shows that an export was accepted, for longer than the quiet wait: the worst habit that
+/// AI Studios could have.
+fn hide_exports(settings: &mut sandbox::SandboxSettings) {
+    settings.switches.webhook.at_submit = true;
+    settings.switches.webhook.mode = WebhookMode::CompletionOnly;
+    settings.switches.export.read_lag_s = 12_000.0;
+    settings.faults.add("lost-answer=export:2").unwrap();
+}
+
+const RESUBMIT_SETTING: &str = "on_uncertain = 'resubmit'";
+
+/// With ordinary polls: the call that tells of the end comes long before anything shows it.
+fn short_settle_limits() -> String {
+    let limits = RARE_POLLS.replace("settle_after = '8s'", "settle_after = '1s'");
+    limits.replace("'60s'", "'100ms'").replace("'10min'", "'500ms'")
+}
+
+/// The call comes before the answer to the request, which then is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_before_the_answer_is_evidence_when_that_is_lost() {
+    let called =
+        CallbackTest::new(2, (RESUBMIT_SETTING, &short_settle_limits()), hide_exports).await;
+    let ended = called.run().await;
+    assert_eq!(called.cli.sandbox.render_count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(called.cli.assert_guarantees(2), ["done"; 2]);
+
+    // The same without calls is what the README says cannot be promised: so the calls did it.
+    let office = TestCli::with_settings(2, RESUBMIT_SETTING, |settings| {
+        hide_exports(settings);
+        settings.switches.webhook =
+            WebhookSwitches { mode: WebhookMode::Off, ..WebhookSwitches::default() };
+    })
+    .await;
+    office.write_batch(RESUBMIT_SETTING, &LIMITS.replace("'100ms'", "'200ms'"));
+    drop(office.run(&["run", "b.toml"]));
+    assert!(office.sandbox.render_count() > 2, "the test has lost its point");
+}
+
+/// A receiver of its own hears of a request whose run was killed before the answer; the next run
+/// has the evidence.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_heard_while_no_run_lived_is_known_to_the_next() {
+    let called = CallbackTest::new(2, (RESUBMIT_SETTING, &short_settle_limits()), |settings| {
+        hide_exports(settings);
+        settings.faults.add("latency=export:always@2000").unwrap();
+    })
+    .await;
+    let office = &called.cli;
+    let mut serving = office.start(&mut office.command(&["serve", "b.toml"]));
+    while !serving.stdout().contains("takes the calls") {
+        assert!(serving.is_running(), "{}", serving.stderr());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let run = office.start(&mut office.command(&["run", "b.toml"]));
+    called.relay.wait_for_secrets(2).await;
+    run.signal("KILL");
+    drop(run.wait());
+    let again = office.start(&mut office.command(&["run", "b.toml"]));
+    let ended = tokio::task::spawn_blocking(move || again.wait()).await.unwrap();
+    assert_eq!(office.sandbox.render_count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(office.assert_guarantees(2), ["done"; 2]);
+    serving.signal("TERM");
+    drop(serving.wait());
+}
