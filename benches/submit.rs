@@ -23,14 +23,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::{any, post};
-use callsheet::aistudios::{ApiClient, Credentials};
+use callsheet::aistudios::{AiStudios, ApiClient, Credentials};
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, RunOwner};
 use callsheet::plan;
 use callsheet::runner::{
-    self, AccountLimits, AiStudios, Jitter, RunEvent, RunInput, RunObserver, RunOptions,
-    RunSettings, StopSignal,
+    self, AccountLimits, Jitter, RunEvent, RunInput, RunObserver, RunOptions, RunSettings,
+    StopSignal,
 };
 use callsheet::sandbox::{self, Sandbox};
 

@@ -25,6 +25,8 @@ mod probe;
 pub(crate) mod project;
 pub(crate) mod settings;
 mod state_words;
+mod studio;
+mod studio_api;
 pub(crate) mod submit_outcome;
 mod token;
 mod verdict;
@@ -39,6 +41,11 @@ pub use project::{
 };
 pub use settings::{ClientSettings, ClientSetupError, Credentials};
 pub use state_words::StateWords;
+pub use studio::AiStudios;
+pub use studio_api::{
+    CallError, CreateRequest, DownloadError, GenerationStatus, ListedProject, ProjectDetails,
+    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+};
 pub use submit_outcome::{
     AccountRefusal, AccountRefusalKind, NotSentKind, NotSentReason, PaidCallOutcome, RefusalKind,
     RequestRefusal, ResponseRecord, UnknownReason, UnknownResponse,

@@ -17,10 +17,10 @@ use super::in_flight::InFlightSet;
 use super::payload::Payloads;
 use super::quiescence::QuiescenceTracker;
 use super::shutdown::StopSignal;
-use super::studio_api::{CallError, StudioApi};
 use super::wake_timer::WakeTimer;
 use super::webhook::CallbackHealth;
 use super::{RunOptions, RunSettings};
+use crate::aistudios::{CallError, StudioApi};
 use crate::clock::Clock;
 use crate::ledger::{
     BatchId, JobId, JobUpdate, Lease, Ledger, LedgerError, RecordedUpdate, SubmissionId,

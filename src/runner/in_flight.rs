@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::context::RunContext;
-use super::studio_api::StudioApi;
+use crate::aistudios::StudioApi;
 use crate::ledger::JobId;
 
 /// How soon is looked again for what was due and could not be claimed. Its end rings before.

@@ -21,8 +21,6 @@ mod pause;
 mod payload;
 mod quiescence;
 mod shutdown;
-mod studio_adapter;
-mod studio_api;
 mod wake_timer;
 mod webhook;
 
@@ -37,6 +35,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::aistudios::StudioApi;
 use crate::batch::{BatchLimits, OnUncertain, SubmissionMode, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{
@@ -60,11 +59,6 @@ pub use evidence::{
 };
 pub use lock::{BatchLock, LockError, host_name, lock_holder};
 pub use shutdown::StopSignal;
-pub use studio_adapter::AiStudios;
-pub use studio_api::{
-    CallError, CreateRequest, DownloadError, GenerationStatus, ListedProject, ProjectDetails,
-    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
-};
 pub use webhook::WebhookUrls;
 
 /// What the batch file says of a run.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::context::RunContext;
 use super::event::RunEvent;
-use super::studio_api::StudioApi;
+use crate::aistudios::StudioApi;
 
 /// How soon a person's word takes effect.
 const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(2);

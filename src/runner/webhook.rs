@@ -14,7 +14,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 
 use super::context::RunContext;
-use super::studio_api::{StudioApi, SubmitOutcome};
+use crate::aistudios::{StudioApi, SubmitOutcome};
 use crate::ledger::{CallbackReport, ClaimedSubmission, DueJob, JobState, WebhookSecret};
 
 /// How soon a call is noticed that another process took.

@@ -34,7 +34,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::aistudios::ApiClient;
+use crate::aistudios::{AiStudios, ApiClient, CallError};
 use crate::batch::{Batch, Rate};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::run_progress;
@@ -45,8 +45,8 @@ use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
 use crate::runner::{
-    AccountLimits, AiStudios, BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions,
-    RunOutcome, RunSettings, StopSignal,
+    AccountLimits, BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions, RunOutcome,
+    RunSettings, StopSignal,
 };
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::CommandHints;
@@ -414,17 +414,28 @@ fn run_settings(batch: &Batch, output: PathBuf) -> RunSettings {
 /// Tries of the first call, a few seconds apart: a network that is just waking up is no trouble.
 const CONNECTION_ATTEMPTS: u32 = 3;
 
-/// Asks once, for free, whether the host is there and the credentials are good.
+/// Checks once, for free, that the host responds and accepts the credentials.
 async fn check_connection(studio: &AiStudios, clock: &Clock, talk: &Printer) -> Result<(), Halt> {
     let mut left = CONNECTION_ATTEMPTS;
     loop {
         left -= 1;
         match studio.check_connection().await {
-            Err(Halt::Unresponsive { message: words }) if left > 0 => {
-                talk.status(&format!("{words}; trying again"));
+            Ok(()) => return Ok(()),
+            Err(CallError::Transient { message, .. }) if left > 0 => {
+                talk.status(&format!("{message}; trying again"));
                 clock.sleep(Duration::from_secs(2)).await;
             }
-            answer => return answer,
+            Err(error) => return Err(connection_halt(error)),
+        }
+    }
+}
+
+fn connection_halt(error: CallError) -> Halt {
+    match error {
+        CallError::Account { message, blocks_polls } => Halt::Account { message, blocks_polls },
+        CallError::Moved { message } => Halt::Moved { message },
+        CallError::Transient { .. } | CallError::RateLimited { .. } | CallError::NotFound => {
+            Halt::Unresponsive { message: error.message() }
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::aistudios::{ApiClient, Credentials};
-use crate::batch::{Batch, StudioHost};
+use crate::aistudios::{AiStudios, ApiClient, Credentials, StateWords};
+use crate::batch::{Batch, StudioHost, VendorProfile};
 use crate::clock::Clock;
-use crate::runner::{AiStudios, Halt};
+use crate::runner::Halt;
 use crate::sandbox;
 use crate::sandbox::Sandbox;
 use crate::session::credentials;
@@ -170,7 +170,16 @@ pub(crate) fn catalog_key(whose: CredentialQuery<'_>) -> String {
 pub(crate) fn ai_studios_with_client(client: Arc<ApiClient>, batch: &Batch) -> AiStudios {
     let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
     AiStudios::new(client, resolution, batch.studio.workspace_id.clone())
-        .with_profile(&batch.vendor)
+        .with_state_words(state_words(&batch.vendor))
+}
+
+/// Returns the state words that the batch file adds to the built-in ones.
+fn state_words(vendor: &VendorProfile) -> StateWords {
+    StateWords {
+        done: vendor.done_words.clone(),
+        failed: vendor.failed_words.clone(),
+        draft: vendor.draft_words.clone(),
+    }
 }
 
 /// Where another address of the API may stand in the environment.

@@ -5,12 +5,13 @@
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
+use crate::aistudios::{CallError, StudioApi};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::{Printer, strip_control};
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
-    CallError, ProjectIndex, StudioApi, SubmissionEvidence, assess_submission,
-    combine_with_callback, profile_keeps_export_id,
+    ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
+    profile_keeps_export_id,
 };
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, LeasedBatch, find_job_key, ledger_error};

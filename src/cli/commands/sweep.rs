@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Args;
 use serde_json::json;
 
+use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::{Printer, pluralize, strip_control};
 use crate::ledger::{StrayDraft, SubmissionId, Tag};
-use crate::runner::{AiStudios, CallError, ProjectDetails, ProjectIndex, StudioApi};
+use crate::runner::ProjectIndex;
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, ledger_error};
 use crate::session::open_batch::CommandError;

@@ -8,7 +8,7 @@ pub(super) mod resend_export;
 pub(super) mod verify_failure;
 use std::collections::HashMap;
 
-use super::studio_api::{ListedProject, ProjectDetails, ProjectList};
+use crate::aistudios::{ListedProject, ProjectDetails, ProjectList};
 use crate::batch::{ExportIdBehavior, ListContents, ProjectNameHandling, VendorProfile};
 use crate::ledger::{CallbackReport, DueJob, Tag};
 use crate::request::RequestKind;

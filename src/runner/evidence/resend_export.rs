@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 
+use crate::aistudios::{ProjectExport, StudioApi, SubmitOutcome};
 use crate::batch::{OnUncertain, SecondExportEffect};
 use crate::ledger::{DueJob, JobState};
 use crate::runner::context::RunContext;
 use crate::runner::evidence::ProjectIndex;
 use crate::runner::limits::halt::{CircuitKind, FailureCause, Halt};
 use crate::runner::loops::submit::acquire_permits;
-use crate::runner::studio_api::{ProjectExport, StudioApi, SubmitOutcome};
 use crate::runner::webhook::redact_secret;
 
 /// What came of sending it once more.

@@ -4,10 +4,10 @@
 //! like an ending. The project itself, and the account's list for the tag, are read before anything
 //! is decided that costs money or loses what was paid for. Decides nothing and writes nothing.
 
+use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
 use crate::ledger::DueJob;
 use crate::runner::context::RunContext;
 use crate::runner::evidence::{ProjectIndex, is_tagged};
-use crate::runner::studio_api::{CallError, ProjectDetails, RenderStatus, StudioApi};
 
 /// What is to be seen of a render beside its progress page.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 
+use crate::aistudios::{DownloadError, RenderStatus, StudioApi};
 use crate::ledger::{DueJob, JobState, JobUpdate};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -20,7 +21,6 @@ use crate::runner::files::part_file::{PartFile, PartFileError};
 use crate::runner::in_flight;
 use crate::runner::in_flight::InFlightSet;
 use crate::runner::limits::halt::Halt;
-use crate::runner::studio_api::{DownloadError, RenderStatus, StudioApi};
 
 /// A fetch that was claimed is not claimed again for this long.
 const DOWNLOAD_LEASE: Duration = Duration::from_secs(6 * 3600);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
 use crate::batch::DraftBilling;
 use crate::ledger::{ClaimedSubmission, JobUpdate};
 use crate::payload::{Payload, PreparedRequest, RequestOptions};
@@ -17,7 +18,6 @@ use crate::runner::limits::halt::{CircuitKind, FailureCause};
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::loops::submit::{handle_declined, record_refusal, requeue_unsent, retry_unpaid};
 use crate::runner::payload::Unmade;
-use crate::runner::studio_api::{CreateRequest, StudioApi, SubmitOutcome};
 
 /// Which of the requests that make a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

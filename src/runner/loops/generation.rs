@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::aistudios::{GenerationStatus, StudioApi};
 use crate::ledger::{GeneratingDraft, JobUpdate};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -16,7 +17,6 @@ use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::limits::halt::{CircuitKind, FailureCause};
 use crate::runner::loops::poll::{elapsed_since, format_duration};
 use crate::runner::loops::poll_schedule::next_poll_delay;
-use crate::runner::studio_api::{GenerationStatus, StudioApi};
 
 /// Polls claimed together.
 const POLLS_AT_ONCE: u32 = 16;

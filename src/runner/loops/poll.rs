@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
 use crate::ledger::{DueJob, JobState, JobUpdate, RetryFilter};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -20,7 +21,6 @@ use crate::runner::in_flight;
 use crate::runner::in_flight::InFlightSet;
 use crate::runner::limits::halt::{CircuitKind, FailureCause};
 use crate::runner::loops::poll_schedule::{next_poll_delay, next_poll_delay_with_callbacks};
-use crate::runner::studio_api::{CallError, ProjectDetails, RenderStatus, StudioApi};
 use crate::runner::webhook;
 
 /// Polls in the air at once; the limiter paces them.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::aistudios::{ProjectDetails, StudioApi};
 use crate::batch::OnUncertain;
 use crate::ledger::{CallbackReport, DueJob, JobId, JobState, JobUpdate, Transition};
 use crate::runner::context::RunContext;
@@ -24,7 +25,6 @@ use crate::runner::evidence::{
     profile_keeps_export_id,
 };
 use crate::runner::limits::halt::CircuitKind;
-use crate::runner::studio_api::{ProjectDetails, StudioApi};
 
 /// Pauses between looks, the design's: 15 s, 60 s, 3 min, 10 min, then slower.
 const CHECK_INTERVALS: [Duration; 4] = [

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::aistudios::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome};
 use crate::batch::SubmissionMode;
 use crate::ledger::{
     Capacity, ClaimOutcome, ClaimedSubmission, CreditCaps, JobState, JobUpdate, LedgerError,
@@ -20,7 +21,6 @@ use crate::runner::evidence::resend_export::lock_claims;
 use crate::runner::limits::account_limits::SubmitTurn;
 use crate::runner::limits::halt::{CircuitKind, FailureCause, Halt};
 use crate::runner::loops::draft::{build_request, create_draft};
-use crate::runner::studio_api::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome};
 use crate::runner::webhook::redact_secret;
 
 /// Drafts claimed together. They are free, and each waits for its own turn.

@@ -5,11 +5,12 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use callsheet::clock::Clock;
-use callsheet::runner::{
+use callsheet::aistudios::{
     CallError, CreateRequest, DownloadError, GenerationStatus, ProjectDetails, ProjectExport,
-    ProjectList, RenderStatus, StopSignal, StudioApi, SubmitOutcome, VideoDownload,
+    ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
 };
+use callsheet::clock::Clock;
+use callsheet::runner::StopSignal;
 use futures_util::{StreamExt, stream};
 use rand::Rng;
 use tokio::sync::Notify;

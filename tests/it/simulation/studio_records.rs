@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callsheet::runner::{
+use callsheet::aistudios::{
     GenerationStatus, ListedProject, ProjectDetails as Page, ProjectList, RenderStatus,
 };
 use jiff::{SignedDuration, Timestamp};

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use callsheet::aistudios::{
+    AiStudios, CallError, CreateRequest, DownloadError, GenerationStatus, ProjectDetails,
+    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+};
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger};
 use callsheet::plan;
-use callsheet::runner::{
-    self, AiStudios, CallError, CreateRequest, DownloadError, GenerationStatus, ProjectDetails,
-    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
-};
+use callsheet::runner::{self};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 

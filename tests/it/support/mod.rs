@@ -5,14 +5,14 @@ pub(crate) mod test_cli;
 
 use std::path::{Path, PathBuf};
 
-use callsheet::aistudios::{ApiClient, Credentials};
-use callsheet::batch::{self, Batch};
+use callsheet::aistudios::{AiStudios, ApiClient, Credentials, StateWords, StudioApi};
+use callsheet::batch::{self, Batch, VendorProfile};
 use callsheet::clock::Clock;
 use callsheet::ledger::{BatchId, Durability, JobRow, JobState, Ledger, RunOwner};
 use callsheet::plan;
 use callsheet::runner::{
-    self, AccountLimits, AiStudios, Jitter, RunInput, RunObserver, RunOptions, RunOutcome,
-    RunSettings, StopSignal, StudioApi,
+    self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
+    StopSignal,
 };
 use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
 use tempfile::TempDir;
@@ -188,7 +188,7 @@ pub(crate) fn ai_studios(batch: &Batch, base_url: &str) -> AiStudios {
     settings.request_timeout = batch.limits.request_timeout;
     settings.paid_timeout = batch.limits.request_timeout;
     let client = ApiClient::new(settings, Clock::real()).unwrap();
-    AiStudios::new(client, resolution(batch), None).with_profile(&batch.vendor)
+    AiStudios::new(client, resolution(batch), None).with_state_words(state_words(&batch.vendor))
 }
 
 fn resolution(batch: &Batch) -> Option<String> {
@@ -241,5 +241,14 @@ pub(crate) fn copy_demo_batch(folder: &Path) {
         let to = folder.join(to);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(root.join(from), to).unwrap();
+    }
+}
+
+/// Returns the state words that the batch file adds to the built-in ones.
+pub(crate) fn state_words(vendor: &VendorProfile) -> StateWords {
+    StateWords {
+        done: vendor.done_words.clone(),
+        failed: vendor.failed_words.clone(),
+        draft: vendor.draft_words.clone(),
     }
 }

@@ -18,9 +18,7 @@ use crate::aistudios::{
     AccountRefusal, AccountRefusalKind, ApiClient, ExportRequest, PaidCallOutcome, ProjectId,
     RenderState, StateWords,
 };
-use crate::batch::VendorProfile;
 use crate::http::{DownloadResume, DownloadStatus, HttpDownloadError};
-use crate::runner::limits::halt::Halt;
 
 /// AI Studios through its V3 client.
 #[derive(Debug)]
@@ -42,32 +40,21 @@ impl AiStudios {
         Self { client: client.into(), resolution, workspace_id, state_words: StateWords::default() }
     }
 
-    /// The same, with the state words that a batch was told of.
+    /// Returns the same adapter with the state words that a batch file adds.
     #[must_use]
-    pub fn with_profile(self, vendor: &VendorProfile) -> Self {
-        let words = StateWords {
-            done: vendor.done_words.clone(),
-            failed: vendor.failed_words.clone(),
-            draft: vendor.draft_words.clone(),
-        };
-        Self { state_words: words, ..self }
+    pub fn with_state_words(self, state_words: StateWords) -> Self {
+        Self { state_words, ..self }
     }
 
-    /// Asks once, for free, whether anybody is there and the credentials are good. An account
-    /// page that this service does not have proves nothing against it.
+    /// Checks once, for free, that AI Studios responds and accepts the credentials. A service
+    /// without the account page, or one that limits the rate, passes.
     ///
     /// # Errors
-    /// The halt with which a run would end at once.
-    pub async fn check_connection(&self) -> Result<(), Halt> {
+    /// The failure that every later call would meet as well.
+    pub async fn check_connection(&self) -> Result<(), CallError> {
         match self.client.check_credentials().await.map_err(call_error) {
             Ok(_) | Err(CallError::NotFound | CallError::RateLimited { .. }) => Ok(()),
-            Err(CallError::Transient { message: words, .. }) => {
-                Err(Halt::Unresponsive { message: words })
-            }
-            Err(CallError::Account { message: words, blocks_polls: polls_too }) => {
-                Err(Halt::Account { message: words, blocks_polls: polls_too })
-            }
-            Err(CallError::Moved { message: words }) => Err(Halt::Moved { message: words }),
+            Err(error) => Err(error),
         }
     }
 }
