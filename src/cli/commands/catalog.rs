@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::aistudios::ApiError;
 use crate::batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::{Printer, format_duration, pluralize};
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::time_format::format_rfc3339;
@@ -27,17 +27,17 @@ use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
 
-/// List the models (avatars) that the account offers, with their clothes
+/// List the account's models and their clothes
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --json, {\"account\", \"heard\", \"models\": [{id, name, kind, clothes}]}, where
-clothes are [{id, name, kind}], or null when AI Studios does not list them.")]
+clothes are [{id, name, kind}], or null if AI Studios does not list them.")]
 pub(crate) struct ModelsArgs {
     #[command(flatten)]
     catalog: CatalogArgs,
 }
 
-/// List the workspaces of the account
+/// List the account's workspaces
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --json, {\"account\", \"heard\", \"workspaces\": [{id, name, kind}]}.")]
@@ -46,7 +46,7 @@ pub(crate) struct WorkspacesArgs {
     catalog: CatalogArgs,
 }
 
-/// List the templates of the account
+/// List the account's templates
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --json, {\"account\", \"heard\", \"templates\": [{id, name, kind}]}.")]
@@ -57,9 +57,9 @@ pub(crate) struct TemplatesArgs {
 
 #[derive(Debug, Args)]
 struct CatalogArgs {
-    /// The batch file whose account is meant [default: the environment's]
+    /// Batch file of the account [default: from the environment]
     batch: Option<PathBuf>,
-    /// Ask nobody: show what was heard last
+    /// Show the cached list; send no request
     #[arg(long)]
     offline: bool,
 }
@@ -67,36 +67,36 @@ struct CatalogArgs {
 pub(crate) async fn run_models(
     args: ModelsArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> ExitReason {
-    run(&args.catalog, CatalogKind::Models, global, talk).await
+    run(&args.catalog, CatalogKind::Models, global, printer).await
 }
 
 pub(crate) async fn run_workspaces(
     args: WorkspacesArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> ExitReason {
-    run(&args.catalog, CatalogKind::Workspaces, global, talk).await
+    run(&args.catalog, CatalogKind::Workspaces, global, printer).await
 }
 
 pub(crate) async fn run_templates(
     args: TemplatesArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> ExitReason {
-    run(&args.catalog, CatalogKind::Templates, global, talk).await
+    run(&args.catalog, CatalogKind::Templates, global, printer).await
 }
 
 async fn run(
     which: &CatalogArgs,
     shelf: CatalogKind,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> ExitReason {
-    match execute(which, shelf, global, talk).await {
+    match execute(which, shelf, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
@@ -104,12 +104,12 @@ async fn execute(
     which: &CatalogArgs,
     shelf: CatalogKind,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let batch = match &which.batch {
         Some(path) => match batch::read(path) {
             Ok(batch) => Some(batch),
-            Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+            Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
         },
         None => None,
     };
@@ -130,7 +130,7 @@ async fn execute(
     };
     ledger.close().await;
     let (articles, heard_at) = heard?;
-    print_catalog(&articles, (&name, shelf, heard_at), &clock, talk);
+    print_catalog(&articles, (&name, shelf, heard_at), &clock, printer);
     Ok(ExitReason::Done)
 }
 
@@ -177,12 +177,12 @@ fn print_catalog(
     articles: &[CatalogItem],
     (name, shelf, heard_at): (&str, CatalogKind, Timestamp),
     clock: &Clock,
-    talk: &Printer,
+    printer: &Printer,
 ) {
-    if talk.is_json() {
+    if printer.is_json() {
         let articles: Vec<Value> = articles.iter().map(|one| item_json(one, shelf)).collect();
         let heard = format_rfc3339(heard_at.as_millisecond());
-        talk.print_json(&json!({ "account": name, "heard": heard, shelf.as_str(): articles }));
+        printer.print_json(&json!({ "account": name, "heard": heard, shelf.as_str(): articles }));
         return;
     }
     let mut table = match shelf {
@@ -200,7 +200,7 @@ fn print_catalog(
         }
     }
     if !articles.is_empty() {
-        talk.print_result(&table.render());
+        printer.print_result(&table.render());
     }
     let noun = shelf.as_str().trim_end_matches('s');
     let count = pluralize(articles.len() as u64, noun);
@@ -209,7 +209,7 @@ fn print_catalog(
         0..5 => "now".to_owned(),
         _ => format!("{} ago", format_duration(age.unsigned_abs())),
     };
-    talk.status(&format!("{count} of {name}, heard {age}"));
+    printer.status(&format!("{count} of {name}, heard {age}"));
 }
 
 fn format_clothes(model: &CatalogItem) -> String {

@@ -6,23 +6,24 @@ use clap_complete::Shell;
 use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
 
-/// Print a completion script for your shell
-///
-/// For example: callsheet completions bash > ~/.local/share/bash-completion/completions/callsheet
+/// Print a shell completion script
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  callsheet completions bash > ~/.local/share/bash-completion/completions/callsheet")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// Shell
     shell: Shell,
 }
 
 pub(crate) fn run(
     args: &CompletionsArgs,
     mut command: clap::Command,
-    talk: &Printer,
+    printer: &Printer,
 ) -> ExitReason {
     // Into memory first: the generator panics when it cannot write, as into a closed pipe.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "callsheet", &mut script);
-    talk.print_result(String::from_utf8_lossy(&script).trim_end());
+    printer.print_result(String::from_utf8_lossy(&script).trim_end());
     ExitReason::Done
 }

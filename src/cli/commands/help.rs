@@ -16,23 +16,26 @@ use crate::template::{HELPERS, SceneTemplate};
 /// The topic that is no command.
 const TEMPLATE_TOPIC: &str = "template";
 
-/// Explain a command; or how templates are written: help template
-///
-/// With a file, `callsheet help template FILE` also lists the columns of that template.
+/// Explain a command; for templates: help template
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet help run
+  callsheet help template                     the template language
+  callsheet help template tea.json.hbs        the columns of a template")]
 pub(crate) struct HelpArgs {
-    /// A command, or `template`
+    /// Command, or `template`
     topic: Vec<String>,
 }
 
-pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, talk: &Printer) -> ExitReason {
+pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer) -> ExitReason {
     match args.topic.as_slice() {
         [topic] if topic == TEMPLATE_TOPIC => {
-            talk.print_result(&wrap(&template_help_text()));
+            printer.print_result(&wrap(&template_help_text()));
             ExitReason::Done
         }
         [topic, file] if topic == TEMPLATE_TOPIC => {
-            print_template_columns(&PathBuf::from(file), talk)
+            print_template_columns(&PathBuf::from(file), printer)
         }
         names => {
             command.build();
@@ -41,14 +44,14 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, talk: &Printer) -
                 found = match found.find_subcommand_mut(name) {
                     Some(found) => found,
                     None => {
-                        talk.error(&format!(
+                        printer.error(&format!(
                             "there is no command `{name}`: `callsheet help` lists them"
                         ));
                         return ExitReason::Usage;
                     }
                 };
             }
-            talk.print_result(found.render_long_help().to_string().trim_end());
+            printer.print_result(found.render_long_help().to_string().trim_end());
             ExitReason::Done
         }
     }
@@ -99,18 +102,18 @@ fn template_help_text() -> String {
 }
 
 /// Lists what one template asks for.
-fn print_template_columns(path: &Path, talk: &Printer) -> ExitReason {
+fn print_template_columns(path: &Path, printer: &Printer) -> ExitReason {
     let compiled = TemplateFiles::read(path).and_then(TemplateFiles::compile);
     let (template, texts) = match compiled {
         Ok(compiled) => compiled,
-        Err(error) => return diagnostics::print_template_error(talk, &error),
+        Err(error) => return diagnostics::print_template_error(printer, &error),
     };
     let listed = |names: &[String]| match names {
         [] => "none".to_owned(),
         names => names.join(", "),
     };
     let TemplateSummary { rows, partials } = TemplateSummary::new(&template, &texts);
-    talk.print_result(&wrap(&format!(
+    printer.print_result(&wrap(&format!(
         "{}\n  needs: {}\n  uses if there: {}\n  {rows}\n  partials beside it: {partials}",
         path.display(),
         listed(template.required_columns()),

@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::output::printer::{Printer, pluralize};
 use crate::cli::output::text_table::TextTable;
-use crate::cli::row_filter_args::parse_number;
 use crate::ledger::{JobRow, JobState, Ledger, StoredBatch};
 use crate::payload::ColumnMapping;
 use crate::plan::{RowCondition, RowFilter};
@@ -27,8 +26,6 @@ const REMOVED: &str = "removed";
 const OPEN: &str = "open";
 
 /// List the jobs of a batch
-///
-/// A table, in the order of the sheet. All conditions that are given must hold.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,31 +34,29 @@ Examples:
   callsheet jobs spring --where language=ko --state open
 
 States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
-cancelled; and stalled (a render without progress), generating (ready, and AI
-Studios is still making what will be rendered), invalid (a row that cannot
-become a video), skipped (a row that says it is left out), open (whatever may
-still become one by itself), removed (the
-row left the sheet; listed only when asked for).
+cancelled; and stalled (rendering without progress), generating (ready; AI
+Studios is making the draft), invalid (row not usable), skipped (row excluded
+by the sheet), open (not final), removed (row no longer in the sheet; listed
+only on request).
 
-With --json, one object per line: row, key, state, stalled, generating, version,
-attempts, progress (0 to 100), cause, words, project_id, video_file, video_url
-(without its signature), seconds, credits, cells (for each row of the sheet that
-makes the video, its cells by heading). What is not known is null. Fields may be
-added.")]
+With --json: one object per line with row, key, state, stalled, generating,
+version, attempts, progress (0 to 100), cause, words, project_id, video_file,
+video_url (without its signature), seconds, credits, cells (per sheet row, by
+heading). Unknown values are null. Fields may be added.")]
 pub(crate) struct JobsArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only jobs in one of these states, separated by commas
+    /// Only jobs in these states (comma-separated)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_row_status)]
     state: Vec<String>,
-    /// Only jobs that failed for this cause, such as render-failed or refused
+    /// Only jobs that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
-    /// Only rows with this cell, or without it: language!=ko. May be given again; for one column,
-    /// any of its values will do
+    /// Only rows where COLUMN is VALUE (`!=`: is not);
+    /// OR within a column, AND between columns
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
-    /// At most so many [default: 500 in a table, all with --json]
+    /// At most N jobs [default: 500; with --json: all]
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     limit: Option<u64>,
 }
@@ -79,31 +74,25 @@ fn parse_row_status(word: &str) -> Result<String, String> {
     Err(format!("there is no such state; did you mean `{}`?", near.unwrap_or_default()))
 }
 
-pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: JobsArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
     let headings = ledger.headings(stored.id).await.map_err(ledger_error)?;
     let columns = read_columns(&ledger, &stored).await?;
     let meant = JobListFilter::from_args(&args, &headings, columns)?;
-    let most = args.limit.unwrap_or(if talk.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
-    let mut listing = JobListing {
-        limit: most,
-        printed: 0,
-        omitted: 0,
-        table: jobs_table(),
-        headings,
-        printer: talk,
-    };
+    let most = args.limit.unwrap_or(if printer.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
+    let mut listing =
+        JobListing { limit: most, printed: 0, omitted: 0, table: jobs_table(), headings, printer };
     let mut rows = ReportRows::new(&ledger, stored.id);
     while let Some(row) = rows.next_row().await.map_err(ledger_error)? {
         if meant.is_included(&row) {

@@ -7,27 +7,29 @@ use clap::Args;
 use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
 
-/// Write the manual pages into a folder
-///
-/// For example: callsheet man ~/.local/share/man/man1
+/// Write the manual pages
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  callsheet man ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// The folder; made when it is not there
+    /// Folder; created if missing
     folder: PathBuf,
 }
 
-pub(crate) fn run(args: &ManArgs, command: clap::Command, talk: &Printer) -> ExitReason {
+pub(crate) fn run(args: &ManArgs, command: clap::Command, printer: &Printer) -> ExitReason {
     let written = std::fs::create_dir_all(&args.folder).and_then(|()| {
         clap_mangen::generate_to(command.disable_help_subcommand(true), &args.folder)
     });
     match written {
         Ok(()) => {
-            talk.print_result(&format!("manual pages written to {}", args.folder.display()));
+            printer.print_result(&format!("manual pages written to {}", args.folder.display()));
             ExitReason::Done
         }
         Err(error) => {
             let folder = args.folder.display();
-            talk.error(&format!("cannot write into `{folder}` ({}): name another", error.kind()));
+            printer
+                .error(&format!("cannot write into `{folder}` ({}): name another", error.kind()));
             ExitReason::Unexpected
         }
     }

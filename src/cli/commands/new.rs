@@ -22,16 +22,20 @@ const STARTER_TEMPLATE_PATH: &str = "templates/presenter.json.hbs";
 /// Where batch files lie.
 const JOBS_FOLDER: &str = "jobs";
 
-/// Begin a batch: write its file, and a sheet with the template's own columns
-///
-/// Writes jobs/NAME.toml and jobs/NAME.csv, and never over a file that is there. Without
-/// --template, templates/presenter.json.hbs is taken, and written if it is not there.
+/// Create a batch file and a matching sheet
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet new spring                        jobs/spring.toml, jobs/spring.csv
+  callsheet new spring --template tea.json.hbs
+
+The sheet has the columns of the template. Existing files are never overwritten.
+Without --template, templates/presenter.json.hbs is used (created if missing).")]
 pub(crate) struct NewArgs {
-    /// The batch's name, or jobs/NAME.toml
+    /// Batch name, or jobs/NAME.toml
     #[arg(value_parser = parse_name)]
     name: BatchName,
-    /// The scene template
+    /// Scene template
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
 }
@@ -43,12 +47,12 @@ fn parse_name(given: &str) -> Result<BatchName, InvalidBatchName> {
     file.strip_suffix(".toml").unwrap_or(file).parse()
 }
 
-pub(crate) fn run(args: &NewArgs, talk: &Printer) -> ExitReason {
-    match write_batch(args, talk) {
+pub(crate) fn run(args: &NewArgs, printer: &Printer) -> ExitReason {
+    match write_batch(args, printer) {
         Ok(()) => ExitReason::Done,
-        Err(NewBatchError::Template(error)) => diagnostics::print_template_error(talk, &error),
+        Err(NewBatchError::Template(error)) => diagnostics::print_template_error(printer, &error),
         Err(NewBatchError::File(words)) => {
-            talk.error(&words);
+            printer.error(&words);
             ExitReason::Usage
         }
     }
@@ -59,7 +63,7 @@ enum NewBatchError {
     File(String),
 }
 
-fn write_batch(args: &NewArgs, talk: &Printer) -> Result<(), NewBatchError> {
+fn write_batch(args: &NewArgs, printer: &Printer) -> Result<(), NewBatchError> {
     let batch_path = Path::new(JOBS_FOLDER).join(format!("{}.toml", args.name));
     let sheet_path = Path::new(JOBS_FOLDER).join(format!("{}.csv", args.name));
     // Both are looked for before either is written.
@@ -73,7 +77,7 @@ fn write_batch(args: &NewArgs, talk: &Printer) -> Result<(), NewBatchError> {
             let path = PathBuf::from(STARTER_TEMPLATE_PATH);
             if !path.exists() {
                 write_new_file(&path, STARTER_TEMPLATE)?;
-                talk.status(&format!("written: {}", path.display()));
+                printer.status(&format!("written: {}", path.display()));
             }
             path
         }
@@ -83,11 +87,11 @@ fn write_batch(args: &NewArgs, talk: &Printer) -> Result<(), NewBatchError> {
     let starter = build_starter_sheet(&template);
     write_new_file(&sheet_path, &sheet_text(&starter))?;
     write_new_file(&batch_path, &batch_file_text(&args.name, &template_path, &starter))?;
-    talk.status(&format!("written: {} and {}", batch_path.display(), sheet_path.display()));
+    printer.status(&format!("written: {} and {}", batch_path.display(), sheet_path.display()));
     if starter.is_mergeable {
-        talk.print_result(&format!("callsheet plan {}", batch_path.display()));
+        printer.print_result(&format!("callsheet plan {}", batch_path.display()));
     } else {
-        talk.status(&format!(
+        printer.status(&format!(
             "the template wants values in {} that cannot be guessed: fill them in",
             sheet_path.display()
         ));

@@ -6,7 +6,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::runner::lock_holder;
 use crate::session::exit_code::ExitReason;
@@ -14,53 +14,57 @@ use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 
-/// Hold a batch back: nothing more is submitted until it is unpaused
+/// Pause a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Works while a run is live, which hears of it within seconds: it brings home what
-is under way, then waits until the batch is unpaused, its time is over or it is
-stopped. A run that is begun meanwhile submits nothing and ends with exit 8.
+A live run notices the pause within seconds: it downloads the renders in
+progress, submits nothing new, and waits until the batch is unpaused, its time
+window ends or it is stopped. A new run submits nothing and exits with 8.
 
-With --json, {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
+With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
 }
 
-/// Let a paused batch go on
+/// Continue a paused batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A run that is live goes on within seconds; otherwise the next one does.
+A live run continues within seconds; otherwise the next run does.
 
-With --json, {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
+With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
 pub(crate) struct UnpauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
 }
 
-pub(crate) async fn pause(args: PauseArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    set_paused(args.batch_ref, true, (global, talk))
+pub(crate) async fn pause(args: PauseArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    set_paused(args.batch_ref, true, (global, printer))
         .await
-        .unwrap_or_else(|early| early.report(talk))
+        .unwrap_or_else(|early| early.report(printer))
 }
 
-pub(crate) async fn unpause(args: UnpauseArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    set_paused(args.batch_ref, false, (global, talk))
+pub(crate) async fn unpause(
+    args: UnpauseArgs,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> ExitReason {
+    set_paused(args.batch_ref, false, (global, printer))
         .await
-        .unwrap_or_else(|early| early.report(talk))
+        .unwrap_or_else(|early| early.report(printer))
 }
 
 async fn set_paused(
     which: BatchRef,
     paused: bool,
-    (global, talk): (&GlobalArgs, &Printer),
+    (global, printer): (&GlobalArgs, &Printer),
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = which.open_batch(global).await?;
     let changed = ledger.set_paused(stored.id, paused).await.map_err(ledger_error)?;
     let live = lock_holder(ledger.path(), &stored.name);
     ledger.close().await;
-    if talk.is_json() {
-        talk.print_json(&json!({
+    if printer.is_json() {
+        printer.print_json(&json!({
             "batch": stored.name, "paused": paused, "changed": changed, "live": live,
         }));
         return Ok(ExitReason::Done);
@@ -68,22 +72,24 @@ async fn set_paused(
     let name = &stored.name;
     let commands = CommandHints::from_stored_batch(global, which.sandbox, &stored);
     match (paused, changed) {
-        (true, true) => talk.print_result(&format!("{name} is paused: nothing more is submitted")),
-        (true, false) => talk.print_result(&format!("{name} was paused already")),
-        (false, true) => talk.print_result(&format!("{name} may go on")),
-        (false, false) => talk.print_result(&format!("{name} was not paused")),
+        (true, true) => {
+            printer.print_result(&format!("{name} is paused: nothing more is submitted"))
+        }
+        (true, false) => printer.print_result(&format!("{name} was paused already")),
+        (false, true) => printer.print_result(&format!("{name} may go on")),
+        (false, false) => printer.print_result(&format!("{name} was not paused")),
     }
     match (paused, live) {
-        (true, Some(holder)) => talk.status(&format!(
+        (true, Some(holder)) => printer.status(&format!(
             "a run is live ({holder}): it hears of it within seconds, brings home what is under \
              way, and waits\nlet it go on: {}",
             commands.unpause_command()
         )),
-        (true, None) => talk.status(&format!("let it go on: {}", commands.unpause_command())),
+        (true, None) => printer.status(&format!("let it go on: {}", commands.unpause_command())),
         (false, Some(holder)) => {
-            talk.status(&format!("a run is live ({holder}): it goes on within seconds"));
+            printer.status(&format!("a run is live ({holder}): it goes on within seconds"));
         }
-        (false, None) => talk.status(&format!("now: {}", commands.run_command())),
+        (false, None) => printer.status(&format!("now: {}", commands.run_command())),
     }
     Ok(ExitReason::Done)
 }

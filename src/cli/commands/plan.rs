@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::{Printer, pluralize, strip_control};
 use crate::cli::output::{diagnostics, settings_table, sheet_remarks};
-use crate::cli::row_filter_args::RowFilterArgs;
 use crate::clock::Clock;
 use crate::plan as planning;
 use crate::plan::{PayloadChange, Plan, PlanProblem, PlanProblems, RenderEstimate, RowSelection};
@@ -24,47 +23,50 @@ use crate::session::target;
 use crate::session::target::RunTarget;
 use crate::session::{account_catalog, output_dir, overwrite_guard, sheet_input};
 
-/// Show what a run would do: everything up to the first request
-///
-/// Reads and merges every row, says which are new, changed, unchanged, removed or invalid, and
-/// estimates how long the batch will speak and take. Spends nothing. Where there are credentials,
-/// AI Studios is asked, for free and at most once a day, which models, clothes, workspaces and
-/// templates the account has; what the batch names and the account lacks is told.
+/// Show what a run would do; spends nothing
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet plan jobs/spring.toml
+  callsheet plan jobs/spring.toml --where language=ko
+  callsheet plan jobs/spring.toml --html plan.html   every scene, drawn
+
+With credentials, the models, clothes, workspaces and templates that the batch
+names are compared with the account's (free, at most once a day).")]
 pub(crate) struct PlanArgs {
-    /// The batch file
+    /// Batch file
     batch: PathBuf,
     /// Compare with the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
-    /// Ask once for each address of a picture, film or sound, whether something is there
-    #[arg(long)]
-    check_media: bool,
-    /// Write the plan into this HTML file, with every job's scenes drawn
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Ask AI Studios nothing: compare with what was heard last of models and the like
-    #[arg(long)]
-    offline: bool,
     #[command(flatten)]
     row_filter: RowFilterArgs,
+    /// Write the plan as an HTML page, with every job's scenes
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Check that every media URL exists
+    #[arg(long)]
+    check_media: bool,
+    /// Compare with the cached lists; send no request
+    #[arg(long)]
+    offline: bool,
 }
 
-pub(crate) async fn run(args: PlanArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: PlanArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: PlanArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let mut batch = match batch::read(&args.batch) {
         Ok(batch) => batch,
-        Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+        Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
     };
     let path = global.ledger_path(args.sandbox);
     let output = open_batch::output_dir(&batch, args.sandbox);
@@ -80,40 +82,40 @@ async fn execute(
     };
     let mut plan = match planning::plan_filtered(&batch, "", &ledger, &choice).await {
         Ok(plan) => plan,
-        Err(error) => return Ok(diagnostics::print_plan_error(talk, &error, &batch)),
+        Err(error) => return Ok(diagnostics::print_plan_error(printer, &error, &batch)),
     };
     if let (Ok(host), _) = settings_table::configured_host(Some(&batch)) {
         let whose = CredentialQuery::new(&host, Some(&batch.studio));
         let ask = || RunTarget::for_query(whose).ok();
         let ask = (!args.offline).then_some(&ask as account_catalog::TargetProvider<'_>);
         let shop = target::catalog_key(whose);
-        account_catalog::compare_plan(&mut plan, ask, (&ledger, &shop, &Clock::real()), talk)
+        account_catalog::compare_plan(&mut plan, ask, (&ledger, &shop, &Clock::real()), printer)
             .await?;
     }
-    if talk.is_json() {
-        talk.print_json(&plan_json(&plan, &batch));
+    if printer.is_json() {
+        printer.print_json(&plan_json(&plan, &batch));
     } else {
-        sheet_remarks::sheet_remarks(&plan).iter().for_each(|line| talk.status(line));
-        talk.print_result(&headline(&plan, &batch));
+        sheet_remarks::sheet_remarks(&plan).iter().for_each(|line| printer.status(line));
+        printer.print_result(&headline(&plan, &batch));
         for change in &plan.changes {
-            talk.print_result(&change_line(change));
+            printer.print_result(&change_line(change));
         }
         let untold = plan.counts.changed.saturating_sub(plan.changes.len() as u64);
         if untold > 0 {
-            talk.print_result(&format!("  and {untold} more"));
+            printer.print_result(&format!("  and {untold} more"));
         }
         let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
-        talk.print_result(&open_batch::describe_estimate(&estimate, ""));
-        talk.status(&format!(
+        printer.print_result(&open_batch::describe_estimate(&estimate, ""));
+        printer.status(&format!(
             "{} in {:.1} s ({}/s)",
             pluralize(plan.rows, "row"),
             plan.elapsed.as_secs_f64(),
             rows_per_second(&plan)
         ));
     }
-    diagnostics::print_warnings(talk, &plan.warnings, &plan.template_files);
+    diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
     if let Err(error) = output_dir::check_writable(&output) {
-        talk.status(&format!("warning: {}", output_dir::unwritable_message(&output, &error)));
+        printer.status(&format!("warning: {}", output_dir::unwritable_message(&output, &error)));
     }
     let clean = plan.is_clean();
     if let Some(page) = &args.html {
@@ -128,20 +130,20 @@ async fn execute(
             includes_unreadable_rows: true,
             empty_message: None,
         };
-        match board.write(|_, _| true, talk).await {
+        match board.write(|_, _| true, printer).await {
             Ok(_) => {}
             Err(StoryboardError::Plan(error)) => {
-                return Ok(diagnostics::print_plan_error(talk, &error, batch));
+                return Ok(diagnostics::print_plan_error(printer, &error, batch));
             }
             Err(StoryboardError::Command(early)) => return Err(early),
         }
     }
     if !clean {
-        diagnostics::print_row_problems(talk, &plan.problems, &plan.template_files, &batch);
+        diagnostics::print_row_problems(printer, &plan.problems, &plan.template_files, &batch);
     }
     plan.discard().await;
     ledger.close().await;
-    let clean = (!args.check_media || media_check::check_media(&batch, talk).await?) && clean;
+    let clean = (!args.check_media || media_check::check_media(&batch, printer).await?) && clean;
     Ok(if clean { ExitReason::Done } else { ExitReason::Input })
 }
 

@@ -7,11 +7,10 @@ use serde_json::Value;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::{Printer, escape_json_control, pluralize};
-use crate::cli::row_filter_args::parse_number;
 use crate::payload::PAYLOAD_SCHEMA;
 use crate::plan::{PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
@@ -20,66 +19,71 @@ use crate::session::{overwrite_guard, sheet_input};
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
 
-/// Print payloads as they would be sent, or draw every scene
-///
-/// Without options, the payload of the first row. The tag, `isExport` and what else belongs to
-/// sending are added when it is sent. A storyboard is one HTML page that needs no network: every
-/// job's scenes to scale, changed ones beside what the ledger has of them, problems marked.
+/// Print payloads, or draw a storyboard
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet preview jobs/spring.toml                  payload of the first row
+  callsheet preview jobs/spring.toml --key TEA-001
+  callsheet preview jobs/spring.toml --all            one payload per line
+  callsheet preview jobs/spring.toml --storyboard board.html
+
+The tag and the fields of the request itself are added at submission. A
+storyboard shows changed scenes beside the previous version, and marks problems.")]
 pub(crate) struct PreviewArgs {
-    /// The batch file
+    /// Batch file
     #[arg(required_unless_present = "schema")]
     batch: Option<PathBuf>,
-    /// The row, as the spreadsheet counts it
+    /// Row number in the spreadsheet
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     row: Option<u64>,
-    /// The row's key
+    /// Key of the row
     #[arg(long, value_name = "KEY", conflicts_with = "row")]
     key: Option<String>,
-    /// Every row, one payload per line
+    /// All rows, one payload per line
     #[arg(long, conflicts_with_all = ["row", "key"])]
     all: bool,
-    /// Draw the scenes into this HTML file: of every row, or of --row or --key
+    /// Draw the scenes as an HTML page: all rows, or --row or --key
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     storyboard: Option<PathBuf>,
     /// Compare the storyboard with the ledger of rehearsals
     #[arg(long, requires = "storyboard")]
     sandbox: bool,
-    /// Print the JSON Schema of a payload, and nothing else
+    /// Print only the JSON Schema of payloads
     #[arg(long, conflicts_with_all = ["batch", "row", "key", "all", "storyboard"])]
     schema: bool,
 }
 
-pub(crate) async fn run(args: &PreviewArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+pub(crate) async fn run(args: &PreviewArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     let Some(path) = args.batch.as_ref().filter(|_| !args.schema) else {
-        talk.print_result(PAYLOAD_SCHEMA.trim_end());
+        printer.print_result(PAYLOAD_SCHEMA.trim_end());
         return ExitReason::Done;
     };
     let mut batch = match batch::read(path) {
         Ok(batch) => batch,
-        Err(problems) => return diagnostics::print_batch_problems(talk, &problems),
+        Err(problems) => return diagnostics::print_batch_problems(printer, &problems),
     };
     let _spooled = match sheet_input::spool_sheet(&mut batch).await {
         Ok(spooled) => spooled,
-        Err(early) => return early.report(talk),
+        Err(early) => return early.report(printer),
     };
     if let Some(page) = &args.storyboard {
-        return match write_storyboard(args, page, &batch, global, talk).await {
+        return match write_storyboard(args, page, &batch, global, printer).await {
             Ok(exit) => exit,
             Err(StoryboardError::Plan(error)) => {
-                diagnostics::print_plan_error(talk, &error, &batch)
+                diagnostics::print_plan_error(printer, &error, &batch)
             }
-            Err(StoryboardError::Command(early)) => early.report(talk),
+            Err(StoryboardError::Command(early)) => early.report(printer),
         };
     }
     let materials = match PlanInputs::open(&batch) {
         Ok(materials) => materials,
-        Err(error) => return diagnostics::print_plan_error(talk, &error, &batch),
+        Err(error) => return diagnostics::print_plan_error(printer, &error, &batch),
     };
     if args.all {
-        return print_all(materials, talk);
+        return print_all(materials, printer);
     }
-    print_one(materials, args, talk)
+    print_one(materials, args, printer)
 }
 
 async fn write_storyboard(
@@ -87,7 +91,7 @@ async fn write_storyboard(
     page: &Path,
     batch: &Batch,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, StoryboardError> {
     let path = global.ledger_path(args.sandbox);
     overwrite_guard::ensure_not_protected(page, &path, Some(batch))
@@ -105,14 +109,14 @@ async fn write_storyboard(
         includes_unreadable_rows: args.row.is_none() && args.key.is_none(),
         empty_message: Some(args.no_match_message()),
     };
-    let drawn = board.write(|entry, key| args.is_selected(entry, key), talk).await;
+    let drawn = board.write(|entry, key| args.is_selected(entry, key), printer).await;
     if let Some(ledger) = ledger {
         ledger.close().await;
     }
     let wrong = drawn?;
     if wrong > 0 {
         let are = if wrong == 1 { "is" } else { "are" };
-        talk.status(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));
+        printer.status(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));
     }
     Ok(if wrong == 0 { ExitReason::Done } else { ExitReason::Input })
 }
@@ -136,7 +140,7 @@ impl PreviewArgs {
     }
 }
 
-fn print_one(materials: PlanInputs, args: &PreviewArgs, talk: &Printer) -> ExitReason {
+fn print_one(materials: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitReason {
     let PlanInputs {
         template,
         sheet,
@@ -159,26 +163,26 @@ fn print_one(materials: PlanInputs, args: &PreviewArgs, talk: &Printer) -> ExitR
                     Ok(payload) => {
                         let value: Result<Value, _> = serde_json::from_str(payload.text());
                         let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
-                        talk.print_result(&escape_json_control(
+                        printer.print_result(&escape_json_control(
                             pretty.as_deref().unwrap_or(payload.text()),
                         ));
                         ExitReason::Done
                     }
                     Err(problems) => {
-                        diagnostics::print_template_problems(talk, &texts, &problems);
+                        diagnostics::print_template_problems(printer, &texts, &problems);
                         ExitReason::Input
                     }
                 };
             }
             // A wrong row elsewhere is the plan's to tell, not this one's.
             Err(problem) if problem.row.is_some() && problem.row == args.row => {
-                talk.error(&problem.to_string());
+                printer.error(&problem.to_string());
                 return ExitReason::Input;
             }
             Err(_) => {}
         }
     }
-    talk.error(&args.no_match_message());
+    printer.error(&args.no_match_message());
     ExitReason::Input
 }
 
@@ -187,7 +191,7 @@ fn row_cells(entry: &SheetEntry) -> Vec<Vec<String>> {
 }
 
 /// Prints every payload; a row that has none is told of, and the others are printed all the same.
-fn print_all(materials: PlanInputs, talk: &Printer) -> ExitReason {
+fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
     let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } = materials;
     let merger =
         |edition: &VariantMapping| template.merger(&edition.columns).with_request_kind(kind);
@@ -198,7 +202,7 @@ fn print_all(materials: PlanInputs, talk: &Printer) -> ExitReason {
             Ok(entry) => entry,
             Err(problem) => {
                 wrong += 1;
-                talk.error(&problem.to_string());
+                printer.error(&problem.to_string());
                 continue;
             }
         };
@@ -208,13 +212,13 @@ fn print_all(materials: PlanInputs, talk: &Printer) -> ExitReason {
                 continue;
             }
             match merger.merge(&rows) {
-                Ok(payload) => talk.print_result(&escape_json_control(payload.text())),
+                Ok(payload) => printer.print_result(&escape_json_control(payload.text())),
                 Err(problems) => {
                     wrong += 1;
                     let row = entry.rows.first().map_or(1, |row| row.number);
                     let words: Vec<String> =
                         problems.iter().map(TemplateProblem::headline).collect();
-                    talk.error(&format!("row {row}: {}", words.join("; ")));
+                    printer.error(&format!("row {row}: {}", words.join("; ")));
                 }
             }
         }
@@ -222,7 +226,7 @@ fn print_all(materials: PlanInputs, talk: &Printer) -> ExitReason {
     if wrong == 0 {
         return ExitReason::Done;
     }
-    talk.status(&format!(
+    printer.status(&format!(
         "{} without a payload; `callsheet plan` shows each place",
         pluralize(wrong, "row")
     ));

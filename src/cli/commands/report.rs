@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::{Printer, strip_control};
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report;
@@ -17,24 +17,23 @@ use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 use crate::session::{overwrite_guard, report_page};
 
-/// Print every row and what came of it, from the ledger alone
-///
-/// Needs neither sheet nor template, and may be asked while a run is live.
+/// Export the results of a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-csv: as results.csv in the output folder, safe to open in a spreadsheet.
-json: {\"v\":1, batch, file, headings, rows, counts, total}; each of rows as
-`callsheet jobs --json` shows it. counts are by state and add up to total. v
-grows when a field changes its meaning or goes away; fields may be added.
-html: as report.html in the output folder, one page to look at; it plays the
-videos from there.")]
+Reads only the ledger, also during a run.
+
+csv: like results.csv in the output folder; safe to open in a spreadsheet.
+json: {\"v\":1, batch, file, headings, rows, counts, total}; rows as in
+`callsheet jobs --json`; counts by state, their sum is total. v grows when a
+field changes or is removed; fields may be added.
+html: like report.html in the output folder; plays the videos from there.")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// csv, json or html [default: json with --json, else csv]
+    /// csv, json or html [default: csv; with --json: json]
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<ReportFormat>,
-    /// Write into this file, replacing it whole, instead of printing
+    /// Write to this file (replaced as a whole) instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -46,21 +45,24 @@ enum ReportFormat {
     Html,
 }
 
-pub(crate) async fn run(args: ReportArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: ReportArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: ReportArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
-    let format =
-        args.format.unwrap_or(if talk.is_json() { ReportFormat::Json } else { ReportFormat::Csv });
+    let format = args.format.unwrap_or(if printer.is_json() {
+        ReportFormat::Json
+    } else {
+        ReportFormat::Csv
+    });
     let failed = |error: ReportError| CommandError::new(ExitReason::Unexpected, error);
     let asked = ReportRequest {
         commands: CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored),
@@ -77,14 +79,14 @@ async fn execute(
             asked.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
             new.as_file().sync_all().map_err(disk)?;
             new.persist(path).map_err(|error| disk(error.error))?;
-            talk.status(&format!("written to {}", path.display()));
+            printer.status(&format!("written to {}", path.display()));
         }
         None if io::stdout().is_terminal() => {
             // A cell may hold what a terminal would act upon; a pipe gets it as it is.
             let (place, mut text) = (Path::new("the screen"), Vec::new());
             asked.print(&ledger, &stored, place, &mut text).await.map_err(failed)?;
             for line in String::from_utf8_lossy(&text).lines() {
-                talk.print_result(&strip_control(line));
+                printer.print_result(&strip_control(line));
             }
         }
         None => {

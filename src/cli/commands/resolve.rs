@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::aistudios::{CallError, StudioApi};
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::{Printer, strip_control};
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
@@ -18,45 +18,50 @@ use crate::session::locked_batch::{BatchRef, LeasedBatch, find_job_key, ledger_e
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 
-/// Settle one job whose answer was lost
-///
-/// AI Studios is asked once more first; what it shows is taken before anything that you say.
+/// Decide about a video that may have been paid for
 #[derive(Debug, Args)]
 #[command(override_usage = "\
 callsheet resolve <BATCH> <KEY> --adopt <PROJECT>
        callsheet resolve <BATCH> <KEY> --not-submitted
        callsheet resolve <BATCH> <KEY> --abandon")]
 #[command(group = ArgGroup::new("verdict").required(true))]
+#[command(after_help = "\
+Examples:
+  callsheet resolve spring TEA-001 --adopt 66f1a0…
+  callsheet resolve spring TEA-001 --not-submitted --because \"not in the account\"
+
+AI Studios is checked first; what it shows takes precedence over the options.
+`callsheet show BATCH KEY` shows the tag to search for in your account.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// The job's key; a part that means one key is enough
+    /// Key, or an unambiguous part of it
     key: String,
-    /// It was accepted, as this project
+    /// It was accepted as this project
     #[arg(long, value_name = "PROJECT", group = "verdict")]
     adopt: Option<String>,
-    /// It was never accepted: submit it again in the next run
+    /// It was not accepted: the next run submits it (paid)
     #[arg(long, group = "verdict")]
     not_submitted: bool,
-    /// Close it without a verdict; it is not submitted again
+    /// Give up; it may have been paid for
     #[arg(long, group = "verdict")]
     abandon: bool,
-    /// Why, for the job's history
+    /// Reason, for the job's history
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
 }
 
-pub(crate) async fn run(args: ResolveArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: ResolveArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: ResolveArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
     let key = find_job_key(&hold.ledger, &hold.stored, &args.key).await?;
@@ -67,7 +72,7 @@ async fn execute(
         return Err(CommandError::new(ExitReason::Usage, words));
     };
     let heard = hold.ledger.callback_report(due.submission).await.map_err(ledger_error)?;
-    let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), talk).await;
+    let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), printer).await;
     let seen = match seen {
         Ok(seen) => seen,
         Err(early) => {
@@ -85,13 +90,17 @@ async fn execute(
     let now = hold.clock.now();
     let recorded = hold.ledger.record_update(hold.lease, due.job, due.submission, news, now).await;
     let state = recorded.map_err(ledger_error)?.state;
-    if talk.is_json() {
-        talk.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));
+    if printer.is_json() {
+        printer.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));
     } else {
-        talk.print_result(&format!("{}: {state}: {}", strip_control(&key), strip_control(&said)));
+        printer.print_result(&format!(
+            "{}: {state}: {}",
+            strip_control(&key),
+            strip_control(&said)
+        ));
         let commands =
             CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
-        talk.status(&format!("now: {}", commands.run_command()));
+        printer.status(&format!("now: {}", commands.run_command()));
     }
     hold.release().await?;
     Ok(ExitReason::Done)
@@ -102,7 +111,7 @@ async fn gather_evidence(
     args: &ResolveArgs,
     (hold, due): (&LeasedBatch, &DueJob),
     heard: Option<&CallbackReport>,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<SubmissionEvidence, CommandError> {
     let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
     let studio = account.ai_studios(&batch, &hold.clock)?;
@@ -128,7 +137,9 @@ async fn gather_evidence(
     let adopted = match (&args.adopt, &seen) {
         // What was seen is taken, whatever was said.
         (None, _) | (_, SubmissionEvidence::Accepted { .. }) => Ok(()),
-        (Some(project), _) => ensure_adoptable(project, due, (&hold.ledger, &studio), talk).await,
+        (Some(project), _) => {
+            ensure_adoptable(project, due, (&hold.ledger, &studio), printer).await
+        }
     };
     account.close().await;
     adopted.map(|()| seen)
@@ -140,7 +151,7 @@ async fn ensure_adoptable(
     project: &str,
     due: &DueJob,
     (ledger, studio): (&Ledger, &impl StudioApi),
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<(), CommandError> {
     let refused = |words: String| Err(CommandError::new(ExitReason::Usage, words));
     let owner = ledger.project_owner(project, due.submission).await.map_err(ledger_error)?;
@@ -154,7 +165,7 @@ async fn ensure_adoptable(
         )),
         Err(trouble) => {
             let words = trouble.message();
-            talk.status(&format!(
+            printer.status(&format!(
                 "AI Studios could not be asked whether it has `{project}` ({words})"
             ));
             Ok(())

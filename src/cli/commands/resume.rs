@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
-use crate::cli::row_filter_args::parse_number;
 use crate::clock::Clock;
 use crate::ledger::{JobState, Ledger, StoredBatch};
 use crate::runner::RunOptions;
@@ -24,53 +23,52 @@ use crate::session::time_window::WindowArgs;
 use crate::session::webhooks;
 use crate::session::{BatchRun, Session};
 
-/// Continue a batch from the ledger alone, without its sheet and template
-///
-/// Without a name, every batch of the ledger that has something left to do, side by side. Changed
-/// rows are not seen: `callsheet run` sees them.
+/// Continue a batch from the ledger, without its sheet
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Changes to the sheet are not read; `callsheet run` reads them.")]
 pub(crate) struct ResumeArgs {
-    /// The batch's name
+    /// Batch name [default: every unfinished batch of the ledger]
     batch: Option<String>,
-    /// Go on with a rehearsal
+    /// Continue a rehearsal
     #[arg(long)]
     sandbox: bool,
-    /// Submit at most so many videos in this run, of each batch
+    /// Submit at most N videos per batch
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     limit: Option<u32>,
-    /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
-    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
-    max_videos: Option<u32>,
-    /// Release all rows at once, without waiting for the first videos
-    #[arg(long)]
-    no_canary: bool,
     #[command(flatten)]
     window: WindowArgs,
-    /// Take the calls of AI Studios in this run, as `[webhook]` of the batch file says
+    /// Submit all rows at once, without a canary
     #[arg(long)]
-    webhook: bool,
-    /// Do not stay for jobs whose answer was lost; the next run looks again
+    no_canary: bool,
+    /// Do not wait for uncertain jobs
     #[arg(long)]
     no_wait: bool,
-    // Not clap's own `env`: set for real nights, it would forbid every rehearsal.
+    /// Overrides `max_videos` of the batch file
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
+    max_videos: Option<u32>,
+    /// Receive webhooks in this run, as in `[webhook]`
+    #[arg(long)]
+    webhook: bool,
+    // Not clap's own `env`: the variable is set for real runs and would forbid every rehearsal.
     #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
-    #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
+    #[arg(help = "AI Studios host [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
-    /// Virtual seconds per second of a rehearsal
+    /// Simulated seconds per second of a rehearsal
     #[arg(long, value_name = "N", requires = "sandbox", default_value_t = target::REHEARSAL_SPEED)]
     speed: f64,
 }
 
-pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     let wraps = SessionReport::new(Clock::real());
-    let ended = wraps.run_until_signal(execute(args, global, talk, &wraps)).await;
-    wraps.finish(ended, talk).await
+    let ended = wraps.run_until_signal(execute(args, global, printer, &wraps)).await;
+    wraps.finish(ended, printer).await
 }
 
 async fn execute(
     args: ResumeArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
     wraps: &SessionReport,
 ) -> Result<ExitReason, CommandError> {
     let path = global.ledger_path(args.sandbox);
@@ -85,13 +83,13 @@ async fn execute(
         stored.map_err(|early| early.with_context(&global.rehearsal_hint(args.sandbox)))?;
     match stored.as_slice() {
         [] => {
-            talk.status("nothing is left to do in any batch of this ledger");
+            printer.status("nothing is left to do in any batch of this ledger");
             return Ok(ExitReason::Done);
         }
-        [only] => talk.set_batch(&only.name),
+        [only] => printer.set_batch(&only.name),
         _ => {}
     }
-    let batches = match parse_batches(&stored, &args, (global, wraps, &ledger), talk)? {
+    let batches = match parse_batches(&stored, &args, (global, wraps, &ledger), printer)? {
         Ok(batches) => batches,
         Err(exit) => return Ok(exit),
     };
@@ -104,7 +102,7 @@ async fn execute(
     {
         let hours = args.window.resolve(batch.window.as_ref(), &jiff::Zoned::now());
         if let Some(words) = hours.closed_reason {
-            talk.status(&format!("{}: {words}", batch.name));
+            printer.status(&format!("{}: {words}", batch.name));
         }
         let lease = open_batch::begin_run(&ledger, stored.id, &clock).await?;
         wrap.set_ledger_batch(&ledger, stored.id, Some(lease.0));
@@ -121,7 +119,7 @@ async fn execute(
         });
     }
     Session { ledger, clock, batch_runs: drives, receives_callbacks: args.webhook }
-        .run(talk, wraps.signals())
+        .run(printer, wraps.signals())
         .await
 }
 
@@ -177,7 +175,7 @@ fn parse_batches(
     stored: &[StoredBatch],
     args: &ResumeArgs,
     (global, wraps, ledger): (&GlobalArgs, &SessionReport, &Ledger),
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<Result<Vec<ParsedBatch>, ExitReason>, CommandError> {
     let (mut batches, mut exits) = (Vec::new(), Vec::new());
     for stored in stored {
@@ -194,7 +192,7 @@ fn parse_batches(
                 }
                 batches.push((batch, wrap));
             }
-            Err(problems) => exits.push(diagnostics::print_batch_problems(talk, &problems)),
+            Err(problems) => exits.push(diagnostics::print_batch_problems(printer, &problems)),
         }
     }
     Ok(if exits.is_empty() { Ok(batches) } else { Err(ExitReason::most_severe(exits)) })

@@ -4,7 +4,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::{Printer, pluralize};
 use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
 use crate::session::batch_status::format_credits as credits_told;
@@ -13,18 +13,23 @@ use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, find_job_key,
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 
-/// Put failed or cancelled jobs back into the queue
-///
-/// Says how many and what they will cost before it acts. A video that is paid for and could only
-/// not be fetched is fetched again, not rendered again. Uncertain jobs are left alone: they may be
-/// paid for already (see `callsheet resolve`).
+/// Retry failed or cancelled videos
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callsheet retry spring                        all failed and cancelled videos
+  callsheet retry spring --cause render-failed
+  callsheet retry spring TEA-001 TEA-002
+
+Shows the number of videos and their cost first. A finished video whose
+download failed is only downloaded again. Uncertain jobs are left unchanged,
+because they may already be paid for (see `callsheet resolve`).")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only these keys; a part that means one key is enough
+    /// Only these keys, or unambiguous parts of them
     keys: Vec<String>,
-    /// Only jobs that failed for this cause, such as render-failed or refused
+    /// Only jobs that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// Only jobs in this state
@@ -54,39 +59,39 @@ impl RetryableState {
     }
 }
 
-/// Take jobs out that were not submitted yet
-///
-/// What is under way cannot be stopped: AI Studios has no way to cancel a render, and it will be
-/// billed. The command says how many those are.
+/// Cancel videos not yet submitted
 #[derive(Debug, Args)]
+#[command(after_help = "\
+A render in progress cannot be cancelled: AI Studios has no request for it, and
+bills it. The number of such renders is shown.")]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only these keys; all that are not submitted when none is given
+    /// Only these keys, or unambiguous parts of them [default: all]
     keys: Vec<String>,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
 }
 
-pub(crate) async fn retry(args: RetryArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute_retry(args, global, talk).await {
+pub(crate) async fn retry(args: RetryArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute_retry(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
-pub(crate) async fn cancel(args: CancelArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute_cancel(args, global, talk).await {
+pub(crate) async fn cancel(args: CancelArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute_cancel(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute_retry(
     args: RetryArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
     let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
@@ -95,13 +100,13 @@ async fn execute_retry(
     let again = hold.ledger.count_retries(hold.stored.id, &chosen).await.map_err(ledger_error)?;
     let uncertain = count_in_state(&hold.ledger, &hold.stored, JobState::Uncertain).await?;
     if uncertain > 0 {
-        talk.status(&format!(
+        printer.status(&format!(
             "{} left alone: they may be paid for already (callsheet resolve)",
             pluralize(uncertain, "uncertain job")
         ));
     }
     if again.submissions + again.downloads == 0 {
-        print_outcome(talk, "nothing to try again", &retry_json(RetryTotals::default(), 0.0));
+        print_outcome(printer, "nothing to try again", &retry_json(RetryTotals::default(), 0.0));
         hold.release().await?;
         return Ok(ExitReason::Done);
     }
@@ -114,10 +119,10 @@ async fn execute_retry(
         pluralize(again.downloads, "finished video")
     );
     let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
-    warn_about_late_renders(&hold, chosen.clone(), &commands, talk).await?;
-    if !confirm(&format!("{what}: go on?"), args.yes, talk) {
-        if talk.is_json() {
-            talk.print_json(&retry_json(RetryTotals::default(), 0.0));
+    warn_about_late_renders(&hold, chosen.clone(), &commands, printer).await?;
+    if !confirm(&format!("{what}: go on?"), args.yes, printer) {
+        if printer.is_json() {
+            printer.print_json(&retry_json(RetryTotals::default(), 0.0));
         }
         hold.release().await?;
         return Ok(ExitReason::Done);
@@ -125,8 +130,8 @@ async fn execute_retry(
     let now = hold.clock.now();
     let again = hold.ledger.retry_jobs(hold.lease, hold.stored.id, chosen, now).await;
     let again = again.map_err(ledger_error)?;
-    print_outcome(talk, &what, &retry_json(again, credits));
-    talk.status(&format!("now: {}", commands.run_command()));
+    print_outcome(printer, &what, &retry_json(again, credits));
+    printer.status(&format!("now: {}", commands.run_command()));
     hold.release().await?;
     Ok(ExitReason::Done)
 }
@@ -136,7 +141,7 @@ async fn warn_about_late_renders(
     hold: &LeasedBatch,
     chosen: RetryFilter,
     commands: &CommandHints,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<(), CommandError> {
     if chosen.cause.as_deref().is_some_and(|cause| cause != RENDER_FAILED_CAUSE) {
         return Ok(());
@@ -145,7 +150,7 @@ async fn warn_about_late_renders(
     let again = hold.ledger.count_retries(hold.stored.id, &given_up).await.map_err(ledger_error)?;
     if let (1.., Some(run)) = (again.submissions, commands.retry_failed_command()) {
         let jobs = pluralize(again.submissions, "render");
-        talk.status(&format!(
+        printer.status(&format!(
             "{jobs} failed or did not end in time, and may have come since: `{run}` looks first, \
              and pays only for the rest"
         ));
@@ -154,8 +159,8 @@ async fn warn_about_late_renders(
 }
 
 /// Says what came of it, to a person or to a program.
-fn print_outcome(talk: &Printer, words: &str, document: &Value) {
-    if talk.is_json() { talk.print_json(document) } else { talk.print_result(words) }
+fn print_outcome(printer: &Printer, words: &str, document: &Value) {
+    if printer.is_json() { printer.print_json(document) } else { printer.print_result(words) }
 }
 
 fn retry_json(again: RetryTotals, credits: f64) -> Value {
@@ -167,7 +172,7 @@ fn retry_json(again: RetryTotals, credits: f64) -> Value {
 async fn execute_cancel(
     args: CancelArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
     let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
@@ -179,21 +184,21 @@ async fn execute_cancel(
     let ready = count_in_state(&hold.ledger, &hold.stored, JobState::Ready).await?;
     let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
     let question = format!("take out {}?", pluralize(most, "job"));
-    if most == 0 || !confirm(&question, args.yes, talk) {
+    if most == 0 || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": billed });
-        print_outcome(talk, "nothing was taken out", &document);
+        print_outcome(printer, "nothing was taken out", &document);
         hold.release().await?;
         return Ok(ExitReason::Done);
     }
     let now = hold.clock.now();
     let cancelled = hold.ledger.cancel_jobs(hold.lease, hold.stored.id, keys, now).await;
     let cancelled = cancelled.map_err(ledger_error)?;
-    if talk.is_json() {
-        talk.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
+    if printer.is_json() {
+        printer.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
     } else {
-        talk.print_result(&format!("{} taken out", pluralize(cancelled, "job")));
+        printer.print_result(&format!("{} taken out", pluralize(cancelled, "job")));
         if billed > 0 {
-            talk.print_result(&format!(
+            printer.print_result(&format!(
                 "{} under way cannot be stopped and will be billed",
                 pluralize(billed, "render")
             ));

@@ -9,10 +9,9 @@ use clap::Args;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, RowFilterArgs, parse_number};
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::{Printer, pluralize};
-use crate::cli::row_filter_args::{RowFilterArgs, parse_number};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, RetryFilter};
 use crate::runner::RunOptions;
@@ -30,100 +29,89 @@ use crate::session::time_window::WindowArgs;
 use crate::session::{BatchRun, Session};
 use crate::session::{overwrite_guard, sheet_input, webhooks};
 
-/// Check, plan, submit, watch and fetch a batch; the same command continues it
-///
-/// Run it again, and again, until it is done: rows that are done are not rendered again, changed
-/// rows are rendered as a new version, and what was interrupted goes on. Before anything is
-/// spent, the whole sheet is checked; on a terminal you are asked first.
-///
-/// Several batch files are driven side by side. Those of one account share its limits: the lowest
-/// of their `requests` and `submits` holds for all of them together.
+/// Render a batch; run again to continue
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callsheet run jobs/spring.toml                   the whole night
-  callsheet run jobs/spring.toml --limit 3         only three, to look at them
-  callsheet run jobs/spring.toml --only ann,bob    only these rows
-  callsheet run jobs/spring.toml --where language=ko
-  callsheet run jobs/spring.toml --sandbox         rehearse: costs nothing
-  callsheet run jobs/spring.toml jobs/summer.toml  both, side by side")]
+  callsheet run jobs/spring.toml --sandbox          rehearse (free)
+  callsheet run jobs/spring.toml --limit 3          render three
+  callsheet run jobs/spring.toml                    render the rest
+  callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
-    /// The batch file, such as jobs/spring.toml; several are driven side by side, and
-    /// share the lowest of their rates where they share an account
+    /// Batch files; those of one account share its lowest rates
     #[arg(value_name = "BATCH", required = true)]
     batches: Vec<PathBuf>,
-    /// Rehearse: a virtual AI Studios, a ledger and an output folder of its own
+    /// Rehearse in the sandbox: own ledger and folder, free
     #[arg(long)]
     sandbox: bool,
-    /// Submit at most so many videos in this run, of each batch
+    /// Submit at most N videos per batch
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     limit: Option<u32>,
-    /// Submit at most so many videos in this run, instead of the batch file's `max_videos`
-    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
-    max_videos: Option<u32>,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Try failed jobs again, after a look whether they came after all
-    #[arg(long)]
-    retry_failed: bool,
-    /// Leave out rows that are wrong, instead of stopping at them
-    #[arg(long)]
-    skip_invalid: bool,
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
-    /// Render, but do not fetch the videos; a later run fetches them
+    /// Skip invalid rows instead of stopping
     #[arg(long)]
-    no_download: bool,
-    /// Release all rows at once, without waiting for the first videos
+    skip_invalid: bool,
+    /// Retry failed jobs, unless their video has arrived
     #[arg(long)]
-    no_canary: bool,
+    retry_failed: bool,
     #[command(flatten)]
     window: WindowArgs,
-    /// Ask first, once for each address of a picture, film or sound, whether something is there
+    /// Submit all rows at once, without a canary
     #[arg(long)]
-    check_media: bool,
-    /// Take the calls of AI Studios in this run, as `[webhook]` of the batch file says
+    no_canary: bool,
+    /// Render only; a later run downloads
     #[arg(long)]
-    webhook: bool,
-    /// Do not stay for jobs whose answer was lost; the next run looks again
+    no_download: bool,
+    /// Do not wait for uncertain jobs
     #[arg(long)]
     no_wait: bool,
-    // Not clap's own `env`: set for real nights, it would forbid every rehearsal.
+    /// Overrides `max_videos` of the batch file
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
+    max_videos: Option<u32>,
+    /// First check that every media URL exists
+    #[arg(long)]
+    check_media: bool,
+    /// Receive webhooks in this run, as in `[webhook]`
+    #[arg(long)]
+    webhook: bool,
+    // Not clap's own `env`: the variable is set for real runs and would forbid every rehearsal.
     #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
-    #[arg(help = "Another address of AI Studios [env: AISTUDIOS_BASE_URL]")]
+    #[arg(help = "AI Studios host [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
-    /// Virtual seconds per second of a rehearsal
+    /// Simulated seconds per second
     #[arg(long, value_name = "N", requires = "sandbox", default_value_t = target::REHEARSAL_SPEED)]
-    #[arg(help_heading = "Options of rehearsals")]
+    #[arg(help_heading = "Rehearsals")]
     speed: f64,
-    /// What goes wrong in a rehearsal, such as lost-answer=5%; `callsheet sandbox --help` lists
-    /// all faults
+    /// Inject a fault, such as lost-answer=5% (callsheet sandbox --help)
     #[arg(long, value_name = "FAULT", requires = "sandbox")]
-    #[arg(help_heading = "Options of rehearsals")]
+    #[arg(help_heading = "Rehearsals")]
     fault: Vec<String>,
-    /// Send the notices that the batch file asks for; without it, a rehearsal tells nobody
+    /// Send notifications from the rehearsal as well
     #[arg(long, requires = "sandbox")]
-    #[arg(help_heading = "Options of rehearsals")]
+    #[arg(help_heading = "Rehearsals")]
     notify: bool,
 }
 
-pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     let mut wraps = SessionReport::new(Clock::real());
     if args.notify {
         wraps.enable_rehearsal_notifications();
     }
-    let ended = wraps.run_until_signal(execute(args, global, talk, &wraps)).await;
-    wraps.finish(ended, talk).await
+    let ended = wraps.run_until_signal(execute(args, global, printer, &wraps)).await;
+    wraps.finish(ended, printer).await
 }
 
 async fn execute(
     args: RunArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
     wraps: &SessionReport,
 ) -> Result<ExitReason, CommandError> {
-    let mut batches = match read_batches(&args, (global, wraps), talk)? {
+    let mut batches = match read_batches(&args, (global, wraps), printer)? {
         Ok(batches) => batches,
         Err(exit) => return Ok(exit),
     };
@@ -132,7 +120,7 @@ async fn execute(
         spooled.push(sheet_input::spool_sheet(batch).await?);
     }
     if args.check_media
-        && !media_check::check_all_media(batches.iter().map(|(batch, _)| batch), talk).await?
+        && !media_check::check_all_media(batches.iter().map(|(batch, _)| batch), printer).await?
     {
         return Ok(ExitReason::Input);
     }
@@ -144,13 +132,13 @@ async fn execute(
     let ledger = open_batch::open_ledger(&path).await?;
     let taken = prepare::lock_all(batches, (accounts, studio), &path, &clock).await?;
     let choice = args.row_filter.row_selection();
-    let drawn = match prepare::plan_all(taken, &choice, (&ledger, &clock), talk).await? {
+    let drawn = match prepare::plan_all(taken, &choice, (&ledger, &clock), printer).await? {
         Ok(drawn) => drawn,
         Err(exit) => return Ok(exit),
     };
     // The sheets are in the plans now.
     drop(spooled);
-    if let Some(exit) = confirm_or_exit(&drawn, &args, talk).await {
+    if let Some(exit) = confirm_or_exit(&drawn, &args, printer).await {
         if exit == ExitReason::Done {
             // A person said no: there is nothing to tell of.
             wraps.discard_all();
@@ -160,11 +148,11 @@ async fn execute(
     }
     let ready = prepare::commit_all(drawn, &ledger, &clock).await?;
     if args.retry_failed {
-        print_retry_count(&ledger, &ready, talk).await?;
+        print_retry_count(&ledger, &ready, printer).await?;
     }
     let drives = ready.into_iter().map(|ready| batch_run(ready, &args, global)).collect();
     Session { ledger, clock, batch_runs: drives, receives_callbacks: args.webhook }
-        .run(talk, wraps.signals())
+        .run(printer, wraps.signals())
         .await
 }
 
@@ -172,14 +160,14 @@ async fn execute(
 fn read_batches(
     args: &RunArgs,
     (global, wraps): (&GlobalArgs, &SessionReport),
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<Result<Vec<ParsedBatch>, ExitReason>, CommandError> {
     let (mut batches, mut exits) = (Vec::new(), Vec::new());
     for file in &args.batches {
         match batch::read(file) {
             Ok(batch) => {
                 if args.batches.len() == 1 {
-                    talk.set_batch(batch.name.as_str());
+                    printer.set_batch(batch.name.as_str());
                 }
                 let wrap = wraps.add_batch(&batch, global, args.sandbox);
                 let batch = apply_flags(batch, args)?;
@@ -190,7 +178,7 @@ fn read_batches(
                 }
                 batches.push((batch, wrap));
             }
-            Err(problems) => exits.push(diagnostics::print_batch_problems(talk, &problems)),
+            Err(problems) => exits.push(diagnostics::print_batch_problems(printer, &problems)),
         }
     }
     if !exits.is_empty() {
@@ -228,7 +216,7 @@ fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandError> {
 async fn print_retry_count(
     ledger: &Ledger,
     ready: &[ReadyBatch],
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<(), CommandError> {
     let mut jobs = 0;
     for one in ready {
@@ -238,7 +226,8 @@ async fn print_retry_count(
         jobs += again.submissions + again.downloads;
     }
     let jobs = pluralize(jobs, "job");
-    talk.status(&format!("{jobs} are tried again, but for those whose video has come meanwhile"));
+    printer
+        .status(&format!("{jobs} are tried again, but for those whose video has come meanwhile"));
     Ok(())
 }
 
@@ -285,7 +274,7 @@ fn rehearsal_settings(args: &RunArgs) -> Result<sandbox::SandboxSettings, Comman
 async fn confirm_or_exit(
     drawn: &[PlannedBatch],
     args: &RunArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Option<ExitReason> {
     let (mut videos, mut exits) = (0, Vec::new());
     let asked = prepare::RunPreviewOptions {
@@ -295,8 +284,8 @@ async fn confirm_or_exit(
         window: &args.window,
     };
     for one in drawn {
-        let talk = if drawn.len() > 1 { &talk.for_batch(one.name()) } else { talk };
-        match prepare::preview_run(one, &asked, talk) {
+        let printer = if drawn.len() > 1 { &printer.for_batch(one.name()) } else { printer };
+        match prepare::preview_run(one, &asked, printer) {
             Ok(more) => videos += more,
             Err(exit) => exits.push(exit),
         }
@@ -311,7 +300,7 @@ async fn confirm_or_exit(
     // On a thread of its own, so that a question nobody answers can be interrupted.
     let agrees = tokio::task::spawn_blocking(move || person.confirm_spending(videos)).await;
     (!agrees.unwrap_or(false)).then(|| {
-        talk.status("nothing was submitted");
+        printer.status("nothing was submitted");
         ExitReason::Done
     })
 }

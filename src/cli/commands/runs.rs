@@ -3,13 +3,12 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::time_format::{
     format_dead_run_duration, format_elapsed, format_local, format_rfc3339,
 };
-use crate::cli::row_filter_args::parse_number;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, RunWithBatch};
 use crate::runner::lock_holder;
@@ -18,37 +17,37 @@ use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 
-/// List the runs, the latest first
+/// List the runs and how they ended
 #[derive(Debug, Args)]
 #[command(after_help = "\
-How it ended: `ended` by itself, `interrupted` by Ctrl-C or a signal, `by hand`
-(retry, resolve and the like), `not begun` (nothing was submitted), `died`
-(killed, or the power went), or `live`.
+Endings: `ended`, `interrupted` (Ctrl-C or a signal), `by hand` (retry, resolve
+and similar commands), `not begun` (nothing was submitted), `died` (killed, or
+power failure); `live` if the run is active.
 
-With --json, {\"runs\": […]} with run, batch, host, pid, started, heartbeat, ended,
-ending, live, submitted (paid requests that were begun). Times are RFC 3339.")]
+With --json: {\"runs\": […]} with run, batch, host, pid, started, heartbeat,
+ended, ending, live, submitted (paid requests begun). Times are RFC 3339.")]
 pub(crate) struct RunsArgs {
-    /// Only runs of this batch, by its name or batch file
+    /// Only runs of this batch (name or file)
     batch: Option<String>,
-    /// Look into the ledger of rehearsals
+    /// Use the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
-    /// At most so many
+    /// At most N runs, the latest first
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = parse_number::<u32>)]
     limit: u32,
 }
 
-pub(crate) async fn run(args: RunsArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: RunsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: RunsArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, batch) = match args.batch {
         Some(batch) => {
@@ -65,13 +64,13 @@ async fn execute(
         }
     };
     let runs = ledger.runs(batch, args.limit).await.map_err(ledger_error)?;
-    if talk.is_json() {
+    if printer.is_json() {
         let runs: Vec<_> = runs.iter().map(|run| run_json(run, &ledger)).collect();
-        talk.print_json(&json!({ "runs": runs }));
+        printer.print_json(&json!({ "runs": runs }));
     } else if runs.is_empty() {
-        talk.status(&format!("no run yet{}", global.rehearsal_hint(args.sandbox)));
+        printer.status(&format!("no run yet{}", global.rehearsal_hint(args.sandbox)));
     } else {
-        talk.print_result(&runs_table(&runs, &ledger));
+        printer.print_result(&runs_table(&runs, &ledger));
     }
     ledger.close().await;
     Ok(ExitReason::Done)

@@ -11,26 +11,23 @@ use crate::sandbox;
 use crate::sandbox::{FaultRules, Sandbox, SandboxSettings};
 use crate::session::exit_code::ExitReason;
 
-/// Run a virtual AI Studios on this machine, to rehearse and to test against
-///
-/// It takes the requests of the V3 API, renders in virtual time, serves small real videos, and
-/// keeps a bill. Faults make it as bad as a night can be; --help lists them.
+/// Run the AI Studios simulator
 #[derive(Debug, Args)]
-#[command(after_long_help = faults_help())]
+#[command(after_help = faults_help())]
 pub(crate) struct SandboxArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
-    /// Virtual seconds per second
+    /// Simulated seconds per second
     #[arg(long, value_name = "N", default_value_t = crate::session::target::REHEARSAL_SPEED)]
     speed: f64,
-    /// A fault, such as lost-answer=5% or rate-limit=export:3; may be given more than once
+    /// Inject a fault (repeatable): NAME, NAME=WHEN or NAME=WHERE:WHEN
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
-    /// The seed of everything that chance decides
+    /// Seed of all random decisions
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Remember everything in this file, and go on from it
+    /// Save the state to this file, and continue from it
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 }
@@ -50,11 +47,11 @@ pub(crate) fn sandbox_settings(faults: &[String], speed: f64) -> Result<SandboxS
     Ok(settings)
 }
 
-pub(crate) async fn run(args: SandboxArgs, talk: &Printer) -> ExitReason {
+pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
     let mut settings = match sandbox_settings(&args.fault, args.speed) {
         Ok(settings) => settings,
         Err(words) => {
-            talk.error(&words);
+            printer.error(&words);
             return ExitReason::Usage;
         }
     };
@@ -64,23 +61,23 @@ pub(crate) async fn run(args: SandboxArgs, talk: &Printer) -> ExitReason {
     let sandbox = match Sandbox::start(settings).await {
         Ok(sandbox) => sandbox,
         Err(error) => {
-            talk.error(&format!("cannot listen on {}: {error}", args.listen));
+            printer.error(&format!("cannot listen on {}: {error}", args.listen));
             return ExitReason::Usage;
         }
     };
     let (url, app_id, user_key) = (sandbox.base_url(), sandbox::APP_ID, sandbox::USER_KEY);
-    if talk.is_json() {
-        talk.print_json(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
+    if printer.is_json() {
+        printer.print_json(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
     } else {
-        talk.print_result(&format!("base_url  {url}"));
-        talk.print_result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
-        talk.print_result(&format!("bill      {url}/__sandbox/bill"));
-        talk.status("Ctrl-C stops it");
+        printer.print_result(&format!("base_url  {url}"));
+        printer.print_result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
+        printer.print_result(&format!("bill      {url}/__sandbox/bill"));
+        printer.status("Ctrl-C stops it");
     }
     // Without a signal handler the server would only end with the process, which is what it does.
     drop(tokio::signal::ctrl_c().await);
     let bill = sandbox.bill();
-    talk.status(&format!(
+    printer.status(&format!(
         "{} billed",
         crate::cli::output::printer::pluralize(bill.render_count(), "render")
     ));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
@@ -24,37 +24,36 @@ use crate::session::open_batch::CommandError;
 use crate::session::signals::SignalListener;
 use crate::session::webhooks;
 
-/// Take the calls of AI Studios, for all runs of this ledger
-///
-/// Runs whose batch file has `[webhook]` ask AI Studios to call when a render goes on. This process
-/// takes such calls for all batches of the ledger, until it is stopped; runs find them there. A
-/// call only makes a run look sooner: without it, the batch finishes just as well.
+/// Receive webhooks from AI Studios for all runs
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callsheet serve jobs/spring.toml               where that batch file says
-  callsheet serve --listen 127.0.0.1:8788        the same without one
-  callsheet check jobs/spring.toml               does a call come through?")]
+  callsheet serve jobs/spring.toml               at `listen` of that batch file
+  callsheet serve --listen 127.0.0.1:8788        without a batch file
+  callsheet check jobs/spring.toml               check that callbacks arrive
+
+Callbacks are recorded in the ledger; runs with `[webhook]` read them there. A
+callback only shortens the wait: a batch finishes without callbacks as well.")]
 pub(crate) struct ServeArgs {
-    /// Batches, by their names or batch files, whose `listen` is meant
+    /// Batches (name or file) whose `listen` is used
     #[arg(value_name = "BATCH")]
     batches: Vec<String>,
-    /// Listen here instead
+    /// Address to listen on instead
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
 
-pub(crate) async fn run(args: ServeArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: ServeArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: ServeArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let stop = StopSignal::default();
     // The handle only tells which signal it was.
@@ -65,7 +64,7 @@ async fn execute(
         for named in &args.batches {
             match read_batch(named, &ledger).await? {
                 Ok(batch) => places.insert(webhooks::listen_address(Some(&batch))),
-                Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+                Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
             };
         }
     }
@@ -79,13 +78,13 @@ async fn execute(
     }
     for receiver in &receivers {
         let address = receiver.address();
-        if talk.is_json() {
-            talk.print_json(&json!({ "listen": address.to_string() }));
+        if printer.is_json() {
+            printer.print_json(&json!({ "listen": address.to_string() }));
         } else {
-            talk.print_result(&format!("takes the calls of AI Studios on http://{address}"));
+            printer.print_result(&format!("takes the calls of AI Studios on http://{address}"));
         }
     }
-    talk.status("Ctrl-C stops it");
+    printer.status("Ctrl-C stops it");
     stop.draining().await;
     for receiver in receivers {
         receiver.close().await;

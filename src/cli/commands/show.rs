@@ -4,11 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::batch;
-use crate::cli::GlobalArgs;
+use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::output::printer::{Printer, strip_control};
 use crate::cli::output::text_table::truncate;
 use crate::cli::output::time_format::{format_elapsed, format_local, format_rfc3339};
-use crate::cli::row_filter_args::parse_number;
 use crate::ledger::{EventRow, JobHistory, JobState, StoredBatch, SubmissionRow, VersionRow};
 use crate::report;
 use crate::session::exit_code::ExitReason;
@@ -20,37 +19,34 @@ use crate::session::open_batch::CommandError;
 /// Characters of a cell or an answer that are shown; `--json` has all that is kept.
 const TEXT_MAX: usize = 300;
 
-/// Tell the story of one job
-///
-/// Where it stands, its cells, its versions and files, every request that might cost money, all
-/// that happened with what AI Studios answered, and what to type next.
+/// Show the history of one video
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json, the fields of `callsheet jobs --json` and: in_sheet, due, rendering_since,
-moved, versions, submissions (with tag, project_id, render_id, outcome, times, calls),
-events, next (commands). Times are RFC 3339.")]
+With --json, the fields of `callsheet jobs --json` and: in_sheet, due,
+rendering_since, moved, versions, submissions (with tag, project_id, render_id,
+outcome, times, calls), events, next (commands). Times are RFC 3339.")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// The job's key; a part that means one key is enough
+    /// Key, or an unambiguous part of it
     #[arg(required_unless_present = "row")]
     key: Option<String>,
-    /// The job of this row of the spreadsheet, instead of a key
+    /// Row number in the spreadsheet, instead of a key
     #[arg(long, value_name = "N", conflicts_with = "key", value_parser = parse_number::<u32>)]
     row: Option<u32>,
 }
 
-pub(crate) async fn run(args: ShowArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: ShowArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: ShowArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
     let key = match (args.key, args.row) {
@@ -68,12 +64,12 @@ async fn execute(
     let story =
         story.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
     let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored);
-    if talk.is_json() {
-        talk.print_json(&job_json(&story, &commands, &key));
+    if printer.is_json() {
+        printer.print_json(&job_json(&story, &commands, &key));
     } else {
         let page =
             JobPage { history: &story, key: &key, folder: output_dir(&stored, &args.batch_ref) };
-        talk.print_result(&page.render(&stored, &commands));
+        printer.print_result(&page.render(&stored, &commands));
     }
     ledger.close().await;
     Ok(ExitReason::Done)

@@ -5,7 +5,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::commands::status_watch as watch;
 use crate::cli::output::printer::{Printer, pluralize};
 use crate::cli::output::text_table::TextTable;
@@ -18,49 +18,45 @@ use crate::session::next_steps::CommandHints;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 
-/// Show what stands where, and what to do next
-///
-/// Without a name, every batch of the ledger; with one, also what needs somebody, grouped by its
-/// reason, with the command for each.
+/// Show the status of batches and the next step
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`open` are jobs that go on by themselves in the next run: ready, submitting,
-rendering, fetching. done + open + uncertain + failed + cancelled + invalid +
-skipped is always rows.
+`open` jobs continue in the next run: ready, submitting, rendering, fetching.
+rows = done + open + uncertain + failed + cancelled + invalid + skipped.
 
-With --json, {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, skipped, stalled, generating, removed (by state), credits (as AI
-Studios said them), spent (requests, estimated, observed, observed_of), tempo
-(videos, seconds, per_hour: of the last run, in its last hour), paused, planned,
-live (who holds it), last_run (as `callsheet runs --json`), troubles (state,
-cause, jobs, next), next. With --watch as well, one such batch per line whenever
-its counts change, and at least once a minute.")]
+With --json: {\"batches\": […]} with batch, file, base_url, rows, counts (by
+state), invalid, skipped, stalled, generating, removed (by state), credits (as
+reported by AI Studios), spent (requests, estimated, observed, observed_of),
+tempo (videos, seconds, per_hour: in the last hour of the last run), paused,
+planned, live (holder of the lock), last_run (as in `callsheet runs --json`),
+troubles (state, cause, jobs, next), next. With --watch: one such batch per
+line, at every change and at least once a minute.")]
 pub(crate) struct StatusArgs {
-    /// The batch's name, or its batch file
+    /// Batch name or file [default: all]; shows what needs attention
     batch: Option<String>,
-    /// Look into the ledger of rehearsals
+    /// Use the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
-    /// Stay, and show one batch as it goes; Ctrl-C leaves, and the run goes on
+    /// Live view of one batch; Ctrl-C closes it, the run continues
     #[arg(long, requires = "batch")]
     watch: bool,
 }
 
-pub(crate) async fn run(args: StatusArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: StatusArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: StatusArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let path = global.ledger_path(args.sandbox);
     if args.batch.is_none() && !path.exists() {
-        return Ok(print_no_ledger(&path, &global.rehearsal_hint(args.sandbox), talk));
+        return Ok(print_no_ledger(&path, &global.rehearsal_hint(args.sandbox), printer));
     }
     let which = args.batch.map(|batch| BatchRef { batch, sandbox: args.sandbox });
     let (ledger, only) = match &which {
@@ -71,7 +67,7 @@ async fn execute(
         None => (open_batch::open_existing_ledger(&path).await?, None),
     };
     if let (true, Some(id)) = (args.watch, only) {
-        return watch::watch_batch(&ledger, (id, global, args.sandbox), talk).await;
+        return watch::watch_batch(&ledger, (id, global, args.sandbox), printer).await;
     }
     let mut standings = Vec::new();
     for batch in ledger.batches().await.map_err(ledger_error)? {
@@ -81,33 +77,33 @@ async fn execute(
             standings.push(BatchStatus::read(&ledger, batch, commands).await?);
         }
     }
-    if talk.is_json() {
+    if printer.is_json() {
         let batches: Vec<_> = standings.iter().map(|standing| standing.to_json(&ledger)).collect();
-        talk.print_json(&json!({ "batches": batches }));
+        printer.print_json(&json!({ "batches": batches }));
     } else if standings.is_empty() {
         let elsewhere = global.rehearsal_hint(args.sandbox);
-        talk.print_result(&format!(
+        printer.print_result(&format!(
             "no batch yet: begin with callsheet run jobs/NAME.toml{elsewhere}"
         ));
     } else {
-        talk.print_result(&status_table(&standings));
+        printer.print_result(&status_table(&standings));
         for standing in &standings {
-            print_batch_status(standing, &ledger, only, talk).await?;
+            print_batch_status(standing, &ledger, only, printer).await?;
         }
     }
     ledger.close().await;
     Ok(ExitReason::Done)
 }
 
-fn print_no_ledger(path: &std::path::Path, elsewhere: &str, talk: &Printer) -> ExitReason {
-    if talk.is_json() {
-        talk.print_json(&json!({ "batches": [] }));
+fn print_no_ledger(path: &std::path::Path, elsewhere: &str, printer: &Printer) -> ExitReason {
+    if printer.is_json() {
+        printer.print_json(&json!({ "batches": [] }));
     } else {
-        talk.print_result(&format!(
+        printer.print_result(&format!(
             "nothing has run here yet: the first run makes the ledger `{}`{elsewhere}",
             path.display()
         ));
-        talk.status("rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox");
+        printer.status("rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox");
     }
     ExitReason::Done
 }
@@ -116,39 +112,40 @@ async fn print_batch_status(
     standing: &BatchStatus,
     ledger: &Ledger,
     only: Option<BatchId>,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<(), CommandError> {
-    talk.print_result(&format!("\n{}: {}", standing.batch.name, standing.last_run_summary()));
+    printer.print_result(&format!("\n{}: {}", standing.batch.name, standing.last_run_summary()));
     for line in standing.remarks() {
-        talk.print_result(&format!("  {line}"));
+        printer.print_result(&format!("  {line}"));
     }
     if only.is_none() {
         match standing.next_command() {
-            Some(command) => talk.print_result(&format!("  next: {command}")),
-            None if standing.live_holder.is_none() => talk.print_result("  nothing to do"),
+            Some(command) => printer.print_result(&format!("  next: {command}")),
+            None if standing.live_holder.is_none() => printer.print_result("  nothing to do"),
             None => {}
         }
         return Ok(());
     }
     for trouble in &standing.attention_groups {
-        talk.print_result("");
-        talk.print_result(&trouble.describe(ledger, standing.batch.id, &standing.commands).await?);
+        printer.print_result("");
+        printer
+            .print_result(&trouble.describe(ledger, standing.batch.id, &standing.commands).await?);
     }
     let failed = |trouble: &&AttentionGroup| trouble.state == Some(JobState::Failed);
     if standing.attention_groups.iter().filter(failed).count() > 1 {
         let all = standing.commands.retry_all_command();
-        talk.print_result(&format!(
+        printer.print_result(&format!(
             "\nall that failed or was taken out, whatever the reason:\n    {all}"
         ));
     }
     if standing.batch.paused {
-        talk.print_result(&format!(
+        printer.print_result(&format!(
             "\nto let it go on:\n    {}",
             standing.commands.unpause_command()
         ));
     } else if standing.count_open() > standing.count_stalled() && standing.live_holder.is_none() {
         let open = pluralize(standing.count_open(), "job");
-        talk.print_result(&format!(
+        printer.print_result(&format!(
             "\n{open} to go on with:\n    {}",
             standing.commands.run_command()
         ));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use console::Term;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::status_screen::StatusFrame;
 use crate::cli::output::time_format::format_local;
@@ -35,11 +35,11 @@ const LIST_LIMIT: u32 = 100;
 pub(crate) async fn watch_batch(
     ledger: &Ledger,
     (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let stop = StopSignal::default();
     let signals = SignalListener::listen(stop.clone());
-    let mut show = WatchDisplay::open(talk);
+    let mut show = WatchDisplay::open(printer);
     while !stop.is_draining() {
         let began = Instant::now();
         let view = read_frame(ledger, (batch, global, sandbox)).await?;
@@ -96,17 +96,17 @@ impl<'t> WatchDisplay<'t> {
     /// Shows the next frame. Tells whether anybody is still there to see it.
     fn show_frame(&mut self, view: &StatusFrame, ledger: &Ledger) -> bool {
         match self {
-            Self::Screen { term, printer: talk } => {
+            Self::Screen { term, printer } => {
                 let (rows, columns) = term.size();
                 let size = (usize::from(columns), usize::from(rows));
-                draw_lines(term, &view.render(size, talk.is_colored())).is_ok()
+                draw_lines(term, &view.render(size, printer.is_colored())).is_ok()
             }
-            Self::Lines { printer: talk, last } => {
-                let (line, key) = status_line(view, ledger, talk);
+            Self::Lines { printer, last } => {
+                let (line, key) = status_line(view, ledger, printer);
                 let known = last.as_ref().filter(|(known, _)| *known == key);
                 if known.is_none_or(|(_, at)| at.elapsed() >= MAX_SILENCE) {
                     *last = Some((key, Instant::now()));
-                    return talk.try_print_result(&line);
+                    return printer.try_print_result(&line);
                 }
                 true
             }
@@ -140,7 +140,7 @@ fn draw_lines(term: &Term, lines: &[String]) -> std::io::Result<()> {
 }
 
 /// Returns a frame as one line, and what must change before there is another.
-fn status_line(view: &StatusFrame, ledger: &Ledger, talk: &Printer) -> (String, String) {
+fn status_line(view: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (String, String) {
     let standing = &view.status;
     let parts = [
         (standing.count_done(), "done"),
@@ -162,7 +162,7 @@ fn status_line(view: &StatusFrame, ledger: &Ledger, talk: &Printer) -> (String, 
         (false, None) => "no run",
     };
     let key = format!("{counts}; {state}");
-    if talk.is_json() {
+    if printer.is_json() {
         return (standing.to_json(ledger).to_string(), key);
     }
     let tempo = standing

@@ -54,7 +54,7 @@ impl Storyboard<'_> {
     pub(crate) async fn write(
         &self,
         wanted: impl Fn(&SheetEntry, &str) -> bool,
-        talk: &Printer,
+        printer: &Printer,
     ) -> Result<u64, StoryboardError> {
         let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } =
             PlanInputs::open(self.batch).map_err(StoryboardError::Plan)?;
@@ -120,7 +120,11 @@ impl Storyboard<'_> {
         } else {
             String::new()
         };
-        talk.status(&format!("{} drawn in {}{limit}", pluralize(jobs, "job"), self.path.display()));
+        printer.status(&format!(
+            "{} drawn in {}{limit}",
+            pluralize(jobs, "job"),
+            self.path.display()
+        ));
         Ok(artist.invalid_jobs)
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::{Printer, pluralize, strip_control};
 use crate::ledger::{StrayDraft, SubmissionId, Tag};
 use crate::runner::ProjectIndex;
@@ -21,11 +21,11 @@ use crate::session::open_batch::CommandError;
 /// Why a project stays that is no draft any more, or may not be.
 const MAYBE_EXPORTED: &str = "it may have been exported";
 
-/// Delete drafts at AI Studios that lost answers left behind
-///
-/// A lost answer to a free draft costs nothing, but the draft stays in your account. This finds
-/// them by the tag in their name, and asks before it deletes any.
+/// Delete leftover drafts from AI Studios
 #[derive(Debug, Args)]
+#[command(after_help = "\
+If the response to a free draft is lost, the draft stays in your account. It is
+found by the tag in its name. The drafts are listed before any is deleted.")]
 pub(crate) struct SweepArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -34,23 +34,23 @@ pub(crate) struct SweepArgs {
     yes: bool,
 }
 
-pub(crate) async fn run(args: SweepArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: SweepArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: SweepArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
     let strays = hold.ledger.stray_drafts(hold.stored.id).await.map_err(ledger_error)?;
     let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
     let studio = account.ai_studios(&batch, &hold.clock)?;
-    let swept = sweep_drafts(&args, &hold, (&studio, strays), talk).await;
+    let swept = sweep_drafts(&args, &hold, (&studio, strays), printer).await;
     account.close().await;
     hold.release().await?;
     swept
@@ -60,7 +60,7 @@ async fn sweep_drafts(
     args: &SweepArgs,
     hold: &LeasedBatch,
     (studio, strays): (&AiStudios, Vec<StrayDraft>),
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let passing = |words: String| CommandError::new(ExitReason::TransientFailure, words);
     let list = studio.list_projects().await.map_err(|trouble| passing(trouble.message()))?;
@@ -85,19 +85,19 @@ async fn sweep_drafts(
             }
             Some(Err(trouble)) => trouble.message(),
         };
-        talk.status(&format!("{id} stays: {why}"));
+        printer.status(&format!("{id} stays: {why}"));
         sorted.kept.insert(stray.submission);
     }
     for (id, stray) in &sorted.to_delete {
-        if !talk.is_json() {
-            talk.print_result(&format!("{id}  a draft of `{}`", strip_control(&stray.key)));
+        if !printer.is_json() {
+            printer.print_result(&format!("{id}  a draft of `{}`", strip_control(&stray.key)));
         }
     }
     let ids: Vec<String> = sorted.to_delete.iter().map(|(id, _)| id.clone()).collect();
     let drafts = pluralize(ids.len() as u64, "draft");
     let mut deleted = 0;
     if !ids.is_empty() {
-        if !confirm(&format!("delete {drafts} at AI Studios?"), args.yes, talk) {
+        if !confirm(&format!("delete {drafts} at AI Studios?"), args.yes, printer) {
             return Ok(ExitReason::Done);
         }
         deleted =
@@ -106,12 +106,12 @@ async fn sweep_drafts(
     }
     let swept = sorted.fully_deleted();
     hold.ledger.mark_swept(swept, hold.clock.now()).await.map_err(ledger_error)?;
-    if talk.is_json() {
-        talk.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
+    if printer.is_json() {
+        printer.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
     } else if ids.is_empty() {
-        talk.print_result("no stray drafts to delete");
+        printer.print_result("no stray drafts to delete");
     } else {
-        talk.print_result(&format!("{deleted} of {drafts} deleted"));
+        printer.print_result(&format!("{deleted} of {drafts} deleted"));
     }
     Ok(if deleted == ids.len() as u64 { ExitReason::Done } else { ExitReason::TransientFailure })
 }

@@ -25,7 +25,7 @@ struct SourceDiagnostic<'a> {
     help: Option<String>,
 }
 
-fn print_diagnostic(talk: &Printer, mistake: SourceDiagnostic<'_>) {
+fn print_diagnostic(printer: &Printer, mistake: SourceDiagnostic<'_>) {
     let mut diagnostic = MietteDiagnostic::new(strip_control(&mistake.message).into_owned());
     diagnostic.help = mistake.help.map(|help| strip_control(&help).into_owned());
     let spanned = mistake.span.map(|span| {
@@ -40,7 +40,7 @@ fn print_diagnostic(talk: &Printer, mistake: SourceDiagnostic<'_>) {
     } else {
         report.wrap_err(mistake.file.to_owned())
     };
-    let theme = if talk.is_colored() {
+    let theme = if printer.is_colored() {
         GraphicalTheme::unicode()
     } else {
         GraphicalTheme::unicode_nocolor()
@@ -50,7 +50,7 @@ fn print_diagnostic(talk: &Printer, mistake: SourceDiagnostic<'_>) {
         .with_width(DIAGNOSTIC_WIDTH)
         .with_context_lines(1);
     if handler.render_report(&mut drawn, report.as_ref()).is_ok() {
-        talk.diagnostic(drawn.trim_end());
+        printer.diagnostic(drawn.trim_end());
     }
 }
 
@@ -71,13 +71,13 @@ fn blank_control_chars(text: &str) -> String {
 
 /// Shows what is wrong with a batch file.
 pub(crate) fn print_batch_problems(
-    talk: &Printer,
+    printer: &Printer,
     problems: &batch::BatchFileProblems,
 ) -> ExitReason {
     let file = problems.file.display().to_string();
     for problem in &problems.problems {
         print_diagnostic(
-            talk,
+            printer,
             SourceDiagnostic {
                 file: &file,
                 text: &problems.source,
@@ -87,42 +87,48 @@ pub(crate) fn print_batch_problems(
             },
         );
     }
-    print_nothing_spent(talk, problems.problems.len() as u64, &format!("the batch file `{file}`"));
+    print_nothing_spent(
+        printer,
+        problems.problems.len() as u64,
+        &format!("the batch file `{file}`"),
+    );
     ExitReason::Input
 }
 
 /// Shows why there is no plan.
 pub(crate) fn print_plan_error(
-    talk: &Printer,
+    printer: &Printer,
     error: &PlanError,
     batch: &batch::Batch,
 ) -> ExitReason {
     match error {
         PlanError::Sheet(problems) => {
-            print_sheet_problems(talk, problems);
-            print_nothing_spent(talk, problems.problems.len() as u64, &sheet_label(batch));
+            print_sheet_problems(printer, problems);
+            print_nothing_spent(printer, problems.problems.len() as u64, &sheet_label(batch));
         }
         PlanError::Template { files: texts, problems } => {
-            print_template_problems(talk, texts, problems);
+            print_template_problems(printer, texts, problems);
             let (file, _) = texts.file_of_origin(None);
-            print_nothing_spent(talk, problems.len() as u64, &format!("the template `{file}`"));
+            print_nothing_spent(printer, problems.len() as u64, &format!("the template `{file}`"));
         }
         PlanError::FilePattern(problems) => {
             let file = format!("{}: `file`", batch.file.display());
             let text = batch.video_file.clone().unwrap_or_default();
-            problems.iter().for_each(|problem| print_template_problem(talk, &file, &text, problem));
-            print_nothing_spent(talk, problems.len() as u64, "`file` in the batch file");
+            problems
+                .iter()
+                .for_each(|problem| print_template_problem(printer, &file, &text, problem));
+            print_nothing_spent(printer, problems.len() as u64, "`file` in the batch file");
         }
         PlanError::File { .. } => {
-            talk.error(&error.to_string());
-            talk.status("nothing was spent");
+            printer.error(&error.to_string());
+            printer.status("nothing was spent");
         }
         PlanError::Selection(words) => {
-            talk.error(words);
+            printer.error(words);
             return ExitReason::Usage;
         }
         PlanError::Ledger(error) => {
-            talk.error(&error.to_string());
+            printer.error(&error.to_string());
             return ExitReason::Unexpected;
         }
     }
@@ -130,12 +136,12 @@ pub(crate) fn print_plan_error(
 }
 
 /// Shows why a template cannot be used, where there is no batch yet.
-pub(crate) fn print_template_error(talk: &Printer, error: &PlanError) -> ExitReason {
+pub(crate) fn print_template_error(printer: &Printer, error: &PlanError) -> ExitReason {
     match error {
         PlanError::Template { files: texts, problems } => {
-            print_template_problems(talk, texts, problems)
+            print_template_problems(printer, texts, problems)
         }
-        other => talk.error(&other.to_string()),
+        other => printer.error(&other.to_string()),
     }
     ExitReason::Input
 }
@@ -172,32 +178,32 @@ fn sheet_label(batch: &batch::Batch) -> String {
     }
 }
 
-fn print_sheet_problems(talk: &Printer, problems: &sheet::SheetProblems) {
+fn print_sheet_problems(printer: &Printer, problems: &sheet::SheetProblems) {
     for problem in &problems.problems {
-        talk.error(&problem.to_string());
+        printer.error(&problem.to_string());
     }
 }
 
 /// Shows what is wrong with a template or its partials.
 pub(crate) fn print_template_problems(
-    talk: &Printer,
+    printer: &Printer,
     texts: &TemplateFiles,
     problems: &[template::TemplateProblem],
 ) {
     for problem in problems {
         let (file, text) = texts.file_of_origin(problem.location.origin());
-        print_template_problem(talk, &file, text, problem);
+        print_template_problem(printer, &file, text, problem);
     }
 }
 
 fn print_template_problem(
-    talk: &Printer,
+    printer: &Printer,
     file: &str,
     text: &str,
     problem: &template::TemplateProblem,
 ) {
     print_diagnostic(
-        talk,
+        printer,
         SourceDiagnostic {
             file,
             text,
@@ -210,42 +216,42 @@ fn print_template_problem(
 
 /// Shows what is wrong with the rows of a sheet. Returns whether it can be mended in the sheet.
 pub(crate) fn print_row_problems(
-    talk: &Printer,
+    printer: &Printer,
     problems: &PlanProblems,
     texts: &TemplateFiles,
     batch: &batch::Batch,
 ) -> bool {
     let mut drawn = 0;
     for problem in problems.kept() {
-        if drawn < DIAGNOSTICS_MAX && try_print_template_line(talk, problem, texts) {
+        if drawn < DIAGNOSTICS_MAX && try_print_template_line(printer, problem, texts) {
             drawn += 1;
             continue;
         }
         let help =
             problem.help.as_deref().filter(|_| problem.source == PlanProblemSource::Template);
         let help = help.map(|help| format!("\n  {}", strip_control(help))).unwrap_or_default();
-        talk.error(&format!("{problem}{help}"));
+        printer.error(&format!("{problem}{help}"));
     }
     let told: u64 = problems.kept().iter().map(|problem: &PlanProblem| problem.rows.max(1)).sum();
     let untold = problems.count().saturating_sub(told.min(problems.count()));
     if untold > 0 {
-        talk.status(&format!("and {} more", pluralize(untold, "problem")));
+        printer.status(&format!("and {} more", pluralize(untold, "problem")));
     }
     let is_cell =
         |problem: &PlanProblem| problem.template_problem.is_none() || problem.column.is_some();
     if problems.kept().iter().any(is_cell) {
-        print_nothing_spent(talk, problems.count(), &sheet_label(batch));
+        print_nothing_spent(printer, problems.count(), &sheet_label(batch));
         true
     } else {
         let mistakes = pluralize(problems.kept().len() as u64, "problem");
         let (file, _) = texts.file_of_origin(None);
-        talk.status(&format!("{mistakes} in the template `{file}`; nothing was spent"));
+        printer.status(&format!("{mistakes} in the template `{file}`; nothing was spent"));
         false
     }
 }
 
 /// Tells what is probably not meant, and stands in nobody's way.
-pub(crate) fn print_warnings(talk: &Printer, doubts: &PlanProblems, texts: &TemplateFiles) {
+pub(crate) fn print_warnings(printer: &Printer, doubts: &PlanProblems, texts: &TemplateFiles) {
     for doubt in doubts.kept().iter().take(DIAGNOSTICS_MAX) {
         let column = doubt.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
         let message =
@@ -257,13 +263,13 @@ pub(crate) fn print_warnings(talk: &Printer, doubts: &PlanProblems, texts: &Temp
         let place = place.unwrap_or_default();
         let rows = doubt.describe_rows();
         let help = doubt.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
-        talk.status(&strip_control_lines(&format!(
+        printer.status(&strip_control_lines(&format!(
             "warning: {rows}{column}: {message}{place}{help}"
         )));
     }
     let untold = doubts.kept().len().saturating_sub(DIAGNOSTICS_MAX);
     if untold > 0 {
-        talk.status(&format!("and {}", pluralize(untold as u64, "other warning")));
+        printer.status(&format!("and {}", pluralize(untold as u64, "other warning")));
     }
 }
 
@@ -273,7 +279,11 @@ fn strip_control_lines(text: &str) -> String {
 
 /// Draws the line of the template that made a problem. Says whether there is one to draw: what is
 /// wrong with a cell alone is told by its row and column.
-fn try_print_template_line(talk: &Printer, problem: &PlanProblem, texts: &TemplateFiles) -> bool {
+fn try_print_template_line(
+    printer: &Printer,
+    problem: &PlanProblem,
+    texts: &TemplateFiles,
+) -> bool {
     let Some(scene) = &problem.template_problem else { return false };
     let (
         Some(origin),
@@ -288,12 +298,12 @@ fn try_print_template_line(talk: &Printer, problem: &PlanProblem, texts: &Templa
     let words = format!("{}{column}: {}", problem.describe_rows(), scene.message);
     let span = scene.byte_span(text);
     print_diagnostic(
-        talk,
+        printer,
         SourceDiagnostic { file: &file, text, span, message: words, help: problem.help.clone() },
     );
     true
 }
 
-fn print_nothing_spent(talk: &Printer, count: u64, place: &str) {
-    talk.status(&format!("{} in {place}; nothing was spent", pluralize(count, "problem")));
+fn print_nothing_spent(printer: &Printer, count: u64, place: &str) {
+    printer.status(&format!("{} in {place}; nothing was spent", pluralize(count, "problem")));
 }

@@ -70,11 +70,11 @@ impl CheckFinding {
         }
     }
 
-    pub(crate) fn print(&self, talk: &Printer) {
+    pub(crate) fn print(&self, printer: &Printer) {
         let (grade, topic, words) = (self.grade.as_str(), self.topic, strip_control(&self.message));
-        talk.print_result(&format!("{grade:4}  {topic:11}  {words}"));
+        printer.print_result(&format!("{grade:4}  {topic:11}  {words}"));
         if let Some(todo) = self.todo {
-            talk.print_result(&format!("{:19}→ {todo}", ""));
+            printer.print_result(&format!("{:19}→ {todo}", ""));
         }
     }
 

@@ -1,7 +1,7 @@
-//! The one place that writes to the terminal: results to stdout, talk to stderr, above the bars.
+//! The one place that writes to the terminal: results to stdout, printer to stderr, above the bars.
 //!
 //! Text from outside (cells, the vendor's words) passes through [`plain`] before it is shown: an
-//! escape sequence in a cell must not reach a terminal. A closed pipe ends the talk, not the run.
+//! escape sequence in a cell must not reach a terminal. A closed pipe ends the printer, not the run.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::logging::Verbosity;
 
 /// Speaks to the person or the program that called us.

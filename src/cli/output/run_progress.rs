@@ -46,9 +46,9 @@ struct ProgressState {
 
 impl RunProgress {
     /// A screen for so many batches, whose jobs are what `counts` says.
-    pub(crate) fn new(talk: &Printer, batches: usize, counts: JobStateCounts) -> Self {
+    pub(crate) fn new(printer: &Printer, batches: usize, counts: JobStateCounts) -> Self {
         let (done, total) = (count_done(&counts), counts.values().sum());
-        let bars = talk.has_bars().then(|| ProgressBars::new(talk.bars(), (done, total)));
+        let bars = printer.has_bars().then(|| ProgressBars::new(printer.bars(), (done, total)));
         let shown = ProgressState {
             bars,
             done,
@@ -60,13 +60,14 @@ impl RunProgress {
             last_line_at: Instant::now(),
         };
         let state = Arc::new(Mutex::new(shown));
-        Self { printer: talk.clone(), state, quiet_wait: None }
+        Self { printer: printer.clone(), state, quiet_wait: None }
     }
 
-    /// Returns the listener that a run is given; `talk` knows which batch it speaks of, and `stays`
+    /// Returns the listener that a run is given; `printer` knows which batch it speaks of, and `stays`
     /// how long the run stays for a row whose answer was lost.
-    pub(crate) fn observer(&self, talk: &Printer, stays: Option<Duration>) -> RunObserver {
-        let screen = Self { printer: talk.clone(), state: self.state.clone(), quiet_wait: stays };
+    pub(crate) fn observer(&self, printer: &Printer, stays: Option<Duration>) -> RunObserver {
+        let screen =
+            Self { printer: printer.clone(), state: self.state.clone(), quiet_wait: stays };
         RunObserver::new(move |happening| screen.show_event(&happening))
     }
 
@@ -355,10 +356,10 @@ fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::args::{ColorMode, GlobalArgs};
     use crate::cli::output::run_progress::*;
-    use crate::cli::{ColorMode, GlobalArgs};
 
-    fn talk() -> Printer {
+    fn printer() -> Printer {
         Printer::new(&GlobalArgs {
             ledger: None,
             quiet: true,
@@ -369,7 +370,7 @@ mod tests {
     }
 
     fn shown(counts: &[(JobState, u64)]) -> ProgressState {
-        let screen = RunProgress::new(&talk(), 1, counts.iter().copied().collect());
+        let screen = RunProgress::new(&printer(), 1, counts.iter().copied().collect());
         Arc::into_inner(screen.state).unwrap().into_inner().unwrap()
     }
 
@@ -393,9 +394,9 @@ mod tests {
 
     #[test]
     fn a_row_that_is_changed_while_it_renders_is_counted_once() {
-        let talk = talk();
+        let printer = printer();
         let counts = JobStateCounts::from([(JobState::Done, 1), (JobState::Rendering, 1)]);
-        let screen = RunProgress::new(&talk, 1, counts);
+        let screen = RunProgress::new(&printer, 1, counts);
         let key = || "ann".to_owned();
         let done = || RunEvent::Done { key: key(), file: "ann.mp4".to_owned() };
         let renders = || RunEvent::Rendering { key: key(), project_id: "p".to_owned() };

@@ -12,7 +12,7 @@ use crate::batch::{
     Batch, BatchLimits, InvalidStudioHost, NotifyCondition, NotifySettings, NotifyUrl, SecretRef,
     StudioHost, StudioSettings, WebhookSettings,
 };
-use crate::cli::{ColorMode, GlobalArgs};
+use crate::cli::args::{ColorMode, GlobalArgs};
 use crate::session::credentials;
 use crate::session::credentials::CredentialQuery;
 

@@ -246,8 +246,8 @@ impl StyledLine {
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::args::{ColorMode, GlobalArgs};
     use crate::cli::output::status_screen::*;
-    use crate::cli::{ColorMode, GlobalArgs};
     use crate::ledger::{BatchRow, SpendingTotals};
     use crate::session::batch_status::Throughput;
     use crate::session::next_steps::CommandHints;

@@ -29,14 +29,14 @@ pub(crate) fn measurement_findings(vendor: &VendorProfile, host: &StudioHost) ->
 }
 
 /// Shows every question with its answer.
-pub(crate) fn print_profile(answers: &[VendorProfileEntry], talk: &Printer) {
+pub(crate) fn print_profile(answers: &[VendorProfileEntry], printer: &Printer) {
     if answers.is_empty() {
         return;
     }
-    talk.print_result("\nAI Studios, where its documents are silent");
+    printer.print_result("\nAI Studios, where its documents are silent");
     for VendorProfileEntry { key, value, source: from, rationale: why } in answers {
-        talk.print_result(&format!("{key:13}  {} ({from})", strip_control(value)));
-        talk.print_result(&format!("{:15}{why}", ""));
+        printer.print_result(&format!("{key:13}  {} ({from})", strip_control(value)));
+        printer.print_result(&format!("{:15}{why}", ""));
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
 use crate::batch;
 use crate::batch::{Batch, SheetSource, StudioHost, VendorProfileEntry};
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::output::finding::{CheckFinding, exit_for_findings};
 use crate::cli::output::printer::{Printer, format_duration};
 use crate::cli::output::settings_table;
@@ -38,49 +38,47 @@ const FREE_BYTES_WARN: u64 = 2_000_000_000;
 /// A clock that is further off makes a token look expired, and times hard to compare.
 const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 
-/// Check whether a night can run here
-///
-/// Asks AI Studios once, for free, whether the credentials are good; looks at the clock, the
-/// disks, the ledger and the lock, and prints every setting with where it came from. Spends
-/// nothing.
+/// Check that a run can start here
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line begins with ok, warn or fail. Exit code: 0 when none fails, 1 for the
-ledger or a disk, 2 for a setting, 4 for the batch file, the sheet or the
-template, 5 when AI Studios does not answer, 7 when it refuses the account; the
-first of 1, 7, 2, 4, 5 when several fail.
+Checks the batch file, account (free), clock, disks, ledger and file locking,
+and prints every setting with its source. Spends nothing without --probe-render.
 
-With --json, {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
+Each line begins with ok, warn or fail. Exit code: 0 if nothing fails; 1 ledger
+or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
+7 account refused; if several fail, the first of 1, 7, 2, 4, 5.
+
+With --json: {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
 [{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
 pub(crate) struct CheckArgs {
-    /// The batch file of the night
+    /// Batch file
     batch: Option<PathBuf>,
-    /// Ask nobody: leave out the call to AI Studios
+    /// Send no request to AI Studios
     #[arg(long)]
     offline: bool,
-    /// Check for rehearsals: their ledger and folder, and no account
+    /// Check for rehearsals: their ledger and folder, no account
     #[arg(long)]
     sandbox: bool,
     #[command(flatten)]
     probe: probe::ProbeArgs,
 }
 
-pub(crate) async fn run(args: CheckArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
-    match execute(args, global, talk).await {
+pub(crate) async fn run(args: CheckArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
 async fn execute(
     args: CheckArgs,
     global: &GlobalArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let batch = match &args.batch {
         Some(path) => match batch::read(path) {
             Ok(batch) => Some(batch),
-            Err(problems) => return Ok(diagnostics::print_batch_problems(talk, &problems)),
+            Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
         },
         None => None,
     };
@@ -115,7 +113,7 @@ async fn execute(
         if let Ok(host) = resolve_host(Some(batch)) {
             findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host));
             if args.probe.is_requested() && exit_for_findings(&findings) == ExitReason::Done {
-                findings.extend(probe::run_probe(batch, (&host, &args.probe), talk).await?);
+                findings.extend(probe::run_probe(batch, (&host, &args.probe), printer).await?);
             } else if args.probe.is_requested() {
                 let todo = "mend what fails above, and probe then";
                 findings.push(CheckFinding::warn("probe", "nothing was asked", todo));
@@ -125,7 +123,7 @@ async fn execute(
     let settings = settings_table::effective_settings(global, args.sandbox, batch.as_ref());
     let vendor = batch.map(|batch| batch.vendor.entries()).unwrap_or_default();
     let exit = exit_for_findings(&findings);
-    print_output(&CheckOutput { findings, settings, vendor }, exit, talk);
+    print_output(&CheckOutput { findings, settings, vendor }, exit, printer);
     Ok(exit)
 }
 
@@ -259,7 +257,7 @@ fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
     }
 }
 
-/// Returns the host that a run would talk to.
+/// Returns the host that a run would printer to.
 fn resolve_host(batch: Option<&Batch>) -> Result<StudioHost, CommandError> {
     let (host, from) = settings_table::configured_host(batch);
     match host {
@@ -318,21 +316,21 @@ fn check_clock(confirmed: &CredentialCheck) -> CheckFinding {
     CheckFinding::warn(topic, words, "set it, or let it follow a time server")
 }
 
-fn print_output(found: &CheckOutput, exit: ExitReason, talk: &Printer) {
-    if talk.is_json() {
+fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {
+    if printer.is_json() {
         let findings: Vec<_> = found.findings.iter().map(CheckFinding::to_json).collect();
         let settings: Vec<_> = found.settings.iter().map(EffectiveSetting::to_json).collect();
         let vendor: Vec<_> = found.vendor.iter().map(vendor_profile::profile_line_json).collect();
-        talk.print_json(&json!({
+        printer.print_json(&json!({
             "exit": exit.code(), "findings": findings, "settings": settings, "vendor": vendor,
         }));
         return;
     }
-    found.findings.iter().for_each(|finding| finding.print(talk));
+    found.findings.iter().for_each(|finding| finding.print(printer));
     let mut table = TextTable::new(&["setting", "value", "from"]);
     for setting in &found.settings {
         table.add([setting.name.to_owned(), setting.value.clone(), setting.source.to_owned()]);
     }
-    talk.print_result(&format!("\n{}", table.render()));
-    vendor_profile::print_profile(&found.vendor, talk);
+    printer.print_result(&format!("\n{}", table.render()));
+    vendor_profile::print_profile(&found.vendor, printer);
 }

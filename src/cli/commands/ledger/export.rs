@@ -18,15 +18,21 @@ use crate::session::locked_batch::ledger_error;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 
-/// See the help of `callsheet ledger export`.
+/// Arguments of `callsheet ledger export`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+ndjson: one JSON object per line with the columns of its `table`: batch,
+template, layout, run, job, version, submission, hearsay, event,
+row_without_job. csv: one file per table. Times are RFC 3339; video links have
+no signature.")]
 pub(crate) struct LedgerExportArgs {
-    /// Only this batch, by its name
+    /// Only this batch (name)
     batch: Option<String>,
-    /// How: one JSON object per line, or one CSV file for each table
-    #[arg(long, value_enum, default_value_t = LedgerExportFormat::Ndjson)]
+    /// ndjson (one object per line) or csv (one file per table)
+    #[arg(long, value_enum, hide_possible_values = true)]
+    #[arg(default_value_t = LedgerExportFormat::Ndjson)]
     format: LedgerExportFormat,
-    /// The file, or for csv the folder; never overwritten
+    /// New file, or for csv new folder; never overwritten
     #[arg(long, short, value_name = "PATH", required_if_eq("format", "csv"))]
     output: Option<PathBuf>,
 }
@@ -40,7 +46,7 @@ enum LedgerExportFormat {
 pub(crate) async fn export_ledger(
     path: &Path,
     args: LedgerExportArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let ledger = open_batch::open_existing_ledger(path).await?;
     let batch = match &args.batch {
@@ -73,7 +79,7 @@ pub(crate) async fn export_ledger(
         None => read.map_err(ledger_error)?,
     }
     if let Some(place) = &args.output {
-        talk.status(&format!("exported to {}", place.display()));
+        printer.status(&format!("exported to {}", place.display()));
     }
     Ok(ExitReason::Done)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::GlobalArgs;
+use crate::cli::args::GlobalArgs;
 use crate::cli::commands::ledger::export::LedgerExportArgs;
 use crate::cli::commands::ledger::prune::PruneArgs;
 use crate::cli::output::printer::{Printer, strip_control};
@@ -17,57 +17,48 @@ use crate::session::locked_batch::ledger_error;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 
-/// Check the ledger, copy it, export it, prune it, or say where it is
+/// Check, back up, export or prune the ledger
 #[derive(Debug, Args)]
 pub(crate) struct LedgerArgs {
     #[command(subcommand)]
     command: LedgerCommand,
-    /// The ledger of rehearsals
+    /// Use the ledger of rehearsals
     #[arg(long, global = true)]
     sandbox: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
-    /// Read the whole ledger and say whether it is sound
+    /// Check the whole ledger for damage
     Check,
-    /// Copy the ledger into a file, also while a run is live
+    /// Copy the ledger to a file, also during a run
     Backup {
-        /// The copy; never overwritten
+        /// New file; never overwritten
         file: PathBuf,
     },
-    /// Print where the ledger is
+    /// Print the path of the ledger
     Path,
-    /// Let go of old history, after saying what that is
-    ///
-    /// Of rows that were done before then: what happened to them, but for how each render ended and the last thing, and contents
-    /// that were replaced before they were submitted; and runs that began no paid request. Every row,
-    /// every paid request and every video that the ledger knows of stays, so nothing is paid twice.
-    /// No batch may be running.
+    /// Delete old history (shows what first)
     Prune(PruneArgs),
-    /// Write everything that the ledger knows, also while a run is live
-    ///
-    /// One JSON object per line, with `table`: batch, template, layout, run, job, version,
-    /// submission, hearsay, event, `row_without_job`; and the columns of that table. Times are
-    /// RFC 3339; links to videos come without their signature. As csv, one file for each table.
+    /// Export the whole ledger, also during a run
     Export(LedgerExportArgs),
 }
 
-pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, talk: &Printer) -> ExitReason {
+pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     let path = global.ledger_path(args.sandbox);
     let done = match args.command {
         LedgerCommand::Path => {
-            talk.print_result(&path.display().to_string());
+            printer.print_result(&path.display().to_string());
             return ExitReason::Done;
         }
-        LedgerCommand::Check => check_ledger(&path, talk).await,
-        LedgerCommand::Backup { file } => back_up_ledger(&path, &file, talk).await,
-        LedgerCommand::Prune(args) => prune::prune_history(&path, args, talk).await,
-        LedgerCommand::Export(args) => export::export_ledger(&path, args, talk).await,
+        LedgerCommand::Check => check_ledger(&path, printer).await,
+        LedgerCommand::Backup { file } => back_up_ledger(&path, &file, printer).await,
+        LedgerCommand::Prune(args) => prune::prune_history(&path, args, printer).await,
+        LedgerCommand::Export(args) => export::export_ledger(&path, args, printer).await,
     };
     match done {
         Ok(exit) => exit,
-        Err(early) => early.report(talk),
+        Err(early) => early.report(printer),
     }
 }
 
@@ -79,22 +70,22 @@ async fn open_existing_ledger(path: &Path) -> Result<Ledger, CommandError> {
     open_batch::open_ledger(path).await
 }
 
-async fn check_ledger(path: &Path, talk: &Printer) -> Result<ExitReason, CommandError> {
+async fn check_ledger(path: &Path, printer: &Printer) -> Result<ExitReason, CommandError> {
     let ledger = open_existing_ledger(path).await?;
     let flaws = ledger.find_defects().await.map_err(ledger_error)?;
     ledger.close().await;
-    if talk.is_json() {
-        talk.print_json(&json!({ "ledger": path.display().to_string(), "flaws": flaws }));
+    if printer.is_json() {
+        printer.print_json(&json!({ "ledger": path.display().to_string(), "flaws": flaws }));
     } else if flaws.is_empty() {
-        talk.print_result(&format!("{}: sound", path.display()));
+        printer.print_result(&format!("{}: sound", path.display()));
     }
     if flaws.is_empty() {
         return Ok(ExitReason::Done);
     }
     for flaw in &flaws {
-        talk.error(&strip_control(flaw));
+        printer.error(&strip_control(flaw));
     }
-    talk.status(
+    printer.status(
         "keep this file and run nothing with it. A backup does not know what was rendered since \
          it was made, and would have it rendered again: compare it with your AI Studios account \
          first",
@@ -105,11 +96,11 @@ async fn check_ledger(path: &Path, talk: &Printer) -> Result<ExitReason, Command
 async fn back_up_ledger(
     path: &Path,
     file: &Path,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let ledger = open_existing_ledger(path).await?;
     ledger.back_up(file).await.map_err(ledger_error)?;
     ledger.close().await;
-    talk.print_result(&format!("{} copied to {}", path.display(), file.display()));
+    printer.print_result(&format!("{} copied to {}", path.display(), file.display()));
     Ok(ExitReason::Done)
 }

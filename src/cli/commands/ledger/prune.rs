@@ -17,10 +17,15 @@ use crate::session::locked_batch::{confirm, ledger_error};
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 
-/// See the help of `callsheet ledger prune`.
+/// Arguments of `callsheet ledger prune`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Deletes, for rows finished before then: their events (except how each render
+ended, and the last one) and versions replaced before submission; and runs
+without a paid request. Rows, paid requests and videos stay, so nothing is paid
+twice. No batch may be running.")]
 pub(crate) struct PruneArgs {
-    /// How long ago it must have come to its end: 90d, 12w, 6mo, 1y
+    /// Minimum age: 90d, 12w, 6mo, 1y
     #[arg(long, value_name = "SPAN", value_parser = parse_age)]
     older_than: Span,
     /// Do not ask
@@ -42,7 +47,7 @@ fn parse_age(text: &str) -> Result<Span, String> {
 pub(crate) async fn prune_history(
     path: &Path,
     args: PruneArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let ledger = open_batch::open_existing_ledger(path).await?;
     let clock = Clock::real();
@@ -52,7 +57,7 @@ pub(crate) async fn prune_history(
     }
     let before = clock.now().to_zoned(TimeZone::UTC).checked_sub(args.older_than);
     let before = before.map_err(|error| CommandError::new(ExitReason::Usage, error))?.timestamp();
-    let exit = confirm_and_prune(&ledger, before, &args, talk).await;
+    let exit = confirm_and_prune(&ledger, before, &args, printer).await;
     ledger.close().await;
     drop(locks);
     exit
@@ -62,33 +67,33 @@ async fn confirm_and_prune(
     ledger: &Ledger,
     before: Timestamp,
     args: &PruneArgs,
-    talk: &Printer,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let found = ledger.count_prunable(before).await.map_err(ledger_error)?;
     if found == PruneCounts::default() {
-        print_pruned(found, "nothing", None, talk);
+        print_pruned(found, "nothing", None, printer);
         return Ok(ExitReason::Done);
     }
-    if !talk.is_json() {
-        talk.print_result(&format!(
+    if !printer.is_json() {
+        printer.print_result(&format!(
             "older than {}: {}",
             before.strftime("%Y-%m-%d"),
             describe_prunable(found)
         ));
     }
-    talk.status(
+    printer.status(
         "every row, its video, and whatever was or may have been paid for stay as they are",
     );
-    if !confirm("let go of them? It cannot be undone.", args.yes, talk) {
+    if !confirm("let go of them? It cannot be undone.", args.yes, printer) {
         return Ok(ExitReason::Done);
     }
     let size = || std::fs::metadata(ledger.path()).map_or(0, |found| found.len());
     let was = size();
     let gone = ledger.prune(before).await.map_err(ledger_error)?;
     if let Err(error) = ledger.compact().await {
-        talk.error(&format!("the file keeps its size for now: {error}"));
+        printer.error(&format!("the file keeps its size for now: {error}"));
     }
-    print_pruned(gone, "gone", Some((was, size())), talk);
+    print_pruned(gone, "gone", Some((was, size())), printer);
     Ok(ExitReason::Done)
 }
 
@@ -102,21 +107,21 @@ fn describe_prunable(found: PruneCounts) -> String {
     )
 }
 
-fn print_pruned(found: PruneCounts, word: &str, size: Option<(u64, u64)>, talk: &Printer) {
+fn print_pruned(found: PruneCounts, word: &str, size: Option<(u64, u64)>, printer: &Printer) {
     let PruneCounts { events, versions, runs } = found;
-    if talk.is_json() {
+    if printer.is_json() {
         let bytes = size.map(|(was, is)| json!({ "before": was, "after": is }));
-        talk.print_json(&json!({
+        printer.print_json(&json!({
             "events": events, "versions": versions, "runs": runs, "bytes": bytes,
         }));
         return;
     }
     match size {
-        Some((was, is)) => talk.print_result(&format!(
+        Some((was, is)) => printer.print_result(&format!(
             "{word}; the file took {:.1} MB and takes {:.1} MB",
             was as f64 / 1e6,
             is as f64 / 1e6
         )),
-        None => talk.print_result("nothing to let go of"),
+        None => printer.print_result("nothing to let go of"),
     }
 }

@@ -1,0 +1,171 @@
+//! Groups of command-line arguments that several commands share.
+//!
+//! Only parsing: every command decides what its arguments mean, and the modules below decide what
+//! a row filter matches.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::output::logging::Verbosity;
+use crate::plan::{RowCondition, RowSelection};
+use crate::sheet;
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Ledger file [default: callsheet.db]; a rehearsal uses callsheet-sandbox.db
+    #[arg(long, global = true, env = "CALLSHEET_LEDGER", hide_env = true)]
+    #[arg(value_name = "FILE", display_order = 900)]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Less output: only results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
+    pub(crate) quiet: bool,
+    /// More output (-vv: all)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 902)]
+    pub(crate) verbose: u8,
+    /// Colour: auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto)]
+    #[arg(hide_possible_values = true, hide_default_value = true, display_order = 903)]
+    pub(crate) color: ColorMode,
+    /// Results as JSON; for a run, one event per line
+    #[arg(long, global = true, display_order = 904)]
+    pub(crate) json: bool,
+}
+
+/// When to colour the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorMode {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Suffix of the file name of the ledger for rehearsals.
+const REHEARSAL_SUFFIX: &str = "-sandbox";
+
+impl GlobalArgs {
+    pub(crate) fn is_colored(&self) -> bool {
+        match self.color {
+            ColorMode::Always => true,
+            ColorMode::Never => false,
+            ColorMode::Auto => {
+                std::io::stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Verbose,
+            (false, 2..) => Verbosity::Everything,
+        }
+    }
+
+    /// Returns the ledger's path for a real run or a rehearsal.
+    ///
+    /// A rehearsal never touches the real ledger, wherever its name comes from: a batch belongs to
+    /// one host permanently.
+    pub(crate) fn ledger_path(&self, rehearsal: bool) -> PathBuf {
+        let ledger = self.ledger.clone().unwrap_or_else(|| PathBuf::from("callsheet.db"));
+        if !rehearsal {
+            return ledger;
+        }
+        let mut name = ledger.file_stem().unwrap_or_default().to_owned();
+        if name.to_string_lossy().ends_with(REHEARSAL_SUFFIX) {
+            return ledger;
+        }
+        name.push(REHEARSAL_SUFFIX);
+        if let Some(extension) = ledger.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        ledger.with_file_name(name)
+    }
+
+    /// Returns the hint for users whose batch is in the ledger of rehearsals; empty if there is no
+    /// such ledger, or if it is the one in use.
+    pub(crate) fn rehearsal_hint(&self, rehearsal: bool) -> String {
+        let rehearsals = self.ledger_path(true);
+        if rehearsal || !rehearsals.exists() {
+            return String::new();
+        }
+        format!("; rehearsals are in `{}`: add --sandbox", rehearsals.display())
+    }
+}
+
+/// Returns the colour mode for help texts and usage errors, which are printed before the options
+/// are parsed.
+pub(crate) fn early_color_choice(arguments: &[OsString]) -> clap::ColorChoice {
+    let has_mode = |mode: &str| {
+        let is_pair = arguments.windows(2).any(|two| two[0] == "--color" && two[1] == mode);
+        is_pair || arguments.iter().any(|one| *one == *format!("--color={mode}"))
+    };
+    if has_mode("never") {
+        clap::ColorChoice::Never
+    } else if has_mode("always") {
+        clap::ColorChoice::Always
+    } else {
+        clap::ColorChoice::Auto
+    }
+}
+
+/// `--only` and `--where`: the rows to which a command applies.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RowFilterArgs {
+    /// Only rows with these keys (comma-separated)
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = parse_key)]
+    only: Vec<String>,
+    /// Only rows where COLUMN is VALUE (`!=`: is not);
+    /// OR within a column, AND between columns
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    conditions: Vec<RowCondition>,
+}
+
+impl RowFilterArgs {
+    pub(crate) fn row_selection(&self) -> RowSelection {
+        RowSelection {
+            keys: self.only.clone(),
+            conditions: self.conditions.clone(),
+            should_record_catalog_uses: false,
+        }
+    }
+}
+
+/// Parses a key. An empty key is an error: a script that fails to fill in its list must not select
+/// every row.
+fn parse_key(text: &str) -> Result<String, &'static str> {
+    let key = sheet::normalize_name(text);
+    if key.is_empty() { Err("a key is missing; omit --only to select every row") } else { Ok(key) }
+}
+
+/// Parses a count, or a row number of the spreadsheet.
+pub(crate) fn parse_number<N: FromStr>(text: &str) -> Result<N, &'static str> {
+    text.parse().map_err(|_| "must be a whole number, such as 3")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::args::*;
+
+    #[test]
+    fn a_rehearsal_has_its_own_ledger_beside_the_real_one() {
+        for (given, rehearsal) in [
+            (None, "callsheet-sandbox.db"),
+            (Some("/var/lib/spring.db"), "/var/lib/spring-sandbox.db"),
+            (Some("spring"), "spring-sandbox"),
+            (Some("callsheet-sandbox.db"), "callsheet-sandbox.db"),
+        ] {
+            let ledger = given.map(PathBuf::from);
+            let color = ColorMode::Auto;
+            let global = GlobalArgs { ledger, quiet: false, verbose: 0, color, json: false };
+            assert_eq!(global.ledger_path(true), PathBuf::from(rehearsal));
+        }
+    }
+}
