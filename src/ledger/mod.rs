@@ -22,6 +22,8 @@ use sqlx::SqlitePool;
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock, StoredSubmissionMode};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
+pub use crate::ledger::model::row_status::RowStatus;
+pub use crate::ledger::model::run_ending::RunEnding;
 pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
 pub use crate::ledger::model::tag::Tag;
 pub use crate::ledger::read::batches::{

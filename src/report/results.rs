@@ -242,7 +242,7 @@ fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
         Some(JobState::Ready) if row.generating => "generating",
-        Some(_) | None => row.status(),
+        Some(_) | None => row.status().as_str(),
     };
     let wrong = can_be_fixed(row) || row.state == Some(JobState::Uncertain);
     [

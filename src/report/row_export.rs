@@ -67,7 +67,7 @@ pub async fn write_rows_json(
     let mut rows = ReportRows::new(ledger, batch.id);
     let mut comma = "";
     while let Some(row) = rows.next_row().await? {
-        *counts.entry(row.status()).or_default() += 1;
+        *counts.entry(row.status().as_str()).or_default() += 1;
         write!(out, "{comma}\n{}", row_to_json(&row, &headings)).map_err(failed)?;
         comma = ",";
     }
@@ -92,7 +92,7 @@ pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
         "row": row.row_number,
         "key": row.key,
         "variant": row.variant,
-        "state": row.status(),
+        "state": row.status().as_str(),
         "stalled": row.stalled,
         "generating": row.generating,
         "version": row.version,

@@ -40,6 +40,7 @@ use crate::batch::{BatchLimits, OnUncertain, SubmissionMode, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{
     BatchId, ClaimBlock, JobSelection, JobState, Lease, Ledger, LedgerError, RecoveredWork,
+    RunEnding,
 };
 use crate::runner::limits::halt::CircuitBreakers;
 use crate::runner::loops::poll_schedule::RenderTimes;
@@ -214,8 +215,8 @@ pub async fn run_batch<S: StudioApi>(shift: RunInput<S>) -> Result<RunOutcome, L
         jobs_for_operator: desk.jobs_for_operator().len() as u64,
         window_closed: desk.window_closed.is_cancelled(),
     };
-    let word = if ending.interrupted { "interrupted" } else { "ended" };
-    desk.ledger.end_run(desk.lease, word, desk.clock.now()).await?;
+    let run_ending = if ending.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
+    desk.ledger.end_run(desk.lease, run_ending, desk.clock.now()).await?;
     Ok(ending)
 }
 

@@ -12,7 +12,7 @@ use crate::cli::output::printer::pluralize;
 use crate::cli::output::time_format;
 use crate::cli::output::time_format::{format_dead_run_duration, format_elapsed, format_local};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchRow, JobState, Ledger, RunWithBatch, SpendingTotals};
+use crate::ledger::{BatchId, BatchRow, JobState, Ledger, RunEnding, RunWithBatch, SpendingTotals};
 use crate::runner::lock_holder;
 use crate::session::attention;
 use crate::session::attention::AttentionGroup;
@@ -93,7 +93,7 @@ async fn read_last_run(
     let runs = ledger.runs(Some(batch), RUNS_READ_MAX).await.map_err(ledger_error)?;
     // What a person did in between drove nothing.
     let drove =
-        |of: &RunWithBatch| !matches!(of.run.ending.as_deref(), Some("by hand" | "not begun"));
+        |of: &RunWithBatch| !matches!(of.run.ending, Some(RunEnding::ByHand | RunEnding::NotBegun));
     Ok(runs.into_iter().find(drove))
 }
 
@@ -198,12 +198,12 @@ impl BatchStatus {
         let ended = run.ended_at.unwrap_or(run.heartbeat_at);
         let began = format_local(run.started_at);
         let submitted = pluralize(run.submitted.unsigned_abs(), "paid request");
-        let (took, ending) = match run.ending.as_deref() {
-            Some("died") | None => (
+        let (took, ending) = match run.ending {
+            Some(RunEnding::Died) | None => (
                 format_dead_run_duration(run.started_at, run.heartbeat_at),
                 "died (killed, or the power went)",
             ),
-            Some(ending) => (format_elapsed(run.started_at, ended), ending),
+            Some(ending) => (format_elapsed(run.started_at, ended), ending.as_str()),
         };
         format!(
             "last run {began}, {took}, {submitted}, {ending}; process {} on {}",

@@ -12,7 +12,7 @@ use crate::batch::{Batch, VendorProfile};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, LedgerError, StoredBatch};
+use crate::ledger::{Lease, Ledger, LedgerError, RunEnding, StoredBatch};
 use crate::runner::BatchLock;
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch;
@@ -105,7 +105,7 @@ impl BatchRef {
 impl LeasedBatch {
     /// Gives the batch back.
     pub(crate) async fn release(self) -> Result<(), CommandError> {
-        let ended = self.ledger.end_run(self.lease, "by hand", self.clock.now()).await;
+        let ended = self.ledger.end_run(self.lease, RunEnding::ByHand, self.clock.now()).await;
         self.ledger.close().await;
         ended.map_err(ledger_error)
     }

@@ -40,7 +40,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::run_progress;
 use crate::cli::output::run_progress::RunProgress;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, JobState, Lease, Ledger, LedgerError, RecoveredWork};
+use crate::ledger::{BatchId, JobState, Lease, Ledger, LedgerError, RecoveredWork, RunEnding};
 use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
@@ -217,10 +217,8 @@ impl Session {
 
     async fn abandon_runs(&self) -> Result<(), CommandError> {
         for drive in &self.batch_runs {
-            let ended = self
-                .ledger
-                .end_run(drive.lease.0, open_batch::OUTCOME_NOT_BEGUN, self.clock.now())
-                .await;
+            let ended =
+                self.ledger.end_run(drive.lease.0, RunEnding::NotBegun, self.clock.now()).await;
             ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
         }
         Ok(())

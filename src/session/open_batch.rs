@@ -89,9 +89,6 @@ pub(crate) fn lock_batch(
     })
 }
 
-/// How a run ended that never came to anything.
-pub(crate) const OUTCOME_NOT_BEGUN: &str = "not begun";
-
 /// Opens a run on the batch.
 pub(crate) async fn begin_run(
     ledger: &Ledger,

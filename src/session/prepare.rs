@@ -15,7 +15,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, sheet_remarks};
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchId, JobSelection, Lease, Ledger, LedgerError, RecoveredWork, StoredBatch,
+    BatchId, JobSelection, Lease, Ledger, LedgerError, RecoveredWork, RunEnding, StoredBatch,
 };
 use crate::plan as planning;
 use crate::plan::{Plan, PlanError, RenderEstimate, RowSelection};
@@ -319,7 +319,7 @@ async fn end_unstarted_run(
     clock: &Clock,
 ) -> Result<(), CommandError> {
     let Some((lease, _)) = lease else { return Ok(()) };
-    let ended = ledger.end_run(lease, open_batch::OUTCOME_NOT_BEGUN, clock.now()).await;
+    let ended = ledger.end_run(lease, RunEnding::NotBegun, clock.now()).await;
     ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))
 }
 

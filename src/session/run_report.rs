@@ -16,7 +16,7 @@ use crate::batch::{Batch, NotifySettings};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Lease, Ledger, LedgerError, MessageCount};
+use crate::ledger::{BatchId, Lease, Ledger, LedgerError, MessageCount, RunEnding};
 use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
@@ -143,9 +143,7 @@ impl RunReport {
             Some((ledger, facts.lease?))
         });
         let Some((ledger, lease)) = held else { return };
-        if let Err(error) =
-            ledger.end_run(lease, open_batch::OUTCOME_NOT_BEGUN, self.clock.now()).await
-        {
+        if let Err(error) = ledger.end_run(lease, RunEnding::NotBegun, self.clock.now()).await {
             // The next run takes it over, as it would after a crash.
             tracing::debug!(%error, "a run that was not begun");
         }
@@ -170,7 +168,9 @@ impl RunReport {
         written: &WrittenResults,
     ) -> Result<(), ReportError> {
         self.update(|facts| {
-            facts.record.ending = if ending.interrupted { "interrupted" } else { "ended" };
+            let run_ending =
+                if ending.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
+            facts.record.ending = run_ending.as_str();
             facts.record.halt = ending.halt.as_ref().map(|halt| HaltRecord {
                 cause: halt_cause(halt),
                 words: halt.message().to_owned(),
@@ -335,7 +335,7 @@ fn empty_record(
         ended: String::new(),
         seconds: 0.0,
         exit: 0,
-        ending: "not begun",
+        ending: RunEnding::NotBegun.as_str(),
         halt: None,
         error: None,
         problems: Vec::new(),

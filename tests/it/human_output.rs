@@ -150,6 +150,10 @@ async fn jobs_are_narrowed_by_state_cause_and_cell_and_mistakes_are_explained() 
     assert_eq!(keys(&["--where", "script=Hello 3", "--state", "failed"]), [""; 0]);
     assert_eq!(keys(&["--state", "removed"]), ["k005"]);
     assert_eq!(keys(&["--state", "open"]), ["k001"]);
+    let every_status = "ready,submitting,uncertain,rendering,fetching,done,reused,failed,cancelled,\
+                        stalled,generating,invalid,skipped,open,removed";
+    assert_eq!(keys(&["--state", every_status]).len(), keys(&[]).len() + 1);
+    assert_eq!(keys(&["--state", "generating"]), [""; 0]);
     assert_eq!(keys(&["--limit", "2"]).len(), 2);
     let more = office.run(&["jobs", "night", "--limit", "2"]);
     assert!(more.stderr.contains("and 3 more jobs: callsheet jobs night --limit 5"), "{more:?}");

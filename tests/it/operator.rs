@@ -2,7 +2,7 @@
 
 use callsheet::batch::OnUncertain;
 use callsheet::clock::Clock;
-use callsheet::ledger::{JobState, JobUpdate, RetryFilter, RunOwner};
+use callsheet::ledger::{JobState, JobUpdate, RetryFilter, RunEnding, RunOwner};
 use callsheet::report;
 use callsheet::runner::RunOptions;
 use callsheet::sandbox::FaultRules;
@@ -158,7 +158,7 @@ async fn renders_that_were_given_up_are_looked_at_in_turns() {
             let late = night.ledger.claim_late_renders(lease, batch, max).await.unwrap();
             keys.push(late.into_iter().map(|due| due.key).collect::<Vec<_>>().join(" "));
         }
-        night.ledger.end_run(lease, "ended", Clock::real().now()).await.unwrap();
+        night.ledger.end_run(lease, RunEnding::Ended, Clock::real().now()).await.unwrap();
     }
     assert_eq!(keys, ["k000 k001", "k002", "k000 k001", "k002"]);
     let (batch, first) = begin_run(&night).await;

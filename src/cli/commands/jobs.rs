@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::output::printer::{Printer, pluralize};
 use crate::cli::output::text_table::TextTable;
-use crate::ledger::{JobRow, JobState, Ledger, StoredBatch};
+use crate::ledger::{JobRow, JobState, Ledger, RowStatus, StoredBatch};
 use crate::payload::ColumnMapping;
 use crate::plan::{RowCondition, RowFilter};
 use crate::report;
@@ -17,13 +17,6 @@ use crate::session::open_batch::CommandError;
 
 /// Rows of a table, unless more are asked for: what a person can still scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
-/// What may stand for a state beside the states themselves.
-const STALLED: &str = "stalled";
-const GENERATING: &str = "generating";
-const INVALID: &str = "invalid";
-const SKIPPED: &str = "skipped";
-const REMOVED: &str = "removed";
-const OPEN: &str = "open";
 
 /// List the jobs of a batch
 #[derive(Debug, Args)]
@@ -48,7 +41,7 @@ pub(crate) struct JobsArgs {
     batch_ref: BatchRef,
     /// Only jobs in these states (comma-separated)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_row_status)]
-    state: Vec<String>,
+    state: Vec<RowStatus>,
     /// Only jobs that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
@@ -61,16 +54,14 @@ pub(crate) struct JobsArgs {
     limit: Option<u64>,
 }
 
-fn parse_row_status(word: &str) -> Result<String, String> {
-    let word = word.trim().to_lowercase();
-    let others = [STALLED, INVALID, SKIPPED, REMOVED, OPEN];
-    if JobState::parse(&word).is_some() || others.contains(&word.as_str()) {
-        return Ok(word);
+fn parse_row_status(text: &str) -> Result<RowStatus, String> {
+    let text = text.trim().to_lowercase();
+    if let Some(status) = RowStatus::parse(&text) {
+        return Ok(status);
     }
-    let states = JobState::ALL.map(JobState::as_str);
-    let all = states.into_iter().chain(others);
+    let all = RowStatus::all().map(RowStatus::as_str);
     let near = all
-        .max_by(|a, b| strsim::jaro_winkler(a, &word).total_cmp(&strsim::jaro_winkler(b, &word)));
+        .max_by(|a, b| strsim::jaro_winkler(a, &text).total_cmp(&strsim::jaro_winkler(b, &text)));
     Err(format!("there is no such state; did you mean `{}`?", near.unwrap_or_default()))
 }
 
@@ -135,7 +126,7 @@ async fn read_columns(
 
 /// Which jobs are meant.
 struct JobListFilter<'a> {
-    states: &'a [String],
+    states: &'a [RowStatus],
     cause: Option<&'a str>,
     row_filter: RowFilter,
     columns: ColumnMapping,
@@ -150,7 +141,7 @@ impl<'a> JobListFilter<'a> {
     ) -> Result<Self, CommandError> {
         let sieve = RowFilter::new(&args.conditions, headings, &columns);
         let sieve = sieve.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
-        let removed = args.state.iter().any(|word| word == REMOVED);
+        let removed = args.state.contains(&RowStatus::Removed);
         Ok(Self {
             states: &args.state,
             cause: args.cause.as_deref(),
@@ -162,7 +153,8 @@ impl<'a> JobListFilter<'a> {
 
     /// Tells whether a row of the sheet is meant.
     fn is_included(&self, row: &JobRow) -> bool {
-        let fits = self.states.is_empty() || self.states.iter().any(|word| has_status(row, word));
+        let fits =
+            self.states.is_empty() || self.states.iter().any(|status| row.has_status(*status));
         fits && self.matches_cause_and_cells(row)
     }
 
@@ -172,17 +164,6 @@ impl<'a> JobListFilter<'a> {
         }
         let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
         self.row_filter.is_match(&cells, &self.columns)
-    }
-}
-
-fn has_status(row: &JobRow, word: &str) -> bool {
-    match word {
-        INVALID => row.state.is_none() && !row.skipped,
-        SKIPPED => row.skipped,
-        STALLED => row.stalled,
-        GENERATING => row.generating,
-        OPEN => row.state.is_some_and(|state| !state.is_final()),
-        word => row.state.is_some_and(|state| state.as_str() == word),
     }
 }
 
@@ -218,10 +199,11 @@ impl JobListing<'_> {
             row.key.clone().unwrap_or_else(|| "-".to_owned()),
             row.row_number.to_string(),
             match (row.stalled, row.generating) {
-                (true, _) => STALLED,
-                (false, true) => GENERATING,
+                (true, _) => RowStatus::Stalled,
+                (false, true) => RowStatus::Generating,
                 (false, false) => state,
             }
+            .as_str()
             .to_owned(),
             progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
             if row.state.is_some() { row.version.to_string() } else { String::new() },

@@ -10,7 +10,7 @@ use crate::cli::output::time_format::{
     format_dead_run_duration, format_elapsed, format_local, format_rfc3339,
 };
 use crate::clock::Clock;
-use crate::ledger::{Ledger, RunWithBatch};
+use crate::ledger::{Ledger, RunEnding, RunWithBatch};
 use crate::runner::lock_holder;
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, ledger_error};
@@ -78,20 +78,20 @@ async fn execute(
 
 /// How a run ended, or what is known of one that did not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RunStatus<'r> {
+pub(crate) enum RunStatus {
     /// It said so.
-    Ended(&'r str),
+    Ended(RunEnding),
     /// It holds the batch's lock.
     Live,
     /// It said nothing, and nobody holds the lock.
     Died,
 }
 
-impl<'r> RunStatus<'r> {
+impl RunStatus {
     /// Returns what became of a run.
-    pub(crate) fn from_run(of: &'r RunWithBatch, ledger: &Ledger) -> Self {
-        match of.run.ending.as_deref() {
-            Some("died") => Self::Died,
+    pub(crate) fn from_run(of: &RunWithBatch, ledger: &Ledger) -> Self {
+        match of.run.ending {
+            Some(RunEnding::Died) => Self::Died,
             Some(ending) => Self::Ended(ending),
             None if lock_holder(ledger.path(), &of.batch).is_some() => Self::Live,
             None => Self::Died,
@@ -99,9 +99,9 @@ impl<'r> RunStatus<'r> {
     }
 
     /// Returns the word for it.
-    pub(crate) fn as_str(self) -> &'r str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Ended(word) => word,
+            Self::Ended(ending) => ending.as_str(),
             Self::Live => "live",
             Self::Died => "died",
         }

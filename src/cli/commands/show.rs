@@ -120,7 +120,7 @@ impl JobPage<'_> {
 
     fn headline(&self, stored: &StoredBatch) -> String {
         let job = &self.history.job;
-        let state = job.status();
+        let state = job.status().as_str();
         let stalled = match (job.stalled, job.generating) {
             (true, _) => ", stalled",
             (false, true) => ", being written by AI Studios",

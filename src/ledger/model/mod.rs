@@ -6,5 +6,7 @@ pub(super) mod capacity;
 pub(super) mod job;
 pub(super) mod job_update;
 pub(super) mod outcome;
+pub(super) mod row_status;
+pub(super) mod run_ending;
 pub(super) mod state;
 pub(super) mod tag;

@@ -8,6 +8,8 @@ use sqlx::{FromRow, Row};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::batch_path;
+use crate::ledger::model::row_status::RowStatus;
+use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::model::state::JobState;
 use crate::ledger::{BatchId, Ledger};
 
@@ -74,7 +76,7 @@ pub struct RunRow {
     /// When it ended.
     pub ended_at: Option<i64>,
     /// How it ended.
-    pub ending: Option<String>,
+    pub ending: Option<RunEnding>,
     /// Paid requests that it began.
     pub submitted: i64,
 }
@@ -316,12 +318,25 @@ impl Ledger {
 }
 
 impl JobRow {
-    /// Returns where it stands in a word: its state, `invalid` or `skipped`.
-    pub fn status(&self) -> &'static str {
+    /// Returns its status: the state of its job, `invalid` or `skipped`.
+    pub fn status(&self) -> RowStatus {
         match self.state {
-            Some(state) => state.as_str(),
-            None if self.skipped => "skipped",
-            None => "invalid",
+            Some(state) => RowStatus::State(state),
+            None if self.skipped => RowStatus::Skipped,
+            None => RowStatus::Invalid,
+        }
+    }
+
+    /// Returns whether a row of the sheet has this status, or belongs to this group of statuses.
+    pub fn has_status(&self, status: RowStatus) -> bool {
+        match status {
+            RowStatus::State(state) => self.state == Some(state),
+            RowStatus::Stalled => self.stalled,
+            RowStatus::Generating => self.generating,
+            RowStatus::Invalid => self.state.is_none() && !self.skipped,
+            RowStatus::Skipped => self.skipped,
+            RowStatus::Removed => false,
+            RowStatus::Open => self.state.is_some_and(|state| !state.is_final()),
         }
     }
 }

@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::outcome::DraftStatus;
+use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::write::writer::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
@@ -198,7 +199,7 @@ impl WriteOp for BeginRun {
 
 struct EndRun {
     lease: Lease,
-    outcome: String,
+    ending: RunEnding,
     now: Timestamp,
 }
 
@@ -213,7 +214,7 @@ impl WriteOp for EndRun {
         )
         .bind(self.lease.0)
         .bind(self.now.as_millisecond())
-        .bind(&self.outcome)
+        .bind(self.ending)
         .execute(db)
         .await
         .map_err(|source| LedgerError::from_sqlx("end a run", source))?;
@@ -266,13 +267,13 @@ impl Ledger {
         self.writer.execute(RecordHeartbeat { lease, now }).await
     }
 
-    /// Closes the run with a word on how it ended.
+    /// Closes the run and records how it ended.
     pub async fn end_run(
         &self,
         lease: Lease,
-        ending: &str,
+        ending: RunEnding,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.writer.execute(EndRun { lease, outcome: ending.to_owned(), now }).await
+        self.writer.execute(EndRun { lease, ending, now }).await
     }
 }

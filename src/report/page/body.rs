@@ -73,7 +73,7 @@ fn page_header(page: &ReportPage<'_>, night: &RunTimeline) -> Markup {
                     "Last paying run: run " (run.id) ", " (format_time(page, night.started_at)) ", "
                     (format_duration(night.ended_at - night.started_at)) ", "
                     (pluralized(run.submitted.unsigned_abs(), "paid request"))
-                    @if let Some(ending) = &run.ending { ", " (ending) }
+                    @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
             }
             @if let Some(next) = page.next_command {

@@ -78,7 +78,7 @@ fn is_attention_needed(row: &JobRow) -> bool {
 fn row_data(row: &JobRow, pass: Option<JobTiming>, began: i64) -> Value {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
-        Some(_) | None => row.status(),
+        Some(_) | None => row.status().as_str(),
     };
     let told = is_attention_needed(row) || row.stalled;
     let words = row.message.as_deref().or(row.cause.as_deref()).filter(|_| told);

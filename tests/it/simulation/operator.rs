@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use callsheet::ledger::{
-    BatchId, DueJob, Durability, JobState, JobUpdate, Lease, Ledger, RetryFilter, RunOwner,
+    BatchId, DueJob, Durability, JobState, JobUpdate, Lease, Ledger, RetryFilter, RunEnding,
+    RunOwner,
 };
 use jiff::Timestamp;
 use rand::Rng;
@@ -89,7 +90,7 @@ fn with_leased_ledger(
         let owner = RunOwner { host: "sim".to_owned(), pid: 2 };
         let (lease, _) = ledger.begin_run(batch.id, owner, now).await.unwrap();
         decide(&ledger, batch.id, lease).await;
-        ledger.end_run(lease, "ended", now).await.unwrap();
+        ledger.end_run(lease, RunEnding::Ended, now).await.unwrap();
         ledger.close().await;
     });
     drop(runtime);
