@@ -1,10 +1,10 @@
-//! The bill: the studio's own account of what it rendered and for whom.
+//! The bill: the simulator's own record of what it rendered and for which project.
 //!
-//! This is the judge of the promise "never pays twice". It looks at what the studio was asked to
-//! render, never at what a client believes. A tag stands for one render, whatever it shows. A name does
-//! not: the next version of a video has the name of the one before, and so has each text of a project
-//! that is edited in place. Under one name only what shows the very same counts as one video; that
-//! holds for two tags as well, or a client that draws a new one for each try would never be found out.
+//! It judges the promise "never pays twice". It counts the renders that were requested, never what a
+//! client believes. A tag identifies one render, whatever its content. A name does not: the next version
+//! of a video has the name of the one before, and so has each text of a project that is edited in place.
+//! Under one name only identical content counts as one video; the same holds for two tags, or a client
+//! that generates a new tag for each attempt would never be detected.
 
 use std::collections::BTreeMap;
 
@@ -17,34 +17,34 @@ use super::world::{ProjectRecord, RenderRecord};
 pub struct Bill {
     /// One line per rendered project, in the order of their first render.
     pub lines: Vec<BillLine>,
-    /// Renders that should not have been asked for.
+    /// Renders that should not have been requested.
     pub paid_twice: Vec<PaidTwice>,
 }
 
-/// What one project cost.
+/// The cost of one project.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BillLine {
-    /// As the API gave it out.
+    /// The id that the API returned.
     pub project_id: String,
-    /// As the client sent it; empty when it sent none.
+    /// The name that the client sent; empty when it sent none.
     pub name: String,
-    /// What stands between `[cs:` and `]` at the end of the name.
+    /// The text between `[cs:` and `]` at the end of the name.
     pub tag: Option<String>,
     /// Renders started.
     pub times: u32,
-    /// Renders whose failure the studio has announced.
+    /// Renders whose failure was reported.
     pub failed: u32,
-    /// Credits taken by now.
+    /// Credits charged so far.
     pub credits: f64,
 }
 
-/// Renders that ran though an earlier one for the same thing had not failed.
+/// Renders that ran although an earlier one for the same video had not failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PaidTwice {
     pub by: DuplicateBasis,
     /// The tag, or the name without its tag.
     pub what: String,
-    /// The projects rendered for it, one entry for each render.
+    /// The projects rendered for it, one entry per render.
     pub project_ids: Vec<String>,
 }
 
@@ -62,19 +62,19 @@ impl Bill {
         self.lines.iter().map(|line| u64::from(line.times)).sum()
     }
 
-    /// Returns the credits taken.
+    /// Returns the credits charged.
     pub fn credits(&self) -> f64 {
-        // Not `sum`, which makes a negative zero of nothing.
+        // Not `sum`, whose empty result is a negative zero.
         self.lines.iter().fold(0.0, |sum, line| sum + line.credits)
     }
 
-    /// Returns what was rendered again although the earlier render had not failed: the same tag,
-    /// or the same content under the same name without its tag. A render after an announced failure is not among them.
+    /// Returns the renders that ran again although the earlier one had not failed: the same tag, or the
+    /// same content under the same name without its tag. A render after a reported failure is not included.
     pub fn paid_twice(&self) -> &[PaidTwice] {
         &self.paid_twice
     }
 
-    /// Draws the bill for renders in the order they were started.
+    /// Computes the bill for renders in the order in which they were started.
     pub(super) fn from_renders<'a>(
         renders: impl Iterator<Item = (&'a ProjectRecord, &'a RenderRecord)>,
         now: i64,
@@ -103,8 +103,8 @@ impl Bill {
             if let Some(tag) = tag {
                 groups.entry((DuplicateBasis::Tag, tag, None)).or_default().push(render);
             }
-            // Kinds without a name field tell nothing by having none. Neither does the name of an
-            // untagged project that is exported again; its id does.
+            // Kinds without a name field are not recognised by it, and neither is an untagged project that is
+            // exported again: it is recognised by its id.
             let same = if bare.is_empty() { project.id.as_str() } else { bare };
             let shows = Some(render.content);
             groups.entry((DuplicateBasis::Name, same, shows)).or_default().push(render);
@@ -113,13 +113,13 @@ impl Bill {
     }
 }
 
-/// Renders by what makes them one video: a tag, or a name and what is shown under it.
+/// Renders by what makes them one video: a tag, or a name and its content.
 type RenderGroups<'a> = BTreeMap<(DuplicateBasis, &'a str, Option<u64>), Vec<&'a RenderRecord>>;
 
 fn find_paid_twice(groups: RenderGroups<'_>) -> Vec<PaidTwice> {
     let mut found: Vec<PaidTwice> = Vec::new();
     for ((by, what, _), renders) in groups {
-        // Free again once every earlier render is known to have failed.
+        // Allowed again once every earlier render is known to have failed.
         let mut free_from = i64::MIN;
         let mut doubled = false;
         for render in &renders {
@@ -127,7 +127,7 @@ fn find_paid_twice(groups: RenderGroups<'_>) -> Vec<PaidTwice> {
             free_from = free_from.max(render.failure_announced_at().unwrap_or(i64::MAX));
         }
         let project_ids: Vec<_> = renders.iter().map(|render| render.project.clone()).collect();
-        // Tags sort first: what a tag has told, the name need not tell again.
+        // Tags sort first: a duplicate found by its tag is not reported again by its name.
         if doubled && found.iter().all(|known| known.project_ids != project_ids) {
             found.push(PaidTwice { by, what: what.to_owned(), project_ids });
         }
@@ -135,7 +135,7 @@ fn find_paid_twice(groups: RenderGroups<'_>) -> Vec<PaidTwice> {
     found
 }
 
-/// Splits a name into what a person wrote and the tag at its end.
+/// Splits a name into the user's text and the tag at its end.
 pub(super) fn split_tag(name: &str) -> (&str, Option<&str>) {
     let trimmed = name.trim();
     let tagged = trimmed.strip_suffix(']').and_then(|rest| rest.rsplit_once("[cs:"));
@@ -150,12 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_bill_is_nothing_and_not_less() {
+    fn an_empty_bill_is_zero_and_not_negative_zero() {
         assert!(Bill::default().credits().is_sign_positive());
     }
 
     #[test]
-    fn a_tag_is_what_stands_in_brackets_at_the_end() {
+    fn a_tag_is_the_bracketed_text_at_the_end() {
         assert_eq!(split_tag("Spring – Ann [cs:7h3k]"), ("Spring – Ann", Some("7h3k")));
         assert_eq!(split_tag("Spring [cs:7h3k] – Ann"), ("Spring [cs:7h3k] – Ann", None));
         assert_eq!(split_tag("[cs:a] [cs:b] "), ("[cs:a]", Some("b")));

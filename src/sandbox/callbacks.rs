@@ -1,8 +1,8 @@
 //! Callbacks, as the vendor's webhook page describes them.
 //!
-//! What is due waits in one heap; one task sends it, a few at a time. Only `http://` on this
-//! machine is ever called: a rehearsal must not reach a stranger, whatever URL a sheet holds.
-//! Callbacks say nothing that a poll would not, and may be lost; so nothing here is journalled.
+//! Scheduled callbacks wait in one heap; one task sends them, a few at a time. Only `http://` on this
+//! machine is ever called: a rehearsal must not reach other hosts, whatever URL a sheet holds.
+//! Callbacks contain nothing that a poll would not report, and may be lost; so none is journalled.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -23,19 +23,19 @@ use super::state::ServerState;
 use super::switches::{WebhookEncoding, WebhookMethod, WebhookMode, WebhookSwitches};
 use super::world::RenderRecord;
 
-/// Callbacks under way at one time.
+/// Callbacks in flight at one time.
 const CONCURRENT_CALLBACKS_MAX: usize = 32;
 /// Real time for one callback, from connecting to its status line.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Further tries after the first, when tries are on.
+/// Further attempts after the first, when retries are on.
 const RETRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// One callback to make.
+/// One scheduled callback.
 #[derive(Clone, Debug)]
 struct ScheduledCallback {
     due: i64,
-    /// Keeps letters of one moment in the order they were written.
+    /// Keeps callbacks of one time in the order in which they were scheduled.
     sequence: u64,
     url: String,
     progress: i64,
@@ -63,7 +63,7 @@ impl Ord for ScheduledCallback {
     }
 }
 
-/// Letters that wait for their moment.
+/// Callbacks that are not due yet.
 #[derive(Debug, Default)]
 pub(super) struct CallbackQueue {
     pending: Mutex<(BinaryHeap<ScheduledCallback>, u64)>,
@@ -71,22 +71,22 @@ pub(super) struct CallbackQueue {
 }
 
 impl CallbackQueue {
-    /// Writes the letters of a render that ends after `now`.
+    /// Schedules the callbacks of a render that ends after `now`.
     pub(super) fn schedule(
         &self,
         render: &RenderRecord,
         now: i64,
         switches: &WebhookSwitches,
-        dice: SeededRng,
+        rng: SeededRng,
     ) {
         let Some(url) = &render.webhook else { return };
         let render = Arc::new(render.clone());
-        let letters =
+        let callbacks =
             callback_schedule(&render, switches).into_iter().filter(|(due, _)| *due >= now);
         let mut waiting = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        for (due, progress) in letters {
+        for (due, progress) in callbacks {
             let place = hash64(render.task.as_bytes()).wrapping_add(progress as u64);
-            if dice.draw_fraction("webhook", place) < switches.drop {
+            if rng.draw_fraction("webhook", place) < switches.drop {
                 continue;
             }
             for _ in 0..if switches.duplicate { 2 } else { 1 } {
@@ -106,19 +106,19 @@ impl CallbackQueue {
         self.wake();
     }
 
-    /// Lets the postman look at the clock again.
+    /// Wakes the sending task, so that it reads the clock again.
     pub(super) fn wake(&self) {
         self.wakeup.notify_one();
     }
 
     fn next_due(&self) -> Option<i64> {
         let waiting = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.0.peek().map(|letter| letter.due)
+        waiting.0.peek().map(|callback| callback.due)
     }
 
     fn pop_due(&self, now: i64) -> Option<ScheduledCallback> {
         let mut waiting = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.0.peek().is_some_and(|letter| letter.due <= now) {
+        if waiting.0.peek().is_some_and(|callback| callback.due <= now) {
             waiting.0.pop()
         } else {
             None
@@ -126,7 +126,7 @@ impl CallbackQueue {
     }
 }
 
-/// Returns when to tell what, for one render.
+/// Returns the times and contents of the callbacks of one render.
 fn callback_schedule(render: &RenderRecord, switches: &WebhookSwitches) -> Vec<(i64, i64)> {
     let length = render.end - render.start;
     let quarters: &[i64] = match switches.mode {
@@ -137,59 +137,59 @@ fn callback_schedule(render: &RenderRecord, switches: &WebhookSwitches) -> Vec<(
     let moment = |percent: i64| render.start + length * percent / 100;
     let late = seconds_to_ms(switches.delay_s);
     let failed = |at: i64| render.failure.is_some_and(|failure| failure.at <= at);
-    let mut letters: Vec<_> = quarters
+    let mut callbacks: Vec<_> = quarters
         .iter()
         .map(|percent| (moment(*percent) + late, *percent))
         .filter(|(at, _)| !failed(at - late))
         .collect();
     if switches.reorder {
-        let (dues, mut told): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
-        told.reverse();
-        letters = dues.into_iter().zip(told).collect();
+        let (dues, mut reported): (Vec<_>, Vec<_>) = callbacks.into_iter().unzip();
+        reported.reverse();
+        callbacks = dues.into_iter().zip(reported).collect();
     }
     if switches.at_submit {
-        letters.insert(0, (render.submitted, 0));
+        callbacks.insert(0, (render.submitted, 0));
     }
-    letters
+    callbacks
 }
 
-/// Sends what is due until the stage closes.
-pub(super) async fn deliver_callbacks(stage: Arc<ServerState>) {
+/// Sends due callbacks until the server state closes.
+pub(super) async fn deliver_callbacks(server: Arc<ServerState>) {
     let calls = Arc::new(Semaphore::new(CONCURRENT_CALLBACKS_MAX));
     let run = async {
         loop {
-            if let Some(letter) = stage.callbacks.pop_due(stage.clock.now()) {
+            if let Some(callback) = server.callbacks.pop_due(server.clock.now()) {
                 let Ok(permit) = Arc::clone(&calls).acquire_owned().await else { return };
-                let stage = Arc::clone(&stage);
+                let server = Arc::clone(&server);
                 tokio::spawn(async move {
-                    send_with_retries(&stage, &letter).await;
+                    send_with_retries(&server, &callback).await;
                     drop(permit);
                 });
                 continue;
             }
-            match stage.callbacks.next_due().and_then(|due| stage.clock.real_time_until(due)) {
+            match server.callbacks.next_due().and_then(|due| server.clock.real_time_until(due)) {
                 Some(wait) => {
                     tokio::select! {
                         () = sleep(wait) => {}
-                        () = stage.callbacks.wakeup.notified() => {}
+                        () = server.callbacks.wakeup.notified() => {}
                     }
                 }
-                None => stage.callbacks.wakeup.notified().await,
+                None => server.callbacks.wakeup.notified().await,
             }
         }
     };
-    stage.stop.run_until_cancelled(run).await;
+    server.stop.run_until_cancelled(run).await;
 }
 
-async fn send_with_retries(stage: &ServerState, letter: &ScheduledCallback) {
-    let switches = stage.switches();
-    let fields = callback_fields(stage, letter);
-    let Some(request) = build_request(&letter.url, &fields, &switches.webhook) else {
+async fn send_with_retries(server: &ServerState, callback: &ScheduledCallback) {
+    let switches = server.switches();
+    let fields = callback_fields(server, callback);
+    let Some(request) = build_request(&callback.url, &fields, &switches.webhook) else {
         tracing::warn!(
-            "the sandbox calls back to http:// on this machine only; one callback was not made"
+            "the sandbox sends callbacks to http:// on this machine only; one was not sent"
         );
-        stage.request_log().counters.webhooks_refused += 1;
-        stage.notify_change();
+        server.request_log().counters.webhooks_refused += 1;
+        server.notify_change();
         return;
     };
     let mut pause = RETRY_PAUSE;
@@ -202,26 +202,29 @@ async fn send_with_retries(stage: &ServerState, letter: &ScheduledCallback) {
         pause *= 2;
         arrived = send_once(&request).await;
     }
-    let mut logbook = stage.request_log();
+    let mut logbook = server.request_log();
     if arrived {
         logbook.counters.webhooks_sent += 1;
     } else {
         logbook.counters.webhooks_failed += 1;
     }
     drop(logbook);
-    stage.notify_change();
+    server.notify_change();
 }
 
-fn callback_fields(stage: &ServerState, letter: &ScheduledCallback) -> Vec<(&'static str, Value)> {
-    let render = &letter.render;
+fn callback_fields(
+    server: &ServerState,
+    callback: &ScheduledCallback,
+) -> Vec<(&'static str, Value)> {
+    let render = &callback.render;
     let mut fields =
-        vec![("progress", json!(letter.progress)), ("backendTaskId", json!(render.task))];
-    if letter.progress == 100 {
+        vec![("progress", json!(callback.progress)), ("backendTaskId", json!(render.task))];
+    if callback.progress == 100 {
         let whole = render.price.fract() == 0.0;
         let credit = if whole { json!(render.price as i64) } else { json!(render.price) };
-        let ttl_hours = stage.switches().download.ttl_hours;
-        let now = stage.clock.now();
-        let link = stage.download_links.current_link(&render.project, render.end, now, ttl_hours);
+        let ttl_hours = server.switches().download.ttl_hours;
+        let now = server.clock.now();
+        let link = server.download_links.current_link(&render.project, render.end, now, ttl_hours);
         fields.extend([("credit", credit), ("download_url", json!(link))]);
     }
     fields
@@ -232,7 +235,7 @@ struct CallbackRequest {
     bytes: Vec<u8>,
 }
 
-/// Writes the request, or nothing when the URL is not one we may call.
+/// Writes the request; `None` when the URL must not be called.
 fn build_request(
     url: &str,
     fields: &[(&'static str, Value)],
@@ -275,7 +278,7 @@ fn build_request(
     Some(CallbackRequest { address: (host, url.port().unwrap_or(80)), bytes: bytes.into_bytes() })
 }
 
-/// Makes one call and returns whether it was answered with 2xx in time.
+/// Sends one callback and returns whether it was acknowledged with 2xx in time.
 async fn send_once(request: &CallbackRequest) -> bool {
     let talk = async {
         let (host, port) = &request.address;
@@ -319,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_travel_as_the_switches_say() {
+    fn callback_fields_are_encoded_as_the_switches_select() {
         let with =
             |encoding, method| WebhookSwitches { encoding, method, ..WebhookSwitches::default() };
         let url = "http://127.0.0.1:9/hook";

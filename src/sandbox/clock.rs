@@ -1,16 +1,16 @@
-//! The virtual clock: the studio's own time, which may run fast, stand still, or jump ahead.
+//! The virtual clock: the simulator's own time, which may run fast, stand still, or jump ahead.
 //!
-//! Virtual time is milliseconds that begin as the wall clock's epoch milliseconds of the day the
-//! studio was founded. Within a process it grows with the monotonic clock, so a wall clock that is
-//! set back cannot turn it; across a restart it goes on by the wall clock, since nothing else
-//! survives. Invariant: it never runs backwards.
+//! Virtual time is in milliseconds and begins at the wall clock's epoch milliseconds when the sandbox
+//! was first opened. Within a process it follows the monotonic clock, so a wall clock that is set back
+//! cannot change it; across a restart it follows the wall clock, since nothing else survives.
+//! Invariant: it never runs backwards.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// A reading from which every later one follows.
+/// A reading from which later ones are computed.
 #[derive(Clone, Copy, Debug)]
 struct ClockAnchor {
     at: Instant,
@@ -31,7 +31,7 @@ pub(super) struct VirtualClock {
 }
 
 impl VirtualClock {
-    /// Starts a clock that shows `virtual_ms` now. Scales below zero count as zero.
+    /// Starts a clock that shows `virtual_ms` now. Negative scales count as zero.
     pub(super) fn new(virtual_ms: i64, scale: f64) -> Self {
         let anchor = ClockAnchor { at: Instant::now(), virtual_ms, scale: valid_scale(scale) };
         Self { anchor: Mutex::new(anchor) }
@@ -42,12 +42,12 @@ impl VirtualClock {
         self.anchor().virtual_ms_at(Instant::now())
     }
 
-    /// Returns the scale in force.
+    /// Returns the current scale.
     pub(super) fn scale(&self) -> f64 {
         self.anchor().scale
     }
 
-    /// Lets time run at another speed from now on.
+    /// Changes the speed from now on.
     pub(super) fn set_scale(&self, scale: f64) {
         self.update_anchor(|anchor| anchor.scale = valid_scale(scale));
     }
@@ -58,7 +58,7 @@ impl VirtualClock {
         self.update_anchor(|anchor| anchor.virtual_ms = anchor.virtual_ms.saturating_add(by_ms));
     }
 
-    /// Returns how long, in real time, it is until `virtual_ms`; `None` when the clock stands.
+    /// Returns the real time until `virtual_ms`; `None` when the clock stands still.
     pub(super) fn real_time_until(&self, virtual_ms: i64) -> Option<Duration> {
         let anchor = self.anchor();
         let left_ms = virtual_ms - anchor.virtual_ms_at(Instant::now());
@@ -68,7 +68,7 @@ impl VirtualClock {
         if anchor.scale <= 0.0 {
             return None;
         }
-        // A millisecond more, so that the moment has truly come when the wait is over.
+        // A millisecond more, so that the time has really come when the wait is over.
         Some(Duration::from_secs_f64(left_ms as f64 / 1000.0 / anchor.scale) + ROUNDING_MARGIN)
     }
 
@@ -85,7 +85,7 @@ impl VirtualClock {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ClockAnchor> {
-        // An anchor is whole after every statement, so a panic elsewhere cannot have torn it.
+        // An anchor is complete after every statement, so a panic elsewhere cannot have left it half written.
         self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,12 +101,12 @@ pub(super) fn wall_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// Returns virtual milliseconds for so many virtual seconds; what is not a number is none.
+/// Converts virtual seconds to milliseconds; a value that is not a number counts as zero.
 pub(super) fn seconds_to_ms(seconds: f64) -> i64 {
     (seconds.max(0.0) * 1000.0) as i64
 }
 
-/// Writes a virtual moment as the vendor's dates are assumed to look.
+/// Formats a virtual time as the vendor's dates are assumed to be.
 pub(super) fn format_iso(virtual_ms: i64) -> String {
     let moment = Timestamp::from_millisecond(virtual_ms).unwrap_or(Timestamp::MAX);
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_clock_moves_only_when_told() {
+    fn a_stopped_clock_moves_only_when_advanced() {
         let clock = VirtualClock::new(1_000, 0.0);
         assert_eq!(clock.now(), 1_000);
         assert_eq!(clock.real_time_until(1_001), None);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_speed_never_turns_time_back() {
+    fn a_change_of_speed_never_sets_time_back() {
         let clock = VirtualClock::new(0, 1e6);
         let before = clock.now();
         clock.set_scale(0.5);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_look_like_the_vendors() {
+    fn dates_have_the_format_of_the_vendor() {
         insta::assert_snapshot!(format_iso(1_767_603_600_005), @"2026-01-05T09:00:00.005Z");
     }
 }

@@ -1,7 +1,7 @@
-//! What the vendor does not have: a look behind the scenes, for people who rehearse and for tests
-//! that run the real program.
+//! The control API, which the vendor does not have: state and switches, for rehearsals and for tests of
+//! the real program.
 //!
-//! JSON without a token, under `/__sandbox/`. No fault strikes here and nothing is counted.
+//! JSON without a token, under `/__sandbox/`. Faults do not apply here and nothing is counted.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use super::state::ServerState;
 
 pub(super) const CONTROL_PREFIX: &str = "/__sandbox/";
 
-/// Newest projects shown; the whole of a benchmark would be no page for people.
+/// Newest projects listed; the whole list of a benchmark would be unreadable.
 const PROJECTS_MAX: usize = 10_000;
 
-pub(super) fn answer(
-    stage: &ServerState,
+pub(super) fn response(
+    server: &ServerState,
     method: &str,
     path: &str,
     body: &[u8],
 ) -> SandboxResponse {
     let page = path.strip_prefix(CONTROL_PREFIX).unwrap_or(path).trim_end_matches('/');
     match (method, page) {
-        ("GET", "bill") => bill_response(stage),
-        ("GET", "requests") => SandboxResponse::from_json(200, &stage.request_log().requests()),
-        ("GET", "counters") => SandboxResponse::from_json(200, &stage.request_log().counters()),
-        ("GET", "projects") => projects_response(stage),
-        ("GET", "switches") => SandboxResponse::from_json(200, &*stage.switches()),
-        ("POST", "switches") => change_switches(stage, body),
+        ("GET", "bill") => bill_response(server),
+        ("GET", "requests") => SandboxResponse::from_json(200, &server.request_log().requests()),
+        ("GET", "counters") => SandboxResponse::from_json(200, &server.request_log().counters()),
+        ("GET", "projects") => projects_response(server),
+        ("GET", "switches") => SandboxResponse::from_json(200, &*server.switches()),
+        ("POST", "switches") => change_switches(server, body),
         ("GET", "faults") => SandboxResponse::from_json(
             200,
-            &json!({ "faults": stage.draws().faults().to_string() }),
+            &json!({ "faults": server.fault_sampler().faults().to_string() }),
         ),
-        ("POST", "faults") => change_faults(stage, body),
-        ("POST", "advance") => advance_clock(stage, body),
+        ("POST", "faults") => change_faults(server, body),
+        ("POST", "advance") => advance_clock(server, body),
         _ => error_response(
             404,
             "there are: GET bill, requests, counters, projects; GET and POST switches, faults; \
@@ -49,8 +49,8 @@ fn error_response(status: u16, error: &str) -> SandboxResponse {
     SandboxResponse::from_json(status, &json!({ "error": error }))
 }
 
-fn bill_response(stage: &ServerState) -> SandboxResponse {
-    let bill = stage.bill();
+fn bill_response(server: &ServerState) -> SandboxResponse {
+    let bill = server.bill();
     let (renders, credits) = (bill.render_count(), bill.credits());
     SandboxResponse::from_json(
         200,
@@ -63,22 +63,22 @@ fn bill_response(stage: &ServerState) -> SandboxResponse {
     )
 }
 
-fn projects_response(stage: &ServerState) -> SandboxResponse {
-    let switches = stage.switches();
-    let mut world = stage.world();
-    let desk = SandboxApi {
+fn projects_response(server: &ServerState) -> SandboxResponse {
+    let switches = server.switches();
+    let mut world = server.world();
+    let api = SandboxApi {
         world: &mut world,
         switches: &switches,
-        download_links: &stage.download_links,
-        now: stage.clock.now(),
-        scale: stage.clock.scale(),
+        download_links: &server.download_links,
+        now: server.clock.now(),
+        scale: server.clock.scale(),
         renders_max: None,
         started_renders: Vec::new(),
     };
-    let newest = desk.world.projects().rev().take(PROJECTS_MAX);
+    let newest = api.world.projects().rev().take(PROJECTS_MAX);
     let projects: Vec<Value> = newest
         .map(|project| {
-            let (state, progress) = project_state(&desk, project);
+            let (state, progress) = project_state(&api, project);
             json!({
                 "id": project.id,
                 "name": project.sent_name,
@@ -92,22 +92,22 @@ fn projects_response(stage: &ServerState) -> SandboxResponse {
     SandboxResponse::from_json(200, &projects)
 }
 
-fn change_switches(stage: &ServerState, body: &[u8]) -> SandboxResponse {
+fn change_switches(server: &ServerState, body: &[u8]) -> SandboxResponse {
     let Ok(patch @ Value::Object(_)) = serde_json::from_slice(body) else {
         return error_response(400, "the body must be a JSON object of switches: {\"credit\": …}");
     };
     let mut outcome = Ok(());
-    stage.update_switches(|switches| match switches.with_patch(&patch) {
+    server.update_switches(|switches| match switches.with_patch(&patch) {
         Ok(patched) => *switches = patched,
         Err(error) => outcome = Err(error),
     });
     match outcome {
-        Ok(()) => SandboxResponse::from_json(200, &*stage.switches()),
+        Ok(()) => SandboxResponse::from_json(200, &*server.switches()),
         Err(error) => error_response(400, &error),
     }
 }
 
-fn change_faults(stage: &ServerState, body: &[u8]) -> SandboxResponse {
+fn change_faults(server: &ServerState, body: &[u8]) -> SandboxResponse {
     let spec = serde_json::from_slice::<Value>(body).ok();
     let spec = spec.as_ref().and_then(|body| body["faults"].as_str());
     let Some(spec) = spec else {
@@ -118,21 +118,21 @@ fn change_faults(stage: &ServerState, body: &[u8]) -> SandboxResponse {
     };
     match FaultRules::parse(spec) {
         Ok(faults) => {
-            stage.draws().replace_rules(faults);
-            stage.notify_change();
+            server.fault_sampler().replace_rules(faults);
+            server.notify_change();
             SandboxResponse::from_json(200, &json!({ "faults": spec }))
         }
         Err(error) => error_response(400, &error.to_string()),
     }
 }
 
-fn advance_clock(stage: &ServerState, body: &[u8]) -> SandboxResponse {
+fn advance_clock(server: &ServerState, body: &[u8]) -> SandboxResponse {
     let seconds = serde_json::from_slice::<Value>(body).ok();
     let seconds = seconds.and_then(|body| body["seconds"].as_f64());
     match seconds.map(Duration::try_from_secs_f64) {
         Some(Ok(by)) => {
-            stage.update_clock(|clock| clock.advance(by));
-            SandboxResponse::from_json(200, &json!({ "now": format_iso(stage.clock.now()) }))
+            server.update_clock(|clock| clock.advance(by));
+            SandboxResponse::from_json(200, &json!({ "now": format_iso(server.clock.now()) }))
         }
         Some(Err(_)) | None => {
             error_response(400, "the body must be {\"seconds\": N}, N not negative")

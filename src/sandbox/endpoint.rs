@@ -1,14 +1,14 @@
-//! The endpoints of the virtual AI Studios and how a request finds one.
+//! The endpoints of the sandbox, and the routing of a request to one.
 //!
-//! This module is pure. Paths are those of the V3 reference; the leftovers of V2 and the plural
-//! `projects` of old samples are not found, as the vendor corrected them.
+//! This module is pure. Paths are those of the V3 reference; the remains of V2 and the plural `projects`
+//! of old samples are not found, as the vendor corrected them.
 
 use serde::{Deserialize, Serialize};
 
-/// What stands before every path of the API.
+/// The prefix of every path of the API.
 const API_PREFIX: &str = "/api/odin/v3/";
 
-/// One question that the studio can be asked.
+/// One endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SandboxEndpoint {
@@ -33,12 +33,12 @@ pub(super) enum SandboxEndpoint {
     Workspaces,
     TemplatesBusiness,
     TemplatesAutomation,
-    /// A finished file, from the other origin.
+    /// A finished file, on the other origin.
     Download,
 }
 
 impl SandboxEndpoint {
-    /// In the order of their discriminants, so that `endpoint as usize` is a place in it.
+    /// In the order of their discriminants, so that `endpoint as usize` is an index into it.
     pub(super) const ALL: [Self; 22] = [
         Self::Token,
         Self::Auth,
@@ -64,7 +64,7 @@ impl SandboxEndpoint {
         Self::Download,
     ];
 
-    /// Returns the word for it in fault rules and counters.
+    /// Returns its name in fault rules and counters.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -92,7 +92,7 @@ impl SandboxEndpoint {
         }
     }
 
-    /// Returns whether it makes a project, and so answers with an id.
+    /// Returns whether it creates a project, and so returns an id.
     pub(super) fn is_project_write(self) -> bool {
         matches!(
             self,
@@ -117,22 +117,22 @@ impl SandboxEndpoint {
     }
 }
 
-/// What a path leads to.
+/// The result of routing a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RouteMatch<'a> {
-    /// The endpoint, and the key in the path or nothing.
+    /// The endpoint, and the key in the path or an empty text.
     Endpoint(SandboxEndpoint, &'a str),
     /// The path exists, but not with this method.
     WrongMethod,
     NotFound,
 }
 
-/// Finds the endpoint behind a method and a path.
+/// Routes a method and a path to an endpoint.
 pub(super) fn match_route<'a>(method: &str, path: &'a str) -> RouteMatch<'a> {
     use SandboxEndpoint as E;
     let Some(rest) = path.strip_prefix(API_PREFIX) else { return RouteMatch::NotFound };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    // Whole paths first: `editor/project/export` must not be read as the project `export`.
+    // Complete paths first: `editor/project/export` must not be read as the project `export`.
     let choices: &[(&str, E)] = match rest {
         "auth/token" => &[("POST", E::Token)],
         "auth" => &[("GET", E::Auth)],
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_leads_where_the_reference_says() {
+    fn every_path_is_routed_as_in_the_reference() {
         let table = [
             ("POST", "/api/odin/v3/auth/token", RouteMatch::Endpoint(SandboxEndpoint::Token, "")),
             (
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_endpoint_stands_at_its_own_place() {
+    fn every_endpoint_is_at_its_own_index() {
         for (place, endpoint) in SandboxEndpoint::ALL.into_iter().enumerate() {
             assert_eq!(endpoint as usize, place, "{}", endpoint.as_str());
         }

@@ -1,7 +1,7 @@
-//! Carrying a fault out: from what was drawn to what is sent.
+//! Applies a fault: from the sampled fault to the bytes that are sent.
 //!
-//! The work of a request happens at most where its fault says so; everything after that is a
-//! matter of the answer and of the wire. `late` alone does the work after the connection is gone.
+//! The work of a request is done only where its fault says so; the rest concerns the response and the
+//! connection. Only `late` does the work after the connection is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,78 +20,84 @@ use super::state::ServerState;
 use super::wire::{CloseKind, CutPoint, ResponseFault};
 use super::world::JournalEntry;
 
-/// An answer on its way.
+/// A response on its way.
 pub(super) struct ResponseDelivery {
-    pub(super) answer: SandboxResponse,
+    pub(super) response: SandboxResponse,
     pub(super) fault: ResponseFault,
     /// Real time before anything is sent.
     pub(super) delay: Duration,
 }
 
 impl ResponseDelivery {
-    pub(super) fn new(answer: SandboxResponse) -> Self {
-        Self { answer, fault: ResponseFault::NoFault, delay: Duration::ZERO }
+    pub(super) fn new(response: SandboxResponse) -> Self {
+        Self { response, fault: ResponseFault::NoFault, delay: Duration::ZERO }
     }
 
-    fn new_cut(answer: SandboxResponse, place: CutPoint, how: CloseKind) -> Self {
-        Self { answer, fault: ResponseFault::Cut(place, how), delay: Duration::ZERO }
+    fn new_cut(response: SandboxResponse, place: CutPoint, how: CloseKind) -> Self {
+        Self { response, fault: ResponseFault::Cut(place, how), delay: Duration::ZERO }
     }
 }
 
-/// Seconds that refusals of faults ask to wait.
+/// Seconds in the `Retry-After` of injected rejections.
 const RETRY_AFTER_S: u64 = 2;
 
-/// Does what the fault leaves of the work and prepares what is sent.
+/// Does the work, as far as the fault allows, and prepares the response.
 pub(super) fn apply_fault(
-    stage: &Arc<ServerState>,
-    call: &SandboxRequest,
-    drawn: InjectedFault,
+    server: &Arc<ServerState>,
+    request: &SandboxRequest,
+    injected: InjectedFault,
 ) -> ResponseDelivery {
-    match drawn.kind.effect {
-        FaultEffect::Line(RequestWork::Skipped, broken) => {
-            break_connection(broken, empty_response(), drawn)
+    match injected.kind.effect {
+        FaultEffect::BreakConnection(RequestWork::Skipped, broken) => {
+            break_connection(broken, empty_response(), injected)
         }
-        FaultEffect::Line(RequestWork::Done, broken) => {
-            break_connection(broken, stage.handle_request(call), drawn)
+        FaultEffect::BreakConnection(RequestWork::Done, broken) => {
+            break_connection(broken, server.handle_request(request), injected)
         }
         FaultEffect::ReplaceResponse(RequestWork::Skipped, page) => {
-            ResponseDelivery::new(replace_response(stage, call, page, drawn))
+            ResponseDelivery::new(replace_response(server, request, page, injected))
         }
         FaultEffect::ReplaceResponse(RequestWork::Done, page) => {
-            stage.handle_request(call);
-            ResponseDelivery::new(replace_response(stage, call, page, drawn))
+            server.handle_request(request);
+            ResponseDelivery::new(replace_response(server, request, page, injected))
         }
-        FaultEffect::CorruptBody(garble) => {
-            ResponseDelivery::new(corrupt_body(stage, garble, stage.handle_request(call), drawn))
-        }
+        FaultEffect::CorruptBody(garble) => ResponseDelivery::new(corrupt_body(
+            server,
+            garble,
+            server.handle_request(request),
+            injected,
+        )),
         FaultEffect::Latency => {
-            let wait = Duration::from_millis(number_argument(drawn));
-            ResponseDelivery { delay: wait, ..ResponseDelivery::new(stage.handle_request(call)) }
+            let wait = Duration::from_millis(number_argument(injected));
+            ResponseDelivery {
+                delay: wait,
+                ..ResponseDelivery::new(server.handle_request(request))
+            }
         }
         FaultEffect::DelayedWork => {
-            handle_request_later(stage, call, number_argument(drawn));
+            handle_request_later(server, request, number_argument(injected));
             ResponseDelivery::new_cut(empty_response(), CutPoint::AfterBytes(0), CloseKind::Close)
         }
         FaultEffect::RepeatedWork => {
-            let answer = stage.handle_request(call);
-            stage.handle_request(call);
-            ResponseDelivery::new(answer)
+            let response = server.handle_request(request);
+            server.handle_request(request);
+            ResponseDelivery::new(response)
         }
         FaultEffect::ExpireToken => {
-            if let Some(token) = call.token.clone() {
-                let _ = stage.world().commit(vec![JournalEntry::Revoked { token }]);
+            if let Some(token) = request.token.clone() {
+                let _ = server.world().commit(vec![JournalEntry::Revoked { token }]);
             }
-            ResponseDelivery::new(stage.handle_request(call))
+            ResponseDelivery::new(server.handle_request(request))
         }
         FaultEffect::InvalidToken => {
-            ResponseDelivery::new(replace_token(stage.handle_request(call), "dead.beef.token"))
+            ResponseDelivery::new(replace_token(server.handle_request(request), "dead.beef.token"))
         }
         FaultEffect::MalformedToken => {
-            ResponseDelivery::new(replace_token(stage.handle_request(call), "two\nlines"))
+            ResponseDelivery::new(replace_token(server.handle_request(request), "two\nlines"))
         }
-        // These two are met elsewhere: at the door, and where credits are counted.
+        // These two are handled elsewhere: when a connection is accepted, and where credits are counted.
         FaultEffect::RefuseConnection | FaultEffect::ExhaustCredits => {
-            ResponseDelivery::new(stage.handle_request(call))
+            ResponseDelivery::new(server.handle_request(request))
         }
     }
 }
@@ -105,15 +111,15 @@ fn empty_response() -> SandboxResponse {
     }
 }
 
-fn number_argument(drawn: InjectedFault) -> u64 {
-    match drawn.argument {
+fn number_argument(injected: InjectedFault) -> u64 {
+    match injected.argument {
         FaultArgument::Number(number) => number,
         FaultArgument::Nothing | FaultArgument::Word(_) => 0,
     }
 }
 
-fn word_argument(drawn: InjectedFault) -> &'static str {
-    match drawn.argument {
+fn word_argument(injected: InjectedFault) -> &'static str {
+    match injected.argument {
         FaultArgument::Word(word) => word,
         FaultArgument::Nothing | FaultArgument::Number(_) => "",
     }
@@ -121,136 +127,142 @@ fn word_argument(drawn: InjectedFault) -> &'static str {
 
 fn break_connection(
     broken: ConnectionFault,
-    answer: SandboxResponse,
-    drawn: InjectedFault,
+    response: SandboxResponse,
+    injected: InjectedFault,
 ) -> ResponseDelivery {
     let cut = || {
-        let drawn_place = drawn.random_bits % (answer.body.len() as u64).max(1);
-        let place = if number_argument(drawn) > 0 { number_argument(drawn) } else { drawn_place };
+        let drawn_place = injected.random_bits % (response.body.len() as u64).max(1);
+        let place =
+            if number_argument(injected) > 0 { number_argument(injected) } else { drawn_place };
         CutPoint::AfterBodyBytes(place as usize)
     };
     match broken {
         ConnectionFault::Close => {
-            ResponseDelivery::new_cut(answer, CutPoint::AfterBytes(0), CloseKind::Close)
+            ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Close)
         }
         ConnectionFault::Reset => {
-            ResponseDelivery::new_cut(answer, CutPoint::AfterBytes(0), CloseKind::Reset)
+            ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Reset)
         }
         ConnectionFault::StatusLine => {
-            ResponseDelivery::new_cut(answer, CutPoint::AfterStatusLine, CloseKind::Close)
+            ResponseDelivery::new_cut(response, CutPoint::AfterStatusLine, CloseKind::Close)
         }
         ConnectionFault::Truncate => {
             let place = cut();
-            ResponseDelivery::new_cut(answer, place, CloseKind::Close)
+            ResponseDelivery::new_cut(response, place, CloseKind::Close)
         }
         ConnectionFault::TruncateReset => {
             let place = cut();
-            ResponseDelivery::new_cut(answer, place, CloseKind::Reset)
+            ResponseDelivery::new_cut(response, place, CloseKind::Reset)
         }
         ConnectionFault::Silence => {
-            let wait = Duration::from_secs(number_argument(drawn));
+            let wait = Duration::from_secs(number_argument(injected));
             ResponseDelivery {
                 delay: wait,
-                ..ResponseDelivery::new_cut(answer, CutPoint::AfterBytes(0), CloseKind::Close)
+                ..ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Close)
             }
         }
         ConnectionFault::ByteByByte => {
-            let pause = Duration::from_millis(number_argument(drawn));
+            let pause = Duration::from_millis(number_argument(injected));
             ResponseDelivery {
                 fault: ResponseFault::Slow { chunk: 1, pause },
-                ..ResponseDelivery::new(answer)
+                ..ResponseDelivery::new(response)
             }
         }
         ConnectionFault::CloseAfterResponse => ResponseDelivery {
             fault: ResponseFault::CloseAfterResponse,
-            ..ResponseDelivery::new(answer)
+            ..ResponseDelivery::new(response)
         },
         ConnectionFault::MalformedHttp(odd) => ResponseDelivery {
-            fault: raw::malformed_response(odd, &answer),
-            ..ResponseDelivery::new(answer)
+            fault: raw::malformed_response(odd, &response),
+            ..ResponseDelivery::new(response)
         },
     }
 }
 
 fn replace_response(
-    stage: &ServerState,
-    call: &SandboxRequest,
+    server: &ServerState,
+    request: &SandboxRequest,
     page: ReplacementResponse,
-    drawn: InjectedFault,
+    injected: InjectedFault,
 ) -> SandboxResponse {
-    let errors = &stage.switches().errors;
-    let hint = |answer: SandboxResponse| match word_argument(drawn) {
-        "none" => answer,
-        kind => answer
-            .with_header("retry-after", retry_after_value(kind, RETRY_AFTER_S, drawn.random_bits)),
+    let errors = &server.switches().errors;
+    let hint = |response: SandboxResponse| match word_argument(injected) {
+        "none" => response,
+        kind => response.with_header(
+            "retry-after",
+            retry_after_value(kind, RETRY_AFTER_S, injected.random_bits),
+        ),
     };
     match page {
         ReplacementResponse::ErrorEnvelope(status, code, msg) => {
-            RequestRejection::new(status, code, msg).answer(errors)
+            RequestRejection::new(status, code, msg).to_response(errors)
         }
         ReplacementResponse::Refusal(code, msg) => {
-            RequestRejection::new(200, code, msg).answer(errors)
+            RequestRejection::new(200, code, msg).to_response(errors)
         }
         ReplacementResponse::Html(status) => {
             let mut page = SandboxResponse::html_page(status, "Service notice");
-            // A file's error page wears the file's own type: only its bytes give it away.
-            if call.endpoint == SandboxEndpoint::Download && status == 200 {
+            // A file's error page has the file's own content type: only its bytes show the error.
+            if request.endpoint == SandboxEndpoint::Download && status == 200 {
                 page.content_type = "video/mp4";
             }
             page
         }
         ReplacementResponse::Unavailable => {
-            hint(RequestRejection::new(503, 5030, "temporarily unavailable").answer(errors))
+            hint(RequestRejection::new(503, 5030, "temporarily unavailable").to_response(errors))
         }
         ReplacementResponse::TooManyRequests => {
-            hint(RequestRejection::new(429, 4290, "too many requests").answer(errors))
+            hint(RequestRejection::new(429, 4290, "too many requests").to_response(errors))
         }
         ReplacementResponse::Redirect(status) => {
             let elsewhere =
-                format!("{}/moved/{}", stage.download_links.origin, call.endpoint.as_str());
+                format!("{}/moved/{}", server.download_links.origin, request.endpoint.as_str());
             SandboxResponse { status, ..empty_response() }.with_header("location", elsewhere)
         }
     }
 }
 
-/// Writes a `Retry-After` value: `seconds`, `date`, or one of the odd ones seen in the wild.
-pub(super) fn retry_after_value(kind: &str, seconds: u64, luck: u64) -> String {
+/// Formats a `Retry-After` value: `seconds`, `date`, or one of the odd ones seen in the wild.
+pub(super) fn retry_after_value(kind: &str, seconds: u64, random_bits: u64) -> String {
     match kind {
         "date" => {
             let wait = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
             let then = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
             then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
         }
-        "odd" => ["soon", "-5", "1000000000000", "0", ""][(luck % 5) as usize].to_owned(),
+        "odd" => ["soon", "-5", "1000000000000", "0", ""][(random_bits % 5) as usize].to_owned(),
         _ => seconds.to_string(),
     }
 }
 
 fn corrupt_body(
-    stage: &ServerState,
+    server: &ServerState,
     garble: BodyCorruption,
-    mut answer: SandboxResponse,
-    drawn: InjectedFault,
+    mut response: SandboxResponse,
+    injected: InjectedFault,
 ) -> SandboxResponse {
     match garble {
-        BodyCorruption::Empty => answer.body.clear(),
-        BodyCorruption::WrongJson => answer.body = raw::wrong_json(&answer.body, drawn.random_bits),
+        BodyCorruption::Empty => response.body.clear(),
+        BodyCorruption::WrongJson => {
+            response.body = raw::wrong_json(&response.body, injected.random_bits)
+        }
         BodyCorruption::Huge => {
-            answer.body = raw::pad_json(&answer.body, (number_argument(drawn) as usize) << 20)
+            response.body =
+                raw::pad_json(&response.body, (number_argument(injected) as usize) << 20)
         }
         BodyCorruption::OtherShape => {
-            raw::change_json_shape(&mut answer.body, word_argument(drawn))
+            raw::change_json_shape(&mut response.body, word_argument(injected))
         }
-        BodyCorruption::Gzip => return answer.with_header("content-encoding", "gzip".to_owned()),
+        BodyCorruption::Gzip => return response.with_header("content-encoding", "gzip".to_owned()),
         BodyCorruption::NoId => {
-            let id = match word_argument(drawn) {
+            let id = match word_argument(injected) {
                 "empty" => Some(json!("")),
                 "number" => Some(json!(42)),
                 "null" => Some(Value::Null),
                 "huge" => Some(json!("f".repeat(1 << 20))),
                 _ => None,
             };
-            change_data(&mut answer, |data| match id {
+            change_data(&mut response, |data| match id {
                 Some(id) => data["projectId"] = id,
                 None => {
                     if let Value::Object(fields) = data {
@@ -260,39 +272,39 @@ fn corrupt_body(
             });
         }
         BodyCorruption::WrongId => {
-            let world = stage.world();
-            change_data(&mut answer, |data| {
+            let world = server.world();
+            change_data(&mut response, |data| {
                 let other = world.projects().find(|project| data["projectId"] != project.id);
                 let id = other.map_or("66f0a1b2c3d4e5f600000000", |project| &project.id);
                 data["projectId"] = json!(id);
             });
         }
     }
-    answer
+    response
 }
 
-fn replace_token(mut answer: SandboxResponse, token: &str) -> SandboxResponse {
-    change_data(&mut answer, |data| data["token"] = json!(token));
-    answer
+fn replace_token(mut response: SandboxResponse, token: &str) -> SandboxResponse {
+    change_data(&mut response, |data| data["token"] = json!(token));
+    response
 }
 
-/// Changes what stands under `data` of a good answer; refusals stay as they are.
-fn change_data(answer: &mut SandboxResponse, change: impl FnOnce(&mut Value)) {
-    let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return };
+/// Changes `data` of a successful response; rejections stay as they are.
+fn change_data(response: &mut SandboxResponse, change: impl FnOnce(&mut Value)) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&response.body) else { return };
     if body["data"].is_object() {
         change(&mut body["data"]);
-        answer.body = body.to_string().into_bytes();
+        response.body = body.to_string().into_bytes();
     }
 }
 
-fn handle_request_later(stage: &Arc<ServerState>, call: &SandboxRequest, after_s: u64) {
-    let due = stage.clock.now() + i64::try_from(after_s).unwrap_or(i64::MAX / 4000) * 1000;
-    let (stage, call) = (Arc::clone(stage), call.clone());
+fn handle_request_later(server: &Arc<ServerState>, request: &SandboxRequest, after_s: u64) {
+    let due = server.clock.now() + i64::try_from(after_s).unwrap_or(i64::MAX / 4000) * 1000;
+    let (server, request) = (Arc::clone(server), request.clone());
     tokio::spawn(async move {
-        let mut changes = stage.subscribe();
+        let mut changes = server.subscribe();
         let come = async {
             loop {
-                match stage.clock.real_time_until(due) {
+                match server.clock.real_time_until(due) {
                     Some(Duration::ZERO) => return,
                     Some(wait) => {
                         tokio::select! {
@@ -306,9 +318,9 @@ fn handle_request_later(stage: &Arc<ServerState>, call: &SandboxRequest, after_s
                 }
             }
         };
-        if stage.stop.run_until_cancelled(come).await.is_some() {
-            stage.handle_request(&call);
-            stage.notify_change();
+        if server.stop.run_until_cancelled(come).await.is_some() {
+            server.handle_request(&request);
+            server.notify_change();
         }
     });
 }

@@ -1,16 +1,16 @@
-//! A virtual AI Studios: real HTTP on this machine, for rehearsals, tests and benchmarks.
+//! A simulator of AI Studios: real HTTP on this machine, for rehearsals, tests and benchmarks.
 //!
-//! It stands in for the vendor, so it is written from the vendor's documents alone and shares no
-//! type with the client: one misreading cannot hide on both sides. What the documents leave open
-//! is a [`Switches`] field; what can go wrong is a rule of [`Faults`]; what was billed is on its
-//! [`Bill`]. It has a clock of its own that may run fast, and can keep its state in a file, so that
-//! a rehearsal killed in the middle finds the same studio again.
+//! It replaces the vendor, so it is written from the vendor's documents alone and shares no type with
+//! the client: one misreading cannot hide on both sides. Each question that the documents leave open is
+//! a field of [`SandboxSwitches`]; each failure is a rule of [`FaultRules`]; each render is on the
+//! [`Bill`]. Its clock may run fast, and its state can be kept in a file, so that a rehearsal killed
+//! halfway continues against the same projects.
 //!
-//! Inside: `serve` talks to sockets, `wire` breaks them, `carry` carries faults out, `desk` answers
-//! the API as plain functions over `world`, which is the memory and its journal. Invariant: work is
-//! done, journalled and billed before the first byte of its answer leaves.
+//! Inside: `serve` handles sockets, `wire` breaks connections, `inject_fault` applies faults, `api`
+//! implements the endpoints as plain functions over `world`, the records and their journal. Invariant:
+//! work is done, journalled and billed before the first byte of its response is sent.
 //!
-//! It is no server for a network: it trusts whoever reaches it.
+//! It is not meant for a network: it trusts every client.
 
 mod api;
 mod bill;
@@ -48,7 +48,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use rng::SeededRng;
-use state::ServerState;
+use state::{ServerParts, ServerState};
 use world::SandboxWorld;
 
 /// The `appId` it accepts.
@@ -56,17 +56,17 @@ pub const APP_ID: &str = "studiov3.rehearsal@callsheet.invalid";
 /// The `userKey` it accepts. It opens nothing anywhere else.
 pub const USER_KEY: &str = "5a1bca11-5ee7-4000-8000-00000000cafe";
 
-/// How to open a sandbox. The default listens on a free port of this machine, remembers nothing
-/// and behaves as documented.
+/// How a sandbox is opened. The default listens on a free port of this machine, keeps no state and
+/// behaves as documented.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {
     /// Where the API listens; downloads get a free port of the same address.
     pub listen: SocketAddr,
-    /// Decides every draw: faults, lengths of renders, failures.
+    /// Seeds every random decision: faults, render times, failures.
     pub seed: u64,
     pub switches: SandboxSwitches,
     pub faults: FaultRules,
-    /// The file that lets it go on after a kill. Switches and faults are not in it.
+    /// The file that keeps its state across a kill. Switches and faults are not in it.
     pub state: Option<PathBuf>,
 }
 
@@ -82,34 +82,41 @@ impl Default for SandboxSettings {
     }
 }
 
-/// A running virtual AI Studios. It stops when dropped.
+/// A running sandbox. It stops when dropped.
 pub struct Sandbox {
-    stage: Arc<ServerState>,
+    server: Arc<ServerState>,
     base_url: String,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Sandbox {
-    /// Opens both servers and returns when they take connections.
+    /// Opens both servers and returns when they accept connections.
     ///
     /// # Errors
-    /// An address cannot be bound; the state file is damaged, in use or unreadable. The text is
-    /// for people.
+    /// An address cannot be bound; the state file is damaged, in use or unreadable. The text is meant
+    /// for the user.
     pub async fn start(settings: SandboxSettings) -> io::Result<Self> {
         let api = listen(settings.listen).await?;
         let base_url = serve::origin_url(api.local_addr()?);
-        let dice = SeededRng::new(settings.seed);
-        let (world, past) = SandboxWorld::open(dice, settings.state.as_deref())?;
-        let downloads = listen_on_former_port(settings.listen.ip(), past.download_port).await?;
+        let rng = SeededRng::new(settings.seed);
+        let (world, restored) = SandboxWorld::open(rng, settings.state.as_deref())?;
+        let downloads = listen_on_former_port(settings.listen.ip(), restored.download_port).await?;
         let address = downloads.local_addr()?;
         let SandboxSettings { switches, faults, .. } = settings;
-        let stage = Arc::new(ServerState::open((world, past), dice, switches, faults, address)?);
+        let server = Arc::new(ServerState::open(ServerParts {
+            world,
+            restored,
+            rng,
+            switches,
+            faults,
+            downloads: address,
+        })?);
         let tasks = vec![
-            tokio::spawn(run_and_log_error(serve::serve_api(Arc::clone(&stage), api))),
-            tokio::spawn(run_and_log_error(serve::serve_downloads(Arc::clone(&stage), downloads))),
-            tokio::spawn(callbacks::deliver_callbacks(Arc::clone(&stage))),
+            tokio::spawn(run_and_log_error(serve::serve_api(Arc::clone(&server), api))),
+            tokio::spawn(run_and_log_error(serve::serve_downloads(Arc::clone(&server), downloads))),
+            tokio::spawn(callbacks::deliver_callbacks(Arc::clone(&server))),
         ];
-        Ok(Self { stage, base_url, tasks })
+        Ok(Self { server, base_url, tasks })
     }
 
     /// Returns the API's origin, such as `http://127.0.0.1:41234`.
@@ -119,67 +126,67 @@ impl Sandbox {
 
     /// Returns the origin of finished files; never the API's.
     pub fn download_origin(&self) -> String {
-        self.stage.download_links.origin.clone()
+        self.server.download_links.origin.clone()
     }
 
     /// Returns every render that was started, as of now in virtual time.
     pub fn bill(&self) -> Bill {
-        self.stage.bill()
+        self.server.bill()
     }
 
-    /// Returns how many renders were started; unlike [`Sandbox::bill`] at no cost.
+    /// Returns how many renders were started; cheaper than [`Sandbox::bill`].
     pub fn render_count(&self) -> u64 {
-        self.stage.world().renders().len() as u64
+        self.server.world().renders().len() as u64
     }
 
     /// Returns the latest requests (20,000 at most), oldest first.
     pub fn requests(&self) -> Vec<RequestLogEntry> {
-        self.stage.request_log().requests()
+        self.server.request_log().requests()
     }
 
-    /// Returns how often things happened since this process started.
+    /// Returns the counters since this process started.
     pub fn counters(&self) -> SandboxCounters {
-        self.stage.request_log().counters()
+        self.server.request_log().counters()
     }
 
     /// Returns the switches in force.
     pub fn switches(&self) -> SandboxSwitches {
-        (*self.stage.switches()).clone()
+        (*self.server.switches()).clone()
     }
 
     /// Changes behaviour while running.
     pub fn update_switches(&self, change: impl FnOnce(&mut SandboxSwitches)) {
-        self.stage.update_switches(change);
+        self.server.update_switches(change);
     }
 
-    /// Puts other faults in force. A rule that stays, word for word, keeps its count.
+    /// Replaces the fault rules. A rule whose text is unchanged keeps its count.
     pub fn set_faults(&self, faults: FaultRules) {
-        self.stage.draws().replace_rules(faults);
-        self.stage.notify_change();
+        self.server.fault_sampler().replace_rules(faults);
+        self.server.notify_change();
     }
 
     /// Jumps ahead in virtual time.
     pub fn advance(&self, by: Duration) {
-        self.stage.update_clock(|clock| clock.advance(by));
+        self.server.update_clock(|clock| clock.advance(by));
     }
 
     /// Returns virtual epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.stage.clock.now()
+        self.server.clock.now()
     }
 
     /// Waits for the next request, callback or change of switches.
     ///
-    /// Something may happen between a look and this call; [`Sandbox::until`] misses nothing.
+    /// A change between a check and this call is missed; [`Sandbox::wait_until`] misses none.
     pub async fn wait_for_change(&self) {
-        // An error means the stage is gone, and with it anything to wait for.
-        let _ = self.stage.subscribe().changed().await;
+        // An error means that the server state is gone, and with it anything to wait for.
+        let _ = self.server.subscribe().changed().await;
     }
 
-    /// Waits until a look at the sandbox satisfies `done`. It looks at once and after every
-    /// change; virtual time that merely passes is no change.
+    /// Waits until `done` returns true. It is called at once and after every change; virtual time that
+    /// merely passes is not a change.
     pub async fn wait_until(&self, mut done: impl FnMut(&Self) -> bool) {
-        let mut changes = self.stage.subscribe();
+        let mut changes = self.server.subscribe();
         while !done(self) {
             if changes.changed().await.is_err() {
                 return;
@@ -187,22 +194,22 @@ impl Sandbox {
         }
     }
 
-    /// Stops: takes no more requests, lets those under way end, closes the state file.
+    /// Stops: accepts no more requests, lets open ones finish, closes the state file.
     pub async fn stop(mut self) {
-        self.stage.close();
+        self.server.close();
         for task in std::mem::take(&mut self.tasks) {
-            // A client that reads very slowly must not hold us for ever.
+            // A client that reads very slowly must not block the shutdown.
             let _ = timeout(STOP_TIMEOUT, task).await;
         }
     }
 }
 
-/// How long requests under way may take once the sandbox is told to stop.
+/// How long open requests may take after the sandbox was asked to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.stage.close();
+        self.server.close();
     }
 }
 
@@ -216,7 +223,7 @@ impl fmt::Debug for Sandbox {
 async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "; something listens there already, choose another port",
+            io::ErrorKind::AddrInUse => "; the port is in use, choose another one",
             _ => "",
         };
         let text = format!("the sandbox cannot listen on `{address}` ({error}){advice}");
@@ -224,8 +231,8 @@ async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     })
 }
 
-/// Listens where it did before, so that links of then still lead here; or on a free port, where there
-/// was none before or somebody else has taken it.
+/// Listens on the port of the previous process, so that its links still work; on a free port if there
+/// was none or it is in use.
 async fn listen_on_former_port(ip: IpAddr, former: Option<u16>) -> io::Result<TcpListener> {
     if let Some(port) = former
         && let Ok(listener) = TcpListener::bind((ip, port)).await
@@ -237,6 +244,6 @@ async fn listen_on_former_port(ip: IpAddr, former: Option<u16>) -> io::Result<Tc
 
 async fn run_and_log_error(server: impl Future<Output = io::Result<()>>) {
     if let Err(error) = server.await {
-        tracing::error!(%error, "a server of the sandbox ended");
+        tracing::error!(%error, "a server of the sandbox stopped");
     }
 }

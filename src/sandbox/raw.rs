@@ -1,6 +1,6 @@
-//! Answers that no honest server sends, as bytes.
+//! Malformed responses, as bytes.
 //!
-//! Pure: from a good answer to a broken one.
+//! Pure: from a correct response to a broken one.
 
 use std::io::Write as _;
 
@@ -10,20 +10,20 @@ use super::api::SandboxResponse;
 use super::faults::MalformedHttp;
 use super::wire::ResponseFault;
 
-/// How far an endless body goes: past every client's cap, yet not for ever.
+/// Length of an endless body: beyond every client's limit, but finite.
 const ENDLESS_CHUNKS: u32 = 16_384;
 const CHUNK_BYTES: usize = 16_384;
 
-/// Returns the bytes that go out in the answer's place.
-pub(super) fn malformed_response(odd: MalformedHttp, answer: &SandboxResponse) -> ResponseFault {
-    let body = &answer.body;
+/// Returns the bytes that are sent instead of the response.
+pub(super) fn malformed_response(odd: MalformedHttp, response: &SandboxResponse) -> ResponseFault {
+    let body = &response.body;
     let length = |bytes: usize| format!("content-length: {bytes}\r\n");
     let (mut bytes, mut tail, mut again) = (Vec::new(), 0, 0);
     let mut head = |extra: &str| {
         let _ = write!(
             bytes,
             "HTTP/1.1 {} Rehearsed\r\ncontent-type: {}\r\n{extra}connection: close\r\n\r\n",
-            answer.status, answer.content_type
+            response.status, response.content_type
         );
     };
     match odd {
@@ -61,9 +61,9 @@ pub(super) fn malformed_response(odd: MalformedHttp, answer: &SandboxResponse) -
     ResponseFault::RawBytes { bytes, sent: 0, tail_len: tail, repeats_left: again }
 }
 
-/// Returns a body that is not what a reader of JSON hopes for.
-pub(super) fn wrong_json(body: &[u8], luck: u64) -> Vec<u8> {
-    match luck % 9 {
+/// Returns a body that a JSON parser does not expect.
+pub(super) fn wrong_json(body: &[u8], random_bits: u64) -> Vec<u8> {
+    match random_bits % 9 {
         0 => b"null".to_vec(),
         1 => b"[]".to_vec(),
         2 => b"\"OK\"".to_vec(),
@@ -101,13 +101,13 @@ pub(super) fn change_json_shape(body: &mut Vec<u8>, how: &str) {
     *body = Value::Object(object).to_string().into_bytes();
 }
 
-/// Gives the keys of an object a capital letter each.
+/// Capitalises the keys of an object.
 fn capitalize_keys(value: Value) -> Value {
     let Value::Object(fields) = value else { return value };
     let capital = |key: String| {
-        let mut letters = key.chars();
-        letters.next().map_or(String::new(), |first| {
-            first.to_uppercase().collect::<String>() + letters.as_str()
+        let mut callbacks = key.chars();
+        callbacks.next().map_or(String::new(), |first| {
+            first.to_uppercase().collect::<String>() + callbacks.as_str()
         })
     };
     Value::Object(
@@ -115,7 +115,7 @@ fn capitalize_keys(value: Value) -> Value {
     )
 }
 
-/// Returns the same JSON object with so many bytes of padding in it.
+/// Returns the same JSON object with this many bytes of padding in it.
 pub(super) fn pad_json(body: &[u8], bytes: usize) -> Vec<u8> {
     let padding = " ".repeat(bytes);
     match body.split_first() {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_can_change_and_the_meaning_stay() {
+    fn a_changed_shape_keeps_the_meaning() {
         let shaped = |how| {
             let mut body = br#"{"success":true,"data":{"projectId":"p"}}"#.to_vec();
             change_json_shape(&mut body, how);
@@ -150,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn no_variant_of_wrong_json_holds_a_project_id() {
+    fn no_corrupted_json_contains_a_project_id() {
         let body = br#"{"success":true,"data":{"projectId":"66f0a1b2c3d4e5f60718293a"}}"#;
-        for luck in 0..9 {
-            let wrong: Result<Value, _> = serde_json::from_slice(&wrong_json(body, luck));
-            let told = wrong.is_ok_and(|value| value["data"]["projectId"].is_string());
-            assert!(!told, "variant {luck}");
+        for random_bits in 0..9 {
+            let wrong: Result<Value, _> = serde_json::from_slice(&wrong_json(body, random_bits));
+            let reported = wrong.is_ok_and(|value| value["data"]["projectId"].is_string());
+            assert!(!reported, "variant {random_bits}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What came in, and how often: for tests, for people who rehearse, and for nothing else.
+//! The request log and counters, for tests and for users who rehearse.
 //!
 //! Counts are complete; the requests themselves are kept in a ring, because a benchmark sends
 //! millions. No header and no body is kept, only that an `Authorization` was there.
@@ -9,51 +9,51 @@ use serde::Serialize;
 
 use super::endpoint::SandboxEndpoint;
 
-/// Requests remembered. Enough for a long test; at a hundred bytes each a few megabytes.
+/// Requests kept. Enough for a long test; at a hundred bytes each a few megabytes.
 const LOGGED_REQUESTS_MAX: usize = 20_000;
 
-/// One request, as the studio saw it.
+/// One request as received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestLogEntry {
     /// In capitals.
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// The endpoint's word, as in fault rules; empty for a path that leads nowhere.
+    /// The endpoint's name, as in fault rules; empty for an unknown path.
     pub endpoint: &'static str,
     /// Wall clock, epoch milliseconds, when the request's head had been read.
     pub at_ms: i64,
-    /// Whether an `Authorization` header came, whatever was in it.
+    /// Whether an `Authorization` header was sent, with any value.
     pub had_authorization: bool,
-    /// Bytes of the body that were read; 0 when a fault struck first.
+    /// Bytes of the body that were read; 0 when a fault was injected first.
     pub body_len: usize,
-    /// The status that was meant to be sent; a fault may have kept it from arriving.
+    /// The status of the response; a fault may have prevented its delivery.
     pub status: u16,
-    /// The fault that struck, if one did.
+    /// The injected fault, if any.
     pub fault: Option<&'static str>,
 }
 
-/// How often things happened since the start.
+/// Counters since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SandboxCounters {
-    /// Requests by endpoint; those never asked are left out.
+    /// Requests by endpoint; endpoints without a request are omitted.
     pub requests: BTreeMap<&'static str, u64>,
     /// Faults by name.
     pub faults: BTreeMap<&'static str, u64>,
     /// Requests to the download origin that carried an `Authorization` header. Must be 0.
     pub leaked_tokens: u64,
-    /// Requests to paths of the download origin that are no files: a redirect was followed.
+    /// Requests to paths of the download origin that are not files: a redirect was followed.
     pub strays: u64,
-    /// Callbacks that were answered with 2xx.
+    /// Callbacks that were acknowledged with 2xx.
     pub webhooks_sent: u64,
-    /// Callbacks that no receiver answered with 2xx.
+    /// Callbacks that no receiver acknowledged with 2xx.
     pub webhooks_failed: u64,
-    /// Callbacks to addresses outside this machine, which are never made.
+    /// Callbacks to addresses outside this machine, which are never sent.
     pub webhooks_refused: u64,
 }
 
 impl SandboxCounters {
-    /// Returns how many requests an endpoint has had, by its word.
+    /// Returns the number of requests to an endpoint, by its name.
     pub fn request_count(&self, endpoint: &str) -> u64 {
         self.requests.get(endpoint).copied().unwrap_or_default()
     }

@@ -1,10 +1,9 @@
-//! Chance that can be replayed.
+//! Seeded randomness that can be replayed.
 //!
-//! Every draw is a pure function of the seed and of what is drawn for, so one seed tells one
-//! story however the requests interleave. Nothing here keeps state, and nothing here is fit for
-//! secrets.
+//! Every value is a pure function of the seed and of its purpose, so one seed gives one course of events
+//! in whatever order requests arrive. Nothing here keeps state, and nothing here is fit for secrets.
 
-/// A source of draws. Copying it changes nothing: it has no position.
+/// A source of random values. Copying it changes nothing: it has no position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeededRng {
     seed: u64,
@@ -15,12 +14,12 @@ impl SeededRng {
         Self { seed: mix_bits(seed ^ 0x05a1_15ca_11c5_ee70) }
     }
 
-    /// Returns the draw for `what` at `place`: all 64 bits are fair.
+    /// Returns the value for `what` at `place`: all 64 bits are uniform.
     pub(super) fn draw_u64(self, what: &str, place: u64) -> u64 {
         mix_bits(self.seed ^ mix_bits(hash64(what.as_bytes()) ^ mix_bits(place)))
     }
 
-    /// Returns the draw as a number from 0 up to, but never reaching, 1.
+    /// Returns the value as a number in `0.0..1.0`.
     pub(super) fn draw_fraction(self, what: &str, place: u64) -> f64 {
         // 53 bits are what a double holds exactly.
         (self.draw_u64(what, place) >> 11) as f64 / (1_u64 << 53) as f64
@@ -35,7 +34,7 @@ impl SeededRng {
     }
 }
 
-/// Returns 64 bits that stand for these bytes.
+/// Returns a 64-bit hash of these bytes.
 pub(super) fn hash64(bytes: &[u8]) -> u64 {
     let hash = blake3::hash(bytes);
     let mut word = [0; 8];
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_seed_tells_one_story_and_another_seed_another() {
+    fn one_seed_repeats_its_values_and_another_seed_differs() {
         let story =
             |seed| (0..8).map(|n| SeededRng::new(seed).draw_u64("x", n)).collect::<Vec<_>>();
         assert_eq!(story(7), story(7));
@@ -64,16 +63,16 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_spread_evenly() {
-        let dice = SeededRng::new(1);
-        let low = (0..10_000).filter(|n| dice.draw_fraction("x", *n) < 0.05).count();
+    fn values_are_spread_evenly() {
+        let rng = SeededRng::new(1);
+        let low = (0..10_000).filter(|n| rng.draw_fraction("x", *n) < 0.05).count();
         assert!((400..600).contains(&low), "{low} of 10000 under 0.05");
     }
 
     #[test]
-    fn a_range_is_kept_to_and_an_empty_one_gives_its_lower_end() {
-        let dice = SeededRng::new(1);
-        assert!((0..1000).all(|n| (60..=600).contains(&dice.draw_in_range("x", n, 60, 600))));
-        assert_eq!(dice.draw_in_range("x", 0, 9, 3), 9);
+    fn values_stay_in_the_range_and_an_empty_range_gives_its_lower_end() {
+        let rng = SeededRng::new(1);
+        assert!((0..1000).all(|n| (60..=600).contains(&rng.draw_in_range("x", n, 60, 600))));
+        assert_eq!(rng.draw_in_range("x", 0, 9, 3), 9);
     }
 }

@@ -1,8 +1,8 @@
-//! From a socket to the desk and back: the two servers.
+//! The two servers: from a socket to the API and back.
 //!
-//! One handler serves each origin. It finds the endpoint, draws a fault, reads the body, has the
-//! work done and hands the answer to the wire. All of the work happens in one synchronous call, so
-//! a client that hangs up in the middle leaves it done or not begun.
+//! One handler serves each origin. It routes the request, samples a fault, reads the body, has the API do
+//! the work and passes the response to the connection. All of the work happens in one synchronous call,
+//! so when a client disconnects halfway it is either done or not begun.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,52 +23,54 @@ use super::faults::{FaultEffect, InjectedFault, RequestWork};
 use super::inject_fault::{ResponseDelivery, apply_fault};
 use super::request_log::RequestLogEntry;
 use super::state::ServerState;
-use super::wire::{CloseKind, CutPoint, Line, Port, ResponseFault};
+use super::wire::{CloseKind, ConnectionControl, CutPoint, FaultyListener, ResponseFault};
 
-/// A payload larger than this is no scene.
+/// No scene is larger than this.
 const BODY_MAX: usize = 16 << 20;
 
-/// Which of the two servers a request came to.
+/// The server that received a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum ServerKind {
     Api,
     Downloads,
 }
 
-/// Serves the API until the stage closes.
+/// Serves the API until the server state closes.
 pub(super) async fn serve_api(
-    stage: Arc<ServerState>,
+    server: Arc<ServerState>,
     listener: TcpListener,
 ) -> std::io::Result<()> {
-    serve(stage, listener, Origin::Api).await
+    serve(server, listener, ServerKind::Api).await
 }
 
-/// Serves finished files until the stage closes.
+/// Serves finished files until the server state closes.
 pub(super) async fn serve_downloads(
-    stage: Arc<ServerState>,
+    server: Arc<ServerState>,
     listener: TcpListener,
 ) -> std::io::Result<()> {
-    serve(stage, listener, Origin::Downloads).await
+    serve(server, listener, ServerKind::Downloads).await
 }
 
 async fn serve(
-    stage: Arc<ServerState>,
+    server: Arc<ServerState>,
     listener: TcpListener,
-    origin: Origin,
+    origin: ServerKind,
 ) -> std::io::Result<()> {
-    let stop = stage.stop.clone();
-    let door = Arc::clone(&stage);
-    let refuses = move || origin == Origin::Api && door.draws().refuses_connection();
+    let stop = server.stop.clone();
+    let door = Arc::clone(&server);
+    let refuses = move || origin == ServerKind::Api && door.fault_sampler().refuses_connection();
     let service = Router::new()
-        .fallback(async move |state, line, request| answer(state, line, request, origin).await)
-        .with_state(stage)
-        .into_make_service_with_connect_info::<Line>();
-    axum::serve(Port::new(listener, refuses), service)
+        .fallback(async move |state, connection, request| {
+            response(state, connection, request, origin).await
+        })
+        .with_state(server)
+        .into_make_service_with_connect_info::<ConnectionControl>();
+    axum::serve(FaultyListener::new(listener, refuses), service)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
 
-/// A request's head, kept for the logbook.
+/// The head of a request, kept for the request log.
 struct RequestHead {
     method: String,
     path: String,
@@ -77,9 +79,17 @@ struct RequestHead {
     at_ms: i64,
 }
 
+/// A request whose endpoint is known.
+struct RoutedRequest {
+    endpoint: SandboxEndpoint,
+    key: String,
+    head: RequestHead,
+    body: Body,
+}
+
 impl RequestHead {
     fn header_text(&self, name: header::HeaderName) -> Option<String> {
-        // A header that is not text is no token of ours: it is as wrong as any other.
+        // A header that is not text cannot be a token of ours: it is as wrong as any other.
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
@@ -106,13 +116,13 @@ impl RequestHead {
     }
 }
 
-async fn answer(
-    State(stage): State<Arc<ServerState>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+async fn response(
+    State(server): State<Arc<ServerState>>,
+    ConnectInfo(connection): ConnectInfo<ConnectionControl>,
     request: Request,
-    origin: Origin,
+    origin: ServerKind,
 ) -> Response<Body> {
-    line.set_fault(ResponseFault::NoFault);
+    connection.set_fault(ResponseFault::NoFault);
     let (parts, body) = request.into_parts();
     let head = RequestHead {
         method: parts.method.as_str().to_owned(),
@@ -121,52 +131,58 @@ async fn answer(
         headers: parts.headers,
         at_ms: wall_ms(),
     };
-    if origin == Origin::Api && head.path.starts_with(control_api::CONTROL_PREFIX) {
-        let Ok(body) = to_bytes(body, BODY_MAX).await else { return close_without_response(&line) };
-        return build_http_response(control_api::answer(&stage, &head.method, &head.path, &body));
+    if origin == ServerKind::Api && head.path.starts_with(control_api::CONTROL_PREFIX) {
+        let Ok(body) = to_bytes(body, BODY_MAX).await else {
+            return close_without_response(&connection);
+        };
+        return build_http_response(control_api::response(
+            &server,
+            &head.method,
+            &head.path,
+            &body,
+        ));
     }
     let found = match origin {
-        Origin::Api => match_route(&head.method, &head.path),
-        Origin::Downloads => find_download(&stage, &head),
+        ServerKind::Api => match_route(&head.method, &head.path),
+        ServerKind::Downloads => find_download(&server, &head),
     };
     match found {
         RouteMatch::Endpoint(endpoint, key) => {
             let key = key.to_owned();
-            handle_endpoint(&stage, &line, endpoint, key, (head, body)).await
+            handle_endpoint(&server, &connection, RoutedRequest { endpoint, key, head, body }).await
         }
         RouteMatch::WrongMethod => {
-            reject_request(&stage, &head, RequestRejection::new(405, 4050, "method not allowed"))
+            reject_request(&server, &head, RequestRejection::new(405, 4050, "method not allowed"))
         }
-        RouteMatch::NotFound => reject_request(&stage, &head, RequestRejection::not_found("path")),
+        RouteMatch::NotFound => reject_request(&server, &head, RequestRejection::not_found("path")),
     }
 }
 
-fn find_download<'a>(stage: &ServerState, head: &'a RequestHead) -> RouteMatch<'a> {
+fn find_download<'a>(server: &ServerState, head: &'a RequestHead) -> RouteMatch<'a> {
     let key = head.path.strip_prefix("/export/").and_then(|rest| rest.strip_suffix(".mp4"));
     if head.has_authorization() {
-        tracing::error!("a token was sent to the download origin, a stranger to the API");
-        stage.request_log().counters.leaked_tokens += 1;
+        tracing::error!("a token was sent to the download origin, which must never receive one");
+        server.request_log().counters.leaked_tokens += 1;
     }
     match (head.method.as_str(), key) {
         ("GET" | "HEAD", Some(key)) => RouteMatch::Endpoint(SandboxEndpoint::Download, key),
         (_, Some(_)) => RouteMatch::WrongMethod,
         (_, None) => {
-            stage.request_log().counters.strays += 1;
+            server.request_log().counters.strays += 1;
             RouteMatch::NotFound
         }
     }
 }
 
-/// Answers a request that has found its endpoint.
+/// Responds to a request whose endpoint is known.
 async fn handle_endpoint(
-    stage: &Arc<ServerState>,
-    line: &Line,
-    endpoint: SandboxEndpoint,
-    key: String,
-    (head, body): (RequestHead, Body),
+    server: &Arc<ServerState>,
+    connection: &ConnectionControl,
+    request: RoutedRequest,
 ) -> Response<Body> {
-    let drawn = stage.sample_fault(endpoint);
-    let body = if drawn.is_some_and(should_skip_body) {
+    let RoutedRequest { endpoint, key, head, body } = request;
+    let injected = server.sample_fault(endpoint);
+    let body = if injected.is_some_and(should_skip_body) {
         Bytes::new()
     } else {
         match to_bytes(body, BODY_MAX).await {
@@ -174,7 +190,7 @@ async fn handle_endpoint(
             Err(_) => {
                 let problem =
                     RequestRejection::new(413, 4130, "the body is too large or was cut short");
-                return reject_request(stage, &head, problem);
+                return reject_request(server, &head, problem);
             }
         }
     };
@@ -188,43 +204,43 @@ async fn handle_endpoint(
         query: head.query.clone(),
         body,
     };
-    if stage.stop.is_cancelled() {
-        return close_without_response(line);
+    if server.stop.is_cancelled() {
+        return close_without_response(connection);
     }
-    let mut delivery = match drawn {
-        Some(drawn) => apply_fault(stage, &call, drawn),
-        None => ResponseDelivery::new(stage.handle_request(&call)),
+    let mut delivery = match injected {
+        Some(injected) => apply_fault(server, &call, injected),
+        None => ResponseDelivery::new(server.handle_request(&call)),
     };
-    apply_speed_switches(stage, endpoint, &mut delivery);
-    let seen = head.log_entry(Some(endpoint), body_len, delivery.answer.status);
-    stage.log_request(
+    apply_speed_switches(server, endpoint, &mut delivery);
+    let seen = head.log_entry(Some(endpoint), body_len, delivery.response.status);
+    server.log_request(
         Some(endpoint),
-        RequestLogEntry { fault: drawn.map(|drawn| drawn.kind.name), ..seen },
+        RequestLogEntry { fault: injected.map(|injected| injected.kind.name), ..seen },
     );
     if !delivery.delay.is_zero()
-        && stage.stop.run_until_cancelled(sleep(delivery.delay)).await.is_none()
+        && server.stop.run_until_cancelled(sleep(delivery.delay)).await.is_none()
     {
-        return close_without_response(line);
+        return close_without_response(connection);
     }
     if !matches!(delivery.fault, ResponseFault::NoFault) {
-        line.set_fault(delivery.fault);
+        connection.set_fault(delivery.fault);
     }
-    build_http_response(delivery.answer)
+    build_http_response(delivery.response)
 }
 
-/// Faults that break the line before the work leave the body where it is, half sent perhaps.
-fn should_skip_body(drawn: InjectedFault) -> bool {
-    matches!(drawn.kind.effect, FaultEffect::Line(RequestWork::Skipped, _))
+/// Faults that break the connection before the work leave the body unread, perhaps half sent.
+fn should_skip_body(injected: InjectedFault) -> bool {
+    matches!(injected.kind.effect, FaultEffect::BreakConnection(RequestWork::Skipped, _))
 }
 
-/// Adds what switches say about speed.
+/// Applies the switches that slow responses down.
 fn apply_speed_switches(
-    stage: &ServerState,
+    server: &ServerState,
     endpoint: SandboxEndpoint,
     delivery: &mut ResponseDelivery,
 ) {
     const PAUSE: Duration = Duration::from_millis(20);
-    let switches = stage.switches();
+    let switches = server.switches();
     if endpoint != SandboxEndpoint::Download {
         delivery.delay += Duration::from_millis(switches.latency_ms);
         return;
@@ -234,38 +250,39 @@ fn apply_speed_switches(
     }
 }
 
-/// Answers a request that leads nowhere.
+/// Responds to a request to an unknown path.
 fn reject_request(
-    stage: &ServerState,
+    server: &ServerState,
     head: &RequestHead,
     problem: RequestRejection,
 ) -> Response<Body> {
-    let answer = problem.answer(&stage.switches().errors);
-    stage.log_request(None, head.log_entry(None, 0, answer.status));
-    build_http_response(answer)
+    let response = problem.to_response(&server.switches().errors);
+    server.log_request(None, head.log_entry(None, 0, response.status));
+    build_http_response(response)
 }
 
-/// Closes the line without a byte: the studio is shutting.
-fn close_without_response(line: &Line) -> Response<Body> {
-    line.set_fault(ResponseFault::Cut(CutPoint::AfterBytes(0), CloseKind::Close));
+/// Closes the connection without a byte: the server is shutting down.
+fn close_without_response(connection: &ConnectionControl) -> Response<Body> {
+    connection.set_fault(ResponseFault::Cut(CutPoint::AfterBytes(0), CloseKind::Close));
     Response::new(Body::empty())
 }
 
-fn build_http_response(answer: SandboxResponse) -> Response<Body> {
-    let mut builder =
-        Response::builder().status(answer.status).header(header::CONTENT_TYPE, answer.content_type);
-    for (name, value) in answer.headers {
+fn build_http_response(response: SandboxResponse) -> Response<Body> {
+    let mut builder = Response::builder()
+        .status(response.status)
+        .header(header::CONTENT_TYPE, response.content_type);
+    for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
-    builder.body(Body::from(answer.body)).unwrap_or_else(|_| {
-        // Only a status switched to a number that is none can bring us here.
+    builder.body(Body::from(response.body)).unwrap_or_else(|_| {
+        // Only a status switch with an impossible number leads here.
         let mut response = Response::new(Body::from("a switch holds an impossible HTTP status"));
         *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
 }
 
-/// Writes the origin that clients on this machine reach an address under.
+/// Returns the origin under which clients on this machine reach an address.
 pub(super) fn origin_url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),

@@ -1,7 +1,7 @@
-//! Everything the servers, the postman and the owner of a sandbox share.
+//! The state that the servers, the callback task and the owner of a sandbox share.
 //!
 //! Each part has its own short lock and none is held across an `.await`. Lock order, where two are
-//! held: draws or switches before world; world before logbook.
+//! held: fault sampler or switches before world; world before request log.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -30,52 +30,58 @@ pub(super) struct ServerState {
     switches: RwLock<Arc<SandboxSwitches>>,
     fault_sampler: Mutex<FaultSampler>,
     request_log: Mutex<RequestLog>,
-    /// When the last requests within the rate limit came.
+    /// Times of the latest requests within the rate limit.
     recent_requests: Mutex<VecDeque<Instant>>,
     pub(super) clock: VirtualClock,
     pub(super) download_links: DownloadLinks,
     pub(super) callbacks: CallbackQueue,
     pub(super) rng: SeededRng,
-    /// Counts whatever happened; its value means nothing.
+    /// Changes with every event; its value has no meaning.
     changes: watch::Sender<u64>,
     pub(super) stop: CancellationToken,
 }
 
+/// The parts from which the state of a sandbox is built.
+pub(super) struct ServerParts {
+    pub(super) world: SandboxWorld,
+    pub(super) restored: RestoredState,
+    pub(super) rng: SeededRng,
+    pub(super) switches: SandboxSwitches,
+    pub(super) faults: FaultRules,
+    /// The address at which finished files are served.
+    pub(super) downloads: SocketAddr,
+}
+
 impl ServerState {
-    /// Opens the stage on a world and its past; finished files are handed out at `downloads`.
-    pub(super) fn open(
-        (world, past): (SandboxWorld, RestoredState),
-        dice: SeededRng,
-        switches: SandboxSwitches,
-        faults: FaultRules,
-        downloads: SocketAddr,
-    ) -> std::io::Result<Self> {
+    /// Creates the state of a sandbox.
+    pub(super) fn open(parts: ServerParts) -> std::io::Result<Self> {
+        let ServerParts { world, restored, rng, switches, faults, downloads } = parts;
         let wall = wall_ms();
-        let now = past
+        let now = restored
             .clock
             .map_or(wall, |(then, now, scale)| now + ((wall - then).max(0) as f64 * scale) as i64);
-        let mut draws = FaultSampler::new(faults, dice);
-        past.faults.iter().for_each(|happened| draws.restore_counts(happened));
-        let stage = Self {
+        let mut sampler = FaultSampler::new(faults, rng);
+        restored.faults.iter().for_each(|injected| sampler.restore_counts(injected));
+        let server = Self {
             world: Mutex::new(world),
             clock: VirtualClock::new(now, switches.time_scale),
             switches: RwLock::new(Arc::new(switches)),
-            fault_sampler: Mutex::new(draws),
+            fault_sampler: Mutex::new(sampler),
             request_log: Mutex::default(),
             recent_requests: Mutex::default(),
-            download_links: DownloadLinks { origin: origin_url(downloads), rng: dice },
+            download_links: DownloadLinks { origin: origin_url(downloads), rng: rng },
             callbacks: CallbackQueue::default(),
-            rng: dice,
+            rng: rng,
             changes: watch::Sender::new(0),
             stop: CancellationToken::new(),
         };
-        stage.record_clock()?;
-        if past.download_port != Some(downloads.port()) {
+        server.record_clock()?;
+        if restored.download_port != Some(downloads.port()) {
             let port = downloads.port();
-            stage.world().commit(vec![JournalEntry::Downloads { port }])?;
+            server.world().commit(vec![JournalEntry::Downloads { port }])?;
         }
-        stage.resume_callbacks();
-        Ok(stage)
+        server.resume_callbacks();
+        Ok(server)
     }
 
     fn record_clock(&self) -> std::io::Result<()> {
@@ -83,8 +89,8 @@ impl ServerState {
         self.world().commit(vec![JournalEntry::Clock { wall: wall_ms(), now, scale }])
     }
 
-    /// Renders of an earlier process go on; so do their callbacks. Those that came due while
-    /// nobody was here are lost, as callbacks are.
+    /// Renders of an earlier process continue, and so do their callbacks. Those that were due while no
+    /// process ran are lost, as callbacks may be.
     fn resume_callbacks(&self) {
         let now = self.clock.now();
         let switches = self.switches();
@@ -101,7 +107,7 @@ impl ServerState {
         lock_ignoring_poison(&self.request_log)
     }
 
-    pub(super) fn draws(&self) -> MutexGuard<'_, FaultSampler> {
+    pub(super) fn fault_sampler(&self) -> MutexGuard<'_, FaultSampler> {
         lock_ignoring_poison(&self.fault_sampler)
     }
 
@@ -109,7 +115,7 @@ impl ServerState {
         Arc::clone(&self.switches.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes switches while running; the clock and the postman follow.
+    /// Changes switches while running; the clock and the callback task follow.
     pub(super) fn update_switches(&self, change: impl FnOnce(&mut SandboxSwitches)) {
         {
             let mut switches = self.switches.write().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +124,7 @@ impl ServerState {
         self.update_clock(|clock| clock.set_scale(self.switches().time_scale));
     }
 
-    /// Does something to the clock and lets everybody know.
+    /// Changes the clock and notifies all waiters.
     pub(super) fn update_clock(&self, turn: impl FnOnce(&VirtualClock)) {
         turn(&self.clock);
         if let Err(error) = self.record_clock() {
@@ -128,26 +134,26 @@ impl ServerState {
         self.notify_change();
     }
 
-    /// Draws for a request, and remembers what struck so that counts survive a restart.
+    /// Samples a fault for a request, and records it so that counts survive a restart.
     pub(super) fn sample_fault(&self, endpoint: SandboxEndpoint) -> Option<InjectedFault> {
-        let (drawn, happened) = self.draws().sample(endpoint)?;
-        if let Err(error) = self.world().commit(vec![JournalEntry::Fault(happened)]) {
+        let (injected, record) = self.fault_sampler().sample(endpoint)?;
+        if let Err(error) = self.world().commit(vec![JournalEntry::Fault(record)]) {
             tracing::error!(%error, "the sandbox could not write its state");
         }
-        Some(drawn)
+        Some(injected)
     }
 
-    /// Does the work of one request, whatever becomes of its answer.
-    pub(super) fn handle_request(&self, call: &SandboxRequest) -> SandboxResponse {
+    /// Does the work of one request, whatever happens to its response.
+    pub(super) fn handle_request(&self, request: &SandboxRequest) -> SandboxResponse {
         let switches = self.switches();
-        if let Some(limited) = self.rate_limit_response(call.endpoint, &switches) {
+        if let Some(limited) = self.rate_limit_response(request.endpoint, &switches) {
             return limited;
         }
-        let renders_max = self.draws().faults().renders_max();
+        let renders_max = self.fault_sampler().faults().renders_max();
         let mut world = self.world();
-        // Read under the lock, so that virtual moments come in the order of the work.
+        // Read under the lock, so that virtual times have the order of the work.
         let now = self.clock.now();
-        let mut desk = SandboxApi {
+        let mut api = SandboxApi {
             world: &mut world,
             switches: &switches,
             download_links: &self.download_links,
@@ -156,11 +162,11 @@ impl ServerState {
             renders_max,
             started_renders: Vec::new(),
         };
-        let answer = desk.answer(call);
-        for render in &desk.started_renders {
+        let response = api.handle(request);
+        for render in &api.started_renders {
             self.callbacks.schedule(render, now, &switches.webhook, self.rng);
         }
-        answer
+        response
     }
 
     fn rate_limit_response(
@@ -173,20 +179,20 @@ impl ServerState {
         let wait = self.rate_limit_wait(limit)?;
         let problem = RequestRejection::new(429, 4290, "too many requests");
         let problem = if limit.success_false { problem.with_status_200() } else { problem };
-        let answer = problem.answer(&switches.errors);
+        let response = problem.to_response(&switches.errors);
         let seconds = wait.as_secs() + 1;
         Some(match limit.retry_after {
             RetryAfterFormat::Seconds => {
-                answer.with_header("retry-after", retry_after_value("seconds", seconds, 0))
+                response.with_header("retry-after", retry_after_value("seconds", seconds, 0))
             }
             RetryAfterFormat::Date => {
-                answer.with_header("retry-after", retry_after_value("date", seconds, 0))
+                response.with_header("retry-after", retry_after_value("date", seconds, 0))
             }
-            RetryAfterFormat::None => answer,
+            RetryAfterFormat::None => response,
         })
     }
 
-    /// Returns how long to wait until another request fits; nothing when this one does.
+    /// Returns the time until the next request fits the rate limit; `None` when this one does.
     fn rate_limit_wait(&self, limit: &RateLimitSwitches) -> Option<Duration> {
         let window = Duration::from_millis(limit.per_ms);
         let now = Instant::now();
@@ -211,7 +217,7 @@ impl ServerState {
         self.notify_change();
     }
 
-    /// Tells whoever waits that something happened.
+    /// Notifies all waiters of a change.
     pub(super) fn notify_change(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -225,14 +231,14 @@ impl ServerState {
         self.world().bill(now)
     }
 
-    /// Stops taking requests and lets the state file go.
+    /// Stops accepting requests and closes the state file.
     pub(super) fn close(&self) {
         self.stop.cancel();
         self.world().close();
     }
 }
 
-/// A lock is never held over code that can leave its data torn, so a poisoned one is as good.
+/// A lock is never held over code that can leave its data half changed, so a poisoned one is intact.
 fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! The last few centimetres: connections that can be made to fail on the wire.
+//! Connections that can be made to fail at any byte.
 //!
-//! A handler that panics or returns an error still leaves the server to close politely. Here the
-//! socket itself is wrapped: whoever holds its [`Line`] decides the fate of what is written next,
-//! byte for byte. A line without a fate costs one relaxed load per write.
+//! A handler that panics or returns an error still leaves the server to close the connection properly.
+//! Here the socket itself is wrapped: the holder of its [`ConnectionControl`] decides how the next
+//! response is written, byte by byte. A connection without a fault costs one relaxed load per write.
 //!
-//! Invariant: bytes that a fate lets pass are the server's own, in order; only [`Fate::Raw`] puts
-//! others in their place.
+//! Invariant: bytes that a fault lets through are the server's own, in order; only
+//! [`ResponseFault::Raw`] replaces them.
 
 use std::future::Future;
 use std::io;
@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
-/// How a connection ends before its time.
+/// How a connection is closed early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseKind {
     /// With a FIN, as if the server had finished.
@@ -30,17 +30,17 @@ pub(super) enum CloseKind {
     Reset,
 }
 
-/// Where in the answer it ends.
+/// Where in the response it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CutPoint {
-    /// After so many more bytes.
+    /// After this many more bytes.
     AfterBytes(usize),
-    /// After so many bytes of the body.
+    /// After this many bytes of the body.
     AfterBodyBytes(usize),
     AfterStatusLine,
 }
 
-/// What becomes of the next answer on a connection.
+/// The fault applied to the next response on a connection.
 #[derive(Clone, Debug)]
 pub(super) enum ResponseFault {
     NoFault,
@@ -50,9 +50,9 @@ pub(super) enum ResponseFault {
         chunk: usize,
         pause: Duration,
     },
-    /// The answer leaves whole; then the connection closes unannounced.
+    /// The response is sent completely; then the connection closes unannounced.
     CloseAfterResponse,
-    /// These bytes instead of the answer, the last `tail` of them `again` times more; then a close.
+    /// These bytes instead of the response, the last `tail` of them `again` times more; then a close.
     RawBytes {
         bytes: Vec<u8>,
         sent: usize,
@@ -63,16 +63,16 @@ pub(super) enum ResponseFault {
 
 #[derive(Debug)]
 struct ConnectionState {
-    /// Whether `fate` is anything but plain.
+    /// Whether a fault is set.
     has_fault: AtomicBool,
     fault: Mutex<ResponseFault>,
 }
 
-/// A handle on one connection, given to every request that comes in on it.
+/// A handle on one connection, given to every request received on it.
 #[derive(Clone, Debug)]
-pub(super) struct Line(Arc<ConnectionState>);
+pub(super) struct ConnectionControl(Arc<ConnectionState>);
 
-impl Line {
+impl ConnectionControl {
     fn new() -> Self {
         let shared = ConnectionState {
             has_fault: AtomicBool::new(false),
@@ -81,10 +81,10 @@ impl Line {
         Self(Arc::new(shared))
     }
 
-    /// Decides what becomes of the answer to the request now under way.
-    pub(super) fn set_fault(&self, fate: ResponseFault) {
-        let eventful = !matches!(fate, ResponseFault::NoFault);
-        *self.fault() = fate;
+    /// Sets the fault for the response to the current request.
+    pub(super) fn set_fault(&self, fault: ResponseFault) {
+        let eventful = !matches!(fault, ResponseFault::NoFault);
+        *self.fault() = fault;
         self.0.has_fault.store(eventful, Ordering::Release);
     }
 
@@ -97,25 +97,25 @@ impl Line {
     }
 }
 
-/// A socket whose answers can be made to fail.
+/// A socket whose responses can be made to fail.
 #[derive(Debug)]
 pub(super) struct FaultyStream {
     tcp: TcpStream,
-    control: Line,
+    control: ConnectionControl,
     pause: Option<Pin<Box<Sleep>>>,
-    /// Nothing more is read: to the server it looks as if the client had gone.
+    /// Nothing more is read: to the server the client seems to have disconnected.
     is_read_closed: bool,
 }
 
 impl FaultyStream {
     fn new(tcp: TcpStream) -> Self {
-        Self { tcp, control: Line::new(), pause: None, is_read_closed: false }
+        Self { tcp, control: ConnectionControl::new(), pause: None, is_read_closed: false }
     }
 
     fn write_with_fault(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let line = self.control.clone();
-        let mut fate = line.fault();
-        match &mut *fate {
+        let mut fault = line.fault();
+        match &mut *fault {
             ResponseFault::NoFault | ResponseFault::CloseAfterResponse => {
                 Pin::new(&mut self.tcp).poll_write(cx, buf)
             }
@@ -156,9 +156,9 @@ impl FaultyStream {
     fn flush_with_fault(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.tcp).poll_flush(cx))?;
         let line = self.control.clone();
-        let fate = line.fault();
-        match &*fate {
-            // The cut fell on the very end of what the server had to say.
+        let fault = line.fault();
+        match &*fault {
+            // The cut is exactly at the end of the response.
             ResponseFault::Cut(CutPoint::AfterBytes(0), how) => {
                 Poll::Ready(Err(self.close_error(*how)))
             }
@@ -173,13 +173,13 @@ impl FaultyStream {
         }
     }
 
-    /// Prepares the socket for its end; the server drops it on the error.
+    /// Prepares the socket for closing; the server drops it on the error.
     fn close_error(&self, how: CloseKind) -> io::Error {
         match how {
             CloseKind::Close => io::ErrorKind::BrokenPipe.into(),
             CloseKind::Reset => {
-                // Without this a drop says goodbye; if it fails the client sees a close, which is
-                // as much of a lost answer.
+                // Without this, dropping it sends a FIN; if it fails the client sees a close, which loses the
+                // response as well.
                 let _ = self.tcp.set_zero_linger();
                 io::ErrorKind::ConnectionReset.into()
             }
@@ -187,7 +187,7 @@ impl FaultyStream {
     }
 }
 
-/// Returns how many bytes from the start of `buf` may still leave; `None` while that is open.
+/// Returns how many bytes from the start of `buf` may still be sent; `None` while that is open.
 fn bytes_before_cut(place: CutPoint, buf: &[u8]) -> Option<usize> {
     match place {
         CutPoint::AfterBytes(left) => Some(left),
@@ -253,13 +253,13 @@ impl AsyncWrite for FaultyStream {
     }
 }
 
-/// Where connections come in. `refuses` is asked about each before anything is read from it.
-pub(super) struct Port<F> {
+/// Accepts connections. `refuses` decides about each before anything is read from it.
+pub(super) struct FaultyListener<F> {
     listener: TcpListener,
     should_refuse: F,
 }
 
-impl<F: FnMut() -> bool> Port<F> {
+impl<F: FnMut() -> bool> FaultyListener<F> {
     pub(super) fn new(listener: TcpListener, should_refuse: F) -> Self {
         Self { listener, should_refuse }
     }
@@ -268,7 +268,7 @@ impl<F: FnMut() -> bool> Port<F> {
 /// Long enough not to spin when descriptors run out, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-impl<F: FnMut() -> bool + Send + 'static> Listener for Port<F> {
+impl<F: FnMut() -> bool + Send + 'static> Listener for FaultyListener<F> {
     type Io = FaultyStream;
     type Addr = std::net::SocketAddr;
 
@@ -279,12 +279,12 @@ impl<F: FnMut() -> bool + Send + 'static> Listener for Port<F> {
                     let _ = tcp.set_zero_linger();
                 }
                 Ok((tcp, from)) => {
-                    // Answers are small; waiting to fill a segment would only slow polls down.
+                    // Responses are small; waiting to fill a segment would only slow polls down.
                     let _ = tcp.set_nodelay(true);
                     return (FaultyStream::new(tcp), from);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the sandbox could not take a connection");
+                    tracing::warn!(%error, "the sandbox could not accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -296,8 +296,10 @@ impl<F: FnMut() -> bool + Send + 'static> Listener for Port<F> {
     }
 }
 
-impl<F: FnMut() -> bool + Send + 'static> Connected<IncomingStream<'_, Port<F>>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Port<F>>) -> Self {
+impl<F: FnMut() -> bool + Send + 'static> Connected<IncomingStream<'_, FaultyListener<F>>>
+    for ConnectionControl
+{
+    fn connect_info(stream: IncomingStream<'_, FaultyListener<F>>) -> Self {
         stream.io().control.clone()
     }
 }
@@ -308,13 +310,13 @@ mod tests {
 
     #[test]
     fn a_cut_is_measured_from_the_start_of_the_body() {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":1}";
-        assert_eq!(bytes_before_cut(CutPoint::AfterStatusLine, answer), Some(17));
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":1}";
+        assert_eq!(bytes_before_cut(CutPoint::AfterStatusLine, response), Some(17));
         assert_eq!(
-            bytes_before_cut(CutPoint::AfterBodyBytes(3), answer),
-            Some(answer.len() - 7 + 3)
+            bytes_before_cut(CutPoint::AfterBodyBytes(3), response),
+            Some(response.len() - 7 + 3)
         );
-        assert_eq!(bytes_before_cut(CutPoint::AfterBytes(5), answer), Some(5));
+        assert_eq!(bytes_before_cut(CutPoint::AfterBytes(5), response), Some(5));
         assert_eq!(bytes_before_cut(CutPoint::AfterBodyBytes(3), b"HTTP/1.1 200 OK\r\n"), None);
     }
 }

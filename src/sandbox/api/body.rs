@@ -1,8 +1,8 @@
-//! Reading request bodies, loosely.
+//! Reads request bodies leniently.
 //!
-//! The real service's strictness is unknown, so a field of another JSON type is taken where its
-//! meaning is plain (`1080` for `"1080"`, `"true"` for `true`) and ignored elsewhere. What a field
-//! must be is `check`'s business.
+//! The strictness of the real service is unknown, so a field of another JSON type is accepted where its
+//! value is clear (`1080` for `"1080"`, `"true"` for `true`) and ignored elsewhere. `check` decides what
+//! a field must be.
 
 use std::fmt;
 
@@ -35,11 +35,11 @@ pub(super) fn parse_body_or_default<T: DeserializeOwned + Default>(
     if body.is_empty() { Ok(T::default()) } else { parse_body(body) }
 }
 
-/// Text, a number's digits, or nothing.
+/// A text, or the digits of a number; `None` otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LooseText(pub(super) Option<String>);
 
-/// A truth value, or a word for one, or nothing.
+/// A boolean, or a text that spells one; `None` otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LooseBool(pub(super) Option<bool>);
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_another_type_is_taken_where_its_meaning_is_plain() {
+    fn a_field_of_another_type_is_accepted_where_its_value_is_clear() {
         let table = [
             (r#"{"text": "1080", "flag": true}"#, Some("1080"), Some(true)),
             (r#"{"text": 1080, "flag": "false"}"#, Some("1080"), Some(false)),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_wrong_type_is_not_called_broken_json() {
+    fn a_field_of_the_wrong_type_is_not_reported_as_invalid_json() {
         #[derive(Debug, Deserialize)]
         struct IdListBody {
             #[serde(rename = "ids")]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn a_body_that_is_not_an_object_is_rejected() {
         for bad in ["", "[]", "null", "{\"a\":", "name=x"] {
             assert!(parse_body::<LooseFieldsBody>(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -1,10 +1,10 @@
-//! What the account offers: avatars, workspaces, templates. Fixed, and invented.
+//! The account's catalogue: avatars, workspaces, templates. Fixed and invented.
 
 use serde_json::{Value, json};
 
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxResponse};
 
-/// A thing with an id and a name for people.
+/// An item with an id and a display name.
 struct NamedItem {
     id: &'static str,
     name: &'static str,
@@ -63,7 +63,7 @@ pub(super) fn has_template(id: &str) -> bool {
     TEMPLATES_BUSINESS.iter().chain(&TEMPLATES_AUTOMATION).any(|known| known.id == id)
 }
 
-/// The avatar and clothes that stand in where a request names none.
+/// The avatar and clothes used where a request names none.
 pub(super) fn default_avatar() -> (&'static str, &'static str) {
     (AVATARS[0].avatar.id, AVATARS[0].clothes[0].id)
 }

@@ -1,7 +1,7 @@
-//! Whether scenes can become a video, and whether the tables would allow them.
+//! Checks whether scenes can become a video, and whether the reference's tables allow them.
 //!
-//! Two questions, because the real service's strictness is unknown: a *flaw* is something no video
-//! can come of; a *quibble* is what the tables forbid and the vendor's own samples do. Sources:
+//! These are two checks because the strictness of the real service is unknown: a *flaw* makes a video
+//! impossible; a *quibble* is forbidden by the tables but used in the vendor's own samples. Sources:
 //! AI Studios V3 reference, `create-project` page and its tables of clips.
 
 use serde::Deserialize;
@@ -72,7 +72,7 @@ struct ClipScriptBody {
     org: LooseText,
 }
 
-/// Checks scenes as the switches ask. `Ok(true)` means: taken, but no video will come of it.
+/// Checks scenes as the switches demand. `Ok(true)`: accepted, but the render will fail.
 pub(super) fn check_scenes(
     json: &str,
     switches: &SandboxSwitches,
@@ -97,7 +97,7 @@ pub(super) fn check_scenes(
     }
 }
 
-/// Checks the words beside the scenes, which only the strict have views on.
+/// Checks the enumerated fields beside the scenes; only strict mode rejects them.
 pub(super) fn check_video_format(
     orientation: Option<&str>,
     resolution: Option<&str>,
@@ -155,7 +155,7 @@ fn has_script(scene: &SceneBody, clip: &ClipBody, accepted: &ScriptSwitches) -> 
     (accepted.accept_new && new()) || (accepted.accept_old && old())
 }
 
-/// Returns whether some `<` is not the start of something like a tag.
+/// Returns whether some `<` does not start a tag.
 fn has_stray_bracket(text: &str) -> bool {
     text.split('<').skip(1).any(|after| {
         let opens = after.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
@@ -163,7 +163,7 @@ fn has_stray_bracket(text: &str) -> bool {
     })
 }
 
-/// Returns which of the clip's required fields are there; `None` for an unknown type.
+/// Returns whether the clip has the fields that its type requires; `None` for an unknown type.
 fn has_required_fields(kind: &str, clip: &ClipBody) -> Option<bool> {
     let all = |fields: &[&LooseText]| fields.iter().all(|field| field.0.is_some());
     Some(match kind {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn both_places_for_a_script_are_taken_and_only_the_strict_insist_on_the_new() {
+    fn both_script_placements_are_accepted_and_strict_mode_requires_the_new_one() {
         for json in [OLD, NEW] {
             assert!(!check_scenes(json, &switches(ValidationLevel::Fair)).unwrap());
             assert!(!check_scenes(json, &switches(ValidationLevel::Lenient)).unwrap());
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn flaws_are_named_by_place_and_the_lenient_take_them() {
+    fn flaws_are_reported_with_their_path_and_lenient_mode_accepts_them() {
         let table = [
             ("[]", "scenes is empty"),
             ("{}", "scenes is not an array"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strict_read_the_words_beside_the_scenes() {
+    fn strict_mode_checks_the_fields_beside_the_scenes() {
         let strict = switches(ValidationLevel::Strict);
         assert!(check_video_format(Some("portrait"), Some("4k"), &strict).is_ok());
         assert!(check_video_format(Some("square"), None, &strict).is_err());

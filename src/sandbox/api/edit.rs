@@ -1,6 +1,6 @@
 //! Editing a project in place, `editor/project/{key}`.
 //!
-//! Which clip is meant when a scene has several of one type is not documented; the first is taken.
+//! It is not documented which clip is meant when a scene has several of one type; the first is used.
 //! Both printed forms of `updates` are read: the array itself, and `{ "value": [...] }`.
 
 use serde::Deserialize;
@@ -26,10 +26,10 @@ struct EditBody {
 }
 
 impl SandboxApi<'_> {
-    pub(super) fn edit_project(&mut self, call: &SandboxRequest) -> HandlerResult {
-        let body: EditBody = body::parse_body(&call.body)?;
+    pub(super) fn edit_project(&mut self, request: &SandboxRequest) -> HandlerResult {
+        let body: EditBody = body::parse_body(&request.body)?;
         check::check_video_format(None, body.resolution.0.as_deref(), self.switches)?;
-        let project = self.find_project(&call.key)?.clone();
+        let project = self.find_project(&request.key)?.clone();
         let updates = parse_updates(body.updates.as_ref())?;
         let mut scenes: Value = serde_json::from_str(project.scenes.get())
             .map_err(|_| RequestRejection::bad_request("the project's scenes cannot be edited"))?;
@@ -110,7 +110,7 @@ fn apply_update(scenes: &mut Value, update: &Value) -> Result<(), RequestRejecti
     Ok(())
 }
 
-/// A script is edited as a bare string, wherever its text stands.
+/// A script is edited as a bare string, wherever its text is.
 fn set_script(scene: &mut Value, script: &Value) {
     if let Some(first) = scene["scripts"].as_array_mut().and_then(|list| list.first_mut()) {
         first["org"] = script.clone();
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edit_changes_text_where_it_stands() {
+    fn an_edit_changes_text_in_place() {
         let mut scenes = json!([{
             "sceneIdx": 0,
             "scripts": [{"org": "old"}],
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_update_cannot_mean_is_refused() {
+    fn an_impossible_update_is_rejected() {
         let mut scenes = json!([{"sceneIdx": 0, "clips": []}]);
         for bad in [
             json!({"sceneIdx": 5, "type": "image", "values": {}}),

@@ -1,4 +1,4 @@
-//! Exporting a project, and how far its render is.
+//! Exports a project, and reports the progress of its render.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,8 +23,8 @@ struct ExportBody {
 }
 
 impl SandboxApi<'_> {
-    pub(super) fn export_project(&mut self, call: &SandboxRequest) -> HandlerResult {
-        let body: ExportBody = body::parse_body(&call.body)?;
+    pub(super) fn export_project(&mut self, request: &SandboxRequest) -> HandlerResult {
+        let body: ExportBody = body::parse_body(&request.body)?;
         let id = body
             .project_id
             .0
@@ -67,7 +67,7 @@ impl SandboxApi<'_> {
         Ok(self.export_response(&id))
     }
 
-    /// Returns a new project with the content of this one.
+    /// Returns a new project with the same content.
     pub(super) fn copy_project(&self, project: &ProjectRecord) -> ProjectRecord {
         ProjectRecord {
             id: self.world.generate_id("copy", self.now),
@@ -92,7 +92,7 @@ impl SandboxApi<'_> {
         generated.is_some_and(|generated| generated.ready.is_none_or(|ready| self.now < ready))
     }
 
-    /// Returns the render of an earlier export that is under way, done, or has failed unseen.
+    /// Returns the render of an earlier export that is in progress, done, or failed without being reported.
     fn active_export(&self, project: &ProjectRecord) -> Option<&RenderRecord> {
         let copy = project.exported_as.as_deref().and_then(|id| self.world.project(id));
         let renders = [Some(project), copy].into_iter().flatten();
@@ -100,21 +100,21 @@ impl SandboxApi<'_> {
         renders.find(|render| render.failure_announced_at().is_none_or(|at| self.now < at))
     }
 
-    pub(super) fn render_progress(&self, call: &SandboxRequest) -> HandlerResult {
-        let project = match self.find_project(&call.key) {
+    pub(super) fn render_progress(&self, request: &SandboxRequest) -> HandlerResult {
+        let project = match self.find_project(&request.key) {
             Ok(project) => project,
             Err(problem) => return self.unknown_id_progress(problem),
         };
-        let Some((render, look)) = self.visible_render_status(project, self.now) else {
+        let Some((render, status)) = self.visible_render_status(project, self.now) else {
             return Ok(SandboxResponse::success(
                 self.progress_data(&self.switches.export.draft_state, 0.0),
             ));
         };
-        if look.is_progress_refused {
+        if status.is_progress_refused {
             return Err(RequestRejection::new(200, 5001, "export failed"));
         }
-        let mut data = self.progress_data(look.state, look.progress);
-        if let (true, Value::Object(fields)) = (look.is_finished, &mut data) {
+        let mut data = self.progress_data(status.state, status.progress);
+        if let (true, Value::Object(fields)) = (status.is_finished, &mut data) {
             fields.insert("downloadUrl".to_owned(), json!(self.download_link(project, render)));
         }
         Ok(SandboxResponse::success(data))
@@ -132,7 +132,7 @@ impl SandboxApi<'_> {
 
     fn progress_data(&self, state: &str, progress: f64) -> Value {
         let switches = &self.switches.progress;
-        // Turns with the clock, so that every reader meets every kind.
+        // Changes with the clock, so that every client meets every kind.
         let mixed_as_text = (self.now / 1000) % 2 == 0;
         let number = match switches.number {
             ProgressNumberType::Int => json!(progress as i64),
@@ -149,7 +149,7 @@ impl SandboxApi<'_> {
     }
 }
 
-/// Writes whole numbers without a point, as JavaScript does.
+/// Writes whole numbers without a decimal point, as JavaScript does.
 fn js_number(progress: f64) -> Value {
     if progress.fract() == 0.0 { json!(progress as i64) } else { json!(progress) }
 }

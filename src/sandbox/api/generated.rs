@@ -1,4 +1,4 @@
-//! Projects that the studio fills itself: simple clips, templates, and films made by a model.
+//! Projects whose scenes the service makes itself: simple clips, templates, and generated videos.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -48,14 +48,14 @@ struct TemplateBody {
 }
 
 impl SandboxApi<'_> {
-    pub(super) fn create_simple_video(&mut self, call: &SandboxRequest) -> HandlerResult {
-        let body: SimpleVideoBody = body::parse_body(&call.body)?;
-        let video = call.endpoint == SandboxEndpoint::SimpleVideo;
+    pub(super) fn create_simple_video(&mut self, request: &SandboxRequest) -> HandlerResult {
+        let body: SimpleVideoBody = body::parse_body(&request.body)?;
+        let video = request.endpoint == SandboxEndpoint::SimpleVideo;
         let needed = [
             ("language", &body.language),
             ("text", &body.text),
             ("model", &body.model),
-            // The custom avatar wears what it wears.
+            // The custom avatar has fixed clothes.
             ("clothes", if video { &body.clothes } else { &body.model }),
         ];
         let missing = needed.iter().find(|(_, field)| field.0.as_deref().is_none_or(str::is_empty));
@@ -65,12 +65,12 @@ impl SandboxApi<'_> {
         }
         check::check_video_format(None, body.resolution.0.as_deref(), self.switches)?;
         let default_export = !video || self.switches.simple_video_exports;
-        let avatar = (body.model.0.as_deref(), body.clothes.0.as_deref());
+        let (model, clothes) = (body.model.0.as_deref(), body.clothes.0.as_deref());
+        let text = body.text.0.as_deref().unwrap_or_default();
         let project = ProjectRecord {
             workspace: body.workspace_id.0,
             flawed: missing.is_some(),
-            ..self
-                .new_project(None, single_scene(avatar, body.text.0.as_deref().unwrap_or_default()))
+            ..self.new_project(None, single_scene(model, clothes, text))
         };
         let wish = RenderParams {
             resolution: body.resolution.0,
@@ -87,19 +87,19 @@ impl SandboxApi<'_> {
         }))
     }
 
-    pub(super) fn create_from_template(&mut self, call: &SandboxRequest) -> HandlerResult {
+    pub(super) fn create_from_template(&mut self, request: &SandboxRequest) -> HandlerResult {
         let settings = &self.switches.template;
         let body: TemplateBody = match settings.carrier {
-            TemplateParamSource::Body => body::parse_body_or_default(&call.body)?,
-            TemplateParamSource::Query => template_body_from_query(&call.query)?,
-            TemplateParamSource::Either if call.body.is_empty() => {
-                template_body_from_query(&call.query)?
+            TemplateParamSource::Body => body::parse_body_or_default(&request.body)?,
+            TemplateParamSource::Query => template_body_from_query(&request.query)?,
+            TemplateParamSource::Either if request.body.is_empty() => {
+                template_body_from_query(&request.query)?
             }
-            TemplateParamSource::Either => body::parse_body(&call.body)?,
+            TemplateParamSource::Either => body::parse_body(&request.body)?,
         };
         let looks_like_an_id =
-            call.key.len() == 24 && call.key.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let known = catalogue::has_template(&call.key)
+            request.key.len() == 24 && request.key.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let known = catalogue::has_template(&request.key)
             || (looks_like_an_id && self.switches.validate != ValidationLevel::Strict);
         if !known {
             return Err(RequestRejection::not_found("template"));
@@ -111,9 +111,9 @@ impl SandboxApi<'_> {
                 (body.ai_name.0.or(body.model.0), body.cloth_id.0.or(body.clothes.0))
             }
         };
-        let scene = single_scene((model.as_deref(), clothes.as_deref()), "Text of the template.");
+        let scene = single_scene(model.as_deref(), clothes.as_deref(), "Text of the template.");
         let project = ProjectRecord {
-            template: Some(call.key.clone()),
+            template: Some(request.key.clone()),
             workspace: body.workspace_id.0,
             ..self.new_project(body.name.0, scene)
         };
@@ -121,8 +121,12 @@ impl SandboxApi<'_> {
         Ok(SandboxResponse::success(json!({ "projectId": id })))
     }
 
-    pub(super) fn generate_project(&mut self, call: &SandboxRequest, field: &str) -> HandlerResult {
-        let body: Value = body::parse_body(&call.body)?;
+    pub(super) fn generate_project(
+        &mut self,
+        request: &SandboxRequest,
+        field: &str,
+    ) -> HandlerResult {
+        let body: Value = body::parse_body(&request.body)?;
         let Some(text) = body[field].as_str().filter(|text| !text.trim().is_empty()) else {
             return Err(RequestRejection::bad_request(format_args!("{field} is required")));
         };
@@ -138,16 +142,16 @@ impl SandboxApi<'_> {
         let project = ProjectRecord {
             template: body["options"]["templateId"].as_str().map(str::to_owned),
             generated: Some(generated),
-            ..self.new_project(None, single_scene((model, None), text))
+            ..self.new_project(None, single_scene(model, None, text))
         };
         let (id, _) = self.add_project(project, None)?;
         Ok(SandboxResponse::success(json!({ "projectId": id, "automationJobId": job })))
     }
 
-    pub(super) fn generation_progress(&self, call: &SandboxRequest) -> HandlerResult {
-        let asked = form_urlencoded::parse(call.query.as_bytes());
+    pub(super) fn generation_progress(&self, request: &SandboxRequest) -> HandlerResult {
+        let asked = form_urlencoded::parse(request.query.as_bytes());
         let asked = asked.into_owned().find(|(key, _)| key == "projectId").map(|(_, id)| id);
-        let id = asked.unwrap_or_else(|| call.key.clone());
+        let id = asked.unwrap_or_else(|| request.key.clone());
         let project = self.find_project(&id)?;
         let generated = project.generated.as_ref();
         let generated = generated.ok_or_else(|| RequestRejection::not_found("automation job"))?;
@@ -170,8 +174,8 @@ fn template_body_from_query(query: &str) -> Result<TemplateBody, RequestRejectio
         .map_err(|_| RequestRejection::bad_request("the query cannot be read"))
 }
 
-/// Returns scenes with one avatar that says one text, in the new placement.
-fn single_scene((model, clothes): (Option<&str>, Option<&str>), text: &str) -> Box<RawValue> {
+/// Returns scenes with one avatar that speaks one text, in the new placement.
+fn single_scene(model: Option<&str>, clothes: Option<&str>, text: &str) -> Box<RawValue> {
     let (some_model, some_clothes) = catalogue::default_avatar();
     let (model, clothes) = (model.unwrap_or(some_model), clothes.unwrap_or(some_clothes));
     let scenes = json!([{

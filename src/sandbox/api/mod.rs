@@ -1,9 +1,9 @@
-//! The studio's front desk: every endpoint as a plain function from a request to an answer.
+//! The simulated API: every endpoint as a plain function from a request to a response.
 //!
-//! No sockets, no waiting, no faults: those belong to the server around it. A desk is opened for
-//! one request while the world is held still, so whatever it does happens at one virtual moment.
+//! No sockets, no waiting, no faults: those belong to the server around it. A [`SandboxApi`] is opened
+//! for one request while the world is locked, so all its effects happen at one virtual time.
 //!
-//! Invariant: an answer that says something was done is returned only after it was committed.
+//! Invariant: a response that confirms an effect is returned only after the effect was committed.
 
 mod body;
 mod catalogue;
@@ -26,80 +26,80 @@ use super::sample_videos::DownloadLinks;
 use super::switches::{AuthErrorShape, SandboxSwitches};
 use super::world::{JournalEntry, RenderRecord, SandboxWorld};
 
-/// A request that has found its endpoint.
+/// A request whose endpoint is known.
 #[derive(Clone, Debug)]
 pub(super) struct SandboxRequest {
     pub(super) endpoint: SandboxEndpoint,
-    /// The id in the path, or nothing.
+    /// The id in the path, or an empty text.
     pub(super) key: String,
-    /// What stands after the `?`.
+    /// The query, after the `?`.
     pub(super) query: String,
-    /// The `Authorization` header as it came.
+    /// The `Authorization` header as received.
     pub(super) token: Option<String>,
     pub(super) body: Bytes,
-    /// `Range` and `If-Range`, of downloads alone.
+    /// `Range` and `If-Range`; downloads only.
     pub(super) range: Option<String>,
     pub(super) if_range: Option<String>,
 }
 
-/// The desk, open for one request.
+/// The API, open for one request.
 pub(super) struct SandboxApi<'a> {
     pub(super) world: &'a mut SandboxWorld,
     pub(super) switches: &'a SandboxSwitches,
     pub(super) download_links: &'a DownloadLinks,
     /// Virtual epoch milliseconds.
     pub(super) now: i64,
-    /// How many virtual seconds pass in a real one.
+    /// Virtual seconds per real second.
     pub(super) scale: f64,
     pub(super) renders_max: Option<u64>,
-    /// Renders that this request has started.
+    /// Renders started by this request.
     pub(super) started_renders: Vec<RenderRecord>,
 }
 
 type HandlerResult = Result<SandboxResponse, RequestRejection>;
 
 impl SandboxApi<'_> {
-    /// Answers one request.
-    pub(super) fn answer(&mut self, call: &SandboxRequest) -> SandboxResponse {
-        let outcome = self.authorize(call).and_then(|()| self.dispatch(call));
-        outcome.unwrap_or_else(|problem| problem.answer(&self.switches.errors))
+    /// Handles one request.
+    pub(super) fn handle(&mut self, request: &SandboxRequest) -> SandboxResponse {
+        let outcome = self.authorize(request).and_then(|()| self.dispatch(request));
+        outcome.unwrap_or_else(|problem| problem.to_response(&self.switches.errors))
     }
 
-    fn dispatch(&mut self, call: &SandboxRequest) -> HandlerResult {
-        match call.endpoint {
-            SandboxEndpoint::Token => self.issue_token(call),
-            SandboxEndpoint::Auth => Ok(self.check_auth(call)),
-            SandboxEndpoint::Create => self.create_project(call),
+    fn dispatch(&mut self, request: &SandboxRequest) -> HandlerResult {
+        match request.endpoint {
+            SandboxEndpoint::Token => self.issue_token(request),
+            SandboxEndpoint::Auth => Ok(self.check_auth(request)),
+            SandboxEndpoint::Create => self.create_project(request),
             SandboxEndpoint::List => Ok(self.list_projects()),
-            SandboxEndpoint::Project => self.read_project(call),
-            SandboxEndpoint::Edit => self.edit_project(call),
-            SandboxEndpoint::Delete => self.delete_projects(call),
-            SandboxEndpoint::Export => self.export_project(call),
-            SandboxEndpoint::Progress => self.render_progress(call),
+            SandboxEndpoint::Project => self.read_project(request),
+            SandboxEndpoint::Edit => self.edit_project(request),
+            SandboxEndpoint::Delete => self.delete_projects(request),
+            SandboxEndpoint::Export => self.export_project(request),
+            SandboxEndpoint::Progress => self.render_progress(request),
             SandboxEndpoint::SimpleVideo | SandboxEndpoint::SimpleCustom => {
-                self.create_simple_video(call)
+                self.create_simple_video(request)
             }
-            SandboxEndpoint::Template => self.create_from_template(call),
-            SandboxEndpoint::ScriptsToVideo => self.generate_project(call, "scripts"),
-            SandboxEndpoint::TopicToVideo => self.generate_project(call, "topic"),
-            SandboxEndpoint::UrlToVideo => self.generate_project(call, "url"),
-            SandboxEndpoint::AutomationProgress => self.generation_progress(call),
+            SandboxEndpoint::Template => self.create_from_template(request),
+            SandboxEndpoint::ScriptsToVideo => self.generate_project(request, "scripts"),
+            SandboxEndpoint::TopicToVideo => self.generate_project(request, "topic"),
+            SandboxEndpoint::UrlToVideo => self.generate_project(request, "url"),
+            SandboxEndpoint::AutomationProgress => self.generation_progress(request),
             SandboxEndpoint::Model => self.list_model_details(),
             SandboxEndpoint::Models => Ok(self.list_models()),
             SandboxEndpoint::Workspaces => Ok(self.list_workspaces()),
             SandboxEndpoint::TemplatesBusiness => Ok(self.list_business_templates()),
             SandboxEndpoint::TemplatesAutomation => Ok(self.list_automation_templates()),
-            SandboxEndpoint::Download => self.download_file(call),
+            SandboxEndpoint::Download => self.download_file(request),
         }
     }
 
-    /// Lets in who carries a good token, and everybody to where none is needed.
-    fn authorize(&self, call: &SandboxRequest) -> Result<(), RequestRejection> {
+    /// Accepts a request with a valid token, and any request to an endpoint that needs none.
+    fn authorize(&self, request: &SandboxRequest) -> Result<(), RequestRejection> {
         let asks_itself =
-            matches!(call.endpoint, SandboxEndpoint::Token | SandboxEndpoint::Download)
-                || (call.endpoint == SandboxEndpoint::Auth
+            matches!(request.endpoint, SandboxEndpoint::Token | SandboxEndpoint::Download)
+                || (request.endpoint == SandboxEndpoint::Auth
                     && self.switches.auth.confirm_says_false);
-        if asks_itself || self.is_valid_token(call.token.as_deref()) {
+        if asks_itself || self.is_valid_token(request.token.as_deref()) {
             return Ok(());
         }
         let problem = RequestRejection::invalid_token();
@@ -119,7 +119,7 @@ impl SandboxApi<'_> {
             && self.world.token_expiry(token).is_some_and(|ends| self.now < ends)
     }
 
-    /// Makes it so, and remembers which renders that started.
+    /// Commits the change and notes the renders that it started.
     fn commit(&mut self, entries: Vec<JournalEntry>) -> Result<(), RequestRejection> {
         let mut started = Vec::new();
         for entry in &entries {

@@ -1,4 +1,4 @@
-//! Creating, reading, listing and deleting projects.
+//! Creates, reads, lists and deletes projects.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -35,7 +35,7 @@ struct CreateBody<'a> {
     dictionary: Option<&'a RawValue>,
 }
 
-/// What a new render needs to know beside its project.
+/// What a render needs beside its project.
 pub(super) struct RenderParams {
     pub(super) resolution: Option<String>,
     pub(super) webhook: Option<String>,
@@ -77,8 +77,8 @@ struct SandboxListItem<'a> {
 }
 
 impl SandboxApi<'_> {
-    pub(super) fn create_project(&mut self, call: &SandboxRequest) -> HandlerResult {
-        let body: CreateBody<'_> = body::parse_body(&call.body)?;
+    pub(super) fn create_project(&mut self, request: &SandboxRequest) -> HandlerResult {
+        let body: CreateBody<'_> = body::parse_body(&request.body)?;
         let orientation = body.orientation.0;
         check::check_video_format(
             orientation.as_deref(),
@@ -105,7 +105,7 @@ impl SandboxApi<'_> {
         Ok(SandboxResponse::success(json!({ "projectId": id })))
     }
 
-    /// Returns a new project with nothing in it but its name and scenes.
+    /// Returns a new project with only its name and scenes.
     pub(super) fn new_project(
         &self,
         sent_name: Option<String>,
@@ -132,7 +132,7 @@ impl SandboxApi<'_> {
         }
     }
 
-    /// Keeps a new project and starts its render if one is wished. Returns its id and task.
+    /// Stores a new project and starts its render if requested. Returns its id and task.
     pub(super) fn add_project(
         &mut self,
         project: ProjectRecord,
@@ -147,7 +147,7 @@ impl SandboxApi<'_> {
         Ok((id, task))
     }
 
-    /// Plans a render of this project; nothing is committed yet.
+    /// Schedules a render of this project; nothing is committed yet.
     pub(super) fn plan_render(
         &mut self,
         project: &ProjectRecord,
@@ -164,17 +164,17 @@ impl SandboxApi<'_> {
         planned.map_err(|_| RequestRejection::no_credit())
     }
 
-    /// Returns a project that a reader can find.
+    /// Returns a project that is visible to clients.
     pub(super) fn find_project(&self, id: &str) -> Result<&ProjectRecord, RequestRejection> {
         let project = self.world.project(id).filter(|project| {
             !self
                 .visible_render_status(project, self.now)
-                .is_some_and(|(_, look)| look.is_project_gone)
+                .is_some_and(|(_, status)| status.is_project_gone)
         });
         project.ok_or_else(|| RequestRejection::not_found("project"))
     }
 
-    /// Returns the render that readers see, and how it looks to them at `now`.
+    /// Returns the render that clients see, and its status for them at `now`.
     pub(super) fn visible_render_status(
         &self,
         project: &ProjectRecord,
@@ -189,11 +189,11 @@ impl SandboxApi<'_> {
         self.download_links.current_link(&project.id, render.end, self.now, ttl_hours)
     }
 
-    pub(super) fn read_project(&self, call: &SandboxRequest) -> HandlerResult {
-        let project = self.find_project(&call.key)?;
+    pub(super) fn read_project(&self, request: &SandboxRequest) -> HandlerResult {
+        let project = self.find_project(&request.key)?;
         let seen = self.visible_render_status(project, self.now);
         let render = seen.as_ref().map(|(render, _)| *render);
-        let look = seen.as_ref().map(|(_, look)| look);
+        let status = seen.as_ref().map(|(_, status)| status);
         let task = render.filter(|_| self.switches.export.task_visible);
         let view = ProjectView {
             id: &project.id,
@@ -203,19 +203,19 @@ impl SandboxApi<'_> {
             user_id: "66f0a1b2c3d4e5f600000001",
             workspace_id: project.workspace.as_deref(),
             template_id: project.template.as_deref().unwrap_or_default(),
-            state: look.map_or(&self.switches.export.draft_state, |look| look.state),
+            state: status.map_or(&self.switches.export.draft_state, |status| status.state),
             thumbnail_url: None,
             base_info_id: base_info_id(&project.id),
             dictionary: project.dictionary.as_deref(),
             backend_task_id: task.map(|render| render.task.as_str()),
             export_type: render.map(|_| "api"),
-            progress: look.map_or(0, |look| look.progress as i64),
+            progress: status.map_or(0, |status| status.progress as i64),
             credit_substracted: render.is_some_and(|render| render.credits_charged(self.now) > 0.0),
             created_at: format_iso(project.created),
             updated_at: format_iso(project.updated),
             download_url: seen
                 .as_ref()
-                .filter(|(_, look)| look.is_finished)
+                .filter(|(_, status)| status.is_finished)
                 .map(|(render, _)| self.download_link(project, render)),
         };
         Ok(SandboxResponse::success(ProjectEnvelope { project: view }))
@@ -223,7 +223,7 @@ impl SandboxApi<'_> {
 
     pub(super) fn list_projects(&self) -> SandboxResponse {
         let settings = &self.switches.list;
-        // A reader sees the list as it was a while ago.
+        // Clients see the list with a delay.
         let then = self.now - seconds_to_ms(settings.lag_s);
         let mut projects: Vec<&ProjectRecord> = match settings.order {
             ListOrder::Oldest => self.world.projects().collect(),
@@ -247,29 +247,31 @@ impl SandboxApi<'_> {
             .visible_render_status(project, then)
             .filter(|(render, _)| render.submitted <= then);
         let shown = match self.switches.list.include {
-            ListFilter::Exported => seen.as_ref().is_some_and(|(_, look)| look.is_finished),
+            ListFilter::Exported => seen.as_ref().is_some_and(|(_, status)| status.is_finished),
             ListFilter::All => {
                 project.created <= then
-                    && !seen.as_ref().is_some_and(|(_, look)| look.is_project_gone)
+                    && !seen.as_ref().is_some_and(|(_, status)| status.is_project_gone)
             }
         };
-        let finished = seen.as_ref().filter(|(_, look)| look.is_finished);
+        let finished = seen.as_ref().filter(|(_, status)| status.is_finished);
         let item = SandboxListItem {
             id: &project.id,
             name: &project.name,
-            state: seen.as_ref().map_or(&self.switches.export.draft_state, |(_, look)| look.state),
+            state: seen
+                .as_ref()
+                .map_or(&self.switches.export.draft_state, |(_, status)| status.state),
             download_url: finished.map(|(render, _)| self.download_link(project, render)),
         };
         shown.then(|| json!(item))
     }
 
-    pub(super) fn delete_projects(&mut self, call: &SandboxRequest) -> HandlerResult {
+    pub(super) fn delete_projects(&mut self, request: &SandboxRequest) -> HandlerResult {
         #[derive(Deserialize)]
         struct DeleteBody {
             #[serde(default)]
             ids: Vec<LooseText>,
         }
-        let body: DeleteBody = body::parse_body(&call.body)?;
+        let body: DeleteBody = body::parse_body(&request.body)?;
         if body.ids.is_empty() {
             return Err(RequestRejection::bad_request("ids is required"));
         }
@@ -288,7 +290,7 @@ struct ProjectEnvelope<T> {
     project: T,
 }
 
-/// The version-management id: another number, the same all life long.
+/// The version-management id: another number, constant for the project.
 fn base_info_id(id: &str) -> String {
     let (time, rest) = id.split_at(id.len().min(8));
     format!("{time}{:016x}", hash64(rest.as_bytes()))
@@ -299,11 +301,13 @@ fn stored_name(name: &str, switches: &NameSwitches) -> String {
     name.chars().filter(brackets).take(switches.cut_to.unwrap_or(usize::MAX)).collect()
 }
 
-/// Returns a project's state in one word, for people who look behind the scenes.
+/// Returns a project's state in one word, for the control API.
 pub(in crate::sandbox) fn project_state<'a>(
-    desk: &'a SandboxApi<'_>,
+    api: &'a SandboxApi<'_>,
     project: &ProjectRecord,
 ) -> (&'a str, f64) {
-    desk.visible_render_status(project, desk.now)
-        .map_or((&desk.switches.export.draft_state, 0.0), |(_, look)| (look.state, look.progress))
+    api.visible_render_status(project, api.now)
+        .map_or((&api.switches.export.draft_state, 0.0), |(_, status)| {
+            (status.state, status.progress)
+        })
 }

@@ -1,7 +1,7 @@
-//! Answers and refusals, in the shapes that switches give them.
+//! Responses and rejections, in the shapes that the switches select.
 //!
 //! Keys and shapes follow the reference's envelope: `success`, `data`, `error.code`, `error.msg`.
-//! Error codes are this simulator's own; no page of the vendor lists any.
+//! The error codes are this simulator's own; no page of the vendor lists any.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::sandbox::switches::{
     ErrorCodeType, ErrorHttpStatus, ErrorShape, ErrorSwitches, ListResponseShape,
 };
 
-/// What is sent back, before the wire has its say.
+/// A response, before the connection faults.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::sandbox) struct SandboxResponse {
     pub(in crate::sandbox) status: u16,
@@ -23,7 +23,7 @@ pub(in crate::sandbox) struct SandboxResponse {
 
 impl SandboxResponse {
     pub(in crate::sandbox) fn from_json(status: u16, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).expect("answers are plain data with string keys");
+        let body = serde_json::to_vec(body).expect("responses are plain data with string keys");
         Self { status, content_type: "application/json; charset=utf-8", headers: Vec::new(), body }
     }
 
@@ -55,7 +55,7 @@ impl SandboxResponse {
         Self::from_json(200, &SuccessEnvelope { success: true, data })
     }
 
-    /// A catalogue in one of the four shapes it was seen in.
+    /// A catalogue in one of the four shapes that were observed.
     pub(in crate::sandbox) fn from_list(
         items: Vec<Value>,
         key: &str,
@@ -74,7 +74,7 @@ impl SandboxResponse {
     }
 }
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct RequestRejection {
     status: u16,
@@ -103,13 +103,13 @@ impl RequestRejection {
         Self::new(401, 4010, "invalid token")
     }
 
-    /// The same, under HTTP 200.
+    /// The same rejection under HTTP 200.
     pub(in crate::sandbox) fn with_status_200(self) -> Self {
         Self { status: 200, ..self }
     }
 
-    /// Dresses the refusal as the switches say.
-    pub(in crate::sandbox) fn answer(&self, switches: &ErrorSwitches) -> SandboxResponse {
+    /// Formats the rejection as the switches demand.
+    pub(in crate::sandbox) fn to_response(&self, switches: &ErrorSwitches) -> SandboxResponse {
         let status = match switches.http {
             ErrorHttpStatus::Status => self.status,
             ErrorHttpStatus::Ok200 => 200,
@@ -132,7 +132,7 @@ impl RequestRejection {
 impl From<std::io::Error> for RequestRejection {
     /// The journal could not be written, so nothing was done.
     fn from(error: std::io::Error) -> Self {
-        tracing::error!(%error, "the sandbox could not write its state; a request was refused");
+        tracing::error!(%error, "the sandbox could not write its state; a request was rejected");
         Self::new(500, 5000, "the sandbox could not write its state file")
     }
 }
@@ -141,8 +141,8 @@ impl From<std::io::Error> for RequestRejection {
 mod tests {
     use super::*;
 
-    fn text(answer: &SandboxResponse) -> String {
-        format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
+    fn text(response: &SandboxResponse) -> String {
+        format!("{} {}", response.status, String::from_utf8_lossy(&response.body))
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_dressed_as_the_switches_say() {
+    fn a_rejection_has_the_shape_that_the_switches_select() {
         let plain = ErrorSwitches::default();
         let odd = ErrorSwitches {
             http: ErrorHttpStatus::Ok200,
@@ -178,7 +178,7 @@ mod tests {
         let missing = ErrorSwitches { shape: ErrorShape::Missing, ..ErrorSwitches::default() };
         let all: Vec<_> = [plain, odd, string, missing]
             .iter()
-            .map(|switches| text(&RequestRejection::invalid_token().answer(switches)))
+            .map(|switches| text(&RequestRejection::invalid_token().to_response(switches)))
             .collect();
         insta::assert_snapshot!(all.join("\n"), @r#"
         401 {"error":{"code":4010,"msg":"invalid token"},"success":false}

@@ -1,8 +1,8 @@
 //! `auth/token` and `GET auth`.
 //!
-//! Tokens are shaped like the vendor's JWTs (HS256; `appId`, `platform`, `iat`, `exp`) but signed
-//! with nothing: the studio knows them by heart. Claims are in the client's time, so that `exp` is
-//! true for whoever reads it, however fast the virtual clock runs.
+//! Tokens have the shape of the vendor's JWTs (HS256; `appId`, `platform`, `iat`, `exp`) but no valid
+//! signature: the sandbox remembers them. Claims are in the client's time, so that `exp` is true for
+//! every client, however fast the virtual clock runs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,8 +24,8 @@ struct TokenBody {
 }
 
 impl SandboxApi<'_> {
-    pub(super) fn issue_token(&mut self, call: &SandboxRequest) -> HandlerResult {
-        let body: TokenBody = body::parse_body(&call.body)?;
+    pub(super) fn issue_token(&mut self, request: &SandboxRequest) -> HandlerResult {
+        let body: TokenBody = body::parse_body(&request.body)?;
         let (Some(app_id), Some(user_key)) = (body.app_id.0, body.user_key.0) else {
             return Err(RequestRejection::bad_request("appId and userKey are required"));
         };
@@ -49,7 +49,7 @@ impl SandboxApi<'_> {
 
     fn write_token(&self, app_id: &str) -> String {
         let settings = &self.switches.token;
-        // Two ids differ in every bit, so two tokens of one second still differ.
+        // Two ids differ in every bit, so two tokens of the same second still differ.
         let secret =
             [self.world.generate_id("token", self.now), self.world.generate_id("key", self.now)];
         if settings.opaque {
@@ -71,8 +71,8 @@ impl SandboxApi<'_> {
         )
     }
 
-    pub(super) fn check_auth(&self, call: &SandboxRequest) -> SandboxResponse {
-        let body = json!({ "isAuthenticated": self.is_valid_token(call.token.as_deref()) });
+    pub(super) fn check_auth(&self, request: &SandboxRequest) -> SandboxResponse {
+        let body = json!({ "isAuthenticated": self.is_valid_token(request.token.as_deref()) });
         if self.switches.auth.confirm_flat {
             SandboxResponse::from_json(200, &body)
         } else {

@@ -1,16 +1,16 @@
-//! The faults that a server can cause, by name.
+//! The faults that the sandbox can cause, by name.
 //!
-//! One table, and the small enums that say what each entry does. `carry.rs` beside the rooms of
-//! the server carries them out; here nothing happens.
+//! One table, and the small enums that describe each entry. `inject_fault.rs` applies them; here nothing
+//! happens.
 
-/// Whether the studio does what was asked before things go wrong.
+/// Whether the work of the request is done before the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum RequestWork {
     Skipped,
     Done,
 }
 
-/// What becomes of the connection.
+/// The fault of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum ConnectionFault {
     /// Closed without a byte.
@@ -19,21 +19,21 @@ pub(in crate::sandbox) enum ConnectionFault {
     Reset,
     /// Closed after the status line.
     StatusLine,
-    /// Closed somewhere inside the answer's body.
+    /// Closed within the body of the response.
     Truncate,
-    /// Reset somewhere inside the answer's body.
+    /// Reset within the body of the response.
     TruncateReset,
     /// Kept open and silent.
     Silence,
     /// One byte at a time.
     ByteByByte,
-    /// Closed right after a good answer, without saying so in it.
+    /// Closed right after a correct response, without announcing it.
     CloseAfterResponse,
-    /// Bytes that no honest server sends.
+    /// Bytes that no correct server sends.
     MalformedHttp(MalformedHttp),
 }
 
-/// Answers that break HTTP itself.
+/// Responses that violate HTTP itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum MalformedHttp {
     LongLength,
@@ -45,7 +45,7 @@ pub(in crate::sandbox) enum MalformedHttp {
     EarlyHints,
 }
 
-/// An answer that takes the place of the right one.
+/// A response that replaces the correct one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum ReplacementResponse {
     /// The error envelope under this status, with a code and a message.
@@ -62,7 +62,7 @@ pub(in crate::sandbox) enum ReplacementResponse {
     Redirect(u16),
 }
 
-/// What is done to a good answer's body.
+/// The corruption of a correct response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum BodyCorruption {
     Empty,
@@ -76,58 +76,58 @@ pub(in crate::sandbox) enum BodyCorruption {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum FaultEffect {
-    Line(RequestWork, ConnectionFault),
+    BreakConnection(RequestWork, ConnectionFault),
     ReplaceResponse(RequestWork, ReplacementResponse),
     CorruptBody(BodyCorruption),
-    /// Answers late, rightly.
+    /// The correct response, late.
     Latency,
     /// The connection closes now; the work is done later.
     DelayedWork,
     /// The work is done twice.
     RepeatedWork,
-    /// The token in the request dies before it is looked at.
+    /// The token of the request expires before it is checked.
     ExpireToken,
-    /// A token is handed out that nothing accepts.
+    /// A token is issued that no endpoint accepts.
     InvalidToken,
-    /// A token is handed out that is no header value.
+    /// A token is issued that cannot be a header value.
     MalformedToken,
-    /// Connections are reset as they come in.
+    /// Connections are reset as they arrive.
     RefuseConnection,
-    /// After so many renders the credits are gone.
+    /// After this many renders the account has no credits left.
     ExhaustCredits,
 }
 
-/// Which endpoints a fault meets when the rule names none.
+/// Which endpoints a fault affects when the rule names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum EndpointGroup {
     /// The whole API; downloads only when named.
     Any,
-    /// What makes a project or starts a render.
+    /// Requests that create a project or start a render.
     Writes,
-    /// What can start a render.
+    /// Requests that can start a render.
     Paid,
-    /// What only looks.
+    /// Requests that only read.
     Reads,
     /// `auth/token`.
     Token,
-    /// Before there is a request to speak of.
+    /// Before a request is received.
     Connections,
 }
 
-/// What may stand after `@` in a rule.
+/// The parameter that may follow `@` in a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum FaultParam {
     None,
-    /// A whole number of this unit; the default when it is left out.
+    /// A whole number of this unit; the default when it is omitted.
     Number(u64, &'static str),
-    /// One of these words; the first when it is left out.
+    /// One of these words; the first when it is omitted.
     Word(&'static [&'static str]),
 }
 
-/// One fault of the catalogue.
+/// One known fault.
 #[derive(Debug)]
 pub struct FaultKind {
-    /// What a rule calls it.
+    /// Its name in a rule.
     pub name: &'static str,
     /// One line for `--help`.
     pub description: &'static str,
@@ -147,125 +147,125 @@ const fn fault_kind(
 }
 
 use EndpointGroup::{Any, Connections, Paid, Reads, Token, Writes};
-use FaultEffect::{CorruptBody as Garbled, Line, ReplaceResponse as Instead};
+use FaultEffect::{BreakConnection, CorruptBody, ReplaceResponse};
 use FaultParam::{None as Plain, Number, Word};
 use RequestWork::{Done, Skipped};
 
 const RETRY_AFTER_FORMATS: &[&str] = &["seconds", "date", "none", "odd"];
 
-/// Every fault there is, the most important first.
+/// All known faults, the most important first.
 #[rustfmt::skip]
 pub(super) const FAULT_KINDS: &[FaultKind] = &[
-    fault_kind("lost-answer", Any, Line(Done, ConnectionFault::Close), Plain,
+    fault_kind("lost-answer", Any, BreakConnection(Done, ConnectionFault::Close), Plain,
         "the work is done and billed, the connection closes without a byte"),
-    fault_kind("reset-after", Any, Line(Done, ConnectionFault::Reset), Plain,
+    fault_kind("reset-after", Any, BreakConnection(Done, ConnectionFault::Reset), Plain,
         "the work is done and billed, the connection is reset without a byte"),
-    fault_kind("truncate", Any, Line(Done, ConnectionFault::Truncate), Number(0, "bytes of body, 0 for a drawn one"),
-        "the work is done, the answer's body is cut short and the connection closes"),
-    fault_kind("truncate-reset", Any, Line(Done, ConnectionFault::TruncateReset),
-        Number(0, "bytes of body, 0 for a drawn one"),
-        "the work is done, the connection is reset within the answer's body"),
-    fault_kind("status-line", Any, Line(Done, ConnectionFault::StatusLine), Plain,
+    fault_kind("truncate", Any, BreakConnection(Done, ConnectionFault::Truncate), Number(0, "bytes of body, 0 for a random number"),
+        "the work is done, the response body is cut short and the connection closes"),
+    fault_kind("truncate-reset", Any, BreakConnection(Done, ConnectionFault::TruncateReset),
+        Number(0, "bytes of body, 0 for a random number"),
+        "the work is done, the connection is reset within the response body"),
+    fault_kind("status-line", Any, BreakConnection(Done, ConnectionFault::StatusLine), Plain,
         "the work is done, only the status line arrives"),
-    fault_kind("hang", Any, Line(Done, ConnectionFault::Silence), Number(3600, "real seconds"),
+    fault_kind("hang", Any, BreakConnection(Done, ConnectionFault::Silence), Number(3600, "real seconds"),
         "the work is done, then silence"),
-    fault_kind("hang-before", Any, Line(Skipped, ConnectionFault::Silence), Number(3600, "real seconds"),
-        "nothing is done, and silence"),
-    fault_kind("slow-loris", Any, Line(Done, ConnectionFault::ByteByByte), Number(100, "real milliseconds a byte"),
-        "the work is done, the answer comes one byte at a time"),
+    fault_kind("hang-before", Any, BreakConnection(Skipped, ConnectionFault::Silence), Number(3600, "real seconds"),
+        "nothing is done, then silence"),
+    fault_kind("slow-loris", Any, BreakConnection(Done, ConnectionFault::ByteByByte), Number(100, "real milliseconds a byte"),
+        "the work is done, the response comes one byte at a time"),
     fault_kind("latency", Any, FaultEffect::Latency, Number(250, "real milliseconds"),
-        "the right answer, late"),
+        "the correct response, late"),
     fault_kind("reset-connect", Connections, FaultEffect::RefuseConnection, Plain,
         "the connection is reset before anything is read"),
-    fault_kind("reset-before", Any, Line(Skipped, ConnectionFault::Reset), Plain,
+    fault_kind("reset-before", Any, BreakConnection(Skipped, ConnectionFault::Reset), Plain,
         "nothing is done, the connection is reset"),
-    fault_kind("close-before", Any, Line(Skipped, ConnectionFault::Close), Plain,
+    fault_kind("close-before", Any, BreakConnection(Skipped, ConnectionFault::Close), Plain,
         "nothing is done, the connection closes without a byte"),
-    fault_kind("close-idle", Any, Line(Done, ConnectionFault::CloseAfterResponse), Plain,
-        "a good answer, after which the kept-alive connection closes unannounced"),
+    fault_kind("close-idle", Any, BreakConnection(Done, ConnectionFault::CloseAfterResponse), Plain,
+        "a correct response, after which the kept-alive connection closes unannounced"),
     fault_kind("late", Writes, FaultEffect::DelayedWork, Number(600, "virtual seconds"),
-        "the connection closes now, the work is done later: a proxy that held the request back"),
+        "the connection closes now, the work is done later: a proxy that delayed the request"),
     fault_kind("twice", Writes, FaultEffect::RepeatedWork, Plain,
         "the work is done twice: a proxy that repeated the request"),
-    fault_kind("http-500-before", Any, Instead(Skipped, ReplacementResponse::ErrorEnvelope(500, 5000, "internal error")),
+    fault_kind("http-500-before", Any, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(500, 5000, "internal error")),
         Plain, "500, nothing is done"),
-    fault_kind("http-500-after", Any, Instead(Done, ReplacementResponse::ErrorEnvelope(500, 5000, "internal error")), Plain,
-        "500, though the work is done"),
-    fault_kind("502", Any, Instead(Done, ReplacementResponse::Html(502)), Plain,
-        "502 with an HTML page, though the work is done"),
-    fault_kind("503", Any, Instead(Skipped, ReplacementResponse::Unavailable), Word(RETRY_AFTER_FORMATS),
+    fault_kind("http-500-after", Any, ReplaceResponse(Done, ReplacementResponse::ErrorEnvelope(500, 5000, "internal error")), Plain,
+        "500, although the work is done"),
+    fault_kind("502", Any, ReplaceResponse(Done, ReplacementResponse::Html(502)), Plain,
+        "502 with an HTML page, although the work is done"),
+    fault_kind("503", Any, ReplaceResponse(Skipped, ReplacementResponse::Unavailable), Word(RETRY_AFTER_FORMATS),
         "503 with Retry-After, nothing is done"),
-    fault_kind("504", Any, Instead(Done, ReplacementResponse::Html(504)), Plain,
-        "504 with an HTML page, though the work is done"),
-    fault_kind("html", Any, Instead(Done, ReplacementResponse::Html(200)), Plain,
-        "200 with an HTML page, though the work is done"),
-    fault_kind("portal", Any, Instead(Skipped, ReplacementResponse::Html(200)), Plain,
+    fault_kind("504", Any, ReplaceResponse(Done, ReplacementResponse::Html(504)), Plain,
+        "504 with an HTML page, although the work is done"),
+    fault_kind("html", Any, ReplaceResponse(Done, ReplacementResponse::Html(200)), Plain,
+        "200 with an HTML page, although the work is done"),
+    fault_kind("portal", Any, ReplaceResponse(Skipped, ReplacementResponse::Html(200)), Plain,
         "200 with an HTML page, nothing is done: a captive portal"),
-    fault_kind("403-html", Any, Instead(Skipped, ReplacementResponse::Html(403)), Plain,
+    fault_kind("403-html", Any, ReplaceResponse(Skipped, ReplacementResponse::Html(403)), Plain,
         "403 with an HTML page, nothing is done: a firewall"),
-    fault_kind("401-html", Any, Instead(Skipped, ReplacementResponse::Html(401)), Plain,
+    fault_kind("401-html", Any, ReplaceResponse(Skipped, ReplacementResponse::Html(401)), Plain,
         "401 with an HTML page, nothing is done"),
-    fault_kind("refuse", Any, Instead(Skipped, ReplacementResponse::Refusal(4000, "request refused")), Plain,
+    fault_kind("refuse", Any, ReplaceResponse(Skipped, ReplacementResponse::Refusal(4000, "request refused")), Plain,
         "200 with success:false, nothing is done"),
-    fault_kind("refuse-after", Any, Instead(Done, ReplacementResponse::Refusal(5002, "already in progress")), Plain,
-        "200 with success:false, though the work is done"),
-    fault_kind("rate-limit", Any, Instead(Skipped, ReplacementResponse::TooManyRequests), Word(RETRY_AFTER_FORMATS),
+    fault_kind("refuse-after", Any, ReplaceResponse(Done, ReplacementResponse::Refusal(5002, "already in progress")), Plain,
+        "200 with success:false, although the work is done"),
+    fault_kind("rate-limit", Any, ReplaceResponse(Skipped, ReplacementResponse::TooManyRequests), Word(RETRY_AFTER_FORMATS),
         "429, nothing is done"),
-    fault_kind("400", Writes, Instead(Skipped, ReplacementResponse::ErrorEnvelope(400, 4000, "bad request")), Plain,
+    fault_kind("400", Writes, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(400, 4000, "bad request")), Plain,
         "400, nothing is done"),
-    fault_kind("402", Paid, Instead(Skipped, ReplacementResponse::ErrorEnvelope(402, 4020, "not enough credit")), Plain,
+    fault_kind("402", Paid, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(402, 4020, "not enough credit")), Plain,
         "402, nothing is done"),
     fault_kind("402-after", Paid, FaultEffect::ExhaustCredits, Plain,
-        "after so many renders every further one is refused with 402"),
-    fault_kind("404", Reads, Instead(Skipped, ReplacementResponse::ErrorEnvelope(404, 4040, "not found")), Plain,
-        "404 for what is there"),
-    fault_kind("409", Paid, Instead(Done, ReplacementResponse::ErrorEnvelope(409, 4090, "already exporting")), Plain,
-        "409, though the work is done"),
-    fault_kind("422", Writes, Instead(Skipped, ReplacementResponse::ErrorEnvelope(422, 4000, "unprocessable")), Plain,
+        "after so many renders every further one is rejected with 402"),
+    fault_kind("404", Reads, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(404, 4040, "not found")), Plain,
+        "404 for an existing project or file"),
+    fault_kind("409", Paid, ReplaceResponse(Done, ReplacementResponse::ErrorEnvelope(409, 4090, "already exporting")), Plain,
+        "409, although the work is done"),
+    fault_kind("422", Writes, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(422, 4000, "unprocessable")), Plain,
         "422, nothing is done"),
-    fault_kind("redirect-301", Any, Instead(Done, ReplacementResponse::Redirect(301)), Plain,
-        "301 to the other origin, though the work is done"),
-    fault_kind("redirect-302", Any, Instead(Done, ReplacementResponse::Redirect(302)), Plain,
-        "302 to the other origin, though the work is done"),
-    fault_kind("redirect-303", Any, Instead(Done, ReplacementResponse::Redirect(303)), Plain,
-        "303 to the other origin, though the work is done"),
-    fault_kind("redirect-307", Any, Instead(Skipped, ReplacementResponse::Redirect(307)), Plain,
+    fault_kind("redirect-301", Any, ReplaceResponse(Done, ReplacementResponse::Redirect(301)), Plain,
+        "301 to the other origin, although the work is done"),
+    fault_kind("redirect-302", Any, ReplaceResponse(Done, ReplacementResponse::Redirect(302)), Plain,
+        "302 to the other origin, although the work is done"),
+    fault_kind("redirect-303", Any, ReplaceResponse(Done, ReplacementResponse::Redirect(303)), Plain,
+        "303 to the other origin, although the work is done"),
+    fault_kind("redirect-307", Any, ReplaceResponse(Skipped, ReplacementResponse::Redirect(307)), Plain,
         "307 to the other origin, nothing is done"),
-    fault_kind("redirect-308", Any, Instead(Skipped, ReplacementResponse::Redirect(308)), Plain,
+    fault_kind("redirect-308", Any, ReplaceResponse(Skipped, ReplacementResponse::Redirect(308)), Plain,
         "308 to the other origin, nothing is done"),
-    fault_kind("empty-body", Any, Garbled(BodyCorruption::Empty), Plain,
-        "the work is done, the answer has no body"),
-    fault_kind("wrong-json", Any, Garbled(BodyCorruption::WrongJson), Plain,
+    fault_kind("empty-body", Any, CorruptBody(BodyCorruption::Empty), Plain,
+        "the work is done, the response has no body"),
+    fault_kind("wrong-json", Any, CorruptBody(BodyCorruption::WrongJson), Plain,
         "the work is done, the body is null, an array, UTF-16, endlessly nested or the like"),
-    fault_kind("other-shape", Any, Garbled(BodyCorruption::OtherShape), Word(&["extra", "nested", "case"]),
+    fault_kind("other-shape", Any, CorruptBody(BodyCorruption::OtherShape), Word(&["extra", "nested", "case"]),
         "the work is done, the JSON has unknown keys, one more `data`, or keys in capitals"),
-    fault_kind("gzip", Any, Garbled(BodyCorruption::Gzip), Plain,
-        "the work is done, Content-Encoding says gzip over bytes that are none"),
-    fault_kind("huge-body", Any, Garbled(BodyCorruption::Huge), Number(16, "MiB"),
-        "the work is done, the right JSON comes with megabytes of padding"),
-    fault_kind("success-without-id", Writes, Garbled(BodyCorruption::NoId),
+    fault_kind("gzip", Any, CorruptBody(BodyCorruption::Gzip), Plain,
+        "the work is done, Content-Encoding says gzip, but the bytes are not compressed"),
+    fault_kind("huge-body", Any, CorruptBody(BodyCorruption::Huge), Number(16, "MiB"),
+        "the work is done, the correct JSON comes with megabytes of padding"),
+    fault_kind("success-without-id", Writes, CorruptBody(BodyCorruption::NoId),
         Word(&["missing", "empty", "number", "null", "huge"]),
         "the work is done, success:true comes without a usable projectId"),
-    fault_kind("wrong-id", Writes, Garbled(BodyCorruption::WrongId), Plain,
-        "the work is done, the answer names another project"),
-    fault_kind("long-length", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::LongLength)), Plain,
+    fault_kind("wrong-id", Writes, CorruptBody(BodyCorruption::WrongId), Plain,
+        "the work is done, the response names another project"),
+    fault_kind("long-length", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::LongLength)), Plain,
         "the work is done, Content-Length is longer than the body"),
-    fault_kind("short-length", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::ShortLength)), Plain,
+    fault_kind("short-length", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::ShortLength)), Plain,
         "the work is done, Content-Length is shorter than the body"),
-    fault_kind("two-lengths", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::TwoLengths)), Plain,
+    fault_kind("two-lengths", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::TwoLengths)), Plain,
         "the work is done, two different Content-Length headers"),
-    fault_kind("bad-chunk", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::BadChunk)), Plain,
-        "the work is done, a chunk has a size that is no number"),
-    fault_kind("endless-body", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::EndlessBody)), Plain,
-        "the work is done, chunks come for ever"),
-    fault_kind("huge-header", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::HugeHeader)), Plain,
-        "the work is done, a header of a megabyte comes before the answer"),
-    fault_kind("early-hints", Any, Line(Done, ConnectionFault::MalformedHttp(MalformedHttp::EarlyHints)), Plain,
-        "ten 103 answers come before the right one"),
+    fault_kind("bad-chunk", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::BadChunk)), Plain,
+        "the work is done, a chunk size is not a number"),
+    fault_kind("endless-body", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::EndlessBody)), Plain,
+        "the work is done, chunks never end"),
+    fault_kind("huge-header", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::HugeHeader)), Plain,
+        "the work is done, a header of a megabyte comes before the response"),
+    fault_kind("early-hints", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::EarlyHints)), Plain,
+        "ten 103 responses come before the final one"),
     fault_kind("token-expires", Any, FaultEffect::ExpireToken, Plain,
-        "the token in the request dies before it is looked at"),
+        "the token of the request expires before it is checked"),
     fault_kind("refused-token", Token, FaultEffect::InvalidToken, Plain,
-        "a token is handed out that nothing accepts"),
+        "a token is issued that no endpoint accepts"),
     fault_kind("bad-token", Token, FaultEffect::MalformedToken, Plain,
-        "a token is handed out with a line break in it"),
+        "a token is issued with a line break in it"),
 ];

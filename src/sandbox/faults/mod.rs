@@ -1,11 +1,11 @@
-//! Faults on demand: what goes wrong, where, and how often.
+//! Faults on demand: which, where, and how often.
 //!
 //! A rule is `NAME`, `NAME=WHEN` or `NAME=WHERE:WHEN`, with `@PARAM` at the end for the few that
-//! take one; rules are separated by commas or spaces. `WHEN` is `5%` (drawn), `3` (the first
+//! take one; rules are separated by commas or spaces. `WHEN` is `5%` (sampled), `3` (the first
 //! three), `+3` (all but the first three) or `always`. `WHERE` is an endpoint or one of `any`,
-//! `writes`, `paid`, `reads`. So `lost-answer=export:3, truncate=download:20%`.
+//! `writes`, `paid`, `reads`. So `lost-response=export:3, truncate=download:20%`.
 //!
-//! This module reads rules and, in `draw`, says which one strikes; it causes nothing.
+//! This module parses rules; `sampler` decides which one applies. Neither causes anything.
 
 mod known;
 mod sampler;
@@ -25,7 +25,7 @@ use super::endpoint::SandboxEndpoint;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FaultTrigger {
     Always,
-    /// A part of all requests, 0 to 1.
+    /// A share of all requests, 0 to 1.
     Fraction(f64),
     First(u64),
     After(u64),
@@ -57,7 +57,7 @@ impl FaultScope {
     }
 }
 
-/// What stood after `@`, or the fault's own default.
+/// The text after `@`, or the fault's own default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FaultArgument {
     Nothing,
@@ -74,13 +74,13 @@ struct FaultRule {
     argument: FaultArgument,
 }
 
-/// The faults in force.
+/// The active fault rules.
 #[derive(Clone, Debug, Default)]
 pub struct FaultRules {
     rules: Vec<FaultRule>,
 }
 
-/// What is wrong with a rule.
+/// Why a rule is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
     #[error("`{name}` is not a known fault{}", hint(.nearest))]
@@ -95,35 +95,35 @@ pub enum FaultError {
         SandboxEndpoint::ALL.map(SandboxEndpoint::as_str).join(", ")
     )]
     InvalidScope { name: &'static str, place: String },
-    #[error("`{text}` after `@` is nothing that `{name}` can take: it takes {takes}")]
+    #[error("`{text}` after `@` does not fit `{name}`, which takes {takes}")]
     InvalidArgument { name: &'static str, text: String, takes: String },
 }
 
 fn hint(nearest: &Option<&'static str>) -> String {
     nearest.map_or_else(
-        || "; the command's help lists them all".to_owned(),
+        || "; see the list in the command's help".to_owned(),
         |name| format!("; did you mean `{name}`?"),
     )
 }
 
 impl FaultRules {
-    /// Every fault there is, with a line about each.
+    /// All known faults, each with a one-line description.
     pub const KINDS: &'static [FaultKind] = known::FAULT_KINDS;
 
-    /// Reads rules.
+    /// Parses rules.
     ///
     /// # Errors
-    /// The first rule that cannot be read, in words for the person who wrote it.
+    /// The first rule that cannot be parsed, as a message for its author.
     pub fn parse(spec: &str) -> Result<Self, FaultError> {
         let mut faults = Self::default();
         faults.add(spec)?;
         Ok(faults)
     }
 
-    /// Adds rules to these; earlier rules are asked first. Adds nothing when one cannot be read.
+    /// Adds rules to these; earlier rules have priority. Adds nothing when one cannot be parsed.
     ///
     /// # Errors
-    /// As [`Faults::parse`].
+    /// As [`FaultRules::parse`].
     pub fn add(&mut self, spec: &str) -> Result<(), FaultError> {
         let words = spec.split([',', ' ', '\n', '\t']).filter(|word| !word.is_empty());
         let rules: Vec<FaultRule> = words.map(parse_rule).collect::<Result<_, _>>()?;
@@ -131,7 +131,7 @@ impl FaultRules {
         Ok(())
     }
 
-    /// Returns the number of renders after which credits are gone, if a rule says so.
+    /// Returns the number of renders after which credits run out, if a rule says so.
     pub(super) fn renders_max(&self) -> Option<u64> {
         let gone = |rule: &&FaultRule| rule.kind.effect == FaultEffect::ExhaustCredits;
         self.rules.iter().find(gone).map(|rule| match rule.trigger {
@@ -181,7 +181,7 @@ fn parse_scope_and_trigger(
     let own = FaultScope::Group(known.default_group);
     match when.split_once(':') {
         Some((place, amount)) => Ok((parse_scope(known, place)?, parse_trigger(known, amount)?)),
-        // `refuse=export` alone: the word is a place, if it is one.
+        // `refuse=export` alone: the text is an endpoint, if there is one of that name.
         None => match parse_trigger(known, when) {
             Ok(amount) => Ok((own, amount)),
             Err(error) => match parse_scope(known, when) {
@@ -223,7 +223,7 @@ fn parse_trigger(known: &'static FaultKind, text: &str) -> Result<FaultTrigger, 
         return if fits { Ok(FaultTrigger::Fraction(percent / 100.0)) } else { Err(error()) };
     }
     let digits = text.strip_prefix('+');
-    // `u64` would read a second plus sign.
+    // `u64` would accept a second plus sign.
     let count = digits.unwrap_or(text);
     if !count.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(error());

@@ -1,8 +1,8 @@
-//! Whether a fault happens to this request.
+//! Decides whether a fault is injected into a request.
 //!
-//! Draws depend on the seed, the fault, the endpoint and the request's number at that endpoint, so
-//! polls in between change no story. Counts of what has struck survive a restart by
-//! [`Draws::recall`]; counts of what a rule let pass (`+3`) begin anew.
+//! Decisions depend on the seed, the fault, the endpoint and the number of the request at that endpoint,
+//! so polls in between change nothing. Counts of injected faults survive a restart
+//! ([`FaultSampler::recall`]); counts of requests that a rule let pass (`+3`) start again.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +11,16 @@ use crate::sandbox::rng::SeededRng;
 
 use super::{FaultArgument, FaultEffect, FaultKind, FaultRule, FaultRules, FaultTrigger};
 
-/// A fault that shall happen now.
+/// A fault to inject now.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sandbox) struct InjectedFault {
     pub(in crate::sandbox) kind: &'static FaultKind,
     pub(in crate::sandbox) argument: FaultArgument,
-    /// Bits for whatever the fault leaves to chance, such as where to cut.
+    /// Random bits for the details of the fault, such as where to cut.
     pub(in crate::sandbox) random_bits: u64,
 }
 
-/// A fault that has happened, as the journal keeps it: enough to go on counting after a restart.
+/// An injected fault in the journal: enough to continue counting after a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::sandbox) struct FaultRecord {
     pub(in crate::sandbox) rule: String,
@@ -29,7 +29,7 @@ pub(in crate::sandbox) struct FaultRecord {
     pub(in crate::sandbox) ordinal: u64,
 }
 
-/// The faults in force and how often each was asked.
+/// The active fault rules and how often each was considered.
 #[derive(Debug)]
 pub(in crate::sandbox) struct FaultSampler {
     faults: FaultRules,
@@ -55,7 +55,7 @@ impl FaultSampler {
         &self.faults
     }
 
-    /// Puts other faults in force. Rules that stay keep their counts.
+    /// Replaces the fault rules. Rules that stay keep their counts.
     pub(in crate::sandbox) fn replace_rules(&mut self, faults: FaultRules) {
         let count = |rule: &FaultRule| {
             let old = self.faults.rules.iter().position(|old| old.text == rule.text);
@@ -65,7 +65,7 @@ impl FaultSampler {
         self.faults = faults;
     }
 
-    /// Draws for the next request at `endpoint`. The first rule that strikes wins.
+    /// Samples a fault for the next request at `endpoint`. The first matching rule wins.
     pub(in crate::sandbox) fn sample(
         &mut self,
         endpoint: SandboxEndpoint,
@@ -85,14 +85,13 @@ impl FaultSampler {
             }
         }
         struck.map(|(rule, matched)| {
-            let luck = self.rng.draw_u64(rule.kind.name, place ^ (1 << 47));
-            let drawn =
-                InjectedFault { kind: rule.kind, argument: rule.argument, random_bits: luck };
-            (drawn, FaultRecord { rule: rule.text.clone(), matched, endpoint, ordinal })
+            let random_bits = self.rng.draw_u64(rule.kind.name, place ^ (1 << 47));
+            let injected = InjectedFault { kind: rule.kind, argument: rule.argument, random_bits };
+            (injected, FaultRecord { rule: rule.text.clone(), matched, endpoint, ordinal })
         })
     }
 
-    /// Draws for the next connection: whether it is reset at once.
+    /// Samples whether the next connection is reset at once.
     pub(in crate::sandbox) fn refuses_connection(&mut self) -> bool {
         let place = self.connection_count;
         self.connection_count += 1;
@@ -106,22 +105,22 @@ impl FaultSampler {
         refused
     }
 
-    /// Takes up the counts where an earlier process left them.
-    pub(in crate::sandbox) fn restore_counts(&mut self, happened: &FaultRecord) {
-        let ordinal = &mut self.request_counts[happened.endpoint as usize];
-        *ordinal = (*ordinal).max(happened.ordinal + 1);
+    /// Restores the counts of an earlier process.
+    pub(in crate::sandbox) fn restore_counts(&mut self, injected: &FaultRecord) {
+        let ordinal = &mut self.request_counts[injected.endpoint as usize];
+        *ordinal = (*ordinal).max(injected.ordinal + 1);
         for (rule, matched) in self.faults.rules.iter().zip(&mut self.match_counts) {
-            if rule.text == happened.rule {
-                *matched = (*matched).max(happened.matched);
+            if rule.text == injected.rule {
+                *matched = (*matched).max(injected.matched);
             }
         }
     }
 }
 
-fn should_inject(rule: &FaultRule, matched: u64, dice: SeededRng, place: u64) -> bool {
+fn should_inject(rule: &FaultRule, matched: u64, rng: SeededRng, place: u64) -> bool {
     match rule.trigger {
         FaultTrigger::Always => true,
-        FaultTrigger::Fraction(share) => dice.draw_fraction(rule.kind.name, place) < share,
+        FaultTrigger::Fraction(share) => rng.draw_fraction(rule.kind.name, place) < share,
         FaultTrigger::First(count) => matched <= count,
         FaultTrigger::After(count) => matched > count,
     }

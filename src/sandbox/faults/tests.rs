@@ -1,29 +1,29 @@
-//! Rules are read as people write them, and draws can be replayed.
+//! Rules are parsed as users write them, and sampling can be replayed.
 
 use crate::sandbox::rng::SeededRng;
 
 use super::*;
 
-fn draws(spec: &str, seed: u64) -> FaultSampler {
+fn fault_sampler(spec: &str, seed: u64) -> FaultSampler {
     FaultSampler::new(FaultRules::parse(spec).unwrap(), SeededRng::new(seed))
 }
 
 fn story(spec: &str, seed: u64, endpoint: SandboxEndpoint) -> Vec<Option<&'static str>> {
-    let mut draws = draws(spec, seed);
-    (0..200).map(|_| draws.sample(endpoint).map(|(drawn, _)| drawn.kind.name)).collect()
+    let mut sampler = fault_sampler(spec, seed);
+    (0..200).map(|_| sampler.sample(endpoint).map(|(injected, _)| injected.kind.name)).collect()
 }
 
 #[test]
-fn one_seed_draws_one_story() {
+fn one_seed_samples_the_same_faults() {
     let spec = "lost-answer=20%, truncate=10%";
     assert_eq!(story(spec, 7, SandboxEndpoint::Create), story(spec, 7, SandboxEndpoint::Create));
     assert_ne!(story(spec, 7, SandboxEndpoint::Create), story(spec, 8, SandboxEndpoint::Create));
 }
 
 #[test]
-fn polls_in_between_change_no_story_of_an_export() {
-    let mut quiet = draws("lost-answer=30%", 3);
-    let mut busy = draws("lost-answer=30%", 3);
+fn polls_in_between_do_not_change_the_faults_of_exports() {
+    let mut quiet = fault_sampler("lost-answer=30%", 3);
+    let mut busy = fault_sampler("lost-answer=30%", 3);
     for _ in 0..100 {
         let alone = quiet.sample(SandboxEndpoint::Export).is_some();
         busy.sample(SandboxEndpoint::Progress);
@@ -40,26 +40,26 @@ fn a_count_means_the_first_and_a_plus_all_but_the_first() {
 }
 
 #[test]
-fn a_rule_meets_only_the_endpoints_it_names() {
-    let mut draws = draws("lost-answer=paid:always html=download", 1);
-    assert!(draws.sample(SandboxEndpoint::Export).is_some());
-    assert!(draws.sample(SandboxEndpoint::Progress).is_none());
-    assert_eq!(draws.sample(SandboxEndpoint::Download).unwrap().0.kind.name, "html");
+fn a_rule_applies_only_to_the_endpoints_it_names() {
+    let mut sampler = fault_sampler("lost-answer=paid:always html=download", 1);
+    assert!(sampler.sample(SandboxEndpoint::Export).is_some());
+    assert!(sampler.sample(SandboxEndpoint::Progress).is_none());
+    assert_eq!(sampler.sample(SandboxEndpoint::Download).unwrap().0.kind.name, "html");
 }
 
 #[test]
-fn the_first_rule_that_strikes_wins() {
-    let mut draws = draws("hang=1 refuse", 1);
-    assert_eq!(draws.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "hang");
-    assert_eq!(draws.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "refuse");
+fn the_first_matching_rule_wins() {
+    let mut sampler = fault_sampler("hang=1 refuse", 1);
+    assert_eq!(sampler.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "hang");
+    assert_eq!(sampler.sample(SandboxEndpoint::Create).unwrap().0.kind.name, "refuse");
 }
 
 #[test]
-fn counts_go_on_after_a_restart() {
-    let mut before = draws("refuse=export:2", 1);
-    let (_, happened) = before.sample(SandboxEndpoint::Export).unwrap();
-    let mut after = draws("refuse=export:2", 1);
-    after.restore_counts(&happened);
+fn counts_continue_after_a_restart() {
+    let mut before = fault_sampler("refuse=export:2", 1);
+    let (_, injected) = before.sample(SandboxEndpoint::Export).unwrap();
+    let mut after = fault_sampler("refuse=export:2", 1);
+    after.restore_counts(&injected);
     assert!(after.sample(SandboxEndpoint::Export).is_some());
     assert!(after.sample(SandboxEndpoint::Export).is_none());
 }
@@ -72,7 +72,7 @@ fn credits_run_out_by_renders_and_not_by_requests() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_in_words() {
+fn an_invalid_rule_is_explained() {
     // A line of ours is as long as it needs to be; here it is folded at its colons.
     let wrong = |spec: &str| FaultRules::parse(spec).unwrap_err().to_string().replace(": ", ":\n");
     insta::assert_snapshot!(
@@ -110,13 +110,13 @@ fn what_cannot_be_read_is_told_in_words() {
 }
 
 #[test]
-fn a_set_of_faults_reads_back_as_it_was_written() {
+fn fault_rules_parse_back_from_their_text() {
     let spec = "lost-answer=export:3, truncate=5%@12";
     assert_eq!(FaultRules::parse(spec).unwrap().to_string(), spec);
 }
 
 #[test]
-fn every_fault_has_its_own_name_and_a_meaning() {
+fn every_fault_has_a_unique_name_and_a_description() {
     let mut names: Vec<_> = FaultRules::KINDS.iter().map(|known| known.name).collect();
     names.sort_unstable();
     names.dedup();
@@ -126,7 +126,7 @@ fn every_fault_has_its_own_name_and_a_meaning() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in ".{0,60}") {
+    fn no_rule_text_causes_a_panic(text in ".{0,60}") {
         let _ = FaultRules::parse(&text);
     }
 }

@@ -1,8 +1,8 @@
-//! Finished films: real little videos, each a file of its own, behind links that expire.
+//! Finished videos: small real MP4s, each a different file, behind links that expire.
 //!
-//! Two films were made once (H.264 baseline and AAC, 3 seconds, fast start) and are part of the
-//! program. A project's file is one of them with a `free` box behind it that holds the project's
-//! id and some padding: players skip the box, and no two files are equal in bytes or length.
+//! Two videos were made once (H.264 baseline and AAC, 3 seconds, fast start) and are part of the program.
+//! A project's file is one of them followed by a `free` box with the project's id and some padding:
+//! players skip the box, and no two files are equal in bytes or length.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use super::rng::{SeededRng, hash64};
 const LANDSCAPE: &[u8] = include_bytes!("landscape.mp4");
 const PORTRAIT: &[u8] = include_bytes!("portrait.mp4");
 
-/// Padding, beside the id, is shorter than this.
+/// The padding beside the id is shorter than this.
 const PADDING_MAX: u64 = 4096;
 
-/// A finished file and what names it.
+/// A finished file and its validator.
 #[derive(Debug)]
 pub(super) struct SampleVideo {
     pub(super) bytes: Vec<u8>,
@@ -23,7 +23,7 @@ pub(super) struct SampleVideo {
 }
 
 impl SampleVideo {
-    /// Returns the film of one render: the same bytes whenever it is asked for.
+    /// Returns the video of one render: the same bytes on every request.
     pub(super) fn new(project_id: &str, task: &str, orientation: &str) -> Self {
         let base = if orientation == "portrait" { PORTRAIT } else { LANDSCAPE };
         let mark = format!("callsheet rehearsal, project {project_id}, {task}");
@@ -32,7 +32,7 @@ impl SampleVideo {
         let size = 8 + mark.len() + padding;
         let mut bytes = Vec::with_capacity(base.len() + size);
         bytes.extend_from_slice(base);
-        let size_field = u32::try_from(size).expect("a mark and its padding are a few kilobytes");
+        let size_field = u32::try_from(size).expect("an id and its padding are a few kilobytes");
         bytes.extend_from_slice(&size_field.to_be_bytes());
         bytes.extend_from_slice(b"free");
         bytes.extend_from_slice(mark.as_bytes());
@@ -41,7 +41,7 @@ impl SampleVideo {
     }
 }
 
-/// Writes and checks download links.
+/// Creates and checks download links.
 #[derive(Debug)]
 pub(super) struct DownloadLinks {
     /// `http://127.0.0.1:PORT`, never the API's.
@@ -50,10 +50,10 @@ pub(super) struct DownloadLinks {
 }
 
 impl DownloadLinks {
-    /// Returns the link to a project's file as it stands at `now`.
+    /// Returns the link to a project's file as of `now`.
     ///
-    /// It first ends `ttl_hours` after the render did; from half of its life on, a read gives the
-    /// next one. So a link that was just read always works for at least half the time.
+    /// It first expires `ttl_hours` after the render finished; from half of its lifetime on, a read returns
+    /// the next one. So a link that was just read always works for at least half the time.
     pub(super) fn current_link(&self, id: &str, end: i64, now: i64, ttl_hours: f64) -> String {
         let half_ms = ((ttl_hours * 1_800_000.0) as i64).max(1);
         let expires = end + ((now - end).max(0) / half_ms + 2) * half_ms;
@@ -62,7 +62,7 @@ impl DownloadLinks {
         link
     }
 
-    /// Returns when a link ends, if it is one of ours.
+    /// Returns when a link expires, if this sandbox signed it.
     pub(super) fn verified_expiry(&self, id: &str, expires: &str, signature: &str) -> Option<i64> {
         let expires = expires.parse().ok()?;
         (signature == format!("{:016x}", self.sign(id, expires))).then_some(expires)
@@ -73,18 +73,18 @@ impl DownloadLinks {
     }
 }
 
-/// Which part of a file is asked for.
+/// The requested part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestedRange {
     Whole,
-    /// From and including, up to and excluding; never empty.
+    /// From, inclusive, to, exclusive; never empty.
     Bytes(usize, usize),
-    /// Nothing of it is there.
+    /// Nothing of it exists.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header against a file of `length` bytes. What is not understood, and more than
-/// one range, is the whole file, as the standard allows.
+/// Parses a `Range` header against a file of `length` bytes. An unknown unit, and more than one range,
+/// mean the whole file, as the standard allows.
 pub(super) fn parse_range(range: Option<&str>, length: usize) -> RequestedRange {
     let Some((unit, spec)) = range.and_then(|range| range.trim().split_once('=')) else {
         return RequestedRange::Whole;
@@ -106,7 +106,7 @@ pub(super) fn parse_range(range: Option<&str>, length: usize) -> RequestedRange 
     }
 }
 
-/// Reads one bound. A number too large to be held is one too large for any file.
+/// Parses one bound. A number too large for the type is too large for any file.
 fn parse_bound(text: &str) -> Option<usize> {
     let digits = text.trim();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -131,25 +131,25 @@ mod tests {
     }
 
     #[test]
-    fn every_film_is_a_whole_mp4_that_starts_fast() {
+    fn every_sample_video_is_a_complete_fast_start_mp4() {
         for orientation in ["landscape", "portrait"] {
-            let film = SampleVideo::new("66f0a1b2c3d4e5f60718293a", "task-1", orientation);
-            assert_eq!(boxes(&film.bytes), ["ftyp", "moov", "free", "mdat", "free"]);
-            assert!(film.bytes.len() < 40_000);
+            let video = SampleVideo::new("66f0a1b2c3d4e5f60718293a", "task-1", orientation);
+            assert_eq!(boxes(&video.bytes), ["ftyp", "moov", "free", "mdat", "free"]);
+            assert!(video.bytes.len() < 40_000);
         }
     }
 
     #[test]
-    fn no_two_films_are_equal_and_each_is_always_the_same() {
-        let film = |n: u32| SampleVideo::new(&format!("{n:024x}"), "task-1", "landscape");
-        assert_eq!(film(1).bytes, film(1).bytes);
-        let all: HashSet<_> = (0..200).map(|n| film(n).bytes).collect();
-        let tags: HashSet<_> = (0..200).map(|n| film(n).etag).collect();
+    fn no_two_sample_videos_are_equal_and_each_is_stable() {
+        let video = |n: u32| SampleVideo::new(&format!("{n:024x}"), "task-1", "landscape");
+        assert_eq!(video(1).bytes, video(1).bytes);
+        let all: HashSet<_> = (0..200).map(|n| video(n).bytes).collect();
+        let tags: HashSet<_> = (0..200).map(|n| video(n).etag).collect();
         assert_eq!((all.len(), tags.len()), (200, 200));
     }
 
     #[test]
-    fn a_range_header_means_what_the_standard_says() {
+    fn range_headers_are_parsed_as_the_standard_demands() {
         let table = [
             (None, RequestedRange::Whole),
             (Some("bytes=0-"), RequestedRange::Bytes(0, 100)),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_ends_after_its_hours_and_is_renewed_at_half_time() {
+    fn a_link_expires_after_its_lifetime_and_is_renewed_at_half_of_it() {
         let links = DownloadLinks { origin: "http://d".to_owned(), rng: SeededRng::new(1) };
         let hour = 3_600_000;
         let expires = |now| {

@@ -1,10 +1,10 @@
-//! Switches of who may ask, what is accepted, and what answers look like.
+//! Switches for access, for the strictness of checks, and for the shape of responses.
 //!
 //! Plain data; nothing here decides anything.
 
 use serde::{Deserialize, Serialize};
 
-/// How a refusal for bad credentials or a bad token looks. The documents name neither.
+/// How a rejection of bad credentials or a bad token looks. The documents name neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthErrorShape {
@@ -15,31 +15,31 @@ pub enum AuthErrorShape {
     SuccessFalse,
 }
 
-/// Who is let in.
+/// Which clients are accepted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthSwitches {
-    /// Whether `Bearer <token>` is taken too. The documents show the raw token only.
+    /// Whether `Bearer <token>` is accepted too. The documents show the raw token only.
     pub accept_bearer: bool,
-    /// Answer of `auth/token` to a wrong pair.
+    /// Response of `auth/token` to a wrong pair.
     pub bad_credentials: AuthErrorShape,
-    /// Answer of everything else to a wrong or dead token.
+    /// Response of all other endpoints to a wrong or expired token.
     pub bad_token: AuthErrorShape,
     /// Whether `GET auth` puts `isAuthenticated` at the top instead of under `data`.
     pub confirm_flat: bool,
-    /// Whether `GET auth` says `isAuthenticated: false` to a bad token instead of refusing.
+    /// Whether `GET auth` returns `isAuthenticated: false` for a bad token instead of rejecting it.
     pub confirm_says_false: bool,
-    /// Takes any `appId` and `userKey`, for people who try their own client.
+    /// Accepts any `appId` and `userKey`, for users who try their own client.
     pub accept_any: bool,
-    /// The key was revoked: no token is given out and none is good.
+    /// The key was revoked: no token is issued and none is valid.
     pub revoked: bool,
 }
 
-/// What a token is and how long it lives.
+/// Format and lifetime of a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenSwitches {
-    /// Life of a token in virtual seconds. The `exp` inside it is in the client's own time:
+    /// Lifetime of a token in virtual seconds. The `exp` inside it is in the client's own time:
     /// from now to `ttl_s / time_scale` real seconds later.
     pub ttl_s: f64,
     /// A new token ends all earlier ones.
@@ -61,7 +61,7 @@ pub enum ErrorHttpStatus {
     /// 400, 402, 404 and so on.
     #[default]
     Status,
-    /// Always 200; only `success: false` tells.
+    /// Always 200; only `success: false` shows it.
     Ok200,
 }
 
@@ -74,20 +74,20 @@ pub enum ErrorCodeType {
     String,
 }
 
-/// What stands under `error`.
+/// The content of `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorShape {
     /// `{"code": …, "msg": …}`, as in the documents' own error branches.
     #[default]
     Object,
-    /// The message alone.
+    /// Only the message.
     String,
     /// No `error` at all.
     Missing,
 }
 
-/// How a refusal is written.
+/// How a rejection is written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorSwitches {
@@ -96,7 +96,7 @@ pub struct ErrorSwitches {
     pub shape: ErrorShape,
 }
 
-/// What a 429 says about when to come back.
+/// The `Retry-After` of a 429.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfterFormat {
@@ -131,7 +131,7 @@ impl Default for RateLimitSwitches {
     }
 }
 
-/// The four shapes that catalogue answers were seen in.
+/// The four shapes of catalogue responses that were observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListResponseShape {
@@ -145,7 +145,7 @@ pub enum ListResponseShape {
     NumericObject,
 }
 
-/// The shape of each list that the studio gives out.
+/// The shape of each list that the API returns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CatalogSwitches {
@@ -181,7 +181,7 @@ pub enum ListFilter {
     All,
 }
 
-/// In which order the list shows projects.
+/// The order of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListOrder {
@@ -192,17 +192,17 @@ pub enum ListOrder {
     Shuffled,
 }
 
-/// What `GET editor/project` shows.
+/// The list of `GET editor/project`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListSwitches {
     pub include: ListFilter,
     pub order: ListOrder,
-    /// At most so many items.
+    /// At most this many items.
     pub limit: Option<usize>,
-    /// A project (or its finish) appears so many virtual seconds late.
+    /// A project (or its finish) appears this many virtual seconds late.
     pub lag_s: f64,
-    /// Every item comes twice.
+    /// Every item appears twice.
     pub duplicates: bool,
 }
 
@@ -210,13 +210,13 @@ pub struct ListSwitches {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValidationLevel {
-    /// Takes anything that is a JSON object; what is broken fails at its render.
+    /// Accepts any JSON object; what is broken fails at its render.
     Lenient,
-    /// Refuses what cannot become a video, tolerates the oddities of the vendor's own samples
+    /// Rejects what cannot become a video, tolerates the oddities of the vendor's own samples
     /// (script in the clip, two scenes numbered 0, fields the table calls required left out).
     #[default]
     Fair,
-    /// Refuses whatever the tables do not allow.
+    /// Rejects everything that the tables do not allow.
     Strict,
 }
 
@@ -231,7 +231,7 @@ pub enum HtmlHandling {
     Parsed,
 }
 
-/// Where a script may stand.
+/// Where a script may be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScriptSwitches {
@@ -248,13 +248,13 @@ impl Default for ScriptSwitches {
     }
 }
 
-/// What becomes of a project's `name`.
+/// How a project's `name` is stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NameSwitches {
-    /// Cut to so many characters.
+    /// Cut to this many characters.
     pub cut_to: Option<usize>,
-    /// Square brackets are taken out.
+    /// Square brackets are removed.
     pub strip_brackets: bool,
 }
 

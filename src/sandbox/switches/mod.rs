@@ -1,13 +1,13 @@
-//! Everything about AI Studios that nobody outside can know, as a switch.
+//! Every question about AI Studios that the documents leave open, as a switch.
 //!
-//! The vendor's documents leave much open: which HTTP status a failure has, whether an export
-//! answers with a new id, when credits are taken. Each such question is one field here. The
-//! defaults are the "documented" profile (`AISTUDIOS_V3` §14): what the documents say where they
-//! speak, and a plain choice where they are silent. Faults, which are never right, are not here;
-//! see [`Faults`](super::Faults).
+//! They do not say which HTTP status a failure has, whether an export returns a new id, or when credits
+//! are charged. Each such question is one field here. The defaults are the "documented" profile: the
+//! documents where they are explicit, and a plain choice where they are silent
+//! (`docs/internals/vendor-api.md`). Faults, which are never right, are not here; see
+//! [`FaultRules`](super::FaultRules).
 //!
-//! Invariant: `Switches` is plain data. It serialises to JSON with every key present, so a partial
-//! document can be laid over it (`POST /__sandbox/switches`).
+//! Invariant: `SandboxSwitches` is plain data. It serialises to JSON with every key present, so a
+//! partial document can be merged into it (`POST /__sandbox/switches`).
 
 mod answers;
 mod money;
@@ -32,15 +32,15 @@ pub use renders::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How the virtual AI Studios behaves. A name in `_s` counts virtual seconds, one in `_ms` real
-/// milliseconds. A group without a line here is described at its own type.
+/// How the sandbox behaves. A name in `_s` counts virtual seconds, one in `_ms` real milliseconds. A
+/// group without a comment here is described at its own type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SandboxSwitches {
-    /// Virtual seconds that pass in one real second. `0` stops the clock: only
+    /// Virtual seconds per real second. `0` stops the clock: only
     /// [`Sandbox::advance`](super::Sandbox::advance) moves it then.
     pub time_scale: f64,
-    /// Real milliseconds that every API answer takes.
+    /// Real milliseconds added to every API response.
     pub latency_ms: u64,
     pub auth: AuthSwitches,
     pub token: TokenSwitches,
@@ -56,7 +56,7 @@ pub struct SandboxSwitches {
     /// What `simple/video` does when `isExport` is not sent. The reference says `false`; the
     /// chroma-key tutorial leaves the field out and polls to 100, as if it were `true`.
     pub simple_video_exports: bool,
-    /// Which id an edit answers with.
+    /// The id in the response to an edit.
     pub edit_id: ReturnedId,
     pub export: ExportSwitches,
     pub template: TemplateSwitches,
@@ -100,15 +100,15 @@ impl Default for SandboxSwitches {
 }
 
 impl SandboxSwitches {
-    /// Returns these switches with a partial JSON document laid over them.
+    /// Returns these switches with a partial JSON document merged into them.
     ///
     /// # Errors
-    /// A sentence that names the switch that is unknown or the value that does not fit.
+    /// A sentence that names the unknown switch or the value that does not fit.
     pub fn with_patch(&self, patch: &Value) -> Result<Self, String> {
         let mut whole = serde_json::to_value(self).expect("switches are plain data");
         apply_patch(&mut whole, patch, "")?;
         serde_json::from_value(whole)
-            .map_err(|_| format!("a value in `{patch}` is not of a kind its switch can take"))
+            .map_err(|_| format!("a value in `{patch}` does not fit its switch"))
     }
 }
 
@@ -157,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_refused_in_our_own_words() {
+    fn a_value_that_does_not_fit_is_rejected_with_our_own_message() {
         let error =
             SandboxSwitches::default().with_patch(&json!({"latency_ms": "soon"})).unwrap_err();
         insta::assert_snapshot!(
             error,
-            @r#"a value in `{"latency_ms":"soon"}` is not of a kind its switch can take"#
+            @r#"a value in `{"latency_ms":"soon"}` does not fit its switch"#
         );
     }
 }

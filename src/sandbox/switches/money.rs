@@ -1,26 +1,26 @@
-//! Switches of credits, callbacks and finished files.
+//! Switches for credits, callbacks and finished files.
 //!
 //! Plain data; nothing here decides anything.
 
 use serde::{Deserialize, Serialize};
 
-/// When a render's credits are taken.
+/// When a render's credits are charged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeAt {
     Submit,
-    /// The webhook page speaks of credits "deducted at completion".
+    /// The webhook page mentions credits "deducted at completion".
     #[default]
     Complete,
 }
 
-/// What an empty account does to a render.
+/// The effect of an empty account on a render.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InsufficientCreditPolicy {
     #[default]
     Reject,
-    /// Takes it, and lets it fail at once, free of charge.
+    /// Accepts it, and lets it fail at once, free of charge.
     AcceptThenFail,
 }
 
@@ -28,10 +28,10 @@ pub enum InsufficientCreditPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CreditSwitches {
-    /// Everything the account ever had; what was spent is taken off. Endless when absent.
+    /// All credits the account ever had; spent ones are subtracted. Unlimited when absent.
     pub balance: Option<f64>,
     pub charge_at: ChargeAt,
-    /// A render that fails is free.
+    /// A failed render is free.
     pub refund_on_fail: bool,
     pub insufficient: InsufficientCreditPolicy,
     /// Minutes are not rounded up, so credits have decimals.
@@ -52,7 +52,7 @@ impl Default for CreditSwitches {
     }
 }
 
-/// When callbacks are made.
+/// When callbacks are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookMode {
@@ -72,7 +72,7 @@ pub enum WebhookMethod {
     Get,
 }
 
-/// Where the callback's fields travel.
+/// Where the callback's fields are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookEncoding {
@@ -83,25 +83,25 @@ pub enum WebhookEncoding {
     Query,
 }
 
-/// Callbacks go to `http://` on this machine only; anything else is refused and counted.
+/// Callbacks go to `http://` on this machine only; others are rejected and counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhookSwitches {
     pub mode: WebhookMode,
     pub method: WebhookMethod,
     pub encoding: WebhookEncoding,
-    /// One more callback, at progress 0, as soon as the render is accepted: it may well arrive
-    /// before the answer to the request does.
+    /// One more callback, at progress 0, as soon as the render is accepted: it may arrive before the
+    /// response to the request.
     pub at_submit: bool,
-    /// Every callback comes twice.
+    /// Every callback is sent twice.
     pub duplicate: bool,
     /// The last callback comes first and the first one last.
     pub reorder: bool,
-    /// Virtual seconds each callback is late.
+    /// Delay of each callback in virtual seconds.
     pub delay_s: f64,
-    /// Part of the callbacks that never come, 0 to 1.
+    /// Share of the callbacks that are never sent, 0 to 1.
     pub drop: f64,
-    /// Tries again, three times, when the receiver does not answer 2xx.
+    /// Three more attempts when the receiver does not respond with 2xx.
     pub retry: bool,
 }
 
@@ -112,22 +112,22 @@ pub enum ETagMode {
     #[default]
     Strong,
     None,
-    /// Another one on every request.
+    /// A different one on every request.
     Changing,
 }
 
-/// How finished files are handed out.
+/// How finished files are served.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DownloadSwitches {
-    /// Virtual hours a link works. A read of the project gives a fresh one from half-time on.
+    /// Lifetime of a link in virtual hours. A read of the project returns a new one from half of it on.
     pub ttl_hours: f64,
     /// 403, 404 or 410.
     pub status_after_expiry: u16,
     /// Whether `Range` is honoured.
     pub range: bool,
     pub etag: ETagMode,
-    /// Bytes in a real second; as fast as it goes when absent.
+    /// Bytes per real second; unlimited when absent.
     pub bytes_per_s: Option<u32>,
 }
 

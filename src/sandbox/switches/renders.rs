@@ -1,4 +1,4 @@
-//! Switches of drafts, exports and how a render goes.
+//! Switches for drafts, exports and the course of a render.
 //!
 //! Plain data; nothing here decides anything.
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct QueueSwitches {
-    /// Renders at one time; the rest waits at progress 0. No bound when absent.
+    /// Renders in progress at one time; others wait at progress 0. Unlimited when absent.
     pub workers: Option<u32>,
-    /// Shortest and longest render, in virtual seconds; which of them is drawn from the seed and
-    /// the project's content. The vendor says 1 to 10 minutes.
+    /// Shortest and longest render, in virtual seconds; sampled from the seed and the project's content.
+    /// The vendor says 1 to 10 minutes.
     pub render_min_s: u32,
     pub render_max_s: u32,
 }
@@ -22,7 +22,7 @@ impl Default for QueueSwitches {
     }
 }
 
-/// Whether an answer's id is that of the project in the request or of a copy.
+/// Whether the id in a response is that of the requested project or of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReturnedId {
@@ -31,28 +31,28 @@ pub enum ReturnedId {
     New,
 }
 
-/// What a second export of a project does while the first is under way or done.
+/// The effect of a second export while the first is in progress or done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DuplicateExport {
-    /// Renders, and bills, again: the dearest reading of the documents.
+    /// Renders and bills again: the most expensive reading of the documents.
     #[default]
     NewRender,
     NoOp,
     Error,
 }
 
-/// What an export answers and when reads show it.
+/// The response to an export and when reads show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExportSwitches {
     pub id: ReturnedId,
     pub duplicate: DuplicateExport,
-    /// Whether the answer carries `projectId` at all.
+    /// Whether the response contains `projectId` at all.
     pub answers_id: bool,
-    /// Reads show a new render so many virtual seconds late.
+    /// Reads show a new render this many virtual seconds late.
     pub read_lag_s: f64,
-    /// What `state` says before any export. `waiting` makes a draft look like a queued render.
+    /// The value of `state` before any export. `waiting` makes a draft status like a queued render.
     pub draft_state: String,
     /// Whether `backendTaskId` shows as soon as a render is queued.
     pub task_visible: bool,
@@ -71,7 +71,7 @@ impl Default for ExportSwitches {
     }
 }
 
-/// How `progress` is written.
+/// The format of `progress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgressNumberType {
@@ -82,7 +82,7 @@ pub enum ProgressNumberType {
     Int,
     /// `"37.5"`
     String,
-    /// The word `waiting` while queued, floats and strings in turn after that.
+    /// The text `waiting` while queued, then numbers and texts in turn.
     Mixed,
 }
 
@@ -98,7 +98,7 @@ pub enum ProgressCurve {
     EaseOut,
 }
 
-/// How far a render is, as a reader is told.
+/// The progress that clients see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProgressSwitches {
@@ -106,11 +106,11 @@ pub struct ProgressSwitches {
     pub curve: ProgressCurve,
     /// Falls back by 20 points for a while in the middle.
     pub regress: bool,
-    /// Shows 100.5 for the last moments before the end.
+    /// Shows 100.5 shortly before the end.
     pub overshoot: bool,
-    /// Whether the answer has `state`; the table omits it, newer samples read it.
+    /// Whether the response has `state`; the table omits it, newer samples read it.
     pub state_present: bool,
-    /// At 100 the URL comes so many virtual seconds late.
+    /// At 100 the URL comes this many virtual seconds late.
     pub url_lag_s: f64,
 }
 
@@ -127,7 +127,7 @@ impl Default for ProgressSwitches {
     }
 }
 
-/// How a failed render looks. No page names a failed state, so all of these must be survived.
+/// How a failed render looks. No page names a failed state, so clients must survive all of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureMode {
@@ -136,17 +136,17 @@ pub enum FailureMode {
     Failed,
     /// `state: "error"`, progress frozen.
     Error,
-    /// Nothing moves any more; the state stays `exporting`.
+    /// Nothing changes any more; the state stays `exporting`.
     Frozen,
     /// Back to `waiting`, 0.
     BackToZero,
-    /// `progress` answers `success: false`.
+    /// `progress` responds with `success: false`.
     SuccessFalse,
     /// `progress: -1`.
     MinusOne,
     /// 100, and never a URL.
     NoUrl,
-    /// The project is no longer there.
+    /// The project no longer exists.
     Gone,
 }
 
@@ -155,14 +155,14 @@ pub enum FailureMode {
 #[serde(default)]
 pub struct FailureSwitches {
     pub mode: FailureMode,
-    /// Part of all renders that fail, 0 to 1; drawn from the seed, the content and which render of
-    /// that project it is, so a second try may pass.
+    /// Share of all renders that fail, 0 to 1; sampled from the seed, the content and the number of the
+    /// project's render, so a second attempt may succeed.
     pub share: f64,
-    /// The first so many renders fail besides.
+    /// In addition, the first renders fail, this many.
     pub first: u32,
 }
 
-/// What is said of an id that was never given out.
+/// The response for an unknown id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownIdResponse {
@@ -170,17 +170,17 @@ pub enum UnknownIdResponse {
     NotFound,
     /// 200 with `success: false`.
     SuccessFalse,
-    /// 200 with progress 0, as if it were waiting. Reading the project still gives 404.
+    /// 200 with progress 0, as if it were waiting. Reading the project still returns 404.
     ProgressZero,
 }
 
-/// How long a model takes to make a project.
+/// How long generating a project takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AutomationSwitches {
     /// Virtual seconds until a generated project is ready to export.
     pub takes_s: u32,
-    /// Stays at 50, `building audio`, for ever. Seen live.
+    /// Stays at 50, `building audio`. Seen at the real service.
     pub stalls: bool,
 }
 

@@ -1,9 +1,8 @@
-//! The file that lets a killed studio go on: one JSON line per thing that happened.
+//! The journal with which a killed sandbox continues: one JSON line per change.
 //!
-//! Lines are written with one `write(2)` before the answer leaves and are not synced: the studio
-//! must survive `SIGKILL`, not a power cut. A torn last line is what such a kill leaves behind; it
-//! is cut off at the next start. Any other line that cannot be read is an error, because going on
-//! without it would forget a bill.
+//! Lines are written with one `write(2)` before the response is sent and are not synced: the sandbox must
+//! survive `SIGKILL`, not a power cut. Such a kill may leave a torn last line; it is cut off at the next
+//! start. Any other unreadable line is an error, because continuing without it would forget a bill.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,14 +10,14 @@ use std::path::Path;
 
 use super::records::JournalEntry;
 
-/// An open, locked journal. The lock goes when this is dropped.
+/// An open, locked journal. The lock is released when this is dropped.
 #[derive(Debug)]
 pub(super) struct StateJournal {
     file: File,
 }
 
 impl StateJournal {
-    /// Opens or makes the file and returns what is in it.
+    /// Opens or creates the file and returns its entries.
     ///
     /// # Errors
     /// Another sandbox has it open, a line is damaged, or the file cannot be read.
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_in_the_middle_is_not_passed_over() {
+    fn a_damaged_line_in_the_middle_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         std::fs::write(&path, "{\"deleted\":{\"ids\":[]}}\nnonsense\n{\"deleted\":{\"ids\":[]}}\n")

@@ -1,9 +1,9 @@
-//! The studio's memory: projects, renders, tokens, and the one way to change them.
+//! The simulator's records: projects, renders, tokens, and the only way to change them.
 //!
-//! Every change is a list of [`Entry`]s. [`World::commit`] writes them to the journal first and
-//! applies them after; loading applies the same entries again. So what a restarted studio knows is
-//! what it had written, by construction. No I/O but the journal's, no clock: `now` is handed in.
-//! Nothing here waits, so one plain mutex around it is enough.
+//! Every change is a list of [`JournalEntry`]s. [`SandboxWorld::commit`] writes them to the journal
+//! first and applies them afterwards; loading applies the same entries again. So a restarted sandbox
+//! knows exactly what it had written. No I/O but the journal's, no clock: `now` is passed in. Nothing
+//! here waits, so one plain mutex around it is enough.
 
 mod journal;
 mod records;
@@ -30,13 +30,13 @@ use super::switches::{FailureMode, InsufficientCreditPolicy, SandboxSwitches};
 use journal::StateJournal;
 use resources::{CreditAccount, RenderWorkers};
 
-/// What is asked for when a render is to start.
+/// The request for a render.
 pub(super) struct RenderRequest<'a> {
     pub(super) project: &'a ProjectRecord,
     pub(super) draft: Option<String>,
     pub(super) resolution: String,
     pub(super) webhook: Option<String>,
-    /// More renders than this are refused for want of credits.
+    /// Further renders are rejected for lack of credits.
     pub(super) renders_max: Option<u64>,
 }
 
@@ -47,37 +47,37 @@ pub(super) struct NoCredit;
 #[derive(Debug)]
 pub(super) struct SandboxWorld {
     rng: SeededRng,
-    /// In the order of their making.
+    /// In the order of their creation.
     projects: Vec<ProjectRecord>,
     index_by_id: HashMap<String, usize>,
     renders: Vec<RenderRecord>,
-    /// Token and the virtual moment it ends.
+    /// Token and its virtual expiry.
     tokens: HashMap<String, i64>,
     workers: RenderWorkers,
     credits: CreditAccount,
-    /// Ids given out, so that the next one differs.
+    /// Number of generated ids, so that the next one differs.
     ids_issued: u64,
     journal: Option<StateJournal>,
 }
 
-/// What a journal told.
+/// The state restored from a journal.
 #[derive(Debug, Default)]
 pub(super) struct RestoredState {
     /// The last clock line: wall, virtual, scale.
     pub(super) clock: Option<(i64, i64, f64)>,
-    /// Where finished files were handed out last.
+    /// The former address of the download server.
     pub(super) download_port: Option<u16>,
     pub(super) faults: Vec<FaultRecord>,
 }
 
 impl SandboxWorld {
-    /// Opens the studio, with its past if `state` names a file that has one.
+    /// Opens the world, with its past if `state` names an existing file.
     ///
     /// # Errors
-    /// Those of the journal; the text is for people.
-    pub(super) fn open(dice: SeededRng, state: Option<&Path>) -> io::Result<(Self, RestoredState)> {
+    /// Those of the journal; the text is meant for the user.
+    pub(super) fn open(rng: SeededRng, state: Option<&Path>) -> io::Result<(Self, RestoredState)> {
         let mut world = Self {
-            rng: dice,
+            rng: rng,
             projects: vec![seed_project::seed_project()],
             index_by_id: HashMap::from([(seed_project::SEED_PROJECT_ID.to_owned(), 0)]),
             renders: Vec::new(),
@@ -87,16 +87,16 @@ impl SandboxWorld {
             ids_issued: 0,
             journal: None,
         };
-        let mut past = RestoredState::default();
+        let mut restored = RestoredState::default();
         if let Some(path) = state {
             let (journal, entries) = StateJournal::open(path)?;
             for entry in entries {
                 match &entry {
                     JournalEntry::Clock { wall, now, scale } => {
-                        past.clock = Some((*wall, *now, *scale))
+                        restored.clock = Some((*wall, *now, *scale))
                     }
-                    JournalEntry::Downloads { port } => past.download_port = Some(*port),
-                    JournalEntry::Fault(happened) => past.faults.push(happened.clone()),
+                    JournalEntry::Downloads { port } => restored.download_port = Some(*port),
+                    JournalEntry::Fault(injected) => restored.faults.push(injected.clone()),
                     JournalEntry::Token { .. }
                     | JournalEntry::Revoked { .. }
                     | JournalEntry::Project(_)
@@ -108,10 +108,10 @@ impl SandboxWorld {
             }
             world.journal = Some(journal);
         }
-        Ok((world, past))
+        Ok((world, restored))
     }
 
-    /// Writes what happened, then makes it so. Nothing has happened when writing fails.
+    /// Writes the entries, then applies them. Nothing has changed when writing fails.
     pub(super) fn commit(&mut self, entries: Vec<JournalEntry>) -> io::Result<()> {
         if let Some(journal) = &mut self.journal {
             journal.append(&entries)?;
@@ -122,7 +122,7 @@ impl SandboxWorld {
         Ok(())
     }
 
-    /// Closes the journal and lets its lock go; nothing is kept any more.
+    /// Closes the journal and releases its lock; nothing is stored any more.
     pub(super) fn close(&mut self) {
         self.journal = None;
     }
@@ -194,7 +194,7 @@ impl SandboxWorld {
         self.projects.iter().filter(|project| !project.deleted)
     }
 
-    /// Returns the newest render of a project that readers can see by `now`.
+    /// Returns the newest render of a project that clients can see by `now`.
     pub(super) fn visible_render(
         &self,
         project: &ProjectRecord,
@@ -204,7 +204,7 @@ impl SandboxWorld {
         renders.into_iter().find(|render| render.visible <= now)
     }
 
-    /// Returns the newest render of a project, whether or not readers see it yet.
+    /// Returns the newest render of a project, whether or not clients see it yet.
     pub(super) fn newest_render(&self, project: &ProjectRecord) -> Option<&RenderRecord> {
         project.renders.last().map(|place| &self.renders[*place])
     }
@@ -213,24 +213,24 @@ impl SandboxWorld {
         &self.renders
     }
 
-    /// Returns when this token ends; nothing for one that was never given out.
+    /// Returns the expiry of this token; `None` for an unknown one.
     pub(super) fn token_expiry(&self, token: &str) -> Option<i64> {
         self.tokens.get(token).copied()
     }
 
-    /// Forgets tokens that ended before `now`. They are refused either way.
+    /// Removes tokens that expired before `now`. They are rejected either way.
     pub(super) fn delete_expired_tokens(&mut self, now: i64) {
         self.tokens.retain(|_, expires| *expires > now);
     }
 
-    /// Returns an id that looks like a database's object id: seconds, then what the seed gives.
-    /// `kind` keeps ids made for different things in one request apart.
+    /// Returns an id in the format of a database object id: seconds, then seeded bits. `kind` separates ids
+    /// generated for different purposes in one request.
     pub(super) fn generate_id(&self, kind: &str, now: i64) -> String {
         let place = self.ids_issued.wrapping_add((now as u64) << 20);
         format!("{:08x}{:016x}", (now / 1000) as u32, self.rng.draw_u64(kind, place))
     }
 
-    /// Decides how a new render of this project will go. Nothing is changed yet.
+    /// Decides the course of a new render of this project. Nothing is changed yet.
     pub(super) fn plan_render(
         &mut self,
         order: RenderRequest<'_>,
@@ -286,7 +286,7 @@ impl SandboxWorld {
             || self.rng.draw_fraction("doom", content.wrapping_add(tries)) < failure.share
     }
 
-    /// Failures come between a fifth and four fifths of the way; 100 without a URL at the end.
+    /// Failures happen between a fifth and four fifths of the way; 100 without a URL at the end.
     fn plan_failure(
         &self,
         render: &RenderRecord,
@@ -310,7 +310,7 @@ impl SandboxWorld {
         PlannedFailure { mode, at }
     }
 
-    /// Draws the bill as of `now`. Deleted projects stay on it.
+    /// Computes the bill as of `now`. Deleted projects stay on it.
     pub(super) fn bill(&self, now: i64) -> Bill {
         let with_project =
             |render: &'_ RenderRecord| self.index_by_id.get(&render.project).copied();
@@ -322,14 +322,14 @@ impl SandboxWorld {
     }
 }
 
-/// Returns what stands for a project's content: two with the same words render equally long. The
-/// tag does not count, or every run would tell another story.
+/// Returns a hash of a project's content: two with the same text render equally long. The tag does not
+/// count, or every run would take another course.
 fn content_hash(project: &ProjectRecord) -> u64 {
     let (bare, _) = split_tag(project.sent_name.as_deref().unwrap_or_default());
     hash64(bare.as_bytes()) ^ hash64(project.scenes.get().as_bytes())
 }
 
-/// Returns a mark over everything that makes a video what it is, but for its name.
+/// Returns a hash of everything that determines a video, except its name.
 fn video_hash(project: &ProjectRecord, resolution: &str) -> u64 {
     let raw = |text: &RawValue| hash64(text.get().as_bytes());
     let dictionary = project.dictionary.as_deref().map_or(0, raw);

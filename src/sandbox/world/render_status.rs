@@ -1,22 +1,22 @@
-//! What a render looks like at a given moment.
+//! The status of a render at a given time.
 //!
-//! Pure: the record, the time and the switches decide. Nothing is stored, so a studio that was
-//! down for an hour has lost no progress.
+//! Pure: the record, the time and the switches decide. Nothing is stored, so a sandbox that was down for
+//! an hour has lost no progress.
 
 use super::records::RenderRecord;
 use crate::sandbox::switches::{FailureMode, ProgressCurve, ProgressSwitches};
 
-/// A render as a reader sees it.
+/// A render as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::sandbox) struct RenderSnapshot {
     pub(in crate::sandbox) state: &'static str,
     /// 0 to 100, or what a switch makes of it.
     pub(in crate::sandbox) progress: f64,
-    /// The file can be had.
+    /// The file is available.
     pub(in crate::sandbox) is_finished: bool,
-    /// `progress` answers `success: false`.
+    /// `progress` responds with `success: false`.
     pub(in crate::sandbox) is_progress_refused: bool,
-    /// The project is no longer there.
+    /// The project no longer exists.
     pub(in crate::sandbox) is_project_gone: bool,
 }
 
@@ -32,7 +32,7 @@ impl RenderSnapshot {
     }
 }
 
-/// Looks at `render` at the virtual moment `now`.
+/// Returns the status of `render` at the virtual time `now`.
 pub(in crate::sandbox) fn render_status(
     render: &RenderRecord,
     now: i64,
@@ -86,7 +86,7 @@ fn progress_percent(render: &RenderRecord, now: i64, switches: &ProgressSwitches
     }
     let percent =
         if switches.regress && (50.0..60.0).contains(&percent) { percent - 20.0 } else { percent };
-    // Two decimals, as the reference's "0.00-100" has it, and 100 only when it is over.
+    // Two decimals, as in the reference's "0.00-100", and 100 only when it is finished.
     ((percent * 100.0).round() / 100.0).min(99.99)
 }
 
@@ -116,9 +116,9 @@ mod tests {
     }
 
     fn line(render: &RenderRecord, now: i64, switches: &ProgressSwitches) -> String {
-        let look = render_status(render, now, switches);
-        let url = if look.is_finished { " with url" } else { "" };
-        format!("{} {}{url}", look.state, look.progress)
+        let status = render_status(render, now, switches);
+        let url = if status.is_finished { " with url" } else { "" };
+        format!("{} {}{url}", status.state, status.progress)
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_fail_looks_its_own_way() {
+    fn each_kind_of_failed_render_looks_different() {
         let plain = ProgressSwitches::default();
         let table = [
             (FailureMode::Failed, "failed 37.5"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_bend_the_curve() {
+    fn switches_change_the_progress_curve() {
         let bent = ProgressSwitches {
             regress: true,
             overshoot: true,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn credits_are_taken_when_the_switch_says_and_given_back_on_failure() {
+    fn credits_are_charged_at_the_configured_time_and_refunded_on_failure() {
         let charged = |charge_at, refund, failure, now| {
             RenderRecord { charge_at, refund, ..render(failure) }.credits_charged(now)
         };

@@ -1,21 +1,20 @@
-//! The two things renders compete for: workers and credits.
+//! The two resources that renders compete for: workers and credits.
 //!
-//! Both are kept as sums that each render changes once, so a request costs the same with ten
-//! renders behind it as with a million. Both are rebuilt from the renders' records at start.
-
+//! Both are kept as sums that each render changes once, so a request costs the same with ten earlier
+//! renders as with a million. Both are rebuilt from the renders' records at start.
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::records::RenderRecord;
 
-/// When each busy worker is free again.
+/// When each busy worker becomes free.
 #[derive(Debug, Default)]
 pub(super) struct RenderWorkers {
     busy_until: BinaryHeap<Reverse<i64>>,
 }
 
 impl RenderWorkers {
-    /// Returns when a render that comes in now can start, given so many workers.
+    /// Returns when a render accepted now can start, with this many workers.
     pub(super) fn next_start(&mut self, now: i64, workers: Option<u32>) -> i64 {
         while self.busy_until.peek().is_some_and(|Reverse(free)| *free <= now) {
             self.busy_until.pop();
@@ -36,14 +35,14 @@ impl RenderWorkers {
     }
 }
 
-/// What the account has spent and may yet have to spend.
+/// Credits spent and reserved.
 #[derive(Debug, Default)]
 pub(super) struct CreditAccount {
     /// Credits of settled renders.
     spent: f64,
-    /// Full price of renders under way.
+    /// Full price of renders in progress.
     reserved: f64,
-    /// When which render settles.
+    /// When each render settles.
     settlements: BinaryHeap<Reverse<(i64, usize)>>,
 }
 
@@ -53,7 +52,7 @@ impl CreditAccount {
         self.settlements.push(Reverse((render.settled_at(), place)));
     }
 
-    /// Returns what is spent or spoken for by `now`.
+    /// Returns the credits spent or reserved by `now`.
     pub(super) fn spent_or_reserved(&mut self, now: i64, renders: &[RenderRecord]) -> f64 {
         while let Some(Reverse((at, place))) = self.settlements.peek().copied() {
             if at > now {
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renders_wait_for_a_free_worker_in_the_order_they_came() {
+    fn renders_wait_for_a_free_worker_in_order() {
         let mut workers = RenderWorkers::default();
         let mut starts = Vec::new();
         for _ in 0..5 {

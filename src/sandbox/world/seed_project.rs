@@ -1,7 +1,7 @@
-//! The one project that the account has from the beginning, as if made in the editor: something to
-//! edit, for those who rehearse that.
+//! The one project that exists from the beginning, as if made in the editor: something to edit in
+//! rehearsals.
 //!
-//! It is part of the house like the templates are, so it is in no journal; what is done to it is.
+//! It is constant like the templates, so it is in no journal; changes to it are.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use super::ProjectRecord;
 /// Its id.
 pub(super) const SEED_PROJECT_ID: &str = "66f0a1b2c3d4e5f607182900";
 
-/// Returns it as it is before anybody has touched it.
+/// Returns it in its original form.
 pub(super) fn seed_project() -> ProjectRecord {
     let scene = |index: u32, text: &str| {
         json!({
@@ -34,7 +34,7 @@ pub(super) fn seed_project() -> ProjectRecord {
     let scenes = json!([scene(0, "Say hello here."), scene(1, "Say goodbye here.")]);
     ProjectRecord {
         id: SEED_PROJECT_ID.to_owned(),
-        name: "House film".to_owned(),
+        name: "House video".to_owned(),
         sent_name: None,
         orientation: "landscape".to_owned(),
         scenes: serde_json::value::to_raw_value(&scenes).expect("a literal is JSON"),
