@@ -86,7 +86,7 @@ pub enum FaultError {
     #[error("`{name}` is not a known fault{}", hint(.nearest))]
     Unknown { name: String, nearest: Option<&'static str> },
     #[error(
-        "`{text}` does not say when `{name}` happens: use `5%`, `3` for the first three, `+3` for \
+        "`{text}` is not a condition of `{name}`: use `5%`, `3` for the first three, `+3` for \
          all but the first three, or `always`"
     )]
     InvalidTrigger { name: &'static str, text: String },

@@ -81,32 +81,26 @@ fn an_invalid_rule_is_explained() {
     );
     insta::assert_snapshot!(
         wrong("zzzzzzzzzzzzz"),
-        @"`zzzzzzzzzzzzz` is not a known fault; the command's help lists them all"
+        @"`zzzzzzzzzzzzz` is not a known fault; see the list in the command's help"
     );
     insta::assert_snapshot!(
         wrong("hang=often"),
         @"
-    `often` does not say when `hang` happens:
+    `often` is not a condition of `hang`:
     use `5%`, `3` for the first three, `+3` for all but the first three, or `always`
     "
     );
     insta::assert_snapshot!(
         wrong("rate-limit=5%@tomorrow"),
-        @"
-    `tomorrow` after `@` is nothing that `rate-limit` can take:
-    it takes seconds, date, none, odd
-    "
+        @"`tomorrow` after `@` does not fit `rate-limit`, which takes seconds, date, none, odd"
     );
     insta::assert_snapshot!(
         wrong("hang=2@soon"),
-        @"
-    `soon` after `@` is nothing that `hang` can take:
-    it takes a whole number (real seconds)
-    "
+        @"`soon` after `@` does not fit `hang`, which takes a whole number (real seconds)"
     );
     assert!(wrong("hang=exprt:2").starts_with("`exprt` in the rule for `hang` is not an endpoint"));
     assert!(wrong("reset-connect=export:2").contains("is not an endpoint"));
-    assert!(wrong("hang=120%").contains("does not say when"));
+    assert!(wrong("hang=120%").contains("is not a condition of"));
 }
 
 #[test]
