@@ -5,6 +5,7 @@ mod aistudios;
 mod batch;
 mod cli;
 mod crash;
+mod docs;
 mod human_output;
 mod json_output;
 mod kill;

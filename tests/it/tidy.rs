@@ -1,11 +1,8 @@
 //! What the prose says about the house, held by tests: who may import whom, how long a file may
-//! be, that every file says what it is for, and that the README lists what people and scripts depend
-//! on.
+//! be, and that every file says what it is for. Documents are checked in `docs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use callsheet::cli::ExitReason;
 
 /// Which rooms a room may import. What is not listed may not be imported.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -171,61 +168,6 @@ fn no_name_collects_everything() {
             let name = path.file_stem().unwrap().to_str().unwrap();
             let fine = !name.contains(word) || path.ends_with("template/helpers/mod.rs");
             assert!(fine, "{}", path.display());
-        }
-    }
-}
-
-fn read_source(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
-
-/// Returns what stands between `open` and the next `close`, wherever `open` stands.
-fn texts_between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item = &'t str> {
-    text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
-}
-
-#[test]
-fn the_readme_lists_every_exit_code() {
-    let readme = read_source("README.md");
-    for exit in ExitReason::ALL {
-        let row = format!("| {} |", exit.code());
-        assert!(readme.contains(&row), "the README has no row {row} for {exit:?}");
-    }
-}
-
-#[test]
-fn the_readme_lists_every_setting_helper_and_event() {
-    let readme = read_source("README.md");
-    let (keys, happenings) = (read_source("src/batch/keys.rs"), read_source("src/runner/event.rs"));
-    let settings = keys.split("/// Less alike").next().unwrap();
-    let settings = texts_between(settings, "\"", '"').filter(|word| !word.trim().is_empty());
-    let settings =
-        settings.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()));
-    let events = texts_between(&happenings, "rename = \"", '"');
-    let helpers = callsheet::template::HELPERS.iter().map(|helper| helper.name);
-    for word in settings.chain(events).chain(helpers) {
-        let fine = readme.contains(&format!("`{word}`")) || readme.contains(&format!("`[{word}]`"));
-        assert!(fine, "the README does not mention `{word}`");
-    }
-}
-
-#[test]
-fn what_is_said_to_be_held_by_a_test_is() {
-    let mut all: String = source_files().into_iter().map(|(_, text)| text).collect();
-    for file in ["run/mod.rs", "crash.rs", "kill/mod.rs"] {
-        all.push_str(&read_source(&format!("tests/it/{file}")));
-    }
-    for (file, least) in [("README.md", 10), ("ARCHITECTURE.md", 10)] {
-        let text = read_source(file);
-        let rows = text.lines().filter(|line| line.starts_with("| "));
-        let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
-        // A test's name is a sentence; what has few words is a module, or something else.
-        let is_test = |word: &&str| word.contains("::") && word.matches('_').count() > 2;
-        let named: Vec<_> = words.filter(is_test).collect();
-        assert!(named.len() >= least, "{file}: {named:?}");
-        for path in named {
-            let name = path.rsplit("::").next().unwrap();
-            assert!(all.contains(&format!("fn {name}(")), "{file}: there is no test `{path}`");
         }
     }
 }
