@@ -1,4 +1,4 @@
-//! Exit codes: an interface. Documented in the README under "Exit codes"; scripts depend on these
+//! Exit codes: an interface. Documented in `docs/reference/exit-codes.md`; scripts depend on these
 //! numbers, so a number is never given another meaning.
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! A crash at each step of a night, and the next run after it: the README's table, row by row.
+//! A crash at each step of a run, and the next run after it: the table of
+//! `docs/concepts/never-pays-twice.md`, row by row.
 //!
 //! What dies is a runtime of its own, with every task, timer and connection in it, dropped in the
 //! middle of one act. The virtual studio beside it lives on and keeps the bill.

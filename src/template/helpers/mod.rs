@@ -20,7 +20,7 @@ use crate::template::escape;
 pub(crate) use crate::template::helpers::text::{TextFunction, truncate};
 use crate::template::render_error::{HelperError, column_in_path};
 
-/// One helper, as the README lists it and as a template is checked against it.
+/// One helper, as `docs/reference/helpers.md` lists it and as a template is checked against it.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperDoc {
     /// The name that a tag begins with.

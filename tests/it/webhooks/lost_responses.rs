@@ -103,7 +103,7 @@ async fn a_call_that_comes_before_the_answer_is_evidence_when_that_is_lost() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(called.cli.assert_guarantees(2), ["done"; 2]);
 
-    // The same without calls is what the README says cannot be promised: so the calls did it.
+    // The same without calls is what the documentation says cannot be promised: so the calls did it.
     let office = TestCli::with_settings(2, RESUBMIT_SETTING, |settings| {
         hide_exports(settings);
         settings.switches.webhook =

@@ -17,7 +17,7 @@ use crate::webhook::WebhookReceiver;
 
 const TOPIC: &str = "webhook";
 const WITHOUT_CALLBACKS_HINT: &str =
-    "a batch finishes without calls as well; see the README's \"Being called back\"";
+    "a batch finishes without callbacks as well; see docs/guide/webhooks.md";
 
 /// Tries the way from the public address to this machine.
 pub(crate) async fn check_callbacks(calls: &WebhookSettings, ledger: &Path) -> CheckFinding {
