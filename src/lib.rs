@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod session;
 pub mod sheet;
 pub mod template;
+mod text;
 pub mod webhook;
 
 /// A row is dozens of small texts, made on one thread and let go on another: planning is a tenth

@@ -129,9 +129,6 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Less alike than this, two names are not a slip of the finger apart.
-const SIMILARITY_MIN: f64 = 0.6;
-
 /// Returns the keys of `section`.
 pub(super) fn section_keys(section: &str) -> &'static [&'static str] {
     SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[], |(_, keys)| keys)
@@ -140,19 +137,4 @@ pub(super) fn section_keys(section: &str) -> &'static [&'static str] {
 /// Returns the section, other than `here`, that has this `key`.
 pub(super) fn other_section_with(here: &str, key: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(name, keys)| *name != here && keys.contains(&key)).map(|(name, _)| *name)
-}
-
-/// Returns the one of `names` that `given` was most likely meant to be.
-pub(super) fn nearest_name<'n>(
-    given: &str,
-    names: impl Iterator<Item = &'n str>,
-) -> Option<&'n str> {
-    let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_");
-    let given = plain(given);
-    names
-        .map(|name| (strsim::normalized_damerau_levenshtein(&given, &plain(name)), name))
-        .filter(|(alike, _)| *alike >= SIMILARITY_MIN)
-        // `max_by` would keep the last of equals; the first in our own order reads better.
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, name)| name)
 }

@@ -8,11 +8,9 @@ use std::time::Duration;
 use super::rate::Rate;
 use super::reader::{SettingProblem, SettingsReader};
 use super::value;
+use crate::text::format_exact_duration;
 
 const SECTION: &str = "limits";
-
-/// The longest duration a batch file may ask for: 31 days, so that sums of them never overflow.
-pub const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 
 /// How much, how often, how long. [`Limits::default`] is what holds where the file says nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,7 +136,7 @@ fn check_order(reader: &mut SettingsReader<'_>, low: (&str, Duration), high: (&s
         return;
     }
     let words = |(name, length): (&str, Duration)| {
-        format!("`{name}` is \"{}\"", value::format_duration(length))
+        format!("`{name}` is \"{}\"", format_exact_duration(length))
     };
     let (key, predicate) = if reader.has_key(SECTION, low.0) {
         (low.0, format!("is above `{}`", high.0))

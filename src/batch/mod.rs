@@ -9,6 +9,7 @@
 //! moment and [`DURATION_MAX`], the lower end of a pair is not above the upper one, and the host
 //! is https unless it is this machine.
 
+mod duration;
 mod keys;
 mod limits;
 mod name;
@@ -38,7 +39,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use self::limits::{BatchLimits, DURATION_MAX};
+pub use self::duration::DURATION_MAX;
+pub use self::limits::BatchLimits;
 pub use self::name::{BatchName, InvalidBatchName};
 pub use self::notify::{
     EmailSettings, NotifyCondition, NotifySettings, NotifyUrl, SecretRef, SmtpTls,

@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::value;
+use super::duration::parse_duration_text;
+use crate::text::format_exact_duration;
 
 /// A limiter works in nanoseconds per request; past this there would be none left.
 const PER_SECOND_MAX: u128 = 1_000_000;
@@ -92,7 +93,7 @@ impl FromStr for Rate {
         let named = PERIODS.iter().find(|(name, _)| *name == period).map(|(_, period)| *period);
         let period = match named {
             Some(period) => period,
-            None => value::parse_duration_text(period).map_err(|_| InvalidRate::Malformed)?,
+            None => parse_duration_text(period).map_err(|_| InvalidRate::Malformed)?,
         };
         if u128::from(count.get()) * 1_000_000_000 > period.as_nanos() * PER_SECOND_MAX {
             return Err(InvalidRate::TooFast);
@@ -108,7 +109,7 @@ impl fmt::Display for Rate {
             Self::Per { count, period } => {
                 match PERIODS.iter().find(|(_, named)| named == period) {
                     Some((name, _)) => write!(f, "{count}/{name}"),
-                    None => write!(f, "{count}/{}", value::format_duration(*period)),
+                    None => write!(f, "{count}/{}", format_exact_duration(*period)),
                 }
             }
         }

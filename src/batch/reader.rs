@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys;
 use super::problem::BatchFileProblem;
 use super::redact;
+use crate::text::nearest_name;
 
 /// What is wrong with a value; reads on after the key's name.
 #[derive(Debug)]
@@ -228,7 +229,7 @@ fn unknown_key_help(section: &str, name: &str) -> Option<String> {
         // TOML's best known trap: what follows a `[table]` line belongs to that table.
         Some("") => Some(format!("`{name}` belongs at the top of the file, above the first `[…]`")),
         Some(other) => Some(format!("`{name}` belongs under `[{other}]`")),
-        None => keys::nearest_name(name, keys::section_keys(section).iter().copied())
+        None => nearest_name(name, keys::section_keys(section).iter().copied())
             .map(|near| format!("did you mean `{near}`?")),
     }
 }

@@ -7,15 +7,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::SkipSetting;
-use super::keys::nearest_name;
-use super::limits::DURATION_MAX;
+use super::duration::parse_duration_text;
 use super::rate::Rate;
 use super::reader::SettingProblem;
+use crate::text::nearest_name;
 
 /// Reads a text that says something.
 pub(super) fn parse_text(value: &DeValue<'_>) -> Result<String, SettingProblem> {
@@ -155,30 +154,6 @@ pub(super) fn parse_duration(value: &DeValue<'_>) -> Result<Duration, SettingPro
         Some(_) => complaint,
         None => complaint.with_help(example),
     })
-}
-
-/// Reads a duration from its words.
-pub(super) fn parse_duration_text(words: &str) -> Result<Duration, SettingProblem> {
-    let signed = words
-        .trim()
-        .parse::<SignedDuration>()
-        .map_err(|_| SettingProblem::new("is not a duration that can be understood"))?;
-    match Duration::try_from(signed) {
-        Err(_) => Err(SettingProblem::new("must not be negative")),
-        Ok(Duration::ZERO) => Err(SettingProblem::new("must be longer than nothing")),
-        Ok(long) if long > DURATION_MAX => {
-            Err(SettingProblem::new("must not be longer than 31 days")
-                .with_help(format!("31 days are \"{}\"", format_duration(DURATION_MAX))))
-        }
-        Ok(duration) => Ok(duration),
-    }
-}
-
-/// Writes a duration in words that [`words_to_duration`] reads.
-pub(super) fn format_duration(duration: Duration) -> String {
-    // More seconds than an i64 holds lie far beyond any duration that was read.
-    SignedDuration::try_from(duration)
-        .map_or_else(|_| "31d".to_owned(), |signed| format!("{signed:#}"))
 }
 
 /// Reads a rate.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::keys::nearest_name;
 use super::reader::SettingProblem;
 use super::value;
+use crate::text::nearest_name;
 
 /// Characters of a name: it goes into keys and file names.
 const NAME_CHARACTERS_MAX: usize = 32;

@@ -17,6 +17,7 @@ use super::limits::BatchLimits;
 use super::rate::Rate;
 use super::reader::{SettingProblem, SettingsReader};
 use super::value;
+use crate::text::format_exact_duration;
 
 pub(super) const SECTION: &str = "vendor";
 /// What a measured file holds: the same keys, and when and where they were measured.
@@ -321,7 +322,7 @@ impl VendorProfile {
             answer("failed_words", words(failed_words), FAILED_WORDS),
             answer("draft_words", words(draft_words), DRAFT_WORDS),
             answer("list", list.map_or_else(not_known, |list| list.to_string()), LIST),
-            answer("list_lag", list_lag.map_or_else(not_known, value::format_duration), LIST_LAG),
+            answer("list_lag", list_lag.map_or_else(not_known, format_exact_duration), LIST_LAG),
             answer("export_id", export_id.map_or_else(not_known, |id| id.to_string()), EXPORT_ID),
             answer("second_export", second_export.to_string(), SECOND_EXPORT),
             answer("drafts", drafts.to_string(), DRAFTS),

@@ -15,7 +15,8 @@ use super::vendor::{
     DraftBilling, ExportIdBehavior, ListContents, MEASURED_SECTION, MeasurementInfo,
     ProjectNameHandling, SECTION, SecondExportEffect, VendorProfile,
 };
-use super::{Batch, parse, redact, toml_error, value};
+use super::{Batch, parse, redact, toml_error};
+use crate::text::format_exact_duration;
 
 /// Returns `batch` with what its measured file says.
 ///
@@ -124,7 +125,7 @@ pub fn render_measured_file(learnt: &VendorProfile, measured: &MeasurementInfo) 
         }
     }
     if let Some(lag) = learnt.list_lag {
-        put("list_lag", value::format_duration(lag).into());
+        put("list_lag", format_exact_duration(lag).into());
     }
     for (key, rate) in [("requests", learnt.requests), ("submits", learnt.submits)] {
         if let Some(rate) = rate {

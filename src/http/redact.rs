@@ -85,7 +85,7 @@ impl Redactor {
                 }
             }
         }
-        truncate_at_char_boundary(&mut kept, bytes_max);
+        kept.truncate(kept.floor_char_boundary(bytes_max));
         kept
     }
 
@@ -101,14 +101,6 @@ fn strip_unprintable(text: &str) -> String {
         .filter(|char| !char.is_control() || matches!(char, '\n' | '\t'))
         .filter(|char| *char != '\u{feff}')
         .collect()
-}
-
-fn truncate_at_char_boundary(text: &mut String, bytes_max: usize) {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
 }
 
 fn sort_longest_first(needles: &mut Vec<String>) {

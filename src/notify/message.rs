@@ -1,6 +1,7 @@
 //! What a message says: one headline, and what somebody must know, in a few lines. Pure.
 
 use crate::report::{INVALID_STATE, RunRecord};
+use crate::text::truncate;
 
 /// Reasons, and problems, that are told one by one.
 const FAILURES_MAX: usize = 6;
@@ -44,13 +45,13 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
         code => format!("Exit {code}: {}.", exit_code_meaning(code)),
     });
     let why = record.error.as_ref().or(record.halt.as_ref().map(|halt| &halt.words));
-    lines.extend(why.map(|why| truncate_chars(why, 2 * MESSAGE_CHARS_MAX)));
+    lines.extend(why.map(|why| truncate(why, 2 * MESSAGE_CHARS_MAX)));
     let problems = &record.problems;
     lines.extend(
         problems
             .iter()
             .take(PROBLEMS_MAX)
-            .map(|one| format!("• {}", truncate_chars(one, MESSAGE_CHARS_MAX))),
+            .map(|one| format!("• {}", truncate(one, MESSAGE_CHARS_MAX))),
     );
     if problems.len() > PROBLEMS_MAX {
         lines.push(format!("• and {} more", problems.len() - PROBLEMS_MAX));
@@ -60,7 +61,7 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
         let said = failure
             .words
             .first()
-            .map(|said| format!(": {}", truncate_chars(&said.words, MESSAGE_CHARS_MAX)));
+            .map(|said| format!(": {}", truncate(&said.words, MESSAGE_CHARS_MAX)));
         let said = said.unwrap_or_default();
         lines.push(format!("• {} {}{cause}{said}", failure.jobs, failure.state));
     }
@@ -103,12 +104,5 @@ fn exit_code_meaning(code: u8) -> &'static str {
         10 => "the time window is over; the next night goes on",
         130 | 143 => "it was told to stop; everything is saved",
         _ => "an unexpected error",
-    }
-}
-
-pub(super) fn truncate_chars(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

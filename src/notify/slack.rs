@@ -6,6 +6,7 @@ use super::{message, secret_ref};
 use crate::batch::NotifySettings;
 use crate::http::{HttpPoster, PostRequest};
 use crate::report::RunRecord;
+use crate::text::{escape_mrkdwn, truncate};
 
 /// What Slack takes of a headline, and of a paragraph.
 const HEADLINE_MAX: usize = 140;
@@ -31,22 +32,17 @@ fn build_message(record: &RunRecord) -> Value {
     let mut blocks = vec![json!({
         "type": "header",
         "text": { "type": "plain_text", "emoji": true,
-                  "text": message::truncate_chars(&format!("{sign} {headline}"), HEADLINE_MAX) },
+                  "text": truncate(&format!("{sign} {headline}"), HEADLINE_MAX) },
     })];
     if !lines.is_empty() {
-        let text = message::truncate_chars(&lines.join("\n"), TEXT_MAX);
+        let text = truncate(&lines.join("\n"), TEXT_MAX);
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
     if let Some(next) = &record.next {
-        let text = message::truncate_chars(&format!("next: `{}`", escape_mrkdwn(next)), TEXT_MAX);
+        let text = truncate(&format!("next: `{}`", escape_mrkdwn(next)), TEXT_MAX);
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
     let place = escape_mrkdwn(&message::footer(record));
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": place }] }));
     json!({ "text": escape_mrkdwn(&headline), "blocks": blocks })
-}
-
-/// Returns text in which nothing mentions anybody or becomes a link.
-fn escape_mrkdwn(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

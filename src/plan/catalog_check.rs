@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::problem::{PlanProblem, PlanProblemSource};
 use crate::ledger::CatalogItem;
 use crate::payload::CatalogRef;
+use crate::text::nearest_name;
 
 /// What an account offers, as far as it is known.
 #[derive(Clone, Debug, Default)]
@@ -112,24 +113,14 @@ fn describe_missing_item(
 
 /// So many are told when none is near.
 const LISTED_ITEMS_MAX: usize = 4;
-/// Ids differ in a few digits only, so that likeness means little below this.
-const SIMILARITY_MIN: f64 = 0.75;
-
-/// Returns the one that was most likely meant: by a slip in its id, or by its name.
-fn nearest_item<'a>(articles: &'a [CatalogItem], given: &str) -> Option<&'a CatalogItem> {
-    let given = given.to_lowercase();
-    let alike = |text: &str| strsim::normalized_damerau_levenshtein(&given, &text.to_lowercase());
-    let likeness = |article: &CatalogItem| {
-        let name = article.name.as_deref().unwrap_or_default();
-        let first_word = name.split_whitespace().next().unwrap_or_default();
-        [article.id.as_str(), name, first_word].into_iter().map(alike).fold(0.0, f64::max)
+/// Returns the item that was probably meant: by its id, its name, or the first word of its name.
+fn nearest_item<'a>(items: &'a [CatalogItem], given: &str) -> Option<&'a CatalogItem> {
+    let texts = |item: &'a CatalogItem| {
+        let name = item.name.as_deref().unwrap_or_default();
+        [item.id.as_str(), name, name.split_whitespace().next().unwrap_or_default()]
     };
-    articles
-        .iter()
-        .map(|article| (likeness(article), article))
-        .filter(|(alike, _)| *alike >= SIMILARITY_MIN)
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, article)| article)
+    let nearest = nearest_name(given, items.iter().flat_map(texts))?;
+    items.iter().find(|item| texts(item).contains(&nearest))
 }
 
 fn display_item(article: &CatalogItem) -> String {

@@ -9,6 +9,8 @@ use std::hash::{DefaultHasher, Hasher};
 use sanitize_filename::{Options, sanitize_with_options};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use crate::text::is_invisible_mark;
+
 /// Bytes of a name, its extension included, that leave room for `-v12.mp4.part.mark`.
 const NAME_BYTES_MAX: usize = 180;
 const EXTENSION: &str = ".mp4";
@@ -46,11 +48,8 @@ fn sanitized_file_name(stem: &str, key: &str) -> String {
 /// A leading dot hides a file, and a leading dash looks like an option; neither is a name.
 fn sanitize_stem(text: &str) -> String {
     let options = Options { windows: true, truncate: true, replacement: "_" };
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let visible: String = text.chars().filter(|c| !invisible(*c)).collect();
+    let is_hidden = |c: char| c.is_control() || is_invisible_mark(c);
+    let visible: String = text.chars().filter(|c| !is_hidden(*c)).collect();
     let bare = visible.trim().trim_end_matches(['.', ' ']);
     let safe = sanitize_with_options(bare, options);
     let safe = safe.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aistudios::{ApiClient, ApiError, CatalogEntry, CatalogQuery};
-use crate::cli::output::printer::{Printer, format_duration};
+use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
 use crate::payload::CatalogRef;
@@ -17,6 +17,7 @@ use crate::plan::{AccountCatalog, Plan};
 use crate::session::locked_batch::ledger_error;
 use crate::session::open_batch::CommandError;
 use crate::session::target::RunTarget;
+use crate::text::format_duration;
 
 /// A memory that is older is refreshed where that can be done.
 const CATALOG_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);

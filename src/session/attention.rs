@@ -3,13 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::output::printer::{pluralize, strip_control};
-use crate::cli::output::text_table::truncate;
 use crate::ledger::{AttentionCount, BatchId, JobRow, JobState, Ledger};
 use crate::report::ReportRows;
 use crate::session::locked_batch::ledger_error;
 use crate::session::next_steps::{AttentionReason, CommandHints, NextStep};
 use crate::session::open_batch::CommandError;
+use crate::text::{pluralize, strip_control, truncate};
 
 /// Rows of a group that are shown one by one.
 const EXAMPLE_ROWS_MAX: usize = 5;

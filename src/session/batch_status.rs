@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::cli::commands::runs;
-use crate::cli::output::printer::pluralize;
 use crate::cli::output::time_format;
 use crate::cli::output::time_format::{format_dead_run_duration, format_elapsed, format_local};
 use crate::clock::Clock;
@@ -19,6 +18,7 @@ use crate::session::attention::AttentionGroup;
 use crate::session::locked_batch::ledger_error;
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
+use crate::text::pluralize;
 
 /// A batch and everything that is counted of it.
 pub(crate) struct BatchStatus {

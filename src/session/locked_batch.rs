@@ -19,6 +19,7 @@ use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
+use crate::text::nearest_name;
 
 /// Which batch, and in which ledger.
 #[derive(Clone, Debug, Args)]
@@ -129,7 +130,7 @@ pub(crate) async fn find_job_key(
             let mut words = format!("no job of this batch has `{part}` in its key");
             let keys =
                 ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await.map_err(ledger_error)?;
-            if let Some(near) = most_similar_key(&keys, part) {
+            if let Some(near) = nearest_name(part, keys.iter().map(String::as_str)) {
                 words.push_str(&format!("; did you mean `{near}`?"));
             }
             Err(CommandError::new(ExitReason::Usage, words))
@@ -143,17 +144,6 @@ pub(crate) async fn find_job_key(
 
 /// Keys among which the one that was meant is looked for.
 const KEYS_COMPARED_MAX: u32 = 20_000;
-/// Below this, two words have little in common.
-const SIMILARITY_MIN: f64 = 0.75;
-
-fn most_similar_key<'k>(keys: &'k [String], part: &str) -> Option<&'k str> {
-    let part = part.to_lowercase();
-    let like = |key: &String| strsim::jaro_winkler(&key.to_lowercase(), &part);
-    let (likeness, key) =
-        keys.iter().map(|key| (like(key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (likeness >= SIMILARITY_MIN).then_some(key)
-}
-
 /// Asks a person before something is done; without a terminal, `yes` must have been said.
 pub(crate) fn confirm(question: &str, yes: bool, talk: &Printer) -> bool {
     if yes {

@@ -8,12 +8,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::cli::output::printer::{Printer, pluralize, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::http::{MediaAvailability, check_media_urls};
 use crate::payload::media_urls;
 use crate::plan::{PlanError, PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch::CommandError;
+use crate::text::{pluralize, strip_control};
 
 /// The most different addresses that are asked for: the first in the sheet.
 const ADDRESSES_MAX: usize = 5000;

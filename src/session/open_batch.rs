@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::cli::output::printer::{Printer, format_duration, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, Durability, Lease, Ledger, RecoveredWork, RunOwner};
 use crate::plan::RenderEstimate;
@@ -13,6 +13,7 @@ use crate::runner;
 use crate::runner::{BatchLock, LockError};
 use crate::session::exit_code::ExitReason;
 use crate::session::target::RunTarget;
+use crate::text::{format_duration, pluralize};
 
 /// Why a command ended before it began: what to say, and the exit code. Nothing to say when it
 /// has been said.

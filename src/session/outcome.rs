@@ -2,11 +2,11 @@
 //!
 //! Pure: it reads what the run reports and writes nothing.
 
-use crate::cli::output::printer::pluralize;
 use crate::ledger::{ClaimBlock, JobState};
 use crate::runner::{Halt, RunOutcome};
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::CommandHints;
+use crate::text::pluralize;
 
 /// One line that accounts for every row.
 pub(crate) fn summarize_rows(ending: &RunOutcome, (invalid, skipped): (u64, u64)) -> String {

@@ -5,11 +5,9 @@
 
 use super::Sheet;
 use super::heading_match;
-use super::invisible::trim_invisible;
 use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
+use crate::text::{nearest_names, trim_invisible};
 
-/// Less alike than this, two headings are not meant to be the same.
-const SIMILARITY_MIN: f64 = 0.6;
 /// So many headings are offered when one is missing.
 const SUGGESTIONS_MAX: usize = 3;
 /// So many headings are listed when none is near.
@@ -141,7 +139,9 @@ pub(super) fn missing_column_help(
             shorten_for_message(only)
         );
     }
-    let near = nearest_headings(wanted, headings);
+    let mut near = nearest_names(wanted, headings.iter().map(String::as_str));
+    near.dedup();
+    near.truncate(SUGGESTIONS_MAX);
     if !near.is_empty() {
         let way_out = way_out.map(|way| format!("; {way}")).unwrap_or_default();
         return format!("the nearest: {}{way_out}", in_backticks(&near));
@@ -156,22 +156,4 @@ fn in_backticks(headings: &[&str]) -> String {
     let each: Vec<_> =
         headings.iter().map(|heading| format!("`{}`", shorten_for_message(heading))).collect();
     each.join(", ")
-}
-
-/// Returns the headings that `wanted` may have been meant to be, the likeliest first.
-fn nearest_headings<'h>(wanted: &str, headings: &'h [String]) -> Vec<&'h str> {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    let wanted = plain(wanted);
-    let alike = |heading: &str| strsim::normalized_damerau_levenshtein(&wanted, &plain(heading));
-    let mut near: Vec<_> = headings
-        .iter()
-        .filter(|heading| !heading.is_empty())
-        .map(|heading| (alike(heading), heading.as_str()))
-        .filter(|(alike, _)| *alike >= SIMILARITY_MIN)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.dedup();
-    near.into_iter().take(SUGGESTIONS_MAX).map(|(_, heading)| heading).collect()
 }

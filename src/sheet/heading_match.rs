@@ -5,14 +5,12 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::text::is_invisible_mark;
+
 /// Returns what is left of a heading without regard to case, spaces, underscores and hyphens.
 fn normalize_heading(text: &str) -> String {
     let dashes = |c: char| matches!(c, '_' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-    let kept = text.nfc().filter(|c| {
-        !c.is_whitespace()
-            && !dashes(*c)
-            && !super::invisible::trim_invisible(c.encode_utf8(&mut [0; 4])).is_empty()
-    });
+    let kept = text.nfc().filter(|c| !c.is_whitespace() && !dashes(*c) && !is_invisible_mark(*c));
     kept.flat_map(char::to_lowercase).collect()
 }
 

@@ -12,13 +12,13 @@ use super::find::{
     ColumnMatch, ambiguous_column_message, match_column, missing_column_help, numbered_columns,
 };
 use super::heading_match;
-use super::invisible::trim_invisible;
 use super::key::KeySource;
 use super::normalize::RowOrigin;
 use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use super::records::CsvRecord;
 use super::report_input;
 use super::skip::SkipRule;
+use crate::text::trim_invisible;
 
 /// What the heading row says.
 pub(super) struct HeadingRow {

@@ -7,8 +7,8 @@
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::cells::RowCells;
-use super::invisible::trim_invisible;
 use super::problem::SheetProblem;
+use crate::text::trim_invisible;
 
 /// Between the parts of a key that comes from several columns; within a part it is doubled.
 const SEPARATOR: &str = "/";

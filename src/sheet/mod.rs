@@ -20,7 +20,6 @@ mod groups;
 mod heading_match;
 mod headings;
 mod input;
-mod invisible;
 mod key;
 mod normalize;
 mod problem;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::SheetRow;
+use crate::text::{strip_control, truncate};
 
 /// Everything that is wrong with a sheet as a whole, from the top left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,13 +99,7 @@ impl SheetProblem {
 /// Shortens a key or a heading to what a message can carry, on one line.
 pub(super) fn shorten_for_message(text: &str) -> String {
     const CHARACTERS_MAX: usize = 60;
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut characters = text.chars();
-    let mut clipped: String = characters.by_ref().take(CHARACTERS_MAX).map(plain).collect();
-    if characters.next().is_some() {
-        clipped.push('…');
-    }
-    clipped
+    truncate(&strip_control(text), CHARACTERS_MAX)
 }
 
 impl fmt::Display for SheetProblem {

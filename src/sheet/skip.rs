@@ -4,7 +4,7 @@
 //! that cannot be read is told of, whatever it may have wanted to say.
 
 use super::cells::RowCells;
-use super::invisible::trim_invisible;
+use crate::text::trim_invisible;
 
 /// What leaves a row out, when only a column is named.
 const DEFAULT_VALUES: &[&str] = &["skip", "x", "yes", "done"];

@@ -10,7 +10,8 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use crate::template::helpers;
 use crate::template::helpers::{HELPERS, HelperDoc, TagOutput};
 use crate::template::positioned_elements;
-use crate::template::problem::{LineColumn, TemplateProblem, nearest_name, suggest_name};
+use crate::template::problem::{LineColumn, TemplateProblem};
+use crate::text::{nearest_name, suggest_name};
 
 /// What a loop knows about itself.
 const LOOP_VARIABLES: [&str; 4] = ["index", "first", "last", "key"];

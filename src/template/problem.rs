@@ -223,62 +223,9 @@ impl LineColumn {
     }
 }
 
-/// Returns the known name that `wrong` was probably meant to be.
-///
-/// A third of the letters may differ; a difference of case alone always counts as near.
-pub(crate) fn nearest_name<'n>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
-    let wrong = wrong.to_lowercase();
-    let allowed = (wrong.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
-        .filter(|&(distance, _)| distance <= allowed)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name)
-}
-
-/// Returns a hint that names the nearest known name, or lists what there is.
-pub(crate) fn suggest_name<'n>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'n str> + Clone,
-    what: &str,
-) -> String {
-    /// More names than this are a wall, not a hint.
-    const LISTED_NAMES_MAX: usize = 12;
-    if let Some(name) = nearest_name(wrong, known.clone()) {
-        return format!("did you mean `{name}`?");
-    }
-    let mut names: Vec<String> =
-        known.into_iter().take(LISTED_NAMES_MAX + 1).map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        return format!("there are no {what}");
-    }
-    if names.len() > LISTED_NAMES_MAX {
-        names[LISTED_NAMES_MAX] = "…".to_owned();
-    }
-    format!("{what}: {}", names.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::template::problem::*;
-
-    #[test]
-    fn the_nearest_name_forgives_a_slip_and_not_a_different_word() {
-        let known = ["headline", "script", "language"];
-        for (wrong, right) in [
-            ("headlin", Some("headline")),
-            ("Script", Some("script")),
-            ("langauge", Some("language")),
-            ("price", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest_name(wrong, known), right, "{wrong}");
-        }
-    }
 
     #[test]
     fn positions_count_characters_from_one() {
@@ -289,14 +236,5 @@ mod tests {
             LineColumn::from_offset(text, text.len() + 9),
             LineColumn { line: 2, column: 8 }
         );
-    }
-
-    #[test]
-    fn a_hint_lists_what_there_is_when_nothing_is_near() {
-        assert_eq!(suggest_name("price", ["sku", "script"], "columns"), "columns: `sku`, `script`");
-        assert_eq!(suggest_name("price", [], "columns"), "there are no columns");
-        let many: Vec<String> = (10..40).map(|number| format!("column {number}")).collect();
-        let hint = suggest_name("x", many.iter().map(String::as_str), "columns");
-        assert!(hint.ends_with("`column 21`, …"), "{hint}");
     }
 }

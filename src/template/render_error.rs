@@ -5,9 +5,8 @@
 
 use handlebars::{RenderError, RenderErrorReason};
 
-use crate::template::problem::{
-    LineColumn, TemplateProblem, TemplateProblemLocation, suggest_name,
-};
+use crate::template::problem::{LineColumn, TemplateProblem, TemplateProblemLocation};
+use crate::text::suggest_name;
 
 /// A helper's complaint about what it was given.
 #[derive(Debug, thiserror::Error)]

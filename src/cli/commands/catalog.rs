@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::aistudios::ApiError;
 use crate::batch;
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::printer::{Printer, format_duration, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::time_format::format_rfc3339;
 use crate::cli::output::{diagnostics, settings_table};
@@ -26,6 +26,7 @@ use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
+use crate::text::{format_duration, pluralize};
 
 /// List the account's models and their clothes
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::args::{GlobalArgs, parse_number};
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::ledger::{JobRow, JobState, Ledger, RowStatus, StoredBatch};
 use crate::payload::ColumnMapping;
@@ -14,6 +14,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
+use crate::text::{pluralize, suggest_name};
 
 /// Rows of a table, unless more are asked for: what a person can still scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
@@ -59,10 +60,8 @@ fn parse_row_status(text: &str) -> Result<RowStatus, String> {
     if let Some(status) = RowStatus::parse(&text) {
         return Ok(status);
     }
-    let all = RowStatus::all().map(RowStatus::as_str);
-    let near = all
-        .max_by(|a, b| strsim::jaro_winkler(a, &text).total_cmp(&strsim::jaro_winkler(b, &text)));
-    Err(format!("there is no such state; did you mean `{}`?", near.unwrap_or_default()))
+    let all: Vec<&str> = RowStatus::all().map(RowStatus::as_str).collect();
+    Err(format!("there is no such state; {}", suggest_name(&text, all, "states")))
 }
 
 pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {

@@ -9,7 +9,7 @@ use crate::batch;
 use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
-use crate::cli::output::printer::{Printer, pluralize, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, settings_table, sheet_remarks};
 use crate::clock::Clock;
 use crate::plan as planning;
@@ -22,6 +22,7 @@ use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
 use crate::session::{account_catalog, output_dir, overwrite_guard, sheet_input};
+use crate::text::{pluralize, strip_control};
 
 /// Show what a run would do; spends nothing
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::diagnostics;
-use crate::cli::output::printer::{Printer, escape_json_control, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::payload::PAYLOAD_SCHEMA;
 use crate::plan::{PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
@@ -18,6 +18,7 @@ use crate::session::open_batch;
 use crate::session::{overwrite_guard, sheet_input};
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
+use crate::text::{escape_json_for_terminal, pluralize};
 
 /// Print payloads, or draw a storyboard
 #[derive(Debug, Args)]
@@ -163,7 +164,7 @@ fn print_one(materials: PlanInputs, args: &PreviewArgs, printer: &Printer) -> Ex
                     Ok(payload) => {
                         let value: Result<Value, _> = serde_json::from_str(payload.text());
                         let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
-                        printer.print_result(&escape_json_control(
+                        printer.print_result(&escape_json_for_terminal(
                             pretty.as_deref().unwrap_or(payload.text()),
                         ));
                         ExitReason::Done
@@ -212,7 +213,7 @@ fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
                 continue;
             }
             match merger.merge(&rows) {
-                Ok(payload) => printer.print_result(&escape_json_control(payload.text())),
+                Ok(payload) => printer.print_result(&escape_json_for_terminal(payload.text())),
                 Err(problems) => {
                     wrong += 1;
                     let row = entry.rows.first().map_or(1, |row| row.number);

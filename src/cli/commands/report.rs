@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::batch;
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::printer::{Printer, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report;
 use crate::report::ReportError;
@@ -16,6 +16,7 @@ use crate::session::locked_batch::BatchRef;
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 use crate::session::{overwrite_guard, report_page};
+use crate::text::strip_control;
 
 /// Export the results of a batch
 #[derive(Debug, Args)]

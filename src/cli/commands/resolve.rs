@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::aistudios::{CallError, StudioApi};
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::printer::{Printer, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
     ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
@@ -17,6 +17,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, LeasedBatch, find_job_key, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
+use crate::text::strip_control;
 
 /// Decide about a video that may have been paid for
 #[derive(Debug, Args)]

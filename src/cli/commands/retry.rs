@@ -5,13 +5,14 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
 use crate::session::batch_status::format_credits as credits_told;
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, find_job_key, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
+use crate::text::pluralize;
 
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]

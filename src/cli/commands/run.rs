@@ -11,7 +11,7 @@ use crate::batch;
 use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, RowFilterArgs, parse_number};
 use crate::cli::output::diagnostics;
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, RetryFilter};
 use crate::runner::RunOptions;
@@ -28,6 +28,7 @@ use crate::session::target;
 use crate::session::time_window::WindowArgs;
 use crate::session::{BatchRun, Session};
 use crate::session::{overwrite_guard, sheet_input, webhooks};
+use crate::text::pluralize;
 
 /// Render a batch; run again to continue
 #[derive(Debug, Args)]

@@ -77,10 +77,7 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
     // Without a signal handler the server would only end with the process, which is what it does.
     drop(tokio::signal::ctrl_c().await);
     let bill = sandbox.bill();
-    printer.status(&format!(
-        "{} billed",
-        crate::cli::output::printer::pluralize(bill.render_count(), "render")
-    ));
+    printer.status(&format!("{} billed", crate::text::pluralize(bill.render_count(), "render")));
     sandbox.stop().await;
     ExitReason::Done
 }

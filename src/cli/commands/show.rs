@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use crate::batch;
 use crate::cli::args::{GlobalArgs, parse_number};
-use crate::cli::output::printer::{Printer, strip_control};
-use crate::cli::output::text_table::truncate;
+use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::{format_elapsed, format_local, format_rfc3339};
 use crate::ledger::{EventRow, JobHistory, JobState, StoredBatch, SubmissionRow, VersionRow};
 use crate::report;
@@ -15,6 +14,7 @@ use crate::session::locked_batch::{BatchRef, find_job_key, ledger_error};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
+use crate::text::{strip_control, truncate};
 
 /// Characters of a cell or an answer that are shown; `--json` has all that is kept.
 const TEXT_MAX: usize = 300;

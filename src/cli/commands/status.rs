@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::commands::status_watch as watch;
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::session::attention::AttentionGroup;
@@ -17,6 +17,7 @@ use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
+use crate::text::pluralize;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]

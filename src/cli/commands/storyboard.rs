@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::batch::{Batch, VideoResolution};
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::ledger::{BatchId, Ledger, LedgerError, PlannedVersion};
 use crate::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
 use crate::plan::{PlanError, PlanInputs};
@@ -22,6 +22,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::open_batch::CommandError;
 use crate::sheet::SheetEntry;
 use crate::template::{PartialFiles, SceneTemplate, TemplateProblem, TemplateProblemLocation};
+use crate::text::pluralize;
 
 /// What to draw, and where.
 pub(crate) struct Storyboard<'a> {

@@ -11,12 +11,13 @@ use serde_json::json;
 
 use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::printer::{Printer, pluralize, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::ledger::{StrayDraft, SubmissionId, Tag};
 use crate::runner::ProjectIndex;
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, ledger_error};
 use crate::session::open_batch::CommandError;
+use crate::text::{pluralize, strip_control};
 
 /// Why a project stays that is no draft any more, or may not be.
 const MAYBE_EXPORTED: &str = "it may have been exported";

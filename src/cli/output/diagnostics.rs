@@ -6,9 +6,10 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
 
-use crate::cli::output::printer::{Printer, pluralize, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::plan::{PlanError, PlanProblem, PlanProblemSource, PlanProblems, TemplateFiles};
 use crate::session::exit_code::ExitReason;
+use crate::text::{is_terminal_control, pluralize, strip_control};
 use crate::{batch, sheet, template};
 
 /// What a terminal shows without wrapping.
@@ -56,8 +57,7 @@ fn print_diagnostic(printer: &Printer, mistake: SourceDiagnostic<'_>) {
 
 /// Returns a text of the same length in bytes, without what a terminal would act upon.
 fn blank_control_chars(text: &str) -> String {
-    let kept =
-        |c: char| matches!(c, '\n' | '\t') || strip_control(c.encode_utf8(&mut [0; 4])) != " ";
+    let kept = |c: char| matches!(c, '\n' | '\t') || !is_terminal_control(c);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if kept(c) {

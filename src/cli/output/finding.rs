@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::aistudios::ApiError;
-use crate::cli::output::printer::{Printer, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
+use crate::text::strip_control;
 
 /// How good a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 //! Text from outside (cells, the vendor's words) passes through [`plain`] before it is shown: an
 //! escape sequence in a cell must not reach a terminal. A closed pipe ends the printer, not the run.
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -13,6 +12,7 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::output::logging::Verbosity;
+use crate::text::{escape_json_for_terminal, strip_control};
 
 /// Speaks to the person or the program that called us.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl Printer {
 
     /// Writes one machine-readable document.
     pub(crate) fn print_json(&self, document: &Value) {
-        self.print_result(&escape_json_control(&document.to_string()));
+        self.print_result(&escape_json_for_terminal(&document.to_string()));
     }
 
     /// Names the batch that all further events are about.
@@ -199,38 +199,6 @@ impl Printer {
     }
 }
 
-/// Tells whether a terminal would do something other than show this character.
-fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Returns foreign text without anything that a terminal would act upon.
-pub(crate) fn strip_control(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_control) {
-        Cow::Owned(text.chars().map(|c| if is_control(c) { ' ' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// Returns JSON that says the same, and is harmless on a terminal. Outside ASCII such a character
-/// can only stand in a string; within ASCII the writer has escaped it already.
-pub(crate) fn escape_json_control(json: &str) -> Cow<'_, str> {
-    let harmful = |c: char| !c.is_ascii() && is_control(c);
-    if !json.contains(harmful) {
-        return Cow::Borrowed(json);
-    }
-    let mut out = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if harmful(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
-}
-
 /// Returns how many columns a character takes: Hangul, kana and the like take two.
 fn char_width(c: char) -> usize {
     c.width().unwrap_or(0)
@@ -298,22 +266,6 @@ fn wrap_line(line: &str, columns_max: usize) -> String {
     out
 }
 
-/// Returns `count` with its noun: "1 row", "12 rows".
-pub(crate) fn pluralize(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-/// Returns a span as people say it: "about 3 min".
-pub(crate) fn format_duration(span: std::time::Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..90 => format!("{seconds} s"),
-        90..5400 => format!("{} min", (seconds + 30) / 60),
-        5400..172_800 => format!("{:.1} h", seconds as f64 / 3600.0),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::cli::output::printer::*;
@@ -332,14 +284,5 @@ mod tests {
         assert_eq!(wrap_line("", STANDARD_WIDTH), "");
         let narrow = wrap_line("12 videos to render, about 2 min of speech", 20);
         assert_eq!(narrow, "12 videos to render,\n  about 2 min of\n  speech");
-    }
-
-    #[test]
-    fn nothing_that_a_terminal_would_act_upon_gets_through() {
-        for foreign in ["\u{1b}[2J", "\u{9b}31m", "a\rb", "\u{202e}gpj", "\u{7}"] {
-            let shown = strip_control(foreign);
-            assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown:?}");
-        }
-        assert_eq!(strip_control("Ünïcode 봄 🌱"), "Ünïcode 봄 🌱");
     }
 }

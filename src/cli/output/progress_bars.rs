@@ -11,9 +11,8 @@ use std::time::Duration;
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::output::printer::{
-    STANDARD_WIDTH, format_duration, pad_or_truncate, strip_control,
-};
+use crate::cli::output::printer::{STANDARD_WIDTH, pad_or_truncate};
+use crate::text::{format_duration, strip_control};
 
 /// Renders shown one by one; the overall bar tells of the rest.
 const RENDER_BARS_MAX: usize = 8;

@@ -8,10 +8,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cli::output::printer::{Printer, format_duration, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::progress_bars::ProgressBars;
 use crate::ledger::{BatchId, JobState, Ledger, LedgerError};
 use crate::runner::{RunEvent, RunObserver};
+use crate::text::{format_duration, strip_control};
 
 /// Without bars, a sign of life at least this often.
 const MAX_SILENCE: Duration = Duration::from_secs(60);

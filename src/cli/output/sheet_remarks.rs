@@ -2,9 +2,9 @@
 //!
 //! Each is one line, said once; a plain CSV whose columns are all used is not worth a word.
 
-use crate::cli::output::printer::{pluralize, strip_control};
 use crate::plan::Plan;
 use crate::sheet::SheetFormat;
+use crate::text::{pluralize, strip_control};
 
 /// Columns and worksheets that are named one by one.
 const NAMES_MAX: usize = 6;

@@ -6,10 +6,11 @@
 use console::Style;
 use jiff::Timestamp;
 
-use crate::cli::output::printer::{format_duration, pad_or_truncate, strip_control, text_width};
+use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::time_format::{format_elapsed, format_local_time};
 use crate::ledger::{JobState, RecentEvent};
 use crate::session::batch_status::{BatchStatus, Throughput};
+use crate::text::{format_duration, strip_control};
 
 /// Columns of a key.
 const KEY_COLUMNS: usize = 24;

@@ -4,7 +4,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
-use crate::cli::output::printer::{STANDARD_WIDTH, strip_control};
+use crate::cli::output::printer::STANDARD_WIDTH;
+use crate::text::strip_control;
 
 /// A table on its way to a person.
 pub(crate) struct TextTable {
@@ -47,12 +48,4 @@ impl TextTable {
 pub(crate) fn stdout_width() -> u16 {
     let found = terminal_size::terminal_size_of(std::io::stdout());
     found.map_or(STANDARD_WIDTH as u16, |(terminal_size::Width(columns), _)| columns.max(40))
-}
-
-/// Returns the beginning of a text, `max` characters at most.
-pub(crate) fn truncate(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

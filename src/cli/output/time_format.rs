@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::text::format_duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
-use crate::cli::output::printer::format_duration;
 
 /// Returns a stored time as a clock on this machine's wall shows it.
 pub(crate) fn format_local(ms: i64) -> String {

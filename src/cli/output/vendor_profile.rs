@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::batch::{StudioHost, VendorProfile, VendorProfileEntry};
 use crate::cli::output::finding::CheckFinding;
-use crate::cli::output::printer::{Printer, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::session::target;
+use crate::text::strip_control;
 
 /// Says what was once measured, and whether it was measured here.
 pub(crate) fn measurement_findings(vendor: &VendorProfile, host: &StudioHost) -> Vec<CheckFinding> {

@@ -4,7 +4,7 @@
 
 use crate::payload::check::{ClipPointer, FindingCollector, fields, truncate_quoted, warnings};
 use crate::payload::outline::{Clip, Kind, Leaf, Shape};
-use crate::template::problem::suggest_name;
+use crate::text::suggest_name;
 
 /// The types of the `clips` table.
 const CLIP_TYPES: [&str; 6] = ["aiModel", "shape", "image", "textImage", "videoImage", "audio"];

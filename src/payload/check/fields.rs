@@ -5,7 +5,7 @@
 
 use crate::payload::check::{ClipPointer, FindingCollector, truncate_quoted, warnings};
 use crate::payload::outline::{Clip, Kind, Leaf, Scene, Shape};
-use crate::template::problem::suggest_name;
+use crate::text::suggest_name;
 
 /// The `shapeName` values of the page.
 pub(crate) const SHAPE_NAMES: [&str; 17] = [

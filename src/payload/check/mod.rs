@@ -20,7 +20,7 @@ use crate::payload::outline::{Kind, Leaf, Project, Scene, Shape};
 use crate::payload::speech::SpeechLength;
 use crate::request;
 use crate::request::PayloadSchema;
-use crate::template::problem::nearest_name;
+use crate::text::{nearest_name, truncate};
 
 /// What is wrong with a payload, by JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -347,9 +347,5 @@ impl AddedFinding<'_> {
 /// Cuts a quoted value to what fits in a message.
 fn truncate_quoted(text: &str) -> String {
     const QUOTED_CHARS_MAX: usize = 40;
-    let mut shown: String = text.chars().take(QUOTED_CHARS_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
+    truncate(text, QUOTED_CHARS_MAX)
 }

@@ -9,7 +9,7 @@ use crate::payload::check::clips::{AVATAR_CLIP_TYPE, is_deleted};
 use crate::payload::check::{ClipPointer, FindingCollector, truncate_quoted, warnings};
 use crate::payload::outline::{Clip, Kind, Scene, Script, Shape};
 use crate::payload::speech::{SpeechLength, is_same_speech, is_silent, join_scripts};
-use crate::template::problem::nearest_name;
+use crate::text::nearest_name;
 
 /// An avatar that will be drawn.
 struct AvatarClip<'s> {

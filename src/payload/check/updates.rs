@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::payload::check::field_table::json_kind;
 use crate::payload::check::{FindingCollector, truncate_quoted, warnings};
 use crate::payload::speech::{SpeechLength, is_silent};
-use crate::template::problem::nearest_name;
+use crate::text::nearest_name;
 
 /// What can be changed in a scene.
 const UPDATE_TYPES: &[&str] =

@@ -4,7 +4,6 @@
 //! read as HTML is not documented. So every comparison here tries both readings, and nothing is
 //! refused that is right in one of them.
 
-mod invisible;
 mod measure;
 
 use std::borrow::Cow;
@@ -25,7 +24,7 @@ enum ScriptSyntax {
 
 /// Says whether nothing would be said.
 pub(crate) fn is_silent(script: &str) -> bool {
-    !SpokenChars::new(script, ScriptSyntax::Markup).any(invisible::is_visible)
+    !SpokenChars::new(script, ScriptSyntax::Markup).any(crate::text::is_visible)
 }
 
 /// Says whether two ways of writing a script say the same. Quickest for plain text on the left.

@@ -10,6 +10,7 @@ use super::plots::RunPlot;
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
 use crate::report::run::{AttentionRecord, SpendingRecord};
+use crate::text::{format_duration, pluralize};
 
 /// Where the rows are put in.
 pub(super) const ROWS_PLACEHOLDER: &str = "<!--rows-->";
@@ -67,12 +68,12 @@ fn page_header(page: &ReportPage<'_>, night: &RunTimeline) -> Markup {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
-            p .lead { (done) " of " (pluralized(standing.rows, "video")) " done" }
+            p .lead { (done) " of " (pluralize(standing.rows, "video")) " done" }
             @if let Some(run) = &night.run {
                 p .muted {
                     "Last paying run: run " (run.id) ", " (format_time(page, night.started_at)) ", "
-                    (format_duration(night.ended_at - night.started_at)) ", "
-                    (pluralized(run.submitted.unsigned_abs(), "paid request"))
+                    (format_duration(night.duration())) ", "
+                    (pluralize(run.submitted.unsigned_abs(), "paid request"))
                     @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
             }
@@ -127,7 +128,7 @@ fn attention_article(failure: &AttentionRecord) -> Markup {
                 @for said in &failure.words {
                     li {
                         q { (said.words) }
-                        span .muted { " · " (pluralized(said.jobs, "row")) ", such as " (said.key) }
+                        span .muted { " · " (pluralize(said.jobs, "row")) ", such as " (said.key) }
                     }
                 }
                 @if told < failure.jobs {
@@ -242,21 +243,6 @@ fn rows_section() -> Markup {
 fn format_time(page: &ReportPage<'_>, ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or(page.now);
     at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-/// Returns how long something took, as people say it.
-pub(super) fn format_duration(ms: i64) -> String {
-    let seconds = ms.max(0) as f64 / 1000.0;
-    match seconds {
-        s if s < 10.0 => format!("{s:.1} s"),
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.1} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
-}
-
-fn pluralized(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Returns a number with as few digits as it needs, at most two of them behind the point.

@@ -4,6 +4,7 @@
 //! dark. Nothing in them is text from outside but keys, which the library escapes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use charts_rs::{
     AxisType, ChartBase, Color, GanttChart, GanttTask, HistogramChart, LineChart, LineStep,
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 use super::SubmitLimits;
 use super::body::format_number;
 use super::timeline::{RunTimeline, TimelineSteps};
+use crate::text::{format_duration, truncate};
 
 /// Jobs that get a line of their own in the timeline.
 const TIMELINE_LANES_MAX: usize = 40;
@@ -88,7 +90,7 @@ fn timeline_plot(night: &RunTimeline, east: i32, keys: &BTreeMap<i64, String>) -
         shown += 1;
         // Two long keys may look alike when clipped, and must not share a line.
         let key = keys.get(&job.position).map_or("", String::as_str);
-        let row = format!("{}{}", clip_key(key), "\u{200b}".repeat(number % 7));
+        let row = format!("{}{}", truncate(key, KEY_CHARS_MAX), "\u{200b}".repeat(number % 7));
         let rendered = job.rendered_at.unwrap_or(night.ended_at);
         let mut part = |category: &str, from: i64, to: i64, color: &str| {
             tasks.push(GanttTask {
@@ -211,7 +213,7 @@ fn render_time_plot(night: &RunTimeline) -> Option<RunPlot> {
     chart.series.colors = vec![RENDERING_COLOR.into()];
     chart.y_axis_configs.iter_mut().for_each(style_axis);
     chart.x_axis.formatter = Some(format!("{{c}} {unit}"));
-    let in_words = |ms: i64| super::body::format_duration(ms);
+    let in_words = |ms: i64| format_duration(Duration::from_millis(ms.max(0).unsigned_abs()));
     let words = format!(
         "{} renders took {} to {}, half of them no more than {}.",
         took.len(),
@@ -306,15 +308,6 @@ fn style_axis(axis: &mut YAxisConfig) {
     axis.stroke_color = AXIS_COLOR.into();
     axis.font.color = AXIS_COLOR.into();
     axis.font.size = 11.0;
-}
-
-fn clip_key(key: &str) -> String {
-    let mut letters = key.chars();
-    let mut out: String = letters.by_ref().take(KEY_CHARS_MAX).collect();
-    if letters.next().is_some() {
-        out.push('…');
-    }
-    out
 }
 
 #[cfg(test)]

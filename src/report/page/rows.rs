@@ -12,6 +12,7 @@ use super::ReportPage;
 use super::timeline::{JobTiming, RunTimeline};
 use crate::ledger::{JobRow, JobState, Ledger};
 use crate::report::results::{ReportError, ReportRows};
+use crate::text::{escape_json_for_html, truncate};
 
 /// Rows in one page. Past this a browser takes too long; those that need somebody come first.
 const PAGE_ROWS_MAX: u64 = 20_000;
@@ -31,7 +32,8 @@ pub(super) async fn write_rows(
     let failed = |source| ReportError::Io { path: place.to_owned(), source };
     let headings = ledger.headings(page.batch.id).await?;
     let head = json!({ "headings": headings, "videos": page.videos_folder, "length": night.ended_at - night.started_at });
-    let head = escape_for_script(&head.to_string());
+    let head = head.to_string();
+    let head = escape_json_for_html(&head);
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
     let mut passes: Vec<JobTiming> = night.jobs.clone();
     passes.sort_unstable_by_key(|pass| pass.position);
@@ -53,7 +55,7 @@ pub(super) async fn write_rows(
         let pass = passes.binary_search_by_key(&row.position, |pass| pass.position);
         let pass = pass.ok().filter(|_| row.state.is_some()).map(|place| passes[place]);
         let entry = row_data(&row, pass, night.started_at).to_string();
-        write!(out, "{comma}\n{}", escape_for_script(&entry)).map_err(failed)?;
+        write!(out, "{comma}\n{}", escape_json_for_html(&entry)).map_err(failed)?;
     }
     write!(out, "],\"left_out\":{left_out}}}").map_err(failed)
 }
@@ -94,7 +96,7 @@ fn row_data(row: &JobRow, pass: Option<JobTiming>, began: i64) -> Value {
         row.attempts,
         row.video_ms.map(|ms| (ms as f64 / 100.0).round() / 10.0),
         row.credits,
-        words.map(|words| clip_text(words, MESSAGE_CHARS_MAX)),
+        words.map(|words| truncate(words, MESSAGE_CHARS_MAX)),
         row.video_file,
         row.project_id,
         clipped_cells(row),
@@ -107,54 +109,9 @@ fn clipped_cells(row: &JobRow) -> Vec<Vec<String>> {
     let all: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     let mut left = ROW_CHARS_MAX;
     let mut take = |cell: String| {
-        let cell = clip_text(&cell, CELL_CHARS_MAX.min(left));
+        let cell = truncate(&cell, CELL_CHARS_MAX.min(left));
         left = left.saturating_sub(cell.chars().count());
         cell
     };
     all.into_iter().map(|cells| cells.into_iter().map(&mut take).collect()).collect()
-}
-
-fn clip_text(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Returns JSON that says the same and holds nothing that HTML would act upon. In JSON such a
-/// character can only stand in a string.
-fn escape_for_script(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_ends_the_script_element_and_none_changes() {
-        for cell in ["</script><script>alert(1)</script>", "<!--<script>", "&lt;", "a\u{2028}b"] {
-            let json = json!([cell]).to_string();
-            let safe = escape_for_script(&json);
-            assert!(!safe.contains(['<', '>', '&', '\u{2028}']), "{safe}");
-            assert_eq!(serde_json::from_str::<Value>(&safe).unwrap(), json!([cell]));
-        }
-    }
-
-    #[test]
-    fn long_cells_are_clipped_between_characters() {
-        assert_eq!(clip_text("봄바람", 2), "봄바…");
-        assert_eq!(clip_text("봄바람", 3), "봄바람");
-    }
 }

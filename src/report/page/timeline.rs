@@ -3,6 +3,8 @@
 //! Only that run, for between two nights lies a day in which nothing happens. Pure but for one
 //! pass through the ledger.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::ledger::{BatchId, Ledger, LedgerError, RenderTiming, RunRow};
@@ -60,7 +62,12 @@ impl RunTimeline {
         Ok(Self { started_at: run.started_at, ended_at: ended, jobs, run: Some(run) })
     }
 
-    /// Returns how long each render took that has ended.
+    /// Returns the time from the start of the run to its end or its last sign of life.
+    pub(super) fn duration(&self) -> Duration {
+        Duration::from_millis((self.ended_at - self.started_at).max(0).unsigned_abs())
+    }
+
+    /// Returns the render times of the finished renders.
     pub(super) fn render_times_ms(&self) -> impl Iterator<Item = i64> {
         self.jobs.iter().filter_map(|job| Some((job.rendered_at? - job.submitted_at).max(0)))
     }

@@ -15,8 +15,9 @@ use crate::runner::event::RunEvent;
 use crate::runner::in_flight;
 use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::limits::halt::{CircuitKind, FailureCause};
-use crate::runner::loops::poll::{elapsed_since, format_duration};
+use crate::runner::loops::poll::elapsed_since;
 use crate::runner::loops::poll_schedule::next_poll_delay;
+use crate::text::format_exact_duration;
 
 /// Polls claimed together.
 const POLLS_AT_ONCE: u32 = 16;
@@ -92,7 +93,7 @@ async fn on_running<S: StudioApi>(desk: &RunContext<S>, making: &GeneratingDraft
     let progress = progress.clamp(0.0, 100.0);
     let stands_still = making.progress == Some(progress);
     if stands_still && elapsed_since(desk, making.moved_at) > limits.stall_after {
-        let since = format_duration(limits.stall_after);
+        let since = format_exact_duration(limits.stall_after);
         let words = format!("AI Studios got no further than {progress:.0} % for {since}");
         return on_failed(desk, making, words).await;
     }

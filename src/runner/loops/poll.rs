@@ -22,6 +22,7 @@ use crate::runner::in_flight::InFlightSet;
 use crate::runner::limits::halt::{CircuitKind, FailureCause};
 use crate::runner::loops::poll_schedule::{next_poll_delay, next_poll_delay_with_callbacks};
 use crate::runner::webhook;
+use crate::text::format_exact_duration;
 
 /// Polls in the air at once; the limiter paces them.
 const POLLS_AT_ONCE: usize = 16;
@@ -260,7 +261,8 @@ async fn on_running<S: StudioApi>(desk: &RunContext<S>, due: &DueJob, progress: 
     let limits = &desk.settings.limits;
     let spent = elapsed_since(desk, due.rendering_at);
     if spent > limits.render_timeout {
-        let words = format!("no end after {} of rendering", format_duration(limits.render_timeout));
+        let words =
+            format!("no end after {} of rendering", format_exact_duration(limits.render_timeout));
         return on_timeout(desk, due, words).await;
     }
     let progress = progress.clamp(0.0, 100.0);
@@ -289,7 +291,7 @@ async fn on_poll_error<S: StudioApi>(desk: &RunContext<S>, due: &DueJob) {
     let asked_for = desk.clock.awake_time().saturating_sub(desk.started_at);
     let spent = elapsed_since(desk, due.rendering_at);
     if spent.min(asked_for) > limits.render_timeout {
-        let words = format!("no word of it for {}", format_duration(limits.render_timeout));
+        let words = format!("no word of it for {}", format_exact_duration(limits.render_timeout));
         return on_timeout(desk, due, words).await;
     }
     reschedule(desk, due).await;
@@ -369,9 +371,4 @@ pub(in crate::runner) fn elapsed_since<S>(desk: &RunContext<S>, at: Option<i64>)
         return Duration::ZERO;
     };
     Duration::try_from(desk.clock.now().duration_since(at)).unwrap_or(Duration::ZERO)
-}
-
-pub(in crate::runner) fn format_duration(span: Duration) -> String {
-    let span = jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX);
-    format!("{span:#}")
 }

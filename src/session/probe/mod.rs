@@ -21,7 +21,7 @@ use crate::batch::{
     VendorProfile, render_measured_file,
 };
 use crate::cli::output::finding::CheckFinding;
-use crate::cli::output::printer::{Printer, format_duration, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind};
 use crate::session::account_catalog;
@@ -31,6 +31,7 @@ use crate::session::locked_batch::confirm;
 use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
+use crate::text::{format_duration, pluralize};
 
 /// What a person wants to have asked.
 #[derive(Clone, Copy, Debug, Args)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::aistudios::{ExportRequest, PaidCallOutcome, ProgressReport, ProjectId, RenderState};
 use crate::batch::{ExportIdBehavior, ListContents};
 use crate::cli::output::finding::CheckFinding;
-use crate::cli::output::printer::format_duration;
 use crate::session::exit_code::ExitReason;
 use crate::session::probe::AccountProbe;
+use crate::text::format_duration;
 
 const TOPIC: &str = "render";
 /// Looks at the list after the end, for a project that has not been in it.

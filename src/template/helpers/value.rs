@@ -90,7 +90,7 @@ fn parse_json_number(cell: &str) -> Result<&str, (String, Option<String>)> {
     if serde_json::from_str::<f64>(text).is_ok_and(f64::is_finite) {
         return Ok(text);
     }
-    let shown: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    let shown = crate::text::truncate(text, QUOTED_CHARS_MAX);
     Err((format!("`{shown}` is not a number"), number_hint(text)))
 }
 

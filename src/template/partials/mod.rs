@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::compile_template;
 use crate::template::partials::params::{BlockStack, PartialCall, PartialParams};
-use crate::template::problem::{LineColumn, Origin, TemplateProblem, suggest_name};
+use crate::template::problem::{LineColumn, Origin, TemplateProblem};
 use crate::template::tags::find_tags;
+use crate::text::suggest_name;
 
 /// The most bytes that a template may have with its partials: far beyond any real one, and an end
 /// to partials that double each other.

@@ -18,7 +18,7 @@ use crate::batch;
 use crate::batch::{Batch, SheetSource, StudioHost, VendorProfileEntry};
 use crate::cli::args::GlobalArgs;
 use crate::cli::output::finding::{CheckFinding, exit_for_findings};
-use crate::cli::output::printer::{Printer, format_duration};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::settings_table;
 use crate::cli::output::settings_table::EffectiveSetting;
 use crate::cli::output::text_table::TextTable;
@@ -30,6 +30,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 use crate::session::{credentials, output_dir, overwrite_guard, probe};
+use crate::text::format_duration;
 
 /// Below this, the ledger or a video will soon meet a full disk.
 const FREE_BYTES_MIN: u64 = 200_000_000;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::cli::output::printer::{Printer, escape_json_control};
+use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::format_rfc3339;
 use crate::ledger::{ExportedRow, ExportedValue};
 use crate::report::escape_formula;
@@ -17,6 +17,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::ledger_error;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
+use crate::text::escape_json_for_terminal;
 
 /// Arguments of `callsheet ledger export`.
 #[derive(Debug, Args)]
@@ -125,7 +126,7 @@ impl LedgerExportWriter {
         match self {
             Self::NdjsonLines(out) => {
                 let line = row_json(row).to_string();
-                writeln!(out, "{}", escape_json_control(&line))
+                writeln!(out, "{}", escape_json_for_terminal(&line))
             }
             Self::CsvTables { folder, current: open } => {
                 if open.as_ref().is_none_or(|open| open.0 != row.table) {

@@ -10,12 +10,13 @@ use serde_json::json;
 use crate::cli::args::GlobalArgs;
 use crate::cli::commands::ledger::export::LedgerExportArgs;
 use crate::cli::commands::ledger::prune::PruneArgs;
-use crate::cli::output::printer::{Printer, strip_control};
+use crate::cli::output::printer::Printer;
 use crate::ledger::Ledger;
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::ledger_error;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
+use crate::text::strip_control;
 
 /// Check, back up, export or prune the ledger
 #[derive(Debug, Args)]

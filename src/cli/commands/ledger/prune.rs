@@ -9,13 +9,14 @@ use clap::Args;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use crate::cli::output::printer::{Printer, pluralize};
+use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, PruneCounts};
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{confirm, ledger_error};
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
+use crate::text::pluralize;
 
 /// Arguments of `callsheet ledger prune`.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::payload::check::{
 use crate::payload::outline;
 use crate::payload::speech::{SpeechLength, is_silent};
 use crate::request::{FieldSpec, FieldType, RequestKind};
-use crate::template::problem::nearest_name;
+use crate::text::nearest_name;
 
 /// What a film is taken to speak when nothing says how long it shall be.
 const ASSUMED_SPEECH_DURATION: Duration = Duration::from_secs(60);

@@ -1,0 +1,124 @@
+//! The files of a batch, read and checked before the first row: template, sheet and file pattern.
+
+use std::collections::BTreeSet;
+
+use super::{
+    PlanError, RowFilter, RowSelection, TemplateFiles, UnknownConditionColumn, VariantMapping,
+    variant,
+};
+use crate::batch::Batch;
+use crate::payload::ColumnMapping;
+use crate::request::RequestKind;
+use crate::sheet::{Sheet, SheetSpec, SkipSpec};
+use crate::template::{FileNamePattern, SceneTemplate};
+
+/// The opened files of a batch.
+#[derive(Debug)]
+pub struct PlanInputs {
+    /// The compiled template.
+    pub template: SceneTemplate,
+    /// The files it was compiled from.
+    pub template_files: TemplateFiles,
+    /// The compiled `file` pattern, if the batch file has one.
+    pub file_pattern: Option<FileNamePattern>,
+    /// The opened sheet.
+    pub sheet: Sheet,
+    /// The variants of every row, at least one.
+    pub variants: Vec<VariantMapping>,
+    /// The kind of request sent for each row.
+    pub request_kind: &'static RequestKind,
+}
+
+impl PlanInputs {
+    /// Reads the template and opens the sheet of `batch`.
+    ///
+    /// # Errors
+    /// All problems of the first file that has any.
+    pub fn open(batch: &Batch) -> Result<Self, PlanError> {
+        let (template, template_files) = TemplateFiles::read(&batch.template)?.compile()?;
+        let pattern = batch.video_file.as_deref().map(FileNamePattern::parse).transpose();
+        let file_pattern = pattern.map_err(PlanError::FilePattern)?;
+        let sheet = open_sheet(batch, &template, file_pattern.as_ref())?;
+        let columns = ColumnMapping {
+            names: sheet.template_names().to_vec(),
+            defaults: batch.defaults.clone(),
+            grouped: batch.group_by.is_some(),
+            lists: sheet.lists().clone(),
+            ..ColumnMapping::default()
+        };
+        let variants = variant::variant_mappings(batch, &sheet, &template, &columns)
+            .map_err(PlanError::Sheet)?;
+        let request_kind = batch.studio.request;
+        Ok(Self { template, template_files, file_pattern, sheet, variants, request_kind })
+    }
+
+    /// Returns the filter of each variant.
+    pub(super) fn row_filters(
+        &self,
+        selection: &RowSelection,
+    ) -> Result<Vec<RowFilter>, PlanError> {
+        let headings = self.sheet.headings();
+        let filters = self
+            .variants
+            .iter()
+            .map(|variant| RowFilter::new(&selection.conditions, headings, &variant.columns));
+        filters
+            .collect::<Result<_, _>>()
+            .map_err(|error: UnknownConditionColumn| PlanError::Selection(error.to_string()))
+    }
+
+    /// Returns the headings of unused columns: usually a misspelt one is among them.
+    pub(super) fn unused_columns(&self, filters: &[RowFilter]) -> Vec<String> {
+        if self.template.can_use_any_column() {
+            return Vec::new();
+        }
+        let of_pattern = self.file_pattern.iter().flat_map(|pattern| {
+            pattern.required_columns().iter().chain(pattern.optional_columns())
+        });
+        let of_template =
+            self.template.required_columns().iter().chain(self.template.optional_columns());
+        let names: BTreeSet<&String> = of_template.chain(of_pattern).collect();
+        let mut used: BTreeSet<usize> = self.sheet.setting_columns().into_iter().collect();
+        used.extend(filters.iter().flat_map(RowFilter::tested_columns));
+        for VariantMapping { columns, .. } in &self.variants {
+            used.extend(columns.lists.values().flatten().chain(columns.assigned.values()));
+        }
+        let columns = self.sheet.headings().iter().zip(self.sheet.template_names()).enumerate();
+        columns
+            .filter(|(column, (_, name))| !used.contains(column) && !names.contains(*name))
+            .map(|(_, (heading, _))| heading.clone())
+            .collect()
+    }
+}
+
+fn open_sheet(
+    batch: &Batch,
+    template: &SceneTemplate,
+    file_pattern: Option<&FileNamePattern>,
+) -> Result<Sheet, PlanError> {
+    let from_variants = variant::names_set_by_all_variants(batch);
+    let is_given =
+        |name: &String| batch.defaults.contains_key(name) || from_variants.contains(name.as_str());
+    let required = template.required_columns().iter();
+    let required =
+        required.chain(file_pattern.into_iter().flat_map(FileNamePattern::required_columns));
+    let required: BTreeSet<String> = required.filter(|name| !is_given(name)).cloned().collect();
+    let optional = template.optional_columns().iter();
+    let optional =
+        optional.chain(file_pattern.into_iter().flat_map(FileNamePattern::optional_columns));
+    let spec = SheetSpec {
+        key: &batch.key,
+        group_by: batch.group_by.as_deref(),
+        columns: &batch.columns,
+        required: &required.into_iter().collect::<Vec<_>>(),
+        optional: &optional.chain(batch.defaults.keys()).cloned().collect::<Vec<_>>(),
+        lists: &template.list_names().cloned().collect::<Vec<_>>(),
+        skip: batch
+            .skip
+            .as_ref()
+            .map(|skip| SkipSpec { column: &skip.column, values: &skip.values }),
+        encoding: batch.encoding.as_deref(),
+        worksheet: batch.worksheet.as_deref(),
+    };
+    Sheet::open(&batch.sheet, &spec).map_err(PlanError::Sheet)
+}

@@ -1,0 +1,73 @@
+//! The columns in which a changed row differs from its planned version.
+//!
+//! Columns are compared by heading, so a moved column is unchanged. A column that only one of the
+//! two sheets has is listed only if nothing else explains the change, as after renaming it.
+
+use serde::Serialize;
+
+use crate::ledger::ChangedRow;
+
+/// A row with a changed payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadChange {
+    /// Its key.
+    pub key: String,
+    /// Its row in the sheet.
+    pub row_number: i64,
+    /// The headings of the changed cells; empty if only the template or the settings changed.
+    pub columns: Vec<String>,
+}
+
+/// The cells of one entry, with their headings.
+struct EntryCells<'e> {
+    headings: &'e [String],
+    rows: Vec<Vec<String>>,
+}
+
+impl PayloadChange {
+    pub(super) fn new(row: ChangedRow, headings: &[String]) -> Self {
+        let old_headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
+        let before = EntryCells { headings: &old_headings, rows: parse_rows(&row.before.0) };
+        let after = EntryCells { headings, rows: parse_rows(&row.after) };
+        let differs = |(column, heading): &(usize, &String)| {
+            let known = before.headings.iter().position(|known| known == *heading);
+            known.is_some_and(|known| before.cells(known).ne(after.cells(*column)))
+        };
+        let mut columns: Vec<String> = headings
+            .iter()
+            .enumerate()
+            .filter(differs)
+            .map(|(_, heading)| heading.clone())
+            .collect();
+        if columns.is_empty() && !row.template_changed {
+            columns.extend(after.filled_columns_missing_in(&before));
+            columns.extend(before.filled_columns_missing_in(&after));
+        }
+        Self { key: row.key, row_number: row.row_number, columns }
+    }
+}
+
+impl EntryCells<'_> {
+    /// Returns the cells of one column, one per row; `None` where a row is shorter.
+    fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
+        self.rows.iter().map(move |row| row.get(column).map(String::as_str))
+    }
+
+    fn filled_columns_missing_in(&self, other: &Self) -> Vec<String> {
+        let is_filled = |column: usize| self.cells(column).flatten().any(|cell| !cell.is_empty());
+        let headings = self.headings.iter().enumerate();
+        headings
+            .filter(|(column, heading)| !other.headings.contains(heading) && is_filled(*column))
+            .map(|(_, heading)| heading.clone())
+            .collect()
+    }
+}
+
+fn parse_rows(json: &str) -> Vec<Vec<String>> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// Returns lists or maps of texts as JSON.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("lists and maps of texts are always valid JSON")
+}

@@ -1,0 +1,21 @@
+//! Text shared by all modules: suggestions, truncation, plurals, durations, escapes, and
+//! characters that are invisible or act on a terminal.
+//!
+//! Wordings that belong to one subject stay in the module of that subject. Invariant: pure; this
+//! module imports no other.
+
+mod control;
+mod duration;
+mod escape;
+mod invisible;
+mod plural;
+mod suggest;
+mod truncate;
+
+pub(crate) use control::{is_terminal_control, strip_control};
+pub(crate) use duration::{format_duration, format_exact_duration};
+pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};
+pub(crate) use invisible::{is_invisible_mark, is_visible, trim_invisible};
+pub(crate) use plural::pluralize;
+pub(crate) use suggest::{nearest_name, nearest_names, suggest_name};
+pub(crate) use truncate::truncate;
