@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use super::cells::RowCells;
-use super::duplicate_keys::DuplicateKeys;
 use super::groups::{GroupedRow, RowGroups};
 use super::input::CsvInput;
 use super::key::{self, KeySource};
@@ -26,7 +25,7 @@ enum EntriesState {
     /// Nothing has been read.
     NotStarted,
     /// Row by row.
-    Rows { records: RecordReader<CsvInput>, duplicate_keys: DuplicateKeys },
+    Rows { records: RecordReader<CsvInput>, keys: FirstRows },
     /// Group by group.
     Groups(GroupReader),
     /// There is nothing more.
@@ -39,9 +38,25 @@ struct GroupReader {
     groups: RowGroups,
     /// How many places of the index have been visited.
     visited: usize,
-    /// The keys so far, with the first row of each; nothing where the group's own name is the key,
-    /// which no other group has.
-    keys: Option<HashMap<Box<str>, u64>>,
+    /// `None` if the key is the name of the group, which is unique.
+    keys: Option<FirstRows>,
+}
+
+/// The keys read so far, with the first row of each: about 80 bytes per row.
+#[derive(Default)]
+struct FirstRows(HashMap<Box<str>, u64>);
+
+impl FirstRows {
+    /// Returns the row that already has this key; otherwise records `row` for it.
+    fn insert(&mut self, key: &str, row: u64) -> Option<u64> {
+        match self.0.get(key) {
+            Some(first) => Some(*first),
+            None => {
+                self.0.insert(key.into(), row);
+                None
+            }
+        }
+    }
 }
 
 impl<'s> SheetEntries<'s> {
@@ -52,15 +67,14 @@ impl<'s> SheetEntries<'s> {
     fn start(&mut self) -> Result<(), SheetProblem> {
         let sheet = self.sheet;
         self.state = match sheet.group_by {
-            None => EntriesState::Rows {
-                records: sheet.open_records()?,
-                duplicate_keys: DuplicateKeys::new(),
-            },
+            None => {
+                EntriesState::Rows { records: sheet.open_records()?, keys: FirstRows::default() }
+            }
             Some(column) => {
                 let groups = RowGroups::build(sheet, column)?;
                 let records = sheet.open_records()?;
                 let named_by_group = sheet.key_source == KeySource::Columns(vec![column]);
-                let keys = (!named_by_group).then(HashMap::new);
+                let keys = (!named_by_group).then(FirstRows::default);
                 EntriesState::Groups(GroupReader { records, column, groups, visited: 0, keys })
             }
         };
@@ -76,7 +90,7 @@ impl<'s> SheetEntries<'s> {
         match &mut self.state {
             EntriesState::NotStarted | EntriesState::Finished => Ok(None),
             EntriesState::Groups(grouped) => grouped.next_entry(sheet, record),
-            EntriesState::Rows { records, duplicate_keys: doubles } => {
+            EntriesState::Rows { records, keys } => {
                 if !records.read_non_blank(record).map_err(|err| sheet.source.read_problem(&err))? {
                     return sheet.source.ensure_unchanged(records.get_ref()).map(|()| None);
                 }
@@ -92,7 +106,7 @@ impl<'s> SheetEntries<'s> {
                 };
                 let number = record.position.row;
                 let rows = vec![SheetRow { number, cells: owned_cells(&cells) }];
-                if let Some(first) = doubles.first(sheet, &key, number)? {
+                if let Some(first) = keys.insert(&key, number) {
                     return Ok(Some(Err(sheet
                         .duplicate_key_problem(&key, number, first)
                         .with_lost_rows(rows))));
@@ -144,11 +158,9 @@ impl GroupReader {
         let entry = entry.and_then(|entry| match &mut self.keys {
             Some(keys) if !entry.is_skipped => {
                 let number = places[0].row;
-                let first = *keys.entry(entry.key.as_str().into()).or_insert(number);
-                if first == number {
-                    Ok(entry)
-                } else {
-                    Err(sheet.duplicate_key_problem(&entry.key, number, first))
+                match keys.insert(&entry.key, number) {
+                    None => Ok(entry),
+                    Some(first) => Err(sheet.duplicate_key_problem(&entry.key, number, first)),
                 }
             }
             Some(_) | None => Ok(entry),

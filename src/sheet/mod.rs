@@ -12,7 +12,6 @@
 
 mod cells;
 mod delimiter;
-mod duplicate_keys;
 mod encoding;
 mod entries;
 mod find;

@@ -13,24 +13,23 @@ pub(crate) fn nearest_name<'n>(
     nearest_names(wrong, known).into_iter().next()
 }
 
-/// Returns the known names near to `wrong`, nearest first: at most a third of its letters, and at
-/// least one, may differ.
+/// Returns the known names near to `wrong`, nearest first: at most a third of the letters of the
+/// longer name may differ, but always one.
 pub(crate) fn nearest_names<'n>(
     wrong: &str,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Vec<&'n str> {
     let wrong = fold(wrong);
-    let distance_max = (wrong.chars().count() / 3).max(1);
     let distance = |name: &'n str| {
         let folded = fold(name);
-        let is_comparable = !wrong.is_empty() && !folded.is_empty();
-        is_comparable.then(|| (strsim::damerau_levenshtein(&wrong, &folded), name))
+        if wrong.is_empty() || folded.is_empty() {
+            return None;
+        }
+        let length = wrong.chars().count().max(folded.chars().count());
+        let distance = strsim::damerau_levenshtein(&wrong, &folded);
+        (distance <= (length / 3).max(1)).then_some((distance, name))
     };
-    let mut near: Vec<_> = known
-        .into_iter()
-        .filter_map(distance)
-        .filter(|&(distance, _)| distance <= distance_max)
-        .collect();
+    let mut near: Vec<_> = known.into_iter().filter_map(distance).collect();
     near.sort_by_key(|&(distance, _)| distance);
     near.into_iter().map(|(_, name)| name).collect()
 }
@@ -72,6 +71,7 @@ mod tests {
             ("headlin", Some("headline")),
             ("Script", Some("script")),
             ("langauge", Some("language")),
+            ("scri", Some("script")),
             ("in-flight", Some("in_flight")),
             ("price", None),
             ("", None),
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn near_names_are_sorted_by_distance() {
-        let known = ["script_enn", "scripts", "script_en", "SCRIPT"];
+        let known = ["transcript", "scripts", "script_en", "SCRIPT"];
         assert_eq!(nearest_names("script", known), ["SCRIPT", "scripts", "script_en"]);
     }
 
