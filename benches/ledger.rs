@@ -102,7 +102,7 @@ async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         name: "night".to_owned(),
         file: "night.toml".to_owned(),
         source: String::new(),
-        base_url: "http://127.0.0.1:1".to_owned(),
+        base_url: Some("http://127.0.0.1:1".to_owned()),
         template: "{}".to_owned(),
         template_hash: "t".repeat(64),
         headings: "[\"sku\",\"script\"]".to_owned(),

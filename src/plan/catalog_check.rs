@@ -1,7 +1,7 @@
-//! What a plan takes from the account's catalogues, held against what the account offers.
+//! Compares the catalogue items used by a plan with the catalogue of the account.
 //!
-//! It only ever doubts: the vendor's lists are not known to be complete, and what is remembered of
-//! them may be old. Pure. What is not known is not compared.
+//! Missing items are only warnings: AI Studios does not promise complete lists, and the stored
+//! catalogue may be old. A list that is not known is not compared. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::ledger::CatalogItem;
 use crate::payload::CatalogRef;
 use crate::text::nearest_name;
 
-/// What an account offers, as far as it is known.
+/// The catalogue of an account, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub struct AccountCatalog {
-    /// Models, with their clothes where those are known.
+    /// Models, with their clothes if known.
     pub models: Option<Vec<CatalogItem>>,
     /// Workspaces.
     pub workspaces: Option<Vec<CatalogItem>>,
@@ -21,85 +21,89 @@ pub struct AccountCatalog {
     pub templates: Option<Vec<CatalogItem>>,
 }
 
-/// How many rows take something, and which is the first.
+/// The rows that use a catalogue item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogUse {
-    /// The first row, as the spreadsheet counts; none where the batch file takes it for all.
+    /// The first row, as the spreadsheet counts; `None` if the batch file names it for all rows.
     pub first_row: Option<u64>,
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
 }
 
-/// Different things of which a plan keeps count.
+/// Items listed if none is near.
+const LISTED_ITEMS_MAX: usize = 4;
+/// Different items counted by one plan.
 const CATALOG_USES_MAX: usize = 10_000;
 
-/// Counts what a row takes.
+/// The message about an item that is not in the catalogue.
+struct MissingItem {
+    message: String,
+    help: Option<String>,
+}
+
+/// Adds the use of an item.
 pub(super) fn record_use(
-    taken: &mut BTreeMap<CatalogRef, CatalogUse>,
-    take: CatalogRef,
-    more: CatalogUse,
+    uses: &mut BTreeMap<CatalogRef, CatalogUse>,
+    item: CatalogRef,
+    added: CatalogUse,
 ) {
-    if let Some(known) = taken.get_mut(&take) {
-        known.rows += more.rows;
-        known.first_row = known.first_row.min(more.first_row);
-    } else if taken.len() < CATALOG_USES_MAX {
-        taken.insert(take, more);
+    if let Some(known) = uses.get_mut(&item) {
+        known.rows += added.rows;
+        known.first_row = known.first_row.min(added.first_row);
+    } else if uses.len() < CATALOG_USES_MAX {
+        uses.insert(item, added);
     }
 }
 
-/// Returns a doubt about each thing that is not on offer.
+/// Returns a warning for each used item that is not in the catalogue.
 pub(super) fn catalog_warnings(
-    taken: &BTreeMap<CatalogRef, CatalogUse>,
-    stock: &AccountCatalog,
+    uses: &BTreeMap<CatalogRef, CatalogUse>,
+    catalog: &AccountCatalog,
 ) -> Vec<PlanProblem> {
-    let doubt = |(take, taken): (&CatalogRef, &CatalogUse)| {
-        let (words, help) = stock.describe_missing(take)?;
+    let warning = |(item, used): (&CatalogRef, &CatalogUse)| {
+        let MissingItem { message, help } = catalog.find_missing(item)?;
         Some(PlanProblem {
             source: PlanProblemSource::Template,
-            row: taken.first_row,
-            rows: taken.rows,
-            message: words,
+            row: used.first_row,
+            rows: used.rows,
+            message,
             help,
             column: None,
             template_problem: None,
             can_hide_rows: false,
         })
     };
-    taken.iter().filter_map(doubt).collect()
+    uses.iter().filter_map(warning).collect()
 }
 
 impl AccountCatalog {
-    /// Says that something is not on offer, and what may be meant instead.
-    fn describe_missing(&self, take: &CatalogRef) -> Option<(String, Option<String>)> {
-        match take {
+    /// Returns a message if `item` is not in the catalogue.
+    fn find_missing(&self, item: &CatalogRef) -> Option<MissingItem> {
+        match item {
             CatalogRef::Model(id) => {
-                describe_missing_item(self.models.as_ref()?, id, "the account's models")
+                find_missing_item(self.models.as_ref()?, id, "the account's models")
             }
             CatalogRef::Workspace(id) => {
-                describe_missing_item(self.workspaces.as_ref()?, id, "the account's workspaces")
+                find_missing_item(self.workspaces.as_ref()?, id, "the account's workspaces")
             }
             CatalogRef::Template(id) => {
-                describe_missing_item(self.templates.as_ref()?, id, "the account's templates")
+                find_missing_item(self.templates.as_ref()?, id, "the account's templates")
             }
             CatalogRef::Clothes { model, id } => {
                 let model = self.models.as_ref()?.iter().find(|known| known.id == *model)?;
                 let list = format!("the clothes of {}", display_item(model));
-                describe_missing_item(model.clothes.as_ref()?, id, &list)
+                find_missing_item(model.clothes.as_ref()?, id, &list)
             }
         }
     }
 }
 
-fn describe_missing_item(
-    articles: &[CatalogItem],
-    id: &str,
-    list: &str,
-) -> Option<(String, Option<String>)> {
-    if articles.iter().any(|known| known.id == id) {
+fn find_missing_item(items: &[CatalogItem], id: &str, list: &str) -> Option<MissingItem> {
+    if items.iter().any(|known| known.id == id) {
         return None;
     }
-    let words = format!("`{id}` is not among {list}");
-    let help = match (nearest_item(articles, id), articles) {
+    let message = format!("`{id}` is not among {list}");
+    let help = match (nearest_item(items, id), items) {
         (Some(near), _) => Some(format!("did you mean {}?", display_item(near))),
         (None, []) => None,
         (None, few) if few.len() <= LISTED_ITEMS_MAX => {
@@ -108,11 +112,9 @@ fn describe_missing_item(
         }
         (None, _) => None,
     };
-    Some((words, help))
+    Some(MissingItem { message, help })
 }
 
-/// So many are told when none is near.
-const LISTED_ITEMS_MAX: usize = 4;
 /// Returns the item that was probably meant: by its id, its name, or the first word of its name.
 fn nearest_item<'a>(items: &'a [CatalogItem], given: &str) -> Option<&'a CatalogItem> {
     let texts = |item: &'a CatalogItem| {
@@ -123,10 +125,10 @@ fn nearest_item<'a>(items: &'a [CatalogItem], given: &str) -> Option<&'a Catalog
     items.iter().find(|item| texts(item).contains(&nearest))
 }
 
-fn display_item(article: &CatalogItem) -> String {
-    match &article.name {
-        Some(name) => format!("`{}` {name}", article.id),
-        None => format!("`{}`", article.id),
+fn display_item(item: &CatalogItem) -> String {
+    match &item.name {
+        Some(name) => format!("`{}` {name}", item.id),
+        None => format!("`{}`", item.id),
     }
 }
 
@@ -134,31 +136,32 @@ fn display_item(article: &CatalogItem) -> String {
 mod tests {
     use super::*;
 
-    fn article(id: &str, name: &str) -> CatalogItem {
+    fn item(id: &str, name: &str) -> CatalogItem {
         CatalogItem { id: id.into(), name: Some(name.into()), kind: None, clothes: None }
     }
 
-    fn stock() -> AccountCatalog {
-        let suit = vec![article("BG00002320", "Suit"), article("BG00002321", "Knitwear")];
-        let jonathan =
-            CatalogItem { clothes: Some(suit), ..article("M000045058", "Jonathan (Suit)") };
-        let models = vec![jonathan, article("M000004017", "Hannah")];
+    fn catalog() -> AccountCatalog {
+        let suit = vec![item("BG00002320", "Suit"), item("BG00002321", "Knitwear")];
+        let jonathan = CatalogItem { clothes: Some(suit), ..item("M000045058", "Jonathan (Suit)") };
+        let models = vec![jonathan, item("M000004017", "Hannah")];
         AccountCatalog { models: Some(models), workspaces: Some(Vec::new()), templates: None }
     }
 
-    fn said(take: CatalogRef) -> String {
-        match stock().describe_missing(&take) {
-            Some((words, help)) => format!("{words}; {}", help.unwrap_or_default()),
-            None => "fine".to_owned(),
+    fn warning(item: CatalogRef) -> String {
+        match catalog().find_missing(&item) {
+            Some(MissingItem { message, help }) => {
+                format!("{message}; {}", help.unwrap_or_default())
+            }
+            None => "none".to_owned(),
         }
     }
 
     #[test]
-    fn a_slip_in_an_id_and_a_name_in_its_place_are_answered_with_the_nearest() {
+    fn a_missing_item_is_reported_with_the_nearest_id_or_name() {
         let clothes =
             |model: &str, id: &str| CatalogRef::Clothes { model: model.into(), id: id.into() };
-        for (take, words) in [
-            (CatalogRef::Model("M000045058".into()), "fine"),
+        for (used, expected) in [
+            (CatalogRef::Model("M000045058".into()), "none"),
             (
                 CatalogRef::Model("M000045085".into()),
                 "`M000045085` is not among the account's models; did you mean `M000045058` \
@@ -174,19 +177,19 @@ mod tests {
                 "`X` is not among the account's models; there are `M000045058` Jonathan (Suit), \
                  `M000004017` Hannah",
             ),
-            (clothes("M000045058", "BG00002321"), "fine"),
+            (clothes("M000045058", "BG00002321"), "none"),
             (
                 clothes("M000045058", "BG00002399"),
                 "`BG00002399` is not among the clothes of `M000045058` Jonathan (Suit); did you \
                  mean `BG00002320` Suit?",
             ),
-            // Of what is not known, nothing is said.
-            (clothes("M000004017", "B"), "fine"),
-            (clothes("X", "B"), "fine"),
-            (CatalogRef::Template("T".into()), "fine"),
+            // Unknown lists are not compared.
+            (clothes("M000004017", "B"), "none"),
+            (clothes("X", "B"), "none"),
+            (CatalogRef::Template("T".into()), "none"),
             (CatalogRef::Workspace("W".into()), "`W` is not among the account's workspaces; "),
         ] {
-            assert_eq!(said(take.clone()), words, "{take:?}");
+            assert_eq!(warning(used.clone()), expected, "{used:?}");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! How long a batch will speak, and how long its limits will let it take. Pure.
+//! The expected speech and duration of a batch, from its plan and its limits. Pure.
 
 use std::time::Duration;
 
 use crate::batch::{BatchLimits, Rate};
 use crate::ledger::PlanCounts;
 
-/// The vendor's own words on how long a render takes.
+/// The duration of one render, as documented by AI Studios.
 const RENDER_TIME_MIN: Duration = Duration::from_secs(60);
 const RENDER_TIME_MAX: Duration = Duration::from_secs(600);
 
-/// What is to be expected of the videos that still have to be rendered.
+/// An estimate for the videos that are still to be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenderEstimate {
-    /// How many.
+    /// Videos to render.
     pub videos: u64,
-    /// How many were submitted already, and only have to be brought home.
+    /// Videos already submitted, which only have to be downloaded.
     pub under_way: u64,
-    /// How long they speak, all together.
+    /// The total length of their speech.
     pub speech_duration: Duration,
-    /// How long the limits let the night take at least.
+    /// The shortest duration that the limits allow.
     pub duration_min: Duration,
-    /// How long when every render takes as long as the vendor says it may.
+    /// The duration if every render takes as long as documented.
     pub duration_max: Duration,
 }
 

@@ -1,8 +1,8 @@
-//! File names made from cells: one component, valid on every system, always a video's.
+//! File names from cells: one path component, valid on every system, with the video extension.
 //!
-//! A folder of videos is copied from one system to another, so what no system takes is replaced
-//! on all of them. Names that become equal by that are told as a problem, never numbered: nobody
-//! could say tomorrow which row a number stood for.
+//! Folders of videos are copied between systems, so characters that any system rejects are always
+//! replaced. Names that become equal are reported as a problem and never numbered: a number would
+//! not identify its row.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -11,21 +11,21 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::text::is_invisible_mark;
 
-/// Bytes of a name, its extension included, that leave room for `-v12.mp4.part.mark`.
+/// The most bytes of a name with its extension; leaves space for `-v12.mp4.part.mark`.
 const NAME_BYTES_MAX: usize = 180;
 const EXTENSION: &str = ".mp4";
 
-/// Makes a safe file name of `wish`; `key` stands in when nothing of it remains.
-pub(super) fn safe_file_name(wish: &str, key: &str) -> String {
-    let stem = wish.strip_suffix(EXTENSION).unwrap_or(wish);
+/// Returns a safe file name for `wanted`, or for `key` if nothing of it remains.
+pub(super) fn safe_file_name(wanted: &str, key: &str) -> String {
+    let stem = wanted.strip_suffix(EXTENSION).unwrap_or(wanted);
     if is_already_safe(stem) {
         return format!("{stem}{EXTENSION}");
     }
     sanitized_file_name(stem, key)
 }
 
-/// Tells whether a name is what [`tamed`] would make of it: most are, and that costs far more.
-/// No reserved name has more than four letters.
+/// Returns whether [`sanitized_file_name`] would not change a name: true for most, and far cheaper.
+/// Reserved names have at most four letters.
 fn is_already_safe(stem: &str) -> bool {
     let mut bytes = stem.bytes();
     (5..=NAME_BYTES_MAX - EXTENSION.len()).contains(&stem.len())
@@ -45,7 +45,7 @@ fn sanitized_file_name(stem: &str, key: &str) -> String {
     format!("{}{EXTENSION}", stem.trim_end_matches([' ', '.']))
 }
 
-/// A leading dot hides a file, and a leading dash looks like an option; neither is a name.
+/// Also removes leading dots, which hide a file, and leading dashes, which look like options.
 fn sanitize_stem(text: &str) -> String {
     let options = Options { windows: true, truncate: true, replacement: "_" };
     let is_hidden = |c: char| c.is_control() || is_invisible_mark(c);
@@ -56,20 +56,20 @@ fn sanitize_stem(text: &str) -> String {
     if safe.chars().all(|c| c == '_') { String::new() } else { safe.to_owned() }
 }
 
-/// Returns what a disk may take a name for: many do not tell upper case from lower, nor a letter
-/// with its accent from the two written one after the other.
+/// Returns a text that is equal for names which are one file on some disk: many ignore case, and
+/// the difference between a composed letter and a letter with a combining accent.
 pub(super) fn collision_key(file_name: &str) -> String {
     if file_name.is_ascii() {
         return file_name.to_ascii_lowercase();
     }
-    let small = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<String>();
+    let lower = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<String>();
     match is_nfc_quick(file_name.chars()) {
-        IsNormalized::Yes => small(file_name),
-        IsNormalized::No | IsNormalized::Maybe => small(&file_name.nfc().collect::<String>()),
+        IsNormalized::Yes => lower(file_name),
+        IsNormalized::No | IsNormalized::Maybe => lower(&file_name.nfc().collect::<String>()),
     }
 }
 
-/// Returns the same as a number, which may be another name's as well.
+/// Returns the hash of [`collision_key`]; different keys may share it.
 pub(super) fn collision_hash(file_name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(collision_key(file_name).as_bytes());
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_would_leave_the_folder_or_mean_something_else_are_tamed() {
-        for (wish, safe_name) in [
+    fn unsafe_names_are_sanitized() {
+        for (wanted, safe_name) in [
             ("../../etc/passwd", "_.._etc_passwd.mp4"),
             ("/abs/x.mp4", "_abs_x.mp4"),
             ("C:\\x", "C__x.mp4"),
@@ -98,14 +98,14 @@ mod tests {
             ("evil\u{202e}4pm.exe", "evil4pm.exe.mp4"),
             ("dot. ", "dot.mp4"),
         ] {
-            assert_eq!(safe_file_name(wish, "key"), safe_name, "{wish:?}");
+            assert_eq!(safe_file_name(wanted, "key"), safe_name, "{wanted:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_cell_gives_one_short_component(wish in any::<String>(), key in any::<String>()) {
-            let name = safe_file_name(&wish, &key);
+        fn any_cell_becomes_one_short_component(wanted in any::<String>(), key in any::<String>()) {
+            let name = safe_file_name(&wanted, &key);
             prop_assert!(name.len() <= NAME_BYTES_MAX && name.ends_with(EXTENSION));
             prop_assert!(name.len() > EXTENSION.len());
             let path = std::path::Path::new(&name);
@@ -115,14 +115,14 @@ mod tests {
         }
 
         #[test]
-        fn any_plain_name_is_what_it_would_be_tamed_to(stem in "[A-Za-z0-9_. -]{1,190}") {
+        fn a_safe_name_is_not_changed(stem in "[A-Za-z0-9_. -]{1,190}") {
             if is_already_safe(&stem) {
                 prop_assert_eq!(sanitized_file_name(&stem, "key"), format!("{stem}{EXTENSION}"));
             }
         }
 
         #[test]
-        fn any_short_name_is_tamed(stem in "(con|prn|aux|nul|com|lpt)[0-9_-]{0,2}") {
+        fn a_short_name_is_always_sanitized(stem in "(con|prn|aux|nul|com|lpt)[0-9_-]{0,2}") {
             let name = safe_file_name(&stem, "key");
             prop_assert_eq!(name, sanitized_file_name(&stem, "key"));
         }

@@ -1,46 +1,46 @@
-//! What is wrong with a sheet's rows, gathered so that a person can read it.
+//! The findings of a plan, grouped for the user.
 //!
-//! A mistake in the template shows in every row; told once, with the rows it concerns, it is one
-//! mistake and not five thousand.
+//! A mistake in the template affects every row; it is reported once, with the number of rows.
+//! Invariant: every problem is counted, even if it is not kept.
 
 use std::fmt;
 
 use crate::sheet::SheetColumn;
 use crate::template;
 
-/// One thing that is wrong, and where it shows.
+/// A finding, and the rows that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanProblem {
-    /// Which file it is in.
+    /// The file to fix.
     pub source: PlanProblemSource,
-    /// The first row that shows it, as the spreadsheet counts.
+    /// The first row that has it, as the spreadsheet counts.
     pub row: Option<u64>,
-    /// How many rows show it.
+    /// The number of rows that have it.
     pub rows: u64,
-    /// What is wrong, with its place within the file.
+    /// The message, with the position in the file.
     pub message: String,
-    /// What to do.
+    /// How to fix it.
     pub help: Option<String>,
-    /// The column whose cell is at fault, when one is.
+    /// The column of the cell that causes it, if one does.
     pub column: Option<SheetColumn>,
-    /// The problem itself, of what was merged: it knows its place in the template.
+    /// The problem of the merge, which knows its position in the template.
     pub template_problem: Option<Box<template::TemplateProblem>>,
-    /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
+    /// Whether later rows may be missing because of it, so that it cannot be skipped like a row.
     pub can_hide_rows: bool,
 }
 
-/// The file in which a problem has to be mended.
+/// The file in which a problem must be fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanProblemSource {
     /// The sheet: this row.
     Sheet,
-    /// The template, or the row that met it.
+    /// The template, or the row merged with it.
     Template,
 }
 
 impl PlanProblem {
-    /// Something wrong with what the template made of a row, in the cell of this column when one is
-    /// at fault. `headings` are the sheet's own.
+    /// A problem of a merge; `column` is the column of the cell that causes it. `headings` are
+    /// those of the sheet.
     pub(super) fn from_template(
         problem: template::TemplateProblem,
         column: Option<usize>,
@@ -51,8 +51,8 @@ impl PlanProblem {
         let message = match &column {
             None => problem.headline(),
             Some(column) => {
-                let place = problem.location.origin().map(|origin| format!(" ({origin})"));
-                format!("{column}: {}{}", problem.message, place.unwrap_or_default())
+                let origin = problem.location.origin().map(|origin| format!(" ({origin})"));
+                format!("{column}: {}{}", problem.message, origin.unwrap_or_default())
             }
         };
         Self {
@@ -67,12 +67,12 @@ impl PlanProblem {
         }
     }
 
-    /// The same, of one variant of the row.
+    /// Adds the variant of the row.
     pub(super) fn with_variant(self, variant: &str) -> Self {
         Self { message: format!("{} (variant `{variant}`)", self.message), ..self }
     }
 
-    /// Returns the rows that show it, in words.
+    /// Returns its rows as text: "row 3 and 2 more".
     pub fn describe_rows(&self) -> String {
         match (self.row, self.rows) {
             (Some(row), 2..) => format!("row {row} and {} more", self.rows - 1),
@@ -81,7 +81,7 @@ impl PlanProblem {
         }
     }
 
-    /// Two rows would be written to one file.
+    /// Two rows, or two variants of one row, with one file name.
     fn shared_file(file: &str, first: i64, last: i64) -> Self {
         Self {
             source: PlanProblemSource::Sheet,
@@ -94,9 +94,9 @@ impl PlanProblem {
             },
             help: Some(
                 if first == last {
-                    "put `{{variant}}` into `file` in the batch file"
+                    "add `{{variant}}` to `file` in the batch file"
                 } else {
-                    "make `file` in the batch file name columns that tell the rows apart"
+                    "use columns in `file` in the batch file that differ between these rows"
                 }
                 .to_owned(),
             ),
@@ -120,7 +120,7 @@ impl fmt::Display for PlanProblem {
     }
 }
 
-/// Problems of a whole sheet, counted without end and kept within reason.
+/// The problems of a whole sheet: all counted, the first [`PROBLEMS_KEPT_MAX`] kept.
 #[derive(Clone, Debug, Default)]
 pub struct PlanProblems {
     kept: Vec<PlanProblem>,
@@ -129,18 +129,18 @@ pub struct PlanProblems {
     has_shared_files: bool,
 }
 
-/// Different problems that are told one by one. Whoever has mended these reads the next ones.
+/// Different problems reported one by one; the next ones follow after these are fixed.
 const PROBLEMS_KEPT_MAX: usize = 100;
 
 impl PlanProblems {
-    /// Adds a problem, or counts it where the same one is known from another row.
+    /// Adds a problem, or counts it if another row already has the same one.
     pub(super) fn add(&mut self, problem: PlanProblem) {
         let same = |kept: &&mut PlanProblem| {
             kept.source == PlanProblemSource::Template
                 && problem.source == PlanProblemSource::Template
                 && kept.message == problem.message
         };
-        // The first that hides rows is told, however many problems there are before it.
+        // The first problem that hides rows is always kept.
         let hides_more = problem.can_hide_rows && !self.has_hidden_rows;
         self.has_hidden_rows |= hides_more;
         if let Some(kept) = self.kept.iter_mut().find(same) {
@@ -151,34 +151,34 @@ impl PlanProblems {
         self.total += 1;
     }
 
-    /// Adds that rows would be written to one file: each is right, so none of them is left out.
-    pub(super) fn add_shared_file(&mut self, (file, first, last): (&str, i64, i64)) {
+    /// Adds that the rows `first` and `last` would be written to one file. Both are valid rows.
+    pub(super) fn add_shared_file(&mut self, file: &str, first: i64, last: i64) {
         self.has_shared_files = true;
         self.add(PlanProblem::shared_file(file, first, last));
     }
 
-    /// Tells whether rows share a file.
+    /// Returns whether rows share a file.
     pub fn has_shared_files(&self) -> bool {
         self.has_shared_files
     }
 
-    /// Tells whether rows may be lost that no problem names: without them the sheet is not what
-    /// its owner wrote, and they would be taken for removed.
+    /// Returns whether rows may be missing without a problem of their own; they would be treated
+    /// as removed from the sheet.
     pub fn has_hidden_rows(&self) -> bool {
         self.has_hidden_rows
     }
 
-    /// Returns the problems that are told one by one.
+    /// Returns the problems to report one by one.
     pub fn kept(&self) -> &[PlanProblem] {
         &self.kept
     }
 
-    /// Returns how many there were in all, the same one in two rows counting twice.
+    /// Returns the number of all problems; the same one in two rows counts twice.
     pub fn count(&self) -> u64 {
         self.total
     }
 
-    /// Tells whether nothing is wrong.
+    /// Returns whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }

@@ -1,39 +1,42 @@
-//! Rows that make no video since something is wrong: each in its place, with what it is.
+//! Rows without a video: staged in their place, with the problems that prevent them.
 
 use super::problem::{PlanProblem, PlanProblemSource};
 use crate::ledger::{StagedRow, UnmergedReason};
-use crate::{sheet, template};
+use crate::sheet::{SheetEntry, SheetProblem};
+use crate::template::rows_to_json;
 
-/// What was merged and is wrong: each problem in its row, or else in the first of the group.
+/// Reports the problems of a merged entry: each in its own row, or else in the first of the group.
 pub(super) fn invalid_row(
     problems: Vec<PlanProblem>,
     rows: &[u64],
-    wrong: &mut Vec<PlanProblem>,
+    reported: &mut Vec<PlanProblem>,
 ) -> UnmergedReason {
     let first = rows.first().copied();
-    let placed = |one: PlanProblem| PlanProblem { row: one.row.or(first), ..one };
-    let problems: Vec<PlanProblem> = problems.into_iter().map(placed).collect();
-    // All lines of a group say the same, so it says which of them is meant.
-    let words =
+    let located = problems.into_iter().map(|one| PlanProblem { row: one.row.or(first), ..one });
+    let located: Vec<PlanProblem> = located.collect();
+    // In a group, the message must name the row.
+    let message =
         |one: &PlanProblem| if rows.len() > 1 { one.to_string() } else { one.message.clone() };
-    let words: Vec<String> = problems.iter().map(words).collect();
-    wrong.extend(problems);
-    UnmergedReason::Invalid(words.join("; "))
+    let messages: Vec<String> = located.iter().map(message).collect();
+    reported.extend(located);
+    UnmergedReason::Invalid(messages.join("; "))
 }
 
-/// A line of a report about a variant that there is no more.
+/// Stages a report line for a variant that is no longer in the batch file.
 pub(super) fn unknown_variant(
-    (position, row): (i64, u64),
-    (key, variant, cells): (String, Option<String>, String),
-    words: String,
-    wrong: &mut Vec<PlanProblem>,
+    position: i64,
+    entry: SheetEntry,
+    message: String,
+    reported: &mut Vec<PlanProblem>,
 ) -> StagedRow {
-    wrong.push(PlanProblem {
+    let row = entry.rows.first().map_or(1, |row| row.number);
+    let cells: Vec<Vec<String>> = entry.rows.into_iter().map(|row| row.cells).collect();
+    reported.push(PlanProblem {
         source: PlanProblemSource::Sheet,
         row: Some(row),
         rows: 1,
-        message: format!("row {row}: {words}"),
-        help: Some("put the variant back into the batch file, or delete this line".to_owned()),
+        message: format!("row {row}: {message}"),
+        help: Some("add the variant to the batch file, or delete this line".to_owned()),
         column: None,
         template_problem: None,
         can_hide_rows: false,
@@ -41,31 +44,29 @@ pub(super) fn unknown_variant(
     StagedRow {
         position,
         row_number: i64::try_from(row).unwrap_or(i64::MAX),
-        key: Some(key),
-        variant,
+        key: Some(entry.key),
+        variant: entry.variant,
         mapping_index: 0,
-        cells,
-        merged: Err(UnmergedReason::Invalid(words)),
+        cells: rows_to_json(&cells),
+        merged: Err(UnmergedReason::Invalid(message)),
         selected: false,
     }
 }
 
-/// What the sheet cannot give as a row, with the cells that it could read all the same: a person
-/// finds the row by them, and mends them.
+/// Stages an unreadable entry, with its readable cells: the user finds the row by them.
 pub(super) fn unreadable_row(
     position: i64,
-    problem: sheet::SheetProblem,
-    wrong: &mut Vec<PlanProblem>,
+    problem: SheetProblem,
+    reported: &mut Vec<PlanProblem>,
 ) -> StagedRow {
-    let words = problem.to_string();
+    let message = problem.to_string();
     let first = problem.lost_rows.first().map(|row| row.number).or(problem.row);
     let cells: Vec<Vec<String>> = problem.lost_rows.into_iter().map(|row| row.cells).collect();
-    let row = problem.row;
-    wrong.push(PlanProblem {
+    reported.push(PlanProblem {
         source: PlanProblemSource::Sheet,
-        row,
+        row: problem.row,
         rows: 1,
-        message: words.clone(),
+        message: message.clone(),
         help: problem.help,
         column: None,
         template_problem: None,
@@ -75,8 +76,8 @@ pub(super) fn unreadable_row(
         position,
         row_number: first.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
         key: None,
-        cells: template::rows_to_json(&cells),
-        merged: Err(UnmergedReason::Invalid(words)),
+        cells: rows_to_json(&cells),
+        merged: Err(UnmergedReason::Invalid(message)),
         selected: false,
         variant: None,
         mapping_index: 0,

@@ -1,7 +1,7 @@
-//! Which rows a person wants now: by key, or by what their cells say.
+//! The selection of rows by key (`--only`) or by cell (`--where`).
 //!
-//! A choice narrows what is submitted, and nothing else: every row is still read, checked, compared
-//! and kept. One grammar serves every command: `COLUMN=VALUE` and `COLUMN!=VALUE`.
+//! A selection limits only which rows are submitted: every row is still read, checked, compared and
+//! kept. All commands share one grammar: `COLUMN=VALUE` and `COLUMN!=VALUE`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,18 +10,18 @@ use std::str::FromStr;
 use crate::payload::ColumnMapping;
 use crate::sheet;
 
-/// What a person named. Nothing named: every row.
+/// The rows selected by the user; by default, every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSelection {
-    /// Only these keys; all when empty.
+    /// Only these keys; all if empty.
     pub keys: Vec<String>,
-    /// Only rows that meet all of these.
+    /// Only rows that meet all of these conditions.
     pub conditions: Vec<RowCondition>,
-    /// Whether the plan shall say what its payloads take from the account's catalogues.
+    /// Whether the plan records the catalogue items that its payloads use.
     pub should_record_catalog_uses: bool,
 }
 
-/// What a cell must say, or must not.
+/// The value that a cell must have, or must not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowCondition {
     column: String,
@@ -35,7 +35,7 @@ enum ConditionOperator {
     NotEquals,
 }
 
-/// A condition that cannot be understood.
+/// A condition that does not follow the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write it as COLUMN=VALUE or COLUMN!=VALUE, for example language=ko")]
 pub struct InvalidCondition;
@@ -50,30 +50,29 @@ pub struct UnknownConditionColumn {
 }
 
 impl RowSelection {
-    /// Tells whether nothing was named, so that every row is meant.
+    /// Returns whether every row is selected.
     pub fn is_unrestricted(&self) -> bool {
         self.keys.is_empty() && self.conditions.is_empty()
     }
 
-    /// Says what is wrong when nothing is like that: a slip of the pen must not look like a night
-    /// in which there was nothing to do.
+    /// Returns the error message if nothing matches: a typing error must not look like a run with
+    /// nothing to do.
     pub(super) fn unmatched_message(
         &self,
-        named: u64,
-        stranger: Option<&String>,
+        selected_rows: u64,
+        unknown_key: Option<&String>,
     ) -> Option<String> {
-        if let Some(key) = stranger {
+        if let Some(key) = unknown_key {
             return Some(format!("--only: no row of the sheet has the key `{key}`"));
         }
-        let one = |condition: &RowCondition| format!(" --where {condition}");
-        let all: String = self.conditions.iter().map(one).collect();
+        let option = |condition: &RowCondition| format!(" --where {condition}");
+        let conditions: String = self.conditions.iter().map(option).collect();
         let only = if self.keys.is_empty() { "" } else { " with the keys of --only" };
-        let words = || match all.is_empty() {
-            true => "--only: every row with these keys says that it is left out, or cannot be read"
-                .to_owned(),
-            false => format!("no row of the sheet{only} is like that:{all}"),
+        let message = || match conditions.is_empty() {
+            true => "--only: all rows with these keys are skipped or cannot be read".to_owned(),
+            false => format!("no row of the sheet{only} matches:{conditions}"),
         };
-        (named == 0 && !self.is_unrestricted()).then(words)
+        (selected_rows == 0 && !self.is_unrestricted()).then(message)
     }
 }
 
@@ -82,7 +81,7 @@ impl FromStr for RowCondition {
 
     fn from_str(text: &str) -> Result<Self, InvalidCondition> {
         let (column, value) = text.split_once('=').ok_or(InvalidCondition)?;
-        let (column, verb) = match column.strip_suffix('!') {
+        let (column, operator) = match column.strip_suffix('!') {
             Some(column) => (column, ConditionOperator::NotEquals),
             None => (column, ConditionOperator::Equals),
         };
@@ -90,7 +89,7 @@ impl FromStr for RowCondition {
         if column.is_empty() {
             return Err(InvalidCondition);
         }
-        Ok(Self { column, value: sheet::normalize_name(value), operator: verb })
+        Ok(Self { column, value: sheet::normalize_name(value), operator })
     }
 }
 
@@ -110,7 +109,7 @@ pub struct RowFilter {
     tests: Vec<ColumnTest>,
 }
 
-/// What one column must say: one of some values, and none of others.
+/// The values allowed and excluded in one column.
 #[derive(Clone, Debug)]
 struct ColumnTest {
     target: ConditionTarget,
@@ -118,19 +117,19 @@ struct ColumnTest {
     excluded_values: BTreeSet<String>,
 }
 
-/// Where a condition looks.
+/// The text that a condition tests.
 #[derive(Clone, Debug, PartialEq)]
 enum ConditionTarget {
     Column(usize),
-    /// A name that a variant brings itself.
+    /// A name set by the variant itself.
     Name(String),
 }
 
 impl RowFilter {
-    /// Finds the conditions' columns in a sheet.
+    /// Resolves the columns of the conditions in a sheet.
     ///
     /// # Errors
-    /// A column that is not there, with the nearest headings.
+    /// A column that the sheet does not have, with the nearest headings.
     pub fn new(
         conditions: &[RowCondition],
         headings: &[String],
@@ -138,11 +137,11 @@ impl RowFilter {
     ) -> Result<Self, UnknownConditionColumn> {
         let mut tests: Vec<ColumnTest> = Vec::new();
         for condition in conditions {
-            let place = resolve_target(condition, headings, columns)?;
-            let known = tests.iter_mut().position(|test| test.target == place);
+            let target = resolve_target(condition, headings, columns)?;
+            let known = tests.iter_mut().position(|test| test.target == target);
             let known = known.unwrap_or_else(|| {
                 tests.push(ColumnTest {
-                    target: place,
+                    target,
                     allowed_values: BTreeSet::new(),
                     excluded_values: BTreeSet::new(),
                 });
@@ -158,7 +157,7 @@ impl RowFilter {
         Ok(Self { tests })
     }
 
-    /// Returns the columns that are asked for.
+    /// Returns the columns of the conditions.
     pub(super) fn tested_columns(&self) -> impl Iterator<Item = usize> {
         self.tests.iter().filter_map(|test| match test.target {
             ConditionTarget::Column(column) => Some(column),
@@ -166,8 +165,8 @@ impl RowFilter {
         })
     }
 
-    /// Tells whether one of these rows, which make one video, meets all conditions. A cell counts
-    /// as what the template sees: a default stands in for an empty one.
+    /// Returns whether one of the rows of a video meets all conditions. Cells are tested as the
+    /// template receives them: an empty cell has its default.
     pub fn is_match(&self, rows: &[Vec<String>], columns: &ColumnMapping) -> bool {
         self.tests.is_empty()
             || rows.iter().any(|row| self.tests.iter().all(|test| test.is_met(row, columns)))
@@ -179,10 +178,10 @@ fn resolve_target(
     headings: &[String],
     columns: &ColumnMapping,
 ) -> Result<ConditionTarget, UnknownConditionColumn> {
-    let brought: Vec<String> =
+    let variant_names: Vec<String> =
         columns.values.keys().chain(columns.assigned.keys()).cloned().collect();
-    if let Ok(name) = sheet::find_column(&condition.column, &brought, &brought) {
-        return Ok(ConditionTarget::Name(brought[name].clone()));
+    if let Ok(name) = sheet::find_column(&condition.column, &variant_names, &variant_names) {
+        return Ok(ConditionTarget::Name(variant_names[name].clone()));
     }
     let column = sheet::find_column(&condition.column, &columns.names, headings);
     column.map(ConditionTarget::Column).map_err(|sheet::ColumnLookupError { message, help }| {

@@ -1,12 +1,12 @@
-//! A sheet to begin with: the columns that a template asks for, and a row that it takes.
+//! A starter sheet for a template: its columns, and one row that merges.
 //!
-//! What a column must hold is not written anywhere; it is found by merging, and by asking of each
-//! cell that is refused whether something else will do.
+//! No template declares what its columns must contain, so the values are found by trial: each cell
+//! that the merge rejects is replaced by the next candidate.
 
 use crate::payload::ColumnMapping;
 use crate::template::SceneTemplate;
 
-/// What a cell is tried with, in this order: words, a number, the words that AI Studios knows.
+/// Candidates for a cell, in this order: text, numbers, keywords of AI Studios, a URL.
 const CANDIDATE_VALUES: [&str; 7] = [
     "Hello, and welcome.",
     "1",
@@ -20,44 +20,44 @@ const CANDIDATE_VALUES: [&str; 7] = [
 /// A starter sheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StarterSheet {
-    /// The headings: what names a row first, then what the template needs, then what it may use.
+    /// The headings: first the key, then the required columns, then the optional ones.
     pub headings: Vec<String>,
-    /// One row, or two of one group.
+    /// One row, or the two rows of a group.
     pub rows: Vec<Vec<String>>,
-    /// Whether the template takes it as it is. Where not, a person has to fill in what it wants.
+    /// Whether the row merges; if not, the user must fill in other values.
     pub is_mergeable: bool,
-    /// Whether the rows are one video.
+    /// Whether the rows are one group.
     pub grouped: bool,
 }
 
-/// Makes a starter sheet for a template.
+/// Builds a starter sheet for a template.
 pub fn build_starter_sheet(template: &SceneTemplate) -> StarterSheet {
     let needed = template.required_columns();
-    // A template may need nothing that tells rows apart.
-    let naming = ["id", "key", "row_id"]
+    // A template may require no column that identifies a row.
+    let key = ["id", "key", "row_id"]
         .into_iter()
         .find(|name| !needed.iter().chain(template.optional_columns()).any(|known| known == name));
     let grouped = template.is_grouped();
-    let names_itself = !grouped && needed.len() > 1;
+    let has_own_key = !grouped && needed.len() > 1;
     let mut headings: Vec<String> = Vec::new();
-    if !names_itself {
-        headings.extend(naming.map(str::to_owned));
+    if !has_own_key {
+        headings.extend(key.map(str::to_owned));
     }
     headings.extend(needed.iter().chain(template.optional_columns()).cloned());
-    let grouped_by = usize::from(!names_itself);
+    let key_columns = usize::from(!has_own_key);
     let mut row = vec![String::new(); headings.len()];
-    for (index, cell) in row.iter_mut().enumerate().take(grouped_by + needed.len()) {
+    for (index, cell) in row.iter_mut().enumerate().take(key_columns + needed.len()) {
         *cell = if index == 0 { "first" } else { CANDIDATE_VALUES[0] }.to_owned();
     }
     let columns = ColumnMapping { names: headings.clone(), grouped, ..ColumnMapping::default() };
     let count = if grouped { 2 } else { 1 };
     let mut merger = template.merger(&columns);
-    let mut merges = false;
-    // Each round mends one cell, and no cell is tried more often than there are values.
+    let mut is_mergeable = false;
+    // Each round changes one cell to its next candidate.
     for _ in 0..=headings.len() * CANDIDATE_VALUES.len() {
         let rows = vec![row.clone(); count];
         let Err(problems) = merger.merge(&rows) else {
-            merges = true;
+            is_mergeable = true;
             break;
         };
         let cell = problems.iter().find_map(|problem| problem.location.sheet_column());
@@ -70,7 +70,7 @@ pub fn build_starter_sheet(template: &SceneTemplate) -> StarterSheet {
         let Some(next) = next else { break };
         row[index] = (*next).to_owned();
     }
-    StarterSheet { rows: vec![row; count], headings, is_mergeable: merges, grouped }
+    StarterSheet { rows: vec![row; count], headings, is_mergeable, grouped }
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::template::PartialFiles;
 
-    fn of(scene: &str) -> StarterSheet {
+    fn starter_sheet(scene: &str) -> StarterSheet {
         let source = format!("{{\"scenes\": [{scene}]}}");
         build_starter_sheet(
             &SceneTemplate::parse("test", &source, &PartialFiles::default()).expect("it is right"),
@@ -93,22 +93,22 @@ mod tests {
                  \"emotion\": \"B\"}}, \"script\": {{\"org\": \"{{{{script}}}}\"}}{more}}}]}}"
             )
         };
-        let plain = of(&avatar(""));
+        let plain = starter_sheet(&avatar(""));
         assert_eq!(plain.headings, ["id", "script"]);
-        let more = of(&avatar(
+        let more = starter_sheet(&avatar(
             ", \"top\": {{number top}}, \"opacity\": {{number opacity}}, \
              \"animation\": {\"type\": \"{{move}}\", \"duration\": {{number (default long 3)}}}, \
              \"name\": \"{{sku}}{{#if headline}}{{headline}}{{/if}}\"",
         ));
         assert_eq!(more.headings, ["script", "top", "opacity", "move", "sku", "long", "headline"]);
         assert_eq!(more.rows[0], ["first", "1", "1", "fade-in", CANDIDATE_VALUES[0], "", ""]);
-        let group = of(&format!(
+        let group = starter_sheet(&format!(
             "{{{{#each rows}}}}{}{{{{#unless @last}}}},{{{{/unless}}}}{{{{/each}}}}",
             avatar("")
         ));
         assert_eq!((group.grouped, group.rows.len()), (true, 2));
         assert_eq!(group.headings, ["id", "script"]);
         assert!(plain.is_mergeable && more.is_mergeable && group.is_mergeable);
-        assert!(!of(&avatar(", \"isDelete\": \"{{script}}\"")).headings.is_empty());
+        assert!(!starter_sheet(&avatar(", \"isDelete\": \"{{script}}\"")).headings.is_empty());
     }
 }

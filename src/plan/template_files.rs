@@ -1,6 +1,6 @@
 //! The files of a scene template: its own, and the `partials` folder beside it.
 //!
-//! They are kept as they were read for as long as somebody may have to be shown a line of them.
+//! The texts are kept as they were read, so that diagnostics can quote their lines.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::template::{Origin, PartialFile, PartialFiles, SceneTemplate};
 
 /// The folder of partials, beside the template.
 const PARTIALS_FOLDER: &str = "partials";
-/// How a partial's file name ends, the longer way first: it wins when there are both.
+/// Extensions of a partial; the longer one wins if both files exist.
 const PARTIAL_EXTENSIONS: [&str; 2] = [".json.hbs", ".hbs"];
 
 /// A template's files as they were read.
@@ -22,11 +22,11 @@ pub struct TemplateFiles {
 }
 
 impl TemplateFiles {
-    /// Reads a template and what it may take in.
+    /// Reads a template and its partials.
     ///
     /// # Errors
-    /// [`PlanError::File`] when the template cannot be read. A partial that cannot be read is told
-    /// where a template takes it in.
+    /// [`PlanError::File`] if the template cannot be read. An unreadable partial is reported where
+    /// the template includes it.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         let source = read_text(path).map_err(|why| PlanError::File {
             what: "the template",
@@ -39,7 +39,7 @@ impl TemplateFiles {
     /// Compiles the template.
     ///
     /// # Errors
-    /// [`PlanError::Template`] with all that is wrong.
+    /// [`PlanError::Template`] with all problems.
     pub fn compile(self) -> Result<(SceneTemplate, Self), PlanError> {
         let name = self.path.display().to_string();
         match SceneTemplate::parse(&name, &self.source, &self.partials) {
@@ -48,7 +48,7 @@ impl TemplateFiles {
         }
     }
 
-    /// Returns the file that an origin speaks of, as a person is told of it, and its text.
+    /// Returns the path and the text of the file that contains `origin`.
     pub fn file_of_origin(&self, origin: Option<&Origin>) -> (String, &str) {
         let part = origin.and_then(|origin| origin.partial_file.as_deref());
         match part.and_then(|part| Some((part, self.partials.file_text(part)?))) {
@@ -57,16 +57,16 @@ impl TemplateFiles {
         }
     }
 
-    /// Returns the names of the partials there are.
+    /// Returns the names of all partials.
     pub fn partial_names(&self) -> impl Iterator<Item = &str> {
         self.partials.0.keys().map(String::as_str)
     }
 }
 
-/// Reads the partials that lie beside a template.
+/// Reads the partials beside a template.
 fn read_partials(template: &Path) -> PartialFiles {
     let mut found = BTreeMap::new();
-    // No folder, no partials; a template that wants one says which is missing.
+    // A missing folder means no partials; a template that includes one reports it.
     let Ok(entries) = std::fs::read_dir(template.with_file_name(PARTIALS_FOLDER)) else {
         return PartialFiles(found);
     };
@@ -88,7 +88,7 @@ fn read_partials(template: &Path) -> PartialFiles {
 
 fn read_text(path: &Path) -> Result<String, &'static str> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file",
+        std::io::ErrorKind::NotFound => "no such file",
         std::io::ErrorKind::PermissionDenied => "permission denied",
         std::io::ErrorKind::IsADirectory => "it is a folder",
         _ => "the disk reported an error",

@@ -1,7 +1,7 @@
-//! The ways in which one row is made: one, or one for each variant of the batch file.
+//! The variants of a row: one for each variant of the batch file, or a single one without a name.
 //!
-//! An edition knows how the cells of a row become the fields of its own video. Keys of editions
-//! end in `/` and the variant's name, which has no `/` in it, so no two rows share one.
+//! A variant maps the cells of a row to the fields of its own video. Invariant: the key of a job
+//! ends in `/` and the name of its variant, which contains no `/`, so that keys are unique.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::payload::ColumnMapping;
 use crate::sheet::{self, Sheet, SheetEntry};
 use crate::template::SceneTemplate;
 
-/// One way in which a row is made.
+/// The mapping from cells to fields for one variant.
 #[derive(Clone, Debug)]
 pub struct VariantMapping {
-    /// The variant; nothing where the batch file has none.
+    /// The name of the variant; `None` if the batch file has no variants.
     pub variant: Option<String>,
     /// How cells become fields.
     pub columns: ColumnMapping,
-    /// Names that must be filled, or the row is left out of this edition.
+    /// Names that must be filled; otherwise the row is skipped in this variant.
     required_names: Vec<String>,
 }
 
-/// The name under which a template sees which variant it is.
+/// The template name that contains the name of the variant.
 const VARIANT_NAME: &str = "variant";
 
 impl VariantMapping {
@@ -33,28 +33,29 @@ impl VariantMapping {
         }
     }
 
-    /// Tells whether this edition of a sheet's row is to be made, as far as the row itself says.
+    /// Returns whether the entry itself allows this variant to be made.
     pub fn should_make(&self, entry: &SheetEntry, rows: &[Vec<String>]) -> bool {
-        let meant = entry.variant.is_none() || entry.variant == self.variant;
-        meant && !entry.is_skipped && !self.should_skip(rows)
+        let is_own = entry.variant.is_none() || entry.variant == self.variant;
+        is_own && !entry.is_skipped && !self.should_skip(rows)
     }
 
-    /// Tells whether something that this edition needs is missing in all of these rows.
+    /// Returns whether a name required by this variant is empty in all rows.
     pub(super) fn should_skip(&self, rows: &[Vec<String>]) -> bool {
         let is_blank = |name: &String| {
-            rows.iter()
-                .all(|row| self.columns.name_text(name, row).is_none_or(|it| it.trim().is_empty()))
+            rows.iter().all(|row| {
+                self.columns.name_text(name, row).is_none_or(|text| text.trim().is_empty())
+            })
         };
         self.required_names.iter().any(is_blank)
     }
 }
 
-/// Returns the names that every variant brings itself, so that the sheet need not have them.
+/// Returns the names that every variant sets itself, so that the sheet need not have them.
 pub(super) fn names_set_by_all_variants(batch: &Batch) -> BTreeSet<&str> {
-    let of = |variant: &Variant| -> BTreeSet<String> {
+    let names = |variant: &Variant| -> BTreeSet<String> {
         variant.columns.keys().chain(variant.values.keys()).cloned().collect()
     };
-    let all = batch.variants.iter().map(of);
+    let all = batch.variants.iter().map(names);
     let Some(common) = all.reduce(|one, other| one.intersection(&other).cloned().collect()) else {
         return BTreeSet::new();
     };
@@ -66,13 +67,14 @@ pub(super) fn names_set_by_all_variants(batch: &Batch) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Returns every edition of the batch's rows.
+/// Returns the mappings of all variants of the batch.
 ///
 /// # Errors
-/// All columns of variants that the sheet does not have.
+/// All columns used by variants that the sheet does not have.
 pub(super) fn variant_mappings(
     batch: &Batch,
-    (sheet, template): (&Sheet, &SceneTemplate),
+    sheet: &Sheet,
+    template: &SceneTemplate,
     columns: &ColumnMapping,
 ) -> Result<Vec<VariantMapping>, sheet::SheetProblems> {
     if batch.variants.is_empty() {
@@ -80,7 +82,7 @@ pub(super) fn variant_mappings(
         return Ok(vec![VariantMapping { variant: None, columns, required_names: Vec::new() }]);
     }
     let mut problems = Vec::new();
-    let mut editions = Vec::new();
+    let mut mappings = Vec::new();
     for variant in &batch.variants {
         let mut columns = columns.clone();
         for (name, heading) in &variant.columns {
@@ -107,14 +109,14 @@ pub(super) fn variant_mappings(
                 problems.push(missing.into_variant_problem(&variant.name));
             }
         }
-        editions.push(VariantMapping {
+        mappings.push(VariantMapping {
             variant: Some(variant.name.clone()),
             columns,
             required_names: needs,
         });
     }
     if problems.is_empty() {
-        return Ok(editions);
+        return Ok(mappings);
     }
     Err(sheet::SheetProblems { file: batch.sheet.clone(), problems })
 }

@@ -143,7 +143,7 @@ async fn plan_one(
     let (name, shop) = (&taken.target.stored_host, &taken.target.catalog_key);
     let takes = !taken.target.is_rehearsal() && account_catalog::has_catalog(ledger, shop).await?;
     let choice = RowSelection { should_record_catalog_uses: takes, ..choice.clone() };
-    let drawn = planning::plan_filtered(&taken.batch, name, ledger, &choice).await;
+    let drawn = planning::plan_filtered(&taken.batch, Some(name), ledger, &choice).await;
     match drawn {
         Ok(mut plan) => {
             account_catalog::compare_plan(&mut plan, None, (ledger, shop, clock), talk).await?;

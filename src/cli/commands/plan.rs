@@ -81,7 +81,7 @@ async fn execute(
         should_record_catalog_uses: !args.sandbox,
         ..args.row_filter.row_selection()
     };
-    let mut plan = match planning::plan_filtered(&batch, "", &ledger, &choice).await {
+    let mut plan = match planning::plan_filtered(&batch, None, &ledger, &choice).await {
         Ok(plan) => plan,
         Err(error) => return Ok(diagnostics::print_plan_error(printer, &error, &batch)),
     };

@@ -23,7 +23,7 @@ fn plan_header() -> PlanHeader {
         name: "spring".to_owned(),
         file: "jobs/spring.toml".to_owned(),
         source: "sheet = 'spring.csv'".to_owned(),
-        base_url: "http://127.0.0.1:1".to_owned(),
+        base_url: Some("http://127.0.0.1:1".to_owned()),
         template: "{}".to_owned(),
         template_hash: "t".repeat(64),
         headings: "[\"sku\",\"script\"]".to_owned(),

@@ -10,7 +10,7 @@ use super::plots::RunPlot;
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
 use crate::report::run::{AttentionRecord, SpendingRecord};
-use crate::text::{format_duration, pluralize};
+use crate::text::{format_duration, format_number, pluralize};
 
 /// Where the rows are put in.
 pub(super) const ROWS_PLACEHOLDER: &str = "<!--rows-->";
@@ -243,10 +243,4 @@ fn rows_section() -> Markup {
 fn format_time(page: &ReportPage<'_>, ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or(page.now);
     at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-/// Returns a number with as few digits as it needs, at most two of them behind the point.
-pub(super) fn format_number(number: f64) -> String {
-    let text = format!("{number:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -14,9 +14,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::SubmitLimits;
-use super::body::format_number;
 use super::timeline::{RunTimeline, TimelineSteps};
-use crate::text::{format_duration, truncate};
+use crate::text::{format_duration, format_number, truncate};
 
 /// Jobs that get a line of their own in the timeline.
 const TIMELINE_LANES_MAX: usize = 40;

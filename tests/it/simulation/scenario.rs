@@ -368,7 +368,8 @@ impl Simulation {
         };
         let ledger = Ledger::open(&self.ledger_path(), Durability::ProcessDeath).await.unwrap();
         let choice = RowSelection { keys: course.only_keys.clone(), ..RowSelection::default() };
-        let plan = plan::plan_filtered(&self.batch(), BASE_URL, &ledger, &choice).await.unwrap();
+        let plan =
+            plan::plan_filtered(&self.batch(), Some(BASE_URL), &ledger, &choice).await.unwrap();
         assert!(plan.is_clean(), "{:?}", plan.problems);
         dies(0).then_some(())?;
         house.lock_studio().note(now, &format!("plan: {:?}", plan.counts));

@@ -27,7 +27,7 @@ pub struct PlanHeader {
     /// The batch file's text, so that a run can continue without it.
     pub source: String,
     /// The host it talks to. One batch never moves from one host to another.
-    pub base_url: String,
+    pub base_url: Option<String>,
     /// The template's text.
     pub template: String,
     /// The template's hash.
