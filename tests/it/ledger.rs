@@ -1,11 +1,13 @@
 //! What a ledger keeps from one program to the next.
 
 use std::path::Path;
+use std::process::Command;
 
 use callsheet::batch::{self, Batch, VideoResolution};
-use callsheet::ledger::{Durability, Ledger, PlanCounts};
+use callsheet::ledger::{Durability, JobState, Ledger, PlanCounts};
 use callsheet::payload::{ColumnMapping, HashAlgorithm};
 use callsheet::plan;
+use callsheet::sandbox::{Sandbox, SandboxSettings};
 use callsheet::template::{PartialFiles, SceneTemplate};
 use sqlx::{ConnectOptions, Connection};
 
@@ -74,4 +76,47 @@ async fn a_batch_that_was_hashed_another_way_goes_on_that_way_and_no_row_looks_c
     let other = hashes(&other, HashAlgorithm::Blake3);
     assert_eq!(known.iter().collect::<Vec<_>>(), [&former[0], &former[1], &other[1], &former[2]]);
     ledger.close().await;
+}
+
+/// Copies the batch, ledger and studio state that format 1 left in the middle of a run into `dir`.
+fn copy_sample_ledger(dir: &Path) {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ledgers");
+    for (source, target) in [
+        ("0001.db", "callsheet-sandbox.db"),
+        ("0001.studio.jsonl", "callsheet-sandbox.db.studio.jsonl"),
+        ("0001/demo.toml", "demo.toml"),
+        ("0001/demo.csv", "demo.csv"),
+        ("0001/presenter.json.hbs", "presenter.json.hbs"),
+    ] {
+        std::fs::copy(data.join(source), dir.join(target)).unwrap();
+    }
+}
+
+/// The sample holds 12 rows: 4 done, 2 rendered but not downloaded, 1 whose response was lost,
+/// 3 drafts and 2 without a request. 7 renders are paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_of_format_1_finishes_its_batch_without_a_second_payment() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_sample_ledger(dir.path());
+    let output = Command::new(env!("CARGO_BIN_EXE_callsheet"))
+        .args(["run", "demo.toml", "--sandbox", "--yes"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let path = dir.path().join("callsheet-sandbox.db");
+    let ledger = Ledger::open(&path, Durability::PowerLoss).await.unwrap();
+    assert_eq!(ledger.find_defects().await.unwrap(), Vec::<String>::new());
+    let batch = ledger.batch("demo").await.unwrap();
+    let rows = ledger.rows(batch.id, -1, 100).await.unwrap();
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        assert_eq!((row.state, row.version), (Some(JobState::Done), 1), "{:?}", row.key);
+    }
+    ledger.close().await;
+    let state = Some(dir.path().join("callsheet-sandbox.db.studio.jsonl"));
+    let sandbox = Sandbox::start(SandboxSettings { state, ..SandboxSettings::default() }).await;
+    let bill = sandbox.unwrap().bill();
+    assert_eq!((bill.render_count(), bill.paid_twice().len()), (12, 0), "{bill:?}");
 }
