@@ -49,9 +49,10 @@ pub use self::problem::{BatchFileProblem, BatchFileProblems, FilePosition};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::sheet::SheetSource;
 pub use self::studio::{
-    InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, SubmissionMode, VideoResolution,
+    InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, VideoResolution,
 };
 pub use self::variant::Variant;
+pub use crate::request::SubmissionMode;
 pub use self::vendor::{
     DraftBilling, ExportIdBehavior, ListContents, MeasurementInfo, ProjectNameHandling,
     SecondExportEffect, VendorEntrySource, VendorProfile, VendorProfileEntry,

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::reader::{SettingProblem, SettingsReader};
 use super::value;
-use crate::request::{PROJECT, REQUEST_KINDS, RequestKind};
+use crate::request::{PROJECT, REQUEST_KINDS, RequestKind, SubmissionMode};
 
 const SECTION: &str = "studio";
 
@@ -37,16 +37,6 @@ macro_rules! text_enum {
             }
         }
     };
-}
-
-text_enum! {
-    /// How a video is submitted.
-    SubmissionMode {
-        /// A draft first, which costs nothing, and then its export.
-        TwoStep = "two-step",
-        /// One request that starts the render.
-        OneStep = "one-step",
-    }
 }
 
 text_enum! {

@@ -1,30 +1,32 @@
-//! What can go wrong with the ledger, in the words of the person who must do something about it.
+//! The errors of the ledger, with messages that say what to do.
 //!
-//! Variants are what a caller does differently: all of them stop the run, for a ledger that cannot
-//! be written is money that cannot be accounted for.
+//! Each variant is one reaction of the caller. All of them stop the run: a ledger that cannot be
+//! written cannot account for money.
 
-use std::path::PathBuf;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
 
 use crate::ledger::model::state::IllegalTransition;
+use crate::ledger::store::BUSY_TIMEOUT;
 
-/// Trouble with the ledger file. Nothing that was acknowledged is lost by any of these.
+/// An error of the ledger file. No acknowledged write is lost by any of these.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The file could not be opened or made.
-    #[error("cannot open the ledger `{}`: {why}", path.display())]
+    /// The file could not be opened or created.
+    #[error("cannot open the ledger `{}`: {reason}", path.display())]
     Open {
         /// The ledger.
         path: PathBuf,
-        /// The reason, and what to do.
-        why: String,
+        /// The cause, and what to do.
+        reason: String,
     },
-    /// The file is some other program's database.
+    /// The file is the database of another program.
     #[error("`{}` is a database, but not a callsheet ledger: choose another --ledger path", path.display())]
     NotALedger {
         /// The file.
         path: PathBuf,
     },
-    /// A newer callsheet wrote it.
+    /// A newer version of callsheet wrote the file.
     #[error(
         "the ledger `{}` was written by a newer callsheet (its format is {found}, this program \
          knows up to {known}): use that version", path.display()
@@ -32,42 +34,42 @@ pub enum LedgerError {
     TooNew {
         /// The ledger.
         path: PathBuf,
-        /// The version found in the file.
+        /// The format of the file.
         found: i64,
-        /// The newest version this program knows.
+        /// The newest format that this program knows.
         known: i64,
     },
     /// `SQLite` found the file damaged.
     #[error(
-        "the ledger `{}` is damaged ({why}): nothing was changed; choose another --ledger, or \
+        "the ledger `{}` is damaged ({reason}): nothing was changed; choose another --ledger, or \
          run `callsheet ledger check` and restore a backup", path.display()
     )]
     Damaged {
-        /// The ledger.
+        /// The ledger; empty if the error was made without knowing it.
         path: PathBuf,
-        /// What was found.
-        why: String,
+        /// The defect.
+        reason: String,
     },
     /// The disk is full.
     #[error("the disk is full: the ledger cannot be written; free some space and run again")]
     DiskFull,
-    /// The disk took a write, or gave a page back, with an error of its own.
+    /// The disk reported an error for a read or a write.
     #[error(
         "the disk under the ledger fails to read or write: check the disk (and any limit on the \
          size of files), then run again"
     )]
     DiskFailure,
-    /// The file or its folder may not be written.
+    /// The file or its folder is not writable.
     #[error("the ledger cannot be written: the file or its folder is read-only")]
     ReadOnly,
-    /// Another process held the file too long.
+    /// Another process held the file for too long.
     #[error("the ledger is busy: another program has held it for more than {seconds} s")]
     Busy {
-        /// How long we waited.
+        /// The time that was waited.
         seconds: u64,
     },
-    /// A row does not say what this program's rows say.
-    #[error("the ledger holds something this program never wrote: {0}")]
+    /// A row holds a value that this program never writes.
+    #[error("the ledger holds an invalid value: {0}; run `callsheet ledger check`")]
     Corrupt(String),
     /// An event met a state that it cannot follow.
     #[error(transparent)]
@@ -75,24 +77,23 @@ pub enum LedgerError {
     /// The batch is not in this ledger.
     #[error("no batch `{name}` in this ledger{}", known_batches_message(.known))]
     BatchNotFound {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// The names that are there.
+        /// The names of the batches in the ledger.
         known: Vec<String>,
     },
     /// Another run has taken the batch over; nothing was written.
-    #[error("another run has taken this batch over; this one stops")]
+    #[error("another run has taken over this batch; this run stops")]
     LeaseLost,
     /// The writer has stopped after an earlier error.
     #[error("the ledger was closed")]
     Closed,
-    /// Anything else from `SQLite`.
-    #[error("the ledger could not {doing}")]
-    Sql {
-        /// The operation, as a verb phrase.
-        doing: &'static str,
-        /// What `SQLite` said.
-        #[source]
+    /// Any other error of `SQLite`.
+    #[error("unexpected database error in the ledger ({location})")]
+    Database {
+        /// The place in this program's source whose statement failed.
+        location: &'static Location<'static>,
+        /// The error of `SQLite`.
         source: sqlx::Error,
     },
 }
@@ -104,7 +105,7 @@ fn known_batches_message(names: &[String]) -> String {
     }
 }
 
-/// `SQLite`'s primary result codes that mean something to us.
+/// `SQLite`'s primary result codes that have a variant of their own.
 const READONLY: i64 = 8;
 const BUSY: i64 = 5;
 const LOCKED: i64 = 6;
@@ -113,36 +114,33 @@ const CORRUPT: i64 = 11;
 const FULL: i64 = 13;
 const NOTADB: i64 = 26;
 
-impl LedgerError {
-    /// Sorts an error of the library into what it means for us.
-    pub(super) fn from_sqlx(doing: &'static str, source: sqlx::Error) -> Self {
+impl From<sqlx::Error> for LedgerError {
+    /// Classifies an error of the library. `?` records its own location, which names the statement.
+    #[track_caller]
+    fn from(source: sqlx::Error) -> Self {
         let code = source
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<i64>().ok());
+        let damaged = |reason: &str| Self::Damaged { path: PathBuf::new(), reason: reason.to_owned() };
         match code.map(|code| code & 0xff) {
             Some(FULL) => Self::DiskFull,
             Some(IOERR) => Self::DiskFailure,
             Some(READONLY) => Self::ReadOnly,
-            Some(BUSY | LOCKED) => {
-                Self::Busy { seconds: crate::ledger::store::open::BUSY_TIMEOUT.as_secs() }
-            }
-            Some(NOTADB) => {
-                let why = "it is no ledger, or its first page is gone".to_owned();
-                Self::Damaged { path: PathBuf::new(), why }
-            }
-            Some(CORRUPT) => {
-                Self::Damaged { path: PathBuf::new(), why: "a page does not add up".to_owned() }
-            }
-            Some(_) | None => Self::Sql { doing, source },
+            Some(BUSY | LOCKED) => Self::Busy { seconds: BUSY_TIMEOUT.as_secs() },
+            Some(NOTADB) => damaged("it is not a database, or its first page is lost"),
+            Some(CORRUPT) => damaged("a page is inconsistent"),
+            Some(_) | None => Self::Database { location: Location::caller(), source },
         }
     }
+}
 
-    /// Names the file in errors that were made without knowing it.
-    pub(super) fn with_path(self, place: &std::path::Path) -> Self {
+impl LedgerError {
+    /// Adds the file to errors that were made without knowing it.
+    pub(super) fn with_path(self, ledger: &Path) -> Self {
         match self {
-            Self::Damaged { path, why } if path.as_os_str().is_empty() => {
-                Self::Damaged { path: place.to_owned(), why }
+            Self::Damaged { path, reason } if path.as_os_str().is_empty() => {
+                Self::Damaged { path: ledger.to_owned(), reason }
             }
             other => other,
         }

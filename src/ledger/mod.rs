@@ -5,21 +5,24 @@
 //! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
 //! paid render; nothing that tells what was paid for is ever deleted.
 
+mod error;
+mod ids;
 mod model;
 mod read;
 mod store;
-mod write;
-use crate::ledger::store::open;
-use crate::ledger::write::writer;
-mod error;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
-pub use crate::ledger::model::capacity::{Capacity, ClaimBlock, StoredSubmissionMode};
+use crate::ledger::store::open;
+use crate::ledger::write::writer;
+
+pub use crate::ledger::error::LedgerError;
+pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
 pub use crate::ledger::model::row_status::RowStatus;
@@ -40,12 +43,13 @@ pub use crate::ledger::store::open::Durability;
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
 pub use crate::ledger::write::credits::CreditCaps;
-pub use crate::ledger::write::due::DueJob;
+pub use crate::ledger::write::due::{DueClaim, DueJob};
 pub use crate::ledger::write::generation::GeneratingDraft;
+pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
 pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::record::RecordedUpdate;
-pub use crate::ledger::write::runs::{Lease, RecoveredWork, RunOwner};
+pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, JobSelection, MergedRow, PlanCounts, PlanHeader, StagedRow,
     StagedSheet, UnmergedReason,
@@ -53,33 +57,7 @@ pub use crate::ledger::write::staging::{
 pub use crate::ledger::write::webhook::{
     CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
 };
-pub use error::LedgerError;
-
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(i64);
-
-        impl From<i64> for $name {
-            fn from(id: i64) -> Self {
-                Self(id)
-            }
-        }
-    };
-}
-id!(
-    /// A batch's number in this ledger.
-    BatchId
-);
-id!(
-    /// A job's number in this ledger.
-    JobId
-);
-id!(
-    /// A submission's number in this ledger.
-    SubmissionId
-);
+pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 
 /// An open ledger. Cloning gives another handle on the same one.
 #[derive(Clone, Debug)]

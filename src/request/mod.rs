@@ -14,6 +14,7 @@ mod project;
 mod scripts_to_video;
 mod simple_custom;
 mod simple_video;
+mod submission_mode;
 mod template;
 mod topic_to_video;
 mod url_to_video;
@@ -21,6 +22,7 @@ mod url_to_video;
 use std::fmt;
 
 pub use project::KIND as PROJECT;
+pub use submission_mode::SubmissionMode;
 
 /// Every kind, in the order in which people are told of them.
 pub static REQUEST_KINDS: &[&RequestKind] = &[

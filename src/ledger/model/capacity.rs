@@ -7,24 +7,6 @@ use crate::ledger::write::credits::CreditCaps;
 use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::webhook::WebhookSecret;
 
-/// How a batch submits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoredSubmissionMode {
-    /// A free draft first, then the paid export of it.
-    TwoStep,
-    /// One paid request.
-    OneStep,
-}
-
-impl StoredSubmissionMode {
-    pub(in crate::ledger) fn as_str(self) -> &'static str {
-        match self {
-            Self::TwoStep => "two-step",
-            Self::OneStep => "one-step",
-        }
-    }
-}
-
 /// How many paid requests may begin now.
 #[derive(Clone, Debug)]
 pub struct Capacity {

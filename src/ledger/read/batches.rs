@@ -164,7 +164,7 @@ impl Ledger {
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
         let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
         let mut batches: Vec<BatchRow> =
-            read.map_err(|source| LedgerError::from_sqlx("list the batches", source))?;
+            read?;
         for batch in &mut batches {
             batch.file = batch_path::display_path(&batch.file, self.path());
         }
@@ -176,9 +176,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NoBatch`] names those that are there.
     pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("find the batch", source);
         let found: Option<StoredBatch> =
-            sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await.map_err(sql)?;
+            sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await?;
         match found {
             Some(batch) => Ok(StoredBatch {
                 file: batch_path::display_path(&batch.file, self.path()),
@@ -196,8 +195,7 @@ impl Ledger {
         sqlx::query_scalar("select source from template where hash = ?1")
             .bind(hash)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read a template", source))?
+            .await?
             .ok_or_else(|| LedgerError::Corrupt("a batch without its template".to_owned()))
     }
 
@@ -206,8 +204,7 @@ impl Ledger {
         sqlx::query_as("select headings, columns from layout where id = ?1")
             .bind(id)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read a layout", source))?
+            .await?
             .ok_or_else(|| LedgerError::Corrupt("a batch without its layout".to_owned()))
     }
 
@@ -219,8 +216,7 @@ impl Ledger {
         )
         .bind(batch.0)
         .fetch_optional(&self.readers)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("read the headings", source))?;
+        .await?;
         let text = text.unwrap_or_else(|| "[]".to_owned());
         serde_json::from_str(&text)
             .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))
@@ -247,13 +243,11 @@ impl Ledger {
         batch: BatchId,
         in_sheet: bool,
     ) -> Result<BTreeMap<JobState, u64>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("count jobs", source);
         let rows: Vec<(String, i64)> = sqlx::query_as(STATE_COUNTS)
             .bind(batch.0)
             .bind(in_sheet)
             .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
+            .await?;
         let known =
             |(word, jobs): (String, i64)| Some((JobState::parse(&word)?, jobs.unsigned_abs()));
         Ok(rows.into_iter().filter_map(known).collect())
@@ -276,15 +270,13 @@ impl Ledger {
         (batch, after, max): (BatchId, i64, u32),
         read: fn(&SqliteRow) -> Result<JobRow, sqlx::Error>,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("read the rows", source);
         let rows = sqlx::query(statement)
             .bind(batch.0)
             .bind(after)
             .bind(i64::from(max))
             .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(sql)
+            .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
     /// Returns renders under way: key, progress, since when, and whether they stand still.
@@ -293,13 +285,11 @@ impl Ledger {
         batch: BatchId,
         max: u32,
     ) -> Result<Vec<(String, f64, Timestamp, bool)>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("read the renders under way", source);
         let rows: Vec<(String, f64, i64, bool)> = sqlx::query_as(RENDERING_JOBS)
             .bind(batch.0)
             .bind(i64::from(max))
             .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
+            .await?;
         let since = |at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(rows
             .into_iter()
@@ -309,11 +299,10 @@ impl Ledger {
 
     /// Returns the last run of a batch.
     pub async fn last_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
-        sqlx::query_as(LAST_RUN)
+        Ok(sqlx::query_as(LAST_RUN)
             .bind(batch.0)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read the runs", source))
+            .await?)
     }
 }
 

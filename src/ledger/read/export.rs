@@ -127,13 +127,12 @@ impl Ledger {
         batch: Option<BatchId>,
         mut each: impl FnMut(ExportedRow) -> bool + Send,
     ) -> Result<(), LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("read everything", source);
-        let mut reading = self.readers.begin().await.map_err(sql)?;
+        let mut reading = self.readers.begin().await?;
         for (table, statement) in TABLES {
             let mut rows =
                 sqlx::query(*statement).bind(batch.map(|batch| batch.0)).fetch(&mut *reading);
-            while let Some(row) = rows.try_next().await.map_err(sql)? {
-                let columns = read_columns(&row).map_err(sql)?;
+            while let Some(row) = rows.try_next().await? {
+                let columns = read_columns(&row)?;
                 if !each(ExportedRow { table, columns }) {
                     return Ok(());
                 }

@@ -214,47 +214,42 @@ impl Ledger {
         batch: BatchId,
         key: &str,
     ) -> Result<Option<JobHistory>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("read the job", source);
         // One snapshot: a live run must not be caught between two statements.
-        let mut db = self.readers.begin().await.map_err(sql)?;
+        let mut db = self.readers.begin().await?;
         let found = sqlx::query(JOB_HISTORY)
             .bind(batch.0)
             .bind(key)
             .fetch_optional(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         let Some(row) = found else { return Ok(None) };
-        let id: i64 = row.try_get("id").map_err(sql)?;
-        let headings: String = row.try_get("headings").map_err(sql)?;
+        let id: i64 = row.try_get("id")?;
+        let headings: String = row.try_get("headings")?;
         let headings = serde_json::from_str(&headings)
             .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))?;
         Ok(Some(JobHistory {
-            job: read_job_row(&row).map_err(sql)?,
-            in_sheet: row.try_get("in_sheet").map_err(sql)?,
-            due_at: row.try_get("due_at").map_err(sql)?,
-            rendering_at: row.try_get("rendering_at").map_err(sql)?,
-            moved_at: row.try_get("moved_at").map_err(sql)?,
+            job: read_job_row(&row)?,
+            in_sheet: row.try_get("in_sheet")?,
+            due_at: row.try_get("due_at")?,
+            rendering_at: row.try_get("rendering_at")?,
+            moved_at: row.try_get("moved_at")?,
             headings,
-            versions: sqlx::query_as(VERSIONS).bind(id).fetch_all(&mut *db).await.map_err(sql)?,
+            versions: sqlx::query_as(VERSIONS).bind(id).fetch_all(&mut *db).await?,
             submissions: sqlx::query_as(SUBMISSIONS)
                 .bind(id)
                 .fetch_all(&mut *db)
-                .await
-                .map_err(sql)?,
-            events: sqlx::query_as(EVENTS).bind(id).fetch_all(&mut *db).await.map_err(sql)?,
+                .await?,
+            events: sqlx::query_as(EVENTS).bind(id).fetch_all(&mut *db).await?,
         }))
     }
 
     /// Returns up to `max` jobs whose row left the sheet, in the order that they had.
     pub async fn removed_rows(&self, batch: BatchId, max: u32) -> Result<Vec<JobRow>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("read the jobs", source);
         let rows = sqlx::query(REMOVED_ROWS)
             .bind(batch.0)
             .bind(i64::from(max))
             .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
-        rows.iter().map(read_job_row).collect::<Result<_, _>>().map_err(sql)
+            .await?;
+        Ok(rows.iter().map(read_job_row).collect::<Result<_, _>>()?)
     }
 
     /// Returns the last `max` runs, the latest first; of one batch or of all.
@@ -268,7 +263,7 @@ impl Ledger {
             None => sqlx::query_as(RUNS).bind(i64::from(max)),
         };
         let read = read.fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("read the runs", source))
+        Ok(read?)
     }
 
     /// Returns why jobs of the sheet need somebody, and how many for each reason.
@@ -279,8 +274,7 @@ impl Ledger {
         let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(ATTENTION_COUNTS)
             .bind(batch.0)
             .fetch_all(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("count what needs attention", source))?;
+            .await?;
         let known = |(word, cause, jobs): (String, Option<String>, i64)| {
             let state = JobState::parse(&word)?;
             Some(AttentionCount { state, cause, jobs: jobs.unsigned_abs() })
@@ -294,7 +288,7 @@ impl Ledger {
     pub async fn first_keys(&self, batch: BatchId, max: u32) -> Result<Vec<String>, LedgerError> {
         let read = sqlx::query_scalar(FIRST_KEYS).bind(batch.0).bind(i64::from(max));
         let read = read.fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("read the keys", source))
+        Ok(read?)
     }
 
     /// Returns the key of the job whose (first) row has this number in the spreadsheet.
@@ -305,6 +299,6 @@ impl Ledger {
     ) -> Result<Option<String>, LedgerError> {
         let read = sqlx::query_scalar(KEY_OF_ROW).bind(batch.0).bind(i64::from(row_number));
         let read = read.fetch_optional(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("find the row", source))
+        Ok(read?)
     }
 }

@@ -36,11 +36,10 @@ impl Ledger {
         batch: BatchId,
         key: &str,
     ) -> Result<Option<PlannedVersion>, LedgerError> {
-        sqlx::query_as(PLANNED_VERSION)
+        Ok(sqlx::query_as(PLANNED_VERSION)
             .bind(batch.0)
             .bind(key)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read what was planned", source))
+            .await?)
     }
 }

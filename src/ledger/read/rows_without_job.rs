@@ -42,8 +42,7 @@ impl Ledger {
             .bind(batch.0)
             .bind(why)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("count rows", source))?;
+            .await?;
         Ok(count.unsigned_abs())
     }
 

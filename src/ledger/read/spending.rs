@@ -129,8 +129,7 @@ impl Ledger {
     pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
         let heard: Option<f64> = sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read the prices", source))?;
+            .await?;
         Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
     }
 
@@ -139,10 +138,9 @@ impl Ledger {
         statement: &'static str,
         whose: i64,
     ) -> Result<SpendingTotals, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("add up the credits", source);
         let per_minute = self.credits_per_minute().await?;
         let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
-        spent.fetch_one(&self.readers).await.map_err(sql)
+        Ok(spent.fetch_one(&self.readers).await?)
     }
 
     /// Returns the passages of up to `max` jobs of the sheet behind `after`, in the sheet's order.
@@ -155,13 +153,13 @@ impl Ledger {
     ) -> Result<Vec<RenderTiming>, LedgerError> {
         let read = sqlx::query_as(RENDER_TIMINGS).bind(batch.0).bind(after).bind(i64::from(max));
         let read = read.fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("read when things happened", source))
+        Ok(read?)
     }
 
     /// Returns the last run that sent a paid request for a job of this batch.
     pub async fn last_paying_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
         let read = sqlx::query_as(LAST_PAYING_RUN).bind(batch.0).fetch_optional(&self.readers);
-        read.await.map_err(|source| LedgerError::from_sqlx("read the runs", source))
+        Ok(read.await?)
     }
 
     /// Returns why jobs of the sheet wait for somebody, the most frequent words first; at most
@@ -176,8 +174,7 @@ impl Ledger {
             .bind(batch.0)
             .bind(i64::from(max))
             .fetch_all(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read why jobs wait", source))?;
+            .await?;
         let known = |(word, cause, words, jobs, key): MessageCountRow| {
             let state = JobState::parse(&word)?;
             Some(MessageCount { state, cause, message: words, jobs: jobs.unsigned_abs(), key })

@@ -48,8 +48,7 @@ impl Ledger {
             .bind(from)
             .bind(to)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("count what was done", source))?;
+            .await?;
         Ok(count.unsigned_abs())
     }
 
@@ -61,6 +60,6 @@ impl Ledger {
     ) -> Result<Vec<RecentEvent>, LedgerError> {
         let read = sqlx::query_as(RECENT_EVENTS).bind(batch.0).bind(i64::from(max));
         let read = read.fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("read what happened last", source))
+        Ok(read?)
     }
 }

@@ -14,18 +14,15 @@ const DEFECTS_MAX: usize = 20;
 impl Ledger {
     /// Reads the whole file and returns what is wrong with it; nothing when it is sound.
     pub async fn find_defects(&self) -> Result<Vec<String>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("check the ledger", source).with_path(&self.path);
         let pages: Vec<String> = sqlx::query_scalar("pragma integrity_check(20)")
             .fetch_all(&self.readers)
-            .await
-            .map_err(sql)?;
+            .await?;
         let mut flaws: Vec<String> = pages.into_iter().filter(|page| page != "ok").collect();
         let orphans: Vec<(String, Option<i64>, String)> = sqlx::query_as(
             "select \"table\", rowid, parent from pragma_foreign_key_check limit 20",
         )
         .fetch_all(&self.readers)
-        .await
-        .map_err(sql)?;
+        .await?;
         flaws.extend(orphans.into_iter().map(|(table, row, parent)| {
             let row = row.map_or_else(String::new, |row| format!(" {row}"));
             format!("{table}{row} belongs to a {parent} that is not there")
@@ -37,8 +34,7 @@ impl Ledger {
                  except select batch_id, in_sheet, state, jobs from tally)",
         )
         .fetch_one(&self.readers)
-        .await
-        .map_err(sql)?;
+        .await?;
         if drifted > 0 {
             flaws.push(format!("{drifted} counts of jobs do not add up"));
         }
@@ -49,7 +45,7 @@ impl Ledger {
     /// Copies the ledger to `target`, whole, while others may write to it. A file that is there
     /// already is never overwritten.
     pub async fn back_up(&self, target: &Path) -> Result<(), LedgerError> {
-        let failed = |why: &str| LedgerError::Open { path: target.to_owned(), why: why.to_owned() };
+        let failed = |why: &str| LedgerError::Open { path: target.to_owned(), reason: why.to_owned() };
         if target.exists() {
             return Err(failed("it exists already; choose another name"));
         }
@@ -63,13 +59,13 @@ impl Ledger {
             .bind(half.display().to_string())
             .execute(&self.readers)
             .await;
-        copied.map_err(|source| LedgerError::from_sqlx("write the copy", source))?;
+        copied?;
         finalize_copy(&half, target).map_err(|_| failed("the copy could not be given its name"))?;
         // Whoever needs the copy needs it to open.
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
         let opened = options.connect().await;
-        let copy = opened.map_err(|source| LedgerError::from_sqlx("open the copy", source))?;
-        copy.close().await.map_err(|source| LedgerError::from_sqlx("close the copy", source))
+        let copy = opened?;
+        Ok(copy.close().await?)
     }
 }
 

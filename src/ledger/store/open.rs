@@ -6,7 +6,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
@@ -15,6 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::BUSY_TIMEOUT;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -22,8 +22,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 const APPLICATION_ID: i64 = 0x4341_4c4c;
 /// Older libraries can lose committed work when two connections checkpoint at once.
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
-/// How long a statement waits for another process that holds the file.
-pub(in crate::ledger) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Readers beside the writer: a live screen, a report and a few questions at once.
 const READERS_MAX: u32 = 4;
 
@@ -188,7 +186,7 @@ fn migration_error(path: &Path, source: MigrateError) -> LedgerError {
     tracing::debug!(error = ?source, "migration");
     let disk = match source {
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            Some(LedgerError::from_sqlx("be brought up to date", source))
+            Some(LedgerError::from(source))
         }
         _ => None,
     };
@@ -224,13 +222,13 @@ async fn query_integer(
     row.try_get(0).map_err(|source| sqlx_open_error(path, source))
 }
 
-pub(in crate::ledger) fn open_error(path: &Path, why: &str) -> LedgerError {
-    LedgerError::Open { path: path.to_owned(), why: why.to_owned() }
+pub(in crate::ledger) fn open_error(path: &Path, reason: &str) -> LedgerError {
+    LedgerError::Open { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 fn sqlx_open_error(path: &Path, source: sqlx::Error) -> LedgerError {
-    match LedgerError::from_sqlx("be opened", source).with_path(path) {
-        LedgerError::Sql { source, .. } => {
+    match LedgerError::from(source).with_path(path) {
+        LedgerError::Database { source, .. } => {
             tracing::debug!(error = ?source, "opening the ledger");
             let why = match std::fs::metadata(path) {
                 Ok(meta) if meta.is_dir() => "it is a folder",

@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 
 /// One of the catalogues that an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +66,7 @@ impl WriteOp for SaveCatalog {
         .bind(&self.items)
         .bind(self.fetched_at.as_millisecond())
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("keep the catalogue", source))?;
+        .await?;
         Ok(())
     }
 }
@@ -104,8 +103,7 @@ impl Ledger {
         .bind(account)
         .bind(shelf.as_str())
         .fetch_optional(&self.readers)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("read the catalogue", source))?;
+        .await?;
         // What an older program may have kept in other words is asked for again.
         Ok(row.and_then(|(items, at)| {
             Some((serde_json::from_str(&items).ok()?, Timestamp::from_millisecond(at).ok()?))

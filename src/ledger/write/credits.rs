@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::write::writer::WriteOp;
-use crate::ledger::{Ledger, SubmissionId};
+use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::write_op::WriteOp;
+use crate::ledger::SubmissionId;
 
 /// Credits for each begun minute of speech, while none have been heard of.
 pub(in crate::ledger) const DEFAULT_CREDITS_PER_MINUTE: f64 = 1.0;
@@ -64,13 +65,12 @@ impl WriteOp for RecordCredits {
         .bind(self.submission.0)
         .bind(self.credits)
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("note the credits", source))?;
+        .await?;
         Ok(())
     }
 }
 
-impl Ledger {
+impl BatchLease {
     /// Keeps what a render is said to have cost. It moves no job; it takes an estimate's place, which a
     /// price of nothing never does: AI Studios may say so before it takes its credits.
     pub async fn record_credits(
@@ -81,7 +81,7 @@ impl Ledger {
         if !credits.is_finite() || credits <= 0.0 {
             return Ok(());
         }
-        self.writer.execute(RecordCredits { submission, credits }).await
+        self.ledger.writer.execute(RecordCredits { submission, credits }).await
     }
 }
 
@@ -99,13 +99,11 @@ impl CreditBudget {
         caps: CreditCaps,
         (run, batch): (i64, i64),
     ) -> Result<Self, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("count the credits", source);
         let since = caps.day_began.as_millisecond();
         let heard: Option<f64> = sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE)
             .bind(since)
             .fetch_one(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         let per_minute = heard.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
         let mut left = f64::INFINITY;
         if let Some(cap) = caps.per_run {
@@ -113,8 +111,7 @@ impl CreditBudget {
                 .bind(run)
                 .bind(per_minute)
                 .fetch_one(&mut *db)
-                .await
-                .map_err(sql)?;
+                .await?;
             left = left.min(cap - spent);
         }
         if let Some(cap) = caps.per_day {
@@ -123,8 +120,7 @@ impl CreditBudget {
                 .bind(per_minute)
                 .bind(batch)
                 .fetch_one(&mut *db)
-                .await
-                .map_err(sql)?;
+                .await?;
             left = left.min(cap - spent);
         }
         Ok(Self { remaining: left, per_minute })

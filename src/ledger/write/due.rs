@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::ids::RunId;
 use crate::ledger::model::state::JobState;
 use crate::ledger::model::tag::Tag;
-use crate::ledger::write::runs::Lease;
+use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::staging::JobSelection;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
 
 /// A job that is due for a poll, a fetch or a look.
@@ -106,41 +107,48 @@ const COUNT_PROVEN_ABSENT: &str = "-- ledger::times_taken_as_not_made
 pub(in crate::ledger) const STATEMENTS: &[&str] =
     &[DUE_JOBS, POSTPONE_JOBS, REMAINING_WORK, NEXT_DUE, COUNT_PROVEN_ABSENT];
 
+/// How many due jobs to claim, and for how long.
+#[derive(Clone, Debug)]
+pub struct DueClaim {
+    /// Jobs to claim at most.
+    pub max: u32,
+    /// Jobs that are not claimed, because a task of this run works on them.
+    pub excluded: Vec<JobId>,
+    /// The current time: jobs due at or before it are claimed.
+    pub now: Timestamp,
+    /// The time until which the claimed jobs are not due again.
+    pub busy_until: Timestamp,
+}
+
 struct ClaimDueJobs {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
     state: JobState,
-    now: Timestamp,
-    max: u32,
-    excluded: Vec<JobId>,
-    busy_until: Timestamp,
+    claim: DueClaim,
 }
 
 impl WriteOp for ClaimDueJobs {
     type Output = Vec<DueJob>;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("claim what is due", source);
         let due: Vec<DueJob> = sqlx::query_as(DUE_JOBS)
             .bind(self.batch.0)
             .bind(self.state.as_str())
-            .bind(self.now.as_millisecond())
-            .bind(i64::from(self.max))
-            .bind(job_ids_json(&self.excluded))
+            .bind(self.claim.now.as_millisecond())
+            .bind(i64::from(self.claim.max))
+            .bind(job_ids_json(&self.claim.excluded))
             .fetch_all(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         if due.is_empty() {
             return Ok(due);
         }
         let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
         let postponed = sqlx::query(POSTPONE_JOBS)
             .bind(job_ids_json(&jobs))
-            .bind(self.lease.0)
-            .bind(self.busy_until.as_millisecond())
+            .bind(self.run.0)
+            .bind(self.claim.busy_until.as_millisecond())
             .execute(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         if postponed.rows_affected() != due.len() as u64 {
             return Err(LedgerError::LeaseLost);
         }
@@ -153,24 +161,22 @@ pub(in crate::ledger) fn job_ids_json(jobs: &[JobId]) -> String {
     jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
 }
 
-impl Ledger {
-    /// Claims up to `max` jobs in `state` that are due, all but those in `except`, and postpones them
-    /// to `busy_until` so that nobody takes them twice meanwhile.
+impl BatchLease {
+    /// Claims due jobs in `state` and postpones them, so that they are not claimed twice.
     pub async fn claim_due_jobs(
         &self,
-        lease: Lease,
-        (batch, state): (BatchId, JobState),
-        (max, except): (u32, Vec<JobId>),
-        (now, busy_until): (Timestamp, Timestamp),
+        state: JobState,
+        claim: DueClaim,
     ) -> Result<Vec<DueJob>, LedgerError> {
-        if max == 0 {
+        if claim.max == 0 {
             return Ok(Vec::new());
         }
-        self.writer
-            .execute(ClaimDueJobs { lease, batch, state, now, max, excluded: except, busy_until })
-            .await
+        let (run, batch) = (self.run, self.batch);
+        self.ledger.writer.execute(ClaimDueJobs { run, batch, state, claim }).await
     }
+}
 
+impl Ledger {
     /// Returns what there is still to do at one single moment: jobs by state, removed rows
     /// included, and whether any job among `only` (or among all) is ready, due or not.
     pub async fn remaining_work(
@@ -182,8 +188,7 @@ impl Ledger {
             .bind(batch.0)
             .bind(only.map(|only| only.0))
             .fetch_all(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("count jobs", source))?;
+            .await?;
         let mut counts: BTreeMap<JobState, u64> = BTreeMap::new();
         let mut named = false;
         for (word, jobs) in rows {
@@ -202,12 +207,11 @@ impl Ledger {
         job: JobId,
         submission: SubmissionId,
     ) -> Result<u32, LedgerError> {
-        sqlx::query_scalar(COUNT_PROVEN_ABSENT)
+        Ok(sqlx::query_scalar(COUNT_PROVEN_ABSENT)
             .bind(job.0)
             .bind(submission.0)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read what was proven", source))
+            .await?)
     }
 
     /// Returns when the next job in `state` is due, if there is one. `drafted` only means
@@ -223,8 +227,7 @@ impl Ledger {
             .bind(state.as_str())
             .bind(drafted.is_some())
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("see what is due next", source))?;
+            .await?;
         Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
     }
 }

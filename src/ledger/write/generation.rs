@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::write::due::job_ids_json;
-use crate::ledger::write::runs::Lease;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::ids::RunId;
+use crate::ledger::write::due::{DueClaim, job_ids_json};
+use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
 
 /// A draft in the making.
@@ -75,12 +76,9 @@ pub(in crate::ledger) const STATEMENTS: &[&str] =
     &[DUE_DRAFTS, LEASE_DRAFTS, NEXT_DRAFT_DUE, COUNT_GENERATING];
 
 struct ClaimGeneratingDrafts {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
-    max: u32,
-    excluded: Vec<JobId>,
-    now: Timestamp,
-    busy_until: Timestamp,
+    claim: DueClaim,
 }
 
 impl WriteOp for ClaimGeneratingDrafts {
@@ -90,45 +88,39 @@ impl WriteOp for ClaimGeneratingDrafts {
         &mut self,
         db: &mut SqliteConnection,
     ) -> Result<Vec<GeneratingDraft>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("claim what is being made", source);
         let due: Vec<GeneratingDraft> = sqlx::query_as(DUE_DRAFTS)
             .bind(self.batch.0)
-            .bind(self.now.as_millisecond())
-            .bind(self.lease.0)
-            .bind(i64::from(self.max))
-            .bind(job_ids_json(&self.excluded))
+            .bind(self.claim.now.as_millisecond())
+            .bind(self.run.0)
+            .bind(i64::from(self.claim.max))
+            .bind(job_ids_json(&self.claim.excluded))
             .fetch_all(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         if !due.is_empty() {
             let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
             sqlx::query(LEASE_DRAFTS)
                 .bind(job_ids_json(&jobs))
-                .bind(self.lease.0)
-                .bind(self.busy_until.as_millisecond())
+                .bind(self.run.0)
+                .bind(self.claim.busy_until.as_millisecond())
                 .execute(db)
-                .await
-                .map_err(sql)?;
+                .await?;
         }
         Ok(due)
     }
 }
 
-impl Ledger {
-    /// Claims up to `max` drafts in the making that are due to be asked about, all but those in
-    /// `except`, and postpones them to `busy_until`.
+impl BatchLease {
+    /// Claims drafts that are due for a progress request, and postpones them.
     pub async fn claim_generating_drafts(
         &self,
-        lease: Lease,
-        batch: BatchId,
-        (max, except): (u32, Vec<JobId>),
-        (now, busy_until): (Timestamp, Timestamp),
+        claim: DueClaim,
     ) -> Result<Vec<GeneratingDraft>, LedgerError> {
-        self.writer
-            .execute(ClaimGeneratingDrafts { lease, batch, max, excluded: except, now, busy_until })
-            .await
+        let (run, batch) = (self.run, self.batch);
+        self.ledger.writer.execute(ClaimGeneratingDrafts { run, batch, claim }).await
     }
+}
 
+impl Ledger {
     /// Returns when the next draft in the making is due to be asked about.
     pub async fn next_generating_due_at(
         &self,
@@ -164,10 +156,9 @@ impl Ledger {
         statement: &'static str,
         batch: BatchId,
     ) -> Result<Option<i64>, LedgerError> {
-        sqlx::query_scalar(statement)
+        Ok(sqlx::query_scalar(statement)
             .bind(batch.0)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("see what is being made", source))
+            .await?)
     }
 }

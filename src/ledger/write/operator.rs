@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::ids::RunId;
 use crate::ledger::model::state::JobState;
 use crate::ledger::write::due::DueJob;
-use crate::ledger::write::runs::Lease;
+use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::staging::JobSelection;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger, SubmissionId};
 
 /// Which failed or cancelled jobs a person means.
@@ -152,7 +153,7 @@ const LEASE_LATE_JOB: &str = "-- ledger::claim_late, lease
     update job set lease_token = ?2 where id = ?1 and state = 'failed'";
 
 struct RetryJobs {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
     filter: RetryFilter,
     now: Timestamp,
@@ -162,17 +163,15 @@ impl WriteOp for RetryJobs {
     type Output = RetryTotals;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<RetryTotals, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("try jobs again", source);
         let mut again = RetryTotals::default();
         for (job, cause, minutes) in retryable_jobs(&mut *db, self.batch, &self.filter).await? {
             let fetch = cause == CAUSE_FETCH_FAILED;
             sqlx::query(if fetch { RETRY_DOWNLOAD } else { RETRY_SUBMISSION })
                 .bind(job)
-                .bind(self.lease.0)
+                .bind(self.run.0)
                 .bind(self.now.as_millisecond())
                 .execute(&mut *db)
-                .await
-                .map_err(sql)?;
+                .await?;
             again.add_job(fetch, minutes);
         }
         Ok(again)
@@ -201,15 +200,15 @@ async fn retryable_jobs<'c, E>(
 where
     E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
 {
-    sqlx::query_as(RETRYABLE_JOBS)
+    let rows = sqlx::query_as(RETRYABLE_JOBS)
         .bind(batch.0)
         .bind(json_list(&chosen.keys))
         .bind(chosen.cause.as_deref())
         .bind(chosen.selection.map(|selection| selection.0))
         .bind(chosen.state.map(JobState::as_str))
         .fetch_all(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("find the chosen jobs", source))
+        .await?;
+    Ok(rows)
 }
 
 fn json_list(keys: &[String]) -> String {
@@ -217,7 +216,7 @@ fn json_list(keys: &[String]) -> String {
 }
 
 struct CancelJobs {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
     keys: Vec<String>,
     now: Timestamp,
@@ -227,18 +226,16 @@ impl WriteOp for CancelJobs {
     type Output = u64;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<u64, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("take jobs out", source);
         let keys = json_list(&self.keys);
         sqlx::query(RECORD_CANCELLATIONS)
             .bind(self.batch.0)
             .bind(&keys)
-            .bind(self.lease.0)
+            .bind(self.run.0)
             .bind(self.now.as_millisecond())
             .execute(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         let cancelled = sqlx::query(CANCEL_JOBS).bind(self.batch.0).bind(&keys).execute(db).await;
-        Ok(cancelled.map_err(sql)?.rows_affected())
+        Ok(cancelled?.rows_affected())
     }
 }
 
@@ -256,15 +253,14 @@ impl WriteOp for MarkSwept {
                 .bind(submission.0)
                 .bind(self.now.as_millisecond())
                 .execute(&mut *db)
-                .await
-                .map_err(|source| LedgerError::from_sqlx("note what was swept", source))?;
+                .await?;
         }
         Ok(())
     }
 }
 
 struct ClaimLateRenders {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
     max: u32,
 }
@@ -273,19 +269,55 @@ impl WriteOp for ClaimLateRenders {
     type Output = Vec<DueJob>;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("look at renders that were given up", source);
         let late: Vec<DueJob> = sqlx::query_as(LATE_RENDERS)
             .bind(self.batch.0)
             .bind(i64::from(self.max))
-            .bind(self.lease.0)
+            .bind(self.run.0)
             .fetch_all(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         for one in &late {
-            let taken = sqlx::query(LEASE_LATE_JOB).bind(one.job.0).bind(self.lease.0);
-            taken.execute(&mut *db).await.map_err(sql)?;
+            let taken = sqlx::query(LEASE_LATE_JOB).bind(one.job.0).bind(self.run.0);
+            taken.execute(&mut *db).await?;
         }
         Ok(late)
+    }
+}
+
+impl BatchLease {
+    /// Makes failed and cancelled jobs due again. A video that is paid for is only fetched again.
+    pub async fn retry_jobs(
+        &self,
+        filter: RetryFilter,
+        now: Timestamp,
+    ) -> Result<RetryTotals, LedgerError> {
+        self.ledger.writer.execute(RetryJobs { run: self.run, batch: self.batch, filter, now }).await
+    }
+
+    /// Takes jobs out that were not submitted; all of them when `keys` is empty. What is under way
+    /// cannot be stopped, and is not touched.
+    pub async fn cancel_jobs(
+        &self,
+        keys: Vec<String>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        self.ledger.writer.execute(CancelJobs { run: self.run, batch: self.batch, keys, now }).await
+    }
+
+    /// Notes that drafts were deleted at the vendor.
+    pub async fn mark_swept(
+        &self,
+        submissions: Vec<SubmissionId>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.ledger.writer.execute(MarkSwept { submissions, now }).await
+    }
+
+    /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
+    pub async fn claim_late_renders(
+        &self,
+        max: u32,
+    ) -> Result<Vec<DueJob>, LedgerError> {
+        self.ledger.writer.execute(ClaimLateRenders { run: self.run, batch: self.batch, max }).await
     }
 }
 
@@ -303,42 +335,10 @@ impl Ledger {
         Ok(again)
     }
 
-    /// Makes failed and cancelled jobs due again. A video that is paid for is only fetched again.
-    pub async fn retry_jobs(
-        &self,
-        lease: Lease,
-        batch: BatchId,
-        chosen: RetryFilter,
-        now: Timestamp,
-    ) -> Result<RetryTotals, LedgerError> {
-        self.writer.execute(RetryJobs { lease, batch, filter: chosen, now }).await
-    }
-
-    /// Takes jobs out that were not submitted; all of them when `keys` is empty. What is under way
-    /// cannot be stopped, and is not touched.
-    pub async fn cancel_jobs(
-        &self,
-        lease: Lease,
-        batch: BatchId,
-        keys: Vec<String>,
-        now: Timestamp,
-    ) -> Result<u64, LedgerError> {
-        self.writer.execute(CancelJobs { lease, batch, keys, now }).await
-    }
-
     /// Returns drafts of ours that nobody needs and that were never exported.
     pub async fn stray_drafts(&self, batch: BatchId) -> Result<Vec<StrayDraft>, LedgerError> {
         let read = sqlx::query_as(STRAY_DRAFTS).bind(batch.0).fetch_all(&self.readers).await;
-        read.map_err(|source| LedgerError::from_sqlx("list stray drafts", source))
-    }
-
-    /// Notes that drafts were deleted at the vendor.
-    pub async fn mark_swept(
-        &self,
-        submissions: Vec<SubmissionId>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.writer.execute(MarkSwept { submissions, now }).await
+        Ok(read?)
     }
 
     /// Returns an uncertain job by its key.
@@ -349,7 +349,7 @@ impl Ledger {
     ) -> Result<Option<DueJob>, LedgerError> {
         let found = sqlx::query_as(UNCERTAIN_JOB).bind(batch.0).bind(key);
         let found = found.fetch_optional(&self.readers).await;
-        found.map_err(|source| LedgerError::from_sqlx("find the job", source))
+        Ok(found?)
     }
 
     /// Returns a few keys that contain `part`, the exact one first.
@@ -360,17 +360,7 @@ impl Ledger {
     ) -> Result<Vec<String>, LedgerError> {
         let found = sqlx::query_scalar(KEYS_CONTAINING).bind(batch.0).bind(part);
         let found = found.fetch_all(&self.readers).await;
-        found.map_err(|source| LedgerError::from_sqlx("find the job", source))
-    }
-
-    /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
-    pub async fn claim_late_renders(
-        &self,
-        lease: Lease,
-        batch: BatchId,
-        max: u32,
-    ) -> Result<Vec<DueJob>, LedgerError> {
-        self.writer.execute(ClaimLateRenders { lease, batch, max }).await
+        Ok(found?)
     }
 
     /// Returns whose film `project` is, as batch and key, where that is not of this submission. A
@@ -382,7 +372,7 @@ impl Ledger {
     ) -> Result<Option<(String, String)>, LedgerError> {
         let found = sqlx::query_as(PROJECT_OWNER).bind(project).bind(submission.0);
         let found = found.fetch_optional(&self.readers).await;
-        found.map_err(|source| LedgerError::from_sqlx("see whose project it is", source))
+        Ok(found?)
     }
 
     /// Tells whether any of `projects` is one that this ledger submitted, which proves that the
@@ -396,8 +386,7 @@ impl Ledger {
         )
         .bind(json_list(projects))
         .fetch_one(&self.readers)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("compare the list with the ledger", source))?;
+        .await?;
         Ok(known != 0)
     }
 }

@@ -4,7 +4,7 @@
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
 struct SetPaused {
@@ -23,8 +23,7 @@ impl WriteOp for SetPaused {
         .bind(self.batch.0)
         .bind(self.paused)
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("pause the batch", source))?;
+        .await?;
         Ok(set.rows_affected() == 1)
     }
 }
@@ -37,10 +36,9 @@ impl Ledger {
 
     /// Tells whether a person holds the batch back.
     pub async fn is_paused(&self, batch: BatchId) -> Result<bool, LedgerError> {
-        sqlx::query_scalar("select paused from batch where id = ?1")
+        Ok(sqlx::query_scalar("select paused from batch where id = ?1")
             .bind(batch.0)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("read whether the batch is paused", source))
+            .await?)
     }
 }

@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 
 /// What prune would take, or took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -102,8 +102,7 @@ impl WriteOp for DeleteOldRows {
             .bind(self.before.as_millisecond())
             .bind(ROWS_PER_TRANSACTION)
             .execute(db)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("let go of what is old", source))?;
+            .await?;
         Ok(deleted.rows_affected().cast_signed())
     }
 }
@@ -111,11 +110,10 @@ impl WriteOp for DeleteOldRows {
 impl Ledger {
     /// Returns what [`Self::prune`] would take.
     pub async fn count_prunable(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
-        sqlx::query_as(COUNT_PRUNABLE)
+        Ok(sqlx::query_as(COUNT_PRUNABLE)
             .bind(before.as_millisecond())
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("count what is old", source))
+            .await?)
     }
 
     /// Lets go of what nobody needs and came to its end before `before`. Whatever ends it in the
@@ -144,10 +142,10 @@ impl Ledger {
     /// Gives the room that was freed back to the disk. Needs as much free room as the ledger takes;
     /// without it nothing changes.
     pub async fn compact(&self) -> Result<(), LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("be written anew", source);
         let mut db = open::open_writer(&self.path, self.durability).await?;
-        let written = sqlx::query("vacuum").execute(&mut db).await.map_err(sql);
+        let written = sqlx::query("vacuum").execute(&mut db).await;
         open::close_connection(db).await;
-        written.map(drop)
+        written?;
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::write_op::WriteOp;
 
 struct RaiseRetryAfterFloor {
     base_url: String,
@@ -30,8 +30,7 @@ impl WriteOp for RaiseRetryAfterFloor {
         // Rounded up: a floor is never shortened, not even by half a millisecond.
         .bind(self.until.as_millisecond().saturating_add(1))
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("note when it may ask again", source))?;
+        .await?;
         Ok(())
     }
 }
@@ -60,8 +59,7 @@ impl Ledger {
         .bind(base_url)
         .bind(now.as_millisecond())
         .fetch_optional(&self.readers)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("see when it may ask again", source))?;
+        .await?;
         Ok(until.and_then(|until| Timestamp::from_millisecond(until).ok()))
     }
 }

@@ -8,21 +8,12 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::ids::RunId;
 use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::run_ending::RunEnding;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::lease::{BatchLease, RecoveredWork};
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
-
-/// The right to write to a batch's jobs: the id of the run that has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lease(pub(in crate::ledger) i64);
-
-impl Lease {
-    /// Returns the run's number, as people see it.
-    pub fn run_id(self) -> i64 {
-        self.0
-    }
-}
 
 /// Who runs.
 #[derive(Clone, Debug)]
@@ -31,15 +22,6 @@ pub struct RunOwner {
     pub host: String,
     /// The process's number on it.
     pub pid: u32,
-}
-
-/// What a new run found of the former one's work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecoveredWork {
-    /// Free drafts whose answer nobody heard; they are made again.
-    pub drafts_lost: u64,
-    /// Paid requests whose answer nobody heard; they are settled by evidence.
-    pub uncertain: u64,
 }
 
 const CLOSE_FORMER_RUNS: &str = "-- ledger::begin_run, former runs
@@ -150,12 +132,11 @@ struct BeginRun {
 }
 
 impl WriteOp for BeginRun {
-    type Output = (Lease, RecoveredWork);
+    type Output = (RunId, RecoveredWork);
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Self::Output, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("begin a run", source);
         let (batch, now) = (self.batch.0, self.now.as_millisecond());
-        sqlx::query(CLOSE_FORMER_RUNS).bind(batch).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(CLOSE_FORMER_RUNS).bind(batch).execute(&mut *db).await?;
         let run: i64 = sqlx::query(INSERT_RUN)
             .bind(batch)
             .bind(&self.owner.host)
@@ -163,42 +144,40 @@ impl WriteOp for BeginRun {
             .bind(now)
             .fetch_one(&mut *db)
             .await
-            .and_then(|row| row.try_get(0))
-            .map_err(sql)?;
+            .and_then(|row| row.try_get(0))?;
         sqlx::query(INSERT_RECOVERY_EVENTS)
             .bind(batch)
             .bind(run)
             .bind(now)
             .execute(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         for statement in [MARK_DRAFTS_STRAY, MARK_SUBMISSIONS_UNCERTAIN] {
-            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;
         }
-        sqlx::query(FIND_REUSABLE_VIDEOS).bind(batch).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(FIND_REUSABLE_VIDEOS).bind(batch).execute(&mut *db).await?;
         let freed = sqlx::query(RELEASE_JOBS).bind(batch).bind(now).execute(&mut *db).await;
-        sqlx::query(REUSE_VIDEOS).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
-        sqlx::query(CANCEL_REMOVED_ROWS).bind(batch).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(REUSE_VIDEOS).bind(batch).bind(now).execute(&mut *db).await?;
+        sqlx::query(CANCEL_REMOVED_ROWS).bind(batch).execute(&mut *db).await?;
         let doubted =
             sqlx::query(MARK_JOBS_UNCERTAIN).bind(batch).bind(now).execute(&mut *db).await;
         let found = RecoveredWork {
-            drafts_lost: freed.map_err(sql)?.rows_affected(),
-            uncertain: doubted.map_err(sql)?.rows_affected(),
+            drafts_lost: freed?.rows_affected(),
+            uncertain: doubted?.rows_affected(),
         };
-        sqlx::query(LEASE_OPEN_JOBS).bind(batch).bind(run).execute(&mut *db).await.map_err(sql)?;
+        sqlx::query(LEASE_OPEN_JOBS).bind(batch).bind(run).execute(&mut *db).await?;
         for statement in [MAKE_OPEN_JOBS_DUE, MAKE_DRAFTS_DUE] {
-            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await.map_err(sql)?;
+            sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;
         }
         for drafted in [DraftStatus::None, DraftStatus::Ready] {
             let believe = sqlx::query(CLAMP_DUE_AT).bind(batch).bind(now).bind(drafted);
-            believe.execute(&mut *db).await.map_err(sql)?;
+            believe.execute(&mut *db).await?;
         }
-        Ok((Lease(run), found))
+        Ok((RunId(run), found))
     }
 }
 
 struct EndRun {
-    lease: Lease,
+    run: RunId,
     ending: RunEnding,
     now: Timestamp,
 }
@@ -212,18 +191,17 @@ impl WriteOp for EndRun {
              update run set ended_at = ?2, heartbeat_at = ?2, ending = ?3
              where id = ?1 and ended_at is null",
         )
-        .bind(self.lease.0)
+        .bind(self.run.0)
         .bind(self.now.as_millisecond())
         .bind(self.ending)
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("end a run", source))?;
+        .await?;
         Ok(())
     }
 }
 
 struct RecordHeartbeat {
-    lease: Lease,
+    run: RunId,
     now: Timestamp,
 }
 
@@ -235,45 +213,38 @@ impl WriteOp for RecordHeartbeat {
             "-- ledger::heartbeat
              update run set heartbeat_at = ?2 where id = ?1 and ended_at is null",
         )
-        .bind(self.lease.0)
+        .bind(self.run.0)
         .bind(self.now.as_millisecond())
         .execute(db)
-        .await
-        .map_err(|source| LedgerError::from_sqlx("note that this run lives", source))?;
+        .await?;
         Ok(beaten.rows_affected() == 1)
     }
 }
 
 impl Ledger {
-    /// Opens a run on `batch` and takes over what a former run left in the air: lost drafts are
-    /// due again, lost answers to paid requests become uncertain.
+    /// Begins a run on `batch` and takes over the open requests of an earlier run: lost drafts are
+    /// due again, paid requests whose response was lost become uncertain.
     ///
-    /// The caller holds the batch's lock; without it a live run would be cut off.
+    /// The caller holds the batch's lock; without it, a live run would lose its lease.
     pub async fn begin_run(
         &self,
         batch: BatchId,
         owner: RunOwner,
         now: Timestamp,
-    ) -> Result<(Lease, RecoveredWork), LedgerError> {
-        self.writer.execute(BeginRun { batch, owner, now }).await
+    ) -> Result<BatchLease, LedgerError> {
+        let (run, recovered) = self.writer.execute(BeginRun { batch, owner, now }).await?;
+        Ok(BatchLease { ledger: self.clone(), batch, run, recovered })
+    }
+}
+
+impl BatchLease {
+    /// Records that the run is alive. Returns `false` if another run has taken the batch over.
+    pub async fn record_heartbeat(&self, now: Timestamp) -> Result<bool, LedgerError> {
+        self.ledger.writer.execute(RecordHeartbeat { run: self.run, now }).await
     }
 
-    /// Notes that the run is alive. Returns `false` when a successor has closed it.
-    pub async fn record_heartbeat(
-        &self,
-        lease: Lease,
-        now: Timestamp,
-    ) -> Result<bool, LedgerError> {
-        self.writer.execute(RecordHeartbeat { lease, now }).await
-    }
-
-    /// Closes the run and records how it ended.
-    pub async fn end_run(
-        &self,
-        lease: Lease,
-        ending: RunEnding,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.writer.execute(EndRun { lease, ending, now }).await
+    /// Ends the run and records how it ended.
+    pub async fn end_run(&self, ending: RunEnding, now: Timestamp) -> Result<(), LedgerError> {
+        self.ledger.writer.execute(EndRun { run: self.run, ending, now }).await
     }
 }

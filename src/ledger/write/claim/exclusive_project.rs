@@ -58,8 +58,7 @@ impl Ledger {
             .bind(claim.exclusive_project.as_deref())
             .bind(claim.submission.0)
             .fetch_one(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("see whether an edit was lost", source))?;
+            .await?;
         Ok(lost.and_then(|lost| Timestamp::from_millisecond(lost).ok()))
     }
 }

@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::model::capacity::{
-    Capacity, CapacityCounts, ClaimBlock, StoredSubmissionMode, SubmitStep,
-};
+use crate::ledger::ids::RunId;
+use crate::ledger::model::capacity::{Capacity, CapacityCounts, ClaimBlock, SubmitStep};
 use crate::ledger::model::state::JobEvent;
 use crate::ledger::model::tag::Tag;
 use crate::ledger::write::credits::CreditBudget;
-use crate::ledger::write::runs::Lease;
+use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::webhook;
-use crate::ledger::write::webhook::WebhookSecret;
-use crate::ledger::write::writer::WriteOp;
-use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
+use crate::ledger::write::webhook::{CallbackAddress, WebhookSecret};
+use crate::ledger::write::write_op::WriteOp;
+use crate::ledger::{BatchId, JobId, SubmissionId};
+use crate::request::SubmissionMode;
 
 /// A submission that was claimed: everything needed to make its very bytes.
 #[derive(Clone, Debug)]
@@ -54,6 +54,13 @@ pub struct ClaimedSubmission {
     pub secret: Option<WebhookSecret>,
     /// Whether AI Studios called about it before: then it was accepted, whatever was thought.
     pub has_callback: bool,
+}
+
+impl ClaimedSubmission {
+    fn address(&self) -> Option<CallbackAddress> {
+        let secret_hash = self.secret.as_ref()?.hash();
+        Some(CallbackAddress { submission: self.submission, secret_hash })
+    }
 }
 
 /// What a claim came to.
@@ -161,7 +168,7 @@ pub(in crate::ledger) const STATEMENTS: &[&str] = &[
 ];
 
 struct ClaimSubmissions {
-    lease: Lease,
+    run: RunId,
     batch: BatchId,
     step: SubmitStep,
     capacity: Capacity,
@@ -199,7 +206,7 @@ impl ClaimSubmissions {
         if self.step == SubmitStep::Draft {
             return Ok(true);
         }
-        let mut purse = CreditBudget::load(db, caps, (self.lease.0, self.batch.0)).await?;
+        let mut purse = CreditBudget::load(db, caps, (self.run.0, self.batch.0)).await?;
         let wanted = queue.len();
         let affordable =
             queue.iter().take_while(|queued| purse.try_reserve(queued.spoken_ms)).count();
@@ -239,7 +246,7 @@ impl ClaimSubmissions {
         if let Some(only) = only {
             query = query.bind(only.0);
         }
-        query.fetch_all(db).await.map_err(|source| LedgerError::from_sqlx("read the queue", source))
+        Ok(query.fetch_all(db).await?)
     }
 
     /// Writes the intents of all that was queued, and takes their jobs.
@@ -294,7 +301,8 @@ impl ClaimSubmissions {
             });
         }
         self.write_intents(db, step, &Value::from(named).to_string()).await?;
-        webhook::expect_claimed(db, &claims, self.now).await?;
+        let addresses: Vec<_> = claims.iter().filter_map(ClaimedSubmission::address).collect();
+        webhook::insert_addresses(db, &addresses, self.now).await?;
         Ok(claims)
     }
 
@@ -304,16 +312,16 @@ impl ClaimSubmissions {
         step: SubmitStep,
         named: &str,
     ) -> Result<(), sqlx::Error> {
-        let (run, now) = (self.lease.0, self.now.as_millisecond());
+        let (run, now) = (self.run.0, self.now.as_millisecond());
         let intents = match step {
             SubmitStep::Export => sqlx::query(MARK_DRAFTS_SENT).bind(named).bind(run).bind(now),
             SubmitStep::Draft => {
                 let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
-                new.bind(StoredSubmissionMode::TwoStep.as_str()).bind("drafting").bind(None::<i64>)
+                new.bind(SubmissionMode::TwoStep.as_str()).bind("drafting").bind(None::<i64>)
             }
             SubmitStep::Create => {
                 let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
-                new.bind(StoredSubmissionMode::OneStep.as_str()).bind("sent").bind(now)
+                new.bind(SubmissionMode::OneStep.as_str()).bind("sent").bind(now)
             }
         };
         intents.execute(&mut *db).await?;
@@ -333,13 +341,11 @@ impl WriteOp for ClaimSubmissions {
     type Output = ClaimOutcome;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<ClaimOutcome, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("claim a submission", source);
         let mut counted: CapacityCounts = sqlx::query_as(COUNT_CAPACITY)
             .bind(self.batch.0)
-            .bind(self.lease.0)
+            .bind(self.run.0)
             .fetch_optional(&mut *db)
-            .await
-            .map_err(sql)?
+            .await?
             .ok_or(LedgerError::LeaseLost)?;
         if let Some(only) = self.capacity.selection {
             // Drafts that this run will not export must not hold its own back.
@@ -347,8 +353,7 @@ impl WriteOp for ClaimSubmissions {
                 .bind(self.batch.0)
                 .bind(only.0)
                 .fetch_one(&mut *db)
-                .await
-                .map_err(sql)?;
+                .await?;
         }
         let (max, held) = self.capacity.available(self.step, &counted);
         if max == 0 {
@@ -362,8 +367,7 @@ impl WriteOp for ClaimSubmissions {
             held
         } else if queue.is_empty()
             && exclusive_project::is_blocked(db, self.batch, self.capacity.selection)
-                .await
-                .map_err(sql)?
+                .await?
         {
             ClaimBlock::ProjectInUse
         } else {
@@ -374,45 +378,50 @@ impl WriteOp for ClaimSubmissions {
         if queue.is_empty() {
             return Ok(ClaimOutcome { submissions: Vec::new(), block: held });
         }
-        let claims = self.claim_jobs(db, step, &counted.name, queue).await.map_err(sql)?;
+        let claims = self.claim_jobs(db, step, &counted.name, queue).await?;
         if self.step != SubmitStep::Draft {
             sqlx::query(COUNT_SUBMITTED)
-                .bind(self.lease.0)
+                .bind(self.run.0)
                 .bind(claims.len() as i64)
                 .execute(db)
-                .await
-                .map_err(sql)?;
+                .await?;
         }
         Ok(ClaimOutcome { submissions: claims, block: held })
     }
 }
 
-impl Ledger {
+impl BatchLease {
     /// Claims jobs for the free first step of two.
     pub async fn claim_drafts(
         &self,
-        lease: Lease,
-        batch: BatchId,
-        room: Capacity,
+        capacity: Capacity,
         now: Timestamp,
     ) -> Result<ClaimOutcome, LedgerError> {
-        let step = SubmitStep::Draft;
-        self.writer.execute(ClaimSubmissions { lease, batch, step, capacity: room, now }).await
+        self.claim_submissions(SubmitStep::Draft, capacity, now).await
     }
 
-    /// Claims jobs for their paid request, whose intent is on disk when this returns. Drafts that
-    /// exist go first, also in a batch of one step.
+    /// Claims jobs for their paid request, whose intent is on disk when this returns. Existing
+    /// drafts are claimed first, also in a batch that submits in one step.
     pub async fn claim_paid(
         &self,
-        lease: Lease,
-        batch: BatchId,
-        (way, room): (StoredSubmissionMode, Capacity),
+        mode: SubmissionMode,
+        capacity: Capacity,
         now: Timestamp,
     ) -> Result<ClaimOutcome, LedgerError> {
-        let step = match way {
-            StoredSubmissionMode::TwoStep => SubmitStep::Export,
-            StoredSubmissionMode::OneStep => SubmitStep::Create,
+        let step = match mode {
+            SubmissionMode::TwoStep => SubmitStep::Export,
+            SubmissionMode::OneStep => SubmitStep::Create,
         };
-        self.writer.execute(ClaimSubmissions { lease, batch, step, capacity: room, now }).await
+        self.claim_submissions(step, capacity, now).await
+    }
+
+    async fn claim_submissions(
+        &self,
+        step: SubmitStep,
+        capacity: Capacity,
+        now: Timestamp,
+    ) -> Result<ClaimOutcome, LedgerError> {
+        let (run, batch) = (self.run, self.batch);
+        self.ledger.writer.execute(ClaimSubmissions { run, batch, step, capacity, now }).await
     }
 }

@@ -54,13 +54,12 @@ impl StagedSheet {
         counts: &PlanCounts,
         now: Timestamp,
     ) -> Result<i64, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("take the plan in", source);
-        sqlx::raw_sql("commit; begin immediate").execute(&mut self.db).await.map_err(sql)?;
+        sqlx::raw_sql("commit; begin immediate").execute(&mut self.db).await?;
         let taken = self.write_plan(counts, now.as_millisecond()).await;
         let end = if taken.is_ok() { "commit" } else { "rollback" };
         let ended = sqlx::query(end).execute(&mut self.db).await;
-        let batch = taken.map_err(sql)?;
-        ended.map_err(sql)?;
+        let batch = taken?;
+        ended?;
         Ok(batch)
     }
 

@@ -100,7 +100,7 @@ impl StagedSheet {
         let counts = match self.batch {
             // Nothing is known of the batch, so its rows are what they are by themselves.
             None => self.counts.clone(),
-            Some(batch) => self.classify_rows(batch).await.map_err(compare_error)?,
+            Some(batch) => self.classify_rows(batch).await?,
         };
         Ok(ComparedSheet { staging: self, counts })
     }
@@ -145,14 +145,13 @@ impl StagedSheet {
         &mut self,
         seen_as: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<(String, i64, i64)>, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("compare file names", source);
         let mut rows = sqlx::query(FILE_NAMES).fetch(&mut self.db);
         let mut files: Vec<(String, i64, i64)> = Vec::new();
         let mut places = HashMap::new();
         let mut shared = BTreeSet::new();
-        while let Some(row) = rows.try_next().await.map_err(sql)? {
-            let name: String = row.try_get("file_name").map_err(sql)?;
-            let number: i64 = row.try_get("row_number").map_err(sql)?;
+        while let Some(row) = rows.try_next().await? {
+            let name: String = row.try_get("file_name")?;
+            let number: i64 = row.try_get("row_number")?;
             let Some(seen) = seen_as(&name) else { continue };
             match places.entry(seen) {
                 Entry::Vacant(new) => {
@@ -199,8 +198,7 @@ impl ComparedSheet {
             .bind(-1)
             .bind(i64::from(max))
             .fetch_all(&mut self.staging.db)
-            .await
-            .map_err(compare_error)?;
+            .await?;
         let changed = |row: SqliteRow| {
             Ok(ChangedRow {
                 key: row.try_get("key")?,
@@ -210,7 +208,7 @@ impl ComparedSheet {
                 template_changed: row.try_get("template_changed")?,
             })
         };
-        rows.into_iter().map(changed).collect::<Result<_, _>>().map_err(compare_error)
+        Ok(rows.into_iter().map(changed).collect::<Result<_, _>>()?)
     }
 
     /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
@@ -236,10 +234,6 @@ impl ComparedSheet {
 fn read_totals(row: &SqliteRow) -> Result<(u64, u64), sqlx::Error> {
     let read = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok((read("jobs")?, read("spoken_ms")?))
-}
-
-fn compare_error(source: sqlx::Error) -> LedgerError {
-    LedgerError::from_sqlx("compare the sheet with the ledger", source)
 }
 
 fn unknown_change_error(verdict: &str) -> sqlx::Error {

@@ -272,29 +272,25 @@ impl Ledger {
     /// Begins to compare a sheet with what the ledger knows of its batch.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
         let mut db = open::open_staging(&self.path, self.durability).await?;
-        let sql = |source| LedgerError::from_sqlx("begin a plan", source);
         let batch = sqlx::query_scalar("select id from batch where name = ?1")
             .bind(&header.name)
             .fetch_optional(&mut db)
-            .await
-            .map_err(sql)?;
+            .await?;
         let known_hash = sqlx::query_scalar(KNOWN_HASH)
             .bind(batch)
             .fetch_optional(&mut db)
-            .await
-            .map_err(sql)?;
-        sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await.map_err(sql)?;
+            .await?;
+        sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await?;
         Ok(StagedSheet { db, header, batch, known_hash, counts: PlanCounts::default() })
     }
 
     /// Returns the jobs that the last plan which named any named.
     pub async fn last_selection(&self, batch: BatchId) -> Result<JobSelection, LedgerError> {
-        sqlx::query_scalar("-- ledger::last_selection\n select selection from batch where id = ?1")
+        Ok(sqlx::query_scalar("-- ledger::last_selection\n select selection from batch where id = ?1")
             .bind(batch.0)
             .fetch_one(&self.readers)
             .await
-            .map(JobSelection)
-            .map_err(|source| LedgerError::from_sqlx("read what was named", source))
+            .map(JobSelection)?)
     }
 }
 
@@ -351,8 +347,7 @@ impl StagedSheet {
             }
             query
                 .execute(&mut self.db)
-                .await
-                .map_err(|source| LedgerError::from_sqlx("take in the sheet's rows", source))?;
+                .await?;
         }
         Ok(())
     }

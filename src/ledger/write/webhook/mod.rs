@@ -15,9 +15,9 @@ use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::job::Millis;
-use crate::ledger::write::claim::ClaimedSubmission;
 use crate::ledger::write::webhook::report::merge_callback;
-use crate::ledger::write::writer::WriteOp;
+use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{Ledger, SubmissionId};
 
 pub use crate::ledger::write::webhook::report::{CallbackReport, ReceivedCallback};
@@ -139,20 +139,17 @@ impl WriteOp for RecordCallback {
     type Output = CallbackEffect;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<CallbackEffect, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("note a call of AI Studios", source);
         let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
             .bind(&self.secret_hash)
             .fetch_optional(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         let Some(known) = known else { return Ok(CallbackEffect::UnknownAddress) };
         let (Some(submission), Some(job)) = (known.submission, known.job) else {
             sqlx::query("update hook set answered_at = ?2 where secret_hash = ?1")
                 .bind(&self.secret_hash)
                 .bind(self.now)
                 .execute(db)
-                .await
-                .map_err(sql)?;
+                .await?;
             return Ok(CallbackEffect::SelfTest);
         };
         let key = known.key.clone().unwrap_or_default();
@@ -169,30 +166,32 @@ impl WriteOp for RecordCallback {
             .bind(&heard.other_task)
             .bind(heard.credits)
             .execute(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         if let Some(look_at) = heard.look_at {
             let wake = sqlx::query(BRING_CHECK_FORWARD).bind(job).bind(submission).bind(look_at);
-            wake.execute(db).await.map_err(sql)?;
+            wake.execute(db).await?;
         }
         Ok(CallbackEffect::Job { warning: known.warning(&heard), key })
     }
 }
 
-/// Expects calls about what was claimed, where each was given a secret.
-pub(in crate::ledger) async fn expect_claimed(
+/// An address that AI Studios receives with a submission's paid request.
+pub(in crate::ledger) struct CallbackAddress {
+    pub(in crate::ledger) submission: SubmissionId,
+    pub(in crate::ledger) secret_hash: String,
+}
+
+/// Stores the addresses of claimed submissions.
+pub(in crate::ledger) async fn insert_addresses(
     db: &mut SqliteConnection,
-    claims: &[ClaimedSubmission],
+    addresses: &[CallbackAddress],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let named: Vec<_> = claims
-        .iter()
-        .filter_map(|claim| Some(json!([claim.secret.as_ref()?.hash(), claim.submission.0])))
-        .collect();
-    if named.is_empty() {
+    if addresses.is_empty() {
         return Ok(());
     }
-    let named = serde_json::Value::from(named).to_string();
+    let row = |address: &CallbackAddress| json!([address.secret_hash, address.submission.0]);
+    let named = addresses.iter().map(row).collect::<serde_json::Value>().to_string();
     sqlx::query(INSERT_ADDRESSES).bind(named).bind(now.as_millisecond()).execute(db).await?;
     Ok(())
 }
@@ -208,19 +207,16 @@ impl WriteOp for ExpectCallback {
     type Output = ();
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("expect a call", source);
         sqlx::query("delete from hook where submission_id is null and made_at < ?1")
             .bind(self.now - SELF_TEST_TTL)
             .execute(&mut *db)
-            .await
-            .map_err(sql)?;
+            .await?;
         sqlx::query("insert into hook (secret_hash, submission_id, made_at) values (?1, ?2, ?3)")
             .bind(&self.secret_hash)
             .bind(self.submission)
             .bind(self.now)
             .execute(db)
-            .await
-            .map_err(sql)?;
+            .await?;
         Ok(())
     }
 }
@@ -232,15 +228,13 @@ impl WriteOp for EndSelfTest {
 
     /// Returns whether the call came.
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
-        let sql = |source| LedgerError::from_sqlx("forget a call to ourselves", source);
         let came: Option<bool> = sqlx::query_scalar(
             "delete from hook where secret_hash = ?1 and submission_id is null
              returning answered_at is not null",
         )
         .bind(&self.0)
         .fetch_optional(db)
-        .await
-        .map_err(sql)?;
+        .await?;
         Ok(came.unwrap_or(false))
     }
 }
@@ -258,8 +252,7 @@ impl Ledger {
         let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
             .bind(&hash)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("see whom a call is about", source))?;
+            .await?;
         match known {
             None => return Ok(CallbackEffect::UnknownAddress),
             Some(known) if known.submission.is_some() => {
@@ -280,22 +273,10 @@ impl Ledger {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<CallbackReport>, LedgerError> {
-        sqlx::query_as(CALLBACK_REPORT)
+        Ok(sqlx::query_as(CALLBACK_REPORT)
             .bind(submission.0)
             .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("see what AI Studios called about", source))
-    }
-
-    /// Brings a job's next look forward to when calls want it. A look that was under way when one
-    /// came would have put it off otherwise.
-    pub async fn bring_check_forward(
-        &self,
-        job: crate::ledger::JobId,
-        submission: SubmissionId,
-        at: i64,
-    ) -> Result<(), LedgerError> {
-        self.writer.execute(BringCheckForward { job: job.0, submission: submission.0, at }).await
+            .await?)
     }
 
     /// Expects that we call ourselves at the address with this secret.
@@ -308,6 +289,24 @@ impl Ledger {
         self.writer.execute(ExpectCallback { secret_hash: hash, submission: None, now }).await
     }
 
+    /// Expects it no longer. Tells whether the call came.
+    pub async fn finish_self_test(&self, secret: &WebhookSecret) -> Result<bool, LedgerError> {
+        self.writer.execute(EndSelfTest(secret.hash())).await
+    }
+}
+
+impl BatchLease {
+    /// Brings a job's next look forward to when calls want it. A look that was under way when one
+    /// came would have put it off otherwise.
+    pub async fn bring_check_forward(
+        &self,
+        job: crate::ledger::JobId,
+        submission: SubmissionId,
+        at: i64,
+    ) -> Result<(), LedgerError> {
+        self.ledger.writer.execute(BringCheckForward { job: job.0, submission: submission.0, at }).await
+    }
+
     /// Expects calls about a submission at one more address, the one with this secret.
     pub async fn expect_callbacks(
         &self,
@@ -316,14 +315,9 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let (hash, now) = (secret.hash(), now.as_millisecond());
-        self.writer
+        self.ledger.writer
             .execute(ExpectCallback { secret_hash: hash, submission: Some(submission.0), now })
             .await
-    }
-
-    /// Expects it no longer. Tells whether the call came.
-    pub async fn finish_self_test(&self, secret: &WebhookSecret) -> Result<bool, LedgerError> {
-        self.writer.execute(EndSelfTest(secret.hash())).await
     }
 }
 
@@ -342,8 +336,7 @@ impl WriteOp for BringCheckForward {
             .bind(self.submission)
             .bind(self.at)
             .execute(db)
-            .await
-            .map_err(|source| LedgerError::from_sqlx("look sooner", source))?;
+            .await?;
         Ok(())
     }
 }
