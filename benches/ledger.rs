@@ -12,9 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use callsheet::batch::SubmissionMode;
 use callsheet::ledger::{
-    BatchId, Capacity, ClaimedSubmission, Durability, JobUpdate, Lease, Ledger, MergedRow,
-    PlanHeader, RunOwner, StagedRow, StoredSubmissionMode, VerifiedVideo,
+    BatchId, BatchLease, Capacity, ClaimedSubmission, Durability, JobUpdate, Ledger, MergedRow,
+    PlanHeader, RunOwner, StagedRow, VerifiedVideo,
 };
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
@@ -46,15 +47,15 @@ async fn main() {
         for (took, driven) in took.iter_mut().zip([&small, &middling, &million]) {
             took.push(driven.time_round().await);
         }
-        small.ledger.close().await;
+        small.lease.ledger().close().await;
     }
     let jobs = [DRIVEN_JOBS as usize, large[0], large[1]];
     let mut smallest = None;
     for (jobs, took) in jobs.into_iter().zip(&mut took) {
         print_rounds(jobs, took, &mut smallest);
     }
-    middling.ledger.close().await;
-    million.ledger.close().await;
+    middling.lease.ledger().close().await;
+    million.lease.ledger().close().await;
     print_resume_time(&files[1]).await;
 }
 
@@ -77,21 +78,19 @@ fn print_rounds(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) 
 
 /// A ledger that is held, and its batch.
 struct DrivenLedger {
-    ledger: Ledger,
-    batch: BatchId,
-    lease: Lease,
+    lease: BatchLease,
 }
 
 impl DrivenLedger {
     async fn with_ready_jobs(file: &Path, jobs: usize) -> Self {
         let (ledger, batch) = ledger_with_ready_jobs(file, jobs).await;
         let lease = begin_run(&ledger, batch).await;
-        Self { ledger, batch, lease }
+        Self { lease }
     }
 
     /// Returns how long it takes to drive some jobs from ready to done.
     async fn time_round(&self) -> Duration {
-        time_driving_jobs(&self.ledger, self.batch, self.lease).await
+        time_driving_jobs(&self.lease).await
     }
 }
 
@@ -138,9 +137,9 @@ async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
     (ledger, batch)
 }
 
-async fn begin_run(ledger: &Ledger, batch: BatchId) -> Lease {
+async fn begin_run(ledger: &Ledger, batch: BatchId) -> BatchLease {
     let owner = RunOwner { host: "bench".to_owned(), pid: std::process::id() };
-    ledger.begin_run(batch, owner, Timestamp::now()).await.expect("the batch is there").0
+    ledger.begin_run(batch, owner, Timestamp::now()).await.expect("the batch is there")
 }
 
 fn capacity(at_once: u32) -> Capacity {
@@ -156,17 +155,12 @@ fn capacity(at_once: u32) -> Capacity {
 }
 
 /// Returns how long it takes to drive some jobs from ready to done.
-async fn time_driving_jobs(ledger: &Ledger, batch: BatchId, lease: Lease) -> Duration {
+async fn time_driving_jobs(lease: &BatchLease) -> Duration {
     let began = Instant::now();
     let mut claims = Vec::new();
     while claims.len() < DRIVEN_JOBS as usize {
         let room = capacity(DRIVEN_JOBS.min(CALLERS as u32));
-        let claimed = ledger.claim_paid(
-            lease,
-            batch,
-            (StoredSubmissionMode::OneStep, room),
-            Timestamp::now(),
-        );
+        let claimed = lease.claim_paid(SubmissionMode::OneStep, room, Timestamp::now());
         let claimed = claimed.await.expect("the lease holds").submissions;
         assert!(!claimed.is_empty(), "the ledger has jobs enough");
         claims.extend(claimed);
@@ -174,12 +168,12 @@ async fn time_driving_jobs(ledger: &Ledger, batch: BatchId, lease: Lease) -> Dur
     claims.truncate(DRIVEN_JOBS as usize);
     let queue = Arc::new(std::sync::Mutex::new(claims));
     let callers = (0..CALLERS).map(|_| {
-        let (ledger, queue) = (ledger.clone(), queue.clone());
+        let (lease, queue) = (lease.clone(), queue.clone());
         tokio::spawn(async move {
             loop {
                 let claim = queue.lock().expect("nobody panics").pop();
                 let Some(claim) = claim else { return };
-                finish_job(&ledger, lease, &claim).await;
+                finish_job(&lease, &claim).await;
             }
         })
     });
@@ -189,7 +183,7 @@ async fn time_driving_jobs(ledger: &Ledger, batch: BatchId, lease: Lease) -> Dur
     began.elapsed()
 }
 
-async fn finish_job(ledger: &Ledger, lease: Lease, claim: &ClaimedSubmission) {
+async fn finish_job(lease: &BatchLease, claim: &ClaimedSubmission) {
     let accepted = JobUpdate::Accepted {
         project_id: format!("project-{}", claim.tag),
         render_id: None,
@@ -205,10 +199,7 @@ async fn finish_job(ledger: &Ledger, lease: Lease, claim: &ClaimedSubmission) {
     });
     for news in [accepted, rendered, fetched] {
         let now = Timestamp::now();
-        ledger
-            .record_update(lease, claim.job, claim.submission, news, now)
-            .await
-            .expect("it follows");
+        lease.record_update(claim.job, claim.submission, news, now).await.expect("it follows");
     }
 }
 
@@ -221,8 +212,7 @@ async fn print_resume_time(file: &Path) {
     let opened = began.elapsed();
     let lease = begin_run(&ledger, batch).await;
     let room = capacity(64);
-    let claimed =
-        ledger.claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), Timestamp::now());
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, room, Timestamp::now());
     let claimed = claimed.await.expect("the lease holds").submissions;
     println!(
         "resume with {done} done: open {:.1} ms, first {} claims after {:.1} ms   (target 500)",

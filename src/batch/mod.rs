@@ -52,7 +52,6 @@ pub use self::studio::{
     InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, VideoResolution,
 };
 pub use self::variant::Variant;
-pub use crate::request::SubmissionMode;
 pub use self::vendor::{
     DraftBilling, ExportIdBehavior, ListContents, MeasurementInfo, ProjectNameHandling,
     SecondExportEffect, VendorEntrySource, VendorProfile, VendorProfileEntry,
@@ -60,6 +59,7 @@ pub use self::vendor::{
 pub use self::vendor_file::render_measured_file;
 pub use self::webhook::WebhookSettings;
 pub use self::window::{TimeWindow, WindowState};
+pub use crate::request::SubmissionMode;
 
 use self::paths::resolve_path;
 use self::reader::{SettingProblem, SettingsReader};

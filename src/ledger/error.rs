@@ -122,7 +122,8 @@ impl From<sqlx::Error> for LedgerError {
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<i64>().ok());
-        let damaged = |reason: &str| Self::Damaged { path: PathBuf::new(), reason: reason.to_owned() };
+        let damaged =
+            |reason: &str| Self::Damaged { path: PathBuf::new(), reason: reason.to_owned() };
         match code.map(|code| code & 0xff) {
             Some(FULL) => Self::DiskFull,
             Some(IOERR) => Self::DiskFailure,

@@ -22,6 +22,7 @@ use crate::ledger::store::open;
 use crate::ledger::write::writer;
 
 pub use crate::ledger::error::LedgerError;
+pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
@@ -57,7 +58,6 @@ pub use crate::ledger::write::staging::{
 pub use crate::ledger::write::webhook::{
     CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
 };
-pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 
 /// An open ledger. Cloning gives another handle on the same one.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use super::{RunOptions, RunSettings};
 use crate::aistudios::{CallError, StudioApi};
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchId, JobId, JobUpdate, Lease, Ledger, LedgerError, RecordedUpdate, SubmissionId,
+    BatchId, BatchLease, JobId, JobUpdate, Ledger, LedgerError, RecordedUpdate, SubmissionId,
 };
 use crate::runner::limits::account_limits::AccountLimits;
 use crate::runner::limits::backoff::Jitter;
@@ -43,7 +43,7 @@ pub(super) struct RunContext<S> {
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
     pub(super) jitter: Jitter,
-    pub(super) lease: Lease,
+    pub(super) lease: BatchLease,
     pub(super) batch: BatchId,
     pub(super) base_url: String,
     pub(super) settings: RunSettings,
@@ -101,7 +101,7 @@ impl<S: StudioApi> RunContext<S> {
         news: JobUpdate,
     ) -> Option<RecordedUpdate> {
         let due = news.due_at();
-        let record = self.ledger.record_update(self.lease, job, submission, news, self.clock.now());
+        let record = self.lease.record_update(job, submission, news, self.clock.now());
         let recorded = self.quiescence.track(record, |_| true).await;
         self.wakeups.run_end.notify_one();
         match recorded {

@@ -39,8 +39,7 @@ use crate::aistudios::StudioApi;
 use crate::batch::{BatchLimits, OnUncertain, SubmissionMode, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchId, ClaimBlock, JobSelection, JobState, Lease, Ledger, LedgerError, RecoveredWork,
-    RunEnding,
+    BatchId, BatchLease, ClaimBlock, JobSelection, JobState, Ledger, LedgerError, RunEnding,
 };
 use crate::runner::limits::halt::CircuitBreakers;
 use crate::runner::loops::poll_schedule::RenderTimes;
@@ -127,8 +126,8 @@ pub struct RunInput<S> {
     pub batch: BatchId,
     /// What the account allows; shared with every other run of it.
     pub account_limits: AccountLimits,
-    /// Its lease, and what was found when it was taken.
-    pub lease: (Lease, RecoveredWork),
+    /// Its lease.
+    pub lease: BatchLease,
     /// The account's host, to which a floor belongs.
     pub base_url: String,
     /// What the batch file says.
@@ -216,14 +215,14 @@ pub async fn run_batch<S: StudioApi>(shift: RunInput<S>) -> Result<RunOutcome, L
         window_closed: desk.window_closed.is_cancelled(),
     };
     let run_ending = if ending.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
-    desk.ledger.end_run(desk.lease, run_ending, desk.clock.now()).await?;
+    desk.lease.end_run(run_ending, desk.clock.now()).await?;
     Ok(ending)
 }
 
 async fn new_run_context<S: StudioApi>(shift: RunInput<S>) -> Result<RunContext<S>, LedgerError> {
     let RunInput { studio, ledger, batch, lease, base_url, settings, .. } = shift;
     let clock = shift.clock;
-    let (lease, found) = lease;
+    let found = lease.recovered_work();
     if let Some(until) = ledger.retry_after_floor(&base_url, clock.now()).await? {
         let left = Duration::try_from(until.duration_since(clock.now())).unwrap_or_default();
         shift.account_limits.request_limiter().raise_retry_after_floor(left);
@@ -310,7 +309,7 @@ async fn wake_when_submitting_ends<S: StudioApi>(desk: Arc<RunContext<S>>) {
 }
 
 async fn record_heartbeat<S: StudioApi>(desk: &RunContext<S>) {
-    match desk.ledger.record_heartbeat(desk.lease, desk.clock.now()).await {
+    match desk.lease.record_heartbeat(desk.clock.now()).await {
         Ok(true) => {}
         Ok(false) => desk.halt_on_ledger_error(&LedgerError::LeaseLost),
         Err(error) => desk.halt_on_ledger_error(&error),

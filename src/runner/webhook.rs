@@ -90,7 +90,7 @@ impl<S: StudioApi> RunContext<S> {
     /// Draws one more secret for a submission whose request goes out once more.
     pub(super) async fn add_callback_secret(&self, due: &DueJob) -> Option<WebhookSecret> {
         let secret = self.secret_source()?()?;
-        match self.ledger.expect_callbacks(due.submission, &secret, self.clock.now()).await {
+        match self.lease.expect_callbacks(due.submission, &secret, self.clock.now()).await {
             Ok(()) => Some(secret),
             Err(error) => {
                 self.halt_on_ledger_error(&error);
@@ -150,7 +150,7 @@ pub(super) async fn recheck_after_callback<S: StudioApi>(
         return;
     };
     if at >= asked_at.as_millisecond()
-        && let Err(error) = desk.ledger.bring_check_forward(due.job, due.submission, at).await
+        && let Err(error) = desk.lease.bring_check_forward(due.job, due.submission, at).await
     {
         desk.halt_on_ledger_error(&error);
     }
@@ -167,7 +167,7 @@ pub(super) async fn callback_loop<S: StudioApi>(desk: Arc<RunContext<S>>) {
             (JobState::Rendering, desk.wakeups.poll.notify()),
             (JobState::Uncertain, &desk.wakeups.reconcile),
         ] {
-            match desk.ledger.next_due_at(desk.batch, state, None).await {
+            match desk.ledger.next_due_at(desk.batch, state).await {
                 Ok(Some(due)) if due <= desk.clock.now() => bell.notify_one(),
                 Ok(Some(_) | None) => {}
                 Err(error) => desk.halt_on_ledger_error(&error),

@@ -12,7 +12,7 @@ use crate::batch::{Batch, VendorProfile};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{Lease, Ledger, LedgerError, RunEnding, StoredBatch};
+use crate::ledger::{BatchLease, Ledger, LedgerError, RunEnding, StoredBatch};
 use crate::runner::BatchLock;
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch;
@@ -35,7 +35,7 @@ pub(crate) struct BatchRef {
 pub(crate) struct LeasedBatch {
     pub(crate) ledger: Ledger,
     pub(crate) stored: StoredBatch,
-    pub(crate) lease: Lease,
+    pub(crate) lease: BatchLease,
     pub(crate) clock: Clock,
     _lock: BatchLock,
 }
@@ -76,7 +76,7 @@ impl BatchRef {
         let (ledger, stored) = self.open_batch(global).await?;
         let clock = Clock::real();
         let lock = open_batch::lock_batch(ledger.path(), &stored.name, &clock)?;
-        let (lease, _) = open_batch::begin_run(&ledger, stored.id, &clock).await?;
+        let lease = open_batch::begin_run(&ledger, stored.id, &clock).await?;
         Ok(LeasedBatch { ledger, stored, lease, clock, _lock: lock })
     }
 
@@ -106,7 +106,7 @@ impl BatchRef {
 impl LeasedBatch {
     /// Gives the batch back.
     pub(crate) async fn release(self) -> Result<(), CommandError> {
-        let ended = self.ledger.end_run(self.lease, RunEnding::ByHand, self.clock.now()).await;
+        let ended = self.lease.end_run(RunEnding::ByHand, self.clock.now()).await;
         self.ledger.close().await;
         ended.map_err(ledger_error)
     }

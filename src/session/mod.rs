@@ -40,7 +40,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::run_progress;
 use crate::cli::output::run_progress::RunProgress;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, JobState, Lease, Ledger, LedgerError, RecoveredWork, RunEnding};
+use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError, RunEnding};
 use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
@@ -71,7 +71,7 @@ pub(crate) struct Session {
 pub(crate) struct BatchRun {
     pub(crate) batch: Batch,
     pub(crate) id: BatchId,
-    pub(crate) lease: (Lease, RecoveredWork),
+    pub(crate) lease: BatchLease,
     pub(crate) options: RunOptions,
     pub(crate) lock: BatchLock,
     pub(crate) target: Arc<RunTarget>,
@@ -217,8 +217,8 @@ impl Session {
 
     async fn abandon_runs(&self) -> Result<(), CommandError> {
         for drive in &self.batch_runs {
-            let ended =
-                self.ledger.end_run(drive.lease.0, RunEnding::NotBegun, self.clock.now()).await;
+            let now = self.clock.now();
+            let ended = drive.lease.end_run(RunEnding::NotBegun, now).await;
             ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
         }
         Ok(())
@@ -331,7 +331,7 @@ impl BatchRun {
             ledger: company.ledger.clone(),
             batch: self.id,
             account_limits: line.limits.clone(),
-            lease: self.lease,
+            lease: self.lease.clone(),
             base_url: self.target.stored_host.clone(),
             settings: RunSettings {
                 webhook_urls: company.receivers.urls_for_batch(self.batch.name.as_str()),

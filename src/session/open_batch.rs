@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::batch::Batch;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Durability, Lease, Ledger, RecoveredWork, RunOwner};
+use crate::ledger::{BatchId, BatchLease, Durability, Ledger, RunOwner};
 use crate::plan::RenderEstimate;
 use crate::runner;
 use crate::runner::{BatchLock, LockError};
@@ -95,7 +95,7 @@ pub(crate) async fn begin_run(
     ledger: &Ledger,
     batch: BatchId,
     clock: &Clock,
-) -> Result<(Lease, RecoveredWork), CommandError> {
+) -> Result<BatchLease, CommandError> {
     let owner = RunOwner { host: runner::host_name(), pid: std::process::id() };
     let begun = ledger.begin_run(batch, owner, clock.now()).await;
     begun.map_err(|error| CommandError::new(ExitReason::Unexpected, error))

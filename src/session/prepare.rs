@@ -15,7 +15,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, sheet_remarks};
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchId, JobSelection, Lease, Ledger, LedgerError, RecoveredWork, RunEnding, StoredBatch,
+    BatchId, BatchLease, JobSelection, Ledger, LedgerError, RunEnding, StoredBatch,
 };
 use crate::plan as planning;
 use crate::plan::{Plan, PlanError, RenderEstimate, RowSelection};
@@ -44,7 +44,7 @@ pub(crate) struct LockedBatch {
 /// A batch whose sheet was read and compared.
 pub(crate) struct PlannedBatch {
     locked: LockedBatch,
-    lease: Option<(Lease, RecoveredWork)>,
+    lease: Option<BatchLease>,
     plan: Plan,
     /// Whether a person holds the batch back.
     paused: bool,
@@ -54,7 +54,7 @@ pub(crate) struct PlannedBatch {
 pub(crate) struct ReadyBatch {
     pub(crate) locked: LockedBatch,
     pub(crate) id: BatchId,
-    pub(crate) lease: (Lease, RecoveredWork),
+    pub(crate) lease: BatchLease,
     /// The jobs that a person named, where a person named some.
     pub(crate) selection: Option<JobSelection>,
 }
@@ -121,7 +121,7 @@ pub(crate) async fn plan_all(
     if exits.is_empty() {
         return Ok(Ok(drawn));
     }
-    discard_all(drawn, ledger, clock).await?;
+    discard_all(drawn, clock).await?;
     Ok(Err(ExitReason::most_severe(exits)))
 }
 
@@ -137,7 +137,7 @@ async fn plan_one(
         paused = ledger.is_paused(former.id).await.map_err(ledger_error)?;
         // What a former run left in the air is taken over before anything is compared with it.
         let begun = open_batch::begin_run(ledger, former.id, clock).await?;
-        taken.report.set_ledger_batch(ledger, former.id, Some(begun.0));
+        taken.report.set_ledger_batch(ledger, former.id, Some(begun.clone()));
         lease = Some(begun);
     }
     let (name, shop) = (&taken.target.stored_host, &taken.target.catalog_key);
@@ -150,11 +150,11 @@ async fn plan_one(
             Ok(Ok(PlannedBatch { locked: taken, lease, plan, paused }))
         }
         Err(PlanError::Selection(words)) => {
-            end_unstarted_run(ledger, lease, clock).await?;
+            end_unstarted_run(lease, clock).await?;
             Err(CommandError::new(ExitReason::Usage, words))
         }
         Err(error) => {
-            end_unstarted_run(ledger, lease, clock).await?;
+            end_unstarted_run(lease, clock).await?;
             taken.report.record_problems(diagnostics::plan_error_messages(&error));
             Ok(Err(diagnostics::print_plan_error(talk, &error, &taken.batch)))
         }
@@ -290,7 +290,7 @@ pub(crate) async fn commit_all(
             Some(lease) => lease,
             None => open_batch::begin_run(ledger, id, clock).await?,
         };
-        taken.report.set_ledger_batch(ledger, id, Some(lease.0));
+        taken.report.set_ledger_batch(ledger, id, Some(lease.clone()));
         let only = match narrowed {
             true => Some(ledger.last_selection(id).await.map_err(ledger_error)?),
             false => None,
@@ -301,25 +301,17 @@ pub(crate) async fn commit_all(
 }
 
 /// Lets plans go; the ledger stays as it was.
-pub(crate) async fn discard_all(
-    all: Vec<PlannedBatch>,
-    ledger: &Ledger,
-    clock: &Clock,
-) -> Result<(), CommandError> {
+pub(crate) async fn discard_all(all: Vec<PlannedBatch>, clock: &Clock) -> Result<(), CommandError> {
     for PlannedBatch { lease, plan, .. } in all {
         plan.discard().await;
-        end_unstarted_run(ledger, lease, clock).await?;
+        end_unstarted_run(lease, clock).await?;
     }
     Ok(())
 }
 
-async fn end_unstarted_run(
-    ledger: &Ledger,
-    lease: Option<(Lease, RecoveredWork)>,
-    clock: &Clock,
-) -> Result<(), CommandError> {
-    let Some((lease, _)) = lease else { return Ok(()) };
-    let ended = ledger.end_run(lease, RunEnding::NotBegun, clock.now()).await;
+async fn end_unstarted_run(lease: Option<BatchLease>, clock: &Clock) -> Result<(), CommandError> {
+    let Some(lease) = lease else { return Ok(()) };
+    let ended = lease.end_run(RunEnding::NotBegun, clock.now()).await;
     ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))
 }
 

@@ -16,7 +16,7 @@ use crate::batch::{Batch, NotifySettings};
 use crate::cli::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, Lease, Ledger, LedgerError, MessageCount, RunEnding};
+use crate::ledger::{BatchId, BatchLease, Ledger, LedgerError, MessageCount, RunEnding};
 use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
@@ -56,7 +56,7 @@ struct RunReportData {
     folder: PathBuf,
     commands: CommandHints,
     batch: Option<(Ledger, BatchId)>,
-    lease: Option<Lease>,
+    lease: Option<BatchLease>,
     /// The last line for programs, without what is added here.
     summary: Option<Value>,
     batch_status: Option<BatchTotals>,
@@ -128,22 +128,24 @@ impl RunReport {
     }
 
     /// Notes where the ledger keeps the batch, and the run that was begun on it.
-    pub(crate) fn set_ledger_batch(&self, ledger: &Ledger, batch: BatchId, lease: Option<Lease>) {
+    pub(crate) fn set_ledger_batch(
+        &self,
+        ledger: &Ledger,
+        batch: BatchId,
+        lease: Option<BatchLease>,
+    ) {
         self.update(|facts| {
             facts.batch = Some((ledger.clone(), batch));
+            facts.record.run = lease.as_ref().map(BatchLease::run_id);
             facts.lease = lease;
-            facts.record.run = lease.map(Lease::run_id);
         });
     }
 
     /// Ends the run that was begun and will not be driven.
     pub(crate) async fn abandon_run(&self) {
-        let held = self.lock_data().as_ref().and_then(|facts| {
-            let (ledger, _) = facts.batch.clone()?;
-            Some((ledger, facts.lease?))
-        });
-        let Some((ledger, lease)) = held else { return };
-        if let Err(error) = ledger.end_run(lease, RunEnding::NotBegun, self.clock.now()).await {
+        let lease = self.lock_data().as_ref().and_then(|facts| facts.lease.clone());
+        let Some(lease) = lease else { return };
+        if let Err(error) = lease.end_run(RunEnding::NotBegun, self.clock.now()).await {
             // The next run takes it over, as it would after a crash.
             tracing::debug!(%error, "a run that was not begun");
         }
@@ -278,12 +280,12 @@ impl RunReport {
 
     /// Reads where the batch stands. What the ledger does not tell stays unknown.
     async fn read_batch_status(&self) {
-        let asked = self
-            .lock_data()
-            .as_ref()
-            .and_then(|facts| Some((facts.batch.clone()?, facts.lease, facts.commands.clone())));
+        let asked = self.lock_data().as_ref().and_then(|facts| {
+            Some((facts.batch.clone()?, facts.lease.clone(), facts.commands.clone()))
+        });
         let Some(((ledger, batch), lease, commands)) = asked else { return };
-        let standing = BatchTotals::load(&ledger, batch, lease.map(Lease::run_id)).await;
+        let standing =
+            BatchTotals::load(&ledger, batch, lease.as_ref().map(BatchLease::run_id)).await;
         let failures = attention_details(&ledger, batch, &commands).await;
         let (Ok(standing), Ok(failures)) = (standing, failures) else {
             tracing::debug!("the ledger does not tell where the batch stands");

@@ -2,7 +2,7 @@
 
 use callsheet::batch::OnUncertain;
 use callsheet::clock::Clock;
-use callsheet::ledger::{JobState, JobUpdate, RetryFilter, RunEnding, RunOwner};
+use callsheet::ledger::{BatchLease, JobState, JobUpdate, RetryFilter, RunEnding, RunOwner};
 use callsheet::report;
 use callsheet::runner::RunOptions;
 use callsheet::sandbox::FaultRules;
@@ -11,11 +11,10 @@ use proptest::prelude::*;
 
 use super::support::TestBatch;
 
-async fn begin_run(night: &TestBatch) -> (callsheet::ledger::BatchId, callsheet::ledger::Lease) {
+async fn begin_run(night: &TestBatch) -> BatchLease {
     let batch = night.ledger.batch("night").await.unwrap().id;
     let owner = RunOwner { host: "test".to_owned(), pid: 1 };
-    let (lease, _) = night.ledger.begin_run(batch, owner, Clock::real().now()).await.unwrap();
-    (batch, lease)
+    night.ledger.begin_run(batch, owner, Clock::real().now()).await.unwrap()
 }
 
 fn count_in_state(night: &callsheet::runner::RunOutcome, state: JobState) -> u64 {
@@ -31,9 +30,8 @@ async fn a_video_that_could_only_not_be_fetched_is_fetched_again_and_not_paid_fo
     let ending = night.run().await;
     assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
     night.sandbox.set_faults(FaultRules::default());
-    let (batch, lease) = begin_run(&night).await;
-    let again =
-        night.ledger.retry_jobs(lease, batch, RetryFilter::default(), Clock::real().now()).await;
+    let lease = begin_run(&night).await;
+    let again = lease.retry_jobs(RetryFilter::default(), Clock::real().now()).await;
     let again = again.unwrap();
     assert_eq!((again.submissions, again.downloads), (0, 3));
     let ending = night.run().await;
@@ -45,22 +43,18 @@ async fn a_video_that_could_only_not_be_fetched_is_fetched_again_and_not_paid_fo
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_jobs_are_not_submitted_until_somebody_wants_them_again() {
     let night = TestBatch::new(4).await;
-    let batch = night.plan_and_commit().await;
-    let (_, lease) = begin_run(&night).await;
+    night.plan_and_commit().await;
+    let lease = begin_run(&night).await;
     let keys = vec!["k001".to_owned(), "k002".to_owned()];
-    let taken = night.ledger.cancel_jobs(lease, batch, keys, Clock::real().now()).await.unwrap();
+    let taken = lease.cancel_jobs(keys, Clock::real().now()).await.unwrap();
     assert_eq!(taken, 2);
     let ending = night.run().await;
     assert_eq!(
         (count_in_state(&ending, JobState::Done), count_in_state(&ending, JobState::Cancelled)),
         (2, 2)
     );
-    let (_, lease) = begin_run(&night).await;
-    night
-        .ledger
-        .retry_jobs(lease, batch, RetryFilter::default(), Clock::real().now())
-        .await
-        .unwrap();
+    let lease = begin_run(&night).await;
+    lease.retry_jobs(RetryFilter::default(), Clock::real().now()).await.unwrap();
     assert_eq!(count_in_state(&night.run().await, JobState::Done), 4);
     night.assert_guarantees(4).await;
 }
@@ -78,14 +72,14 @@ async fn an_uncertain_job_is_held_for_a_person_whose_word_then_settles_it() {
         (1, 1),
         "{ending:?}"
     );
-    let (batch, lease) = begin_run(&night).await;
+    let lease = begin_run(&night).await;
     let uncertain =
         night.rows().await.into_iter().find(|row| row.state == Some(JobState::Uncertain));
     let key = uncertain.unwrap().key.unwrap();
-    let due = night.ledger.uncertain_job(batch, &key).await.unwrap().unwrap();
+    let due = night.ledger.uncertain_job(lease.batch(), &key).await.unwrap().unwrap();
     let now = Clock::real().now();
     let news = JobUpdate::ProvenAbsent { due_at: now, message: "not on the website".to_owned() };
-    night.ledger.record_update(lease, due.job, due.submission, news, now).await.unwrap();
+    lease.record_update(due.job, due.submission, news, now).await.unwrap();
     assert_eq!(count_in_state(&night.run().await, JobState::Done), 2);
     night.assert_guarantees(2).await;
 }
@@ -153,18 +147,18 @@ async fn renders_that_were_given_up_are_looked_at_in_turns() {
     assert_eq!(count_in_state(&night.run().await, JobState::Failed), 3);
     let mut keys = Vec::new();
     for _ in 0..2 {
-        let (batch, lease) = begin_run(&night).await;
+        let lease = begin_run(&night).await;
         for max in [2, 2] {
-            let late = night.ledger.claim_late_renders(lease, batch, max).await.unwrap();
+            let late = lease.claim_late_renders(max).await.unwrap();
             keys.push(late.into_iter().map(|due| due.key).collect::<Vec<_>>().join(" "));
         }
-        night.ledger.end_run(lease, RunEnding::Ended, Clock::real().now()).await.unwrap();
+        lease.end_run(RunEnding::Ended, Clock::real().now()).await.unwrap();
     }
     assert_eq!(keys, ["k000 k001", "k002", "k000 k001", "k002"]);
-    let (batch, first) = begin_run(&night).await;
-    assert_eq!(night.ledger.claim_late_renders(first, batch, 1).await.unwrap()[0].key, "k000");
-    let (batch, second) = begin_run(&night).await;
-    assert_eq!(night.ledger.claim_late_renders(second, batch, 1).await.unwrap()[0].key, "k001");
+    let first = begin_run(&night).await;
+    assert_eq!(first.claim_late_renders(1).await.unwrap()[0].key, "k000");
+    let second = begin_run(&night).await;
+    assert_eq!(second.claim_late_renders(1).await.unwrap()[0].key, "k001");
 }
 
 #[tokio::test(flavor = "multi_thread")]

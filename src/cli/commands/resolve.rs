@@ -89,7 +89,7 @@ async fn execute(
         }
     };
     let now = hold.clock.now();
-    let recorded = hold.ledger.record_update(hold.lease, due.job, due.submission, news, now).await;
+    let recorded = hold.lease.record_update(due.job, due.submission, news, now).await;
     let state = recorded.map_err(ledger_error)?.state;
     if printer.is_json() {
         printer.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));

@@ -105,7 +105,7 @@ async fn execute(
             printer.status(&format!("{}: {words}", batch.name));
         }
         let lease = open_batch::begin_run(&ledger, stored.id, &clock).await?;
-        wrap.set_ledger_batch(&ledger, stored.id, Some(lease.0));
+        wrap.set_ledger_batch(&ledger, stored.id, Some(lease.clone()));
         let commands = CommandHints::from_stored_batch(global, args.sandbox, stored);
         drives.push(BatchRun {
             batch,

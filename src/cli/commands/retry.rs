@@ -129,7 +129,7 @@ async fn execute_retry(
         return Ok(ExitReason::Done);
     }
     let now = hold.clock.now();
-    let again = hold.ledger.retry_jobs(hold.lease, hold.stored.id, chosen, now).await;
+    let again = hold.lease.retry_jobs(chosen, now).await;
     let again = again.map_err(ledger_error)?;
     print_outcome(printer, &what, &retry_json(again, credits));
     printer.status(&format!("now: {}", commands.run_command()));
@@ -192,7 +192,7 @@ async fn execute_cancel(
         return Ok(ExitReason::Done);
     }
     let now = hold.clock.now();
-    let cancelled = hold.ledger.cancel_jobs(hold.lease, hold.stored.id, keys, now).await;
+    let cancelled = hold.lease.cancel_jobs(keys, now).await;
     let cancelled = cancelled.map_err(ledger_error)?;
     if printer.is_json() {
         printer.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));

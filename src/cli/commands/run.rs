@@ -144,7 +144,7 @@ async fn execute(
             // A person said no: there is nothing to tell of.
             wraps.discard_all();
         }
-        prepare::discard_all(drawn, &ledger, &clock).await?;
+        prepare::discard_all(drawn, &clock).await?;
         return Ok(exit);
     }
     let ready = prepare::commit_all(drawn, &ledger, &clock).await?;

@@ -106,7 +106,7 @@ async fn sweep_drafts(
         sorted.record_deleted(deleted, studio).await;
     }
     let swept = sorted.fully_deleted();
-    hold.ledger.mark_swept(swept, hold.clock.now()).await.map_err(ledger_error)?;
+    hold.lease.mark_swept(swept, hold.clock.now()).await.map_err(ledger_error)?;
     if printer.is_json() {
         printer.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
     } else if ids.is_empty() {

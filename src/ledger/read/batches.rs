@@ -163,8 +163,7 @@ impl Ledger {
     /// Returns every batch, in the order in which they were first planned.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
         let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
-        let mut batches: Vec<BatchRow> =
-            read?;
+        let mut batches: Vec<BatchRow> = read?;
         for batch in &mut batches {
             batch.file = batch_path::display_path(&batch.file, self.path());
         }
@@ -299,10 +298,7 @@ impl Ledger {
 
     /// Returns the last run of a batch.
     pub async fn last_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
-        Ok(sqlx::query_as(LAST_RUN)
-            .bind(batch.0)
-            .fetch_optional(&self.readers)
-            .await?)
+        Ok(sqlx::query_as(LAST_RUN).bind(batch.0).fetch_optional(&self.readers).await?)
     }
 }
 

@@ -216,11 +216,8 @@ impl Ledger {
     ) -> Result<Option<JobHistory>, LedgerError> {
         // One snapshot: a live run must not be caught between two statements.
         let mut db = self.readers.begin().await?;
-        let found = sqlx::query(JOB_HISTORY)
-            .bind(batch.0)
-            .bind(key)
-            .fetch_optional(&mut *db)
-            .await?;
+        let found =
+            sqlx::query(JOB_HISTORY).bind(batch.0).bind(key).fetch_optional(&mut *db).await?;
         let Some(row) = found else { return Ok(None) };
         let id: i64 = row.try_get("id")?;
         let headings: String = row.try_get("headings")?;
@@ -234,10 +231,7 @@ impl Ledger {
             moved_at: row.try_get("moved_at")?,
             headings,
             versions: sqlx::query_as(VERSIONS).bind(id).fetch_all(&mut *db).await?,
-            submissions: sqlx::query_as(SUBMISSIONS)
-                .bind(id)
-                .fetch_all(&mut *db)
-                .await?,
+            submissions: sqlx::query_as(SUBMISSIONS).bind(id).fetch_all(&mut *db).await?,
             events: sqlx::query_as(EVENTS).bind(id).fetch_all(&mut *db).await?,
         }))
     }
@@ -271,10 +265,8 @@ impl Ledger {
         &self,
         batch: BatchId,
     ) -> Result<Vec<AttentionCount>, LedgerError> {
-        let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(ATTENTION_COUNTS)
-            .bind(batch.0)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows: Vec<(String, Option<String>, i64)> =
+            sqlx::query_as(ATTENTION_COUNTS).bind(batch.0).fetch_all(&self.readers).await?;
         let known = |(word, cause, jobs): (String, Option<String>, i64)| {
             let state = JobState::parse(&word)?;
             Some(AttentionCount { state, cause, jobs: jobs.unsigned_abs() })

@@ -127,9 +127,8 @@ impl Ledger {
     /// Returns what a begun minute of speech is taken to cost: what the others cost, where AI Studios
     /// named prices.
     pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
-        let heard: Option<f64> = sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE)
-            .fetch_one(&self.readers)
-            .await?;
+        let heard: Option<f64> =
+            sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE).fetch_one(&self.readers).await?;
         Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
     }
 

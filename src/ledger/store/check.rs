@@ -1,6 +1,6 @@
-//! Is the file sound, and a copy of it while it is in use. Neither changes the ledger.
+//! The integrity check of the file, and a backup of it while it is in use. Neither changes the ledger.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::{ConnectOptions, Connection};
 
@@ -8,44 +8,45 @@ use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
 
-/// Flaws that are told one by one.
+/// Defects that are listed one by one.
 const DEFECTS_MAX: usize = 20;
 
+const FIND_ORPHANS: &str = "-- ledger::find_defects, orphans
+    select \"table\", rowid, parent from pragma_foreign_key_check limit 20";
+
+const COUNT_WRONG_TALLIES: &str = "-- ledger::find_defects, tally
+    select count(*) from (
+        select batch_id, in_sheet, state, count(*) as jobs from job group by 1, 2, 3
+        except select batch_id, in_sheet, state, jobs from tally)";
+
 impl Ledger {
-    /// Reads the whole file and returns what is wrong with it; nothing when it is sound.
+    /// Reads the whole file and returns its defects; empty if it is sound.
     pub async fn find_defects(&self) -> Result<Vec<String>, LedgerError> {
-        let pages: Vec<String> = sqlx::query_scalar("pragma integrity_check(20)")
-            .fetch_all(&self.readers)
-            .await?;
-        let mut flaws: Vec<String> = pages.into_iter().filter(|page| page != "ok").collect();
-        let orphans: Vec<(String, Option<i64>, String)> = sqlx::query_as(
-            "select \"table\", rowid, parent from pragma_foreign_key_check limit 20",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        flaws.extend(orphans.into_iter().map(|(table, row, parent)| {
-            let row = row.map_or_else(String::new, |row| format!(" {row}"));
-            format!("{table}{row} belongs to a {parent} that is not there")
-        }));
-        let drifted: i64 = sqlx::query_scalar(
-            "-- ledger::flaws, tally
-             select count(*) from (
-                 select batch_id, in_sheet, state, count(*) as jobs from job group by 1, 2, 3
-                 except select batch_id, in_sheet, state, jobs from tally)",
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        if drifted > 0 {
-            flaws.push(format!("{drifted} counts of jobs do not add up"));
-        }
-        flaws.truncate(DEFECTS_MAX);
-        Ok(flaws)
+        self.read_defects().await.map_err(|error| error.with_path(&self.path))
     }
 
-    /// Copies the ledger to `target`, whole, while others may write to it. A file that is there
-    /// already is never overwritten.
+    async fn read_defects(&self) -> Result<Vec<String>, LedgerError> {
+        let pages: Vec<String> =
+            sqlx::query_scalar("pragma integrity_check(20)").fetch_all(&self.readers).await?;
+        let mut defects: Vec<String> = pages.into_iter().filter(|page| page != "ok").collect();
+        let orphans: Vec<(String, Option<i64>, String)> =
+            sqlx::query_as(FIND_ORPHANS).fetch_all(&self.readers).await?;
+        defects.extend(orphans.into_iter().map(|(table, row, parent)| {
+            let row = row.map_or_else(String::new, |row| format!(" {row}"));
+            format!("{table}{row} belongs to a {parent} that does not exist")
+        }));
+        let wrong: i64 = sqlx::query_scalar(COUNT_WRONG_TALLIES).fetch_one(&self.readers).await?;
+        if wrong > 0 {
+            defects.push(format!("{wrong} counts of jobs are wrong"));
+        }
+        defects.truncate(DEFECTS_MAX);
+        Ok(defects)
+    }
+
+    /// Copies the whole ledger to `target` while other connections may write to it. An existing file
+    /// is never overwritten.
     pub async fn back_up(&self, target: &Path) -> Result<(), LedgerError> {
-        let failed = |why: &str| LedgerError::Open { path: target.to_owned(), reason: why.to_owned() };
+        let failed = |reason: &str| open::open_error(target, reason);
         if target.exists() {
             return Err(failed("it exists already; choose another name"));
         }
@@ -54,22 +55,20 @@ impl Ledger {
             return Err(failed("its folder does not exist"));
         }
         let half = target.with_added_extension("half");
-        remove_if_exists(&half).map_err(|_| failed("its folder may not be written"))?;
-        let copied = sqlx::query("vacuum into ?1")
+        remove_if_exists(&half).map_err(|_| failed("its folder is not writable"))?;
+        sqlx::query("vacuum into ?1")
             .bind(half.display().to_string())
             .execute(&self.readers)
-            .await;
-        copied?;
-        finalize_copy(&half, target).map_err(|_| failed("the copy could not be given its name"))?;
-        // Whoever needs the copy needs it to open.
+            .await?;
+        finalize_copy(&half, target).map_err(|_| failed("the copy could not be renamed"))?;
+        // A backup that cannot be opened is worthless: find out now.
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
-        let opened = options.connect().await;
-        let copy = opened?;
-        Ok(copy.close().await?)
+        options.connect().await?.close().await?;
+        Ok(())
     }
 }
 
-fn remove_if_exists(path: &PathBuf) -> std::io::Result<()> {
+fn remove_if_exists(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -4,18 +4,13 @@
 use super::*;
 
 /// Claims the free first step of the only job.
-async fn claim_draft(desk: &TestLedger, lease: Lease, batch: BatchId) -> ClaimedSubmission {
-    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+async fn claim_draft(lease: &BatchLease) -> ClaimedSubmission {
+    let claimed = lease.claim_drafts(room(), NOW).await.unwrap();
     claimed.submissions.into_iter().next().unwrap()
 }
 
-async fn told(
-    desk: &TestLedger,
-    lease: Lease,
-    claim: &ClaimedSubmission,
-    news: JobUpdate,
-) -> RecordedUpdate {
-    desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap()
+async fn told(lease: &BatchLease, claim: &ClaimedSubmission, news: JobUpdate) -> RecordedUpdate {
+    lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap()
 }
 
 fn requeued_update() -> JobUpdate {
@@ -38,13 +33,13 @@ async fn only_row(desk: &TestLedger, batch: BatchId) -> JobRow {
 async fn a_row_that_changed_while_its_draft_was_lost_does_not_keep_the_next_run_from_beginning() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let lost = claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    let lost = claim_draft(&lease).await;
     desk.plan(&[row(0, "ann", "two")]).await;
     let desk = desk.reopen().await;
-    let (lease, found) = desk.run(batch).await;
-    assert_eq!(found, RecoveredWork { drafts_lost: 1, uncertain: 0 });
-    let next = claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    assert_eq!(lease.recovered_work(), RecoveredWork { drafts_lost: 1, uncertain: 0 });
+    let next = claim_draft(&lease).await;
     assert_ne!(next.payload_hash, lost.payload_hash);
     assert_eq!(only_row(&desk, batch).await.version, 2);
 }
@@ -53,11 +48,11 @@ async fn a_row_that_changed_while_its_draft_was_lost_does_not_keep_the_next_run_
 async fn a_job_that_is_put_back_goes_on_with_the_version_that_waits() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let first = claim_one_step(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    let first = claim_one_step(&lease).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    assert_eq!(told(&desk, lease, &first, requeued_update()).await.state, JobState::Ready);
-    let next = claim_one_step(&desk, lease, batch).await;
+    assert_eq!(told(&lease, &first, requeued_update()).await.state, JobState::Ready);
+    let next = claim_one_step(&lease).await;
     assert_ne!(next.payload_hash, first.payload_hash);
     desk.reopen().await.run(batch).await;
 }
@@ -66,15 +61,11 @@ async fn a_job_that_is_put_back_goes_on_with_the_version_that_waits() {
 async fn a_draft_whose_row_changed_is_swept_and_never_exported() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let first = claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    let first = claim_draft(&lease).await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    told(&desk, lease, &first, drafted_update("p1")).await;
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
-        .await
-        .unwrap();
+    told(&lease, &first, drafted_update("p1")).await;
+    let paid = lease.claim_paid(SubmissionMode::TwoStep, room(), NOW).await.unwrap();
     assert!(paid.submissions.is_empty(), "{:?}", paid.submissions);
     let strays = desk.ledger.stray_drafts(batch).await.unwrap();
     assert_eq!(strays[0].project_id.as_deref(), Some("p1"));
@@ -86,14 +77,14 @@ async fn a_row_that_left_the_sheet_is_not_paid_for_when_its_request_comes_back_u
         let desk = TestLedger::new().await;
         let both = [row(0, "ann", "one"), row(1, "bob", "two")];
         let (batch, _) = desk.plan(&both[..1]).await;
-        let (lease, _) = desk.run(batch).await;
+        let lease = desk.run(batch).await;
         let (claim, news) = if drafted {
-            (claim_draft(&desk, lease, batch).await, drafted_update("p1"))
+            (claim_draft(&lease).await, drafted_update("p1"))
         } else {
-            (claim_one_step(&desk, lease, batch).await, requeued_update())
+            (claim_one_step(&lease).await, requeued_update())
         };
         desk.plan(&[row(0, "bob", "two")]).await;
-        assert_eq!(told(&desk, lease, &claim, news).await.state, JobState::Cancelled);
+        assert_eq!(told(&lease, &claim, news).await.state, JobState::Cancelled);
         assert_eq!(desk.ledger.removed_state_counts(batch).await.unwrap()[&JobState::Cancelled], 1);
         // It is only waiting for its row.
         desk.plan(&both).await;
@@ -105,16 +96,12 @@ async fn a_row_that_left_the_sheet_is_not_paid_for_when_its_request_comes_back_u
 async fn a_row_that_left_the_sheet_while_its_draft_was_lost_is_not_paid_for_by_the_next_run() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    claim_draft(&lease).await;
     desk.plan(&[row(0, "bob", "two")]).await;
     let desk = desk.reopen().await;
-    let (lease, _) = desk.run(batch).await;
-    let claimed = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, room(), NOW).await.unwrap();
     let keys: Vec<&str> = claimed.submissions.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["bob"]);
 }
@@ -125,12 +112,12 @@ async fn content_that_comes_back_while_another_renders_is_taken_from_its_first_v
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     finish_batch(&desk, batch, "v1.mp4").await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let claim = claim_one_step(&desk, lease, batch).await;
-    told(&desk, lease, &claim, accepted("p2")).await;
+    let lease = desk.run(batch).await;
+    let claim = claim_one_step(&lease).await;
+    told(&lease, &claim, accepted("p2")).await;
     desk.plan(&[row(0, "ann", "one")]).await;
-    told(&desk, lease, &claim, rendered()).await;
-    assert_eq!(told(&desk, lease, &claim, fetched("v2.mp4")).await.state, JobState::Reused);
+    told(&lease, &claim, rendered()).await;
+    assert_eq!(told(&lease, &claim, fetched("v2.mp4")).await.state, JobState::Reused);
     assert_eq!(only_row(&desk, batch).await.video_file.as_deref(), Some("v1.mp4"));
 }
 
@@ -140,8 +127,8 @@ async fn content_that_came_back_while_a_draft_was_lost_is_taken_from_its_first_v
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
     finish_batch(&desk, batch, "v1.mp4").await;
     desk.plan(&[row(0, "ann", "two")]).await;
-    let (lease, _) = desk.run(batch).await;
-    claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    claim_draft(&lease).await;
     desk.plan(&[row(0, "ann", "one")]).await;
     let desk = desk.reopen().await;
     desk.run(batch).await;
@@ -153,12 +140,12 @@ async fn content_that_came_back_while_a_draft_was_lost_is_taken_from_its_first_v
 async fn two_polls_of_one_render_that_cross_take_nothing_from_the_next_submission() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let first = claim_one_step(&desk, lease, batch).await;
-    told(&desk, lease, &first, accepted("p1")).await;
+    let lease = desk.run(batch).await;
+    let first = claim_one_step(&lease).await;
+    told(&lease, &first, accepted("p1")).await;
     let failed = || "the render failed".to_owned();
-    told(&desk, lease, &first, JobUpdate::Rerendered { due_at: NOW, message: failed() }).await;
-    let next = claim_one_step(&desk, lease, batch).await;
+    told(&lease, &first, JobUpdate::Rerendered { due_at: NOW, message: failed() }).await;
+    let next = claim_one_step(&lease).await;
     assert_ne!(next.submission, first.submission);
     for crossed in [
         JobUpdate::Polled { progress: 9.0, due_at: NOW, stalled: false },
@@ -166,33 +153,33 @@ async fn two_polls_of_one_render_that_cross_take_nothing_from_the_next_submissio
         JobUpdate::RenderFailed { message: failed() },
         rendered(),
     ] {
-        let late = told(&desk, lease, &first, crossed).await;
+        let late = told(&lease, &first, crossed).await;
         assert_eq!(
             late,
             RecordedUpdate { transition: Transition::Unchanged, state: JobState::Submitting }
         );
     }
-    assert_eq!(told(&desk, lease, &next, accepted("p2")).await.state, JobState::Rendering);
-    assert_eq!(told(&desk, lease, &first, rendered()).await.transition, Transition::Unchanged);
-    assert_eq!(told(&desk, lease, &next, rendered()).await.state, JobState::Fetching);
+    assert_eq!(told(&lease, &next, accepted("p2")).await.state, JobState::Rendering);
+    assert_eq!(told(&lease, &first, rendered()).await.transition, Transition::Unchanged);
+    assert_eq!(told(&lease, &next, rendered()).await.state, JobState::Fetching);
 }
 
 #[tokio::test]
 async fn two_fetches_of_one_video_that_cross_come_to_one_ending() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let claim = claim_one_step(&desk, lease, batch).await;
-    told(&desk, lease, &claim, accepted("p1")).await;
-    told(&desk, lease, &claim, rendered()).await;
-    assert_eq!(told(&desk, lease, &claim, fetched("a.mp4")).await.state, JobState::Done);
+    let lease = desk.run(batch).await;
+    let claim = claim_one_step(&lease).await;
+    told(&lease, &claim, accepted("p1")).await;
+    told(&lease, &claim, rendered()).await;
+    assert_eq!(told(&lease, &claim, fetched("a.mp4")).await.state, JobState::Done);
     let gone = || "the link is gone".to_owned();
     for crossed in [
         JobUpdate::FetchAttemptFailed { due_at: NOW, message: gone() },
         JobUpdate::FetchFailed { message: gone() },
         fetched("a (2).mp4"),
     ] {
-        let late = told(&desk, lease, &claim, crossed).await;
+        let late = told(&lease, &claim, crossed).await;
         assert_eq!(
             late,
             RecordedUpdate { transition: Transition::Unchanged, state: JobState::Done }
@@ -205,23 +192,21 @@ async fn two_fetches_of_one_video_that_cross_come_to_one_ending() {
 async fn a_call_about_a_render_that_is_being_asked_about_makes_nobody_ask_beside_it() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let paid = lease.claim_paid(SubmissionMode::OneStep, room(), NOW).await.unwrap();
     for claim in paid.submissions {
-        told(&desk, lease, &claim, accepted(&claim.key)).await;
+        told(&lease, &claim, accepted(&claim.key)).await;
     }
-    let (what, busy) = ((batch, JobState::Rendering), (NOW, NOW + SignedDuration::from_hours(6)));
-    let due = desk.ledger.claim_due_jobs(lease, what, (1, Vec::new()), busy).await.unwrap();
+    let claim = |max, excluded| {
+        let busy_until = NOW + SignedDuration::from_hours(6);
+        let claim = DueClaim { max, excluded, now: NOW, busy_until };
+        lease.claim_due_jobs(JobState::Rendering, claim)
+    };
+    let due = claim(1, Vec::new()).await.unwrap();
     let in_hand = &due[0];
-    let call =
-        desk.ledger.bring_check_forward(in_hand.job, in_hand.submission, NOW.as_millisecond());
+    let call = lease.bring_check_forward(in_hand.job, in_hand.submission, NOW.as_millisecond());
     call.await.unwrap();
-    let others =
-        desk.ledger.claim_due_jobs(lease, what, (9, vec![in_hand.job]), busy).await.unwrap();
+    let others = claim(9, vec![in_hand.job]).await.unwrap();
     let keys: Vec<&str> = others.iter().map(|one| one.key.as_str()).collect();
     assert!(keys.len() == 1 && keys[0] != in_hand.key, "{keys:?}");
 }
@@ -231,16 +216,16 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
     let desk = TestLedger::new().await;
     let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let narrow = || Capacity { in_flight_max: 1, claim_max: 1, ..room() };
     for _ in 0..4 {
-        let claimed = desk.ledger.claim_drafts(lease, batch, narrow(), NOW).await.unwrap();
+        let claimed = lease.claim_drafts(narrow(), NOW).await.unwrap();
         for claim in claimed.submissions.iter().filter(|claim| claim.key != "k3") {
-            told(&desk, lease, claim, drafted_update(&claim.key)).await;
+            told(&lease, claim, drafted_update(&claim.key)).await;
         }
     }
     let only = Capacity { selection: Some(desk.name(batch, &rows, &["k3"]).await), ..narrow() };
-    let claimed = desk.ledger.claim_drafts(lease, batch, only, NOW).await.unwrap();
+    let claimed = lease.claim_drafts(only, NOW).await.unwrap();
     let keys: Vec<&str> = claimed.submissions.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["k3"]);
 }
@@ -250,16 +235,15 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
 async fn an_uncertain_canary_whose_row_left_the_sheet_holds_nobody_back() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let canary = || Capacity { canary_count: 1, ..room() };
     let claim = async |room| {
-        let claimed =
-            desk.ledger.claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW).await;
+        let claimed = lease.claim_paid(SubmissionMode::OneStep, room, NOW).await;
         claimed.unwrap()
     };
     let first = claim(canary()).await.submissions.remove(0);
     let lost = JobUpdate::Uncertain { due_at: NOW, message: "reset".to_owned() };
-    told(&desk, lease, &first, lost).await;
+    told(&lease, &first, lost).await;
     assert_eq!(claim(canary()).await.block, ClaimBlock::Canary);
     desk.plan(&[row(0, "bob", "two")]).await;
     assert_eq!(claim(canary()).await.submissions.remove(0).key, "bob");
@@ -289,16 +273,16 @@ async fn a_draft_that_nobody_asked_for_holds_its_project_and_a_run_for_other_row
     let desk = TestLedger::new().await;
     let rows = rows_of_one_project();
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
-    let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    let lease = desk.run(batch).await;
+    let drafts = lease.claim_drafts(room(), NOW).await.unwrap();
     assert_eq!(drafts.submissions.len(), 1, "one after the other");
-    told(&desk, lease, &drafts.submissions[0], edited_in_place_update()).await;
+    told(&lease, &drafts.submissions[0], edited_in_place_update()).await;
 
     let only = Capacity { selection: Some(desk.name(batch, &rows, &["bob"]).await), ..room() };
-    let way = StoredSubmissionMode::TwoStep;
-    let held = desk.ledger.claim_paid(lease, batch, (way, only), NOW).await.unwrap();
+    let way = SubmissionMode::TwoStep;
+    let held = lease.claim_paid(way, only, NOW).await.unwrap();
     assert_eq!((held.submissions.len(), held.block), (0, ClaimBlock::ProjectInUse));
-    let all = desk.ledger.claim_paid(lease, batch, (way, room()), NOW).await.unwrap();
+    let all = lease.claim_paid(way, room(), NOW).await.unwrap();
     assert_eq!(all.submissions[0].key, "ann");
 }
 
@@ -308,26 +292,22 @@ async fn a_video_that_could_not_be_fetched_holds_its_project_only_while_its_row_
     let desk = TestLedger::new().await;
     let rows = rows_of_one_project();
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
-    let drafts = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
-    told(&desk, lease, &drafts.submissions[0], edited_in_place_update()).await;
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let drafts = lease.claim_drafts(room(), NOW).await.unwrap();
+    told(&lease, &drafts.submissions[0], edited_in_place_update()).await;
+    let paid = lease.claim_paid(SubmissionMode::TwoStep, room(), NOW).await.unwrap();
     let (project_id, words) = ("p".to_owned(), "answered".to_owned());
     let accepted = JobUpdate::Accepted { project_id, render_id: None, due_at: NOW, message: words };
     let rendered = JobUpdate::Rendered { video_url: "https://x/v.mp4".to_owned() };
     let failed = JobUpdate::FetchFailed { message: "403".to_owned() };
     for news in [accepted, rendered, failed] {
-        told(&desk, lease, &paid.submissions[0], news).await;
+        told(&lease, &paid.submissions[0], news).await;
     }
-    let held = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    let held = lease.claim_drafts(room(), NOW).await.unwrap();
     assert_eq!((held.submissions.len(), held.block), (0, ClaimBlock::ProjectInUse));
 
     desk.plan(&[StagedRow { position: 0, ..rows[1].clone() }]).await;
-    let free = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    let free = lease.claim_drafts(room(), NOW).await.unwrap();
     assert_eq!(free.submissions[0].key, "bob");
 }
 
@@ -345,11 +325,10 @@ async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_c
 async fn a_clock_that_was_ahead_keeps_no_later_run_waiting() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let claim = claim_draft(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    let claim = claim_draft(&lease).await;
     let ahead = NOW + SignedDuration::from_hours(10 * 365 * 24);
-    told(&desk, lease, &claim, JobUpdate::DraftLost { due_at: ahead, message: "lost".to_owned() })
-        .await;
+    told(&lease, &claim, JobUpdate::DraftLost { due_at: ahead, message: "lost".to_owned() }).await;
     desk.ledger.raise_retry_after_floor("http://x", ahead).await.unwrap();
     assert_eq!(desk.ledger.retry_after_floor("http://x", NOW).await.unwrap(), None);
     let soon = NOW + SignedDuration::from_secs(60);
@@ -361,7 +340,7 @@ async fn a_clock_that_was_ahead_keeps_no_later_run_waiting() {
             .unwrap()
             .is_some_and(|kept| kept < ahead)
     );
-    let (lease, _) = desk.run(batch).await;
-    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    let lease = desk.run(batch).await;
+    let claimed = lease.claim_drafts(room(), NOW).await.unwrap();
     assert_eq!(claimed.submissions.len(), 1);
 }

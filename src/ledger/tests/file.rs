@@ -8,8 +8,8 @@ use crate::ledger::write::{claim, due, generation, record, runs, webhook};
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    claim_one_step(&desk, lease, batch).await;
+    let lease = desk.run(batch).await;
+    claim_one_step(&lease).await;
     let mut db =
         open::open_writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let second = sqlx::query(

@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
+use crate::ledger::ids::RunId;
 use crate::ledger::model::state::apply_event;
+use crate::request::SubmissionMode;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -92,7 +94,7 @@ impl TestLedger {
         self.ledger.last_selection(batch).await.unwrap()
     }
 
-    async fn run(&self, batch: BatchId) -> (Lease, RecoveredWork) {
+    async fn run(&self, batch: BatchId) -> BatchLease {
         let owner = RunOwner { host: "here".to_owned(), pid: 7 };
         self.ledger.begin_run(batch, owner, NOW).await.unwrap()
     }
@@ -154,8 +156,8 @@ async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing()
     let rows = [row(0, "ann", "hello"), row(1, "bob", "hi")];
     let (batch, counts) = desk.plan(&rows).await;
     assert_eq!((counts.new, counts.to_render, counts.spoken_ms), (2, 2, 3000));
-    let (lease, _) = desk.run(batch).await;
-    let claimed = desk.ledger.claim_drafts(lease, batch, room(), NOW).await.unwrap();
+    let lease = desk.run(batch).await;
+    let claimed = lease.claim_drafts(room(), NOW).await.unwrap();
     assert_eq!(claimed.submissions.len(), 2);
     for claim in &claimed.submissions {
         let project_id = format!("p-{}", claim.key);
@@ -164,17 +166,13 @@ async fn a_job_goes_from_the_sheet_to_a_file_and_a_second_plan_renders_nothing()
             exclusive_project: None,
             previous_render_identity: None,
         };
-        desk.ledger.record_update(lease, claim.job, claim.submission, drafted, NOW).await.unwrap();
+        lease.record_update(claim.job, claim.submission, drafted, NOW).await.unwrap();
     }
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::TwoStep, room()), NOW)
-        .await
-        .unwrap();
+    let paid = lease.claim_paid(SubmissionMode::TwoStep, room(), NOW).await.unwrap();
     assert_eq!(paid.submissions[0].project_id.as_deref(), Some("p-ann"));
     for claim in &paid.submissions {
         for news in [accepted(&format!("p-{}", claim.key)), rendered(), fetched(&claim.key)] {
-            desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+            lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
         }
     }
     assert_eq!(desk.job_states(batch).await, [JobState::Done, JobState::Done]);
@@ -188,25 +186,21 @@ async fn only_what_would_be_submitted_is_counted_as_to_be_rendered() {
     let desk = TestLedger::new().await;
     let rows = [row(0, "ann", "a"), row(1, "bob", "b"), row(2, "cid", "c"), row(3, "dee", "d")];
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let paid = lease.claim_paid(SubmissionMode::OneStep, room(), NOW).await.unwrap();
     for (claim, id) in paid.submissions.iter().zip(["p-1", "p-2"]) {
         let ids = (claim.job, claim.submission);
-        desk.ledger.record_update(lease, ids.0, ids.1, accepted(id), NOW).await.unwrap();
+        lease.record_update(ids.0, ids.1, accepted(id), NOW).await.unwrap();
         if id == "p-2" {
-            desk.ledger.record_update(lease, ids.0, ids.1, rendered(), NOW).await.unwrap();
+            lease.record_update(ids.0, ids.1, rendered(), NOW).await.unwrap();
         }
     }
     let lost = JobUpdate::Uncertain { due_at: NOW, message: "lost".to_owned() };
     let third = &paid.submissions[2];
-    desk.ledger.record_update(lease, third.job, third.submission, lost, NOW).await.unwrap();
+    lease.record_update(third.job, third.submission, lost, NOW).await.unwrap();
     let fourth = &paid.submissions[3];
     let no = JobUpdate::Refused { message: "no".to_owned() };
-    desk.ledger.record_update(lease, fourth.job, fourth.submission, no, NOW).await.unwrap();
+    lease.record_update(fourth.job, fourth.submission, no, NOW).await.unwrap();
     let (_, counts) = desk.plan(&rows).await;
     assert_eq!((counts.unchanged, counts.under_way, counts.given_up), (4, 3, 1));
     assert_eq!((counts.to_render, counts.spoken_ms), (0, 0));
@@ -238,15 +232,11 @@ async fn a_changed_row_is_the_next_version_and_a_row_changed_back_is_reused() {
 }
 
 async fn finish_batch(desk: &TestLedger, batch: BatchId, file: &str) {
-    let (lease, _) = desk.run(batch).await;
-    let claimed = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, room(), NOW).await.unwrap();
     for claim in claimed.submissions {
         for news in [accepted(&claim.tag.to_string()), rendered(), fetched(file)] {
-            desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+            lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
         }
     }
 }
@@ -255,34 +245,24 @@ async fn finish_batch(desk: &TestLedger, batch: BatchId, file: &str) {
 async fn a_row_that_changes_while_it_renders_is_rendered_again_only_afterwards() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let claim = claim_one_step(&desk, lease, batch).await;
-    desk.ledger
-        .record_update(lease, claim.job, claim.submission, accepted("p1"), NOW)
-        .await
-        .unwrap();
+    let lease = desk.run(batch).await;
+    let claim = claim_one_step(&lease).await;
+    lease.record_update(claim.job, claim.submission, accepted("p1"), NOW).await.unwrap();
     desk.plan(&[row(0, "ann", "two")]).await;
     assert_eq!(desk.job_states(batch).await, [JobState::Rendering]);
-    desk.ledger.record_update(lease, claim.job, claim.submission, rendered(), NOW).await.unwrap();
-    let last = desk
-        .ledger
-        .record_update(lease, claim.job, claim.submission, fetched("a.mp4"), NOW)
-        .await
-        .unwrap();
+    lease.record_update(claim.job, claim.submission, rendered(), NOW).await.unwrap();
+    let last =
+        lease.record_update(claim.job, claim.submission, fetched("a.mp4"), NOW).await.unwrap();
     assert_eq!(
         last,
         RecordedUpdate { transition: Transition::Moved(JobState::Done), state: JobState::Ready }
     );
-    let next = claim_one_step(&desk, lease, batch).await;
+    let next = claim_one_step(&lease).await;
     assert_ne!(next.payload_hash, claim.payload_hash);
 }
 
-async fn claim_one_step(desk: &TestLedger, lease: Lease, batch: BatchId) -> ClaimedSubmission {
-    let claimed = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room()), NOW)
-        .await
-        .unwrap();
+async fn claim_one_step(lease: &BatchLease) -> ClaimedSubmission {
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, room(), NOW).await.unwrap();
     claimed.submissions.into_iter().next().unwrap()
 }
 
@@ -290,18 +270,14 @@ async fn claim_one_step(desk: &TestLedger, lease: Lease, batch: BatchId) -> Clai
 async fn after_a_crash_a_lost_draft_is_made_again_and_a_lost_paid_answer_is_uncertain() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one"), row(1, "bob", "two")]).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let one = Capacity { claim_max: 1, ..room() };
-    desk.ledger.claim_drafts(lease, batch, one.clone(), NOW).await.unwrap();
-    let paid = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, one), NOW)
-        .await
-        .unwrap();
+    lease.claim_drafts(one.clone(), NOW).await.unwrap();
+    let paid = lease.claim_paid(SubmissionMode::OneStep, one, NOW).await.unwrap();
     assert_eq!(paid.submissions.len(), 1);
     let desk = desk.reopen().await;
-    let (_, found) = desk.run(batch).await;
-    assert_eq!(found, RecoveredWork { drafts_lost: 1, uncertain: 1 });
+    let lease = desk.run(batch).await;
+    assert_eq!(lease.recovered_work(), RecoveredWork { drafts_lost: 1, uncertain: 1 });
     assert_eq!(desk.job_states(batch).await, [JobState::Ready, JobState::Uncertain]);
 }
 
@@ -309,16 +285,15 @@ async fn after_a_crash_a_lost_draft_is_made_again_and_a_lost_paid_answer_is_unce
 async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (old, _) = desk.run(batch).await;
-    claim_one_step(&desk, old, batch).await;
-    let (old, _) = desk.run(batch).await;
-    let later = NOW + SignedDuration::from_mins(10);
-    let what = (batch, JobState::Uncertain);
-    let looked_at =
-        desk.ledger.claim_due_jobs(old, what, (1, Vec::new()), (NOW, later)).await.unwrap();
+    let old = desk.run(batch).await;
+    claim_one_step(&old).await;
+    let old = desk.run(batch).await;
+    let busy_until = NOW + SignedDuration::from_mins(10);
+    let claim = DueClaim { max: 1, excluded: Vec::new(), now: NOW, busy_until };
+    let looked_at = old.claim_due_jobs(JobState::Uncertain, claim).await.unwrap();
     assert_eq!(looked_at.len(), 1);
     desk.run(batch).await;
-    let due = desk.ledger.next_due_at(batch, JobState::Uncertain, None).await.unwrap();
+    let due = desk.ledger.next_due_at(batch, JobState::Uncertain).await.unwrap();
     assert!(due.is_some_and(|due| due <= NOW), "{due:?}");
 }
 
@@ -326,17 +301,15 @@ async fn what_a_former_run_was_looking_at_when_it_ended_is_due_at_once() {
 async fn a_run_that_lost_its_batch_changes_nothing() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (old, _) = desk.run(batch).await;
-    let claim = claim_one_step(&desk, old, batch).await;
-    let (new, _) = desk.run(batch).await;
-    assert!(new > old);
-    let late =
-        desk.ledger.record_update(old, claim.job, claim.submission, accepted("p"), NOW).await;
+    let old = desk.run(batch).await;
+    let claim = claim_one_step(&old).await;
+    let new = desk.run(batch).await;
+    assert!(new.run > old.run);
+    let late = old.record_update(claim.job, claim.submission, accepted("p"), NOW).await;
     assert!(matches!(late, Err(LedgerError::LeaseLost)), "{late:?}");
-    let claims =
-        desk.ledger.claim_paid(old, batch, (StoredSubmissionMode::OneStep, room()), NOW).await;
+    let claims = old.claim_paid(SubmissionMode::OneStep, room(), NOW).await;
     assert!(matches!(claims, Err(LedgerError::LeaseLost)), "{claims:?}");
-    assert!(!desk.ledger.record_heartbeat(old, NOW).await.unwrap());
+    assert!(!old.record_heartbeat(NOW).await.unwrap());
     assert_eq!(desk.job_states(batch).await, [JobState::Uncertain]);
 }
 
@@ -345,13 +318,9 @@ async fn caps_hold_however_many_are_due() {
     let desk = TestLedger::new().await;
     let rows: Vec<_> = (0..20).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let claim = async |room: Capacity| {
-        let claimed = desk
-            .ledger
-            .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW)
-            .await
-            .unwrap();
+        let claimed = lease.claim_paid(SubmissionMode::OneStep, room, NOW).await.unwrap();
         (claimed.submissions, claimed.block)
     };
     let (canaries, held) = claim(Capacity { canary_count: 2, ..room() }).await;
@@ -361,7 +330,7 @@ async fn caps_hold_however_many_are_due() {
     assert_eq!((none.len(), held), (0, ClaimBlock::Canary));
     for one in &canaries {
         for news in [accepted(&one.key), rendered(), fetched(&one.key)] {
-            desk.ledger.record_update(lease, one.job, one.submission, news, NOW).await.unwrap();
+            lease.record_update(one.job, one.submission, news, NOW).await.unwrap();
         }
     }
     let (some, held) = claim(Capacity { canary_count: 2, in_flight_max: 5, ..room() }).await;
@@ -381,17 +350,14 @@ async fn caps_hold_however_many_are_due() {
 async fn a_request_that_was_not_sent_gives_its_place_in_the_run_back() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let cap = Capacity { per_run_max: Some(1), ..room() };
     for _ in 0..3 {
-        let claimed = desk
-            .ledger
-            .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, cap.clone()), later(100))
-            .await
-            .unwrap();
+        let claimed =
+            lease.claim_paid(SubmissionMode::OneStep, cap.clone(), later(100)).await.unwrap();
         let claim = &claimed.submissions[0];
         let news = JobUpdate::NotSent { due_at: later(5), message: "refused".to_owned() };
-        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
     }
     let row = &desk.ledger.rows(batch, -1, 1).await.unwrap()[0];
     assert_eq!((row.attempts, row.state), (3, Some(JobState::Ready)));
@@ -404,25 +370,21 @@ async fn news_that_waits_together_is_judged_each_on_its_own() {
     let desk = TestLedger::new().await;
     let rows: Vec<_> = (0..40).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
     let (batch, _) = desk.plan(&rows).await;
-    let (lease, _) = desk.run(batch).await;
+    let lease = desk.run(batch).await;
     let room = Capacity { in_flight_max: 30, claim_max: 30, ..room() };
-    let claimed = desk
-        .ledger
-        .claim_paid(lease, batch, (StoredSubmissionMode::OneStep, room), NOW)
-        .await
-        .unwrap();
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, room, NOW).await.unwrap();
     assert_eq!(claimed.submissions.len(), 30);
+    let stranger = BatchLease { run: RunId::from(lease.run.0 + 1), ..lease.clone() };
     let news = claimed.submissions.iter().flat_map(|claim| {
-        let stranger = Lease(lease.0 + 1);
         let told = [
-            (lease, accepted(&claim.key)),
-            (stranger, rendered()),
-            (lease, rendered()),
-            (lease, accepted(&claim.key)),
+            (&lease, accepted(&claim.key)),
+            (&stranger, rendered()),
+            (&lease, rendered()),
+            (&lease, accepted(&claim.key)),
         ];
         told.map(|(lease, news)| {
             let (job, submission) = (claim.job, claim.submission);
-            desk.ledger.record_update(lease, job, submission, news, NOW)
+            lease.record_update(job, submission, news, NOW)
         })
     });
     let answers = futures_util::future::join_all(news).await;

@@ -22,11 +22,11 @@ fn ending() -> ReceivedCallback {
 }
 
 /// A batch of one job, whose paid request is on its way.
-async fn sent(desk: &TestLedger) -> (BatchId, Lease, ClaimedSubmission) {
+async fn sent(desk: &TestLedger) -> (BatchId, BatchLease, ClaimedSubmission) {
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let way = (StoredSubmissionMode::OneStep, called());
-    let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+    let lease = desk.run(batch).await;
+    let (mode, capacity) = (SubmissionMode::OneStep, called());
+    let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
     (batch, lease, claimed.submissions.into_iter().next().unwrap())
 }
 
@@ -49,13 +49,10 @@ async fn a_secret_is_kept_as_a_hash_and_goes_with_its_job() {
     let secret = claim.secret.clone().unwrap();
     assert_eq!(stored_addresses(&desk).await, [(secret.hash(), true)]);
     for news in [accepted("p1"), rendered()] {
-        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
         assert_eq!(stored_addresses(&desk).await.len(), 1);
     }
-    desk.ledger
-        .record_update(lease, claim.job, claim.submission, fetched("a.mp4"), NOW)
-        .await
-        .unwrap();
+    lease.record_update(claim.job, claim.submission, fetched("a.mp4"), NOW).await.unwrap();
     assert_eq!(stored_addresses(&desk).await, []);
     let heard = desk.ledger.record_callback(&secret, ending(), later(9)).await.unwrap();
     assert_eq!(heard, CallbackEffect::UnknownAddress);
@@ -72,9 +69,8 @@ async fn a_call_brings_a_look_forward_and_moves_nothing() {
         due_at: later(600),
         message: "answered".to_owned(),
     };
-    desk.ledger.record_update(lease, claim.job, claim.submission, accepted, NOW).await.unwrap();
-    let next =
-        async || desk.ledger.next_due_at(batch, JobState::Rendering, None).await.unwrap().unwrap();
+    lease.record_update(claim.job, claim.submission, accepted, NOW).await.unwrap();
+    let next = async || desk.ledger.next_due_at(batch, JobState::Rendering).await.unwrap().unwrap();
     let secret = claim.secret.unwrap();
     let step = ReceivedCallback { progress: Some(50.0), ..ReceivedCallback::default() };
     desk.ledger.record_callback(&secret, step, later(10)).await.unwrap();
@@ -85,13 +81,10 @@ async fn a_call_brings_a_look_forward_and_moves_nothing() {
 
     // A poll that was in the air puts the next one off, and brings it forward again.
     let polled = JobUpdate::Polled { progress: 60.0, due_at: later(700), stalled: false };
-    desk.ledger.record_update(lease, claim.job, claim.submission, polled, later(21)).await.unwrap();
+    lease.record_update(claim.job, claim.submission, polled, later(21)).await.unwrap();
     assert_eq!(next().await, later(700));
     let heard = desk.ledger.callback_report(claim.submission).await.unwrap().unwrap();
-    desk.ledger
-        .bring_check_forward(claim.job, claim.submission, heard.look_at.unwrap())
-        .await
-        .unwrap();
+    lease.bring_check_forward(claim.job, claim.submission, heard.look_at.unwrap()).await.unwrap();
     assert_eq!(next().await, later(20));
     assert_eq!((heard.credits, heard.progress), (Some(3.0), Some(100.0)));
 
@@ -110,15 +103,15 @@ async fn a_call_about_a_former_submission_wakes_nobody() {
     let desk = TestLedger::new().await;
     let (batch, lease, former) = sent(&desk).await;
     let record = async |claim: &ClaimedSubmission, news| {
-        desk.ledger.record_update(lease, claim.job, claim.submission, news, NOW).await.unwrap();
+        lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
     };
     record(&former, accepted("p1")).await;
     record(&former, JobUpdate::Rerendered { due_at: NOW, message: "it failed".to_owned() }).await;
-    let way = (
-        StoredSubmissionMode::OneStep,
+    let (mode, capacity) = (
+        SubmissionMode::OneStep,
         Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
     );
-    let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+    let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
     let claim = &claimed.submissions[0];
     assert!(!claim.has_callback, "another submission");
     let due_at = later(600);
@@ -126,7 +119,7 @@ async fn a_call_about_a_former_submission_wakes_nobody() {
     record(claim, JobUpdate::Accepted { project_id, render_id: None, due_at, message: words })
         .await;
     desk.ledger.record_callback(&former.secret.unwrap(), ending(), later(9)).await.unwrap();
-    let next = desk.ledger.next_due_at(batch, JobState::Rendering, None).await.unwrap();
+    let next = desk.ledger.next_due_at(batch, JobState::Rendering).await.unwrap();
     assert_eq!(next, Some(due_at));
     assert!(desk.ledger.callback_report(former.submission).await.unwrap().is_some(), "it is noted");
     assert_eq!(desk.ledger.callback_report(claim.submission).await.unwrap(), None);
@@ -140,9 +133,10 @@ async fn what_was_called_about_is_not_taken_as_not_made_and_stays_known() {
     // Before the answer that is lost, and from an earlier process.
     desk.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
     let desk = desk.reopen().await;
-    desk.ledger.record_update(lease, claim.job, claim.submission, lost(), NOW).await.unwrap();
+    let lease = BatchLease { ledger: desk.ledger.clone(), ..lease };
+    lease.record_update(claim.job, claim.submission, lost(), NOW).await.unwrap();
     let quiet = JobUpdate::ProvenAbsent { due_at: NOW, message: "no trace".to_owned() };
-    let recorded = desk.ledger.record_update(lease, claim.job, claim.submission, quiet, NOW).await;
+    let recorded = lease.record_update(claim.job, claim.submission, quiet, NOW).await;
     assert_eq!(
         recorded.unwrap(),
         RecordedUpdate { transition: Transition::Unchanged, state: JobState::Uncertain }
@@ -155,12 +149,11 @@ async fn what_was_called_about_is_not_taken_as_not_made_and_stays_known() {
 async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
     let desk = TestLedger::new().await;
     let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let (lease, _) = desk.run(batch).await;
-    let drafts = desk.ledger.claim_drafts(lease, batch, called(), NOW).await.unwrap();
+    let lease = desk.run(batch).await;
+    let drafts = lease.claim_drafts(called(), NOW).await.unwrap();
     assert!(drafts.submissions[0].secret.is_none(), "a draft has nothing to call about");
     let (job, submission) = (drafts.submissions[0].job, drafts.submissions[0].submission);
-    let record =
-        async |news| desk.ledger.record_update(lease, job, submission, news, NOW).await.unwrap();
+    let record = async |news| lease.record_update(job, submission, news, NOW).await.unwrap();
     let project_id = "p1".to_owned();
     record(JobUpdate::Drafted {
         project_id,
@@ -169,11 +162,11 @@ async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
     })
     .await;
     let claim = async || {
-        let way = (
-            StoredSubmissionMode::TwoStep,
+        let (mode, capacity) = (
+            SubmissionMode::TwoStep,
             Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
         );
-        let claimed = desk.ledger.claim_paid(lease, batch, way, NOW).await.unwrap();
+        let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
         claimed.submissions.into_iter().next().unwrap()
     };
     let first = claim().await;

@@ -8,10 +8,10 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
+use crate::ledger::SubmissionId;
 use crate::ledger::error::LedgerError;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
-use crate::ledger::SubmissionId;
 
 /// Credits for each begun minute of speech, while none have been heard of.
 pub(in crate::ledger) const DEFAULT_CREDITS_PER_MINUTE: f64 = 1.0;
@@ -100,10 +100,8 @@ impl CreditBudget {
         (run, batch): (i64, i64),
     ) -> Result<Self, LedgerError> {
         let since = caps.day_began.as_millisecond();
-        let heard: Option<f64> = sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE)
-            .bind(since)
-            .fetch_one(&mut *db)
-            .await?;
+        let heard: Option<f64> =
+            sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE).bind(since).fetch_one(&mut *db).await?;
         let per_minute = heard.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
         let mut left = f64::INFINITY;
         if let Some(cap) = caps.per_run {

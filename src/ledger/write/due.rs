@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
+use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::state::JobState;
 use crate::ledger::model::tag::Tag;
 use crate::ledger::write::lease::BatchLease;
@@ -214,18 +215,34 @@ impl Ledger {
             .await?)
     }
 
-    /// Returns when the next job in `state` is due, if there is one. `drafted` only means
-    /// something for `ready` jobs.
+    /// Returns when the next job in `state` is due, if there is one. Ready jobs that have a draft do
+    /// not count.
     pub async fn next_due_at(
         &self,
         batch: BatchId,
         state: JobState,
-        drafted: Option<()>,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        self.query_next_due(batch, state, DraftStatus::None).await
+    }
+
+    /// Returns when the next ready job with a finished draft is due for its export.
+    pub async fn next_export_due_at(
+        &self,
+        batch: BatchId,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        self.query_next_due(batch, JobState::Ready, DraftStatus::Ready).await
+    }
+
+    async fn query_next_due(
+        &self,
+        batch: BatchId,
+        state: JobState,
+        draft: DraftStatus,
     ) -> Result<Option<Timestamp>, LedgerError> {
         let due: Option<i64> = sqlx::query_scalar(NEXT_DUE)
             .bind(batch.0)
             .bind(state.as_str())
-            .bind(drafted.is_some())
+            .bind(draft)
             .fetch_one(&self.readers)
             .await?;
         Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))

@@ -156,9 +156,6 @@ impl Ledger {
         statement: &'static str,
         batch: BatchId,
     ) -> Result<Option<i64>, LedgerError> {
-        Ok(sqlx::query_scalar(statement)
-            .bind(batch.0)
-            .fetch_one(&self.readers)
-            .await?)
+        Ok(sqlx::query_scalar(statement).bind(batch.0).fetch_one(&self.readers).await?)
     }
 }

@@ -290,16 +290,15 @@ impl BatchLease {
         filter: RetryFilter,
         now: Timestamp,
     ) -> Result<RetryTotals, LedgerError> {
-        self.ledger.writer.execute(RetryJobs { run: self.run, batch: self.batch, filter, now }).await
+        self.ledger
+            .writer
+            .execute(RetryJobs { run: self.run, batch: self.batch, filter, now })
+            .await
     }
 
     /// Takes jobs out that were not submitted; all of them when `keys` is empty. What is under way
     /// cannot be stopped, and is not touched.
-    pub async fn cancel_jobs(
-        &self,
-        keys: Vec<String>,
-        now: Timestamp,
-    ) -> Result<u64, LedgerError> {
+    pub async fn cancel_jobs(&self, keys: Vec<String>, now: Timestamp) -> Result<u64, LedgerError> {
         self.ledger.writer.execute(CancelJobs { run: self.run, batch: self.batch, keys, now }).await
     }
 
@@ -313,10 +312,7 @@ impl BatchLease {
     }
 
     /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
-    pub async fn claim_late_renders(
-        &self,
-        max: u32,
-    ) -> Result<Vec<DueJob>, LedgerError> {
+    pub async fn claim_late_renders(&self, max: u32) -> Result<Vec<DueJob>, LedgerError> {
         self.ledger.writer.execute(ClaimLateRenders { run: self.run, batch: self.batch, max }).await
     }
 }

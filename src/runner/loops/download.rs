@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 
 use crate::aistudios::{DownloadError, RenderStatus, StudioApi};
-use crate::ledger::{DueJob, JobState, JobUpdate};
+use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::files::part_file;
@@ -33,13 +33,18 @@ pub(in crate::runner) async fn download_loop<S: StudioApi>(desk: Arc<RunContext<
     let in_hand = InFlightSet::default();
     while desk.can_follow() && desk.can_download() {
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
-        let window = (desk.clock.now(), desk.timestamp_after(DOWNLOAD_LEASE));
-        let what = (desk.batch, JobState::Fetching);
-        match desk.ledger.claim_due_jobs(desk.lease, what, (free, in_hand.items()), window).await {
+        let now = desk.clock.now();
+        let claim = DueClaim {
+            max: free,
+            excluded: in_hand.items(),
+            now,
+            busy_until: desk.timestamp_after(DOWNLOAD_LEASE),
+        };
+        match desk.lease.claim_due_jobs(JobState::Fetching, claim).await {
             Ok(due) if due.is_empty() => {
-                let next = desk.ledger.next_due_at(desk.batch, JobState::Fetching, None).await;
+                let next = desk.ledger.next_due_at(desk.batch, JobState::Fetching).await;
                 let next = next.ok().flatten().filter(|_| free > 0);
-                let next = next.map(|next| in_flight::next_claim_at(&desk, next, window.0));
+                let next = next.map(|next| in_flight::next_claim_at(&desk, next, now));
                 desk.wait_for_work(&desk.wakeups.download, next, desk.following_stopped()).await;
             }
             Ok(due) => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aistudios::{GenerationStatus, StudioApi};
-use crate::ledger::{GeneratingDraft, JobUpdate};
+use crate::ledger::{DueClaim, GeneratingDraft, JobUpdate};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::in_flight;
@@ -34,11 +34,16 @@ pub(in crate::runner) async fn generation_loop<S: StudioApi>(desk: Arc<RunContex
             desk.wait_for_work(&desk.wakeups.generation, next, desk.submitting_stopped()).await;
             continue;
         }
-        let window = (desk.clock.now(), desk.timestamp_after(POLL_LEASE));
-        let most = (POLLS_AT_ONCE, in_hand.items());
-        match desk.ledger.claim_generating_drafts(desk.lease, desk.batch, most, window).await {
+        let now = desk.clock.now();
+        let claim = DueClaim {
+            max: POLLS_AT_ONCE,
+            excluded: in_hand.items(),
+            now,
+            busy_until: desk.timestamp_after(POLL_LEASE),
+        };
+        match desk.lease.claim_generating_drafts(claim).await {
             Ok(due) if due.is_empty() => {
-                let next = next.map(|next| in_flight::next_claim_at(&desk, next, window.0));
+                let next = next.map(|next| in_flight::next_claim_at(&desk, next, now));
                 desk.wait_for_work(&desk.wakeups.generation, next, desk.submitting_stopped()).await;
             }
             Ok(due) => {

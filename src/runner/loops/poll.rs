@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
-use crate::ledger::{DueJob, JobState, JobUpdate, RetryFilter};
+use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, RetryFilter};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::evidence::verify_failure::{
@@ -40,19 +40,23 @@ pub(in crate::runner) async fn poll_loop<S: StudioApi>(desk: Arc<RunContext<S>>)
     while desk.can_follow() {
         desk.wakeups.poll.clear();
         let free = u32::try_from(hands.available_permits()).unwrap_or(u32::MAX);
-        let next =
-            desk.ledger.next_due_at(desk.batch, JobState::Rendering, None).await.ok().flatten();
+        let next = desk.ledger.next_due_at(desk.batch, JobState::Rendering).await.ok().flatten();
         let next = if free == 0 { None } else { next };
         if next.is_none_or(|next| next > desk.clock.now()) {
             desk.wakeups.poll.set(next);
             desk.wait_for_work(desk.wakeups.poll.notify(), next, desk.following_stopped()).await;
             continue;
         }
-        let window = (desk.clock.now(), desk.timestamp_after(POLL_LEASE));
-        let what = (desk.batch, JobState::Rendering);
-        match desk.ledger.claim_due_jobs(desk.lease, what, (free, in_hand.items()), window).await {
+        let now = desk.clock.now();
+        let claim = DueClaim {
+            max: free,
+            excluded: in_hand.items(),
+            now,
+            busy_until: desk.timestamp_after(POLL_LEASE),
+        };
+        match desk.lease.claim_due_jobs(JobState::Rendering, claim).await {
             Ok(due) if due.is_empty() => {
-                let next = next.map(|next| in_flight::next_claim_at(&desk, next, window.0));
+                let next = next.map(|next| in_flight::next_claim_at(&desk, next, now));
                 desk.wait_for_work(desk.wakeups.poll.notify(), next, desk.following_stopped())
                     .await;
             }
@@ -63,7 +67,7 @@ pub(in crate::runner) async fn poll_loop<S: StudioApi>(desk: Arc<RunContext<S>>)
                     let desk_of_task = desk.clone();
                     desk.spawn(async move {
                         poll_render(&desk_of_task, &one).await;
-                        webhook::recheck_after_callback(&desk_of_task, &one, window.0).await;
+                        webhook::recheck_after_callback(&desk_of_task, &one, now).await;
                         drop((hand, grip));
                         desk_of_task.wakeups.poll.wake();
                     });
@@ -94,7 +98,7 @@ pub(in crate::runner) async fn recheck_late_renders<S: StudioApi>(desk: &RunCont
 
 async fn retry_failed_jobs<S: StudioApi>(desk: &RunContext<S>) {
     let chosen = RetryFilter { selection: desk.options.only, ..RetryFilter::default() };
-    let change = desk.ledger.retry_jobs(desk.lease, desk.batch, chosen, desk.clock.now());
+    let change = desk.lease.retry_jobs(chosen, desk.clock.now());
     match desk.quiescence.track(change, Result::is_ok).await {
         Ok(_) => {
             desk.wakeups.draft.notify_one();
@@ -107,7 +111,7 @@ async fn retry_failed_jobs<S: StudioApi>(desk: &RunContext<S>) {
 
 /// Returns how many were looked at; nothing when that was cut short.
 async fn recheck_late_chunk<S: StudioApi>(desk: &RunContext<S>) -> Option<usize> {
-    let late = match desk.ledger.claim_late_renders(desk.lease, desk.batch, LATE_CHECKS_MAX).await {
+    let late = match desk.lease.claim_late_renders(LATE_CHECKS_MAX).await {
         Ok(late) => late,
         Err(error) => {
             desk.halt_on_ledger_error(&error);
@@ -251,7 +255,7 @@ async fn read_actual_credits<S: StudioApi>(desk: &RunContext<S>, due: &DueJob) {
     }
     let Some(asked) = due.render_id.as_ref().or(due.project_id.as_ref()) else { return };
     if let Some(ProjectDetails { credits: Some(credits), .. }) = read_project(desk, asked).await
-        && let Err(error) = desk.ledger.record_credits(due.submission, credits).await
+        && let Err(error) = desk.lease.record_credits(due.submission, credits).await
     {
         desk.halt_on_ledger_error(&error);
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::aistudios::{ProjectDetails, StudioApi};
 use crate::batch::OnUncertain;
-use crate::ledger::{CallbackReport, DueJob, JobId, JobState, JobUpdate, Transition};
+use crate::ledger::{CallbackReport, DueClaim, DueJob, JobId, JobState, JobUpdate, Transition};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::evidence::resend_export::{
@@ -128,15 +128,15 @@ impl QuietWaits {
 pub(in crate::runner) async fn reconcile_loop<S: StudioApi>(desk: Arc<RunContext<S>>) {
     let waits = QuietWaits::default();
     while desk.can_follow() {
-        let window = (desk.clock.now(), desk.timestamp_after(CHECK_LEASE));
-        let what = (desk.batch, JobState::Uncertain);
-        match desk
-            .ledger
-            .claim_due_jobs(desk.lease, what, (CHECKS_AT_ONCE, Vec::new()), window)
-            .await
-        {
+        let claim = DueClaim {
+            max: CHECKS_AT_ONCE,
+            excluded: Vec::new(),
+            now: desk.clock.now(),
+            busy_until: desk.timestamp_after(CHECK_LEASE),
+        };
+        match desk.lease.claim_due_jobs(JobState::Uncertain, claim).await {
             Ok(due) if due.is_empty() => {
-                let next = desk.ledger.next_due_at(desk.batch, JobState::Uncertain, None).await;
+                let next = desk.ledger.next_due_at(desk.batch, JobState::Uncertain).await;
                 let next = next.ok().flatten();
                 desk.wait_for_work(&desk.wakeups.reconcile, next, desk.following_stopped()).await;
             }

@@ -13,7 +13,6 @@ use crate::aistudios::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome};
 use crate::batch::SubmissionMode;
 use crate::ledger::{
     Capacity, ClaimOutcome, ClaimedSubmission, CreditCaps, JobState, JobUpdate, LedgerError,
-    StoredSubmissionMode,
 };
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -40,7 +39,7 @@ const FIRST_CHECK_DELAY: Duration = Duration::from_secs(15);
 pub(in crate::runner) async fn draft_loop<S: StudioApi>(desk: Arc<RunContext<S>>) {
     while desk.can_submit() {
         let room = claim_capacity(&desk, DRAFTS_AT_ONCE);
-        let claimed = desk.ledger.claim_drafts(desk.lease, desk.batch, room, desk.clock.now());
+        let claimed = desk.lease.claim_drafts(room, desk.clock.now());
         match desk.quiescence.track(claimed, has_claims).await {
             Ok(ClaimOutcome { submissions: claims, .. }) if claims.is_empty() => {
                 let due = next_due(&desk, false).await;
@@ -152,13 +151,9 @@ async fn claim_paid<S: StudioApi>(
         (Some(burst), None) | (None, Some(burst)) => burst,
         (Some(one), Some(other)) => one.min(other),
     };
-    let way = match desk.settings.submission_mode {
-        SubmissionMode::TwoStep => StoredSubmissionMode::TwoStep,
-        SubmissionMode::OneStep => StoredSubmissionMode::OneStep,
-    };
     let (room, now) = (claim_capacity(desk, at_once), desk.clock.now());
     let seen = desk.quiescence.change_count();
-    let claim = desk.ledger.claim_paid(desk.lease, desk.batch, (way, room), now);
+    let claim = desk.lease.claim_paid(desk.settings.submission_mode, room, now);
     let claimed = desk.quiescence.track(claim, has_claims).await?;
     desk.quiescence.record_claim_block(claimed.block, seen);
     Ok(claimed.submissions)
@@ -182,9 +177,12 @@ async fn next_paid_due<S: StudioApi>(desk: &RunContext<S>) -> Option<Timestamp> 
 /// Returns when the next job becomes due. What is due already is held back by a cap: the bell
 /// rings when that changes, so only the future counts.
 async fn next_due<S: StudioApi>(desk: &RunContext<S>, drafted: bool) -> Option<Timestamp> {
-    let drafted = drafted.then_some(());
-    let due = desk.ledger.next_due_at(desk.batch, JobState::Ready, drafted).await.ok().flatten();
-    due.filter(|due| *due > desk.clock.now())
+    let due = if drafted {
+        desk.ledger.next_export_due_at(desk.batch).await
+    } else {
+        desk.ledger.next_due_at(desk.batch, JobState::Ready).await
+    };
+    due.ok().flatten().filter(|due| *due > desk.clock.now())
 }
 
 /// Waits for both limiters' permits. Tells whether they came in time for the intent to be sent.

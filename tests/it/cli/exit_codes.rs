@@ -101,8 +101,8 @@ async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
     insta::assert_snapshot!(said, @"
     error: cannot open the ledger `folder`: it is a folder
     error: cannot open the ledger `folder`: it is a folder
-    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
-    error: the ledger `text.db` is damaged (it is no ledger, or its first page is gone): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `text.db` is damaged (it is not a database, or its first page is lost): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
+    error: the ledger `text.db` is damaged (it is not a database, or its first page is lost): nothing was changed; choose another --ledger, or run `callsheet ledger check` and restore a backup
     error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
     error: the ledger `newer.db` was written by a newer callsheet (its format is 999, this program knows up to 1): use that version
     error: cannot open the ledger `nowhere/l.db`: its folder does not exist

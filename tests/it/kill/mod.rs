@@ -188,7 +188,7 @@ async fn a_stopped_run_that_lost_its_batch_by_force_wakes_and_changes_nothing() 
         first.signal("CONT");
         let woken = first.wait();
         assert_eq!(woken.code, Some(1), "{way}: {woken:?}");
-        assert!(woken.stderr.contains("another run has taken this batch over"), "{}", woken.stderr);
+        assert!(woken.stderr.contains("another run has taken over this batch"), "{}", woken.stderr);
         assert_eq!(office.sandbox.bill(), bill, "{way}: it submitted something");
         assert_eq!(office.results("out"), results, "{way}: it wrote over its successor's report");
         office.assert_guarantees(40);

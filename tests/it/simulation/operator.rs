@@ -7,8 +7,7 @@
 use std::path::Path;
 
 use callsheet::ledger::{
-    BatchId, DueJob, Durability, JobState, JobUpdate, Lease, Ledger, RetryFilter, RunEnding,
-    RunOwner,
+    BatchLease, DueJob, Durability, JobState, JobUpdate, Ledger, RetryFilter, RunEnding, RunOwner,
 };
 use jiff::Timestamp;
 use rand::Rng;
@@ -26,18 +25,18 @@ impl SimulatedOperator<'_> {
     /// Settles some uncertain jobs and takes some out that were not sent.
     pub(super) fn resolve_and_cancel(&mut self, ledger: &Path, dice: &mut StdRng) {
         self.studio.open_website(self.now);
-        with_leased_ledger(ledger, self.now, async |ledger, batch, lease| {
-            for row in ledger.rows(batch, -1, 1000).await.unwrap() {
+        with_leased_ledger(ledger, self.now, async |lease| {
+            for row in lease.ledger().rows(lease.batch(), -1, 1000).await.unwrap() {
                 let key = row.key.unwrap();
                 if row.state == Some(JobState::Ready) && dice.random_bool(0.1) {
                     self.studio.note(self.now, &format!("a person takes {key} out"));
-                    ledger.cancel_jobs(lease, batch, vec![key], self.now).await.unwrap();
+                    lease.cancel_jobs(vec![key], self.now).await.unwrap();
                 } else if row.state == Some(JobState::Uncertain) && dice.random_bool(0.7) {
-                    let due = ledger.uncertain_job(batch, &key).await.unwrap().unwrap();
+                    let due =
+                        lease.ledger().uncertain_job(lease.batch(), &key).await.unwrap().unwrap();
                     let Some(news) = self.resolution_for(&due) else { continue };
                     self.studio.note(self.now, &format!("a person settles {key}: {news:?}"));
-                    let told =
-                        ledger.record_update(lease, due.job, due.submission, news, self.now).await;
+                    let told = lease.record_update(due.job, due.submission, news, self.now).await;
                     if let Err(error) = told {
                         self.studio.add_violation(
                             self.now,
@@ -51,10 +50,10 @@ impl SimulatedOperator<'_> {
 
     /// Wants everything again that he took out.
     pub(super) fn retry_cancelled(&mut self, ledger: &Path) {
-        with_leased_ledger(ledger, self.now, async |ledger, batch, lease| {
+        with_leased_ledger(ledger, self.now, async |lease| {
             let cause = Some("cancelled".to_owned());
             let chosen = RetryFilter { cause, ..RetryFilter::default() };
-            ledger.retry_jobs(lease, batch, chosen, self.now).await.unwrap();
+            lease.retry_jobs(chosen, self.now).await.unwrap();
         });
     }
 
@@ -78,19 +77,15 @@ impl SimulatedOperator<'_> {
 }
 
 /// Opens the ledger as a person's command does: under a lease of its own.
-fn with_leased_ledger(
-    path: &Path,
-    now: Timestamp,
-    decide: impl AsyncFnOnce(&Ledger, BatchId, Lease),
-) {
+fn with_leased_ledger(path: &Path, now: Timestamp, decide: impl AsyncFnOnce(&BatchLease)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let ledger = Ledger::open(path, Durability::ProcessDeath).await.unwrap();
         let Ok(batch) = ledger.batch("night").await else { return };
         let owner = RunOwner { host: "sim".to_owned(), pid: 2 };
-        let (lease, _) = ledger.begin_run(batch.id, owner, now).await.unwrap();
-        decide(&ledger, batch.id, lease).await;
-        ledger.end_run(lease, RunEnding::Ended, now).await.unwrap();
+        let lease = ledger.begin_run(batch.id, owner, now).await.unwrap();
+        decide(&lease).await;
+        lease.end_run(RunEnding::Ended, now).await.unwrap();
         ledger.close().await;
     });
     drop(runtime);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use callsheet::batch::{self, Batch};
 use callsheet::clock::{Clock, DriveOutcome, SimulatedClock};
-use callsheet::ledger::{BatchId, Durability, Lease, Ledger, RecoveredWork, RunOwner};
+use callsheet::ledger::{BatchId, BatchLease, Durability, Ledger, RunOwner};
 use callsheet::plan::{self, RowSelection};
 use callsheet::runner::{
     self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
@@ -317,7 +317,7 @@ impl Simulation {
             if !course.only_keys.is_empty() {
                 orders.only = Some(ledger.last_selection(batch).await.unwrap());
             }
-            let shift = self.run_input(&house, (&ledger, batch, lease), orders.clone());
+            let shift = self.run_input(&house, (&ledger, batch, lease.clone()), orders.clone());
             let run = tokio::spawn(runner::run_batch(shift));
             let mut driver = tokio::spawn(advance_time(simulated.clone()));
             let ending = tokio::select! {
@@ -330,7 +330,7 @@ impl Simulation {
                 }
             };
             driver.abort();
-            self.check_run(&house, &ledger, (batch, lease.0), (&ending.unwrap(), &orders)).await;
+            self.check_run(&house, &ledger, (batch, &lease), (&ending.unwrap(), &orders)).await;
             ledger.close().await;
             Some(())
         });
@@ -357,7 +357,7 @@ impl Simulation {
         &self,
         house: &SimulationHandle,
         course: &RunScenario,
-    ) -> Option<(Ledger, BatchId, (Lease, RecoveredWork))> {
+    ) -> Option<(Ledger, BatchId, BatchLease)> {
         let now = house.clock.now();
         let dies = |step| {
             let dies = course.crash_while_planning == Some(step);
@@ -400,7 +400,7 @@ impl Simulation {
     fn run_input(
         &self,
         house: &SimulationHandle,
-        (ledger, batch, lease): (&Ledger, BatchId, (Lease, RecoveredWork)),
+        (ledger, batch, lease): (&Ledger, BatchId, BatchLease),
         orders: RunOptions,
     ) -> RunInput<SimulatedStudio> {
         let listener = house.clone();
@@ -432,7 +432,7 @@ impl Simulation {
         &self,
         house: &SimulationHandle,
         ledger: &Ledger,
-        (batch, lease): (BatchId, Lease),
+        (batch, lease): (BatchId, &BatchLease),
         (ending, orders): (&RunOutcome, &RunOptions),
     ) {
         let now = house.clock.now();

@@ -366,8 +366,7 @@ impl WriteOp for ClaimSubmissions {
         let held = if queue.len() as i64 >= max {
             held
         } else if queue.is_empty()
-            && exclusive_project::is_blocked(db, self.batch, self.capacity.selection)
-                .await?
+            && exclusive_project::is_blocked(db, self.batch, self.capacity.selection).await?
         {
             ClaimBlock::ProjectInUse
         } else {

@@ -190,8 +190,7 @@ impl EvaluatedUpdate<'_> {
         job: &Job,
     ) -> Result<(), sqlx::Error> {
         self.write_job(db, job).await?;
-        let event =
-            RecordedEvent { version: job.version, event: event.as_str(), state: job.state };
+        let event = RecordedEvent { version: job.version, event: event.as_str(), state: job.state };
         self.insert_event(db, &event).await
     }
 

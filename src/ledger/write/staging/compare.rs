@@ -199,7 +199,7 @@ impl ComparedSheet {
             .bind(i64::from(max))
             .fetch_all(&mut self.staging.db)
             .await?;
-        let changed = |row: SqliteRow| {
+        let changed = |row: SqliteRow| -> Result<ChangedRow, LedgerError> {
             Ok(ChangedRow {
                 key: row.try_get("key")?,
                 row_number: row.try_get("row_number")?,
@@ -208,7 +208,7 @@ impl ComparedSheet {
                 template_changed: row.try_get("template_changed")?,
             })
         };
-        Ok(rows.into_iter().map(changed).collect::<Result<_, _>>()?)
+        rows.into_iter().map(changed).collect()
     }
 
     /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.

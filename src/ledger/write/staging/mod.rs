@@ -276,21 +276,20 @@ impl Ledger {
             .bind(&header.name)
             .fetch_optional(&mut db)
             .await?;
-        let known_hash = sqlx::query_scalar(KNOWN_HASH)
-            .bind(batch)
-            .fetch_optional(&mut db)
-            .await?;
+        let known_hash = sqlx::query_scalar(KNOWN_HASH).bind(batch).fetch_optional(&mut db).await?;
         sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await?;
         Ok(StagedSheet { db, header, batch, known_hash, counts: PlanCounts::default() })
     }
 
     /// Returns the jobs that the last plan which named any named.
     pub async fn last_selection(&self, batch: BatchId) -> Result<JobSelection, LedgerError> {
-        Ok(sqlx::query_scalar("-- ledger::last_selection\n select selection from batch where id = ?1")
-            .bind(batch.0)
-            .fetch_one(&self.readers)
-            .await
-            .map(JobSelection)?)
+        Ok(sqlx::query_scalar(
+            "-- ledger::last_selection\n select selection from batch where id = ?1",
+        )
+        .bind(batch.0)
+        .fetch_one(&self.readers)
+        .await
+        .map(JobSelection)?)
     }
 }
 
@@ -345,9 +344,7 @@ impl StagedSheet {
                         .bind(subject);
                 }
             }
-            query
-                .execute(&mut self.db)
-                .await?;
+            query.execute(&mut self.db).await?;
         }
         Ok(())
     }

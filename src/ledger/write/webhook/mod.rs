@@ -15,8 +15,8 @@ use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::job::Millis;
-use crate::ledger::write::webhook::report::merge_callback;
 use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::webhook::report::merge_callback;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{Ledger, SubmissionId};
 
@@ -139,10 +139,8 @@ impl WriteOp for RecordCallback {
     type Output = CallbackEffect;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<CallbackEffect, LedgerError> {
-        let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
-            .bind(&self.secret_hash)
-            .fetch_optional(&mut *db)
-            .await?;
+        let known: Option<CallbackTarget> =
+            sqlx::query_as(FIND_TARGET).bind(&self.secret_hash).fetch_optional(&mut *db).await?;
         let Some(known) = known else { return Ok(CallbackEffect::UnknownAddress) };
         let (Some(submission), Some(job)) = (known.submission, known.job) else {
             sqlx::query("update hook set answered_at = ?2 where secret_hash = ?1")
@@ -249,10 +247,8 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<CallbackEffect, LedgerError> {
         let (hash, now) = (secret.hash(), now.as_millisecond());
-        let known: Option<CallbackTarget> = sqlx::query_as(FIND_TARGET)
-            .bind(&hash)
-            .fetch_optional(&self.readers)
-            .await?;
+        let known: Option<CallbackTarget> =
+            sqlx::query_as(FIND_TARGET).bind(&hash).fetch_optional(&self.readers).await?;
         match known {
             None => return Ok(CallbackEffect::UnknownAddress),
             Some(known) if known.submission.is_some() => {
@@ -273,10 +269,7 @@ impl Ledger {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<CallbackReport>, LedgerError> {
-        Ok(sqlx::query_as(CALLBACK_REPORT)
-            .bind(submission.0)
-            .fetch_optional(&self.readers)
-            .await?)
+        Ok(sqlx::query_as(CALLBACK_REPORT).bind(submission.0).fetch_optional(&self.readers).await?)
     }
 
     /// Expects that we call ourselves at the address with this secret.
@@ -304,7 +297,10 @@ impl BatchLease {
         submission: SubmissionId,
         at: i64,
     ) -> Result<(), LedgerError> {
-        self.ledger.writer.execute(BringCheckForward { job: job.0, submission: submission.0, at }).await
+        self.ledger
+            .writer
+            .execute(BringCheckForward { job: job.0, submission: submission.0, at })
+            .await
     }
 
     /// Expects calls about a submission at one more address, the one with this secret.
@@ -315,7 +311,8 @@ impl BatchLease {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let (hash, now) = (secret.hash(), now.as_millisecond());
-        self.ledger.writer
+        self.ledger
+            .writer
             .execute(ExpectCallback { secret_hash: hash, submission: Some(submission.0), now })
             .await
     }
