@@ -1,4 +1,4 @@
-//! `callsheet completions SHELL`.
+//! `callsheet completions SHELL`: prints a completion script, generated from the arguments.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -21,7 +21,7 @@ pub(crate) fn run(
     mut command: clap::Command,
     printer: &Printer,
 ) -> ExitReason {
-    // Into memory first: the generator panics when it cannot write, as into a closed pipe.
+    // Into memory first: the generator panics on a write error such as a closed pipe.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "callsheet", &mut script);
     printer.print_result(String::from_utf8_lossy(&script).trim_end());

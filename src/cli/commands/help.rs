@@ -1,20 +1,22 @@
-//! `callsheet help`: a command's help, and how scene templates are written.
+//! `callsheet help`: the help of a command, the template language, and the faults of the sandbox.
 //!
-//! The helpers are listed from the table that templates are checked against, so the text cannot
-//! promise what the program does not know.
+//! Helpers and faults are listed from the tables that the program itself uses, so the texts cannot
+//! differ from its behaviour.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::output::diagnostics;
-use crate::cli::output::printer::{Printer, wrap};
+use crate::cli::output::printer::{Printer, STANDARD_WIDTH, wrap};
 use crate::plan::TemplateFiles;
+use crate::sandbox::FaultRules;
 use crate::session::exit_code::ExitReason;
 use crate::template::{HELPERS, SceneTemplate};
 
-/// The topic that is no command.
+/// Topics that are not commands.
 const TEMPLATE_TOPIC: &str = "template";
+const FAULTS_TOPIC: &str = "faults";
 
 /// Explain a command; for templates: help template
 #[derive(Debug, Args)]
@@ -22,9 +24,10 @@ const TEMPLATE_TOPIC: &str = "template";
 Examples:
   callsheet help run
   callsheet help template                     the template language
-  callsheet help template tea.json.hbs        the columns of a template")]
+  callsheet help template tea.json.hbs        the columns of a template
+  callsheet help faults                       the faults of the sandbox")]
 pub(crate) struct HelpArgs {
-    /// Command, or `template`
+    /// Command, `template` or `faults`
     topic: Vec<String>,
 }
 
@@ -32,6 +35,10 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
     match args.topic.as_slice() {
         [topic] if topic == TEMPLATE_TOPIC => {
             printer.print_result(&wrap(&template_help_text()));
+            ExitReason::Done
+        }
+        [topic] if topic == FAULTS_TOPIC => {
+            printer.print_result(faults_help_text().trim_end());
             ExitReason::Done
         }
         [topic, file] if topic == TEMPLATE_TOPIC => {
@@ -45,7 +52,7 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
                     Some(found) => found,
                     None => {
                         printer.error(&format!(
-                            "there is no command `{name}`: `callsheet help` lists them"
+                            "`{name}` is not a command: `callsheet help` lists the commands"
                         ));
                         return ExitReason::Usage;
                     }
@@ -60,15 +67,15 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
 fn template_help_text() -> String {
     let mut text = String::from(
         "SCENE TEMPLATES\n\
-         A scene template is the JSON of an AI Studios project, with tags where the cells of a row \
-         go. It is Handlebars, kept strict. Make a project in the editor, copy its JSON, and put \
-         tags in.\n\n\
+         A scene template is the JSON of an AI Studios project with a tag for each cell of a row. \
+         The language is a strict Handlebars. Create a project in the editor, copy its JSON and \
+         insert tags.\n\n\
          COLUMNS\n\
-         \x20 \"{{script}}\"          a cell, inside quotes; whatever it holds stays text\n\
-         \x20 \"{{[Script (EN)]}}\"   a column whose name has spaces or brackets\n\
+         \x20 \"{{script}}\"          a cell, inside quotes; its value is always text\n\
+         \x20 \"{{[Script (EN)]}}\"   a column whose name has spaces or parentheses\n\
          \x20 {{number size}}       outside quotes, for a number\n\
-         \x20 {{! a note }}         is left out\n\
-         A column is needed unless every use of it is under a condition or has a default.\n\n\
+         \x20 {{! a note }}         a comment, removed\n\
+         A column is required unless every use of it has a condition or a default.\n\n\
          HELPERS\n",
     );
     for helper in HELPERS {
@@ -79,9 +86,9 @@ fn template_help_text() -> String {
     }
     text.push_str(
         "\nPARTIALS\n\
-         \x20 {{> card}}            puts in partials/card.json.hbs, beside the template\n\
+         \x20 {{> card}}            inserts partials/card.json.hbs, beside the template\n\
          \x20 {{> card text=headline top=120}}\n\
-         \x20                       with values: it says {{text}}, {{number top}}\n\n\
+         \x20                       with values for {{text}} and {{number top}}\n\n\
          EXAMPLE\n\
          \x20 {\n\
          \x20   \"name\": \"{{sku}} {{upper (default language \"en\")}}\",\n\
@@ -95,29 +102,51 @@ fn template_help_text() -> String {
          \x20   }]\n\
          \x20 }\n\n\
          callsheet help template FILE   lists the columns of a template\n\
-         callsheet preview BATCH        shows what a row becomes\n\
-         callsheet preview --schema     the JSON Schema of what AI Studios takes",
+         callsheet preview BATCH        shows the payload of a row\n\
+         callsheet preview --schema     prints the JSON Schema of payloads",
     );
     text
 }
 
-/// Lists what one template asks for.
+fn faults_help_text() -> String {
+    let mut text = "\
+SANDBOX FAULTS
+A fault is NAME, NAME=WHEN or NAME=WHERE:WHEN, some with @PARAMETER at the end.
+WHEN   5%, 3 (the first three), +3 (all but the first three) or always
+WHERE  any, writes, paid, reads, or an endpoint such as export
+
+"
+    .to_owned();
+    let columns =
+        textwrap::Options::new(STANDARD_WIDTH).initial_indent("  ").subsequent_indent(FAULT_INDENT);
+    for fault in FaultRules::KINDS {
+        let line = format!("{:18}  {}", fault.name, fault.description);
+        text.push_str(&textwrap::fill(&line, &columns));
+        text.push('\n');
+    }
+    text
+}
+
+/// Columns before the description of a fault.
+const FAULT_INDENT: &str = "                      ";
+
+/// Prints the columns of one template.
 fn print_template_columns(path: &Path, printer: &Printer) -> ExitReason {
     let compiled = TemplateFiles::read(path).and_then(TemplateFiles::compile);
     let (template, texts) = match compiled {
         Ok(compiled) => compiled,
         Err(error) => return diagnostics::print_template_error(printer, &error),
     };
-    let listed = |names: &[String]| match names {
+    let join_or_none = |names: &[String]| match names {
         [] => "none".to_owned(),
         names => names.join(", "),
     };
     let TemplateSummary { rows, partials } = TemplateSummary::new(&template, &texts);
     printer.print_result(&wrap(&format!(
-        "{}\n  needs: {}\n  uses if there: {}\n  {rows}\n  partials beside it: {partials}",
+        "{}\n  required columns: {}\n  optional columns: {}\n  {rows}\n  partials: {partials}",
         path.display(),
-        listed(template.required_columns()),
-        listed(template.optional_columns()),
+        join_or_none(template.required_columns()),
+        join_or_none(template.optional_columns()),
     )));
     ExitReason::Done
 }
@@ -132,8 +161,8 @@ impl TemplateSummary {
         let partials: Vec<&str> = texts.partial_names().collect();
         Self {
             rows: match template.is_grouped() {
-                true => "makes one video of several rows: set `group_by` in the batch file",
-                false => "makes one video of each row",
+                true => "one video per group of rows: set `group_by` in the batch file",
+                false => "one video per row",
             },
             partials: if partials.is_empty() { "none".to_owned() } else { partials.join(", ") },
         }

@@ -1,4 +1,4 @@
-//! `callsheet man DIR`: manual pages, made from the same words as `--help`.
+//! `callsheet man DIR`: writes manual pages, generated from the same texts as `--help`.
 
 use std::path::PathBuf;
 
@@ -23,13 +23,12 @@ pub(crate) fn run(args: &ManArgs, command: clap::Command, printer: &Printer) -> 
     });
     match written {
         Ok(()) => {
-            printer.print_result(&format!("manual pages written to {}", args.folder.display()));
+            printer.print_result(&format!("Manual pages: {}", args.folder.display()));
             ExitReason::Done
         }
         Err(error) => {
             let folder = args.folder.display();
-            printer
-                .error(&format!("cannot write into `{folder}` ({}): name another", error.kind()));
+            printer.error(&format!("cannot write to `{folder}` ({})", error.kind()));
             ExitReason::Unexpected
         }
     }

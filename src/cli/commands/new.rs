@@ -1,7 +1,7 @@
-//! `callsheet new NAME`: a batch file, and a starter sheet with the template's own columns.
+//! `callsheet new NAME`: creates a batch file and a starter sheet with the template's columns.
 //!
-//! Nothing that is there is ever overwritten; and what is written passes `callsheet plan`, so that
-//! the first thing to change is the words.
+//! Existing files are never overwritten. The created files pass `callsheet plan`, so that only the
+//! texts remain to be changed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ use crate::cli::output::printer::Printer;
 use crate::plan::{PlanError, StarterSheet, TemplateFiles, build_starter_sheet};
 use crate::session::exit_code::ExitReason;
 
-/// The template that comes with the program.
+/// The template shipped with the program.
 const STARTER_TEMPLATE: &str = include_str!("../../../templates/presenter.json.hbs");
-/// Where it lies.
+/// Default path of the template.
 const STARTER_TEMPLATE_PATH: &str = "templates/presenter.json.hbs";
-/// Where batch files lie.
+/// Default folder of batch files.
 const JOBS_FOLDER: &str = "jobs";
 
 /// Create a batch file and a matching sheet
@@ -40,7 +40,7 @@ pub(crate) struct NewArgs {
     template: Option<PathBuf>,
 }
 
-/// Every other command takes the batch file, so its path means the same here.
+/// Parses a name or the path of a batch file, because other commands accept both.
 fn parse_name(given: &str) -> Result<BatchName, InvalidBatchName> {
     let inside = given.strip_prefix(JOBS_FOLDER).and_then(|rest| rest.strip_prefix('/'));
     let file = inside.unwrap_or(given);
@@ -51,8 +51,8 @@ pub(crate) fn run(args: &NewArgs, printer: &Printer) -> ExitReason {
     match write_batch(args, printer) {
         Ok(()) => ExitReason::Done,
         Err(NewBatchError::Template(error)) => diagnostics::print_template_error(printer, &error),
-        Err(NewBatchError::File(words)) => {
-            printer.error(&words);
+        Err(NewBatchError::File(message)) => {
+            printer.error(&message);
             ExitReason::Usage
         }
     }
@@ -66,10 +66,9 @@ enum NewBatchError {
 fn write_batch(args: &NewArgs, printer: &Printer) -> Result<(), NewBatchError> {
     let batch_path = Path::new(JOBS_FOLDER).join(format!("{}.toml", args.name));
     let sheet_path = Path::new(JOBS_FOLDER).join(format!("{}.csv", args.name));
-    // Both are looked for before either is written.
-    if let Some(there) = [&batch_path, &sheet_path].into_iter().find(|path| path.exists()) {
-        let words = format!("`{}` is there already: choose another name", there.display());
-        return Err(NewBatchError::File(words));
+    // Both are checked before either is written.
+    if let Some(path) = [&batch_path, &sheet_path].into_iter().find(|path| path.exists()) {
+        return Err(NewBatchError::File(exists_message(path)));
     }
     let template_path = match &args.template {
         Some(path) => path.clone(),
@@ -77,7 +76,7 @@ fn write_batch(args: &NewArgs, printer: &Printer) -> Result<(), NewBatchError> {
             let path = PathBuf::from(STARTER_TEMPLATE_PATH);
             if !path.exists() {
                 write_new_file(&path, STARTER_TEMPLATE)?;
-                printer.status(&format!("written: {}", path.display()));
+                printer.status(&format!("Created {}", path.display()));
             }
             path
         }
@@ -87,12 +86,12 @@ fn write_batch(args: &NewArgs, printer: &Printer) -> Result<(), NewBatchError> {
     let starter = build_starter_sheet(&template);
     write_new_file(&sheet_path, &sheet_text(&starter))?;
     write_new_file(&batch_path, &batch_file_text(&args.name, &template_path, &starter))?;
-    printer.status(&format!("written: {} and {}", batch_path.display(), sheet_path.display()));
+    printer.status(&format!("Created {} and {}", batch_path.display(), sheet_path.display()));
     if starter.is_mergeable {
         printer.print_result(&format!("callsheet plan {}", batch_path.display()));
     } else {
         printer.status(&format!(
-            "the template wants values in {} that cannot be guessed: fill them in",
+            "fill in {}: the template needs values that have no example",
             sheet_path.display()
         ));
     }
@@ -100,19 +99,21 @@ fn write_batch(args: &NewArgs, printer: &Printer) -> Result<(), NewBatchError> {
 }
 
 fn write_new_file(path: &Path, text: &str) -> Result<(), NewBatchError> {
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = made.and_then(|()| File::create_new(path)).and_then(|mut file| {
+    let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = parent.and_then(|()| File::create_new(path)).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
     written.map_err(|error| {
         NewBatchError::File(match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                format!("`{}` is there already: choose another name", path.display())
-            }
+            io::ErrorKind::AlreadyExists => exists_message(path),
             kind => format!("cannot write `{}`: {kind}", path.display()),
         })
     })
+}
+
+fn exists_message(path: &Path) -> String {
+    format!("`{}` exists: choose another name", path.display())
 }
 
 fn sheet_text(starter: &StarterSheet) -> String {
@@ -133,14 +134,14 @@ fn batch_file_text(name: &BatchName, template: &Path, starter: &StarterSheet) ->
     let key = quoted(&starter.headings[0]);
     let naming = match starter.grouped {
         true => {
-            format!("# rows with one value here are one video\ngroup_by = {key}")
+            format!("# rows with the same value form one video\ngroup_by = {key}")
         }
-        false => format!("# what a row is known by\nkey = {key}"),
+        false => format!("# identifies a row; must be unique\nkey = {key}"),
     };
     format!(
-        "# callsheet plan {JOBS_FOLDER}/{name}.toml     looks, and spends nothing\n\
-         # callsheet run {JOBS_FOLDER}/{name}.toml --sandbox     rehearses, and spends nothing\n\
-         # callsheet run {JOBS_FOLDER}/{name}.toml --limit 3     renders three\n\n\
+        "# callsheet plan {JOBS_FOLDER}/{name}.toml     checks the rows; spends nothing\n\
+         # callsheet run {JOBS_FOLDER}/{name}.toml --sandbox     rehearses; spends nothing\n\
+         # callsheet run {JOBS_FOLDER}/{name}.toml --limit 3     renders three videos\n\n\
          name = {}\n\
          # paths are relative to this file\n\
          sheet = {}\n\
@@ -156,7 +157,7 @@ fn batch_file_text(name: &BatchName, template: &Path, starter: &StarterSheet) ->
     )
 }
 
-/// Returns a text as TOML writes it.
+/// Returns `text` as a TOML string.
 fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,7 +1,8 @@
-//! `callsheet pause` and `callsheet unpause`: a person holds a batch back, or lets it go on, also
-//! while another process drives it.
+//! `callsheet pause` and `callsheet unpause`: stop and continue the submissions of a batch, also
+//! during a run.
 //!
-//! Neither takes the batch's lock: that is the live run's. The run reads the pause in every claim.
+//! Neither takes the batch's lock, which belongs to the live run. The run reads the pause in every
+//! claim.
 
 use clap::Args;
 use serde_json::json;
@@ -72,24 +73,22 @@ async fn set_paused(
     let name = &stored.name;
     let commands = CommandHints::from_stored_batch(global, which.sandbox, &stored);
     match (paused, changed) {
-        (true, true) => {
-            printer.print_result(&format!("{name} is paused: nothing more is submitted"))
-        }
-        (true, false) => printer.print_result(&format!("{name} was paused already")),
-        (false, true) => printer.print_result(&format!("{name} may go on")),
+        (true, true) => printer.print_result(&format!("Paused {name}: nothing new is submitted")),
+        (true, false) => printer.print_result(&format!("{name} was already paused")),
+        (false, true) => printer.print_result(&format!("Unpaused {name}")),
         (false, false) => printer.print_result(&format!("{name} was not paused")),
     }
     match (paused, live) {
         (true, Some(holder)) => printer.status(&format!(
-            "a run is live ({holder}): it hears of it within seconds, brings home what is under \
-             way, and waits\nlet it go on: {}",
+            "live run ({holder}): within seconds it stops submitting; renders in progress are \
+             still downloaded\nTo continue: {}",
             commands.unpause_command()
         )),
-        (true, None) => printer.status(&format!("let it go on: {}", commands.unpause_command())),
+        (true, None) => printer.status(&format!("To continue: {}", commands.unpause_command())),
         (false, Some(holder)) => {
-            printer.status(&format!("a run is live ({holder}): it goes on within seconds"));
+            printer.status(&format!("live run ({holder}): continues within seconds"));
         }
-        (false, None) => printer.status(&format!("now: {}", commands.run_command())),
+        (false, None) => printer.status(&format!("Next: {}", commands.run_command())),
     }
     Ok(ExitReason::Done)
 }

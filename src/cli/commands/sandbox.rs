@@ -1,4 +1,4 @@
-//! `callsheet sandbox`: the virtual AI Studios as a server of its own.
+//! `callsheet sandbox`: the AI Studios simulator as a server of its own.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,15 @@ use crate::session::exit_code::ExitReason;
 
 /// Run the AI Studios simulator
 #[derive(Debug, Args)]
-#[command(after_help = faults_help())]
+#[command(after_help = "\
+Examples:
+  callsheet sandbox                                 as documented
+  callsheet sandbox --fault lost-answer=export:5%   lose 5% of export responses
+  callsheet sandbox --fault rate-limit=3            first three requests: 429
+
+`callsheet help faults` lists the faults. The sandbox accepts the requests of
+the V3 API, renders in simulated time, serves small real videos and keeps a
+bill.")]
 pub(crate) struct SandboxArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
@@ -32,26 +40,26 @@ pub(crate) struct SandboxArgs {
     state: Option<PathBuf>,
 }
 
-/// Returns the settings of a rehearsal.
+/// Returns the sandbox settings of a rehearsal.
 pub(crate) fn sandbox_settings(faults: &[String], speed: f64) -> Result<SandboxSettings, String> {
     if !(speed > 0.0 && speed <= 1_000_000.0) {
-        return Err("--speed must be more than 0, and at most 1000000".to_owned());
+        return Err("--speed must be greater than 0 and at most 1000000".to_owned());
     }
     let mut settings = SandboxSettings::default();
     settings.switches.time_scale = speed;
-    let mut all = FaultRules::default();
+    let mut rules = FaultRules::default();
     for spec in faults {
-        all.add(spec).map_err(|error| format!("--fault {spec}: {error}"))?;
+        rules.add(spec).map_err(|error| format!("--fault {spec}: {error}"))?;
     }
-    settings.faults = all;
+    settings.faults = rules;
     Ok(settings)
 }
 
 pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
     let mut settings = match sandbox_settings(&args.fault, args.speed) {
         Ok(settings) => settings,
-        Err(words) => {
-            printer.error(&words);
+        Err(message) => {
+            printer.error(&message);
             return ExitReason::Usage;
         }
     };
@@ -72,49 +80,12 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
         printer.print_result(&format!("base_url  {url}"));
         printer.print_result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
         printer.print_result(&format!("bill      {url}/__sandbox/bill"));
-        printer.status("Ctrl-C stops it");
+        printer.status("Ctrl-C stops the sandbox");
     }
-    // Without a signal handler the server would only end with the process, which is what it does.
+    // A failed signal handler is ignored: the server then ends with the process.
     drop(tokio::signal::ctrl_c().await);
     let bill = sandbox.bill();
     printer.status(&format!("{} billed", crate::text::pluralize(bill.render_count(), "render")));
     sandbox.stop().await;
     ExitReason::Done
-}
-
-fn faults_help() -> String {
-    let mut text = "\
-Examples:
-  callsheet sandbox                                 as documented
-  callsheet sandbox --fault lost-answer=export:5%   one export in twenty lost
-  callsheet sandbox --fault rate-limit=3            three times 429 at first
-
-Faults are written NAME, NAME=WHEN or NAME=WHERE:WHEN, with @PARAMETER at the
-end for some. WHEN is 5%, 3 (the first three), +3 (all but the first three) or
-always. WHERE is any, writes, paid, reads or an endpoint such as export.
-
-"
-    .to_owned();
-    for known in FaultRules::KINDS {
-        text.push_str(&format!("  {:18}  {}\n", known.name, wrap_indented(known.description)));
-    }
-    text
-}
-
-/// Breaks a meaning between words, under the column of meanings.
-fn wrap_indented(meaning: &str) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    for word in meaning.split(' ') {
-        if column + 1 + word.len() > 58 {
-            out.push_str(&format!("\n{:22}", ""));
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += word.len();
-    }
-    out
 }

@@ -1,7 +1,7 @@
-//! `callsheet serve [BATCH…]`: the receiver of calls as a process of its own.
+//! `callsheet serve [BATCH…]`: the webhook receiver as a process of its own.
 //!
-//! It writes what it hears into the ledger and drives nothing: runs look into the ledger and find
-//! it. So it may begin before the first run and outlive all of them.
+//! It records callbacks in the ledger, where runs find them, and drives no batch. It may therefore
+//! start before the first run and outlive all runs.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -56,24 +56,24 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let stop = StopSignal::default();
-    // The handle only tells which signal it was.
+    // Kept alive: dropping the listener would stop it.
     let _signals = SignalListener::listen(stop.clone());
     let ledger = open_batch::open_ledger(&global.ledger_path(false)).await?;
-    let mut places = BTreeSet::from_iter(args.listen);
-    if places.is_empty() {
-        for named in &args.batches {
-            match read_batch(named, &ledger).await? {
-                Ok(batch) => places.insert(webhooks::listen_address(Some(&batch))),
+    let mut addresses = BTreeSet::from_iter(args.listen);
+    if addresses.is_empty() {
+        for batch_ref in &args.batches {
+            match read_batch(batch_ref, &ledger).await? {
+                Ok(batch) => addresses.insert(webhooks::listen_address(Some(&batch))),
                 Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
             };
         }
     }
-    if places.is_empty() {
-        places.insert(webhooks::listen_address(None));
+    if addresses.is_empty() {
+        addresses.insert(webhooks::listen_address(None));
     }
     let clock = Clock::real();
     let mut receivers = Vec::new();
-    for listen in places {
+    for listen in addresses {
         receivers.push(webhooks::open_receiver(listen, &ledger, &clock).await?);
     }
     for receiver in &receivers {
@@ -81,10 +81,10 @@ async fn execute(
         if printer.is_json() {
             printer.print_json(&json!({ "listen": address.to_string() }));
         } else {
-            printer.print_result(&format!("takes the calls of AI Studios on http://{address}"));
+            printer.print_result(&format!("Receiving webhooks on http://{address}"));
         }
     }
-    printer.status("Ctrl-C stops it");
+    printer.status("Ctrl-C stops the receiver");
     stop.draining().await;
     for receiver in receivers {
         receiver.close().await;
@@ -94,13 +94,15 @@ async fn execute(
 }
 
 async fn read_batch(
-    named: &str,
+    batch_ref: &str,
     ledger: &Ledger,
 ) -> Result<Result<Batch, batch::BatchFileProblems>, CommandError> {
-    if named.ends_with(".toml") {
-        return Ok(batch::read(&PathBuf::from(named)));
+    if batch_ref.ends_with(".toml") {
+        return Ok(batch::read(&PathBuf::from(batch_ref)));
     }
-    let stored =
-        ledger.batch(named).await.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
+    let stored = ledger
+        .batch(batch_ref)
+        .await
+        .map_err(|error| CommandError::new(ExitReason::Usage, error))?;
     Ok(batch::parse(&PathBuf::from(&stored.file), stored.source))
 }

@@ -1,4 +1,6 @@
-//! `callsheet show BATCH KEY`: the story of one job, and what to type next.
+//! `callsheet show BATCH KEY`: the history of one job, and the next commands.
+//!
+//! Reads only the ledger.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
 use crate::text::{strip_control, truncate};
 
-/// Characters of a cell or an answer that are shown; `--json` has all that is kept.
+/// Characters shown of a cell or a message; `--json` has the complete text.
 const TEXT_MAX: usize = 300;
 
 /// Show the history of one video
@@ -55,36 +57,43 @@ async fn execute(
             let row = row.unwrap_or_default();
             let found = ledger.key_of_row(stored.id, row).await.map_err(ledger_error)?;
             found.ok_or_else(|| {
-                let words = format!("no job of this batch begins in row {row}");
-                CommandError::new(ExitReason::Usage, words)
+                let message = format!("no job of this batch begins in row {row}");
+                CommandError::new(ExitReason::Usage, message)
             })?
         }
     };
-    let story = ledger.job_history(stored.id, &key).await.map_err(ledger_error)?;
-    let story =
-        story.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
+    let history = ledger.job_history(stored.id, &key).await.map_err(ledger_error)?;
+    let history =
+        history.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
     let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored);
     if printer.is_json() {
-        printer.print_json(&job_json(&story, &commands, &key));
+        printer.print_json(&job_json(&history, &commands, &key));
     } else {
         let page =
-            JobPage { history: &story, key: &key, folder: output_dir(&stored, &args.batch_ref) };
+            JobPage { history: &history, key: &key, folder: output_dir(&stored, &args.batch_ref) };
         printer.print_result(&page.render(&stored, &commands));
     }
     ledger.close().await;
     Ok(ExitReason::Done)
 }
 
-/// Returns the output folder, as the batch file that the ledger keeps says.
-fn output_dir(stored: &StoredBatch, which: &BatchRef) -> Option<String> {
+/// Returns the output folder from the batch file stored in the ledger.
+fn output_dir(stored: &StoredBatch, batch_ref: &BatchRef) -> Option<String> {
     let batch = batch::parse(stored.file.as_ref(), stored.source.clone()).ok()?;
-    let folder =
-        if which.sandbox { open_batch::rehearsal_output_dir(&batch.output) } else { batch.output };
+    let folder = if batch_ref.sandbox {
+        open_batch::rehearsal_output_dir(&batch.output)
+    } else {
+        batch.output
+    };
     Some(folder.display().to_string())
 }
 
-fn attention_reason(story: &JobHistory) -> Option<AttentionReason<'_>> {
-    AttentionReason::from_job_state(story.job.state, story.job.stalled, story.job.cause.as_deref())
+fn attention_reason(history: &JobHistory) -> Option<AttentionReason<'_>> {
+    AttentionReason::from_job_state(
+        history.job.state,
+        history.job.stalled,
+        history.job.cause.as_deref(),
+    )
 }
 
 struct JobPage<'a> {
@@ -107,7 +116,7 @@ impl JobPage<'_> {
             "history",
             self.history.events.iter().map(event_line).collect(),
         );
-        self.push_section(&mut lines, "what to type next", self.next_commands(commands));
+        self.push_section(&mut lines, "next", self.next_commands(commands));
         lines.join("\n")
     }
 
@@ -123,7 +132,7 @@ impl JobPage<'_> {
         let state = job.status().as_str();
         let stalled = match (job.stalled, job.generating) {
             (true, _) => ", stalled",
-            (false, true) => ", being written by AI Studios",
+            (false, true) => ", draft being made by AI Studios",
             (false, false) => "",
         };
         let row = if self.history.in_sheet {
@@ -135,30 +144,30 @@ impl JobPage<'_> {
     }
 
     fn state_lines(&self) -> Vec<String> {
-        let (story, job) = (self.history, &self.history.job);
+        let (history, job) = (self.history, &self.history.job);
         let mut lines = Vec::new();
-        if let Some(wait) = attention_reason(story) {
-            lines.push(wait.describe().to_owned());
+        if let Some(reason) = attention_reason(history) {
+            lines.push(reason.describe().to_owned());
         }
-        if let Some(words) = &job.message {
-            lines.push(format!("last said: {}", safe_excerpt(words)));
+        if let Some(message) = &job.message {
+            lines.push(format!("last message: {}", safe_excerpt(message)));
         }
         if job.generating {
-            let moved = story.moved_at.map(|at| format!(", last moved {}", format_local(at)));
+            let moved = history.moved_at.map(|at| format!(", last moved {}", format_local(at)));
             let progress = job.progress.unwrap_or(0.0);
-            lines.push(format!("written to {progress:.0} %{}", moved.unwrap_or_default()));
+            lines.push(format!("draft {progress:.0}% made{}", moved.unwrap_or_default()));
         }
-        if let Some(since) = story.rendering_at {
-            let moved = story.moved_at.map(|at| format!(", last moved {}", format_local(at)));
+        if let Some(since) = history.rendering_at {
+            let moved = history.moved_at.map(|at| format!(", last moved {}", format_local(at)));
             lines.push(format!(
-                "at AI Studios since {}: {:.0} %{}",
+                "rendering since {}: {:.0}%{}",
                 format_local(since),
                 job.progress.unwrap_or(0.0),
                 moved.unwrap_or_default()
             ));
         }
-        if job.state.is_some_and(|state| !state.is_final()) && story.due_at > 0 {
-            lines.push(format!("due {}", format_local(story.due_at)));
+        if job.state.is_some_and(|state| !state.is_final()) && history.due_at > 0 {
+            lines.push(format!("next check {}", format_local(history.due_at)));
         }
         lines.into_iter().map(|line| format!("  {line}")).collect()
     }
@@ -169,8 +178,8 @@ impl JobPage<'_> {
         let headings = &self.history.headings;
         let widest = headings.iter().map(|heading| heading.chars().count()).max().unwrap_or(0);
         let mut lines = Vec::new();
-        for (place, row) in rows.iter().enumerate() {
-            if place > 0 {
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
                 lines.push("and".to_owned());
             }
             for (heading, cell) in headings.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
@@ -184,7 +193,7 @@ impl JobPage<'_> {
         let mut lines =
             vec![format!("{}  planned {}", version.version, format_local(version.planned_at))];
         if let Some(earlier) = version.reused_from {
-            lines.push(format!("   the same content as version {earlier}"));
+            lines.push(format!("   same content as version {earlier}"));
         }
         if let (Some(file), Some(bytes), Some(ms), Some(at)) =
             (&version.video_file, version.video_bytes, version.video_ms, version.done_at)
@@ -193,7 +202,7 @@ impl JobPage<'_> {
                 self.folder.as_deref().map(|folder| format!(" in {}", strip_control(folder)));
             lines.push(format!("   {}{}", strip_control(file), folder.unwrap_or_default()));
             lines.push(format!(
-                "   {}, plays {:.1} s, verified {}",
+                "   {}, {:.1} s long, verified {}",
                 format_size(bytes),
                 ms as f64 / 1e3,
                 format_local(at)
@@ -203,9 +212,9 @@ impl JobPage<'_> {
     }
 
     fn next_commands(&self, commands: &CommandHints) -> Vec<String> {
-        if let Some(wait) = attention_reason(self.history) {
+        if let Some(reason) = attention_reason(self.history) {
             let steps = commands
-                .steps_for_job(wait, self.key, self.history.job.project_id.as_deref())
+                .steps_for_job(reason, self.key, self.history.job.project_id.as_deref())
                 .into_iter();
             return steps.flat_map(|step| [step.command, format!("    {}", step.effect)]).collect();
         }
@@ -227,55 +236,63 @@ fn safe_excerpt(text: &str) -> String {
     strip_control(&truncate(text, TEXT_MAX)).into_owned()
 }
 
-fn submission_lines(one: &SubmissionRow) -> Vec<String> {
-    let mut times = vec![format!("begun {}", format_local(one.begun_at))];
-    if let Some(at) = one.paid_at {
-        times.push(format!("paid step {}", format_local(at)));
+fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
+    let mut times = vec![format!("begun {}", format_local(submission.begun_at))];
+    if let Some(at) = submission.paid_at {
+        times.push(format!("paid request {}", format_local(at)));
     }
-    if let Some(at) = one.settled_at {
-        times.push(format!("settled after {}", format_elapsed(one.begun_at, at)));
+    if let Some(at) = submission.settled_at {
+        times.push(format!("resolved after {}", format_elapsed(submission.begun_at, at)));
     }
-    let mut marks = vec![format!("tag [cs:{}]", one.tag)];
-    if let Some(id) = &one.project_id {
-        marks.push(format!("project {}", strip_control(id)));
+    let mut details = vec![format!("tag [cs:{}]", submission.tag)];
+    if let Some(id) = &submission.project_id {
+        details.push(format!("project {}", strip_control(id)));
     }
-    if let Some(id) = one.subject.as_ref().filter(|id| Some(*id) != one.project_id.as_ref()) {
-        marks.push(format!("made from {}", strip_control(id)));
+    if let Some(id) =
+        submission.subject.as_ref().filter(|id| Some(*id) != submission.project_id.as_ref())
+    {
+        details.push(format!("made from {}", strip_control(id)));
     }
-    if let Some(id) = &one.render_id {
-        marks.push(format!("rendered as {}", strip_control(id)));
+    if let Some(id) = &submission.render_id {
+        details.push(format!("rendered as {}", strip_control(id)));
     }
-    if one.looks > 0 {
-        marks.push(format!("looked for {} times", one.looks));
+    if submission.looks > 0 {
+        details.push(format!("checked {} times", submission.looks));
     }
-    if let Some(credits) = one.credits {
-        marks.push(format!("{credits} credits"));
+    if let Some(credits) = submission.credits {
+        details.push(format!("{credits} credits"));
     }
-    if let Some(at) = one.called_at {
-        let credits = one.called_credits.map(|credits| format!(", telling of {credits} credits"));
-        times.push(format!("called about {}{}", format_local(at), credits.unwrap_or_default()));
+    if let Some(at) = submission.called_at {
+        let credits =
+            submission.called_credits.map(|credits| format!(", {credits} credits reported"));
+        times.push(format!("callback {}{}", format_local(at), credits.unwrap_or_default()));
     }
     vec![
         format!(
             "{}  {}: {}, version {}, run {}",
-            one.attempt, one.outcome, one.way, one.version, one.run_id
+            submission.attempt,
+            submission.outcome,
+            submission.way,
+            submission.version,
+            submission.run_id
         ),
-        format!("   {}", marks.join(", ")),
+        format!("   {}", details.join(", ")),
         format!("   {}", times.join(", ")),
     ]
 }
 
-fn event_line(one: &EventRow) -> String {
-    let detail = one.detail.as_deref().map(|detail| format!(": {}", safe_excerpt(detail)));
-    let state = if one.state == one.event { String::new() } else { format!(" → {}", one.state) };
-    format!("{}  {}{state}{}", format_local(one.at), one.event, detail.unwrap_or_default())
+fn event_line(event: &EventRow) -> String {
+    let detail = event.detail.as_deref().map(|detail| format!(": {}", safe_excerpt(detail)));
+    let state =
+        if event.state == event.event { String::new() } else { format!(" → {}", event.state) };
+    format!("{}  {}{state}{}", format_local(event.at), event.event, detail.unwrap_or_default())
 }
 
-fn job_json(story: &JobHistory, commands: &CommandHints, key: &str) -> Value {
-    let mut document = report::row_to_json(&story.job, &story.headings);
-    let steps = match (attention_reason(story), story.job.state) {
-        (Some(wait), _) => commands
-            .steps_for_job(wait, key, story.job.project_id.as_deref())
+fn job_json(history: &JobHistory, commands: &CommandHints, key: &str) -> Value {
+    let mut document = report::row_to_json(&history.job, &history.headings);
+    let steps = match (attention_reason(history), history.job.state) {
+        (Some(reason), _) => commands
+            .steps_for_job(reason, key, history.job.project_id.as_deref())
             .into_iter()
             .map(|step| step.command)
             .collect(),
@@ -283,15 +300,15 @@ fn job_json(story: &JobHistory, commands: &CommandHints, key: &str) -> Value {
         (None, _) => Vec::new(),
     };
     let Some(fields) = document.as_object_mut() else { return document };
-    let final_state = story.job.state.is_none_or(JobState::is_final);
+    let final_state = history.job.state.is_none_or(JobState::is_final);
     for (name, value) in [
-        ("in_sheet", json!(story.in_sheet)),
-        ("due", json!((!final_state).then(|| format_rfc3339(story.due_at)))),
-        ("rendering_since", json!(story.rendering_at.map(format_rfc3339))),
-        ("moved", json!(story.moved_at.map(format_rfc3339))),
-        ("versions", story.versions.iter().map(version_json).collect()),
-        ("submissions", story.submissions.iter().map(submission_json).collect()),
-        ("events", story.events.iter().map(event_json).collect()),
+        ("in_sheet", json!(history.in_sheet)),
+        ("due", json!((!final_state).then(|| format_rfc3339(history.due_at)))),
+        ("rendering_since", json!(history.rendering_at.map(format_rfc3339))),
+        ("moved", json!(history.moved_at.map(format_rfc3339))),
+        ("versions", history.versions.iter().map(version_json).collect()),
+        ("submissions", history.submissions.iter().map(submission_json).collect()),
+        ("events", history.events.iter().map(event_json).collect()),
         ("next", json!(steps)),
     ] {
         fields.insert(name.to_owned(), value);
@@ -299,47 +316,47 @@ fn job_json(story: &JobHistory, commands: &CommandHints, key: &str) -> Value {
     document
 }
 
-fn version_json(one: &VersionRow) -> Value {
+fn version_json(version: &VersionRow) -> Value {
     json!({
-        "version": one.version,
-        "planned": format_rfc3339(one.planned_at),
-        "reused_from": one.reused_from,
-        "video_file": one.video_file,
-        "bytes": one.video_bytes,
-        "seconds": one.video_ms.map(|ms| ms as f64 / 1000.0),
-        "done": one.done_at.map(format_rfc3339),
+        "version": version.version,
+        "planned": format_rfc3339(version.planned_at),
+        "reused_from": version.reused_from,
+        "video_file": version.video_file,
+        "bytes": version.video_bytes,
+        "seconds": version.video_ms.map(|ms| ms as f64 / 1000.0),
+        "done": version.done_at.map(format_rfc3339),
     })
 }
 
-fn submission_json(one: &SubmissionRow) -> Value {
+fn submission_json(submission: &SubmissionRow) -> Value {
     json!({
-        "attempt": one.attempt,
-        "version": one.version,
-        "run": one.run_id,
-        "tag": one.tag,
-        "way": one.way,
-        "outcome": one.outcome,
-        "project_id": one.project_id,
-        "render_id": one.render_id,
-        "made_from": one.subject,
-        "begun": format_rfc3339(one.begun_at),
-        "paid": one.paid_at.map(format_rfc3339),
-        "settled": one.settled_at.map(format_rfc3339),
-        "looks": one.looks,
-        "credits": one.credits,
-        "called": one.called_at.map(format_rfc3339),
-        "called_last": one.called_last.map(format_rfc3339),
-        "called_credits": one.called_credits,
+        "attempt": submission.attempt,
+        "version": submission.version,
+        "run": submission.run_id,
+        "tag": submission.tag,
+        "way": submission.way,
+        "outcome": submission.outcome,
+        "project_id": submission.project_id,
+        "render_id": submission.render_id,
+        "made_from": submission.subject,
+        "begun": format_rfc3339(submission.begun_at),
+        "paid": submission.paid_at.map(format_rfc3339),
+        "settled": submission.settled_at.map(format_rfc3339),
+        "looks": submission.looks,
+        "credits": submission.credits,
+        "called": submission.called_at.map(format_rfc3339),
+        "called_last": submission.called_last.map(format_rfc3339),
+        "called_credits": submission.called_credits,
     })
 }
 
-fn event_json(one: &EventRow) -> Value {
+fn event_json(event: &EventRow) -> Value {
     json!({
-        "at": format_rfc3339(one.at),
-        "event": one.event,
-        "state": one.state,
-        "version": one.version,
-        "run": one.run_id,
-        "detail": one.detail,
+        "at": format_rfc3339(event.at),
+        "event": event.event,
+        "state": event.state,
+        "version": event.version,
+        "run": event.run_id,
+        "detail": event.detail,
     })
 }

@@ -1,6 +1,6 @@
-//! `callsheet status [BATCH]`: what stands where, and what to type next.
+//! `callsheet status [BATCH]`: the status of batches and the next step.
 //!
-//! What it counts is the standing's; here it becomes a table, or a screen that stays.
+//! `session::batch_status` counts; this file prints the counts as a table or opens the live view.
 
 use clap::Args;
 use serde_json::json;
@@ -46,7 +46,7 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn run(args: StatusArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -59,10 +59,10 @@ async fn execute(
     if args.batch.is_none() && !path.exists() {
         return Ok(print_no_ledger(&path, &global.rehearsal_hint(args.sandbox), printer));
     }
-    let which = args.batch.map(|batch| BatchRef { batch, sandbox: args.sandbox });
-    let (ledger, only) = match &which {
-        Some(which) => {
-            let (ledger, stored) = which.open_batch(global).await?;
+    let batch_ref = args.batch.map(|batch| BatchRef { batch, sandbox: args.sandbox });
+    let (ledger, only) = match &batch_ref {
+        Some(batch_ref) => {
+            let (ledger, stored) = batch_ref.open_batch(global).await?;
             (ledger, Some(stored.id))
         }
         None => (open_batch::open_existing_ledger(&path).await?, None),
@@ -70,91 +70,85 @@ async fn execute(
     if let (true, Some(id)) = (args.watch, only) {
         return watch::watch_batch(&ledger, (id, global, args.sandbox), printer).await;
     }
-    let mut standings = Vec::new();
+    let mut statuses = Vec::new();
     for batch in ledger.batches().await.map_err(ledger_error)? {
         if only.is_none_or(|id| id == batch.id) {
             let commands =
                 CommandHints::from_name(global, args.sandbox, (&batch.name, &batch.file));
-            standings.push(BatchStatus::read(&ledger, batch, commands).await?);
+            statuses.push(BatchStatus::read(&ledger, batch, commands).await?);
         }
     }
     if printer.is_json() {
-        let batches: Vec<_> = standings.iter().map(|standing| standing.to_json(&ledger)).collect();
+        let batches: Vec<_> = statuses.iter().map(|status| status.to_json(&ledger)).collect();
         printer.print_json(&json!({ "batches": batches }));
-    } else if standings.is_empty() {
-        let elsewhere = global.rehearsal_hint(args.sandbox);
-        printer.print_result(&format!(
-            "no batch yet: begin with callsheet run jobs/NAME.toml{elsewhere}"
-        ));
+    } else if statuses.is_empty() {
+        let hint = global.rehearsal_hint(args.sandbox);
+        printer.print_result(&format!("no batches yet. Next: callsheet run jobs/NAME.toml{hint}"));
     } else {
-        printer.print_result(&status_table(&standings));
-        for standing in &standings {
-            print_batch_status(standing, &ledger, only, printer).await?;
+        printer.print_result(&status_table(&statuses));
+        for status in &statuses {
+            print_batch_status(status, &ledger, only, printer).await?;
         }
     }
     ledger.close().await;
     Ok(ExitReason::Done)
 }
 
-fn print_no_ledger(path: &std::path::Path, elsewhere: &str, printer: &Printer) -> ExitReason {
+fn print_no_ledger(path: &std::path::Path, hint: &str, printer: &Printer) -> ExitReason {
     if printer.is_json() {
         printer.print_json(&json!({ "batches": [] }));
     } else {
         printer.print_result(&format!(
-            "nothing has run here yet: the first run makes the ledger `{}`{elsewhere}",
+            "no runs yet; the first run creates the ledger `{}`{hint}",
             path.display()
         ));
-        printer.status("rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox");
+        printer.status("Next (free): callsheet run jobs/NAME.toml --sandbox");
     }
     ExitReason::Done
 }
 
 async fn print_batch_status(
-    standing: &BatchStatus,
+    status: &BatchStatus,
     ledger: &Ledger,
     only: Option<BatchId>,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    printer.print_result(&format!("\n{}: {}", standing.batch.name, standing.last_run_summary()));
-    for line in standing.remarks() {
+    printer.print_result(&format!("\n{}: {}", status.batch.name, status.last_run_summary()));
+    for line in status.remarks() {
         printer.print_result(&format!("  {line}"));
     }
     if only.is_none() {
-        match standing.next_command() {
-            Some(command) => printer.print_result(&format!("  next: {command}")),
-            None if standing.live_holder.is_none() => printer.print_result("  nothing to do"),
+        match status.next_command() {
+            Some(command) => printer.print_result(&format!("  Next: {command}")),
+            None if status.live_holder.is_none() => printer.print_result("  Nothing to do"),
             None => {}
         }
         return Ok(());
     }
-    for trouble in &standing.attention_groups {
+    for group in &status.attention_groups {
         printer.print_result("");
-        printer
-            .print_result(&trouble.describe(ledger, standing.batch.id, &standing.commands).await?);
+        printer.print_result(&group.describe(ledger, status.batch.id, &status.commands).await?);
     }
-    let failed = |trouble: &&AttentionGroup| trouble.state == Some(JobState::Failed);
-    if standing.attention_groups.iter().filter(failed).count() > 1 {
-        let all = standing.commands.retry_all_command();
+    let failed = |group: &&AttentionGroup| group.state == Some(JobState::Failed);
+    if status.attention_groups.iter().filter(failed).count() > 1 {
+        let all = status.commands.retry_all_command();
         printer.print_result(&format!(
-            "\nall that failed or was taken out, whatever the reason:\n    {all}"
+            "\nall failed and cancelled videos, for any reason:\n    {all}"
         ));
     }
-    if standing.batch.paused {
+    if status.batch.paused {
         printer.print_result(&format!(
-            "\nto let it go on:\n    {}",
-            standing.commands.unpause_command()
+            "\nto continue the batch:\n    {}",
+            status.commands.unpause_command()
         ));
-    } else if standing.count_open() > standing.count_stalled() && standing.live_holder.is_none() {
-        let open = pluralize(standing.count_open(), "job");
-        printer.print_result(&format!(
-            "\n{open} to go on with:\n    {}",
-            standing.commands.run_command()
-        ));
+    } else if status.count_open() > status.count_stalled() && status.live_holder.is_none() {
+        let open = status.count_open();
+        printer.print_result(&format!("\n{open} left:\n    {}", status.commands.run_command()));
     }
     Ok(())
 }
 
-fn status_table(standings: &[BatchStatus]) -> String {
+fn status_table(statuses: &[BatchStatus]) -> String {
     let mut table = TextTable::new(&[
         "batch",
         "rows#",
@@ -166,17 +160,17 @@ fn status_table(standings: &[BatchStatus]) -> String {
         "invalid#",
         "skipped#",
     ]);
-    for standing in standings {
+    for status in statuses {
         table.add([
-            standing.batch.name.clone(),
-            standing.count_rows().to_string(),
-            standing.count_done().to_string(),
-            standing.count_open().to_string(),
-            standing.count_in_state(JobState::Uncertain).to_string(),
-            standing.count_in_state(JobState::Failed).to_string(),
-            standing.count_in_state(JobState::Cancelled).to_string(),
-            standing.invalid.to_string(),
-            standing.skipped.to_string(),
+            status.batch.name.clone(),
+            status.count_rows().to_string(),
+            status.count_done().to_string(),
+            status.count_open().to_string(),
+            status.count_in_state(JobState::Uncertain).to_string(),
+            status.count_in_state(JobState::Failed).to_string(),
+            status.count_in_state(JobState::Cancelled).to_string(),
+            status.invalid.to_string(),
+            status.skipped.to_string(),
         ]);
     }
     table.render()

@@ -1,9 +1,8 @@
-//! `callsheet status BATCH --watch`: one batch as it goes, on a screen that stays.
+//! `callsheet status BATCH --watch`: live frame of one batch.
 //!
-//! Reads the ledger and nothing else, so it can be begun and left at any time; the run does not know
-//! of it. What a frame says is made from what was read, and drawn apart from that. On a terminal each
-//! frame is painted over the one before, within its size; elsewhere there is a line whenever something
-//! changed, and one a minute.
+//! Reads only the ledger, so it can be opened and closed at any time without effect on the run. On a
+//! terminal each frame replaces the previous one; elsewhere a line is printed at every change and
+//! at least once a minute. `output::status_screen` renders the frames.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use console::Term;
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::Printer;
-use crate::cli::output::status_screen::StatusFrame;
+use crate::cli::output::status_screen::{ScreenSize, StatusFrame, TextColor};
 use crate::cli::output::time_format::format_local;
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::runner::StopSignal;
@@ -22,16 +21,16 @@ use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 use crate::session::signals::SignalListener;
 
-/// Between two looks; longer where reading takes long.
+/// Time between two reads of the ledger; longer if reading takes long.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// Reading may take this part of the time.
+/// The pause is at least this many times the duration of a read.
 const READ_TIME_FACTOR: u32 = 10;
-/// Elsewhere than on a terminal, a sign of life at least this often.
+/// Without a terminal, a line is printed at least this often.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
-/// Renders and news that a screen could ever show.
+/// Renders and events that a screen could ever display.
 const LIST_LIMIT: u32 = 100;
 
-/// Shows one batch until somebody leaves.
+/// Shows one batch until Ctrl-C, a signal or a closed pipe.
 pub(crate) async fn watch_batch(
     ledger: &Ledger,
     (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
@@ -39,11 +38,11 @@ pub(crate) async fn watch_batch(
 ) -> Result<ExitReason, CommandError> {
     let stop = StopSignal::default();
     let signals = SignalListener::listen(stop.clone());
-    let mut show = WatchDisplay::open(printer);
+    let mut display = WatchDisplay::open(printer);
     while !stop.is_draining() {
         let began = Instant::now();
-        let view = read_frame(ledger, (batch, global, sandbox)).await?;
-        if !show.show_frame(&view, ledger) {
+        let frame = read_frame(ledger, (batch, global, sandbox)).await?;
+        if !display.show_frame(&frame, ledger) {
             break;
         }
         let pause = REFRESH_INTERVAL.max(began.elapsed() * READ_TIME_FACTOR);
@@ -52,9 +51,9 @@ pub(crate) async fn watch_batch(
             () = stop.draining() => {}
         }
     }
-    show.close();
+    display.close();
     ledger.close().await;
-    // Leaving is what a person does with a screen that stays; it is no failure.
+    // Ctrl-C is the normal way to close the frame, so it is not a failure.
     Ok(if signals.has_received_sigterm() { ExitReason::Terminated } else { ExitReason::Done })
 }
 
@@ -64,7 +63,9 @@ async fn read_frame(
 ) -> Result<StatusFrame, CommandError> {
     let batches = ledger.batches().await.map_err(ledger_error)?;
     let row = batches.into_iter().find(|row| row.id == batch);
-    let row = row.ok_or_else(|| CommandError::new(ExitReason::Unexpected, "the batch is gone"))?;
+    let row = row.ok_or_else(|| {
+        CommandError::new(ExitReason::Unexpected, "the batch is no longer in the ledger")
+    })?;
     let commands = CommandHints::from_name(global, sandbox, (&row.name, &row.file));
     Ok(StatusFrame {
         status: BatchStatus::read(ledger, row, commands).await?,
@@ -74,11 +75,11 @@ async fn read_frame(
     })
 }
 
-/// How frames are shown.
+/// Display of the frames.
 enum WatchDisplay<'t> {
-    /// One over the other.
+    /// A terminal: each frame replaces the previous one.
     Screen { term: Term, printer: &'t Printer },
-    /// As lines.
+    /// A pipe or file: one line per change.
     Lines { printer: &'t Printer, last: Option<(String, Instant)> },
 }
 
@@ -93,16 +94,18 @@ impl<'t> WatchDisplay<'t> {
         Self::Screen { term, printer }
     }
 
-    /// Shows the next frame. Tells whether anybody is still there to see it.
-    fn show_frame(&mut self, view: &StatusFrame, ledger: &Ledger) -> bool {
+    /// Shows the next frame. Returns false if the output is closed.
+    fn show_frame(&mut self, frame: &StatusFrame, ledger: &Ledger) -> bool {
         match self {
             Self::Screen { term, printer } => {
                 let (rows, columns) = term.size();
-                let size = (usize::from(columns), usize::from(rows));
-                draw_lines(term, &view.render(size, printer.is_colored())).is_ok()
+                let size = ScreenSize { columns: columns.into(), rows: rows.into() };
+                let color =
+                    if printer.is_colored() { TextColor::Colored } else { TextColor::Plain };
+                draw_lines(term, &frame.render(size, color)).is_ok()
             }
             Self::Lines { printer, last } => {
-                let (line, key) = status_line(view, ledger, printer);
+                let (line, key) = status_line(frame, ledger, printer);
                 let known = last.as_ref().filter(|(known, _)| *known == key);
                 if known.is_none_or(|(_, at)| at.elapsed() >= MAX_SILENCE) {
                     *last = Some((key, Instant::now()));
@@ -113,7 +116,7 @@ impl<'t> WatchDisplay<'t> {
         }
     }
 
-    /// Leaves the last frame standing, and the terminal as it was.
+    /// Leaves the last frame on the screen and restores the terminal.
     fn close(self) {
         if let Self::Screen { term, .. } = &self {
             let _ =
@@ -124,14 +127,14 @@ impl<'t> WatchDisplay<'t> {
 
 impl Drop for WatchDisplay<'_> {
     fn drop(&mut self) {
-        // However it ends, nobody is left without a cursor.
+        // The cursor is restored on every exit path.
         if let Self::Screen { term, .. } = self {
             let _ = term.show_cursor().and_then(|()| term.flush());
         }
     }
 }
 
-/// Paints a frame over the one before. It goes out in one piece, so that nothing flickers.
+/// Replaces the previous frame. The terminal is buffered, so the screen does not flicker.
 fn draw_lines(term: &Term, lines: &[String]) -> std::io::Result<()> {
     term.move_cursor_to(0, 0)?;
     term.clear_to_end_of_screen()?;
@@ -139,36 +142,36 @@ fn draw_lines(term: &Term, lines: &[String]) -> std::io::Result<()> {
     term.flush()
 }
 
-/// Returns a frame as one line, and what must change before there is another.
-fn status_line(view: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (String, String) {
-    let standing = &view.status;
+/// Returns a frame as one line, and the part of it whose change causes the next line.
+fn status_line(frame: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (String, String) {
+    let status = &frame.status;
     let parts = [
-        (standing.count_done(), "done"),
-        (standing.count_in_state(JobState::Rendering), "rendering"),
-        (standing.count_in_state(JobState::Fetching), "fetching"),
-        (standing.count_waiting(), "waiting"),
-        (standing.count_in_state(JobState::Uncertain), "uncertain"),
-        (standing.count_in_state(JobState::Failed), "failed"),
-        (standing.count_in_state(JobState::Cancelled), "cancelled"),
-        (standing.invalid, "invalid"),
-        (standing.skipped, "skipped"),
+        (status.count_done(), "done"),
+        (status.count_in_state(JobState::Rendering), "rendering"),
+        (status.count_in_state(JobState::Fetching), "fetching"),
+        (status.count_waiting(), "waiting"),
+        (status.count_in_state(JobState::Uncertain), "uncertain"),
+        (status.count_in_state(JobState::Failed), "failed"),
+        (status.count_in_state(JobState::Cancelled), "cancelled"),
+        (status.invalid, "invalid"),
+        (status.skipped, "skipped"),
     ];
     let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "done");
     let parts: Vec<_> = parts.map(|(jobs, word)| format!("{jobs} {word}")).collect();
-    let counts = format!("of {} rows: {}", standing.count_rows(), parts.join(", "));
-    let state = match (standing.batch.paused, &standing.live_holder) {
+    let counts = format!("of {} rows: {}", status.count_rows(), parts.join(", "));
+    let state = match (status.batch.paused, &status.live_holder) {
         (true, _) => "paused",
         (false, Some(_)) => "live",
         (false, None) => "no run",
     };
     let key = format!("{counts}; {state}");
     if printer.is_json() {
-        return (standing.to_json(ledger).to_string(), key);
+        return (status.to_json(ledger).to_string(), key);
     }
-    let tempo = standing
+    let throughput = status
         .throughput
         .map(Throughput::describe)
-        .map_or(String::new(), |told| format!("; {told}"));
-    let at = format_local(view.now.as_millisecond());
-    (format!("{at}  {key}{tempo}"), key)
+        .map_or(String::new(), |text| format!("; {text}"));
+    let at = format_local(frame.now.as_millisecond());
+    (format!("{at}  {key}{throughput}"), key)
 }

@@ -1,9 +1,8 @@
-//! The bars of a run on a terminal: one for all videos, and one for each of a few renders.
+//! Progress bars of a run on a terminal: one for all videos, and one for each of a few renders.
 //!
-//! Each is one line, always: a line wider than the terminal takes two, and what is painted over it
-//! later leaves half of it standing, or takes away what stood above. So lines are laid out for the
-//! width that there is, and anew when it changes; between two such looks the last part of a line
-//! gives way.
+//! Every bar is exactly one line: a line wider than the terminal would take two, and the next redraw
+//! would leave half of it or erase the line above. The layout therefore follows the terminal's
+//! width, also when it changes; in between, the end of a line is cut.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,17 +13,31 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::cli::output::printer::{STANDARD_WIDTH, pad_or_truncate};
 use crate::text::{format_duration, strip_control};
 
-/// Renders shown one by one; the overall bar tells of the rest.
+/// Renders with a bar of their own; the overall bar counts the others.
 const RENDER_BARS_MAX: usize = 8;
-/// Columns of a key in front of its bar, where there is room.
+/// Columns of a key before its bar, if the terminal is wide enough.
 const KEY_WIDTH: usize = 24;
-/// Columns of the longest word behind a bar.
+/// Columns of the longest status after a bar.
 const STATUS_WIDTH: usize = 13;
-/// Columns of the overall bar, and of the narrowest terminal that has room for it.
+/// Columns of the overall bar, and of the narrowest terminal on which it is shown.
 const OVERALL_BAR_WIDTH: usize = 16;
 const OVERALL_BAR_COLUMNS_MIN: usize = 60;
 
-/// The bars that are shown.
+/// Finished videos, and all videos of the batches.
+#[derive(Clone, Copy)]
+pub(crate) struct VideoCounts {
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+}
+
+/// Time since the start of a run, and the estimate of the rest.
+#[derive(Clone, Copy)]
+struct RunTimes {
+    elapsed: Duration,
+    left: Duration,
+}
+
+/// The visible bars.
 pub(crate) struct ProgressBars {
     multi_progress: MultiProgress,
     overall: ProgressBar,
@@ -33,18 +46,18 @@ pub(crate) struct ProgressBars {
 }
 
 impl ProgressBars {
-    /// Shows the overall bar: so many of so many videos.
-    pub(crate) fn new(screen: &MultiProgress, (done, total): (u64, u64)) -> Self {
-        let overall = screen.add(ProgressBar::new(total));
+    /// Shows the overall bar.
+    pub(crate) fn new(multi_progress: &MultiProgress, videos: VideoCounts) -> Self {
+        let overall = multi_progress.add(ProgressBar::new(videos.total));
         let columns = terminal_columns();
         overall.set_style(bar_style(&overall_template(columns)));
-        overall.set_position(done);
+        overall.set_position(videos.done);
         overall.reset_eta();
         overall.enable_steady_tick(Duration::from_millis(500));
-        Self { multi_progress: screen.clone(), overall, renders: HashMap::new(), columns }
+        Self { multi_progress: multi_progress.clone(), overall, renders: HashMap::new(), columns }
     }
 
-    /// Shows a render, if there is room for one more.
+    /// Adds the bar of a render, up to [`RENDER_BARS_MAX`].
     pub(crate) fn add(&mut self, key: &str) {
         if self.renders.contains_key(key) || self.renders.len() >= RENDER_BARS_MAX {
             return;
@@ -54,7 +67,7 @@ impl ProgressBars {
         self.renders.insert(key.to_owned(), bar);
     }
 
-    /// Says how far a render is, if it is shown.
+    /// Updates the bar of a render, if it has one.
     pub(crate) fn set_progress(&self, key: &str, percent: u64, word: &'static str) {
         if let Some(bar) = self.renders.get(key) {
             bar.set_position(percent);
@@ -62,15 +75,15 @@ impl ProgressBars {
         }
     }
 
-    /// Takes a render away.
+    /// Removes the bar of a render.
     pub(crate) fn remove(&mut self, key: &str) {
         if let Some(bar) = self.renders.remove(key) {
             bar.finish_and_clear();
         }
     }
 
-    /// Says how far all of it is, in the width that there is now.
-    pub(crate) fn update_overall(&mut self, done: u64, under_way: &str) {
+    /// Updates the overall bar, and the layout if the terminal's width has changed.
+    pub(crate) fn update_overall(&mut self, done: u64, in_flight: &str) {
         let columns = terminal_columns();
         if columns != self.columns {
             self.columns = columns;
@@ -81,16 +94,17 @@ impl ProgressBars {
         }
         self.overall.set_position(done);
         let total = self.overall.length().unwrap_or_default();
-        let times = (self.overall.elapsed(), self.overall.eta());
-        let room = if columns < OVERALL_BAR_COLUMNS_MIN {
+        let times = RunTimes { elapsed: self.overall.elapsed(), left: self.overall.eta() };
+        let text_columns = if columns < OVERALL_BAR_COLUMNS_MIN {
             columns
         } else {
             columns - OVERALL_BAR_WIDTH - 1
         };
-        self.overall.set_message(overall_message((done, total), under_way, times, room));
+        let videos = VideoCounts { done, total };
+        self.overall.set_message(overall_message(videos, in_flight, times, text_columns));
     }
 
-    /// Takes all of them away, so that what follows stands alone.
+    /// Removes all bars.
     pub(crate) fn clear(&mut self) {
         for (_, bar) in self.renders.drain() {
             bar.finish_and_clear();
@@ -99,49 +113,58 @@ impl ProgressBars {
     }
 }
 
-/// Returns how many columns the terminal has.
+/// Returns the columns of the terminal.
 fn terminal_columns() -> usize {
     let (_, columns) = Term::stderr().size();
     if columns == 0 { STANDARD_WIDTH } else { usize::from(columns) }
 }
 
-/// Returns the words of the overall bar; the times are left out where there is no room for them.
+/// Returns the text of the overall bar, without the times if they do not fit.
 fn overall_message(
-    (done, total): (u64, u64),
-    under_way: &str,
-    (gone, left): (Duration, Duration),
-    room: usize,
+    videos: VideoCounts,
+    in_flight: &str,
+    times: RunTimes,
+    columns: usize,
 ) -> String {
-    let short = format!("{done}/{total} videos, {under_way}");
-    let gone = format!("{short}, {} gone", format_duration(gone));
-    // Before the first video there is nothing to judge by.
-    let left = if left.is_zero() {
-        gone.clone()
+    let short = format!("{}/{} videos, {in_flight}", videos.done, videos.total);
+    let with_elapsed = format!("{short}, {} elapsed", format_duration(times.elapsed));
+    // Before the first video there is no estimate.
+    let with_left = if times.left.is_zero() {
+        with_elapsed.clone()
     } else {
-        format!("{gone}, about {} left", format_duration(left))
+        format!("{with_elapsed}, about {} left", format_duration(times.left))
     };
-    let fits = |words: &&String| words.chars().count() <= room;
-    let words = [&left, &gone].into_iter().find(fits).unwrap_or(&short);
-    pad_or_truncate(words, room).trim_end().to_owned()
+    let fits = |text: &&String| text.chars().count() <= columns;
+    let text = [&with_left, &with_elapsed].into_iter().find(fits).unwrap_or(&short);
+    pad_or_truncate(text, columns).trim_end().to_owned()
 }
 
-/// Writes a render's key and bar for a terminal of so many columns.
+/// Lays out a render's key and bar for a terminal of `columns` columns.
 fn layout_bar(bar: &ProgressBar, key: &str, columns: usize) {
-    let (key_width, bar_width) = column_widths(columns);
-    bar.set_style(bar_style(&render_template((key_width, bar_width))));
-    bar.set_prefix(fit_key(key, key_width));
+    let widths = RenderBarWidths::fit(columns);
+    bar.set_style(bar_style(&render_template(widths)));
+    bar.set_prefix(fit_key(key, widths.key));
 }
 
-/// Returns a key as it fits in front of its bar.
+/// Returns a key cut to the `width` columns before its bar.
 fn fit_key(key: &str, width: usize) -> String {
     pad_or_truncate(&strip_control(key), width).trim_end().to_owned()
 }
 
-/// Returns how wide a key and its bar may be beside each other, with blanks, a percentage and a word.
-fn column_widths(columns: usize) -> (usize, usize) {
-    let room = columns.saturating_sub(2 + 1 + 1 + 5 + 1 + STATUS_WIDTH);
-    let key = (room * 2 / 3).clamp(8, KEY_WIDTH);
-    (key, room.saturating_sub(key).min(KEY_WIDTH))
+/// Columns of a key and of the bar after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RenderBarWidths {
+    key: usize,
+    bar: usize,
+}
+
+impl RenderBarWidths {
+    /// Divides the columns of a terminal that blanks, percentage and status leave.
+    fn fit(columns: usize) -> Self {
+        let available = columns.saturating_sub(2 + 1 + 1 + 5 + 1 + STATUS_WIDTH);
+        let key = (available * 2 / 3).clamp(8, KEY_WIDTH);
+        Self { key, bar: available.saturating_sub(key).min(KEY_WIDTH) }
+    }
 }
 
 fn overall_template(columns: usize) -> String {
@@ -153,9 +176,10 @@ fn overall_template(columns: usize) -> String {
     format!("{bar}{{wide_msg}}")
 }
 
-fn render_template((key, bar): (usize, usize)) -> String {
+fn render_template(widths: RenderBarWidths) -> String {
+    let RenderBarWidths { key, bar } = widths;
     let bar = if bar == 0 { String::new() } else { format!(" {{bar:{bar}}}") };
-    format!("  {{prefix:{key}}}{bar} {{pos:>3}} % {{wide_msg}}")
+    format!("  {{prefix:{key}}}{bar} {{pos:>3}}% {{wide_msg}}")
 }
 
 fn bar_style(template: &str) -> ProgressStyle {
@@ -173,7 +197,7 @@ mod tests {
     use crate::cli::output::progress_bars::*;
 
     #[test]
-    fn a_key_fits_in_front_of_its_bar_whatever_its_letters() {
+    fn a_long_or_wide_key_is_cut_before_its_bar() {
         let short = |key| fit_key(key, KEY_WIDTH);
         assert_eq!(short("TEA-001/ko"), "TEA-001/ko");
         assert_eq!(short("spring-launch-2026-morning-tea"), "spring-launch-2026-mor…");
@@ -182,31 +206,32 @@ mod tests {
     }
 
     #[test]
-    fn a_key_a_bar_and_a_word_are_as_wide_as_the_terminal_at_most() {
-        assert_eq!(
-            (column_widths(80), column_widths(120), column_widths(40)),
-            ((24, 24), (24, 24), (11, 6))
-        );
+    fn a_render_line_is_at_most_as_wide_as_the_terminal() {
+        for (columns, key, bar) in [(80, 24, 24), (120, 24, 24), (40, 11, 6)] {
+            assert_eq!(RenderBarWidths::fit(columns), RenderBarWidths { key, bar });
+        }
         for columns in 32..200 {
-            let (key, bar) = column_widths(columns);
+            let RenderBarWidths { key, bar } = RenderBarWidths::fit(columns);
             assert!(2 + key + 1 + bar + 1 + 5 + 1 + STATUS_WIDTH <= columns, "{columns}");
         }
     }
 
     #[test]
-    fn the_overall_words_leave_out_what_has_no_room() {
-        let words = |room| {
-            let times = (Duration::from_secs(12), Duration::from_secs(600));
-            overall_message((3, 12), "4 rendering, 1 uncertain", times, room)
+    fn the_overall_bar_omits_times_that_do_not_fit() {
+        let text = |columns| {
+            let (elapsed, left) = (Duration::from_secs(12), Duration::from_secs(600));
+            let videos = VideoCounts { done: 3, total: 12 };
+            let times = RunTimes { elapsed, left };
+            overall_message(videos, "4 rendering, 1 uncertain", times, columns)
         };
-        let long = "3/12 videos, 4 rendering, 1 uncertain, 12 s gone, about 10 min left";
-        assert_eq!(words(80), long);
-        assert_eq!(words(50), "3/12 videos, 4 rendering, 1 uncertain, 12 s gone");
-        assert_eq!(words(40), "3/12 videos, 4 rendering, 1 uncertain");
-        assert_eq!(words(20), "3/12 videos, 4 ren…");
+        let long = "3/12 videos, 4 rendering, 1 uncertain, 12 s elapsed, about 10 min left";
+        assert_eq!(text(80), long);
+        assert_eq!(text(52), "3/12 videos, 4 rendering, 1 uncertain, 12 s elapsed");
+        assert_eq!(text(40), "3/12 videos, 4 rendering, 1 uncertain");
+        assert_eq!(text(20), "3/12 videos, 4 ren…");
     }
 
-    /// A terminal that keeps what is written to it.
+    /// A terminal that records its output.
     #[derive(Clone, Debug)]
     struct FakeTerminal(u16, Arc<Mutex<String>>);
 
@@ -242,22 +267,24 @@ mod tests {
     }
 
     #[test]
-    fn on_a_narrow_terminal_every_bar_is_one_line() {
+    fn every_bar_is_one_line_on_a_narrow_terminal() {
         for columns in [24_u16, 30, 40, 60, 80] {
             for key in ["spring-launch-2026-morning-tea", "봄 첫물 녹차를 마시는 아침과 저녁", ""]
             {
-                let paper = FakeTerminal(columns, Arc::default());
-                let target = ProgressDrawTarget::term_like(Box::new(paper.clone()));
+                let terminal = FakeTerminal(columns, Arc::default());
+                let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
                 let bar = ProgressBar::with_draw_target(Some(100), target);
                 if key.is_empty() {
                     bar.set_style(bar_style(&overall_template(usize::from(columns))));
-                    bar.set_message("3/12 videos, 4 rendering, 1 uncertain, 12 s gone, and more");
+                    bar.set_message(
+                        "3/12 videos, 4 rendering, 1 uncertain, 12 s elapsed, and more",
+                    );
                 } else {
                     layout_bar(&bar, key, usize::from(columns));
-                    bar.set_message("being written");
+                    bar.set_message("downloading");
                 }
                 bar.tick();
-                let drawn = paper.1.lock().unwrap().clone();
+                let drawn = terminal.1.lock().unwrap().clone();
                 assert!(!drawn.trim().is_empty());
                 let fits = |line: &str| text_width(line.trim_end()) <= usize::from(columns);
                 assert!(drawn.lines().all(fits), "{columns}: {drawn}");

@@ -1,7 +1,7 @@
-//! What a run looks like: bars on a terminal, one line per change elsewhere, events for machines.
+//! Progress of a run: bars on a terminal, one line per change elsewhere, JSON events with `--json`.
 //!
-//! Listens and shows; nothing waits for it and nothing depends on it. What happens is heard; what only
-//! waits is not, so the ledger is asked now and then what is under way.
+//! Only observes: no run waits for it or depends on it. Waiting causes no event, so the counts of
+//! waiting jobs are read from the ledger at intervals.
 
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
@@ -9,48 +9,50 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cli::output::printer::Printer;
-use crate::cli::output::progress_bars::ProgressBars;
+use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
 use crate::ledger::{BatchId, JobState, Ledger, LedgerError};
 use crate::runner::{RunEvent, RunObserver};
 use crate::text::{format_duration, strip_control};
 
-/// Without bars, a sign of life at least this often.
+/// Without bars, a line is printed at least this often.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
-/// Between two looks into the ledger.
+/// Time between two reads of the ledger.
 const LEDGER_READ_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shows a run. Cloning gives another handle on the same screen.
+/// Shows the progress of a run. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct RunProgress {
     printer: Printer,
     state: Arc<Mutex<ProgressState>>,
-    /// How long the run stays for a row whose answer was lost, if it stays.
+    /// Quiet wait for an uncertain job; `None` if the run does not wait for it.
     quiet_wait: Option<Duration>,
 }
 
-/// Jobs by their state.
+/// Number of jobs per state.
 pub(crate) type JobStateCounts = BTreeMap<JobState, u64>;
 
 struct ProgressState {
     bars: Option<ProgressBars>,
     done: u64,
     total: u64,
-    /// Jobs that came to their end in this run. One that was changed meanwhile begins once more.
+    /// Jobs finished in this run. A job whose row was changed meanwhile starts again.
     finished: HashSet<String>,
     failed: u64,
-    /// What the ledger said last.
+    /// Counts at the last read of the ledger.
     counts: JobStateCounts,
-    /// Batches that still go on.
+    /// Batches still running.
     batches_left: usize,
     last_line_at: Instant,
 }
 
 impl RunProgress {
-    /// A screen for so many batches, whose jobs are what `counts` says.
+    /// Shows `batches` batches, whose jobs are counted in `counts`.
     pub(crate) fn new(printer: &Printer, batches: usize, counts: JobStateCounts) -> Self {
         let (done, total) = (count_done(&counts), counts.values().sum());
-        let bars = printer.has_bars().then(|| ProgressBars::new(printer.bars(), (done, total)));
-        let shown = ProgressState {
+        let bars = printer
+            .has_bars()
+            .then(|| ProgressBars::new(printer.bars(), VideoCounts { done, total }));
+        let progress_state = ProgressState {
             bars,
             done,
             total,
@@ -60,20 +62,19 @@ impl RunProgress {
             batches_left: batches,
             last_line_at: Instant::now(),
         };
-        let state = Arc::new(Mutex::new(shown));
+        let state = Arc::new(Mutex::new(progress_state));
         Self { printer: printer.clone(), state, quiet_wait: None }
     }
 
-    /// Returns the listener that a run is given; `printer` knows which batch it speaks of, and `stays`
-    /// how long the run stays for a row whose answer was lost.
-    pub(crate) fn observer(&self, printer: &Printer, stays: Option<Duration>) -> RunObserver {
-        let screen =
-            Self { printer: printer.clone(), state: self.state.clone(), quiet_wait: stays };
-        RunObserver::new(move |happening| screen.show_event(&happening))
+    /// Returns the observer of one run. `printer` carries the label of the batch; `quiet_wait` is the
+    /// time for which the run waits for an uncertain job, if it waits.
+    pub(crate) fn observer(&self, printer: &Printer, quiet_wait: Option<Duration>) -> RunObserver {
+        let progress = Self { printer: printer.clone(), state: self.state.clone(), quiet_wait };
+        RunObserver::new(move |event| progress.show_event(&event))
     }
 
-    /// Shows that the run lives, also while nothing happens in it: bars keep to the ledger, and
-    /// without bars no minute is without a line.
+    /// Shows progress while no event occurs: updates the bars from the ledger or, without bars,
+    /// prints at least one line a minute. Never returns.
     pub(crate) async fn refresh_loop(&self, ledger: &Ledger, batches: &[BatchId]) -> Infallible {
         loop {
             tokio::time::sleep(LEDGER_READ_INTERVAL).await;
@@ -81,7 +82,7 @@ impl RunProgress {
             if self.printer.is_json() || !(self.printer.has_bars() || is_line_due(silent)) {
                 continue;
             }
-            // A ledger that does not answer is the run's trouble; what it said last is shown.
+            // A ledger error is reported by the run; here the last counts are state.
             let counts = read_job_counts(ledger, batches).await.ok();
             let line = self.lock_state().refresh(counts, silent);
             if let (Some(line), false) = (line, self.printer.has_bars()) {
@@ -95,51 +96,53 @@ impl RunProgress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show_event(&self, happening: &RunEvent) {
+    fn show_event(&self, event: &RunEvent) {
         if self.printer.is_json() {
-            let event = serde_json::to_value(happening).unwrap_or_default();
-            return self.printer.print_event(event);
+            let json = serde_json::to_value(event).unwrap_or_default();
+            return self.printer.print_event(json);
         }
-        self.update_counts(happening);
-        let line = self.event_line(happening);
+        self.update_counts(event);
+        let line = self.event_line(event);
         if let Some(line) = line {
             self.printer.status(&self.printer.with_batch_prefix(&line));
             self.lock_state().last_line_at = Instant::now();
         }
     }
 
-    fn update_counts(&self, happening: &RunEvent) {
-        let mut shown = self.lock_state();
-        match happening {
+    fn update_counts(&self, event: &RunEvent) {
+        let mut state = self.lock_state();
+        match event {
             RunEvent::Generating { key, progress } => {
-                shown.start_bar(&self.display_key(key), *progress as u64, "being written");
+                state.start_bar(&self.display_key(key), *progress as u64, "drafting");
             }
-            RunEvent::Drafted { key } => shown.update_bar(&self.display_key(key), 100, "written"),
+            RunEvent::Drafted { key } => {
+                state.update_bar(&self.display_key(key), 100, "drafted");
+            }
             RunEvent::Rendering { key, .. } => {
                 let key = self.display_key(key);
-                shown.uncount_finished(&key);
-                shown.start_bar(&key, 0, "rendering");
+                state.uncount_finished(&key);
+                state.start_bar(&key, 0, "rendering");
             }
             RunEvent::Progress { key, progress, stalled } => {
-                let word = if *stalled { "stands still" } else { "rendering" };
-                shown.update_bar(&self.display_key(key), *progress as u64, word);
+                let word = if *stalled { "stalled" } else { "rendering" };
+                state.update_bar(&self.display_key(key), *progress as u64, word);
             }
             RunEvent::Rendered { key } => {
-                shown.update_bar(&self.display_key(key), 100, "downloading")
+                state.update_bar(&self.display_key(key), 100, "downloading")
             }
             RunEvent::Done { key, .. } => {
                 let key = self.display_key(key);
-                shown.remove_bar(&key);
-                shown.done += u64::from(shown.finished.insert(key));
+                state.remove_bar(&key);
+                state.done += u64::from(state.finished.insert(key));
             }
             RunEvent::Failed { key, .. } => {
-                shown.failed += 1;
-                shown.remove_bar(&self.display_key(key));
+                state.failed += 1;
+                state.remove_bar(&self.display_key(key));
             }
             RunEvent::Uncertain { key, .. } | RunEvent::Retry { key, .. } => {
                 let key = self.display_key(key);
-                shown.uncount_finished(&key);
-                shown.remove_bar(&key);
+                state.uncount_finished(&key);
+                state.remove_bar(&key);
             }
             RunEvent::Started { .. }
             | RunEvent::Downloading { .. }
@@ -150,10 +153,11 @@ impl RunProgress {
             | RunEvent::Unpaused
             | RunEvent::Draining => {}
         }
-        shown.refresh_overall_bar();
+        state.refresh_overall_bar();
     }
 
-    /// Returns what a job is known by here, and its bar says: two batches may have one key.
+    /// Returns the key as state, with the batch's name if there are several batches: two batches may
+    /// have the same key.
     fn display_key(&self, key: &str) -> String {
         match self.printer.batch_label() {
             Some(batch) => format!("{batch} {key}"),
@@ -161,61 +165,60 @@ impl RunProgress {
         }
     }
 
-    /// Returns the line for something that happened, where bars do not show it already.
-    fn event_line(&self, happening: &RunEvent) -> Option<String> {
+    /// Returns the line for an event, or `None` if there is none or a bar shows it.
+    fn event_line(&self, event: &RunEvent) -> Option<String> {
         let bars = self.printer.has_bars();
-        let shown = self.lock_state();
-        let of = |done: u64| format!("[{done}/{}]", shown.total);
-        match happening {
+        let state = self.lock_state();
+        let count = |done: u64| format!("[{done}/{}]", state.total);
+        match event {
             RunEvent::Started { drafts_lost, uncertain, .. } if drafts_lost + uncertain > 0 => {
-                let stays = if *uncertain > 0 { self.quiet_wait_note() } else { String::new() };
+                let note = if *uncertain > 0 { self.quiet_wait_note() } else { String::new() };
                 Some(format!(
-                    "the former run ended in the middle of something: {uncertain} to settle, \
-                     {drafts_lost} to draft again{stays}"
+                    "the previous run was cut off: {uncertain} uncertain, {drafts_lost} to draft \
+                     again{note}"
                 ))
             }
             RunEvent::Rendering { key, project_id } if !bars => Some(format!(
                 "{} {}: rendering as {project_id}",
-                of(shown.done),
+                count(state.done),
                 strip_control(key)
             )),
             RunEvent::Done { key, file } if !bars => Some(format!(
                 "{} {}: done, {}",
-                of(shown.done),
+                count(state.done),
                 strip_control(key),
                 strip_control(file)
             )),
-            RunEvent::Retry { key, words, .. } => {
-                Some(format!("{}: {}; it is tried again", strip_control(key), strip_control(words)))
+            RunEvent::Retry { key, words: message, .. } => {
+                Some(format!("{}: {}; retrying", strip_control(key), strip_control(message)))
             }
-            RunEvent::Uncertain { key, words } => Some(format!(
-                "{}: the answer was lost ({}); evidence is looked for before anything is sent \
-                 again{}",
+            RunEvent::Uncertain { key, words: message } => Some(format!(
+                "{}: no response ({}); checking AI Studios before resubmitting{}",
                 strip_control(key),
-                strip_control(words),
+                strip_control(message),
                 self.quiet_wait_note()
             )),
-            RunEvent::Failed { key, words } => {
-                Some(format!("{}: failed: {}", strip_control(key), strip_control(words)))
+            RunEvent::Failed { key, words: message } => {
+                Some(format!("{}: failed: {}", strip_control(key), strip_control(message)))
             }
             RunEvent::RateLimited { until } => {
-                Some(format!("AI Studios asked us to slow down; nobody asks before {until:.0}"))
+                Some(format!("rate limited by AI Studios until {until:.0}"))
             }
-            RunEvent::Alarm { words } => Some(format!("warning: {}", strip_control(words))),
-            RunEvent::Halted { words } => {
-                Some(format!("nothing more is submitted: {}", strip_control(words)))
+            RunEvent::Alarm { words: message } => {
+                Some(format!("warning: {}", strip_control(message)))
+            }
+            RunEvent::Halted { words: message } => {
+                Some(format!("submitting stopped: {}", strip_control(message)))
             }
             RunEvent::Paused => Some(
-                "paused by a person: what is under way is brought home, and nothing is submitted \
-                 until it is unpaused (callsheet unpause)"
+                "paused: renders in progress are still downloaded; nothing new is submitted until \
+                 `callsheet unpause`"
                     .into(),
             ),
-            RunEvent::Unpaused => Some("unpaused: it goes on".into()),
-            RunEvent::Draining => {
-                Some("stopping: open requests are finished (Ctrl-C again leaves at once)".into())
-            }
+            RunEvent::Unpaused => Some("unpaused: continuing".into()),
+            RunEvent::Draining => Some("stopping after open requests (Ctrl-C again: now)".into()),
             RunEvent::Generating { key, progress } if !bars && *progress == 0.0 => {
-                Some(format!("{} {}: being written", of(shown.done), strip_control(key)))
+                Some(format!("{} {}: drafting", count(state.done), strip_control(key)))
             }
             RunEvent::Started { .. }
             | RunEvent::Drafted { .. }
@@ -228,35 +231,31 @@ impl RunProgress {
         }
     }
 
-    /// Says what the run does while it is uncertain whether a row was paid for.
+    /// Returns how the run deals with an uncertain job.
     fn quiet_wait_note(&self) -> String {
         match self.quiet_wait {
             Some(wait) => {
-                format!(
-                    "; this run stays for that, about {} where nothing is found",
-                    format_duration(wait)
-                )
+                format!("; without evidence, resubmitted after about {}", format_duration(wait))
             }
-            None => "; this run does not stay for that, and the next one looks again".to_owned(),
+            None => "; the next run checks AI Studios before resubmitting".to_owned(),
         }
     }
 
-    /// Notes that one batch came to its end. With the last one all bars are taken away, so that
-    /// what follows stands alone.
+    /// Records that one batch has ended. After the last one the bars are removed.
     pub(crate) fn mark_batch_ended(&self) {
-        let mut shown = self.lock_state();
-        shown.batches_left = shown.batches_left.saturating_sub(1);
-        if shown.batches_left > 0 {
+        let mut state = self.lock_state();
+        state.batches_left = state.batches_left.saturating_sub(1);
+        if state.batches_left > 0 {
             return;
         }
-        if let Some(mut bars) = shown.bars.take() {
+        if let Some(mut bars) = state.bars.take() {
             bars.clear();
         }
     }
 }
 
 impl ProgressState {
-    /// Writes the overall bar anew.
+    /// Redraws the overall bar.
     fn refresh_overall_bar(&mut self) {
         if let Some(bars) = &mut self.bars {
             bars.update_overall(self.done, &describe_in_flight(&self.counts, self.failed));
@@ -282,38 +281,38 @@ impl ProgressState {
         }
     }
 
-    /// A row whose content changed while it rendered is done once, and then rendered anew: it is one
-    /// video of all, and not there yet.
+    /// Takes a job out of the finished ones: a row that changed during its render is rendered again,
+    /// and counts once.
     fn uncount_finished(&mut self, key: &str) {
         if self.finished.remove(key) {
             self.done = self.done.saturating_sub(1);
         }
     }
 
-    /// Takes in what the ledger says. Returns the line that says that the run lives, when none was
-    /// written for long; a run that has ended is told of elsewhere.
+    /// Stores the counts from the ledger. Returns a progress line if none was printed for a minute
+    /// and a batch is still running.
     fn refresh(&mut self, counts: Option<JobStateCounts>, silent: Duration) -> Option<String> {
         self.counts = counts.unwrap_or_else(|| std::mem::take(&mut self.counts));
         self.refresh_overall_bar();
-        let words = || describe_in_flight(&self.counts, self.failed);
+        let description = || describe_in_flight(&self.counts, self.failed);
         (self.batches_left > 0 && is_line_due(silent))
-            .then(|| format!("[{}/{}] {}", self.done, self.total, words()))
+            .then(|| format!("[{}/{}] {}", self.done, self.total, description()))
     }
 }
 
-/// Tells whether a line that waited for the next look could come too late.
+/// Returns whether a progress line is due: at the next read it could be late.
 fn is_line_due(silent: Duration) -> bool {
     silent + LEDGER_READ_INTERVAL * 2 > MAX_SILENCE
 }
 
-/// Returns the jobs of some batches by their state.
+/// Counts the jobs of `batches` by state.
 pub(crate) async fn read_job_counts(
     ledger: &Ledger,
     batches: &[BatchId],
 ) -> Result<JobStateCounts, LedgerError> {
     let mut all = JobStateCounts::new();
     for batch in batches {
-        // What left the sheet and was paid for is brought home as well, and counted when it is.
+        // Paid jobs whose row was removed from the sheet are still downloaded, and counted.
         let removed = ledger.removed_state_counts(*batch).await?.into_iter();
         let removed = removed.filter(|(state, _)| is_in_flight(*state));
         for (state, jobs) in ledger.state_counts(*batch).await?.into_iter().chain(removed) {
@@ -340,14 +339,14 @@ fn is_in_flight(state: JobState) -> bool {
     }
 }
 
-/// Says what goes on, and in how many jobs. What is uncertain is said, for a run may stay for nothing
-/// else.
+/// Returns the number of jobs in each unfinished state, such as "3 rendering, 1 uncertain". A run may
+/// wait for uncertain jobs alone, so they are always state.
 fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let parts = [
         (jobs(JobState::Rendering), "rendering"),
-        (jobs(JobState::Uncertain), "uncertain, looked for"),
-        (jobs(JobState::Fetching), "to fetch"),
+        (jobs(JobState::Uncertain), "uncertain"),
+        (jobs(JobState::Fetching), "to download"),
         (jobs(JobState::Ready) + jobs(JobState::Submitting), "waiting"),
         (failed, "failed"),
     ];
@@ -370,43 +369,43 @@ mod tests {
         })
     }
 
-    fn shown(counts: &[(JobState, u64)]) -> ProgressState {
-        let screen = RunProgress::new(&printer(), 1, counts.iter().copied().collect());
-        Arc::into_inner(screen.state).unwrap().into_inner().unwrap()
+    fn progress_state(counts: &[(JobState, u64)]) -> ProgressState {
+        let progress = RunProgress::new(&printer(), 1, counts.iter().copied().collect());
+        Arc::into_inner(progress.state).unwrap().into_inner().unwrap()
     }
 
     #[test]
-    fn a_run_that_only_waits_says_once_a_minute_what_for() {
-        let mut shown = shown(&[(JobState::Done, 11), (JobState::Rendering, 1)]);
+    fn a_waiting_run_prints_its_counts_once_a_minute() {
+        let mut state = progress_state(&[(JobState::Done, 11), (JobState::Rendering, 1)]);
         let waits = JobStateCounts::from([(JobState::Done, 11), (JobState::Uncertain, 1)]);
-        assert_eq!(shown.refresh(Some(waits), Duration::from_secs(57)), None);
-        let line = shown.refresh(None, Duration::from_secs(59));
-        assert_eq!(line.as_deref(), Some("[11/12] 0 rendering, 1 uncertain, looked for"));
-        shown.batches_left = 0;
-        assert_eq!(shown.refresh(None, Duration::from_secs(60)), None);
+        assert_eq!(state.refresh(Some(waits), Duration::from_secs(57)), None);
+        let line = state.refresh(None, Duration::from_secs(59));
+        assert_eq!(line.as_deref(), Some("[11/12] 0 rendering, 1 uncertain"));
+        state.batches_left = 0;
+        assert_eq!(state.refresh(None, Duration::from_secs(60)), None);
     }
 
     #[test]
-    fn what_is_under_way_is_said_in_the_order_in_which_it_comes_home() {
+    fn jobs_in_flight_are_listed_by_state() {
         let counts = [(JobState::Rendering, 3), (JobState::Ready, 8), (JobState::Submitting, 1)];
-        let words = describe_in_flight(&JobStateCounts::from(counts), 2);
-        assert_eq!(words, "3 rendering, 9 waiting, 2 failed");
+        let message = describe_in_flight(&JobStateCounts::from(counts), 2);
+        assert_eq!(message, "3 rendering, 9 waiting, 2 failed");
     }
 
     #[test]
-    fn a_row_that_is_changed_while_it_renders_is_counted_once() {
+    fn a_row_changed_during_its_render_is_counted_once() {
         let printer = printer();
         let counts = JobStateCounts::from([(JobState::Done, 1), (JobState::Rendering, 1)]);
-        let screen = RunProgress::new(&printer, 1, counts);
+        let progress = RunProgress::new(&printer, 1, counts);
         let key = || "ann".to_owned();
         let done = || RunEvent::Done { key: key(), file: "ann.mp4".to_owned() };
         let renders = || RunEvent::Rendering { key: key(), project_id: "p".to_owned() };
         let mut seen = Vec::new();
-        for happening in [done(), renders(), done(), done()] {
-            screen.show_event(&happening);
-            seen.push(screen.lock_state().done);
+        for event in [done(), renders(), done(), done()] {
+            progress.show_event(&event);
+            seen.push(progress.lock_state().done);
         }
-        assert_eq!((seen, screen.lock_state().total), (vec![2, 1, 2, 2], 2));
-        assert_eq!(screen.event_line(&done()).as_deref(), Some("[2/2] ann: done, ann.mp4"));
+        assert_eq!((seen, progress.lock_state().total), (vec![2, 1, 2, 2], 2));
+        assert_eq!(progress.event_line(&done()).as_deref(), Some("[2/2] ann: done, ann.mp4"));
     }
 }

@@ -1,7 +1,7 @@
-//! One frame of the screen: what is seen of a batch in so many columns and rows.
+//! One frame of the live frame: the status of a batch as lines of a given width.
 //!
-//! Pure: from what was read to lines, none longer than the screen is wide, and no more than it is
-//! high. What needs somebody is said in a word and in a colour, never in a colour alone.
+//! Pure: renders a snapshot of the ledger. No line is wider than the screen, and there are at most
+//! as many as it has rows. Whatever needs attention has a word and a colour, never a colour alone.
 
 use console::Style;
 use jiff::Timestamp;
@@ -16,19 +16,33 @@ use crate::text::{format_duration, strip_control};
 const KEY_COLUMNS: usize = 24;
 /// Columns of a bar.
 const BAR_COLUMNS: usize = 20;
-/// Rows that are never left out, by a screen of any size.
+/// Lines that are rendered even for a smaller screen, and then cut.
 const ROWS_MIN: usize = 14;
 
-/// Everything that a frame is made from.
+/// Size of a terminal in characters.
+#[derive(Clone, Copy)]
+pub(crate) struct ScreenSize {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+}
+
+/// Whether a frame contains colour codes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextColor {
+    Colored,
+    Plain,
+}
+
+/// The data of a frame.
 pub(crate) struct StatusFrame {
     pub(crate) status: BatchStatus,
-    /// Key, progress, since when, and whether it stands still.
+    /// Key, percentage, start, and whether the render is stalled.
     pub(crate) rendering: Vec<(String, f64, Timestamp, bool)>,
     pub(crate) recent_events: Vec<RecentEvent>,
     pub(crate) now: Timestamp,
 }
 
-/// How something is said beside its words.
+/// Emphasis of a text beside its words.
 #[derive(Clone, Copy)]
 enum TextStyle {
     Plain,
@@ -39,22 +53,23 @@ enum TextStyle {
 }
 
 impl StatusFrame {
-    /// Draws the frame into `columns` and `rows`.
-    pub(crate) fn render(&self, (columns, rows): (usize, usize), colored: bool) -> Vec<String> {
+    /// Renders the frame for a screen of this size.
+    pub(crate) fn render(&self, size: ScreenSize, color: TextColor) -> Vec<String> {
+        let ScreenSize { columns, rows } = size;
         let mut lines = vec![self.headline(), self.progress_bar(columns), StyledLine::empty()];
         lines.extend(self.count_lines());
         lines.push(StyledLine::empty());
         lines.extend(self.status.remarks().into_iter().map(|remark| {
-            let tone =
+            let style =
                 if remark.starts_with("paused") { TextStyle::Warning } else { TextStyle::Plain };
-            StyledLine::new(format!("  {remark}"), tone)
+            StyledLine::new(format!("  {remark}"), style)
         }));
         let last = self.footer();
-        let room = rows.max(ROWS_MIN).saturating_sub(lines.len() + last.len());
-        lines.extend(self.list_lines(room));
+        let rows_left = rows.max(ROWS_MIN).saturating_sub(lines.len() + last.len());
+        lines.extend(self.list_lines(rows_left));
         lines.extend(last);
         lines.truncate(rows.max(1));
-        lines.into_iter().map(|line| line.render(columns, colored)).collect()
+        lines.into_iter().map(|line| line.render(columns, color)).collect()
     }
 
     fn headline(&self) -> StyledLine {
@@ -67,40 +82,40 @@ impl StatusFrame {
 
     fn progress_bar(&self, columns: usize) -> StyledLine {
         let (done, rows) = (self.status.count_done(), self.status.count_rows());
-        let part = if rows == 0 { 0.0 } else { done as f64 / rows as f64 };
+        let fraction = if rows == 0 { 0.0 } else { done as f64 / rows as f64 };
         let left =
             self.remaining_time().map_or(String::new(), |left| format!(", about {left} left"));
-        let words = format!("  {done} of {rows} done, {:.0} %{left}", (part * 100.0).floor());
+        let words = format!("  {done} of {rows} done, {:.0}%{left}", (fraction * 100.0).floor());
         let length = columns.saturating_sub(text_width(&words) + 2).min(40);
-        StyledLine::new(format!("{}{words}", bar_text(part, length)), TextStyle::Good)
+        StyledLine::new(format!("{}{words}", bar_text(fraction, length)), TextStyle::Good)
     }
 
-    /// Returns how long the rest will take, where the tempo says.
+    /// Returns the estimated time for the open jobs, if a run is live and the throughput is known.
     fn remaining_time(&self) -> Option<String> {
         self.status.live_holder.as_ref()?;
-        let (open, tempo) = (self.status.count_open(), self.status.throughput?);
-        let seconds = open as f64 * 3600.0 / Throughput::per_hour(tempo);
+        let (open, throughput) = (self.status.count_open(), self.status.throughput?);
+        let seconds = open as f64 * 3600.0 / Throughput::per_hour(throughput);
         (open > 0 && seconds.is_finite())
             .then(|| format_duration(std::time::Duration::from_secs_f64(seconds.min(1e9))))
     }
 
-    /// Every row is in exactly one of these, so that they add up to the first.
+    /// Returns the counts. Every row is in exactly one of them, so that their sum is `rows`.
     fn count_lines(&self) -> Vec<StyledLine> {
-        let standing = &self.status;
-        let jobs = |state| standing.count_in_state(state);
-        let bad = |jobs: u64, tone| if jobs > 0 { tone } else { TextStyle::Dim };
+        let status = &self.status;
+        let jobs = |state| status.count_in_state(state);
+        let bad = |jobs: u64, style| if jobs > 0 { style } else { TextStyle::Dim };
         let (uncertain, failed) = (jobs(JobState::Uncertain), jobs(JobState::Failed));
-        let rendering = match standing.count_stalled() {
+        let rendering = match status.count_stalled() {
             0 => String::new(),
             stalled => format!(" ({stalled} stalled)"),
         };
         let cells = [
             [
-                ("rows", standing.count_rows(), TextStyle::Plain),
-                ("done", standing.count_done(), TextStyle::Good),
+                ("rows", status.count_rows(), TextStyle::Plain),
+                ("done", status.count_done(), TextStyle::Good),
             ],
             [
-                ("waiting", standing.count_waiting(), TextStyle::Plain),
+                ("waiting", status.count_waiting(), TextStyle::Plain),
                 ("uncertain", uncertain, bad(uncertain, TextStyle::Warning)),
             ],
             [
@@ -108,52 +123,52 @@ impl StatusFrame {
                 ("failed", failed, bad(failed, TextStyle::Error)),
             ],
             [
-                ("fetching", jobs(JobState::Fetching), TextStyle::Plain),
-                ("invalid", standing.invalid, bad(standing.invalid, TextStyle::Error)),
+                ("downloading", jobs(JobState::Fetching), TextStyle::Plain),
+                ("invalid", status.invalid, bad(status.invalid, TextStyle::Error)),
             ],
         ];
         let mut lines: Vec<StyledLine> = Vec::new();
         for row in cells {
             let mut line = StyledLine::empty();
-            for (name, jobs, tone) in row {
+            for (name, jobs, style) in row {
                 let more = if name == "rendering" { rendering.as_str() } else { "" };
-                line.add(pad_or_truncate(&format!("  {name:10} {jobs:>7}{more}"), 38), tone);
+                line.add(pad_or_truncate(&format!("  {name:11} {jobs:>6}{more}"), 38), style);
             }
             lines.push(line);
         }
         let cancelled = jobs(JobState::Cancelled);
         if cancelled > 0 {
             lines.push(StyledLine::new(
-                format!("  {:10} {cancelled:>7}", "cancelled"),
+                format!("  {:11} {cancelled:>6}", "cancelled"),
                 TextStyle::Dim,
             ));
         }
         lines
     }
 
-    /// Renders under way and the latest news, as many as there is room for.
-    fn list_lines(&self, room: usize) -> Vec<StyledLine> {
-        // Each list has a blank and a heading above it.
-        let for_both = room.saturating_sub(4);
-        let news_min = self.recent_events.len().min(for_both / 2);
-        let renders = self.rendering.len().min(for_both - news_min);
-        let news = self.recent_events.len().min(for_both - renders);
+    /// Returns the renders in progress and the latest events, as many as fit into `rows_left`.
+    fn list_lines(&self, rows_left: usize) -> Vec<StyledLine> {
+        // Each list has a blank line and a heading.
+        let list_rows = rows_left.saturating_sub(4);
+        let events_min = self.recent_events.len().min(list_rows / 2);
+        let renders = self.rendering.len().min(list_rows - events_min);
+        let events = self.recent_events.len().min(list_rows - renders);
         let mut lines = Vec::new();
         if renders > 0 {
             let more = self.rendering.len() - renders;
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
             lines.extend([
                 StyledLine::empty(),
-                StyledLine::new(format!("rendering now{more}"), TextStyle::Dim),
+                StyledLine::new(format!("rendering{more}"), TextStyle::Dim),
             ]);
             lines.extend(self.rendering.iter().take(renders).map(|one| self.rendering_line(one)));
         }
-        if news > 0 {
+        if events > 0 {
             lines.extend([
                 StyledLine::empty(),
-                StyledLine::new("lately".to_owned(), TextStyle::Dim),
+                StyledLine::new("recent".to_owned(), TextStyle::Dim),
             ]);
-            lines.extend(self.recent_events.iter().take(news).map(recent_event_line));
+            lines.extend(self.recent_events.iter().take(events).map(recent_event_line));
         }
         lines
     }
@@ -162,53 +177,53 @@ impl StatusFrame {
         &self,
         (key, progress, since, stalled): &(String, f64, Timestamp, bool),
     ) -> StyledLine {
-        let took = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
+        let elapsed = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
         let key = pad_or_truncate(&strip_control(key), KEY_COLUMNS);
         let bar = bar_text(progress / 100.0, BAR_COLUMNS);
-        let (still, tone) =
-            if *stalled { ("  stands still", TextStyle::Warning) } else { ("", TextStyle::Plain) };
-        StyledLine::new(format!("  {key} {bar} {progress:>3.0} %  {took}{still}"), tone)
+        let (note, style) =
+            if *stalled { ("  stalled", TextStyle::Warning) } else { ("", TextStyle::Plain) };
+        StyledLine::new(format!("  {key} {bar} {progress:>3.0}%  {elapsed}{note}"), style)
     }
 
     fn footer(&self) -> Vec<StyledLine> {
         let next = match (self.status.next_command(), &self.status.live_holder) {
-            (Some(next), _) => format!("next: {next}"),
+            (Some(next), _) => format!("Next: {next}"),
             (None, Some(_)) => self.status.live_hint(),
-            (None, None) => "nothing to do".to_owned(),
+            (None, None) => "Nothing to do".to_owned(),
         };
         let at = format_local_time(self.now.as_millisecond());
-        let leave = format!("{at}  Ctrl-C leaves; a run goes on");
+        let hint = format!("{at}  Ctrl-C closes this frame; a run continues");
         vec![
             StyledLine::empty(),
             StyledLine::new(next, TextStyle::Plain),
-            StyledLine::new(leave, TextStyle::Dim),
+            StyledLine::new(hint, TextStyle::Dim),
         ]
     }
 }
 
-fn recent_event_line(news: &RecentEvent) -> StyledLine {
-    let (word, tone) = match news.event.as_str() {
+fn recent_event_line(event: &RecentEvent) -> StyledLine {
+    let (word, style) = match event.event.as_str() {
         "fetched" => ("done", TextStyle::Good),
         "reused" => ("reused", TextStyle::Good),
         "answer-lost" => ("uncertain", TextStyle::Warning),
-        "rerendered" => ("renders again", TextStyle::Warning),
+        "rerendered" => ("rendering again", TextStyle::Warning),
         other => (other, TextStyle::Error),
     };
-    let detail = match (news.event.as_str(), &news.detail) {
+    let detail = match (event.event.as_str(), &event.detail) {
         ("fetched", _) | (_, None) => String::new(),
         (_, Some(detail)) => format!(": {}", strip_control(detail)),
     };
     let (at, key) =
-        (format_local_time(news.at), pad_or_truncate(&strip_control(&news.key), KEY_COLUMNS));
-    StyledLine::new(format!("  {at}  {key} {word}{detail}"), tone)
+        (format_local_time(event.at), pad_or_truncate(&strip_control(&event.key), KEY_COLUMNS));
+    StyledLine::new(format!("  {at}  {key} {word}{detail}"), style)
 }
 
-fn bar_text(part: f64, length: usize) -> String {
-    let full = (part.clamp(0.0, 1.0) * length as f64).floor() as usize;
+fn bar_text(fraction: f64, length: usize) -> String {
+    let full = (fraction.clamp(0.0, 1.0) * length as f64).floor() as usize;
     format!("{}{}", "━".repeat(full), "─".repeat(length - full))
 }
 
-/// A line in pieces, each with its tone.
+/// A line in pieces, each with its style.
 #[derive(Default)]
 struct StyledLine(Vec<(String, TextStyle)>);
 
@@ -217,29 +232,30 @@ impl StyledLine {
         Self::default()
     }
 
-    fn new(text: String, tone: TextStyle) -> Self {
-        Self(vec![(text, tone)])
+    fn new(text: String, style: TextStyle) -> Self {
+        Self(vec![(text, style)])
     }
 
-    fn add(&mut self, text: String, tone: TextStyle) {
-        self.0.push((text, tone));
+    fn add(&mut self, text: String, style: TextStyle) {
+        self.0.push((text, style));
     }
 
-    /// Returns the line within `columns`.
-    fn render(self, columns: usize, colored: bool) -> String {
+    /// Returns the line, cut to `columns`.
+    fn render(self, columns: usize, color: TextColor) -> String {
+        let colored = color == TextColor::Colored;
         let mut left = columns;
         let mut out = String::new();
-        for (text, tone) in self.0 {
+        for (text, style) in self.0 {
             let text = if text_width(&text) > left { pad_or_truncate(&text, left) } else { text };
             left -= text_width(&text).min(left);
-            let style = match tone {
+            let ansi = match style {
                 TextStyle::Plain => Style::new(),
                 TextStyle::Good => Style::new().green(),
                 TextStyle::Warning => Style::new().yellow(),
                 TextStyle::Error => Style::new().red(),
                 TextStyle::Dim => Style::new().dim(),
             };
-            out.push_str(&style.force_styling(colored).apply_to(text).to_string());
+            out.push_str(&ansi.force_styling(colored).apply_to(text).to_string());
         }
         if colored { out } else { out.trim_end().to_owned() }
     }
@@ -254,13 +270,13 @@ mod tests {
     use crate::session::next_steps::CommandHints;
 
     fn at(seconds: i64) -> i64 {
-        // Noon of a day on which no zone sets its clocks; the screen shows local time.
+        // Noon on a day without a clock change in any zone; the frame shows local time.
         let noon = jiff::civil::date(2026, 11, 21).at(12, 0, 0, 0);
         noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp().as_millisecond()
             + seconds * 1000
     }
 
-    fn view(renders: usize) -> StatusFrame {
+    fn frame(renders: usize) -> StatusFrame {
         let color = ColorMode::Never;
         let global = GlobalArgs { ledger: None, quiet: false, verbose: 0, color, json: false };
         let counts = [
@@ -287,7 +303,7 @@ mod tests {
             let since = Timestamp::from_millisecond(at(-90 * n as i64)).unwrap();
             (key(n), 20.0 * n as f64, since, n == 3)
         };
-        let news = |(ago, key, event, detail): (i64, usize, &str, Option<&str>)| RecentEvent {
+        let event = |(ago, key, event, detail): (i64, usize, &str, Option<&str>)| RecentEvent {
             at: at(-ago),
             key: format!("TEA-{key:03}"),
             event: event.to_owned(),
@@ -315,22 +331,24 @@ mod tests {
                 (45, 7, "answer-lost", Some("no whole answer came in time")),
                 (60, 30, "fetched", None),
             ]
-            .map(news)
+            .map(event)
             .into(),
             now: Timestamp::from_millisecond(at(0)).unwrap(),
         }
     }
 
     #[test]
-    fn a_night_fits_into_eighty_columns_and_twenty_four_rows() {
-        insta::assert_snapshot!(view(5).render((80, 24), false).join("\n"));
+    fn a_frame_fits_into_eighty_columns_and_twenty_four_rows() {
+        insta::assert_snapshot!(
+            frame(5).render(ScreenSize { columns: 80, rows: 24 }, TextColor::Plain).join("\n")
+        );
     }
 
     #[test]
-    fn no_frame_is_wider_or_higher_than_its_screen() {
+    fn a_frame_is_at_most_as_large_as_its_screen() {
         for (columns, rows) in [(80, 24), (40, 14), (200, 60), (10, 3), (1, 1)] {
             for renders in [0, 1, 5, 100] {
-                let lines = view(renders).render((columns, rows), false);
+                let lines = frame(renders).render(ScreenSize { columns, rows }, TextColor::Plain);
                 assert!(lines.len() <= rows, "{} rows of {rows}", lines.len());
                 for line in lines {
                     assert!(text_width(&line) <= columns, "{columns}: {line}");

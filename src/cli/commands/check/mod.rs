@@ -1,8 +1,7 @@
-//! `callsheet check [BATCH.toml]`: can a night run here?
+//! `callsheet check [BATCH.toml]`: checks in advance whatever could stop an unattended run.
 //!
-//! Everything that stops a night at one in the morning is asked for by day: the batch file, the
-//! account (one free call), the way back from it, the clock, room on the disks, the ledger, the lock. Nothing is spent,
-//! and nothing is left behind.
+//! Covers the batch file, the account (one free request), webhooks, the clock, free disk space, the
+//! ledger and file locking. Spends nothing and leaves nothing behind.
 
 mod webhook;
 mod window;
@@ -32,11 +31,11 @@ use crate::session::open_batch::CommandError;
 use crate::session::{credentials, output_dir, overwrite_guard, probe};
 use crate::text::format_duration;
 
-/// Below this, the ledger or a video will soon meet a full disk.
+/// Below this, writes to the ledger or to a video will soon fail.
 const FREE_BYTES_MIN: u64 = 200_000_000;
-/// Below this, a night of a hundred videos may meet one.
+/// Below this, a run of a hundred videos may fill the disk.
 const FREE_BYTES_WARN: u64 = 2_000_000_000;
-/// A clock that is further off makes a token look expired, and times hard to compare.
+/// With a larger skew a token appears to be expired, and times are hard to compare.
 const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 
 /// Check that a run can start here
@@ -67,7 +66,7 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(args: CheckArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -88,8 +87,8 @@ async fn execute(
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
         let folder = open_batch::output_dir(batch, args.sandbox);
-        if let Err(early) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
-            findings.push(CheckFinding::fail(early.exit, "output", early.message));
+        if let Err(error) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
+            findings.push(CheckFinding::fail(error.exit, "output", error.message));
         }
     }
     findings.extend(check_ledger(&path, batch.as_ref(), args.sandbox).await);
@@ -101,23 +100,23 @@ async fn execute(
         );
     }
     if args.sandbox {
-        findings.push(CheckFinding::ok("account", "a rehearsal needs none"));
+        findings.push(CheckFinding::ok("account", "not needed for a rehearsal"));
     } else {
         findings.extend(check_account(batch.as_ref(), args.offline).await);
-        let calls = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
-        if let (Some(calls), false) = (calls, args.offline) {
-            findings.push(webhook::check_callbacks(calls, &path).await);
+        let settings = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
+        if let (Some(settings), false) = (settings, args.offline) {
+            findings.push(webhook::check_callbacks(settings, &path).await);
         }
     }
     if let Some(batch) = batch.as_ref() {
-        // What is wrong with the host has been found already.
+        // An invalid host has already been reported.
         if let Ok(host) = resolve_host(Some(batch)) {
             findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host));
             if args.probe.is_requested() && exit_for_findings(&findings) == ExitReason::Done {
                 findings.extend(probe::run_probe(batch, (&host, &args.probe), printer).await?);
             } else if args.probe.is_requested() {
-                let todo = "mend what fails above, and probe then";
-                findings.push(CheckFinding::warn("probe", "nothing was asked", todo));
+                let todo = "fix the failures above, then probe";
+                findings.push(CheckFinding::warn("probe", "skipped", todo));
             }
         }
     }
@@ -128,7 +127,7 @@ async fn execute(
     Ok(exit)
 }
 
-/// All that is shown.
+/// The output of the command.
 struct CheckOutput {
     findings: Vec<CheckFinding>,
     settings: Vec<EffectiveSetting>,
@@ -141,7 +140,7 @@ fn check_files(batch: &Batch) -> Vec<CheckFinding> {
     match &batch.sheet_source {
         SheetSource::File(_) => files.insert(0, ("sheet", &batch.sheet)),
         from @ (SheetSource::Stdin | SheetSource::Link(_)) => {
-            findings.push(CheckFinding::ok("sheet", format!("{from}, read when it is planned")));
+            findings.push(CheckFinding::ok("sheet", format!("{from}, read by plan and run")));
         }
     }
     for (topic, path) in files {
@@ -149,35 +148,38 @@ fn check_files(batch: &Batch) -> Vec<CheckFinding> {
         findings.push(match std::fs::File::open(path) {
             Ok(_) => CheckFinding::ok(topic, shown),
             Err(error) => {
-                let words = format!("`{shown}` cannot be read ({})", error.kind());
-                CheckFinding::fail(ExitReason::Input, topic, words)
-                    .with_todo("its place is relative to the batch file")
+                let message = format!("`{shown}` cannot be read ({})", error.kind());
+                CheckFinding::fail(ExitReason::Input, topic, message)
+                    .with_todo("paths are relative to the batch file")
             }
         });
     }
     findings
 }
 
-/// Is the ledger sound, is there room beside it, and does the batch belong to this host.
+/// Checks the ledger, its disk, and that the batch belongs to this host.
 async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<CheckFinding> {
     let topic = "ledger";
     let shown = path.display();
     let mut findings = vec![check_disk_space("ledger disk", &parent_folder(path))];
     if !path.exists() {
-        findings.push(CheckFinding::ok(topic, format!("`{shown}` is made by the first run")));
+        findings
+            .push(CheckFinding::ok(topic, format!("`{shown}` will be created by the first run")));
         return findings;
     }
     let ledger = match open_batch::open_ledger(path).await {
         Ok(ledger) => ledger,
-        Err(early) => {
-            findings.push(CheckFinding::fail(ExitReason::Unexpected, topic, early.message));
+        Err(error) => {
+            findings.push(CheckFinding::fail(ExitReason::Unexpected, topic, error.message));
             return findings;
         }
     };
     findings.push(match ledger.find_defects().await {
-        Ok(flaws) if flaws.is_empty() => CheckFinding::ok(topic, format!("`{shown}` is sound")),
-        Ok(flaws) => CheckFinding::fail(ExitReason::Unexpected, topic, flaws.join("; "))
-            .with_todo("keep the file, run nothing with it, and see callsheet ledger check"),
+        Ok(defects) if defects.is_empty() => {
+            CheckFinding::ok(topic, format!("`{shown}` is undamaged"))
+        }
+        Ok(defects) => CheckFinding::fail(ExitReason::Unexpected, topic, defects.join("; "))
+            .with_todo("keep the file, do not run with it; see `callsheet ledger check`"),
         Err(error) => CheckFinding::fail(ExitReason::Unexpected, topic, error.to_string()),
     });
     if let Some(batch) = batch
@@ -187,17 +189,17 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
         let host = resolve_host(Some(batch)).map(|host| host.base_url().to_string());
         let host = host.unwrap_or_default();
         if stored.base_url.trim_end_matches('/') != host.trim_end_matches('/') {
-            let words = format!("this batch was begun at {}, not at {host}", stored.base_url);
+            let message = format!("the batch belongs to {}, not to {host}", stored.base_url);
             findings.push(
-                CheckFinding::fail(ExitReason::Usage, "host", words)
-                    .with_todo("a batch stays with its host; give another one another name"),
+                CheckFinding::fail(ExitReason::Usage, "host", message)
+                    .with_todo("a batch stays at its host; use another name for the other host"),
             );
         }
         if let Some(holder) = lock_holder(path, &stored.name) {
             findings.push(CheckFinding::warn(
                 "run",
-                format!("a run is live: {holder}"),
-                "a second one ends with exit 11",
+                format!("live run: {holder}"),
+                "a second run of this batch exits with 11",
             ));
         }
     }
@@ -205,21 +207,21 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
     findings
 }
 
-/// Do locks keep two runs apart here?
+/// Checks that file locking works in the ledger's folder.
 fn check_lock(ledger: &Path) -> CheckFinding {
     let (topic, name) = ("lock", format!("check-{}", std::process::id()));
     let taken = BatchLock::acquire(ledger, &name, Clock::real().now());
     let finding = match taken {
         Ok(lock) => {
             drop(lock);
-            CheckFinding::ok(topic, "two runs of one batch are kept apart")
+            CheckFinding::ok(topic, "file locking works")
         }
         Err(error @ LockError::Unreliable { .. }) => {
             CheckFinding::fail(ExitReason::Usage, topic, error.to_string())
         }
         Err(error @ (LockError::Io { .. } | LockError::Held { .. })) => {
             CheckFinding::fail(ExitReason::Unexpected, topic, error.to_string())
-                .with_todo("make the ledger's folder, and let this user write there")
+                .with_todo("create the ledger's folder; this user needs write permission")
         }
     };
     let _ = std::fs::remove_file(BatchLock::path(ledger, &name));
@@ -231,34 +233,34 @@ fn parent_folder(file: &Path) -> PathBuf {
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Can files be made in `folder`, and is there room for them. A folder that a run would make is
-/// judged by the one that it would be made in.
+/// Checks that files can be created in `folder`, and the free space. For a folder that does not
+/// exist yet, its nearest existing parent is checked.
 fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
     let shown = folder.display();
     let there = match output_dir::check_writable(folder) {
         Ok(there) => there,
         Err(error) => {
-            let words = format!("files cannot be made in `{shown}` ({})", error.kind());
-            return CheckFinding::fail(ExitReason::Unexpected, topic, words)
-                .with_todo("let this user write there");
+            let message = format!("cannot create files in `{shown}` ({})", error.kind());
+            return CheckFinding::fail(ExitReason::Unexpected, topic, message)
+                .with_todo("give this user write permission");
         }
     };
     let Ok(free) = fs4::available_space(there) else {
-        let words = format!("`{shown}` does not say how much room it has");
-        return CheckFinding::warn(topic, words, "look for yourself");
+        let message = format!("the free space of `{shown}` is unknown");
+        return CheckFinding::warn(topic, message, "check it yourself");
     };
-    let words = format!("{:.1} GB free in `{shown}`", free as f64 / 1e9);
+    let message = format!("{:.1} GB free in `{shown}`", free as f64 / 1e9);
     if free < FREE_BYTES_MIN {
-        CheckFinding::fail(ExitReason::Unexpected, topic, words)
-            .with_todo("free some space, or choose another disk")
+        CheckFinding::fail(ExitReason::Unexpected, topic, message)
+            .with_todo("free some space, or use another disk")
     } else if free < FREE_BYTES_WARN {
-        CheckFinding::warn(topic, words, "a long night may need more")
+        CheckFinding::warn(topic, message, "a long run may need more")
     } else {
-        CheckFinding::ok(topic, words)
+        CheckFinding::ok(topic, message)
     }
 }
 
-/// Returns the host that a run would printer to.
+/// Returns the host that a run would use.
 fn resolve_host(batch: Option<&Batch>) -> Result<StudioHost, CommandError> {
     let (host, from) = settings_table::configured_host(batch);
     match host {
@@ -267,23 +269,23 @@ fn resolve_host(batch: Option<&Batch>) -> Result<StudioHost, CommandError> {
     }
 }
 
-/// Are the credentials there and good, and does the clock agree with the host's.
+/// Checks the credentials, and compares the clock with the host's.
 async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding> {
     let topic = "account";
-    let fail = |words: String| vec![CheckFinding::fail(ExitReason::Usage, topic, words)];
+    let fail = |message: String| vec![CheckFinding::fail(ExitReason::Usage, topic, message)];
     let host = match resolve_host(batch) {
         Ok(host) => host,
-        Err(early) => return fail(early.message),
+        Err(error) => return fail(error.message),
     };
-    let whose = CredentialQuery::new(&host, batch.map(|batch| &batch.studio));
-    let credentials = match credentials::load_credentials(whose) {
+    let query = CredentialQuery::new(&host, batch.map(|batch| &batch.studio));
+    let credentials = match credentials::load_credentials(query) {
         Ok(credentials) => credentials,
         Err(error) => return fail(error.to_string()),
     };
-    let from = credentials::describe_source(whose);
+    let from = credentials::describe_source(query);
     if offline {
-        let words = format!("credentials from {from}; whether they are good was not asked");
-        return vec![CheckFinding::ok(topic, words)];
+        let message = format!("credentials from {from} (not verified: --offline)");
+        return vec![CheckFinding::ok(topic, message)];
     }
     let mut settings = ClientSettings::new(host.base_url(), credentials);
     if let Some(batch) = batch {
@@ -295,26 +297,26 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
     };
     match client.check_credentials().await {
         Ok(confirmed) => {
-            let words = format!("{} accepts the credentials from {from}", host.base_url());
-            vec![CheckFinding::ok(topic, words), check_clock(&confirmed)]
+            let message = format!("{} accepts the credentials from {from}", host.base_url());
+            vec![CheckFinding::ok(topic, message), check_clock(&confirmed)]
         }
-        Err(trouble) => vec![CheckFinding::from_call_error(topic, &trouble)],
+        Err(error) => vec![CheckFinding::from_call_error(topic, &error)],
     }
 }
 
 fn check_clock(confirmed: &CredentialCheck) -> CheckFinding {
     let topic = "clock";
     let Some(ahead) = confirmed.clock_ahead else {
-        let words = "AI Studios did not say what time it is";
-        return CheckFinding::warn(topic, words, "compare this machine's clock with another");
+        let message = "not compared: the response of AI Studios has no date";
+        return CheckFinding::warn(topic, message, "compare this clock with another one");
     };
-    let off = format_duration(ahead.unsigned_abs());
+    let skew = format_duration(ahead.unsigned_abs());
     if ahead.abs() <= CLOCK_SKEW_MAX {
-        return CheckFinding::ok(topic, format!("within {off} of AI Studios' own"));
+        return CheckFinding::ok(topic, format!("differs from AI Studios by {skew}"));
     }
-    let way = if ahead.is_positive() { "ahead of" } else { "behind" };
-    let words = format!("this machine is {off} {way} AI Studios");
-    CheckFinding::warn(topic, words, "set it, or let it follow a time server")
+    let direction = if ahead.is_positive() { "ahead of" } else { "behind" };
+    let message = format!("{skew} {direction} AI Studios");
+    CheckFinding::warn(topic, message, "set the clock, or enable time synchronization")
 }
 
 fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {

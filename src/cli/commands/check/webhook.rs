@@ -1,7 +1,7 @@
-//! Do the calls of AI Studios come through? We call ourselves at the public address.
+//! Finding of `check` about webhooks: sends a callback to the public URL and waits for it here.
 //!
-//! The receiver stands for this moment alone, unless a run or `callsheet serve` has its place: then
-//! that one is called, and answers through the ledger. Nothing is left behind.
+//! A temporary receiver is opened for it. If a run or `callsheet serve` already listens, that
+//! receiver is tested through the ledger instead. Leaves nothing behind.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,37 +19,36 @@ const TOPIC: &str = "webhook";
 const WITHOUT_CALLBACKS_HINT: &str =
     "a batch finishes without callbacks as well; see docs/guide/webhooks.md";
 
-/// Tries the way from the public address to this machine.
-pub(crate) async fn check_callbacks(calls: &WebhookSettings, ledger: &Path) -> CheckFinding {
-    let hooks = WebhookUrls::new(calls.public_url.as_str());
-    let tried = match tempfile::tempdir() {
-        Ok(folder) => test_with_own_receiver(&hooks, calls.listen, folder.path()).await,
-        Err(error) => Err(Some(format!("no temporary folder can be made ({error})"))),
+/// Checks that a callback to the public URL reaches this machine.
+pub(crate) async fn check_callbacks(settings: &WebhookSettings, ledger: &Path) -> CheckFinding {
+    let urls = WebhookUrls::new(settings.public_url.as_str());
+    let result = match tempfile::tempdir() {
+        Ok(folder) => test_with_own_receiver(&urls, settings.listen, folder.path()).await,
+        Err(error) => Err(Some(format!("cannot create a temporary folder ({error})"))),
     };
-    let tried = match tried {
-        // Somebody listens already; is it ours?
-        Err(None) => test_with_running_receiver(&hooks, ledger).await,
-        Err(Some(words)) => Err(words),
+    let result = match result {
+        // The address is in use, perhaps by another process of this program.
+        Err(None) => test_with_running_receiver(&urls, ledger).await,
+        Err(Some(message)) => Err(message),
         Ok(()) => Ok(()),
     };
-    let shown = &calls.public_url;
-    match tried {
-        Ok(()) if calls.listen.ip().is_loopback() => {
-            CheckFinding::ok(TOPIC, format!("a call to {shown} comes through"))
+    let shown = &settings.public_url;
+    match result {
+        Ok(()) if settings.listen.ip().is_loopback() => {
+            CheckFinding::ok(TOPIC, format!("callbacks to {shown} arrive"))
         }
         Ok(()) => CheckFinding::warn(
             TOPIC,
-            format!("a call to {shown} comes through"),
-            "`listen` is open to the network: 127.0.0.1 behind a proxy that speaks TLS is safer",
+            format!("callbacks to {shown} arrive"),
+            "`listen` is open to the network; 127.0.0.1 behind a TLS proxy is safer",
         ),
-        Err(words) => CheckFinding::warn(TOPIC, words, WITHOUT_CALLBACKS_HINT),
+        Err(message) => CheckFinding::warn(TOPIC, message, WITHOUT_CALLBACKS_HINT),
     }
 }
 
-/// With a receiver and a ledger of its own, which last for this moment. Fails without words where
-/// its place is taken.
+/// Tests with a temporary receiver and ledger. The error is `None` if the address is in use.
 async fn test_with_own_receiver(
-    hooks: &WebhookUrls,
+    urls: &WebhookUrls,
     listen: SocketAddr,
     folder: &Path,
 ) -> Result<(), Option<String>> {
@@ -61,20 +60,20 @@ async fn test_with_own_receiver(
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(None),
         Err(error) => return Err(Some(format!("cannot listen on {listen} ({error})"))),
     };
-    let tried = run_self_test(hooks, &ledger, &clock).await;
+    let result = run_self_test(urls, &ledger, &clock).await;
     receiver.close().await;
     ledger.close().await;
-    tried.map_err(Some)
+    result.map_err(Some)
 }
 
-/// With whoever listens there, if it is a process of ours.
-async fn test_with_running_receiver(hooks: &WebhookUrls, ledger: &Path) -> Result<(), String> {
-    let taken = "another program listens where calls should arrive";
+/// Tests the receiver that already listens, if it uses this ledger.
+async fn test_with_running_receiver(urls: &WebhookUrls, ledger: &Path) -> Result<(), String> {
+    let in_use = "another program listens on this address";
     if !ledger.exists() {
-        return Err(taken.to_owned());
+        return Err(in_use.to_owned());
     }
-    let ledger = open_batch::open_ledger(ledger).await.map_err(|early| early.message)?;
-    let tried = run_self_test(hooks, &ledger, &Clock::real()).await;
+    let ledger = open_batch::open_ledger(ledger).await.map_err(|error| error.message)?;
+    let result = run_self_test(urls, &ledger, &Clock::real()).await;
     ledger.close().await;
-    tried.map_err(|words| format!("{words} ({taken}, unless it is `callsheet serve`)"))
+    result.map_err(|message| format!("{message} ({in_use}, unless it is `callsheet serve`)"))
 }

@@ -1,6 +1,6 @@
-//! When may a batch spend: the window as it stands now.
+//! Finding of `check` about the time window of a batch.
 //!
-//! Only words: the calendar is the batch room's.
+//! Only the message: `batch::window` does the calendar arithmetic.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::batch::{TimeWindow, WindowState};
 use crate::cli::commands::check::CheckFinding;
 use crate::session::exit_code::ExitReason;
 
-/// When may it spend.
+/// Reports whether the window is open at `now`, or when it opens.
 pub(crate) fn check_window(window: &TimeWindow, now: Timestamp) -> CheckFinding {
     let topic = "window";
     match window.state_at(now) {
@@ -20,7 +20,7 @@ pub(crate) fn check_window(window: &TimeWindow, now: Timestamp) -> CheckFinding 
             CheckFinding::ok(topic, format!("{window}: opens {}", window.format_local_time(opens)))
         }
         WindowState::Closed { opens_at: None } => {
-            CheckFinding::fail(ExitReason::Usage, topic, format!("{window}: it never opens"))
+            CheckFinding::fail(ExitReason::Usage, topic, format!("{window}: never opens"))
         }
     }
 }

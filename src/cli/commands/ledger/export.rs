@@ -1,6 +1,7 @@
-//! `callsheet ledger export`: everything that the ledger knows, for another program.
+//! `callsheet ledger export`: the complete ledger, for other programs.
 //!
-//! Rows go out as they are read. A file that is there already is never overwritten.
+//! Rows are written as they are read, so memory stays constant. Existing files are never
+//! overwritten.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -70,25 +71,28 @@ pub(crate) async fn export_ledger(
     let failed = failed.or_else(|| out.finish().err());
     ledger.close().await;
     match failed {
-        // Whoever closed the pipe has read enough.
+        // A closed pipe is not an error: the reader has enough.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitReason::Done),
         Some(error) => {
-            let place = args.output.as_deref().unwrap_or(Path::new("-")).display();
-            let words = format!("cannot write `{place}` ({})", error.kind());
-            return Err(CommandError::new(ExitReason::Unexpected, words));
+            let path = args.output.as_deref().unwrap_or(Path::new("-")).display();
+            let message = format!("cannot write `{path}` ({})", error.kind());
+            return Err(CommandError::new(ExitReason::Unexpected, message));
         }
         None => read.map_err(ledger_error)?,
     }
-    if let Some(place) = &args.output {
-        printer.status(&format!("exported to {}", place.display()));
+    if let Some(path) = &args.output {
+        printer.status(&format!("Exported to {}", path.display()));
     }
     Ok(ExitReason::Done)
 }
 
-/// The table that is being written.
-type CsvTableFile = (&'static str, csv::Writer<File>);
+/// The CSV file of the current table.
+struct CsvTableFile {
+    table: &'static str,
+    writer: csv::Writer<File>,
+}
 
-/// Where rows go.
+/// Destination of the rows.
 enum LedgerExportWriter {
     NdjsonLines(Box<dyn Write + Send>),
     CsvTables { folder: PathBuf, current: Option<Box<CsvTableFile>> },
@@ -97,13 +101,13 @@ enum LedgerExportWriter {
 impl LedgerExportWriter {
     fn open(args: &LedgerExportArgs) -> Result<Self, CommandError> {
         let refused = |path: &Path, error: &io::Error| {
-            let words = match error.kind() {
-                io::ErrorKind::AlreadyExists => "it exists already; choose another name".to_owned(),
+            let cause = match error.kind() {
+                io::ErrorKind::AlreadyExists => "it exists; choose another name".to_owned(),
                 kind => kind.to_string(),
             };
             CommandError::new(
                 ExitReason::Usage,
-                format!("cannot write `{}`: {words}", path.display()),
+                format!("cannot write `{}`: {cause}", path.display()),
             )
         };
         Ok(match (args.format, &args.output) {
@@ -111,8 +115,8 @@ impl LedgerExportWriter {
                 Self::NdjsonLines(Box::new(BufWriter::new(io::stdout())))
             }
             (LedgerExportFormat::Ndjson, Some(file)) => {
-                let made = create_private_file(file).map_err(|error| refused(file, &error))?;
-                Self::NdjsonLines(Box::new(BufWriter::new(made)))
+                let created = create_private_file(file).map_err(|error| refused(file, &error))?;
+                Self::NdjsonLines(Box::new(BufWriter::new(created)))
             }
             (LedgerExportFormat::Csv, folder) => {
                 let folder = folder.clone().unwrap_or_default();
@@ -129,18 +133,18 @@ impl LedgerExportWriter {
                 writeln!(out, "{}", escape_json_for_terminal(&line))
             }
             Self::CsvTables { folder, current: open } => {
-                if open.as_ref().is_none_or(|open| open.0 != row.table) {
-                    if let Some(mut done) = open.take() {
-                        done.1.flush()?;
+                if open.as_ref().is_none_or(|open| open.table != row.table) {
+                    if let Some(mut finished) = open.take() {
+                        finished.writer.flush()?;
                     }
                     let file = create_private_file(&folder.join(format!("{}.csv", row.table)))?;
-                    let mut table = csv::Writer::from_writer(file);
-                    table.write_record(row.columns.iter().map(|(name, _)| name))?;
-                    *open = Some(Box::new((row.table, table)));
+                    let mut writer = csv::Writer::from_writer(file);
+                    writer.write_record(row.columns.iter().map(|(name, _)| name))?;
+                    *open = Some(Box::new(CsvTableFile { table: row.table, writer }));
                 }
                 let Some(open) = open else { return Ok(()) };
                 let cells = row.columns.iter().map(|(name, cell)| cell_text(name, cell));
-                open.1.write_record(cells.map(|cell| escape_formula(&cell).into_owned()))?;
+                open.writer.write_record(cells.map(|cell| escape_formula(&cell).into_owned()))?;
                 Ok(())
             }
         }
@@ -149,13 +153,13 @@ impl LedgerExportWriter {
     fn finish(self) -> io::Result<()> {
         match self {
             Self::NdjsonLines(mut out) => out.flush(),
-            Self::CsvTables { current: Some(mut open), .. } => open.1.flush(),
+            Self::CsvTables { current: Some(mut open), .. } => open.writer.flush(),
             Self::CsvTables { current: None, .. } => Ok(()),
         }
     }
 }
 
-/// Makes a file that its owner alone can read, as the ledger is.
+/// Creates a file that only its owner can read, like the ledger.
 fn create_private_file(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new();
     file.write(true).create_new(true);
@@ -164,7 +168,7 @@ fn create_private_file(path: &Path) -> io::Result<File> {
     file.open(path)
 }
 
-/// Tells whether a column holds a time.
+/// Returns whether a column holds a time.
 fn is_time_column(name: &str) -> bool {
     name == "at" || name.ends_with("_at")
 }
@@ -178,7 +182,7 @@ fn row_json(row: &ExportedRow) -> Value {
             ExportedValue::Integer(at) if is_time_column(name) => json!(format_rfc3339(*at)),
             ExportedValue::Integer(number) => json!(number),
             ExportedValue::Real(number) => json!(number),
-            // These are JSON in the ledger as well.
+            // These columns are JSON in the ledger.
             ExportedValue::Text(text)
                 if matches!(name.as_str(), "cells" | "headings" | "columns") =>
             {

@@ -1,4 +1,6 @@
-//! `callsheet ledger check | backup FILE | path | prune | export`.
+//! `callsheet ledger check | backup FILE | path | prune | export`: maintenance of the ledger.
+//!
+//! `ledger::Ledger` does the work; these commands print the results.
 
 pub(crate) mod export;
 pub(crate) mod prune;
@@ -47,7 +49,7 @@ enum LedgerCommand {
 
 pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     let path = global.ledger_path(args.sandbox);
-    let done = match args.command {
+    let result = match args.command {
         LedgerCommand::Path => {
             printer.print_result(&path.display().to_string());
             return ExitReason::Done;
@@ -57,39 +59,38 @@ pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer
         LedgerCommand::Prune(args) => prune::prune_history(&path, args, printer).await,
         LedgerCommand::Export(args) => export::export_ledger(&path, args, printer).await,
     };
-    match done {
+    match result {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
 async fn open_existing_ledger(path: &Path) -> Result<Ledger, CommandError> {
     if !path.exists() {
-        let words = format!("there is no ledger `{}`", path.display());
-        return Err(CommandError::new(ExitReason::Usage, words));
+        let message = format!("no ledger at `{}`", path.display());
+        return Err(CommandError::new(ExitReason::Usage, message));
     }
     open_batch::open_ledger(path).await
 }
 
 async fn check_ledger(path: &Path, printer: &Printer) -> Result<ExitReason, CommandError> {
     let ledger = open_existing_ledger(path).await?;
-    let flaws = ledger.find_defects().await.map_err(ledger_error)?;
+    let defects = ledger.find_defects().await.map_err(ledger_error)?;
     ledger.close().await;
     if printer.is_json() {
-        printer.print_json(&json!({ "ledger": path.display().to_string(), "flaws": flaws }));
-    } else if flaws.is_empty() {
-        printer.print_result(&format!("{}: sound", path.display()));
+        printer.print_json(&json!({ "ledger": path.display().to_string(), "flaws": defects }));
+    } else if defects.is_empty() {
+        printer.print_result(&format!("{}: undamaged", path.display()));
     }
-    if flaws.is_empty() {
+    if defects.is_empty() {
         return Ok(ExitReason::Done);
     }
-    for flaw in &flaws {
-        printer.error(&strip_control(flaw));
+    for defect in &defects {
+        printer.error(&strip_control(defect));
     }
     printer.status(
-        "keep this file and run nothing with it. A backup does not know what was rendered since \
-         it was made, and would have it rendered again: compare it with your AI Studios account \
-         first",
+        "Keep this file and do not run with it. A backup lacks everything rendered since it was \
+         made and would pay for it again: compare it with your AI Studios account first",
     );
     Ok(ExitReason::Unexpected)
 }
@@ -102,6 +103,6 @@ async fn back_up_ledger(
     let ledger = open_existing_ledger(path).await?;
     ledger.back_up(file).await.map_err(ledger_error)?;
     ledger.close().await;
-    printer.print_result(&format!("{} copied to {}", path.display(), file.display()));
+    printer.print_result(&format!("Copied {} to {}", path.display(), file.display()));
     Ok(ExitReason::Done)
 }

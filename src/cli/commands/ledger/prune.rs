@@ -1,7 +1,7 @@
-//! `callsheet ledger prune`: lets go of old history, after saying what that is.
+//! `callsheet ledger prune`: deletes old history after confirmation.
 //!
-//! What may go is the ledger's to say. Here the locks of all batches are taken, so that nobody drives
-//! one meanwhile, and a person is asked.
+//! The ledger decides which history may be deleted. This command holds the locks of all batches, so
+//! that no run is live meanwhile, and asks the user.
 
 use std::path::Path;
 
@@ -34,15 +34,15 @@ pub(crate) struct PruneArgs {
     yes: bool,
 }
 
-/// Reads how long ago something must be. Less than a day is a slip: the night that just ended is
-/// what a person looks at in the morning.
+/// Parses a minimum age. Less than a day is rejected as a mistake: the user still needs the history
+/// of the latest run.
 fn parse_age(text: &str) -> Result<Span, String> {
-    let wrong = || "write it like 90d, 12w, 6mo or 1y; a day at the least".to_owned();
-    let span: Span = text.parse().map_err(|_| wrong())?;
+    let invalid = || "must be a span such as 90d, 12w, 6mo or 1y, at least one day".to_owned();
+    let span: Span = text.parse().map_err(|_| invalid())?;
     let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-    let day = now.checked_sub(Span::new().days(1)).map_err(|_| wrong())?;
-    let then = now.checked_sub(span).map_err(|_| wrong())?;
-    if then <= day { Ok(span) } else { Err(wrong()) }
+    let day = now.checked_sub(Span::new().days(1)).map_err(|_| invalid())?;
+    let then = now.checked_sub(span).map_err(|_| invalid())?;
+    if then <= day { Ok(span) } else { Err(invalid()) }
 }
 
 pub(crate) async fn prune_history(
@@ -72,7 +72,7 @@ async fn confirm_and_prune(
 ) -> Result<ExitReason, CommandError> {
     let found = ledger.count_prunable(before).await.map_err(ledger_error)?;
     if found == PruneCounts::default() {
-        print_pruned(found, "nothing", None, printer);
+        print_pruned(found, None, printer);
         return Ok(ExitReason::Done);
     }
     if !printer.is_json() {
@@ -82,47 +82,52 @@ async fn confirm_and_prune(
             describe_prunable(found)
         ));
     }
-    printer.status(
-        "every row, its video, and whatever was or may have been paid for stay as they are",
-    );
-    if !confirm("let go of them? It cannot be undone.", args.yes, printer) {
+    printer.status("Rows, videos and paid requests are kept");
+    if !confirm("delete it? This cannot be undone.", args.yes, printer) {
         return Ok(ExitReason::Done);
     }
     let size = || std::fs::metadata(ledger.path()).map_or(0, |found| found.len());
-    let was = size();
-    let gone = ledger.prune(before).await.map_err(ledger_error)?;
+    let bytes_before = size();
+    let deleted = ledger.prune(before).await.map_err(ledger_error)?;
     if let Err(error) = ledger.compact().await {
-        printer.error(&format!("the file keeps its size for now: {error}"));
+        printer.error(&format!("the ledger file could not be compacted: {error}"));
     }
-    print_pruned(gone, "gone", Some((was, size())), printer);
+    print_pruned(deleted, Some(FileSizes { before: bytes_before, after: size() }), printer);
     Ok(ExitReason::Done)
 }
 
 fn describe_prunable(found: PruneCounts) -> String {
     let PruneCounts { events, versions, runs } = found;
     format!(
-        "{} of finished rows, {} that were never submitted, {} that began no paid request",
+        "{} of finished rows, {} never submitted, {} without a paid request",
         pluralize(events.unsigned_abs(), "event"),
-        pluralize(versions.unsigned_abs(), "content"),
+        pluralize(versions.unsigned_abs(), "version"),
         pluralize(runs.unsigned_abs(), "run"),
     )
 }
 
-fn print_pruned(found: PruneCounts, word: &str, size: Option<(u64, u64)>, printer: &Printer) {
-    let PruneCounts { events, versions, runs } = found;
+/// Size of the ledger file in bytes.
+#[derive(Clone, Copy)]
+struct FileSizes {
+    before: u64,
+    after: u64,
+}
+
+fn print_pruned(deleted: PruneCounts, size: Option<FileSizes>, printer: &Printer) {
+    let PruneCounts { events, versions, runs } = deleted;
     if printer.is_json() {
-        let bytes = size.map(|(was, is)| json!({ "before": was, "after": is }));
+        let bytes = size.map(|size| json!({ "before": size.before, "after": size.after }));
         printer.print_json(&json!({
             "events": events, "versions": versions, "runs": runs, "bytes": bytes,
         }));
         return;
     }
     match size {
-        Some((was, is)) => printer.print_result(&format!(
-            "{word}; the file took {:.1} MB and takes {:.1} MB",
-            was as f64 / 1e6,
-            is as f64 / 1e6
+        Some(size) => printer.print_result(&format!(
+            "Deleted; the file shrank from {:.1} MB to {:.1} MB",
+            size.before as f64 / 1e6,
+            size.after as f64 / 1e6
         )),
-        None => printer.print_result("nothing to let go of"),
+        None => printer.print_result("Nothing to delete"),
     }
 }
