@@ -1,6 +1,6 @@
-//! How mistakes are shown: the file, the line itself with a caret, what is wrong, what to do.
+//! Prints problems: the file, the source line with a caret, the problem and how to fix it.
 //!
-//! The rooms below say what is wrong in their own types; only this file knows how it is drawn.
+//! The modules below report problems as values; only this file knows their layout.
 
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
@@ -12,12 +12,12 @@ use crate::session::exit_code::ExitReason;
 use crate::text::{is_terminal_control, pluralize, strip_control};
 use crate::{batch, sheet, template};
 
-/// What a terminal shows without wrapping.
+/// Columns of a diagnostic.
 const DIAGNOSTIC_WIDTH: usize = 80;
-/// Problems of rows that are drawn with the template's line; the others are told in one line each.
+/// Row problems shown with a line of the template; further ones take one line each.
 const DIAGNOSTICS_MAX: usize = 10;
 
-/// A mistake with its place in a text.
+/// A problem and its location in a source text.
 struct SourceDiagnostic<'a> {
     file: &'a str,
     text: &'a str,
@@ -26,41 +26,41 @@ struct SourceDiagnostic<'a> {
     help: Option<String>,
 }
 
-fn print_diagnostic(printer: &Printer, mistake: SourceDiagnostic<'_>) {
-    let mut diagnostic = MietteDiagnostic::new(strip_control(&mistake.message).into_owned());
-    diagnostic.help = mistake.help.map(|help| strip_control(&help).into_owned());
-    let spanned = mistake.span.map(|span| {
-        let end = span.end.clamp(span.start, mistake.text.len());
+fn print_diagnostic(printer: &Printer, problem: SourceDiagnostic<'_>) {
+    let mut diagnostic = MietteDiagnostic::new(strip_control(&problem.message).into_owned());
+    diagnostic.help = problem.help.map(|help| strip_control(&help).into_owned());
+    let label = problem.span.map(|span| {
+        let end = span.end.clamp(span.start, problem.text.len());
         LabeledSpan::new_with_span(Some("here".to_owned()), span.start..end)
     });
-    let has_place = spanned.is_some();
-    diagnostic.labels = spanned.map(|label| vec![label]);
+    let has_span = label.is_some();
+    diagnostic.labels = label.map(|label| vec![label]);
     let report = Report::new(diagnostic);
-    let report = if has_place {
-        report.with_source_code(NamedSource::new(mistake.file, blank_control_chars(mistake.text)))
+    let report = if has_span {
+        report.with_source_code(NamedSource::new(problem.file, blank_control_chars(problem.text)))
     } else {
-        report.wrap_err(mistake.file.to_owned())
+        report.wrap_err(problem.file.to_owned())
     };
     let theme = if printer.is_colored() {
         GraphicalTheme::unicode()
     } else {
         GraphicalTheme::unicode_nocolor()
     };
-    let mut drawn = String::new();
+    let mut rendered = String::new();
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(DIAGNOSTIC_WIDTH)
         .with_context_lines(1);
-    if handler.render_report(&mut drawn, report.as_ref()).is_ok() {
-        printer.diagnostic(drawn.trim_end());
+    if handler.render_report(&mut rendered, report.as_ref()).is_ok() {
+        printer.diagnostic(rendered.trim_end());
     }
 }
 
-/// Returns a text of the same length in bytes, without what a terminal would act upon.
+/// Replaces control characters by blanks; the length in bytes, and so every span, stays the same.
 fn blank_control_chars(text: &str) -> String {
-    let kept = |c: char| matches!(c, '\n' | '\t') || !is_terminal_control(c);
+    let is_kept = |c: char| matches!(c, '\n' | '\t') || !is_terminal_control(c);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if kept(c) {
+        if is_kept(c) {
             out.push(c);
         } else {
             out.extend(std::iter::repeat_n(' ', c.len_utf8()));
@@ -69,7 +69,7 @@ fn blank_control_chars(text: &str) -> String {
     out
 }
 
-/// Shows what is wrong with a batch file.
+/// Prints the problems of a batch file.
 pub(crate) fn print_batch_problems(
     printer: &Printer,
     problems: &batch::BatchFileProblems,
@@ -95,7 +95,7 @@ pub(crate) fn print_batch_problems(
     ExitReason::Input
 }
 
-/// Shows why there is no plan.
+/// Prints the reason why planning failed.
 pub(crate) fn print_plan_error(
     printer: &Printer,
     error: &PlanError,
@@ -106,9 +106,9 @@ pub(crate) fn print_plan_error(
             print_sheet_problems(printer, problems);
             print_nothing_spent(printer, problems.problems.len() as u64, &sheet_label(batch));
         }
-        PlanError::Template { files: texts, problems } => {
-            print_template_problems(printer, texts, problems);
-            let (file, _) = texts.file_of_origin(None);
+        PlanError::Template { files, problems } => {
+            print_template_problems(printer, files, problems);
+            let (file, _) = files.file_of_origin(None);
             print_nothing_spent(printer, problems.len() as u64, &format!("the template `{file}`"));
         }
         PlanError::FilePattern(problems) => {
@@ -121,10 +121,10 @@ pub(crate) fn print_plan_error(
         }
         PlanError::File { .. } => {
             printer.error(&error.to_string());
-            printer.status("nothing was spent");
+            printer.status("Nothing was spent");
         }
-        PlanError::Selection(words) => {
-            printer.error(words);
+        PlanError::Selection(message) => {
+            printer.error(message);
             return ExitReason::Usage;
         }
         PlanError::Ledger(error) => {
@@ -135,33 +135,33 @@ pub(crate) fn print_plan_error(
     ExitReason::Input
 }
 
-/// Shows why a template cannot be used, where there is no batch yet.
+/// Prints the problems of a template without a batch.
 pub(crate) fn print_template_error(printer: &Printer, error: &PlanError) -> ExitReason {
     match error {
-        PlanError::Template { files: texts, problems } => {
-            print_template_problems(printer, texts, problems)
+        PlanError::Template { files, problems } => {
+            print_template_problems(printer, files, problems)
         }
         other => printer.error(&other.to_string()),
     }
     ExitReason::Input
 }
 
-/// Says why there is no plan, without drawing it.
+/// Returns the reason why planning failed, one line per problem.
 pub(crate) fn plan_error_messages(error: &PlanError) -> Vec<String> {
     match error {
         PlanError::Sheet(problems) => problems.problems.iter().map(ToString::to_string).collect(),
-        PlanError::Template { files: texts, problems } => {
-            let told = |problem: &template::TemplateProblem| {
-                let (file, _) = texts.file_of_origin(problem.location.origin());
+        PlanError::Template { files, problems } => {
+            let message = |problem: &template::TemplateProblem| {
+                let (file, _) = files.file_of_origin(problem.location.origin());
                 format!("{file}: {}", problem.message)
             };
-            problems.iter().map(told).collect()
+            problems.iter().map(message).collect()
         }
         PlanError::FilePattern(problems) => {
-            let told = |one: &template::TemplateProblem| {
+            let message = |one: &template::TemplateProblem| {
                 format!("`file` in the batch file: {}", one.message)
             };
-            problems.iter().map(told).collect()
+            problems.iter().map(message).collect()
         }
         PlanError::File { .. } | PlanError::Selection(_) | PlanError::Ledger(_) => {
             vec![error.to_string()]
@@ -184,14 +184,14 @@ fn print_sheet_problems(printer: &Printer, problems: &sheet::SheetProblems) {
     }
 }
 
-/// Shows what is wrong with a template or its partials.
+/// Prints the problems of a template or its partials.
 pub(crate) fn print_template_problems(
     printer: &Printer,
-    texts: &TemplateFiles,
+    template_files: &TemplateFiles,
     problems: &[template::TemplateProblem],
 ) {
     for problem in problems {
-        let (file, text) = texts.file_of_origin(problem.location.origin());
+        let (file, text) = template_files.file_of_origin(problem.location.origin());
         print_template_problem(printer, &file, text, problem);
     }
 }
@@ -214,17 +214,17 @@ fn print_template_problem(
     );
 }
 
-/// Shows what is wrong with the rows of a sheet. Returns whether it can be mended in the sheet.
+/// Prints the problems of rows. Returns whether they can be fixed in the sheet.
 pub(crate) fn print_row_problems(
     printer: &Printer,
     problems: &PlanProblems,
-    texts: &TemplateFiles,
+    template_files: &TemplateFiles,
     batch: &batch::Batch,
 ) -> bool {
-    let mut drawn = 0;
+    let mut rendered = 0;
     for problem in problems.kept() {
-        if drawn < DIAGNOSTICS_MAX && try_print_template_line(printer, problem, texts) {
-            drawn += 1;
+        if rendered < DIAGNOSTICS_MAX && try_print_template_line(printer, problem, template_files) {
+            rendered += 1;
             continue;
         }
         let help =
@@ -232,10 +232,11 @@ pub(crate) fn print_row_problems(
         let help = help.map(|help| format!("\n  {}", strip_control(help))).unwrap_or_default();
         printer.error(&format!("{problem}{help}"));
     }
-    let told: u64 = problems.kept().iter().map(|problem: &PlanProblem| problem.rows.max(1)).sum();
-    let untold = problems.count().saturating_sub(told.min(problems.count()));
-    if untold > 0 {
-        printer.status(&format!("and {} more", pluralize(untold, "problem")));
+    let printed: u64 =
+        problems.kept().iter().map(|problem: &PlanProblem| problem.rows.max(1)).sum();
+    let omitted = problems.count().saturating_sub(printed.min(problems.count()));
+    if omitted > 0 {
+        printer.status(&format!("and {} more", pluralize(omitted, "problem")));
     }
     let is_cell =
         |problem: &PlanProblem| problem.template_problem.is_none() || problem.column.is_some();
@@ -243,33 +244,43 @@ pub(crate) fn print_row_problems(
         print_nothing_spent(printer, problems.count(), &sheet_label(batch));
         true
     } else {
-        let mistakes = pluralize(problems.kept().len() as u64, "problem");
-        let (file, _) = texts.file_of_origin(None);
-        printer.status(&format!("{mistakes} in the template `{file}`; nothing was spent"));
+        let count = pluralize(problems.kept().len() as u64, "problem");
+        let (file, _) = template_files.file_of_origin(None);
+        printer.status(&format!("{count} in the template `{file}`. Nothing was spent"));
         false
     }
 }
 
-/// Tells what is probably not meant, and stands in nobody's way.
-pub(crate) fn print_warnings(printer: &Printer, doubts: &PlanProblems, texts: &TemplateFiles) {
-    for doubt in doubts.kept().iter().take(DIAGNOSTICS_MAX) {
-        let column = doubt.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
-        let message =
-            doubt.template_problem.as_ref().map_or(&doubt.message, |scene| &scene.message);
-        let origin = doubt.template_problem.as_ref().and_then(|scene| scene.location.origin());
+/// Prints warnings: findings that do not prevent a run.
+pub(crate) fn print_warnings(
+    printer: &Printer,
+    warnings: &PlanProblems,
+    template_files: &TemplateFiles,
+) {
+    for warning in warnings.kept().iter().take(DIAGNOSTICS_MAX) {
+        let column =
+            warning.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
+        let message = warning
+            .template_problem
+            .as_ref()
+            .map_or(&warning.message, |template_problem| &template_problem.message);
+        let origin = warning
+            .template_problem
+            .as_ref()
+            .and_then(|template_problem| template_problem.location.origin());
         let place = origin.map(|origin| {
-            format!(" ({} line {})", texts.file_of_origin(Some(origin)).0, origin.line)
+            format!(" ({} line {})", template_files.file_of_origin(Some(origin)).0, origin.line)
         });
         let place = place.unwrap_or_default();
-        let rows = doubt.describe_rows();
-        let help = doubt.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
+        let rows = warning.describe_rows();
+        let help = warning.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
         printer.status(&strip_control_lines(&format!(
             "warning: {rows}{column}: {message}{place}{help}"
         )));
     }
-    let untold = doubts.kept().len().saturating_sub(DIAGNOSTICS_MAX);
-    if untold > 0 {
-        printer.status(&format!("and {}", pluralize(untold as u64, "other warning")));
+    let omitted = warnings.kept().len().saturating_sub(DIAGNOSTICS_MAX);
+    if omitted > 0 {
+        printer.status(&format!("and {}", pluralize(omitted as u64, "other warning")));
     }
 }
 
@@ -277,33 +288,33 @@ fn strip_control_lines(text: &str) -> String {
     text.lines().map(strip_control).collect::<Vec<_>>().join("\n")
 }
 
-/// Draws the line of the template that made a problem. Says whether there is one to draw: what is
-/// wrong with a cell alone is told by its row and column.
+/// Prints a problem with the line of the template that caused it. Returns false if there is no such
+/// line: a problem of a cell alone is described by its row and column.
 fn try_print_template_line(
     printer: &Printer,
     problem: &PlanProblem,
-    texts: &TemplateFiles,
+    template_files: &TemplateFiles,
 ) -> bool {
-    let Some(scene) = &problem.template_problem else { return false };
+    let Some(template_problem) = &problem.template_problem else { return false };
     let (
         Some(origin),
         template::TemplateProblemLocation::Template(_)
         | template::TemplateProblemLocation::Merged { .. },
-    ) = (scene.location.origin(), &scene.location)
+    ) = (template_problem.location.origin(), &template_problem.location)
     else {
         return false;
     };
-    let (file, text) = texts.file_of_origin(Some(origin));
+    let (file, text) = template_files.file_of_origin(Some(origin));
     let column = problem.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
-    let words = format!("{}{column}: {}", problem.describe_rows(), scene.message);
-    let span = scene.byte_span(text);
+    let message = format!("{}{column}: {}", problem.describe_rows(), template_problem.message);
+    let span = template_problem.byte_span(text);
     print_diagnostic(
         printer,
-        SourceDiagnostic { file: &file, text, span, message: words, help: problem.help.clone() },
+        SourceDiagnostic { file: &file, text, span, message, help: problem.help.clone() },
     );
     true
 }
 
-fn print_nothing_spent(printer: &Printer, count: u64, place: &str) {
-    printer.status(&format!("{} in {place}; nothing was spent", pluralize(count, "problem")));
+fn print_nothing_spent(printer: &Printer, count: u64, source: &str) {
+    printer.status(&format!("{} in {source}. Nothing was spent", pluralize(count, "problem")));
 }

@@ -1,4 +1,6 @@
-//! What `check` found out about one thing, and how good that is.
+//! One finding of `check`: a grade, a topic, a message and what to do.
+//!
+//! Also the exit code for several findings.
 
 use serde_json::{Value, json};
 
@@ -7,16 +9,16 @@ use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
 use crate::text::strip_control;
 
-/// How good a thing is.
+/// Grade of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FindingGrade {
     Ok,
     Warn,
-    /// A night cannot run; it would end like this.
+    /// A run cannot start; it would exit with this reason.
     Fail(ExitReason),
 }
 
-/// What was found out about one thing.
+/// One finding.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckFinding {
     pub(crate) grade: FindingGrade,
@@ -36,16 +38,20 @@ impl FindingGrade {
 }
 
 impl CheckFinding {
-    pub(crate) fn ok(topic: &'static str, words: impl Into<String>) -> Self {
-        Self { grade: FindingGrade::Ok, topic, message: words.into(), todo: None }
+    pub(crate) fn ok(topic: &'static str, message: impl Into<String>) -> Self {
+        Self { grade: FindingGrade::Ok, topic, message: message.into(), todo: None }
     }
 
-    pub(crate) fn warn(topic: &'static str, words: impl Into<String>, todo: &'static str) -> Self {
-        Self { grade: FindingGrade::Warn, topic, message: words.into(), todo: Some(todo) }
+    pub(crate) fn warn(
+        topic: &'static str,
+        message: impl Into<String>,
+        todo: &'static str,
+    ) -> Self {
+        Self { grade: FindingGrade::Warn, topic, message: message.into(), todo: Some(todo) }
     }
 
-    pub(crate) fn fail(exit: ExitReason, topic: &'static str, words: impl Into<String>) -> Self {
-        Self { grade: FindingGrade::Fail(exit), topic, message: words.into(), todo: None }
+    pub(crate) fn fail(exit: ExitReason, topic: &'static str, message: impl Into<String>) -> Self {
+        Self { grade: FindingGrade::Fail(exit), topic, message: message.into(), todo: None }
     }
 
     pub(crate) fn with_todo(mut self, todo: &'static str) -> Self {
@@ -53,27 +59,28 @@ impl CheckFinding {
         self
     }
 
-    /// Why a free call brought nothing.
-    pub(crate) fn from_call_error(topic: &'static str, trouble: &ApiError) -> Self {
-        let words = trouble.to_string();
-        match trouble {
-            ApiError::Account(_) => Self::fail(ExitReason::Account, topic, words),
-            ApiError::Moved { .. } => Self::fail(ExitReason::Usage, topic, words),
+    /// Returns the finding for a failed free request.
+    pub(crate) fn from_call_error(topic: &'static str, error: &ApiError) -> Self {
+        let message = error.to_string();
+        match error {
+            ApiError::Account(_) => Self::fail(ExitReason::Account, topic, message),
+            ApiError::Moved { .. } => Self::fail(ExitReason::Usage, topic, message),
             ApiError::NotSent(_) | ApiError::UnusableResponse(_) => {
-                Self::fail(ExitReason::TransientFailure, topic, words)
-                    .with_todo("look at the network and at `base_url`, and check again")
+                Self::fail(ExitReason::TransientFailure, topic, message)
+                    .with_todo("check the network and `base_url`, then check again")
             }
-            ApiError::RateLimited { .. } => Self::warn(topic, words, "check again later"),
+            ApiError::RateLimited { .. } => Self::warn(topic, message, "check again later"),
             ApiError::NotFound | ApiError::Refused(_) => {
-                let words = format!("a token was given, but this page was not ({words})");
-                Self::warn(topic, words, "a run can begin; try it with --limit 1")
+                let message = format!("credentials accepted, but the request failed ({message})");
+                Self::warn(topic, message, "a run can start; try --limit 1")
             }
         }
     }
 
     pub(crate) fn print(&self, printer: &Printer) {
-        let (grade, topic, words) = (self.grade.as_str(), self.topic, strip_control(&self.message));
-        printer.print_result(&format!("{grade:4}  {topic:11}  {words}"));
+        let (grade, topic, message) =
+            (self.grade.as_str(), self.topic, strip_control(&self.message));
+        printer.print_result(&format!("{grade:4}  {topic:11}  {message}"));
         if let Some(todo) = self.todo {
             printer.print_result(&format!("{:19}→ {todo}", ""));
         }
@@ -89,7 +96,7 @@ impl CheckFinding {
     }
 }
 
-/// The order of the exit codes when several hold.
+/// Returns the exit code for several findings; the order is that of the README.
 pub(crate) fn exit_for_findings(findings: &[CheckFinding]) -> ExitReason {
     let order = [
         ExitReason::Unexpected,

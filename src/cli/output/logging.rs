@@ -1,7 +1,7 @@
-//! Logs on stderr, above the bars, never in the results.
+//! Log lines on stderr, above the progress bars and never in the results.
 //!
-//! What the libraries log is capped: at their finer levels they print headers and bodies, and a
-//! secret must not reach a log at any level.
+//! Logs of libraries are limited to warnings: at finer levels they contain headers and bodies, and
+//! a secret must not reach a log at any level.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// How much is said on stderr besides results.
+/// Amount of output on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
     Quiet,
@@ -21,15 +21,15 @@ pub(crate) enum Verbosity {
     Everything,
 }
 
-/// Starts logging. `bars` are lifted while a line is written.
-pub(crate) fn init(loudness: Verbosity, color: bool, bars: &MultiProgress) {
-    let ours = match loudness {
+/// Starts logging. `bars` are hidden while a line is written.
+pub(crate) fn init(verbosity: Verbosity, color: bool, bars: &MultiProgress) {
+    let ours = match verbosity {
         Verbosity::Quiet => LevelFilter::ERROR,
         Verbosity::Normal => LevelFilter::ERROR,
         Verbosity::Verbose => LevelFilter::DEBUG,
         Verbosity::Everything => LevelFilter::TRACE,
     };
-    let others = match loudness {
+    let others = match verbosity {
         Verbosity::Quiet | Verbosity::Normal => LevelFilter::OFF,
         Verbosity::Verbose | Verbosity::Everything => LevelFilter::WARN,
     };
@@ -39,7 +39,7 @@ pub(crate) fn init(loudness: Verbosity, color: bool, bars: &MultiProgress) {
         .with_ansi(color)
         .with_target(false)
         .with_filter(filter);
-    // A second start happens only in tests that call the command line twice in one process.
+    // Fails only in tests that run the command line twice in one process.
     drop(tracing_subscriber::registry().with(lines).try_init());
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn init(loudness: Verbosity, color: bool, bars: &MultiProgress) {
 struct LogWriter(MultiProgress);
 
 impl Write for LogWriter {
-    /// Never fails: the subscriber would complain to the very pipe that was closed, and panic.
+    /// Never fails: on an error the subscriber would write to the same closed pipe and panic.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.suspend(|| drop(std::io::stderr().write_all(bytes)));
         Ok(bytes.len())

@@ -1,5 +1,6 @@
-//! Output on a terminal or into a file: the printer, tables, progress, diagnostics, times. Nothing is
-//! decided here.
+//! Everything that is printed: results, messages, tables, progress, diagnostics and times.
+//!
+//! Decides nothing; renders values of the modules below.
 
 pub(crate) mod diagnostics;
 pub(crate) mod finding;

@@ -1,7 +1,8 @@
-//! The one place that writes to the terminal: results to stdout, printer to stderr, above the bars.
+//! The only writer to the terminal: results to stdout, messages to stderr, above the progress bars.
 //!
-//! Text from outside (cells, the vendor's words) passes through [`plain`] before it is shown: an
-//! escape sequence in a cell must not reach a terminal. A closed pipe ends the printer, not the run.
+//! Foreign text (cells, messages of AI Studios) passes through `strip_control` before it is shown:
+//! an escape sequence in a cell must not reach the terminal. A closed pipe ends the output, not the
+//! run.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,23 +15,23 @@ use crate::cli::args::GlobalArgs;
 use crate::cli::output::logging::Verbosity;
 use crate::text::{escape_json_for_terminal, strip_control};
 
-/// Speaks to the person or the program that called us.
+/// Output to the user, or to the calling program with `--json`.
 #[derive(Clone, Debug)]
 pub(crate) struct Printer {
     bars: MultiProgress,
     color: bool,
     json: bool,
     quiet: bool,
-    /// A terminal that breaks long lines anywhere; a file or a pipe keeps a message on one line.
+    /// Whether stderr is a terminal; in a file or pipe a message stays on one line.
     wraps_lines: bool,
     events: Arc<Mutex<EventStream>>,
-    /// Why a result could not be written, where one could not.
+    /// The first error on stdout, except a closed pipe.
     stdout_error: Arc<OnceLock<io::ErrorKind>>,
-    /// The batch that this handle speaks of, where there are several.
+    /// The batch of this handle, if there are several batches.
     batch_label: Option<Arc<str>>,
 }
 
-/// The events of a run, for machines.
+/// State of the JSON events of a run.
 #[derive(Debug, Default)]
 struct EventStream {
     seq: u64,
@@ -38,7 +39,7 @@ struct EventStream {
     is_summary_written: bool,
 }
 
-/// Columns that every terminal has.
+/// Columns of a standard terminal; messages are never wider.
 pub(crate) const STANDARD_WIDTH: usize = 80;
 
 impl Printer {
@@ -65,69 +66,69 @@ impl Printer {
         &self.bars
     }
 
-    /// Tells whether bars can be seen.
+    /// Returns whether progress bars are visible.
     pub(crate) fn has_bars(&self) -> bool {
         !self.bars.is_hidden()
     }
 
-    /// Tells whether results are for machines.
+    /// Returns whether results are printed as JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Tells whether colours are wanted.
+    /// Returns whether the output is coloured.
     pub(crate) fn is_colored(&self) -> bool {
         self.color
     }
 
-    /// Writes a result.
+    /// Prints a result to stdout.
     pub(crate) fn print_result(&self, text: &str) {
         self.bars.suspend(|| self.try_print_result(text));
     }
 
-    /// Writes a result, and tells whether anybody still reads them.
+    /// Prints a result to stdout. Returns false if it could not be written.
     pub(crate) fn try_print_result(&self, text: &str) -> bool {
         let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             Ok(()) => true,
-            // Whoever closed the pipe has read enough.
+            // A closed pipe is not an error: the reader has enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
             Err(error) => {
-                // Said once, and at the end: a run goes on without its listener.
+                // Reported once, at the end: a run continues without its output.
                 let _ = self.stdout_error.set(error.kind());
                 false
             }
         }
     }
 
-    /// Says that results were lost, if they were.
+    /// Reports an error of stdout. Returns whether there was one.
     pub(crate) fn report_lost_results(&self) -> bool {
         let Some(kind) = self.stdout_error.get() else { return false };
-        self.error(&format!("standard output cannot be written ({kind})"));
+        self.error(&format!("cannot write to standard output ({kind})"));
         true
     }
 
-    /// Writes one machine-readable document.
+    /// Prints one JSON document.
     pub(crate) fn print_json(&self, document: &Value) {
         self.print_result(&escape_json_for_terminal(&document.to_string()));
     }
 
-    /// Names the batch that all further events are about.
+    /// Sets the batch of all further events.
     pub(crate) fn set_batch(&self, batch: &str) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).batch = Some(batch.to_owned());
     }
 
-    /// Returns a handle that speaks of one batch among several.
+    /// Returns a handle for one batch of several.
     pub(crate) fn for_batch(&self, batch: &str) -> Self {
         Self { batch_label: Some(batch.into()), ..self.clone() }
     }
 
-    /// Returns the batch that this handle speaks of, where there are several.
+    /// Returns the batch of this handle, if there are several batches.
     pub(crate) fn batch_label(&self) -> Option<&str> {
         self.batch_label.as_deref()
     }
 
-    /// Returns a line with the batch's name before it, where there are several.
+    /// Prefixes `line` with the batch's name, if there are several batches.
     pub(crate) fn with_batch_prefix(&self, line: &str) -> String {
         match &self.batch_label {
             Some(batch) => format!("{batch}: {line}"),
@@ -135,9 +136,9 @@ impl Printer {
         }
     }
 
-    /// Writes one event with its place in the stream.
+    /// Prints one event with its sequence number and time.
     pub(crate) fn print_event(&self, mut event: Value) {
-        // Held while writing, so that the numbers come out in their order.
+        // Locked while printing, so that the sequence numbers are in order.
         let mut stream = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         stream.seq += 1;
         if let Some(fields) = event.as_object_mut() {
@@ -151,7 +152,7 @@ impl Printer {
         self.print_json(&event);
     }
 
-    /// Writes the last event, unless it has been written: whoever reads events always gets one.
+    /// Prints the last event, unless it has been printed. A stream of events always has one.
     pub(crate) fn print_summary(&self, mut summary: Value) {
         if !self.json
             || self.events.lock().unwrap_or_else(PoisonError::into_inner).is_summary_written
@@ -164,22 +165,22 @@ impl Printer {
         self.print_event(summary);
     }
 
-    /// Says something that is not a result.
+    /// Prints a message that is not a result; not with `--quiet` or `--json`.
     pub(crate) fn status(&self, text: &str) {
         if !self.quiet && !self.json {
             self.write_stderr_line(&self.format_message(text));
         }
     }
 
-    /// Says what went wrong.
+    /// Prints an error.
     pub(crate) fn error(&self, text: &str) {
-        let shaped = self.format_message(&format!("error: {text}"));
-        let rest = shaped.strip_prefix("error:").unwrap_or(&shaped);
+        let message = self.format_message(&format!("error: {text}"));
+        let rest = message.strip_prefix("error:").unwrap_or(&message);
         let label = if self.color { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
         self.write_stderr_line(&format!("{label}{rest}"));
     }
 
-    /// Returns text as it can be shown: harmless, and on a terminal broken between words.
+    /// Removes control characters and, on a terminal, wraps lines.
     fn format_message(&self, text: &str) -> String {
         let lines: Vec<_> = text.split('\n').map(strip_control).collect();
         let columns = if self.wraps_lines { stderr_width() } else { usize::MAX };
@@ -187,9 +188,9 @@ impl Printer {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Shows a drawn mistake.
-    pub(crate) fn diagnostic(&self, drawn: &str) {
-        self.write_stderr_line(drawn);
+    /// Prints a rendered diagnostic.
+    pub(crate) fn diagnostic(&self, diagnostic: &str) {
+        self.write_stderr_line(diagnostic);
     }
 
     fn write_stderr_line(&self, text: &str) {
@@ -199,21 +200,21 @@ impl Printer {
     }
 }
 
-/// Returns how many columns a character takes: Hangul, kana and the like take two.
+/// Returns the columns of a character: two for Hangul, kana and other wide characters.
 fn char_width(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// Returns how many columns a text takes at most.
+/// Returns the columns of a text.
 pub(crate) fn text_width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-/// Returns a text in exactly so many columns: cut with a `…`, or filled with blanks.
+/// Returns a text of exactly `max` columns: cut with `…`, or padded with blanks.
 pub(crate) fn pad_or_truncate(text: &str, max: usize) -> String {
     let mut out = text.to_owned();
     if text_width(text) > max {
-        // The mark counts as two: some terminals show it so.
+        // `…` counts as two columns, as on some terminals.
         let mut left = max.saturating_sub(2);
         let fits = |c: &char| {
             let fits = char_width(*c) <= left;
@@ -230,40 +231,32 @@ pub(crate) fn pad_or_truncate(text: &str, max: usize) -> String {
     out
 }
 
-/// Returns a text whose lines fit a terminal.
+/// Wraps every line of `text` to a standard terminal.
 pub(crate) fn wrap(text: &str) -> String {
     text.lines().map(|line| wrap_line(line, STANDARD_WIDTH)).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the columns of the terminal, of which no more are used than every terminal has.
+/// Returns the columns for messages: those of the terminal, at most [`STANDARD_WIDTH`].
 fn stderr_width() -> usize {
     let found = terminal_size::terminal_size_of(io::stderr());
     let columns = found.map_or(STANDARD_WIDTH, |(terminal_size::Width(columns), _)| columns.into());
-    // Some say that they have none.
+    // Some terminals report zero columns.
     if columns == 0 { STANDARD_WIDTH } else { columns.min(STANDARD_WIDTH) }
 }
 
-/// Breaks a line between words where it would pass `columns`; what follows is indented. A word
-/// that is too long by itself, such as a path, stays whole.
+/// Wraps a line between words, with a deeper indent. A word that is too long by itself, such as a
+/// path, is not split.
 fn wrap_line(line: &str, columns_max: usize) -> String {
     let text = line.trim_start();
-    let mut out = line[..line.len() - text.len()].to_owned();
-    let indent = " ".repeat(out.len() + 2);
-    let mut column = out.chars().count();
-    for (place, word) in text.split(' ').enumerate() {
-        let width: usize = word.chars().map(char_width).sum();
-        if place > 0 && column + 1 + width > columns_max {
-            out.push('\n');
-            out.push_str(&indent);
-            column = indent.len();
-        } else if place > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += width;
-    }
-    out
+    let indent = &line[..line.len() - text.len()];
+    let next_indent = format!("{indent}  ");
+    let options = textwrap::Options::new(columns_max)
+        .initial_indent(indent)
+        .subsequent_indent(&next_indent)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
 }
 
 #[cfg(test)]
@@ -271,7 +264,7 @@ mod tests {
     use crate::cli::output::printer::*;
 
     #[test]
-    fn a_long_message_is_broken_between_words_and_a_path_stays_whole() {
+    fn a_long_message_is_wrapped_between_words_and_a_path_is_not_split() {
         let path = "/a/".repeat(40);
         let text = format!(
             "no credentials: set this and that in the environment, or put both \

@@ -1,8 +1,8 @@
-//! The settings that hold, and where each came from: a flag, the environment, the batch file, or
-//! the default.
+//! The effective settings and the source of each: a flag, the environment, the batch file or the
+//! default.
 //!
-//! It shows and decides nothing, with one exception: which host a command without `--base-url`
-//! talks to. Of a secret it says only where it is looked for.
+//! Decides nothing, except the host of commands without `--base-url`. Of a secret it contains only
+//! the source.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const DEFAULT: &str = "default";
 const VENDOR_SECTION: &str = "[vendor]";
 const COMMAND_LINE: &str = "command line";
 
-/// One setting.
+/// One setting with its source.
 #[derive(Clone, Debug)]
 pub(crate) struct EffectiveSetting {
     pub(crate) name: &'static str,
@@ -32,36 +32,36 @@ pub(crate) struct EffectiveSetting {
 }
 
 impl EffectiveSetting {
-    /// Returns it as programs see it.
+    /// Returns the setting as JSON.
     pub(crate) fn to_json(&self) -> Value {
         json!({ "name": self.name, "value": self.value, "from": self.source })
     }
 }
 
-/// Returns the host that the environment or the batch file says, and which of them.
+/// Returns the host from the environment or the batch file, and the source.
 pub(crate) fn configured_host(
     batch: Option<&Batch>,
 ) -> (Result<StudioHost, InvalidStudioHost>, &'static str) {
-    let said = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
-    match (said, batch) {
-        (Some(said), _) => (StudioHost::parse(&said), BASE_URL_VAR),
+    let value_set = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
+    match (value_set, batch) {
+        (Some(value_set), _) => (StudioHost::parse(&value_set), BASE_URL_VAR),
         (None, Some(batch)) => {
-            let given = section_key_check(batch, "studio");
-            let from = given("region") || given("base_url");
+            let is_set = section_key_check(batch, "studio");
+            let from = is_set("region") || is_set("base_url");
             (Ok(batch.studio.host.clone()), if from { BATCH_FILE } else { DEFAULT })
         }
         (None, None) => (Ok(StudioHost::Global), DEFAULT),
     }
 }
 
-/// Returns whether a key of a section stands in the batch file.
+/// Returns a predicate: whether a key is present in `section` of the batch file.
 fn section_key_check(batch: &Batch, section: &str) -> impl Fn(&str) -> bool {
     let table = batch.source.parse::<toml::Table>().unwrap_or_default();
     let section = table.get(section).and_then(|section| section.as_table().cloned());
     move |key| section.as_ref().is_some_and(|section| section.contains_key(key))
 }
 
-/// Returns every setting that holds for a run of `batch`, or for any run.
+/// Returns every setting that applies to a run of `batch`, or to any run.
 pub(crate) fn effective_settings(
     global: &GlobalArgs,
     sandbox: bool,
@@ -88,7 +88,7 @@ pub(crate) fn effective_settings(
             &known,
             batch.map(|batch| &batch.studio),
         ));
-        all.push(EffectiveSetting { name: "credentials", value, source: "looked for there" });
+        all.push(EffectiveSetting { name: "credentials", value, source: "checked in this order" });
     }
     if let Some(batch) = batch {
         let output = batch.source.parse::<toml::Table>().unwrap_or_default().contains_key("output");
@@ -100,9 +100,9 @@ pub(crate) fn effective_settings(
         all.extend(section_settings(batch, "studio", studio_values(&batch.studio)));
         all.extend(section_settings(batch, "limits", limit_values(&batch.limits)).into_iter().map(
             |limit| {
-                let bound = batch.vendor.is_binding_for(&batch.limits, limit.name);
+                let is_bound = batch.vendor.is_binding_for(&batch.limits, limit.name);
                 EffectiveSetting {
-                    source: if bound { VENDOR_SECTION } else { limit.source },
+                    source: if is_bound { VENDOR_SECTION } else { limit.source },
                     ..limit
                 }
             },
@@ -123,8 +123,8 @@ fn section_settings(
     section: &str,
     values: Vec<(&'static str, String)>,
 ) -> Vec<EffectiveSetting> {
-    let given = section_key_check(batch, section);
-    let from = |name| if given(name) { BATCH_FILE } else { DEFAULT };
+    let is_set = section_key_check(batch, section);
+    let from = |name| if is_set(name) { BATCH_FILE } else { DEFAULT };
     values
         .into_iter()
         .map(|(name, value)| EffectiveSetting { name, value, source: from(name) })
@@ -132,10 +132,10 @@ fn section_settings(
 }
 
 fn ledger_source(global: &GlobalArgs) -> &'static str {
-    let said = std::env::var_os(LEDGER_VAR).map(std::path::PathBuf::from);
+    let value_set = std::env::var_os(LEDGER_VAR).map(std::path::PathBuf::from);
     match &global.ledger {
         None => DEFAULT,
-        Some(ledger) if said.as_ref() == Some(ledger) => LEDGER_VAR,
+        Some(ledger) if value_set.as_ref() == Some(ledger) => LEDGER_VAR,
         Some(_) => COMMAND_LINE,
     }
 }
@@ -153,7 +153,9 @@ fn color_value(global: &GlobalArgs) -> String {
 fn color_source(global: &GlobalArgs) -> &'static str {
     match global.color {
         ColorMode::Always | ColorMode::Never => COMMAND_LINE,
-        ColorMode::Auto if std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty()) => {
+        ColorMode::Auto
+            if std::env::var_os("NO_COLOR").is_some_and(|value_set| !value_set.is_empty()) =>
+        {
             "NO_COLOR"
         }
         ColorMode::Auto => DEFAULT,
@@ -161,7 +163,7 @@ fn color_source(global: &GlobalArgs) -> &'static str {
 }
 
 fn studio_values(studio: &StudioSettings) -> Vec<(&'static str, String)> {
-    // Without a pattern for the rest: a setting that is added must be shown.
+    // Without `..`, so that a new setting must be added here.
     let StudioSettings {
         host: _,
         request,
@@ -228,7 +230,7 @@ fn limit_values(limits: &BatchLimits) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Returns where AI Studios may call.
+/// Returns the webhook settings.
 fn webhook_settings(
     WebhookSettings { public_url, listen }: &WebhookSettings,
 ) -> Vec<EffectiveSetting> {
@@ -239,7 +241,7 @@ fn webhook_settings(
     ]
 }
 
-/// Returns who is told; of a secret only where it is.
+/// Returns the notification settings; of a secret only its source.
 fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
     let NotifySettings {
         when,
@@ -251,22 +253,22 @@ fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
         heartbeat_url,
         timeout,
     } = notify;
-    let place = |hidden: &SecretRef| match hidden {
-        SecretRef::Env(name) => format!("hidden in {name}"),
-        SecretRef::Command(_) => "hidden behind a command".to_owned(),
-        SecretRef::File(path) => format!("hidden in {}", path.display()),
+    let secret_source = |secret: &SecretRef| match secret {
+        SecretRef::Env(name) => format!("from {name}"),
+        SecretRef::Command(_) => "from a command".to_owned(),
+        SecretRef::File(path) => format!("from {}", path.display()),
     };
     let address = |address: &NotifyUrl| match address {
         NotifyUrl::Plain(url) => url.host_str().unwrap_or_default().to_owned(),
-        NotifyUrl::Secret(hidden) => place(hidden),
+        NotifyUrl::Secret(secret) => secret_source(secret),
     };
-    let word =
-        NotifyCondition::CHOICES.iter().find(|(_, one)| one == when).map_or("", |(word, _)| *word);
-    let ways = [
+    let condition =
+        NotifyCondition::CHOICES.iter().find(|(_, one)| one == when).map_or("", |(name, _)| *name);
+    let channels = [
         ("notify.command", command.first().cloned()),
         ("notify.webhook", webhook.as_ref().map(address)),
-        ("notify.webhook_secret", webhook_secret.as_ref().map(place)),
-        ("notify.slack", slack.as_ref().map(place)),
+        ("notify.webhook_secret", webhook_secret.as_ref().map(secret_source)),
+        ("notify.slack", slack.as_ref().map(secret_source)),
         ("notify.email_to", email.as_ref().map(|email| email.to.join(", "))),
         ("notify.smtp", email.as_ref().map(|email| email.host.clone())),
         ("notify.heartbeat_url", heartbeat_url.as_ref().map(address)),
@@ -274,20 +276,22 @@ fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
     let setting = |(name, value): (_, Option<String>)| {
         Some(EffectiveSetting { name, value: value?, source: BATCH_FILE })
     };
-    let mut all: Vec<EffectiveSetting> = ways.into_iter().filter_map(setting).collect();
+    let mut all: Vec<EffectiveSetting> = channels.into_iter().filter_map(setting).collect();
     if !all.is_empty() {
-        let how =
-            [("notify.when", word.to_owned()), ("notify.timeout", format_toml_duration(*timeout))];
-        all.extend(how.into_iter().filter_map(|(name, value)| setting((name, Some(value)))));
+        let common = [
+            ("notify.when", condition.to_owned()),
+            ("notify.timeout", format_toml_duration(*timeout)),
+        ];
+        all.extend(common.into_iter().filter_map(|(name, value)| setting((name, Some(value)))));
     }
     all
 }
 
-fn value_or(value: &Option<impl ToString>, otherwise: &str) -> String {
-    value.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string)
+fn value_or(value: &Option<impl ToString>, default: &str) -> String {
+    value.as_ref().map_or_else(|| default.to_owned(), ToString::to_string)
 }
 
-/// Writes a duration as a batch file does: `90s`, `20min`.
+/// Returns a duration as in a batch file: `90s`, `20min`.
 fn format_toml_duration(length: Duration) -> String {
     let ms = length.as_millis();
     match ms {

@@ -1,63 +1,60 @@
-//! What is said of a sheet that was read: how, where that was a guess, and what of it is idle.
+//! Remarks about a sheet: guessed encoding, delimiter and worksheet, and unused columns.
 //!
-//! Each is one line, said once; a plain CSV whose columns are all used is not worth a word.
+//! One line each. A plain CSV without unused columns has no remark.
 
 use crate::plan::Plan;
 use crate::sheet::SheetFormat;
 use crate::text::{pluralize, strip_control};
 
-/// Columns and worksheets that are named one by one.
+/// Columns and worksheets that are listed by name.
 const NAMES_MAX: usize = 6;
 
-/// Returns the lines.
+/// Returns the remarks.
 pub(crate) fn sheet_remarks(plan: &Plan) -> Vec<String> {
-    format_remark(&plan.sheet_reading)
+    format_remarks(&plan.sheet_reading)
         .into_iter()
         .chain(unused_columns_remark(&plan.unused_columns))
         .collect()
 }
 
-fn format_remark(reading: &SheetFormat) -> Option<String> {
-    let mut parts = Vec::new();
+fn format_remarks(reading: &SheetFormat) -> Vec<String> {
+    let mut remarks = Vec::new();
     if let Some(encoding) = reading.encoding.filter(|encoding| *encoding != "UTF-8") {
         let guess = match reading.is_guess {
-            true => " (a guess; `encoding` in the batch file overrules it)",
+            true => " (guessed; to change it, set `encoding`)",
             false => "",
         };
-        parts.push(format!("as {encoding}{guess}"));
+        remarks.push(format!("Encoding: {encoding}{guess}"));
     }
     if let Some(delimiter) = reading.delimiter.filter(|delimiter| *delimiter != "comma") {
-        parts.push(format!("with a {delimiter} between cells"));
+        remarks.push(format!("Delimiter: {delimiter}"));
     }
     if let Some(worksheet) = &reading.worksheet {
         let others = match (worksheet.is_guess, &worksheet.others[..]) {
             (true, others @ [_, ..]) => {
-                format!(
-                    " (the first; `worksheet` in the batch file can name {})",
-                    join_names(others, "or")
-                )
+                format!(" (for {}, set `worksheet`)", join_names(others, "or"))
             }
             (true, []) | (false, _) => String::new(),
         };
-        parts.push(format!("from its worksheet `{}`{others}", strip_control(&worksheet.name)));
+        remarks.push(format!("Worksheet: {}{others}", strip_control(&worksheet.name)));
     }
-    (!parts.is_empty()).then(|| format!("the sheet is read {}", parts.join(", ")))
+    remarks
 }
 
 fn unused_columns_remark(headings: &[String]) -> Option<String> {
     match headings {
         [] => None,
-        [only] => Some(format!("nothing uses the column `{}`", strip_control(only))),
-        several => Some(format!("nothing uses the columns {}", join_names(several, "and"))),
+        [only] => Some(format!("Unused column: {}", strip_control(only))),
+        several => Some(format!("Unused columns: {}", join_names(several, "and"))),
     }
 }
 
 fn join_names(names: &[String], last: &str) -> String {
     let mut shown: Vec<String> =
-        names.iter().take(NAMES_MAX).map(|name| format!("`{}`", strip_control(name))).collect();
-    let untold = names.len().saturating_sub(shown.len());
-    if untold > 0 {
-        shown.push(pluralize(untold as u64, "other"));
+        names.iter().take(NAMES_MAX).map(|name| strip_control(name).into_owned()).collect();
+    let omitted = names.len().saturating_sub(shown.len());
+    if omitted > 0 {
+        shown.push(pluralize(omitted as u64, "other"));
     }
     match shown.split_last() {
         Some((end, [])) => end.clone(),
@@ -66,7 +63,7 @@ fn join_names(names: &[String], last: &str) -> String {
     }
 }
 
-/// Returns how the sheet was read, for programs.
+/// Returns the format of the sheet as JSON.
 pub(crate) fn sheet_format_json(reading: &SheetFormat) -> serde_json::Value {
     serde_json::json!({
         "encoding": reading.encoding,

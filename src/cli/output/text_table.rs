@@ -1,26 +1,26 @@
-//! Tables that fit the terminal: one line for each row, and what is too long is cut.
+//! Tables that fit the terminal: one line per row, with long cells cut.
 //!
-//! A line that wraps cannot be found with `grep` nor counted with `wc`, so none does.
+//! A row never wraps, so that `grep` finds it and `wc` counts it.
 
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
 use crate::cli::output::printer::STANDARD_WIDTH;
 use crate::text::strip_control;
 
-/// A table on its way to a person.
+/// A table of text.
 pub(crate) struct TextTable {
     table: Table,
 }
 
 impl TextTable {
-    /// Begins a table. A heading that ends in `#` is one of numbers, and loses the mark.
+    /// Creates a table. A heading that ends in `#` (not shown) marks a column of numbers.
     pub(crate) fn new(headings: &[&str]) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(stdout_width()).set_truncation_indicator("…");
         table.set_header(headings.iter().map(|heading| heading.trim_end_matches('#')));
-        for (place, heading) in headings.iter().enumerate() {
-            let Some(column) = table.column_mut(place) else { continue };
+        for (index, heading) in headings.iter().enumerate() {
+            let Some(column) = table.column_mut(index) else { continue };
             column.set_padding((0, 2));
             if heading.ends_with('#') {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -29,7 +29,7 @@ impl TextTable {
         Self { table }
     }
 
-    /// Adds a row. Foreign text is made harmless here.
+    /// Adds a row. Control characters are removed.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| strip_control(&cell).into_owned());
         let mut row = Row::from(cells.collect::<Vec<_>>());
@@ -37,14 +37,14 @@ impl TextTable {
         self.table.add_row(row);
     }
 
-    /// Returns the lines, without blanks at their ends.
+    /// Returns the table without trailing blanks.
     pub(crate) fn render(&self) -> String {
         let text = self.table.to_string();
         text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Returns how many columns there are for results.
+/// Returns the columns for results.
 pub(crate) fn stdout_width() -> u16 {
     let found = terminal_size::terminal_size_of(std::io::stdout());
     found.map_or(STANDARD_WIDTH as u16, |(terminal_size::Width(columns), _)| columns.max(40))

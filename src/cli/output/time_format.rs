@@ -1,4 +1,4 @@
-//! Stored times as people and programs read them.
+//! Formats stored times and durations: local time for users, RFC 3339 for programs.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use crate::text::format_duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Returns a stored time as a clock on this machine's wall shows it.
+/// Returns a stored time as local date and time.
 pub(crate) fn format_local(ms: i64) -> String {
     let Ok(at) = Timestamp::from_millisecond(ms) else { return "?".to_owned() };
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns the time of day of a stored time, as a clock on this machine's wall shows it.
+/// Returns a stored time as local time of day.
 pub(crate) fn format_local_time(ms: i64) -> String {
     let Ok(at) = Timestamp::from_millisecond(ms) else { return "?".to_owned() };
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
-/// Returns a stored time for programs: RFC 3339, UTC, to the millisecond.
+/// Returns a stored time as RFC 3339 in UTC with milliseconds.
 pub(crate) fn format_rfc3339(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| format!("{at:.3}"))
 }
 
-/// Returns how long something took: "12 s", "3 min".
+/// Returns the time between two stored times, such as "12 s" or "3 min".
 pub(crate) fn format_elapsed(from: i64, to: i64) -> String {
     format_duration(Duration::from_millis(to.saturating_sub(from).max(0).unsigned_abs()))
 }
 
-/// What a run that dies may have lasted beyond its last sign of life, which it gives so often.
+/// Interval of heartbeats: a killed run may have lasted this much longer than its last one.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Returns how long a run lasted that died at some time after `seen`, when it last said that it lives:
-/// that it lasted no time at all is the one thing which is never so.
-pub(crate) fn format_dead_run_duration(from: i64, seen: i64) -> String {
-    let known = Duration::from_millis(seen.saturating_sub(from).max(0).unsigned_abs());
+/// Returns the duration of a killed run, known only up to its last heartbeat. It is never shown as
+/// zero.
+pub(crate) fn format_dead_run_duration(from: i64, heartbeat: i64) -> String {
+    let known = Duration::from_millis(heartbeat.saturating_sub(from).max(0).unsigned_abs());
     if known < HEARTBEAT_INTERVAL {
         format!("under {}", format_duration(HEARTBEAT_INTERVAL))
     } else {
@@ -47,7 +47,7 @@ mod tests {
     use crate::cli::output::time_format::*;
 
     #[test]
-    fn a_run_that_died_before_it_said_that_it_lives_did_not_last_no_time() {
+    fn a_run_killed_before_its_first_heartbeat_is_not_shown_as_zero() {
         assert_eq!(format_dead_run_duration(5_000, 5_000), "under 10 s");
         assert_eq!(format_dead_run_duration(5_000, 4_000), "under 10 s");
         assert_eq!(format_dead_run_duration(5_000, 45_000), "40 s");

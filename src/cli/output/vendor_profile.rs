@@ -1,5 +1,6 @@
-//! What is assumed of AI Studios where its documents are silent, as `check` shows it: every
-//! question, the answer that holds, who gave it, and what follows.
+//! Prints the vendor profile: assumptions about AI Studios that its documentation leaves open.
+//!
+//! Each entry has a value, its source and the reason. `batch` decides the values.
 
 use serde_json::{Value, json};
 
@@ -9,39 +10,43 @@ use crate::cli::output::printer::Printer;
 use crate::session::target;
 use crate::text::strip_control;
 
-/// Says what was once measured, and whether it was measured here.
+/// Returns the findings about measured facts, and whether they were measured at this host.
 pub(crate) fn measurement_findings(vendor: &VendorProfile, host: &StudioHost) -> Vec<CheckFinding> {
     let topic = "measured";
     let Some(measured) = &vendor.measured else { return Vec::new() };
-    let (on, there, here) = (&measured.date, &measured.host, target::stored_host(host));
-    let first = if there.trim_end_matches('/') == here {
-        CheckFinding::ok(topic, format!("on {on} at {there}"))
+    let (date, measured_host) = (&measured.date, &measured.host);
+    let batch_host = target::stored_host(host);
+    let first = if measured_host.trim_end_matches('/') == batch_host {
+        CheckFinding::ok(topic, format!("on {date} at {measured_host}"))
     } else {
-        let words = format!("on {on} at {there}, and this batch is for {here}");
+        let message =
+            format!("on {date} at {measured_host}, but the batch belongs to {batch_host}");
         CheckFinding::warn(
             topic,
-            words,
-            "check with --probe here: another host may be another service",
+            message,
+            "run `check --probe`: another host may behave differently",
         )
     };
-    let facts =
-        measured.facts.iter().map(|fact| CheckFinding::ok(topic, format!("{fact} (only told)")));
+    let facts = measured
+        .facts
+        .iter()
+        .map(|fact| CheckFinding::ok(topic, format!("{fact} (for information)")));
     std::iter::once(first).chain(facts).collect()
 }
 
-/// Shows every question with its answer.
-pub(crate) fn print_profile(answers: &[VendorProfileEntry], printer: &Printer) {
-    if answers.is_empty() {
+/// Prints every assumption with its value, source and reason.
+pub(crate) fn print_profile(entries: &[VendorProfileEntry], printer: &Printer) {
+    if entries.is_empty() {
         return;
     }
-    printer.print_result("\nAI Studios, where its documents are silent");
-    for VendorProfileEntry { key, value, source: from, rationale: why } in answers {
+    printer.print_result("\nAssumptions about AI Studios (not documented)");
+    for VendorProfileEntry { key, value, source: from, rationale: why } in entries {
         printer.print_result(&format!("{key:13}  {} ({from})", strip_control(value)));
         printer.print_result(&format!("{:15}{why}", ""));
     }
 }
 
-pub(crate) fn profile_line_json(answer: &VendorProfileEntry) -> Value {
-    let VendorProfileEntry { key, value, source: from, rationale: why } = answer;
+pub(crate) fn profile_line_json(entry: &VendorProfileEntry) -> Value {
+    let VendorProfileEntry { key, value, source: from, rationale: why } = entry;
     json!({ "key": key, "value": value, "from": from.to_string(), "why": why })
 }
