@@ -1,7 +1,7 @@
-//! `callsheet models`, `workspaces`, `templates`: what the account offers.
+//! `callsheet models`, `workspaces`, `templates`: the catalogue of the account.
 //!
-//! Asked anew each time, for free, and remembered in the ledger for `plan` and `run` to compare
-//! with; `--offline` shows what is remembered.
+//! Requested each time (free) and cached in the ledger, where `plan` and `run` compare it with the
+//! batch; `--offline` shows the cached list.
 
 use std::path::PathBuf;
 
@@ -97,7 +97,7 @@ async fn run(
 ) -> ExitReason {
     match execute(which, shelf, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -126,7 +126,7 @@ async fn execute(
     } else {
         match RunTarget::for_query(whose) {
             Ok(account) => fetch_catalog(&ledger, (&account, shelf), &clock).await,
-            Err(early) => Err(early),
+            Err(error) => Err(error),
         }
     };
     ledger.close().await;
@@ -141,7 +141,7 @@ async fn read_cached_catalog(
 ) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
     let word = shelf.as_str();
     ledger.catalog(name, shelf).await.map_err(ledger_error)?.ok_or_else(|| {
-        let words = format!("the {word} of {name} were never asked for: leave out --offline");
+        let words = format!("no cached {word} of {name}: omit --offline");
         CommandError::new(ExitReason::Usage, words)
     })
 }
@@ -171,7 +171,7 @@ fn catalog_error(trouble: &ApiError) -> CommandError {
         | ApiError::NotFound
         | ApiError::Refused(_) => ExitReason::TransientFailure,
     };
-    CommandError::new(exit, format!("{trouble} (--offline shows what was heard last)"))
+    CommandError::new(exit, format!("{trouble} (--offline shows the cached list)"))
 }
 
 fn print_catalog(
@@ -210,7 +210,7 @@ fn print_catalog(
         0..5 => "now".to_owned(),
         _ => format!("{} ago", format_duration(age.unsigned_abs())),
     };
-    printer.status(&format!("{count} of {name}, heard {age}"));
+    printer.status(&format!("{count} of {name}, retrieved {age}"));
 }
 
 fn format_clothes(model: &CatalogItem) -> String {

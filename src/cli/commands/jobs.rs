@@ -1,4 +1,6 @@
-//! `callsheet jobs BATCH`: every job of a batch, or those that are meant.
+//! `callsheet jobs BATCH`: lists the jobs of a batch, filtered by state, cause and cells.
+//!
+//! Reads only the ledger.
 
 use clap::Args;
 
@@ -16,7 +18,7 @@ use crate::session::next_steps::CommandHints;
 use crate::session::open_batch::CommandError;
 use crate::text::{pluralize, suggest_name};
 
-/// Rows of a table, unless more are asked for: what a person can still scroll through.
+/// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
 
 /// List the jobs of a batch
@@ -50,7 +52,7 @@ pub(crate) struct JobsArgs {
     /// OR within a column, AND between columns
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
-    /// At most N jobs [default: 500; with --json: all]
+    /// At limit N jobs [default: 500; with --json: all]
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     limit: Option<u64>,
 }
@@ -61,13 +63,13 @@ fn parse_row_status(text: &str) -> Result<RowStatus, String> {
         return Ok(status);
     }
     let all: Vec<&str> = RowStatus::all().map(RowStatus::as_str).collect();
-    Err(format!("there is no such state; {}", suggest_name(&text, all, "states")))
+    Err(format!("unknown state; {}", suggest_name(&text, all, "states")))
 }
 
 pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -79,19 +81,19 @@ async fn execute(
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
     let headings = ledger.headings(stored.id).await.map_err(ledger_error)?;
     let columns = read_columns(&ledger, &stored).await?;
-    let meant = JobListFilter::from_args(&args, &headings, columns)?;
-    let most = args.limit.unwrap_or(if printer.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
+    let filter = JobListFilter::from_args(&args, &headings, columns)?;
+    let limit = args.limit.unwrap_or(if printer.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
     let mut listing =
-        JobListing { limit: most, printed: 0, omitted: 0, table: jobs_table(), headings, printer };
+        JobListing { limit, printed: 0, omitted: 0, table: jobs_table(), headings, printer };
     let mut rows = ReportRows::new(&ledger, stored.id);
     while let Some(row) = rows.next_row().await.map_err(ledger_error)? {
-        if meant.is_included(&row) {
+        if filter.is_included(&row) {
             listing.add(&row);
         }
     }
-    if meant.include_removed {
+    if filter.include_removed {
         for row in read_removed_rows(&ledger, &stored).await? {
-            if meant.matches_cause_and_cells(&row) {
+            if filter.matches_cause_and_cells(&row) {
                 listing.add(&row);
             }
         }
@@ -102,7 +104,7 @@ async fn execute(
     Ok(ExitReason::Done)
 }
 
-/// Jobs that left the sheet and are read at once; who has more of them has other troubles.
+/// Removed jobs read at once; far more than a batch has in practice.
 const REMOVED_ROWS_MAX: u32 = 100_000;
 
 async fn read_removed_rows(
@@ -117,13 +119,13 @@ async fn read_columns(
     ledger: &Ledger,
     stored: &StoredBatch,
 ) -> Result<ColumnMapping, CommandError> {
-    let Some(layout) = stored.layout_id else { return Ok(ColumnMapping::default()) };
-    let layout = ledger.variant_mapping(layout).await.map_err(ledger_error)?;
-    // A layout that cannot be read leaves the headings to look for.
-    Ok(serde_json::from_str(&layout.columns).unwrap_or_default())
+    let Some(variant) = stored.layout_id else { return Ok(ColumnMapping::default()) };
+    let variant = ledger.variant_mapping(variant).await.map_err(ledger_error)?;
+    // Without a readable mapping, conditions are matched against the headings.
+    Ok(serde_json::from_str(&variant.columns).unwrap_or_default())
 }
 
-/// Which jobs are meant.
+/// The filter given on the command line.
 struct JobListFilter<'a> {
     states: &'a [RowStatus],
     cause: Option<&'a str>,
@@ -138,23 +140,23 @@ impl<'a> JobListFilter<'a> {
         headings: &[String],
         columns: ColumnMapping,
     ) -> Result<Self, CommandError> {
-        let sieve = RowFilter::new(&args.conditions, headings, &columns);
-        let sieve = sieve.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
+        let row_filter = RowFilter::new(&args.conditions, headings, &columns);
+        let row_filter = row_filter.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
         let removed = args.state.contains(&RowStatus::Removed);
         Ok(Self {
             states: &args.state,
             cause: args.cause.as_deref(),
-            row_filter: sieve,
+            row_filter,
             columns,
             include_removed: removed,
         })
     }
 
-    /// Tells whether a row of the sheet is meant.
+    /// Returns whether a row of the sheet matches the filter.
     fn is_included(&self, row: &JobRow) -> bool {
-        let fits =
+        let has_status =
             self.states.is_empty() || self.states.iter().any(|status| row.has_status(*status));
-        fits && self.matches_cause_and_cells(row)
+        has_status && self.matches_cause_and_cells(row)
     }
 
     fn matches_cause_and_cells(&self, row: &JobRow) -> bool {
@@ -166,7 +168,7 @@ impl<'a> JobListFilter<'a> {
     }
 }
 
-/// What is listed so far.
+/// The output so far.
 struct JobListing<'t> {
     limit: u64,
     printed: u64,
@@ -177,7 +179,7 @@ struct JobListing<'t> {
 }
 
 fn jobs_table() -> TextTable {
-    TextTable::new(&["key", "row#", "state", "%#", "version#", "attempts#", "words"])
+    TextTable::new(&["key", "row#", "state", "%#", "version#", "attempts#", "result"])
 }
 
 impl JobListing<'_> {
@@ -216,7 +218,7 @@ impl JobListing<'_> {
             return;
         }
         if self.printed == 0 {
-            self.printer.status("no job is like that");
+            self.printer.status("No matching jobs");
             return;
         }
         self.printer.print_result(&self.table.render());
@@ -233,7 +235,7 @@ fn result_message(row: &JobRow) -> String {
     }
     let cause = row.cause.as_deref().filter(|_| row.state.is_some());
     match (cause, row.message.as_deref()) {
-        (Some(cause), Some(words)) => format!("{cause}: {words}"),
+        (Some(cause), Some(message)) => format!("{cause}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
         (None, None) => String::new(),
     }

@@ -1,4 +1,6 @@
-//! One file per command: its arguments, and the steps from them to an exit code.
+//! One file per command: its arguments, its steps and its exit code.
+//!
+//! The modules below do the work; a command calls them and prints the results.
 
 pub(crate) mod catalog;
 pub(crate) mod check;

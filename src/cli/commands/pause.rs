@@ -42,7 +42,7 @@ pub(crate) struct UnpauseArgs {
 pub(crate) async fn pause(args: PauseArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     set_paused(args.batch_ref, true, (global, printer))
         .await
-        .unwrap_or_else(|early| early.report(printer))
+        .unwrap_or_else(|error| error.report(printer))
 }
 
 pub(crate) async fn unpause(
@@ -52,7 +52,7 @@ pub(crate) async fn unpause(
 ) -> ExitReason {
     set_paused(args.batch_ref, false, (global, printer))
         .await
-        .unwrap_or_else(|early| early.report(printer))
+        .unwrap_or_else(|error| error.report(printer))
 }
 
 async fn set_paused(

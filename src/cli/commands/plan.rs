@@ -1,6 +1,9 @@
-//! `callsheet plan BATCH.toml`: everything up to the first request, and nothing after it.
+//! `callsheet plan BATCH.toml`: plans a batch as `run` does, and prints the plan instead of
+//! submitting.
+//!
+//! Changes nothing in the ledger, except the cached catalogue of the account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,6 +15,7 @@ use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, settings_table, sheet_remarks};
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 use crate::plan as planning;
 use crate::plan::{PayloadChange, Plan, PlanProblem, PlanProblems, RenderEstimate, RowSelection};
 use crate::session::credentials::CredentialQuery;
@@ -56,7 +60,7 @@ pub(crate) struct PlanArgs {
 pub(crate) async fn run(args: PlanArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -75,84 +79,112 @@ async fn execute(
     if let Some(page) = &args.html {
         overwrite_guard::ensure_not_protected(page, &path, Some(&batch))?;
     }
-    let _spooled = sheet_input::spool_sheet(&mut batch).await?;
+    let _spooled_sheet = sheet_input::spool_sheet(&mut batch).await?;
     let ledger = open_batch::open_ledger(&path).await?;
-    let choice = RowSelection {
+    let selection = RowSelection {
         should_record_catalog_uses: !args.sandbox,
         ..args.row_filter.row_selection()
     };
-    let mut plan = match planning::plan_filtered(&batch, None, &ledger, &choice).await {
+    let mut plan = match planning::plan_filtered(&batch, None, &ledger, &selection).await {
         Ok(plan) => plan,
         Err(error) => return Ok(diagnostics::print_plan_error(printer, &error, &batch)),
     };
-    if let (Ok(host), _) = settings_table::configured_host(Some(&batch)) {
-        let whose = CredentialQuery::new(&host, Some(&batch.studio));
-        let ask = || RunTarget::for_query(whose).ok();
-        let ask = (!args.offline).then_some(&ask as account_catalog::TargetProvider<'_>);
-        let shop = target::catalog_key(whose);
-        account_catalog::compare_plan(&mut plan, ask, (&ledger, &shop, &Clock::real()), printer)
-            .await?;
-    }
-    if printer.is_json() {
-        printer.print_json(&plan_json(&plan, &batch));
-    } else {
-        sheet_remarks::sheet_remarks(&plan).iter().for_each(|line| printer.status(line));
-        printer.print_result(&headline(&plan, &batch));
-        for change in &plan.changes {
-            printer.print_result(&change_line(change));
-        }
-        let untold = plan.counts.changed.saturating_sub(plan.changes.len() as u64);
-        if untold > 0 {
-            printer.print_result(&format!("  and {untold} more"));
-        }
-        let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
-        printer.print_result(&open_batch::describe_estimate(&estimate, ""));
-        printer.status(&format!(
-            "{} in {:.1} s ({}/s)",
-            pluralize(plan.rows, "row"),
-            plan.elapsed.as_secs_f64(),
-            rows_per_second(&plan)
-        ));
-    }
+    compare_with_catalog(&mut plan, &args, &batch, &ledger, printer).await?;
+    print_plan(&plan, &batch, printer);
     diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
     if let Err(error) = output_dir::check_writable(&output) {
-        printer.status(&format!("warning: {}", output_dir::unwritable_message(&output, &error)));
+        let message = output_dir::unwritable_message(&output, &error);
+        printer.status(&format!("warning: {message}"));
     }
-    let clean = plan.is_clean();
     if let Some(page) = &args.html {
-        let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
-        let lines = vec![headline(&plan, &batch), open_batch::describe_estimate(&estimate, "")];
-        let (batch, ledger) = (&batch, Some(&ledger));
-        let board = Storyboard {
-            path: page,
-            batch,
-            ledger,
-            header_lines: lines,
-            includes_unreadable_rows: true,
-            empty_message: None,
-        };
-        match board.write(|_, _| true, printer).await {
-            Ok(_) => {}
+        match write_page(page, &plan, &batch, &ledger, printer).await {
+            Ok(()) => {}
             Err(StoryboardError::Plan(error)) => {
-                return Ok(diagnostics::print_plan_error(printer, &error, batch));
+                return Ok(diagnostics::print_plan_error(printer, &error, &batch));
             }
-            Err(StoryboardError::Command(early)) => return Err(early),
+            Err(StoryboardError::Command(error)) => return Err(error),
         }
     }
-    if !clean {
+    let mut is_clean = plan.is_clean();
+    if !is_clean {
         diagnostics::print_row_problems(printer, &plan.problems, &plan.template_files, &batch);
     }
     plan.discard().await;
     ledger.close().await;
-    let clean = (!args.check_media || media_check::check_media(&batch, printer).await?) && clean;
-    Ok(if clean { ExitReason::Done } else { ExitReason::Input })
+    if args.check_media {
+        is_clean &= media_check::check_media(&batch, printer).await?;
+    }
+    Ok(if is_clean { ExitReason::Done } else { ExitReason::Input })
+}
+
+/// Adds warnings about models, clothes, workspaces and templates that the account lacks.
+async fn compare_with_catalog(
+    plan: &mut Plan,
+    args: &PlanArgs,
+    batch: &Batch,
+    ledger: &Ledger,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let (Ok(host), _) = settings_table::configured_host(Some(batch)) else { return Ok(()) };
+    let query = CredentialQuery::new(&host, Some(&batch.studio));
+    let provider = || RunTarget::for_query(query).ok();
+    let provider = (!args.offline).then_some(&provider as account_catalog::TargetProvider<'_>);
+    let catalog_key = target::catalog_key(query);
+    account_catalog::compare_plan(plan, provider, (ledger, &catalog_key, &Clock::real()), printer)
+        .await
+}
+
+fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
+    if printer.is_json() {
+        printer.print_json(&plan_json(plan, batch));
+        return;
+    }
+    sheet_remarks::sheet_remarks(plan).iter().for_each(|line| printer.status(line));
+    printer.print_result(&headline(plan, batch));
+    for change in &plan.changes {
+        printer.print_result(&change_line(change));
+    }
+    let omitted = plan.counts.changed.saturating_sub(plan.changes.len() as u64);
+    if omitted > 0 {
+        printer.print_result(&format!("  and {omitted} more"));
+    }
+    let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
+    printer.print_result(&open_batch::describe_estimate(&estimate, ""));
+    if printer.is_verbose() {
+        printer.status(&format!(
+            "{} in {:.1} s ({}/s)",
+            pluralize(plan.rows, "row"),
+            plan.elapsed.as_secs_f64(),
+            rows_per_second(plan)
+        ));
+    }
+}
+
+/// Writes the plan as an HTML page with the scenes of every row.
+async fn write_page(
+    page: &Path,
+    plan: &Plan,
+    batch: &Batch,
+    ledger: &Ledger,
+    printer: &Printer,
+) -> Result<(), StoryboardError> {
+    let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
+    let storyboard = Storyboard {
+        path: page,
+        batch,
+        ledger: Some(ledger),
+        header_lines: vec![headline(plan, batch), open_batch::describe_estimate(&estimate, "")],
+        includes_unreadable_rows: true,
+        empty_message: None,
+    };
+    storyboard.write(|_, _| true, printer).await.map(|_| ())
 }
 
 fn rows_per_second(plan: &Plan) -> u64 {
     (plan.rows as f64 / plan.elapsed.as_secs_f64().max(1e-6)) as u64
 }
 
-/// Says in one line what the sheet means to the ledger.
+/// Returns one line with the number of new, changed, unchanged, removed, invalid and skipped rows.
 pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     let counts = &plan.counts;
     let parts: Vec<String> = [
@@ -165,28 +197,28 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
+    .map(|(count, kind)| format!("{count} {kind}"))
     .collect();
     let parts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
-    let named = match plan.selected_rows {
-        Some(named) => format!("; {named} of {} meant now", pluralize(plan.rows, "row")),
+    let selection = match plan.selected_rows {
+        Some(selected) => format!("; {selected} of {} selected", pluralize(plan.rows, "row")),
         None => String::new(),
     };
-    format!("{}: {parts}{named}", batch.name)
+    format!("{}: {parts}{selection}", batch.name)
 }
 
 fn change_line(change: &PayloadChange) -> String {
-    let what = if change.columns.is_empty() {
-        "the template or its settings".to_owned()
+    let cause = if change.columns.is_empty() {
+        "template or settings".to_owned()
     } else {
         let columns: Vec<String> =
             change.columns.iter().map(|column| format!("`{}`", strip_control(column))).collect();
         columns.join(", ")
     };
-    format!("  row {} {}: {what} changed", change.row_number, strip_control(&change.key))
+    format!("  row {} {}: {cause} changed", change.row_number, strip_control(&change.key))
 }
 
-/// Returns the plan for machines.
+/// Returns the plan as JSON.
 pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
     let counts = &plan.counts;
     let estimate = RenderEstimate::from_counts(counts, &batch.limits);
@@ -197,9 +229,9 @@ pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
             json!({ "key": change.key, "row": change.row_number, "columns": change.columns })
         })
         .collect();
-    let listed = |problems: &PlanProblems| -> Vec<Value> {
-        let told = |one: &PlanProblem| json!({ "row": one.row, "rows": one.rows, "words": one.message, "help": one.help });
-        problems.kept().iter().map(told).collect()
+    let problems_json = |problems: &PlanProblems| -> Vec<Value> {
+        let problem_json = |one: &PlanProblem| json!({ "row": one.row, "rows": one.rows, "words": one.message, "help": one.help });
+        problems.kept().iter().map(problem_json).collect()
     };
     json!({
         "batch": batch.name.as_str(),
@@ -218,7 +250,7 @@ pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
         "least_seconds": estimate.duration_min.as_secs(),
         "most_seconds": estimate.duration_max.as_secs(),
         "changes": changes,
-        "problems": listed(&plan.problems),
-        "warnings": listed(&plan.warnings),
+        "problems": problems_json(&plan.problems),
+        "warnings": problems_json(&plan.warnings),
     })
 }

@@ -1,4 +1,6 @@
-//! `callsheet preview BATCH.toml`: merged payloads as they would be sent, or drawn as a storyboard.
+//! `callsheet preview BATCH.toml`: prints merged payloads, or draws them as a storyboard.
+//!
+//! Sends no request and creates no ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +68,7 @@ pub(crate) async fn run(args: &PreviewArgs, global: &GlobalArgs, printer: &Print
     };
     let _spooled = match sheet_input::spool_sheet(&mut batch).await {
         Ok(spooled) => spooled,
-        Err(early) => return early.report(printer),
+        Err(error) => return error.report(printer),
     };
     if let Some(page) = &args.storyboard {
         return match write_storyboard(args, page, &batch, global, printer).await {
@@ -74,7 +76,7 @@ pub(crate) async fn run(args: &PreviewArgs, global: &GlobalArgs, printer: &Print
             Err(StoryboardError::Plan(error)) => {
                 diagnostics::print_plan_error(printer, &error, &batch)
             }
-            Err(StoryboardError::Command(early)) => early.report(printer),
+            Err(StoryboardError::Command(error)) => error.report(printer),
         };
     }
     let materials = match PlanInputs::open(&batch) {
@@ -97,7 +99,7 @@ async fn write_storyboard(
     let path = global.ledger_path(args.sandbox);
     overwrite_guard::ensure_not_protected(page, &path, Some(batch))
         .map_err(StoryboardError::Command)?;
-    // Looking must not make a ledger.
+    // A preview must not create a ledger.
     let ledger = match path.exists() {
         true => Some(open_batch::open_ledger(&path).await.map_err(StoryboardError::Command)?),
         false => None,
@@ -116,14 +118,13 @@ async fn write_storyboard(
     }
     let wrong = drawn?;
     if wrong > 0 {
-        let are = if wrong == 1 { "is" } else { "are" };
-        printer.status(&format!("{wrong} of them {are} wrong; `callsheet plan` tells why"));
+        printer.status(&format!("{wrong} invalid; `callsheet plan` shows the reasons"));
     }
     Ok(if wrong == 0 { ExitReason::Done } else { ExitReason::Input })
 }
 
 impl PreviewArgs {
-    /// Tells whether a person means this row, whose video has the key `key`.
+    /// Returns whether the options select this row, whose job has the key `key`.
     fn is_selected(&self, entry: &SheetEntry, key: &str) -> bool {
         match (self.row, &self.key) {
             (Some(row), _) => entry.rows.iter().any(|one| one.number == row),
@@ -134,9 +135,9 @@ impl PreviewArgs {
 
     fn no_match_message(&self) -> String {
         match (self.row, &self.key) {
-            (Some(row), _) => format!("row {row} is not in the sheet, or is empty"),
+            (Some(row), _) => format!("row {row} is not in the sheet or is empty"),
             (None, Some(key)) => format!("no row has the key `{key}`"),
-            (None, None) => "the sheet has no rows that can be read".to_owned(),
+            (None, None) => "the sheet has no readable rows".to_owned(),
         }
     }
 }
@@ -175,7 +176,7 @@ fn print_one(materials: PlanInputs, args: &PreviewArgs, printer: &Printer) -> Ex
                     }
                 };
             }
-            // A wrong row elsewhere is the plan's to tell, not this one's.
+            // Problems of other rows are reported by `plan`.
             Err(problem) if problem.row.is_some() && problem.row == args.row => {
                 printer.error(&problem.to_string());
                 return ExitReason::Input;
@@ -191,7 +192,7 @@ fn row_cells(entry: &SheetEntry) -> Vec<Vec<String>> {
     entry.rows.iter().map(|row| row.cells.clone()).collect()
 }
 
-/// Prints every payload; a row that has none is told of, and the others are printed all the same.
+/// Prints every payload. A row without one is reported, and the others are printed.
 fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
     let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } = materials;
     let merger =
@@ -228,7 +229,7 @@ fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
         return ExitReason::Done;
     }
     printer.status(&format!(
-        "{} without a payload; `callsheet plan` shows each place",
+        "{} without a payload; `callsheet plan` shows the reasons",
         pluralize(wrong, "row")
     ));
     ExitReason::Input

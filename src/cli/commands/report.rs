@@ -1,4 +1,6 @@
-//! `callsheet report BATCH`: every row and what came of it, from the ledger alone.
+//! `callsheet report BATCH`: exports the results of a batch as CSV, JSON or HTML.
+//!
+//! Reads only the ledger. A file given with `--output` is replaced as a whole.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -49,7 +51,7 @@ enum ReportFormat {
 pub(crate) async fn run(args: ReportArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -65,7 +67,7 @@ async fn execute(
         ReportFormat::Csv
     });
     let failed = |error: ReportError| CommandError::new(ExitReason::Unexpected, error);
-    let asked = ReportRequest {
+    let request = ReportRequest {
         commands: CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored),
         args: &args,
         format,
@@ -73,27 +75,27 @@ async fn execute(
     match &args.output {
         Some(path) => {
             ensure_output_is_not_protected(path, &ledger, &stored)?;
-            let disk = |source| failed(ReportError::Io { path: path.clone(), source });
+            let io_error = |source| failed(ReportError::Io { path: path.clone(), source });
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
-            let mut new = report::create_temp_file(folder).map_err(disk)?;
-            asked.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
-            new.as_file().sync_all().map_err(disk)?;
-            new.persist(path).map_err(|error| disk(error.error))?;
-            printer.status(&format!("written to {}", path.display()));
+            let mut new = report::create_temp_file(folder).map_err(io_error)?;
+            request.print(&ledger, &stored, path, new.as_file_mut()).await.map_err(failed)?;
+            new.as_file().sync_all().map_err(io_error)?;
+            new.persist(path).map_err(|error| io_error(error.error))?;
+            printer.status(&format!("Report: {}", path.display()));
         }
         None if io::stdout().is_terminal() => {
-            // A cell may hold what a terminal would act upon; a pipe gets it as it is.
-            let (place, mut text) = (Path::new("the screen"), Vec::new());
-            asked.print(&ledger, &stored, place, &mut text).await.map_err(failed)?;
+            // A cell may contain control characters; only a pipe gets them unchanged.
+            let (place, mut text) = (Path::new("the terminal"), Vec::new());
+            request.print(&ledger, &stored, place, &mut text).await.map_err(failed)?;
             for line in String::from_utf8_lossy(&text).lines() {
                 printer.print_result(&strip_control(line));
             }
         }
         None => {
             let place = Path::new("standard output");
-            match asked.print(&ledger, &stored, place, io::stdout()).await {
-                // Whoever closed the pipe has read enough.
+            match request.print(&ledger, &stored, place, io::stdout()).await {
+                // A closed pipe is not an error: the reader has enough.
                 Err(ReportError::Io { source, .. })
                     if source.kind() == io::ErrorKind::BrokenPipe => {}
                 other => other.map_err(failed)?,
@@ -104,7 +106,7 @@ async fn execute(
     Ok(ExitReason::Done)
 }
 
-/// Refuses a file that is more than a report.
+/// Returns an error if `target` is the ledger or an input of the batch.
 fn ensure_output_is_not_protected(
     target: &Path,
     ledger: &Ledger,
@@ -112,12 +114,12 @@ fn ensure_output_is_not_protected(
 ) -> Result<(), CommandError> {
     match batch::parse(Path::new(&stored.file), stored.source.clone()) {
         Ok(batch) => overwrite_guard::ensure_not_protected(target, ledger.path(), Some(&batch)),
-        // What an older program wrote may say nothing; the ledger is known all the same.
+        // A batch file of an older version may not parse; the ledger is protected all the same.
         Err(_) => overwrite_guard::ensure_not_protected(target, ledger.path(), None),
     }
 }
 
-/// What was asked for.
+/// The requested report.
 struct ReportRequest<'a> {
     args: &'a ReportArgs,
     format: ReportFormat,

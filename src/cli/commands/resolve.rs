@@ -1,6 +1,6 @@
-//! `callsheet resolve`: a person settles one job whose answer was lost.
+//! `callsheet resolve`: the operator decides about one uncertain job.
 //!
-//! Before a person's word is taken, AI Studios is asked once more: late proof beats a wrong answer.
+//! AI Studios is checked first: evidence takes precedence over the operator's statement.
 
 use clap::{ArgGroup, Args};
 use serde_json::json;
@@ -55,7 +55,7 @@ pub(crate) struct ResolveArgs {
 pub(crate) async fn run(args: ResolveArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -68,7 +68,7 @@ async fn execute(
     let key = find_job_key(&hold.ledger, &hold.stored, &args.key).await?;
     let found = hold.ledger.uncertain_job(hold.stored.id, &key).await.map_err(ledger_error)?;
     let Some(due) = found else {
-        let words = format!("`{key}` is not uncertain: there is nothing to settle");
+        let words = format!("`{key}` is not uncertain: nothing to resolve");
         hold.release().await?;
         return Err(CommandError::new(ExitReason::Usage, words));
     };
@@ -76,9 +76,9 @@ async fn execute(
     let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), printer).await;
     let seen = match seen {
         Ok(seen) => seen,
-        Err(early) => {
+        Err(error) => {
             hold.release().await?;
-            return Err(early);
+            return Err(error);
         }
     };
     let (news, said) = match decide_update(&args, (&seen, heard.is_some()), &hold) {
@@ -101,13 +101,13 @@ async fn execute(
         ));
         let commands =
             CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
-        printer.status(&format!("now: {}", commands.run_command()));
+        printer.status(&format!("Next: {}", commands.run_command()));
     }
     hold.release().await?;
     Ok(ExitReason::Done)
 }
 
-/// Looks once more, as the settle loop does.
+/// Gathers evidence once, like the reconcile loop of a run.
 async fn gather_evidence(
     args: &ResolveArgs,
     (hold, due): (&LeasedBatch, &DueJob),
@@ -136,7 +136,7 @@ async fn gather_evidence(
     let seen =
         combine_with_callback(due, assess_submission(due, &list, draft.as_ref()), heard, keeps_ids);
     let adopted = match (&args.adopt, &seen) {
-        // What was seen is taken, whatever was said.
+        // Evidence of acceptance takes precedence over the options.
         (None, _) | (_, SubmissionEvidence::Accepted { .. }) => Ok(()),
         (Some(project), _) => {
             ensure_adoptable(project, due, (&hold.ledger, &studio), printer).await
@@ -146,8 +146,8 @@ async fn gather_evidence(
     adopted.map(|()| seen)
 }
 
-/// A project that is not there, or another row's, is no film of this row; once adopted, only paying
-/// again would help.
+/// Returns an error if the project does not exist or belongs to another row. A wrong adoption could
+/// only be corrected by paying again.
 async fn ensure_adoptable(
     project: &str,
     due: &DueJob,
@@ -157,24 +157,22 @@ async fn ensure_adoptable(
     let refused = |words: String| Err(CommandError::new(ExitReason::Usage, words));
     let owner = ledger.project_owner(project, due.submission).await.map_err(ledger_error)?;
     if let Some((batch, key)) = owner {
-        return refused(format!("`{project}` was made for `{key}` of the batch `{batch}`"));
+        return refused(format!("`{project}` belongs to `{key}` of the batch `{batch}`"));
     }
     match studio.read_project(project).await {
         Ok(_) => Ok(()),
-        Err(CallError::NotFound) => refused(format!(
-            "AI Studios has no project `{project}`: copy its id from your account there"
-        )),
+        Err(CallError::NotFound) => {
+            refused(format!("AI Studios has no project `{project}`: copy the id from your account"))
+        }
         Err(trouble) => {
             let words = trouble.message();
-            printer.status(&format!(
-                "AI Studios could not be asked whether it has `{project}` ({words})"
-            ));
+            printer.status(&format!("could not check that AI Studios has `{project}` ({words})"));
             Ok(())
         }
     }
 }
 
-/// Weighs what was seen against what the person says.
+/// Combines the evidence with the options into an update of the job, and its message.
 fn decide_update(
     args: &ResolveArgs,
     (seen, was_called_about): (&SubmissionEvidence, bool),
@@ -184,13 +182,13 @@ fn decide_update(
         if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
     let due_at = hold.clock.now();
     if let SubmissionEvidence::Accepted { project_id, render_id, message: words, .. } = seen {
-        let said = format!("it was accepted after all, as {project_id}: {words}");
+        let said = format!("it was accepted, as {project_id}: {words}");
         let (project_id, render_id) = (project_id.clone(), render_id.clone());
         let news = JobUpdate::Accepted { project_id, render_id, due_at, message: words.clone() };
         return Ok((news, said));
     }
     if let Some(project_id) = &args.adopt {
-        let said = format!("adopted as {project_id} on a person's word{because}");
+        let said = format!("adopted as {project_id} by the operator{because}");
         let project_id = project_id.clone();
         let words = said.clone();
         return Ok((
@@ -199,26 +197,26 @@ fn decide_update(
         ));
     }
     if args.abandon {
-        let said = format!("closed by a person without a verdict{because}");
+        let said = format!("given up by the operator; it may have been paid for{because}");
         return Ok((JobUpdate::Abandoned { message: said.clone() }, said));
     }
     if was_called_about {
-        return Err("AI Studios called about this very request, so it was accepted: look for its \
-                    project on the website and --adopt it, or --abandon it"
+        return Err("AI Studios sent a callback for this request, so it was accepted: find its \
+                    project in your account and use --adopt, or use --abandon"
             .to_owned());
     }
     match seen {
         SubmissionEvidence::Absent => {
-            let said = format!("never accepted, on a person's word{because}");
+            let said = format!("marked as not submitted by the operator{because}");
             Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
         }
         SubmissionEvidence::Inconclusive { message: words } if !args.because.is_empty() => {
-            let said = format!("never accepted, on a person's word{because} (and {words})");
+            let said = format!("marked as not submitted by the operator{because} ({words})");
             Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
         }
         SubmissionEvidence::Inconclusive { message: words } => Err(format!(
-            "AI Studios could not be asked whether it has this job ({words}); if you know from \
-             its website that it has not, say so with --because \"…\""
+            "could not check whether AI Studios has this job ({words}); if it is not in your \
+             account, add --because \"…\""
         )),
         SubmissionEvidence::Accepted { .. } => Err("the job was accepted".to_owned()),
     }

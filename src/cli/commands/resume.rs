@@ -1,4 +1,6 @@
-//! `callsheet resume [BATCH]`: continue from the ledger alone.
+//! `callsheet resume [BATCH]`: continues batches from the ledger alone.
+//!
+//! The batch file, the template and the rows come from the ledger, as they were last planned.
 
 use std::path::{Path, PathBuf};
 
@@ -73,17 +75,17 @@ async fn execute(
 ) -> Result<ExitReason, CommandError> {
     let path = global.ledger_path(args.sandbox);
     if !path.exists() {
-        let words = format!("there is no ledger `{}` to continue from", path.display());
+        let words = format!("no ledger at `{}`", path.display());
         return Err(CommandError::new(ExitReason::Usage, words)
             .with_context(&global.rehearsal_hint(args.sandbox)));
     }
     let ledger = open_batch::open_ledger(&path).await?;
     let stored = select_batches(&ledger, args.batch.as_deref()).await;
     let stored =
-        stored.map_err(|early| early.with_context(&global.rehearsal_hint(args.sandbox)))?;
+        stored.map_err(|error| error.with_context(&global.rehearsal_hint(args.sandbox)))?;
     match stored.as_slice() {
         [] => {
-            printer.status("nothing is left to do in any batch of this ledger");
+            printer.status("Nothing to do: every batch of this ledger is finished");
             return Ok(ExitReason::Done);
         }
         [only] => printer.set_batch(&only.name),
@@ -135,7 +137,7 @@ fn run_options(args: &ResumeArgs) -> RunOptions {
     }
 }
 
-/// Returns the named batch, or all that have something left to do.
+/// Returns the named batch, or all unfinished batches.
 async fn select_batches(
     ledger: &Ledger,
     name: Option<&str>,
@@ -146,7 +148,7 @@ async fn select_batches(
     }
     let batches = ledger.batches().await.map_err(|error| usage(&error))?;
     if batches.is_empty() {
-        return Err(usage(&"this ledger holds no batch yet: use `callsheet run`"));
+        return Err(usage(&"the ledger has no batches yet: use `callsheet run`"));
     }
     let mut open = Vec::new();
     for batch in &batches {
@@ -158,7 +160,7 @@ async fn select_batches(
     Ok(open)
 }
 
-/// Tells whether a run can do something for a job in this state.
+/// Returns whether a run continues a job in this state.
 fn is_resumable(state: JobState) -> bool {
     match state {
         JobState::Ready
@@ -170,7 +172,7 @@ fn is_resumable(state: JobState) -> bool {
     }
 }
 
-/// Reads the batch files as the ledger keeps them.
+/// Parses the batch files stored in the ledger.
 fn parse_batches(
     stored: &[StoredBatch],
     args: &ResumeArgs,
@@ -210,12 +212,12 @@ async fn lock_batches(
     prepare::lock_all(batches, (accounts, studio), ledger, clock).await
 }
 
-/// A batch belongs to one host for ever.
+/// Returns an error if a batch belongs to another host: a batch stays at its host permanently.
 fn ensure_same_host(stored: &[StoredBatch], taken: &[LockedBatch]) -> Result<(), CommandError> {
     for (stored, taken) in stored.iter().zip(taken) {
         if taken.target.stored_host != stored.base_url {
             let words = format!(
-                "batch `{}` was begun at {} and cannot go on at {}",
+                "batch `{}` belongs to {} and cannot continue at {}",
                 stored.name, stored.base_url, taken.target.stored_host
             );
             return Err(CommandError::new(ExitReason::Usage, words));

@@ -1,5 +1,6 @@
-//! `callsheet retry` and `callsheet cancel`: a person puts jobs back into the queue, or takes them
-//! out of it.
+//! `callsheet retry` and `callsheet cancel`: return failed jobs to the queue, or take jobs out of it.
+//!
+//! Both hold the batch's lock and show the number of jobs before they ask.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -41,10 +42,10 @@ pub(crate) struct RetryArgs {
     yes: bool,
 }
 
-/// The cause after which a film may come all the same.
+/// The cause after which the video may still arrive.
 const RENDER_FAILED_CAUSE: &str = "render-failed";
 
-/// A state that somebody can put a job back from.
+/// A state from which a job can be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum RetryableState {
     Failed,
@@ -78,14 +79,14 @@ pub(crate) struct CancelArgs {
 pub(crate) async fn retry(args: RetryArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute_retry(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
 pub(crate) async fn cancel(args: CancelArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute_cancel(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -102,26 +103,26 @@ async fn execute_retry(
     let uncertain = count_in_state(&hold.ledger, &hold.stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
-            "{} left alone: they may be paid for already (callsheet resolve)",
+            "{} left unchanged: possibly already paid for (see callsheet resolve)",
             pluralize(uncertain, "uncertain job")
         ));
     }
     if again.submissions + again.downloads == 0 {
-        print_outcome(printer, "nothing to try again", &retry_json(RetryTotals::default(), 0.0));
+        print_outcome(printer, "Nothing to retry", &retry_json(RetryTotals::default(), 0.0));
         hold.release().await?;
         return Ok(ExitReason::Done);
     }
     let per_minute = hold.ledger.credits_per_minute().await.map_err(ledger_error)?;
     let credits = again.minutes as f64 * per_minute;
     let what = format!(
-        "{} to render and pay for again (about {}), {} to fetch again",
+        "{} to render again (paid, about {}), {} to download again",
         pluralize(again.submissions, "video"),
         credits_told(credits),
         pluralize(again.downloads, "finished video")
     );
     let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
     warn_about_late_renders(&hold, chosen.clone(), &commands, printer).await?;
-    if !confirm(&format!("{what}: go on?"), args.yes, printer) {
+    if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
         if printer.is_json() {
             printer.print_json(&retry_json(RetryTotals::default(), 0.0));
         }
@@ -132,12 +133,12 @@ async fn execute_retry(
     let again = hold.lease.retry_jobs(chosen, now).await;
     let again = again.map_err(ledger_error)?;
     print_outcome(printer, &what, &retry_json(again, credits));
-    printer.status(&format!("now: {}", commands.run_command()));
+    printer.status(&format!("Next: {}", commands.run_command()));
     hold.release().await?;
     Ok(ExitReason::Done)
 }
 
-/// What is put back here is paid for again, also where its render has come to an end meanwhile.
+/// Warns about failed renders that may have finished meanwhile: a retry here pays for them again.
 async fn warn_about_late_renders(
     hold: &LeasedBatch,
     chosen: RetryFilter,
@@ -152,14 +153,14 @@ async fn warn_about_late_renders(
     if let (1.., Some(run)) = (again.submissions, commands.retry_failed_command()) {
         let jobs = pluralize(again.submissions, "render");
         printer.status(&format!(
-            "{jobs} failed or did not end in time, and may have come since: `{run}` looks first, \
+            "{jobs} failed or timed out, and may have finished since: `{run}` checks that first \
              and pays only for the rest"
         ));
     }
     Ok(())
 }
 
-/// Says what came of it, to a person or to a program.
+/// Prints the outcome as text or as JSON.
 fn print_outcome(printer: &Printer, words: &str, document: &Value) {
     if printer.is_json() { printer.print_json(document) } else { printer.print_result(words) }
 }
@@ -184,10 +185,10 @@ async fn execute_cancel(
     }
     let ready = count_in_state(&hold.ledger, &hold.stored, JobState::Ready).await?;
     let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
-    let question = format!("take out {}?", pluralize(most, "job"));
+    let question = format!("cancel {}?", pluralize(most, "job"));
     if most == 0 || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": billed });
-        print_outcome(printer, "nothing was taken out", &document);
+        print_outcome(printer, "Nothing was cancelled", &document);
         hold.release().await?;
         return Ok(ExitReason::Done);
     }
@@ -197,10 +198,10 @@ async fn execute_cancel(
     if printer.is_json() {
         printer.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
     } else {
-        printer.print_result(&format!("{} taken out", pluralize(cancelled, "job")));
+        printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
         if billed > 0 {
             printer.print_result(&format!(
-                "{} under way cannot be stopped and will be billed",
+                "{} in progress cannot be cancelled and will be billed",
                 pluralize(billed, "render")
             ));
         }

@@ -1,4 +1,6 @@
-//! `callsheet run BATCH.toml…`: check, plan, submit, watch, fetch, report.
+//! `callsheet run BATCH.toml…`: checks, plans, confirms and runs one or more batches.
+//!
+//! `session` prepares and runs them; this file reads the arguments and asks the user.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -127,7 +129,7 @@ async fn execute(
     }
     let clock = Clock::real();
     let path = global.ledger_path(args.sandbox);
-    // Settings are judged before anything is made on disk.
+    // Settings are checked before anything is created on disk.
     let accounts = if args.sandbox { Vec::new() } else { prepare::resolve_targets(&batches)? };
     let studio = rehearsal_settings(&args)?;
     let ledger = open_batch::open_ledger(&path).await?;
@@ -137,11 +139,11 @@ async fn execute(
         Ok(drawn) => drawn,
         Err(exit) => return Ok(exit),
     };
-    // The sheets are in the plans now.
+    // The sheets are no longer needed: their rows are in the plans.
     drop(spooled);
     if let Some(exit) = confirm_or_exit(&drawn, &args, printer).await {
         if exit == ExitReason::Done {
-            // A person said no: there is nothing to tell of.
+            // The user declined: there is nothing to report.
             wraps.discard_all();
         }
         prepare::discard_all(drawn, &clock).await?;
@@ -157,7 +159,7 @@ async fn execute(
         .await
 }
 
-/// Reads every batch file, and tells all problems of all of them.
+/// Reads every batch file and prints the problems of all of them.
 fn read_batches(
     args: &RunArgs,
     (global, wraps): (&GlobalArgs, &SessionReport),
@@ -189,21 +191,21 @@ fn read_batches(
     Ok(Ok(batches))
 }
 
-/// Two batches of one name are one batch to the ledger, and two in one folder would write over each
-/// other's reports.
+/// Returns an error if two batches have one name (one batch for the ledger) or one output folder
+/// (they would overwrite each other's reports).
 fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandError> {
     let (mut names, mut folders) = (BTreeMap::new(), BTreeMap::new());
     for (batch, _) in batches {
         let file = batch.file.display();
         if let Some(other) = names.insert(batch.name.as_str(), &batch.file) {
             let words =
-                format!("`{}` and `{file}` are one batch, `{}`", other.display(), batch.name);
+                format!("`{}` and `{file}` have the same name, `{}`", other.display(), batch.name);
             return Err(CommandError::new(ExitReason::Usage, words));
         }
         let folder = std::path::absolute(&batch.output).unwrap_or_else(|_| batch.output.clone());
         if let Some(other) = folders.insert(folder, &batch.file) {
             let words = format!(
-                "`{}` and `{file}` both write to `{}`: give one of them another `output`",
+                "`{}` and `{file}` both write to `{}`: change the `output` of one",
                 other.display(),
                 batch.output.display()
             );
@@ -213,7 +215,8 @@ fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The run puts them back itself, once it has looked whether what was given up came after all.
+/// Prints the number of jobs to retry. The run itself retries them, after checking whether their
+/// videos have arrived.
 async fn print_retry_count(
     ledger: &Ledger,
     ready: &[ReadyBatch],
@@ -227,8 +230,7 @@ async fn print_retry_count(
         jobs += again.submissions + again.downloads;
     }
     let jobs = pluralize(jobs, "job");
-    printer
-        .status(&format!("{jobs} are tried again, but for those whose video has come meanwhile"));
+    printer.status(&format!("retrying {jobs} (unless their video has arrived)"));
     Ok(())
 }
 
@@ -271,7 +273,7 @@ fn rehearsal_settings(args: &RunArgs) -> Result<sandbox::SandboxSettings, Comman
         .map_err(|words| CommandError::new(ExitReason::Usage, words))
 }
 
-/// Shows the plans, and says whether the run ends here.
+/// Prints the plans and asks the user. Returns an exit reason if the run ends here.
 async fn confirm_or_exit(
     drawn: &[PlannedBatch],
     args: &RunArgs,
@@ -298,24 +300,24 @@ async fn confirm_or_exit(
     let (Some(person), false) = (asks, videos == 0 || args.sandbox || args.yes) else {
         return None;
     };
-    // On a thread of its own, so that a question nobody answers can be interrupted.
+    // On a blocking thread, so that a signal can interrupt an unanswered question.
     let agrees = tokio::task::spawn_blocking(move || person.confirm_spending(videos)).await;
     (!agrees.unwrap_or(false)).then(|| {
-        printer.status("nothing was submitted");
+        printer.status("Nothing was submitted");
         ExitReason::Done
     })
 }
 
-/// Somebody at a terminal, who can be asked before anything is spent.
+/// A terminal on which the user can confirm spending.
 enum TerminalPrompt {
-    /// Whose words come by standard input.
+    /// Standard input.
     Stdin,
-    /// The same where standard input is the sheet: the terminal itself.
+    /// The terminal device, if standard input is the sheet.
     Tty(File),
 }
 
 impl TerminalPrompt {
-    /// Finds out whether somebody is there. Under cron nobody is.
+    /// Returns the terminal, or `None` without one, such as under cron.
     fn available(sheet_is_stdin: bool) -> Option<Self> {
         if !sheet_is_stdin {
             return std::io::stdin().is_terminal().then_some(Self::Stdin);
@@ -326,7 +328,7 @@ impl TerminalPrompt {
         File::open("/dev/tty").ok().map(Self::Tty)
     }
 
-    /// Asks before spending.
+    /// Asks the user to confirm spending.
     fn confirm_spending(self, videos: u64) -> bool {
         let mut err = std::io::stderr();
         let asked = write!(err, "submit {videos} to AI Studios? This costs credits. [y/N] ");

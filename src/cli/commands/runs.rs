@@ -1,4 +1,6 @@
-//! `callsheet runs [BATCH]`: who drove which batch, when, and how that ended.
+//! `callsheet runs [BATCH]`: lists the runs of the ledger and how they ended.
+//!
+//! Reads only the ledger, and the locks of the batches to recognize live runs.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -40,7 +42,7 @@ pub(crate) struct RunsArgs {
 pub(crate) async fn run(args: RunsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -51,14 +53,14 @@ async fn execute(
 ) -> Result<ExitReason, CommandError> {
     let (ledger, batch) = match args.batch {
         Some(batch) => {
-            let which = BatchRef { batch, sandbox: args.sandbox };
-            let (ledger, stored) = which.open_batch(global).await?;
+            let batch_ref = BatchRef { batch, sandbox: args.sandbox };
+            let (ledger, stored) = batch_ref.open_batch(global).await?;
             (ledger, Some(stored.id))
         }
         None => {
             let ledger = open_batch::open_existing_ledger(&global.ledger_path(args.sandbox)).await;
             (
-                ledger.map_err(|early| early.with_context(&global.rehearsal_hint(args.sandbox)))?,
+                ledger.map_err(|error| error.with_context(&global.rehearsal_hint(args.sandbox)))?,
                 None,
             )
         }
@@ -68,7 +70,7 @@ async fn execute(
         let runs: Vec<_> = runs.iter().map(|run| run_json(run, &ledger)).collect();
         printer.print_json(&json!({ "runs": runs }));
     } else if runs.is_empty() {
-        printer.status(&format!("no run yet{}", global.rehearsal_hint(args.sandbox)));
+        printer.status(&format!("No runs yet{}", global.rehearsal_hint(args.sandbox)));
     } else {
         printer.print_result(&runs_table(&runs, &ledger));
     }
@@ -76,29 +78,29 @@ async fn execute(
     Ok(ExitReason::Done)
 }
 
-/// How a run ended, or what is known of one that did not say.
+/// How a run ended, or its state if it recorded no ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunStatus {
-    /// It said so.
+    /// It recorded its ending.
     Ended(RunEnding),
     /// It holds the batch's lock.
     Live,
-    /// It said nothing, and nobody holds the lock.
+    /// It recorded no ending, and the batch is not locked.
     Died,
 }
 
 impl RunStatus {
-    /// Returns what became of a run.
-    pub(crate) fn from_run(of: &RunWithBatch, ledger: &Ledger) -> Self {
-        match of.run.ending {
+    /// Returns the status of a run.
+    pub(crate) fn from_run(entry: &RunWithBatch, ledger: &Ledger) -> Self {
+        match entry.run.ending {
             Some(RunEnding::Died) => Self::Died,
             Some(ending) => Self::Ended(ending),
-            None if lock_holder(ledger.path(), &of.batch).is_some() => Self::Live,
+            None if lock_holder(ledger.path(), &entry.batch).is_some() => Self::Live,
             None => Self::Died,
         }
     }
 
-    /// Returns the word for it.
+    /// Returns the text shown and used in JSON.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ended(ending) => ending.as_str(),
@@ -111,40 +113,40 @@ impl RunStatus {
 fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
     let mut table =
         TextTable::new(&["run#", "batch", "began", "lasted", "submitted#", "ending", "process"]);
-    for of in runs {
-        let fate = RunStatus::from_run(of, ledger);
-        let (began, seen) = (of.run.started_at, of.run.heartbeat_at);
-        let lasted = match fate {
+    for entry in runs {
+        let status = RunStatus::from_run(entry, ledger);
+        let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);
+        let lasted = match status {
             RunStatus::Live => format_elapsed(began, Clock::real().now().as_millisecond()),
-            RunStatus::Ended(_) => format_elapsed(began, of.run.ended_at.unwrap_or(seen)),
-            RunStatus::Died => format_dead_run_duration(began, seen),
+            RunStatus::Ended(_) => format_elapsed(began, entry.run.ended_at.unwrap_or(heartbeat)),
+            RunStatus::Died => format_dead_run_duration(began, heartbeat),
         };
         table.add([
-            of.run.id.to_string(),
-            of.batch.clone(),
-            format_local(of.run.started_at),
+            entry.run.id.to_string(),
+            entry.batch.clone(),
+            format_local(entry.run.started_at),
             lasted,
-            of.run.submitted.to_string(),
-            fate.as_str().to_owned(),
-            format!("{} on {}", of.run.pid, of.run.host),
+            entry.run.submitted.to_string(),
+            status.as_str().to_owned(),
+            format!("{} on {}", entry.run.pid, entry.run.host),
         ]);
     }
     table.render()
 }
 
-/// Returns a run as programs see it.
-pub(crate) fn run_json(of: &RunWithBatch, ledger: &Ledger) -> Value {
-    let fate = RunStatus::from_run(of, ledger);
+/// Returns a run as JSON.
+pub(crate) fn run_json(entry: &RunWithBatch, ledger: &Ledger) -> Value {
+    let status = RunStatus::from_run(entry, ledger);
     json!({
-        "run": of.run.id,
-        "batch": of.batch,
-        "host": of.run.host,
-        "pid": of.run.pid,
-        "started": format_rfc3339(of.run.started_at),
-        "heartbeat": format_rfc3339(of.run.heartbeat_at),
-        "ended": of.run.ended_at.map(format_rfc3339),
-        "ending": (fate != RunStatus::Live).then(|| fate.as_str()),
-        "live": fate == RunStatus::Live,
-        "submitted": of.run.submitted,
+        "run": entry.run.id,
+        "batch": entry.batch,
+        "host": entry.run.host,
+        "pid": entry.run.pid,
+        "started": format_rfc3339(entry.run.started_at),
+        "heartbeat": format_rfc3339(entry.run.heartbeat_at),
+        "ended": entry.run.ended_at.map(format_rfc3339),
+        "ending": (status != RunStatus::Live).then(|| status.as_str()),
+        "live": status == RunStatus::Live,
+        "submitted": entry.run.submitted,
     })
 }

@@ -46,7 +46,7 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn run(args: ServeArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 

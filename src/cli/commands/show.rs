@@ -41,7 +41,7 @@ pub(crate) struct ShowArgs {
 pub(crate) async fn run(args: ShowArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 

@@ -1,7 +1,7 @@
-//! The storyboard of a batch as a file: every row merged, drawn, and beside what the ledger has.
+//! The storyboard of a batch as a file: every row merged, drawn, and compared with the ledger.
 //!
-//! It asks AI Studios nothing and changes nothing in the ledger. The file takes its name only when
-//! it is whole.
+//! Sends no request and changes nothing in the ledger. The file is renamed into place when it is
+//! complete.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -24,21 +24,21 @@ use crate::sheet::SheetEntry;
 use crate::template::{PartialFiles, SceneTemplate, TemplateProblem, TemplateProblemLocation};
 use crate::text::pluralize;
 
-/// What to draw, and where.
+/// A storyboard to be written.
 pub(crate) struct Storyboard<'a> {
     pub(crate) path: &'a Path,
     pub(crate) batch: &'a Batch,
-    /// Where former versions are; nothing when there is no ledger yet.
+    /// The ledger with the previous versions; `None` if there is no ledger yet.
     pub(crate) ledger: Option<&'a Ledger>,
-    /// What the page says of the batch.
+    /// Lines about the batch, at the top of the page.
     pub(crate) header_lines: Vec<String>,
-    /// Whether rows that cannot be read belong on it: nobody knows their keys.
+    /// Whether unreadable rows are included; their keys are unknown.
     pub(crate) includes_unreadable_rows: bool,
-    /// What to say when no row is wanted, and nothing is written; without it, an empty page will do.
+    /// The error if no row is selected; without it, an empty page is written.
     pub(crate) empty_message: Option<String>,
 }
 
-/// Why there is no storyboard.
+/// Why a storyboard could not be written.
 pub(crate) enum StoryboardError {
     Plan(PlanError),
     Command(CommandError),
@@ -51,7 +51,7 @@ impl From<LedgerError> for StoryboardError {
 }
 
 impl Storyboard<'_> {
-    /// Draws the rows that are wanted. Says where, and returns how many of them are wrong.
+    /// Draws the selected rows, prints the path, and returns the number of invalid jobs.
     pub(crate) async fn write(
         &self,
         wanted: impl Fn(&SheetEntry, &str) -> bool,
@@ -117,22 +117,22 @@ impl Storyboard<'_> {
         let file = file.into_inner().map_err(|error| disk(error.into_error()))?;
         file.persist(self.path).map_err(|error| disk(error.error))?;
         let limit = if left_out > 0 {
-            format!(", the first {STORYBOARD_CARDS_MAX} of them")
+            format!("; the first {STORYBOARD_CARDS_MAX} drawn")
         } else {
             String::new()
         };
         printer.status(&format!(
-            "{} drawn in {}{limit}",
-            pluralize(jobs, "job"),
-            self.path.display()
+            "Storyboard: {} ({}{limit})",
+            self.path.display(),
+            pluralize(jobs, "job")
         ));
         Ok(artist.invalid_jobs)
     }
 }
 
-/// Draws one row after the other.
+/// Renders one row after the other.
 struct StoryboardRenderer<'t, 'l> {
-    /// One for each way in which a row is made.
+    /// One per variant.
     mergers: Vec<PayloadMerger<'t>>,
     resolution: Option<&'static str>,
     previous: Option<PreviousVersions<'l>>,
@@ -170,7 +170,7 @@ impl StoryboardRenderer<'_, '_> {
                 text = Some(payload.into_text());
             }
             Err(wrong) => {
-                // What cannot be sent can often be drawn all the same, with the mistake on it.
+                // A payload that cannot be sent can often be drawn, with the problem marked.
                 text = merger.merge_pretty(rows).ok();
                 (problems, doubts) = (wrong, Vec::new());
                 self.invalid_jobs += 1;
@@ -188,7 +188,7 @@ impl StoryboardRenderer<'_, '_> {
         Ok(card.render())
     }
 
-    /// A row that cannot be read.
+    /// Renders a row that cannot be read.
     fn render_unreadable_row(&mut self, problem: &crate::sheet::SheetProblem) -> String {
         self.invalid_jobs += 1;
         let (row, message) = (problem.row.unwrap_or(1), problem.message.clone());
@@ -199,7 +199,7 @@ impl StoryboardRenderer<'_, '_> {
     }
 }
 
-/// The batch as the ledger knows it.
+/// The versions of the batch in the ledger.
 struct PreviousVersions<'l> {
     ledger: &'l Ledger,
     batch: BatchId,
@@ -207,7 +207,7 @@ struct PreviousVersions<'l> {
 }
 
 impl<'l> PreviousVersions<'l> {
-    /// Returns nothing for a batch that the ledger does not know.
+    /// Returns `None` if the batch is not in the ledger.
     async fn find(ledger: &'l Ledger, batch: &Batch) -> Result<Option<Self>, LedgerError> {
         match ledger.batch(batch.name.as_str()).await {
             Ok(stored) => Ok(Some(Self { ledger, batch: stored.id, templates: HashMap::new() })),
@@ -216,7 +216,7 @@ impl<'l> PreviousVersions<'l> {
         }
     }
 
-    /// Merges what was planned again. What an older version of the program merged otherwise is left out.
+    /// Merges the previous version again; `None` if its template or cells cannot be read.
     async fn merge_previous(
         &mut self,
         planned: &PlannedVersion,

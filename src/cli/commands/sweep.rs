@@ -1,8 +1,8 @@
-//! `callsheet sweep`: deletes stray drafts of ours at AI Studios.
+//! `callsheet sweep`: deletes stray drafts from the AI Studios account.
 //!
-//! Only drafts that carry a tag of this ledger, whose paid step never began, and which AI Studios
-//! itself does not show as exported. Anything in doubt stays, and nothing is called deleted that was
-//! not: where the count differs, each is looked for.
+//! Only drafts with a tag of this ledger, whose export never began and which AI Studios does not
+//! show as exported; if that is not certain, a project stays. If AI Studios reports a different number of
+//! deletions than requested, each project is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, ledger_error}
 use crate::session::open_batch::CommandError;
 use crate::text::{pluralize, strip_control};
 
-/// Why a project stays that is no draft any more, or may not be.
+/// Reason for keeping a project that may no longer be a draft.
 const MAYBE_EXPORTED: &str = "it may have been exported";
 
 /// Delete leftover drafts from AI Studios
@@ -38,7 +38,7 @@ pub(crate) struct SweepArgs {
 pub(crate) async fn run(args: SweepArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     match execute(args, global, printer).await {
         Ok(exit) => exit,
-        Err(early) => early.report(printer),
+        Err(error) => error.report(printer),
     }
 }
 
@@ -69,7 +69,7 @@ async fn sweep_drafts(
     for (id, SweepCandidate { stray, is_exported }) in
         find_candidates(&strays, &ProjectIndex::from_list(list))
     {
-        // The project itself has the last word on whether it is a draft still.
+        // The details of the project decide whether it is still a draft.
         let looked_at = if is_exported { None } else { Some(studio.read_project(&id).await) };
         let why = match looked_at {
             None => MAYBE_EXPORTED.to_owned(),
@@ -86,19 +86,19 @@ async fn sweep_drafts(
             }
             Some(Err(trouble)) => trouble.message(),
         };
-        printer.status(&format!("{id} stays: {why}"));
+        printer.status(&format!("{id} is kept: {why}"));
         sorted.kept.insert(stray.submission);
     }
     for (id, stray) in &sorted.to_delete {
         if !printer.is_json() {
-            printer.print_result(&format!("{id}  a draft of `{}`", strip_control(&stray.key)));
+            printer.print_result(&format!("{id}  draft of `{}`", strip_control(&stray.key)));
         }
     }
     let ids: Vec<String> = sorted.to_delete.iter().map(|(id, _)| id.clone()).collect();
     let drafts = pluralize(ids.len() as u64, "draft");
     let mut deleted = 0;
     if !ids.is_empty() {
-        if !confirm(&format!("delete {drafts} at AI Studios?"), args.yes, printer) {
+        if !confirm(&format!("delete {drafts} from AI Studios?"), args.yes, printer) {
             return Ok(ExitReason::Done);
         }
         deleted =
@@ -110,27 +110,27 @@ async fn sweep_drafts(
     if printer.is_json() {
         printer.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
     } else if ids.is_empty() {
-        printer.print_result("no stray drafts to delete");
+        printer.print_result("No stray drafts");
     } else {
-        printer.print_result(&format!("{deleted} of {drafts} deleted"));
+        printer.print_result(&format!("Deleted {deleted} of {drafts}"));
     }
     Ok(if deleted == ids.len() as u64 { ExitReason::Done } else { ExitReason::TransientFailure })
 }
 
-/// What became of the candidates.
+/// The candidates by outcome.
 #[derive(Default)]
 struct SweepPlan<'s> {
     /// Projects to delete.
     to_delete: Vec<(String, &'s StrayDraft)>,
-    /// Submissions of which a project is not there any more.
+    /// Submissions with a project that no longer exists.
     deleted: Vec<SubmissionId>,
-    /// Submissions of which a project stays.
+    /// Submissions with a project that is kept.
     kept: BTreeSet<SubmissionId>,
 }
 
 impl SweepPlan<'_> {
-    /// Believes a count that is right. Of any other nobody knows which ones are meant, so each
-    /// project is looked for.
+    /// Records the deletions. If their number differs from the request, it does not show which
+    /// projects remain, so each is checked.
     async fn record_deleted(&mut self, deleted: u64, studio: &AiStudios) {
         for (id, stray) in &self.to_delete {
             let is_gone = deleted == self.to_delete.len() as u64
@@ -143,7 +143,7 @@ impl SweepPlan<'_> {
         }
     }
 
-    /// Returns the submissions of which nothing is left.
+    /// Returns the submissions without any remaining project.
     fn fully_deleted(self) -> Vec<SubmissionId> {
         let Self { deleted: mut gone, kept: staying, .. } = self;
         gone.retain(|submission| !staying.contains(submission));
@@ -151,26 +151,26 @@ impl SweepPlan<'_> {
     }
 }
 
-/// Says why a project is not ours to delete.
+/// Returns the reason for keeping a project; `None` if it may be deleted.
 fn keep_reason(project: &ProjectDetails, stray: &StrayDraft) -> Option<&'static str> {
     let tag = project.name.as_deref().and_then(Tag::find_in_name);
     if project.export_evidence.is_some() {
         Some(MAYBE_EXPORTED)
     } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
-        Some("its name does not carry the tag of this draft, so somebody may have taken it over")
+        Some("its name no longer has the tag of this draft; it may be in use")
     } else {
         None
     }
 }
 
-/// A project that carries the tag of a stray draft.
+/// A project with the tag of a stray draft.
 struct SweepCandidate<'s> {
     stray: &'s StrayDraft,
-    /// Whether the list shows it as exported.
+    /// Whether the project list shows it as exported.
     is_exported: bool,
 }
 
-/// Returns the projects that ledger and list know of stray drafts.
+/// Returns the projects of stray drafts, from the ledger and the project list.
 fn find_candidates<'s>(
     strays: &'s [StrayDraft],
     list: &ProjectIndex,

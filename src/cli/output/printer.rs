@@ -22,6 +22,7 @@ pub(crate) struct Printer {
     color: bool,
     json: bool,
     quiet: bool,
+    verbose: bool,
     /// Whether stderr is a terminal; in a file or pipe a message stays on one line.
     wraps_lines: bool,
     events: Arc<Mutex<EventStream>>,
@@ -55,6 +56,7 @@ impl Printer {
             color: global.is_colored(),
             json: global.json,
             quiet: global.verbosity() == Verbosity::Quiet,
+            verbose: global.verbosity() >= Verbosity::Verbose,
             wraps_lines: io::stderr().is_terminal(),
             events: Arc::default(),
             stdout_error: Arc::default(),
@@ -74,6 +76,11 @@ impl Printer {
     /// Returns whether results are printed as JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Returns whether `-v` was given.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// Returns whether the output is coloured.
