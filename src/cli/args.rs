@@ -17,7 +17,7 @@ use crate::sheet;
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
-    /// Ledger file [default: callsheet.db]; a rehearsal uses callsheet-sandbox.db
+    /// Ledger; rehearsals add -sandbox [default: callsheet.db]
     #[arg(long, global = true, env = "CALLSHEET_LEDGER", hide_env = true)]
     #[arg(value_name = "FILE", display_order = 900)]
     pub(crate) ledger: Option<PathBuf>,

@@ -24,9 +24,9 @@ use crate::text::nearest_name;
 /// Which batch, and in which ledger.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BatchRef {
-    /// The batch's name, or its batch file
+    /// Batch name or file
     pub(crate) batch: String,
-    /// Look into the ledger of rehearsals
+    /// Use the ledger of rehearsals
     #[arg(long)]
     pub(crate) sandbox: bool,
 }

@@ -13,10 +13,10 @@ use crate::batch::{TimeWindow, WindowState};
 /// The options of `run` and `resume`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WindowArgs {
-    /// Submit nothing after this time of day; what is under way is still brought home
+    /// Submit nothing new after this time of day
     #[arg(long, value_name = "HH:MM", value_parser = parse_time_of_day)]
     until: Option<Time>,
-    /// Do not heed the `[window]` of the batch file, this once
+    /// Ignore the `[window]` for this run
     #[arg(long)]
     any_time: bool,
 }

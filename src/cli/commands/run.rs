@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// Batch files; those of one account share its lowest rates
     #[arg(value_name = "BATCH", required = true)]
     batches: Vec<PathBuf>,
-    /// Rehearse in the sandbox: own ledger and folder, free
+    /// Rehearse (free), with its own ledger and folder
     #[arg(long)]
     sandbox: bool,
     /// Submit at most N videos per batch
@@ -89,7 +89,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", requires = "sandbox", default_value_t = target::REHEARSAL_SPEED)]
     #[arg(help_heading = "Rehearsals")]
     speed: f64,
-    /// Inject a fault, such as lost-answer=5% (callsheet sandbox --help)
+    /// Inject a fault (see `callsheet help faults`)
     #[arg(long, value_name = "FAULT", requires = "sandbox")]
     #[arg(help_heading = "Rehearsals")]
     fault: Vec<String>,

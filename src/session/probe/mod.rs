@@ -36,13 +36,10 @@ use crate::text::{format_duration, pluralize};
 /// What a person wants to have asked.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// Make the first calls to this account and write down what they show
-    ///
-    /// One draft is made and deleted again; it is taken to cost nothing. Nothing is rendered. What
-    /// was learnt is written to vendor-DATE.toml beside the batch file, for `[vendor] file`.
+    /// Measure how the account behaves (see below)
     #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
     probe: bool,
-    /// The same, and render the smallest video once, which costs credits; asks before
+    /// The same, and render one small video (paid; asks first)
     #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
     probe_render: bool,
     /// Do not ask before --probe-render spends

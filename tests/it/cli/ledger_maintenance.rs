@@ -96,11 +96,7 @@ async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
     let before = parse_export(&office.run(&["ledger", "export"]).stdout);
     let young = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
-    assert_eq!(
-        (young.code, young.stdout.as_str()),
-        (Some(0), "nothing to let go of\n"),
-        "{young:?}"
-    );
+    assert_eq!((young.code, young.stdout.as_str()), (Some(0), "Nothing to delete\n"), "{young:?}");
     age_ledger(&office, 100).await;
     let asked = office.run(&["ledger", "prune", "--older-than", "90d"]);
     assert_eq!(asked.code, Some(0), "{asked:?}");

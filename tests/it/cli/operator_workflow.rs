@@ -83,7 +83,7 @@ async fn from_the_first_look_to_all_mended_it_takes_four_commands_each_suggested
     assert_eq!(office.assert_guarantees(60), ["done"; 60]);
     assert_eq!(office.sandbox.render_count(), renders + 5, "only what had failed was paid for");
     let last = office.run(&["status"]);
-    assert!(last.stdout.contains("nothing to do"), "{}", last.stdout);
+    assert!(last.stdout.contains("Nothing to do"), "{}", last.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,9 +31,9 @@ async fn a_live_run_is_paused_by_another_process_and_goes_on_when_it_is_let() {
     let paused = office.run(&["pause", "night"]);
     assert_eq!(paused.code, Some(0), "{paused:?}");
     assert_eq!(paused.stdout, "night is paused: nothing more is submitted\n");
-    assert!(paused.stderr.contains("a run is live"), "{}", paused.stderr);
+    assert!(paused.stderr.contains("live run"), "{}", paused.stderr);
     let renders = office.sandbox.render_count();
-    wait_for_output(&mut run, "paused by a person").await;
+    wait_for_output(&mut run, "paused: ").await;
     office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
     // What was under way is brought home, and then it waits.
     let standing = loop {
@@ -89,7 +89,7 @@ async fn a_run_of_a_paused_batch_brings_home_what_is_paid_spends_nothing_and_say
     let let_go = office.run(&["unpause", "night"]);
     assert_eq!(
         (let_go.stdout.as_str(), let_go.stderr.as_str()),
-        ("night may go on\n", "now: callsheet run b.toml\n")
+        ("Unpaused night\n", "Next: callsheet run b.toml\n")
     );
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.assert_guarantees(4), ["done"; 4]);

@@ -22,7 +22,7 @@ async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
     office.sandbox.advance(Duration::from_secs(3600));
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let words = "3 jobs are tried again, but for those whose video has come meanwhile\n";
+    let words = "retrying 3 jobs (unless their video has arrived)\n";
     assert!(ended.stderr.contains(words), "{ended:?}");
     assert_eq!(office.assert_guarantees(3), ["done"; 3]);
     assert_eq!(office.sandbox.render_count(), 3);
@@ -73,5 +73,5 @@ async fn a_project_that_is_not_there_or_another_rows_is_not_adopted() {
     office.sandbox.set_faults(faults);
     let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", "seen-on-the-website"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("could not be asked whether it has `seen-on"), "{ended:?}");
+    assert!(ended.stderr.contains("could not check that AI Studios has `seen-on"), "{ended:?}");
 }

@@ -212,7 +212,7 @@ async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
     let office = cli_with_two_languages("https://example.org").await;
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stderr, "3 jobs drawn in board.html\n");
+    assert_eq!(ended.stderr, "Storyboard: board.html (3 jobs)\n");
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 3);
     for part in ["a/en", "a/ko", "b/en", "안녕", "Only this", "image · ko.png"] {

@@ -47,7 +47,7 @@ async fn a_draft_whose_answer_was_lost_is_found_by_its_tag_and_deleted_on_a_pers
 
     let swept = office.run(&["sweep", "night", "--yes"]);
     assert_eq!((swept.code, swept.stdout.ends_with("1 of 1 draft deleted\n")), (Some(0), true));
-    assert_eq!(office.run(&["sweep", "night", "--yes"]).stdout, "no stray drafts to delete\n");
+    assert_eq!(office.run(&["sweep", "night", "--yes"]).stdout, "No stray drafts\n");
     assert_eq!(office.sandbox.counters().request_count("delete"), 1);
     // What was rendered and fetched is all still there.
     assert_eq!((office.sandbox.render_count(), stray_drafts(&office).await.len()), (3, 0));
@@ -82,7 +82,7 @@ async fn a_draft_that_somebody_exported_is_never_deleted() {
         while is_listed && client.list_projects().await.unwrap().items.is_empty() {}
         let swept = office.run(&["sweep", "night", "--yes"]);
         assert_eq!(swept.code, Some(0), "{swept:?}");
-        let stays = format!("{project} stays: it may have been exported");
+        let stays = format!("{project} is kept: it may have been exported");
         assert!(swept.stderr.contains(&stays), "{swept:?}");
         let left: Vec<_> =
             stray_drafts(&office).await.into_iter().map(|stray| stray.submission).collect();
@@ -97,7 +97,7 @@ async fn a_project_that_lost_its_tag_is_not_ours_to_delete() {
         cli_with_stray_drafts(|settings| settings.switches.names.strip_brackets = true).await;
     let known = stray_drafts(&office).await.len();
     let swept = office.run(&["sweep", "night", "--yes"]);
-    assert_eq!(swept.stdout, "no stray drafts to delete\n", "{swept:?}");
+    assert_eq!(swept.stdout, "No stray drafts\n", "{swept:?}");
     assert_eq!(swept.stderr.matches("does not carry the tag").count(), known, "{swept:?}");
     assert_eq!(
         (office.sandbox.counters().request_count("delete"), stray_drafts(&office).await.len()),
@@ -115,7 +115,7 @@ async fn drafts_whose_deletion_was_not_answered_are_looked_for_by_the_next_sweep
     assert_eq!(lost.code, Some(5), "{lost:?}");
     assert!(!stray_drafts(&office).await.is_empty());
     let again = office.run(&["sweep", "night", "--yes"]);
-    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "no stray drafts to delete\n"));
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "No stray drafts\n"));
     assert_eq!(
         (stray_drafts(&office).await.len(), office.sandbox.counters().request_count("delete")),
         (0, 1)
@@ -138,7 +138,7 @@ async fn a_sweep_that_is_told_of_fewer_deletions_looks_for_each_draft() {
     assert_eq!(client.delete_projects(&[first]).await, Ok(1));
     let swept = sweep.answer_and_wait("y");
     assert_eq!(swept.code, Some(5), "{swept:?}");
-    let words = format!("{} of {} drafts deleted", known.len() - 1, known.len());
+    let words = format!("Deleted {} of {} drafts", known.len() - 1, known.len());
     assert!(swept.stdout.contains(&words), "{swept:?}");
     assert_eq!(stray_drafts(&office).await.len(), 0, "they are gone, and that was seen");
 }

@@ -41,7 +41,7 @@ async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
     assert!(planned.stdout.starts_with("night: 3 new, 1 skipped\n"), "{planned:?}");
-    assert!(planned.stderr.contains("nothing uses the column `Note`"), "{planned:?}");
+    assert!(planned.stderr.contains("Unused column: Note"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--where", "language=ko"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(

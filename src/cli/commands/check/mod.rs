@@ -44,6 +44,9 @@ const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 Checks the batch file, account (free), clock, disks, ledger and file locking,
 and prints every setting with its source. Spends nothing without --probe-render.
 
+--probe makes and deletes one free draft, and writes the results to
+vendor-DATE.toml beside the batch file, for `[vendor] file`.
+
 Each line begins with ok, warn or fail. Exit code: 0 if nothing fails; 1 ledger
 or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
 7 account refused; if several fail, the first of 1, 7, 2, 4, 5.
