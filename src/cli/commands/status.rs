@@ -17,7 +17,6 @@ use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::next_steps::CommandHints;
 use crate::session::open_batch;
 use crate::session::open_batch::CommandError;
-use crate::text::pluralize;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
