@@ -118,8 +118,8 @@ async fn submissions_per_second(
     let observer = RunObserver::new({
         let (stop, ended) = (stop.clone(), ended.clone());
         move |happening| {
-            if let RunEvent::Halted { words } = &happening {
-                println!("halted: {words}");
+            if let RunEvent::Halted { message } = &happening {
+                println!("halted: {message}");
             }
             let accepted = matches!(happening, RunEvent::Rendering { .. });
             if accepted && left.fetch_sub(1, Ordering::Relaxed) == 1 {

@@ -1,5 +1,4 @@
-//! What a run says of itself while it works: to bars, to lines, to machines. Nothing here decides
-//! anything, and nobody who listens can hold the loops up.
+//! The events of a run, for progress bars, log lines and machines. Nothing here decides anything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,27 +6,27 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Something that happened in a run.
+/// A progress event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type")]
 pub enum RunEvent {
-    /// The run began, with what it found of a former one.
+    /// The run started, with the unfinished work of an earlier run.
     #[serde(rename = "run.started")]
     Started {
-        /// The run's number.
+        /// The number of the run.
         run: i64,
-        /// Drafts whose answer a former run never heard.
+        /// Drafts to which an earlier run received no response.
         drafts_lost: u64,
-        /// Paid requests whose answer a former run never heard.
+        /// Paid requests to which an earlier run received no response.
         uncertain: u64,
     },
-    /// A free draft was made.
+    /// The free draft was created.
     #[serde(rename = "job.drafted")]
     Drafted {
         /// The job's key.
         key: String,
     },
-    /// AI Studios makes the job's draft by itself.
+    /// AI Studios is generating the job's draft.
     #[serde(rename = "job.generating")]
     Generating {
         /// The job's key.
@@ -35,125 +34,130 @@ pub enum RunEvent {
         /// 0 to 100.
         progress: f64,
     },
-    /// AI Studios renders the job.
+    /// AI Studios is rendering the job.
     #[serde(rename = "job.rendering")]
     Rendering {
         /// The job's key.
         key: String,
-        /// The project to ask about.
+        /// The project that is polled.
         project_id: String,
     },
-    /// A poll.
+    /// The render was polled.
     #[serde(rename = "job.progress")]
     Progress {
         /// The job's key.
         key: String,
         /// 0 to 100.
         progress: f64,
-        /// Whether it stands still.
+        /// Whether there has been no progress for long.
         stalled: bool,
     },
-    /// The render is finished; its file is fetched next.
+    /// The render is finished; its download is next.
     #[serde(rename = "job.rendered")]
     Rendered {
         /// The job's key.
         key: String,
     },
-    /// Bytes of its file have arrived.
+    /// A part of the video has arrived.
     #[serde(rename = "job.downloading")]
     Downloading {
         /// The job's key.
         key: String,
         /// Bytes so far.
         bytes: u64,
-        /// The whole, if it was said.
+        /// The size of the video, if known.
         total: Option<u64>,
     },
-    /// The file lies verified in the output folder.
+    /// The verified video is in the output folder.
     #[serde(rename = "job.done")]
     Done {
         /// The job's key.
         key: String,
-        /// The file's name there.
+        /// The file's name in that folder.
         file: String,
     },
-    /// Something went wrong and will be tried again.
+    /// A step failed and will be retried.
     #[serde(rename = "job.retry")]
     Retry {
         /// The job's key.
         key: String,
-        /// What was seen.
-        words: String,
-        /// When it is tried again.
+        /// The cause.
+        #[serde(rename = "words")]
+        message: String,
+        /// When it is retried.
         due_at: Timestamp,
     },
-    /// The answer to a paid request was lost.
+    /// There was no response to a paid request.
     #[serde(rename = "job.uncertain")]
     Uncertain {
         /// The job's key.
         key: String,
-        /// What was seen.
-        words: String,
+        /// The cause.
+        #[serde(rename = "words")]
+        message: String,
     },
-    /// The job was given up.
+    /// The job failed.
     #[serde(rename = "job.failed")]
     Failed {
         /// The job's key.
         key: String,
-        /// What was seen, or the vendor's words.
-        words: String,
+        /// The cause.
+        #[serde(rename = "words")]
+        message: String,
     },
-    /// Nobody asks before this time.
+    /// AI Studios rate-limited the account; no request is sent before this time.
     #[serde(rename = "run.slow_down")]
     RateLimited {
-        /// The time.
+        /// The end of the pause.
         until: Timestamp,
     },
-    /// Something that a person must know, though nothing can be done about it.
+    /// A warning that the user must see.
     #[serde(rename = "run.alarm")]
     Alarm {
-        /// What was seen.
-        words: String,
+        /// The cause.
+        #[serde(rename = "words")]
+        message: String,
     },
     /// The run stopped spending.
     #[serde(rename = "run.halted")]
     Halted {
-        /// Why, and what to do.
-        words: String,
+        /// The cause, and what to do.
+        #[serde(rename = "words")]
+        message: String,
     },
-    /// A person paused the batch: nothing is submitted until it is unpaused.
+    /// The operator paused the batch: nothing is submitted until it is unpaused.
     #[serde(rename = "run.paused")]
     Paused,
-    /// A person lets the batch go on.
+    /// The operator unpaused the batch.
     #[serde(rename = "run.unpaused")]
     Unpaused,
-    /// The run was asked to stop and finishes what is open.
+    /// The run was asked to stop and finishes open requests.
     #[serde(rename = "run.draining")]
     Draining,
 }
 
-/// Listens to a run. Must be quick: the loops wait for it.
+/// Receives the events of a run. Must return quickly, because the loops wait for it.
 #[derive(Clone)]
 pub struct RunObserver(Arc<dyn Fn(RunEvent) + Send + Sync>);
 
 impl RunObserver {
-    /// Calls `listener` for everything that happens.
-    pub fn new(listener: impl Fn(RunEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+    /// Passes every event to `observe`.
+    pub fn new(observe: impl Fn(RunEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(observe))
     }
 
-    /// Hears nothing.
+    /// Ignores all events.
     pub fn noop() -> Self {
         Self::new(drop)
     }
 
-    pub(super) fn notify(&self, happening: RunEvent) {
-        (self.0)(happening);
+    pub(super) fn notify(&self, event: RunEvent) {
+        (self.0)(event);
     }
 }
 
 impl fmt::Debug for RunObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer")
+        f.write_str("RunObserver")
     }
 }

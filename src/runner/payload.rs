@@ -1,8 +1,7 @@
-//! The bytes to send, made again from what the ledger keeps.
+//! The payload to send, merged again from the stored row and template.
 //!
-//! A payload is merged when it is planned, to be checked, and once more when it is sent. It must
-//! come out the very same, to the byte: what was checked is what is paid for, and nothing else is
-//! ever sent.
+//! A payload is merged once when it is planned and checked, and once more when it is sent. Both must
+//! be equal to the byte: only a checked payload is ever sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,73 +13,72 @@ use crate::payload::ColumnMapping;
 use crate::request::RequestKind;
 use crate::template::{PartialFiles, SceneTemplate};
 
-/// Templates and layouts that were read from the ledger, kept for the run's length. A run meets
-/// one of each, or a few when its sheet changed while something was under way. Whoever needs one
-/// that is being read waits for it.
+/// The templates and variant mappings read from the ledger, cached for the length of the run. A run
+/// needs one of each, or a few if its sheet changed while jobs were in progress. Concurrent readers
+/// of one entry share one read.
 #[derive(Debug, Default)]
 pub(super) struct Payloads {
-    known: Mutex<Known>,
+    recipes: Mutex<RecipesById>,
 }
 
-/// By template and layout.
-type Known = HashMap<(String, i64), Arc<OnceCell<Recipe>>>;
+/// By template hash and variant mapping.
+type RecipesById = HashMap<(String, i64), Arc<OnceCell<MergeRecipe>>>;
 
 #[derive(Debug)]
-struct Recipe {
+struct MergeRecipe {
     template: SceneTemplate,
     columns: ColumnMapping,
 }
 
-/// Why a payload could not be made.
+/// Why a payload could not be merged.
 #[derive(Debug)]
 pub(super) enum Unmade {
-    /// The ledger did not answer.
+    /// The ledger failed.
     Ledger(LedgerError),
-    /// It does not come out as it was checked.
+    /// It differs from the checked payload.
     Differs(String),
 }
 
 impl Payloads {
-    /// Returns the merged text of a claimed job, exactly as it was planned.
+    /// Returns the merged text of a claimed job, equal to the planned one.
     pub(super) async fn make(
         &self,
         ledger: &Ledger,
-        (claim, kind): (&ClaimedSubmission, &'static RequestKind),
+        claim: &ClaimedSubmission,
+        kind: &'static RequestKind,
         resolution: Option<&str>,
     ) -> Result<String, Unmade> {
-        let place = (claim.template_hash.clone(), claim.variant_mapping_id);
-        let known = self.known().entry(place).or_default().clone();
-        let recipe = known.get_or_try_init(|| read(ledger, claim)).await?;
+        let id = (claim.template_hash.clone(), claim.variant_mapping_id);
+        let cell = self.recipes().entry(id).or_default().clone();
+        let recipe = cell.get_or_try_init(|| read_recipe(ledger, claim)).await?;
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
-            .map_err(|_| Unmade::Differs("the ledger's copy of its row is damaged".to_owned()))?;
-        let Recipe { template, columns } = recipe;
+            .map_err(|_| Unmade::Differs("its row is damaged in the ledger".to_owned()))?;
+        let MergeRecipe { template, columns } = recipe;
         let planned = (kind, resolution, claim.payload_hash.as_str());
         if let Some(text) = template.merge_unchecked(columns, &rows, planned) {
             return Ok(text);
         }
         Err(Unmade::Differs(match template.merger(columns).with_request_kind(kind).merge(&rows) {
-            Ok(_another) => {
-                "its payload no longer comes out as it was planned; plan it again".to_owned()
-            }
+            Ok(_) => "its payload differs from the planned one; plan it again".to_owned(),
             Err(problems) => {
-                let words = problems.first().map(ToString::to_string).unwrap_or_default();
-                format!("its payload no longer merges: {words}")
+                let problem = problems.first().map(ToString::to_string).unwrap_or_default();
+                format!("its payload no longer merges: {problem}")
             }
         }))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recipes(&self) -> MutexGuard<'_, RecipesById> {
+        self.recipes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn read(ledger: &Ledger, claim: &ClaimedSubmission) -> Result<Recipe, Unmade> {
+async fn read_recipe(ledger: &Ledger, claim: &ClaimedSubmission) -> Result<MergeRecipe, Unmade> {
     let source = ledger.template_source(&claim.template_hash).await.map_err(Unmade::Ledger)?;
-    let layout = ledger.variant_mapping(claim.variant_mapping_id).await.map_err(Unmade::Ledger)?;
-    let differs = |words: &str| Unmade::Differs(words.to_owned());
+    let mapping = ledger.variant_mapping(claim.variant_mapping_id).await.map_err(Unmade::Ledger)?;
+    let differs = |message: &str| Unmade::Differs(message.to_owned());
     let template = SceneTemplate::parse("template", &source, &PartialFiles::default())
         .map_err(|_| differs("its template no longer compiles"))?;
-    let columns = serde_json::from_str(&layout.columns)
-        .map_err(|_| differs("the ledger's copy of its columns is damaged"))?;
-    Ok(Recipe { template, columns })
+    let columns = serde_json::from_str(&mapping.columns)
+        .map_err(|_| differs("its columns are damaged in the ledger"))?;
+    Ok(MergeRecipe { template, columns })
 }

@@ -189,25 +189,25 @@ impl RunProgress {
                 strip_control(key),
                 strip_control(file)
             )),
-            RunEvent::Retry { key, words: message, .. } => {
+            RunEvent::Retry { key, message, .. } => {
                 Some(format!("{}: {}; retrying", strip_control(key), strip_control(message)))
             }
-            RunEvent::Uncertain { key, words: message } => Some(format!(
+            RunEvent::Uncertain { key, message } => Some(format!(
                 "{}: no response ({}); checking AI Studios before resubmitting{}",
                 strip_control(key),
                 strip_control(message),
                 self.quiet_wait_note()
             )),
-            RunEvent::Failed { key, words: message } => {
+            RunEvent::Failed { key, message } => {
                 Some(format!("{}: failed: {}", strip_control(key), strip_control(message)))
             }
             RunEvent::RateLimited { until } => {
                 Some(format!("rate limited by AI Studios until {until:.0}"))
             }
-            RunEvent::Alarm { words: message } => {
+            RunEvent::Alarm { message } => {
                 Some(format!("warning: {}", strip_control(message)))
             }
-            RunEvent::Halted { words: message } => {
+            RunEvent::Halted { message } => {
                 Some(format!("submitting stopped: {}", strip_control(message)))
             }
             RunEvent::Paused => Some(

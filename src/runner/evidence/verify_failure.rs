@@ -1,87 +1,88 @@
-//! A second look at a render before it is given up or paid for again: the progress page may be wrong.
+//! A second check of a render before it is given up or paid again, because the progress endpoint may
+//! be wrong.
 //!
-//! It may not know what is rendered, know it under another id, or have hiccuped in words that sound
-//! like an ending. The project itself, and the account's list for the tag, are read before anything
-//! is decided that costs money or loses what was paid for. Decides nothing and writes nothing.
+//! It may not know a render, know it under another id, or report an error that looks like a failure.
+//! So the project itself, and the account's list, are read before a decision that costs money or
+//! discards a paid render. Decides and records nothing.
 
 use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
 use crate::ledger::DueJob;
 use crate::runner::context::RunContext;
 use crate::runner::evidence::{ProjectIndex, is_tagged};
 
-/// What is to be seen of a render beside its progress page.
+/// The state of a render according to everything but the progress endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::runner) enum RecheckResult {
-    /// Its project shows where its file is.
+    /// Its project shows the video.
     Finished { video_url: String },
-    /// Its tag is carried by this project, which was certainly exported.
-    OtherProject { id: String, finished: bool },
-    /// It is nowhere, or not finished.
+    /// Another project carries its tag and was certainly exported.
+    OtherProject { id: String, is_finished: bool },
+    /// It was not found, or is not finished.
     NotFinished,
-    /// It could not be seen, which says nothing.
+    /// It could not be read, which proves nothing.
     Inconclusive,
 }
 
-/// What was said when AI Studios was asked once more whether a render has failed.
+/// The result of verifying a reported failure.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::runner) enum FailureCheck {
-    /// It has, and its project shows no file.
+    /// It failed, and its project shows no video.
     Failed,
-    /// It is under way, or so it is said now.
+    /// It is now reported as in progress.
     Running { progress: f64 },
     /// It is finished.
     Finished { video_url: String },
-    /// Nothing that can be believed.
+    /// The responses prove nothing.
     Inconclusive,
 }
 
-/// Asks once more whether a render has failed: one answer is not enough to pay again.
+/// Verifies that a render has failed: one response is not enough to pay again.
 pub(in crate::runner) async fn verify_failure<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     due: &DueJob,
-    asked: &str,
+    polled_id: &str,
 ) -> FailureCheck {
-    match desk.call_api(desk.studio.render_status(asked)).await {
+    match run.call_api(run.studio.render_status(polled_id)).await {
         Some(Ok(RenderStatus::Failed { .. })) => {}
-        // Whether that is an ending of its own is for the next poll to say.
+        // The next poll decides whether that is the end of this render.
         Some(Ok(RenderStatus::Finished { .. } | RenderStatus::WithoutLink)) => {
             return FailureCheck::Running { progress: due.progress.unwrap_or(0.0) };
         }
         Some(Ok(RenderStatus::Running { progress })) => return FailureCheck::Running { progress },
         Some(Err(_)) | None => return FailureCheck::Inconclusive,
     }
-    match check_own_projects(desk, due).await {
+    match check_own_projects(run, due).await {
         RecheckResult::Finished { video_url } => FailureCheck::Finished { video_url },
         RecheckResult::OtherProject { .. } | RecheckResult::NotFinished => FailureCheck::Failed,
         RecheckResult::Inconclusive => FailureCheck::Inconclusive,
     }
 }
 
-/// Looks at the projects under which a render is known, and then in the list for its tag. `list`
-/// keeps what was read of that, for others who look in the same moment.
+/// Reads the projects of a render, then searches the list for its tag. `index` caches the list for
+/// other renders checked at the same time.
 pub(in crate::runner) async fn recheck_render<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     due: &DueJob,
-    list: &mut Option<ProjectIndex>,
+    index: &mut Option<ProjectIndex>,
 ) -> RecheckResult {
-    let own = check_own_projects(desk, due).await;
+    let own = check_own_projects(run, due).await;
     if matches!(own, RecheckResult::Finished { .. }) || !is_tagged(due) {
         return own;
     }
-    if list.is_none() {
-        match desk.call_api(desk.studio.list_projects()).await {
-            Some(Ok(read)) => *list = Some(ProjectIndex::from_list(read)),
+    if index.is_none() {
+        match run.call_api(run.studio.list_projects()).await {
+            Some(Ok(list)) => *index = Some(ProjectIndex::from_list(list)),
             Some(Err(_)) | None => return RecheckResult::Inconclusive,
         }
     }
-    let carriers = list.iter().flat_map(|list| list.with_tag(&due.tag));
+    let carriers = index.iter().flat_map(|index| index.with_tag(&due.tag));
     let others: Vec<String> =
         carriers.map(|listed| listed.id.clone()).filter(|id| !is_own_project(due, id)).collect();
     for id in others {
-        // A draft that was made twice carries the tag as well.
-        match desk.call_api(desk.studio.read_project(&id)).await {
+        // A draft that was created twice carries the tag as well.
+        match run.call_api(run.studio.read_project(&id)).await {
             Some(Ok(ProjectDetails { export_evidence: Some(_), video_url, .. })) => {
-                return RecheckResult::OtherProject { id, finished: video_url.is_some() };
+                return RecheckResult::OtherProject { id, is_finished: video_url.is_some() };
             }
             Some(Ok(ProjectDetails { export_evidence: None, .. }) | Err(CallError::NotFound)) => {}
             Some(Err(_)) | None => return RecheckResult::Inconclusive,
@@ -91,31 +92,31 @@ pub(in crate::runner) async fn recheck_render<S: StudioApi>(
 }
 
 fn is_own_project(due: &DueJob, id: &str) -> bool {
-    [&due.project_id, &due.render_id].into_iter().flatten().any(|known| known == id)
+    [&due.project_id, &due.render_id].into_iter().flatten().any(|own| own == id)
 }
 
-/// Reads the projects under which a render is known: as rendered, and as made.
+/// Reads the projects under which a render is known: the rendered one and the created one.
 pub(in crate::runner) async fn check_own_projects<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     due: &DueJob,
 ) -> RecheckResult {
-    let mut seen = RecheckResult::NotFinished;
-    let made = due.project_id.as_ref().filter(|made| due.render_id.as_ref() != Some(*made));
-    for id in due.render_id.iter().chain(made) {
-        match desk.call_api(desk.studio.read_project(id)).await {
+    let mut result = RecheckResult::NotFinished;
+    let created = due.project_id.as_ref().filter(|id| due.render_id.as_ref() != Some(*id));
+    for id in due.render_id.iter().chain(created) {
+        match run.call_api(run.studio.read_project(id)).await {
             Some(Ok(project)) => {
                 if let Some(video_url) = own_video_url(project, due) {
                     return RecheckResult::Finished { video_url };
                 }
             }
             Some(Err(CallError::NotFound)) => {}
-            Some(Err(_)) | None => seen = RecheckResult::Inconclusive,
+            Some(Err(_)) | None => result = RecheckResult::Inconclusive,
         }
     }
-    seen
+    result
 }
 
-/// Returns where a project's file is, unless it is of the render that it showed before ours.
+/// Returns the project's video, unless it belongs to the render that the project showed before ours.
 fn own_video_url(project: ProjectDetails, due: &DueJob) -> Option<String> {
     let is_former = due.mark.is_some() && project.render_identity == due.mark;
     project.video_url.filter(|_| !is_former)

@@ -1,8 +1,9 @@
-//! The shared limiters: how often an account may be asked, and until when nobody may ask.
+//! The rate limiter of an account: how often requests may be sent, and the retry-after floor before
+//! which none may.
 //!
-//! A permit is taken right before its request leaves, never before the intent's commit: the delay
-//! of a commit would otherwise push two requests into one window. A `Retry-After` is a floor for
-//! everybody. A "slow down" halves the rate; success regains it slowly.
+//! A permit is acquired immediately before its request is sent, never before the intent's commit: a
+//! slow commit would otherwise move two requests into one window. A "too many requests" halves the
+//! rate; successes regain it slowly.
 
 use std::num::NonZeroU32;
 use std::ops::Add;
@@ -18,12 +19,12 @@ use governor::{Quota, RateLimiter};
 use crate::batch::Rate;
 use crate::clock::Clock;
 
-/// The part of a rate that is given up so that rounding and timers can never pass it in any
-/// window: 0.4 %, where the design allows 1 %.
+/// The part of a rate that is left unused, so that rounding and timers never exceed it in any window:
+/// 0.4 %, where 1 % is acceptable.
 const RATE_MARGIN: f64 = 0.004;
-/// How far "slow down" may lower a rate: to a sixty-fourth.
+/// The lowest fraction to which a rate is reduced.
 const RATE_FRACTION_MIN: f64 = 1.0 / 64.0;
-/// Successes in a row that regain a tenth of the rate.
+/// Successes that regain a tenth of the rate.
 const SUCCESSES_TO_REGAIN: u32 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +48,7 @@ impl Reference for AwakeInstant {
     }
 }
 
-/// Lets the rate limiter live in the time that is handed in.
+/// Lets governor use the clock that is passed in.
 #[derive(Clone, Debug)]
 struct AwakeClock(Clock);
 
@@ -61,7 +62,7 @@ impl GovernorClock for AwakeClock {
 
 type GovernorLimiter = RateLimiter<NotKeyed, InMemoryState, AwakeClock, StateInformationMiddleware>;
 
-/// One rate for everybody who asks.
+/// One rate, shared by all callers.
 #[derive(Debug)]
 pub(in crate::runner) struct AccountRateLimiter {
     clock: Clock,
@@ -83,7 +84,7 @@ struct LimiterState {
 
 impl AccountRateLimiter {
     pub(in crate::runner) fn new(rate: Rate, clock: Clock) -> Self {
-        let pace = LimiterState {
+        let state = LimiterState {
             governor: None,
             rate_fraction: 1.0,
             successes: 0,
@@ -92,7 +93,7 @@ impl AccountRateLimiter {
             interval: Duration::ZERO,
             next_free: Duration::ZERO,
         };
-        let limiter = Self { clock, rate, state: Mutex::new(pace) };
+        let limiter = Self { clock, rate, state: Mutex::new(state) };
         limiter.rebuild_governor(&mut limiter.lock_state());
         limiter
     }
@@ -101,15 +102,15 @@ impl AccountRateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rebuild_governor(&self, pace: &mut LimiterState) {
+    fn rebuild_governor(&self, state: &mut LimiterState) {
         let Rate::Per { count, period } = self.rate else { return };
         // With a burst of b, a window sees at most b + its length / interval requests.
         let burst = ((f64::from(count.get()) * RATE_MARGIN) as u32).max(1);
         let interval =
-            period.div_f64(f64::from(count.get()) * (1.0 - RATE_MARGIN) * pace.rate_fraction);
-        pace.burst = burst;
-        pace.interval = interval;
-        pace.governor = Quota::with_period(interval)
+            period.div_f64(f64::from(count.get()) * (1.0 - RATE_MARGIN) * state.rate_fraction);
+        state.burst = burst;
+        state.interval = interval;
+        state.governor = Quota::with_period(interval)
             .map(|quota| quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
             .map(|quota| {
                 RateLimiter::direct_with_clock(quota, AwakeClock(self.clock.clone()))
@@ -117,18 +118,18 @@ impl AccountRateLimiter {
             });
     }
 
-    /// Takes a permit if one is free now, or says how long to wait before asking again.
+    /// Acquires a permit if one is free, or returns how long to wait before the next try.
     pub(in crate::runner) fn try_acquire(&self) -> Result<(), Duration> {
-        let mut pace = self.lock_state();
+        let mut state = self.lock_state();
         let now = self.clock.awake_time();
-        if pace.retry_after_floor > now {
-            return Err(pace.retry_after_floor - now);
+        if state.retry_after_floor > now {
+            return Err(state.retry_after_floor - now);
         }
-        let Some(governor) = &pace.governor else { return Ok(()) };
+        let Some(governor) = &state.governor else { return Ok(()) };
         match governor.check() {
             Ok(left) => {
                 if left.remaining_burst_capacity() == 0 {
-                    pace.next_free = now + pace.interval;
+                    state.next_free = now + state.interval;
                 }
                 Ok(())
             }
@@ -136,10 +137,10 @@ impl AccountRateLimiter {
         }
     }
 
-    /// Returns how long it is until a permit will be free, without taking it.
+    /// Returns the time until a permit is free, without acquiring it.
     pub(in crate::runner) fn time_until_free(&self) -> Duration {
-        let pace = self.lock_state();
-        pace.retry_after_floor.max(pace.next_free).saturating_sub(self.clock.awake_time())
+        let state = self.lock_state();
+        state.retry_after_floor.max(state.next_free).saturating_sub(self.clock.awake_time())
     }
 
     /// Waits for a permit.
@@ -149,37 +150,37 @@ impl AccountRateLimiter {
         }
     }
 
-    /// Returns how many permits one moment can give.
+    /// Returns how many permits can be acquired at once; `None` if the rate is unlimited.
     pub(in crate::runner) fn burst(&self) -> Option<u32> {
-        let pace = self.lock_state();
-        pace.governor.as_ref().map(|_| pace.burst)
+        let state = self.lock_state();
+        state.governor.as_ref().map(|_| state.burst)
     }
 
-    /// Nobody asks before `pause` is over. Never shortens an earlier floor.
+    /// Grants no permit before `pause` is over. Never shortens an earlier floor.
     pub(in crate::runner) fn raise_retry_after_floor(&self, pause: Duration) {
-        let mut pace = self.lock_state();
-        pace.retry_after_floor = pace.retry_after_floor.max(self.clock.awake_time() + pause);
+        let mut state = self.lock_state();
+        state.retry_after_floor = state.retry_after_floor.max(self.clock.awake_time() + pause);
     }
 
-    /// Halves the rate: we were told to slow down.
+    /// Halves the rate, after a "too many requests".
     pub(in crate::runner) fn halve_rate(&self) {
-        let mut pace = self.lock_state();
-        pace.successes = 0;
-        pace.rate_fraction = (pace.rate_fraction / 2.0).max(RATE_FRACTION_MIN);
-        self.rebuild_governor(&mut pace);
+        let mut state = self.lock_state();
+        state.successes = 0;
+        state.rate_fraction = (state.rate_fraction / 2.0).max(RATE_FRACTION_MIN);
+        self.rebuild_governor(&mut state);
     }
 
-    /// Notes that a request went well, which regains a lowered rate in steps.
+    /// Records a successful request, which regains a lowered rate in steps.
     pub(in crate::runner) fn record_success(&self) {
-        let mut pace = self.lock_state();
-        if pace.rate_fraction >= 1.0 {
+        let mut state = self.lock_state();
+        if state.rate_fraction >= 1.0 {
             return;
         }
-        pace.successes += 1;
-        if pace.successes >= SUCCESSES_TO_REGAIN {
-            pace.successes = 0;
-            pace.rate_fraction = (pace.rate_fraction + 0.1).min(1.0);
-            self.rebuild_governor(&mut pace);
+        state.successes += 1;
+        if state.successes >= SUCCESSES_TO_REGAIN {
+            state.successes = 0;
+            state.rate_fraction = (state.rate_fraction + 0.1).min(1.0);
+            self.rebuild_governor(&mut state);
         }
     }
 }
@@ -193,8 +194,8 @@ mod tests {
 
     use crate::runner::limits::rate_limiter::*;
 
-    /// Takes permits for `span` of simulated time and returns when each was taken.
-    async fn taken(
+    /// Acquires permits for `span` of simulated time and returns when each was acquired.
+    async fn acquire_for(
         rate: &str,
         span: Duration,
         each: impl Fn(&AccountRateLimiter) + Send + 'static,
@@ -203,53 +204,53 @@ mod tests {
         let limiter = Arc::new(AccountRateLimiter::new(rate.parse().unwrap(), clock.clone()));
         let task = tokio::spawn(async move {
             let _busy = clock.busy();
-            let mut taken = Vec::new();
+            let mut acquired = Vec::new();
             while clock.awake_time() < span {
                 limiter.acquire().await;
-                taken.push(clock.awake_time());
+                acquired.push(clock.awake_time());
                 each(&limiter);
             }
-            taken
+            acquired
         });
         simulated.drive(Duration::MAX).await;
         task.await.unwrap()
     }
 
-    fn most_in_a_window(taken: &[Duration], window: Duration) -> usize {
+    fn most_in_a_window(acquired: &[Duration], window: Duration) -> usize {
         let within =
-            |at: &Duration| taken.iter().filter(|t| **t >= *at && **t < *at + window).count();
-        taken.iter().map(within).max().unwrap_or(0)
+            |at: &Duration| acquired.iter().filter(|t| **t >= *at && **t < *at + window).count();
+        acquired.iter().map(within).max().unwrap_or(0)
     }
 
     #[tokio::test]
-    async fn no_window_sees_more_than_the_rate_and_the_rate_is_used() {
+    async fn no_window_exceeds_the_rate_and_the_rate_is_used() {
         for (rate, window, most) in
             [("30/min", 60, 30), ("120/min", 60, 120), ("50/s", 1, 50), ("1000/s", 1, 1000)]
         {
             let window = Duration::from_secs(window);
             let span = window * 4;
-            let taken = taken(rate, span, |_| ()).await;
-            assert!(most_in_a_window(&taken, window) <= most, "{rate}");
-            let used = taken.len() as f64 / (most as f64 * 4.0);
+            let acquired = acquire_for(rate, span, |_| ()).await;
+            assert!(most_in_a_window(&acquired, window) <= most, "{rate}");
+            let used = acquired.len() as f64 / (most as f64 * 4.0);
             assert!(used >= 0.99, "{rate}: {used}");
         }
     }
 
     #[tokio::test]
-    async fn a_floor_holds_everybody_back_and_is_never_shortened() {
+    async fn retry_after_floor_delays_all_permits_and_is_never_shortened() {
         let first = std::sync::atomic::AtomicBool::new(true);
-        let taken = taken("10/s", Duration::from_secs(60), move |limiter| {
+        let acquired = acquire_for("10/s", Duration::from_secs(60), move |limiter| {
             if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
                 limiter.raise_retry_after_floor(Duration::from_secs(50));
                 limiter.raise_retry_after_floor(Duration::from_secs(1));
             }
         })
         .await;
-        assert!(taken[1] >= Duration::from_secs(50), "{:?}", taken[1]);
+        assert!(acquired[1] >= Duration::from_secs(50), "{:?}", acquired[1]);
     }
 
     #[tokio::test]
-    async fn slow_down_halves_the_rate_and_success_regains_it() {
+    async fn throttling_halves_the_rate_and_successes_regain_it() {
         let (clock, _) = Clock::simulated(jiff::Timestamp::UNIX_EPOCH);
         let limiter = AccountRateLimiter::new("60/min".parse().unwrap(), clock);
         let interval = || {

@@ -1,273 +1,251 @@
-//! The free half of a submission: the requests that make what is exported later, and its bytes.
+//! The draft loop: creates free drafts a little ahead of the paid exports.
 //!
-//! Nothing here can start a render. A draft that is lost on the way costs nothing and is made
-//! again. What a draft shows of a former render is noted before its own begins, so that neither a
-//! poll nor a look for evidence takes the one for the other.
+//! Nothing here can start a render. A draft whose response is lost costs nothing and is created
+//! again. If the project was rendered before, its former render is recorded before the export, so
+//! that neither a poll nor a reconciliation takes it for the new one.
 
 use std::sync::Arc;
 
 use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
-use crate::batch::DraftBilling;
-use crate::ledger::{ClaimedSubmission, JobUpdate};
-use crate::payload::{Payload, PreparedRequest, RequestOptions};
+use crate::batch::{DraftBilling, SubmissionMode};
+use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
+use crate::payload::PreparedRequest;
 use crate::request::{PreExportStep, RequestKind};
+use crate::runner::claims::{claim_drafts, next_draft_due};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::in_flight::InFlightGuard;
-use crate::runner::limits::halt::{CircuitKind, FailureCause};
+use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
+use crate::runner::loops::declined::{
+    handle_declined, record_refusal, requeue_unsent, retry_unpaid,
+};
 use crate::runner::loops::poll_schedule::RenderTimes;
-use crate::runner::loops::submit::{handle_declined, record_refusal, requeue_unsent, retry_unpaid};
-use crate::runner::payload::Unmade;
+use crate::runner::request::{BuiltRequest, build_request};
 
-/// Which of the requests that make a draft.
+/// Which of the requests that create a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DraftStep {
-    /// Nothing exists yet.
+enum DraftRequest {
+    /// Creates the project.
     First,
-    /// Something exists, and is a stray if this comes to nothing.
+    /// Edits the created project, which remains as a stray draft if this fails.
     Second,
 }
 
-pub(in crate::runner) async fn create_draft<S: StudioApi>(
-    desk: Arc<RunContext<S>>,
-    claim: ClaimedSubmission,
-) {
-    let Some((kind, sealed)) = build_request(&desk, &claim, false).await else { return };
-    if kind.exclusive_project_field.is_some() && !has_no_pending_edit(&desk, &claim).await {
-        return;
-    }
-    let make = CreateRequest { path_template: kind.path, path: sealed.path, body: sealed.body };
-    let Some(made) = send_create_request(&desk, &claim, (DraftStep::First, make)).await else {
-        return;
-    };
-    let draft = match sealed.edit_body {
-        None => made.clone(),
-        Some(body) => {
-            let (template, path) = ("editor/project/{key}", format!("editor/project/{made}"));
-            let make = CreateRequest { path_template: template, path, body };
-            let Some(id) = send_create_request(&desk, &claim, (DraftStep::Second, make)).await
-            else {
-                return;
-            };
-            id
+/// The project ids that a draft's requests returned.
+struct CreatedDraft {
+    /// The project that the first request created.
+    created_id: String,
+    /// The project to export: the same, or the copy that the second request returned.
+    draft_id: String,
+}
+
+/// Creates drafts until nothing more may be submitted.
+pub(in crate::runner) async fn draft_loop<S: StudioApi>(
+    run: Arc<RunContext<S>>,
+) -> Result<(), LedgerError> {
+    while run.can_submit() {
+        let claims = claim_drafts(&run).await?;
+        if claims.is_empty() {
+            let due = next_draft_due(&run).await?;
+            run.wait_for_work(&run.wakeups.draft, due, run.submitting_stopped()).await;
         }
+        for claim in claims {
+            run.spawn(create_draft(run.clone(), claim));
+        }
+    }
+    Ok(())
+}
+
+async fn create_draft<S: StudioApi>(
+    run: Arc<RunContext<S>>,
+    claim: ClaimedSubmission,
+) -> Result<(), LedgerError> {
+    let (kind, request) = match build_request(&run, &claim, SubmissionMode::TwoStep).await? {
+        BuiltRequest::Ready { kind, request } => (kind, request),
+        BuiltRequest::Invalid { message } => return record_refusal(&run, &claim, message).await,
     };
-    let mark = match kind.exclusive_project_field {
-        None => None,
-        Some(_) => match read_former_render_identity(&desk, &claim, &draft).await {
-            Some(mark) => mark,
-            None => return,
-        },
+    let edits_in_place = kind.exclusive_project_field.is_some();
+    if edits_in_place && has_pending_edit(&run, &claim).await? {
+        return Ok(());
+    }
+    let Some(draft) = send_draft_requests(&run, &claim, kind, request).await? else {
+        return Ok(());
     };
-    let own = match kind.exclusive_project_field {
-        None => match claim_project_id(&desk, &claim, &draft).await {
-            Some(own) => Some(own),
-            None => return,
-        },
-        // What is changed in place is everybody's.
-        Some(_) => None,
+    let (guard, previous_render_identity) = if edits_in_place {
+        match read_former_render_identity(&run, &claim, &draft.draft_id).await? {
+            Some(former) => (None, former),
+            None => return Ok(()),
+        }
+    } else {
+        match claim_project_id(&run, &claim, &draft.draft_id).await? {
+            Some(guard) => (Some(guard), None),
+            None => return Ok(()),
+        }
     };
     match kind.pre_export_step {
         PreExportStep::Nothing | PreExportStep::Edit => {
-            let edited = (draft != made).then_some(made);
-            record_drafted(
-                &desk,
-                &claim,
-                JobUpdate::Drafted {
-                    project_id: draft,
-                    exclusive_project: edited,
-                    previous_render_identity: mark,
-                },
-            )
-            .await;
+            record_drafted(&run, &claim, draft, previous_render_identity).await?;
         }
-        PreExportStep::Generation => record_generating(&desk, &claim, draft).await,
+        PreExportStep::Generation => record_generating(&run, &claim, draft.draft_id).await?,
     }
-    drop(own);
+    drop(guard);
+    Ok(())
 }
 
-/// Takes a project for this draft's own. A cache, or an answer that crossed another, may name one that
-/// is another row's: exported for both, it would be paid for twice, and one row have the other's film.
+/// Sends the one or two free requests. `None` if one of them failed, which is recorded.
+async fn send_draft_requests<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    kind: &RequestKind,
+    request: PreparedRequest,
+) -> Result<Option<CreatedDraft>, LedgerError> {
+    let create = CreateRequest { path_template: kind.path, path: request.path, body: request.body };
+    let Some(created_id) = send_draft_request(run, claim, DraftRequest::First, create).await?
+    else {
+        return Ok(None);
+    };
+    let Some(body) = request.edit_body else {
+        return Ok(Some(CreatedDraft { draft_id: created_id.clone(), created_id }));
+    };
+    let path = format!("editor/project/{created_id}");
+    let edit = CreateRequest { path_template: "editor/project/{key}", path, body };
+    let edited = send_draft_request(run, claim, DraftRequest::Second, edit).await?;
+    Ok(edited.map(|draft_id| CreatedDraft { created_id, draft_id }))
+}
+
+/// Sends one of the free requests when its permit comes. `None` if it failed, which is recorded.
+async fn send_draft_request<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    position: DraftRequest,
+    request: CreateRequest,
+) -> Result<Option<String>, LedgerError> {
+    tokio::select! {
+        biased;
+        () = run.submitting_stopped() => {
+            requeue_unsent(run, claim, "the run ended before its turn").await?;
+            return Ok(None);
+        }
+        () = run.limits.account.request_limiter().acquire() => {}
+    }
+    let outcome = run.studio.create_project(request).await;
+    if let SubmitOutcome::Unknown { retry_after, .. } = &outcome {
+        // The floor first: another draft may be due at once.
+        run.honor_retry_after(*retry_after).await;
+    }
+    match (outcome, position) {
+        (SubmitOutcome::Accepted(project_id), _) => {
+            run.note_response();
+            run.limits.breakers.record_success(CircuitKind::Draft);
+            return Ok(Some(project_id));
+        }
+        // Created again, it would be paid again.
+        (SubmitOutcome::Unknown { message, .. }, _)
+            if run.settings.vendor.drafts == DraftBilling::Cost =>
+        {
+            let message = format!(
+                "no response to its draft ({message}), and drafts cost credits: look for it at AI \
+                 Studios, then retry"
+            );
+            record_refusal(run, claim, message).await?;
+        }
+        // A lost draft costs nothing; the ledger remembers the stray project.
+        (SubmitOutcome::Unknown { message, .. }, _)
+        | (SubmitOutcome::NotSent { message }, DraftRequest::Second) => {
+            let (circuit, cause) = (CircuitKind::Draft, FailureCause::Unknown);
+            retry_unpaid(run, claim, circuit, cause, message).await?;
+        }
+        (other, _) => handle_declined(run, claim, CircuitKind::Draft, other.map(drop)).await?,
+    }
+    Ok(None)
+}
+
+/// Reserves a created project for this draft until it is recorded. `None` if it belongs to another
+/// row; the draft is then retried.
+///
+/// A cache, or two crossed responses, may return another row's project. Exported for both, it would
+/// be paid twice, and one row would get the other's video.
 async fn claim_project_id<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     claim: &ClaimedSubmission,
     id: &str,
-) -> Option<InFlightGuard<String>> {
-    let in_hand = desk.unrecorded_projects.try_acquire(id.to_owned());
-    let whose = match (&in_hand, desk.ledger.project_owner(id, claim.submission).await) {
-        (Some(_), Ok(None)) => return in_hand,
-        (_, Ok(Some((batch, key)))) => format!("`{key}` of `{batch}`"),
-        (None, Ok(None)) => "another row".to_owned(),
-        (_, Err(error)) => {
-            desk.halt_on_ledger_error(&error);
-            return None;
-        }
+) -> Result<Option<InFlightGuard<String>>, LedgerError> {
+    let guard = run.progress.unrecorded_projects.try_acquire(id.to_owned());
+    let owner = match run.ledger.project_owner(id, claim.submission).await? {
+        Some((batch, key)) => format!("`{key}` of `{batch}`"),
+        None if guard.is_some() => return Ok(guard),
+        None => "another row".to_owned(),
     };
-    let words = format!("AI Studios answered with `{id}`, the project of {whose}");
-    tracing::warn!(key = claim.key, "{words}; another draft is made");
-    retry_unpaid(desk, (claim, CircuitKind::Draft), FailureCause::Unknown, words).await;
-    None
+    let message = format!("AI Studios returned `{id}`, the project of {owner}");
+    tracing::warn!(key = claim.key, "{message}; creating another draft");
+    retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
+    Ok(None)
 }
 
-/// Tells whether nothing that was lost can still change the project under our hands. A lost edit of
-/// another row may arrive after ours and before our export, which would then be of its words; so it
-/// is waited for as long as for anything that was lost.
-async fn has_no_pending_edit<S: StudioApi>(
-    desk: &RunContext<S>,
+/// Returns whether a lost edit of another row may still change the project; the job is then
+/// postponed.
+///
+/// That edit could arrive after ours and before our export, which would then render the other row's
+/// text. So it is waited for as long as for any lost request.
+async fn has_pending_edit<S: StudioApi>(
+    run: &RunContext<S>,
     claim: &ClaimedSubmission,
-) -> bool {
-    let lost = match desk.ledger.last_lost_edit(claim).await {
-        Ok(lost) => lost,
-        Err(error) => {
-            desk.halt_on_ledger_error(&error);
-            return false;
+) -> Result<bool, LedgerError> {
+    let lost_at = run.ledger.last_lost_edit(claim).await?;
+    let until = lost_at.map(|lost_at| lost_at + run.settings.limits.settle_after);
+    let Some(due_at) = until.filter(|until| *until > run.clock.now()) else { return Ok(false) };
+    let message = "an edit of its project got no response, and may still arrive".to_owned();
+    let update = JobUpdate::Requeued { due_at, message };
+    run.record(claim.job, claim.submission, update).await?;
+    Ok(true)
+}
+
+/// Reads which render the edited project showed before. The outer `None` means that it could not be
+/// read; the project must then not be exported, and the job is retried.
+async fn read_former_render_identity<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    id: &str,
+) -> Result<Option<Option<String>>, LedgerError> {
+    match run.call_api(run.studio.read_project(id)).await {
+        Some(Ok(project)) => return Ok(Some(project.render_identity)),
+        Some(Err(error)) => {
+            let message = format!("the edited project could not be read: {}", error.message());
+            let (circuit, cause) = (CircuitKind::Draft, FailureCause::Unknown);
+            retry_unpaid(run, claim, circuit, cause, message).await?;
         }
-    };
-    let until = lost.map(|lost| lost + desk.settings.limits.settle_after);
-    let Some(due_at) = until.filter(|until| *until > desk.clock.now()) else { return true };
-    let words = "an edit of its project was lost, and may still arrive".to_owned();
-    desk.record((claim.job, claim.submission), JobUpdate::Requeued { due_at, message: words })
-        .await;
-    false
+        None => requeue_unsent(run, claim, "the run ended before its project was read").await?,
+    }
+    Ok(None)
 }
 
 async fn record_drafted<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     claim: &ClaimedSubmission,
-    news: JobUpdate,
-) {
-    if desk.record((claim.job, claim.submission), news).await.is_some() {
-        desk.observer.notify(RunEvent::Drafted { key: claim.key.clone() });
-    }
+    draft: CreatedDraft,
+    previous_render_identity: Option<String>,
+) -> Result<(), LedgerError> {
+    let CreatedDraft { created_id, draft_id } = draft;
+    let update = JobUpdate::Drafted {
+        exclusive_project: (draft_id != created_id).then_some(created_id),
+        project_id: draft_id,
+        previous_render_identity,
+    };
+    run.record(claim.job, claim.submission, update).await?;
+    run.observer.notify(RunEvent::Drafted { key: claim.key.clone() });
+    Ok(())
 }
 
 async fn record_generating<S: StudioApi>(
-    desk: &RunContext<S>,
+    run: &RunContext<S>,
     claim: &ClaimedSubmission,
     project_id: String,
-) {
-    let limits = &desk.settings.limits;
-    let pause = RenderTimes::default().first_poll_delay(limits.poll_min, limits.poll_max);
-    let due_at = desk.timestamp_after(desk.jitter.apply(pause, 0.1));
-    let news = JobUpdate::Generating { project_id, due_at };
-    if desk.record((claim.job, claim.submission), news).await.is_some() {
-        desk.wakeups.generation.notify_one();
-        desk.observer.notify(RunEvent::Generating { key: claim.key.clone(), progress: 0.0 });
-    }
-}
-
-/// Sends one of the free requests when its turn comes. What comes of anything but success is
-/// recorded here.
-async fn send_create_request<S: StudioApi>(
-    desk: &RunContext<S>,
-    claim: &ClaimedSubmission,
-    (step, make): (DraftStep, CreateRequest),
-) -> Option<String> {
-    let turn = async {
-        tokio::select! {
-            biased;
-            () = desk.submitting_stopped() => false,
-            () = desk.account_limits.request_limiter().acquire() => true,
-        }
-    };
-    if !turn.await {
-        requeue_unsent(desk, claim, "the run ended before its turn").await;
-        return None;
-    }
-    let made = desk.studio.create_project(make).await;
-    if let SubmitOutcome::Unknown { retry_after, .. } = &made {
-        // The floor first: another draft may be due at once.
-        desk.honor_retry_after(*retry_after).await;
-    }
-    match (made, step) {
-        (SubmitOutcome::Accepted(project_id), _) => {
-            desk.note_response();
-            desk.breakers.record_success(CircuitKind::Draft);
-            return Some(project_id);
-        }
-        // Made again, it would be paid for again.
-        (SubmitOutcome::Unknown { message: words, .. }, _)
-            if desk.settings.vendor.drafts == DraftBilling::Cost =>
-        {
-            let words = format!(
-                "the answer to its draft was lost ({words}), and drafts cost: look for it at AI \
-                 Studios, then retry"
-            );
-            record_refusal(desk, claim, words).await;
-        }
-        // A lost draft costs nothing; the stray is remembered.
-        (SubmitOutcome::Unknown { message: words, .. }, _)
-        | (SubmitOutcome::NotSent { message: words }, DraftStep::Second) => {
-            retry_unpaid(desk, (claim, CircuitKind::Draft), FailureCause::Unknown, words).await;
-        }
-        (other, _) => handle_declined(desk, (claim, CircuitKind::Draft), other.map(drop)).await,
-    }
-    None
-}
-
-/// Reads which render a project shows that was there before us. Nothing comes back when that
-/// could not be seen: then it must not be exported.
-async fn read_former_render_identity<S: StudioApi>(
-    desk: &RunContext<S>,
-    claim: &ClaimedSubmission,
-    id: &str,
-) -> Option<Option<String>> {
-    match desk.call_api(desk.studio.read_project(id)).await {
-        Some(Ok(project)) => Some(project.render_identity),
-        Some(Err(trouble)) => {
-            let words = format!("the edited project could not be read: {}", trouble.message());
-            retry_unpaid(desk, (claim, CircuitKind::Draft), FailureCause::Unknown, words).await;
-            None
-        }
-        None => {
-            requeue_unsent(desk, claim, "the run ended before its project was read").await;
-            None
-        }
-    }
-}
-
-/// Makes the request to send; a job whose bytes cannot be made is failed before anything leaves.
-pub(in crate::runner) async fn build_request<S: StudioApi>(
-    desk: &RunContext<S>,
-    claim: &ClaimedSubmission,
-    export: bool,
-) -> Option<(&'static RequestKind, PreparedRequest)> {
-    let Some(kind) = RequestKind::from_name(&claim.request) else {
-        let words = format!("this version knows no request `{}`", claim.request);
-        record_refusal(desk, claim, words).await;
-        return None;
-    };
-    if export && !kind.can_submit_in_one_step() {
-        let words = format!("`{kind}` cannot be rendered with one request; plan it again");
-        record_refusal(desk, claim, words).await;
-        return None;
-    }
-    let resolution = desk.settings.resolution.as_deref();
-    let text = match desk.payloads.make(&desk.ledger, (claim, kind), resolution).await {
-        Ok(text) => text,
-        Err(Unmade::Ledger(error)) => {
-            desk.halt_on_ledger_error(&error);
-            return None;
-        }
-        Err(Unmade::Differs(words)) => {
-            record_refusal(desk, claim, words).await;
-            return None;
-        }
-    };
-    // A draft costs nothing and ends in no video: there is nothing to call about.
-    let webhook_url = if export { desk.claim_webhook_url(claim) } else { None };
-    let seal = RequestOptions {
-        tag: claim.tag.as_str(),
-        starts_render: export,
-        resolution,
-        workspace_id: desk.settings.workspace_id.as_deref(),
-        webhook_url: webhook_url.as_deref(),
-    };
-    match Payload::build_request(&text, kind, &seal) {
-        Ok(sealed) => Some((kind, sealed)),
-        Err(error) => {
-            record_refusal(desk, claim, error.to_string()).await;
-            None
-        }
-    }
+) -> Result<(), LedgerError> {
+    let pause = RenderTimes::default().first_poll_delay(run.poll_intervals());
+    let due_at = run.timestamp_after(run.jitter.apply(pause, 0.1));
+    let update = JobUpdate::Generating { project_id, due_at };
+    run.record(claim.job, claim.submission, update).await?;
+    run.wakeups.generation.notify_one();
+    run.observer.notify(RunEvent::Generating { key: claim.key.clone(), progress: 0.0 });
+    Ok(())
 }

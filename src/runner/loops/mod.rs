@@ -1,10 +1,21 @@
-//! The loops of a run: submit, reconcile, poll and download. Each claims due jobs from the ledger, acts,
-//! and records the outcome; none holds state that matters.
+//! The loops of a run. Each claims due jobs from the ledger, acts, and records the outcome; none
+//! holds state that a restart needs.
+//!
+//! `draft`, `generation` and `submit` create and pay, with `declined` for requests that had no effect;
+//! `poll`, `late_renders` and `download` follow renders, with `render_outcome`; `reconcile` resolves
+//! uncertain submissions; the others watch the clock, the pause, callbacks and the lease.
 
+pub(super) mod callback_watch;
+pub(super) mod declined;
 pub(super) mod download;
 pub(super) mod draft;
 pub(super) mod generation;
+pub(super) mod heartbeat;
+pub(super) mod late_renders;
+pub(super) mod pause;
 pub(super) mod poll;
 pub(super) mod poll_schedule;
 pub(super) mod reconcile;
+pub(super) mod render_outcome;
 pub(super) mod submit;
+pub(super) mod time_window;

@@ -1,0 +1,98 @@
+//! Claims of jobs to submit: how many a claim may take, and when the next one is worthwhile. The
+//! ledger counts and decides within its transaction; this only states the limits.
+
+use jiff::Timestamp;
+use tokio::sync::MutexGuard;
+
+use crate::aistudios::StudioApi;
+use crate::batch::{SecondExportEffect, SubmissionMode};
+use crate::ledger::{Capacity, ClaimOutcome, ClaimedSubmission, CreditCaps, JobState, LedgerError};
+use crate::runner::callbacks;
+use crate::runner::context::RunContext;
+
+/// Drafts claimed together. They are free, and each waits for its own permit.
+const DRAFTS_PER_CLAIM: u32 = 8;
+/// Paid requests claimed together if no rate is set: one commit for many intents.
+const UNLIMITED_PER_CLAIM: u32 = 256;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Claims jobs whose free draft is to be created.
+pub(super) async fn claim_drafts<S: StudioApi>(
+    run: &RunContext<S>,
+) -> Result<Vec<ClaimedSubmission>, LedgerError> {
+    let capacity = claim_capacity(run, DRAFTS_PER_CLAIM);
+    let claim = run.lease.claim_drafts(capacity, run.clock.now());
+    Ok(run.progress.quiescence.track(claim, has_claims).await?.submissions)
+}
+
+/// Claims jobs whose paid request is to be sent: their intents are committed when this returns.
+pub(super) async fn claim_paid<S: StudioApi>(
+    run: &RunContext<S>,
+) -> Result<Vec<ClaimedSubmission>, LedgerError> {
+    let submits = run.limits.account.submit_limiter().burst();
+    let requests = run.limits.account.request_limiter().burst();
+    let claim_max = submits.into_iter().chain(requests).min().unwrap_or(UNLIMITED_PER_CLAIM);
+    let (capacity, now) = (claim_capacity(run, claim_max), run.clock.now());
+    let quiescence = &run.progress.quiescence;
+    let changes_before = quiescence.change_count();
+    let claim = run.lease.claim_paid(run.settings.submission_mode, capacity, now);
+    let claimed = quiescence.track(claim, has_claims).await?;
+    quiescence.record_claim_block(claimed.block, changes_before);
+    Ok(claimed.submissions)
+}
+
+fn has_claims(claimed: &Result<ClaimOutcome, LedgerError>) -> bool {
+    claimed.as_ref().is_ok_and(|claimed| !claimed.submissions.is_empty())
+}
+
+fn claim_capacity<S: StudioApi>(run: &RunContext<S>, claim_max: u32) -> Capacity {
+    let (limits, options) = (&run.settings.limits, &run.options);
+    Capacity {
+        in_flight_max: limits.in_flight.get(),
+        canary_count: if options.canary { limits.canary } else { 0 },
+        per_run_max: options.limit.into_iter().chain(limits.max_videos).min(),
+        claim_max,
+        credit_caps: credit_caps(run),
+        selection: options.only,
+        new_secret: callbacks::secret_source(run),
+    }
+}
+
+fn credit_caps<S: StudioApi>(run: &RunContext<S>) -> Option<CreditCaps> {
+    let limits = &run.settings.limits;
+    let (per_run, per_day) = (limits.max_credits, limits.max_credits_per_day);
+    // The account's day is a UTC day, independent of the time zone of the operator.
+    let now = run.clock.now().as_millisecond();
+    let day_began = Timestamp::from_millisecond(now - now.rem_euclid(DAY_MS)).ok()?;
+    (per_run.is_some() || per_day.is_some()).then_some(CreditCaps { per_run, per_day, day_began })
+}
+
+/// Returns when the next draft becomes due. A draft that is due already is blocked by a limit: a
+/// wake-up follows when that changes, so only the future counts.
+pub(super) async fn next_draft_due<S: StudioApi>(
+    run: &RunContext<S>,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let due = run.ledger.next_due_at(run.batch, JobState::Ready).await?;
+    Ok(due.filter(|due| *due > run.clock.now()))
+}
+
+/// Returns when the next paid request becomes due, as [`next_draft_due`] does.
+pub(super) async fn next_paid_due<S: StudioApi>(
+    run: &RunContext<S>,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let exports = run.ledger.next_export_due_at(run.batch).await?;
+    let exports = exports.filter(|due| *due > run.clock.now());
+    match run.settings.submission_mode {
+        SubmissionMode::TwoStep => Ok(exports),
+        SubmissionMode::OneStep => Ok(exports.into_iter().chain(next_draft_due(run).await?).min()),
+    }
+}
+
+/// Excludes claims and resent exports from each other: a claim counts the renders in flight, and a
+/// resent export adds one without a claim. `None` if the batch never resends an export.
+pub(super) async fn lock_claims<S: StudioApi>(run: &RunContext<S>) -> Option<MutexGuard<'_, ()>> {
+    match run.settings.vendor.second_export {
+        SecondExportEffect::Nothing => Some(run.clock.idle(run.limits.claim_lock.lock()).await),
+        SecondExportEffect::Bills => None,
+    }
+}

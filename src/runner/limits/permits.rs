@@ -1,0 +1,84 @@
+//! Permits for paid requests: the batch's turn in its account, the rate limiters, and the age beyond
+//! which an intent is never sent.
+//!
+//! Permits are acquired after the intent's commit, because a slow commit would otherwise move two
+//! requests into one window of the rate.
+
+use std::time::Duration;
+
+use crate::aistudios::StudioApi;
+use crate::runner::context::RunContext;
+use crate::runner::limits::account_limits::SubmitTurn;
+
+/// How long an intent may wait for its permits before the job is requeued unsent.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An intent older than this, in awake time, is never sent: the process may have been stopped.
+const INTENT_AGE_MAX: Duration = Duration::from_secs(30);
+/// The lowest age limit of an intent, however short the quiet wait is set.
+const INTENT_AGE_MIN: Duration = Duration::from_millis(100);
+
+/// Waits until this batch has the account's next paid request, and permits are free. `None` if
+/// submitting stops first.
+///
+/// The turn is kept while an intent waits for its permits, so that no batch commits an intent that
+/// another batch's request then delays.
+pub(in crate::runner) async fn wait_for_turn<S: StudioApi>(
+    run: &RunContext<S>,
+) -> Option<SubmitTurn<'_>> {
+    let account = &run.limits.account;
+    let turn = match account.try_acquire_turn() {
+        Some(turn) => turn,
+        None => {
+            let waiting = async {
+                tokio::select! {
+                    turn = account.acquire_turn() => Some(turn),
+                    () = run.submitting_stopped() => None,
+                }
+            };
+            run.clock.idle(waiting).await?
+        }
+    };
+    loop {
+        let submit_wait = account.submit_limiter().time_until_free();
+        let wait = submit_wait.max(account.request_limiter().time_until_free());
+        if wait.is_zero() {
+            return Some(turn);
+        }
+        run.sleep_or_stop(wait, run.submitting_stopped()).await;
+        if !run.can_submit() {
+            return None;
+        }
+    }
+}
+
+/// Waits for a permit of both limiters. Returns whether they came in time to send the intent.
+pub(in crate::runner) async fn acquire_permits<S: StudioApi>(
+    run: &RunContext<S>,
+    claimed_at: Duration,
+) -> bool {
+    let account = &run.limits.account;
+    for limiter in [account.submit_limiter(), account.request_limiter()] {
+        while let Err(wait) = limiter.try_acquire() {
+            let waited = run.clock.awake_time().saturating_sub(claimed_at);
+            if waited + wait > PERMIT_TIMEOUT || !run.can_submit() {
+                return false;
+            }
+            run.clock.idle(run.clock.sleep(wait)).await;
+        }
+    }
+    run.can_submit() && is_within_intent_age(run, claimed_at)
+}
+
+/// Returns whether an intent may still be sent.
+///
+/// If this process was stopped for long and the batch was taken over by force, the other run may
+/// have concluded that the intent was never sent. So an intent is never sent later than half the
+/// quiet wait, which started after the intent was written.
+pub(in crate::runner) fn is_within_intent_age<S: StudioApi>(
+    run: &RunContext<S>,
+    claimed_at: Duration,
+) -> bool {
+    let quiet_wait = run.settings.limits.settle_after;
+    let age_max = INTENT_AGE_MAX.min(quiet_wait / 2).max(INTENT_AGE_MIN);
+    run.clock.awake_time().saturating_sub(claimed_at) < age_max
+}

@@ -1,0 +1,97 @@
+//! The ends of a render: finished, failed, given up, or found under another project. Shared by the
+//! poll loop and the check of late renders, which decide which end it is.
+
+use crate::aistudios::{ProjectDetails, StudioApi};
+use crate::ledger::{DueJob, JobUpdate, LedgerError};
+use crate::runner::callbacks;
+use crate::runner::context::RunContext;
+use crate::runner::event::RunEvent;
+use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
+
+/// Returns the id under which a render is polled: its own, or that of its project.
+pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
+    due.render_id.as_deref().or(due.project_id.as_deref())
+}
+
+/// Records a finished render, which makes its download due.
+pub(in crate::runner) async fn on_finished<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    video_url: String,
+) -> Result<(), LedgerError> {
+    run.limits.breakers.record_success(CircuitKind::Render);
+    run.progress.render_times().record(run.elapsed_since(due.rendering_at));
+    if due.rendering_at.is_some() {
+        callbacks::observe_final_callback(run, due).await?;
+    }
+    run.record(due.job, due.submission, JobUpdate::Rendered { video_url }).await?;
+    run.observer.notify(RunEvent::Rendered { key: due.key.clone() });
+    read_actual_credits(run, due).await
+}
+
+/// Replaces the estimated credits by the actual ones. Reading them is free but takes a request, so
+/// they are read only if the batch caps credits.
+async fn read_actual_credits<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+) -> Result<(), LedgerError> {
+    let limits = &run.settings.limits;
+    if limits.max_credits.is_none() && limits.max_credits_per_day.is_none() {
+        return Ok(());
+    }
+    let Some(id) = polled_id(due) else { return Ok(()) };
+    match run.call_api(run.studio.read_project(id)).await {
+        Some(Ok(ProjectDetails { credits: Some(credits), .. })) => {
+            run.lease.record_credits(due.submission, credits).await
+        }
+        Some(Ok(ProjectDetails { credits: None, .. }) | Err(_)) | None => Ok(()),
+    }
+}
+
+/// Handles a render that failed at AI Studios. It is paid again only within `rerenders`.
+pub(in crate::runner) async fn on_failed<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    message: String,
+) -> Result<(), LedgerError> {
+    let breakers = &run.limits.breakers;
+    breakers.record_failure(CircuitKind::Render, FailureCause::RenderFailed, &message);
+    if due.rerenders >= i64::from(run.settings.limits.rerenders) {
+        return give_up(run, due, message).await;
+    }
+    let due_at = run.retry_at(due.rerenders);
+    let update = JobUpdate::Rerendered { due_at, message: message.clone() };
+    run.record(due.job, due.submission, update).await?;
+    run.observer.notify(RunEvent::Retry { key: due.key.clone(), message, due_at });
+    Ok(())
+}
+
+/// Fails a job whose render did not finish. Every later run checks it once more.
+pub(in crate::runner) async fn give_up<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    message: String,
+) -> Result<(), LedgerError> {
+    let update = JobUpdate::RenderFailed { message: message.clone() };
+    run.record(due.job, due.submission, update).await?;
+    run.observer.notify(RunEvent::Failed { key: due.key.clone(), message });
+    Ok(())
+}
+
+/// Follows a given-up render under the project that turned out to contain it.
+pub(in crate::runner) async fn follow_other_project<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    render_id: String,
+) -> Result<(), LedgerError> {
+    let Some(project_id) = due.project_id.clone() else { return Ok(()) };
+    let update = JobUpdate::Accepted {
+        project_id,
+        render_id: Some(render_id.clone()),
+        due_at: run.clock.now(),
+        message: "its tag is in the project list under another id".to_owned(),
+    };
+    run.record(due.job, due.submission, update).await?;
+    run.observer.notify(RunEvent::Rendering { key: due.key.clone(), project_id: render_id });
+    Ok(())
+}
