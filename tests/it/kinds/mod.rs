@@ -480,7 +480,7 @@ async fn a_film_that_is_never_written_is_ordered_once_more_and_costs_no_render()
     assert_eq!((example.sandbox.render_count(), counters.request_count("topic-to-video")), (0, 6));
     for row in example.rows().await {
         let words = row.message.unwrap();
-        assert!(words.starts_with("AI Studios got no further than 50 %"), "{words}");
+        assert!(words.starts_with("no progress beyond 50 %"), "{words}");
     }
 }
 

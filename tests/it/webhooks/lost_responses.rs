@@ -31,7 +31,7 @@ async fn one_request_without_a_tag_is_found_by_the_task_that_was_called_about() 
     // Which of them had lost its answer is nobody's to say.
     let stories =
         ["k000", "k001", "k002"].map(|key| called.cli.run(&["show", "b.toml", key]).stdout);
-    let found = |story: &&String| story.contains("the task that AI Studios called about");
+    let found = |story: &&String| story.contains("the render task named by a callback");
     assert_eq!(stories.iter().filter(found).count(), 2, "{}", stories.join("\n"));
 }
 
