@@ -1,13 +1,14 @@
-//! The time, handed in.
+//! The clock, passed in wherever a decision depends on time.
 //!
-//! Nothing else in the crate asks the machine what time it is, so that a whole night can be driven
-//! in simulated time. Two readings are kept apart: the wall clock, which may jump, for what people
-//! read and for what is stored, and awake time, which only grows while this process can run, for
-//! every decision that money hangs on.
+//! The runner, the ledger and the clients read time only from here, so that a whole run can take
+//! place in simulated time. Two readings are distinguished: the wall clock, which may jump, for
+//! display and storage, and awake time, which advances only while this process can run, for every
+//! decision that money depends on. The sandbox, which shares nothing with the rest, has its own
+//! clock.
 //!
-//! The simulated clock stands still while any task that took a [`Busy`] guard has work, and leaps
-//! to the next sleeper's hour once all of them wait. So SQLite's own threads, which know nothing of
-//! simulated time, are never overtaken.
+//! The simulated clock stands still while any task with a [`BusyGuard`] has work, and advances to the
+//! next sleeper's time once all of them wait. So SQLite's threads, which do not use simulated time,
+//! are never overtaken.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,19 +19,19 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Tells the time. Cloning gives another handle on the same clock.
+/// A source of time. Clones share the same clock.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's own.
+    /// The machine's clock.
     Real {
-        /// When this process began to count its awake time.
+        /// The start of awake time.
         started: Instant,
     },
-    /// Moves only when everybody waits.
+    /// Advances only while all tasks wait.
     Simulated(Arc<SimulatedClock>),
 }
 
-/// A clock for one process without wall time. See the module's words on when it moves.
+/// A clock without wall time, for one process. The module describes when it advances.
 #[derive(Debug)]
 pub struct SimulatedClock {
     origin: Timestamp,
@@ -43,23 +44,23 @@ struct ClockState {
     busy_tasks: usize,
     sleepers: BTreeMap<(Duration, u64), Waker>,
     next_sleeper_id: u64,
-    /// Woken when nobody is busy any more.
+    /// Woken when no task is busy any more.
     driver_waker: Option<Waker>,
 }
 
 impl Clock {
-    /// Returns the machine's own clock.
+    /// Returns the machine's clock.
     pub fn real() -> Self {
         Self::Real { started: Instant::now() }
     }
 
-    /// Returns a clock that stands at `origin` until [`Simulated::drive`] moves it.
+    /// Returns a clock that stands at `origin` until [`SimulatedClock::drive`] advances it.
     pub fn simulated(origin: Timestamp) -> (Self, Arc<SimulatedClock>) {
         let simulated = Arc::new(SimulatedClock { origin, state: Mutex::default() });
         (Self::Simulated(simulated.clone()), simulated)
     }
 
-    /// Returns the wall clock's reading.
+    /// Returns the wall-clock time.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Real { .. } => Timestamp::now(),
@@ -67,8 +68,8 @@ impl Clock {
         }
     }
 
-    /// Returns how long this process has been awake since the clock was made. On Linux the time of
-    /// a suspended machine does not count.
+    /// Returns how long this process has been awake since the clock was created. On Linux, time during
+    /// suspend does not count.
     pub fn awake_time(&self) -> Duration {
         match self {
             Self::Real { started } => started.elapsed(),
@@ -76,9 +77,9 @@ impl Clock {
         }
     }
 
-    /// Returns how long somebody may rest who only rests for `span` because a clock may jump, or
-    /// to say that he lives. Simulated time never jumps: there it is longer, so that a night of
-    /// hours passes in a moment.
+    /// Returns the interval of a periodic check that is due every `span` only because a clock may jump
+    /// or another process may act. Simulated time never jumps: there the interval is longer, so that
+    /// hours pass quickly.
     pub fn recheck_interval(&self, span: Duration) -> Duration {
         match self {
             Self::Real { .. } => span,
@@ -97,18 +98,18 @@ impl Clock {
         }
     }
 
-    /// Marks the calling task as one that has work until the guard is dropped or [`Self::idle`].
+    /// Marks the calling task as busy until the guard is dropped, except during [`Self::idle`].
     pub fn busy(&self) -> BusyGuard {
         self.adjust_busy(1);
         BusyGuard { clock: self.clone() }
     }
 
-    /// Waits for `event` as a task that has nothing else to do; only then may simulated time move.
+    /// Waits for `event` as an idle task; only then may simulated time advance.
     pub async fn idle<F: Future>(&self, event: F) -> F::Output {
         match self {
             Self::Real { .. } => event.await,
             Self::Simulated(_) => {
-                let _back = IdleGuard::new(self.clone());
+                let _idle = IdleGuard::new(self.clone());
                 event.await
             }
         }
@@ -116,10 +117,10 @@ impl Clock {
 
     fn adjust_busy(&self, by: isize) {
         if let Self::Simulated(simulated) = self {
-            let mut hands = simulated.lock_state();
-            hands.busy_tasks = hands.busy_tasks.saturating_add_signed(by);
-            if hands.busy_tasks == 0
-                && let Some(driver) = hands.driver_waker.take()
+            let mut state = simulated.lock_state();
+            state.busy_tasks = state.busy_tasks.saturating_add_signed(by);
+            if state.busy_tasks == 0
+                && let Some(driver) = state.driver_waker.take()
             {
                 driver.wake();
             }
@@ -156,12 +157,12 @@ impl Drop for IdleGuard {
     }
 }
 
-/// Why [`Simulated::drive`] came back.
+/// Why [`SimulatedClock::drive`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriveOutcome {
-    /// Everybody waits and nobody waits for the clock: nothing will ever happen again.
+    /// All tasks wait and none of them for the clock: nothing will ever happen again.
     NoSleepers,
-    /// The time that was allowed is over.
+    /// The time limit is reached.
     LimitReached,
 }
 
@@ -172,37 +173,36 @@ impl SimulatedClock {
 
     async fn wait_until_idle(&self) {
         std::future::poll_fn(|context| {
-            let mut hands = self.lock_state();
-            if hands.busy_tasks == 0 {
+            let mut state = self.lock_state();
+            if state.busy_tasks == 0 {
                 return Poll::Ready(());
             }
-            hands.driver_waker = Some(context.waker().clone());
+            state.driver_waker = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
     }
 
-    /// Moves the clock from sleeper to sleeper until nothing is left to wait for, or until more
-    /// than `limit` has passed.
+    /// Advances the clock from sleeper to sleeper until none is left, or until `limit` has passed.
     pub async fn drive(&self, limit: Duration) -> DriveOutcome {
         loop {
             self.wait_until_idle().await;
-            // A task that was just woken is not busy yet; several rounds let it say so.
+            // A task that was just woken is not busy yet; several rounds give it time to be.
             for _ in 0..IDLE_ROUNDS {
                 tokio::task::yield_now().await;
             }
             if self.lock_state().busy_tasks > 0 {
                 continue;
             }
-            let mut hands = self.lock_state();
-            let Some((&(until, _), _)) = hands.sleepers.first_key_value() else {
+            let mut state = self.lock_state();
+            let Some((&(until, _), _)) = state.sleepers.first_key_value() else {
                 return DriveOutcome::NoSleepers;
             };
             if until > limit {
                 return DriveOutcome::LimitReached;
             }
-            hands.elapsed = hands.elapsed.max(until);
-            while let Some(entry) = hands.sleepers.first_entry() {
+            state.elapsed = state.elapsed.max(until);
+            while let Some(entry) = state.sleepers.first_entry() {
                 if entry.key().0 > until {
                     break;
                 }
@@ -212,9 +212,9 @@ impl SimulatedClock {
     }
 }
 
-/// How much longer a watch is in simulated time.
+/// How much longer periodic checks are in simulated time.
 const SIMULATED_INTERVAL_FACTOR: u32 = 60;
-/// Rounds of the scheduler without a busy task before time may move.
+/// Rounds of the scheduler without a busy task before time may advance.
 const IDLE_ROUNDS: u32 = 4;
 
 struct SimulatedSleep {
@@ -228,23 +228,23 @@ impl Future for SimulatedSleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let clock = self.clock.clone();
-        let mut hands = clock.lock_state();
-        if hands.elapsed >= self.until {
+        let mut state = clock.lock_state();
+        if state.elapsed >= self.until {
             return Poll::Ready(());
         }
-        let place = *self.sleeper_id.get_or_insert_with(|| {
-            hands.next_sleeper_id += 1;
-            hands.next_sleeper_id
+        let sleeper_id = *self.sleeper_id.get_or_insert_with(|| {
+            state.next_sleeper_id += 1;
+            state.next_sleeper_id
         });
-        hands.sleepers.insert((self.until, place), context.waker().clone());
+        state.sleepers.insert((self.until, sleeper_id), context.waker().clone());
         Poll::Pending
     }
 }
 
 impl Drop for SimulatedSleep {
     fn drop(&mut self) {
-        if let Some(place) = self.sleeper_id {
-            self.clock.lock_state().sleepers.remove(&(self.until, place));
+        if let Some(sleeper_id) = self.sleeper_id {
+            self.clock.lock_state().sleepers.remove(&(self.until, sleeper_id));
         }
     }
 }
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn simulated_time_leaps_only_when_everybody_waits() {
+    async fn simulated_time_advances_only_while_all_tasks_wait() {
         let (clock, simulated) = Clock::simulated(Timestamp::UNIX_EPOCH);
         let task = tokio::spawn({
             let clock = clock.clone();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_task_holds_simulated_time_back() {
+    async fn busy_task_holds_simulated_time() {
         let (clock, simulated) = Clock::simulated(Timestamp::UNIX_EPOCH);
         let busy = clock.busy();
         let sleeper = tokio::spawn({

@@ -1,8 +1,8 @@
-//! One live run per batch: an operating-system lock that ends with the process that holds it.
+//! One live run per batch: an operating-system lock that ends with its process.
 //!
-//! The lock is on a file of its own beside the ledger: closing any handle of the ledger's file
-//! would drop the locks that `SQLite` holds on it. The file's text says who holds it, for the
-//! message to the second run; it decides nothing, so a stale text after a power cut is harmless.
+//! The lock is on a separate file beside the ledger: closing any handle of the ledger's file would
+//! drop the locks that `SQLite` holds on it. The file's text names the holder, for the message to a
+//! second run; it decides nothing, so an outdated text after a power failure is harmless.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -10,25 +10,25 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-/// Held from the beginning of a run to its end.
+/// The lock of one batch, held from the start of a run to its end.
 #[derive(Debug)]
 pub struct BatchLock {
     file: File,
 }
 
-/// Why the lock was not to be had.
+/// Why the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another run has it.
+    /// Another run holds it.
     #[error("another run holds this batch: {holder}")]
     Held {
-        /// Host, process and since when, as far as its file says.
+        /// Host, process and start time, from the lock file.
         holder: String,
     },
-    /// The file system grants one lock twice.
+    /// The file system grants the lock twice.
     #[error(
-        "locks do not work on the disk that holds `{}`: two runs could pay twice there; \
-         put the ledger on a local disk", path.display()
+        "file locking does not work on the disk of `{}`, so two runs could pay twice; \
+         move the ledger to a local disk", path.display()
     )]
     Unreliable {
         /// The lock file.
@@ -46,7 +46,7 @@ pub enum LockError {
 }
 
 impl BatchLock {
-    /// Takes the lock of `batch` in the ledger at `ledger`, or says who has it.
+    /// Acquires the lock of `batch` in the ledger at `ledger`.
     ///
     /// # Errors
     /// See [`LockError`]; none of them leaves anything locked.
@@ -58,9 +58,9 @@ impl BatchLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Whoever holds it may be writing; an unread text costs only the message.
+                // The holder may be writing it; without the text, only the message is poorer.
                 let _ = file.read_to_string(&mut text);
-                let holder = if text.is_empty() { "it does not say who".to_owned() } else { text };
+                let holder = if text.is_empty() { "unknown process".to_owned() } else { text };
                 return Err(LockError::Held { holder });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -75,26 +75,25 @@ impl BatchLock {
         Ok(Self { file })
     }
 
-    /// Returns the lock's file, beside the ledger itself: by another name of that, a second run
-    /// would find a lock of its own.
+    /// Returns the path of the lock file, beside the ledger itself: a second run that uses a link to
+    /// the ledger must find the same lock.
     pub fn path(ledger: &Path, batch: &str) -> PathBuf {
-        let itself = ledger.is_symlink().then(|| ledger.canonicalize().ok()).flatten();
-        itself.as_deref().unwrap_or(ledger).with_added_extension(format!("{batch}.lock"))
+        let target = ledger.is_symlink().then(|| ledger.canonicalize().ok()).flatten();
+        target.as_deref().unwrap_or(ledger).with_added_extension(format!("{batch}.lock"))
     }
 }
 
 impl Drop for BatchLock {
     fn drop(&mut self) {
-        // The text goes with the lock. An error leaves a text that decides nothing.
+        // The text is removed with the lock. An error leaves a text that decides nothing.
         let _ = self.file.set_len(0);
     }
 }
 
-/// Returns who holds the lock of `batch` at this moment, as far as its file says; nothing when
-/// nobody does.
+/// Returns the current holder of the lock of `batch`, from its file; `None` if it is free.
 ///
-/// For people who look on. It must not come in the way of a run that is just starting, so it
-/// touches the lock only where a text claims that somebody has it.
+/// For display only. It must not disturb a run that is just starting, so it tries the lock only if
+/// the file names a holder.
 pub fn lock_holder(ledger: &Path, batch: &str) -> Option<String> {
     let file = File::open(BatchLock::path(ledger, batch)).ok()?;
     let mut text = String::new();
@@ -102,7 +101,7 @@ pub fn lock_holder(ledger: &Path, batch: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
-    // The text of a run that was killed stays behind; its lock does not.
+    // A killed run leaves its text behind, but not its lock.
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(text)
 }
 
@@ -114,7 +113,7 @@ fn open_lock_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Returns this process as people find it: host and process number.
+/// Returns the host and process id of this process.
 fn describe_process() -> String {
     format!("process {} on {}", std::process::id(), host_name())
 }
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_looks_on_sees_a_live_holder_and_not_the_text_of_a_dead_one() {
+    fn lock_holder_reports_a_live_process_and_ignores_the_text_of_a_dead_one() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = dir.path().join("l.db");
         assert_eq!(lock_holder(&ledger, "spring"), None);
@@ -143,14 +142,14 @@ mod tests {
         assert!(lock_holder(&ledger, "spring").unwrap().contains("since 1970"));
         drop(lock);
         assert_eq!(lock_holder(&ledger, "spring"), None);
-        std::fs::write(BatchLock::path(&ledger, "spring"), "process 1 since the power cut")
+        std::fs::write(BatchLock::path(&ledger, "spring"), "process 1 since the power failure")
             .unwrap();
         assert_eq!(lock_holder(&ledger, "spring"), None);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_ledger_by_another_name_has_the_same_lock() {
+    fn symlinked_ledger_has_the_same_lock() {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, link) = (dir.path().join("l.db"), dir.path().join("link.db"));
         std::fs::write(&ledger, "").unwrap();
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_run_is_told_who_holds_the_batch_and_another_batch_is_free() {
+    fn second_lock_of_a_batch_names_its_holder_and_other_batches_are_free() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = dir.path().join("l.db");
         let now = Timestamp::UNIX_EPOCH;

@@ -1,10 +1,9 @@
-//! Whether two readings of the ledger belong together, though others write meanwhile.
+//! Detects a quiescent ledger: whether two reads of it are consistent although other tasks write.
 //!
-//! "Nothing is left to do" is two facts, read one after the other: what jobs there are, and why
-//! the last claim brought nothing. Between the two, a job may have been claimed or put back, and
-//! a run that ends on such a pair leaves a paid request in the air. So every change that matters is
-//! counted here, and what held a claim back is believed only together with its count. It decides
-//! nothing else, and holds nothing that a restart needs.
+//! "Nothing is left to do" consists of two facts, read one after the other: the jobs by state, and
+//! why the last claim returned none. Between the two, a job may be claimed or requeued, and a run
+//! that ends on such a pair abandons a paid request. So every relevant change is counted here, and a
+//! claim's block is valid only together with its count. Holds nothing that a restart needs.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,66 +11,65 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::ClaimBlock;
 
-/// Changes that this run has made, those that it is making, and what the last claim met.
+/// The changes that this run has completed and those in progress, and the block of the last claim.
 #[derive(Debug)]
 pub(super) struct QuiescenceTracker {
     completed: AtomicU64,
     in_progress: AtomicU64,
-    /// What held the last claim of a paid request back, and after which change that was.
+    /// The block of the last claim of a paid request, and the number of changes before that claim.
     claim_block: Mutex<(ClaimBlock, u64)>,
 }
 
 impl Default for QuiescenceTracker {
     fn default() -> Self {
-        let (made, open) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
-            completed: made,
-            in_progress: open,
+            completed: AtomicU64::new(0),
+            in_progress: AtomicU64::new(0),
             claim_block: Mutex::new((ClaimBlock::NothingDue, 0)),
         }
     }
 }
 
 impl QuiescenceTracker {
-    /// Makes a change, which counts if `changed` says so of its answer.
+    /// Awaits a change, which counts if `is_change` returns true for its result.
     pub(super) async fn track<T>(
         &self,
         change: impl Future<Output = T>,
-        changed: impl FnOnce(&T) -> bool,
+        is_change: impl FnOnce(&T) -> bool,
     ) -> T {
         self.in_progress.fetch_add(1, Ordering::SeqCst);
-        let answer = change.await;
-        self.completed.fetch_add(u64::from(changed(&answer)), Ordering::SeqCst);
+        let result = change.await;
+        self.completed.fetch_add(u64::from(is_change(&result)), Ordering::SeqCst);
         self.in_progress.fetch_sub(1, Ordering::SeqCst);
-        answer
+        result
     }
 
-    /// Returns how many changes were made so far.
+    /// Returns the number of completed tracker.
     pub(super) fn change_count(&self) -> u64 {
         self.completed.load(Ordering::SeqCst)
     }
 
-    /// Tells whether a change is being made at this moment.
+    /// Returns whether a change is in progress.
     pub(super) fn is_changing(&self) -> bool {
         self.in_progress.load(Ordering::SeqCst) > 0
     }
 
-    /// Notes what held a claim back that began after change number `seen`.
-    pub(super) fn record_claim_block(&self, held: ClaimBlock, seen: u64) {
-        *self.lock_claim_block() = (held, seen);
+    /// Records the block of a claim that started after `change_count` tracker.
+    pub(super) fn record_claim_block(&self, block: ClaimBlock, change_count: u64) {
+        *self.lock_claim_block() = (block, change_count);
     }
 
-    /// Returns what held the last claim back, whenever that was.
+    /// Returns the block of the last claim, however old.
     pub(super) fn last_claim_block(&self) -> ClaimBlock {
         self.lock_claim_block().0
     }
 
-    /// Returns what holds claims back, if that was seen after change number `seen`, and nothing
-    /// was changed or is being changed since.
-    pub(super) fn claim_block_since(&self, seen: u64) -> Option<ClaimBlock> {
-        let (held, at) = *self.lock_claim_block();
-        let quiet = !self.is_changing() && self.change_count() == seen;
-        (quiet && at == seen).then_some(held)
+    /// Returns the block of the last claim if it is still valid: the claim started after
+    /// `change_count` changes, and there has been none since.
+    pub(super) fn claim_block_since(&self, change_count: u64) -> Option<ClaimBlock> {
+        let (block, at) = *self.lock_claim_block();
+        let is_quiet = !self.is_changing() && self.change_count() == change_count;
+        (is_quiet && at == change_count).then_some(block)
     }
 
     fn lock_claim_block(&self) -> MutexGuard<'_, (ClaimBlock, u64)> {
@@ -86,37 +84,37 @@ mod tests {
 
     use super::*;
 
-    /// Found by the simulation: a run ended with a paid request in the air.
+    /// Found by the simulation: a run ended while a paid request was open.
     #[tokio::test]
-    async fn what_held_a_claim_back_counts_only_while_nothing_has_changed_or_is_changing() {
-        let changes = QuiescenceTracker::default();
-        changes.record_claim_block(ClaimBlock::Canary, changes.change_count());
-        assert_eq!(changes.claim_block_since(changes.change_count()), Some(ClaimBlock::Canary));
+    async fn claim_block_is_valid_only_while_nothing_changes() {
+        let tracker = QuiescenceTracker::default();
+        tracker.record_claim_block(ClaimBlock::Canary, tracker.change_count());
+        assert_eq!(tracker.claim_block_since(tracker.change_count()), Some(ClaimBlock::Canary));
 
         let (finish, finished) = oneshot::channel::<()>();
-        let mut claim = Box::pin(changes.track(finished, |_| true));
+        let mut claim = Box::pin(tracker.track(finished, |_| true));
         assert!(claim.as_mut().now_or_never().is_none());
         assert_eq!(
-            changes.claim_block_since(changes.change_count()),
+            tracker.claim_block_since(tracker.change_count()),
             None,
-            "a change is under way"
+            "a change is in progress"
         );
-        assert!(changes.is_changing());
+        assert!(tracker.is_changing());
 
         finish.send(()).unwrap();
         claim.await.unwrap();
         assert_eq!(
-            changes.claim_block_since(changes.change_count()),
+            tracker.claim_block_since(tracker.change_count()),
             None,
-            "it was seen before the change"
+            "it is older than the change"
         );
-        assert_eq!(changes.last_claim_block(), ClaimBlock::Canary);
+        assert_eq!(tracker.last_claim_block(), ClaimBlock::Canary);
 
-        changes.record_claim_block(ClaimBlock::NothingDue, changes.change_count());
-        assert_eq!(changes.claim_block_since(changes.change_count()), Some(ClaimBlock::NothingDue));
-        changes.track(async {}, |()| false).await;
+        tracker.record_claim_block(ClaimBlock::NothingDue, tracker.change_count());
+        assert_eq!(tracker.claim_block_since(tracker.change_count()), Some(ClaimBlock::NothingDue));
+        tracker.track(async {}, |()| false).await;
         assert_eq!(
-            changes.claim_block_since(changes.change_count()),
+            tracker.claim_block_since(tracker.change_count()),
             Some(ClaimBlock::NothingDue),
             "nothing changed"
         );

@@ -1,22 +1,22 @@
-//! The bell of a loop that sleeps until something is due: it rings only for what is due sooner.
+//! The wake-up of a loop that sleeps until a job is due: it fires only for a job that is due sooner.
 //!
-//! On a busy night every answer brings a render that is to be asked about in minutes; a loop that
-//! looked into the ledger for each would spend the night looking. A ring that is kept back is never
-//! one that mattered: between looking into the ledger and setting the alarm, all of them ring.
+//! In a busy run every accepted request adds a render to be polled in minutes; a loop that read the
+//! ledger for each would do nothing else. No necessary wake-up is suppressed: between the loop's read
+//! of the ledger and the setting of its timer, all of them fire.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-/// A bell, and the time at which its loop wakes by itself, in milliseconds since 1970.
+/// A wake-up, and the time at which its loop wakes without one, in milliseconds since 1970.
 #[derive(Debug)]
 pub(super) struct WakeTimer {
     notify: Notify,
     wakes_at_ms: AtomicI64,
 }
 
-/// Everything is sooner than this.
+/// Every due time is sooner than this.
 const NEVER: i64 = i64::MAX;
 
 impl Default for WakeTimer {
@@ -26,30 +26,30 @@ impl Default for WakeTimer {
 }
 
 impl WakeTimer {
-    /// Lets everything ring. The loop calls this before it looks into the ledger, so that what is
-    /// written after that look wakes it.
+    /// Lets every wake-up fire. The loop calls this before it reads the ledger, so that a later write
+    /// wakes it.
     pub(super) fn clear(&self) {
         self.wakes_at_ms.store(NEVER, Ordering::SeqCst);
     }
 
-    /// Lets only what is due before `next` ring, for the loop will look then by itself.
+    /// Lets only jobs due before `next` fire: at that time the loop wakes without a wake-up.
     pub(super) fn set(&self, next: Option<Timestamp>) {
         self.wakes_at_ms.store(next.map_or(NEVER, Timestamp::as_millisecond), Ordering::SeqCst);
     }
 
-    /// Rings for something that is due at `due`, if nobody would wake in time for it.
+    /// Fires for a job that is due at `due`, if the loop would wake too late for it.
     pub(super) fn wake_if_sooner(&self, due: Option<i64>) {
         if due.is_none_or(|due| due < self.wakes_at_ms.load(Ordering::SeqCst)) {
             self.wake();
         }
     }
 
-    /// Rings.
+    /// Fires in any case.
     pub(super) fn wake(&self) {
         self.notify.notify_one();
     }
 
-    /// Returns what to wait for.
+    /// Returns the wake-up to wait for.
     pub(super) fn notify(&self) -> &Notify {
         &self.notify
     }
@@ -61,26 +61,26 @@ mod tests {
 
     use super::*;
 
-    fn has_rung(alarm: &WakeTimer) -> bool {
-        alarm.notify().notified().now_or_never().is_some()
+    fn has_fired(timer: &WakeTimer) -> bool {
+        timer.notify().notified().now_or_never().is_some()
     }
 
     #[test]
-    fn only_what_is_due_sooner_rings_and_while_nothing_is_set_everything_does() {
-        let alarm = WakeTimer::default();
-        alarm.wake_if_sooner(Some(5));
-        assert!(has_rung(&alarm));
+    fn timer_fires_for_sooner_jobs_only_and_for_all_while_it_is_not_set() {
+        let timer = WakeTimer::default();
+        timer.wake_if_sooner(Some(5));
+        assert!(has_fired(&timer));
 
-        alarm.set(Some(Timestamp::from_millisecond(1000).unwrap()));
-        alarm.wake_if_sooner(Some(1000));
-        assert!(!has_rung(&alarm), "the loop wakes by itself then");
-        alarm.wake_if_sooner(Some(999));
-        assert!(has_rung(&alarm));
-        alarm.wake_if_sooner(None);
-        assert!(has_rung(&alarm), "what says no time may be due at once");
+        timer.set(Some(Timestamp::from_millisecond(1000).unwrap()));
+        timer.wake_if_sooner(Some(1000));
+        assert!(!has_fired(&timer), "the loop wakes at that time anyway");
+        timer.wake_if_sooner(Some(999));
+        assert!(has_fired(&timer));
+        timer.wake_if_sooner(None);
+        assert!(has_fired(&timer), "a job without a time may be due at once");
 
-        alarm.clear();
-        alarm.wake_if_sooner(Some(2000));
-        assert!(has_rung(&alarm), "the loop may have looked before this was written");
+        timer.clear();
+        timer.wake_if_sooner(Some(2000));
+        assert!(has_fired(&timer), "the loop may have read before this was written");
     }
 }

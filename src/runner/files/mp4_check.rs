@@ -1,8 +1,8 @@
-//! Is this file a whole MP4 with a picture track? Only its outline is read, never its pictures.
+//! Checks that a file is a complete MP4 with a video track. Reads the metadata, decodes nothing.
 //!
-//! A file passes when its boxes end exactly at its end, when it has a picture track, and when all
-//! the samples that the outline promises fit into the data that is there. Nothing is decoded: a
-//! video that is whole but shows the wrong thing is not ours to judge.
+//! A file passes if its boxes end exactly at its end, if it has a video track, and if all samples that
+//! its metadata lists fit into its data. Whether a complete video shows the right content is not
+//! checked.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -10,25 +10,25 @@ use std::path::Path;
 
 use mp4_atom::{Atom, FourCC, Ftyp, Header, Mdat, Moof, Moov, ReadFrom, StszSamples, Trak};
 
-/// An outline larger than this is something else than a video of minutes.
+/// Larger metadata does not belong to a video of minutes.
 const MOOV_SIZE_MAX: u64 = 64 << 20;
 
-/// Why a file is not a whole video.
+/// Why a file is not a complete video.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runner) enum Mp4Defect {
     #[error("the file could not be read back: {0}")]
     Io(#[from] std::io::Error),
     #[error("it is not an MP4 file{0}")]
     NotMp4(&'static str),
-    #[error("its outline cannot be read")]
+    #[error("its metadata cannot be read")]
     UnreadableMetadata,
     #[error("it has no {0}")]
     Missing(&'static str),
-    #[error("it is cut short: {have} of {need} bytes")]
+    #[error("it is truncated: {have} of {need} bytes")]
     Truncated { need: u64, have: u64 },
 }
 
-/// What the outline says.
+/// The metadata that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::runner) struct Mp4Info {
     pub(in crate::runner) plays_ms: i64,
@@ -41,7 +41,7 @@ pub(in crate::runner) fn check_mp4(path: &Path) -> Result<Mp4Info, Mp4Defect> {
     scan_boxes(&mut BufReader::new(file), length)
 }
 
-/// What was met on the walk over the top-level boxes.
+/// The findings from the top-level boxes.
 #[derive(Default)]
 struct Mp4BoxScan {
     has_ftyp: bool,
@@ -51,34 +51,34 @@ struct Mp4BoxScan {
 }
 
 fn scan_boxes<R: Read + Seek>(file: &mut R, length: u64) -> Result<Mp4Info, Mp4Defect> {
-    let mut walk = Mp4BoxScan::default();
+    let mut scan = Mp4BoxScan::default();
     let mut at = 0;
     while at < length {
-        at = read_box(file, &mut walk, at, length)?;
+        at = read_box(file, &mut scan, at, length)?;
     }
-    if !walk.has_ftyp {
+    if !scan.has_ftyp {
         return Err(Mp4Defect::NotMp4(""));
     }
-    let moov = walk.moov.ok_or(Mp4Defect::Missing("outline (moov)"))?;
-    let picture = FourCC::new(b"vide");
-    let video = moov.trak.iter().find(|trak| trak.mdia.hdlr.handler == picture);
-    let video = video.ok_or(Mp4Defect::Missing("picture track"))?;
+    let moov = scan.moov.ok_or(Mp4Defect::Missing("metadata (moov)"))?;
+    let handler = FourCC::new(b"vide");
+    let video = moov.trak.iter().find(|trak| trak.mdia.hdlr.handler == handler);
+    let video = video.ok_or(Mp4Defect::Missing("video track"))?;
     let need: u64 = moov.trak.iter().map(|trak| sample_totals(trak).1).sum();
-    if need > walk.data_bytes {
-        return Err(Mp4Defect::Truncated { need, have: walk.data_bytes });
+    if need > scan.data_bytes {
+        return Err(Mp4Defect::Truncated { need, have: scan.data_bytes });
     }
-    if sample_totals(video).0 == 0 && walk.fragments == 0 {
-        return Err(Mp4Defect::Missing("pictures"));
+    if sample_totals(video).0 == 0 && scan.fragments == 0 {
+        return Err(Mp4Defect::Missing("video samples"));
     }
     let (duration, scale) = (video.mdia.mdhd.duration, video.mdia.mdhd.timescale.max(1));
     let plays_ms = duration.saturating_mul(1000) / u64::from(scale);
     Ok(Mp4Info { plays_ms: i64::try_from(plays_ms).unwrap_or(i64::MAX) })
 }
 
-/// Takes one top-level box in and returns where the next one begins.
+/// Reads one top-level box and returns the offset of the next.
 fn read_box<R: Read + Seek>(
     file: &mut R,
-    walk: &mut Mp4BoxScan,
+    scan: &mut Mp4BoxScan,
     at: u64,
     length: u64,
 ) -> Result<u64, Mp4Defect> {
@@ -103,21 +103,21 @@ fn read_box<R: Read + Seek>(
         return Err(Mp4Defect::Truncated { need: end, have: length });
     }
     if header.kind == Ftyp::KIND {
-        walk.has_ftyp = true;
+        scan.has_ftyp = true;
     } else if header.kind == Mdat::KIND {
-        walk.data_bytes += size;
+        scan.data_bytes += size;
     } else if header.kind == Moof::KIND {
-        walk.fragments += 1;
+        scan.fragments += 1;
     } else if header.kind == Moov::KIND && size <= MOOV_SIZE_MAX {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.take(size).read_to_end(&mut bytes)?;
-        walk.moov =
+        scan.moov =
             Some(Moov::decode_body(&mut &bytes[..]).map_err(|_| Mp4Defect::UnreadableMetadata)?);
     }
     Ok(end)
 }
 
-/// Returns how many samples a track has, and how many bytes they fill.
+/// Returns the number of samples of a track, and their size in bytes.
 fn sample_totals(trak: &Trak) -> (u64, u64) {
     match &trak.mdia.minf.stbl.stsz.samples {
         StszSamples::Identical { count, size } => {
@@ -137,40 +137,40 @@ mod tests {
 
     use crate::runner::files::mp4_check::*;
 
-    fn whole() -> &'static [u8] {
+    fn complete_video() -> &'static [u8] {
         include_bytes!("../../sandbox/sample_videos/landscape.mp4")
     }
 
-    fn judge(bytes: &[u8]) -> Result<Mp4Info, Mp4Defect> {
+    fn check(bytes: &[u8]) -> Result<Mp4Info, Mp4Defect> {
         scan_boxes(&mut Cursor::new(bytes), bytes.len() as u64)
     }
 
     #[test]
-    fn a_whole_video_passes_and_every_cut_of_it_fails() {
-        let outline = judge(whole()).unwrap();
-        assert!(outline.plays_ms >= 1000, "{outline:?}");
-        for length in (0..whole().len()).step_by(61) {
-            assert!(judge(&whole()[..length]).is_err(), "{length} bytes passed");
+    fn complete_video_passes_and_every_truncation_of_it_fails() {
+        let info = check(complete_video()).unwrap();
+        assert!(info.plays_ms >= 1000, "{info:?}");
+        for length in (0..complete_video().len()).step_by(61) {
+            assert!(check(&complete_video()[..length]).is_err(), "{length} bytes passed");
         }
     }
 
     #[test]
-    fn a_web_page_is_not_a_video() {
+    fn web_page_is_not_a_video() {
         let page = b"<html><body>the link has expired, please log in again</body></html>";
-        assert!(matches!(judge(page), Err(Mp4Defect::NotMp4(_))), "{:?}", judge(page));
+        assert!(matches!(check(page), Err(Mp4Defect::NotMp4(_))), "{:?}", check(page));
     }
 
     proptest! {
         #[test]
-        fn any_damage_is_judged_without_a_panic(
-            places in prop::collection::vec((0..usize::MAX, any::<u8>()), 1..20)
+        fn damaged_file_never_causes_a_panic(
+            changes in prop::collection::vec((0..usize::MAX, any::<u8>()), 1..20)
         ) {
-            let mut bytes = whole().to_vec();
-            for (place, byte) in places {
-                let place = place % bytes.len();
-                bytes[place] = byte;
+            let mut bytes = complete_video().to_vec();
+            for (offset, byte) in changes {
+                let offset = offset % bytes.len();
+                bytes[offset] = byte;
             }
-            let _ = judge(&bytes);
+            let _ = check(&bytes);
         }
     }
 }

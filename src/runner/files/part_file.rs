@@ -1,9 +1,9 @@
-//! A file on its way home: `NAME.part` until it is whole, `NAME` afterwards, nothing in between.
+//! A video being downloaded: `NAME.part` until it is complete, `NAME` afterwards, nothing in between.
 //!
-//! If the power fails on any line here, the folder holds a part that can be continued, or a whole
-//! file. A name that is taken is never overwritten: the same bytes are recognised, other bytes
-//! keep their place and ours get a number. A part is locked until it has its name, so two who want one
-//! name, in one run or in two, have a part each; and it is continued only by whom it is for.
+//! If the power fails on any line here, the folder contains a part file that can be resumed, or a
+//! complete file. An existing file is never overwritten: the same bytes are recognised, and a video
+//! with other bytes gets a numbered name. A part file is locked until it has its name, so two downloads
+//! of one name, in one run or in two, have separate part files; and only the same owner resumes it.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -15,43 +15,43 @@ use crate::ledger::VerifiedVideo;
 use crate::runner::files::mp4_check;
 use crate::runner::files::mp4_check::Mp4Defect;
 
-/// Names tried beside a name that is taken by somebody else's file.
+/// Numbered names tried if the name belongs to another file.
 const NAME_NUMBERS_MAX: u32 = 1000;
 
-/// Why a part could not become a file.
+/// Why a part file did not become a video.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runner) enum PartFileError {
     #[error("the output folder cannot be written: `{}`: {}", path.display(), io_error_message(.source))]
     Disk { path: PathBuf, source: io::Error },
-    #[error("what arrived is not a whole video: {0}")]
+    #[error("the downloaded file is not a complete video: {0}")]
     Incomplete(#[from] Mp4Defect),
 }
 
-/// See the module's words.
+/// See the module.
 #[derive(Debug)]
 pub(in crate::runner) struct PartFile {
     folder: PathBuf,
     name: String,
     path: PathBuf,
-    /// Whom it is for: nobody else goes on with what is there.
+    /// The submission it belongs to; only the same owner resumes it.
     owner: String,
     file: Option<File>,
     length: u64,
     etag: Option<String>,
 }
 
-/// What is in a part's place.
+/// The result of opening a part file.
 enum PartSlot {
-    /// A part of our own, locked.
+    /// Open, and locked for us.
     Acquired(File),
-    /// Something that must not be written to, and was let go of.
+    /// It must not be written to; it was removed, or left alone.
     Discarded,
-    /// Somebody else's, at this moment.
+    /// Locked by another download.
     InUse,
 }
 
 impl PartFile {
-    /// Opens the part of `name`, with what an earlier run left of it for the same `owner`.
+    /// Opens the part file of `name`, with the bytes that an earlier run stored for the same `owner`.
     pub(in crate::runner) async fn open(
         folder: &Path,
         name: &str,
@@ -77,21 +77,21 @@ impl PartFile {
             match self.open_and_lock()? {
                 PartSlot::Acquired(file) => break file,
                 PartSlot::Discarded => {}
-                // Whoever stands still with it must not keep us waiting.
+                // A stopped process that holds the lock must not block this download.
                 PartSlot::InUse => number += 1,
             }
             self.path = part_path(&self.folder, &self.name, number);
         };
         self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
         self.file = Some(file);
-        // Without the mark that it was begun with, half a file cannot be trusted.
-        let mark = std::fs::read_to_string(self.etag_path()).unwrap_or_default();
-        let mark = mark.strip_prefix(&self.owner).and_then(|mark| mark.strip_prefix('\n'));
-        self.etag = mark.filter(|mark| !mark.is_empty()).map(str::to_owned);
+        // Without the ETag that it was started with, a partial file cannot be trusted.
+        let stored = std::fs::read_to_string(self.etag_path()).unwrap_or_default();
+        let etag = stored.strip_prefix(&self.owner).and_then(|rest| rest.strip_prefix('\n'));
+        self.etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
         Ok(self)
     }
 
-    /// Opens what is in the part's place, and locks it.
+    /// Opens and locks the file at the part file's path.
     fn open_and_lock(&self) -> Result<PartSlot, PartFileError> {
         let disk = |source| PartFileError::Disk { path: self.path.clone(), source };
         if self.path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
@@ -103,11 +103,11 @@ impl PartFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(PartSlot::InUse),
-            // On a disk that knows no locks there is only the batch's own.
+            // On a disk without locks, the batch's lock is the only one.
             Err(TryLockError::Error(_)) => {}
         }
-        // Until we had the lock, it may have got its name: then it is a whole file. So it is after a
-        // crash between the two halves of naming.
+        // Before it was locked, it may have been renamed: then it is a complete file. The same holds
+        // after a crash between linking the final name and removing this one.
         match link_count(&file.metadata().map_err(disk)?) {
             0 => Ok(PartSlot::Discarded),
             1 if is_same_file(&file, &self.path) => Ok(PartSlot::Acquired(file)),
@@ -120,36 +120,36 @@ impl PartFile {
         self.path.with_added_extension("mark")
     }
 
-    /// Returns from where, and of which file, the download can go on.
+    /// Returns the offset at which the download can resume, and the ETag of the file.
     pub(in crate::runner) fn resume_point(&self) -> Option<(u64, String)> {
-        let mark = self.etag.clone()?;
-        (self.length > 0).then_some((self.length, mark))
+        let etag = self.etag.clone()?;
+        (self.length > 0).then_some((self.length, etag))
     }
 
-    /// Makes room for bytes from `from` on, of the file that `mark` names.
+    /// Prepares for bytes from `offset` on, of the file with this ETag.
     pub(in crate::runner) async fn begin_at(
         &mut self,
-        from: u64,
-        mark: Option<&str>,
+        offset: u64,
+        etag: Option<&str>,
     ) -> Result<(), PartFileError> {
-        let from = from.min(self.length);
+        let offset = offset.min(self.length);
         let path = self.path.clone();
-        let mark_path = self.etag_path();
-        let mark = mark.map(|mark| format!("{}\n{mark}", self.owner));
+        let etag_path = self.etag_path();
+        let etag = etag.map(|etag| format!("{}\n{etag}", self.owner));
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let begun = run_blocking(move || {
+        let opened = run_blocking(move || {
             let begin = |file: &mut File| {
-                file.set_len(from)?;
-                io::Seek::seek(file, io::SeekFrom::Start(from))?;
-                match &mark {
-                    Some(mark) => std::fs::write(&mark_path, mark),
-                    None => remove_if_exists(&mark_path),
+                file.set_len(offset)?;
+                io::Seek::seek(file, io::SeekFrom::Start(offset))?;
+                match &etag {
+                    Some(etag) => std::fs::write(&etag_path, etag),
+                    None => remove_if_exists(&etag_path),
                 }
             };
             begin(&mut file).map(|()| file).map_err(|source| PartFileError::Disk { path, source })
         });
-        self.file = Some(begun.await?);
-        self.length = from;
+        self.file = Some(opened.await?);
+        self.length = offset;
         Ok(())
     }
 
@@ -167,12 +167,12 @@ impl PartFile {
         Ok(())
     }
 
-    /// Returns how many bytes are there.
+    /// Returns the number of bytes stored.
     pub(in crate::runner) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Leaves the part for a later try.
+    /// Syncs the part file, so that a later download can resume it.
     pub(in crate::runner) async fn sync_for_resume(&mut self) -> Result<(), PartFileError> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let path = self.path.clone();
@@ -180,8 +180,8 @@ impl PartFile {
             .await
     }
 
-    /// Checks the whole file and gives it its name. A file that is not whole is thrown away, so
-    /// that the next try begins anew.
+    /// Checks the complete file and renames it. An incomplete file is deleted, so that the next
+    /// download starts from zero.
     pub(in crate::runner) async fn finish(self) -> Result<VerifiedVideo, PartFileError> {
         run_blocking(move || self.finish_blocking()).await
     }
@@ -192,13 +192,13 @@ impl PartFile {
         if let Some(file) = &file {
             file.sync_all().map_err(|source| disk(&self.path, source))?;
         }
-        // The lock is kept until the name is taken, where an open file can be renamed.
+        // The lock is kept until the rename, on systems where an open file can be renamed.
         let _locked = file.filter(|_| cfg!(unix));
-        let outline = match mp4_check::check_mp4(&self.path) {
-            Ok(outline) => outline,
-            Err(flaw) => {
+        let info = match mp4_check::check_mp4(&self.path) {
+            Ok(info) => info,
+            Err(defect) => {
                 self.discard().map_err(|source| disk(&self.path, source))?;
-                return Err(flaw.into());
+                return Err(defect.into());
             }
         };
         let hash = hash_file(&self.path).map_err(|source| disk(&self.path, source))?;
@@ -209,7 +209,7 @@ impl PartFile {
             file: named,
             bytes: i64::try_from(self.length).unwrap_or(i64::MAX),
             hash,
-            duration_ms: outline.plays_ms,
+            duration_ms: info.plays_ms,
         })
     }
 
@@ -218,7 +218,7 @@ impl PartFile {
         remove_if_exists(&self.etag_path())
     }
 
-    /// Gives the part its name, or the first free one beside it; returns the name.
+    /// Renames the part file to its name, or to the first free numbered name; returns that name.
     fn rename_to_final(&self, hash: &str) -> io::Result<String> {
         for number in 1..=NAME_NUMBERS_MAX {
             let name = if number == 1 {
@@ -230,10 +230,10 @@ impl PartFile {
             if rename_without_overwrite(&self.path, &target)? {
                 return Ok(name.display().to_string());
             }
-            // What is no file would not end, or not begin, to be read.
+            // Reading a pipe or a device could block.
             let is_file = target.metadata().is_ok_and(|there| there.is_file());
             if is_file && hash_file(&target).is_ok_and(|there| there == hash) {
-                // A crash came between the name and the ledger: this is our file already.
+                // After a crash between the rename and its record: this is our file already.
                 remove_if_exists(&self.path)?;
                 return Ok(name.display().to_string());
             }
@@ -242,7 +242,7 @@ impl PartFile {
     }
 }
 
-/// Returns where the bytes of `name` go: into another file for each who wants that name at once.
+/// Returns the path of a part file of `name`: another one for each simultaneous download.
 fn part_path(folder: &Path, name: &str, number: u32) -> PathBuf {
     let path = folder.join(name);
     let path = if number == 1 { path } else { path.with_added_extension(number.to_string()) };
@@ -254,12 +254,13 @@ fn link_count(found: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(found)
 }
 
+/// Without link counts, every file counts as linked once.
 #[cfg(not(unix))]
-fn links(_: &std::fs::Metadata) -> u64 {
+fn link_count(_: &std::fs::Metadata) -> u64 {
     1
 }
 
-/// Tells whether `path` names this very file.
+/// Returns whether `path` names this file.
 #[cfg(unix)]
 fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -269,9 +270,9 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), path.symlink_metadata()), (Ok(one), Ok(other)) if same(&one, &other))
 }
 
-/// Where an open file cannot be renamed, it has the name that it was opened by.
+/// Where an open file cannot be renamed, it still has the name that it was opened by.
 #[cfg(not(unix))]
-fn is_there(_: &File, _: &Path) -> bool {
+fn is_same_file(_: &File, _: &Path) -> bool {
     true
 }
 
@@ -280,18 +281,18 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::hard_link(from, to)
 }
 
-/// Where links cannot be counted, none are made.
+/// Without link counts, no links are created.
 #[cfg(not(unix))]
-fn link(_: &Path, _: &Path) -> io::Result<()> {
+fn hard_link(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Renames without ever overwriting. Tells whether the name was free.
+/// Renames a file without ever overwriting one. Returns whether the name was free.
 fn rename_without_overwrite(from: &Path, to: &Path) -> io::Result<bool> {
     match hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // A disk without hard links: look, then rename. Only another program could come between.
+        // A disk without hard links: check, then rename. Only another program could interfere.
         Err(_) if to.symlink_metadata().is_ok() => Ok(false),
         Err(_) => std::fs::rename(from, to).map(|()| true),
     }
@@ -310,12 +311,12 @@ fn remove_if_exists(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the new name itself durable.
+/// Makes a rename durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Puts `suffix` between a name and its extension.
+/// Inserts `suffix` between a name and its extension.
 pub(in crate::runner) fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
     let mut stem = name.file_stem().unwrap_or_default().to_owned();
     stem.push(suffix);
@@ -334,13 +335,13 @@ fn io_error_message(source: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "permission denied",
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a file is in the way",
-        io::ErrorKind::NotFound => "the folder is gone",
+        io::ErrorKind::NotFound => "the folder no longer exists",
         _ => "the disk reported an error",
     }
 }
 
-/// Does `work` where it holds nobody up. A runtime of one thread is a simulation's: there it is
-/// done in its turn, so that a seed gives the very same night again.
+/// Runs `work` where it blocks no other task. A single-threaded runtime belongs to a simulation: there
+/// it runs in turn, so that a seed always gives the same run.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return work();
@@ -355,9 +356,9 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 mod tests {
     use crate::runner::files::part_file::*;
 
-    const WHOLE: &[u8] = include_bytes!("../../sandbox/sample_videos/landscape.mp4");
+    const VIDEO: &[u8] = include_bytes!("../../sandbox/sample_videos/landscape.mp4");
 
-    async fn arrived(
+    async fn download(
         folder: &Path,
         name: &str,
         bytes: &[u8],
@@ -368,7 +369,7 @@ mod tests {
         part.finish().await
     }
 
-    fn names(folder: &Path) -> Vec<String> {
+    fn file_names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -377,56 +378,56 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_video_gets_its_name_and_leaves_nothing_else() {
+    async fn complete_video_gets_its_name_and_leaves_no_other_file() {
         let dir = tempfile::tempdir().unwrap();
-        let video = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
-        assert_eq!((video.file.as_str(), video.bytes), ("a.mp4", WHOLE.len() as i64));
-        assert_eq!(names(dir.path()), ["a.mp4"]);
+        let video = download(dir.path(), "a.mp4", VIDEO).await.unwrap();
+        assert_eq!((video.file.as_str(), video.bytes), ("a.mp4", VIDEO.len() as i64));
+        assert_eq!(file_names(dir.path()), ["a.mp4"]);
     }
 
     #[tokio::test]
-    async fn half_a_video_never_gets_a_name() {
+    async fn incomplete_video_never_gets_its_name() {
         let dir = tempfile::tempdir().unwrap();
-        let error = arrived(dir.path(), "a.mp4", &WHOLE[..WHOLE.len() / 2]).await.unwrap_err();
+        let error = download(dir.path(), "a.mp4", &VIDEO[..VIDEO.len() / 2]).await.unwrap_err();
         assert!(matches!(error, PartFileError::Incomplete(_)), "{error}");
-        assert!(names(dir.path()).is_empty());
+        assert!(file_names(dir.path()).is_empty());
     }
 
     #[tokio::test]
-    async fn somebody_elses_file_is_never_overwritten() {
+    async fn existing_file_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.mp4"), "mine").unwrap();
-        let video = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        let video = download(dir.path(), "a.mp4", VIDEO).await.unwrap();
         assert_eq!(video.file, "a (2).mp4");
         assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), b"mine");
     }
 
     #[tokio::test]
-    async fn a_file_that_was_named_before_a_crash_is_recognised() {
+    async fn file_renamed_before_a_crash_is_recognised() {
         let dir = tempfile::tempdir().unwrap();
-        arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
-        let again = arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        download(dir.path(), "a.mp4", VIDEO).await.unwrap();
+        let again = download(dir.path(), "a.mp4", VIDEO).await.unwrap();
         assert_eq!(again.file, "a.mp4");
-        assert_eq!(names(dir.path()), ["a.mp4"]);
+        assert_eq!(file_names(dir.path()), ["a.mp4"]);
     }
 
     #[tokio::test]
-    async fn a_crash_between_the_halves_of_naming_never_touches_the_named_file() {
+    async fn crash_between_link_and_unlink_leaves_the_final_file_untouched() {
         let dir = tempfile::tempdir().unwrap();
-        arrived(dir.path(), "a.mp4", WHOLE).await.unwrap();
+        download(dir.path(), "a.mp4", VIDEO).await.unwrap();
         std::fs::hard_link(dir.path().join("a.mp4"), dir.path().join("a.mp4.part")).unwrap();
         let mut part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         part.begin_at(0, None).await.unwrap();
         part.append(b"other").await.unwrap();
-        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
+        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), VIDEO);
     }
 
     #[tokio::test]
-    async fn a_part_goes_on_only_with_the_mark_that_it_was_begun_with() {
+    async fn part_file_resumes_only_with_its_etag() {
         let dir = tempfile::tempdir().unwrap();
         let mut part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         part.begin_at(0, Some("\"m\"")).await.unwrap();
-        part.append(&WHOLE[..100]).await.unwrap();
+        part.append(&VIDEO[..100]).await.unwrap();
         part.sync_for_resume().await.unwrap();
         let part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         assert_eq!(part.resume_point(), Some((100, "\"m\"".to_owned())));
@@ -437,30 +438,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_who_want_one_name_at_once_get_two_whole_files() {
+    async fn simultaneous_downloads_of_one_name_give_two_complete_files() {
         let dir = tempfile::tempdir().unwrap();
         let other: &[u8] = include_bytes!("../../sandbox/sample_videos/portrait.mp4");
         let mut first = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         first.begin_at(0, Some("\"m\"")).await.unwrap();
-        first.append(&WHOLE[..100]).await.unwrap();
+        first.append(&VIDEO[..100]).await.unwrap();
         let mut second = PartFile::open(dir.path(), "a.mp4", "bob").await.unwrap();
         assert_eq!(second.resume_point(), None);
         second.begin_at(0, Some("\"n\"")).await.unwrap();
         second.append(other).await.unwrap();
-        first.append(&WHOLE[100..]).await.unwrap();
+        first.append(&VIDEO[100..]).await.unwrap();
         assert_eq!(first.finish().await.unwrap().file, "a.mp4");
         assert_eq!(second.finish().await.unwrap().file, "a (2).mp4");
-        assert_eq!(names(dir.path()), ["a (2).mp4", "a.mp4"]);
-        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), WHOLE);
+        assert_eq!(file_names(dir.path()), ["a (2).mp4", "a.mp4"]);
+        assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), VIDEO);
         assert_eq!(std::fs::read(dir.path().join("a (2).mp4")).unwrap(), other);
     }
 
     #[tokio::test]
-    async fn nobody_goes_on_with_what_arrived_for_somebody_else() {
+    async fn part_file_resumes_only_for_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let mut part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         part.begin_at(0, Some("\"m\"")).await.unwrap();
-        part.append(&WHOLE[..100]).await.unwrap();
+        part.append(&VIDEO[..100]).await.unwrap();
         part.sync_for_resume().await.unwrap();
         drop(part);
         let part = PartFile::open(dir.path(), "a.mp4", "bob").await.unwrap();
@@ -469,10 +470,10 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_pipe_that_has_the_name_of_a_video_keeps_nobody_waiting() {
+    async fn pipe_with_the_name_of_a_video_does_not_block_the_download() {
         let dir = tempfile::tempdir().unwrap();
         let (name, mode) = (dir.path().join("a.mp4"), rustix::fs::Mode::RUSR);
         rustix::fs::mkfifoat(rustix::fs::CWD, name, mode).unwrap();
-        assert_eq!(arrived(dir.path(), "a.mp4", WHOLE).await.unwrap().file, "a (2).mp4");
+        assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a (2).mp4");
     }
 }
