@@ -40,7 +40,7 @@ async fn assert_done_and_paid_once(night: &TestBatch, rows: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_while_planning_leaves_the_plan_before_it_whole() {
+async fn crash_while_planning_keeps_the_previous_plan() {
     let night = TestBatch::new(ROWS).await;
     let id = night.plan_and_commit().await;
     night.write_sheet(&[("k000".to_owned(), "Another text".to_owned())]);
@@ -54,33 +54,32 @@ async fn a_crash_while_planning_leaves_the_plan_before_it_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_a_draft_leaves_costs_nothing() {
+async fn crash_before_a_draft_is_sent_costs_nothing() {
     let night = assert_recovers(CrashPoint::BeforeCreate).await;
     assert_eq!(night.sandbox.counters().request_count("create"), ROWS as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_after_a_draft_costs_another_free_draft_and_the_stray_can_be_swept() {
+async fn crash_after_a_draft_costs_a_free_draft_and_the_stray_can_be_swept() {
     let night = assert_recovers(CrashPoint::AfterCreate).await;
     let batch = night.ledger.batch("night").await.unwrap().id;
     assert!(!night.ledger.stray_drafts(batch).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_an_export_leaves_is_settled_by_the_draft_and_exported_after_the_quiet_wait()
-{
+async fn crash_before_an_export_is_sent_exports_after_the_quiet_wait() {
     let night = assert_recovers(CrashPoint::BeforeExport).await;
     assert_eq!(night.sandbox.counters().request_count("export"), ROWS as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_after_an_export_finds_its_render_and_exports_nothing_again() {
+async fn crash_after_an_export_finds_the_render_and_exports_nothing_again() {
     let night = assert_recovers(CrashPoint::AfterExport).await;
     assert_eq!(night.sandbox.counters().request_count("export"), ROWS as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_after_a_one_step_request_finds_its_render_by_the_tag() {
+async fn crash_after_a_one_step_request_finds_the_render_by_its_tag() {
     // One row: others might be in the air, unsent, and would rightly wait for a person.
     let night = TestBatch::with_settings(1, "submission = 'one-step'", |_| ()).await;
     run_until_crash_at(&night, CrashPoint::AfterCreate).await;
@@ -89,7 +88,7 @@ async fn a_crash_after_a_one_step_request_finds_its_render_by_the_tag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_a_one_step_request_leaves_waits_for_a_person() {
+async fn crash_before_a_one_step_request_is_sent_waits_for_the_operator() {
     let night = TestBatch::with_settings(ROWS, "submission = 'one-step'", |_| ()).await;
     run_until_crash_at(&night, CrashPoint::BeforeCreate).await;
     let ending = night.run().await;
@@ -100,13 +99,13 @@ async fn a_crash_before_a_one_step_request_leaves_waits_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_while_a_video_renders_only_asks_again() {
+async fn crash_during_a_render_only_polls_again() {
     let night = assert_recovers(CrashPoint::AtPoll).await;
     assert_eq!(night.sandbox.counters().request_count("export"), ROWS as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_in_a_download_keeps_what_arrived_and_goes_on_from_there() {
+async fn crash_during_a_download_resumes_the_part_file() {
     let night = TestBatch::new(1).await;
     run_until_crash_at(&night, CrashPoint::DuringDownload).await;
     let part = night.path("out").join("k000.mp4.part");

@@ -14,7 +14,7 @@ fn count_in_state(ending: &RunOutcome, state: JobState) -> u64 {
 
 /// Found by the simulation: the whole night's renders were given up without having been asked about.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_was_shut_overnight_fails_no_render() {
+async fn account_blocked_for_a_day_fails_no_render() {
     let night =
         TestBatch::with_settings(3, "", |settings| settings.switches.time_scale = 0.0).await;
     let id = night.plan_and_commit().await;
@@ -53,7 +53,7 @@ async fn age_renders_by_a_day(night: &TestBatch) {
 
 /// Found by the simulation: each fresh link was expired on arrival, and asked for anew for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_never_holds_comes_to_an_end() {
+async fn link_that_always_expires_fails_the_download() {
     let night = TestBatch::with_settings(1, "[limits]\nfetch_retries = 3", |settings| {
         settings.switches.download.ttl_hours = 1e-9;
     })

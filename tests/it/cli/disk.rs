@@ -185,6 +185,6 @@ async fn a_disk_that_grants_one_lock_twice_is_refused_before_anything_is_spent()
     command.env("LD_PRELOAD", office.path("lies.so"));
     let ended = office.start(&mut command).wait();
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    insta::assert_snapshot!(office.normalize(&ended.stderr), @"error: locks do not work on the disk that holds `callsheet.db.night.lock`: two runs could pay twice there; put the ledger on a local disk");
+    insta::assert_snapshot!(office.normalize(&ended.stderr), @"error: file locking does not work on the disk of `callsheet.db.night.lock`, so two runs could pay twice; move the ledger to a local disk");
     assert_eq!(office.sandbox.counters().requests.values().sum::<u64>(), 0);
 }

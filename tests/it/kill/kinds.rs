@@ -92,28 +92,28 @@ async fn kill_kind_at_random(work: &KindCase, kills: u32, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn edits_in_place_killed_at_any_instant_pay_for_no_row_twice() {
+async fn edit_project_run_killed_at_any_time_pays_no_row_twice() {
     for seed in [1, 2, 3] {
         kill_kind_at_random(&EDIT_PROJECT, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn templates_killed_at_any_instant_pay_for_no_row_twice_and_lose_none() {
+async fn template_run_killed_at_any_time_pays_no_row_twice_and_loses_none() {
     for seed in [1, 2] {
         kill_kind_at_random(&TEMPLATE, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn scripts_killed_at_any_instant_pay_for_no_row_twice_and_lose_none() {
+async fn scripts_to_video_run_killed_at_any_time_pays_no_row_twice_and_loses_none() {
     for seed in [1, 2] {
         kill_kind_at_random(&SCRIPTS_TO_VIDEO, 3, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clips_of_one_request_killed_at_any_instant_pay_for_no_row_twice() {
+async fn simple_video_run_killed_at_any_time_pays_no_row_twice() {
     for seed in [1, 2] {
         kill_kind_at_random(&SIMPLE_VIDEO, 3, seed).await;
     }

@@ -91,13 +91,13 @@ fn add_to_totals(office: &TestCli, way: &str, tally: &mut KillTotals) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_killed_at_any_instant_pays_for_no_row_twice_and_loses_none_two_step() {
+async fn two_step_run_killed_at_any_time_pays_no_row_twice_and_loses_none() {
     let tally = kill_at_random("two-step", 6, 1).await;
     assert!(tally.kills >= 6 && tally.uncertain == 0, "{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_killed_at_any_instant_pays_for_no_row_twice_and_loses_none_one_step() {
+async fn one_step_run_killed_at_any_time_pays_no_row_twice_and_loses_none() {
     let tally = kill_at_random("one-step", 6, 2).await;
     assert!(tally.kills >= 6, "{tally:?}");
 }
@@ -125,7 +125,7 @@ async fn wait_for_renders(office: &TestCli, renders: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_run_is_refused_and_told_who_holds_the_batch_and_since_when() {
+async fn second_run_is_refused_and_names_the_holder_of_the_batch() {
     let office = TestCli::with_settings(4, "", use_slow_renders).await;
     let first = office.start(&mut office.command(&["run", "b.toml"]));
     wait_for_renders(&office, 1).await;
@@ -165,7 +165,7 @@ async fn suspend_between_commits(office: &TestCli, run: &RunningCommand) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_run_that_lost_its_batch_by_force_wakes_and_changes_nothing() {
+async fn suspended_run_that_lost_its_batch_changes_nothing_when_it_continues() {
     for way in ["two-step", "one-step"] {
         let office = TestCli::with_settings(40, &format!("submission = '{way}'"), |settings| {
             use_slow_renders(settings);

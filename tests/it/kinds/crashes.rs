@@ -64,7 +64,7 @@ async fn assert_recovers_from_every_step(name: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_killed_at_any_step_but_before_its_export_finishes_by_itself_and_is_paid_once() {
+async fn edit_killed_at_any_step_except_before_its_export_is_paid_once() {
     assert_recovers_from_every_step("edit-project").await;
     // What the project showed before was read, and was not yet heard.
     for nth in [1, 2] {
@@ -75,7 +75,7 @@ async fn an_edit_killed_at_any_step_but_before_its_export_finishes_by_itself_and
 /// The second row finds the first one's render at the same project, with nothing that tells them
 /// apart but being at work.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_that_was_killed_never_takes_a_former_render_for_its_own() {
+async fn killed_edit_never_takes_a_former_render_for_its_own() {
     for shape in [
         json!({"export": {"task_visible": false}, "time_scale": 300.0}),
         json!({"export": {"read_lag_s": 60.0}}),
@@ -95,7 +95,7 @@ async fn an_edit_that_was_killed_never_takes_a_former_render_for_its_own() {
 /// Nothing tells whether it left: with no tag to look for, one person's word is needed, or the
 /// knowledge that exports keep their project's id.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_killed_right_before_its_export_waits_for_a_person_unless_ids_are_known_to_stay() {
+async fn edit_killed_before_its_export_waits_for_the_operator_unless_ids_are_kept() {
     let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
     let ending = crash_and_resume(&example, "", (CrashPoint::BeforeExport, 1)).await;
     let states =
@@ -112,7 +112,7 @@ async fn an_edit_killed_right_before_its_export_waits_for_a_person_unless_ids_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_killed_at_any_step_of_its_three_requests_is_paid_once() {
+async fn template_killed_at_any_of_its_three_requests_is_paid_once() {
     assert_recovers_from_every_step("from-template").await;
     for death in [
         (CrashPoint::BeforeCreate, 2),
@@ -124,7 +124,7 @@ async fn a_template_killed_at_any_step_of_its_three_requests_is_paid_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_killed_in_either_of_its_two_waits_is_paid_once() {
+async fn scripts_to_video_killed_during_generation_or_render_is_paid_once() {
     assert_recovers_from_every_step("scripts-to-video").await;
     for death in [
         (CrashPoint::AtGeneration, 1),
@@ -137,7 +137,7 @@ async fn a_script_killed_in_either_of_its_two_waits_is_paid_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_that_was_ordered_is_asked_about_by_the_next_run_and_not_ordered_again() {
+async fn started_generation_is_polled_by_the_next_run_and_not_started_again() {
     for name in ["scripts-to-video", "topic-to-video", "url-to-video"] {
         let example = ExampleBatch::with_behavior(name, &json!({})).await;
         let ending = crash_and_resume(&example, "", (CrashPoint::AtGeneration, 1)).await;
@@ -152,7 +152,7 @@ async fn a_film_that_was_ordered_is_asked_about_by_the_next_run_and_not_ordered_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kinds_of_two_steps_killed_before_or_after_their_export_are_paid_once() {
+async fn two_step_kinds_killed_before_or_after_their_export_are_paid_once() {
     for name in ["chroma-key", "custom-avatar", "topic-to-video", "url-to-video"] {
         for act in [
             CrashPoint::AfterCreate,
@@ -167,7 +167,7 @@ async fn kinds_of_two_steps_killed_before_or_after_their_export_are_paid_once() 
 
 /// Without a name there is no tag, and with one request there is no draft.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_without_a_tag_that_was_killed_in_the_air_waits_for_a_person_for_ever() {
+async fn untagged_one_step_request_killed_in_flight_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
         for (act, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
             let example = ExampleBatch::with_behavior(name, &json!({})).await;

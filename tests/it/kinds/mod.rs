@@ -204,47 +204,47 @@ async fn assert_finishes_with_every_behavior(name: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_chroma_key_example_finishes_in_every_shape() {
+async fn chroma_key_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("chroma-key").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_custom_avatar_example_finishes_in_every_shape() {
+async fn custom_avatar_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("custom-avatar").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_finishes_in_every_shape() {
+async fn demo_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("demo").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_edit_project_example_finishes_in_every_shape() {
+async fn edit_project_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("edit-project").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_template_example_finishes_in_every_shape() {
+async fn template_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("from-template").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_scripts_to_video_example_finishes_in_every_shape() {
+async fn scripts_to_video_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("scripts-to-video").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_topic_to_video_example_finishes_in_every_shape() {
+async fn topic_to_video_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("topic-to-video").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_url_to_video_example_finishes_in_every_shape() {
+async fn url_to_video_example_finishes_with_every_vendor_behavior() {
     assert_finishes_with_every_behavior("url-to-video").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn simple_kinds_finish_with_one_request_each_as_well() {
+async fn simple_kinds_finish_with_one_request_per_row() {
     for name in ["chroma-key", "custom-avatar"] {
         for exports in [false, true] {
             let shape = json!({"simple_video_exports": exports});
@@ -258,7 +258,7 @@ async fn simple_kinds_finish_with_one_request_each_as_well() {
 
 /// A lost draft, of whatever kind, is made again and costs nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_answers_of_free_requests_are_made_again_and_cost_nothing() {
+async fn lost_drafts_are_created_again_and_cost_nothing() {
     for (name, endpoint) in [
         ("chroma-key", "simple-video"),
         ("custom-avatar", "simple-custom"),
@@ -281,7 +281,7 @@ async fn lost_answers_of_free_requests_are_made_again_and_cost_nothing() {
 
 /// The export's answer is lost though it was taken: the very project shows it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_export_is_found_at_the_very_project_and_paid_once() {
+async fn lost_export_is_found_at_its_project_and_paid_once() {
     for (name, _) in EXAMPLES {
         let example = ExampleBatch::new(name, |settings| {
             settings.faults.add("lost-answer=export:2").unwrap();
@@ -294,8 +294,7 @@ async fn a_lost_export_is_found_at_the_very_project_and_paid_once() {
 
 /// Without a name there is no tag, and with one request there is no draft: nothing can tell.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_without_a_tag_whose_answer_is_lost_waits_for_a_person_and_is_never_sent_again()
-{
+async fn lost_untagged_one_step_request_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
         for what in ["lost-answer", "close-before"] {
             for way in ["settle", "resubmit", "hold"] {
@@ -329,7 +328,7 @@ async fn one_request_without_a_tag_whose_answer_is_lost_waits_for_a_person_and_i
 
 /// An untouched draft proves nothing before an export was seen to keep its draft's id.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_without_a_trace_waits_until_exports_are_known_to_keep_their_id() {
+async fn export_without_trace_waits_until_exports_are_known_to_keep_their_id() {
     for name in ["chroma-key", "custom-avatar", "scripts-to-video"] {
         let never_sent = |settings: &mut sandbox::SandboxSettings| {
             settings.faults.add("close-before=export:1").unwrap();
@@ -351,7 +350,7 @@ async fn an_export_without_a_trace_waits_until_exports_are_known_to_keep_their_i
 
 /// The dear case: the export was taken, under another id, and nothing shows it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_was_taken_under_another_id_without_a_tag_is_never_paid_twice() {
+async fn untagged_export_accepted_under_another_id_is_never_paid_twice() {
     for name in ["chroma-key", "custom-avatar", "edit-project", "scripts-to-video"] {
         let example = ExampleBatch::new(name, |settings| {
             settings.faults.add("lost-answer=export:1").unwrap();
@@ -371,7 +370,7 @@ async fn an_export_that_was_taken_under_another_id_without_a_tag_is_never_paid_t
 
 /// The second row finds the project as the first one left it: exported, at 100, with a link.
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_change_one_project_go_one_after_the_other_and_each_gets_its_own_film() {
+async fn rows_that_edit_one_project_run_one_at_a_time_and_get_their_own_videos() {
     for shape in [json!({}), json!({"export": {"read_lag_s": 120.0}})] {
         let example = ExampleBatch::with_behavior("edit-project", &shape).await;
         let ending = example.run().await;
@@ -387,7 +386,7 @@ async fn rows_that_change_one_project_go_one_after_the_other_and_each_gets_its_o
 /// Found by the simulation: an edit that was lost came minutes later, and the next row's film had its
 /// words.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_lost_edit_no_other_row_touches_its_project_until_it_can_no_longer_arrive() {
+async fn lost_edit_blocks_its_project_until_it_can_no_longer_arrive() {
     let example = ExampleBatch::new("edit-project", |settings| {
         settings.faults.add("late=edit:1@3000").unwrap();
     })
@@ -400,7 +399,7 @@ async fn after_a_lost_edit_no_other_row_touches_its_project_until_it_can_no_long
 
 /// Whatever is done next to that project could be the ruin of what may have been paid for.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_waits_for_a_person_holds_the_others_of_its_project() {
+async fn uncertain_row_blocks_the_other_rows_of_its_project() {
     let example = ExampleBatch::new("edit-project", |settings| {
         settings.faults.add("close-before=export:1").unwrap();
     })
@@ -417,7 +416,7 @@ async fn a_row_that_waits_for_a_person_holds_the_others_of_its_project() {
 
 /// With copies nobody is in anybody's way, and both ids are kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_that_answers_a_copy_is_followed_under_the_copys_id() {
+async fn edit_that_returns_a_copy_is_followed_under_the_copys_id() {
     let example = ExampleBatch::with_behavior("edit-project", &json!({"edit_id": "new"})).await;
     let ending = example.run().await;
     example.assert_done_once(&ending, "copies").await;
@@ -434,7 +433,7 @@ async fn an_edit_that_answers_a_copy_is_followed_under_the_copys_id() {
 /// A run is stopped at any moment, again and again; the next one goes on, and nothing is ordered
 /// or paid for that was before.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_is_stopped_again_and_again_orders_and_renders_each_row_once() {
+async fn repeatedly_stopped_run_generates_and_renders_each_row_once() {
     for (name, rows) in EXAMPLES {
         let mut example = ExampleBatch::new(name, |settings| {
             settings.switches.automation.takes_s = 600;
@@ -469,7 +468,7 @@ async fn a_run_that_is_stopped_again_and_again_orders_and_renders_each_row_once(
 
 /// A real client once needed that: what stands still is given up, and ordered anew only so often.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_that_is_never_written_is_ordered_once_more_and_costs_no_render() {
+async fn stalled_generation_is_started_once_more_and_costs_no_render() {
     let example = ExampleBatch::new("topic-to-video", |settings| {
         settings.switches.automation.stalls = true;
     })
@@ -486,7 +485,7 @@ async fn a_film_that_is_never_written_is_ordered_once_more_and_costs_no_render()
 
 /// Nothing is exported that is still being written, and both waits can be seen.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_is_exported_only_when_it_is_written() {
+async fn project_is_exported_only_after_its_generation() {
     let example = ExampleBatch::new("scripts-to-video", |settings| {
         settings.switches.time_scale = 0.0;
     })

@@ -16,7 +16,7 @@ fn count_in_state(ending: &callsheet::runner::RunOutcome, state: JobState) -> u6
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_becomes_one_verified_video_and_a_second_run_renders_nothing() {
+async fn every_row_gets_one_verified_video_and_a_second_run_renders_nothing() {
     for way in ["two-step", "one-step"] {
         let night = TestBatch::with_settings(12, &format!("submission = '{way}'"), |_| ()).await;
         let ending = night.run().await;
@@ -31,7 +31,7 @@ async fn every_row_becomes_one_verified_video_and_a_second_run_renders_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_one_step_batch_makes_no_drafts_and_a_two_step_batch_one_for_each_row() {
+async fn two_step_batch_exports_one_draft_per_row_and_one_step_batch_none() {
     for (way, exports) in [("two-step", 6), ("one-step", 0)] {
         let night = TestBatch::with_settings(6, &format!("submission = '{way}'"), |_| ()).await;
         night.run().await;
@@ -42,7 +42,7 @@ async fn a_one_step_batch_makes_no_drafts_and_a_two_step_batch_one_for_each_row(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_row_and_a_new_one_are_the_only_renders_of_the_next_night() {
+async fn next_run_renders_only_changed_and_new_rows() {
     let night = TestBatch::new(6).await;
     night.run().await;
     let mut rows: Vec<_> = (0..7).map(|n| (format!("k{n:03}"), format!("Hello {n}"))).collect();
@@ -56,7 +56,7 @@ async fn a_changed_row_and_a_new_one_are_the_only_renders_of_the_next_night() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_sheet_and_template_the_ledger_finishes_what_was_planned() {
+async fn planned_batch_finishes_without_sheet_and_template() {
     let night = TestBatch::new(5).await;
     let id = night.plan_and_commit().await;
     std::fs::remove_file(night.path("s.csv")).unwrap();
@@ -66,7 +66,7 @@ async fn without_sheet_and_template_the_ledger_finishes_what_was_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_answers_are_settled_by_evidence_and_nothing_is_paid_twice() {
+async fn lost_responses_are_reconciled_and_nothing_is_paid_twice() {
     for way in ["two-step", "one-step"] {
         let night = TestBatch::with_settings(20, &format!("submission = '{way}'"), |settings| {
             settings.faults.add("lost-answer=paid:30%").unwrap();
@@ -85,7 +85,7 @@ async fn lost_answers_are_settled_by_evidence_and_nothing_is_paid_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_canaries_are_done_before_the_rest_is_released() {
+async fn canary_videos_are_downloaded_before_other_jobs_are_submitted() {
     let night = TestBatch::with_settings(8, "[limits]\ncanary = 2", |_| ()).await;
     let stop = night.stop.clone();
     let sandbox = &night.sandbox;
@@ -105,7 +105,7 @@ async fn the_canaries_are_done_before_the_rest_is_released() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credits_that_end_stop_the_run_and_topping_up_finishes_it() {
+async fn run_halts_without_credits_and_finishes_after_a_top_up() {
     let night = TestBatch::with_settings(30, "[limits]\nin_flight = 4", |settings| {
         settings.switches.credit.balance = Some(0.0);
     })
@@ -120,7 +120,7 @@ async fn credits_that_end_stop_the_run_and_topping_up_finishes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_that_the_vendor_refuses_stops_after_a_few_refusals() {
+async fn refused_template_halts_the_run_after_a_few_refusals() {
     let night = TestBatch::with_settings(200, "[limits]\nin_flight = 1", |settings| {
         settings.faults.add("400=create:always").unwrap();
     })
@@ -134,7 +134,7 @@ async fn a_template_that_the_vendor_refuses_stops_after_a_few_refusals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_one_step_batch_makes_no_drafts() {
+async fn one_step_batch_creates_no_drafts() {
     let night = TestBatch::with_settings(4, "submission = 'one-step'", |_| ()).await;
     night.run().await;
     assert_eq!(night.sandbox.counters().request_count("create"), 4);
@@ -142,7 +142,7 @@ async fn a_one_step_batch_makes_no_drafts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cap_on_credits_holds_whatever_is_under_way_and_the_next_run_goes_on() {
+async fn credit_cap_limits_one_run_and_the_next_run_continues() {
     // Each script is seconds long, so each is taken to cost one credit.
     let night =
         TestBatch::with_settings(9, "[limits]\nmax_credits = 4\nin_flight = 3", |_| ()).await;
@@ -159,7 +159,7 @@ async fn a_cap_on_credits_holds_whatever_is_under_way_and_the_next_run_goes_on()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_that_was_not_taken_yet_lifts_no_cap_on_credits() {
+async fn uncharged_price_does_not_lift_the_credit_cap() {
     let odd = ScriptedStudio::start(|books, asked| {
         let ScriptedRequest::Project(id) = asked else { return None };
         let mut page = books.project_page(id);
@@ -175,7 +175,7 @@ async fn a_price_that_was_not_taken_yet_lifts_no_cap_on_credits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cap_on_a_days_credits_outlives_the_run() {
+async fn daily_credit_cap_spans_runs() {
     let night = TestBatch::with_settings(6, "[limits]\nmax_credits_per_day = 2", |_| ()).await;
     for _ in 0..3 {
         night.run().await;
@@ -184,7 +184,7 @@ async fn a_cap_on_a_days_credits_outlives_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_submitted_after_the_window_and_what_is_under_way_comes_home() {
+async fn nothing_is_submitted_after_the_window_and_open_renders_are_downloaded() {
     // Ten times as long as the window; and a busy machine begins within it.
     let night =
         TestBatch::with_settings(40, "[limits]\nsubmits = '2/s'\nin_flight = 4", |_| ()).await;
@@ -199,7 +199,7 @@ async fn nothing_is_submitted_after_the_window_and_what_is_under_way_comes_home(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_down_is_obeyed_by_the_next_run_as_well() {
+async fn retry_after_floor_outlives_the_run() {
     let night = TestBatch::with_settings(3, "", |settings| {
         settings.faults.add("rate-limit=create:1@seconds").unwrap();
     })

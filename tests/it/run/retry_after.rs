@@ -14,7 +14,7 @@ fn request_times(books: &ScriptedState, what: impl Fn(&ScriptedRequest) -> bool)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hosts_of_files_are_left_alone_for_as_long_as_they_ask() {
+async fn download_host_gets_no_request_before_its_retry_after() {
     for status in [429, 503] {
         let odd = ScriptedStudio::start(move |books, asked| {
             let is_first =
@@ -32,7 +32,7 @@ async fn the_hosts_of_files_are_left_alone_for_as_long_as_they_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_service_is_left_alone_for_as_long_as_it_asks_whatever_was_asked() {
+async fn busy_service_gets_no_request_before_its_retry_after() {
     fn is_draft(asked: &ScriptedRequest) -> bool {
         matches!(asked, ScriptedRequest::CreateDraft(_))
     }

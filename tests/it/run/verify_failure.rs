@@ -10,7 +10,7 @@ use crate::support::TestBatch;
 const SHORT_RENDER_TIMEOUT: &str = "[limits]\nrender_timeout = '1500ms'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hiccup_of_the_progress_page_is_no_failed_render() {
+async fn progress_endpoint_error_is_not_a_failed_render() {
     for words in ["failed to get video progress, please try again", "export failed"] {
         let odd = ScriptedStudio::start(move |books, asked| {
             let polled =
@@ -26,7 +26,7 @@ async fn a_hiccup_of_the_progress_page_is_no_failed_render() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_the_project_contradicts_is_not_paid_again() {
+async fn failure_contradicted_by_the_project_is_not_paid_again() {
     let odd = ScriptedStudio::start(|_, asked| {
         matches!(asked, ScriptedRequest::Progress(_))
             .then(|| success(&json!({"state": "failed", "progress": 9})))
@@ -39,7 +39,7 @@ async fn a_failure_that_the_project_contradicts_is_not_paid_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_render_that_the_progress_page_does_not_know_is_found_at_its_project() {
+async fn render_unknown_to_the_progress_endpoint_is_found_at_its_project() {
     let odd = ScriptedStudio::start(|_, asked| {
         matches!(asked, ScriptedRequest::Progress(_)).then(|| failure(404, "project not found"))
     })
@@ -50,7 +50,7 @@ async fn a_render_that_the_progress_page_does_not_know_is_found_at_its_project()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_render_under_an_id_that_nobody_told_is_found_by_its_tag_before_it_is_given_up() {
+async fn render_under_an_unreported_id_is_found_by_its_tag() {
     let odd = ScriptedStudio::start(|books, asked| {
         let ScriptedRequest::Export(id) = asked else { return None };
         let other = books.create_project(&books.projects[id].0.clone());
@@ -65,7 +65,7 @@ async fn a_render_under_an_id_that_nobody_told_is_found_by_its_tag_before_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_render_that_was_given_up_is_found_by_its_tag_in_the_next_run() {
+async fn given_up_render_is_found_by_its_tag_in_the_next_run() {
     let odd = ScriptedStudio::start(|books, asked| match asked {
         ScriptedRequest::Export(id) => {
             let other = books.create_project(&books.projects[id].0.clone());
@@ -94,7 +94,7 @@ async fn a_render_that_was_given_up_is_found_by_its_tag_in_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn progress_from_0_to_1_ends_with_the_link() {
+async fn progress_from_0_to_1_finishes_with_the_link() {
     let odd = ScriptedStudio::start(|books, asked| {
         let ScriptedRequest::Progress(id) = asked else { return None };
         let mut progress = books.progress(id);
@@ -109,7 +109,7 @@ async fn progress_from_0_to_1_ends_with_the_link() {
 
 /// The first export is taken, its answer lost, and nothing shows it until long after the quiet wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_refused_after_one_that_nobody_saw_is_looked_for_once_more() {
+async fn export_refused_after_an_invisible_one_is_reconciled_again() {
     for (status, words) in [(400, "project is already being exported"), (422, "invalid state")] {
         let odd = ScriptedStudio::start(move |books, asked| match asked {
             ScriptedRequest::Export(_) if !books.exports.is_empty() => Some(failure(status, words)),
@@ -145,7 +145,7 @@ async fn an_export_that_is_refused_after_one_that_nobody_saw_is_looked_for_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_is_refused_for_good_is_not_looked_for_without_end() {
+async fn repeatedly_refused_export_fails_the_job() {
     let odd = ScriptedStudio::start(|books, asked| match asked {
         ScriptedRequest::Export(_)
             if books.count_requests(|asked| matches!(asked, ScriptedRequest::Export(_))) == 0 =>
@@ -167,7 +167,7 @@ async fn a_draft_that_is_refused_for_good_is_not_looked_for_without_end() {
 
 /// A cache, or an answer that crossed another.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_is_answered_with_another_rows_project_is_never_exported() {
+async fn draft_response_with_another_rows_project_is_never_exported() {
     let odd = ScriptedStudio::start(|books, asked| {
         matches!(asked, ScriptedRequest::CreateDraft(_)).then_some(())?;
         let drafts = books.count_requests(|asked| matches!(asked, ScriptedRequest::CreateDraft(_)));

@@ -2,7 +2,7 @@
 //! deaths that a seed decides, judged by the studio's own bill.
 //!
 //! `cargo test --test it simulation::` runs a few hundred seeds and the bug zoo. One night, told:
-//! `CALLSHEET_SEED=123 cargo test --test it simulation::one_night -- --nocapture`. All of them:
+//! `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`. All of them:
 //! `cargo test --release --test it -- --ignored soak --nocapture` (`CALLSHEET_SEEDS=1000` for so
 //! many, `CALLSHEET_SEED` for the first).
 
@@ -70,7 +70,7 @@ impl SimulationTotals {
             .map(|(seed, wrongs)| {
                 format!(
                     "seed {seed}: {}\n  told in {}\n  CALLSHEET_SEED={seed} cargo test --test it \
-                     simulation::one_night -- --nocapture",
+                     simulation::one_seed -- --nocapture",
                     wrongs.join("\n  "),
                     trace_path(*seed).display()
                 )
@@ -126,21 +126,21 @@ fn env_number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_few_hundred_nights_pay_nothing_twice_and_lose_nothing() {
+fn simulated_batches_pay_nothing_twice_and_lose_no_row() {
     simulate_seeds(0..200).assert_no_violations();
 }
 
 #[test]
-fn a_run_that_is_only_ever_told_to_slow_down_ends_and_the_next_one_goes_on() {
+fn permanently_rate_limited_run_ends_and_the_next_one_continues() {
     let mut setup = SimulationSetup::without_faults(1);
     (setup.faults, setup.bad_runs) = (vec![(SimulatedFault::SlowDown, 1.0)], 1);
     let verdict = simulate(setup, None, false);
     assert!(verdict.violations.is_empty(), "{}", verdict.violations.join("\n"));
 }
 
-/// Tells one night: `CALLSHEET_SEED=123 cargo test --test it simulation::one_night -- --nocapture`.
+/// Tells one night: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.
 #[test]
-fn one_night() {
+fn one_seed() {
     let told = env_number("CALLSHEET_SEED");
     let verdict = simulate(SimulationSetup::from_seed(told.unwrap_or(1)), None, told.is_some());
     #[expect(clippy::print_stdout, reason = "a person asked for the trace")]

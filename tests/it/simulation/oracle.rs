@@ -279,7 +279,7 @@ pub(super) fn check_final_state(night: &Simulation, world: &mut StudioState) {
             Some(JobState::Uncertain) => {
                 let says = |part| words.as_deref().is_some_and(|words| words.contains(part));
                 let blind = !night.setup.kind.is_tagged()
-                    && (says("carries no tag") || says("may be an old view"));
+                    && (says("carries no tag") || says("from an outdated view"));
                 blind || says("proves nothing") || requires_operator(&night.setup)
             }
             Some(JobState::Ready) => {

@@ -61,7 +61,7 @@ fn slot_metrics(bills: &[BilledRender], slots: f64) -> SlotMetrics {
 }
 
 #[test]
-fn render_slots_are_busy_while_rows_wait_and_watching_them_costs_little() {
+fn render_slots_stay_busy_and_need_few_polls() {
     for way in [SubmissionMode::TwoStep, SubmissionMode::OneStep] {
         let SlotMetrics {
             busy_share: busy,

@@ -53,7 +53,7 @@ fn assert_detected(sin: SeededBug, words: &str, change: impl Fn(&mut SimulationS
 }
 
 #[test]
-fn paying_again_for_a_lost_answer_is_seen() {
+fn oracle_detects_a_second_payment_after_a_lost_response() {
     assert_detected(SeededBug::ResendsUnknown, "paid twice", |setup| {
         setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
         setup.behavior.repeated_export = RepeatedExport::Renders;
@@ -61,14 +61,14 @@ fn paying_again_for_a_lost_answer_is_seen() {
 }
 
 #[test]
-fn asking_before_retry_after_is_over_is_seen() {
+fn oracle_detects_a_request_before_retry_after() {
     assert_detected(SeededBug::IgnoresRetryAfter, "before Retry-After", |setup| {
         setup.faults = vec![(SimulatedFault::SlowDown, 0.3)];
     });
 }
 
 #[test]
-fn believing_an_old_list_is_seen() {
+fn oracle_detects_trust_in_an_outdated_list() {
     assert_detected(SeededBug::TrustsOldLists, "paid twice", |setup| {
         setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
         (setup.submission_mode, setup.on_uncertain) =
@@ -77,19 +77,19 @@ fn believing_an_old_list_is_seen() {
 }
 
 #[test]
-fn taking_a_render_under_way_for_failed_is_seen() {
+fn oracle_detects_a_running_render_taken_for_failed() {
     assert_detected(SeededBug::TreatsRunningAsFailed, "paid twice", |setup| {
         setup.limits.rerenders = 2
     });
 }
 
 #[test]
-fn another_rows_video_is_seen() {
+fn oracle_detects_another_rows_video() {
     assert_detected(SeededBug::DownloadsWrongVideo, "not the video", |_| ());
 }
 
 #[test]
-fn a_quiet_wait_that_is_too_short_is_seen() {
+fn oracle_detects_a_short_quiet_wait() {
     assert_detected(SeededBug::ShortensQuietWait, "paid twice", |setup| {
         setup.faults = vec![(SimulatedFault::ActedLate, 0.3)];
         setup.behavior.act_delay_max = Duration::from_secs(600);
@@ -101,7 +101,7 @@ fn a_quiet_wait_that_is_too_short_is_seen() {
 /// The limit of the promise that no client can lift: an export under another id, in a list that
 /// shows only what is finished, leaves no trace before its end.
 #[test]
-fn a_render_without_a_trace_that_outlasts_the_quiet_wait_is_seen() {
+fn oracle_detects_an_invisible_render_that_outlasts_the_quiet_wait() {
     assert_detected(SeededBug::ShortensQuietWait, "paid twice", |setup| {
         setup.faults = vec![(SimulatedFault::ResponseLost, 0.3)];
         setup.behavior.list_visibility = ListVisibility::Finished;
@@ -114,18 +114,18 @@ fn a_render_without_a_trace_that_outlasts_the_quiet_wait_is_seen() {
 }
 
 #[test]
-fn more_renders_at_once_than_allowed_are_seen() {
+fn oracle_detects_too_many_renders_in_flight() {
     assert_detected(SeededBug::ExceedsInFlightLimit, "renders under way", |setup| {
         setup.limits.canary = 0
     });
 }
 
 #[test]
-fn a_row_that_is_lost_is_seen() {
+fn oracle_detects_a_lost_row() {
     assert_detected(SeededBug::DropsRow, "lost", |_| ());
 }
 
 #[test]
-fn a_file_that_is_not_whole_is_seen() {
+fn oracle_detects_a_truncated_video() {
     assert_detected(SeededBug::TruncatesVideo, "not whole", |_| ());
 }
