@@ -204,9 +204,7 @@ impl RunProgress {
             RunEvent::RateLimited { until } => {
                 Some(format!("rate limited by AI Studios until {until:.0}"))
             }
-            RunEvent::Alarm { message } => {
-                Some(format!("warning: {}", strip_control(message)))
-            }
+            RunEvent::Alarm { message } => Some(format!("warning: {}", strip_control(message))),
             RunEvent::Halted { message } => {
                 Some(format!("submitting stopped: {}", strip_control(message)))
             }
