@@ -15,11 +15,12 @@ pub const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// Parses a positive duration of at most [`DURATION_MAX`].
 pub(super) fn parse_duration_text(text: &str) -> Result<Duration, SettingProblem> {
     let signed = text
+        .trim()
         .parse::<SignedDuration>()
-        .map_err(|_| SettingProblem::new("is not a duration that can be understood"))?;
+        .map_err(|_| SettingProblem::new("is not a valid duration"))?;
     match Duration::try_from(signed) {
         Err(_) => Err(SettingProblem::new("must not be negative")),
-        Ok(Duration::ZERO) => Err(SettingProblem::new("must be longer than nothing")),
+        Ok(Duration::ZERO) => Err(SettingProblem::new("must be longer than 0")),
         Ok(long) if long > DURATION_MAX => {
             Err(SettingProblem::new("must not be longer than 31 days")
                 .with_help(format!("31 days are \"{}\"", format_exact_duration(DURATION_MAX))))

@@ -1,9 +1,9 @@
-//! The keys of a batch file, and the nearest to one that is not among them.
+//! The keys of a batch file, by section.
 //!
-//! The one list of what may be written where. A key that is read but not listed here would be
-//! refused as unknown, so the reader asserts that it is listed.
+//! It knows no values. Invariant: every key that is read is listed here, which the reader asserts;
+//! a key that is not listed is rejected as unknown.
 
-/// Each table with its keys; the nameless one is the top of the file.
+/// Each section with its keys; the section without a name is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     (
         "",

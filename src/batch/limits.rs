@@ -1,7 +1,8 @@
-//! `[limits]`: how much, how often, how long.
+//! `[limits]`: rates, counts and durations.
 //!
-//! The numbers only; what they limit is the runner's work.
+//! Only the numbers; the runner applies them.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -12,44 +13,44 @@ use crate::text::format_exact_duration;
 
 const SECTION: &str = "limits";
 
-/// How much, how often, how long. [`Limits::default`] is what holds where the file says nothing.
+/// Rates, counts and durations of a batch. [`BatchLimits::default`] has the documented defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchLimits {
-    /// Every API call; the vendor counts polls too.
+    /// All API requests, polls included.
     pub requests: Rate,
-    /// Calls that start a render.
+    /// Requests that start a render.
     pub submits: Rate,
-    /// Renders under way at once.
+    /// Concurrent renders.
     pub in_flight: NonZeroU32,
-    /// Videos that must be done and verified before the rest is released; 0 for none.
+    /// Videos that must be verified before the others are submitted; 0: none.
     pub canary: u32,
-    /// Downloads at once.
+    /// Concurrent downloads.
     pub downloads: NonZeroU32,
-    /// From sending a request to the last byte of its answer.
+    /// From sending a request to the last byte of its response.
     pub request_timeout: Duration,
-    /// The least between two polls of one render.
+    /// The shortest interval between two polls of one render.
     pub poll_min: Duration,
-    /// The most between two polls of one render; not below `poll_min`.
+    /// The longest interval between two polls of one render; not below `poll_min`.
     pub poll_max: Duration,
-    /// The quiet wait before a submission without a trace may count as not made.
+    /// The quiet wait before an uncertain submission may be treated as not accepted.
     pub settle_after: Duration,
-    /// Without progress for so long, a render is shown as stalled.
+    /// A render without progress for this long is shown as stalled.
     pub stall_after: Duration,
-    /// Unfinished after so long, a render is given up; never submitted again by itself.
+    /// A render that takes longer fails; it is not resubmitted automatically.
     pub render_timeout: Duration,
     /// The first wait before a retry.
     pub backoff_min: Duration,
     /// The longest wait before a retry; not below `backoff_min`.
     pub backoff_max: Duration,
-    /// Submissions that failed free of charge, per job.
+    /// Retries of free failed submissions, per job.
     pub submit_retries: u32,
-    /// Paid renders after one that failed at the vendor, per job.
+    /// Paid renders after a failed render, per job.
     pub rerenders: u32,
-    /// Downloads that failed, per job.
+    /// Download retries, per job.
     pub fetch_retries: u32,
-    /// Submissions in a row that fail for one cause before the run halts.
+    /// Consecutive submissions with the same cause of failure that halt the run.
     pub halt_after: NonZeroU32,
-    /// Videos per run.
+    /// Videos submitted per run.
     pub max_videos: Option<u32>,
     /// Credits per run.
     pub max_credits: Option<f64>,
@@ -109,12 +110,11 @@ impl BatchLimits {
         limits.max_credits = reader.get(SECTION, "max_credits", value::parse_credits);
         limits.max_credits_per_day =
             reader.get(SECTION, "max_credits_per_day", value::parse_credits);
-        check_order(reader, ("poll_min", limits.poll_min), ("poll_max", limits.poll_max));
-        check_order(
-            reader,
-            ("backoff_min", limits.backoff_min),
-            ("backoff_max", limits.backoff_max),
-        );
+        let keyed = |key, duration| KeyedDuration { key, duration };
+        let poll_max = keyed("poll_max", limits.poll_max);
+        check_order(reader, keyed("poll_min", limits.poll_min), poll_max);
+        let backoff_max = keyed("backoff_max", limits.backoff_max);
+        check_order(reader, keyed("backoff_min", limits.backoff_min), backoff_max);
         limits
     }
 }
@@ -125,25 +125,33 @@ fn read_limit<T>(
     key: &str,
     read: fn(&toml::de::DeValue<'_>) -> Result<T, SettingProblem>,
 ) {
-    if let Some(given) = reader.get(SECTION, key, read) {
-        *limit = given;
+    if let Some(value) = reader.get(SECTION, key, read) {
+        *limit = value;
     }
 }
 
-/// Complains unless `low` is at most `high`, at whichever of the two the file does give.
-fn check_order(reader: &mut SettingsReader<'_>, low: (&str, Duration), high: (&str, Duration)) {
-    if low.1 <= high.1 {
+/// A duration with its key, for messages.
+struct KeyedDuration {
+    key: &'static str,
+    duration: Duration,
+}
+
+impl fmt::Display for KeyedDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is \"{}\"", self.key, format_exact_duration(self.duration))
+    }
+}
+
+/// Rejects `low` if it is above `high`; if the file sets only `high`, rejects `high`.
+fn check_order(reader: &mut SettingsReader<'_>, low: KeyedDuration, high: KeyedDuration) {
+    if low.duration <= high.duration {
         return;
     }
-    let words = |(name, length): (&str, Duration)| {
-        format!("`{name}` is \"{}\"", format_exact_duration(length))
-    };
-    let (key, predicate) = if reader.has_key(SECTION, low.0) {
-        (low.0, format!("is above `{}`", high.0))
+    let (key, predicate) = if reader.has_key(SECTION, low.key) {
+        (low.key, format!("is above `{}`", high.key))
     } else {
-        (high.0, format!("is below `{}`", low.0))
+        (high.key, format!("is below `{}`", low.key))
     };
-    let complaint = SettingProblem::new(predicate);
-    let help = format!("{} and {}", words(low), words(high));
-    reader.reject_value(SECTION, key, complaint.with_help(help));
+    let help = format!("{low} and {high}");
+    reader.reject_value(SECTION, key, SettingProblem::new(predicate).with_help(help));
 }

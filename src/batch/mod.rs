@@ -1,13 +1,13 @@
 //! The batch file: which sheet, which template, which limits.
 //!
-//! Reads `jobs/<name>.toml` into a [`Batch`] that cannot be wrong, or into every problem of the
-//! file at once, each with the bytes it is about. It opens neither the sheet nor the template,
-//! knows no flags and no environment, and holds no secrets: a batch file is passed around, kept in
-//! the ledger and shown, so one that contains a secret is refused.
+//! Parses `jobs/<name>.toml` into a valid [`Batch`], or into all problems of the file at once, each
+//! with its position. It does not open the sheet or the template, read options or the environment,
+//! or hold secrets: a batch file is shared, kept in the ledger and shown, so one that contains a
+//! secret is rejected.
 //!
-//! What holds afterwards: no count that would hang a loop is zero, every duration lies between a
-//! moment and [`DURATION_MAX`], the lower end of a pair is not above the upper one, and the host
-//! is https unless it is this machine.
+//! Invariant: no count that would make a run wait forever is zero, every duration is between 1 ns
+//! and [`DURATION_MAX`], the lower end of a pair is not above the upper one, and the host is https
+//! unless it is this machine.
 
 mod duration;
 mod keys;
@@ -64,74 +64,73 @@ pub use crate::request::SubmissionMode;
 use self::paths::resolve_path;
 use self::reader::{SettingProblem, SettingsReader};
 
-/// Settings fill a page. Past this, something else was given by mistake.
+/// A batch file fits on a page; a larger file was given by mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// One batch file, understood.
+/// A parsed batch file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The batch file's own path, as it was given.
     pub file: PathBuf,
-    /// Its text: with `file`, all that [`parse`] needs to give this very batch again.
+    /// Its text. [`parse`] returns an equal batch from `file` and this text.
     pub source: String,
-    /// The batch's name in the ledger; the file's stem unless it says otherwise.
+    /// The batch's name in the ledger; default: the file name without its extension.
     pub name: BatchName,
-    /// The file that the sheet of scripts is read from. Where `sheet_from` is no file, whoever
-    /// reads the sheet copies it into one first.
+    /// The path of the sheet. If `sheet_source` is not a file, the sheet is first copied to a file
+    /// elsewhere.
     pub sheet: PathBuf,
     /// Where the sheet comes from.
     pub sheet_source: SheetSource,
-    /// The sheet's encoding, where it is not to be found by looking; whether there is such an
-    /// encoding is for the sheet's reader to say.
+    /// The sheet's encoding if it should not be detected. The sheet reader checks whether it exists.
     pub encoding: Option<String>,
-    /// The worksheet of a workbook, where it is not the first.
+    /// The worksheet of a workbook; default: the first.
     pub worksheet: Option<String>,
     /// The scene template.
     pub template: PathBuf,
-    /// The folder for videos and reports; `out/<name>` beside the file unless it says otherwise.
+    /// The folder for videos and reports; default: `out/<name>` beside the batch file.
     pub output: PathBuf,
-    /// The columns that name a row. Empty: the row's content does.
+    /// The columns that identify a row. Empty: rows are identified by their content.
     pub key: Vec<String>,
-    /// The column whose equal values make one video of several rows.
+    /// Rows with the same value in this column become one video.
     pub group_by: Option<String>,
-    /// Template name to heading in the sheet, where the two differ.
+    /// Headings in the sheet by template name, where the two differ.
     pub columns: BTreeMap<String, String>,
-    /// Which rows of the sheet are left out.
+    /// The rows to skip.
     pub skip: Option<SkipSetting>,
-    /// Template name to the text that stands in for an empty cell.
+    /// The texts that replace empty cells, by template name.
     pub defaults: BTreeMap<String, String>,
-    /// The ways in which each row is made into a video of its own; none: in one way.
+    /// The variants made from each row. Empty: one video per row.
     pub variants: Vec<Variant>,
-    /// The template for the name of each video's file.
+    /// The template for video file names.
     pub video_file: Option<String>,
-    /// How AI Studios is asked.
+    /// Host, request kind and submission mode.
     pub studio: StudioSettings,
-    /// How much, how often, how long.
+    /// Rates, counts and durations.
     pub limits: BatchLimits,
-    /// Who is told how a run ended.
+    /// Notifications about the outcome of a run.
     pub notify: NotifySettings,
-    /// When it may spend; at any time when there is none.
+    /// When submissions are allowed; default: always.
     pub window: Option<TimeWindow>,
-    /// What AI Studios does where its documents are silent.
+    /// AI Studios behaviour that its documents leave open.
     pub vendor: VendorProfile,
-    /// Where AI Studios may call; it is asked again and again when there is none.
+    /// Where AI Studios sends callbacks; without it, progress is only polled.
     pub webhook: Option<WebhookSettings>,
 }
 
-/// Which rows of the sheet are left out, because they say so.
+/// The rows of the sheet to skip, by the value of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkipSetting {
     /// The column, by template name or heading.
     pub column: String,
-    /// What it says then; empty where the batch file names only the column.
+    /// The values that skip a row; empty if the batch file names only the column.
     pub values: Vec<String>,
 }
 
-/// Reads the batch file at `path`.
+/// Reads the batch file at `path`, with its measured file.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it, or that it cannot be read at all.
+/// All problems of the file, or the reason why it cannot be read.
 pub fn read(path: &Path) -> Result<Batch, BatchFileProblems> {
     match read_source(path) {
         Ok(source) => vendor_file::merge_measured_file(path, parse(path, source)?),
@@ -142,11 +141,11 @@ pub fn read(path: &Path) -> Result<Batch, BatchFileProblems> {
     }
 }
 
-/// Understands `source`, the text of the batch file at `path`, without touching the disk.
+/// Parses `source`, the text of the batch file at `path`. Reads no file.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it. In the [`Problems`], values that are secret are blotted out.
+/// All problems of the text. Secrets are redacted in the [`BatchFileProblems`].
 pub fn parse(path: &Path, source: String) -> Result<Batch, BatchFileProblems> {
     let mut problems = Vec::new();
     let mut batch = None;
@@ -170,11 +169,11 @@ pub fn parse(path: &Path, source: String) -> Result<Batch, BatchFileProblems> {
     }
 }
 
-/// Puts a batch together. Whatever is missing has been complained of when this returns `None`.
+/// Assembles a batch; `None` if a required setting is missing, which `reader` has then recorded.
 fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) -> Option<Batch> {
     let beside = |text: String| resolve_path(path, &text);
     let name = read_name(path, reader);
-    let sheet_from = reader.get_required("sheet", sheet::parse_sheet_source);
+    let sheet_source = reader.get_required("sheet", sheet::parse_sheet_source);
     let encoding = reader.get("", "encoding", value::parse_text);
     let worksheet = reader.get("", "worksheet", value::parse_text);
     let template = reader.get_required("template", value::parse_text).map(beside);
@@ -192,10 +191,10 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let notify = NotifySettings::read(reader, path);
     let window = TimeWindow::read(reader);
     let webhook = WebhookSettings::read(reader);
-    let (name, sheet_from, template) = (name?, sheet_from?, template?);
-    let sheet = match &sheet_from {
+    let (name, sheet_source, template) = (name?, sheet_source?, template?);
+    let sheet = match &sheet_source {
         SheetSource::File(file) => beside(file.clone()),
-        SheetSource::Stdin | SheetSource::Link(_) => PathBuf::from(sheet_from.to_string()),
+        SheetSource::Stdin | SheetSource::Link(_) => PathBuf::from(sheet_source.to_string()),
     };
     let output = output.unwrap_or_else(|| beside(format!("out/{name}")));
     let (file, source) = (path.to_owned(), source.to_owned());
@@ -204,7 +203,7 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
         source,
         name,
         sheet,
-        sheet_source: sheet_from,
+        sheet_source,
         encoding,
         worksheet,
         template,
@@ -227,18 +226,18 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
 
 fn read_name(path: &Path, reader: &mut SettingsReader<'_>) -> Option<BatchName> {
     if reader.has_key("", "name") {
-        return reader.get("", "name", |given| {
-            value::parse_text(given)?
+        return reader.get("", "name", |value| {
+            value::parse_text(value)?
                 .parse()
-                .map_err(|err| SettingProblem::new(format!("is wrong: {err}")))
+                .map_err(|err| SettingProblem::new(format!("is invalid: {err}")))
         });
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = stem.parse::<BatchName>();
     if name.is_err() {
         reader.add_problem(BatchFileProblem {
-            message: format!("`name` is missing, and the file's own name `{stem}` cannot stand in"),
-            help: Some("give the batch a name, as in `name = \"spring-launch\"`".to_owned()),
+            message: format!("`name` is missing, and the file name `{stem}` is not a batch name"),
+            help: Some("add a name, such as `name = \"spring-launch\"`".to_owned()),
             span: None,
         });
     }
@@ -247,20 +246,20 @@ fn read_name(path: &Path, reader: &mut SettingsReader<'_>) -> Option<BatchName> 
 
 fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a full file from one that goes on.
+    // One byte beyond the limit reveals a file that is too large.
     fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
         .map_err(|err| read_problem(err.kind()))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(BatchFileProblem {
-            message: "the file is larger than 1 MB, so it is hardly a batch file".to_owned(),
-            help: Some("give the `.toml` file, not the sheet or the template".to_owned()),
+            message: "the file is larger than 1 MB, so it is probably not a batch file".to_owned(),
+            help: Some("name the `.toml` file, not the sheet or the template".to_owned()),
             span: None,
         });
     }
     let text = String::from_utf8(bytes).map_err(|_| BatchFileProblem {
         message: "the file is not UTF-8 text".to_owned(),
-        help: Some("save it again in a text editor, with the encoding UTF-8".to_owned()),
+        help: Some("save it as UTF-8 in a text editor".to_owned()),
         span: None,
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
@@ -269,11 +268,11 @@ fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
 fn read_problem(kind: io::ErrorKind) -> BatchFileProblem {
     let (message, help) = match kind {
         io::ErrorKind::NotFound => {
-            ("there is no such file", Some("check the path; `jobs/demo.toml` is one to begin from"))
+            ("there is no such file", Some("check the path; `callsheet new` creates a batch file"))
         }
-        io::ErrorKind::PermissionDenied => ("this user may not read the file", None),
+        io::ErrorKind::PermissionDenied => ("no permission to read the file", None),
         io::ErrorKind::IsADirectory => ("this is a folder", Some("name the `.toml` file in it")),
-        _ => ("the disk did not give the file", None),
+        _ => ("the file cannot be read", None),
     };
     BatchFileProblem { message: message.to_owned(), help: help.map(str::to_owned), span: None }
 }

@@ -1,7 +1,7 @@
 //! The name of a batch.
 //!
-//! It is part of paths, addresses and commands, so it is plain enough to stand in each of them
-//! without quoting, on every system. It does not say whether the ledger knows such a batch.
+//! It is part of paths, URLs and commands, so its characters need no quoting in any of them, on any
+//! system. This file does not know the batches of a ledger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,10 +31,11 @@ impl FromStr for BatchName {
     type Err = InvalidBatchName;
 
     fn from_str(text: &str) -> Result<Self, InvalidBatchName> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        // A leading dot would hide the output folder, or leave it as `..`.
-        let fits = (1..=CHARACTERS_MAX).contains(&text.len()) && !text.starts_with('.');
-        if fits && text.bytes().all(plain) {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        // A leading dot would hide the output folder, or make it `..`.
+        let is_well_formed = (1..=CHARACTERS_MAX).contains(&text.len()) && !text.starts_with('.');
+        if is_well_formed && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidBatchName)
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_stands_in_a_path_and_an_address_as_it_is() {
+    fn batch_name_needs_no_quoting_in_paths_and_urls() {
         for good in ["a", "spring-launch", "2026.11_b", "A-", &"x".repeat(64)] {
             assert_eq!(good.parse::<BatchName>().map(|name| name.to_string()).as_deref(), Ok(good));
         }

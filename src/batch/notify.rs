@@ -1,7 +1,7 @@
-//! `[notify]`: who is told how a run ended.
+//! `[notify]`: notifications about the outcome of a run.
 //!
-//! A batch file is shared, so it holds no secret, only the place where one is: `{ env = "…" }`,
-//! `{ command = "…" }` or `{ file = "…" }`. Nothing is looked up here.
+//! A batch file is shared, so it contains references instead of secrets: `{ env = "…" }`,
+//! `{ command = "…" }` or `{ file = "…" }`. They are not resolved here.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,65 +16,65 @@ use super::value;
 
 const SECTION: &str = "notify";
 
-/// Who is told how a run ended.
+/// Notifications about the outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifySettings {
     /// `when`; default always.
     pub when: NotifyCondition,
-    /// `command`: a program and its arguments, which gets `run.json` on its standard input.
+    /// `command`: a program and its arguments; receives `run.json` on standard input.
     pub command: Vec<String>,
-    /// `webhook`: gets `run.json` as a POST.
+    /// `webhook`: receives `run.json` by POST.
     pub webhook: Option<NotifyUrl>,
-    /// `webhook_secret`: what the webhook is signed with.
+    /// `webhook_secret`: the key that signs the webhook.
     pub webhook_secret: Option<SecretRef>,
-    /// `slack`: an incoming webhook of Slack; whoever knows its address can write there.
+    /// `slack`: the URL of an incoming webhook of Slack, which is a secret.
     pub slack: Option<SecretRef>,
-    /// `email_to` and what belongs to it.
+    /// `email_to` and the other email settings.
     pub email: Option<EmailSettings>,
     /// `heartbeat_url`: pinged at the start, at success and at failure, whatever `when` says.
     pub heartbeat_url: Option<NotifyUrl>,
-    /// `timeout`: how long all of that may take; default 20 s.
+    /// `timeout`: the limit for all notifications together; default 20 s.
     pub timeout: Duration,
 }
 
-/// Which runs are told of.
+/// The runs with notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotifyCondition {
-    /// Every one.
+    /// All runs.
     Always,
-    /// Those after which somebody should look.
+    /// Runs that need attention.
     OnFailure,
-    /// None.
+    /// No runs.
     Never,
 }
 
 impl NotifyCondition {
-    /// Every variant with the word for it.
+    /// All variants with their texts.
     pub const CHOICES: &'static [(&'static str, Self)] =
         &[("always", Self::Always), ("on_failure", Self::OnFailure), ("never", Self::Never)];
 }
 
-/// Where a secret is.
+/// A reference to a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {
-    /// In this variable of the environment.
+    /// The name of an environment variable.
     Env(String),
-    /// In what this command prints.
+    /// A command that prints the secret.
     Command(String),
-    /// In this file.
+    /// A file that contains the secret.
     File(PathBuf),
 }
 
-/// An address, or where it is hidden.
+/// A URL, or a reference to a secret URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotifyUrl {
-    /// In the open.
+    /// The URL.
     Plain(Url),
-    /// It is a secret itself.
+    /// The URL is a secret.
     Secret(SecretRef),
 }
 
-/// A message by mail.
+/// Notification by email.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailSettings {
     /// `email_to`.
@@ -83,9 +83,9 @@ pub struct EmailSettings {
     pub from: String,
     /// The host of `smtp`.
     pub host: String,
-    /// The port of `smtp`; without it, that of `smtp_tls`.
+    /// The port of `smtp`; default: the port of `smtp_tls`.
     pub port: Option<u16>,
-    /// `smtp_tls`; default [`Tls::Starttls`].
+    /// `smtp_tls`; default [`SmtpTls::Starttls`].
     pub tls: SmtpTls,
     /// `smtp_user`.
     pub user: Option<String>,
@@ -93,19 +93,19 @@ pub struct EmailSettings {
     pub password: Option<SecretRef>,
 }
 
-/// How the way to the mail server is kept private.
+/// The encryption of the connection to the mail server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpTls {
-    /// Begun in the open and refused unless it becomes private; port 587.
+    /// Upgraded from plain text, and aborted if that fails; port 587.
     Starttls,
-    /// From the first byte; port 465.
+    /// Encrypted from the first byte; port 465.
     Tls,
-    /// Not at all; for a server on this machine alone; port 25.
+    /// Unencrypted, for a server on this machine only; port 25.
     None,
 }
 
 impl SmtpTls {
-    /// Every variant with the word for it.
+    /// All variants with their texts.
     pub const CHOICES: &'static [(&'static str, Self)] =
         &[("starttls", Self::Starttls), ("tls", Self::Tls), ("none", Self::None)];
 }
@@ -127,47 +127,52 @@ impl Default for NotifySettings {
 
 impl NotifySettings {
     pub(super) fn read(reader: &mut SettingsReader<'_>, file: &Path) -> Self {
-        let usual = Self::default();
-        let hidden = |example: &'static str| {
-            move |given: &DeValue<'_>| parse_secret_ref(given, file, example)
+        let defaults = Self::default();
+        let secret_ref = |example: &'static str| {
+            move |value: &DeValue<'_>| parse_secret_ref(value, file, example)
         };
-        let webhook_secret =
-            reader.get(SECTION, "webhook_secret", hidden("{ env = \"CALLSHEET_WEBHOOK_SECRET\" }"));
-        let webhook = reader.get(SECTION, "webhook", |given| parse_notify_url(given, file));
+        let webhook_secret = reader.get(
+            SECTION,
+            "webhook_secret",
+            secret_ref("{ env = \"CALLSHEET_WEBHOOK_SECRET\" }"),
+        );
+        let webhook = reader.get(SECTION, "webhook", |value| parse_notify_url(value, file));
         if webhook_secret.is_some() && !reader.has_key(SECTION, "webhook") {
-            let complaint = SettingProblem::new("signs a `webhook`, and there is none");
-            reader.reject_value(SECTION, "webhook_secret", complaint);
+            let problem = SettingProblem::new("signs the `webhook`, which is missing");
+            reader.reject_value(SECTION, "webhook_secret", problem);
         }
         Self {
             when: reader
                 .get(SECTION, "when", value::parse_choice(NotifyCondition::CHOICES))
-                .unwrap_or(usual.when),
+                .unwrap_or(defaults.when),
             command: reader.get(SECTION, "command", parse_command).unwrap_or_default(),
             webhook,
             webhook_secret,
-            slack: reader.get(SECTION, "slack", hidden("{ env = \"SLACK_WEBHOOK_URL\" }")),
-            email: read_email(reader, hidden("{ env = \"SMTP_PASSWORD\" }")),
+            slack: reader.get(SECTION, "slack", secret_ref("{ env = \"SLACK_WEBHOOK_URL\" }")),
+            email: read_email(reader, secret_ref("{ env = \"SMTP_PASSWORD\" }")),
             heartbeat_url: reader
-                .get(SECTION, "heartbeat_url", |given| parse_notify_url(given, file)),
-            timeout: reader.get(SECTION, "timeout", value::parse_duration).unwrap_or(usual.timeout),
+                .get(SECTION, "heartbeat_url", |value| parse_notify_url(value, file)),
+            timeout: reader
+                .get(SECTION, "timeout", value::parse_duration)
+                .unwrap_or(defaults.timeout),
         }
     }
 }
 
 fn read_email(
     reader: &mut SettingsReader<'_>,
-    hidden: impl FnOnce(&DeValue<'_>) -> Result<SecretRef, SettingProblem>,
+    parse_password: impl FnOnce(&DeValue<'_>) -> Result<SecretRef, SettingProblem>,
 ) -> Option<EmailSettings> {
     let to = reader.get(SECTION, "email_to", parse_mailboxes);
     let from = reader.get(SECTION, "email_from", parse_mailbox);
     let server = reader.get(SECTION, "smtp", parse_smtp_server);
     let tls = reader.get(SECTION, "smtp_tls", value::parse_choice(SmtpTls::CHOICES));
     let user = reader.get(SECTION, "smtp_user", value::parse_text);
-    let password = reader.get(SECTION, "smtp_password", hidden);
-    let given = ["email_to", "email_from", "smtp", "smtp_tls", "smtp_user", "smtp_password"]
+    let password = reader.get(SECTION, "smtp_password", parse_password);
+    let first_key = ["email_to", "email_from", "smtp", "smtp_tls", "smtp_user", "smtp_password"]
         .into_iter()
         .find(|key| reader.has_key(SECTION, key))?;
-    let wrong = [
+    let parsed = [
         ("email_to", to.is_some()),
         ("email_from", from.is_some()),
         ("smtp", server.is_some()),
@@ -175,119 +180,122 @@ fn read_email(
         ("smtp_user", user.is_some()),
         ("smtp_password", password.is_some()),
     ];
-    if wrong.into_iter().any(|(key, is_read)| reader.has_key(SECTION, key) && !is_read) {
-        // It was complained of; what is missing beside it comes next.
+    if parsed.into_iter().any(|(key, is_valid)| reader.has_key(SECTION, key) && !is_valid) {
+        // That problem is recorded; missing settings are reported once it is fixed.
         return None;
     }
     let tls = tls.unwrap_or(SmtpTls::Starttls);
-    for needed in ["email_to", "email_from", "smtp"] {
-        if !reader.has_key(SECTION, needed) {
-            let complaint = SettingProblem::new(format!("is given, but `{needed}` is missing"));
-            reader.reject_value(SECTION, given, complaint);
+    for required in ["email_to", "email_from", "smtp"] {
+        if !reader.has_key(SECTION, required) {
+            let problem = SettingProblem::new(format!("is set, but `{required}` is missing"));
+            reader.reject_value(SECTION, first_key, problem);
         }
     }
     if reader.has_key(SECTION, "smtp_user") != reader.has_key(SECTION, "smtp_password") {
-        let which =
-            if reader.has_key(SECTION, "smtp_user") { "smtp_user" } else { "smtp_password" };
-        let complaint = SettingProblem::new("needs the other of `smtp_user` and `smtp_password`");
-        reader.reject_value(SECTION, which, complaint);
+        let key = if reader.has_key(SECTION, "smtp_user") { "smtp_user" } else { "smtp_password" };
+        let problem =
+            SettingProblem::new("is set alone: `smtp_user` and `smtp_password` belong together");
+        reader.reject_value(SECTION, key, problem);
     }
     let (host, port) = server?;
-    let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    if tls == SmtpTls::None && !here {
-        let complaint = SettingProblem::new("would send the mail, and a password, in the open");
-        let help = "\"none\" is for a server on this machine alone; use \"starttls\" or \"tls\"";
-        reader.reject_value(SECTION, "smtp_tls", complaint.with_help(help));
+    let is_local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    if tls == SmtpTls::None && !is_local {
+        let problem = SettingProblem::new("would send the mail and the password unencrypted");
+        let help = "\"none\" is only for a server on this machine; use \"starttls\" or \"tls\"";
+        reader.reject_value(SECTION, "smtp_tls", problem.with_help(help));
     }
     Some(EmailSettings { to: to?, from: from?, host, port, tls, user, password })
 }
 
-/// Reads a program and its arguments. The same argument may come twice.
-fn parse_command(given: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
-    let example = "write it like `command = [\"/usr/local/bin/tell\", \"--night\"]`";
-    let DeValue::Array(items) = given else {
+/// Parses a program and its arguments. Arguments may repeat.
+fn parse_command(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
+    let example = "write it like `command = [\"/usr/local/bin/notify\", \"--brief\"]`";
+    let DeValue::Array(items) = value else {
         return Err(
             SettingProblem::new("must be a list: a program and its arguments").with_help(example)
         );
     };
-    let words: Result<Vec<String>, SettingProblem> =
+    let command: Result<Vec<String>, SettingProblem> =
         items.iter().map(Spanned::get_ref).map(value::parse_text_or_empty).collect();
-    let words = words?;
-    if words.first().is_none_or(|program| program.trim().is_empty()) {
-        return Err(SettingProblem::new("names no program").with_help(example));
+    let command = command?;
+    if command.first().is_none_or(|program| program.trim().is_empty()) {
+        return Err(SettingProblem::new("contains no program").with_help(example));
     }
-    Ok(words)
+    Ok(command)
 }
 
-/// Reads where a secret is; the secret itself is refused, and not shown.
+/// Parses a reference to a secret. The secret itself is rejected and not shown.
 fn parse_secret_ref(
-    given: &DeValue<'_>,
+    value: &DeValue<'_>,
     file: &Path,
     example: &str,
 ) -> Result<SecretRef, SettingProblem> {
     let help = format!(
-        "say where it is: `{example}`, or {{ command = \"…\" }} that prints it, or \
-         {{ file = \"…\" }} that holds it"
+        "refer to it: `{example}`, or `{{ command = \"…\" }}` that prints it, or \
+         `{{ file = \"…\" }}` that contains it"
     );
-    let table = match given {
+    let table = match value {
         DeValue::Table(table) => table,
         DeValue::String(_) => {
-            let complaint = SettingProblem::new("is a secret, and a batch file is shared");
-            return Err(complaint.with_help(help).as_confidential());
+            let problem = SettingProblem::new("is a secret, and a batch file is shared");
+            return Err(problem.with_help(help).as_confidential());
         }
         DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
         | DeValue::Array(_) => {
-            let complaint = SettingProblem::new("must be the place where the secret is");
-            return Err(complaint.with_help(help).as_confidential());
+            let problem = SettingProblem::new("must be a reference to a secret");
+            return Err(problem.with_help(help).as_confidential());
         }
     };
     let mut entries = table.iter();
     let (Some((key, value)), None) = (entries.next(), entries.next()) else {
-        return Err(SettingProblem::new("must say one place").with_help(help));
+        return Err(SettingProblem::new("must have exactly one entry").with_help(help));
     };
-    let text = value::parse_text(value.get_ref())
-        .map_err(|_| SettingProblem::new("must say its place as a text").with_help(help.clone()))?;
+    let text = value::parse_text(value.get_ref()).map_err(|_| {
+        SettingProblem::new("must refer to the secret by a text").with_help(help.clone())
+    })?;
     match key.get_ref().as_ref() {
         "env" => Ok(SecretRef::Env(text)),
         "command" => Ok(SecretRef::Command(text)),
         "file" => Ok(SecretRef::File(resolve_path(file, &text))),
-        _ => Err(SettingProblem::new("names a place that is not known")
-            .with_help(help)
-            .as_confidential()),
+        _ => Err(SettingProblem::new("has an unknown entry").with_help(help).as_confidential()),
     }
 }
 
-/// Reads an address, or where it is hidden.
-fn parse_notify_url(given: &DeValue<'_>, file: &Path) -> Result<NotifyUrl, SettingProblem> {
-    if let DeValue::Table(_) = given {
-        return parse_secret_ref(given, file, "{ env = \"NAME\" }").map(NotifyUrl::Secret);
+/// Parses a URL, or a reference to a secret URL.
+fn parse_notify_url(value: &DeValue<'_>, file: &Path) -> Result<NotifyUrl, SettingProblem> {
+    if let DeValue::Table(_) = value {
+        return parse_secret_ref(value, file, "{ env = \"NAME\" }").map(NotifyUrl::Secret);
     }
-    let text = value::parse_text(given)?;
-    let form = || SettingProblem::new("must be an address like `https://example.org/hook`");
-    let url = Url::parse(text.trim()).map_err(|_| form().as_confidential())?;
+    let text = value::parse_text(value)?;
+    let malformed = || SettingProblem::new("must be an address like `https://example.org/hook`");
+    let url = Url::parse(text.trim()).map_err(|_| malformed().as_confidential())?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return Err(form().as_confidential());
+        return Err(malformed().as_confidential());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let complaint = SettingProblem::new("must not contain a user or a password");
-        return Err(complaint.with_help("hide it: `{ env = \"NAME\" }`").as_confidential());
+        let problem = SettingProblem::new("must not contain a user name or a password");
+        return Err(problem
+            .with_help("refer to the URL instead: `{ env = \"NAME\" }`")
+            .as_confidential());
     }
     Ok(NotifyUrl::Plain(url))
 }
 
-fn parse_mailboxes(given: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
-    let all = value::parse_text_list(given)?;
-    match all.iter().find(|text| !is_mailbox(text)) {
-        Some(odd) => Err(SettingProblem::new(format!("holds `{odd}`, which is no mail address"))),
-        None => Ok(all),
+fn parse_mailboxes(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
+    let mailboxes = value::parse_text_list(value)?;
+    match mailboxes.iter().find(|text| !is_mailbox(text)) {
+        Some(text) => {
+            Err(SettingProblem::new(format!("contains `{text}`, which is not a mail address")))
+        }
+        None => Ok(mailboxes),
     }
 }
 
-fn parse_mailbox(given: &DeValue<'_>) -> Result<String, SettingProblem> {
-    let text = value::parse_text(given)?;
+fn parse_mailbox(value: &DeValue<'_>) -> Result<String, SettingProblem> {
+    let text = value::parse_text(value)?;
     if is_mailbox(&text) {
         Ok(text)
     } else {
@@ -295,28 +303,29 @@ fn parse_mailbox(given: &DeValue<'_>) -> Result<String, SettingProblem> {
     }
 }
 
-/// Tells whether this could be a mail address, with or without a name. The mailer knows better.
+/// Returns whether this looks like a mail address, with or without a name. The mail library decides
+/// when it sends.
 fn is_mailbox(text: &str) -> bool {
     let inner = text.rsplit_once('<').map_or(text, |(_, inner)| inner.trim_end_matches('>'));
-    let plain = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
-    inner.rsplit_once('@').is_some_and(|(who, host)| plain(who) && plain(host))
+    let is_valid = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    inner.rsplit_once('@').is_some_and(|(user, host)| is_valid(user) && is_valid(host))
         && !text.contains(['\r', '\n'])
 }
 
-/// Reads `smtp.example.org` or `smtp.example.org:587`.
-fn parse_smtp_server(given: &DeValue<'_>) -> Result<(String, Option<u16>), SettingProblem> {
-    let text = value::parse_text(given)?;
+/// Parses `smtp.example.org` or `smtp.example.org:587`.
+fn parse_smtp_server(value: &DeValue<'_>) -> Result<(String, Option<u16>), SettingProblem> {
+    let text = value::parse_text(value)?;
     let text = text.trim();
-    let wrong = || SettingProblem::new("must be a host, such as \"smtp.example.org:587\"");
+    let malformed = || SettingProblem::new("must be a host, such as \"smtp.example.org:587\"");
     if text.contains(['/', '@']) || text.contains(char::is_whitespace) {
-        return Err(wrong().as_confidential());
+        return Err(malformed().as_confidential());
     }
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() => {
-            let port = port.parse().map_err(|_| wrong())?;
+            let port = port.parse().map_err(|_| malformed())?;
             Ok((host.trim_matches(['[', ']']).to_owned(), Some(port)))
         }
-        Some(_) => Err(wrong()),
+        Some(_) => Err(malformed()),
         None => Ok((text.to_owned(), None)),
     }
 }

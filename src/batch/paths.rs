@@ -1,34 +1,34 @@
-//! Where a path in a batch file leads: from the batch file's folder, whatever the current one is.
+//! Paths in a batch file: relative to the folder of the batch file, not to the current folder.
 //!
-//! It is told as a person would write it: `templates/a.json.hbs`, where the batch file `jobs/a.toml`
-//! says `../templates/a.json.hbs`. Whether anything is there is for whoever opens it to see; and what
-//! is told is always the file that the system would open.
+//! They are shortened for display: `../templates/a.json.hbs` in `jobs/a.toml` becomes
+//! `templates/a.json.hbs`. This file does not check whether a path exists. Invariant: the shortened
+//! path names the file that the system would open.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Returns the place that a path in a batch file means.
+/// Returns the path that `written` means in the batch file `file`.
 pub(super) fn resolve_path(file: &Path, written: &str) -> PathBuf {
     let mut folder = file.parent().unwrap_or(Path::new(""));
     let mut rest = Path::new(written);
-    while let Some(step) = rest.components().next() {
-        let above = match step {
+    while let Some(component) = rest.components().next() {
+        let parent = match component {
             Component::CurDir => folder,
             Component::ParentDir => match parent_folder(folder) {
-                Some(above) => above,
+                Some(parent) => parent,
                 None => break,
             },
             Component::Prefix(_) | Component::RootDir | Component::Normal(_) => break,
         };
-        (folder, rest) = (above, rest.strip_prefix(step).unwrap_or(rest));
+        (folder, rest) = (parent, rest.strip_prefix(component).unwrap_or(rest));
     }
     match folder.join(rest) {
-        here if here.as_os_str().is_empty() => PathBuf::from("."),
-        place => place,
+        path if path.as_os_str().is_empty() => PathBuf::from("."),
+        path => path,
     }
 }
 
-/// Returns the folder around a folder, if its path says which that is: behind a link, `..` leads
-/// elsewhere.
+/// Returns the parent of a folder if its path shows it: `..` behind a symbolic link is another
+/// folder.
 fn parent_folder(folder: &Path) -> Option<&Path> {
     let is_named = matches!(folder.components().next_back(), Some(Component::Normal(_)));
     folder.parent().filter(|_| is_named && !folder.is_symlink())
@@ -39,8 +39,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_told_without_steps_back() {
-        for (file, written, place) in [
+    fn parent_components_are_removed_from_paths() {
+        for (file, written, expected) in [
             ("jobs/a.toml", "../templates/t.hbs", "templates/t.hbs"),
             ("jobs/a.toml", "./a.csv", "jobs/a.csv"),
             ("jobs/a.toml", "../../x/../t.hbs", "../x/../t.hbs"),
@@ -54,7 +54,7 @@ mod tests {
         ] {
             assert_eq!(
                 resolve_path(Path::new(file), written),
-                Path::new(place),
+                Path::new(expected),
                 "{file} {written}"
             );
         }
@@ -62,12 +62,12 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_step_back_from_a_linked_folder_is_left_to_the_system() {
+    fn parent_of_a_symbolic_link_is_kept() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (real, linked) = (folder.path().join("far/jobs"), folder.path().join("jobs"));
-        std::fs::create_dir_all(&real).expect("there is room");
-        std::os::unix::fs::symlink(&real, &linked).expect("links are known here");
-        let place = resolve_path(&linked.join("a.toml"), "../t.hbs");
-        assert_eq!(place, linked.join("../t.hbs"));
+        std::fs::create_dir_all(&real).expect("folders can be created");
+        std::os::unix::fs::symlink(&real, &linked).expect("links can be created");
+        let path = resolve_path(&linked.join("a.toml"), "../t.hbs");
+        assert_eq!(path, linked.join("../t.hbs"));
     }
 }

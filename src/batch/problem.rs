@@ -1,38 +1,38 @@
-//! What is wrong with a batch file, and where.
+//! Problems of a batch file, with their positions.
 //!
-//! Holds the problems and draws them as plain text for logs and pipes; a terminal may draw them
-//! prettier from the same fields. It decides nothing about batch files.
+//! Holds the problems and formats them as plain text for logs and pipes; the command line formats
+//! them for terminals from the same fields. It knows no rules for batch files.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Characters of the offending line that are shown.
+/// Characters shown of the line with the problem.
 const LINE_CHARACTERS_MAX: usize = 96;
 
-/// Everything that is wrong with one batch file, in the order of the file.
+/// All problems of one batch file, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchFileProblems {
     /// The batch file, as it was given.
     pub file: PathBuf,
-    /// Its text, with secrets blotted out; as long in bytes as the file.
+    /// Its text with secrets redacted; as many bytes as the file.
     pub source: String,
     /// At least one.
     pub problems: Vec<BatchFileProblem>,
 }
 
-/// One thing that is wrong.
+/// One problem of a batch file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchFileProblem {
-    /// What is wrong.
+    /// The problem, such as `` `key` is an empty list ``.
     pub message: String,
-    /// What to do about it.
+    /// The fix, if there is an obvious one.
     pub help: Option<String>,
-    /// The bytes of the source that it is about; none for what is not there.
+    /// Its bytes in the source; `None` for a missing setting.
     pub span: Option<Range<usize>>,
 }
 
-/// A place in a text as an editor shows it.
+/// A position in a text, as in an editor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilePosition {
     /// From 1.
@@ -42,7 +42,7 @@ pub struct FilePosition {
 }
 
 impl BatchFileProblems {
-    /// Returns where `problem` begins, unless it is about something that is not there.
+    /// Returns the position where `problem` begins; `None` for a missing setting.
     pub fn position(&self, problem: &BatchFileProblem) -> Option<FilePosition> {
         let start = self.floor_to_char(problem.span.as_ref()?.start);
         let before = &self.source[..start];
@@ -55,12 +55,12 @@ impl BatchFileProblems {
         self.source[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// A span is given by whoever makes the problem; a wrong one must not stop the report.
+    /// Rounds down to a character boundary: an inexact span must not make the report panic.
     fn floor_to_char(&self, at: usize) -> usize {
         self.source.floor_char_boundary(at)
     }
 
-    /// Writes the offending line and a row of carets under the offending part.
+    /// Writes the line with the problem, and carets under the span.
     fn write_underlined(&self, f: &mut fmt::Formatter<'_>, span: &Range<usize>) -> fmt::Result {
         let start = self.floor_to_char(span.start);
         let line_start = self.line_start(start);
@@ -69,11 +69,11 @@ impl BatchFileProblems {
         let end = self
             .floor_to_char(span.end.clamp(start, line_start + line.len().max(start - line_start)));
         let width = self.source[start..end].chars().count().max(1);
-        // A long line is shown from a little before the place that matters.
+        // A long line is shown from shortly before the span.
         let skipped =
             if column + width > LINE_CHARACTERS_MAX { column.saturating_sub(8) } else { 0 };
         let shown: String = line.chars().skip(skipped).take(LINE_CHARACTERS_MAX).collect();
-        // Tabs stay tabs, so that the carets stand where the terminal puts the text.
+        // Tabs stay tabs, so that the carets are aligned with the text on any terminal.
         let indent: String = line
             .chars()
             .skip(skipped)
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn carets_stand_under_the_part_that_is_wrong() {
+    fn carets_are_under_the_span_of_the_problem() {
         let cases = [
             ("a = 1\nbé = 2\n", 12..13, "x.toml:2:6: no\n  bé = 2\n       ^\n"),
             ("\ta = 1\r\nb", 5..6, "x.toml:1:6: no\n  \ta = 1\n  \t    ^\n"),
@@ -135,10 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_shown_around_its_fault() {
+    fn long_line_is_cut_around_the_problem() {
         let source = format!("{}WRONG{}", "a".repeat(300), "b".repeat(300));
-        let drawn = render_problem(&source, 300..305);
-        assert!(drawn.contains("aaWRONGbb") && drawn.contains("        ^^^^^\n"), "{drawn}");
-        assert!(drawn.lines().all(|line| line.len() < 110), "{drawn}");
+        let rendered = render_problem(&source, 300..305);
+        assert!(rendered.contains("aaWRONGbb"), "{rendered}");
+        assert!(rendered.contains("        ^^^^^\n"), "{rendered}");
+        assert!(rendered.lines().all(|line| line.len() < 110), "{rendered}");
     }
 }

@@ -1,6 +1,6 @@
-//! So many in such a time: `30/min`, `50/s`, `unlimited`.
+//! Rates as the batch file writes them: `30/min`, `50/s`, `unlimited`.
 //!
-//! Only the words; keeping to a rate is the runner's work.
+//! Parses, formats and compares; the runner applies them. Invariant: a period is never zero.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::duration::parse_duration_text;
 use crate::text::format_exact_duration;
 
-/// A limiter works in nanoseconds per request; past this there would be none left.
+/// A rate limiter counts in nanoseconds per request, so a rate must leave it some.
 const PER_SECOND_MAX: u128 = 1_000_000;
 
-/// The names of a period. The first of equal periods is the one that is written.
+/// The names of periods. Of equal periods, the first is used for output.
 const PERIODS: &[(&str, Duration)] = &[
     ("s", Duration::from_secs(1)),
     ("sec", Duration::from_secs(1)),
@@ -25,46 +25,46 @@ const PERIODS: &[(&str, Duration)] = &[
     ("hour", Duration::from_secs(3_600)),
 ];
 
-/// How often something may happen.
+/// The number of requests that are allowed in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// As often as anything else allows.
+    /// No limit.
     Unlimited,
     /// At most `count` times in any `period`.
     Per {
-        /// How many.
+        /// Requests.
         count: NonZeroU32,
-        /// In what time; never zero.
+        /// Never zero.
         period: Duration,
     },
 }
 
-/// The text is no [`Rate`]; the message says how one is written.
+/// The text is not a [`Rate`]; the message shows the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRate {
     /// Not of the form `30/min`.
     #[error("a rate is written like `30/min`, `50/s`, `10/h` or `unlimited`")]
     Malformed,
-    /// Nothing would ever happen.
-    #[error("a rate of zero would wait for ever")]
+    /// A rate of zero, which would never allow a request.
+    #[error("a rate of zero would wait forever")]
     Zero,
-    /// More often than a limiter can tell apart.
+    /// More requests than a rate limiter can count.
     #[error("a rate of more than {PER_SECOND_MAX}/s is written `unlimited`")]
     TooFast,
 }
 
 impl Rate {
-    /// Returns the slower of two rates. Of two that come to the same in the long run, the one with
-    /// the shorter period: it allows smaller bursts.
+    /// Returns the slower of two rates. Of two rates that are equal in the long run, returns the one
+    /// with the shorter period, because it allows smaller bursts.
     pub fn slower(self, other: Self) -> Self {
-        let (Self::Per { count, period }, Self::Per { count: its, period: its_period }) =
+        let (Self::Per { count, period }, Self::Per { count: other_count, period: other_period }) =
             (self, other)
         else {
             return if self == Self::Unlimited { other } else { self };
         };
-        let mine = u128::from(count.get()) * its_period.as_nanos();
-        let its = u128::from(its.get()) * period.as_nanos();
-        match mine.cmp(&its) {
+        let scaled = u128::from(count.get()) * other_period.as_nanos();
+        let other_scaled = u128::from(other_count.get()) * period.as_nanos();
+        match scaled.cmp(&other_scaled) {
             Ordering::Less => self,
             Ordering::Greater => other,
             Ordering::Equal => std::cmp::min_by_key(self, other, |rate| match rate {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_rates_the_slower_holds_whichever_way_it_is_written() {
+    fn slower_rate_is_found_in_either_order() {
         for (one, other, slower) in [
             ("30/min", "unlimited", "30/min"),
             ("unlimited", "unlimited", "unlimited"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_in_words() {
+    fn rates_are_parsed_from_text() {
         let cases = [
             ("30/min", per(30, 60)),
             ("50/s", per(50, 1)),
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_rate_reads_back_as_it_was_written(count in 1..1_000_000u32, seconds in 1..100_000u64) {
+        fn formatted_rate_parses_to_the_same_rate(count in 1..1_000_000u32, seconds in 1..100_000u64) {
             let rate = per(count, seconds).unwrap();
             prop_assert_eq!(rate.to_string().parse::<Rate>(), Ok(rate));
         }

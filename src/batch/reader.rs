@@ -1,7 +1,7 @@
-//! Walks the TOML tree and collects complaints.
+//! Reads settings from the TOML tree and collects problems.
 //!
-//! Every value is asked for by section and key; a wrong one is noted with its bytes and read as if
-//! it were not there, so that one look finds every problem. What a value means is for its caller.
+//! Each value is read by section and key. An invalid value is recorded with its position and treated
+//! as missing, so that one pass finds all problems. Callers interpret the values.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,12 +14,12 @@ use super::problem::BatchFileProblem;
 use super::redact;
 use crate::text::nearest_name;
 
-/// What is wrong with a value; reads on after the key's name.
+/// A problem with a value, worded to follow the name of the key.
 #[derive(Debug)]
 pub(super) struct SettingProblem {
     pub(super) predicate: String,
     pub(super) help: Option<String>,
-    /// The value itself must not be shown.
+    /// Whether the value must not be shown.
     pub(super) is_confidential: bool,
 }
 
@@ -37,7 +37,7 @@ impl SettingProblem {
     }
 }
 
-/// The tree, and what has been found wrong with it so far.
+/// The TOML tree, and the problems found so far.
 pub(super) struct SettingsReader<'t> {
     root: &'t DeTable<'t>,
     problems: Vec<BatchFileProblem>,
@@ -49,7 +49,7 @@ impl<'t> SettingsReader<'t> {
         Self { root, problems: Vec::new(), secret_spans: Vec::new() }
     }
 
-    /// Returns the problems, and the bytes of the source that nobody may see.
+    /// Returns the problems, and the spans of secrets in the source.
     pub(super) fn finish(self) -> (Vec<BatchFileProblem>, Vec<Range<usize>>) {
         (self.problems, self.secret_spans)
     }
@@ -58,12 +58,12 @@ impl<'t> SettingsReader<'t> {
         self.problems.push(problem);
     }
 
-    /// Tells whether `key` is given, whatever its value.
+    /// Returns whether `key` is set, whatever its value.
     pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
         self.find_value(section, key).is_some()
     }
 
-    /// Reads one value. `None` if it is not there, or if it is wrong, which is then noted.
+    /// Reads one value; `None` if it is missing, or if it is invalid, which is then recorded.
     pub(super) fn get<T>(
         &mut self,
         section: &str,
@@ -71,10 +71,10 @@ impl<'t> SettingsReader<'t> {
         read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
         let value = self.find_value(section, key)?;
-        self.read_or_note(key, value, read)
+        self.read_or_record(key, value, read)
     }
 
-    /// Reads a value of the top table that a batch cannot do without.
+    /// Reads a required value from the top of the file.
     pub(super) fn get_required<T>(
         &mut self,
         key: &str,
@@ -83,23 +83,24 @@ impl<'t> SettingsReader<'t> {
         if !self.has_key("", key) {
             self.add_problem(BatchFileProblem {
                 message: format!("`{key}` is missing"),
-                help: Some(format!("say which {key} this batch is made from: `{key} = \"…\"`")),
+                help: Some(format!("add the path of the {key}: `{key} = \"…\"`")),
                 span: None,
             });
         }
         self.get("", key, read)
     }
 
-    /// Tells whether `section` is there, and a table.
+    /// Returns whether `section` is a table.
     pub(super) fn has_table(&self, section: &str) -> bool {
-        let found = self.root.get(section).map(Spanned::get_ref);
-        matches!(found, Some(DeValue::Table(_)))
+        let value = self.root.get(section).map(Spanned::get_ref);
+        matches!(value, Some(DeValue::Table(_)))
     }
 
-    /// Reads a value that its section cannot do without.
+    /// Reads a required value from `section`, which exists.
     pub(super) fn get_required_in<T>(
         &mut self,
-        (section, key): (&str, &str),
+        section: &str,
+        key: &str,
         example: &str,
         read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
@@ -113,7 +114,7 @@ impl<'t> SettingsReader<'t> {
         self.get(section, key, read)
     }
 
-    /// Reads a table of names and texts from the top table.
+    /// Reads a table of texts from the top of the file.
     pub(super) fn get_string_map(
         &mut self,
         key: &str,
@@ -130,26 +131,27 @@ impl<'t> SettingsReader<'t> {
         table
             .iter()
             .filter_map(|(name, value)| {
-                let text = self.read_or_note(&format!("{key}.{}", name.get_ref()), value, read)?;
+                let text =
+                    self.read_or_record(&format!("{key}.{}", name.get_ref()), value, read)?;
                 Some((name.get_ref().as_ref().to_owned(), text))
             })
             .collect()
     }
 
-    /// Notes a complaint about the value of `key`.
-    pub(super) fn reject_value(&mut self, section: &str, key: &str, complaint: SettingProblem) {
+    /// Records a problem with the value of `key`.
+    pub(super) fn reject_value(&mut self, section: &str, key: &str, problem: SettingProblem) {
         let span = self.find_value(section, key).map(Spanned::span);
-        self.note_problem(key, span, complaint);
+        self.record_problem(key, span, problem);
     }
 
-    /// Notes every key that nobody will ask for, and every secret.
+    /// Records all unknown keys and all secrets.
     pub(super) fn check_keys(&mut self) {
         self.check_table_keys("", self.root);
         for section in ["studio", "limits", "notify", "window", "vendor", "measured", "webhook"] {
             let Some(value) = self.root.get(section) else { continue };
             match value.get_ref() {
                 DeValue::Table(table) => self.check_table_keys(section, table),
-                _ => self.note_problem(
+                _ => self.record_problem(
                     section,
                     Some(value.span()),
                     SettingProblem::new("must be a table").with_help(format!(
@@ -175,7 +177,7 @@ impl<'t> SettingsReader<'t> {
                 });
             } else if !keys::section_keys(section).contains(&name) {
                 let help = unknown_key_help(section, name);
-                let message = format!("there is no setting `{name}`{}", in_section(section));
+                let message = format!("unknown setting `{name}`{}", in_section(section));
                 self.add_problem(BatchFileProblem { message, help, span: Some(span) });
             }
         }
@@ -191,32 +193,32 @@ impl<'t> SettingsReader<'t> {
         }
         match self.root.get(section)?.get_ref() {
             DeValue::Table(table) => table.get(key),
-            // Complained of by `check_keys`.
+            // Recorded by `check_keys`.
             _ => None,
         }
     }
 
-    fn read_or_note<T>(
+    fn read_or_record<T>(
         &mut self,
         name: &str,
         value: &Spanned<DeValue<'t>>,
         read: impl FnOnce(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
         match read(value.get_ref()) {
-            Ok(meaning) => Some(meaning),
-            Err(complaint) => {
-                self.note_problem(name, Some(value.span()), complaint);
+            Ok(setting) => Some(setting),
+            Err(problem) => {
+                self.record_problem(name, Some(value.span()), problem);
                 None
             }
         }
     }
 
-    fn note_problem(&mut self, name: &str, span: Option<Range<usize>>, complaint: SettingProblem) {
-        if complaint.is_confidential {
+    fn record_problem(&mut self, name: &str, span: Option<Range<usize>>, problem: SettingProblem) {
+        if problem.is_confidential {
             self.secret_spans.extend(span.clone());
         }
-        let message = format!("`{name}` {}", complaint.predicate);
-        self.add_problem(BatchFileProblem { message, help: complaint.help, span });
+        let message = format!("`{name}` {}", problem.predicate);
+        self.add_problem(BatchFileProblem { message, help: problem.help, span });
     }
 }
 
@@ -226,7 +228,7 @@ fn in_section(section: &str) -> String {
 
 fn unknown_key_help(section: &str, name: &str) -> Option<String> {
     match keys::other_section_with(section, name) {
-        // TOML's best known trap: what follows a `[table]` line belongs to that table.
+        // A common mistake in TOML: all lines after a `[table]` line belong to that table.
         Some("") => Some(format!("`{name}` belongs at the top of the file, above the first `[…]`")),
         Some(other) => Some(format!("`{name}` belongs under `[{other}]`")),
         None => nearest_name(name, keys::section_keys(section).iter().copied())

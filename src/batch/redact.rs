@@ -1,31 +1,31 @@
-//! Keeps secrets that were put into a batch file by mistake from being shown.
+//! Redaction of secrets that were put into a batch file by mistake.
 //!
-//! A problem is drawn with the line it is about, and printed, logged, pasted into tickets. So the
-//! text that goes with the problems has its secrets blotted out, byte for byte, so that every span
-//! still fits. What is *not* recognised as a secret by the name of its key is not protected.
+//! A problem is shown with its line, then logged and pasted into tickets. Secrets are therefore
+//! replaced in the text that accompanies the problems. Invariant: spans stay valid, because each byte
+//! is replaced by one byte. Secrets are recognized by their keys only.
 
 use std::ops::Range;
 
-/// Keys that hold secrets, without case and punctuation, and where each belongs.
+/// Keys of secrets, in lower case without punctuation, and the variable for each.
 const SECRET_KEYS: &[(&str, &str)] =
     &[("appid", "AISTUDIOS_APP_ID"), ("userkey", "AISTUDIOS_USER_KEY")];
 
-/// Keys that name the place of a secret, and that somebody may have given the secret itself.
+/// Keys that refer to a secret, and that may contain the secret itself by mistake.
 const SECRET_REF_KEYS: &[&str] = &["slack", "webhook_secret", "smtp_password"];
 
-/// Returns the environment variable that should hold what this key holds, if that is a secret.
+/// Returns the environment variable for the secret with this key; `None` if it is not a secret.
 pub(super) fn env_var_for_key(key: &str) -> Option<&'static str> {
-    let plain: String =
+    let folded: String =
         key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    let plain = plain.strip_prefix("aistudios").unwrap_or(&plain);
-    SECRET_KEYS.iter().find(|(name, _)| *name == plain).map(|(_, variable)| *variable)
+    let folded = folded.strip_prefix("aistudios").unwrap_or(&folded);
+    SECRET_KEYS.iter().find(|(name, _)| *name == folded).map(|(_, variable)| *variable)
 }
 
-/// Replaces these bytes, and whatever a key of a secret is set to, by asterisks.
+/// Replaces these spans, and the values of all secret keys, by asterisks.
 ///
-/// The second part works on text that is no TOML at all, where there are no spans to go by.
+/// The values are found in the text, because invalid TOML has no spans.
 pub(super) fn redact(source: String, spans: &[Range<usize>]) -> String {
-    let assigned: Vec<_> = source
+    let value_spans: Vec<_> = source
         .match_indices('=')
         .filter(|(at, _)| {
             let key = key_before(&source[..*at]);
@@ -34,21 +34,21 @@ pub(super) fn redact(source: String, spans: &[Range<usize>]) -> String {
         .map(|(at, _)| at + 1..at + source[at..].find('\n').unwrap_or(source.len() - at))
         .collect();
     let mut bytes = source.into_bytes();
-    for span in spans.iter().chain(&assigned) {
+    for span in spans.iter().chain(&value_spans) {
         for byte in bytes.get_mut(span.clone()).unwrap_or_default() {
             if !byte.is_ascii_whitespace() {
                 *byte = b'*';
             }
         }
     }
-    // A span that cuts a character in two would leave half of it behind.
+    // A span that splits a character would leave half of it.
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn key_before(text: &str) -> &str {
     let text = text.trim_end().trim_end_matches(['"', '\'']);
-    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    &text[text.trim_end_matches(in_word).len()..]
+    let is_key_character = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    &text[text.trim_end_matches(is_key_character).len()..]
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_known_by_its_key() {
+    fn secret_is_recognized_by_its_key() {
         for key in ["app_id", "appId", "app-id", "AISTUDIOS_APP_ID"] {
             assert_eq!(env_var_for_key(key), Some("AISTUDIOS_APP_ID"), "{key}");
         }
@@ -65,12 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_secret_is_set_to_is_blotted_out_even_in_broken_toml() {
+    fn secrets_are_redacted_even_in_invalid_toml() {
         let source = "a = 1\nuser_key = hüsh # b\n\"appId\"=\"x\"\ns = {user-key=1}\n\
                       user_key_command = \"op\"";
-        let blotted = redact(source.to_owned(), &[4..5, 5..6]);
-        assert_eq!(blotted.len(), source.len());
-        insta::assert_snapshot!(blotted, @r#"
+        let redacted = redact(source.to_owned(), &[4..5, 5..6]);
+        assert_eq!(redacted.len(), source.len());
+        insta::assert_snapshot!(redacted, @r#"
         a = *
         user_key = ***** * *
         "appId"=***

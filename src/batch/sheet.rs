@@ -1,24 +1,25 @@
-//! Where a sheet comes from: a file, standard input, or a published sheet.
+//! The source of a sheet: a file, standard input, or a published sheet.
 //!
-//! Reads what is written and fetches nothing. A link may let whoever has it read the sheet, so no
-//! message shows more of it than its host.
+//! Parses the setting; it reads no sheet. Invariant: no message shows more of a link than its host,
+//! because the link may give access to the sheet.
 
 use std::fmt;
 
 use toml::de::DeValue;
-use url::{Host, Url};
+use url::Url;
 
 use super::reader::SettingProblem;
+use super::studio::is_loopback;
 use super::value;
 
-/// Where a sheet comes from.
+/// The source of a sheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SheetSource {
-    /// A file, by its path as it is written.
+    /// The path of a file, as written in the batch file.
     File(String),
     /// Standard input, written as `-`.
     Stdin,
-    /// A published sheet: https, or http on this machine.
+    /// The URL of a published sheet: https, or http on this machine.
     Link(Url),
 }
 
@@ -34,7 +35,7 @@ impl fmt::Display for SheetSource {
     }
 }
 
-/// Reads the setting.
+/// Parses the setting `sheet`.
 pub(super) fn parse_sheet_source(value: &DeValue<'_>) -> Result<SheetSource, SettingProblem> {
     let text = value::parse_text(value)?;
     if text.trim() == "-" {
@@ -45,26 +46,16 @@ pub(super) fn parse_sheet_source(value: &DeValue<'_>) -> Result<SheetSource, Set
     }
     let example = "write it like \"https://docs.google.com/…/pub?output=csv\"";
     let url = Url::parse(text.trim()).ok().filter(Url::has_host);
-    let url = url.ok_or_else(|| SettingProblem::new("is no address").with_help(example))?;
+    let url = url.ok_or_else(|| SettingProblem::new("is not a valid URL").with_help(example))?;
     if !url.username().is_empty() || url.password().is_some() {
-        let complaint =
-            SettingProblem::new("has a password in its address, and batch files are shared");
-        return Err(complaint
-            .with_help("publish the sheet under a link that needs none")
+        let problem = SettingProblem::new("contains a password, and batch files are shared");
+        return Err(problem
+            .with_help("publish the sheet under a link without a password")
             .as_confidential());
     }
     match url.scheme() {
         "https" => Ok(SheetSource::Link(url)),
         "http" if is_loopback(&url) => Ok(SheetSource::Link(url)),
-        _ => Err(SettingProblem::new("must be an https address").with_help(example)),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+        _ => Err(SettingProblem::new("must be an https URL").with_help(example)),
     }
 }

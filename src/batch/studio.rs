@@ -1,7 +1,6 @@
-//! `[studio]`: how AI Studios is asked.
+//! `[studio]`: the host, the request kind and the submission mode.
 //!
-//! Which host, which kind of request, which way to submit. It holds no credentials; at most the
-//! command that prints one.
+//! It contains no credentials, at most the command that prints the user key.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,49 +13,49 @@ use crate::request::{PROJECT, REQUEST_KINDS, RequestKind, SubmissionMode};
 
 const SECTION: &str = "studio";
 
-/// Makes an enum whose variants are the words of the batch file.
+/// Defines an enum whose variants have texts in the batch file.
 macro_rules! text_enum {
-    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$about])*
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$what])* $variant,)+ }
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// Every variant with the word for it.
-            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant),)+];
+            /// All variants with their texts.
+            pub const CHOICES: &'static [(&'static str, Self)] = &[$(($text, Self::$variant),)+];
 
-            /// Returns the word for this variant in a batch file.
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
+            /// Returns the text of this variant in a batch file.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
+                f.write_str(self.as_str())
             }
         }
     };
 }
 
 text_enum! {
-    /// What may be done about a submission whose answer was lost and of which no trace is found.
+    /// The action for an uncertain submission without evidence.
     OnUncertain {
-        /// Two-step exports again after the quiet wait; one-step waits for a person.
+        /// Two-step exports again after the quiet wait; one-step waits for the user.
         Settle = "settle",
-        /// One-step, too, sends again after the quiet wait.
+        /// One-step also resubmits after the quiet wait.
         Resubmit = "resubmit",
-        /// Always wait for a person.
+        /// Always wait for the user.
         Hold = "hold",
     }
 }
 
 text_enum! {
-    /// The height of the picture (AI Studios V3 reference, `create project` page).
+    /// The height of the video (AI Studios V3 reference, `create project` page).
     VideoResolution {
         /// 2160 lines.
         FourK = "4k",
-        /// 1080 lines, the vendor's own choice when none is asked for.
+        /// 1080 lines, the vendor's default.
         P1080 = "1080",
         /// 720 lines.
         P720 = "720",
@@ -65,45 +64,45 @@ text_enum! {
     }
 }
 
-/// Where AI Studios is.
+/// The host of AI Studios.
 ///
-/// The two regions do not know each other's accounts, ids and tokens.
+/// The two regions have separate accounts, ids and tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StudioHost {
     /// `app.aistudios.com`.
     Global,
     /// `app.aistudios.cn`.
     China,
-    /// Somewhere else: a rehearsal, a proxy, a host the vendor has yet to announce.
+    /// Any other host: a rehearsal, a proxy, a new region.
     Custom(Url),
 }
 
-/// An address that no token may be sent to; the message says why, and does not repeat it.
+/// A base URL to which no token may be sent; the message states the reason without the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidStudioHost {
-    /// Not an address.
+    /// Not an http or https URL.
     #[error("must be an address like `https://app.aistudios.com`")]
     Malformed,
-    /// The token would travel in the open.
-    #[error("must begin with `https://` (plain `http://` is for this machine alone)")]
+    /// The token would be sent unencrypted.
+    #[error("must begin with `https://` (`http://` is allowed for this machine only)")]
     Insecure,
-    /// A user or a password is part of the address.
-    #[error("must not contain a user or a password")]
+    /// The URL contains a user name or a password.
+    #[error("must not contain a user name or a password")]
     Credentials,
-    /// Something follows the path, which the endpoints are added to.
-    #[error("must end with the host or a path, without `?` and `#`")]
+    /// Something follows the path, to which the endpoints are appended.
+    #[error("must not contain `?` or `#`")]
     QueryOrFragment,
 }
 
 impl StudioHost {
     const REGIONS: [(&'static str, Self); 2] = [("global", Self::Global), ("china", Self::China)];
 
-    /// Takes a base address from a person: a batch file, a flag, the environment.
+    /// Parses a base URL from a batch file, an option or the environment.
     ///
     /// # Errors
     ///
-    /// What is not an address, or not https unless it names this machine, or has more to it than
-    /// host, port and path.
+    /// The text is not a URL, is not https unless it names this machine, or has more parts than host,
+    /// port and path.
     pub fn parse(address: &str) -> Result<Self, InvalidStudioHost> {
         let url = Url::parse(address.trim()).map_err(|_| InvalidStudioHost::Malformed)?;
         if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
@@ -121,14 +120,14 @@ impl StudioHost {
         Ok(Self::Custom(url))
     }
 
-    /// Returns the address that endpoints are added to.
+    /// Returns the URL to which endpoints are appended.
     pub fn base_url(&self) -> Url {
         let known = match self {
             Self::Global => "https://app.aistudios.com/",
             Self::China => "https://app.aistudios.cn/",
             Self::Custom(url) => return url.clone(),
         };
-        Url::parse(known).expect("the two addresses are constants, and a test parses them")
+        Url::parse(known).expect("a test parses both constants")
     }
 }
 
@@ -142,29 +141,30 @@ impl fmt::Display for StudioHost {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Returns whether the host of `url` is this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// How AI Studios is asked.
+/// Host, request kind and submission mode of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudioSettings {
     /// `region` or `base_url`; default global.
     pub host: StudioHost,
     /// `request`; default `project`.
     pub request: &'static RequestKind,
-    /// `submission`; default [`Submission::TwoStep`].
+    /// `submission`; default [`SubmissionMode::TwoStep`].
     pub submission: SubmissionMode,
     /// `on_uncertain`; default [`OnUncertain::Settle`].
     pub on_uncertain: OnUncertain,
-    /// `resolution`; without it, the payload's own or the vendor's choice.
+    /// `resolution`; default: the payload's, or else the vendor's.
     pub resolution: Option<VideoResolution>,
-    /// `workspace_id`: the workspace that is billed; without it, the account's own.
+    /// `workspace_id`: the workspace that is billed; default: the account's.
     pub workspace_id: Option<String>,
-    /// `profile`: whose credentials, of those in the credentials file.
+    /// `profile`: the profile in the credentials file.
     pub profile: Option<String>,
-    /// `user_key_command`: prints the user key, for those who keep it in a password manager.
+    /// `user_key_command`: prints the user key, for users who keep it in a password manager.
     pub user_key_command: Option<String>,
 }
 
@@ -185,28 +185,28 @@ impl Default for StudioSettings {
 
 impl StudioSettings {
     pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
-        let usual = Self::default();
+        let defaults = Self::default();
         let kinds: Vec<_> = REQUEST_KINDS.iter().map(|kind| (kind.name, *kind)).collect();
         let request = reader.get(SECTION, "request", value::parse_choice(&kinds));
         let submission =
-            reader.get(SECTION, "submission", value::parse_choice(SubmissionMode::WORDS));
-        let kind = request.unwrap_or(usual.request);
+            reader.get(SECTION, "submission", value::parse_choice(SubmissionMode::CHOICES));
+        let kind = request.unwrap_or(defaults.request);
         if submission == Some(SubmissionMode::OneStep) && !kind.can_submit_in_one_step() {
-            let complaint = SettingProblem::new(format!("cannot be \"one-step\" for \"{kind}\""));
-            let help = "its project is made first and exported then; leave the line out";
-            reader.reject_value(SECTION, "submission", complaint.with_help(help));
+            let problem = SettingProblem::new(format!("cannot be \"one-step\" for \"{kind}\""));
+            let help = "this request always takes two steps; remove the line";
+            reader.reject_value(SECTION, "submission", problem.with_help(help));
         }
         let on_uncertain =
-            reader.get(SECTION, "on_uncertain", value::parse_choice(OnUncertain::WORDS));
+            reader.get(SECTION, "on_uncertain", value::parse_choice(OnUncertain::CHOICES));
         Self {
-            host: read_host(reader).unwrap_or(usual.host),
+            host: read_host(reader).unwrap_or(defaults.host),
             request: kind,
-            submission: submission.unwrap_or(usual.submission),
-            on_uncertain: on_uncertain.unwrap_or(usual.on_uncertain),
+            submission: submission.unwrap_or(defaults.submission),
+            on_uncertain: on_uncertain.unwrap_or(defaults.on_uncertain),
             resolution: reader.get(
                 SECTION,
                 "resolution",
-                value::parse_choice(VideoResolution::WORDS),
+                value::parse_choice(VideoResolution::CHOICES),
             ),
             workspace_id: reader.get(SECTION, "workspace_id", value::parse_text),
             profile: reader.get(SECTION, "profile", value::parse_text),
@@ -217,22 +217,22 @@ impl StudioSettings {
 
 fn read_host(reader: &mut SettingsReader<'_>) -> Option<StudioHost> {
     let region = reader.get(SECTION, "region", value::parse_choice(&StudioHost::REGIONS));
-    let address = reader.get(SECTION, "base_url", |given| {
-        StudioHost::parse(&value::parse_text(given)?).map_err(|err| {
-            let complaint = SettingProblem::new(err.to_string());
+    let base_url = reader.get(SECTION, "base_url", |value| {
+        StudioHost::parse(&value::parse_text(value)?).map_err(|err| {
+            let problem = SettingProblem::new(err.to_string());
             match err {
-                InvalidStudioHost::Credentials => complaint.as_confidential(),
-                // An address that does not parse may still hold a password.
-                InvalidStudioHost::Malformed => complaint.as_confidential(),
-                InvalidStudioHost::Insecure | InvalidStudioHost::QueryOrFragment => complaint,
+                InvalidStudioHost::Credentials => problem.as_confidential(),
+                // Text that is not a URL may still contain a password.
+                InvalidStudioHost::Malformed => problem.as_confidential(),
+                InvalidStudioHost::Insecure | InvalidStudioHost::QueryOrFragment => problem,
             }
         })
     });
     if reader.has_key(SECTION, "region") && reader.has_key(SECTION, "base_url") {
-        let complaint = SettingProblem::new("and `region` are given together");
-        reader.reject_value(SECTION, "base_url", complaint.with_help("keep the one that is meant"));
+        let problem = SettingProblem::new("cannot be combined with `region`");
+        reader.reject_value(SECTION, "base_url", problem.with_help("remove one of the two"));
     }
-    address.or(region)
+    base_url.or(region)
 }
 
 #[cfg(test)]
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_sent_over_https_or_to_this_machine() {
+    fn base_url_must_be_https_or_this_machine() {
         let cases = [
             ("https://app.aistudios.com", Ok("https://app.aistudios.com/")),
             ("https://proxy.example/studio", Ok("https://proxy.example/studio")),
@@ -254,14 +254,14 @@ mod tests {
             ("file:///etc/passwd", Err(InvalidStudioHost::Malformed)),
             ("app.aistudios.com", Err(InvalidStudioHost::Malformed)),
         ];
-        for (address, want) in cases {
-            let got = StudioHost::parse(address).map(|host| host.base_url().to_string());
-            assert_eq!(got.as_deref(), want.as_ref().map(|url| *url), "{address}");
+        for (text, want) in cases {
+            let got = StudioHost::parse(text).map(|host| host.base_url().to_string());
+            assert_eq!(got.as_deref(), want.as_ref().map(|url| *url), "{text}");
         }
     }
 
     #[test]
-    fn every_host_has_an_address() {
+    fn every_region_has_a_base_url() {
         assert_eq!(StudioHost::Global.base_url().as_str(), "https://app.aistudios.com/");
         assert_eq!(StudioHost::China.base_url().as_str(), "https://app.aistudios.cn/");
     }

@@ -1,7 +1,7 @@
-//! What is wrong with the TOML itself, in words for people who do not know TOML.
+//! Syntax errors of TOML, explained to users who do not know TOML.
 //!
-//! The parser's own messages name grammar; the common ones are told anew here, recognised by how
-//! they begin, and the rest get one honest sentence. The place is the parser's.
+//! The parser's messages use terms of its grammar. The common ones are replaced here, recognized by
+//! their beginnings; all others get one general message. The positions are the parser's.
 
 use std::ops::Range;
 
@@ -9,87 +9,86 @@ use toml::de::Error;
 
 use super::problem::BatchFileProblem;
 
-/// How a parser's message begins, what we say instead, and what to do.
+/// The beginning of a parser's message, our message, and the help.
 const EXPLANATIONS: &[(&str, &str, &str)] = &[
-    ("duplicate key", "this setting is given twice", "keep one of the two lines"),
+    ("duplicate key", "this setting is set twice", "keep one of the two lines"),
     (
         "string values must be quoted",
-        "a text must stand in quotes",
+        "a text must be in quotes",
         "write it like `name = \"spring-launch\"`",
     ),
     (
         "key with no value",
         "this line has no `=`",
-        "a setting is written like `name = \"spring-launch\"`; a remark begins with `#`",
+        "a setting is written like `name = \"spring-launch\"`; a comment begins with `#`",
     ),
     ("missing value", "there is nothing after the `=`", "fill it in, or delete the line"),
     ("missing assignment", "there is no `=` here", "write `{ script = \"Script (EN)\" }`"),
     ("extra `=`", "there is one `=` too many", "put quotes around a text that contains `=`"),
     ("unclosed table", "the `[` of this line is not closed", "write `[limits]`"),
-    ("unclosed array", "a list is opened with `[` and not closed", "add the missing `]`"),
-    ("unclosed inline table", "a `{` is opened and not closed", "add the missing `}`"),
+    ("unclosed array", "the `[` of this list is not closed", "add the missing `]`"),
+    ("unclosed inline table", "this `{` is not closed", "add the missing `}`"),
     (
         "missing comma",
-        "there is a comma missing",
-        "put a comma between two values, and close the list when it ends",
+        "a comma is missing",
+        "put a comma between two values, and close the list at its end",
     ),
-    ("unexpected leading zero", "a number cannot begin with 0", "leave the 0 out"),
-    ("extra comma", "there is a comma too many", "delete it"),
+    ("unexpected leading zero", "a number cannot begin with 0", "remove the 0"),
+    ("extra comma", "there is one comma too many", "remove it"),
     (
         "unexpected key or value",
         "something follows the value on the same line",
-        "put each setting on a line of its own, and a text wholly in quotes",
+        "put each setting on its own line, and the whole text in quotes",
     ),
     (
         "invalid basic string",
-        "a text in quotes is not ended, or holds a character that needs a `\\` before it",
+        "a text in quotes does not end, or contains a character that needs a `\\` before it",
         "end it with `\"` on the same line; write a path with `/`, not with `\\`",
     ),
     (
         "invalid literal string",
-        "a text in quotes is not ended",
-        "end it with the quote it began with, on the same line",
+        "a text in quotes does not end",
+        "end it with the same quote, on the same line",
     ),
     (
         "invalid escape",
-        "a `\\` in a text does not go together with what follows it",
+        "a `\\` in a text is followed by a character that is not allowed there",
         "write a path with `/`, or put the text in 'single quotes'",
     ),
     (
         "missing escaped value",
-        "a `\\` in a text does not go together with what follows it",
+        "a `\\` in a text is followed by a character that is not allowed there",
         "write a path with `/`, or put the text in 'single quotes'",
     ),
     (
         "invalid unquoted key",
-        "this cannot be the name of a setting",
-        "a column's name that is more than plain letters, digits, `_` and `-` stands in quotes",
+        "this is not a valid name of a setting",
+        "put a column name in quotes unless it consists of plain letters, digits, `_` and `-`",
     ),
 ];
 
-/// Tells a syntax error in our own words.
+/// Explains a syntax error.
 pub(super) fn explain_syntax_error(error: &Error, source: &str) -> BatchFileProblem {
     let span = error.span().map(|span| clamp_to_line(span, source));
-    let nothing_there = span.as_ref().is_some_and(Range::is_empty);
-    // The parser takes nothing for a text without quotes.
-    let said = match error.message() {
-        said if said.starts_with("string values must be quoted") && nothing_there => {
-            "missing value"
-        }
-        said => said,
+    let is_empty = span.as_ref().is_some_and(Range::is_empty);
+    // The parser reports a missing value as a text without quotes.
+    let parser_message = match error.message() {
+        text if text.starts_with("string values must be quoted") && is_empty => "missing value",
+        text => text,
     };
-    let told = EXPLANATIONS.iter().find(|(beginning, _, _)| said.starts_with(beginning));
-    let (message, help) = match told {
+    let explanation =
+        EXPLANATIONS.iter().find(|(beginning, _, _)| parser_message.starts_with(beginning));
+    let (message, help) = match explanation {
         Some((_, message, help)) => (*message, *help),
         None => (
-            "this line is not written as a batch file is",
-            "a setting is written like `name = \"spring-launch\"`; a remark begins with `#`",
+            "this line is not valid in a batch file",
+            "a setting is written like `name = \"spring-launch\"`; a comment begins with `#`",
         ),
     };
     BatchFileProblem { message: message.to_owned(), help: Some(help.to_owned()), span }
 }
 
-/// Moves a place at the end of a line, or of the file, back to the end of what is written there.
+/// Moves a span at the end of a line or of the file back to the last character of the text.
 fn clamp_to_line(span: Range<usize>, source: &str) -> Range<usize> {
     let end = source.floor_char_boundary(span.end);
     let start = source.floor_char_boundary(span.start).min(end);

@@ -1,8 +1,7 @@
-//! `[[variants]]`: one row of the sheet, made into a video for each of several languages or looks.
+//! `[[variants]]`: several videos per row, such as one per language.
 //!
-//! Reads what is written; whether its columns are in the sheet is for the sheet's reader to say.
-//! A variant's name is part of its jobs' keys, behind a `/` that no name contains, so that a key
-//! tells row and variant apart for ever.
+//! Parses the setting; the sheet reader checks its columns. Invariant: a variant's name contains no
+//! `/`, because a job's key is the row's key, `/`, and the variant's name.
 
 use std::collections::BTreeMap;
 
@@ -13,66 +12,66 @@ use super::reader::SettingProblem;
 use super::value;
 use crate::text::nearest_name;
 
-/// Characters of a name: it goes into keys and file names.
+/// Characters of a name, which is part of keys and file names.
 const NAME_CHARACTERS_MAX: usize = 32;
 const VARIANT_KEYS: [&str; 4] = ["name", "columns", "values", "needs"];
 const EXAMPLE: &str = "write `[[variants]]` on a line of its own, and below it `name = \"ko\"`, \
                        `columns = { script = \"Script (KO)\" }`, `values = { language = \"ko\" }`";
 
-/// One way in which each row is made.
+/// One of several videos made from a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
-    /// What it is known by: the last part of its jobs' keys.
+    /// The last part of its jobs' keys.
     pub name: String,
-    /// Template name to heading in the sheet, where it is not that of the other variants.
+    /// Headings in the sheet by template name, where they differ from the other variants.
     pub columns: BTreeMap<String, String>,
-    /// Template name to a text that is the same in every row.
+    /// Texts that are the same in every row, by template name.
     pub values: BTreeMap<String, String>,
-    /// Template names that must be filled; a row where one is not is left out of this variant.
+    /// Template names that must not be empty; other rows have no video of this variant.
     pub needs: Vec<String>,
 }
 
-/// Reads the list of variants.
+/// Parses the list of variants.
 pub(super) fn parse_variants(value: &DeValue<'_>) -> Result<Vec<Variant>, SettingProblem> {
     let DeValue::Array(items) = value else {
         return Err(SettingProblem::new("must be a list of tables").with_help(EXAMPLE));
     };
     let mut variants: Vec<Variant> = Vec::new();
     for (number, item) in items.iter().map(Spanned::get_ref).enumerate() {
-        let read = parse_variant(item).and_then(|variant| ensure_unique_name(variant, &variants));
-        variants.push(read.map_err(|complaint| SettingProblem {
-            predicate: format!("is wrong: number {} {}", number + 1, complaint.predicate),
-            help: complaint.help.or_else(|| Some(EXAMPLE.to_owned())),
-            ..complaint
+        let result = parse_variant(item).and_then(|variant| ensure_unique_name(variant, &variants));
+        variants.push(result.map_err(|problem| SettingProblem {
+            predicate: format!("is invalid: number {} {}", number + 1, problem.predicate),
+            help: problem.help.or_else(|| Some(EXAMPLE.to_owned())),
+            ..problem
         })?);
     }
     Ok(variants)
 }
 
 fn parse_variant(value: &DeValue<'_>) -> Result<Variant, SettingProblem> {
-    let DeValue::Table(table) = value else { return Err(SettingProblem::new("is no table")) };
+    let DeValue::Table(table) = value else { return Err(SettingProblem::new("is not a table")) };
     let mut variant = Variant::default();
     for (key, value) in table {
         let (key, value) = (key.get_ref().as_ref(), value.get_ref());
-        let within = |complaint: SettingProblem| SettingProblem {
-            predicate: format!("has a `{key}` that {}", complaint.predicate),
-            ..complaint
+        let in_key = |problem: SettingProblem| SettingProblem {
+            predicate: format!("has a `{key}` that {}", problem.predicate),
+            ..problem
         };
         match key {
-            "name" => variant.name = parse_variant_name(value).map_err(within)?,
+            "name" => variant.name = parse_variant_name(value).map_err(in_key)?,
             "columns" => {
-                variant.columns = parse_string_map(value, value::parse_text).map_err(within)?
+                variant.columns = parse_string_map(value, value::parse_text).map_err(in_key)?
             }
             "values" => {
                 variant.values =
-                    parse_string_map(value, value::parse_text_or_empty).map_err(within)?
+                    parse_string_map(value, value::parse_text_or_empty).map_err(in_key)?
             }
-            "needs" => variant.needs = value::parse_text_list(value).map_err(within)?,
+            "needs" => variant.needs = value::parse_text_list(value).map_err(in_key)?,
             other => {
                 let near = nearest_name(other, VARIANT_KEYS.into_iter());
                 let help = near.map(|near| format!("did you mean `{near}`?"));
-                let complaint = SettingProblem::new(format!("has no setting `{other}`"));
-                return Err(SettingProblem { help, ..complaint });
+                let problem = SettingProblem::new(format!("has the unknown setting `{other}`"));
+                return Err(SettingProblem { help, ..problem });
             }
         }
     }
@@ -84,23 +83,22 @@ fn parse_variant(value: &DeValue<'_>) -> Result<Variant, SettingProblem> {
 
 fn parse_variant_name(value: &DeValue<'_>) -> Result<String, SettingProblem> {
     let name = value::parse_text(value)?;
-    let is_odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
-    if name.contains(is_odd) || name.chars().count() > NAME_CHARACTERS_MAX {
-        let words =
+    let is_forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+    if name.contains(is_forbidden) || name.chars().count() > NAME_CHARACTERS_MAX {
+        let predicate =
             format!("must be one word of at most {NAME_CHARACTERS_MAX} characters without `/`");
-        return Err(
-            SettingProblem::new(words).with_help("write a short one, such as `name = \"ko\"`")
-        );
+        return Err(SettingProblem::new(predicate)
+            .with_help("choose a short name, such as `name = \"ko\"`"));
     }
     Ok(name)
 }
 
-/// File systems do not tell `KO` from `ko`, and neither do people.
+/// Rejects a name that differs from another only in case, as on some file systems.
 fn ensure_unique_name(variant: Variant, others: &[Variant]) -> Result<Variant, SettingProblem> {
-    let same = |other: &Variant| other.name.to_lowercase() == variant.name.to_lowercase();
-    match others.iter().any(same) {
-        true => Err(SettingProblem::new(format!("has the name `{}` of another", variant.name))
-            .with_help("give each a name of its own")),
+    let has_same_name = |other: &Variant| other.name.to_lowercase() == variant.name.to_lowercase();
+    match others.iter().any(has_same_name) {
+        true => Err(SettingProblem::new(format!("repeats the name `{}`", variant.name))
+            .with_help("give each variant a different name")),
         false => Ok(variant),
     }
 }

@@ -1,10 +1,9 @@
-//! `[vendor]`: what AI Studios does where its documents are silent.
+//! `[vendor]`: AI Studios behaviour that its documents leave open.
 //!
-//! Every such question that the program has to answer is one field here, with what is assumed until
-//! somebody knows better and why that is the careful answer. Who knows better says so in the batch
-//! file, or names a file that `callsheet check --probe` wrote, whose `[measured]` table has the same
-//! keys. Nothing is measured here, and what a run sees with its own eyes weighs more than any of
-//! this: that is the runner's work.
+//! Each open question is one field, with a safe default and the reason for it. The batch file
+//! overrides a default directly, or through a file written by `callsheet check --probe`, whose
+//! `[measured]` table has the same keys. Nothing is measured here; the runner gives its own
+//! observations precedence over this profile.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,69 +19,69 @@ use super::value;
 use crate::text::format_exact_duration;
 
 pub(super) const SECTION: &str = "vendor";
-/// What a measured file holds: the same keys, and when and where they were measured.
+/// The table of a measured file: the same keys, with the day and the host of the measurement.
 pub(super) const MEASURED_SECTION: &str = "measured";
 
 text_enum! {
-    /// Which projects the account's list shows.
+    /// The projects in the account's list.
     ListContents {
-        /// Those that can be downloaded.
+        /// Projects that can be downloaded.
         Finished = "finished",
-        /// Those that were exported, finished or not.
+        /// Exported projects, finished or not.
         Exported = "exported",
-        /// Drafts as well.
+        /// All projects, drafts included.
         Everything = "everything",
     }
 }
 
 text_enum! {
-    /// Under which id an export renders.
+    /// The project id of an export's render.
     ExportIdBehavior {
-        /// The draft's own.
+        /// The draft's id.
         Same = "same",
-        /// Another.
+        /// A new id.
         New = "new",
     }
 }
 
 text_enum! {
-    /// What a second export of one project does.
+    /// The effect of a second export of one project.
     SecondExportEffect {
-        /// Renders, and costs, once more.
+        /// A second render, which is billed.
         Bills = "bills",
-        /// Says yes, and renders nothing.
+        /// A success response without a render.
         Nothing = "nothing",
     }
 }
 
 text_enum! {
-    /// Whether a draft costs anything.
+    /// Whether drafts are billed.
     DraftBilling {
-        /// Nothing.
+        /// Drafts are free.
         Free = "free",
-        /// Something.
+        /// Drafts cost credits.
         Cost = "cost",
     }
 }
 
 text_enum! {
-    /// Whether a project's name comes back as it was sent.
+    /// Whether AI Studios keeps the name of a project.
     ProjectNameHandling {
-        /// As it was, with the tag in it.
+        /// Unchanged, so the tag is kept.
         Kept = "kept",
-        /// Not so, and the tag is lost.
+        /// Changed, so the tag is lost.
         Changed = "changed",
     }
 }
 
-/// Where an answer comes from.
+/// The source of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VendorEntrySource {
-    /// Nobody said anything: the careful answer.
+    /// The safe default.
     Default,
     /// The batch file.
     BatchFile,
-    /// A measured file of this day.
+    /// A file measured on this day.
     Measured(String),
 }
 
@@ -96,60 +95,60 @@ impl fmt::Display for VendorEntrySource {
     }
 }
 
-/// When and where answers were measured, and what else was seen then.
+/// The day and host of a measurement, with other observations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeasurementInfo {
-    /// The day, as the file says it.
+    /// The day, as written in the file.
     pub date: String,
-    /// The address of AI Studios.
+    /// The base URL of AI Studios.
     pub host: String,
-    /// What was seen and decides nothing.
+    /// Observations without effect on a run.
     pub facts: Vec<String>,
 }
 
-/// One question with its answer, for people.
+/// One setting of the profile, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorProfileEntry {
     /// Its key in the batch file.
     pub key: &'static str,
-    /// What holds.
+    /// The effective value.
     pub value: String,
-    /// Who says so.
+    /// The source of the value.
     pub source: VendorEntrySource,
-    /// What follows from it, or why it is assumed.
+    /// The consequence of the value, or the reason for the default.
     pub rationale: &'static str,
 }
 
-/// What AI Studios does where its documents are silent, as far as anybody said.
+/// AI Studios behaviour that its documents leave open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VendorProfile {
     /// `file`: a measured file, relative to the batch file.
     pub file: Option<String>,
-    /// What that file says of itself.
+    /// The origin of the measured values.
     pub measured: Option<MeasurementInfo>,
-    /// `done_words`: words for a finished render, besides those that are known.
+    /// `done_words`: state words of a finished render, in addition to the built-in ones.
     pub done_words: Vec<String>,
-    /// `failed_words`: words for a failed one.
+    /// `failed_words`: state words of a failed render.
     pub failed_words: Vec<String>,
-    /// `draft_words`: words that a project which was never exported shows.
+    /// `draft_words`: state words of a project that was never exported.
     pub draft_words: Vec<String>,
-    /// `list`; without it, what each look shows.
+    /// `list`; default: as observed in each list.
     pub list: Option<ListContents>,
-    /// `list_lag`: the longest until an accepted project is in the list.
+    /// `list_lag`: the longest time until an accepted project is in the list.
     pub list_lag: Option<Duration>,
-    /// `export_id`; without it, what this batch has seen.
+    /// `export_id`; default: as observed in this batch.
     pub export_id: Option<ExportIdBehavior>,
-    /// `second_export`; default [`SecondExport::Bills`].
+    /// `second_export`; default [`SecondExportEffect::Bills`].
     pub second_export: SecondExportEffect,
-    /// `drafts`; default [`Drafts::Free`].
+    /// `drafts`; default [`DraftBilling::Free`].
     pub drafts: DraftBilling,
-    /// `names`; default [`Names::Kept`].
+    /// `names`; default [`ProjectNameHandling::Kept`].
     pub names: ProjectNameHandling,
-    /// `requests`: all calls that the account may make.
+    /// `requests`: the account's rate limit for all requests.
     pub requests: Option<Rate>,
-    /// `submits`: the calls among them that start a render.
+    /// `submits`: the account's rate limit for requests that start a render.
     pub submits: Option<Rate>,
-    /// `in_flight`: the renders that the account may have under way.
+    /// `in_flight`: the account's limit of concurrent renders.
     pub in_flight: Option<NonZeroU32>,
     sources: BTreeMap<&'static str, VendorEntrySource>,
 }
@@ -176,7 +175,7 @@ impl Default for VendorProfile {
     }
 }
 
-/// Reads each key from the batch file, or else from what was measured, and notes from which.
+/// Reads each key from the batch file, or else from the measured table, and records the source.
 struct VendorProfileReader<'a, 't> {
     reader: &'a mut SettingsReader<'t>,
     measured_on: Option<String>,
@@ -190,77 +189,79 @@ impl<'t> VendorProfileReader<'_, 't> {
         read: impl Fn(&DeValue<'t>) -> Result<T, SettingProblem>,
     ) -> Option<T> {
         let measured = self.reader.get(MEASURED_SECTION, key, &read);
-        let said = self.reader.get(SECTION, key, &read);
-        let source = match (&said, &measured, &self.measured_on) {
+        let own = self.reader.get(SECTION, key, &read);
+        let source = match (&own, &measured, &self.measured_on) {
             (Some(_), _, _) => VendorEntrySource::BatchFile,
             (None, Some(_), Some(on)) => VendorEntrySource::Measured(on.clone()),
             (None, Some(_), None) => VendorEntrySource::Measured("an unknown day".to_owned()),
             (None, None, _) => return None,
         };
         self.sources.insert(key, source);
-        said.or(measured)
+        own.or(measured)
     }
 }
 
 impl VendorProfile {
     pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
-        let usual = Self::default();
+        let defaults = Self::default();
         let file = reader.get(SECTION, "file", value::parse_text);
         let measured = read_measured(reader);
         let measured_on = measured.as_ref().map(|measured| measured.date.clone());
-        let mut asked = VendorProfileReader { reader, measured_on, sources: BTreeMap::new() };
+        let mut settings = VendorProfileReader { reader, measured_on, sources: BTreeMap::new() };
         let mut profile = Self {
             file,
             measured,
-            done_words: asked.get("done_words", parse_state_words).unwrap_or_default(),
-            failed_words: asked.get("failed_words", parse_state_words).unwrap_or_default(),
-            draft_words: asked.get("draft_words", parse_state_words).unwrap_or_default(),
-            list: asked.get("list", |given| value::parse_choice(ListContents::WORDS)(given)),
-            list_lag: asked.get("list_lag", value::parse_duration),
-            export_id: asked
-                .get("export_id", |given| value::parse_choice(ExportIdBehavior::WORDS)(given)),
-            second_export: asked
-                .get("second_export", |given| value::parse_choice(SecondExportEffect::WORDS)(given))
-                .unwrap_or(usual.second_export),
-            drafts: asked
-                .get("drafts", |given| value::parse_choice(DraftBilling::WORDS)(given))
-                .unwrap_or(usual.drafts),
-            names: asked
-                .get("names", |given| value::parse_choice(ProjectNameHandling::WORDS)(given))
-                .unwrap_or(usual.names),
-            requests: asked.get("requests", value::parse_rate),
-            submits: asked.get("submits", value::parse_rate),
-            in_flight: asked.get("in_flight", value::parse_positive_count),
+            done_words: settings.get("done_words", parse_state_words).unwrap_or_default(),
+            failed_words: settings.get("failed_words", parse_state_words).unwrap_or_default(),
+            draft_words: settings.get("draft_words", parse_state_words).unwrap_or_default(),
+            list: settings.get("list", |value| value::parse_choice(ListContents::CHOICES)(value)),
+            list_lag: settings.get("list_lag", value::parse_duration),
+            export_id: settings
+                .get("export_id", |value| value::parse_choice(ExportIdBehavior::CHOICES)(value)),
+            second_export: settings
+                .get("second_export", |value| {
+                    value::parse_choice(SecondExportEffect::CHOICES)(value)
+                })
+                .unwrap_or(defaults.second_export),
+            drafts: settings
+                .get("drafts", |value| value::parse_choice(DraftBilling::CHOICES)(value))
+                .unwrap_or(defaults.drafts),
+            names: settings
+                .get("names", |value| value::parse_choice(ProjectNameHandling::CHOICES)(value))
+                .unwrap_or(defaults.names),
+            requests: settings.get("requests", value::parse_rate),
+            submits: settings.get("submits", value::parse_rate),
+            in_flight: settings.get("in_flight", value::parse_positive_count),
             sources: BTreeMap::new(),
         };
-        profile.sources = asked.sources;
+        profile.sources = settings.sources;
         profile.reject_ambiguous_words(reader);
         profile
     }
 
-    /// A word that means two things means neither.
+    /// Rejects a state word with two meanings.
     fn reject_ambiguous_words(&self, reader: &mut SettingsReader<'_>) {
         let lists = [
             ("done_words", &self.done_words),
             ("failed_words", &self.failed_words),
             ("draft_words", &self.draft_words),
         ];
-        for (at, (key, words)) in lists.iter().enumerate() {
-            for (other, others) in &lists[..at] {
-                let Some(twice) = words.iter().find(|word| others.contains(word)) else { continue };
-                let complaint = SettingProblem::new(format!("has `{twice}`, and so has `{other}`"));
+        for (index, (key, words)) in lists.iter().enumerate() {
+            for (other, others) in &lists[..index] {
+                let Some(word) = words.iter().find(|word| others.contains(word)) else { continue };
+                let problem = SettingProblem::new(format!("and `{other}` both contain `{word}`"));
                 let section = if reader.has_key(SECTION, key) { SECTION } else { MEASURED_SECTION };
                 reader.reject_value(
                     section,
                     key,
-                    complaint.with_help("a state word means one of them"),
+                    problem.with_help("remove the state word from one of the two"),
                 );
             }
         }
     }
 
-    /// Holds the limits of a batch to those of the account, and its quiet wait to what the list
-    /// takes to show a project.
+    /// Lowers the limits of a batch to those of the account, and raises its quiet wait to twice the
+    /// lag of the list.
     pub(super) fn clamp_limits(&self, limits: BatchLimits) -> BatchLimits {
         let slower = |rate: Rate, most: Option<Rate>| most.map_or(rate, |most| rate.slower(most));
         let in_flight = self.in_flight.map_or(limits.in_flight, |most| most.min(limits.in_flight));
@@ -274,7 +275,7 @@ impl VendorProfile {
         }
     }
 
-    /// Tells whether a limit of the batch is what it is because of this.
+    /// Returns whether a limit of the batch has its value because of this profile.
     pub fn is_binding_for(&self, limits: &BatchLimits, name: &str) -> bool {
         match name {
             "requests" => self.requests == Some(limits.requests),
@@ -285,9 +286,9 @@ impl VendorProfile {
         }
     }
 
-    /// Returns every question with the answer that holds, who gave it, and what follows from it.
+    /// Returns all settings for display, with their sources and rationales.
     pub fn entries(&self) -> Vec<VendorProfileEntry> {
-        // Without a pattern for the rest: a question that is added must be shown.
+        // No `..`: a setting that is added must be displayed.
         let Self {
             file: _,
             measured: _,
@@ -305,59 +306,57 @@ impl VendorProfile {
             in_flight,
             sources,
         } = self;
-        let from = |key: &str| sources.get(key).cloned().unwrap_or(VendorEntrySource::Default);
-        let words = |words: &[String]| {
-            if words.is_empty() { "none besides".to_owned() } else { words.join(", ") }
+        let source = |key: &str| sources.get(key).cloned().unwrap_or(VendorEntrySource::Default);
+        let list_words = |words: &[String]| {
+            if words.is_empty() { "no extra words".to_owned() } else { words.join(", ") }
         };
         let not_known = || "not known".to_owned();
         let rate = |rate: &Option<Rate>| rate.map_or_else(not_known, |rate| rate.to_string());
-        let answer = |key: &'static str, value: String, why: &'static str| VendorProfileEntry {
-            key,
-            value,
-            source: from(key),
-            rationale: why,
+        let entry = |key: &'static str, value: String, rationale: &'static str| {
+            VendorProfileEntry { key, value, source: source(key), rationale }
         };
         vec![
-            answer("done_words", words(done_words), DONE_WORDS),
-            answer("failed_words", words(failed_words), FAILED_WORDS),
-            answer("draft_words", words(draft_words), DRAFT_WORDS),
-            answer("list", list.map_or_else(not_known, |list| list.to_string()), LIST),
-            answer("list_lag", list_lag.map_or_else(not_known, format_exact_duration), LIST_LAG),
-            answer("export_id", export_id.map_or_else(not_known, |id| id.to_string()), EXPORT_ID),
-            answer("second_export", second_export.to_string(), SECOND_EXPORT),
-            answer("drafts", drafts.to_string(), DRAFTS),
-            answer("names", names.to_string(), NAMES),
-            answer("requests", rate(requests), RATES),
-            answer("submits", rate(submits), RATES),
-            answer("in_flight", in_flight.map_or_else(not_known, |most| most.to_string()), RATES),
+            entry("done_words", list_words(done_words), DONE_WORDS),
+            entry("failed_words", list_words(failed_words), FAILED_WORDS),
+            entry("draft_words", list_words(draft_words), DRAFT_WORDS),
+            entry("list", list.map_or_else(not_known, |list| list.to_string()), LIST),
+            entry("list_lag", list_lag.map_or_else(not_known, format_exact_duration), LIST_LAG),
+            entry("export_id", export_id.map_or_else(not_known, |id| id.to_string()), EXPORT_ID),
+            entry("second_export", second_export.to_string(), SECOND_EXPORT),
+            entry("drafts", drafts.to_string(), DRAFTS),
+            entry("names", names.to_string(), NAMES),
+            entry("requests", rate(requests), RATES),
+            entry("submits", rate(submits), RATES),
+            entry("in_flight", in_flight.map_or_else(not_known, |most| most.to_string()), RATES),
         ]
     }
 }
 
-const DONE_WORDS: &str = "known: exported, finish, finished, complete, completed; the link decides";
-const FAILED_WORDS: &str = "known: cancelled, and all with fail or error; others mean under way";
-const DRAFT_WORDS: &str = "known: draft, created, new and the like; others are a sign of an export";
-const LIST: &str = "to be in it proves; with `finished`, to be missing proves little";
-const LIST_LAG: &str = "the quiet wait lasts at least twice as long";
-const EXPORT_ID: &str = "both are followed; without a tag, a batch waits to see which";
-const SECOND_EXPORT: &str = "the dear reading; with `nothing`, a lost export is sent again";
-const DRAFTS: &str = "no page says; with `cost`, a lost draft is not made again";
-const NAMES: &str = "the tag in a name finds a lost request; with `changed` it does not";
-const RATES: &str = "none is documented; the lower of this and `[limits]` holds";
+const DONE_WORDS: &str =
+    "built in: exported, finish, finished, complete, completed; the link decides";
+const FAILED_WORDS: &str = "built in: `cancelled`, `*fail*`, `*error*`; others mean in progress";
+const DRAFT_WORDS: &str = "built in: draft, created, new and similar; others indicate an export";
+const LIST: &str = "presence is proof; with `finished`, absence proves little";
+const LIST_LAG: &str = "the quiet wait is at least twice as long";
+const EXPORT_ID: &str = "both are tracked; without a tag, a batch waits until it is observed";
+const SECOND_EXPORT: &str = "the expensive assumption; with `nothing`, a lost export is resent";
+const DRAFTS: &str = "not documented; with `cost`, a lost draft is not made again";
+const NAMES: &str = "with `kept`, a lost request is found by the tag in the name";
+const RATES: &str = "not documented; the lower of this and `[limits]` applies";
 
 fn read_measured(reader: &mut SettingsReader<'_>) -> Option<MeasurementInfo> {
     if !reader.has_table(MEASURED_SECTION) {
         return None;
     }
-    let on = reader.get_required_in((MEASURED_SECTION, "on"), "2026-11-21", value::parse_text);
+    let on = reader.get_required_in(MEASURED_SECTION, "on", "2026-11-21", value::parse_text);
     let example = "https://app.aistudios.com";
-    let host = reader.get_required_in((MEASURED_SECTION, "host"), example, value::parse_text);
+    let host = reader.get_required_in(MEASURED_SECTION, "host", example, value::parse_text);
     let facts = reader.get(MEASURED_SECTION, "facts", value::parse_text_list).unwrap_or_default();
     Some(MeasurementInfo { date: on?, host: host?, facts })
 }
 
-/// Reads state words, in the form in which they are compared.
-fn parse_state_words(given: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
-    let words = value::parse_text_list(given)?;
+/// Parses state words, in the form for comparison.
+fn parse_state_words(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
+    let words = value::parse_text_list(value)?;
     Ok(words.into_iter().map(|word| word.trim().to_lowercase()).collect())
 }

@@ -1,7 +1,7 @@
-//! The file that `[vendor] file` names: what was once measured of AI Studios.
+//! The measured file that `[vendor] file` names, written by `callsheet check --probe`.
 //!
-//! It becomes a part of the batch's own text when the batch is read, so that whoever has the text
-//! has all of it: a batch goes on from the ledger alone, by the answers that it was begun with.
+//! It is appended to the source of the batch when that is read. Invariant: the source in the ledger
+//! is complete, so a batch can be resumed from the ledger with the values it was started with.
 
 use std::fs;
 use std::path::Path;
@@ -18,13 +18,13 @@ use super::vendor::{
 use super::{Batch, parse, redact, toml_error};
 use crate::text::format_exact_duration;
 
-/// Returns `batch` with what its measured file says.
+/// Returns `batch` with the values of its measured file.
 ///
 /// # Errors
-/// The file cannot be read, or is wrong.
+/// The file cannot be read, or has problems.
 pub(super) fn merge_measured_file(path: &Path, batch: Batch) -> Result<Batch, BatchFileProblems> {
     let Some(file) = batch.vendor.file.clone() else { return Ok(batch) };
-    let wrong = |predicate: String, help: &str| BatchFileProblems {
+    let problems = |predicate: String, help: &str| BatchFileProblems {
         file: path.to_owned(),
         source: batch.source.clone(),
         problems: vec![problem_at_file_key(
@@ -33,29 +33,29 @@ pub(super) fn merge_measured_file(path: &Path, batch: Batch) -> Result<Batch, Ba
         )],
     };
     if batch.vendor.measured.is_some() {
-        let help = "keep one of them: both say what was measured";
-        return Err(wrong("is given together with a `[measured]` table".to_owned(), help));
+        let help = "keep one of the two: both contain measured values";
+        return Err(problems("cannot be combined with a `[measured]` table".to_owned(), help));
     }
-    let place = resolve_path(path, &file);
-    let text = fs::read_to_string(&place).map_err(|error| {
+    let measured_path = resolve_path(path, &file);
+    let text = fs::read_to_string(&measured_path).map_err(|error| {
         let help = "its path is relative to the batch file; `callsheet check BATCH --probe` writes \
                     one";
-        wrong(format!("names `{file}`, which cannot be read ({})", error.kind()), help)
+        problems(format!("names `{file}`, which cannot be read ({})", error.kind()), help)
     })?;
-    check_measured_file(&place, &text)?;
+    check_measured_file(&measured_path, &text)?;
     let source = format!("{}\n\n# `{file}`, as it was when this was read:\n{text}", batch.source);
     match parse(path, source) {
-        Ok(whole) if whole.vendor.measured.is_some() => Ok(whole),
+        Ok(merged) if merged.vendor.measured.is_some() => Ok(merged),
         Ok(_) | Err(_) => {
             let help = "it begins with the line `[measured]`, as `check --probe` writes it";
-            Err(wrong(format!("names `{file}`, which is not a file of this kind"), help))
+            Err(problems(format!("names `{file}`, which is not a measured file"), help))
         }
     }
 }
 
-/// Finds everything that is wrong in a measured file, in its own lines.
+/// Checks a measured file by itself, so that problems have positions in it.
 fn check_measured_file(path: &Path, text: &str) -> Result<(), BatchFileProblems> {
-    let mut list = Vec::new();
+    let mut problems = Vec::new();
     let mut confidential = Vec::new();
     match DeTable::parse(text) {
         Ok(root) => {
@@ -64,75 +64,75 @@ fn check_measured_file(path: &Path, text: &str) -> Result<(), BatchFileProblems>
             for (key, _) in root.get_ref() {
                 if key.get_ref().as_ref() != MEASURED_SECTION {
                     reader.add_problem(BatchFileProblem {
-                        message: format!("`{}` has no place in such a file", key.get_ref()),
-                        help: Some("it holds the table `[measured]` and nothing else".to_owned()),
+                        message: format!("`{}` is not allowed in a measured file", key.get_ref()),
+                        help: Some("keep only the table `[measured]`".to_owned()),
                         span: Some(key.span()),
                     });
                 }
             }
             VendorProfile::read(&mut reader);
-            (list, confidential) = reader.finish();
+            (problems, confidential) = reader.finish();
         }
-        Err(error) => list.push(toml_error::explain_syntax_error(&error, text)),
+        Err(error) => problems.push(toml_error::explain_syntax_error(&error, text)),
     }
-    if list.is_empty() {
+    if problems.is_empty() {
         return Ok(());
     }
     let source = redact::redact(text.to_owned(), &confidential);
-    Err(BatchFileProblems { file: path.to_owned(), source, problems: list })
+    Err(BatchFileProblems { file: path.to_owned(), source, problems })
 }
 
-/// Returns the problem at the line that names the file.
-fn problem_at_file_key(source: &str, complaint: SettingProblem) -> BatchFileProblem {
+/// Returns the problem at the line of `file`.
+fn problem_at_file_key(source: &str, problem: SettingProblem) -> BatchFileProblem {
     let Ok(root) = DeTable::parse(source) else {
-        return BatchFileProblem { message: complaint.predicate, help: complaint.help, span: None };
+        return BatchFileProblem { message: problem.predicate, help: problem.help, span: None };
     };
     let mut reader = SettingsReader::new(root.get_ref());
-    reader.reject_value(SECTION, "file", complaint);
+    reader.reject_value(SECTION, "file", problem);
     let (mut problems, _) = reader.finish();
     problems.swap_remove(0)
 }
 
-/// Returns the text of a measured file: what was learnt, where that is not what is assumed anyway,
-/// and what else was seen.
-pub fn render_measured_file(learnt: &VendorProfile, measured: &MeasurementInfo) -> String {
-    let MeasurementInfo { date: on, host, facts } = measured;
+/// Returns the text of a measured file: the values that differ from the defaults, and the facts.
+pub fn render_measured_file(profile: &VendorProfile, info: &MeasurementInfo) -> String {
+    let MeasurementInfo { date: on, host, facts } = info;
     let mut table = toml::Table::new();
     let mut put = |key: &str, value: toml::Value| table.insert(key.to_owned(), value);
-    let usual = VendorProfile::default();
+    let defaults = VendorProfile::default();
     for (key, words) in [
-        ("done_words", &learnt.done_words),
-        ("failed_words", &learnt.failed_words),
-        ("draft_words", &learnt.draft_words),
+        ("done_words", &profile.done_words),
+        ("failed_words", &profile.failed_words),
+        ("draft_words", &profile.draft_words),
     ] {
         if !words.is_empty() {
             put(key, words.clone().into());
         }
     }
-    let words = [
-        ("list", learnt.list.map(ListContents::word)),
-        ("export_id", learnt.export_id.map(ExportIdBehavior::word)),
+    let choices = [
+        ("list", profile.list.map(ListContents::as_str)),
+        ("export_id", profile.export_id.map(ExportIdBehavior::as_str)),
         (
             "second_export",
-            if_not_default(learnt.second_export, usual.second_export).map(SecondExportEffect::word),
+            if_not_default(profile.second_export, defaults.second_export)
+                .map(SecondExportEffect::as_str),
         ),
-        ("drafts", if_not_default(learnt.drafts, usual.drafts).map(DraftBilling::word)),
-        ("names", if_not_default(learnt.names, usual.names).map(ProjectNameHandling::word)),
+        ("drafts", if_not_default(profile.drafts, defaults.drafts).map(DraftBilling::as_str)),
+        ("names", if_not_default(profile.names, defaults.names).map(ProjectNameHandling::as_str)),
     ];
-    for (key, word) in words {
-        if let Some(word) = word {
-            put(key, word.into());
+    for (key, text) in choices {
+        if let Some(text) = text {
+            put(key, text.into());
         }
     }
-    if let Some(lag) = learnt.list_lag {
+    if let Some(lag) = profile.list_lag {
         put("list_lag", format_exact_duration(lag).into());
     }
-    for (key, rate) in [("requests", learnt.requests), ("submits", learnt.submits)] {
+    for (key, rate) in [("requests", profile.requests), ("submits", profile.submits)] {
         if let Some(rate) = rate {
             put(key, rate.to_string().into());
         }
     }
-    if let Some(in_flight) = learnt.in_flight {
+    if let Some(in_flight) = profile.in_flight {
         put("in_flight", i64::from(in_flight.get()).into());
     }
     put("on", on.clone().into());
@@ -140,16 +140,16 @@ pub fn render_measured_file(learnt: &VendorProfile, measured: &MeasurementInfo) 
     if !facts.is_empty() {
         put("facts", facts.clone().into());
     }
-    let mut whole = toml::Table::new();
-    whole.insert(MEASURED_SECTION.to_owned(), table.into());
+    let mut root = toml::Table::new();
+    root.insert(MEASURED_SECTION.to_owned(), table.into());
     format!(
-        "# What AI Studios did at {host} on {on}, seen by `callsheet check BATCH --probe`.\n\
-         # A batch file names this file: [vendor] file = \"…\". What it does not say keeps its\n\
-         # default; `facts` decide nothing.\n{whole}"
+        "# Behaviour of {host}, measured on {on} by `callsheet check BATCH --probe`.\n\
+         # A batch file uses this file with: [vendor] file = \"…\". All other settings keep\n\
+         # their defaults; `facts` have no effect.\n{root}"
     )
 }
 
-/// Returns what was learnt, where it differs from what is assumed.
-fn if_not_default<T: PartialEq>(learnt: T, usual: T) -> Option<T> {
-    (learnt != usual).then_some(learnt)
+/// Returns the measured value if it differs from the default.
+fn if_not_default<T: PartialEq>(measured: T, default: T) -> Option<T> {
+    (measured != default).then_some(measured)
 }

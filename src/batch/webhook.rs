@@ -1,7 +1,6 @@
-//! `[webhook]`: where AI Studios may call when a render goes on, and where such calls are taken.
+//! `[webhook]`: the public URL for callbacks from AI Studios, and the address that receives them.
 //!
-//! Only addresses: the secret that makes each of them known to AI Studios alone is drawn for every
-//! paid request, and never stands in a batch file.
+//! It contains no secret: the secret part of each callback URL is generated for every paid request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -14,17 +13,17 @@ use super::value;
 
 const SECTION: &str = "webhook";
 
-/// Where AI Studios may call.
+/// The URL and the address for callbacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// `public_url`: what AI Studios is given, up to the secret.
+    /// `public_url`: the callback URL without its secret.
     pub public_url: Url,
-    /// `listen`: where calls arrive on this machine.
+    /// `listen`: the address on this machine that receives callbacks.
     pub listen: SocketAddr,
 }
 
 impl WebhookSettings {
-    /// Where calls arrive when nothing is said: on this machine alone, beside the port of
+    /// The default of `listen`: reachable from this machine only, on the port next to that of
     /// `callsheet sandbox`.
     pub const DEFAULT_LISTEN: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
@@ -34,16 +33,16 @@ impl WebhookSettings {
             return None;
         }
         let example = "https://hooks.example.com/callsheet";
-        let public_url = reader.get_required_in((SECTION, "public_url"), example, parse_public_url);
+        let public_url = reader.get_required_in(SECTION, "public_url", example, parse_public_url);
         let listen =
             reader.get(SECTION, "listen", parse_listen_address).unwrap_or(Self::DEFAULT_LISTEN);
         Some(Self { public_url: public_url?, listen })
     }
 }
 
-fn parse_public_url(given: &DeValue<'_>) -> Result<Url, SettingProblem> {
-    let host = StudioHost::parse(&value::parse_text(given)?).map_err(|error| {
-        let words = match error {
+fn parse_public_url(value: &DeValue<'_>) -> Result<Url, SettingProblem> {
+    let host = StudioHost::parse(&value::parse_text(value)?).map_err(|error| {
+        let predicate = match error {
             InvalidStudioHost::Malformed => {
                 "must be an address like `https://hooks.example.com`".to_owned()
             }
@@ -51,13 +50,13 @@ fn parse_public_url(given: &DeValue<'_>) -> Result<Url, SettingProblem> {
             | InvalidStudioHost::Credentials
             | InvalidStudioHost::QueryOrFragment => error.to_string(),
         };
-        SettingProblem::new(words).as_confidential()
+        SettingProblem::new(predicate).as_confidential()
     })?;
     Ok(host.base_url())
 }
 
-fn parse_listen_address(given: &DeValue<'_>) -> Result<SocketAddr, SettingProblem> {
-    value::parse_text(given)?.trim().parse().map_err(|_| {
+fn parse_listen_address(value: &DeValue<'_>) -> Result<SocketAddr, SettingProblem> {
+    value::parse_text(value)?.trim().parse().map_err(|_| {
         SettingProblem::new("must be an address with a port")
             .with_help("write it like `listen = \"127.0.0.1:8788\"`")
     })
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_https_or_on_this_machine_and_has_room_for_a_secret_at_its_end() {
+    fn public_url_is_https_or_this_machine_and_can_be_extended() {
         for good in ["https://hooks.example/callsheet", "http://127.0.0.1:9/", "https://h.example"]
         {
             let webhook =
@@ -85,12 +84,12 @@ mod tests {
         }
         for (bad, why) in [
             ("http://hooks.example", "must begin with `https://`"),
-            ("https://hooks.example/?to=us", "without `?` and `#`"),
-            ("https://ann:pw@hooks.example", "must not contain a user or a password"),
+            ("https://hooks.example/?to=us", "must not contain `?` or `#`"),
+            ("https://ann:pw@hooks.example", "must not contain a user name or a password"),
             ("hooks.example", "must be an address like"),
         ] {
-            let told = parse_webhook(&format!("public_url = '{bad}'")).unwrap_err();
-            assert!(told.contains(why) && !told.contains("pw@"), "{told}");
+            let message = parse_webhook(&format!("public_url = '{bad}'")).unwrap_err();
+            assert!(message.contains(why) && !message.contains("pw@"), "{message}");
         }
         assert!(
             parse_webhook("listen = '127.0.0.1:1'").unwrap_err().contains("has no `public_url`")

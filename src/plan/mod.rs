@@ -137,7 +137,7 @@ pub async fn plan_filtered(
         ..staging_header(batch, base_url, &inputs)
     };
     let mut staging = ledger.stage(header).await?;
-    let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+    let resolution = batch.studio.resolution.map(|resolution| resolution.as_str().to_owned());
     let headings = inputs.sheet.headings().to_vec();
     let (sheet_reading, template_files) =
         (inputs.sheet.format().clone(), inputs.template_files.clone());

@@ -1,7 +1,7 @@
-//! `edit-project`: changes to a project that exists, and then its export (`edit-project` page).
+//! `edit-project`: changes an existing project and exports it (`edit-project` page).
 //!
-//! Whether the project itself changes or a copy of it is not documented, so both are lived with:
-//! the id that comes back is followed, and while it is the project's own, one row at a time has it.
+//! It is not documented whether the project itself or a copy is changed, so both are supported: the
+//! returned id is polled, and one row at a time has exclusive use of the project.
 
 use super::{
     AddedField, FieldType, PayloadSchema, PreExportStep, RESOLUTIONS, RequestKind, optional,

@@ -1,12 +1,13 @@
-//! What can be asked of AI Studios for one video, one small file for each kind.
+//! The kinds of requests that AI Studios accepts for one video, one small file per kind.
 //!
-//! A kind is plain data: how its payload is built (`form`), where it is sent and what is added on
-//! the way (`path`, `carries`), how it is followed until it can be exported (`after`), and how it
-//! is recognised when an answer was lost (a tag, if it carries one; its own id otherwise). The
-//! rooms above carry that out: `scene` checks and seals, `studio` sends, `runner` takes the steps.
+//! A kind is plain data: the fields of its payload (`schema`), its endpoint and the fields that are
+//! added to the request (`path`, `added_fields`), and the step before its export
+//! (`pre_export_step`). A tagged request can be found again after a lost response. `payload` checks
+//! and completes requests, `aistudios` sends them, and `runner` performs the steps.
 //!
-//! Nothing here does anything, and nothing here knows those rooms. Adding a kind is a file and its
-//! two lines below; everything else reads [`KINDS`]. Facts are those of the vendor's V3 reference.
+//! Invariant: this module has no behaviour of its own and imports no other module. A new kind is a
+//! file and two lines below; all other code reads [`REQUEST_KINDS`]. Source: the vendor's V3
+//! reference.
 
 mod edit_project;
 mod options;
@@ -24,7 +25,7 @@ use std::fmt;
 pub use project::KIND as PROJECT;
 pub use submission_mode::SubmissionMode;
 
-/// Every kind, in the order in which people are told of them.
+/// All kinds, in the order in which they are displayed.
 pub static REQUEST_KINDS: &[&RequestKind] = &[
     &project::KIND,
     &simple_video::KIND,
@@ -38,26 +39,26 @@ pub static REQUEST_KINDS: &[&RequestKind] = &[
 
 /// One kind of request.
 pub struct RequestKind {
-    /// The word for it in a batch file and in the ledger.
+    /// Its name in batch files and in the ledger.
     pub name: &'static str,
-    /// What its payload holds.
+    /// The content of its payload.
     pub schema: PayloadSchema,
-    /// Where the first request goes, below the API's root. `{field}` is taken from the payload and
-    /// is not sent in the body.
+    /// The path of the first request, relative to the API's root. `{field}` is taken from the payload
+    /// and omitted from the body.
     pub path: &'static str,
-    /// What is added to the first request.
+    /// The fields added to the first request.
     pub added_fields: &'static [AddedField],
-    /// What has to happen before what was made can be exported.
+    /// The step before the export.
     pub pre_export_step: PreExportStep,
-    /// The field that names a project which is not ours alone, and which is changed in place.
+    /// The field with the id of an existing project, which is changed in place.
     pub exclusive_project_field: Option<&'static str>,
 }
 
-/// What a payload holds.
+/// The content of a payload.
 pub enum PayloadSchema {
     /// A whole project: scenes, clips, scripts.
     Scenes,
-    /// Fields, each with a meaning.
+    /// A fixed set of fields.
     Fields(&'static [FieldSpec]),
 }
 
@@ -65,29 +66,29 @@ pub enum PayloadSchema {
 pub struct FieldSpec {
     /// Its name.
     pub name: &'static str,
-    /// What may stand in it.
+    /// The values it accepts.
     pub field_type: FieldType,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
 }
 
-/// What may stand in a field.
+/// The values that a field accepts.
 pub enum FieldType {
-    /// Text that says something.
+    /// Text that is not blank.
     Text,
-    /// The same, and the avatar speaks it.
+    /// Text that is not blank and is spoken by the avatar.
     SpokenText,
-    /// The id of something at AI Studios: it becomes part of an address.
+    /// An id at AI Studios, which becomes part of a URL.
     Id,
-    /// The address of a page.
+    /// The URL of a page.
     Url,
     /// True or false.
     Bool,
-    /// One of these words.
+    /// One of these texts.
     OneOf(&'static [&'static str]),
-    /// A number from the first to the second.
+    /// A number between the two, both included.
     NumberRange(f64, f64),
-    /// About how many seconds the video shall take: one of these.
+    /// The approximate length of the video in seconds: one of these.
     DurationSeconds(&'static [u32]),
     /// An object of fields.
     Object(&'static [FieldSpec]),
@@ -95,59 +96,59 @@ pub enum FieldType {
     Updates,
 }
 
-/// What a request carries besides its payload.
+/// A field that is added to the payload of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddedField {
     /// Our tag, at the end of `name`.
     Tag,
-    /// Whether a render starts at once (`isExport`).
+    /// Whether the request starts a render (`isExport`).
     Export,
-    /// The resolution of the batch file.
+    /// The resolution from the batch file.
     Resolution,
-    /// The workspace of the batch file.
+    /// The workspace from the batch file.
     Workspace,
-    /// Where AI Studios may call back.
+    /// The URL for callbacks.
     Webhook,
 }
 
-/// What has to happen before what was made can be exported.
+/// The step between the first request and the export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreExportStep {
-    /// Nothing.
+    /// No step.
     Nothing,
-    /// The payload's `updates`, if it has any, are laid over it.
+    /// The payload's `updates`, if any, are applied to the project.
     Edit,
-    /// AI Studios writes and builds it, and says when it is there.
+    /// AI Studios generates the project and reports when it is complete.
     Generation,
 }
 
 impl RequestKind {
-    /// Returns the kind that `word` names.
-    pub fn from_name(word: &str) -> Option<&'static Self> {
-        REQUEST_KINDS.iter().copied().find(|kind| kind.name == word)
+    /// Returns the kind with this name.
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        REQUEST_KINDS.iter().copied().find(|kind| kind.name == name)
     }
 
-    /// Tells whether the first request carries `what`.
-    pub fn has_added_field(&self, what: AddedField) -> bool {
-        self.added_fields.contains(&what)
+    /// Returns whether `field` is added to the first request.
+    pub fn has_added_field(&self, field: AddedField) -> bool {
+        self.added_fields.contains(&field)
     }
 
-    /// Tells whether a lost request can be found in the account's list.
+    /// Returns whether an uncertain request can be found in the account's list by its tag.
     pub fn is_tagged(&self) -> bool {
         self.has_added_field(AddedField::Tag)
     }
 
-    /// Tells whether one request alone may start the render. Where an existing project is changed,
-    /// its former render could not be told from the new one without a look in between.
+    /// Returns whether one request may start the render. If it changes an existing project, the
+    /// project must be read before its export: its former render looks the same as the new one.
     pub fn can_submit_in_one_step(&self) -> bool {
         self.has_added_field(AddedField::Export)
             && self.pre_export_step == PreExportStep::Nothing
             && self.exclusive_project_field.is_none()
     }
 
-    /// Returns the fields of the payload that are part of the path.
+    /// Returns the payload fields that are part of the path.
     pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|found| found.0)
+        self.path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(field, _)| field)
     }
 }
 
@@ -171,15 +172,15 @@ impl fmt::Display for RequestKind {
     }
 }
 
-const fn required(name: &'static str, want: FieldType) -> FieldSpec {
-    FieldSpec { name, field_type: want, required: true }
+const fn required(name: &'static str, field_type: FieldType) -> FieldSpec {
+    FieldSpec { name, field_type, required: true }
 }
 
-const fn optional(name: &'static str, want: FieldType) -> FieldSpec {
-    FieldSpec { name, field_type: want, required: false }
+const fn optional(name: &'static str, field_type: FieldType) -> FieldSpec {
+    FieldSpec { name, field_type, required: false }
 }
 
-/// The words for the height of the picture.
+/// The texts for the height of the video.
 const RESOLUTIONS: &[&str] = &["4k", "1080", "720", "480"];
 
 #[cfg(test)]
@@ -187,19 +188,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_found_by_its_word_and_by_no_other() {
+    fn every_kind_is_found_by_its_unique_name() {
         for kind in REQUEST_KINDS {
             assert_eq!(RequestKind::from_name(kind.name), Some(*kind));
         }
         assert_eq!(RequestKind::from_name("movie"), None);
-        let mut words: Vec<&str> = REQUEST_KINDS.iter().map(|kind| kind.name).collect();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), REQUEST_KINDS.len());
+        let mut names: Vec<&str> = REQUEST_KINDS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), REQUEST_KINDS.len());
     }
 
     #[test]
-    fn what_stands_in_a_path_is_a_required_id_of_the_payload() {
+    fn path_fields_are_required_ids_of_the_payload() {
         for kind in REQUEST_KINDS {
             let PayloadSchema::Fields(fields) = kind.schema else {
                 assert_eq!(kind.path_fields().count(), 0, "{kind}");
@@ -207,21 +208,21 @@ mod tests {
             };
             for name in kind.path_fields().chain(kind.exclusive_project_field) {
                 let field = fields.iter().find(|field| field.name == name);
-                let fits =
+                let is_required_id =
                     |field: &FieldSpec| field.required && matches!(field.field_type, FieldType::Id);
-                assert!(field.is_some_and(fits), "{kind}: {name}");
+                assert!(field.is_some_and(is_required_id), "{kind}: {name}");
             }
         }
     }
 
-    /// What can neither be tagged nor looked at before it is paid for could never be settled.
+    /// A paid request without a tag and without a draft could never be reconciled.
     #[test]
-    fn only_what_says_whether_it_exports_can_be_paid_for_in_one_request() {
-        let at_once: Vec<&str> = REQUEST_KINDS
+    fn only_kinds_with_an_export_field_can_be_submitted_in_one_step() {
+        let one_step: Vec<&str> = REQUEST_KINDS
             .iter()
             .filter(|kind| kind.can_submit_in_one_step())
             .map(|kind| kind.name)
             .collect();
-        assert_eq!(at_once, ["project", "simple-video", "simple-custom"]);
+        assert_eq!(one_step, ["project", "simple-video", "simple-custom"]);
     }
 }

@@ -1,5 +1,5 @@
-//! The `options` of what AI Studios writes by itself, which its three kinds share (pages
-//! `scripts-to-video`, `topic-to-video`, `url-to-video`).
+//! The `options` of the three kinds that AI Studios generates (pages `scripts-to-video`,
+//! `topic-to-video`, `url-to-video`).
 
 use super::{FieldSpec, FieldType, optional};
 
@@ -32,10 +32,10 @@ const COMMON_OPTIONS: [FieldSpec; 12] = [
     optional("voiceOnly", FieldType::Bool),
 ];
 
-/// The options of every kind of them.
+/// The options of all generated kinds.
 pub(super) static GENERATION_OPTIONS: [FieldSpec; 12] = COMMON_OPTIONS;
 
-/// With what scripts have besides: whether they are rewritten.
+/// The options of generated scripts, which may be rewritten or kept.
 pub(super) static SCRIPT_GENERATION_OPTIONS: [FieldSpec; 13] = {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = COMMON_OPTIONS;
     [

@@ -1,7 +1,7 @@
-//! `scripts-to-video`: AI Studios divides a script into scenes (`scripts-to-video` page), and then its export.
+//! `scripts-to-video`: AI Studios divides a script into scenes (`scripts-to-video` page); then it is
+//! exported.
 //!
-//! It takes no name, so it carries no tag, and neither workspace nor resolution: those go with the
-//! export.
+//! It has no name field, so it carries no tag. Workspace and resolution are sent with the export.
 
 use super::options::SCRIPT_GENERATION_OPTIONS;
 use super::{FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};

@@ -1,6 +1,6 @@
-//! `simple-custom`: one custom avatar says one text (`simple-custom` page).
+//! `simple-custom`: one custom avatar speaks one text (`simple-custom` page).
 //!
-//! It has no name field, so it carries no tag. A custom avatar wears what it wears.
+//! It has no name field, so it carries no tag. Custom avatars have no choice of clothes.
 
 use super::{
     AddedField, FieldType, PayloadSchema, PreExportStep, RESOLUTIONS, RequestKind, optional,

@@ -1,7 +1,7 @@
-//! `simple-video`: one avatar on a chroma key background says one text (`simple-video` page).
+//! `simple-video`: one avatar on a chroma key background speaks one text (`simple-video` page).
 //!
 //! It has no name field, so it carries no tag. `isExport` is always sent: the reference says that
-//! it is `false` by default, and the tutorial leaves it out and waits for a video.
+//! it is `false` by default, but the tutorial omits it and waits for a video.
 
 use super::{
     AddedField, FieldType, PayloadSchema, PreExportStep, RESOLUTIONS, RequestKind, optional,

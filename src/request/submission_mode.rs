@@ -1,8 +1,8 @@
-//! How a request is submitted: in two steps, of which the first is free, or in one. Plain data.
+//! The submission mode: two steps, of which the first is free, or one. Plain data.
 
 use std::fmt;
 
-/// How a video is submitted.
+/// The number of requests that submit a video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubmissionMode {
     /// A free draft first, then its paid export.
@@ -12,8 +12,8 @@ pub enum SubmissionMode {
 }
 
 impl SubmissionMode {
-    /// Every mode with its text in a batch file and in the ledger.
-    pub const WORDS: &'static [(&'static str, Self)] =
+    /// All modes with their texts in a batch file and in the ledger.
+    pub const CHOICES: &'static [(&'static str, Self)] =
         &[("two-step", Self::TwoStep), ("one-step", Self::OneStep)];
 
     /// Returns the text of the mode.

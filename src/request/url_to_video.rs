@@ -1,7 +1,6 @@
-//! `url-to-video`: AI Studios retells a web page (`url-to-video` page), and then its export.
+//! `url-to-video`: AI Studios summarizes a web page (`url-to-video` page); then it is exported.
 //!
-//! It takes no name, so it carries no tag, and neither workspace nor resolution: those go with the
-//! export.
+//! It has no name field, so it carries no tag. Workspace and resolution are sent with the export.
 
 use super::options::GENERATION_OPTIONS;
 use super::{FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};

@@ -401,7 +401,7 @@ fn run_settings(batch: &Batch, output: PathBuf) -> RunSettings {
         limits: batch.limits.clone(),
         submission_mode: batch.studio.submission,
         on_uncertain: batch.studio.on_uncertain,
-        resolution: batch.studio.resolution.map(|resolution| resolution.word().to_owned()),
+        resolution: batch.studio.resolution.map(|resolution| resolution.as_str().to_owned()),
         workspace_id: batch.studio.workspace_id.clone(),
         output_dir: output,
         vendor: batch.vendor.clone(),

@@ -168,7 +168,7 @@ pub(crate) fn catalog_key(whose: CredentialQuery<'_>) -> String {
 
 /// Returns AI Studios as one batch asks it.
 pub(crate) fn ai_studios_with_client(client: Arc<ApiClient>, batch: &Batch) -> AiStudios {
-    let resolution = batch.studio.resolution.map(|resolution| resolution.word().to_owned());
+    let resolution = batch.studio.resolution.map(|resolution| resolution.as_str().to_owned());
     AiStudios::new(client, resolution, batch.studio.workspace_id.clone())
         .with_state_words(state_words(&batch.vendor))
 }

@@ -1,17 +1,17 @@
-//! Batch files on disk: the whole of one that is right, and one that is wrong.
+//! Batch files on disk: the documented example, and one with a problem.
 
 use std::fs;
 
 use callsheet::batch::{self, BatchLimits, StudioHost, StudioSettings, VideoResolution};
 use callsheet::request;
 
-/// The example that the README and the scaffold follow.
+/// The example with all common settings and their defaults.
 const EXAMPLE_BATCH: &str = r#"
 name = "spring-launch"                  # the batch's name in the ledger
 sheet = "spring-launch.csv"             # paths are relative to this file
 template = "../templates/presenter.json.hbs"
-key = "sku"                             # column(s) that name a row
-# group_by = "video"                    # rows with one value become one video
+key = "sku"                             # column(s) that identify a row
+# group_by = "video"                    # rows with the same value become one video
 # columns = { script = "Script (EN)" }  # template name = heading in the sheet
 # defaults = { language = "en" }        # for empty cells
 output = "out/spring-launch"
@@ -25,9 +25,9 @@ on_uncertain = "settle"
 resolution = "1080"
 
 [limits]
-requests = "120/min"                    # every API call
-submits = "30/min"                      # calls that start a render
-in_flight = 10                          # renders under way
+requests = "120/min"                    # all API requests
+submits = "30/min"                      # requests that start a render
+in_flight = 10                          # concurrent renders
 canary = 2
 downloads = 4
 request_timeout = "30s"
@@ -45,7 +45,7 @@ backoff_max = "2min"
 "#;
 
 #[test]
-fn the_example_says_aloud_what_holds_anyway() {
+fn example_states_the_default_settings() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.toml");
     fs::write(&path, EXAMPLE_BATCH.replace('\n', "\r\n")).unwrap();
@@ -62,16 +62,17 @@ fn the_example_says_aloud_what_holds_anyway() {
 }
 
 #[test]
-fn a_slip_is_told_with_its_line_on_windows_too() {
+fn problem_has_its_line_with_windows_line_ends() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.toml");
-    let slip = EXAMPLE_BATCH.replace("in_flight = 10 ", "in_fligth = 10 ").replace('\n', "\r\n");
-    fs::write(&path, slip).unwrap();
-    let told = batch::read(&path).unwrap_err().to_string();
-    let told = told.replace(&dir.path().display().to_string(), "jobs");
-    insta::assert_snapshot!(told, @"
-    jobs/launch.toml:22:1: there is no setting `in_fligth` in `[limits]`
-      in_fligth = 10                          # renders under way
+    let misspelled =
+        EXAMPLE_BATCH.replace("in_flight = 10 ", "in_fligth = 10 ").replace('\n', "\r\n");
+    fs::write(&path, misspelled).unwrap();
+    let message = batch::read(&path).unwrap_err().to_string();
+    let message = message.replace(&dir.path().display().to_string(), "jobs");
+    insta::assert_snapshot!(message, @"
+    jobs/launch.toml:22:1: unknown setting `in_fligth` in `[limits]`
+      in_fligth = 10                          # concurrent renders
       ^^^^^^^^^
       help: did you mean `in_flight`?
     ");

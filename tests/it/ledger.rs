@@ -57,7 +57,7 @@ async fn a_batch_that_was_hashed_another_way_goes_on_that_way_and_no_row_looks_c
     let names = vec!["key".to_owned(), "script".to_owned()];
     let columns = ColumnMapping { names, ..ColumnMapping::default() };
     let mut merger = template.merger(&columns);
-    let resolution = batch.studio.resolution.map(VideoResolution::word);
+    let resolution = batch.studio.resolution.map(VideoResolution::as_str);
     let mut hashes = |sheet: &str, hashing: HashAlgorithm| -> Vec<String> {
         let cells = |row: &str| row.split(',').map(str::to_owned).collect::<Vec<_>>();
         let rows = sheet.lines().skip(1).map(|row| merger.merge(&[cells(row)]).unwrap());

@@ -1,4 +1,4 @@
-//! What a batch file means.
+//! Valid batch files, and the messages for some settings.
 
 mod wrong;
 
@@ -16,13 +16,13 @@ fn parse_source(source: &str) -> Result<Batch, BatchFileProblems> {
     parse(Path::new("jobs/launch.toml"), source.to_owned())
 }
 
-/// What people are told about the two lines every batch needs, with these after them.
+/// Returns the messages for the two required lines followed by `rest`.
 fn problems_text(rest: &str) -> String {
     parse_source(&format!("{MINIMAL_SOURCE}{rest}")).unwrap_err().to_string()
 }
 
 #[test]
-fn two_lines_make_a_batch() {
+fn minimal_batch_has_the_documented_defaults() {
     let batch = parse_source(MINIMAL_SOURCE).unwrap();
     assert_eq!(batch.name.as_str(), "launch");
     assert_eq!(batch.file, Path::new("jobs/launch.toml"));
@@ -35,7 +35,7 @@ fn two_lines_make_a_batch() {
 }
 
 #[test]
-fn every_setting_is_understood() {
+fn every_setting_is_read() {
     let batch = parse_source(
         r#"
 name = "spring-launch"
@@ -104,42 +104,42 @@ max_credits_per_day = 99.5
 }
 
 #[test]
-fn one_key_is_written_without_a_list() {
+fn single_key_needs_no_list() {
     assert_eq!(parse_source(&format!("{MINIMAL_SOURCE}key = \"sku\"")).unwrap().key, ["sku"]);
 }
 
 #[test]
-fn a_batch_is_read_again_from_the_text_it_keeps() {
-    let first = parse_source(&format!("{MINIMAL_SOURCE}# a remark\nname = \"x\"")).unwrap();
+fn source_of_a_batch_parses_to_the_same_batch() {
+    let first = parse_source(&format!("{MINIMAL_SOURCE}# a comment\nname = \"x\"")).unwrap();
     assert_eq!(parse(&first.file, first.source.clone()), Ok(first));
 }
 
 #[test]
-fn every_listed_key_is_asked_for() {
+fn every_listed_key_is_read() {
     for (section, keys) in keys::SECTIONS {
         for key in *keys {
-            // A date is right for no setting at all, so whoever asks for the key complains.
+            // A date is invalid for every setting, so reading the key records a problem.
             let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
             let source = format!("{header}{key} = 2026-11-21\n");
             let problems = parse_source(&source).unwrap_err();
-            let named = problems.problems.iter().filter(|problem| problem.span.is_some());
-            // What else its table needs is not its own complaint.
-            let told: Vec<_> = named
+            let located = problems.problems.iter().filter(|problem| problem.span.is_some());
+            // Missing required keys of the section are problems of their own.
+            let messages: Vec<_> = located
                 .map(|problem| problem.message.as_str())
                 .filter(|message| !message.contains(" has no `"))
                 .collect();
             assert!(
-                matches!(told[..], [message] if message.contains(&format!("`{key}` must be"))),
-                "{key}: {told:?}"
+                matches!(messages[..], [message] if message.contains(&format!("`{key}` must be"))),
+                "{key}: {messages:?}"
             );
         }
     }
 }
 
 #[test]
-fn a_list_names_a_column_once() {
+fn repeated_columns_and_wrong_tables_are_rejected() {
     insta::assert_snapshot!(problems_text("key = [\"sku\", \"sku\"]\ndefaults = { rate = 1 }\ncolumns = 3"), @r#"
-    jobs/launch.toml:3:7: `key` names `sku` twice
+    jobs/launch.toml:3:7: `key` contains `sku` twice
       key = ["sku", "sku"]
             ^^^^^^^^^^^^^^
     jobs/launch.toml:4:21: `defaults.rate` must be a text, not a whole number
@@ -153,23 +153,23 @@ fn a_list_names_a_column_once() {
     "#);
 }
 
-/// Text that is nearly TOML.
+/// Text that resembles TOML.
 const ALMOST_TOML: &str = "\\PC{0,40}|([a-z_]{1,9}|[\\[\\]={}\"'\n#.,0-9é]){0,60}";
 
-/// One value of each kind, right and wrong.
+/// Values of each type, valid and invalid.
 const VALUE: &str = "true|0|[1-9][0-9]{0,11}|-1|1\\.5|inf|\\[\\]|\\{\\}|\"[^\"\\\\\\p{C}]{0,12}\"|\
                      \\[\"a\", 1\\]|07:30:00";
 
 fn any_setting() -> impl Strategy<Value = (&'static str, &'static str)> {
-    let of = |(section, keys): &(&'static str, &'static [&'static str])| {
+    let with_section = |(section, keys): &(&'static str, &'static [&'static str])| {
         let section = *section;
         keys.iter().map(move |key| (section, *key)).collect::<Vec<_>>()
     };
-    prop::sample::select(keys::SECTIONS.iter().flat_map(of).collect::<Vec<_>>())
+    prop::sample::select(keys::SECTIONS.iter().flat_map(with_section).collect::<Vec<_>>())
 }
 
 proptest! {
-    /// Whatever stands in a batch file, there is a batch, or problems that can be drawn.
+    /// Every text gives a batch, or problems that can be displayed.
     #[test]
     fn any_text_gives_a_batch_or_problems(source in ALMOST_TOML) {
         for text in [source.clone(), format!("{MINIMAL_SOURCE}{source}")] {
@@ -181,10 +181,10 @@ proptest! {
         }
     }
 
-    /// A setting with a value of any kind is taken, or complained of by its name and place.
+    /// A setting of any value is accepted, or rejected with its name and position.
     #[test]
-    fn any_value_of_any_setting_is_taken_or_told((section, key) in any_setting(), value in VALUE) {
-        let needed: String =
+    fn any_value_of_any_setting_is_accepted_or_rejected_by_name((section, key) in any_setting(), value in VALUE) {
+        let required: String =
             MINIMAL_SOURCE.lines().filter(|line| !line.starts_with(key)).map(|l| format!("{l}\n")).collect();
         let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
         let with: &[&str] = match section {
@@ -195,7 +195,7 @@ proptest! {
         };
         let others: String =
             with.iter().filter(|line| !line.starts_with(&format!("{key} "))).copied().collect();
-        let source = format!("{needed}{header}{others}{key} = {value}\n");
+        let source = format!("{required}{header}{others}{key} = {value}\n");
         match parse_source(&source) {
             Ok(batch) => prop_assert_eq!(parse(&batch.file, batch.source.clone()), Ok(batch)),
             Err(problems) => {
@@ -210,7 +210,7 @@ proptest! {
 }
 
 #[test]
-fn rows_to_leave_out_are_named_by_a_column_or_by_column_and_words() {
+fn skipped_rows_are_selected_by_a_column_or_by_its_values() {
     let skip = |rest: &str| parse_source(&format!("{MINIMAL_SOURCE}{rest}")).unwrap().skip.unwrap();
     let plain = skip("skip = \"Status\"");
     assert_eq!((plain.column.as_str(), plain.values.len()), ("Status", 0));
@@ -218,9 +218,9 @@ fn rows_to_leave_out_are_named_by_a_column_or_by_column_and_words() {
     assert_eq!(full.values, ["done", "hold"]);
     for (rest, want) in [
         ("skip = 3", "`skip` must be a text"),
-        ("skip = { values = \"x\" }", "`skip` names no `column`"),
-        ("skip = { column = \"\" }", "`skip` is wrong: its `column` is empty"),
-        ("[skip]\ncolum = \"a\"", "`skip` has no setting `colum`"),
+        ("skip = { values = \"x\" }", "`skip` has no `column`"),
+        ("skip = { column = \"\" }", "`skip` is invalid: its `column` is empty"),
+        ("[skip]\ncolum = \"a\"", "`skip` has the unknown setting `colum`"),
     ] {
         assert!(problems_text(rest).contains(want), "{}", problems_text(rest));
     }

@@ -1,9 +1,9 @@
-//! What people are told about a batch file that is wrong.
+//! The messages for invalid batch files.
 
 use super::*;
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let problems = parse_source(
         r#"nmae = "spring"
 template = 7
@@ -32,7 +32,7 @@ settle_after = "0s"
 "#,
     );
     insta::assert_snapshot!(problems.unwrap_err(), @r#"
-    jobs/launch.toml:1:1: there is no setting `nmae`
+    jobs/launch.toml:1:1: unknown setting `nmae`
       nmae = "spring"
       ^^^^
       help: did you mean `name`?
@@ -43,42 +43,42 @@ settle_after = "0s"
     jobs/launch.toml:3:7: `key` is an empty list
       key = []
             ^^
-      help: fill it in, or leave it out
+      help: fill it in, or remove it
     jobs/launch.toml:4:8: `file` is empty
       file = ""
              ^^
-      help: fill it in, or leave it out
-    jobs/launch.toml:5:1: there is no setting `in_flight`
+      help: fill it in, or remove it
+    jobs/launch.toml:5:1: unknown setting `in_flight`
       in_flight = 3
       ^^^^^^^^^
       help: `in_flight` belongs under `[limits]`
-    jobs/launch.toml:8:10: `region` is none of the words that may stand here
+    jobs/launch.toml:8:10: `region` is not one of the possible values
       region = "chnia"
                ^^^^^^^
       help: did you mean "china"? One of "global", "china"
-    jobs/launch.toml:9:12: `base_url` must begin with `https://` (plain `http://` is for this machine alone)
+    jobs/launch.toml:9:12: `base_url` must begin with `https://` (`http://` is allowed for this machine only)
       base_url = "http://studio.example"
                  ^^^^^^^^^^^^^^^^^^^^^^^
-    jobs/launch.toml:9:12: `base_url` and `region` are given together
+    jobs/launch.toml:9:12: `base_url` cannot be combined with `region`
       base_url = "http://studio.example"
                  ^^^^^^^^^^^^^^^^^^^^^^^
-      help: keep the one that is meant
-    jobs/launch.toml:10:11: `request` is none of the words that may stand here
+      help: remove one of the two
+    jobs/launch.toml:10:11: `request` is not one of the possible values
       request = "simple-vidoe"
                 ^^^^^^^^^^^^^^
       help: did you mean "simple-video"? One of "project", "simple-video", "simple-custom", "edit-project", "template", "scripts-to-video", "topic-to-video", "url-to-video"
-    jobs/launch.toml:11:14: `resolution` must be a word in quotes, not a whole number
+    jobs/launch.toml:11:14: `resolution` must be a text in quotes, not a whole number
       resolution = 1080
                    ^^^^
       help: one of "4k", "1080", "720", "480"
-    jobs/launch.toml:12:1: there is no setting `output` in `[studio]`
+    jobs/launch.toml:12:1: unknown setting `output` in `[studio]`
       output = "out"
       ^^^^^^
       help: `output` belongs at the top of the file, above the first `[…]`
-    jobs/launch.toml:15:11: `submits` is wrong: a rate is written like `30/min`, `50/s`, `10/h` or `unlimited`
+    jobs/launch.toml:15:11: `submits` is invalid: a rate is written like `30/min`, `50/s`, `10/h` or `unlimited`
       submits = "30 per minute"
                 ^^^^^^^^^^^^^^^
-    jobs/launch.toml:16:13: `downloads` must be at least 1: with 0 the batch would wait for ever
+    jobs/launch.toml:16:13: `downloads` must be at least 1: with 0 the batch would wait forever
       downloads = 0
                   ^
     jobs/launch.toml:17:19: `request_timeout` must be a duration in quotes, not a whole number
@@ -92,43 +92,43 @@ settle_after = "0s"
     jobs/launch.toml:19:10: `canary` must be a whole number from 0 to 4294967295
       canary = -1
                ^^
-    jobs/launch.toml:20:15: `max_credits` must be a number of credits from 0 up
+    jobs/launch.toml:20:15: `max_credits` must be a number of credits, 0 or more
       max_credits = nan
                     ^^^
-    jobs/launch.toml:21:18: `render_timeout` is not a duration that can be understood
+    jobs/launch.toml:21:18: `render_timeout` is not a valid duration
       render_timeout = "40 days"
                        ^^^^^^^^^
       help: write it like "90s", "500ms", "20min" or "1h 30m"
-    jobs/launch.toml:22:16: `settle_after` must be longer than nothing
+    jobs/launch.toml:22:16: `settle_after` must be longer than 0
       settle_after = "0s"
                      ^^^^
       help: write it like "90s", "500ms", "20min" or "1h 30m"
-    jobs/launch.toml:24:2: there is no setting `limit`
+    jobs/launch.toml:24:2: unknown setting `limit`
       [limit]
        ^^^^^
       help: did you mean `limits`?
     jobs/launch.toml: `sheet` is missing
-      help: say which sheet this batch is made from: `sheet = "…"`
+      help: add the path of the sheet: `sheet = "…"`
     "#);
 }
 
 #[test]
-fn a_file_whose_name_cannot_name_a_batch_needs_a_name() {
+fn file_name_that_is_no_batch_name_requires_a_name() {
     let problems =
         parse(Path::new("jobs/spring launch.toml"), MINIMAL_SOURCE.to_owned()).unwrap_err();
     insta::assert_snapshot!(problems, @r#"
-    jobs/spring launch.toml: `name` is missing, and the file's own name `spring launch` cannot stand in
-      help: give the batch a name, as in `name = "spring-launch"`
+    jobs/spring launch.toml: `name` is missing, and the file name `spring launch` is not a batch name
+      help: add a name, such as `name = "spring-launch"`
     "#);
     insta::assert_snapshot!(problems_text("name = \"spring launch\""), @r#"
-    jobs/launch.toml:3:8: `name` is wrong: a batch's name is 1 to 64 of the letters a to z, digits, `-`, `_` and `.`, and does not begin with a dot
+    jobs/launch.toml:3:8: `name` is invalid: a batch's name is 1 to 64 of the letters a to z, digits, `-`, `_` and `.`, and does not begin with a dot
       name = "spring launch"
              ^^^^^^^^^^^^^^^
     "#);
 }
 
 #[test]
-fn broken_toml_is_told_in_our_words() {
+fn syntax_errors_are_explained_without_terms_of_the_grammar() {
     let mut all = String::new();
     for rest in [
         "name = spring",
@@ -151,18 +151,18 @@ fn broken_toml_is_told_in_our_words() {
         all.push_str(&problems_text(rest));
     }
     insta::assert_snapshot!(all, @r#"
-    jobs/launch.toml:3:8: a text must stand in quotes
+    jobs/launch.toml:3:8: a text must be in quotes
       name = spring
              ^^^^^^
       help: write it like `name = "spring-launch"`
-    jobs/launch.toml:3:15: a text in quotes is not ended, or holds a character that needs a `\` before it
+    jobs/launch.toml:3:15: a text in quotes does not end, or contains a character that needs a `\` before it
       name = "spring
                     ^
       help: end it with `"` on the same line; write a path with `/`, not with `\`
     jobs/launch.toml:3:5: this line has no `=`
       name
           ^
-      help: a setting is written like `name = "spring-launch"`; a remark begins with `#`
+      help: a setting is written like `name = "spring-launch"`; a comment begins with `#`
     jobs/launch.toml:3:7: there is nothing after the `=`
       name =
             ^
@@ -170,16 +170,16 @@ fn broken_toml_is_told_in_our_words() {
     jobs/launch.toml:3:12: something follows the value on the same line
       name = "a" file = "b"
                  ^
-      help: put each setting on a line of its own, and a text wholly in quotes
-    jobs/launch.toml:4:1: there is a comma missing
+      help: put each setting on its own line, and the whole text in quotes
+    jobs/launch.toml:4:1: a comma is missing
       name = "a"
       ^
-      help: put a comma between two values, and close the list when it ends
-    jobs/launch.toml:3:12: there is a comma missing
+      help: put a comma between two values, and close the list at its end
+    jobs/launch.toml:3:12: a comma is missing
       key = ["a" "b"]
                  ^
-      help: put a comma between two values, and close the list when it ends
-    jobs/launch.toml:3:20: a `{` is opened and not closed
+      help: put a comma between two values, and close the list at its end
+    jobs/launch.toml:3:20: this `{` is not closed
       columns = { a = "b"
                          ^
       help: add the missing `}`
@@ -191,11 +191,11 @@ fn broken_toml_is_told_in_our_words() {
       [limits
              ^
       help: write `[limits]`
-    jobs/launch.toml:3:1: this setting is given twice
+    jobs/launch.toml:3:1: this setting is set twice
       sheet = "b"
       ^^^^^
       help: keep one of the two lines
-    jobs/launch.toml:3:14: a `\` in a text does not go together with what follows it
+    jobs/launch.toml:3:14: a `\` in a text is followed by a character that is not allowed there
       output = "C:\videos"
                    ^
       help: write a path with `/`, or put the text in 'single quotes'
@@ -206,20 +206,20 @@ fn broken_toml_is_told_in_our_words() {
     jobs/launch.toml:3:13: a number cannot begin with 0
       in_flight = 010
                   ^
-      help: leave the 0 out
-    jobs/launch.toml:3:3: this cannot be the name of a setting
+      help: remove the 0
+    jobs/launch.toml:3:3: this is not a valid name of a setting
       größe = 1
         ^^
-      help: a column's name that is more than plain letters, digits, `_` and `-` stands in quotes
-    jobs/launch.toml:3:1: this line is not written as a batch file is
+      help: put a column name in quotes unless it consists of plain letters, digits, `_` and `-`
+    jobs/launch.toml:3:1: this line is not valid in a batch file
       }
       ^
-      help: a setting is written like `name = "spring-launch"`; a remark begins with `#`
+      help: a setting is written like `name = "spring-launch"`; a comment begins with `#`
     "#);
 }
 
 #[test]
-fn a_secret_is_refused_and_never_shown() {
+fn secrets_are_rejected_and_never_shown() {
     let problems = parse_source(&format!(
         "user_key = \"hush-1\"\n{MINIMAL_SOURCE}[studio]\nappId = '''\nhush-2\n'''\n\
          base_url = \"https://ann:hush-3@studio.example\"\n"
@@ -235,7 +235,7 @@ fn a_secret_is_refused_and_never_shown() {
       appId = ***
       ^^^^^
       help: delete it, and set the environment variable `AISTUDIOS_APP_ID` or use a credentials file
-    jobs/launch.toml:8:12: `base_url` must not contain a user or a password
+    jobs/launch.toml:8:12: `base_url` must not contain a user name or a password
       base_url = ***********************************
                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     ");
@@ -244,7 +244,7 @@ fn a_secret_is_refused_and_never_shown() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_apart() {
+fn unreadable_files_have_distinct_messages() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = dir.path().join(name);
@@ -258,8 +258,8 @@ fn what_cannot_be_read_is_told_apart() {
         (file("big.toml", &vec![b'#'; 1 << 21]), "larger than 1 MB"),
     ];
     for (path, want) in cases {
-        let told = read(&path).unwrap_err().to_string();
-        assert!(told.contains(want), "{told}");
+        let message = read(&path).unwrap_err().to_string();
+        assert!(message.contains(want), "{message}");
     }
     let marked = file("marked.toml", format!("\u{feff}{MINIMAL_SOURCE}").as_bytes());
     assert_eq!(read(&marked).unwrap().source, MINIMAL_SOURCE);

@@ -78,7 +78,7 @@ impl Storyboard<'_> {
                 .iter()
                 .map(|edition| template.merger(&edition.columns).with_request_kind(kind))
                 .collect(),
-            resolution: self.batch.studio.resolution.map(VideoResolution::word),
+            resolution: self.batch.studio.resolution.map(VideoResolution::as_str),
             previous: former,
             invalid_jobs: 0,
         };

@@ -183,7 +183,7 @@ async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
     # an odd file
     error: the credentials file `DIR/mine.toml` needs two lines: app_id = "…" and user_key = "…"
     # in the open
-    error: --base-url: must begin with `https://` (plain `http://` is for this machine alone)
+    error: --base-url: must begin with `https://` (`http://` is allowed for this machine only)
     # in the environment
     error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
     # no ledger to resume

@@ -30,7 +30,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = TestCli::new(2).await;
     replace_in_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
     insta::assert_snapshot!(refusal_message(&office), @r#"
-      × there is no setting `in_fligth` in `[limits]`
+      × unknown setting `in_fligth` in `[limits]`
         ╭─[b.toml:13:1]
      12 │ submits = 'unlimited'
      13 │ in_fligth = 32
@@ -39,7 +39,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
      14 │ stall_after = 'soon'
         ╰────
       help: did you mean `in_flight`?
-      × `stall_after` is not a duration that can be understood
+      × `stall_after` is not a valid duration
         ╭─[b.toml:14:15]
      13 │ in_fligth = 32
      14 │ stall_after = 'soon'
@@ -61,7 +61,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
        ·              ╰── here
      2 │ sheet = 's.csv'
        ╰────
-      help: end it with the quote it began with, on the same line
+      help: end it with the same quote, on the same line
     1 problem in the batch file `b.toml`; nothing was spent
     ");
 
@@ -70,7 +70,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
     insta::assert_snapshot!(refusal_message(&office), @"
       × b.toml
       ╰─▶ there is no such file
-      help: check the path; `jobs/demo.toml` is one to begin from
+      help: check the path; `callsheet new` creates a batch file
     1 problem in the batch file `b.toml`; nothing was spent
     ");
 }

@@ -131,7 +131,7 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
         told.push(ended.stderr);
     }
     insta::assert_snapshot!(told.join(""), @r#"
-      × `sheet` must be an https address
+      × `sheet` must be an https URL
        ╭─[b.toml:2:9]
      1 │ name = 'night'
      2 │ sheet = 'http://example.com/s.csv'
@@ -141,7 +141,7 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
        ╰────
       help: write it like "https://docs.google.com/…/pub?output=csv"
     1 problem in the batch file `b.toml`; nothing was spent
-      × `sheet` has a password in its address, and batch files are shared
+      × `sheet` contains a password, and batch files are shared
        ╭─[b.toml:2:9]
      1 │ name = 'night'
      2 │ sheet = **************************************
@@ -149,9 +149,9 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
        ·                            ╰── here
      3 │ template = 't.json.hbs'
        ╰────
-      help: publish the sheet under a link that needs none
+      help: publish the sheet under a link without a password
     1 problem in the batch file `b.toml`; nothing was spent
-      × `sheet` must be an https address
+      × `sheet` must be an https URL
        ╭─[b.toml:2:9]
      1 │ name = 'night'
      2 │ sheet = 'ftp://x/s'

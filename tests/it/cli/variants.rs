@@ -164,7 +164,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
     1 problem in the sheet `s.csv`; nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     --
-      × `variants` is wrong: number 2 has the name `EN` of another
+      × `variants` is invalid: number 2 repeats the name `EN`
         ╭─[b.toml:23:1]
      22 │ 
      23 │ [[variants]]
@@ -172,10 +172,10 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
         ·       ╰── here
      24 │ name = 'en'
         ╰────
-      help: give each a name of its own
+      help: give each variant a different name
     1 problem in the batch file `b.toml`; nothing was spent
     --
-      × `variants` is wrong: number 2 has no setting `need`
+      × `variants` is invalid: number 2 has the unknown setting `need`
         ╭─[b.toml:23:1]
      22 │ 
      23 │ [[variants]]
@@ -186,7 +186,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
       help: did you mean `needs`?
     1 problem in the batch file `b.toml`; nothing was spent
     --
-      × `variants` is wrong: number 2 has a `name` that must be one word of at
+      × `variants` is invalid: number 2 has a `name` that must be one word of at
       │ most 32 characters without `/`
         ╭─[b.toml:23:1]
      22 │ 
@@ -195,7 +195,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
         ·       ╰── here
      24 │ name = 'en'
         ╰────
-      help: write a short one, such as `name = "ko"`
+      help: choose a short name, such as `name = "ko"`
     1 problem in the batch file `b.toml`; nothing was spent
     "#);
 }

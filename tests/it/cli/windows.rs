@@ -64,10 +64,10 @@ async fn everything_that_is_wrong_with_a_window_is_told_at_once() {
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4));
     for words in [
-        "`from` is no time of day",
+        "`from` is not a time of day",
         "`window` has no `to`",
-        "`zone` is no time zone that is known",
-        "`days` has no day `caturday`",
+        "`zone` is not a known time zone",
+        "`days` contains the unknown day `caturday`",
         "4 problems in the batch file",
     ] {
         assert!(ended.stderr.contains(words), "{words}:\n{}", ended.stderr);

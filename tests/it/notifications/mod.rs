@@ -405,10 +405,10 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
     insta::assert_snapshot!(said.join("\n"), @"
     × `slack` is a secret, and a batch file is shared
     × `webhook_secret` is a secret, and a batch file is shared
-    × `webhook` must not contain a user or a password
+    × `webhook` must not contain a user name or a password
     × `smtp_password` is a secret, and a batch file is shared
     × `timeout` must be a duration in quotes, not a whole number
-    × `when` is none of the words that may stand here
+    × `when` is not one of the possible values
     ");
     // Text that is no TOML at all has its secrets blotted out, too.
     write_notify_settings(&office, "slack = https://hooks.example/canary-5");

@@ -192,7 +192,7 @@ pub(crate) fn ai_studios(batch: &Batch, base_url: &str) -> AiStudios {
 }
 
 fn resolution(batch: &Batch) -> Option<String> {
-    batch.studio.resolution.map(|resolution| resolution.word().to_owned())
+    batch.studio.resolution.map(|resolution| resolution.as_str().to_owned())
 }
 
 /// Begins a run of a batch that was taken in: everything in it, from first to last.
