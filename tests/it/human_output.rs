@@ -70,7 +70,7 @@ fn parse_json_lines(ended: &CommandOutput) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_job_that_needs_somebody_shows_the_evidence_and_the_command() {
+async fn jobs_that_need_attention_show_evidence_and_commands() {
     let office = mixed_outcomes().await;
     let _settings = snapshot_settings().bind_to_scope();
     insta::assert_snapshot!("status", normalized_output(&office, &office.run(&["status"])));
@@ -91,7 +91,7 @@ async fn every_job_that_needs_somebody_shows_the_evidence_and_the_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_programs_read_adds_up_and_keeps_its_fields() {
+async fn json_counts_add_up_and_keep_their_fields() {
     let office = mixed_outcomes().await;
     let status = parse_json(&office.run(&["status", "--json"]));
     let batch = &status["batches"][0];
@@ -136,7 +136,7 @@ async fn what_programs_read_adds_up_and_keeps_its_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_are_narrowed_by_state_cause_and_cell_and_mistakes_are_explained() {
+async fn jobs_are_filtered_by_state_cause_and_cell() {
     let office = mixed_outcomes().await;
     let keys = |args: &[&str]| -> Vec<String> {
         let ended = office.run(&[&["jobs", "night", "--json"], args].concat());
@@ -176,7 +176,7 @@ async fn jobs_are_narrowed_by_state_cause_and_cell_and_mistakes_are_explained() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_render_that_stands_still_is_shown_with_the_command_that_keeps_looking() {
+async fn a_stalled_render_is_shown_with_its_command() {
     let office = mixed_outcomes().await;
     let url = format!("sqlite://{}", office.path("callsheet.db").display());
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_report_is_the_results_file_and_replaces_a_file_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_ledger_the_readers_say_how_to_begin_and_make_none() {
+async fn commands_that_only_read_create_no_ledger() {
     let office = TestCli::new(1).await;
     let _settings = snapshot_settings().bind_to_scope();
     let mut said = normalized_output(&office, &office.run(&["status"]));
@@ -227,7 +227,7 @@ async fn without_a_ledger_the_readers_say_how_to_begin_and_make_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_looks_for_a_rehearsal_among_real_nights_is_told_where_it_is() {
+async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     let office = TestCli::new(1).await;
     assert_eq!(office.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
     let looks = || {
@@ -236,26 +236,26 @@ async fn who_looks_for_a_rehearsal_among_real_nights_is_told_where_it_is() {
             .concat()
     };
     insta::assert_snapshot!(looks(), @"
-    nothing has run here yet: the first run makes the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox
+    no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    Next (free): callsheet run jobs/NAME.toml --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: there is no ledger `callsheet.db` to continue from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(looks(), @"
-    no batch yet: begin with callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    no run yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: this ledger holds no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: the ledger has no batches yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(office.run(&["status", "--sandbox"]).code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_says_whether_a_night_can_run_and_what_to_mend() {
+async fn check_reports_findings_and_what_to_do() {
     let office = TestCli::new(1).await;
     let _settings = snapshot_settings().bind_to_scope();
     let good = office.run(&["check", "b.toml"]);

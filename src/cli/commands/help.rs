@@ -58,7 +58,7 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
                     }
                 };
             }
-            printer.print_result(found.render_long_help().to_string().trim_end());
+            printer.print_result(found.render_help().to_string().trim_end());
             ExitReason::Done
         }
     }

@@ -1,4 +1,4 @@
-//! What the account offers: listed, remembered, and held against a batch.
+//! The account's catalogue: listed, cached, and compared with a batch.
 
 use callsheet::clock::Clock;
 use callsheet::ledger::{CatalogKind, Durability, Ledger};
@@ -10,13 +10,13 @@ use crate::support::test_cli::{TEMPLATE, TestCli};
 
 const CATALOG_COMMANDS: [&str; 3] = ["models", "workspaces", "templates"];
 
-/// How many requests AI Studios has seen.
+/// Returns the number of requests to AI Studios.
 fn request_count(office: &TestCli) -> u64 {
     office.sandbox.counters().requests.values().sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered() {
+async fn account_catalogues_are_listed_and_cached() {
     let mut listed = Vec::new();
     for shape in [
         ListResponseShape::Bare,
@@ -40,7 +40,7 @@ async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered(
             assert_eq!(asked.code, Some(0), "{asked:?}");
             shown.push_str(&asked.stdout);
             assert!(asked.stderr.contains("retrieved now"), "{asked:?}");
-            // With nobody there to ask, what was heard is still known.
+            // Without a response, the cached list is still known.
             let again = office
                 .start(&mut office.command_without_credentials(&[command, "b.toml", "--offline"]))
                 .wait();
@@ -53,7 +53,7 @@ async fn the_accounts_catalogues_are_listed_alike_in_every_shape_and_remembered(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_get_the_catalogues_whole_and_a_missing_page_of_clothes_is_no_trouble() {
+async fn catalogues_as_json_are_complete_also_without_clothes() {
     let office = TestCli::new(1).await;
     let document = |office: &TestCli, command| -> Value {
         let ended = office.run(&[command, "b.toml", "--json"]);
@@ -76,7 +76,7 @@ async fn programs_get_the_catalogues_whole_and_a_missing_page_of_clothes_is_no_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_stops_nothing() {
+async fn ids_missing_from_the_account_are_warnings_with_suggestions() {
     let office =
         TestCli::with_settings(3, "workspace_id = '66f0a1b2c3d4e5f60718293e'", |_| ()).await;
     let template = TEMPLATE.replace("\"M1\"", "\"{{model}}\"").replace("B1", "BG00002399");
@@ -85,7 +85,7 @@ async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_s
         "s.csv",
         "key,model,script\nk000,M000045058,Hi\nk001,M000045085,Ho\nk002,Hannah,He\n",
     );
-    // Nothing is known yet and nobody may be asked: nothing is said.
+    // Without a cached list and offline there is no warning.
     let offline = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!((offline.code, request_count(&office)), (Some(0), 0), "{offline:?}");
     assert!(!offline.stderr.contains("warning"), "{offline:?}");
@@ -116,7 +116,7 @@ async fn what_a_batch_names_and_the_account_lacks_is_told_with_the_nearest_and_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_cannot_be_asked_hinders_no_plan() {
+async fn a_plan_succeeds_without_a_response_of_the_account() {
     let office = TestCli::with_settings(2, "", |settings| {
         settings.faults.add("503=models:always").unwrap();
     })
@@ -130,7 +130,7 @@ async fn an_account_that_cannot_be_asked_hinders_no_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_memory_is_refreshed_where_that_can_be_done_and_else_says_its_age() {
+async fn an_old_cached_catalogue_is_refreshed_or_shows_its_age() {
     let office = TestCli::new(1).await;
     let ledger = Ledger::open(&office.path("callsheet.db"), Durability::PowerLoss).await.unwrap();
     let (shop, long_ago) = (office.sandbox.base_url(), SignedDuration::from_hours(72));
@@ -150,7 +150,7 @@ async fn an_old_memory_is_refreshed_where_that_can_be_done_and_else_says_its_age
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_that_the_account_lacks_is_told_before_anything_is_asked_of_it() {
+async fn a_template_missing_from_the_account_is_reported_before_the_run() {
     let office = TestCli::with_settings(2, "request = 'template'", |_| ()).await;
     office.write(
         "t.json.hbs",

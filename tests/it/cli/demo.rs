@@ -1,18 +1,18 @@
-//! The demo of the README, from sheet to videos and again.
+//! The demo batch of the README, from sheet to videos, twice.
 
 use std::fs;
 
 use crate::support::copy_demo_batch;
 use crate::support::test_cli::{TestCli, assert_complete_mp4};
 
-/// How many renders the rehearsal's own studio has ever started.
+/// Returns the number of renders started by the sandbox of the rehearsal.
 fn rehearsed_render_count(office: &TestCli) -> usize {
     let state = fs::read_to_string(office.path("callsheet-sandbox.db.studio.jsonl")).unwrap();
     state.lines().filter(|line| line.starts_with("{\"render")).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_gives_twelve_videos_and_again_renders_only_what_changed() {
+async fn the_demo_renders_twelve_videos_and_later_only_changed_rows() {
     let office = TestCli::new(1).await;
     copy_demo_batch(office.dir.path());
     let toml = fs::read_to_string(office.path("jobs/demo.toml")).unwrap();
@@ -53,7 +53,7 @@ fn read_sheet_rows(office: &TestCli) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_ignores_where_real_nights_go_and_two_of_them_do_not_mix() {
+async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     let office = TestCli::new(2).await;
     let mut command =
         office.command_without_credentials(&["run", "b.toml", "--sandbox", "--speed", "3000"]);

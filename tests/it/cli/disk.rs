@@ -1,8 +1,5 @@
-//! Disks that are full or read-only, and disks whose locks lie: the run stops with one clear line, nothing that
-//! was paid for is forgotten, and the same command finishes once the disk is mended.
-//!
-//! A small disk of its own is mounted in a namespace of its own (`unshare` and a `tmpfs`), which
-//! machines may forbid; a limit on the size of files works everywhere and fails the same writes.
+//! Full or read-only disks, and disks with unreliable locks: the run stops with one clear error, no
+//! paid request is forgotten, and the same command finishes once the disk is fixed.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +8,7 @@ use crate::support::test_cli::{CommandOutput, TestCli};
 
 const ROWS: usize = 120;
 
-/// The same command twice: while there is no room, and after room was made.
+/// One command run twice: on a full disk, and after space was freed.
 struct RunsBeforeAndAfter {
     before: CommandOutput,
     after: CommandOutput,
@@ -19,7 +16,7 @@ struct RunsBeforeAndAfter {
 
 impl TestCli {
     /// Runs `args` twice with `folder` on a disk of `size` that then grows. `None` where the
-    /// machine lets nobody mount.
+    /// machine does not permit mounts.
     fn run_on_small_disk(
         &self,
         folder: &str,
@@ -89,7 +86,7 @@ fn assert_all_done(office: &TestCli) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishes() {
-    // Full while the ledger is made, while the plan is taken in, and in the middle of the night.
+    // Full while the ledger is created, while the plan is committed, and during the run.
     for size in ["60k", "240k", "480k"] {
         let office = TestCli::new(ROWS).await;
         let args = "--ledger tight/l.db run b.toml";
@@ -109,7 +106,7 @@ async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_for_a_video_is_told_before_anything_is_paid() {
+async fn a_full_video_disk_is_reported_before_anything_is_paid() {
     let office = TestCli::new(3).await;
     let Some(RunsBeforeAndAfter { before, after }) =
         office.run_on_small_disk("out", "64k", "run b.toml")
@@ -124,7 +121,7 @@ async fn a_disk_without_room_for_a_video_is_told_before_anything_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_under_the_videos_stops_the_run_and_only_fetches_are_left_for_the_next() {
+async fn a_full_video_disk_stops_the_run_and_leaves_only_downloads() {
     let office = TestCli::new(ROWS).await;
     let Some(RunsBeforeAndAfter { before, after }) =
         office.run_on_small_disk("out", "1200k", "run b.toml")
@@ -138,7 +135,7 @@ async fn a_full_disk_under_the_videos_stops_the_run_and_only_fetches_are_left_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_may_not_grow_stop_the_run_and_the_same_command_finishes() {
+async fn a_file_size_limit_stops_the_run_and_the_same_command_finishes() {
     for blocks in [100, 480, 900] {
         let office = TestCli::new(ROWS).await;
         let tight = office.run_with_file_size_limit(blocks, "run b.toml");
@@ -168,12 +165,12 @@ async fn a_read_only_disk_stops_the_run_before_anything_is_lost() {
     }
 }
 
-/// What a network disk without working locks does, for one program.
+/// Behaves like a network disk without working locks, for one program.
 const FAKE_FLOCK_SOURCE: &str =
     "int flock(int file, int how) { (void)file; (void)how; return 0; }\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_grants_one_lock_twice_is_refused_before_anything_is_spent() {
+async fn a_disk_without_reliable_locks_is_rejected_before_anything_is_spent() {
     let office = TestCli::new(3).await;
     office.write("lies.c", FAKE_FLOCK_SOURCE);
     let built = Command::new("cc")

@@ -1,5 +1,5 @@
-//! Mistakes told plainly: what is wrong and what to do, in words of our own, and no success where
-//! something could not be said.
+//! Error messages: the problem and what to do, without messages of libraries; and lost output is an
+//! error.
 
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::test_cli::TestCli;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_could_not_be_written_are_no_success() {
+async fn unwritable_results_are_an_error() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     for args in [
@@ -25,7 +25,7 @@ async fn results_that_could_not_be_written_are_no_success() {
         assert_eq!(told.matches("error: ").count(), 1, "{args:?}: {told}");
         assert!(told.contains("tandard output"), "{args:?}: {told}");
     }
-    // Whoever closed the pipe has read enough.
+    // A closed pipe is not an error.
     let mut piped = office.command(&["preview", "b.toml", "--all"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -33,7 +33,7 @@ async fn results_that_could_not_be_written_are_no_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_to_do_a_program_gets_its_document_all_the_same() {
+async fn json_is_printed_also_if_there_is_nothing_to_do() {
     let office = TestCli::new(1).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let retried = office.run(&["retry", "b.toml", "--json", "--yes"]);
@@ -43,7 +43,7 @@ async fn with_nothing_to_do_a_program_gets_its_document_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_an_unknown_key_says_why_to_programs_too() {
+async fn a_run_of_an_unknown_key_reports_the_reason_as_json() {
     let office = TestCli::new(1).await;
     let ended = office.run(&["run", "b.toml", "--json", "--only", "nobody"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
@@ -58,7 +58,7 @@ async fn a_run_of_an_unknown_key_says_why_to_programs_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_rows_of_one_file_are_told_what_mends_them() {
+async fn two_rows_with_one_file_name_show_how_to_fix_them() {
     let office = TestCli::new(2).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("b.toml", &format!("file = 'one.mp4'\n{batch}"));
@@ -70,7 +70,7 @@ async fn two_rows_of_one_file_are_told_what_mends_them() {
         told.push('\n');
     }
     assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
-    // A wrong row beside them can be left out, and they cannot.
+    // Another invalid row can be skipped, but these cannot.
     office.write("s.csv", "key,script\na,One\nb,Two\nc,\n");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -78,7 +78,7 @@ async fn two_rows_of_one_file_are_told_what_mends_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_told_in_words_of_our_own() {
+async fn errors_have_messages_of_this_program() {
     let office = TestCli::new(2).await;
     office.write("s.csv", "key,script,skip\na,One,\nb,Two,x\n");
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
@@ -102,8 +102,8 @@ async fn what_is_wrong_is_told_in_words_of_our_own() {
     error: cannot write `no/dir/x.html`: its folder does not exist
     error: cannot write `no/dir/x.csv`: its folder does not exist
     error: cannot open the ledger `no/dir/x.db`: its folder does not exist
-    error: invalid value 'x' for '--limit <N>': it must be a whole number, such as 3
-    error: invalid value '-' for '--row <N>': it must be a whole number, such as 3
-    error: --only: every row with these keys says that it is left out, or cannot be read
+    error: invalid value 'x' for '--limit <N>': must be a whole number, such as 3
+    error: invalid value '-' for '--row <N>': must be a whole number, such as 3
+    error: --only: all rows with these keys are skipped or cannot be read
     ");
 }

@@ -1,4 +1,4 @@
-//! Every exit code there is, by the thing that causes it.
+//! Every exit code, each caused by its condition.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,61 +8,45 @@ use callsheet::ledger::{Durability, Ledger};
 
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// Where the real program is driven to each exit code.
+/// The test for each exit code.
 const EXIT_CODE_TESTS: &[(ExitReason, &str, &str)] = &[
     (
         ExitReason::Done,
         "multiple_batches.rs",
-        "two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name",
+        "two_batches_run_side_by_side_and_are_reported_by_name",
     ),
-    (
-        ExitReason::Unexpected,
-        "exit_codes.rs",
-        "a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked",
-    ),
-    (ExitReason::Usage, "exit_codes.rs", "wrong_settings_are_2_and_nothing_is_made_or_asked"),
-    (ExitReason::SomeFailed, "exit_codes.rs", "a_refused_row_is_3_and_the_rest_is_done"),
+    (ExitReason::Unexpected, "exit_codes.rs", "exit_1_for_a_damaged_ledger_before_any_request"),
+    (ExitReason::Usage, "exit_codes.rs", "exit_2_for_wrong_settings_before_any_request"),
+    (ExitReason::SomeFailed, "exit_codes.rs", "exit_3_for_a_refused_row_after_the_other_rows"),
     (
         ExitReason::Input,
         "multiple_batches.rs",
-        "a_mistake_in_one_batch_stops_all_before_anything_is_spent",
+        "a_problem_in_one_batch_stops_all_before_anything_is_spent",
     ),
-    (
-        ExitReason::TransientFailure,
-        "exit_codes.rs",
-        "a_host_that_does_not_answer_is_5_in_one_clear_line",
-    ),
-    (
-        ExitReason::Uncertain,
-        "exit_codes.rs",
-        "answers_lost_for_good_are_6_and_nothing_is_sent_again",
-    ),
-    (ExitReason::Account, "exit_codes.rs", "trouble_with_the_account_is_7_and_nothing_is_lost"),
-    (ExitReason::CapReached, "exit_codes.rs", "our_own_cap_is_8_and_the_next_run_goes_on"),
-    (
-        ExitReason::WindowClosed,
-        "windows.rs",
-        "outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_way",
-    ),
+    (ExitReason::TransientFailure, "exit_codes.rs", "exit_5_for_an_unavailable_host"),
+    (ExitReason::Uncertain, "exit_codes.rs", "exit_6_for_lost_responses_without_resubmission"),
+    (ExitReason::Account, "exit_codes.rs", "exit_7_for_a_refused_account"),
+    (ExitReason::CapReached, "exit_codes.rs", "exit_8_at_a_cap_and_the_next_run_continues"),
+    (ExitReason::WindowClosed, "windows.rs", "exit_10_outside_the_window_after_downloads"),
     (
         ExitReason::BatchLocked,
         "multiple_batches.rs",
-        "when_one_batch_is_held_by_another_run_none_is_begun",
+        "no_batch_starts_if_one_is_locked_by_another_run",
     ),
     (
         ExitReason::Interrupted,
         "signals.rs",
-        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+        "an_interrupted_run_is_saved_and_the_same_command_continues",
     ),
     (
         ExitReason::Terminated,
         "signals.rs",
-        "asked_to_stop_it_saves_and_says_so_and_the_same_command_continues",
+        "an_interrupted_run_is_saved_and_the_same_command_continues",
     ),
 ];
 
 #[test]
-fn every_exit_code_has_a_test_that_drives_the_program_to_it() {
+fn every_exit_code_has_a_test() {
     for exit in ExitReason::ALL {
         let (_, file, name) = EXIT_CODE_TESTS
             .iter()
@@ -78,13 +62,13 @@ fn every_exit_code_has_a_test_that_drives_the_program_to_it() {
     }
 }
 
-/// How many API calls the studio has seen.
+/// Returns the number of API requests.
 fn request_count(office: &TestCli) -> usize {
     office.sandbox.requests().len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_cannot_be_one_is_1_and_nothing_is_asked() {
+async fn exit_1_for_a_damaged_ledger_before_any_request() {
     let office = TestCli::new(2).await;
     fs::create_dir(office.path("folder")).unwrap();
     office.write("text.db", "this is no database at all, but a text of some length\n");
@@ -123,7 +107,7 @@ async fn set_user_version(office: &TestCli, name: &str, version: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
+async fn exit_2_for_wrong_settings_before_any_request() {
     let office = TestCli::new(2).await;
     let mut said = String::new();
     let mut told = |what: &str, ended: crate::support::test_cli::CommandOutput| {
@@ -187,7 +171,7 @@ async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
     # in the environment
     error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
     # no ledger to resume
-    error: there is no ledger `callsheet.db` to continue from
+    error: no ledger at `callsheet.db`
     # a fault unheard of
     error: --fault lost-anser: `lost-anser` is not a known fault; did you mean `lost-answer`?
     "#);
@@ -196,7 +180,7 @@ async fn wrong_settings_are_2_and_nothing_is_made_or_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_cannot_go_on_at_another_host() {
+async fn exit_2_for_a_batch_of_another_host() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
@@ -207,7 +191,7 @@ async fn a_batch_cannot_go_on_at_another_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_row_is_3_and_the_rest_is_done() {
+async fn exit_3_for_a_refused_row_after_the_other_rows() {
     let office = TestCli::with_settings(4, "", |settings| {
         settings.faults.add("400=create:1").unwrap();
     })
@@ -220,11 +204,11 @@ async fn a_refused_row_is_3_and_the_rest_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
+async fn exit_5_for_an_unavailable_host() {
     let office = TestCli::new(2).await;
     let limits = LIMITS.replace("request_timeout = '2s'", "request_timeout = '500ms'");
     office.write_batch("", &limits);
-    // Nobody accepts: the queue of the listener is there, its owner never reads.
+    // A listener that never accepts a connection.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("http://{}", silent.local_addr().unwrap());
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,7 +231,7 @@ async fn a_host_that_does_not_answer_is_5_in_one_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
+async fn exit_6_for_lost_responses_without_resubmission() {
     let office = TestCli::with_settings(3, "submission = 'one-step'", |settings| {
         settings.faults.add("close-before=create:always").unwrap();
     })
@@ -268,7 +252,7 @@ async fn answers_lost_for_good_are_6_and_nothing_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
+async fn exit_7_for_a_refused_account() {
     let office = TestCli::with_settings(6, "", |settings| {
         settings.faults.add("402-after=export:+2").unwrap();
     })
@@ -293,13 +277,13 @@ async fn trouble_with_the_account_is_7_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credits_that_end_at_job_ten_of_sixty_cost_no_more_than_five_further_requests() {
+async fn exit_7_without_credits_after_at_most_five_further_requests() {
     for (way, paid) in [("two-step", "export"), ("one-step", "create")] {
         let studio = format!("submission = '{way}'");
         let office = TestCli::with_settings(60, &studio, |settings| {
             settings.switches.credit.balance = Some(10.0);
             settings.switches.credit.charge_at = callsheet::sandbox::ChargeAt::Submit;
-            // A virtual minute, and so a credit, each.
+            // One simulated minute, and so one credit, each.
             settings.switches.queue.render_min_s = 60;
             settings.switches.queue.render_max_s = 60;
         })
@@ -321,7 +305,7 @@ async fn credits_that_end_at_job_ten_of_sixty_cost_no_more_than_five_further_req
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_cap_is_8_and_the_next_run_goes_on() {
+async fn exit_8_at_a_cap_and_the_next_run_continues() {
     let office = TestCli::new(5).await;
     for renders in [2, 4] {
         let ended = office.run(&["run", "b.toml", "--limit", "2"]);
@@ -333,7 +317,7 @@ async fn our_own_cap_is_8_and_the_next_run_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_named_row_that_the_cap_held_back_is_8_and_another_row_is_not_missed() {
+async fn exit_8_only_if_the_cap_held_back_a_selected_row() {
     let office = TestCli::new(4).await;
     let named = ["run", "b.toml", "--only", "k001,k002", "--limit", "1"];
     for (code, renders) in [(8, 1), (0, 2)] {
@@ -344,7 +328,7 @@ async fn a_named_row_that_the_cap_held_back_is_8_and_another_row_is_not_missed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_no_row_has_is_2_instead_of_a_night_without_videos() {
+async fn exit_2_for_an_unknown_key() {
     let office = TestCli::new(3).await;
     let ended = office.run(&["run", "b.toml", "--only", "k001,k01"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");

@@ -1,9 +1,9 @@
-//! Mistakes in batch file, template, sheet and rows: exit 4, in words for whoever made them, and
-//! nothing asked of AI Studios.
+//! Problems in batch file, template, sheet and rows: exit code 4, with a clear message and without a
+//! request to AI Studios.
 
 use crate::support::test_cli::TestCli;
 
-/// Runs and plans an office whose input is wrong; returns what was said.
+/// Runs and plans a batch with invalid input; returns the messages.
 pub(super) fn refusal_message(office: &TestCli) -> String {
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -26,7 +26,7 @@ fn replace_in_batch(office: &TestCli, from: &str, to: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
+async fn an_invalid_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = TestCli::new(2).await;
     replace_in_batch(&office, "in_flight = 32", "in_fligth = 32\nstall_after = 'soon'");
     insta::assert_snapshot!(refusal_message(&office), @r#"
@@ -48,7 +48,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
      15 │ canary = 0
         ╰────
       help: write it like "90s", "500ms", "20min" or "1h 30m"
-    2 problems in the batch file `b.toml`; nothing was spent
+    2 problems in the batch file `b.toml`. Nothing was spent
     "#);
 
     let office = TestCli::new(2).await;
@@ -62,7 +62,7 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
      2 │ sheet = 's.csv'
        ╰────
       help: end it with the same quote, on the same line
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     ");
 
     let office = TestCli::new(2).await;
@@ -71,18 +71,18 @@ async fn a_wrong_batch_file_is_shown_with_its_line_and_a_caret() {
       × b.toml
       ╰─▶ there is no such file
       help: check the path; `callsheet new` creates a batch file
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them() {
+async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     let office = TestCli::new(2).await;
     office.write("s.csv", "key,script,script\na,Hello\n,World,x\na,Again,x,y\n");
     insta::assert_snapshot!(refusal_message(&office), @"
     error: row 1, column C `script`: column B has this heading too
       help: rename one of the two, or delete it
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     ");
 
     let office = TestCli::new(2).await;
@@ -94,7 +94,7 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
       help: give each its own: two videos under one key could not be told apart
     error: row 5: 3 cells where the heading row has 2
       help: a text with a comma in it must stand in quotes
-    3 problems in the sheet `s.csv`; nothing was spent
+    3 problems in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     ");
 
@@ -103,7 +103,7 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
     insta::assert_snapshot!(refusal_message(&office), @"
     error: the sheet is empty
       help: it needs a row of headings and, below it, one row for each video
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     ");
 
     let office = TestCli::new(2).await;
@@ -111,12 +111,12 @@ async fn a_wrong_sheet_is_told_by_row_and_column_as_the_spreadsheet_shows_them()
     insta::assert_snapshot!(refusal_message(&office), @"
     error: there is no such file
       help: check `sheet` in the batch file; paths start beside it
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
+async fn an_invalid_template_is_shown_with_its_line_and_a_caret() {
     let office = TestCli::new(2).await;
     office.write("t.json.hbs", "{\n  \"name\": \"{{key}}\",\n  \"scenes\": [{{#if script}}]\n}\n");
     insta::assert_snapshot!(refusal_message(&office), @r#"
@@ -129,7 +129,7 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
      4 │ }
        ╰────
       help: write `{{/if}}` where the part ends
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
 
     let office = TestCli::new(2).await;
@@ -138,19 +138,19 @@ async fn a_wrong_template_is_shown_with_its_line_and_a_caret() {
     insta::assert_snapshot!(refusal_message(&office), @r#"
     error: row 1: there is no column `skript`, which the template needs
       help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     "#);
 
     let office = TestCli::new(2).await;
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
-    error: cannot read the template `t.json.hbs`: there is no such file
-    nothing was spent
+    error: cannot read the template `t.json.hbs`: no such file
+    Nothing was spent
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
+async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     let office = TestCli::new(2).await;
     let template = crate::support::test_cli::TEMPLATE
         .replace("\"org\": \"{{script}}\"", "\"org\": \"{{script}}\", \"speed\": {{number speed}}");
@@ -161,7 +161,7 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
       write digits, with a point before decimals, such as `1.5`
     error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
       fill it in, or write `{{number (default column 0)}}`
-    2 problems in the sheet `s.csv`; nothing was spent
+    2 problems in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     ");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
@@ -177,7 +177,7 @@ async fn wrong_rows_are_told_all_at_once_and_can_be_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_terminal_would_act_upon_reaches_it_from_nowhere() {
+async fn control_characters_never_reach_the_terminal() {
     let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}";
     let office = TestCli::new(2).await;
     office.write("s.csv", &format!("key,script\na{evil},Hello\na{evil},Hello\n"));

@@ -1,9 +1,8 @@
-//! The account of rows that are left out because they are wrong: each is in the results with the
-//! text that could be read, so that it can be mended and fed back.
+//! Results of invalid rows: each keeps its readable cells, so that it can be fixed and used as input.
 
 use crate::support::test_cli::TestCli;
 
-/// A template that makes one scene of every row of a group.
+/// A template with one scene per row of a group.
 const TEMPLATE_PER_ROW: &str = r#"{
   "name": "{{video}}",
   "scenes": [{{#each rows}}{
@@ -24,7 +23,7 @@ async fn cli_with_groups(key: &str) -> TestCli {
     office
 }
 
-/// Runs, and returns what was said and each line of a report: its own cells, and its status.
+/// Runs the batch; returns the output and the lines of the report with their cells and status.
 fn run_and_list_report(office: &TestCli, report: &str) -> String {
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -39,7 +38,7 @@ fn run_and_list_report(office: &TestCli, report: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
+async fn every_row_of_an_invalid_group_has_a_results_line_with_its_cells() {
     let office = cli_with_groups("sku").await;
     office.write("s.csv", "video,script,sku\nv1,one,a\nv2,two,b\nv1,three,c\nv3,ok,d\n");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
@@ -60,7 +59,7 @@ async fn every_row_of_a_group_that_is_wrong_has_a_line_with_its_own_cells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_without_a_group_has_a_line_and_so_have_the_groups_that_it_may_belong_to() {
+async fn a_row_without_a_group_makes_its_possible_groups_invalid() {
     let office = cli_with_groups("video").await;
     office.write("s.csv", "video,script\nv1,one\nv1,two\n,three\nv2,four\nv3,ok\n");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
@@ -74,7 +73,7 @@ async fn a_row_without_a_group_has_a_line_and_so_have_the_groups_that_it_may_bel
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mended() {
+async fn an_invalid_row_keeps_its_readable_cells_and_can_be_fixed() {
     let office = TestCli::new(0).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let sheet = b"key,script\nA,ok\nA,doubled\n,no key\nB,one, two\nC\n=D,b\xffd\nE,\"x\" y\n";
@@ -115,7 +114,7 @@ async fn a_row_that_is_wrong_keeps_the_cells_that_could_be_read_and_can_be_mende
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
+async fn a_problem_in_a_group_is_reported_for_its_row() {
     let office = cli_with_groups("video").await;
     office.write("t.json.hbs", TEMPLATE_PER_ROW);
     office.write(
@@ -143,7 +142,7 @@ async fn a_mistake_in_a_group_is_told_of_the_row_that_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_cell_of_a_list_or_a_variant_is_told_by_its_own_column() {
+async fn an_empty_cell_of_a_list_or_a_variant_is_reported_with_its_column() {
     let office = TestCli::new(0).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let template = crate::support::test_cli::TEMPLATE;
@@ -172,11 +171,11 @@ async fn an_empty_cell_of_a_list_or_a_variant_is_told_by_its_own_column() {
     refused("key,script_1,note,script_2,script_3\na,One,n,Two,\nb,One,n,,Three\nc,,,Two,Three\n");
     insta::assert_snapshot!(told.join("\n"), @"
     × row 3, column B `Script KO`: the script is empty
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     --
     × row 3, column D `script_2`: the script is empty
     × row 4, column B `script_1`: the script is empty
-    2 problems in the sheet `s.csv`; nothing was spent
+    2 problems in the sheet `s.csv`. Nothing was spent
     --
     ");
 }

@@ -1,4 +1,4 @@
-//! Looking after the ledger: copies and exports while a run is live, and letting go of what is old.
+//! Maintenance of the ledger: backup and export during a run, and pruning of old history.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn parse_export(text: &str) -> BTreeMap<String, Vec<Value>> {
     tables
 }
 
-/// Makes everything in the ledger so many days older.
+/// Makes all records of the ledger older by `days` days.
 async fn age_ledger(office: &TestCli, days: i64) {
     let url = format!("sqlite://{}", office.path("callsheet.db").display());
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
@@ -33,7 +33,7 @@ async fn age_ledger(office: &TestCli, days: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
+async fn a_ledger_is_backed_up_and_exported_during_a_run() {
     let office =
         TestCli::with_settings(8, "", |settings| settings.switches.time_scale = 20.0).await;
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 3"));
@@ -53,7 +53,7 @@ async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
     assert_eq!(tables["version"][0]["cells"][0][1], "Hello 0");
     assert!(tables["event"][0]["at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(office.run(&["--ledger", "copy.db", "ledger", "check"]).code, Some(0));
-    // The copy knows every render that was begun, and pays for none of them again.
+    // The copy contains every started render and pays for none of them again.
     let of_copy = office.run(&["--ledger", "copy.db", "ledger", "export"]);
     assert!(paid(&parse_export(&of_copy.stdout)) >= 3);
     assert_eq!(office.run(&["ledger", "backup", "copy.db"]).code, Some(1), "overwritten");
@@ -80,14 +80,14 @@ async fn a_ledger_is_copied_and_exported_whole_while_a_run_is_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
+async fn prune_deletes_old_history_and_keeps_paid_requests() {
     let office = TestCli::with_settings(4, "", |settings| {
         settings.faults.add("400=create:1").unwrap();
     })
     .await;
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 1"));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
-    // Changed and done again; changed back is the former video, and costs nothing.
+    // Changed and rendered again; changed back, the earlier video is reused for free.
     let done = office.run(&["jobs", "night", "--state", "done", "--json"]).stdout;
     let done: Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
     let done = done["key"].as_str().unwrap();
@@ -106,13 +106,13 @@ async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
 
     let pruned = office.run(&["ledger", "prune", "--older-than", "90d", "--yes"]);
     assert_eq!(pruned.code, Some(0), "{pruned:?}");
-    assert!(pruned.stdout.contains("gone; the file took"), "{}", pruned.stdout);
+    assert!(pruned.stdout.contains("Deleted; the file shrank from"), "{}", pruned.stdout);
     let after = parse_export(&office.run(&["ledger", "export"]).stdout);
     assert!(events(&after) < events(&before), "{} {}", events(&after), events(&before));
     for table in ["job", "submission", "version", "batch", "template"] {
         assert_eq!(after[table].len(), before[table].len(), "{table}");
     }
-    // The failed row's story is whole: somebody still has to read it.
+    // The history of the failed row is complete: the operator still needs it.
     let of_failed = |tables: &BTreeMap<String, Vec<Value>>| {
         let failed = tables["job"].iter().find(|job| job["state"] == "failed").unwrap();
         tables["event"].iter().filter(|event| event["job_id"] == failed["id"]).count()
@@ -130,7 +130,7 @@ async fn prune_lets_go_of_old_history_and_of_nothing_that_was_paid_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prune_waits_for_nobody_and_touches_nothing_while_a_run_is_live() {
+async fn prune_is_refused_during_a_run() {
     let office =
         TestCli::with_settings(3, "", |settings| settings.switches.time_scale = 20.0).await;
     let run = office.start(&mut office.command(&["run", "b.toml"]));
@@ -142,7 +142,7 @@ async fn prune_waits_for_nobody_and_touches_nothing_while_a_run_is_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_goes_on_in_its_own_folder_from_wherever_it_is_resumed() {
+async fn a_batch_resumes_in_its_folder_from_any_directory() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     fs::create_dir(office.path("elsewhere")).unwrap();

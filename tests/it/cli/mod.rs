@@ -1,4 +1,4 @@
-//! The real binary: what a person types, what it answers, and how it ends.
+//! The real binary: arguments, output and exit codes.
 
 mod catalogues;
 mod demo;

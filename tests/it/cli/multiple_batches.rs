@@ -1,4 +1,4 @@
-//! Several batches in one command: checked together, driven side by side, under one account.
+//! Several batches in one command: checked together, run side by side, sharing an account.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn parse_events(out: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name() {
+async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     let office = cli_with_two_batches(3).await;
     let ended = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -53,7 +53,7 @@ async fn two_batches_are_driven_side_by_side_and_each_is_reported_by_its_name() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_several_batches_name_their_batch_and_the_summary_tells_of_each() {
+async fn events_name_their_batch_and_the_summary_contains_each() {
     let office = cli_with_two_batches(2).await;
     let ended = office.run(&["run", "b.toml", "c.toml", "--json"]);
     let events = parse_events(&ended.stdout);
@@ -75,7 +75,7 @@ async fn events_of_several_batches_name_their_batch_and_the_summary_tells_of_eac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_in_one_batch_stops_all_before_anything_is_spent() {
+async fn a_problem_in_one_batch_stops_all_before_anything_is_spent() {
     let office = cli_with_two_batches(3).await;
     office.write("s2.csv", "key,script\nk000,\n");
     office.write("s.csv", "key,script\nk000,Hello\nk000,Again\n");
@@ -93,7 +93,7 @@ async fn a_mistake_in_one_batch_stops_all_before_anything_is_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn batches_that_would_be_in_each_others_way_are_refused() {
+async fn batches_with_one_name_or_output_folder_are_rejected() {
     let office = cli_with_two_batches(2).await;
     let twice = office.run(&["run", "b.toml", "./b.toml"]);
     let text = fs::read_to_string(office.path("c.toml")).unwrap();
@@ -101,14 +101,14 @@ async fn batches_that_would_be_in_each_others_way_are_refused() {
     let folder = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!((twice.code, folder.code), (Some(2), Some(4)));
     insta::assert_snapshot!(twice.stderr + &folder.stderr, @"
-    error: `b.toml` and `./b.toml` are one batch, `night`
-    error: `b.toml` and `c.toml` both write to `out`: give one of them another `output`
+    error: `b.toml` and `./b.toml` have the same name, `night`
+    error: `b.toml` and `c.toml` both write to `out`: change the `output` of one
     ");
     assert_eq!(office.sandbox.requests(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_batch_is_held_by_another_run_none_is_begun() {
+async fn no_batch_starts_if_one_is_locked_by_another_run() {
     let office = cli_with_two_batches(2).await;
     office.sandbox.update_switches(|switches| switches.time_scale = 0.0);
     let holder = office.start(&mut office.command(&["run", "c.toml"]));
@@ -121,7 +121,7 @@ async fn when_one_batch_is_held_by_another_run_none_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_with_the_account_stops_all_of_its_batches() {
+async fn a_refused_account_stops_all_of_its_batches() {
     let office = TestCli::with_settings(6, "submission = 'one-step'", |settings| {
         settings.faults.add("402-after=create:+2").unwrap();
     })
@@ -131,12 +131,12 @@ async fn trouble_with_the_account_stops_all_of_its_batches() {
     office.add_second_batch(6, &limits);
     let ended = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!(ended.code, Some(7), "{ended:?}");
-    let halted = "nothing more is submitted: the account's credits are gone";
+    let halted = "submitting stopped: the account's credits are gone";
     for name in ["night", "second"] {
         assert!(ended.stderr.contains(&format!("{name}: {halted}")), "{}", ended.stderr);
     }
     assert_eq!(office.sandbox.render_count(), 2);
-    // Turns go round, and whoever waits for his learns of the halt: no third request is declined.
+    // Waiting batches learn of the halt, so no third request is declined.
     assert!(request_count(&office.sandbox, "create") <= 4, "{:?}", office.sandbox.counters());
     office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
     assert_eq!(office.run(&["run", "b.toml", "c.toml"]).code, Some(0));
@@ -144,7 +144,7 @@ async fn trouble_with_the_account_stops_all_of_its_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lowest_rate_of_one_account_holds_for_all_of_its_batches_together() {
+async fn batches_of_one_account_share_its_lowest_rate() {
     let office = TestCli::new(12).await;
     let rate = |rate: &str| LIMITS.replace("submits = 'unlimited'", &format!("submits = '{rate}'"));
     office.write_batch("", &rate("20/s"));
@@ -161,7 +161,7 @@ async fn the_lowest_rate_of_one_account_holds_for_all_of_its_batches_together() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_gravest_ending_is_the_exit_code_of_all() {
+async fn the_most_severe_outcome_is_the_exit_code() {
     let office = cli_with_two_batches(3).await;
     let ended = office.run(&["run", "b.toml", "c.toml", "--limit", "2"]);
     assert_eq!(ended.code, Some(8), "{ended:?}");
@@ -175,7 +175,7 @@ async fn the_gravest_ending_is_the_exit_code_of_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resume_without_a_name_goes_on_with_all_that_is_unfinished() {
+async fn resume_without_a_name_continues_all_unfinished_batches() {
     let office = cli_with_two_batches(3).await;
     assert_eq!(office.run(&["run", "b.toml", "c.toml", "--limit", "1"]).code, Some(8));
     for file in ["s.csv", "s2.csv", "t.json.hbs", "b.toml", "c.toml"] {
@@ -186,11 +186,11 @@ async fn resume_without_a_name_goes_on_with_all_that_is_unfinished() {
     assert_eq!(office.sandbox.render_count(), 6);
     let again = office.run(&["resume"]);
     assert_eq!(again.code, Some(0), "{again:?}");
-    insta::assert_snapshot!(again.stderr, @"nothing is left to do in any batch of this ledger");
+    insta::assert_snapshot!(again.stderr, @"Nothing to do: every batch of this ledger is finished");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_of_several_batches_has_one_studio() {
+async fn a_rehearsal_of_several_batches_uses_one_sandbox() {
     let office = cli_with_two_batches(2).await;
     let args = ["run", "b.toml", "c.toml", "--sandbox", "--speed", "3000"];
     let ended = office.start(&mut office.command_without_credentials(&args)).wait();

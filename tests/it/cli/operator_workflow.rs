@@ -1,4 +1,4 @@
-//! The operator's morning: from the first look to all mended, typing only what was suggested.
+//! The operator's workflow: from failures to done, with only the suggested commands.
 
 use serde_json::Value;
 
@@ -19,10 +19,10 @@ fn set_faults(office: &TestCli, faults: &[&str]) {
     office.sandbox.set_faults(all);
 }
 
-/// Leaves 60 rows behind: 5 failed, 2 uncertain, 1 that stands still, and the rest done.
+/// Produces 60 rows: 5 failed, 2 uncertain, 1 stalled, and the rest done.
 async fn cli_after_failed_run() -> TestCli {
     let office = TestCli::new(60).await;
-    // What was lost cannot be looked for, so that it stays uncertain over both runs.
+    // Without a project list, lost responses stay uncertain over both runs.
     let silent = ["503=list:always", "503=project:always"];
     set_faults(&office, &[&silent[..], &["400=create:5", "lost-answer=export:2"]].concat());
     let limits = LIMITS.replace("in_flight = 32", "in_flight = 8\nhalt_after = 100");
@@ -39,13 +39,13 @@ async fn cli_after_failed_run() -> TestCli {
     }
     second.signal("INT");
     assert_eq!(second.wait().code, Some(130));
-    // The morning: AI Studios is well again.
+    // AI Studios works again.
     set_faults(&office, &[]);
     office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
     office
 }
 
-/// Returns the first command after `mark` in what was said, as a shell would split it.
+/// Returns the first command after `mark` in the output, split like a shell.
 fn suggested_command(ended: &CommandOutput, mark: &str) -> Vec<String> {
     let said = format!("{}{}", ended.stdout, ended.stderr);
     let line = said.lines().map(str::trim).find_map(|line| line.strip_prefix(mark));
@@ -57,7 +57,7 @@ fn suggested_command(ended: &CommandOutput, mark: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_the_first_look_to_all_mended_it_takes_four_commands_each_suggested_by_the_last() {
+async fn failures_are_fixed_with_four_suggested_commands() {
     let office = cli_after_failed_run().await;
     let before = batch_status(&office);
     let counts = |state: &str| before["counts"][state].as_u64().unwrap();
@@ -71,13 +71,13 @@ async fn from_the_first_look_to_all_mended_it_takes_four_commands_each_suggested
         office.run(&args)
     };
     let first = office.run(&["status"]);
-    let second = type_in(&suggested_command(&first, "next: "), &[]);
+    let second = type_in(&suggested_command(&first, "Next: "), &[]);
     assert_eq!(second.code, Some(0), "{second:?}");
     let retry = [vec!["retry".to_owned()], suggested_command(&second, "callsheet retry ")].concat();
-    // Without a terminal nobody can answer the question with `y`.
+    // Without a terminal the question cannot be answered.
     let third = type_in(&retry, &["--yes"]);
     assert!(third.stdout.contains("5 videos to render and pay for again"), "{third:?}");
-    let fourth = type_in(&suggested_command(&third, "now: "), &[]);
+    let fourth = type_in(&suggested_command(&third, "Next: "), &[]);
     assert_eq!(fourth.code, Some(0), "{fourth:?}");
 
     assert_eq!(office.assert_guarantees(60), ["done"; 60]);
@@ -87,7 +87,7 @@ async fn from_the_first_look_to_all_mended_it_takes_four_commands_each_suggested
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_rehearsal_suggests_is_meant_for_the_rehearsal() {
+async fn commands_suggested_for_a_rehearsal_apply_to_the_rehearsal() {
     let office = TestCli::new(3).await;
     let args = ["run", "b.toml", "--sandbox", "--speed", "3000", "--fault", "400=create:1"];
     let ended = office.start(&mut office.command_without_credentials(&args)).wait();
@@ -100,14 +100,14 @@ async fn what_a_rehearsal_suggests_is_meant_for_the_rehearsal() {
     let retry = [vec!["retry".to_owned()], suggested_command(&told, "callsheet retry ")].concat();
     let retry: Vec<_> = retry.iter().map(String::as_str).chain(["--yes"]).collect();
     let again = office.start(&mut office.command_without_credentials(&retry)).wait();
-    let run = suggested_command(&again, "now: ");
+    let run = suggested_command(&again, "Next: ");
     let run: Vec<_> = run.iter().map(String::as_str).chain(["--speed", "3000"]).collect();
     assert_eq!(office.start(&mut office.command_without_credentials(&run)).wait().code, Some(0));
     assert_eq!(office.sandbox.requests(), [], "the real studio was asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_without_a_terminal_reads_a_line_for_every_change_and_leaves_when_told() {
+async fn status_watch_without_a_terminal_prints_a_line_per_change() {
     let office =
         TestCli::with_settings(6, "", |settings| settings.switches.time_scale = 20.0).await;
     let run = office.start(&mut office.command(&["run", "b.toml"]));

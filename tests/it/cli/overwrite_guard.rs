@@ -1,5 +1,5 @@
-//! Files that are never written over: what a batch is made from, and the ledger; and a run that
-//! could not write its videos and reports, which is told before it pays.
+//! Protected files: the inputs of a batch and the ledger are never overwritten, and unwritable output
+//! is reported before anything is paid.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn request_count(office: &TestCli) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_output_folder_that_cannot_be_made_is_told_before_anything_is_asked() {
+async fn an_unwritable_output_folder_is_reported_before_any_request() {
     let office = TestCli::new(3).await;
     office.write("out", "a file in the way");
     let planned = office.run(&["plan", "b.toml", "--offline"]);
@@ -32,7 +32,7 @@ async fn an_output_folder_that_cannot_be_made_is_told_before_anything_is_asked()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
+async fn a_rehearsal_reports_an_unwritable_output_folder() {
     let office = TestCli::new(3).await;
     office.write("out-rehearsal", "a file in the way");
     let ended = office.run(&["run", "b.toml", "--sandbox"]);
@@ -44,7 +44,7 @@ async fn a_rehearsal_is_told_of_a_file_in_the_way_of_its_own_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_made_from_a_report_of_its_own_is_refused_and_keeps_it() {
+async fn a_batch_does_not_overwrite_its_own_inputs() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let asked_before = request_count(&office);
@@ -63,7 +63,7 @@ async fn a_batch_made_from_a_report_of_its_own_is_refused_and_keeps_it() {
     }
     // A rehearsal writes elsewhere.
     assert_eq!(office.run(&["plan", "b.toml", "--sandbox"]).code, Some(0));
-    // `check` alone asks for anything.
+    // Only `check` sends a request.
     assert_eq!(office.sandbox.render_count(), 2);
     assert!(request_count(&office) <= asked_before + 4);
     let moved = batch.replace("'t.json.hbs'", "'out/report.html'");
@@ -74,7 +74,7 @@ async fn a_batch_made_from_a_report_of_its_own_is_refused_and_keeps_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
+async fn a_page_or_report_does_not_overwrite_protected_files() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     fs::copy(office.path("callsheet.db"), office.path("old.db")).unwrap();
@@ -89,7 +89,7 @@ async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
         "t.json.hbs",
         "old.db",
     ] {
-        // The log may stay behind, empty.
+        // An empty write-ahead log may remain.
         let held = || fs::read(office.path(target)).unwrap_or_default();
         let before = held();
         for args in [
@@ -119,7 +119,7 @@ async fn a_page_or_a_report_never_takes_the_place_of_what_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storyboard_of_nobody_is_not_written() {
+async fn a_storyboard_without_rows_is_not_written() {
     let office = TestCli::new(2).await;
     office.write("o.html", "as it was");
     for nobody in [["--key", "nope"], ["--row", "9"]] {

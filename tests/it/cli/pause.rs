@@ -1,4 +1,4 @@
-//! A person holds a batch back, and lets it go on, while another process drives it or none does.
+//! Pausing and continuing a batch, with and without a live run in another process.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn job_counts(office: &TestCli) -> Value {
     document["batches"][0].take()
 }
 
-/// Waits until the run has said `words`; that it lives is part of it.
+/// Waits until the run has printed `text`; the run must be alive.
 async fn wait_for_output(run: &mut RunningCommand, words: &str) {
     let begun = std::time::Instant::now();
     while !run.stderr().contains(words) {
@@ -22,7 +22,7 @@ async fn wait_for_output(run: &mut RunningCommand, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_run_is_paused_by_another_process_and_goes_on_when_it_is_let() {
+async fn a_live_run_is_paused_and_continued_by_another_process() {
     let office =
         TestCli::with_settings(8, "", |settings| settings.switches.time_scale = 20.0).await;
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 2"));
@@ -30,12 +30,12 @@ async fn a_live_run_is_paused_by_another_process_and_goes_on_when_it_is_let() {
     office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
     let paused = office.run(&["pause", "night"]);
     assert_eq!(paused.code, Some(0), "{paused:?}");
-    assert_eq!(paused.stdout, "night is paused: nothing more is submitted\n");
+    assert_eq!(paused.stdout, "Paused night: nothing new is submitted\n");
     assert!(paused.stderr.contains("live run"), "{}", paused.stderr);
     let renders = office.sandbox.render_count();
     wait_for_output(&mut run, "paused: ").await;
     office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
-    // What was under way is brought home, and then it waits.
+    // Renders in progress are downloaded, then the run waits.
     let standing = loop {
         let standing = job_counts(&office);
         let open = ["submitting", "rendering", "fetching"];
@@ -61,7 +61,7 @@ async fn a_live_run_is_paused_by_another_process_and_goes_on_when_it_is_let() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_a_paused_batch_brings_home_what_is_paid_spends_nothing_and_says_why() {
+async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     let office =
         TestCli::with_settings(4, "", |settings| settings.switches.time_scale = 20.0).await;
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 2"));
@@ -78,14 +78,14 @@ async fn a_run_of_a_paused_batch_brings_home_what_is_paid_spends_nothing_and_say
     assert_eq!(loud.code, Some(8));
     insta::assert_snapshot!(loud.stderr, @"
     night: 4 unchanged
-    paused by a person: what is under way is brought home, and nothing is submitted until it is unpaused (callsheet unpause)
+    paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause`
     a person paused the batch; let it go on: callsheet unpause night
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();
     assert_eq!(done, renders, "what was paid for was not brought home");
     let again = office.run(&["pause", "night"]);
-    assert_eq!(again.stdout, "night was paused already\n");
+    assert_eq!(again.stdout, "night was already paused\n");
     let let_go = office.run(&["unpause", "night"]);
     assert_eq!(
         (let_go.stdout.as_str(), let_go.stderr.as_str()),

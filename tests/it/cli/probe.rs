@@ -1,5 +1,5 @@
-//! The first calls to an account: what each shows, what is written down, and that nothing is
-//! rendered without a person's leave.
+//! The probe of an account: its requests, the recorded profile, and that nothing is rendered without
+//! confirmation.
 
 use callsheet::batch;
 use callsheet::sandbox::{self, ListFilter, ListResponseShape};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::test_cli::{CommandOutput, TestCli};
 
-/// The profile that a probe wrote, as a batch that names it reads it.
+/// Returns the profile written by a probe, as read by a batch.
 fn read_profile(office: &TestCli) -> batch::VendorProfile {
     let [name] = &profile_files(office)[..] else { panic!("{:?}", profile_files(office)) };
     let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
@@ -32,7 +32,7 @@ fn topic_lines<'o>(ended: &'o CommandOutput, topic: &str) -> Vec<&'o str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_asks_in_order_makes_one_draft_and_deletes_it_and_renders_nothing() {
+async fn a_probe_makes_and_deletes_one_draft_and_renders_nothing() {
     let office = TestCli::new(1).await;
     let probed = office.run(&["check", "b.toml", "--probe"]);
     assert_eq!(probed.code, Some(0), "{probed:?}");
@@ -47,12 +47,12 @@ async fn a_probe_asks_in_order_makes_one_draft_and_deletes_it_and_renders_nothin
     assert_eq!((counters.request_count("export"), office.sandbox.render_count()), (0, 0));
     assert_eq!(read_profile(&office).list, None, "the list shows exported projects, perhaps more");
 
-    // Another one of this day stands beside the first.
+    // A second profile of the same day gets another name.
     let again = office.run(&["check", "b.toml", "--probe"]);
     assert_eq!((again.code, profile_files(&office).len()), (Some(0), 2), "{again:?}");
 }
 
-/// Takes out ids and days.
+/// Replaces ids and dates.
 fn without_ids_and_dates(text: &str) -> String {
     let word = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -70,7 +70,7 @@ fn without_ids_and_dates(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_probe_shows_is_written_down_in_every_shape_of_the_list() {
+async fn a_probe_records_the_profile_for_every_list_format() {
     for shape in [
         ListResponseShape::Bare,
         ListResponseShape::DataArray,
@@ -92,7 +92,7 @@ async fn what_a_probe_shows_is_written_down_in_every_shape_of_the_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
+async fn a_probe_records_draft_states_and_changed_names() {
     let office = TestCli::with_settings(1, "", |settings| {
         settings.switches.export.draft_state = "waiting".to_owned();
         settings.switches.names.strip_brackets = true;
@@ -109,14 +109,14 @@ async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
     );
     assert!(topic_lines(&probed, "unknown id")[0].contains("seems to stand still"), "{probed:?}");
     assert!(topic_lines(&probed, "wrong token")[0].contains("known for what it is"), "{probed:?}");
-    // The next check shows it, and when it was measured.
+    // The next check shows it with its date.
     let shown = office.run(&["check", "named.toml", "--offline", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     let all = shown["vendor"].as_array().unwrap();
     let words = all.iter().find(|answer| answer["key"] == "draft_words").unwrap();
     assert_eq!(words["value"], json!("waiting"));
     assert!(words["from"].as_str().unwrap().starts_with("measured on 20"), "{words}");
-    // A batch that was begun with it goes on from the ledger alone.
+    // A batch started with it resumes from the ledger.
     let begun = office.run(&["run", "named.toml"]);
     assert_eq!(begun.code, Some(0), "{begun:?}");
     std::fs::remove_file(office.path(&profile_files(&office)[0])).unwrap();
@@ -126,7 +126,7 @@ async fn a_probe_learns_the_words_of_drafts_and_that_names_are_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_smallest_video_is_rendered_once_only_with_a_persons_leave() {
+async fn probe_render_renders_one_video_after_confirmation() {
     let office = TestCli::new(1).await;
     let asked = office.run(&["check", "b.toml", "--probe-render"]);
     assert_eq!((asked.code, office.sandbox.render_count()), (Some(0), 0), "{asked:?}");
@@ -161,7 +161,7 @@ async fn the_smallest_video_is_rendered_once_only_with_a_persons_leave() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_export_of_a_probe_is_never_sent_again() {
+async fn a_lost_export_of_a_probe_is_never_resubmitted() {
     for (rule, code, renders) in
         [("close-before=export:1", Some(5), 0), ("lost-answer=export:1", Some(0), 1)]
     {
@@ -174,7 +174,7 @@ async fn a_lost_export_of_a_probe_is_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_of_a_probe_that_fail_are_told_and_decide_nothing() {
+async fn failed_requests_of_a_probe_are_reported_and_decide_nothing() {
     for (rule, code, topic) in [
         ("http-500-before=list:always", 5, "list"),
         ("http-500-before=progress:1", 0, "unknown id"),
@@ -195,7 +195,7 @@ async fn calls_of_a_probe_that_fail_are_told_and_decide_nothing() {
             assert_eq!(office.sandbox.render_count(), 0, "{rule}: rendered what is not known");
         }
     }
-    // Without an account nothing is asked, and nothing is written.
+    // Without an account no request is sent and no file written.
     let office = TestCli::new(1).await;
     let mut refused = office.command(&["check", "b.toml", "--probe"]);
     let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();

@@ -1,4 +1,4 @@
-//! What a run and its readers show: to people, and to programs.
+//! Output of runs and of the commands that read the ledger, as text and as JSON.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn parse_events(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends() {
+async fn events_are_numbered_without_gaps_and_end_with_a_summary() {
     let office = TestCli::new(3).await;
     let done = office.run(&["run", "b.toml", "--json"]);
     let events_of_a_night = parse_events(&done.stdout);
@@ -55,7 +55,7 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary_however_it_ends
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plan_status_and_preview_speak_to_people_and_to_programs() {
+async fn plan_status_and_preview_print_text_and_json() {
     let office = TestCli::new(3).await;
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
@@ -162,11 +162,11 @@ async fn plan_status_and_preview_speak_to_people_and_to_programs() {
     assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).stdout);
     let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);
     assert_eq!(nowhere.code, Some(4));
-    insta::assert_snapshot!(nowhere.stderr, @"error: row 9 is not in the sheet, or is empty");
+    insta::assert_snapshot!(nowhere.stderr, @"error: row 9 is not in the sheet or is empty");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
+async fn output_without_a_terminal_has_no_escape_sequences() {
     let office = TestCli::with_settings(3, "", |settings| {
         settings.faults.add("close-before=create:1").unwrap();
     })
@@ -188,7 +188,7 @@ async fn without_a_terminal_there_are_plain_lines_and_no_escape_sequence() {
     let colored = office.run(&["--color", "always", "run", "nope.toml"]).stderr;
     assert!(colored.contains("\u{1b}["), "asked for, colours come: {colored:?}");
 
-    // One line for each change, in words.
+    // One line per change.
     let lines: Vec<_> = told.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(lines.len(), 6, "three renders and three videos: {told}");
     assert!(

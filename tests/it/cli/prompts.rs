@@ -1,5 +1,4 @@
-//! A person at a terminal who is asked and says no: nothing is spent, nothing is changed, and what an
-//! earlier run has told stays what it was.
+//! Declined prompts: nothing is spent or changed, and reports of earlier runs stay.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +7,7 @@ use callsheet::sandbox;
 
 use crate::support::test_cli::{CommandOutput, TestCli};
 
-/// The program at a terminal, with somebody who is asked.
+/// The program on a pseudo-terminal, where it asks.
 pub(super) struct TerminalSession {
     child: Child,
     shown: String,
@@ -26,7 +25,7 @@ impl TerminalSession {
         Self { child: command.spawn().unwrap(), shown: String::new() }
     }
 
-    /// Reads until the terminal shows `words`.
+    /// Reads until the terminal shows `text`.
     pub(super) fn wait_for_text(&mut self, words: &str) {
         let out = self.child.stdout.as_mut().unwrap();
         let mut some = [0; 4096];
@@ -59,7 +58,7 @@ fn report_files(office: &TestCli) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_no_spends_nothing_and_leaves_what_the_last_run_told() {
+async fn declining_a_run_spends_nothing_and_keeps_the_last_reports() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     let before = report_files(&office);
@@ -67,7 +66,7 @@ async fn who_says_no_spends_nothing_and_leaves_what_the_last_run_told() {
         let said = run_at_terminal(&office, "run b.toml", answer);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(said.stdout.contains("submit 1 to AI Studios? This costs credits."), "{said:?}");
-        assert!(said.stdout.contains("nothing was submitted"), "{said:?}");
+        assert!(said.stdout.contains("Nothing was submitted"), "{said:?}");
         assert_eq!(
             (report_files(&office), office.sandbox.render_count()),
             (before.clone(), 1),
@@ -80,7 +79,7 @@ async fn who_says_no_spends_nothing_and_leaves_what_the_last_run_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_no_to_retry_cancel_and_a_probe_that_renders_changes_nothing() {
+async fn declining_retry_cancel_or_probe_changes_nothing() {
     let office =
         TestCli::with_settings(2, "", |settings| settings.faults.add("400=create:1").unwrap())
             .await;
@@ -100,7 +99,7 @@ async fn who_says_no_to_retry_cancel_and_a_probe_that_renders_changes_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_of_one_state_leaves_the_other_where_it_is() {
+async fn retry_with_a_state_leaves_jobs_of_other_states_unchanged() {
     let office =
         TestCli::with_settings(3, "", |settings| settings.faults.add("400=create:1").unwrap())
             .await;

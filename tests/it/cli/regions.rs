@@ -1,10 +1,10 @@
-//! Each place has credentials of its own, and they go nowhere else.
+//! Each region has its own credentials, which are sent nowhere else.
 
 use callsheet::sandbox;
 
 use crate::support::test_cli::{CommandOutput, TestCli};
 
-/// Writes a credentials file with one profile for each place.
+/// Writes a credentials file with one profile per region.
 fn write_profiles(office: &TestCli, profiles: &[(&str, &str, (&str, &str))]) {
     let mut text = String::new();
     for (name, base_url, (app_id, user_key)) in profiles {
@@ -37,7 +37,7 @@ fn rename_profile(office: &TestCli, file: &str, profile: &str, name: &str, base_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_accounts_at_two_places_run_side_by_side_each_with_its_own_credentials() {
+async fn accounts_of_two_regions_run_side_by_side_with_their_own_credentials() {
     let here = TestCli::new(2).await;
     let there =
         TestCli::with_settings(0, "", |settings| settings.switches.auth.accept_any = true).await;
@@ -46,7 +46,7 @@ async fn two_accounts_at_two_places_run_side_by_side_each_with_its_own_credentia
     write_profiles(&here, &[("one", &one, ours), ("other", &other, theirs)]);
     rename_profile(&here, "one.toml", "one", "first", &one);
     rename_profile(&here, "other.toml", "other", "second", &other);
-    // The first place takes nobody else's credentials, nor a token that the other gave out.
+    // The first region receives neither the credentials nor a token of the other.
     let ended = run_with_credentials_file(&here, &["run", "one.toml", "other.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!((here.sandbox.render_count(), there.sandbox.render_count()), (2, 2));
@@ -55,7 +55,7 @@ async fn two_accounts_at_two_places_run_side_by_side_each_with_its_own_credentia
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_of_one_place_are_not_sent_to_another_one() {
+async fn credentials_of_one_region_are_not_sent_to_another() {
     let here = TestCli::new(1).await;
     let there =
         TestCli::with_settings(0, "", |settings| settings.switches.auth.accept_any = true).await;
@@ -66,7 +66,7 @@ async fn credentials_of_one_place_are_not_sent_to_another_one() {
     let ended = run_with_credentials_file(&here, &["run", "one.toml"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("profile `one` belongs to"), "{ended:?}");
-    // Neither does another address, from wherever it comes, lead them astray.
+    // Nor are they sent to another host, whatever its source.
     rename_profile(&here, "one.toml", "one", "first", &one);
     let ended = run_with_credentials_file(&here, &["run", "one.toml", "--base-url", &other]);
     assert_eq!(ended.code, Some(2), "{ended:?}");

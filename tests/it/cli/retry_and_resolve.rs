@@ -1,4 +1,4 @@
-//! What a person decides, and what is looked at first: trying again, and adopting a project.
+//! Retrying and adopting: AI Studios is checked before anything is paid again.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use callsheet::sandbox::FaultRules;
 
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// An office whose renders take for ever, and were given up.
+/// A batch whose renders never ended and timed out.
 async fn cli_with_timed_out_renders(rows: usize) -> TestCli {
     let office =
         TestCli::with_settings(rows, "", |settings| settings.switches.time_scale = 0.0).await;
@@ -17,7 +17,7 @@ async fn cli_with_timed_out_renders(rows: usize) -> TestCli {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
+async fn retry_failed_adopts_late_videos_without_paying() {
     let office = cli_with_timed_out_renders(3).await;
     office.sandbox.advance(Duration::from_secs(3600));
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
@@ -29,12 +29,12 @@ async fn a_run_that_tries_again_takes_what_came_late_and_pays_for_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_a_render_is_paid_for_again_a_person_is_told_how_to_look_first() {
+async fn retry_shows_how_to_check_for_late_videos_before_paying() {
     let office = cli_with_timed_out_renders(2).await;
     let ended = office.run(&["retry", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
-    2 renders failed or did not end in time, and may have come since: `callsheet run b.toml --retry-failed` looks first, and pays only for the rest
+    2 renders failed or timed out, and may have finished since: `callsheet run b.toml --retry-failed` checks that first and pays only for the rest
     nothing was done; say --yes to do it without being asked
     ");
 }
@@ -46,7 +46,7 @@ fn keys_with_status(office: &TestCli, status: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_is_not_there_or_another_rows_is_not_adopted() {
+async fn a_missing_or_foreign_project_is_not_adopted() {
     let office = TestCli::with_settings(2, "submission = 'one-step'", |settings| {
         settings.faults.add("close-before=create:1").unwrap();
     })
@@ -64,10 +64,10 @@ async fn a_project_that_is_not_there_or_another_rows_is_not_adopted() {
         told.push_str(&ended.stderr.replace(id, "ID").replace(&done[0], "OTHER"));
     }
     insta::assert_snapshot!(told, @"
-    error: AI Studios has no project `ID`: copy its id from your account there
-    error: `ID` was made for `OTHER` of the batch `night`
+    error: AI Studios has no project `ID`: copy the id from your account
+    error: `ID` belongs to `OTHER` of the batch `night`
     ");
-    // It is as uncertain as it was, so a person may still say what is so.
+    // It is still uncertain, so the operator can still decide.
     let mut faults = FaultRules::default();
     faults.add("503=project:always").unwrap();
     office.sandbox.set_faults(faults);

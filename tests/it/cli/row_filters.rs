@@ -1,4 +1,4 @@
-//! `--only` and `--where`: what is submitted now, and that nothing else is touched by it.
+//! `--only` and `--where`: only the selected rows are submitted.
 
 use callsheet::sandbox::FaultRules;
 
@@ -23,12 +23,12 @@ fn keys_by_status(office: &TestCli) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() {
+async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     let office = cli_with_languages().await;
     let planned = office.run(&["plan", "b.toml", "--where", "language=en"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
-    night: 5 new; 2 of 5 rows meant now
+    night: 5 new; 2 of 5 rows selected
     2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
@@ -56,7 +56,7 @@ async fn a_condition_narrows_what_is_submitted_and_the_next_run_does_the_rest() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_rows_that_nobody_named_are_not_tried_again() {
+async fn only_selected_failed_rows_are_retried() {
     let office = cli_with_languages().await;
     let mut faults = FaultRules::default();
     faults.add("400=create:always").unwrap();
@@ -69,7 +69,7 @@ async fn failed_rows_that_nobody_named_are_not_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
+async fn an_invalid_row_filter_is_reported_before_any_request() {
     let office = cli_with_languages().await;
     let mut told = Vec::new();
     for args in [
@@ -98,28 +98,28 @@ async fn a_choice_that_means_nothing_is_told_before_anything_is_asked() {
 
     For more information, try '--help'.
 
-    error: no row of the sheet is like that: --where language=xx --where script=One
+    error: no row of the sheet matches: --where language=xx --where script=One
 
-    error: no row of the sheet with the keys of --only is like that: --where language=ko
+    error: no row of the sheet with the keys of --only matches: --where language=ko
 
     error: --only: no row of the sheet has the key `x`
 
-    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+    error: invalid value '' for '--only <KEY>': a key is missing; omit --only to select every row
 
     For more information, try '--help'.
 
-    error: invalid value ' ' for '--only <KEY>': a key is missing; leave --only out to mean every row
+    error: invalid value ' ' for '--only <KEY>': a key is missing; omit --only to select every row
 
     For more information, try '--help'.
 
-    error: invalid value '' for '--only <KEY>': a key is missing; leave --only out to mean every row
+    error: invalid value '' for '--only <KEY>': a key is missing; omit --only to select every row
 
     For more information, try '--help'.
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_rendered_and_not_fetched_is_not_planned_to_be_rendered_again() {
+async fn a_rendered_video_without_download_is_not_planned_again() {
     let office = TestCli::new(3).await;
     let ended = office.run(&["run", "b.toml", "--limit", "2", "--no-download"]);
     assert!(ended.stderr.contains("3 videos to render"), "{ended:?}");

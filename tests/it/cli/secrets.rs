@@ -1,4 +1,4 @@
-//! Secrets are in nothing that a run leaves, however much it is asked to say.
+//! Secrets: no file and no output of a run contains one, at any verbosity.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use callsheet::sandbox::{APP_ID, USER_KEY};
 use crate::support::test_cli::TestCli;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run() {
+async fn no_output_contains_the_user_key_or_the_token() {
     let office = TestCli::with_settings(12, "", |settings| {
         settings.state = None;
         for fault in [
@@ -26,7 +26,7 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
     office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
     run.signal("KILL");
     drop(run.wait());
-    // Killed: the ledger's log lies beside it, and is looked into as well.
+    // Killed: the write-ahead log of the ledger remains and is searched as well.
     let mut looked_at = assert_no_secrets_in_files(&office);
     for _ in 0..20 {
         let ended = office.run(&["-vv", "run", "b.toml", "--json"]);
@@ -43,7 +43,7 @@ async fn the_key_and_the_token_are_in_no_file_and_no_line_even_of_a_traced_run()
     assert_no_secrets_in_files(&office);
 }
 
-/// Looks into every file of the folder, output included, and returns how many there are.
+/// Searches every file of the folder, output included, and returns their number.
 fn assert_no_secrets_in_files(office: &TestCli) -> usize {
     // A token is three parts in base64; its head is the same in all of them.
     let files = office.assert_absent_from_files(&[USER_KEY, APP_ID, "eyJ"]);

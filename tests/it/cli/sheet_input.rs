@@ -1,4 +1,4 @@
-//! Sheets that are no files: standard input, and published ones behind a link.
+//! Sheets from standard input and from a URL.
 
 use std::fs::File;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn run_with_stdin(office: &TestCli, args: &[&str], sheet: &str) -> (Option<i32>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_without_it() {
+async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     let office = cli_with_sheet_source("-").await;
     let (code, out, err) = run_with_stdin(&office, &["plan", "b.toml"], SHEET);
     assert_eq!(code, Some(0), "{err}");
@@ -56,7 +56,7 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
     insta::assert_snapshot!(err, @"
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; a quote within a text is written twice
-    1 problem in the sheet from standard input; nothing was spent
+    1 problem in the sheet from standard input. Nothing was spent
     mend the sheet: rows that cannot be seen cannot be left out
     ");
     let (code, _, err) = run_with_stdin(&office, &["run", "b.toml"], "");
@@ -64,11 +64,11 @@ async fn a_sheet_from_standard_input_is_like_any_other_and_can_be_resumed_withou
     insta::assert_snapshot!(err, @"
     error: the sheet is empty
       help: it needs a row of headings and, below it, one row for each video
-    1 problem in the sheet from standard input; nothing was spent
+    1 problem in the sheet from standard input. Nothing was spent
     ");
 }
 
-/// A host of published sheets.
+/// A server of published sheets.
 async fn start_sheet_server() -> String {
     let moved = |to: &'static str| {
         get(move || async move { (StatusCode::FOUND, [(header::LOCATION, to)]) })
@@ -88,7 +88,7 @@ async fn start_sheet_server() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_published_sheet_is_fetched_whole_before_anything_is_planned() {
+async fn a_published_sheet_is_downloaded_before_planning() {
     let host = start_sheet_server().await;
     let fetched = cli_with_sheet_source(&format!("{host}/moved?key=SECRET")).await;
     let ended = fetched.run(&["run", "b.toml"]);
@@ -113,7 +113,7 @@ async fn a_published_sheet_is_fetched_whole_before_anything_is_planned() {
     error: the link in `sheet` leads to an address that is not a plain http or https address
     error: the sheet is a web page, not CSV
       help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
-    1 problem in the sheet from http://127.0.0.1/…; nothing was spent
+    1 problem in the sheet from http://127.0.0.1/…. Nothing was spent
     error: `127.0.0.1` does not show the sheet (HTTP 403): publish it so that whoever has the link can read it, and check the link in `sheet`
     error: `127.0.0.1` answers with HTTP 502 instead of the sheet
     error: `127.0.0.1`, where the sheet is, cannot be reached: check the network and `sheet`
@@ -121,7 +121,7 @@ async fn a_published_sheet_is_fetched_whole_before_anything_is_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
+async fn an_insecure_sheet_url_is_rejected_without_a_request() {
     let mut told = Vec::new();
     for link in ["http://example.com/s.csv", "https://ann:SECRET@example.com/s.csv", "ftp://x/s"] {
         let office = cli_with_sheet_source(link).await;
@@ -140,7 +140,7 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
      3 │ template = 't.json.hbs'
        ╰────
       help: write it like "https://docs.google.com/…/pub?output=csv"
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
       × `sheet` contains a password, and batch files are shared
        ╭─[b.toml:2:9]
      1 │ name = 'night'
@@ -150,7 +150,7 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
      3 │ template = 't.json.hbs'
        ╰────
       help: publish the sheet under a link without a password
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
       × `sheet` must be an https URL
        ╭─[b.toml:2:9]
      1 │ name = 'night'
@@ -160,6 +160,6 @@ async fn a_link_that_would_be_read_by_others_is_refused_unfetched() {
      3 │ template = 't.json.hbs'
        ╰────
       help: write it like "https://docs.google.com/…/pub?output=csv"
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     "#);
 }

@@ -1,5 +1,4 @@
-//! Sheets as people make them, through the real binary: what is said of how they were read, and the
-//! account of rows that say they are to be left out.
+//! Unusual sheets: remarks about their format, and skipped rows.
 
 use std::path::Path;
 
@@ -23,14 +22,14 @@ fn plan_batch(office: &TestCli) -> CommandOutput {
     ended
 }
 
-/// What was said, without how fast it went.
+/// Returns the messages without the planning rate.
 fn output_without_rate(ended: &CommandOutput) -> String {
     let lines = ended.stderr.lines().filter(|line| !line.ends_with("/s)"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() {
+async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     let office = TestCli::new(0).await;
     write_batch_with(&office, "skip = 'Status'");
     let sheet = |a: &str, b: &str, c: &str| {
@@ -57,7 +56,7 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
     let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
     assert_eq!(listed.stdout.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
 
-    // What is done stays done, with its video, when its row says so afterwards.
+    // A finished job stays done with its video if its row is skipped later.
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 new, 2 skipped
@@ -69,11 +68,11 @@ async fn a_row_that_says_it_is_left_out_is_in_every_account_and_costs_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_was_not_submitted_leaves_with_its_row_and_comes_back_with_it() {
+async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     let office = TestCli::new(0).await;
     write_batch_with(&office, "skip = 'Status'");
     let sheet = |b: &str| {
-        // A row of the same key that is left out is nobody's rival.
+        // A skipped row does not conflict with a row of the same key.
         office.write("s.csv", &format!("key,script,Status\nb,Old,skip\na,One,\nb,Two,{b}\n"));
     };
     sheet("");
@@ -93,7 +92,7 @@ async fn a_job_that_was_not_submitted_leaves_with_its_row_and_comes_back_with_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_for() {
+async fn the_detected_format_of_a_sheet_is_shown() {
     let office = TestCli::new(1).await;
     let mut told = vec![output_without_rate(&plan_batch(&office))];
     office.write("s.csv", "key;script;Owner\na;Hello;Ann\n");
@@ -122,26 +121,25 @@ async fn a_sheet_that_is_no_plain_csv_is_said_to_be_read_as_what_it_was_taken_fo
     );
     told.push(output_without_rate(&plan_batch(&office)));
     insta::assert_snapshot!(told.join("\n--\n"), @"
-
     --
-    the sheet is read with a semicolon between cells
-    nothing uses the column `Owner`
+    Delimiter: semicolon
+    Unused column: Owner
     --
-    the sheet is read as EUC-KR (a guess; `encoding` in the batch file overrules it)
-    nothing uses the columns `담당` and `메모`
+    Encoding: EUC-KR (guessed; to change it, set `encoding`)
+    Unused columns: 담당 and 메모
     --
-    the sheet is read from its worksheet `Scripts` (the first; `worksheet` in the batch file can name `Old`)
+    Worksheet: Scripts (for Old, set `worksheet`)
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invalid() {
+async fn a_quote_that_hides_rows_stops_a_run_with_skip_invalid() {
     let office = TestCli::new(0).await;
     office.write("s.csv", "key,script\na,One\nb,Two\nc,Three\nd,Four\n");
     assert_eq!(office.run(&["run", "b.toml", "--only", "a"]).code, Some(0));
     let before = keys_by_status(&office);
     assert_eq!(before, "a done, b ready, c ready, d ready");
-    // Many mistakes before it do not keep it from being told.
+    // It is reported also after many other problems.
     let many: String = (0..120).map(|_| ",x\n").collect();
     let mut told = Vec::new();
     for rows in [
@@ -177,7 +175,7 @@ async fn a_quote_that_hides_rows_stops_also_a_run_that_leaves_out_what_is_invali
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
+async fn a_plan_names_changed_columns_also_if_they_were_moved() {
     let office = TestCli::new(0).await;
     let mut told = Vec::new();
     for sheet in [
@@ -203,7 +201,7 @@ async fn a_plan_names_the_columns_that_changed_wherever_they_stand_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_some_disks_take_for_one_are_told_in_every_alphabet() {
+async fn file_names_equal_on_some_disks_are_reported_in_every_alphabet() {
     let office = TestCli::new(0).await;
     let mut told = Vec::new();
     for (one, other) in [

@@ -1,4 +1,4 @@
-//! Being told to stop, and being listened to no longer.
+//! Signals and closed pipes.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::TIME_SCALE;
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// An office whose renders take real seconds, so that a run can be met in the middle.
+/// A batch whose renders take real seconds, so that a run can be interrupted.
 async fn cli_with_slow_renders(way: &str) -> TestCli {
     let office = TestCli::with_settings(8, &format!("submission = '{way}'"), |settings| {
         settings.switches.time_scale = 20.0;
@@ -18,7 +18,7 @@ async fn cli_with_slow_renders(way: &str) -> TestCli {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_stop_it_saves_and_says_so_and_the_same_command_continues() {
+async fn an_interrupted_run_is_saved_and_the_same_command_continues() {
     for (signal, code, way) in [("INT", 130, "two-step"), ("TERM", 143, "one-step")] {
         let office = cli_with_slow_renders(way).await;
         let run = office.start(&mut office.command(&["run", "b.toml"]));
@@ -41,12 +41,12 @@ async fn asked_to_stop_it_saves_and_says_so_and_the_same_command_continues() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
+async fn a_second_ctrl_c_exits_at_once_and_nothing_is_paid_twice() {
     for way in ["two-step", "one-step"] {
         let office = cli_with_slow_renders(way).await;
         let mut faults = callsheet::sandbox::FaultRules::default();
         let place = if way == "two-step" { "export" } else { "create" };
-        // The work is done, and nobody says so: an open request that will not end by itself.
+        // An open request that never gets its response.
         faults.add(&format!("hang={place}:always@60")).unwrap();
         let limits = LIMITS.replace("request_timeout = '2s'", "request_timeout = '50s'");
         office.write_batch(&format!("submission = '{way}'"), &limits);
@@ -83,7 +83,7 @@ fn run_shell(office: &TestCli, line: &str) -> crate::support::test_cli::CommandO
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_closes_the_pipe_loses_nothing_and_sees_no_panic() {
+async fn a_closed_pipe_loses_nothing_and_causes_no_panic() {
     for line in [
         "\"$CALLSHEET\" run b.toml --json | head -n 1",
         "\"$CALLSHEET\" run b.toml -vv 2>&1 | head -n 1",

@@ -1,4 +1,4 @@
-//! Seeing before paying: storyboards, payloads of every row, and how a batch begins.
+//! Previews before paying: storyboards, payloads of every row, and new batches.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::test_cli::{TEMPLATE, TestCli};
 
-/// A template with a headline and a picture, portrait where the row says so.
+/// A template with a headline and a picture; the orientation comes from the row.
 fn storyboard_template() -> String {
     let clips = r##""clips": [{"id": "p", "type": "image", "layer": 0, "top": 0, "left": 1400,
       "width": 400, "height": 300, "source_url": "https://example.org/{{key}}.png?sig=1"},
@@ -18,7 +18,7 @@ fn storyboard_template() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_and_what_is_wrong() {
+async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     let office = TestCli::new(0).await;
     office.write("t.json.hbs", &storyboard_template());
     office.write(
@@ -38,8 +38,8 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
-    4 jobs drawn in board.html
-    1 of them is wrong; `callsheet plan` tells why
+    Storyboard: board.html (4 jobs)
+    1 invalid; `callsheet plan` shows the reasons
     ");
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 4);
@@ -76,7 +76,7 @@ async fn a_storyboard_shows_every_job_the_changed_beside_their_former_version_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
+async fn preview_all_prints_one_payload_per_line_and_reports_invalid_rows() {
     let office = TestCli::new(3).await;
     let ended = office.run(&["preview", "b.toml", "--all"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
@@ -91,34 +91,34 @@ async fn every_payload_is_one_line_and_a_wrong_row_is_told_beside_them() {
     error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
     error: row 4, column A `key`: the key is empty, so this row cannot be told from others
       help: fill it in; a key once used for a video should stay with it
-    2 rows without a payload; `callsheet plan` shows each place
+    2 rows without a payload; `callsheet plan` shows the reasons
     ");
     let schema = office.run(&["preview", "--schema"]);
     assert_eq!(schema.stdout.trim_end(), callsheet::payload::PAYLOAD_SCHEMA.trim_end());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_nothing() {
+async fn a_new_batch_has_the_templates_columns_and_overwrites_nothing() {
     let office = TestCli::new(1).await;
-    // A path as the other commands take it is as good as the name.
+    // The path of the batch file is accepted as well as the name.
     let ended = office.run(&["new", "jobs/spring.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(format!("{}{}", ended.stderr, ended.stdout), @"
-    written: templates/presenter.json.hbs
-    written: jobs/spring.toml and jobs/spring.csv
+    Created templates/presenter.json.hbs
+    Created jobs/spring.toml and jobs/spring.csv
     callsheet plan jobs/spring.toml
     ");
     let read = |file: &str| fs::read_to_string(office.path(file)).unwrap();
     insta::assert_snapshot!(read("jobs/spring.toml"), @r#"
-    # callsheet plan jobs/spring.toml     looks, and spends nothing
-    # callsheet run jobs/spring.toml --sandbox     rehearses, and spends nothing
-    # callsheet run jobs/spring.toml --limit 3     renders three
+    # callsheet plan jobs/spring.toml     checks the rows; spends nothing
+    # callsheet run jobs/spring.toml --sandbox     rehearses; spends nothing
+    # callsheet run jobs/spring.toml --limit 3     renders three videos
 
     name = "spring"
     # paths are relative to this file
     sheet = "spring.csv"
     template = "../templates/presenter.json.hbs"
-    # what a row is known by
+    # identifies a row; must be unique
     key = "sku"
 
     [studio]
@@ -162,7 +162,7 @@ async fn a_new_batch_has_the_templates_columns_passes_the_plan_and_overwrites_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
+async fn help_template_lists_every_helper_and_the_columns_of_a_template() {
     let office = TestCli::new(1).await;
     let ended = office.run(&["help", "template"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
@@ -176,18 +176,18 @@ async fn the_help_of_templates_lists_every_helper_and_a_templates_columns() {
     let ended = office.run(&["help", "template", "t.json.hbs"]);
     insta::assert_snapshot!(ended.stdout, @"
     t.json.hbs
-      needs: key, script
-      uses if there: none
-      makes one video of each row
-      partials beside it: none
+      required columns: key, script
+      optional columns: none
+      one video per row
+      partials: none
     ");
     let run = office.run(&["help", "run"]);
     assert!(run.stdout.contains("Usage: callsheet run"), "{run:?}");
     assert_eq!(office.run(&["help", "nothing"]).code, Some(2));
-    assert!(office.run(&["help"]).stdout.contains("Commands:"));
+    assert!(office.run(&["help"]).stdout.contains("Get started"));
 }
 
-/// One row in two languages, each with a picture of its own.
+/// One row with two variants, each with its own picture.
 async fn cli_with_two_languages(pictures: &str) -> TestCli {
     let office = TestCli::new(0).await;
     let picture = format!("{pictures}/{{{{language}}}}.png");
@@ -208,7 +208,7 @@ async fn cli_with_two_languages(pictures: &str) -> TestCli {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
+async fn every_variant_of_a_row_has_its_own_preview() {
     let office = cli_with_two_languages("https://example.org").await;
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -232,7 +232,7 @@ async fn every_variant_of_a_row_is_drawn_and_printed_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_media_of_every_variant_are_asked_for() {
+async fn check_media_requests_the_media_of_every_variant() {
     let (base, asked) = start_media_server();
     let office = cli_with_two_languages(&format!("{base}/there")).await;
     let ended = office.run(&["run", "b.toml", "--check-media", "--limit", "1"]);
@@ -243,7 +243,7 @@ async fn the_media_of_every_variant_are_asked_for() {
     assert_eq!(paths, ["HEAD /there/en.png HTTP/1.1", "HEAD /there/ko.png HTTP/1.1"]);
 }
 
-/// A server of media: what it answers is in the path. Returns its address and what it was asked.
+/// A media server whose path determines the response. Returns its address and its requests.
 fn start_media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -278,8 +278,7 @@ fn start_media_server() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_spent_on_a_lost_one()
-{
+async fn check_media_requests_each_url_once_without_the_token() {
     let office = TestCli::new(0).await;
     let (base, asked) = start_media_server();
     let image = format!(
@@ -317,7 +316,7 @@ async fn each_media_address_is_asked_for_once_without_the_token_and_nothing_is_s
     assert!(heads.iter().all(|head| !head.to_lowercase().contains("authorization")));
     assert!(heads.iter().filter(|h| h.starts_with("GET")).all(|h| h.contains("bytes=0-0")));
 
-    // Elsewhere than in a rehearsal, an address of this machine is not even asked for.
+    // Outside a rehearsal, no request is sent to an address of this machine.
     office
         .write("b.toml", "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n");
     let before = asked.lock().unwrap().len();

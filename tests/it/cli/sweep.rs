@@ -1,4 +1,4 @@
-//! Stray drafts: found by their tag, deleted on a word, and nothing else with them.
+//! Stray drafts: found by their tag, deleted after confirmation, and nothing else with them.
 
 use callsheet::aistudios::{ApiClient, ClientSettings, Credentials, ExportRequest, ProjectId};
 use callsheet::clock::Clock;
@@ -17,7 +17,7 @@ async fn stray_drafts(office: &TestCli) -> Vec<StrayDraft> {
     strays
 }
 
-/// Drafts whose rows were taken out: no credits for their exports, and then a person's word.
+/// Creates stray drafts: their exports fail without credits, and their rows are cancelled.
 async fn cli_with_stray_drafts(change: impl FnOnce(&mut sandbox::SandboxSettings)) -> TestCli {
     let office = TestCli::with_settings(6, "", |settings| {
         settings.faults.add("402=export:always").unwrap();
@@ -32,7 +32,7 @@ async fn cli_with_stray_drafts(change: impl FnOnce(&mut sandbox::SandboxSettings
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_whose_answer_was_lost_is_found_by_its_tag_and_deleted_on_a_persons_word() {
+async fn sweep_deletes_a_stray_draft_found_by_its_tag_after_confirmation() {
     let office = TestCli::with_settings(3, "", |settings| {
         settings.faults.add("lost-answer=create:1").unwrap();
         settings.switches.list.include = ListFilter::All;
@@ -46,15 +46,15 @@ async fn a_draft_whose_answer_was_lost_is_found_by_its_tag_and_deleted_on_a_pers
     assert_eq!(office.sandbox.counters().request_count("delete"), 0);
 
     let swept = office.run(&["sweep", "night", "--yes"]);
-    assert_eq!((swept.code, swept.stdout.ends_with("1 of 1 draft deleted\n")), (Some(0), true));
+    assert_eq!((swept.code, swept.stdout.ends_with("Deleted 1 of 1 draft\n")), (Some(0), true));
     assert_eq!(office.run(&["sweep", "night", "--yes"]).stdout, "No stray drafts\n");
     assert_eq!(office.sandbox.counters().request_count("delete"), 1);
-    // What was rendered and fetched is all still there.
+    // All rendered and downloaded videos are still there.
     assert_eq!((office.sandbox.render_count(), stray_drafts(&office).await.len()), (3, 0));
     assert_eq!(office.assert_guarantees(3), ["done", "done", "done"]);
 }
 
-/// A client of AI Studios beside Callsheet, as a colleague's script is one.
+/// Another client of the account, such as a script.
 fn separate_client(office: &TestCli) -> ApiClient {
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
     let settings =
@@ -63,7 +63,7 @@ fn separate_client(office: &TestCli) -> ApiClient {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_that_somebody_exported_is_never_deleted() {
+async fn sweep_keeps_an_exported_project() {
     const NEVER: f64 = 1e9;
     for (lag_s, is_listed) in [(NEVER, false), (0.0, true)] {
         let office = cli_with_stray_drafts(|settings| settings.switches.list.lag_s = lag_s).await;
@@ -78,7 +78,7 @@ async fn a_draft_that_somebody_exported_is_never_deleted() {
         };
         client.export_project(&export).await;
         assert_eq!(office.sandbox.render_count(), 1);
-        // Only a render that is finished is in the list.
+        // The list contains only finished renders.
         while is_listed && client.list_projects().await.unwrap().items.is_empty() {}
         let swept = office.run(&["sweep", "night", "--yes"]);
         assert_eq!(swept.code, Some(0), "{swept:?}");
@@ -92,13 +92,13 @@ async fn a_draft_that_somebody_exported_is_never_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_lost_its_tag_is_not_ours_to_delete() {
+async fn sweep_keeps_a_project_without_its_tag() {
     let office =
         cli_with_stray_drafts(|settings| settings.switches.names.strip_brackets = true).await;
     let known = stray_drafts(&office).await.len();
     let swept = office.run(&["sweep", "night", "--yes"]);
     assert_eq!(swept.stdout, "No stray drafts\n", "{swept:?}");
-    assert_eq!(swept.stderr.matches("does not carry the tag").count(), known, "{swept:?}");
+    assert_eq!(swept.stderr.matches("no longer has the tag").count(), known, "{swept:?}");
     assert_eq!(
         (office.sandbox.counters().request_count("delete"), stray_drafts(&office).await.len()),
         (0, known)
@@ -106,7 +106,7 @@ async fn a_project_that_lost_its_tag_is_not_ours_to_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn drafts_whose_deletion_was_not_answered_are_looked_for_by_the_next_sweep() {
+async fn the_next_sweep_checks_drafts_whose_deletion_had_no_response() {
     let office = cli_with_stray_drafts(|_| ()).await;
     let mut faults = FaultRules::default();
     faults.add("lost-answer=delete:1").unwrap();
@@ -122,14 +122,14 @@ async fn drafts_whose_deletion_was_not_answered_are_looked_for_by_the_next_sweep
     );
 }
 
-/// Of a count that is not right nobody knows which ones are meant: each is looked for.
+/// A wrong number of deletions does not show which drafts remain: each is checked.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_is_told_of_fewer_deletions_looks_for_each_draft() {
+async fn sweep_checks_each_draft_if_fewer_deletions_are_reported() {
     let office = cli_with_stray_drafts(|_| ()).await;
     let known = stray_drafts(&office).await;
     let mut sweep = TerminalSession::start(&office, "sweep night");
     sweep.wait_for_text("[y/N]");
-    // Somebody tidies up on the website while the question stands.
+    // A draft is deleted on the website while the question is open.
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
     let settings =
         ClientSettings::new(Url::parse(&office.sandbox.base_url()).unwrap(), credentials);

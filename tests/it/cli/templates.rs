@@ -1,17 +1,17 @@
-//! Templates as people make them: partials, and mistakes that somebody who has never seen JSON can
-//! find from the message alone.
+//! Templates with partials, and template problems that a user without knowledge of JSON can fix from
+//! the message alone.
 
 use super::inputs::refusal_message;
 use crate::support::test_cli::{TEMPLATE, TestCli};
 
-/// What `plan` says on standard error.
+/// Returns the messages of `plan`.
 fn plan_stderr(office: &TestCli, code: i32) -> (String, String) {
     let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(code), "{ended:?}");
     (office.normalize(&ended.stdout), office.normalize(&ended.stderr))
 }
 
-/// An office whose avatar comes from a partial.
+/// A batch whose avatar comes from a partial.
 async fn cli_with_partial(rows: usize) -> TestCli {
     let office = TestCli::new(rows).await;
     let (before, avatar) = TEMPLATE.split_once("\"clips\": [").unwrap();
@@ -23,7 +23,7 @@ async fn cli_with_partial(rows: usize) -> TestCli {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_with_partials_goes_on_when_every_file_is_gone() {
+async fn a_batch_with_partials_resumes_without_its_files() {
     let office = cli_with_partial(3).await;
     let first = office.run(&["run", "b.toml", "--limit", "1"]);
     assert_eq!(first.code, Some(8), "{first:?}");
@@ -36,7 +36,7 @@ async fn a_batch_with_partials_goes_on_when_every_file_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes() {
+async fn a_changed_partial_changes_rows_whose_payload_differs() {
     let office = cli_with_partial(3).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
@@ -51,7 +51,7 @@ async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes(
     );
     insta::assert_snapshot!(plan_stderr(&office, 0).0, @"
     night: 1 changed, 2 unchanged
-      row 3 k001: the template or its settings changed
+      row 3 k001: template or settings changed
     1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
@@ -59,7 +59,7 @@ async fn a_changed_partial_is_a_changed_template_for_rows_whose_payload_changes(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
+async fn a_problem_in_a_partial_is_shown_in_its_own_file() {
     let office = cli_with_partial(2).await;
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
     office.write(
@@ -75,7 +75,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
        ·                                                             ╰── here
        ╰────
       help: write `"{{key}}"` for text, `{{number key}}` for a number
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     office.write("partials/avatar.json.hbs", &partial.replace("\"layer\": 1,", "\"layer\": 1,,"));
     insta::assert_snapshot!(refusal_message(&office), @r#"
@@ -87,7 +87,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
      2 │       "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}
        ╰────
       help: remove one of them
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     office.write(
         "partials/avatar.json.hbs",
@@ -98,7 +98,7 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
       write digits, with a point before decimals, such as `1.5`
     error: row 3: column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
       write digits, with a point before decimals, such as `1.5`
-    2 problems in the sheet `s.csv`; nothing was spent
+    2 problems in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     ");
     std::fs::rename(
@@ -116,11 +116,11 @@ async fn a_mistake_in_a_partial_is_shown_in_its_own_file() {
      7 │   }]
        ╰────
       help: did you mean `avatr`?
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
 }
 
-/// Changes the template and returns what is said about it.
+/// Changes the template and returns the messages about it.
 async fn plan_with_template_change(from: &str, to: &str) -> String {
     let office = TestCli::new(2).await;
     assert!(TEMPLATE.contains(from), "{from}");
@@ -129,7 +129,7 @@ async fn plan_with_template_change(from: &str, to: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
+async fn template_problems_have_clear_messages() {
     // A stray `}}`, in the text and after a tag.
     insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"{{key}}}}\"").await, @r#"
       × `}}` ends no tag here: it would be spoken or shown
@@ -141,7 +141,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
      3 │   "scenes": [{
        ╰────
       help: remove it, or write the `{{` that is missing before it
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"key}}\"").await, @r#"
       × `}}` ends no tag here: it would be spoken or shown
@@ -153,7 +153,7 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
      3 │   "scenes": [{
        ╰────
       help: remove it, or write the `{{` that is missing before it
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\"", "\"name\": \"{{key}\"").await, @r#"
       × this tag is opened and not closed with `}}`
@@ -165,9 +165,9 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
      3 │   "scenes": [{
        ╰────
       help: write `}}` where it ends
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
-    // A helper that is not there.
+    // An unknown helper.
     insta::assert_snapshot!(plan_with_template_change("{{key}}", "{{uper key}}").await, @r#"
       × there is no helper `uper`
        ╭─[t.json.hbs:2:12]
@@ -178,9 +178,9 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
      3 │   "scenes": [{
        ╰────
       help: did you mean `upper`?
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
-    // A block that is closed and was never opened.
+    // A block closed without being opened.
     insta::assert_snapshot!(plan_with_template_change("{{key}}", "{{key}}{{/if}}").await, @r#"
       × `{{/if}}` closes nothing
        ╭─[t.json.hbs:2:19]
@@ -190,12 +190,12 @@ async fn a_mistake_in_the_template_is_found_from_its_message_alone() {
        ·                      ╰── here
      3 │   "scenes": [{
        ╰────
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
+async fn a_problem_in_the_merged_json_points_to_the_template() {
     // A comma too many, two commas, one too few, a quote too few.
     insta::assert_snapshot!(plan_with_template_change("\"emotion\": \"B1\"}", "\"emotion\": \"B1\",}").await, @r#"
       × row 2 and 1 more: there is a comma before a closing bracket
@@ -207,7 +207,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
      8 │   }]
        ╰────
       help: remove the comma
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     insta::assert_snapshot!(plan_with_template_change("\"tts\": null,", "\"tts\": null,,").await, @r#"
       × row 2 and 1 more: there are two commas
@@ -219,7 +219,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
      5 │       "clothId": "B1"}],
        ╰────
       help: remove one of them
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     insta::assert_snapshot!(plan_with_template_change("\"tts\": null,", "\"tts\": null").await, @r#"
       × row 2 and 1 more: a comma or colon is missing
@@ -231,7 +231,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
      5 │       "clothId": "B1"}],
        ╰────
       help: write it before this
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     insta::assert_snapshot!(plan_with_template_change("\"name\": \"{{key}}\",", "\"name\": \"{{key}},").await, @r#"
       × a quote on this line is opened and not closed
@@ -243,7 +243,7 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
      3 │   "scenes": [{
        ╰────
       help: close it with `"`; a line break inside a text is written `\n`
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
     // Brackets.
     insta::assert_snapshot!(plan_with_template_change("\n  }]\n", "\n  }\n").await, @"
@@ -255,12 +255,12 @@ async fn a_mistake_in_the_merged_json_points_back_to_the_template() {
        · ╰── here
        ╰────
       help: write `]` before it
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and_cell() {
+async fn a_problem_of_the_payload_points_to_template_and_cell() {
     // A model that does not match its script.
     insta::assert_snapshot!(plan_with_template_change("\"ai_name\": \"M1\"", "\"ai_name\": \"M11\"").await, @r#"
       × row 2 and 1 more: `modelId` is `M1`, and no avatar here is
@@ -272,9 +272,9 @@ async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and
      5 │       "clothId": "B1"}],
        ╰────
       help: the avatar's `ai_name` is `M11`
-    1 problem in the template `t.json.hbs`; nothing was spent
+    1 problem in the template `t.json.hbs`. Nothing was spent
     "#);
-    // An empty cell, and a word that only some rows have.
+    // An empty cell, and a word of only some rows.
     let office = TestCli::new(2).await;
     let template = TEMPLATE.replace("\"name\"", "\"orientation\": \"{{way}}\",\n  \"name\"");
     office.write("t.json.hbs", &template);
@@ -299,13 +299,13 @@ async fn a_mistake_that_only_the_vendor_would_notice_points_back_to_template_and
      3 │   "name": "{{key}}",
        ╰────
       help: write `"portrait"`
-    3 problems in the sheet `s.csv`; nothing was spent
+    3 problems in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
+async fn warnings_are_shown_in_the_plan_and_prevent_nothing() {
     let office = TestCli::new(2).await;
     let clip = "\"clips\": [{\"type\": \"image\", \"source_url\": \"http://example.org/a.png\",\n      \
                 \"left\": 1920, \"top\": 0, \"width\": 10, \"height\": 10}, ";
@@ -314,7 +314,6 @@ async fn what_is_probably_not_meant_is_told_in_the_plan_and_stops_nothing() {
     let (_, err) = plan_stderr(&office, 0);
     let (_, warnings) = err.split_once('\n').unwrap();
     insta::assert_snapshot!(warnings, @"
-    warning: row 2 and 2 more: the address is not https (t.json.hbs line 6)
       write `https://`, if the server has it; services often refuse the other
     warning: row 2, column B `script`: `[NAME]` looks like something to be filled in (t.json.hbs line 4)
       write what should stand there

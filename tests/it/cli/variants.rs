@@ -1,4 +1,4 @@
-//! `[[variants]]`: one row made into a video for each language, each a job of its own.
+//! `[[variants]]`: one job for each language of a row.
 
 use crate::support::test_cli::{TEMPLATE, TestCli};
 
@@ -36,7 +36,7 @@ fn result_lines(office: &TestCli) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_again() {
+async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let office = cli_with_variants("").await;
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
@@ -66,14 +66,14 @@ async fn a_row_becomes_a_job_for_each_variant_and_only_what_changed_is_rendered_
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
     assert_eq!(office.sandbox.render_count(), 4);
-    // The second version has the first one's name, and says something else.
+    // The second version has the name of the first and other content.
     assert_eq!(office.sandbox.bill().paid_twice(), []);
     let listed = office.run(&["jobs", "b.toml", "--where", "script_ko=반갑습니다", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 2, "both variants are of that row: {listed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_alone_makes_the_payload_of_every_variant_again() {
+async fn resume_submits_every_variant_from_the_ledger() {
     let office = cli_with_variants("").await;
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     for file in ["s.csv", "t.json.hbs", "b.toml"] {
@@ -85,7 +85,7 @@ async fn the_ledger_alone_makes_the_payload_of_every_variant_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_that_are_fed_back_are_not_fanned_out_again() {
+async fn failed_rows_used_as_a_sheet_keep_their_variant() {
     let office = cli_with_variants("").await;
     let mut faults = callsheet::sandbox::FaultRules::default();
     faults.add("400=create:always").unwrap();
@@ -112,14 +112,14 @@ async fn failures_that_are_fed_back_are_not_fanned_out_again() {
     let refused = office.run(&["run", "b.toml"]);
     assert_eq!(refused.code, Some(4), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @"
-    error: row 3: this line of a report is about the variant `ko`, which is not in the batch file
-    1 problem in the sheet `s.csv`; nothing was spent
+    error: row 3: this report line is for the variant `ko`, which is not in the batch file
+    1 problem in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
+async fn problems_of_variants_are_reported_before_any_request() {
     let same_file = cli_with_variants("file = '{{key}}'").await;
     let mut told = vec![same_file.run(&["run", "b.toml"])];
     let no_column = cli_with_variants("").await;
@@ -142,14 +142,14 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
         .collect();
     insta::assert_snapshot!(told.join("--\n"), @r#"
     error: several variants of row 2 would be written to `a.mp4`
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     mend the rows, or `file` in the batch file
     --
     error: there is no column `Script (JA)`, which the variant `ko` names
       help: the nearest: `Script (EN)`, `Script_KO`
     error: there is no column `script`, which the variant `ko` names
       help: the nearest: `Script (EN)`, `Script_KO`
-    2 problems in the sheet `s.csv`; nothing was spent
+    2 problems in the sheet `s.csv`. Nothing was spent
     --
       × row 3, column C `Script_KO`: the script is empty
        ╭─[t.json.hbs:4:25]
@@ -161,7 +161,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
        ╰────
       help: fill in the cell; for a scene without speech set `"isDelete": true` on
             the avatar
-    1 problem in the sheet `s.csv`; nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     --
       × `variants` is invalid: number 2 repeats the name `EN`
@@ -173,7 +173,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
      24 │ name = 'en'
         ╰────
       help: give each variant a different name
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     --
       × `variants` is invalid: number 2 has the unknown setting `need`
         ╭─[b.toml:23:1]
@@ -184,7 +184,7 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
      24 │ name = 'en'
         ╰────
       help: did you mean `needs`?
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     --
       × `variants` is invalid: number 2 has a `name` that must be one word of at
       │ most 32 characters without `/`
@@ -196,6 +196,6 @@ async fn what_is_wrong_with_variants_is_told_before_anything_is_asked() {
      24 │ name = 'en'
         ╰────
       help: choose a short name, such as `name = "ko"`
-    1 problem in the batch file `b.toml`; nothing was spent
+    1 problem in the batch file `b.toml`. Nothing was spent
     "#);
 }

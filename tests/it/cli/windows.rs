@@ -1,11 +1,11 @@
-//! The hours in which a batch may spend, by the machine's clock.
+//! Time windows of a batch, by the machine's clock.
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use crate::support::TIME_SCALE;
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// Adds a window from so many minutes after now to so many.
+/// Adds a window, given in minutes from now.
 fn add_window(office: &TestCli, from: i64, to: i64) {
     let zone = TimeZone::get("Asia/Seoul").unwrap();
     let at = |minutes: i64| {
@@ -21,7 +21,7 @@ fn add_window(office: &TestCli, from: i64, to: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_way() {
+async fn exit_10_outside_the_window_after_downloads() {
     let office =
         TestCli::with_settings(4, "", |settings| settings.switches.time_scale = 20.0).await;
     add_window(&office, -60, 60);
@@ -46,7 +46,7 @@ async fn outside_of_its_window_a_run_is_10_and_only_brings_home_what_is_under_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flag_stands_above_the_batch_files_cap() {
+async fn a_flag_overrides_the_cap_of_the_batch_file() {
     let office = TestCli::new(4).await;
     office.write_batch("", &format!("{LIMITS}max_videos = 1\n"));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(8));
@@ -57,7 +57,7 @@ async fn a_flag_stands_above_the_batch_files_cap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_is_wrong_with_a_window_is_told_at_once() {
+async fn all_problems_of_a_window_are_reported_together() {
     let office = TestCli::new(1).await;
     let window = "[window]\nfrom = '25:00'\nzone = 'Asia/Soul'\ndays = ['mon', 'caturday']\n";
     office.write_batch("", &format!("{LIMITS}{window}"));
