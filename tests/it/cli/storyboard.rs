@@ -53,7 +53,7 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
         "before, version 1",
         "Sommer",
         "<b>the script is empty</b>",
-        "class=\"mark wrong\"",
+        "class=\"mark problem\"",
         "M1 · B1",
         "image · a.png",
     ] {
