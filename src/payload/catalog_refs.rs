@@ -1,26 +1,22 @@
-//! What a payload takes from the account's catalogues: models, clothes, workspace, template.
+//! The items of the account's catalogues that a payload uses: models, clothes, workspace, template.
 //!
-//! Read off any payload by the names of its fields, wherever they stand, since each kind of request
-//! has its own places for them. It judges nothing; whether the account has them is not known here.
+//! They are found by the names of the fields, at any depth, since each kind of request has its own
+//! structure. Whether the account has these items is not known here.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
-use crate::payload::outline::Key;
-
-/// Something that a payload names and the account must have.
+/// An item that a payload names and the account must have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CatalogRef {
     /// An avatar.
     Model(String),
-    /// What an avatar wears.
+    /// The clothes of an avatar.
     Clothes {
         /// The avatar.
         model: String,
-        /// Its clothes.
+        /// The clothes.
         id: String,
     },
     /// A workspace.
@@ -29,106 +25,45 @@ pub enum CatalogRef {
     Template(String),
 }
 
-/// The fields that name something.
-const ID_FIELDS: [&str; 9] = [
-    "modelId",
-    "clothId",
-    "ai_name",
-    "emotion",
-    "aiName",
-    "model",
-    "clothes",
-    "workspaceId",
-    "templateId",
-];
-/// Which of them name a model, and beside each the one that names its clothes.
-const MODEL_FIELDS: [(usize, usize); 4] = [(0, 1), (2, 3), (4, 1), (5, 6)];
-const WORKSPACE_FIELD: usize = 7;
-const TEMPLATE_FIELD: usize = 8;
+/// The fields that name a model, each with the field beside it that names the clothes.
+const MODEL_FIELDS: [(&str, &str); 4] =
+    [("modelId", "clothId"), ("ai_name", "emotion"), ("aiName", "clothId"), ("model", "clothes")];
 
-/// Returns everything that `payload` takes; nothing of what comes after a slip in its JSON.
+/// Returns every catalogue item that `payload` uses; none if it is not JSON, which the checks of
+/// the payload have reported.
 pub fn catalog_refs(payload: &str) -> BTreeSet<CatalogRef> {
-    let mut found = BTreeSet::new();
-    let mut json = serde_json::Deserializer::from_str(payload);
-    // What is no JSON was refused long before; there is nothing to say of it here.
-    let _ = CatalogRefCollector(&mut found).deserialize(&mut json);
-    found
+    let mut refs = BTreeSet::new();
+    if let Ok(value) = serde_json::from_str(payload) {
+        collect_refs(&value, &mut refs);
+    }
+    refs
 }
 
-/// Walks through a value without building it. Gives back the text, where it is one.
-struct CatalogRefCollector<'f>(&'f mut BTreeSet<CatalogRef>);
-
-impl<'de> DeserializeSeed<'de> for CatalogRefCollector<'_> {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_any(self)
+fn collect_refs(value: &Value, refs: &mut BTreeSet<CatalogRef>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_refs(item, refs)),
+        Value::Object(fields) => {
+            collect_own_refs(fields, refs);
+            fields.values().for_each(|field| collect_refs(field, refs));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-impl<'de> Visitor<'de> for CatalogRefCollector<'_> {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element_seed(CatalogRefCollector(self.0))?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut named: [Option<Cow<'de, str>>; ID_FIELDS.len()] = Default::default();
-        while let Some(Key(key)) = fields.next_key()? {
-            let text = fields.next_value_seed(CatalogRefCollector(self.0))?;
-            if let Some(place) = ID_FIELDS.iter().position(|name| *name == key) {
-                named[place] = text;
-            }
+fn collect_own_refs(fields: &Map<String, Value>, refs: &mut BTreeSet<CatalogRef>) {
+    let id = |name: &str| {
+        let text = fields.get(name)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    for (model_field, clothes_field) in MODEL_FIELDS {
+        let Some(model) = id(model_field) else { continue };
+        if let Some(clothes) = id(clothes_field) {
+            refs.insert(CatalogRef::Clothes { model: model.clone(), id: clothes });
         }
-        let text = |place: usize| {
-            let text = named[place].as_deref()?.trim();
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        for (model, clothes) in MODEL_FIELDS {
-            let Some(model) = text(model) else { continue };
-            if let Some(id) = text(clothes) {
-                self.0.insert(CatalogRef::Clothes { model: model.clone(), id });
-            }
-            self.0.insert(CatalogRef::Model(model));
-        }
-        self.0.extend(text(WORKSPACE_FIELD).map(CatalogRef::Workspace));
-        self.0.extend(text(TEMPLATE_FIELD).map(CatalogRef::Template));
-        Ok(None)
+        refs.insert(CatalogRef::Model(model));
     }
+    refs.extend(id("workspaceId").map(CatalogRef::Workspace));
+    refs.extend(id("templateId").map(CatalogRef::Template));
 }
 
 #[cfg(test)]
@@ -136,7 +71,7 @@ mod tests {
     use crate::payload::catalog_refs::*;
 
     #[test]
-    fn what_is_named_is_found_in_every_kind_of_request() {
+    fn catalogue_items_are_found_in_every_kind_of_request() {
         let clothes =
             |model: &str, id: &str| CatalogRef::Clothes { model: model.into(), id: id.into() };
         let model = |id: &str| CatalogRef::Model(id.into());

@@ -1,33 +1,33 @@
-//! The addresses in a payload that AI Studios will fetch.
+//! The URLs in a payload that AI Studios will fetch.
 
 use std::collections::BTreeSet;
 
-use crate::payload::Payload;
-use crate::payload::outline::{Leaf, Project, Shape};
+use serde_json::Value;
 
-/// Returns every web address that a payload names as a picture, film or sound. A path alone is AI
-/// Studios' own, and so are the pictures of its avatars.
+use crate::payload::Payload;
+
+/// Returns every web URL that a payload names as a picture, film or sound. A bare path belongs to
+/// AI Studios itself, and so do the pictures of its avatars.
 pub fn media_urls(payload: &Payload) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut add = |leaf: &Leaf<'_>| {
-        let address = leaf.text().map(str::trim).unwrap_or_default();
-        if address.starts_with("https://") || address.starts_with("http://") {
-            found.insert(address.to_owned());
-        }
-    };
-    let Ok(Shape::Is(project)) = serde_json::from_str::<Shape<Project<'_>>>(payload.text()) else {
-        return found;
-    };
-    for scene in project.fields.scenes.get().into_iter().flatten().filter_map(Shape::get) {
-        if let Some(background) = scene.background.get() {
-            add(&background.source_url);
-        }
-        for clip in scene.clips.get().into_iter().flatten().filter_map(Shape::get) {
-            if clip.is_delete != Leaf::Bool(true) {
-                add(&clip.source_url);
-                add(&clip.video_url);
-            }
+    let project: Value = serde_json::from_str(payload.text()).unwrap_or_default();
+    let mut urls = BTreeSet::new();
+    for scene in list_items(&project["scenes"]) {
+        insert_url(&scene["background"]["source_url"], &mut urls);
+        for clip in list_items(&scene["clips"]).filter(|clip| clip["isDelete"] != true) {
+            insert_url(&clip["source_url"], &mut urls);
+            insert_url(&clip["video_url"], &mut urls);
         }
     }
-    found
+    urls
+}
+
+fn list_items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn insert_url(value: &Value, urls: &mut BTreeSet<String>) {
+    let url = value.as_str().map(str::trim).unwrap_or_default();
+    if url.starts_with("https://") || url.starts_with("http://") {
+        urls.insert(url.to_owned());
+    }
 }

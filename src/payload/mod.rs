@@ -1,37 +1,43 @@
-//! A merged text that passed the checks of its kind.
+//! Payloads: rows merged into a template, checked, hashed and turned into request bodies.
 //!
-//! What is sent for it is written by `seal`. Everything wrong with a text is told at once.
+//! The template language itself is in `template`, which does not know this module. A [`Payload`]
+//! exists only if its text has passed the checks of its kind.
 
 pub(crate) mod bisect_row;
 pub(crate) mod catalog_refs;
 pub(crate) mod check;
+mod column_mapping;
+mod json_entries;
 pub(crate) mod json_error;
+mod json_kind;
+mod json_view;
 pub(crate) mod locate;
 pub(crate) mod media;
 pub(crate) mod merge;
-pub(crate) mod outline;
 pub(crate) mod request_body;
-pub(crate) mod sentences;
 pub(crate) mod speech;
+mod template_fit;
 
 pub use bisect_row::ProblemOrigin;
 pub use catalog_refs::{CatalogRef, catalog_refs};
+pub use column_mapping::ColumnMapping;
 pub use media::media_urls;
-pub use merge::{ColumnMapping, PayloadMerger};
+pub use merge::PayloadMerger;
 pub use request_body::{CorruptPayloadError, PreparedRequest, RequestOptions};
-
-/// The JSON Schema of a payload: the documented fields are strict in their values, all others open. It
-/// serves users and editors; rows are checked by `check`, and a test holds the two together.
-pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::payload::check::{PayloadFinding, Severity};
-use crate::request::{PROJECT, PayloadSchema, RequestKind};
+use crate::payload::check::{PayloadFinding, PayloadSummary, Severity};
+use crate::request::{PROJECT, RequestKind};
 use crate::template::problem::TemplateProblem;
 use crate::template::source_map::SourceMap;
+
+/// The JSON Schema of a project's payload: documented fields are strict in their values, all others
+/// are open. It is for users and their editors. Rows are checked by `check`; a test keeps both in
+/// agreement.
+pub const PAYLOAD_SCHEMA: &str = include_str!("payload.schema.json");
 
 /// One checked payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,39 +53,23 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Checks a merged text by what of it is read; gives it back when something is wrong, for
-    /// [`problems`] to say what.
-    pub(crate) fn from_merged(
-        text: String,
-        read: &str,
-        kind: &'static RequestKind,
-    ) -> Result<Self, String> {
-        let read = match kind.schema {
-            PayloadSchema::Scenes => read,
-            // Every field of these is known, and each is asked for.
-            PayloadSchema::Fields(_) => &text,
-        };
-        let Ok(judged) = check::check_payload(read, kind) else { return Err(text) };
-        let check::CheckReport {
-            summary,
-            project_name: name,
-            exclusive_project: subject,
-            findings,
-        } = judged;
-        if findings.iter().any(|finding| finding.severity == Severity::Problem) {
+    /// Checks a merged text. Returns the text as the error if it has a problem, for
+    /// [`find_problems`] to describe.
+    pub(crate) fn from_merged(text: String, kind: &'static RequestKind) -> Result<Self, String> {
+        let Ok(report) = check::check_payload(&text, kind) else { return Err(text) };
+        if report.findings.iter().any(|finding| finding.severity == Severity::Problem) {
             return Err(text);
         }
-        let check::PayloadSummary { scene_count: scenes, script_chars, speech_duration: spoken } =
-            summary;
+        let PayloadSummary { scene_count, script_chars, speech_duration } = report.summary;
         Ok(Self {
             request_kind: kind,
-            project_name: name,
-            exclusive_project: subject,
-            speech_duration: spoken,
-            scene_count: scenes,
-            script_chars,
             text,
-            warnings: findings,
+            project_name: report.project_name,
+            exclusive_project: report.exclusive_project,
+            speech_duration,
+            scene_count,
+            script_chars,
+            warnings: report.findings,
         })
     }
 
@@ -87,11 +77,10 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// All problems of the text.
     pub fn parse_project(text: String) -> Result<Self, Vec<TemplateProblem>> {
-        let read = text.clone();
-        Self::from_merged(text, &read, &PROJECT).map_err(|text| {
-            find_problems(&text, &PROJECT, None).expect("the same text was refused a moment ago")
+        Self::from_merged(text, &PROJECT).map_err(|text| {
+            find_problems(&text, &PROJECT, None).expect("the same text was rejected before")
         })
     }
 
@@ -100,7 +89,7 @@ impl Payload {
         &self.text
     }
 
-    /// Returns the merged text and keeps nothing else.
+    /// Returns the merged text and drops everything else.
     pub fn into_text(self) -> String {
         self.text
     }
@@ -110,18 +99,18 @@ impl Payload {
         self.project_name.as_deref()
     }
 
-    /// Returns the id of the project that it changes, where that is not ours alone.
+    /// Returns the id of the existing project that the request changes in place, if it changes one.
     pub fn exclusive_project(&self) -> Option<&str> {
         self.exclusive_project.as_deref()
     }
 
-    /// Returns about how long the scripts take when spoken. An estimate from the number of
-    /// characters, by writing system: Latin 15 a second, Hangul 6.5, Han 4.5, Kana 7.5, others 13.
+    /// Returns the estimated duration of the scripts when spoken, from the number of characters per
+    /// second by writing system: Latin 15, Hangul 6.5, Han 4.5, Kana 7.5, others 13.
     pub fn speech_duration(&self) -> Duration {
         self.speech_duration
     }
 
-    /// Returns what is probably not meant, though it can be rendered.
+    /// Returns findings that do not prevent the rendering.
     pub(crate) fn warnings(&self) -> &[PayloadFinding] {
         &self.warnings
     }
@@ -131,16 +120,35 @@ impl Payload {
         self.scene_count
     }
 
-    /// Returns how many characters are spoken, tags aside and white space counted once.
+    /// Returns the number of spoken characters, without tags and with white space counted once.
     pub fn script_chars(&self) -> usize {
         self.script_chars
     }
 
-    /// Returns 32 characters over everything that makes the video what it is: the merged text, the
-    /// kind of request, and the resolution that is asked for beside it. Equal ones mean that nothing
-    /// has to be rendered again.
+    /// Returns 32 characters over everything that determines the video: the merged text, the kind of
+    /// request, and the resolution that is requested beside it. If they are equal, nothing has to be
+    /// rendered again.
     pub fn video_hash(&self, resolution: Option<&str>, hashing: HashAlgorithm) -> String {
-        video_hash(&self.text, (self.request_kind, resolution), hashing)
+        // A byte that no JSON text contains separates the text from what follows.
+        let resolution = resolution.map(|resolution| [b"\0", resolution.as_bytes()]);
+        let kind =
+            (*self.request_kind != PROJECT).then_some([b"\x01", self.request_kind.name.as_bytes()]);
+        let more = resolution.into_iter().chain(kind).flatten();
+        let parts = std::iter::once(self.text.as_bytes()).chain(more);
+        match hashing {
+            HashAlgorithm::Xxh3 => {
+                let mut hasher = Xxh3Default::new();
+                parts.for_each(|part| hasher.update(part));
+                format!("x{:031x}", hasher.digest128() >> 4)
+            }
+            HashAlgorithm::Blake3 => {
+                let mut hasher = blake3::Hasher::new();
+                parts.for_each(|part| {
+                    hasher.update(part);
+                });
+                hasher.finalize().to_hex()[..32].to_owned()
+            }
+        }
     }
 }
 
@@ -164,58 +172,31 @@ impl HashAlgorithm {
     }
 }
 
-/// Returns what [`Payload::video_hash`] does, of a text that need not be a payload.
-pub(crate) fn video_hash(
-    text: &str,
-    (kind, resolution): (&RequestKind, Option<&str>),
-    hashing: HashAlgorithm,
-) -> String {
-    // A byte that no JSON text contains keeps what follows apart from it.
-    let resolution = resolution.map(|resolution| [b"\0", resolution.as_bytes()]);
-    let kind = (*kind != PROJECT).then_some([b"\x01", kind.name.as_bytes()]);
-    let more = resolution.into_iter().chain(kind).flatten();
-    let parts = std::iter::once(text.as_bytes()).chain(more);
-    match hashing {
-        HashAlgorithm::Xxh3 => {
-            let mut hasher = Xxh3Default::new();
-            parts.for_each(|part| hasher.update(part));
-            format!("x{:031x}", hasher.digest128() >> 4)
-        }
-        HashAlgorithm::Blake3 => {
-            let mut hasher = blake3::Hasher::new();
-            parts.for_each(|part| {
-                hasher.update(part);
-            });
-            hasher.finalize().to_hex()[..32].to_owned()
-        }
-    }
-}
-
-/// Says everything that is wrong with a text, with places; nothing when nothing is.
+/// Returns all problems of a text, located; `None` if it has none.
 ///
-/// `traced` is the same text with what in the template made it.
+/// `source_map` is the map of the same text.
 pub(crate) fn find_problems(
     text: &str,
     kind: &RequestKind,
-    traced: Option<&SourceMap>,
+    source_map: Option<&SourceMap>,
 ) -> Option<Vec<TemplateProblem>> {
     let mut findings = match check::check_payload(text, kind) {
-        Ok(judged) => judged.findings,
-        Err(error) => return Some(vec![json_error::json_problem(text, &error, traced)]),
+        Ok(report) => report.findings,
+        Err(error) => return Some(vec![json_error::json_problem(text, &error, source_map)]),
     };
     findings.retain(|finding| finding.severity == Severity::Problem);
-    let place = |finding: PayloadFinding| locate_finding(&finding, text, traced);
-    (!findings.is_empty()).then(|| findings.into_iter().map(place).collect())
+    let locate = |finding: PayloadFinding| locate_finding(&finding, text, source_map);
+    (!findings.is_empty()).then(|| findings.into_iter().map(locate).collect())
 }
 
-/// Says where in a text a finding lies.
+/// Returns a finding with its location in the text.
 pub(crate) fn locate_finding(
     finding: &PayloadFinding,
     text: &str,
-    traced: Option<&SourceMap>,
+    source_map: Option<&SourceMap>,
 ) -> TemplateProblem {
     TemplateProblem {
-        location: locate::locate_pointer(text, finding.pointer.clone(), traced),
+        location: locate::locate_pointer(text, finding.pointer.clone(), source_map),
         message: finding.message.clone(),
         help: finding.help.clone(),
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::payload::*;
 use crate::payload::{CorruptPayloadError, RequestOptions};
 use crate::template::problem::TemplateProblemLocation;
+use crate::template::{PartialFiles, SceneTemplate};
 
 /// A payload that passes, to break in one place.
 fn right() -> Value {
@@ -289,6 +290,13 @@ fn what_is_not_json_is_told_by_what_stands_there() {
     merged line 1, column 4: a comma or colon is missing
       write it before this
     "#);
+}
+
+#[test]
+fn byte_order_mark_is_not_part_of_the_payload() {
+    let source = "\u{feff}{\"scenes\": [{\"clips\": []}]}";
+    let template = SceneTemplate::parse("test", source, &PartialFiles::default()).expect("valid");
+    assert!(PayloadMerger::new(&template, &ColumnMapping::default()).merge(&[]).is_ok());
 }
 
 fn sealed(payload: &str, seal: &RequestOptions<'_>) -> String {

@@ -62,7 +62,8 @@ impl MergeContext {
     /// Returns a merger for one thread.
     pub(super) fn row_merger(&self) -> RowMerger<'_> {
         let merger = |variant: &VariantMapping| {
-            self.template.merger(&variant.columns).with_request_kind(self.request_kind)
+            PayloadMerger::new(&self.template, &variant.columns)
+                .with_request_kind(self.request_kind)
         };
         RowMerger { mergers: self.variants.iter().map(merger).collect(), context: self }
     }

@@ -3,7 +3,7 @@
 //! No template declares what its columns must contain, so the values are found by trial: each cell
 //! that the merge rejects is replaced by the next candidate.
 
-use crate::payload::ColumnMapping;
+use crate::payload::{ColumnMapping, PayloadMerger};
 use crate::template::SceneTemplate;
 
 /// Candidates for a cell, in this order: text, numbers, keywords of AI Studios, a URL.
@@ -51,7 +51,7 @@ pub fn build_starter_sheet(template: &SceneTemplate) -> StarterSheet {
     }
     let columns = ColumnMapping { names: headings.clone(), grouped, ..ColumnMapping::default() };
     let count = if grouped { 2 } else { 1 };
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     let mut is_mergeable = false;
     // Each round changes one cell to its next candidate.
     for _ in 0..=headings.len() * CANDIDATE_VALUES.len() {

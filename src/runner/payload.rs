@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::ledger::{ClaimedSubmission, Ledger, LedgerError};
-use crate::payload::ColumnMapping;
+use crate::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
 use crate::request::RequestKind;
 use crate::template::{PartialFiles, SceneTemplate};
 
@@ -54,17 +54,21 @@ impl Payloads {
         let rows: Vec<Vec<String>> = serde_json::from_str(&claim.cells)
             .map_err(|_| Unmade::Differs("its row is damaged in the ledger".to_owned()))?;
         let MergeRecipe { template, columns } = recipe;
-        let planned = (kind, resolution, claim.payload_hash.as_str());
-        if let Some(text) = template.merge_unchecked(columns, &rows, planned) {
-            return Ok(text);
-        }
-        Err(Unmade::Differs(match template.merger(columns).with_request_kind(kind).merge(&rows) {
-            Ok(_) => "its payload differs from the planned one; plan it again".to_owned(),
+        let merged = PayloadMerger::new(template, columns).with_request_kind(kind).merge(&rows);
+        match merged {
+            Ok(payload) => {
+                let hashing = HashAlgorithm::from_hash(&claim.payload_hash);
+                if payload.video_hash(resolution, hashing) == claim.payload_hash {
+                    return Ok(payload.into_text());
+                }
+                let message = "its payload differs from the planned one; plan it again";
+                Err(Unmade::Differs(message.to_owned()))
+            }
             Err(problems) => {
                 let problem = problems.first().map(ToString::to_string).unwrap_or_default();
-                format!("its payload no longer merges: {problem}")
+                Err(Unmade::Differs(format!("its payload no longer merges: {problem}")))
             }
-        }))
+        }
     }
 
     fn recipes(&self) -> MutexGuard<'_, RecipesById> {

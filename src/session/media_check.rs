@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::batch::Batch;
 use crate::cli::output::printer::Printer;
 use crate::http::{MediaAvailability, check_media_urls};
-use crate::payload::media_urls;
+use crate::payload::{PayloadMerger, media_urls};
 use crate::plan::{PlanError, PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch::CommandError;
@@ -91,8 +91,9 @@ impl MediaAddresses {
 fn collect_media_addresses(batch: &Batch) -> Result<MediaAddresses, PlanError> {
     let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } =
         PlanInputs::open(batch)?;
-    let merger =
-        |edition: &VariantMapping| template.merger(&edition.columns).with_request_kind(kind);
+    let merger = |edition: &VariantMapping| {
+        PayloadMerger::new(&template, &edition.columns).with_request_kind(kind)
+    };
     let mut mergers: Vec<_> = editions.iter().map(merger).collect();
     let mut found = MediaAddresses::default();
     // Rows that are wrong are the plan's to tell.

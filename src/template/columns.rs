@@ -56,18 +56,6 @@ impl ColumnUsage {
     }
 }
 
-/// Returns the name that a value is, if it is one and nothing else: no path, and not the list of a
-/// group's rows. Outside of blocks that go into something, it is one of the video's own.
-pub(crate) fn bare_name(value: &Parameter) -> Option<&str> {
-    match value {
-        Parameter::Path(Path::Relative((segments, raw))) => match segments.as_slice() {
-            [PathSeg::Named(name)] if name == raw && name != ROWS => Some(name),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 type RequiredNames = BTreeSet<String>;
 
 /// What a path leads to.

@@ -1,8 +1,8 @@
-//! Text made safe for where it lands: the inside of a JSON string, and the inside of HTML.
+//! Escapes text for the inside of a JSON string and the inside of an HTML element.
 //!
-//! Only single ASCII bytes are ever replaced, so everything between them is copied in one piece.
+//! Only single ASCII bytes are replaced; the text between them is copied in one piece.
 
-/// What each byte is written as; empty where it stays as it is.
+/// The escape of each byte; empty for a byte that stays as it is.
 type EscapeTable = [&'static str; 256];
 
 static JSON_ESCAPES: EscapeTable = {
@@ -17,7 +17,7 @@ static JSON_ESCAPES: EscapeTable = {
     table
 };
 
-/// The characters that JSON allows in no string, from 0 on.
+/// The control characters, which no JSON string may contain, from 0 up.
 const CONTROL_ESCAPES: [&str; 32] = [
     "\\u0000", "\\u0001", "\\u0002", "\\u0003", "\\u0004", "\\u0005", "\\u0006", "\\u0007", "\\b",
     "\\t", "\\n", "\\u000b", "\\f", "\\r", "\\u000e", "\\u000f", "\\u0010", "\\u0011", "\\u0012",
@@ -33,7 +33,7 @@ static HTML_ESCAPES: EscapeTable = {
     table
 };
 
-/// Returns text for the inside of a JSON string.
+/// Returns a text for the inside of a JSON string.
 pub(crate) fn escape_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     push_json_escaped(&mut escaped, text);
@@ -47,7 +47,7 @@ pub(crate) fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Returns the cells of rows as JSON: a list of lists of texts.
+/// Returns the cells of rows as JSON: a list of lists of strings.
 pub fn rows_to_json(rows: &[Vec<String>]) -> String {
     let cells = rows.iter().flatten();
     let mut json = String::with_capacity(cells.map(|cell| cell.len() + 8).sum::<usize>() + 16);
@@ -59,8 +59,8 @@ pub fn rows_to_json(rows: &[Vec<String>]) -> String {
 
 fn push_list<T>(out: &mut String, items: &[T], item: impl Fn(&mut String, &T)) {
     out.push('[');
-    for (place, value) in items.iter().enumerate() {
-        if place > 0 {
+    for (index, value) in items.iter().enumerate() {
+        if index > 0 {
             out.push(',');
         }
         item(out, value);
@@ -68,51 +68,30 @@ fn push_list<T>(out: &mut String, items: &[T], item: impl Fn(&mut String, &T)) {
     out.push(']');
 }
 
-/// Appends text for the inside of an HTML element.
+/// Appends a text for the inside of an HTML element.
 pub(crate) fn push_html_escaped(html: &mut String, text: &str) {
-    push_escaped(html, text, &HTML_ESCAPES, |byte| matches!(byte, b'<' | b'>' | b'&'));
+    push_escaped(html, text, &HTML_ESCAPES);
 }
 
-/// Appends text for the inside of a JSON string.
+/// Appends a text for the inside of a JSON string.
 pub(crate) fn push_json_escaped(out: &mut String, text: &str) {
-    push_escaped(out, text, &JSON_ESCAPES, is_special_in_json);
+    push_escaped(out, text, &JSON_ESCAPES);
 }
 
-fn is_special_in_json(byte: u8) -> bool {
-    matches!(byte, 0..=0x1f | b'"' | b'\\')
-}
-
-/// Tells whether a text stands in a JSON string as it is.
+/// Checks whether a text needs no escapes in a JSON string.
 pub(crate) fn is_json_safe(text: &str) -> bool {
-    !text
-        .as_bytes()
-        .chunks(SCAN_CHUNK_BYTES)
-        .any(|chunk| has_matching_byte(chunk, is_special_in_json))
+    !text.bytes().any(|byte| !JSON_ESCAPES[usize::from(byte)].is_empty())
 }
 
-/// As many bytes are looked at together; a machine compares them all at once.
-pub(crate) const SCAN_CHUNK_BYTES: usize = 32;
-
-/// Tells whether one of at most [`AT_ONCE`] bytes is like that. Without a way out in between, this is
-/// what can be done at once.
-pub(crate) fn has_matching_byte(chunk: &[u8], special: impl Fn(u8) -> bool) -> bool {
-    chunk.iter().fold(false, |any, byte| any | special(*byte))
-}
-
-/// Writes `text` with the bytes that are special as `table` has them.
-fn push_escaped(out: &mut String, text: &str, table: &EscapeTable, special: impl Fn(u8) -> bool) {
+/// Appends `text` with the bytes replaced for which `table` has an escape.
+fn push_escaped(out: &mut String, text: &str, table: &EscapeTable) {
     let mut copied = 0;
-    for (number, chunk) in text.as_bytes().chunks(SCAN_CHUNK_BYTES).enumerate() {
-        if !has_matching_byte(chunk, &special) {
-            continue;
-        }
-        for (index, byte) in (number * SCAN_CHUNK_BYTES..).zip(chunk) {
-            let written = table[usize::from(*byte)];
-            if !written.is_empty() {
-                out.push_str(&text[copied..index]);
-                out.push_str(written);
-                copied = index + 1;
-            }
+    for (index, byte) in text.bytes().enumerate() {
+        let escape = table[usize::from(byte)];
+        if !escape.is_empty() {
+            out.push_str(&text[copied..index]);
+            out.push_str(escape);
+            copied = index + 1;
         }
     }
     out.push_str(&text[copied..]);
@@ -134,24 +113,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cells_are_written_as_they_always_were(
+        fn rows_are_written_as_serde_json_writes_them(
             rows in prop::collection::vec(prop::collection::vec(any::<String>(), 0..4), 0..4),
         ) {
             prop_assert_eq!(rows_to_json(&rows), serde_json::to_string(&rows).expect("it is JSON"));
-        }
-    }
-
-    #[test]
-    fn what_is_special_is_what_the_tables_replace() {
-        for byte in 0..0x80u8 {
-            let text = format!("{0}{1}{0}", "x".repeat(SCAN_CHUNK_BYTES), char::from(byte));
-            let (mut one, mut other) = (String::new(), String::new());
-            push_json_escaped(&mut one, &text);
-            push_html_escaped(&mut other, &text);
-            let index = usize::from(byte);
-            for (written, table) in [(one, &JSON_ESCAPES), (other, &HTML_ESCAPES)] {
-                assert_eq!(written == text, table[index].is_empty(), "{byte}");
-            }
         }
     }
 
@@ -163,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn html_keeps_its_brackets_to_itself() {
+    fn html_special_characters_are_escaped() {
         let mut html = "<p>".to_owned();
         push_html_escaped(&mut html, "é < \"q\" & >");
         assert_eq!(html, "<p>é &lt; \"q\" &amp; &gt;");

@@ -1,9 +1,11 @@
-//! A scene template: read once, checked before any row is seen.
+//! The scene template: parsed and checked before any row is read.
 //!
-//! First its partials are taken in (`partials`); from there on it is one text.
-//! Three walks over the parsed template ask three questions: may these tags be called like this
-//! (`calls`), which columns do they need (`names`), and where in the JSON do they stand
-//! (`quotes`). What passes all three cannot be broken by a cell, whatever is in it.
+//! A template is Handlebars whose tags stand in JSON. Its partials are inserted first (`partials`);
+//! the result is one text. Three passes over the parsed template then check that its tags are called
+//! correctly (`calls`), collect the columns it needs (`columns`), and check where in the JSON each tag
+//! stands (`quotes`).
+//!
+//! Invariant: no cell can break the JSON of a template that passes all three.
 
 mod calls;
 mod columns;
@@ -11,13 +13,12 @@ mod compact;
 pub(crate) mod engine;
 pub(crate) mod escape;
 pub(crate) mod file_name;
-mod fold;
 pub(crate) mod helpers;
 mod partials;
-mod parts;
 pub(crate) mod problem;
 mod quotes;
 pub(crate) mod render_error;
+mod sentences;
 pub(crate) mod source_map;
 mod syntax;
 mod tags;
@@ -25,91 +26,77 @@ mod tags;
 pub use escape::rows_to_json;
 pub use file_name::FileNamePattern;
 pub use helpers::{HELPERS, HelperDoc};
+pub use partials::{PartialFile, PartialFiles};
 pub use problem::{Origin, TemplateProblem, TemplateProblemLocation};
 
 use std::fmt;
 
 use handlebars::template::TemplateElement;
 
-use crate::payload::merge;
-use crate::payload::merge::{ColumnMapping, PayloadMerger};
-use crate::request;
 pub(crate) use crate::template::calls::check_calls;
 pub(crate) use crate::template::columns::{ColumnUsage, ROWS};
-pub(crate) use crate::template::fold::fold;
 use crate::template::partials::{AssembledTemplate, assemble_template};
-pub use crate::template::partials::{PartialFile, PartialFiles};
-pub(crate) use crate::template::parts::{Made, Parts};
 use crate::template::problem::LineColumn;
 pub(crate) use crate::template::syntax::compile_template;
 
-/// A compiled scene template.
+/// A parsed scene template.
 pub struct SceneTemplate {
     name: String,
     assembled: AssembledTemplate,
     hash: String,
-    /// As written, for reading what it makes.
+    /// With the author's white space, for reading.
     pretty: handlebars::Template,
-    /// The same without white space, for payloads.
+    /// Without white space between JSON tokens, for payloads.
     compact: handlebars::Template,
     column_usage: ColumnUsage,
 }
 
 impl SceneTemplate {
-    /// Reads a template. `name` is what people call it, usually its file name; `partials` are the
-    /// files that it may take in.
+    /// Parses a template. `name` is for the user, usually its file name; `partials` are the files
+    /// that it may insert.
     ///
     /// # Errors
     ///
-    /// Every problem that can be seen without a row: syntax, unknown helpers and partials, tags
-    /// that would let a cell out of its quotes, and what is refused on purpose (`{{{raw}}}`,
-    /// `{{log}}`).
+    /// Every problem that can be found without a row: syntax, unknown helpers and partials, tags
+    /// that would let a cell break out of its quotes, and refused tags (`{{{raw}}}`, `{{log}}`).
     pub fn parse(
         name: &str,
         source: &str,
         partials: &PartialFiles,
     ) -> Result<Self, Vec<TemplateProblem>> {
-        // Editors on Windows begin a file with a mark that JSON does not know.
+        // Editors on Windows begin a file with a byte order mark, which JSON does not allow.
         let source = source.trim_start_matches('\u{feff}');
-        let (whole, mut problems) =
+        let (assembled, mut problems) =
             assemble_template(source, partials).map_err(|problem| vec![problem])?;
-        let placed = |found: Vec<TemplateProblem>| {
-            found.into_iter().map(|each| resolve_problem_location(each, &whole))
-        };
-        let readable = match compile_template(&whole.text) {
-            Ok(readable) => readable,
-            // A partial that cannot be read has been told of.
+        let pretty = match compile_template(&assembled.text) {
+            Ok(pretty) => pretty,
+            // A partial that cannot be parsed has been reported.
             Err(_) if !problems.is_empty() => return Err(problems),
-            Err(problem) => return Err(placed(vec![problem]).collect()),
+            Err(problem) => return Err(vec![resolve_problem_location(problem, &assembled)]),
         };
-        problems.extend(placed(check_calls(&readable)));
-        let (names, misprints) = ColumnUsage::from_template(&readable);
-        problems.extend(placed(misprints));
-        if problems.is_empty() {
-            // Only a template whose tags are what they seem has a meaningful place for each.
-            problems.extend(placed(quotes::check_quotes(&readable, &whole.text)));
+        let (column_usage, unprintable) = ColumnUsage::from_template(&pretty);
+        let mut found = check_calls(&pretty);
+        found.extend(unprintable);
+        if problems.is_empty() && found.is_empty() {
+            // The position of a tag in the JSON has a meaning only if the calls are correct.
+            found = quotes::check_quotes(&pretty, &assembled.text);
         }
+        let located = found.into_iter().map(|each| resolve_problem_location(each, &assembled));
+        problems.extend(located);
         if !problems.is_empty() {
             return Err(problems);
         }
-        let hash = blake3::hash(whole.text.as_bytes()).to_hex()[..32].to_owned();
-        let compact = compact::compact_template(&readable);
-        Ok(Self {
-            name: name.to_owned(),
-            assembled: whole,
-            hash,
-            pretty: readable,
-            compact,
-            column_usage: names,
-        })
+        let hash = blake3::hash(assembled.text.as_bytes()).to_hex()[..32].to_owned();
+        let compact = compact::compact_template(&pretty);
+        Ok(Self { name: name.to_owned(), assembled, hash, pretty, compact, column_usage })
     }
 
-    /// Returns the name it was read under.
+    /// Returns the name that it was parsed under.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns its text with all partials taken in: what makes the same payloads again, alone.
+    /// Returns its text with all partials inserted. It alone gives the same payloads.
     pub fn source(&self) -> &str {
         &self.assembled.text
     }
@@ -119,46 +106,29 @@ impl SceneTemplate {
         &self.hash
     }
 
-    /// Returns the columns it cannot do without, in order of first use.
+    /// Returns the required columns, in order of first use.
     pub fn required_columns(&self) -> &[String] {
         &self.column_usage.required
     }
 
-    /// Returns the columns it uses only under a condition or with a `default`.
+    /// Returns the columns that are used only under a condition or with a `default`.
     pub fn optional_columns(&self) -> &[String] {
         &self.column_usage.optional
     }
 
-    /// Returns the names that it goes through with `each`.
+    /// Returns the names that `each` goes through.
     pub fn list_names(&self) -> impl Iterator<Item = &String> {
         self.column_usage.list_uses.keys()
     }
 
-    /// Says whether it may use any column, whatever its name.
+    /// Checks whether it can use any column, whatever its name.
     pub fn can_use_any_column(&self) -> bool {
         self.column_usage.can_use_any_column
     }
 
-    /// Says whether it makes one video of several rows (it uses `rows`).
+    /// Checks whether it makes one video of several rows (it uses `rows`).
     pub fn is_grouped(&self) -> bool {
         self.column_usage.rows_first_use.is_some()
-    }
-
-    /// Returns a merger for rows whose cells have these columns. Each thread takes its own.
-    pub fn merger(&self, columns: &ColumnMapping) -> PayloadMerger<'_> {
-        PayloadMerger::new(self, columns)
-    }
-
-    /// Merges a row, or a group's rows, that were checked when they were planned: the very same
-    /// bytes, known by their [`Payload::video_hash`](crate::payload::Payload::video_hash) of this kind and
-    /// resolution, need no second check. Returns nothing when they are others, or none.
-    pub fn merge_unchecked(
-        &self,
-        columns: &ColumnMapping,
-        rows: &[Vec<String>],
-        planned: (&request::RequestKind, Option<&str>, &str),
-    ) -> Option<String> {
-        merge::merge_unchecked((self, columns), rows, planned)
     }
 
     pub(crate) fn pretty(&self) -> &handlebars::Template {
@@ -173,7 +143,7 @@ impl SceneTemplate {
         &self.column_usage
     }
 
-    /// Says of a problem in [`Self::source`] in which file and line it was written.
+    /// Changes the location of a problem from [`Self::source`] to the file it was written in.
     pub(crate) fn resolve_location(&self, problem: TemplateProblem) -> TemplateProblem {
         resolve_problem_location(problem, &self.assembled)
     }
@@ -181,24 +151,24 @@ impl SceneTemplate {
 
 fn resolve_problem_location(
     mut problem: TemplateProblem,
-    whole: &AssembledTemplate,
+    assembled: &AssembledTemplate,
 ) -> TemplateProblem {
-    if let Some(origin) = problem.location.source_mut() {
-        let cell = origin.sheet_column.take();
-        *origin = whole.source_location(LineColumn { line: origin.line, column: origin.column });
-        origin.sheet_column = cell;
+    if let Some(origin) = problem.location.origin_mut() {
+        let sheet_column = origin.sheet_column.take();
+        let at = LineColumn { line: origin.line, column: origin.column };
+        *origin = Origin { sheet_column, ..assembled.source_location(at) };
     }
     problem
 }
 
-/// A template's source can be long; its name and hash say which one it is.
+/// A template's source can be long; its name and hash identify it.
 impl fmt::Debug for SceneTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Template").field("name", &self.name).field("hash", &self.hash).finish()
+        f.debug_struct("SceneTemplate").field("name", &self.name).field("hash", &self.hash).finish()
     }
 }
 
-/// Pairs each element with its position; parts made by the parser itself inherit `parent`.
+/// Pairs each element with its position. Elements that the parser generates get that of `parent`.
 fn positioned_elements(
     template: &handlebars::Template,
     parent: LineColumn,
@@ -209,10 +179,10 @@ fn positioned_elements(
     })
 }
 
-/// Returns the byte of `source` at which a piece of text begins that the parser says is at `at`.
+/// Returns the byte of `source` at which a text begins that the parser reports at `at`.
 ///
-/// The parser trims the white space around tags, and says where it began. Text that it changed (an
-/// escaped tag) has no such place.
+/// The parser trims the white space around tags but reports where that began. A text that the parser
+/// changed (an escaped tag) is not found.
 pub(crate) fn find_text_start(text: &str, source: &str, at: LineColumn) -> Option<usize> {
     let begin = at.byte_offset(source);
     let rest = &source[begin..];

@@ -89,7 +89,7 @@ impl TemplateProblemLocation {
     }
 
     /// Returns the origin, to put another in its place.
-    pub(crate) fn source_mut(&mut self) -> Option<&mut Origin> {
+    pub(crate) fn origin_mut(&mut self) -> Option<&mut Origin> {
         match self {
             Self::Template(origin) => Some(origin),
             Self::Merged { origin, .. } | Self::Column { origin, .. } => origin.as_deref_mut(),

@@ -43,19 +43,6 @@ impl JsonQuoteState {
     }
 }
 
-/// Returns the place behind a part of a template that has been checked.
-pub(crate) fn state_after(part: &handlebars::Template, start: JsonQuoteState) -> JsonQuoteState {
-    part.elements.iter().fold(start, |quote, element| match element {
-        TemplateElement::RawString(text) => text.chars().fold(quote, JsonQuoteState::after),
-        TemplateElement::HelperBlock(block) => {
-            let part = block.template.as_ref().or(block.inverse.as_ref());
-            part.map_or(quote, |part| state_after(part, quote))
-        }
-        // Tags leave the quotes as they are.
-        _ => quote,
-    })
-}
-
 /// Returns every tag that stands where its text could escape.
 pub(crate) fn check_quotes(template: &handlebars::Template, source: &str) -> Vec<TemplateProblem> {
     let mut walk = QuoteChecker { source, problems: Vec::new() };

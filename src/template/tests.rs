@@ -249,12 +249,6 @@ fn broken_syntax_is_told_at_the_tag_that_was_meant() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_payload() {
-    let template = parsed("\u{feff}{\"scenes\": [{\"clips\": []}]}");
-    assert!(template.merger(&ColumnMapping::default()).merge(&[]).is_ok());
-}
-
-#[test]
 fn the_hash_follows_the_source() {
     let (one, other) = (parsed("{}"), parsed("{ }"));
     assert_eq!(one.hash().len(), 32);

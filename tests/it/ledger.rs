@@ -5,7 +5,7 @@ use std::process::Command;
 
 use callsheet::batch::{self, Batch, VideoResolution};
 use callsheet::ledger::{Durability, JobState, Ledger, PlanCounts};
-use callsheet::payload::{ColumnMapping, HashAlgorithm};
+use callsheet::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
 use callsheet::plan;
 use callsheet::sandbox::{Sandbox, SandboxSettings};
 use callsheet::template::{PartialFiles, SceneTemplate};
@@ -56,7 +56,7 @@ async fn a_batch_that_was_hashed_another_way_goes_on_that_way_and_no_row_looks_c
     let template = SceneTemplate::parse("t", TEMPLATE, &PartialFiles::default()).unwrap();
     let names = vec!["key".to_owned(), "script".to_owned()];
     let columns = ColumnMapping { names, ..ColumnMapping::default() };
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     let resolution = batch.studio.resolution.map(VideoResolution::as_str);
     let mut hashes = |sheet: &str, hashing: HashAlgorithm| -> Vec<String> {
         let cells = |row: &str| row.split(',').map(str::to_owned).collect::<Vec<_>>();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use callsheet::payload::{ColumnMapping, PAYLOAD_SCHEMA, Payload};
+use callsheet::payload::{ColumnMapping, PAYLOAD_SCHEMA, Payload, PayloadMerger};
 use callsheet::template::{PartialFiles, SceneTemplate};
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -209,7 +209,7 @@ fn what_the_shipped_templates_make_is_as_the_schema_says() {
             continue;
         }
         let template = SceneTemplate::parse("t", &source, &PartialFiles::default()).unwrap();
-        let mut merger = template.merger(&columns);
+        let mut merger = PayloadMerger::new(&template, &columns);
         for row in &rows {
             let payload = merger.merge(std::slice::from_ref(row)).unwrap();
             assert_eq!(merger.warnings(&payload), [], "{}", path.display());
@@ -228,7 +228,7 @@ fn a_script_that_no_video_can_hold_is_refused_and_a_long_one_doubted() {
         \"model\": {\"ai_name\": \"M1\", \"emotion\": \"B1\"}, \"script\": {\"org\": \"{{script}}\"}}]}]}";
     let template = SceneTemplate::parse("t", template, &PartialFiles::default()).unwrap();
     let columns = ColumnMapping { names: vec!["script".to_owned()], ..ColumnMapping::default() };
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     let mut said = |words: &str, minutes: usize, per_minute: usize| {
         let script = words.repeat(minutes * per_minute / words.chars().count() + 1);
         match merger.merge(&[vec![script]]) {

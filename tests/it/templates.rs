@@ -81,7 +81,7 @@ fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
     assert_eq!(rows.len(), 12);
     assert!(template.required_columns().iter().all(|name| columns.names.contains(name)));
     let file = FileNamePattern::parse("{{sku}}-{{language}}.mp4").unwrap();
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     let mut files = Vec::new();
     for cells in &rows {
         let payload = merger.merge(std::slice::from_ref(cells)).unwrap();
@@ -116,7 +116,7 @@ fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
 fn the_shipped_template_keeps_every_block_of_the_avatar() {
     let (columns, rows) = demo_rows();
     let template = presenter_template();
-    let payload = template.merger(&columns).merge(&rows[..1]).unwrap();
+    let payload = PayloadMerger::new(&template, &columns).merge(&rows[..1]).unwrap();
     let value: Value = serde_json::from_str(payload.text()).unwrap();
     let model = value["scenes"][0]["clips"][0]["model"].as_object().unwrap();
     let blocks: Vec<&str> = model.keys().map(String::as_str).collect();
@@ -140,7 +140,7 @@ fn the_shipped_template_keeps_every_block_of_the_avatar() {
 fn missing_columns_are_told_all_at_once_with_their_nearest() {
     let template =
         parse_payload_template("\"name\": \"{{sku}} {{headlin}}\",\n\"x\": \"{{price}}\",");
-    let mut merger = template.merger(&columns_named(&["sku", "headline", "Script"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["sku", "headline", "Script"]));
     let problems = merger.merge(&[row_of(&["a", "b", "c"])]).unwrap_err();
     insta::assert_snapshot!(describe_problems(&problems), @"
     template line 2, column 18
@@ -158,7 +158,7 @@ fn missing_columns_are_told_all_at_once_with_their_nearest() {
 #[test]
 fn a_column_that_is_needed_after_all_is_told_when_it_is() {
     let template = parse_payload_template("\"name\": \"{{#if headline}}{{colour}}{{/if}}\",");
-    let mut merger = template.merger(&columns_named(&["script", "headline"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["script", "headline"]));
     assert!(merger.merge(&[row_of(&["Hi.", ""])]).is_ok());
     let problems = merger.merge(&[row_of(&["Hi.", "Sale"])]).unwrap_err();
     insta::assert_snapshot!(describe_problems(&problems), @"
@@ -173,7 +173,7 @@ fn a_cell_that_is_no_number_is_told_by_its_column() {
     let template = parse_payload_template(
         "\"name\": \"x\",\n\"size\": {{number size}},\"half\": {{number half}},",
     );
-    let mut merger = template.merger(&columns_named(&["script", "size", "half"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["script", "size", "half"]));
     let value = merge_to_json(&mut merger, &["Hi.", "72", " 0.5 "]);
     assert_eq!((&value["size"], &value["half"]), (&72.into(), &0.5.into()));
     let problems = merger.merge(&[row_of(&["Hi.", "1,5", "1"])]).unwrap_err();
@@ -189,7 +189,8 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
     let template = parse_payload_template(
         "\"name\": \"{{sku}}\",\n\"orientation\": \"{{way}}\",\n\"resolution\": {{number size}},",
     );
-    let mut merger = template.merger(&columns_named(&["sku", "way", "size", "script"]));
+    let mut merger =
+        PayloadMerger::new(&template, &columns_named(&["sku", "way", "size", "script"]));
     let problems = merger.merge(&[row_of(&["T1", "upright", "1080", " "])]).unwrap_err();
     insta::assert_snapshot!(describe_problems(&problems), @r#"
     template line 3, `/orientation`
@@ -204,7 +205,8 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
     "#);
     let comma = payload_template("\"name\": \"{{sku}}\"\n\"a\": 1,");
     let comma = SceneTemplate::parse("test", &comma, &no_partials()).unwrap();
-    let problems = comma.merger(&columns_named(&["sku", "script"])).merge(&[row_of(&["T", "Hi."])]);
+    let problems = PayloadMerger::new(&comma, &columns_named(&["sku", "script"]))
+        .merge(&[row_of(&["T", "Hi."])]);
     insta::assert_snapshot!(describe_problems(&problems.unwrap_err()), @"
     template line 3
       a comma or colon is missing
@@ -216,7 +218,7 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
 fn a_payload_is_the_readable_text_without_its_white_space() {
     let template = presenter_template();
     let (columns, rows) = demo_rows();
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     for cells in &rows {
         let cells = std::slice::from_ref(cells);
         let readable = merger.merge_pretty(cells).unwrap();
@@ -230,7 +232,7 @@ fn a_payload_is_the_readable_text_without_its_white_space() {
 #[test]
 fn a_slip_that_white_space_betrays_stays_a_slip() {
     let template = parse_payload_template("\"name\": \"x\", \"size\": 1 {{number size}},");
-    let mut merger = template.merger(&columns_named(&["size", "script"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["size", "script"]));
     assert!(merger.merge(&[row_of(&["5", "Hi."])]).is_err());
 }
 
@@ -243,7 +245,7 @@ fn groups_make_one_scene_of_each_row() {
     let template = SceneTemplate::parse("test", source, &no_partials()).unwrap();
     let mut grouped = columns_named(&["video", "script"]);
     grouped.grouped = true;
-    let mut merger = template.merger(&grouped);
+    let mut merger = PayloadMerger::new(&template, &grouped);
     // Fewer rows after more: nothing of the earlier group may stay.
     for scripts in [&["One.", "Two.", "Three."][..], &["Only."], &["A.", "B."]] {
         let rows: Vec<_> = scripts.iter().map(|script| row_of(&["Spring", script])).collect();
@@ -258,11 +260,12 @@ fn groups_make_one_scene_of_each_row() {
         assert_eq!(said, expected.iter().collect::<Vec<_>>());
     }
 
-    let ungrouped =
-        template.merger(&columns_named(&["video", "script"])).merge(&[row_of(&["a", "b"])]);
+    let ungrouped = PayloadMerger::new(&template, &columns_named(&["video", "script"]))
+        .merge(&[row_of(&["a", "b"])]);
     let mut lonely = columns_named(&["rows", "script"]);
     lonely.grouped = true;
-    let unseen = parse_payload_template("").merger(&lonely).merge(&[row_of(&["a", "b"])]);
+    let one_row = parse_payload_template("");
+    let unseen = PayloadMerger::new(&one_row, &lonely).merge(&[row_of(&["a", "b"])]);
     let both = [ungrouped.unwrap_err(), unseen.unwrap_err()].concat();
     insta::assert_snapshot!(describe_problems(&both), @"
     template line 1, column 34
@@ -302,7 +305,7 @@ fn repeated_columns_are_a_list_without_its_empty_end() {
     columns.lists = [("script".to_owned(), vec![0, 2, 1])].into();
     let stored = serde_json::to_string(&columns).unwrap();
     assert_eq!(serde_json::from_str::<ColumnMapping>(&stored).unwrap(), columns);
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     assert_eq!(scripts_of(&mut merger, &["One", "Three", "Two"]), ["One", "Two", "Three"]);
     assert_eq!(scripts_of(&mut merger, &["One", " ", ""]), ["One"]);
     let problems = merger.merge(&[row_of(&["", "Three", "Two"])]).unwrap_err();
@@ -321,13 +324,17 @@ fn a_long_script_becomes_a_scene_for_each_piece() {
         (by_length.required_columns(), by_length.list_names().count()),
         (&["script".to_owned()][..], 0)
     );
-    let mut merger = by_length.merger(&columns_named(&["script"]));
+    let mut merger = PayloadMerger::new(&by_length, &columns_named(&["script"]));
     assert_eq!(
         scripts_of(&mut merger, &[script]),
         ["Our tea is here!", "It costs 3.50.", "\"Try it.\" 春が来た。どうぞ。"]
     );
     let one_by_one = parse_template(&scene_for_each("(sentences script)")).unwrap();
-    assert_eq!(scripts_of(&mut one_by_one.merger(&columns_named(&["script"])), &[script]).len(), 5);
+    assert_eq!(
+        scripts_of(&mut PayloadMerger::new(&one_by_one, &columns_named(&["script"])), &[script])
+            .len(),
+        5
+    );
 }
 
 #[test]
@@ -343,17 +350,21 @@ fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
     }
     let each = parse_template(&scene_for_each("script")).unwrap();
     told_all.push(describe_problems(
-        &each.merger(&columns_named(&["script"])).merge(&[row_of(&["Hi."])]).unwrap_err(),
+        &PayloadMerger::new(&each, &columns_named(&["script"]))
+            .merge(&[row_of(&["Hi."])])
+            .unwrap_err(),
     ));
     let mut listed = columns_named(&["script_1", "script_2"]);
     listed.lists = [("script".to_owned(), vec![0, 1])].into();
     let text = parse_payload_template("\"name\": \"{{upper script}}\",");
     told_all.push(describe_problems(
-        &text.merger(&listed).merge(&[row_of(&["One", "Two"])]).unwrap_err(),
+        &PayloadMerger::new(&text, &listed).merge(&[row_of(&["One", "Two"])]).unwrap_err(),
     ));
     let wrong = parse_template(&scene_for_each("(sentences script \"many\")")).unwrap();
     told_all.push(describe_problems(
-        &wrong.merger(&columns_named(&["script"])).merge(&[row_of(&["Hi."])]).unwrap_err(),
+        &PayloadMerger::new(&wrong, &columns_named(&["script"]))
+            .merge(&[row_of(&["Hi."])])
+            .unwrap_err(),
     ));
     insta::assert_snapshot!(told_all.join("\n"), @"
     template line 1, column 8
@@ -367,7 +378,7 @@ fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
       write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`
     template line 1, column 26
       `script` is a single column, and `each` goes through a list
-      call the columns `script_1`, `script_2` …, or write `{{#each (sentences script 300)}}` to part a long text
+      call the columns `script_1`, `script_2` …, or write `{{#each (sentences script 300)}}` to split a long text
     template line 2, column 10
       `script` is a list of 2 columns here, and is used as text
       write `{{#each script}}{{this}}{{/each}}`
@@ -384,7 +395,7 @@ fn defaults_fill_empty_cells_and_columns_that_are_not_there() {
     columns.defaults = [("language", "en"), ("region", "eu")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
         .into();
-    let mut merger = template.merger(&columns);
+    let mut merger = PayloadMerger::new(&template, &columns);
     for (cell, name) in [("ko", "ko-eu"), (" ", "en-eu"), ("de", "de-eu"), ("", "en-eu")] {
         assert_eq!(merge_to_json(&mut merger, &["Hi.", cell])["name"], name);
     }
@@ -393,7 +404,7 @@ fn defaults_fill_empty_cells_and_columns_that_are_not_there() {
 #[test]
 fn cells_are_data_and_never_template() {
     let template = parse_payload_template("\"name\": \"{{title}}\", \"x\": {{json title}},");
-    let mut merger = template.merger(&columns_named(&["title", "script"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["title", "script"]));
     for cell in ["{{script}}", "{{{x}}}", "{{#if a}}", "\", \"isExport\": true, \"x\": \"", "\\"] {
         let value = merge_to_json(&mut merger, &[cell, "Hi."]);
         assert_eq!((&value["name"], &value["x"]), (&cell.into(), &cell.into()));
@@ -407,7 +418,7 @@ fn comparisons_are_of_text_and_absent_means_empty() {
         "\"name\": \"{{#if (eq n 3)}}three\
          {{else if (or gone (ne n \"4\"))}}other{{else}}four{{/if}}\",",
     );
-    let mut merger = template.merger(&columns_named(&["n", "script"]));
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["n", "script"]));
     for (cell, name) in [("3", "three"), ("4", "four"), ("5", "other")] {
         assert_eq!(merge_to_json(&mut merger, &[cell, "Hi."])["name"], name);
     }
@@ -462,7 +473,7 @@ proptest! {
         );
         let mut columns = columns_named(&["a", "b", "script"]);
         columns.lists = [("list".to_owned(), vec![0, 1])].into();
-        let mut merger = template.merger(&columns);
+        let mut merger = PayloadMerger::new(&template, &columns);
         let value = merge_to_json(&mut merger, &[&a, &b, "Hi."]);
         let listed = [&a, &b].map(|text| Value::from(text.as_str()));
         let filled = listed.iter().rposition(|text| !text.as_str().unwrap().trim().is_empty());
@@ -497,7 +508,7 @@ proptest! {
     #[test]
     fn the_shipped_template_takes_any_script_that_says_something(text in any_cell()) {
         let template = presenter_template();
-        let mut merger = template.merger(&columns_named(&["sku", "script"]));
+        let mut merger = PayloadMerger::new(&template, &columns_named(&["sku", "script"]));
         let script = format!("Hello {text}");
         let value = merge_to_json(&mut merger, &["T1", &script]);
         prop_assert_eq!(value["scenes"][0]["scripts"][0]["org"].as_str(), Some(script.as_str()));

@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["aistudios", "clock", "text"]),
     ("batch", &["request", "text"]),
     ("sheet", &["text"]),
-    ("template", &["payload", "request", "text"]),
+    ("template", &["text"]),
     ("payload", &["template", "request", "text"]),
     ("ledger", &["clock", "request", "text"]),
     ("sandbox", &[]),

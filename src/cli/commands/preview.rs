@@ -13,7 +13,7 @@ use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
-use crate::payload::PAYLOAD_SCHEMA;
+use crate::payload::{PAYLOAD_SCHEMA, PayloadMerger};
 use crate::plan::{PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch;
@@ -160,7 +160,9 @@ fn print_one(materials: PlanInputs, args: &PreviewArgs, printer: &Printer) -> Ex
                         && args.is_selected(&entry, &edition.job_key(&entry.key))
                 };
                 let Some(edition) = editions.iter().find(wanted) else { continue };
-                return match template.merger(&edition.columns).with_request_kind(kind).merge(&rows)
+                return match PayloadMerger::new(&template, &edition.columns)
+                    .with_request_kind(kind)
+                    .merge(&rows)
                 {
                     Ok(payload) => {
                         let value: Result<Value, _> = serde_json::from_str(payload.text());
@@ -195,8 +197,9 @@ fn row_cells(entry: &SheetEntry) -> Vec<Vec<String>> {
 /// Prints every payload. A row without one is reported, and the others are printed.
 fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
     let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } = materials;
-    let merger =
-        |edition: &VariantMapping| template.merger(&edition.columns).with_request_kind(kind);
+    let merger = |edition: &VariantMapping| {
+        PayloadMerger::new(&template, &edition.columns).with_request_kind(kind)
+    };
     let mut mergers: Vec<_> = editions.iter().map(merger).collect();
     let mut wrong: u64 = 0;
     for entry in sheet.entries() {

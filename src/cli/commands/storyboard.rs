@@ -76,7 +76,9 @@ impl Storyboard<'_> {
         let mut artist = StoryboardRenderer {
             mergers: editions
                 .iter()
-                .map(|edition| template.merger(&edition.columns).with_request_kind(kind))
+                .map(|edition| {
+                    PayloadMerger::new(&template, &edition.columns).with_request_kind(kind)
+                })
                 .collect(),
             resolution: self.batch.studio.resolution.map(VideoResolution::as_str),
             previous: former,
@@ -233,7 +235,7 @@ impl<'l> PreviousVersions<'l> {
             return Ok(None);
         };
         let Some(kind) = RequestKind::from_name(&planned.request) else { return Ok(None) };
-        let merged = template.merger(&columns).with_request_kind(kind).merge(&rows);
+        let merged = PayloadMerger::new(&template, &columns).with_request_kind(kind).merge(&rows);
         Ok(merged.ok().map(crate::payload::Payload::into_text))
     }
 }

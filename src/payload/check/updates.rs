@@ -1,24 +1,25 @@
-//! Are these changes that AI Studios can lay over a project?
+//! Checks changes that AI Studios makes to an existing project.
 //!
-//! The rules are those of the `edit-project` page: `{"value": [{sceneIdx, type, values}]}`. Which
-//! scenes and clips a project has is not known here, so whether a change meets one is not judged.
+//! The rules are those of the `edit-project` page: `{"value": [{sceneIdx, type, values}]}`. The scenes
+//! and clips of the project are not known here, so whether a change matches one is not checked.
 
 use serde_json::{Map, Value};
 
-use crate::payload::check::field_table::json_kind;
-use crate::payload::check::{FindingCollector, truncate_quoted, warnings};
+use crate::payload::check::finding::{FindingCollector, truncate_quoted};
+use crate::payload::check::placeholders;
+use crate::payload::json_kind::JsonKind;
 use crate::payload::speech::{SpeechLength, is_silent};
 use crate::text::nearest_name;
 
-/// What can be changed in a scene.
+/// The parts of a scene that can be changed.
 const UPDATE_TYPES: &[&str] =
     &["aiModel", "shape", "image", "textImage", "videoImage", "audio", "background"];
 
-/// Checks `updates`, and adds what its scripts say to `said`.
-pub(crate) fn check_updates(
+/// Checks `updates`, and adds the length of its scripts to `speech`.
+pub(super) fn check_updates(
     updates: &Value,
-    here: &str,
-    said: &mut SpeechLength,
+    pointer: &str,
+    speech: &mut SpeechLength,
     findings: &mut FindingCollector,
 ) {
     let list = match updates {
@@ -27,22 +28,28 @@ pub(crate) fn check_updates(
     };
     let Some(Value::Array(list)) = list else {
         findings
-            .add_problem(format_args!("{here}"), "`updates` must be an object with a list `value`")
+            .add_problem(
+                format_args!("{pointer}"),
+                "`updates` must be an object with a list `value`",
+            )
             .set_help("write `\"updates\": {\"value\": [{\"sceneIdx\": 0, …}]}`");
         return;
     };
     if list.is_empty() {
-        findings.add_problem(format_args!("{here}/value"), "`updates` changes nothing").set_help(
-            "give it at least one change, such as \
+        findings
+            .add_problem(format_args!("{pointer}/value"), "`updates` changes nothing")
+            .set_help(
+                "give it at least one change, such as \
              `{\"sceneIdx\": 0, \"type\": \"aiModel\", \"values\": {\"script\": \"{{script}}\"}}`",
-        );
+            );
     }
-    for (place, update) in list.iter().enumerate() {
-        let at = format!("{here}/value/{place}");
+    for (number, update) in list.iter().enumerate() {
+        let at = format!("{pointer}/value/{number}");
         match update {
-            Value::Object(update) => check_update(update, &at, said, findings),
+            Value::Object(update) => check_update(update, &at, speech, findings),
             other => {
-                let message = format!("a change must be an object, not {}", json_kind(other));
+                let message =
+                    format!("a change must be an object, not {}", JsonKind::from_value(other));
                 findings.add_problem(format_args!("{at}"), message);
             }
         }
@@ -52,7 +59,7 @@ pub(crate) fn check_updates(
 fn check_update(
     update: &Map<String, Value>,
     at: &str,
-    said: &mut SpeechLength,
+    speech: &mut SpeechLength,
     findings: &mut FindingCollector,
 ) {
     if !update.get("sceneIdx").is_some_and(Value::is_u64) {
@@ -87,21 +94,23 @@ fn check_update(
                 findings.add_problem(here, "the script says nothing");
             }
             ("aiModel", "script", Value::String(text)) => {
-                warnings::check_placeholders(text, here, findings);
-                said.add(SpeechLength::from_script(text));
+                placeholders::check_placeholders(text, here, findings);
+                speech.add(SpeechLength::from_script(text));
             }
             ("aiModel", "script", other) => {
-                let message = format!("`script` must be text, not {}", json_kind(other));
+                let message = format!("`script` must be text, not {}", JsonKind::from_value(other));
                 findings
                     .add_problem(here, message)
                     .set_help("an edit takes the bare text, without `org`");
             }
             ("textImage", "text", Value::String(text)) => {
-                warnings::check_placeholders(text, here, findings)
+                placeholders::check_placeholders(text, here, findings)
             }
             ("textImage", "text", other) => {
-                findings
-                    .add_problem(here, format!("`text` must be text, not {}", json_kind(other)));
+                findings.add_problem(
+                    here,
+                    format!("`text` must be text, not {}", JsonKind::from_value(other)),
+                );
             }
             _ => {}
         }

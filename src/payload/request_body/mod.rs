@@ -1,9 +1,9 @@
-//! The bytes that are sent for a merged text.
+//! The body of the request for a payload.
 //!
-//! What is stored is the merged text; what is sent is that text with its top level rewritten: the
-//! tag that lets a lost answer be found again, and the switches that decide about money, as far as
-//! its kind of request carries them. Nothing below the top level is touched, and the same inputs
-//! give the same bytes on every machine.
+//! The merged text is sent with its top level rewritten: the tag by which a lost response can be
+//! found again, and the fields that decide about money, as far as the kind of request has them.
+//! Everything below the top level stays untouched, and the same inputs give the same bytes on every
+//! machine.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -12,24 +12,24 @@ use serde_json::value::RawValue;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::payload::Payload;
-use crate::payload::locate::RawEntries;
+use crate::payload::json_entries::JsonEntries;
 use crate::request::{AddedField, PROJECT, PreExportStep, RequestKind};
 use crate::template::escape;
 
-/// The longest project name that is sent, in characters. Our own limit: none is documented, and a
-/// name that the service cuts would lose its tag.
+/// The longest project name that is sent, in characters. The limit is our own: none is documented,
+/// and a name that the service cuts would lose its tag.
 const PROJECT_NAME_CHARS_MAX: usize = 100;
 
-/// What a project is called when its template gives no name.
+/// The name of a project whose template gives none.
 const DEFAULT_PROJECT_NAME: &str = "Callsheet";
 
-/// What a payload keeps for the request that follows on its first.
+/// The field of a payload that is sent with a second request, after the project exists.
 const UPDATES_FIELD: &str = "updates";
 
-/// What the request adds to a payload.
+/// The fields that the request adds to a payload.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOptions<'a> {
-    /// The submission's own mark, written into the name as ` [cs:TAG]`.
+    /// The submission's tag, written into the name as ` [cs:TAG]`.
     pub tag: &'a str,
     /// Whether the request starts a render (`isExport`).
     pub starts_render: bool,
@@ -44,97 +44,101 @@ pub struct RequestOptions<'a> {
 /// A request, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedRequest {
-    /// Where it goes, below the API's root.
+    /// The path below the API's root.
     pub path: String,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
-    /// The body of the edit that follows once the project is made, where there is one.
+    /// The body of the edit that follows once the project exists, if the kind has one.
     pub edit_body: Option<Vec<u8>>,
 }
 
-/// A text that was stored as a payload and is none.
+/// A stored payload that is not a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stored payload is not a JSON object: the ledger was changed or damaged")]
 pub struct CorruptPayloadError;
 
 impl Payload {
-    /// Writes the bytes to send for the merged text of a project.
+    /// Returns the body of the request for a project's merged text.
     ///
-    /// The name gets ` [cs:TAG]` and is cut, tag excepted, to 100 characters; whatever looks like a
-    /// tag in it already is made harmless, since a tag is how a lost answer is found. `isExport` is
-    /// always sent. What the template set and the seal does not mention stays as it was.
+    /// The name gets ` [cs:TAG]` and is cut, tag excepted, to 100 characters; anything in it that
+    /// looks like a tag is changed, since a lost response is found by its tag. `isExport` is always
+    /// sent. Other fields of the template stay as they are.
     ///
     /// # Errors
     ///
-    /// [`NotAPayload`] for a text that never was one.
+    /// [`CorruptPayloadError`] for a text that is not a payload.
     pub fn build_project_body(
         text: &str,
-        seal: &RequestOptions<'_>,
+        options: &RequestOptions<'_>,
     ) -> Result<Vec<u8>, CorruptPayloadError> {
-        Ok(Self::build_request(text, &PROJECT, seal)?.body)
+        Ok(Self::build_request(text, &PROJECT, options)?.body)
     }
 
-    /// Writes the request of a kind for a merged text, in the same way: with what the kind carries
-    /// of the seal, and nothing else.
+    /// Returns the request of a kind for a merged text. It contains those of the options that the
+    /// kind has fields for.
     ///
     /// # Errors
     ///
-    /// [`NotAPayload`] for a text that never was one of this kind.
+    /// [`CorruptPayloadError`] for a text that is not a payload of this kind.
     pub fn build_request(
         text: &str,
         kind: &RequestKind,
-        seal: &RequestOptions<'_>,
+        options: &RequestOptions<'_>,
     ) -> Result<PreparedRequest, CorruptPayloadError> {
-        let RawEntries(entries) = serde_json::from_str(text).map_err(|_| CorruptPayloadError)?;
-        let value = |name: &str| entries.iter().rev().find(|(key, _)| key.0 == name);
-        let value = |name: &str| value(name).map(|(_, value)| *value);
+        let fields: JsonEntries<'_> =
+            serde_json::from_str(text).map_err(|_| CorruptPayloadError)?;
         let mut path = kind.path.to_owned();
         for name in kind.path_fields() {
-            let id = value(name).and_then(parse_string).ok_or(CorruptPayloadError)?;
+            let id = fields.get(name).and_then(parse_string).ok_or(CorruptPayloadError)?;
             path = path.replace(&format!("{{{name}}}"), &id);
         }
-        let edit = match (kind.pre_export_step, value(UPDATES_FIELD)) {
-            (PreExportStep::Edit, Some(updates)) => Some(build_edit_body(updates, seal)),
+        let edit_body = match (kind.pre_export_step, fields.get(UPDATES_FIELD)) {
+            (PreExportStep::Edit, Some(updates)) => Some(build_edit_body(updates, options)),
             (PreExportStep::Edit | PreExportStep::Nothing | PreExportStep::Generation, _) => None,
         };
-        let sealed = [
-            (
-                AddedField::Tag,
-                "name",
-                Some(json_string(&tagged_project_name(
-                    value("name").and_then(parse_string),
-                    seal.tag,
-                ))),
-            ),
-            (AddedField::Export, "isExport", Some(seal.starts_render.to_string())),
-            (AddedField::Resolution, "resolution", seal.resolution.map(json_string)),
-            (AddedField::Workspace, "workspaceId", seal.workspace_id.map(json_string)),
-            (AddedField::Webhook, "webhookUrl", seal.webhook_url.map(json_string)),
-        ];
-        let mut body = JsonObjectWriter::new(text.len());
-        let mut told: Vec<&str> = kind.path_fields().collect();
-        if kind.pre_export_step == PreExportStep::Edit {
-            told.push(UPDATES_FIELD);
-        }
-        for (what, name, value) in sealed {
-            if let (true, Some(value)) = (kind.has_added_field(what), value) {
-                body.push_field(name, &value);
-                told.push(name);
-            }
-        }
-        for (key, value) in entries.iter().filter(|(key, _)| !told.contains(&&*key.0)) {
-            body.push_field(&key.0, value.get());
-        }
-        Ok(PreparedRequest { path, body: body.finish(), edit_body: edit })
+        let body = build_body(text, kind, &fields, options);
+        Ok(PreparedRequest { path, body, edit_body })
     }
 }
 
-/// An edit of what was just made: it never starts a render.
-fn build_edit_body(updates: &RawValue, seal: &RequestOptions<'_>) -> Vec<u8> {
+fn build_body(
+    text: &str,
+    kind: &RequestKind,
+    fields: &JsonEntries<'_>,
+    options: &RequestOptions<'_>,
+) -> Vec<u8> {
+    let name = tagged_project_name(fields.get("name").and_then(parse_string), options.tag);
+    let added = [
+        (AddedField::Tag, "name", Some(json_string(&name))),
+        (AddedField::Export, "isExport", Some(options.starts_render.to_string())),
+        (AddedField::Resolution, "resolution", options.resolution.map(json_string)),
+        (AddedField::Workspace, "workspaceId", options.workspace_id.map(json_string)),
+        (AddedField::Webhook, "webhookUrl", options.webhook_url.map(json_string)),
+    ];
+    let mut body = JsonObjectWriter::new(text.len());
+    // Fields in the path, in the edit, or already written.
+    let mut omitted: Vec<&str> = kind.path_fields().collect();
+    if kind.pre_export_step == PreExportStep::Edit {
+        omitted.push(UPDATES_FIELD);
+    }
+    for (field, name, value) in added {
+        if let (true, Some(value)) = (kind.has_added_field(field), value) {
+            body.push_field(name, &value);
+            omitted.push(name);
+        }
+    }
+    for (key, value) in fields.iter().filter(|(key, _)| !omitted.contains(key)) {
+        body.push_field(key, value.get());
+    }
+    body.finish()
+}
+
+/// Returns the body of the edit of a new project. An edit never starts a render.
+fn build_edit_body(updates: &RawValue, options: &RequestOptions<'_>) -> Vec<u8> {
     let mut body = JsonObjectWriter::new(updates.get().len());
     body.push_field(UPDATES_FIELD, updates.get());
     body.push_field("isExport", "false");
-    if let Some(workspace) = seal.workspace_id {
+    if let Some(workspace) = options.workspace_id {
         body.push_field("workspaceId", &json_string(workspace));
     }
     body.finish()
@@ -143,8 +147,8 @@ fn build_edit_body(updates: &RawValue, seal: &RequestOptions<'_>) -> Vec<u8> {
 struct JsonObjectWriter(String);
 
 impl JsonObjectWriter {
-    fn new(room: usize) -> Self {
-        Self(String::with_capacity(room + 256))
+    fn new(payload_bytes: usize) -> Self {
+        Self(String::with_capacity(payload_bytes + 256))
     }
 
     fn push_field(&mut self, key: &str, value: &str) {
@@ -170,28 +174,28 @@ fn parse_string(value: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Option<Cow<'_, str>>>(value.get()).ok().flatten()
 }
 
-/// Returns the name to send: as much of the base as fits, and the whole tag.
+/// Returns the project's name: as much of the template's name as fits, and the whole tag.
 fn tagged_project_name(base: Option<Cow<'_, str>>, tag: &str) -> String {
-    // Another job's tag in a cell would let that job be taken for this one.
+    // With another job's tag in its name, this project would be taken for that job's.
     let base = base.as_deref().unwrap_or("").replace("[cs:", "(cs:");
     let base = match base.trim() {
         "" => DEFAULT_PROJECT_NAME,
         base => base,
     };
-    let mark = format!(" [cs:{tag}]");
-    let mut room = PROJECT_NAME_CHARS_MAX.saturating_sub(mark.chars().count());
+    let suffix = format!(" [cs:{tag}]");
+    let mut chars_left = PROJECT_NAME_CHARS_MAX.saturating_sub(suffix.chars().count());
     let mut name = String::new();
     for cluster in base.graphemes(true) {
-        let characters = cluster.chars().count();
-        if characters > room {
+        let chars = cluster.chars().count();
+        if chars > chars_left {
             break;
         }
-        room -= characters;
+        chars_left -= chars;
         name.push_str(cluster);
     }
     name.truncate(name.trim_end().len());
     // Writing to a `String` cannot fail.
-    let _ = name.write_str(&mark);
+    let _ = name.write_str(&suffix);
     name
 }
 

@@ -5,9 +5,9 @@
 use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, ScopedJson};
 use serde_json::Value;
 
-use crate::payload::sentences;
 use crate::template::helpers::{HelperDoc, TagOutput, text_param};
 use crate::template::render_error::HelperError;
+use crate::template::sentences;
 
 pub(crate) const SENTENCES: HelperDoc = HelperDoc {
     name: "sentences",

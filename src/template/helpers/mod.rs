@@ -17,7 +17,6 @@ use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJs
 use serde_json::Value;
 
 use crate::template::escape;
-pub(crate) use crate::template::helpers::text::{TextFunction, truncate};
 use crate::template::render_error::{HelperError, column_in_path};
 
 /// One helper, as `docs/reference/helpers.md` lists it and as a template is checked against it.
@@ -77,26 +76,6 @@ pub const HELPERS: &[HelperDoc] = &[
 /// Returns the helper of this name.
 pub(crate) fn find_helper(name: &str) -> Option<&'static HelperDoc> {
     HELPERS.iter().find(|helper| helper.name == name)
-}
-
-/// A helper that makes a text of texts, and hangs on nothing else.
-pub(crate) enum PureHelper {
-    /// Of one.
-    TextFunction(TextFunction),
-    /// [`truncate`], of one and a number.
-    Truncate,
-    /// `default`: one of several.
-    FirstNonBlank,
-}
-
-/// Returns a helper that can be called without the engine.
-pub(crate) fn find_pure_helper(name: &str) -> Option<PureHelper> {
-    let of_text = || text::TEXT_FUNCTIONS.iter().find(|(helper, _)| helper.name == name);
-    match name {
-        _ if name == text::TRUNCATE.name => Some(PureHelper::Truncate),
-        _ if name == value::DEFAULT.name => Some(PureHelper::FirstNonBlank),
-        _ => of_text().map(|(_, make)| PureHelper::TextFunction(*make)),
-    }
 }
 
 pub(crate) fn register(engine: &mut Handlebars<'static>) {

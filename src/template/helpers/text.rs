@@ -49,17 +49,13 @@ pub(crate) const PARAGRAPHS: HelperDoc = HelperDoc {
     output: TagOutput::Text,
 };
 
-/// Makes one text of another.
-pub(crate) type TextFunction = fn(&str) -> String;
-
-/// The helpers that do.
-pub(crate) const TEXT_FUNCTIONS: [(HelperDoc, TextFunction); 3] =
-    [(UPPER, str::to_uppercase), (LOWER, str::to_lowercase), (PARAGRAPHS, wrap_paragraphs)];
+/// A function from one text to another.
+type TextFunction = fn(&str) -> String;
 
 pub(crate) fn register(engine: &mut Handlebars<'static>) {
-    for (helper, make) in TEXT_FUNCTIONS {
-        engine.register_helper(helper.name, Box::new(TextFunctionHelper(make)));
-    }
+    engine.register_helper(UPPER.name, Box::new(TextFunctionHelper(str::to_uppercase)));
+    engine.register_helper(LOWER.name, Box::new(TextFunctionHelper(str::to_lowercase)));
+    engine.register_helper(PARAGRAPHS.name, Box::new(TextFunctionHelper(wrap_paragraphs)));
     engine.register_helper(TRUNCATE.name, Box::new(TruncateHelper));
 }
 
@@ -116,7 +112,7 @@ impl HelperDef for TruncateHelper {
 }
 
 /// Cuts to `length` graphemes, the ellipsis among them, without a space before it.
-pub(crate) fn truncate(text: &str, length: usize) -> String {
+fn truncate(text: &str, length: usize) -> String {
     if text.len() <= length {
         // No text has more graphemes than bytes.
         return text.to_owned();

@@ -262,7 +262,7 @@ impl TemplateAssembler<'_> {
 impl AssembledTemplate {
     /// Puts a problem of one file's own text in its place.
     fn relocate_problem(&self, mut problem: TemplateProblem, file: usize) -> TemplateProblem {
-        if let Some(origin) = problem.location.source_mut() {
+        if let Some(origin) = problem.location.origin_mut() {
             origin.partial_file = self.files[file].0.as_deref().map(Box::from);
         }
         problem

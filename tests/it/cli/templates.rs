@@ -314,7 +314,7 @@ async fn warnings_are_shown_in_the_plan_and_prevent_nothing() {
     let (_, err) = plan_stderr(&office, 0);
     let (_, warnings) = err.split_once('\n').unwrap();
     insta::assert_snapshot!(warnings, @"
-      write `https://`, if the server has it; services often refuse the other
+      write `https://` if the server supports it; services often refuse the other
     warning: row 2, column B `script`: `[NAME]` looks like something to be filled in (t.json.hbs line 4)
       write what should stand there
     warning: row 2 and 2 more: this clip lies outside the picture (t.json.hbs line 6)

@@ -1,19 +1,19 @@
-//! What is probably not meant, and could be: told in the plan, and never in the way of a run.
+//! Warns about text that was probably left to be filled in. It would be spoken aloud or shown.
 //!
-//! Above all text that somebody meant to fill in: it would be spoken aloud. Only forms that hardly
-//! occur in speech are taken for such; a false alarm costs a glance, and too many cost attention.
+//! Only forms that hardly occur in speech count: a false alarm costs the user a moment, and too many
+//! of them cost attention. A warning never stops a run.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use crate::payload::check::{FindingCollector, truncate_quoted};
-use crate::template::escape::{SCAN_CHUNK_BYTES, has_matching_byte};
+use crate::payload::check::finding::{FindingCollector, truncate_quoted};
 
-/// Doubts a text that is spoken or shown.
-pub(crate) fn check_placeholders(
+/// Warns if a text that is spoken or shown contains a placeholder.
+pub(super) fn check_placeholders(
     text: &str,
-    pointer: std::fmt::Arguments<'_>,
+    pointer: fmt::Arguments<'_>,
     findings: &mut FindingCollector,
 ) {
     if let Some(piece) = find_placeholder(text) {
@@ -22,29 +22,24 @@ pub(crate) fn check_placeholders(
     }
 }
 
-/// What a spreadsheet shows for a formula that failed.
+/// Error values of spreadsheet formulas.
 const FORMULA_ERRORS: [&str; 9] =
     ["#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#BEZUG!", "#WERT!"];
-/// Words that people leave to find them again.
+/// Notes that authors leave for themselves.
 const NOTE_WORDS: [&str; 4] = ["TODO", "TBD", "FIXME", "XXX"];
-/// The longest name of something to be filled in.
+/// The longest placeholder.
 const PLACEHOLDER_BYTES_MAX: usize = 40;
 
-/// Tells whether something left in may begin with this byte. All others, which are nearly all, are
-/// passed over, many at once.
+/// Checks whether a placeholder can begin with this byte. Most bytes are skipped by this test alone.
 fn can_begin_placeholder(byte: u8) -> bool {
     matches!(byte, b'{' | b'}' | b'[' | b'<' | b'%' | b'_' | b'#' | b'T' | b'F' | b'X')
 }
 
-/// Returns the first piece that was probably left in.
+/// Returns the first placeholder.
 fn find_placeholder(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    let places = bytes
-        .chunks(SCAN_CHUNK_BYTES)
-        .enumerate()
-        .filter(|(_, chunk)| has_matching_byte(chunk, can_begin_placeholder));
-    let mut places = places.flat_map(|(number, chunk)| (number * SCAN_CHUNK_BYTES..).zip(chunk));
-    let found = places.find_map(|(at, byte)| {
+    let mut starts = bytes.iter().enumerate().filter(|(_, byte)| can_begin_placeholder(**byte));
+    let found = starts.find_map(|(at, byte)| {
         let rest = || &text[at..];
         match byte {
             b'{' => find_braced_placeholder(rest()),
@@ -67,15 +62,15 @@ fn find_placeholder(text: &str) -> Option<&str> {
     found.or_else(|| find_filler_text(text))
 }
 
-/// Returns the words that designers fill space with. They are looked for by what hardly any other
-/// text holds.
+/// Returns the filler text of designers. The quick search is for a part of it that hardly any other
+/// text contains.
 fn find_filler_text(text: &str) -> Option<&str> {
     const FILLER_TEXT: &str = "lorem ipsum";
     static RARE_SUBSTRINGS: LazyLock<[Finder<'_>; 2]> =
         LazyLock::new(|| [Finder::new("psum"), Finder::new("PSUM")]);
-    let may_hold = RARE_SUBSTRINGS.iter().any(|rare| rare.find(text.as_bytes()).is_some());
-    let mut places = text.char_indices().filter(|_| may_hold);
-    places.find_map(|(at, _)| {
+    let may_contain = RARE_SUBSTRINGS.iter().any(|rare| rare.find(text.as_bytes()).is_some());
+    let mut starts = text.char_indices().filter(|_| may_contain);
+    starts.find_map(|(at, _)| {
         let words = text.get(at..at + FILLER_TEXT.len())?;
         words.eq_ignore_ascii_case(FILLER_TEXT).then_some(words)
     })
@@ -86,7 +81,7 @@ fn is_word_boundary(bytes: &[u8], at: Option<usize>) -> bool {
     byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte < 0x80)
 }
 
-/// `{{anything}}`, or `{name}`.
+/// Returns a leading `{{anything}}` or `{name}`.
 fn find_braced_placeholder(rest: &str) -> Option<&str> {
     if rest.starts_with("{{") {
         let end = rest.find("}}").map_or(2, |end| end + 2);
@@ -98,26 +93,27 @@ fn find_braced_placeholder(rest: &str) -> Option<&str> {
     (inside.starts_with(char::is_alphabetic) && inside.chars().all(is_name)).then_some(name)
 }
 
-/// Returns the text from its first character to `close`, if that is not far.
+/// Returns the text from its first character to `close`, if that is within
+/// [`PLACEHOLDER_BYTES_MAX`].
 fn enclosed_text(rest: &str, close: char) -> Option<&str> {
     let end =
         rest.bytes().skip(1).take(PLACEHOLDER_BYTES_MAX).position(|byte| byte == close as u8)? + 2;
     (end > 2).then(|| rest.get(..end)).flatten()
 }
 
-/// Capitals alone, at least two of them, between two signs.
+/// Checks for capital letters alone, at least two of them, between delimiters.
 fn is_upper_case_name(enclosed: &&str) -> bool {
     let inside = enclosed[1..].trim_end_matches([']', '>', '%']);
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || " _-".contains(c);
     inside.chars().all(fits) && inside.chars().filter(char::is_ascii_uppercase).count() > 1
 }
 
-/// `<SPAN>`; and what only stands between two signs, as in `1 < YOU > 2`.
+/// Recognizes `<SPAN>`, and text between two comparison signs as in `1 < YOU > 2`.
 fn is_markup(enclosed: &str) -> bool {
     enclosed == "<SPAN>" || enclosed.starts_with("< ")
 }
 
-/// `[your name]`, `[insert price]`.
+/// Recognizes `[your name]` and `[insert price]`.
 fn is_fill_in_request(enclosed: &&str) -> bool {
     let inside = enclosed[1..].to_ascii_lowercase();
     ["your ", "insert "].iter().any(|word| inside.starts_with(word))
@@ -125,10 +121,10 @@ fn is_fill_in_request(enclosed: &&str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::payload::check::warnings::*;
+    use crate::payload::check::placeholders::*;
 
     #[test]
-    fn what_was_to_be_filled_in_is_seen() {
+    fn placeholders_are_found() {
         for (text, piece) in [
             ("Hi {{name}}!", "{{name}}"),
             ("Hi {{ name", "{{"),
@@ -151,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_do_say_is_left_alone() {
+    fn ordinary_speech_contains_no_placeholder() {
         for text in [
             "<p>Tea &amp; cake</p><SPAN>x</SPAN>",
             "up to 50% off, 20% more",

@@ -172,7 +172,7 @@ fn is_clause_boundary(before: char, here: char) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::payload::sentences::*;
+    use crate::template::sentences::*;
 
     #[test]
     fn sentences_end_where_a_reader_of_any_language_stops() {
