@@ -1,9 +1,8 @@
-//! Which row of a group, and which column of a list, is at fault.
+//! Finds the row of a group, and the column of a list, that causes a problem.
 //!
-//! A group is merged as one, so what is wrong with it lies in a place of one text. It is merged
-//! again with fewer of its rows: the row at fault is the one with which the problem comes. And of
-//! the columns of a list it is the one with whose cell mended the problem goes. This is for what is
-//! refused already, and costs the others nothing.
+//! A group is merged as one, so its problems are located in one text. The group is merged again with
+//! fewer rows: the faulty row is the one with which the problem appears. Of the columns of a list, the
+//! faulty one is that whose replacement removes the problem. Only rejected groups are merged again.
 
 use std::collections::HashMap;
 
@@ -11,82 +10,84 @@ use crate::payload::check::Severity;
 use crate::payload::merge::PayloadMerger;
 use crate::template::problem::{TemplateProblem, TemplateProblemLocation};
 
-/// Problems of one group that are looked for; of more it is said that they are in its first row.
+/// The number of problems of one group that are traced to a row; more are reported in its first row.
 const BISECTED_PROBLEMS_MAX: usize = 50;
 
-/// What every list takes, also one of numbers.
+/// A cell that every list accepts, including one of numbers.
 const PLACEHOLDER_CELL: &str = "1";
 
-/// Where a problem comes from.
+/// The row and column that cause a problem.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProblemOrigin {
-    /// The index of the row; the first where that cannot be told.
+    /// The index of the row; 0 if it is not known.
     pub row: usize,
-    /// The index of the column, when a cell is at fault.
+    /// The index of the column, if a cell is the cause.
     pub column: Option<usize>,
 }
 
-/// A problem as it is known again: its pointer or column, and what is wrong.
+/// Identifies a problem in several merges: its pointer or column, and its message.
 type ProblemKey = (String, String);
 
 impl PayloadMerger<'_> {
-    /// Returns for each problem of some rows where it comes from. What was merged last is forgotten.
+    /// Returns the origin of each problem of some rows. Replaces the payload that was merged last.
     pub fn find_problem_origins(
         &mut self,
         rows: &[Vec<String>],
         problems: &[TemplateProblem],
     ) -> Vec<ProblemOrigin> {
         let mut known = HashMap::new();
-        let mut shows = |merger: &mut Self, count: usize, mark: &ProblemKey| -> bool {
-            known.entry(count).or_insert_with(|| merger.problem_keys(&rows[..count])).contains(mark)
+        let mut has_problem = |merger: &mut Self, count: usize, key: &ProblemKey| -> bool {
+            known.entry(count).or_insert_with(|| merger.problem_keys(&rows[..count])).contains(key)
         };
         let has_lists = !self.columns().lists.is_empty();
-        let mut faults = Vec::with_capacity(problems.len());
+        let mut origins = Vec::with_capacity(problems.len());
         for (number, problem) in problems.iter().enumerate() {
             let column =
                 problem.location.sheet_column().and_then(|name| self.columns().column_index(name));
-            let (mut fault, mark) = (ProblemOrigin { row: 0, column }, problem_key(problem));
-            let is_open = rows.len() > 1 || (has_lists && column.is_none());
-            if is_open && number < BISECTED_PROBLEMS_MAX && shows(self, rows.len(), &mark) {
-                // With `without` rows it is not there, with `with` rows it is.
+            let mut origin = ProblemOrigin { row: 0, column };
+            let key = problem_key(problem);
+            let is_ambiguous = rows.len() > 1 || (has_lists && column.is_none());
+            if is_ambiguous && number < BISECTED_PROBLEMS_MAX && has_problem(self, rows.len(), &key)
+            {
+                // With `without` rows the problem is absent, with `with` rows it is present.
                 let (mut without, mut with) = (0, rows.len());
                 while with - without > 1 {
                     let half = without + (with - without) / 2;
-                    if shows(self, half, &mark) { with = half } else { without = half }
+                    if has_problem(self, half, &key) { with = half } else { without = half }
                 }
-                fault.row = with - 1;
-                fault.column =
-                    column.or_else(|| self.find_faulty_list_column(rows, fault.row, &mark));
+                origin.row = with - 1;
+                origin.column =
+                    column.or_else(|| self.find_faulty_list_column(rows, origin.row, &key));
             }
-            faults.push(fault);
+            origins.push(origin);
         }
-        faults
+        origins
     }
 
-    /// Returns the column of a list without whose cell the problem would not be there.
+    /// Returns the column of a list whose cell causes the problem.
     fn find_faulty_list_column(
         &mut self,
         rows: &[Vec<String>],
         row: usize,
-        mark: &ProblemKey,
+        key: &ProblemKey,
     ) -> Option<usize> {
-        let mut places: Vec<usize> = self.columns().lists.values().flatten().copied().collect();
-        places.sort_unstable();
-        places.into_iter().find(|place| {
-            let mut mended = rows.to_vec();
-            let Some(cell) = mended.get_mut(row).and_then(|row| row.get_mut(*place)) else {
+        let mut columns: Vec<usize> = self.columns().lists.values().flatten().copied().collect();
+        columns.sort_unstable();
+        columns.into_iter().find(|column| {
+            let mut changed = rows.to_vec();
+            let Some(cell) = changed.get_mut(row).and_then(|row| row.get_mut(*column)) else {
                 return false;
             };
             PLACEHOLDER_CELL.clone_into(cell);
-            !self.problem_keys(&mended).contains(mark)
+            !self.problem_keys(&changed).contains(key)
         })
     }
 
     fn problem_keys(&mut self, rows: &[Vec<String>]) -> Vec<ProblemKey> {
         match self.check_rows(rows) {
             Ok(findings) => {
-                let wrong = findings.into_iter().filter(|one| one.severity == Severity::Problem);
-                wrong.map(|finding| (finding.pointer, finding.message)).collect()
+                let problems = findings.into_iter().filter(|one| one.severity == Severity::Problem);
+                problems.map(|finding| (finding.pointer, finding.message)).collect()
             }
             Err(problem) => vec![problem_key(&problem)],
         }
@@ -94,10 +95,10 @@ impl PayloadMerger<'_> {
 }
 
 fn problem_key(problem: &TemplateProblem) -> ProblemKey {
-    let place = match &problem.location {
+    let location = match &problem.location {
         TemplateProblemLocation::Merged { pointer, .. } => pointer.clone(),
         TemplateProblemLocation::Column { name, .. } => name.clone(),
         TemplateProblemLocation::Template(_) => String::new(),
     };
-    (place, problem.message.clone())
+    (location, problem.message.clone())
 }

@@ -1,17 +1,17 @@
-//! What keeps a merged text from being JSON, for somebody who has never heard of JSON.
+//! Describes JSON syntax errors for users who do not know JSON.
 //!
-//! The reader knows where it stopped; the mistake is what stands there and just before. Nothing
-//! here is asked of a text that can be read.
+//! The parser reports where it stopped; the mistake is there or directly before. Only texts that are
+//! not JSON come here.
 
 use crate::payload::locate;
 use crate::template::problem::TemplateProblem;
 use crate::template::source_map::SourceMap;
 
-/// Says what is wrong with `text`, which could not be read for `error`.
+/// Returns the problem of `text`, which could not be parsed because of `error`.
 pub(crate) fn json_problem(
     text: &str,
     error: &serde_json::Error,
-    traced: Option<&SourceMap>,
+    source_map: Option<&SourceMap>,
 ) -> TemplateProblem {
     let lines_before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let line_start: usize = lines_before.map(str::len).sum();
@@ -19,13 +19,13 @@ pub(crate) fn json_problem(
     let offset = text.floor_char_boundary(offset);
     let (offset, message, help) = diagnose_syntax(text, offset, error.is_eof());
     TemplateProblem {
-        location: locate::locate_offset(text, offset, traced),
+        location: locate::locate_offset(text, offset, source_map),
         message: message.to_owned(),
         help: Some(help.to_owned()),
     }
 }
 
-/// Returns the byte to look at, what is wrong there, and what to do.
+/// Returns the offset of the mistake, the message and the hint.
 fn diagnose_syntax(text: &str, offset: usize, is_end: bool) -> (usize, &'static str, &'static str) {
     if text.trim().is_empty() {
         return (0, "the merged text is empty", "the template makes nothing");
@@ -75,7 +75,7 @@ fn diagnose_syntax(text: &str, offset: usize, is_end: bool) -> (usize, &'static 
     }
 }
 
-/// Returns the brackets, and the quote, that are open at the end of `text`.
+/// Returns the brackets and the quote that are open at the end of `text`.
 fn open_brackets(text: &str) -> Vec<(usize, char)> {
     let mut open = Vec::new();
     let mut quote = None;

@@ -152,21 +152,20 @@ impl Payload {
     }
 }
 
-/// How one payload is told from another. A batch keeps the way in which it began: by another one
-/// each of its rows would look changed, and be paid for again.
+/// The hash algorithm of a batch's payloads. A batch keeps the one it began with: with another, every
+/// row would count as changed and be paid for again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashAlgorithm {
-    /// XXH3, behind an `x`. It tells texts apart as surely as any hash of its 124 bits, but for one
-    /// who makes two alike on purpose: that person would only keep their own row from being rendered
-    /// again.
+    /// XXH3 with the prefix `x`. A deliberate collision would only prevent that author's own row from
+    /// being rendered again.
     #[default]
     Xxh3,
-    /// The first 128 bits of BLAKE3: how batches were hashed at first.
+    /// The first 128 bits of BLAKE3, as in older batches.
     Blake3,
 }
 
 impl HashAlgorithm {
-    /// Returns how this hash was made.
+    /// Returns the algorithm of a hash.
     pub fn from_hash(hash: &str) -> Self {
         if hash.starts_with('x') { Self::Xxh3 } else { Self::Blake3 }
     }

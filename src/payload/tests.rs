@@ -1,4 +1,4 @@
-//! Each check with what fails it, and the bytes that are sent.
+//! Each check with a payload that fails it, and the request bodies.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use crate::payload::{CorruptPayloadError, RequestOptions};
 use crate::template::problem::TemplateProblemLocation;
 use crate::template::{PartialFiles, SceneTemplate};
 
-/// A payload that passes, to break in one place.
-fn right() -> Value {
+/// Returns a payload that passes, to be changed in one place.
+fn valid_payload() -> Value {
     json!({
         "name": "Test",
         "orientation": "landscape",
@@ -29,13 +29,13 @@ fn right() -> Value {
     })
 }
 
-fn read(payload: &Value) -> Result<Payload, Vec<TemplateProblem>> {
+fn parse(payload: &Value) -> Result<Payload, Vec<TemplateProblem>> {
     Payload::parse_project(payload.to_string())
 }
 
-/// What is said when `pointer` holds `value` (or nothing).
+/// Returns the problems of the payload with `value` (or nothing) at `pointer`.
 fn broken(pointer: &str, value: Option<Value>) -> String {
-    let mut payload = right();
+    let mut payload = valid_payload();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     match (payload.pointer_mut(parent).expect("it is there"), value) {
         (Value::Object(fields), Some(value)) => {
@@ -45,25 +45,25 @@ fn broken(pointer: &str, value: Option<Value>) -> String {
             fields.remove(key).expect("it was there");
         }
         (Value::Array(items), Some(value)) => items[key.parse::<usize>().expect("index")] = value,
-        _ => panic!("{pointer} is nothing to break"),
+        _ => panic!("{pointer} cannot be changed"),
     }
-    told(read(&payload).expect_err(pointer))
+    describe_problems(parse(&payload).expect_err(pointer))
 }
 
-fn told(problems: Vec<TemplateProblem>) -> String {
-    let told = problems.into_iter().map(|problem| {
+fn describe_problems(problems: Vec<TemplateProblem>) -> String {
+    let lines = problems.into_iter().map(|problem| {
         let TemplateProblemLocation::Merged { pointer, .. } = &problem.location else {
             panic!("{problem}")
         };
         let help = problem.help.map(|help| format!("\n  {help}")).unwrap_or_default();
         format!("{pointer} {}{help}", problem.message)
     });
-    told.collect::<Vec<_>>().join("\n")
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn a_right_payload_tells_what_it_amounts_to() {
-    let payload = read(&right()).expect("it is right");
+fn valid_payload_has_a_summary() {
+    let payload = parse(&valid_payload()).expect("it is valid");
     assert_eq!(payload.project_name(), Some("Test"));
     assert_eq!(payload.scene_count(), 1);
     assert_eq!(payload.script_chars(), "Hello.".len(), "both placements are one script");
@@ -71,7 +71,7 @@ fn a_right_payload_tells_what_it_amounts_to() {
 }
 
 #[test]
-fn every_rule_about_the_whole_has_its_words() {
+fn every_rule_about_the_top_level_has_its_message() {
     let scripts = [
         broken("/name", Some(json!(7))),
         broken("/orientation", Some(json!("landscap"))),
@@ -87,8 +87,8 @@ fn every_rule_about_the_whole_has_its_words() {
         broken("/scenes/0/sceneIdx", Some(json!("0"))),
         broken("/scenes/0/sceneIdx", Some(json!(0.5))),
         broken("/scenes/0/clips", Some(json!({}))),
-        told(Payload::parse_project("[1]".to_owned()).expect_err("a list")),
-        told(
+        describe_problems(Payload::parse_project("[1]".to_owned()).expect_err("a list")),
+        describe_problems(
             Payload::parse_project(r#"{"a/b":1,"\u0061/b":2,"scenes":[{"clips":[]}]}"#.to_owned())
                 .expect_err("doubled"),
         ),
@@ -122,9 +122,9 @@ fn every_rule_about_the_whole_has_its_words() {
 }
 
 #[test]
-fn every_clip_type_has_what_it_needs() {
+fn every_clip_type_has_required_fields() {
     let clips = "/scenes/0/clips";
-    let told: Vec<String> = [
+    let lines: Vec<String> = [
         ("0", json!("clip")),
         ("1", json!({"type": "textimage"})),
         ("1", json!({"type": "background"})),
@@ -139,7 +139,7 @@ fn every_clip_type_has_what_it_needs() {
     .into_iter()
     .map(|(index, clip)| broken(&format!("{clips}/{index}"), Some(clip)))
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(lines.join("\n"), @"
     /scenes/0/clips/0 a clip must be an object
     /scenes/0/clips/1/type there is no clip type `textimage`
       did you mean `textImage`?
@@ -164,7 +164,7 @@ fn every_clip_type_has_what_it_needs() {
 fn avatars_and_scripts_must_agree() {
     let scene = |clips: Value, scripts: Value| {
         let payload = json!({"scenes": [{"clips": clips, "scripts": scripts}]});
-        told(read(&payload).expect_err("it is wrong"))
+        describe_problems(parse(&payload).expect_err("it is invalid"))
     };
     let model = json!({"ai_name": "M1", "emotion": "B1"});
     let avatar = |script: Value| json!({"type": "aiModel", "model": model, "script": script});
@@ -172,7 +172,7 @@ fn avatars_and_scripts_must_agree() {
         let script = json!({"org": org, "modelId": model, "clothId": cloth});
         json!([script])
     };
-    let told = [
+    let lines = [
         broken("/scenes/0/clips/0/model", None),
         broken("/scenes/0/clips/0/model/ai_name", Some(json!(""))),
         broken("/scenes/0/clips/0/model/emotion", None),
@@ -189,7 +189,7 @@ fn avatars_and_scripts_must_agree() {
         scene(json!([]), script("Hello.", "M1", "B1")),
         scene(json!([avatar(json!({"org": 5}))]), json!(["Hello."])),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     /scenes/0/clips/0/model the avatar has no `model`
       give it `model.ai_name` and `model.emotion`; the editor of AI Studios shows both
     /scenes/0/clips/0/model/ai_name `ai_name` is empty
@@ -218,7 +218,7 @@ fn avatars_and_scripts_must_agree() {
 }
 
 #[test]
-fn scenes_that_editors_export_are_fine() {
+fn scenes_of_editor_exports_pass() {
     let avatar = json!({"type": "aiModel", "model": {"ai_name": "M1", "emotion": "B1"}});
     let with = |script: Value| {
         let mut avatar = avatar.clone();
@@ -249,14 +249,14 @@ fn scenes_that_editors_export_are_fine() {
         ("an outro", json!({"clips": [gone], "scripts": [{"org": ""}]})),
         ("no avatar at all", json!({"clips": [], "scripts": null})),
     ] {
-        let read = read(&json!({"scenes": [scene]}));
-        assert!(read.is_ok(), "{what}: {}", told(read.expect_err(what)));
+        let parsed = parse(&json!({"scenes": [scene]}));
+        assert!(parsed.is_ok(), "{what}: {}", describe_problems(parsed.expect_err(what)));
     }
 }
 
 #[test]
-fn what_is_not_json_is_told_by_what_stands_there() {
-    let told: Vec<String> = [
+fn json_syntax_errors_are_described() {
+    let lines: Vec<String> = [
         "",
         "{\n\"a\": 1\n\"b\": 2}",
         "{\"a\": 1,}",
@@ -272,7 +272,7 @@ fn what_is_not_json_is_told_by_what_stands_there() {
         problem.to_string().replace("; ", "\n  ")
     })
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     merged line 1, column 1: the merged text is empty
       the template makes nothing
     merged line 3, column 1: a comma or colon is missing
@@ -299,8 +299,9 @@ fn byte_order_mark_is_not_part_of_the_payload() {
     assert!(PayloadMerger::new(&template, &ColumnMapping::default()).merge(&[]).is_ok());
 }
 
-fn sealed(payload: &str, seal: &RequestOptions<'_>) -> String {
-    String::from_utf8(Payload::build_project_body(payload, seal).expect("an object")).expect("text")
+fn project_body(payload: &str, options: &RequestOptions<'_>) -> String {
+    String::from_utf8(Payload::build_project_body(payload, options).expect("an object"))
+        .expect("text")
 }
 
 const BARE: RequestOptions<'static> = RequestOptions {
@@ -312,10 +313,10 @@ const BARE: RequestOptions<'static> = RequestOptions {
 };
 
 #[test]
-fn sealing_rewrites_the_top_level_and_nothing_below() {
+fn request_body_changes_the_top_level_alone() {
     let text = r#"{"resolution":"720", "isExport": true,"scenes":[ {"name":"x", "isExport":"?"} ],
         "webhookUrl":"https://a.example", "name":"Tea \"1\""}"#;
-    insta::assert_snapshot!(sealed(text, &BARE).replace(",\"", ",\n\""), @r#"
+    insta::assert_snapshot!(project_body(text, &BARE).replace(",\"", ",\n\""), @r#"
     {"name":"Tea \"1\" [cs:7h3k9q2m]",
     "isExport":false,
     "resolution":"720",
@@ -329,7 +330,7 @@ fn sealing_rewrites_the_top_level_and_nothing_below() {
         webhook_url: Some("https://b.example/?t=\"1\""),
         ..BARE
     };
-    insta::assert_snapshot!(sealed(text, &full).replace(",\"", ",\n\""), @r#"
+    insta::assert_snapshot!(project_body(text, &full).replace(",\"", ",\n\""), @r#"
     {"name":"Tea \"1\" [cs:7h3k9q2m]",
     "isExport":true,
     "resolution":"4k",
@@ -337,13 +338,13 @@ fn sealing_rewrites_the_top_level_and_nothing_below() {
     "webhookUrl":"https://b.example/?t=\"1\"",
     "scenes":[ {"name":"x", "isExport":"?"} ]}
     "#);
-    assert_eq!(sealed(text, &full), sealed(text, &full));
+    assert_eq!(project_body(text, &full), project_body(text, &full));
 }
 
 #[test]
-fn the_tag_is_never_cut_and_never_imitated() {
+fn tag_is_never_cut_and_never_imitated() {
     let name = |base: Value| {
-        let text = sealed(&json!({"name": base, "scenes": []}).to_string(), &BARE);
+        let text = project_body(&json!({"name": base, "scenes": []}).to_string(), &BARE);
         let sent: Value = serde_json::from_str(&text).expect("JSON");
         sent["name"].as_str().expect("text").to_owned()
     };
@@ -358,7 +359,7 @@ fn the_tag_is_never_cut_and_never_imitated() {
 }
 
 #[test]
-fn what_is_no_payload_cannot_be_sealed() {
+fn text_that_is_not_a_payload_is_corrupt() {
     for text in ["", "[]", "{", "null"] {
         assert_eq!(Payload::build_project_body(text, &BARE), Err(CorruptPayloadError), "{text}");
     }

@@ -1,8 +1,8 @@
-//! May these tags be called like this?
+//! Checks the calls in a template's tags.
 //!
-//! Refused: whatever writes a cell without escaping it, whatever is taken from elsewhere (partials,
-//! decorators), and calls of helpers that do not exist or with the wrong number of values. Each
-//! refusal says why, because all of these are legal Handlebars.
+//! Refused are tags that write a cell unescaped, decorators, partials that could not be inserted, and
+//! calls of unknown helpers or with a wrong number of values. Each problem gives the reason, because
+//! all of these are legal Handlebars.
 
 use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
@@ -13,14 +13,22 @@ use crate::template::positioned_elements;
 use crate::template::problem::{LineColumn, TemplateProblem};
 use crate::text::{nearest_name, suggest_name};
 
-/// What a loop knows about itself.
+/// The variables that a loop defines.
 const LOOP_VARIABLES: [&str; 4] = ["index", "first", "last", "key"];
 
-/// Returns every call that is refused.
+/// Returns a problem for every refused call.
 pub(crate) fn check_calls(template: &handlebars::Template) -> Vec<TemplateProblem> {
     let mut calls = CallChecker { problems: Vec::new() };
     calls.check_template(template, LineColumn::START);
     calls.problems
+}
+
+/// A call of a helper.
+struct Call<'t> {
+    tag: &'t HelperTemplate,
+    /// The helper or block that it is a parameter of; empty for a tag of its own.
+    within: &'t str,
+    is_block: bool,
 }
 
 struct CallChecker {
@@ -49,7 +57,7 @@ impl CallChecker {
                 }
                 TemplateElement::PartialExpression(tag) | TemplateElement::PartialBlock(tag) => {
                     let name = tag.name.as_name().unwrap_or("…");
-                    // A template's own were taken in before; a file name and a block have none.
+                    // Those of a template were inserted before; file names and blocks have none.
                     let message = format!("the partial `{name}` cannot be taken in here");
                     let help = format!("write `{{{{> {name}}}}}` in the template, without a block");
                     self.reject(at, message, help);
@@ -66,10 +74,10 @@ impl CallChecker {
         }
     }
 
-    /// `{{x}}`, or `{{helper x}}`.
+    /// Checks `{{x}}` and `{{helper x}}`.
     fn check_expression(&mut self, tag: &HelperTemplate, at: LineColumn) {
         if !(tag.params.is_empty() && tag.hash.is_empty()) {
-            return self.check_call((tag, ""), at, false);
+            return self.check_call(&Call { tag, within: "", is_block: false }, at);
         }
         match &tag.name {
             Parameter::Path(Path::Local((_, name, _)))
@@ -81,7 +89,7 @@ impl CallChecker {
             Parameter::Path(path) => self.check_path(path, at),
             Parameter::Name(name) => self.check_bare_helper(name, at),
             _ => {
-                // A subexpression: the library would call the helper that the *cell's text* names.
+                // A subexpression: the library would call the helper whose name is the *cell's text*.
                 let message = "a tag must begin with a column or a helper, not with a bracket";
                 self.reject(at, message, "write `{{upper column}}`, not `{{(upper column)}}`");
             }
@@ -111,18 +119,14 @@ impl CallChecker {
     }
 
     fn check_block(&mut self, block: &HelperTemplate, at: LineColumn) {
-        self.check_call((block, ""), at, true);
+        self.check_call(&Call { tag: block, within: "", is_block: true }, at);
         for part in [&block.template, &block.inverse].into_iter().flatten() {
             self.check_template(part, at);
         }
     }
 
-    fn check_call(
-        &mut self,
-        (tag, within): (&HelperTemplate, &str),
-        at: LineColumn,
-        is_block: bool,
-    ) {
+    fn check_call(&mut self, call: &Call<'_>, at: LineColumn) {
+        let Call { tag, is_block, .. } = *call;
         let Some(name) = tag.name.as_name() else {
             let message = "a tag must begin with the name of a helper";
             return self.reject(at, message, "write `{{upper column}}`");
@@ -130,20 +134,15 @@ impl CallChecker {
         let wanted = if is_block { TagOutput::Block } else { TagOutput::Text };
         match helpers::find_helper(name) {
             None => self.reject_unknown_helper(name, at, wanted),
-            Some(helper) => self.check_known_call(helper, (tag, within), at, is_block),
+            Some(helper) => self.check_known_call(helper, call, at),
         }
         for value in tag.params.iter().chain(tag.hash.values()) {
             self.check_param(value, name, at);
         }
     }
 
-    fn check_known_call(
-        &mut self,
-        helper: &HelperDoc,
-        (tag, within): (&HelperTemplate, &str),
-        at: LineColumn,
-        is_block: bool,
-    ) {
+    fn check_known_call(&mut self, helper: &HelperDoc, call: &Call<'_>, at: LineColumn) {
+        let Call { tag, within, is_block } = *call;
         let name = helper.name;
         if is_block != (helper.output == TagOutput::Block) {
             let how = if is_block { "opens no block" } else { "opens a block" };
@@ -175,7 +174,7 @@ impl CallChecker {
             let message = "brackets call a helper, and there is no value in these";
             return self.reject(at, message, "leave the brackets out, or write `(upper column)`");
         }
-        self.check_call((tag, within), at, false);
+        self.check_call(&Call { tag, within, is_block: false }, at);
     }
 
     fn reject_unknown_helper(&mut self, name: &str, at: LineColumn, wanted: TagOutput) {
@@ -202,7 +201,7 @@ impl CallChecker {
     }
 }
 
-/// Tells whether this helper or block can be given a list.
+/// Checks whether a helper or block accepts a list.
 fn can_take_list(name: &str) -> bool {
     matches!(name, "each" | "len" | "json" | "if" | "unless" | "and" | "or" | "not")
 }

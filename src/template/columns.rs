@@ -1,10 +1,10 @@
-//! Which columns does a template need?
+//! Collects the columns that a template uses.
 //!
-//! A name is *required* when every way through the template asks for it. A name that stands only
-//! behind a condition, or before the fallback of a `default`, is *optional*: the sheet may do
-//! without, and the merge still says so if a row turns out to need it.
+//! A name is *required* if every path through the template uses it. A name that is used only under a
+//! condition, or before the fallback of a `default`, is *optional*: the sheet may lack it, and the
+//! merge reports a row that needs it after all.
 //!
-//! Invariant: scopes here follow the engine's. In `{{#each rows}}` a name belongs to the row, and a
+//! Invariant: scopes are those of the engine. In `{{#each rows}}` a name belongs to the row, and a
 //! row has the sheet's columns; `../x` and `@root.x` belong to the group.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,49 +16,49 @@ use serde_json::Value;
 use crate::template::positioned_elements;
 use crate::template::problem::{LineColumn, TemplateProblem};
 
-/// The list of a group's rows, where a template can see it.
+/// The name of the list of a group's rows.
 pub(crate) const ROWS: &str = "rows";
 
-/// Helpers that can do something with a list.
+/// Helpers that accept a list.
 const LIST_HELPERS: [&str; 6] = ["len", "json", "lookup", "and", "or", "not"];
 
-/// The columns of a template.
+/// The columns that a template uses.
 #[derive(Debug, Default)]
 pub(crate) struct ColumnUsage {
-    /// In order of first use, as are the optional ones.
+    /// In order of first use, like the optional ones.
     pub(crate) required: Vec<String>,
     pub(crate) optional: Vec<String>,
     pub(crate) first_use: BTreeMap<String, LineColumn>,
-    /// Where `rows` is first used, if it is.
+    /// The first use of `rows`.
     pub(crate) rows_first_use: Option<LineColumn>,
-    /// Names that `each` goes through, with the first place.
+    /// Names that `each` goes through, with the first use.
     pub(crate) list_uses: BTreeMap<String, LineColumn>,
-    /// Names whose text is used, with the first place.
+    /// Names whose text is used, with the first use.
     pub(crate) text_uses: BTreeMap<String, LineColumn>,
-    /// Whether whole rows are used, so that no column is idle.
+    /// Whether whole rows are used, so that no column counts as unused.
     pub(crate) can_use_any_column: bool,
 }
 
 impl ColumnUsage {
-    /// Collects the names, and the tags that would print `[object]` into a video.
+    /// Collects the names, and reports the tags that would print `[object]` into a video.
     pub(crate) fn from_template(template: &handlebars::Template) -> (Self, Vec<TemplateProblem>) {
-        let mut walk = ColumnCollector {
+        let mut collector = ColumnCollector {
             frames: vec![ScopeFrame { scope: PathScope::Group, params: Vec::new() }],
             use_order: Vec::new(),
             usage: Self::default(),
             problems: Vec::new(),
         };
-        let needed = walk.collect_template(template, LineColumn::START);
-        let mut names = walk.usage;
-        (names.required, names.optional) =
-            walk.use_order.into_iter().partition(|name| needed.contains(name));
-        (names, walk.problems)
+        let needed = collector.collect_template(template, LineColumn::START);
+        let mut usage = collector.usage;
+        (usage.required, usage.optional) =
+            collector.use_order.into_iter().partition(|name| needed.contains(name));
+        (usage, collector.problems)
     }
 }
 
 type RequiredNames = BTreeSet<String>;
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq)]
 enum PathScope {
     /// The fields of the video, and `rows`.
@@ -69,7 +69,7 @@ enum PathScope {
     Row,
     /// One column.
     Column(String),
-    /// Something that a sheet knows nothing about, such as `@index`.
+    /// A value that is not from the sheet, such as `@index`.
     Other,
 }
 
@@ -97,7 +97,7 @@ impl ColumnCollector {
             match element {
                 TemplateElement::Expression(tag) => self.collect_expression(tag, at, &mut needed),
                 TemplateElement::HelperBlock(block) => self.collect_block(block, at, &mut needed),
-                // Text and comments; and what `calls` refuses, which names no column that counts.
+                // Text and comments; and tags that `calls` refuses, whose columns do not count.
                 _ => {}
             }
         }
@@ -169,12 +169,12 @@ impl ColumnCollector {
             self.record_use(name, at);
             needed.insert(name.clone());
         } else if helper == "lookup" {
-            // Whichever column a value names.
+            // The column depends on a value.
             self.usage.can_use_any_column = true;
         }
     }
 
-    /// A value that must be there.
+    /// Collects the names in a value that must exist.
     fn collect_required(
         &mut self,
         value: &Parameter,
@@ -195,7 +195,7 @@ impl ColumnCollector {
         scope
     }
 
-    /// A value that may be absent.
+    /// Collects the names in a value that may be absent.
     fn collect_optional(&mut self, value: &Parameter, at: LineColumn) {
         self.collect_required(value, at, &mut RequiredNames::new());
     }
@@ -247,7 +247,7 @@ impl ColumnCollector {
         }
     }
 
-    /// Walks a block whose names belong to `scope`. A group has at least one row.
+    /// Collects the names in a block whose names belong to `scope`. A group has at least one row.
     fn collect_scoped_block(
         &mut self,
         block: &HelperTemplate,
@@ -280,7 +280,7 @@ impl ColumnCollector {
         }
     }
 
-    /// Follows a path, and notes when it leads through `rows`.
+    /// Returns the target of a path, and records a use of `rows`.
     fn resolve_scope(&mut self, value: &Parameter, at: LineColumn) -> PathScope {
         let (segments, raw) = match value {
             Parameter::Path(Path::Relative((segments, raw))) => (segments.as_slice(), raw.as_str()),

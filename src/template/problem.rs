@@ -1,28 +1,28 @@
-//! What is wrong, where, and what to do next, in words for the person who wrote the template.
+//! Problems of templates, cells and payloads: the location, the message and the next step.
 //!
-//! Problems are values: whoever reads input returns all of them at once, and a command decides how
-//! to show them. A problem never quotes a library's own message, and never more of a cell than
-//! the short text that is wrong.
+//! Problems are values: parsing returns all of them at once, and a command decides how to print them.
+//! A problem never quotes a library's own message, nor more of a cell than the short faulty text.
 
 use std::fmt;
 
-/// One thing that is wrong with a template, with a cell, or with the payload they make together.
+/// A problem of a template, of a cell, or of the payload that they make together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateProblem {
-    /// Where to look.
+    /// The location.
     pub location: TemplateProblemLocation,
-    /// What is wrong: a lower-case fragment without a full stop.
+    /// The message: a lower-case fragment without a full stop.
     pub message: String,
-    /// What to do next, if there is something to say.
+    /// The next step, if there is one.
     pub help: Option<String>,
 }
 
-/// Where a [`Problem`] lies. Lines and columns count from 1; columns are characters, not bytes.
+/// The location of a [`TemplateProblem`]. Lines and columns count from 1; columns are characters, not
+/// bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateProblemLocation {
-    /// In the template's own text; the tag or character stands there.
+    /// A tag or character in the template's own text.
     Template(Origin),
-    /// In the text that the template and the cells made together.
+    /// A position in the merged text.
     Merged {
         /// Line of the merged text.
         line: u32,
@@ -30,28 +30,29 @@ pub enum TemplateProblemLocation {
         column: u32,
         /// JSON pointer such as `/scenes/0/clips/1/model/ai_name`; empty for the whole text.
         pointer: String,
-        /// What in the template made this spot.
+        /// The origin of this position in the template.
         origin: Option<Box<Origin>>,
     },
-    /// In a cell.
+    /// A cell.
     Column {
         /// The template's name for the column.
         name: String,
-        /// The tag that takes the cell.
+        /// The tag that inserts the cell.
         origin: Option<Box<Origin>>,
     },
 }
 
-/// A spot in a template, or in one of its partials.
+/// A position in a template, or in one of its partials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The partial's file, as [`crate::scene::Partial::file`] has it; nothing for the template itself.
+    /// The partial's file, as in [`PartialFile::file`](crate::template::PartialFile::file); `None` for
+    /// the template itself.
     pub partial_file: Option<Box<str>>,
     /// Line of that file.
     pub line: u32,
     /// Character of that line.
     pub column: u32,
-    /// The template's name for the column whose cell was put there, when it was one.
+    /// The template's name for the column whose cell was inserted there, if one was.
     pub sheet_column: Option<Box<str>>,
 }
 
@@ -71,7 +72,7 @@ impl fmt::Display for Origin {
 }
 
 impl TemplateProblemLocation {
-    /// Returns what in the template the place goes back to.
+    /// Returns the origin in the template.
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Template(origin) => Some(origin),
@@ -79,7 +80,7 @@ impl TemplateProblemLocation {
         }
     }
 
-    /// Returns the template's name for the column whose cell is at fault, when one is.
+    /// Returns the template's name for the column of the faulty cell, if a cell is faulty.
     pub fn sheet_column(&self) -> Option<&str> {
         match self {
             Self::Column { name, .. } => Some(name),
@@ -88,7 +89,7 @@ impl TemplateProblemLocation {
         }
     }
 
-    /// Returns the origin, to put another in its place.
+    /// Returns the origin for changing it.
     pub(crate) fn origin_mut(&mut self) -> Option<&mut Origin> {
         match self {
             Self::Template(origin) => Some(origin),
@@ -113,18 +114,18 @@ impl TemplateProblem {
 }
 
 impl TemplateProblem {
-    /// Returns where and what, without what to do.
+    /// Returns the location and the message, without the next step.
     pub fn headline(&self) -> String {
         match &self.location {
             TemplateProblemLocation::Column { origin: Some(origin), .. } => {
                 format!("{}: {} ({origin})", self.location, self.message)
             }
-            place => format!("{place}: {}", self.message),
+            location => format!("{location}: {}", self.message),
         }
     }
 
-    /// Returns the bytes that the problem is about in `text`, which is the file that its
-    /// [`Origin`] names: the tag that begins there, the JSON value, or the character.
+    /// Returns the range of the faulty tag, JSON value or character in `text`, the file that the
+    /// problem's [`Origin`] names.
     pub fn byte_span(&self, text: &str) -> Option<std::ops::Range<usize>> {
         let Origin { line, column, .. } = self.location.origin()?;
         let before = usize::try_from(*line).ok()?.checked_sub(1)?;
@@ -139,7 +140,7 @@ impl TemplateProblem {
     }
 }
 
-/// Returns how many bytes belong together at the beginning of `rest`.
+/// Returns the length of the token at the start of `rest`, in bytes.
 fn token_length(rest: &str) -> usize {
     let mut characters = rest.char_indices();
     let Some((_, first)) = characters.next() else { return 0 };
@@ -147,7 +148,7 @@ fn token_length(rest: &str) -> usize {
         return rest.find("}}").map_or(2, |end| end + 2);
     }
     if first == '"' {
-        // A quoted text to its end; tags in it may have quotes of their own.
+        // A quoted text; tags in it may have quotes of their own.
         let mut from = 1;
         while let Some(at) = rest[from..].find(['"', '{']).map(|at| at + from) {
             match rest[at..].strip_prefix("{{").and_then(|tag| tag.find("}}")) {
@@ -191,7 +192,7 @@ impl fmt::Display for TemplateProblemLocation {
     }
 }
 
-/// A position in the template's text, from 1.
+/// A position in a text, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineColumn {
     pub(crate) line: u32,
@@ -206,7 +207,7 @@ impl LineColumn {
         Self { line: narrow(line), column: narrow(column) }
     }
 
-    /// Returns the byte of `text` that stands at this position.
+    /// Returns the byte offset of this position in `text`.
     pub(crate) fn byte_offset(self, text: &str) -> usize {
         let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1);
         let start: usize = text.split_inclusive('\n').take(number(self.line)).map(str::len).sum();

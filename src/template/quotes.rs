@@ -1,9 +1,10 @@
-//! Where in the JSON does each tag stand: inside a quoted text, or outside?
+//! Checks that each tag stands on the right side of the JSON quotes.
 //!
-//! The template's own text is read as JSON strings are read, through every branch, so the answer
-//! holds for every row. A tag that writes text must stand inside quotes, where escaping holds it;
-//! a tag that writes JSON must stand outside; and every branch of a block must leave the quotes as
-//! the other does. This is why no cell can add a key, end a text early, or change a number's type.
+//! The template's own text is scanned for JSON strings through every branch, so the result holds for
+//! every row. A tag that writes text must stand inside quotes, where it is escaped; a tag that writes
+//! JSON must stand outside; and both branches of a block must end in the same state.
+//!
+//! Invariant: no cell can add a key, end a string early, or change the type of a value.
 
 use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
@@ -13,25 +14,25 @@ use crate::template::helpers::TagOutput;
 use crate::template::problem::{LineColumn, TemplateProblem};
 use crate::template::{find_text_start, positioned_elements};
 
-/// A place in JSON, as far as quotes go.
+/// The position relative to JSON quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonQuoteState {
     Outside,
     Inside,
     /// Inside, after a backslash.
     Backslash,
-    /// Inside, after `\\u`; so many digits still belong to it.
+    /// Inside, after `\\u`, with the number of digits still to come.
     UnicodeDigits(u8),
 }
 
 impl JsonQuoteState {
-    /// Returns the place after one more character of the template's text.
+    /// Returns the state after one more character of the template's text.
     pub(crate) fn after(self, character: char) -> Self {
         match (self, character) {
             (Self::Outside, '"') => Self::Inside,
             (Self::Outside, _) => Self::Outside,
-            // JSON allows no line break in a text, so the quotes before it were uneven. Going on
-            // from outside keeps one slip from making every later tag look wrong.
+            // JSON allows no line break in a string, so a quote before it is missing. Continuing
+            // from outside avoids a problem for every later tag.
             (Self::Inside | Self::Backslash | Self::UnicodeDigits(_), '\n') => Self::Outside,
             (Self::Inside | Self::UnicodeDigits(_), '"') => Self::Outside,
             (Self::Inside, '\\') => Self::Backslash,
@@ -43,15 +44,15 @@ impl JsonQuoteState {
     }
 }
 
-/// Returns every tag that stands where its text could escape.
+/// Returns a problem for every tag on the wrong side of the quotes.
 pub(crate) fn check_quotes(template: &handlebars::Template, source: &str) -> Vec<TemplateProblem> {
-    let mut walk = QuoteChecker { source, problems: Vec::new() };
-    let end = walk.check_template(template, JsonQuoteState::Outside, LineColumn::START);
-    if end != JsonQuoteState::Outside && walk.problems.is_empty() {
+    let mut checker = QuoteChecker { source, problems: Vec::new() };
+    let end = checker.check_template(template, JsonQuoteState::Outside, LineColumn::START);
+    if end != JsonQuoteState::Outside && checker.problems.is_empty() {
         let at = LineColumn::from_offset(source, source.trim_end().len());
-        walk.problems.push(unclosed_quote(at));
+        checker.problems.push(unclosed_quote(at));
     }
-    walk.problems
+    checker.problems
 }
 
 fn unclosed_quote(at: LineColumn) -> TemplateProblem {
@@ -77,7 +78,7 @@ impl QuoteChecker<'_> {
                 TemplateElement::RawString(text) => quote = self.check_text(text, quote, at),
                 TemplateElement::Expression(tag) => self.check_expression(tag, quote, at),
                 TemplateElement::HelperBlock(block) => quote = self.check_block(block, quote, at),
-                // Comments; everything else was refused by `calls` before this walk.
+                // Comments; everything else was refused by `calls`.
                 _ => {}
             }
         }
@@ -92,7 +93,7 @@ impl QuoteChecker<'_> {
                 let place = self.text_position(text, last.map_or(offset, |(last, _)| last), at);
                 self.problems.push(unclosed_quote(place));
             }
-            // Outside, they close two objects; and an escaped tag (`\{{`) is text with an end.
+            // Outside quotes, `}}` closes two objects; and the end of an escaped tag (`\{{`) is text.
             let is_first = !text[..offset].ends_with('}');
             let is_escaped = text[..offset].rfind("{{") > text[..offset].rfind("}}");
             let ends = text[offset..].starts_with("}}");
@@ -107,7 +108,7 @@ impl QuoteChecker<'_> {
         quote
     }
 
-    /// Returns the position of a byte of `text`, which begins at `at` or behind white space there.
+    /// Returns the position of a byte of `text`, which begins at `at` or after white space there.
     fn text_position(&self, text: &str, offset: usize, at: LineColumn) -> LineColumn {
         match find_text_start(text, self.source, at) {
             Some(start) => LineColumn::from_offset(self.source, start + offset),
@@ -120,7 +121,7 @@ impl QuoteChecker<'_> {
         let (message, help) = match (quote, tag_output(tag)) {
             (JsonQuoteState::Inside, TagOutput::Text | TagOutput::Scalar)
             | (JsonQuoteState::Outside, TagOutput::Json | TagOutput::Scalar) => return,
-            // Neither is an expression; `calls` has refused it.
+            // Neither is an expression; `calls` has refused both.
             (_, TagOutput::Block | TagOutput::List) => return,
             (JsonQuoteState::Outside, TagOutput::Text) => (
                 format!("`{{{{{shown}}}}}` stands outside quotes, where a cell could add JSON"),
@@ -152,11 +153,11 @@ impl QuoteChecker<'_> {
         start: JsonQuoteState,
         at: LineColumn,
     ) -> JsonQuoteState {
-        let mut part = |part: &Option<handlebars::Template>| {
+        let mut check_branch = |part: &Option<handlebars::Template>| {
             part.as_ref().map_or(start, |part| self.check_template(part, start, at))
         };
-        let (then, otherwise) = (part(&block.template), part(&block.inverse));
-        // What is repeated must come back to where it began; what is chosen must end alike.
+        let (then, otherwise) = (check_branch(&block.template), check_branch(&block.inverse));
+        // A repeated part must end where it began; alternative parts must end alike.
         let repeats = block.name.as_name() == Some("each");
         if then == otherwise && (!repeats || then == start) {
             return then;
@@ -175,13 +176,13 @@ fn tag_output(tag: &HelperTemplate) -> TagOutput {
         return helper.map_or(TagOutput::Text, |helper| helper.output);
     }
     match &tag.name {
-        // A loop's counters are digits, `true` or `false`.
+        // Loop variables are digits, `true` or `false`.
         Parameter::Path(Path::Local((_, name, _))) if name != "key" => TagOutput::Scalar,
         _ => TagOutput::Text,
     }
 }
 
-/// Returns the tag's name, if that is all there is.
+/// Returns the name of a tag without parameters.
 fn bare_tag_name(tag: &HelperTemplate) -> Option<&str> {
     tag.params.is_empty().then(|| tag.name.as_name()).flatten()
 }

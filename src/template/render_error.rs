@@ -1,26 +1,26 @@
-//! What a failed rendering means for the person who wrote the template or the cell.
+//! Translates rendering errors into problems for the author of the template or the cell.
 //!
-//! Helpers fail with a [`Fault`], which keeps the column's name and the hint that the library's own
-//! errors lose. Everything else the library can say is translated here, once.
+//! Helpers fail with a [`HelperError`], which keeps the column's name and the hint that the library's
+//! own errors lose. All other errors of the library are translated here.
 
 use handlebars::{RenderError, RenderErrorReason};
 
 use crate::template::problem::{LineColumn, TemplateProblem, TemplateProblemLocation};
 use crate::text::suggest_name;
 
-/// A helper's complaint about what it was given.
+/// The error of a helper about its parameters.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct HelperError {
-    /// The column whose cell is at fault, when the helper was given a column and not a result.
+    /// The column of the faulty cell, if the parameter is a column and not a result.
     pub(crate) column: Option<String>,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
 
 impl From<HelperError> for RenderError {
-    fn from(fault: HelperError) -> Self {
-        RenderErrorReason::NestedError(Box::new(fault)).into()
+    fn from(error: HelperError) -> Self {
+        RenderErrorReason::NestedError(Box::new(error)).into()
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn column_in_path(path: &str) -> &str {
     }
 }
 
-/// Translates a rendering error; `known` are the names that a cell or a default exists for.
+/// Translates a rendering error. `known` are the names that have a cell or a default.
 pub(crate) fn describe_render_error<'n>(
     error: &RenderError,
     known: impl IntoIterator<Item = &'n str> + Clone,
@@ -50,7 +50,7 @@ pub(crate) fn describe_render_error<'n>(
             unknown_column(at, column_in_path(path), known)
         }
         RenderErrorReason::NestedError(inner) => match inner.downcast_ref::<HelperError>() {
-            Some(fault) => helper_problem(at, fault),
+            Some(error) => helper_problem(at, error),
             None => unfillable_tag(at),
         },
         RenderErrorReason::HelperNotFound(name) => {
@@ -65,7 +65,7 @@ pub(crate) fn describe_render_error<'n>(
     }
 }
 
-/// Says that the template names a column that the sheet does not have.
+/// Returns the problem of a column that the sheet does not have.
 pub(crate) fn unknown_column<'n>(
     at: LineColumn,
     name: &str,
@@ -75,15 +75,15 @@ pub(crate) fn unknown_column<'n>(
         .with_help(suggest_name(name, known, "columns"))
 }
 
-fn helper_problem(at: LineColumn, fault: &HelperError) -> TemplateProblem {
-    let place = match &fault.column {
+fn helper_problem(at: LineColumn, error: &HelperError) -> TemplateProblem {
+    let location = match &error.column {
         Some(column) => TemplateProblemLocation::Column {
             name: column.clone(),
             origin: Some(Box::new(at.into())),
         },
         None => TemplateProblemLocation::Template(at.into()),
     };
-    TemplateProblem { location: place, message: fault.message.clone(), help: fault.help.clone() }
+    TemplateProblem { location, message: error.message.clone(), help: error.help.clone() }
 }
 
 fn unfillable_tag(at: LineColumn) -> TemplateProblem {
@@ -96,7 +96,7 @@ mod tests {
     use crate::template::render_error::column_in_path;
 
     #[test]
-    fn a_path_ends_in_its_column() {
+    fn path_ends_in_its_column() {
         for (path, column) in [
             ("sku", "sku"),
             ("this.sku", "sku"),

@@ -1,31 +1,30 @@
-//! A long script in pieces that end where a sentence ends.
+//! Splits a long script at sentence ends.
 //!
-//! Pure. Pieces are parts of the text as it is, in their order, and only white space lies between
-//! them: nothing is changed, added or lost. A sentence ends at `.`, `!`, `?` and their like in all
-//! writing systems, and at a line break, but not within a word or a number, nor where a point only
-//! shortens a word. A sentence that is too long is parted behind a comma or its like, or else
-//! between words; a word is never parted.
+//! Pure. The pieces are unchanged parts of the text, in order, with only white space between them. A
+//! sentence ends at `.`, `!`, `?` and their equivalents in all writing systems, and at a line break,
+//! but not within a word or a number, nor after an abbreviation. A sentence that is too long is split
+//! after a comma or its equivalent, or else between words; a word is never split.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Words that end in a point without ending a sentence, in small letters and without the point.
+/// Abbreviations, in lower case and without the full stop.
 const ABBREVIATIONS: &[&str] = &[
     "mr", "mrs", "ms", "dr", "prof", "st", "sr", "sra", "srta", "jr", "no", "nr", "núm", "vs",
     "fig", "vol", "art", "cap", "dept", "est", "gen", "col", "capt", "lt", "sgt", "rev", "hon",
     "mt", "bzw", "ca", "evtl", "ggf", "inkl", "sog", "vgl", "mme", "mlle", "dott", "sig", "av",
     "approx", "tel",
 ];
-/// Numbers of so many digits are rather counted (`am 3. Mai`) than the end of a sentence.
+/// A number of up to so many digits is an ordinal (`am 3. Mai`) rather than the end of a sentence.
 const ORDINAL_DIGITS_MAX: usize = 2;
 
-/// Marks of writing systems that put no space behind a sentence.
+/// End marks of writing systems without a space after a sentence.
 const UNSPACED_END_MARKS: [char; 9] = ['。', '！', '？', '｡', '．', '។', '။', '‼', '⁉'];
-/// What opens a quotation or a bracket, written right behind the sentence before it.
+/// Opening quotes and brackets, which may directly follow the sentence before.
 const OPENING_MARKS: [char; 11] = ['「', '『', '（', '【', '《', '〈', '〔', '“', '‘', '(', '['];
 
-/// Where a text may be parted, the best places first.
+/// The places at which a text may be split, the best first.
 #[derive(Clone, Copy, Debug)]
 enum SplitLevel {
     Sentence,
@@ -87,7 +86,7 @@ impl SplitLevel {
         }
     }
 
-    /// Returns the parts of `text`, one behind the other, that together are all of it.
+    /// Returns consecutive parts that together are the whole `text`.
     fn split_ranges(self, text: &str) -> Vec<Range<usize>> {
         let mut parts = Vec::new();
         let mut start = 0;
@@ -98,7 +97,7 @@ impl SplitLevel {
         match self {
             Self::Sentence => {
                 for (begin, sentence) in text.split_sentence_bound_indices() {
-                    // A bracket that opens right behind the mark belongs to what follows.
+                    // A bracket that opens directly after the end mark belongs to the next sentence.
                     let ended = sentence.trim_end_matches(OPENING_MARKS);
                     let end = begin + ended.len();
                     if end < text.len() && is_sentence_end(ended) {
@@ -130,7 +129,7 @@ impl SplitLevel {
     }
 }
 
-/// Tells whether what looks like a sentence is one.
+/// Checks whether a sentence by Unicode's rules ends here by ours.
 fn is_sentence_end(sentence: &str) -> bool {
     let bare = sentence.trim_end();
     let gap = &sentence[bare.len()..];
@@ -141,13 +140,13 @@ fn is_sentence_end(sentence: &str) -> bool {
         |c: char| matches!(c, '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '）');
     let mark = bare.trim_end_matches(closed);
     if gap.is_empty() && !mark.ends_with(UNSPACED_END_MARKS) {
-        // `example.한국`, `2.5`: what is written together belongs together.
+        // `example.한국`, `2.5`: a word.
         return false;
     }
     !mark.strip_suffix('.').is_some_and(is_abbreviation)
 }
 
-/// Tells whether the point behind `text` belongs to its last word rather than to the sentence.
+/// Checks whether a full stop after `text` belongs to its last word rather than to the sentence.
 fn is_abbreviation(text: &str) -> bool {
     let begins =
         |c: char| c.is_whitespace() || matches!(c, '(' | '[' | '"' | '\'' | '“' | '„' | '«');
@@ -156,7 +155,7 @@ fn is_abbreviation(text: &str) -> bool {
     if !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) {
         return length <= ORDINAL_DIGITS_MAX;
     }
-    // An initial, `z.B.`, or one of those that everybody shortens. `…...` is no word.
+    // An initial, `z.B.`, or a usual abbreviation. `…...` is not a word.
     let is_inner = word.contains('.') && word.contains(char::is_alphabetic);
     (length == 1 && word.chars().all(char::is_alphabetic))
         || is_inner
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_as_long_as_allowed_and_part_a_long_sentence_at_its_softest() {
+    fn pieces_are_as_long_as_allowed_and_split_a_long_sentence_at_a_clause() {
         for (text, length, expected) in [
             ("One. Two. Three.", 9, "One. Two.|Three."),
             ("One. Two. Three.", 100, "One. Two. Three."),
@@ -227,7 +226,7 @@ mod tests {
         }
     }
 
-    /// Text with what may end a sentence made likely.
+    /// Text in which sentence ends are likely.
     fn script() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             any::<String>(),
@@ -247,7 +246,7 @@ mod tests {
                 let mut rest = text.as_str();
                 for part in parts {
                     prop_assert!(!part.is_empty() && part == part.trim());
-                    let at = rest.find(part).expect("a piece is a part of the text");
+                    let at = rest.find(part).expect("a piece is part of the text");
                     prop_assert!(rest[..at].trim().is_empty(), "{:?}", &rest[..at]);
                     let after = &rest[at + part.len()..];
                     let torn = part.ends_with(char::is_alphanumeric)

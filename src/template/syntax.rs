@@ -1,7 +1,7 @@
-//! Reading Handlebars, with words of our own for what it cannot read.
+//! Compiles Handlebars, and describes syntax errors in plain terms.
 //!
-//! The parser reports an open block at the end of the file and speaks of grammar rules; this file
-//! looks for the tag that was meant.
+//! The library reports an open block at the end of the file and in terms of its grammar; this file
+//! searches for the faulty tag.
 
 use handlebars::TemplateErrorReason;
 
@@ -25,7 +25,7 @@ pub(crate) fn compile_template(source: &str) -> Result<handlebars::Template, Tem
     })
 }
 
-/// Finds a tag that another one begins in, or that has no end.
+/// Finds a tag that has no end, or in which another tag begins.
 fn find_unclosed_tag(source: &str) -> Option<TemplateProblem> {
     let mut from = 0;
     loop {
@@ -33,7 +33,7 @@ fn find_unclosed_tag(source: &str) -> Option<TemplateProblem> {
         let inside = &source[start + 2..];
         let end_mark = if inside.starts_with("!--") { "--}}" } else { "}}" };
         let end = inside.find(end_mark);
-        // Braces of a comment, and those that belong to `{{{`, begin no tag.
+        // Braces in a comment, and those of `{{{`, do not begin a tag.
         let is_open = match (end, inside.trim_start_matches('{').find("{{")) {
             (Some(end), Some(next)) => next < end && !inside.starts_with('!'),
             (None, _) => true,
@@ -91,7 +91,7 @@ fn find_unbalanced_block(source: &str) -> Option<TemplateProblem> {
     )
 }
 
-/// Returns each tag's inside with the offset of its braces; comments and escapes are passed over.
+/// Returns the inside of each tag with the offset of its braces, without comments and escaped tags.
 fn block_tags(source: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut from = 0;
     std::iter::from_fn(move || {

@@ -1,20 +1,20 @@
-//! The tags of a template's text, and the words in a tag, by their bytes.
+//! Finds the tags of a template's text, and the tokens in a tag, by their bytes.
 //!
-//! For a text that is known to compile: where a quote or comment never ends, the tag is taken to
-//! end with the first `}}`. It does not say what a tag means; that is asked of the parser's tree.
+//! Only for a text that compiles: where a quote or comment never ends, the tag is assumed to end with
+//! the first `}}`. The meaning of a tag is taken from the parsed template, not from here.
 
 use std::ops::Range;
 
-/// One `{{…}}`, comments and escaped ones left out.
+/// One `{{…}}` that is neither a comment nor escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateTag {
-    /// With its braces.
+    /// Including the braces.
     pub(crate) range: Range<usize>,
-    /// Between them.
+    /// Between the braces.
     pub(crate) inside: Range<usize>,
 }
 
-/// Returns every tag in order.
+/// Returns all tags in order.
 pub(crate) fn find_tags(source: &str) -> impl Iterator<Item = TemplateTag> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -23,7 +23,7 @@ pub(crate) fn find_tags(source: &str) -> impl Iterator<Item = TemplateTag> {
             let inside = start + 2;
             let slashes = source[..start].bytes().rev().take_while(|byte| *byte == b'\\').count();
             if slashes == 1 {
-                // The text goes on up to the next tag.
+                // An escaped tag is text.
                 from = inside;
                 continue;
             }
@@ -43,19 +43,19 @@ pub(crate) fn find_tags(source: &str) -> impl Iterator<Item = TemplateTag> {
 
 fn tag_end(inside: &str) -> Option<usize> {
     let quoted = tokenize_tag(inside)
-        .filter(|word| matches!(word.kind, TagTokenKind::Quoted | TagTokenKind::Name));
-    let quoted: Vec<Range<usize>> = quoted.map(|word| word.range).collect();
+        .filter(|token| matches!(token.kind, TagTokenKind::Quoted | TagTokenKind::Name));
+    let quoted: Vec<Range<usize>> = quoted.map(|token| token.range).collect();
     let free = |at: &usize| !quoted.iter().any(|range| range.contains(at));
     let mut ends = inside.match_indices("}}").map(|(at, _)| at);
     ends.find(free).or_else(|| inside.find("}}"))
 }
 
-/// What a word of a tag is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TagTokenKind {
-    /// A name, path, number: whatever has no space in it. Spaces may stand in `[brackets]`.
+    /// A name, path or number. It may contain spaces only in `[brackets]`.
     Name,
-    /// A text in quotes.
+    /// A quoted text.
     Quoted,
     /// `(`
     Open,
@@ -65,18 +65,18 @@ pub(crate) enum TagTokenKind {
     Equals,
     /// `|`
     Bar,
-    /// Anything else: `#`, `/`, `>`, `~` and the like, one at a time.
+    /// Any other character, such as `#`, `/`, `>` or `~`.
     Sign,
 }
 
-/// One word of a tag.
+/// One token of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TagToken {
     pub(crate) kind: TagTokenKind,
     pub(crate) range: Range<usize>,
 }
 
-/// Returns the words of a tag's inside.
+/// Returns the tokens of a tag's inside.
 pub(crate) fn tokenize_tag(inside: &str) -> impl Iterator<Item = TagToken> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -120,7 +120,7 @@ fn name_length(rest: &str) -> usize {
             ']' => in_brackets = false,
             _ if in_brackets => {}
             '[' => in_brackets = true,
-            // A slash that begins a tag closes a block; elsewhere it parts a path.
+            // A slash at the start of a tag closes a block; elsewhere it separates the parts of a path.
             '/' if at > 0 => {}
             '.' | '@' | '-' | '_' | '$' | ':' => {}
             _ if character.is_alphanumeric() || !character.is_ascii() => {}
@@ -135,16 +135,16 @@ mod tests {
     use crate::template::tags::*;
 
     #[test]
-    fn tags_are_found_whatever_stands_in_them() {
+    fn tags_with_quotes_brackets_and_comments_are_found() {
         let source = r#"a{{b}}\{{c}} {{d "}}" [e }}]}}{{!-- {{f}} --}}{{! g }}\\{{h}}{{i"#;
         let found: Vec<&str> = find_tags(source).map(|tag| &source[tag.inside]).collect();
         assert_eq!(found, ["b", r#"d "}}" [e }}]"#, "h"]);
     }
 
     #[test]
-    fn words_of_a_tag_are_names_texts_and_signs() {
+    fn tag_is_split_into_names_texts_and_signs() {
         let tag = r#"~> card text=(upper ../row.[My column]) size=-1.5 say="a \" b" as |x|"#;
-        let found: Vec<&str> = tokenize_tag(tag).map(|word| &tag[word.range]).collect();
+        let found: Vec<&str> = tokenize_tag(tag).map(|token| &tag[token.range]).collect();
         assert_eq!(
             found.join("·"),
             r#"~·>·card·text·=·(·upper·../row.[My column]·)·size·=·-1.5·say·=·"a \" b"·as·|·x·|"#

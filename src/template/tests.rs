@@ -1,25 +1,27 @@
-//! What a template may say, which columns it needs, and in what words it is refused.
+//! Parsing a template: accepted and refused tags, required columns, and problem texts.
 
 use crate::template::*;
 
 fn parsed(source: &str) -> SceneTemplate {
     match SceneTemplate::parse("test", source, &PartialFiles::default()) {
         Ok(template) => template,
-        Err(problems) => panic!("{source}: {}", told(&problems)),
+        Err(problems) => panic!("{source}: {}", describe_problems(&problems)),
     }
 }
 
 fn refused(source: &str) -> String {
-    told(&SceneTemplate::parse("test", source, &PartialFiles::default()).expect_err(source))
+    describe_problems(
+        &SceneTemplate::parse("test", source, &PartialFiles::default()).expect_err(source),
+    )
 }
 
-/// One problem in three lines, since one line would be too long for this file.
-fn told(problems: &[TemplateProblem]) -> String {
-    let told = problems.iter().map(|problem| {
+/// Writes each problem on three lines; one would be too long for this file.
+fn describe_problems(problems: &[TemplateProblem]) -> String {
+    let lines = problems.iter().map(|problem| {
         let help = problem.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
         format!("{}\n  {}{help}", problem.location, problem.message)
     });
-    told.collect::<Vec<_>>().join("\n")
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn columns_are_required_unless_every_use_is_conditional() {
 }
 
 #[test]
-fn names_inside_rows_belong_to_the_row_and_are_columns_all_the_same() {
+fn names_inside_rows_are_columns_of_the_row() {
     for (source, required) in [
         (
             r#"{"a":[{{#each rows}}"{{script}} {{../video}} {{@root.name}}"{{/each}}]}"#,
@@ -68,7 +70,7 @@ fn names_inside_rows_belong_to_the_row_and_are_columns_all_the_same() {
 }
 
 #[test]
-fn what_could_let_a_cell_out_is_refused_with_its_reason() {
+fn tags_that_write_a_cell_unescaped_are_refused() {
     insta::assert_snapshot!(refused(
         "{\n\"a\": \"{{{raw}}} {{&raw}}\",\n\"b\": \"{{> part}}\", {{#> part}}{{/part}}\n\
          \"c\": \"{{log sku}}\", {{* inline}}\n}"
@@ -95,7 +97,7 @@ fn what_could_let_a_cell_out_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_wrong_call_says_how_it_is_written() {
+fn wrong_call_has_the_correct_syntax_as_hint() {
     insta::assert_snapshot!(refused(
         "{\"a\": \"{{uper sku}} {{upper}} {{upper a b}} {{default a}}\n\
          {{if a}} {{(upper a)}} {{#if}}{{/if}}\n\
@@ -145,7 +147,7 @@ fn a_wrong_call_says_how_it_is_written() {
 }
 
 #[test]
-fn a_tag_on_the_wrong_side_of_the_quotes_is_refused() {
+fn tag_on_the_wrong_side_of_the_quotes_is_refused() {
     insta::assert_snapshot!(refused(
         "{\n\"a\": {{size}},\n\"b\": {{default size 5}},\n\"c\": \"{{json name}}\",\n\
          \"d\": \"\\\\\\\\{{e}} \\u00{{e}}\",\n\"f\": {{#if x}}\"{{/if}}x\"\n}"
@@ -175,7 +177,7 @@ fn a_tag_on_the_wrong_side_of_the_quotes_is_refused() {
 }
 
 #[test]
-fn an_open_quote_is_reported_on_its_line_and_nowhere_else() {
+fn open_quote_is_reported_on_its_line_alone() {
     insta::assert_snapshot!(refused(
         "{\n  \"name\": \"{{sku}},\n  \"a\": \"{{headline}}\",\n  \"b\": {{json b}}\n}"
     ), @r#"
@@ -211,7 +213,7 @@ fn a_whole_row_cannot_be_printed() {
 }
 
 #[test]
-fn broken_syntax_is_told_at_the_tag_that_was_meant() {
+fn syntax_error_is_located_at_the_faulty_tag() {
     let sources = [
         "{\n{{#if a}}\n\"x\": 1\n",
         "{\n{{#if a}}{{#each rows}}{{/if}}{{/each}}\n}",
@@ -220,8 +222,8 @@ fn broken_syntax_is_told_at_the_tag_that_was_meant() {
         "{\"a\": \"{{Script (EN)}}\"}",
         "{\"a\": {{}}}",
     ];
-    let told: Vec<String> = sources.iter().map(|source| refused(source)).collect();
-    insta::assert_snapshot!(told.join("\n"), @"
+    let lines: Vec<String> = sources.iter().map(|source| refused(source)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
     template line 2, column 1
       `{{#if …}}` is never closed
       write `{{/if}}` where the part ends

@@ -3,7 +3,7 @@
 use crate::payload::{CorruptPayloadError, Payload, RequestOptions};
 use crate::request::RequestKind;
 
-const SEAL: RequestOptions<'static> = RequestOptions {
+const OPTIONS: RequestOptions<'static> = RequestOptions {
     tag: "t",
     starts_render: false,
     resolution: Some("720"),
@@ -11,15 +11,15 @@ const SEAL: RequestOptions<'static> = RequestOptions {
     webhook_url: None,
 };
 
-fn sent(word: &str, text: &str) -> (String, String, Option<String>) {
-    let sealed =
-        Payload::build_request(text, RequestKind::from_name(word).unwrap(), &SEAL).unwrap();
+fn build_request(kind: &str, text: &str) -> (String, String, Option<String>) {
+    let request =
+        Payload::build_request(text, RequestKind::from_name(kind).unwrap(), &OPTIONS).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (sealed.path, text(sealed.body), sealed.edit_body.map(text))
+    (request.path, text(request.body), request.edit_body.map(text))
 }
 
 #[test]
-fn each_kind_sends_what_it_carries_and_nothing_else() {
+fn each_kind_sends_its_own_fields_alone() {
     let updates = r#""updates":{"value":[{"sceneIdx":0}]}"#;
     let cases = [
         (
@@ -59,20 +59,24 @@ fn each_kind_sends_what_it_carries_and_nothing_else() {
             None,
         ),
     ];
-    for (word, text, path, body, edit) in cases {
-        assert_eq!(sent(word, &text), (path.to_owned(), body, edit), "{word}");
+    for (kind, text, path, body, edit) in cases {
+        assert_eq!(build_request(kind, &text), (path.to_owned(), body, edit), "{kind}");
     }
 }
 
 #[test]
-fn a_template_without_updates_is_not_edited() {
-    assert_eq!(sent("template", r#"{"templateId":"655c"}"#).2, None);
+fn template_without_updates_has_no_edit() {
+    assert_eq!(build_request("template", r#"{"templateId":"655c"}"#).2, None);
 }
 
 #[test]
-fn what_names_no_project_is_sent_nowhere() {
+fn payload_without_a_project_id_is_corrupt() {
     let kind = RequestKind::from_name("edit-project").unwrap();
     for text in [r#"{"updates":{}}"#, r#"{"projectId":7}"#, "[]", "{"] {
-        assert_eq!(Payload::build_request(text, kind, &SEAL), Err(CorruptPayloadError), "{text}");
+        assert_eq!(
+            Payload::build_request(text, kind, &OPTIONS),
+            Err(CorruptPayloadError),
+            "{text}"
+        );
     }
 }

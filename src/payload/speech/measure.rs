@@ -1,14 +1,15 @@
-//! How much a script says, and about how long that takes: an estimate of a night's work, not for
-//! cutting a video. Which characters are said is `speech`'s; here they are only counted.
+//! The length of a script: an estimate for planning a run, not for editing a video.
+//!
+//! `speech` decides which characters are spoken; they are only counted here.
 
 use std::time::Duration;
 
 use crate::payload::speech::{ScriptSyntax, SpokenPiece, SpokenPieces};
 
-/// How much is said.
+/// The length of a script.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpeechLength {
-    /// Characters said, with white space counted once.
+    /// Spoken characters, with white space counted once.
     pub(crate) characters: usize,
     pub(crate) duration: Duration,
 }
@@ -31,7 +32,7 @@ impl SpeechLength {
     }
 }
 
-/// A measure in the making: white space counts once, and only between words.
+/// Counts characters. White space counts once, and only between words.
 #[derive(Default)]
 pub(crate) struct SpeechCounter {
     pub(crate) characters: usize,
@@ -54,7 +55,7 @@ impl SpeechCounter {
         self.micros += char_micros(character);
     }
 
-    /// Takes a text, of which mostly one script makes long runs.
+    /// Adds a text, in runs of ASCII and other characters.
     fn add_text(&mut self, mut text: &str) {
         while !text.is_empty() {
             let run = |ascii| text.bytes().position(move |byte| byte.is_ascii() != ascii);
@@ -68,7 +69,7 @@ impl SpeechCounter {
         }
     }
 
-    /// Takes many characters that all take equally long, as [`Self::take`] would one by one.
+    /// Adds ASCII characters, which all have the same duration: [`Self::add_char`] for a whole text.
     pub(crate) fn add_ascii(&mut self, text: &[u8]) {
         let is_white = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
         let begin = match self.characters {
@@ -77,27 +78,26 @@ impl SpeechCounter {
         };
         let text = &text[begin..];
         let (Some(first), Some(last)) = (text.first(), text.last()) else { return };
-        let (mut said, mut inner) = (0, 0);
-        // In parts that a byte can count, for then many are counted at once.
+        let (mut spoken, mut inner) = (0, 0);
+        // In chunks whose counts fit into a byte, which the compiler can vectorize.
         for (part, next) in text.chunks(128).zip(text[1..].chunks(128).chain([&[][..]])) {
             let own = part.iter().map(|byte| u8::from(!is_white(byte)));
-            said += usize::from(own.sum::<u8>());
+            spoken += usize::from(own.sum::<u8>());
             let pairs = part.iter().zip(next);
             let begins = pairs.map(|(one, other)| u8::from(is_white(one) & !is_white(other)));
             inner += usize::from(begins.sum::<u8>());
         }
         let gaps = inner + usize::from(self.after_space && !is_white(first));
         self.after_space = is_white(last);
-        self.characters += said + gaps;
-        self.micros += (said + gaps) as u64 * char_micros(' ');
+        self.characters += spoken + gaps;
+        self.micros += (spoken + gaps) as u64 * char_micros(' ');
     }
 }
 
-/// Returns how long one character takes, by its script.
+/// Returns the duration of one character in microseconds, by its writing system.
 ///
-/// Rough rates of unhurried speech in characters a second: Latin letters, digits, spaces and marks
-/// 15, Hangul 6.5, Han 4.5, Kana 7.5, everything else 13. Good for an estimate of a night's work,
-/// not for cutting a video.
+/// Rough rates of calm speech in characters per second: Latin letters, digits, spaces and punctuation
+/// 15, Hangul 6.5, Han 4.5, Kana 7.5, everything else 13.
 fn char_micros(character: char) -> u64 {
     match character {
         '\0'..='\u{24f}' | '\u{1e00}'..='\u{206f}' => 66_667,

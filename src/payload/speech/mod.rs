@@ -1,8 +1,8 @@
-//! The words of a script: what would be said aloud, and about how long that takes.
+//! The spoken text of a script, and its estimated duration.
 //!
-//! AI Studios takes scripts as plain text and tolerates `<p>` and `<span>`; whether plain text is
-//! read as HTML is not documented. So every comparison here tries both readings, and nothing is
-//! refused that is right in one of them.
+//! AI Studios accepts scripts as plain text and tolerates `<p>` and `<span>`; whether plain text is
+//! parsed as HTML is not documented. So every comparison tries both forms, and accepts a script that
+//! is right in one of them.
 
 mod measure;
 
@@ -13,7 +13,7 @@ use memchr::memchr2;
 
 pub(crate) use crate::payload::speech::measure::SpeechLength;
 
-/// How a script's text is read.
+/// The syntax of a script's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ScriptSyntax {
     /// `<b>` is four characters.
@@ -22,12 +22,12 @@ enum ScriptSyntax {
     Markup,
 }
 
-/// Says whether nothing would be said.
+/// Checks whether a script has no spoken character.
 pub(crate) fn is_silent(script: &str) -> bool {
     !SpokenChars::new(script, ScriptSyntax::Markup).any(crate::text::is_visible)
 }
 
-/// Says whether two ways of writing a script say the same. Quickest for plain text on the left.
+/// Checks whether two scripts have the same spoken text. Fastest for plain text on the left.
 pub(crate) fn is_same_speech(left: &str, right: &str) -> bool {
     if is_paragraph_markup_of(right, left) {
         return true;
@@ -43,9 +43,9 @@ pub(crate) fn is_same_speech(left: &str, right: &str) -> bool {
         .any(|&(one, other)| SpokenChars::new(left, one).eq(SpokenChars::new(right, other)))
 }
 
-/// Recognises the usual pair at once: plain lines, and the same lines as `<p>` each.
+/// Recognizes the usual pair quickly: plain lines, and the same lines as `<p>` each.
 ///
-/// `false` means only that a closer look is needed.
+/// `false` means only that a full comparison is needed.
 fn is_paragraph_markup_of(html: &str, plain: &str) -> bool {
     let Some(mut html) = html.strip_prefix("<p>") else { return false };
     let mut plain = plain.trim_start();
@@ -68,24 +68,24 @@ fn is_paragraph_markup_of(html: &str, plain: &str) -> bool {
     }
 }
 
-/// Returns where the first tag or entity may begin.
+/// Returns the offset at which the first tag or entity may begin.
 fn find_markup(text: &str) -> Option<usize> {
     memchr2(b'<', b'&', text.as_bytes())
 }
 
-/// A part of a script as it would be said.
+/// A part of the spoken text.
 enum SpokenPiece<'t> {
-    /// Characters that stand for themselves.
+    /// Literal characters.
     Text(&'t str),
-    /// What an entity stands for, or the space that a tag is which parts lines.
+    /// A decoded entity, or a space for a tag that separates lines.
     Char(char),
 }
 
-/// A script with tags and entities read, in as few pieces as that leaves.
+/// Iterates over a script with its tags removed and its entities decoded.
 struct SpokenPieces<'t> {
     rest: &'t str,
     syntax: ScriptSyntax,
-    /// No `>` follows any more, so no `<` can open a tag. Keeps a text of many `<` linear.
+    /// No `>` follows, so no `<` can open a tag. Keeps a text with many `<` linear.
     no_more_tags: bool,
 }
 
@@ -94,7 +94,7 @@ impl<'t> SpokenPieces<'t> {
         Self { rest: text, syntax, no_more_tags: false }
     }
 
-    /// Returns how far nothing special follows.
+    /// Returns the length of the literal text that follows.
     fn run_length(&self) -> usize {
         let end = match self.syntax {
             ScriptSyntax::Markup => find_markup(self.rest),
@@ -153,7 +153,7 @@ impl<'t> Iterator for SpokenPieces<'t> {
     }
 }
 
-/// The characters of a script with white space collapsed, trimmed, and tags and entities read.
+/// The characters of the spoken text, trimmed and with white space collapsed.
 struct SpokenChars<'t> {
     pieces: SpokenPieces<'t>,
     run: Chars<'t>,
@@ -163,12 +163,12 @@ struct SpokenChars<'t> {
 }
 
 impl<'t> SpokenChars<'t> {
-    fn new(text: &'t str, reading: ScriptSyntax) -> Self {
-        let pieces = SpokenPieces::new(text, reading);
+    fn new(text: &'t str, syntax: ScriptSyntax) -> Self {
+        let pieces = SpokenPieces::new(text, syntax);
         Self { pieces, run: "".chars(), started: false, after_space: false, pending: None }
     }
 
-    /// Takes one character as it would be said; a tag that parts lines is a space.
+    /// Returns the next spoken character; a tag that separates lines is a space.
     fn next_char(&mut self) -> Option<char> {
         loop {
             if let Some(character) = self.run.next() {
@@ -186,8 +186,8 @@ impl Iterator for SpokenChars<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        if let Some(held) = self.pending.take() {
-            return Some(held);
+        if let Some(pending) = self.pending.take() {
+            return Some(pending);
         }
         loop {
             let character = self.next_char()?;
@@ -214,9 +214,9 @@ fn is_block_tag(tag: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Reads the entity at the start of `text`: the character and how many bytes it took.
+/// Decodes the entity at the start of `text`: the character and the entity's length in bytes.
 fn parse_entity(text: &str) -> Option<(char, usize)> {
-    /// The longest that is read, `&#x10FFFF;`, with room.
+    /// Longer than the longest entity, `&#x10FFFF;`.
     const ENTITY_BYTES_MAX: usize = 12;
     if !text.starts_with('&') {
         return None;
@@ -241,7 +241,7 @@ fn parse_entity(text: &str) -> Option<(char, usize)> {
     Some((character, end + 1))
 }
 
-/// Joins scripts that follow each other; one alone is not copied.
+/// Joins consecutive scripts; a single one is not copied.
 pub(crate) fn join_scripts<'t>(mut scripts: impl Iterator<Item = &'t str>) -> Option<Cow<'t, str>> {
     let first = scripts.next()?;
     let mut text = Cow::Borrowed(first);

@@ -1,31 +1,31 @@
-//! What is said, and how it is measured.
+//! The spoken text of a script, and its length.
 
 use proptest::prelude::*;
 
 use crate::payload::speech::measure::SpeechCounter;
 use crate::payload::speech::*;
 
-fn heard(text: &str, reading: ScriptSyntax) -> String {
-    SpokenChars::new(text, reading).collect()
+fn spoken_text(text: &str, syntax: ScriptSyntax) -> String {
+    SpokenChars::new(text, syntax).collect()
 }
 
 proptest! {
     #[test]
-    fn ascii_is_measured_in_one_piece_as_letter_by_letter(
+    fn ascii_run_is_counted_like_its_characters(
         texts in prop::collection::vec("[ \t\n\u{b}a-c\u{1c}]{0,300}", 0..4)
     ) {
         let (mut one, mut other) = (SpeechCounter::default(), SpeechCounter::default());
         for text in texts {
             one.add_ascii(text.as_bytes());
             text.chars().for_each(|character| other.add_char(character));
-            let told = |count: &SpeechCounter| (count.characters, count.micros, count.after_space);
-            prop_assert_eq!(told(&one), told(&other), "{:?}", text);
+            let counts = |count: &SpeechCounter| (count.characters, count.micros, count.after_space);
+            prop_assert_eq!(counts(&one), counts(&other), "{:?}", text);
         }
     }
 }
 
 #[test]
-fn markup_is_heard_as_its_words() {
+fn markup_is_not_spoken() {
     for (text, words) in [
         ("<p>Hello,   world.</p>", "Hello, world."),
         ("<p>One.</p><p>Two.</p>", "One. Two."),
@@ -39,7 +39,7 @@ fn markup_is_heard_as_its_words() {
         ("<<<<", "<<<<"),
         ("", ""),
     ] {
-        assert_eq!(heard(text, ScriptSyntax::Markup), words, "{text}");
+        assert_eq!(spoken_text(text, ScriptSyntax::Markup), words, "{text}");
     }
 }
 
@@ -57,30 +57,30 @@ fn a_script_is_the_same_in_either_placement() {
 }
 
 #[test]
-fn only_words_are_not_silence() {
+fn script_without_spoken_characters_is_silent() {
     for (text, silent) in [("", true), ("<p>&nbsp;</p>", true), ("\u{3000}", true), (".", false)] {
         assert_eq!(is_silent(text), silent, "{text}");
     }
 }
 
 #[test]
-fn what_nobody_sees_is_silence_too() {
-    for unseen in
+fn invisible_characters_are_silent() {
+    for invisible in
         "\u{200b}\u{feff}\u{ad}\u{2060}\u{180e}\u{fe0f}\u{1}\u{7f}\u{85}\u{200f}\u{3164}".chars()
     {
-        for text in [format!("{unseen}"), format!("<p>{unseen} {unseen}</p>")] {
+        for text in [format!("{invisible}"), format!("<p>{invisible} {invisible}</p>")] {
             assert!(is_silent(&text), "{text:?}");
         }
-        assert!(!is_silent(&format!("{unseen}a")), "{unseen:?}");
+        assert!(!is_silent(&format!("{invisible}a")), "{invisible:?}");
     }
     assert!(is_silent("&#x200B;&#173;"));
-    for seen in ["é", "안", "❤\u{fe0f}", "\u{e000}", "\u{fffd}"] {
-        assert!(!is_silent(seen), "{seen:?}");
+    for visible in ["é", "안", "❤\u{fe0f}", "\u{e000}", "\u{fffd}"] {
+        assert!(!is_silent(visible), "{visible:?}");
     }
 }
 
 #[test]
-fn the_estimate_knows_the_writing_systems() {
+fn estimate_depends_on_the_writing_system() {
     let seconds = |text: &str| SpeechLength::from_script(text).duration.as_secs_f64();
     for (text, expected) in [
         ("<p>abcdefghijklmno</p>", 1.0),
@@ -97,22 +97,22 @@ fn the_estimate_knows_the_writing_systems() {
 
 proptest! {
     #[test]
-    fn the_quick_look_never_says_more_than_the_close_one(
+    fn quick_comparison_implies_the_full_one(
         plain in "[ab&<>\n \u{a0}]{0,12}",
         html in "(<p>[ab \u{a0}]{0,3}(&amp;|&lt;|&nbsp;|&)?[ab ]{0,2}</p>){0,3}",
     ) {
-        let close = SpokenChars::new(&plain, ScriptSyntax::Literal).eq(SpokenChars::new(&html, ScriptSyntax::Markup));
-        prop_assert!(close || !is_paragraph_markup_of(&html, &plain));
+        let is_same = SpokenChars::new(&plain, ScriptSyntax::Literal).eq(SpokenChars::new(&html, ScriptSyntax::Markup));
+        prop_assert!(is_same || !is_paragraph_markup_of(&html, &plain));
     }
 
     #[test]
-    fn what_is_measured_is_what_is_heard(text in "[a봄 \n<>/p&;lt]{0,30}") {
-        let heard = heard(&text, ScriptSyntax::Markup).chars().count();
-        prop_assert_eq!(SpeechLength::from_script(&text).characters, heard);
+    fn counted_characters_are_the_spoken_ones(text in "[a봄 \n<>/p&;lt]{0,30}") {
+        let spoken = spoken_text(&text, ScriptSyntax::Markup).chars().count();
+        prop_assert_eq!(SpeechLength::from_script(&text).characters, spoken);
     }
 
     #[test]
-    fn plain_text_is_measured_as_markup_would_be(text in "[a봄春 \n\u{3000}.]{0,20}") {
+    fn plain_text_has_the_length_of_its_markup(text in "[a봄春 \n\u{3000}.]{0,20}") {
         let marked = SpeechLength::from_script(&format!("<p>{text}</p>"));
         prop_assert_eq!(SpeechLength::from_script(&text), marked);
     }

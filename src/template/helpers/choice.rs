@@ -1,7 +1,7 @@
-//! Helpers that choose and repeat: the library's blocks, and comparisons for their conditions.
+//! Helpers for conditions and loops: the library's blocks, and comparisons for their conditions.
 //!
-//! Cells are always text, so `eq` compares as text: `{{#if (eq count 3)}}` holds for a cell `3`,
-//! where the library's own comparison would quietly never hold.
+//! Cells are always text, so `eq` compares as text: `{{#if (eq count 3)}}` is true for a cell `3`,
+//! for which the library's own comparison would always be false.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, JsonTruthy, RenderContext, RenderError, ScopedJson,
@@ -112,15 +112,22 @@ pub(crate) const LEN: HelperDoc = HelperDoc {
 
 pub(crate) fn register(engine: &mut Handlebars<'static>) {
     // `if`, `unless`, `each`, `with`, `lookup` and `len` come with the library.
-    let holds = |test| Box::new(ConditionHelper(test));
-    engine.register_helper(EQ.name, holds(is_equal_text));
-    engine.register_helper(NE.name, holds(|values| is_equal_text(values).map(|same| !same)));
-    engine.register_helper(AND.name, holds(|values| Ok(truthy_params(values).all(|truth| truth))));
-    engine.register_helper(OR.name, holds(|values| Ok(truthy_params(values).any(|truth| truth))));
-    engine.register_helper(NOT.name, holds(|values| Ok(!truthy_params(values).any(|truth| truth))));
+    let condition = |test| Box::new(ConditionHelper(test));
+    engine.register_helper(EQ.name, condition(is_equal_text));
+    engine.register_helper(NE.name, condition(|values| is_equal_text(values).map(|same| !same)));
+    engine.register_helper(
+        AND.name,
+        condition(|values| Ok(truthy_params(values).all(|truth| truth))),
+    );
+    engine
+        .register_helper(OR.name, condition(|values| Ok(truthy_params(values).any(|truth| truth))));
+    engine.register_helper(
+        NOT.name,
+        condition(|values| Ok(!truthy_params(values).any(|truth| truth))),
+    );
 }
 
-/// A helper that says yes or no.
+/// A helper whose result is `true` or `false`.
 struct ConditionHelper(fn(&Helper<'_>) -> Result<bool, RenderError>);
 
 impl HelperDef for ConditionHelper {

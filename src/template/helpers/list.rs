@@ -1,6 +1,6 @@
-//! The helper that makes a list of one text: `sentences`.
+//! The helper that splits a text into a list: `sentences`.
 //!
-//! What it makes is only for going through with `each`, for counting, and for `json`.
+//! Its result is only for `each`, for counting, and for `json`.
 
 use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, ScopedJson};
 use serde_json::Value;
@@ -45,10 +45,10 @@ impl HelperDef for SentencesHelper {
 
 fn piece_length(helper: &Helper<'_>) -> Result<usize, RenderError> {
     let length = text_param(helper, 1)?.trim().parse().ok().filter(|&length: &usize| length > 0);
-    let fault = || HelperError {
+    let error = || HelperError {
         column: None,
         message: "`sentences` needs a whole number of characters, at least 1".to_owned(),
         help: Some("write for example `{{#each (sentences script 300)}}`".to_owned()),
     };
-    Ok(length.ok_or_else(fault)?)
+    Ok(length.ok_or_else(error)?)
 }

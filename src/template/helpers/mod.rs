@@ -1,10 +1,11 @@
 //! The helpers of a scene template: one file per family, each with its table.
 //!
-//! A helper that makes text returns a *value*, which the engine then escapes for where it lands; a
-//! helper that makes JSON writes it itself and is therefore refused inside quotes. The tables are
-//! the single source for the help text, for what a template may call, and with how many values.
+//! A helper for text returns a *value*, which the engine escapes for its position; a helper for JSON
+//! writes to the output itself and is therefore refused inside quotes. The tables are the only source
+//! for the help text, the names that a template may call, and the number of their values.
 //!
-//! What a helper returns hangs on its values alone: not on the time, the row or the call before.
+//! Invariant: the result of a helper depends on its values alone, not on the time, the row or an
+//! earlier call.
 
 mod choice;
 mod list;
@@ -22,31 +23,31 @@ use crate::template::render_error::{HelperError, column_in_path};
 /// One helper, as `docs/reference/helpers.md` lists it and as a template is checked against it.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperDoc {
-    /// The name that a tag begins with.
+    /// The name.
     pub name: &'static str,
-    /// How it is written.
+    /// The syntax.
     pub usage: &'static str,
-    /// What it does.
+    /// The purpose.
     pub purpose: &'static str,
-    /// A tag and what it becomes.
+    /// A tag and its result.
     pub example: &'static str,
     /// The fewest and the most values it takes.
     pub(crate) arity: (usize, usize),
     pub(crate) output: TagOutput,
 }
 
-/// What a tag leaves behind, which decides where in the JSON it may stand.
+/// The output of a tag, which decides where in the JSON it may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TagOutput {
     /// Text, for the inside of quotes only.
     Text,
     /// A whole JSON value with quotes of its own, for the outside only.
     Json,
-    /// Digits, `true` or `false`: safe on either side.
+    /// Digits, `true` or `false`: allowed on either side.
     Scalar,
-    /// A list, which `each` goes through; it has no text of its own.
+    /// A list, which `each` goes through; it has no text.
     List,
-    /// Nothing of its own; it opens a block.
+    /// None; it opens a block.
     Block,
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn register(engine: &mut Handlebars<'static>) {
     choice::register(engine);
 }
 
-/// Returns the value at `index`; a missing column is the strict error that names it.
+/// Returns the value at `index`. A missing column is a strict error with its name.
 fn required_param<'h, 'rc>(
     helper: &'h Helper<'rc>,
     index: usize,
@@ -102,7 +103,7 @@ fn required_param<'h, 'rc>(
     }
 }
 
-/// Returns the value at `index` as the text a reader would expect.
+/// Returns the value at `index` as text.
 fn text_param<'h>(helper: &'h Helper<'_>, index: usize) -> Result<Cow<'h, str>, RenderError> {
     let given = required_param(helper, index)?;
     match given.value() {
@@ -118,9 +119,9 @@ fn text_param<'h>(helper: &'h Helper<'_>, index: usize) -> Result<Cow<'h, str>, 
     }
 }
 
-/// Writes text escaped for where this engine writes.
+/// Writes a text, escaped by the engine's rules.
 fn write_escaped(engine: &Handlebars<'_>, text: &str, out: &mut dyn Output) -> HelperResult {
-    // What needs no escape in JSON needs none in plain text either; most texts are like that.
+    // A text that needs no escapes in JSON needs none in plain text either; most texts need none.
     if escape::is_json_safe(text) {
         out.write(text)?;
     } else {
@@ -129,12 +130,12 @@ fn write_escaped(engine: &Handlebars<'_>, text: &str, out: &mut dyn Output) -> H
     Ok(())
 }
 
-/// Returns the column that a value came from, if it came straight from one.
+/// Returns the column of a value that comes directly from one.
 fn param_column(given: &PathAndJson<'_>) -> Option<String> {
     given.relative_path().map(|path| column_in_path(path).to_owned())
 }
 
-/// Says whether a value has nothing to show. White space alone is nothing, as it is in a sheet.
+/// Checks whether a value is empty. White space alone is empty, as in a sheet.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,6 +1,6 @@
 //! Helpers that change text: `upper`, `lower`, `truncate`, `paragraphs`.
 //!
-//! They return values, so what they make is escaped like any cell.
+//! They return values, so their results are escaped like any cell.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
@@ -59,7 +59,7 @@ pub(crate) fn register(engine: &mut Handlebars<'static>) {
     engine.register_helper(TRUNCATE.name, Box::new(TruncateHelper));
 }
 
-/// A helper that makes one text of another.
+/// A helper with one text as its parameter and its result.
 struct TextFunctionHelper(TextFunction);
 
 impl HelperDef for TextFunctionHelper {
@@ -73,7 +73,7 @@ impl HelperDef for TextFunctionHelper {
         Ok(ScopedJson::Derived(Value::String(self.0(&text_param(helper, 0)?))))
     }
 
-    /// The same as a tag of its own, without copying the text on its way.
+    /// Writes the result directly, without copying the text.
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -111,7 +111,7 @@ impl HelperDef for TruncateHelper {
     }
 }
 
-/// Cuts to `length` graphemes, the ellipsis among them, without a space before it.
+/// Shortens a text to `length` graphemes, including an ellipsis without a space before it.
 fn truncate(text: &str, length: usize) -> String {
     if text.len() <= length {
         // No text has more graphemes than bytes.
@@ -125,7 +125,7 @@ fn truncate(text: &str, length: usize) -> String {
     }
 }
 
-/// One paragraph per line: a script's line break is a pause, not a typing accident.
+/// Wraps each line in a paragraph: a line break in a script is a pause.
 fn wrap_paragraphs(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     for line in text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()) {
@@ -143,7 +143,7 @@ mod tests {
     use crate::template::helpers::text::*;
 
     #[test]
-    fn truncation_counts_what_a_reader_counts() {
+    fn truncation_counts_graphemes() {
         for (text, length, cut) in [
             ("Spring sale", 11, "Spring sale"),
             ("Spring sale", 8, "Spring…"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_a_paragraph_and_blank_ones_are_none() {
+    fn every_line_that_is_not_blank_is_a_paragraph() {
         assert_eq!(
             wrap_paragraphs("Hello.\r\n\r\n  \nTea & <cake>\n"),
             "<p>Hello.</p><p>Tea &amp; &lt;cake&gt;</p>"

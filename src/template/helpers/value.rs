@@ -1,4 +1,4 @@
-//! Helpers that decide which value stands there, and in which form: `json`, `number`, `default`.
+//! Helpers for the choice and the form of a value: `json`, `number`, `default`.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output, RenderContext,
@@ -44,7 +44,7 @@ pub(crate) fn register(engine: &mut Handlebars<'static>) {
     engine.register_helper(DEFAULT.name, Box::new(DefaultHelper));
 }
 
-// `json` and `number` write to the output themselves: what they write must not be escaped.
+// `json` and `number` write to the output themselves, because their results must not be escaped.
 
 fn write_json(
     helper: &Helper<'_>,
@@ -66,20 +66,22 @@ fn write_number(
     out: &mut dyn Output,
 ) -> HelperResult {
     let given = required_param(helper, 0)?;
-    let fault = |(message, help)| HelperError { column: param_column(given), message, help };
+    let number_error = |message, help| HelperError { column: param_column(given), message, help };
     match given.value() {
         Value::Number(number) => out.write(&number.to_string())?,
-        Value::String(cell) => out.write(parse_json_number(cell).map_err(fault)?)?,
+        Value::String(cell) => {
+            out.write(parse_json_number(cell).map_err(|error| number_error(error.0, error.1))?)?
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-            return Err(fault(("this is not a number".to_owned(), None)).into());
+            return Err(number_error("this is not a number".to_owned(), None).into());
         }
     }
     Ok(())
 }
 
-/// Returns the cell's text if JSON reads it as a finite number; else what is wrong, and a hint.
+/// Returns the cell's text if it is a finite JSON number; else a message and a hint.
 ///
-/// Nothing is guessed: `1,5` is one and a half in Berlin and fifteen elsewhere.
+/// The value is never guessed: `1,5` is one and a half in Berlin and fifteen elsewhere.
 fn parse_json_number(cell: &str) -> Result<&str, (String, Option<String>)> {
     const QUOTED_CHARS_MAX: usize = 40;
     let text = cell.trim();
@@ -135,7 +137,7 @@ impl HelperDef for DefaultHelper {
         Ok(ScopedJson::Derived(first_non_blank(helper)?.clone()))
     }
 
-    /// The same as a tag of its own, without copying the text on its way.
+    /// Writes the value directly, without copying the text.
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -165,14 +167,14 @@ mod tests {
     use crate::template::helpers::value::parse_json_number;
 
     #[test]
-    fn numbers_are_read_as_json_reads_them() {
+    fn json_numbers_are_accepted() {
         for cell in ["0", "-1", "1.5", " 72 ", "1e3", "0.25"] {
             assert_eq!(parse_json_number(cell), Ok(cell.trim()), "{cell}");
         }
     }
 
     #[test]
-    fn what_is_no_number_says_what_to_write() {
+    fn rejected_number_has_a_hint() {
         let told: Vec<String> =
             ["", "1,5", "50%", "72pt", "+3", "007", ".5", "1 000", "NaN", "1e999"]
                 .iter()

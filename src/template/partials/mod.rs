@@ -1,11 +1,11 @@
-//! Takes partials in: `{{> name}}` becomes the text of `partials/name.json.hbs`.
+//! Inserts partials: `{{> name}}` becomes the text of `partials/name.json.hbs`.
 //!
-//! The result is one template that needs no other file. It is what is hashed and what the ledger
-//! keeps, so a changed partial is a changed template, and a run can go on when every file is gone.
-//! Values given to a partial (`{{> card text=headline}}`) take the place of the names in it, at the
-//! same depth, as if the author had written them there.
+//! The result is one template that needs no other file. It is hashed and stored in the ledger, so a
+//! changed partial is a changed template, and a run can continue without the files. Values given to a
+//! partial (`{{> card text=headline}}`) replace the names in it, at the same depth, as if the author
+//! had written them there.
 //!
-//! Invariant: every byte of the result knows the file and the byte it was written at.
+//! Invariant: the file and offset of every byte of the result are known.
 
 mod params;
 
@@ -17,42 +17,42 @@ use crate::template::problem::{LineColumn, Origin, TemplateProblem};
 use crate::template::tags::find_tags;
 use crate::text::suggest_name;
 
-/// The most bytes that a template may have with its partials: far beyond any real one, and an end
-/// to partials that double each other.
+/// The size limit of a template with its partials, in bytes: far above any real one. It stops partials
+/// that insert each other twice.
 const TEMPLATE_BYTES_MAX: usize = 4 << 20;
-/// The most partials that are taken in, for those that double each other and are empty.
+/// The limit of inserted partials, for empty ones that insert each other twice.
 const PARTIAL_CALLS_MAX: usize = 10_000;
-/// The most partials within partials.
+/// The limit of partials within partials.
 const PARTIAL_DEPTH_MAX: usize = 50;
 
-/// The files a template may take in, by the name it calls them.
+/// The files that a template may insert, by name.
 #[derive(Clone, Debug, Default)]
 pub struct PartialFiles(pub BTreeMap<String, PartialFile>);
 
-/// One such file.
+/// One partial.
 #[derive(Clone, Debug)]
 pub struct PartialFile {
-    /// The file as a person is told of it, such as `partials/card.json.hbs`.
+    /// The file as shown to the user, such as `partials/card.json.hbs`.
     pub file: String,
-    /// Its text, or why it cannot be read; that matters only to a template that takes it in.
+    /// The text, or the reason why it cannot be read, which matters only if a template inserts it.
     pub text: Result<String, String>,
 }
 
 impl PartialFiles {
-    /// Returns the text of the file of this name, as [`Origin::part`] gives it.
+    /// Returns the text of a file, named as in [`Origin::partial_file`].
     pub fn file_text(&self, file: &str) -> Option<&str> {
         let partial = self.0.values().find(|partial| partial.file == file)?;
         partial.text.as_deref().ok()
     }
 }
 
-/// A template with its partials taken in.
+/// A template with its partials inserted.
 #[derive(Default)]
 pub(crate) struct AssembledTemplate {
     pub(crate) text: String,
-    /// Where each piece begins in `text`, and where it was written; in order.
+    /// The start of each piece in `text`, with its origin; in order.
     pieces: Vec<(usize, PieceOrigin)>,
-    /// The files of the partials, and every text that was used: the template's own first.
+    /// The files with their texts: the template itself, then each partial used.
     files: Vec<(Option<String>, String)>,
 }
 
@@ -60,35 +60,34 @@ pub(crate) struct AssembledTemplate {
 struct PieceOrigin {
     file: usize,
     offset: usize,
-    /// Whether the piece is that file's own text, letter for letter.
+    /// Whether the piece is the unchanged text of that file.
     is_verbatim: bool,
 }
 
-/// Takes the partials of `source` in, as far as they can be; and says what is wrong with the rest.
+/// Inserts the partials of `source`, and returns the problems of those that cannot be inserted.
 ///
 /// # Errors
 ///
-/// A `source` that cannot be read at all.
+/// `source` does not compile.
 pub(crate) fn assemble_template(
     source: &str,
     partials: &PartialFiles,
 ) -> Result<(AssembledTemplate, Vec<TemplateProblem>), TemplateProblem> {
     compile_template(source)?;
-    let whole = AssembledTemplate::default();
-    let mut work = TemplateAssembler {
+    let mut assembler = TemplateAssembler {
         partials,
-        assembled: whole,
+        assembled: AssembledTemplate::default(),
         problems: Vec::new(),
         open_partials: Vec::new(),
         call_count: 0,
     };
-    work.assembled.files.push((None, source.to_owned()));
-    work.append_file(0, source, &PartialParams::default());
-    Ok((work.assembled, work.problems))
+    assembler.assembled.files.push((None, source.to_owned()));
+    assembler.append_file(0, source, &PartialParams::default());
+    Ok((assembler.assembled, assembler.problems))
 }
 
 impl AssembledTemplate {
-    /// Returns where something in the whole text was written.
+    /// Returns the origin of a position in the whole text.
     pub(crate) fn source_location(&self, at: LineColumn) -> Origin {
         let offset = at.byte_offset(&self.text);
         let after = self.pieces.partition_point(|(begin, _)| *begin <= offset);
@@ -105,10 +104,9 @@ impl AssembledTemplate {
         Origin { partial_file: part.as_deref().map(Box::from), line, column, sheet_column: None }
     }
 
-    fn push_piece(&mut self, text: &str, file: usize, offset: usize, verbatim: bool) {
+    fn push_piece(&mut self, text: &str, file: usize, offset: usize, is_verbatim: bool) {
         if !text.is_empty() {
-            self.pieces
-                .push((self.text.len(), PieceOrigin { file, offset, is_verbatim: verbatim }));
+            self.pieces.push((self.text.len(), PieceOrigin { file, offset, is_verbatim }));
             self.text.push_str(text);
         }
     }
@@ -124,9 +122,9 @@ struct TemplateAssembler<'p> {
     partials: &'p PartialFiles,
     assembled: AssembledTemplate,
     problems: Vec<TemplateProblem>,
-    /// The partials that are being taken in, outermost first.
+    /// The partials that are being inserted, outermost first.
     open_partials: Vec<String>,
-    /// How many were taken in.
+    /// The number of partials inserted so far.
     call_count: usize,
 }
 
@@ -142,7 +140,7 @@ impl TemplateAssembler<'_> {
         self.problems.push(TemplateProblem::in_template(origin, message).with_help(help));
     }
 
-    /// Appends a file's text, with what was given to it, and with the partials in it.
+    /// Appends a file's text with its parameters and its partials inserted. Returns the parameters used.
     fn append_file(&mut self, file: usize, text: &str, given: &PartialParams) -> BTreeSet<String> {
         let mut frames = BlockStack::from_params(given);
         let mut used = BTreeSet::new();
@@ -172,7 +170,7 @@ impl TemplateAssembler<'_> {
                     from = tag.inside.end;
                 }
                 Some(call) => {
-                    // The braces were written already; the partial takes the place of all.
+                    // The opening braces were appended already; the partial replaces the whole tag.
                     let end = self.assembled.text.len() - 2;
                     self.assembled.text.truncate(end);
                     self.assembled.pieces.retain(|(begin, _)| *begin < end);
@@ -223,7 +221,7 @@ impl TemplateAssembler<'_> {
             Ok(text) => (partial.file.clone(), text.trim_start_matches('\u{feff}')),
             Err(why) => {
                 let message = format!("cannot read `{}`: {why}", partial.file);
-                return self.reject(file, offset, message, "mend the file, or take the tag out");
+                return self.reject(file, offset, message, "fix the file, or remove the tag");
             }
         };
         self.call_count += 1;
@@ -246,7 +244,7 @@ impl TemplateAssembler<'_> {
                 return;
             }
         }
-        // An editor ends a file with a line break; in a quoted text it would be a mistake.
+        // Editors end a file with a line break, which would be a mistake in a quoted text.
         let text = text.trim_end_matches(['\n', '\r']);
         self.open_partials.push(name.to_owned());
         let used = self.append_file(place, text, &given);
@@ -260,7 +258,7 @@ impl TemplateAssembler<'_> {
 }
 
 impl AssembledTemplate {
-    /// Puts a problem of one file's own text in its place.
+    /// Adds the file to the location of a problem in that file's text.
     fn relocate_problem(&self, mut problem: TemplateProblem, file: usize) -> TemplateProblem {
         if let Some(origin) = problem.location.origin_mut() {
             origin.partial_file = self.files[file].0.as_deref().map(Box::from);

@@ -1,4 +1,4 @@
-//! The values that a call gives to a partial, and how they take the place of its names.
+//! The values that a call gives to a partial, and how they replace its names.
 //!
 //! `{{> card text=headline}}` writes `headline` wherever the partial says `text`; inside its own
 //! `{{#each}}` the partial says `../text`, as everywhere in Handlebars, and gets `../headline`. A
@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::template::tags::{TagToken, TagTokenKind, tokenize_tag};
 
-/// What was given, by name.
+/// The given values, by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartialParams {
     values: BTreeMap<String, String>,
@@ -23,17 +23,17 @@ impl PartialParams {
     }
 }
 
-/// A tag that takes a partial in.
+/// A tag that inserts a partial.
 pub(crate) struct PartialCall<'t> {
     pub(crate) name: &'t str,
-    /// Whether it asks for the white space before and after it to go.
+    /// Whether it removes the white space before and after it.
     pub(crate) trims_space: (bool, bool),
     tag: &'t str,
     values: Vec<TagToken>,
 }
 
 impl<'t> PartialCall<'t> {
-    /// Returns the call that a tag's inside makes, if it makes one.
+    /// Returns the call in a tag's inside, if it is one.
     pub(crate) fn parse(tag: &'t str) -> Option<Self> {
         let mut all: Vec<TagToken> = tokenize_tag(tag).collect();
         let is = |word: &TagToken, sign: &str| &tag[word.range.clone()] == sign;
@@ -53,7 +53,7 @@ impl<'t> PartialCall<'t> {
         Some(Self { name, trims_space: (before, after), tag, values: all.split_off(2) })
     }
 
-    /// Returns what it gives, or what is wrong with it and what to write.
+    /// Returns the given values, or a message and a hint.
     pub(crate) fn params(&self, frames: &BlockStack) -> Result<PartialParams, (String, String)> {
         let wrong = |message: &str| {
             let help = format!(
@@ -87,7 +87,7 @@ impl<'t> PartialCall<'t> {
     }
 }
 
-/// Returns how many words make the first value.
+/// Returns the number of tokens of the first value.
 fn value_word_count(words: &[TagToken]) -> usize {
     let mut depth = 0;
     for (index, word) in words.iter().enumerate() {
@@ -147,7 +147,7 @@ impl BlockStack {
         self.outer_names.iter().chain(self.introduced_names()).cloned().collect()
     }
 
-    /// Follows a tag into or out of a block.
+    /// Enters or leaves the block that a tag opens or closes.
     pub(crate) fn track_block(&mut self, tag: &str) {
         let tag = tag.trim_matches(|c: char| c == '~' || c.is_whitespace());
         if let Some(block) = tag.strip_prefix('#') {
@@ -165,14 +165,14 @@ impl BlockStack {
         } else if tag.starts_with('/') {
             self.open_blocks.pop();
         } else if tag == "else" || tag == "^" || tag.starts_with("else ") {
-            // What follows is read where the block stands.
+            // The part after `else` is read in the scope around the block.
             if let Some(frame) = self.open_blocks.last_mut() {
                 *frame = BlockFrame { shifts_scope: false, introduced_names: Vec::new() };
             }
         }
     }
 
-    /// Puts what was given into a tag's inside.
+    /// Replaces the parameters in a tag's inside by their values.
     pub(crate) fn substitute(&self, tag: &str, given: &PartialParams) -> Vec<TagPiece> {
         let mut pieces = Vec::new();
         let mut kept = 0;
@@ -181,7 +181,7 @@ impl BlockStack {
             for (index, word) in all.iter().enumerate() {
                 let Some(path) = value_word(&all, index, tag) else { continue };
                 let Some((name, rest)) = self.find_param(path, given) else { continue };
-                let put = self.substituted_value(
+                let result = self.substituted_value(
                     &given.values[name],
                     rest,
                     given,
@@ -189,7 +189,7 @@ impl BlockStack {
                 );
                 pieces.push(TagPiece::Kept(kept..word.range.start));
                 kept = word.range.end;
-                pieces.push(match put {
+                pieces.push(match result {
                     Ok(text) => TagPiece::Substituted { name: name.to_owned(), text },
                     Err(help) => TagPiece::Invalid {
                         at: word.range.start,
@@ -204,7 +204,7 @@ impl BlockStack {
         pieces
     }
 
-    /// Returns the parameter that a path names here, and what follows the name.
+    /// Returns the parameter that a path names here, and the rest of the path.
     fn find_param<'t>(&self, path: &'t str, given: &PartialParams) -> Option<(&'t str, &'t str)> {
         let mut levels = 0;
         let mut path = path;
@@ -219,7 +219,7 @@ impl BlockStack {
         here.then_some((name, rest))
     }
 
-    /// Returns a given value as it is written here, or what to do instead.
+    /// Returns a value as it must be written here, or a hint if it cannot be.
     fn substituted_value(
         &self,
         value: &str,
@@ -281,7 +281,7 @@ fn is_literal(value: &str) -> bool {
     matches!(first, '"' | '\'') || is_number || matches!(value, "true" | "false" | "null")
 }
 
-/// Returns a value as it reads `depth` loops further in.
+/// Returns a value as it must be written `depth` loops further in.
 fn shift_paths(value: &str, depth: usize, around: &[String]) -> String {
     if depth == 0 {
         return value.to_owned();
@@ -308,7 +308,7 @@ fn shift_paths(value: &str, depth: usize, around: &[String]) -> String {
     out
 }
 
-/// Of a value that is one word, that word; else the values in its brackets.
+/// Returns the token if the value is a single one, else the values in its brackets.
 fn value_or_only_word<'t>(all: &[TagToken], index: usize, value: &'t str) -> Option<&'t str> {
     match all {
         [only] if only.kind == TagTokenKind::Name && !is_literal(value) => Some(value),

@@ -1,4 +1,4 @@
-//! What a partial becomes, what may be given to it, and how mistakes in it are placed.
+//! The insertion of partials, their parameters, and the locations of mistakes in them.
 
 use crate::template::SceneTemplate;
 use crate::template::partials::*;
@@ -23,7 +23,7 @@ fn refused(source: &str, all: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_partial_takes_the_place_of_its_tag() {
+fn partial_replaces_its_tag() {
     for (source, partial, expected) in [
         ("a {{> p}} b", "\u{feff}P\r\n", "a P b"),
         ("a\n {{~> p ~}}\n b", "P\n", "aPb"),
@@ -41,7 +41,7 @@ fn a_partial_takes_the_place_of_its_tag() {
 }
 
 #[test]
-fn what_is_given_takes_the_place_of_the_name() {
+fn given_value_replaces_the_name() {
     for (call, partial, expected) in [
         (
             "t=headline",
@@ -63,7 +63,7 @@ fn what_is_given_takes_the_place_of_the_name() {
         ),
         ("t=[My text]", "{{json t}}", "{{json [My text]}}"),
         ("t=x", "{{t t}} {{[t]}} {{@t}} {{this.t}}", "{{t x}} {{[t]}} {{@t}} {{x}}"),
-        // Inside a loop of the partial, its values are one level up, and so is what they say.
+        // Inside a loop of the partial, its values are one level up, and so are their paths.
         (
             "t=x",
             "{{#each rows}}{{t}}{{../t}}{{else}}{{t}}{{/each}}{{t}}",
@@ -92,7 +92,7 @@ fn what_is_given_takes_the_place_of_the_name() {
 }
 
 #[test]
-fn a_mistake_in_a_partial_is_placed_in_its_file() {
+fn mistake_in_a_partial_is_located_in_its_file() {
     let source = "{\n  \"a\": [ {{> card text=sku}} ]\n}";
     for (partial, said) in [
         (
@@ -126,7 +126,7 @@ fn a_mistake_in_a_partial_is_placed_in_its_file() {
 }
 
 #[test]
-fn a_wrong_call_of_a_partial_says_what_to_write() {
+fn wrong_call_of_a_partial_has_a_hint() {
     let all = [("card", "1"), ("scene", "{{text.x}}")];
     let source = "[{{> crad}},\n{{> card sku}},{{> card text=}},\n{{> scene text=\"a\"}},\n\
                   {{#> card}}{{/card}},{{> (lookup this \"a\")}}]";
@@ -144,7 +144,7 @@ fn a_wrong_call_of_a_partial_says_what_to_write() {
         .0
         .insert("card".to_owned(), PartialFile { file: "partials/card.hbs".to_owned(), text: why });
     let problems = SceneTemplate::parse("test", "[{{> card}}]", &unread).expect_err("it is unread");
-    insta::assert_snapshot!(problems[0], @"template line 1, column 2: cannot read `partials/card.hbs`: it is not UTF-8 text; save it as UTF-8; mend the file, or take the tag out");
+    insta::assert_snapshot!(problems[0], @"template line 1, column 2: cannot read `partials/card.hbs`: it is not UTF-8 text; save it as UTF-8; fix the file, or remove the tag");
     assert!(
         SceneTemplate::parse("test", "[{{> scene text=row}}]", &unread).is_err(),
         "outside quotes"
@@ -152,7 +152,7 @@ fn a_wrong_call_of_a_partial_says_what_to_write() {
 }
 
 #[test]
-fn partials_that_double_each_other_come_to_an_end() {
+fn partials_that_insert_each_other_twice_are_rejected() {
     for leaf in [String::new(), "x".repeat(1000)] {
         let double = |n| (format!("p{n}"), format!("{{{{> p{0}}}}}{{{{> p{0}}}}}", n + 1));
         let mut all: Vec<(String, String)> = (0..40).map(double).collect();
