@@ -1,11 +1,11 @@
-//! What the ledger costs: transitions a second with a few and with a million jobs, and how soon a
-//! run goes on in a ledger that is nearly done.
+//! The cost of the ledger: transitions per second with few and with a million jobs, and the time until
+//! a run continues in a ledger that is nearly done.
 //!
-//! Every job goes claim → accepted → rendered → fetched, with commits that outlive a power loss,
-//! and as many callers at once as a busy run has. The cost per job must not grow with the ledger.
-//! The figures depend on the disk that the temporary folder is on. Prints and asserts nothing.
+//! Every job goes claim → accepted → rendered → fetched, with commits that survive a power failure
+//! and the concurrency of a busy run. The cost per job must not grow with the ledger. The figures
+//! depend on the disk of the temporary folder; nothing is asserted.
 //!
-//! `cargo bench --bench ledger -- 100000` takes another largest ledger than a million jobs.
+//! `cargo bench --bench ledger -- 100000` sets the size of the largest ledger (default a million).
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
 use std::path::Path;
@@ -20,13 +20,13 @@ use callsheet::ledger::{
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
 
-/// Jobs driven through in each ledger.
+/// Jobs driven to done in each round.
 const DRIVEN_JOBS: u32 = 1000;
-/// Changes that wait for the writer at once.
+/// Concurrent writers.
 const CALLERS: usize = 64;
 /// Transitions of one job.
 const STEPS_PER_JOB: u32 = 4;
-/// Rounds in each ledger, in turns, for the disk is shared and not as fast at all times: the middle one
+/// Rounds, alternating between the ledgers because the speed of a shared disk varies; the median
 /// counts.
 const ROUNDS: usize = 9;
 
@@ -41,7 +41,7 @@ async fn main() {
     let million = DrivenLedger::with_ready_jobs(&files[1], large[1]).await;
     let mut took = [const { Vec::new() }; 3];
     for round in 0..ROUNDS {
-        // A small ledger is used up by one round.
+        // One round uses up a small ledger.
         let file = folder.path().join(format!("small-{round}.db"));
         let small = DrivenLedger::with_ready_jobs(&file, DRIVEN_JOBS as usize).await;
         for (took, driven) in took.iter_mut().zip([&small, &middling, &million]) {
@@ -59,7 +59,7 @@ async fn main() {
     print_resume_time(&files[1]).await;
 }
 
-/// Says the middle round, and the slowest and the fastest.
+/// Prints the median round, the slowest and the fastest.
 fn print_rounds(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) {
     took.sort_unstable();
     let each = |took: Duration| took.as_secs_f64() / f64::from(DRIVEN_JOBS);
@@ -76,7 +76,7 @@ fn print_rounds(jobs: usize, took: &mut [Duration], smallest: &mut Option<f64>) 
     );
 }
 
-/// A ledger that is held, and its batch.
+/// A ledger with a lease on its batch.
 struct DrivenLedger {
     lease: BatchLease,
 }
@@ -88,7 +88,7 @@ impl DrivenLedger {
         Self { lease }
     }
 
-    /// Returns how long it takes to drive some jobs from ready to done.
+    /// Returns the time to drive [`DRIVEN_JOBS`] jobs from ready to done.
     async fn time_round(&self) -> Duration {
         time_driving_jobs(&self.lease).await
     }
@@ -129,11 +129,11 @@ async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
             mapping_index: 0,
         });
         if chunk.len() == 512 || position + 1 == jobs {
-            staging.push_rows(std::mem::take(&mut chunk)).await.expect("the disk has room");
+            staging.push_rows(std::mem::take(&mut chunk)).await.expect("the disk has space");
         }
     }
     let compared = staging.classify().await.expect("it compares");
-    let batch = compared.commit(Timestamp::now()).await.expect("the disk has room");
+    let batch = compared.commit(Timestamp::now()).await.expect("the disk has space");
     (ledger, batch)
 }
 
@@ -154,15 +154,15 @@ fn capacity(at_once: u32) -> Capacity {
     }
 }
 
-/// Returns how long it takes to drive some jobs from ready to done.
+/// Returns the time to drive [`DRIVEN_JOBS`] jobs from ready to done.
 async fn time_driving_jobs(lease: &BatchLease) -> Duration {
     let began = Instant::now();
     let mut claims = Vec::new();
     while claims.len() < DRIVEN_JOBS as usize {
-        let room = capacity(DRIVEN_JOBS.min(CALLERS as u32));
-        let claimed = lease.claim_paid(SubmissionMode::OneStep, room, Timestamp::now());
+        let capacity = capacity(DRIVEN_JOBS.min(CALLERS as u32));
+        let claimed = lease.claim_paid(SubmissionMode::OneStep, capacity, Timestamp::now());
         let claimed = claimed.await.expect("the lease holds").submissions;
-        assert!(!claimed.is_empty(), "the ledger has jobs enough");
+        assert!(!claimed.is_empty(), "the ledger has enough jobs");
         claims.extend(claimed);
     }
     claims.truncate(DRIVEN_JOBS as usize);
@@ -171,14 +171,14 @@ async fn time_driving_jobs(lease: &BatchLease) -> Duration {
         let (lease, queue) = (lease.clone(), queue.clone());
         tokio::spawn(async move {
             loop {
-                let claim = queue.lock().expect("nobody panics").pop();
+                let claim = queue.lock().expect("no task panics").pop();
                 let Some(claim) = claim else { return };
                 finish_job(&lease, &claim).await;
             }
         })
     });
     for caller in callers.collect::<Vec<_>>() {
-        caller.await.expect("nobody panics");
+        caller.await.expect("no task panics");
     }
     began.elapsed()
 }
@@ -188,7 +188,7 @@ async fn finish_job(lease: &BatchLease, claim: &ClaimedSubmission) {
         project_id: format!("project-{}", claim.tag),
         render_id: None,
         due_at: Timestamp::now(),
-        message: "answered".to_owned(),
+        message: "accepted".to_owned(),
     };
     let rendered = JobUpdate::Rendered { video_url: "http://127.0.0.1:1/v.mp4".to_owned() };
     let fetched = JobUpdate::Fetched(VerifiedVideo {
@@ -197,13 +197,13 @@ async fn finish_job(lease: &BatchLease, claim: &ClaimedSubmission) {
         hash: "0".repeat(64),
         duration_ms: 3000,
     });
-    for news in [accepted, rendered, fetched] {
+    for update in [accepted, rendered, fetched] {
         let now = Timestamp::now();
-        lease.record_update(claim.job, claim.submission, news, now).await.expect("it follows");
+        lease.record_update(claim.job, claim.submission, update, now).await.expect("it follows");
     }
 }
 
-/// Prints how soon the first request could leave in a ledger where all but a hundredth is done.
+/// Prints the time until the first request of a run in a ledger where 99 % is done.
 async fn print_resume_time(file: &Path) {
     let done = mark_most_jobs_done(file).await;
     let began = Instant::now();
@@ -211,8 +211,8 @@ async fn print_resume_time(file: &Path) {
     let batch = ledger.batch("night").await.expect("the batch is there").id;
     let opened = began.elapsed();
     let lease = begin_run(&ledger, batch).await;
-    let room = capacity(64);
-    let claimed = lease.claim_paid(SubmissionMode::OneStep, room, Timestamp::now());
+    let capacity = capacity(64);
+    let claimed = lease.claim_paid(SubmissionMode::OneStep, capacity, Timestamp::now());
     let claimed = claimed.await.expect("the lease holds").submissions;
     println!(
         "resume with {done} done: open {:.1} ms, first {} claims after {:.1} ms   (target 500)",
@@ -223,7 +223,7 @@ async fn print_resume_time(file: &Path) {
     ledger.close().await;
 }
 
-/// Ends 99 of 100 jobs behind the ledger's back: driving them there would take all night.
+/// Marks 99 of 100 jobs as done with SQL, since driving them there would take hours.
 async fn mark_most_jobs_done(file: &Path) -> i64 {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut db = options.connect().await.expect("the ledger is there");
@@ -240,6 +240,6 @@ async fn mark_most_jobs_done(file: &Path) -> i64 {
     .expect("it is SQL");
     let done = sqlx::query_scalar("select count(*) from job where state = 'done'");
     let done = done.fetch_one(&mut db).await.expect("it is SQL");
-    db.close().await.expect("nobody else is there");
+    db.close().await.expect("no other connection is open");
     done
 }

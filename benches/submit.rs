@@ -1,14 +1,13 @@
-//! How fast paid requests leave when nothing but this program holds them back.
+//! Submissions per second without limits.
 //!
-//! The whole runner, the real client and a durable ledger on loopback, one-step and without limits,
-//! against two servers: one that does nothing but answer ids, which shows what we cost, and the
-//! virtual AI Studios of a rehearsal, which reads and checks every project as the real one must.
-//! The rivals send the same body to the same server in the same run: `reqwest` with kept
-//! connections and nothing else, and `wrk` where it is installed. Server and client share the
-//! machine's cores in all of them. Prints ratios and asserts nothing: machines differ, and the
-//! figures depend on the disk that the temporary folder is on.
+//! The whole runner, the real client and a durable ledger on loopback, with one-step submissions,
+//! against two servers: one that only returns ids, which shows our own cost, and the sandbox, which
+//! reads and checks every project as AI Studios must. The baselines send the same body to the same
+//! server: `reqwest` with kept connections, and `wrk` if it is installed. Server and client share the
+//! cores of the machine in all of them. Ratios are printed and nothing is asserted, because machines
+//! and the disk of the temporary folder differ.
 //!
-//! `cargo bench --bench submit -- 5000` takes another number of submissions than 20,000.
+//! `cargo bench --bench submit -- 5000` sets the number of submissions (default 20,000).
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
 mod large_batch;
@@ -34,42 +33,42 @@ use callsheet::runner::{
 };
 use callsheet::sandbox::{self, Sandbox};
 
-/// Requests that the bare client has open at once, as many as the runner claims together.
+/// Open requests of the baselines; the runner claims as many together.
 const CONNECTIONS: usize = 64;
 const PROJECT_PATH: &str = "/api/odin/v3/editor/project";
 
 #[tokio::main]
 async fn main() {
     let count = large_batch::count_argument(20_000);
-    // What everybody sends: the first project that arrived.
+    // The body of all requests: the first project received.
     let body = Arc::new(Mutex::new(Bytes::new()));
     let target = BenchTarget {
         base_url: start_id_server(body.clone()).await,
         token: "t".to_owned(),
         credentials: Credentials::new("bench", "bench").expect("credentials"),
     };
-    println!("{count} submissions to a server that only answers");
+    println!("{count} submissions to a server that only returns ids");
     print_comparison(&target, count, &body).await;
     let studio =
-        Sandbox::start(sandbox::SandboxSettings::default()).await.expect("the studio starts");
+        Sandbox::start(sandbox::SandboxSettings::default()).await.expect("the sandbox starts");
     let target = BenchTarget {
         base_url: studio.base_url(),
         token: fetch_token(&studio.base_url()).await,
         credentials: Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).expect("credentials"),
     };
-    println!("{count} submissions to the virtual AI Studios");
+    println!("{count} submissions to the sandbox");
     print_comparison(&target, count, &body).await;
     studio.stop().await;
 }
 
-/// Whom everybody asks, and as whom.
+/// The server and the credentials of all clients.
 struct BenchTarget {
     base_url: String,
     token: String,
     credentials: Credentials,
 }
 
-/// Prints what this program reaches, and what its rivals do.
+/// Prints the rates of this program and of the baselines.
 async fn print_comparison(target: &BenchTarget, count: usize, body: &Arc<Mutex<Bytes>>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let settings = format!(
@@ -80,23 +79,20 @@ async fn print_comparison(target: &BenchTarget, count: usize, body: &Arc<Mutex<B
     );
     let batch = large_batch::write_batch(folder.path(), count, &settings);
     let ours = submissions_per_second(&batch, folder.path(), target, count).await;
-    let body = body.lock().expect("nobody panics").clone();
+    let body = body.lock().expect("no task panics").clone();
     let line = |name: &str, rate: f64| {
-        println!("  {name:<38} {rate:>9.0}/s   ours is {:.2} of it", ours / rate);
+        println!("  {name:<38} {rate:>9.0}/s   callsheet reaches {:.2} of it", ours / rate);
     };
-    println!("  {:<38} {ours:>9.0}/s", "callsheet, intents and answers durable");
-    line(
-        "reqwest alone, connections kept",
-        baseline_requests_per_second(target, &body, count).await,
-    );
+    println!("  {:<38} {ours:>9.0}/s", "callsheet, intents and responses durable");
+    line("reqwest with kept connections", baseline_requests_per_second(target, &body, count).await);
     match wrk_requests_per_second(target, &body, folder.path()).await {
         Some(wrk) => line("wrk (target 0.50)", wrk),
-        None => println!("  wrk is not installed here"),
+        None => println!("  wrk is not installed"),
     }
 }
 
-/// Returns how many submissions a second the runner reaches, from its first claim to the last
-/// answer's commit.
+/// Returns the submissions per second of the runner, from its first claim to the commit of the last
+/// response.
 async fn submissions_per_second(
     batch: &Batch,
     folder: &Path,
@@ -106,31 +102,32 @@ async fn submissions_per_second(
     let clock = Clock::real();
     let file = folder.join("l.db");
     let ledger = Ledger::open(&file, Durability::PowerLoss).await.expect("a new ledger");
-    let plan = plan::plan_batch(batch, &target.base_url, &ledger).await.expect("a right sheet");
-    let id = plan.commit(clock.now()).await.expect("the ledger takes it");
+    let plan =
+        plan::plan_batch(batch, &target.base_url, &ledger).await.expect("the sheet is valid");
+    let id = plan.commit(clock.now()).await.expect("the plan is committed");
     let owner = RunOwner { host: "bench".to_owned(), pid: std::process::id() };
     let lease = ledger.begin_run(id, owner, clock.now()).await.expect("the batch is there");
-    let url = target.base_url.parse().expect("an address");
+    let url = target.base_url.parse().expect("a URL");
     let settings = callsheet::aistudios::ClientSettings::new(url, target.credentials.clone());
     let client = ApiClient::new(settings, clock.clone()).expect("a client");
     let (stop, left) = (StopSignal::default(), AtomicU64::new(count as u64));
     let (began, ended) = (Instant::now(), Arc::new(OnceLock::new()));
     let observer = RunObserver::new({
         let (stop, ended) = (stop.clone(), ended.clone());
-        move |happening| {
-            if let RunEvent::Halted { message } = &happening {
+        move |event| {
+            if let RunEvent::Halted { message } = &event {
                 println!("halted: {message}");
             }
-            let accepted = matches!(happening, RunEvent::Rendering { .. });
+            let accepted = matches!(event, RunEvent::Rendering { .. });
             if accepted && left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 ended.set(Instant::now()).expect("it ends once");
                 stop.escalate();
             }
         }
     });
-    let allowance = AccountLimits::new(batch.limits.requests, batch.limits.submits, &clock);
+    let account_limits = AccountLimits::new(batch.limits.requests, batch.limits.submits, &clock);
     runner::run_batch(RunInput {
-        account_limits: allowance,
+        account_limits,
         studio: AiStudios::new(client, None, None),
         ledger: ledger.clone(),
         batch: id,
@@ -175,19 +172,19 @@ async fn baseline_requests_per_second(target: &BenchTarget, body: &Bytes, count:
             let take = |left: u64| left.checked_sub(1);
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
                 let request = request.try_clone().expect("the body is in memory");
-                let answer = request.send().await.expect("loopback works");
-                assert!(answer.status().is_success(), "{answer:?}");
-                answer.bytes().await.expect("loopback works");
+                let response = request.send().await.expect("loopback works");
+                assert!(response.status().is_success(), "{response:?}");
+                response.bytes().await.expect("loopback works");
             }
         })
     });
     for sender in senders.collect::<Vec<_>>() {
-        sender.await.expect("nobody panics");
+        sender.await.expect("no task panics");
     }
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Lets `wrk` do the same, with two threads, for three seconds.
+/// Measures `wrk` with two threads for three seconds.
 async fn wrk_requests_per_second(target: &BenchTarget, body: &Bytes, folder: &Path) -> Option<f64> {
     std::fs::write(folder.join("body.json"), body).ok()?;
     let script = format!(
@@ -205,30 +202,31 @@ async fn wrk_requests_per_second(target: &BenchTarget, body: &Bytes, folder: &Pa
     };
     let out = tokio::task::spawn_blocking(run).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(!text.contains("Non-2xx"), "the server refused some: {text}");
+    assert!(!text.contains("Non-2xx"), "the server rejected requests: {text}");
     let line = text.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"))?;
     line.trim().parse().ok()
 }
 
-/// Asks the virtual AI Studios for a token, as any client would.
+/// Requests a token from the sandbox.
 async fn fetch_token(base_url: &str) -> String {
     let client =
         reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
-    let who = format!(r#"{{"appId":"{}","userKey":"{}"}}"#, sandbox::APP_ID, sandbox::USER_KEY);
-    let request = client.post(format!("{base_url}/api/odin/v3/auth/token")).body(who);
+    let credentials =
+        format!(r#"{{"appId":"{}","userKey":"{}"}}"#, sandbox::APP_ID, sandbox::USER_KEY);
+    let request = client.post(format!("{base_url}/api/odin/v3/auth/token")).body(credentials);
     let request = request.header("content-type", "application/json");
-    let answer = request.send().await.expect("loopback works").bytes().await;
-    let answer: serde_json::Value =
-        serde_json::from_slice(&answer.expect("loopback works")).expect("it is JSON");
-    answer["data"]["token"].as_str().expect("it holds a token").to_owned()
+    let body = request.send().await.expect("loopback works").bytes().await;
+    let body: serde_json::Value =
+        serde_json::from_slice(&body.expect("loopback works")).expect("it is JSON");
+    body["data"]["token"].as_str().expect("it contains a token").to_owned()
 }
 
-/// Starts a server that answers every project with an id, and keeps the first. Returns its address.
+/// Starts a server that returns an id for every project and keeps the first body; returns its URL.
 async fn start_id_server(first: Arc<Mutex<Bytes>>) -> String {
     let token = r#"{"success":true,"data":{"token":"bench","expiresIn":3600}}"#;
     let router = Router::new()
         .route("/api/odin/v3/auth/token", any(move || async move { token }))
-        .route(PROJECT_PATH, post(answer_project))
+        .route(PROJECT_PATH, post(create_project))
         .fallback(any(|| async { "{}" }))
         .with_state((Arc::new(AtomicU64::new(0)), first));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -237,16 +235,16 @@ async fn start_id_server(first: Arc<Mutex<Bytes>>) -> String {
     base_url
 }
 
-type SeenRequests = (Arc<AtomicU64>, Arc<Mutex<Bytes>>);
+type ServerState = (Arc<AtomicU64>, Arc<Mutex<Bytes>>);
 
-async fn answer_project(
-    State((count, first)): State<SeenRequests>,
+async fn create_project(
+    State((count, first)): State<ServerState>,
     body: Bytes,
 ) -> ([(&'static str, &'static str); 1], String) {
     let number = count.fetch_add(1, Ordering::Relaxed);
     if number == 0 {
-        *first.lock().expect("nobody panics") = body;
+        *first.lock().expect("no task panics") = body;
     }
-    let answer = format!(r#"{{"success":true,"data":{{"projectId":"project{number:08}"}}}}"#);
-    ([("content-type", "application/json")], answer)
+    let response = format!(r#"{{"success":true,"data":{{"projectId":"project{number:08}"}}}}"#);
+    ([("content-type", "application/json")], response)
 }

@@ -191,12 +191,12 @@ fn resolve_target(
 
 impl ColumnTest {
     fn is_met(&self, row: &[String], columns: &ColumnMapping) -> bool {
-        let says = sheet::normalize_name(match &self.target {
+        let value = sheet::normalize_name(match &self.target {
             ConditionTarget::Column(column) => columns.cell_text(*column, row),
             ConditionTarget::Name(name) => columns.name_text(name, row).unwrap_or_default(),
         });
-        (self.allowed_values.is_empty() || self.allowed_values.contains(&says))
-            && !self.excluded_values.contains(&says)
+        (self.allowed_values.is_empty() || self.allowed_values.contains(&value))
+            && !self.excluded_values.contains(&value)
     }
 }
 
@@ -211,22 +211,22 @@ mod tests {
         (headings, ColumnMapping { names, defaults, ..ColumnMapping::default() })
     }
 
-    fn chosen(conditions: &[&str]) -> String {
+    fn selected(conditions: &[&str]) -> String {
         let (headings, columns) = columns();
         let conditions: Vec<RowCondition> =
             conditions.iter().map(|text| text.parse().unwrap()).collect();
-        let sieve = match RowFilter::new(&conditions, &headings, &columns) {
-            Ok(sieve) => sieve,
+        let filter = match RowFilter::new(&conditions, &headings, &columns) {
+            Ok(filter) => filter,
             Err(error) => return error.to_string(),
         };
         let rows = [["a", " ko\u{a0}", "x=1"], ["b", "", ""], ["c", "ja", "Cafe\u{301}"]];
-        let through =
-            rows.iter().filter(|row| sieve.is_match(&[row.map(str::to_owned).to_vec()], &columns));
-        through.map(|row| row[0]).collect()
+        let matching =
+            rows.iter().filter(|row| filter.is_match(&[row.map(str::to_owned).to_vec()], &columns));
+        matching.map(|row| row[0]).collect()
     }
 
     #[test]
-    fn a_condition_is_met_by_what_the_template_sees() {
+    fn conditions_test_the_text_that_the_template_receives() {
         for (conditions, keys) in [
             (&["language=ko"][..], "a"),
             (&["LANGUAGE = ko"], "a"),
@@ -240,14 +240,14 @@ mod tests {
             (&["language=KO"], ""),
             (&[], "abc"),
         ] {
-            assert_eq!(chosen(conditions), keys, "{conditions:?}");
+            assert_eq!(selected(conditions), keys, "{conditions:?}");
         }
     }
 
     #[test]
-    fn a_condition_on_no_column_names_the_nearest() {
-        insta::assert_snapshot!(chosen(&["langauge=ko"]), @"--where langauge=ko: there is no column `langauge`; the nearest: `Language`");
-        insta::assert_snapshot!(chosen(&["price=1"]), @"--where price=1: there is no column `price`; the columns are: `Sku`, `Language`, `Head line`");
+    fn a_condition_on_a_missing_column_suggests_the_nearest() {
+        insta::assert_snapshot!(selected(&["langauge=ko"]), @"--where langauge=ko: there is no column `langauge`; the nearest: `Language`");
+        insta::assert_snapshot!(selected(&["price=1"]), @"--where price=1: there is no column `price`; the columns are: `Sku`, `Language`, `Head line`");
         assert_eq!("=x".parse::<RowCondition>(), Err(InvalidCondition));
         assert_eq!("!=x".parse::<RowCondition>(), Err(InvalidCondition));
         assert_eq!("x".parse::<RowCondition>(), Err(InvalidCondition));

@@ -1,22 +1,21 @@
-//! Files that take their name only when they are whole.
+//! Files that get their name only when they are complete.
 //!
-//! Until then they lie beside it, under a name of chance that begins with a dot. Invariant: whoever
-//! may read what else is written into the folder may read them; what is meant for one pair of eyes
-//! is not written here.
+//! Until then they have a random name beside it that begins with a dot. Invariant: they get the
+//! permissions of any other file in the folder, so secrets must not be written with them.
 
 use std::io;
 use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
-/// Begins a file in `folder`.
+/// Creates a temporary file in `folder`.
 ///
 /// # Errors
-/// The folder is not there, or cannot be written to.
+/// The folder does not exist or is not writable.
 pub fn create_temp_file(folder: &Path) -> io::Result<NamedTempFile> {
     let mut file = Builder::new();
     file.prefix(".report-");
-    // By itself it would be its owner's alone. What is left of this is for the umask to say.
+    // The default is the owner only; the umask restricts these permissions.
     #[cfg(unix)]
     file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     file.tempfile_in(folder)
@@ -30,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_can_be_read_by_whoever_can_read_the_files_beside_it() {
+    fn a_report_has_the_permissions_of_the_files_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let [report, beside] = ["report.html", "video.mp4"].map(|name| folder.path().join(name));
         create_temp_file(folder.path()).unwrap().persist(&report).unwrap();

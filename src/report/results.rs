@@ -1,8 +1,8 @@
-//! `results.csv`: the sheet's own columns in the sheet's order, and what came of each row; and
-//! `failures.csv`, the same for the rows that can be mended and fed back as a sheet.
+//! `results.csv`: the columns of the sheet, in its order, with the outcome of each row; and
+//! `failures.csv`, the same for rows that can be fixed and used as a sheet.
 //!
-//! It replaces the former one whole or not at all. Cells that a spreadsheet would take for a
-//! formula are made harmless with a leading apostrophe, which spreadsheets hide.
+//! Invariant: a report replaces the previous one completely or not at all, and no cell is read as a
+//! formula: a leading apostrophe, which spreadsheets hide, makes it text.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use super::atomic_file::create_temp_file;
 use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError};
 
-/// Why a report could not be written.
+/// The reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The ledger did not answer.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The file could not be written; the former one is untouched.
+    /// The file could not be written; the previous one is unchanged.
     #[error("cannot write `{}`: {}", path.display(), io_error_message(source))]
     Io {
         /// The file.
@@ -27,7 +27,7 @@ pub enum ReportError {
     },
 }
 
-/// Says why a file could not be written.
+/// Returns the reason why a file could not be written.
 pub fn io_error_message(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its folder does not exist",
@@ -40,7 +40,7 @@ pub fn io_error_message(source: &io::Error) -> &'static str {
     }
 }
 
-/// Columns behind the sheet's own.
+/// The columns after those of the sheet.
 pub(super) const OUTCOME_COLUMNS: [&str; 10] = [
     "status",
     "version",
@@ -56,19 +56,19 @@ pub(super) const OUTCOME_COLUMNS: [&str; 10] = [
 /// Rows read at once.
 const ROWS_PER_PAGE: u32 = 1000;
 
-/// What was written.
+/// The paths of the written files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenResults {
-    /// The account of every row.
+    /// The outcome of every row.
     pub results: PathBuf,
-    /// The rows that can be mended and fed back; nothing when there are none.
+    /// The rows that can be fixed; `None` if there are none.
     pub failures: Option<PathBuf>,
 }
 
-/// Writes `results.csv` and, where rows can be mended, `failures.csv` into `folder`.
+/// Writes `results.csv` and, if rows can be fixed, `failures.csv` into `folder`.
 ///
 /// # Errors
-/// See [`ReportError`]; what was there before stays then.
+/// [`ReportError`]; the previous files are unchanged.
 pub async fn write_results(
     ledger: &Ledger,
     batch: BatchId,
@@ -90,8 +90,8 @@ pub async fn write_results(
     Ok(WrittenResults { results, failures })
 }
 
-/// Tells whether a row may be mended and rendered. One that is uncertain may be paid for already:
-/// fed back under another batch's name it would be paid for again, so it is not handed out.
+/// Returns whether a row may be fixed and rendered. An uncertain row may already be paid for: used
+/// in another batch, it would be paid for again.
 fn can_be_fixed(row: &JobRow) -> bool {
     match row.state {
         None => !row.skipped,
@@ -108,7 +108,7 @@ fn can_be_fixed(row: &JobRow) -> bool {
     }
 }
 
-/// A report on its way: it takes its name only when it is whole.
+/// A report being written; it gets its name only when it is complete.
 struct ResultsFile {
     path: PathBuf,
     sheet_columns: usize,
@@ -119,14 +119,14 @@ struct ResultsFile {
 impl ResultsFile {
     fn create(folder: &Path, name: &str, headings: &[String]) -> Result<Self, ReportError> {
         let path = folder.join(name);
-        let begin = || {
+        let create = || {
             std::fs::create_dir_all(folder)?;
             let mut out = csv::Writer::from_writer(io::BufWriter::new(create_temp_file(folder)?));
             let own = headings.iter().map(|heading| escape_formula(heading));
             write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Cow::Borrowed)))?;
             Ok(out)
         };
-        match begin() {
+        match create() {
             Ok(out) => Ok(Self { path, sheet_columns: headings.len(), rows: 0, writer: out }),
             Err(source) => Err(ReportError::Io { path, source }),
         }
@@ -154,7 +154,7 @@ impl ResultsFile {
         }
     }
 
-    /// Writes nothing, and takes away what an earlier run left: its rows are mended.
+    /// Discards this file and removes that of an earlier run, whose rows are fixed.
     fn remove_previous(self) -> Result<Option<PathBuf>, ReportError> {
         match std::fs::remove_file(&self.path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -165,7 +165,7 @@ impl ResultsFile {
     }
 }
 
-/// Jobs, and rows that make none, in the sheet's order, page by page.
+/// All jobs and all rows without a job, in the order of the sheet, read page by page.
 #[derive(Debug)]
 pub struct ReportRows<'l> {
     ledger: &'l Ledger,
@@ -174,7 +174,7 @@ pub struct ReportRows<'l> {
     rows_without_job: RowPages,
 }
 
-/// One of two sorted streams, with what is read ahead of it.
+/// One of two sorted streams, with the page read ahead.
 #[derive(Debug, Default)]
 struct RowPages {
     buffered: std::collections::VecDeque<JobRow>,
@@ -183,12 +183,12 @@ struct RowPages {
 }
 
 impl<'l> ReportRows<'l> {
-    /// Begins at the top of the sheet.
+    /// Starts at the first row of the sheet.
     pub fn new(ledger: &'l Ledger, batch: BatchId) -> Self {
         Self { ledger, batch, jobs: RowPages::default(), rows_without_job: RowPages::default() }
     }
 
-    /// Returns the next row; nothing behind the last.
+    /// Returns the next row; `None` after the last one.
     pub async fn next_row(&mut self) -> Result<Option<JobRow>, LedgerError> {
         if self.jobs.should_fetch() {
             let after = self.jobs.last_position.unwrap_or(-1);
@@ -226,7 +226,7 @@ pub(super) fn write_row_lines<W: Write>(
     columns: usize,
 ) -> io::Result<()> {
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
-    // A group's rows each get a line; a sheet that could not be read on gets one without cells.
+    // Each row of a group has its own line; a problem of the whole sheet has one without cells.
     let lines = if cells.is_empty() { vec![Vec::new()] } else { cells };
     let outcome = outcome_cells(row);
     for mut cells in lines {
@@ -263,7 +263,7 @@ fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
     ]
 }
 
-/// A link's query may hold a signature that opens the file to whoever reads the report.
+/// Returns a URL without its query, which may contain a signature that grants access to the file.
 pub(super) fn strip_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
@@ -285,13 +285,12 @@ fn into_io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// Returns a cell as a spreadsheet may see it: never the beginning of a formula. Plain numbers
-/// stay numbers.
+/// Returns a cell that no spreadsheet reads as a formula. Plain numbers stay numbers.
 pub fn escape_formula(cell: &str) -> Cow<'_, str> {
-    // One more apostrophe before those that are there already, so that taking one off restores it.
-    let behind = cell.trim_start_matches('\'');
+    // An apostrophe is added to existing ones too, so that removing one always restores the cell.
+    let rest = cell.trim_start_matches('\'');
     let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if behind.starts_with(formula) && behind.parse::<f64>().is_err() {
+    if rest.starts_with(formula) && rest.parse::<f64>().is_err() {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)

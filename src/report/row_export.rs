@@ -1,8 +1,8 @@
-//! Reports that are asked for: every row as a spreadsheet reads it, and as a program does.
+//! Exports every row of a batch as CSV or as JSON.
 //!
-//! Read page by page from the ledger alone and written as they are read, so that a million rows
-//! need no memory. The fields of [`entry`] are an interface: [`FIELDS_VERSION`] grows when one
-//! changes its meaning or goes away. A signed link never gets in.
+//! Rows are written as they are read, page by page, so that their number costs no memory. The fields
+//! of [`row_to_json`] are an interface: [`ROW_FIELDS_VERSION`] grows when one changes its meaning or
+//! is removed. Invariant: no signed link is written.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,20 +16,20 @@ use super::results::{
 };
 use crate::ledger::{JobRow, Ledger, StoredBatch};
 
-/// The version of the fields that programs read.
+/// The version of the JSON fields.
 pub const ROW_FIELDS_VERSION: u32 = 1;
 
-/// Writes every row of a batch as `results.csv` has it.
+/// Writes every row of a batch in the format of `results.csv`.
 ///
 /// # Errors
-/// The ledger did not answer, or `out`, which `place` names for people, could not be written.
+/// The ledger failed, or `out`, named `path` in messages, could not be written.
 pub async fn write_rows_csv(
     ledger: &Ledger,
     batch: &StoredBatch,
-    place: &Path,
+    path: &Path,
     out: impl Write,
 ) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(batch.id).await?;
     let mut out = csv::Writer::from_writer(io::BufWriter::new(out));
     let own = headings.iter().map(|heading| escape_formula(heading));
@@ -42,18 +42,18 @@ pub async fn write_rows_csv(
     out.flush().map_err(failed)
 }
 
-/// Writes one document with every row of a batch, as [`entry`] shows it. Its counts come last and
-/// are those of the rows in it.
+/// Writes one document with every row of a batch as [`row_to_json`]. Its counts come last and add
+/// up to the rows in it.
 ///
 /// # Errors
-/// As [`print_csv`].
+/// As [`write_rows_csv`].
 pub async fn write_rows_json(
     ledger: &Ledger,
     batch: &StoredBatch,
-    place: &Path,
+    path: &Path,
     out: impl Write,
 ) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(batch.id).await?;
     let mut out = io::BufWriter::new(out);
     let (name, file) = (json!(batch.name), json!(batch.file));
@@ -76,12 +76,11 @@ pub async fn write_rows_json(
     out.flush().map_err(failed)
 }
 
-/// Returns a row as programs see it: `row`, `key`, `state` (`invalid` where it could not be
-/// merged, `skipped` where it says so itself), `stalled`, `generating`, `version`, `attempts`,
-/// `progress` (0 to 100), `cause`, `words`, `variant`, `project_id`, `video_file`, `video_url`
-/// (without its signature), `seconds`, `credits`, and
-/// `cells`: for each of the sheet's rows that make the video, its cells by heading. What is not
-/// known is null.
+/// Returns a row as JSON: `row`, `key`, `state` (`invalid` if it could not be merged, `skipped` if
+/// it is marked so), `stalled`, `generating`, `version`, `attempts`, `progress` (0 to 100), `cause`,
+/// `words` (the message), `variant`, `project_id`, `video_file`, `video_url` (without its
+/// signature), `seconds`, `credits`, and `cells`: for each row of the video, its cells by heading.
+/// Unknown values are null.
 pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     let by_heading = |cells: Vec<String>| -> Map<String, Value> {

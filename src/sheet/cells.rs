@@ -1,19 +1,19 @@
-//! From a record to the cells of a row, or to why it is none.
+//! Decodes a record into the cells of a row, or into the problem that prevents it.
 //!
-//! A row has as many cells as there are headings, all of them UTF-8. Guessing at the rest would
-//! put a text into the wrong place of a paid video, so nothing is filled up or cut off.
+//! Invariant: a row has exactly one UTF-8 cell per heading. Cells are never added or cut off: a
+//! guess could put a text into the wrong field of a paid video.
 
 use super::normalize::RowOrigin;
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
 use super::report_input;
 
-/// What a record must look like to be a row.
+/// The shape that a record must have to be a row.
 #[derive(Debug)]
 pub(super) struct RowShape {
     pub(super) headings: Vec<String>,
     pub(super) origin: RowOrigin,
-    /// How many columns behind those are a report's, and not the sheet's own.
+    /// The number of report columns after those of the sheet.
     pub(super) report_columns: usize,
 }
 
@@ -24,12 +24,12 @@ pub(super) struct RowCells<'r> {
     text: &'r str,
     ends: &'r [usize],
     is_report: bool,
-    /// In a report: the variant of its row that this line is about.
+    /// In a report: the variant of this line.
     pub(super) variant: Option<&'r str>,
 }
 
 impl<'r> RowCells<'r> {
-    /// Reads a record whose cells are all there, however many.
+    /// Decodes an undamaged record with any number of cells.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl<'r> RowCells<'r> {
     pub(super) fn decode(record: &'r CsvRecord) -> Result<Self, usize> {
         let (bytes, ends) = record.parts();
         match str::from_utf8(bytes) {
-            // Two halves of a character in neighbouring cells look whole where they meet.
+            // Two halves of a character in neighbouring cells are valid UTF-8 together.
             Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => {
                 Ok(Self { row: record.position.row, text, ends, is_report: false, variant: None })
             }
@@ -56,7 +56,7 @@ impl<'r> RowCells<'r> {
         if self.is_report { report_input::unescape_formula(cell) } else { cell }
     }
 
-    /// Returns the sheet's own cells of a report's row.
+    /// Returns the cells without those of the report columns.
     fn without_report_columns(self, columns: usize) -> Self {
         let is_report = columns > 0;
         let last = is_report.then(|| self.get(self.ends.len() - 1));
@@ -74,7 +74,7 @@ impl<'r> RowCells<'r> {
 }
 
 impl RowShape {
-    /// Takes a record for a row.
+    /// Decodes a record as a row.
     pub(super) fn decode_row<'r>(
         &self,
         record: &'r CsvRecord,
@@ -94,9 +94,9 @@ impl RowShape {
         }
     }
 
-    /// Returns what can be read of a record that is no row, for people to mend: parallel to the
-    /// headings, with what goes on behind the last one in the last cell. What is damaged stays
-    /// empty, for it may be other rows' text, or no text at all.
+    /// Returns the readable cells of an invalid record, so that the user can fix it: parallel to the
+    /// headings, with surplus cells appended to the last one. Damaged cells stay empty: they may
+    /// contain the text of other rows.
     pub(super) fn readable_cells(&self, record: &CsvRecord) -> Vec<String> {
         let columns = self.headings.len();
         let is_whole = match record.damage {
@@ -116,12 +116,12 @@ impl RowShape {
                 text(column)
             }
         };
-        let has = record.parts().1.len();
-        let mut cells: Vec<String> = (0..has.min(columns)).map(|at| own(at).to_owned()).collect();
+        let count = record.parts().1.len();
+        let mut cells: Vec<String> = (0..count.min(columns)).map(|at| own(at).to_owned()).collect();
         cells.resize(columns, String::new());
-        // Behind a report's own cells are those of the report.
+        // In a report, the surplus cells are those of the report columns.
         if let (Some(last), 0) = (cells.last_mut(), self.report_columns) {
-            for column in columns..has {
+            for column in columns..count {
                 last.push(char::from(self.origin.delimiter().byte));
                 last.push_str(text(column));
             }
@@ -134,8 +134,8 @@ impl RowShape {
         if self.origin == RowOrigin::Workbook {
             return SheetProblem::for_row(
                 cells.row,
-                "the row goes on to the right of the last heading",
-                "give this column a heading, or empty what stands here",
+                "the row has cells to the right of the last heading",
+                "add a heading to this column, or clear these cells",
             )
             .with_column(should, &[]);
         }
@@ -143,44 +143,42 @@ impl RowShape {
         let message = format!("{has} {noun} where the heading row has {should}");
         let delimiter = self.origin.delimiter().name;
         let help = if cells.text.contains(['\n', '\r']) {
-            "a quote that opens in this row is probably closed too late; a quote within a text \
-             is written twice"
+            "a quote that opens in this row is probably closed too late; write a quote within a text \
+             twice"
                 .to_owned()
         } else if has > should {
-            format!("a text with a {delimiter} in it must stand in quotes")
+            format!("put text that contains a {delimiter} in quotes")
         } else {
-            format!(
-                "a {delimiter} is missing, or a text with a line break in it does not stand in quotes"
-            )
+            format!("a {delimiter} is missing, or a text with a line break is not in quotes")
         };
         SheetProblem::for_row(cells.row, message, help)
     }
 
-    /// Tells what keeps a record from being a row.
+    /// Returns the problem of a damaged record.
     pub(super) fn damage_problem(&self, row: u64, damage: RecordDamage) -> SheetProblem {
         match damage {
             RecordDamage::OpenQuote { column } => SheetProblem::for_row(
                 row,
                 "a quote opens here and is never closed, so the rest of the sheet is lost",
-                "close it, or delete it; a quote within a text is written twice",
+                "close it, or delete it; write a quote within a text twice",
             )
             .with_column(column, &self.headings),
             RecordDamage::StrayText { column } => SheetProblem::for_row(
                 row,
                 "text follows the quote that closes this cell",
-                "if it has swallowed the rows below, close its quote where the text ends; a quote \
-                 within a text is written twice",
+                "if the cell contains the rows below, close its quote where the text ends; write a \
+                 quote within a text twice",
             )
             .with_column(column, &self.headings),
             RecordDamage::LongCell { column } => SheetProblem::for_row(
                 row,
-                format!("this cell holds more than {} MB", CELL_BYTES_MAX >> 20),
+                format!("this cell contains more than {} MB", CELL_BYTES_MAX >> 20),
                 "shorten it; if it should be short, a quote before it may not be closed",
             )
             .with_column(column, &self.headings),
             RecordDamage::LongRecord => SheetProblem::for_row(
                 row,
-                format!("this row holds more than {} MB", RECORD_BYTES_MAX >> 20),
+                format!("this row contains more than {} MB", RECORD_BYTES_MAX >> 20),
                 "shorten it; if it should be short, a quote in it may not be closed",
             ),
             RecordDamage::ManyCells => SheetProblem::for_row(

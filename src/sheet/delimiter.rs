@@ -1,22 +1,22 @@
-//! Which character stands between two cells.
+//! Detects the delimiter of a CSV file.
 //!
-//! Found by trying: the right one cuts the headings into several cells and the rows below into
-//! just as many. Texts in quotes are no evidence, for the cutting is done by a CSV reader.
+//! Every candidate is tried: the right one splits the headings into several cells, and the rows
+//! below into as many. A CSV reader does the splitting, so that quoted text does not count.
 
 use super::source::FileSample;
 
-/// Rows that are looked at. More would not change anybody's mind.
+/// Rows that are read. More would not change the result.
 const ROWS_MAX: usize = 200;
 
 /// A character between cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delimiter {
     pub(super) byte: u8,
-    /// What people call it.
+    /// Its name in messages.
     pub(super) name: &'static str,
 }
 
-/// The characters that are tried; of equals the first is taken.
+/// The candidates; of equal ones the first wins.
 const CANDIDATES: &[Delimiter] = &[
     Delimiter::COMMA,
     Delimiter { byte: b';', name: "semicolon" },
@@ -24,13 +24,13 @@ const CANDIDATES: &[Delimiter] = &[
     Delimiter { byte: b'|', name: "pipe" },
 ];
 
-/// What Excel writes and reads as a first line that is not part of the table: `sep=;`.
+/// The beginning of Excel's first line `sep=;`, which is not part of the table.
 const SEP_LINE_PREFIX: &[u8] = b"sep=";
 
 impl Delimiter {
     pub(super) const COMMA: Self = Self { byte: b',', name: "comma" };
 
-    /// Finds the delimiter of a sheet that begins like this, and the offset of its first row.
+    /// Returns the delimiter of a sheet that begins with `sample`, and the offset of its first row.
     pub(super) fn detect(sample: &FileSample) -> (Self, u64) {
         parse_sep_line(&sample.bytes).unwrap_or_else(|| (Self::best_candidate(sample), 0))
     }
@@ -46,12 +46,12 @@ impl Delimiter {
     }
 }
 
-/// Returns the delimiter that the first line announces, and where the next line begins.
+/// Returns the delimiter declared by the first line, and the offset of the next line.
 fn parse_sep_line(bytes: &[u8]) -> Option<(Delimiter, u64)> {
     let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let ends = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
     let (line, rest) = text.split_at(ends);
-    // Programs that do not know the line quote it, and fill it up to the width of the table.
+    // Programs that do not know this line quote it, and pad it to the width of the table.
     let line: Vec<u8> = line.iter().copied().filter(|byte| *byte != b'"').collect();
     let (word, marks) = line.split_at_checked(SEP_LINE_PREFIX.len())?;
     let byte = *marks.first()?;
@@ -68,8 +68,8 @@ fn parse_sep_line(bytes: &[u8]) -> Option<(Delimiter, u64)> {
     Some((delimiter, (bytes.len() - rest.len() + line_end) as u64))
 }
 
-/// Returns how many in a million rows, headings included, are cut as the headings are, and into
-/// how many cells; nothing if the headings are not cut at all.
+/// Returns how many of a million rows have as many cells as the headings, and that number of
+/// cells; `None` if the headings are a single cell.
 fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usize)> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(tried.byte)
@@ -83,7 +83,7 @@ fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usiz
             rows.push((record.len(), record.iter().all(has_balanced_quotes)));
         }
     }
-    // The sample may have cut the last row in two.
+    // The sample may end inside the last row.
     if !sample.is_complete && reader.is_done() && rows.len() > 1 {
         rows.pop();
     }
@@ -92,7 +92,7 @@ fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usiz
     (headings > 1).then(|| (agreeing * 1_000_000 / rows.len(), headings))
 }
 
-/// A text in quotes that was cut at the wrong character leaves half its quotes on either side.
+/// A quoted text split at the wrong character leaves one quote on either side.
 fn has_balanced_quotes(cell: &[u8]) -> bool {
     cell.iter().filter(|byte| **byte == b'"').count() % 2 == 0
 }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delimiter_is_found_by_what_it_makes_of_the_rows() {
+    fn the_delimiter_with_equally_long_rows_is_detected() {
         let cases = [
             ("a,b\n1,2\n", "comma"),
             ("a;b\n1;2\n", "semicolon"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_announces_it_is_no_row() {
+    fn the_line_that_declares_the_delimiter_is_not_a_row() {
         for (text, want) in [
             ("sep=;\na;b\n", 6),
             ("sep=;\r\na;b\r\n", 7),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_the_sample_cuts_is_no_evidence() {
+    fn a_row_cut_by_the_sample_does_not_count() {
         let sample = FileSample { bytes: b"a;b;c\n1;2".to_vec(), is_complete: false };
         assert_eq!(score_candidate(&sample, CANDIDATES[1]), Some((1_000_000, 3)));
     }

@@ -1,8 +1,8 @@
-//! Which encoding a text was saved in.
+//! Detects the encoding of a text.
 //!
-//! A mark at its start says so; the batch file may; the bytes of the whole file tell the rest. A
-//! file that is UTF-8 but for some rows stays UTF-8, and those rows are told of: read as anything
-//! else, the others would come out garbled, and nobody would notice before the video speaks.
+//! A byte order mark decides, then the batch file, then the bytes of the whole file. A file that is
+//! UTF-8 except for some rows stays UTF-8, and those rows are reported: in any other encoding the
+//! other rows would be garbled, unnoticed until the video speaks them.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::RangeInclusive;
@@ -12,12 +12,12 @@ use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFIN
 
 use super::problem::{SheetProblem, shorten_for_message};
 
-/// The longest piece of a file that is looked at as one line.
+/// The longest piece of a file that is treated as one line.
 const LINE_BYTES_MAX: u64 = 1 << 20;
-/// More lines than this would not change the guess.
+/// More text than this would not change the guess.
 const GUESS_BYTES_MAX: usize = 4 << 20;
 
-/// Names that spreadsheets and people use, beside the labels of the Encoding Standard (WHATWG).
+/// Common names in addition to the labels of the Encoding Standard (WHATWG).
 const ALIASES: &[(&str, &str)] = &[
     ("cp949", "euc-kr"),
     ("ms949", "euc-kr"),
@@ -33,7 +33,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("mac-roman", "macintosh"),
 ];
 
-/// Finds the encoding that the batch file names.
+/// Returns the encoding named in the batch file.
 pub(super) fn encoding_from_name(name: &str) -> Result<&'static Encoding, SheetProblem> {
     let plain = name.trim().to_ascii_lowercase();
     let alias = ALIASES.iter().find(|(alias, _)| *alias == plain).map(|(_, label)| *label);
@@ -41,19 +41,15 @@ pub(super) fn encoding_from_name(name: &str) -> Result<&'static Encoding, SheetP
     found.filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED).ok_or_else(
         || {
             SheetProblem::for_sheet(
-                format!(
-                    "`encoding = \"{}\"` is no encoding that is known here",
-                    shorten_for_message(name)
-                ),
+                format!("`encoding = \"{}\"` is not a known encoding", shorten_for_message(name)),
                 "one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, \
-                 `big5`; or leave it out, and it is found by looking",
+                 `big5`; or leave it out to have it detected",
             )
         },
     )
 }
 
-/// Finds the encoding that the first bytes of a file declare, or that zeros between plain letters
-/// give away.
+/// Returns the encoding declared by a byte order mark, or UTF-16 if zeros alternate with ASCII.
 pub(super) fn declared_encoding(sample: &[u8]) -> Option<&'static Encoding> {
     if let Some((marked, _)) = Encoding::for_bom(sample) {
         return Some(marked);
@@ -62,8 +58,8 @@ pub(super) fn declared_encoding(sample: &[u8]) -> Option<&'static Encoding> {
         let pairs = sample.chunks_exact(2).map(|pair| (pair[zero], pair[1 - zero]));
         pairs.filter(|(zero, letter)| *zero == 0 && letters.contains(letter)).count()
     };
-    // Every line of a sheet has plain letters: what stands between cells and what ends the line.
-    // A zero that strayed into other text leaves the ends of its lines alone.
+    // Every line of a sheet contains ASCII: its delimiters and its line end. A stray zero in another
+    // encoding is not beside a line end.
     let breaks = sample.iter().filter(|byte| (10..=13).contains(*byte)).count();
     let is = |zero: usize| {
         let (plain, other) = (units(zero, 9..=126), units(1 - zero, 9..=126));
@@ -79,7 +75,7 @@ pub(super) fn declared_encoding(sample: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Tells whether everything that comes is UTF-8.
+/// Returns whether the whole text is UTF-8.
 pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
     let mut buffer = vec![0; 256 << 10];
     let mut kept = 0;
@@ -88,7 +84,7 @@ pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
         let held = kept + read;
         match str::from_utf8(&buffer[..held]) {
             Ok(_) => kept = 0,
-            // The reading may have cut a character in two.
+            // The buffer may end inside a character.
             Err(err) if err.error_len().is_none() && read > 0 => {
                 buffer.copy_within(err.valid_up_to()..held, 0);
                 kept = held - err.valid_up_to();
@@ -101,12 +97,12 @@ pub(super) fn is_utf8(mut text: impl Read) -> io::Result<bool> {
     }
 }
 
-/// Guesses the encoding of a text that is not all UTF-8.
+/// Guesses the encoding of a text that is not entirely UTF-8.
 ///
 /// # Errors
 ///
-/// The inner one names an encoding that no spreadsheet writes: what looks like it is something
-/// else, and would come out garbled.
+/// The inner error is an encoding that no spreadsheet writes: the guess is wrong, and the text
+/// would be garbled.
 pub(super) fn guess_encoding(
     text: impl Read,
 ) -> io::Result<Result<&'static Encoding, &'static Encoding>> {
@@ -125,8 +121,8 @@ pub(super) fn guess_encoding(
         }
     }
     let guess = votes.winner();
-    // A line in an encoding of one byte per letter is never UTF-8 by chance; a short one in an
-    // encoding of two may be.
+    // A line in a single-byte encoding is never UTF-8 by chance; a short one in a double-byte
+    // encoding may be.
     let is_torn_utf8 = if guess.is_single_byte() { whole > 0 } else { whole >= torn };
     if is_torn_utf8 {
         return Ok(Ok(UTF_8));
@@ -135,11 +131,10 @@ pub(super) fn guess_encoding(
     Ok(if written { Ok(guess) } else { Err(guess) })
 }
 
-/// One detector that sees every line, and some that see every eighth.
+/// One detector that reads every line, and eight that read every eighth line.
 ///
-/// A detector rules out an encoding at the first byte that it does not have. One torn line would
-/// thus turn all of a Korean sheet into Cyrillic; but the detectors that have not seen it outvote
-/// the one that has.
+/// A detector rules out an encoding at the first invalid byte, so one damaged line would turn a
+/// Korean sheet into Cyrillic; the detectors that did not read that line outvote it.
 struct EncodingVotes {
     full_detector: EncodingDetector,
     sampled_detectors: [(EncodingDetector, usize); 8],
@@ -168,7 +163,7 @@ impl EncodingVotes {
 
     fn winner(self) -> &'static Encoding {
         let guess = |mut detector: EncodingDetector| {
-            // Ends what the last line may have left open.
+            // Completes a character that the last line may have left open.
             detector.feed(b"\n", true);
             detector.guess(None, Utf8Detection::Deny)
         };
@@ -204,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_encodings_of_our_users_are_told_apart_by_a_few_rows() {
+    fn common_encodings_are_detected_from_a_few_rows() {
         let cases = [
             (WINDOWS_1252, "id;texte\n1;Café crème à l'été\n2;Voilà, déjà prêt\n"),
             (WINDOWS_1252, "id;Text\n1;Grüße aus München\n2;Schöne Straße\n"),
@@ -224,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_with_torn_rows_stays_utf_8() {
+    fn utf_8_with_damaged_rows_stays_utf_8() {
         for text in [
             &b"id,text\n1,caf\xc3\xa9\n2,caf\xe9\n3,na\xefve\n"[..],
             "1,안녕하세요\n2,반갑습니다\n3,\u{1f3ac}\n".as_bytes().split_last().unwrap().1,
@@ -237,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn one_torn_line_does_not_change_the_encoding_of_the_others() {
+    fn one_damaged_line_does_not_change_the_detected_encoding() {
         for (encoding, text) in [
             (EUC_KR, "번호,대본\n1,안녕하세요 여러분\n2,오늘의 소식입니다\n"),
             (GBK, "编号,脚本\n1,大家好，欢迎收看今天的节目\n2,谢谢观看\n"),
@@ -249,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_known_with_and_without_its_mark() {
+    fn utf_16_is_detected_with_and_without_a_byte_order_mark() {
         let text = "이름,글\r\n1,안녕하세요 여러분, 반갑습니다\r\n";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -266,8 +261,8 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_is_known_wherever_the_reading_cuts_it() {
-        /// Gives a few bytes at a time.
+    fn utf_8_is_recognized_wherever_a_read_ends() {
+        /// Returns a few bytes per read.
         struct ShortReads<'t>(&'t [u8], usize);
         impl Read for ShortReads<'_> {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -283,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_go_by_the_names_people_give_them() {
+    fn common_encoding_names_are_known() {
         for (name, want) in [
             ("CP949", EUC_KR),
             ("euc-kr", EUC_KR),

@@ -1,8 +1,7 @@
-//! Goes through a sheet and gives its entries, or what is wrong with its rows.
+//! Iterates over the entries of a sheet, and the problems of its rows.
 //!
-//! A bad row does not stop the reading; a file that cannot be read on does, with one last problem,
-//! which says that it hides rows.
-//! Every problem is told in the place of the entry that it prevents.
+//! An invalid row does not end the iteration; an unreadable file does, with a last problem that
+//! hides rows. Invariant: every problem takes the place of the entry that it prevents.
 
 use std::collections::HashMap;
 
@@ -14,7 +13,7 @@ use super::problem::{SheetProblem, shorten_for_message};
 use super::records::{CsvRecord, RecordReader};
 use super::{Sheet, SheetEntry, SheetRow};
 
-/// The entries of a sheet, in its order. Made by [`Sheet::entries`].
+/// The entries of a sheet, in its order. Created by [`Sheet::entries`].
 pub struct SheetEntries<'s> {
     sheet: &'s Sheet,
     record: CsvRecord,
@@ -28,7 +27,7 @@ enum EntriesState {
     Rows { records: RecordReader<CsvInput>, keys: FirstRows },
     /// Group by group.
     Groups(GroupReader),
-    /// There is nothing more.
+    /// There are no more entries.
     Finished,
 }
 
@@ -36,10 +35,16 @@ struct GroupReader {
     records: RecordReader<CsvInput>,
     column: usize,
     groups: RowGroups,
-    /// How many places of the index have been visited.
+    /// The number of rows of the index that have been read.
     visited: usize,
     /// `None` if the key is the name of the group, which is unique.
     keys: Option<FirstRows>,
+}
+
+/// The key of the first row of a group.
+struct FirstKey<'k> {
+    key: &'k str,
+    row: u64,
 }
 
 /// The keys read so far, with the first row of each: about 80 bytes per row.
@@ -81,7 +86,7 @@ impl<'s> SheetEntries<'s> {
         Ok(())
     }
 
-    /// The outer error ends the reading; the inner one is about one row or group.
+    /// The outer error ends the iteration; the inner one concerns one row or group.
     fn advance(&mut self) -> Result<Option<Result<SheetEntry, SheetProblem>>, SheetProblem> {
         if let EntriesState::NotStarted = self.state {
             self.start()?;
@@ -94,8 +99,8 @@ impl<'s> SheetEntries<'s> {
                 if !records.read_non_blank(record).map_err(|err| sheet.source.read_problem(&err))? {
                     return sheet.source.ensure_unchanged(records.get_ref()).map(|()| None);
                 }
-                if let Some(left_out) = sheet.skipped_entry(record) {
-                    return Ok(Some(Ok(left_out)));
+                if let Some(skipped) = sheet.skipped_entry(record) {
+                    return Ok(Some(Ok(skipped)));
                 }
                 let (cells, key) = match sheet.keyed_row(record) {
                     Ok(row) => row,
@@ -142,22 +147,22 @@ impl GroupReader {
         sheet: &Sheet,
         record: &mut CsvRecord,
     ) -> Result<Option<Result<SheetEntry, SheetProblem>>, SheetProblem> {
-        let Some((places, visited)) = self.groups.group_at(self.visited) else {
+        let Some((group, visited)) = self.groups.group_at(self.visited) else {
             return sheet.source.ensure_unchanged(self.records.get_ref()).map(|()| None);
         };
         self.visited = visited;
-        let entry = match self.groups.suspect_row(places) {
+        let entry = match self.groups.suspect_row(group) {
             Some(row) => {
-                let message = format!("this group is left out, since row {row} may belong to it");
-                let help = format!("mend row {row} first");
-                let problem = SheetProblem::for_row(places[0].row, message, help);
+                let message = format!("this group is skipped, because row {row} may belong to it");
+                let help = format!("fix row {row} first");
+                let problem = SheetProblem::for_row(group[0].row, message, help);
                 Err(problem.with_column(self.column, sheet.headings()))
             }
-            None => read_group(sheet, &mut self.records, record, (places, self.column))?,
+            None => read_group(sheet, self.column, &mut self.records, record, group)?,
         };
         let entry = entry.and_then(|entry| match &mut self.keys {
             Some(keys) if !entry.is_skipped => {
-                let number = places[0].row;
+                let number = group[0].row;
                 match keys.insert(&entry.key, number) {
                     None => Ok(entry),
                     Some(first) => Err(sheet.duplicate_key_problem(&entry.key, number, first)),
@@ -166,10 +171,10 @@ impl GroupReader {
             Some(_) | None => Ok(entry),
         });
         let Err(problem) = entry else { return Ok(Some(entry)) };
-        // All rows of the group are lost with it, also those behind the one that is wrong.
-        let mut lost = Vec::with_capacity(places.len());
-        for place in places {
-            read_record_at(sheet, &mut self.records, record, place)?;
+        // The problem of one row prevents the whole group.
+        let mut lost = Vec::with_capacity(group.len());
+        for row in group {
+            read_record_at(sheet, &mut self.records, record, row)?;
             lost.push(sheet.readable_row(record));
         }
         Ok(Some(Err(problem.with_lost_rows(lost))))
@@ -180,61 +185,58 @@ fn read_record_at(
     sheet: &Sheet,
     records: &mut RecordReader<CsvInput>,
     record: &mut CsvRecord,
-    place: &GroupedRow,
+    row: &GroupedRow,
 ) -> Result<(), SheetProblem> {
-    let moved = records.seek_to(place.position());
+    let moved = records.seek_to(row.position());
     moved
         .and_then(|()| records.read(record))
         .map_err(|err| sheet.source.read_problem(&err))
         .map(|_| ())
 }
 
-/// Reads the rows of one group.
+/// Reads the rows of one group; `column` contains its name.
 fn read_group(
     sheet: &Sheet,
+    column: usize,
     records: &mut RecordReader<CsvInput>,
     record: &mut CsvRecord,
-    (places, group_by): (&[GroupedRow], usize),
+    group: &[GroupedRow],
 ) -> Result<Result<SheetEntry, SheetProblem>, SheetProblem> {
     let mut key: Option<String> = None;
     let mut variant = None;
-    let mut rows = Vec::with_capacity(places.len());
-    for place in places {
-        read_record_at(sheet, records, record, place)?;
-        if let Some(left_out) = sheet.skipped_entry(record) {
-            // Such a row is a group of its own, and never the row of another.
-            return Ok(Ok(SheetEntry { key: String::new(), ..left_out }));
+    let mut rows = Vec::with_capacity(group.len());
+    for row in group {
+        read_record_at(sheet, records, record, row)?;
+        if let Some(skipped) = sheet.skipped_entry(record) {
+            // A skipped row is a group of its own.
+            return Ok(Ok(SheetEntry { key: String::new(), ..skipped }));
         }
-        let (cells, own) = match sheet.keyed_group_row(record, group_by) {
+        let (cells, own) = match sheet.keyed_group_row(record, column) {
             Ok(row) => row,
             Err(problem) => return Ok(Err(problem)),
         };
         match &key {
             Some(key) if *key != own => {
-                return Ok(Err(sheet.conflicting_key_problem(
-                    &own,
-                    place.row,
-                    (key, places[0].row),
-                )));
+                let first = FirstKey { key, row: group[0].row };
+                return Ok(Err(sheet.conflicting_key_problem(&own, row.row, first)));
             }
             Some(_) => {}
             None => key = Some(own),
         }
         variant = cells.variant.map(str::to_owned);
-        rows.push(SheetRow { number: place.row, cells: owned_cells(&cells) });
+        rows.push(SheetRow { number: row.row, cells: owned_cells(&cells) });
     }
-    let key = key.expect("a group is made by its first row");
+    let key = key.expect("a group has at least one row");
     Ok(Ok(SheetEntry { key, variant, rows, is_skipped: false }))
 }
 
 impl Sheet {
-    /// Tells whether a row says that it is to be left out.
+    /// Returns whether a row is marked to be skipped.
     pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
         self.skip_rule.as_ref().is_some_and(|skip| skip.should_skip(cells))
     }
 
-    /// Returns the entry of a row that says it is to be left out. One that cannot be read is told
-    /// of, whatever it may have wanted to say.
+    /// Returns the entry of a row that is marked to be skipped. An unreadable row is never skipped.
     fn skipped_entry(&self, record: &CsvRecord) -> Option<SheetEntry> {
         self.skip_rule.as_ref()?;
         let cells = self.shape.decode_row(record).ok().filter(|cells| self.should_skip(cells))?;
@@ -244,19 +246,19 @@ impl Sheet {
         Some(SheetEntry { key, variant, rows, is_skipped: true })
     }
 
-    /// Returns what can be read of a row that makes no video.
+    /// Returns the readable cells of an invalid row.
     fn readable_row(&self, record: &CsvRecord) -> SheetRow {
         SheetRow { number: record.position.row, cells: self.shape.readable_cells(record) }
     }
 
-    /// Takes a record for a row with a key.
+    /// Decodes a record as a row with a key.
     fn keyed_row<'r>(&self, record: &'r CsvRecord) -> Result<(RowCells<'r>, String), SheetProblem> {
         let cells = self.shape.decode_row(record)?;
         let key = self.row_key(&cells)?;
         Ok((cells, key))
     }
 
-    /// Returns a row's key; in a report, with the variant that it is about.
+    /// Returns the key of a row; in a report, with the variant.
     pub(super) fn row_key(&self, cells: &RowCells<'_>) -> Result<String, SheetProblem> {
         let key = self.key_source.key(cells, self.headings())?;
         Ok(match cells.variant {
@@ -275,7 +277,7 @@ impl Sheet {
             return Err(SheetProblem::for_row(
                 record.position.row,
                 "this cell is empty, so the row belongs to no group",
-                "fill in the group's name in every row of it, also where the cells look merged",
+                "fill in the name of the group in every row, also where cells appear merged",
             )
             .with_column(group_by, self.headings()));
         }
@@ -288,28 +290,26 @@ impl Sheet {
             Some(column) => SheetProblem::for_row(
                 row,
                 format!("the key `{key}` is already that of row {first}"),
-                "give each its own: two videos under one key could not be told apart",
+                "keys must be unique",
             )
             .with_column(column, self.headings()),
             None => SheetProblem::for_row(
                 row,
-                format!("this row is the same as row {first}, cell by cell"),
-                "delete one of the two, or set `key` to a column that tells them apart",
+                format!("this row is identical to row {first}"),
+                "delete one of the two, or set `key` to a column in which they differ",
             ),
         }
     }
 
-    fn conflicting_key_problem(
-        &self,
-        own: &str,
-        row: u64,
-        (key, first): (&str, u64),
-    ) -> SheetProblem {
-        let (own, key) = (shorten_for_message(own), shorten_for_message(key));
+    fn conflicting_key_problem(&self, own: &str, row: u64, first: FirstKey<'_>) -> SheetProblem {
+        let (own, key) = (shorten_for_message(own), shorten_for_message(first.key));
         let problem = SheetProblem::for_row(
             row,
-            format!("the key `{own}` is not the one of the group's first row {first}, `{key}`"),
-            "the rows of a group make one video, so they share one key",
+            format!(
+                "the key `{own}` differs from `{key}` in row {}, the first of this group",
+                first.row
+            ),
+            "all rows of a group need the same key, since they make one video",
         );
         match self.key_source.first_column() {
             Some(column) => problem.with_column(column, self.headings()),

@@ -1,37 +1,37 @@
-//! Which column is meant by a name, and what to say when none is.
+//! Finds the column for a name, or explains why there is none.
 //!
-//! A column is the one that is called exactly so, by template name or heading, or else the only
-//! one that is written like it. Several that are alike are never chosen from.
+//! An exact template name or heading wins; otherwise the only heading with equivalent spelling.
+//! Invariant: among several equivalent headings none is chosen.
 
 use super::Sheet;
 use super::heading_match;
 use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use crate::text::{nearest_names, trim_invisible};
 
-/// So many headings are offered when one is missing.
+/// Near headings suggested for a missing one.
 const SUGGESTIONS_MAX: usize = 3;
-/// So many headings are listed when none is near.
+/// Headings listed if none is near.
 const LISTED_MAX: usize = 8;
 
-/// What a name may mean.
+/// The columns that match a name.
 pub(super) enum ColumnMatch {
-    /// The column that is called so.
+    /// The column with exactly this name.
     Exact(usize),
-    /// Those that are written like it, which may be none.
+    /// The columns with equivalent spelling, possibly none.
     Similar(Vec<usize>),
 }
 
-/// Why no column was found, for the person who named it.
+/// The reason why no column was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnLookupError {
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do.
+    /// How to fix it.
     pub help: String,
 }
 
 impl ColumnLookupError {
-    /// Tells it of a variant in the batch file.
+    /// Attributes the error to a variant in the batch file.
     pub fn into_variant_problem(self, variant: &str) -> SheetProblem {
         let message =
             format!("{}, which the variant `{}` names", self.message, shorten_for_message(variant));
@@ -40,26 +40,24 @@ impl ColumnLookupError {
 }
 
 impl Sheet {
-    /// Finds the column that `wanted` means.
+    /// Returns the index of the column named `wanted`.
     ///
     /// # Errors
-    ///
-    /// There is none, or more than one.
+    /// No column matches, or several do.
     pub fn find_column(&self, wanted: &str) -> Result<usize, ColumnLookupError> {
         find_column(wanted, self.template_names(), self.headings())
     }
 
-    /// Finds the columns that are called `wanted` and a number, in the order of their numbers.
+    /// Returns the columns named `wanted` with a number, in the order of the numbers.
     pub fn numbered_columns(&self, wanted: &str) -> Vec<usize> {
         numbered_columns(wanted, self.headings())
     }
 }
 
-/// Finds the column that `wanted` means; `names` are the template names of `headings`.
+/// Returns the index of the column named `wanted`; `names` are the template names of `headings`.
 ///
 /// # Errors
-///
-/// There is none, or more than one.
+/// No column matches, or several do.
 pub fn find_column(
     wanted: &str,
     names: &[String],
@@ -83,8 +81,8 @@ pub fn find_column(
 }
 
 pub(super) fn match_column(wanted: &str, names: &[String], headings: &[String]) -> ColumnMatch {
-    let place = |list: &[String]| list.iter().position(|known| known == trim_invisible(wanted));
-    if let Some(column) = place(names).or_else(|| place(headings)) {
+    let exact = |list: &[String]| list.iter().position(|known| known == trim_invisible(wanted));
+    if let Some(column) = exact(names).or_else(|| exact(headings)) {
         return ColumnMatch::Exact(column);
     }
     let mut like = heading_match::matching_headings(wanted, names);
@@ -94,8 +92,8 @@ pub(super) fn match_column(wanted: &str, names: &[String], headings: &[String]) 
     ColumnMatch::Similar(like)
 }
 
-/// Finds the columns that are called `wanted` and a number, such as `script_1` and `Script 2`, in
-/// the order of their numbers. None, where two have the same number.
+/// Returns the columns named `wanted` with a number, such as `script_1` and `Script 2`, in the
+/// order of the numbers. Empty if two have the same number.
 pub(super) fn numbered_columns(wanted: &str, headings: &[String]) -> Vec<usize> {
     let mut found: Vec<(u32, usize)> = headings
         .iter()
@@ -113,7 +111,7 @@ pub(super) fn numbered_columns(wanted: &str, headings: &[String]) -> Vec<usize> 
     found.into_iter().map(|(_, column)| column).collect()
 }
 
-/// Says that more than one column may be meant.
+/// Returns the message that several columns match.
 pub(super) fn ambiguous_column_message(
     wanted: &str,
     like: &[usize],
@@ -127,7 +125,7 @@ pub(super) fn ambiguous_column_message(
     format!("`{}` may be any of {}", shorten_for_message(wanted), all.join(", "))
 }
 
-/// Says which columns there are instead of the one that is missing.
+/// Returns help for a missing column: near headings with `way_out`, or a list of all headings.
 pub(super) fn missing_column_help(
     headings: &[String],
     wanted: &str,
@@ -135,7 +133,7 @@ pub(super) fn missing_column_help(
 ) -> String {
     if let [only] = headings {
         return format!(
-            "there is one column only, `{}`; commas, semicolons, tabs or pipes go between cells",
+            "there is only one column, `{}`; separate cells by commas, semicolons, tabs or pipes",
             shorten_for_message(only)
         );
     }

@@ -1,10 +1,9 @@
-//! Which rows belong together.
+//! The index of grouped rows.
 //!
-//! With `group_by` the rows of one value make one entry, wherever in the sheet they stand. A first
-//! reading notes where each row begins and which group it belongs to; a second one goes from place
-//! to place. Only the index is kept, never a row.
-//!
-//! A group that may lack a row is not given out: half a video would be paid for like a whole one.
+//! With `group_by`, all rows with one value make one entry, wherever they are in the sheet. A first
+//! pass records the offset and the group of every row; a second one reads the rows by group. Only
+//! the index is in memory. Invariant: a group that may lack a row is not returned, because half a
+//! video costs as much as a whole one.
 
 use std::collections::HashMap;
 
@@ -17,11 +16,11 @@ use super::records::{CsvRecord, RecordPosition};
 #[derive(Debug)]
 pub(super) struct RowGroups {
     rows: Vec<GroupedRow>,
-    /// Groups that a row which cannot be read may belong to, with that row.
+    /// Groups to which an unreadable row may belong, with that row.
     suspect_rows: HashMap<usize, u64>,
 }
 
-/// Where a row begins, and the number of its group in the order of first appearance.
+/// The offset of a row, and the number of its group in the order of first appearance.
 #[derive(Debug)]
 pub(super) struct GroupedRow {
     offset: u64,
@@ -51,7 +50,7 @@ impl RowGroups {
                 cells.map(|cells| (key::normalize_name(cells.get(group_by)), cells.variant));
             match value.filter(|(value, _)| !value.is_empty()) {
                 Some((value, None)) => index.add(record.position, value),
-                // No cell of a name has a zero byte, for names are told apart by what is seen.
+                // A zero byte separates the two: headings and names contain none.
                 Some((value, Some(variant))) => {
                     index.add(record.position, format!("{value}\0{variant}"));
                 }
@@ -59,21 +58,21 @@ impl RowGroups {
             }
         }
         sheet.source.ensure_unchanged(records.get_ref())?;
-        let (mut places, suspects) = (index.rows, index.suspect_rows);
-        places.sort_unstable_by_key(|place| (place.group, place.row));
-        Ok(Self { rows: places, suspect_rows: suspects })
+        let GroupIndexBuilder { mut rows, suspect_rows, .. } = index;
+        rows.sort_unstable_by_key(|row| (row.group, row.row));
+        Ok(Self { rows, suspect_rows })
     }
 
-    /// Returns the group whose first row is at `start` in the index, and where the next begins.
+    /// Returns the group whose first row is at `start` in the index, and the start of the next.
     pub(super) fn group_at(&self, start: usize) -> Option<(&[GroupedRow], usize)> {
         let group = self.rows.get(start)?.group;
-        let rows = self.rows[start..].iter().take_while(|place| place.group == group).count();
+        let rows = self.rows[start..].iter().take_while(|row| row.group == group).count();
         Some((&self.rows[start..start + rows], start + rows))
     }
 
     /// Returns the row that may be missing from this group.
-    pub(super) fn suspect_row(&self, places: &[GroupedRow]) -> Option<u64> {
-        self.suspect_rows.get(&places.first()?.group).copied()
+    pub(super) fn suspect_row(&self, rows: &[GroupedRow]) -> Option<u64> {
+        self.suspect_rows.get(&rows.first()?.group).copied()
     }
 }
 
@@ -82,9 +81,9 @@ struct GroupIndexBuilder {
     rows: Vec<GroupedRow>,
     suspect_rows: HashMap<usize, u64>,
     groups: HashMap<Box<str>, usize>,
-    /// How many groups there are, strays included.
+    /// The number of groups, including those of stray rows.
     group_count: usize,
-    /// The group of the row before, and a stray row since then.
+    /// The group of the previous row, and the first stray row since.
     previous_group: Option<usize>,
     stray_row: Option<u64>,
 }
@@ -101,8 +100,8 @@ impl GroupIndexBuilder {
         self.rows.push(GroupedRow { offset: at.offset, row: at.row, group });
     }
 
-    /// Adds a row whose group cannot be known: it stands alone, to be told of in its turn, and
-    /// casts doubt on its neighbours.
+    /// Adds a row with an unknown group: it is a group of its own, to be reported in its place, and
+    /// may belong to either of the neighbouring groups.
     fn add_stray(&mut self, at: RecordPosition) {
         if let Some(before) = self.previous_group {
             self.suspect_rows.entry(before).or_insert(at.row);
@@ -111,7 +110,7 @@ impl GroupIndexBuilder {
         self.add_alone(at);
     }
 
-    /// Adds a row that belongs to no other.
+    /// Adds a row as a group of its own.
     fn add_alone(&mut self, at: RecordPosition) {
         self.rows.push(GroupedRow { offset: at.offset, row: at.row, group: self.group_count });
         self.group_count += 1;

@@ -1,20 +1,20 @@
-//! Headings that are the same but for how they are written: `Script_EN`, `script en`.
+//! Equivalent spellings of headings: `Script_EN`, `script en`.
 //!
-//! Only for finding what was meant. The headings themselves stay as they are, and whoever finds
-//! more than one that is alike must ask rather than choose.
+//! Used only for look-up: the headings themselves are not changed. A caller that finds several
+//! equivalent headings must report them rather than choose.
 
 use unicode_normalization::UnicodeNormalization;
 
 use crate::text::is_invisible_mark;
 
-/// Returns what is left of a heading without regard to case, spaces, underscores and hyphens.
+/// Returns a heading in lower case, without spaces, underscores, hyphens and invisible marks.
 fn normalize_heading(text: &str) -> String {
-    let dashes = |c: char| matches!(c, '_' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-    let kept = text.nfc().filter(|c| !c.is_whitespace() && !dashes(*c) && !is_invisible_mark(*c));
+    let is_dash = |c: char| matches!(c, '_' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let kept = text.nfc().filter(|c| !c.is_whitespace() && !is_dash(*c) && !is_invisible_mark(*c));
     kept.flat_map(char::to_lowercase).collect()
 }
 
-/// Returns which of `headings` are written like `wanted`, the very same included.
+/// Returns the indexes of the headings equivalent to `wanted`.
 pub(super) fn matching_headings(wanted: &str, headings: &[String]) -> Vec<usize> {
     let wanted = normalize_heading(wanted);
     if wanted.is_empty() {
@@ -23,10 +23,10 @@ pub(super) fn matching_headings(wanted: &str, headings: &[String]) -> Vec<usize>
     (0..headings.len()).filter(|column| normalize_heading(&headings[*column]) == wanted).collect()
 }
 
-/// Tells whether two headings are written alike.
+/// Returns whether two headings are equivalent.
 pub(super) fn is_same_heading(one: &str, other: &str) -> bool {
-    let bare_one = normalize_heading(one);
-    !bare_one.is_empty() && bare_one == normalize_heading(other)
+    let normalized = normalize_heading(one);
+    !normalized.is_empty() && normalized == normalize_heading(other)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! The heading row: what the columns are called, and where to find those that are needed.
+//! The heading row: the names of the columns, and the columns that the batch needs.
 //!
-//! Headings are trimmed. A column is the one whose heading is exactly what is wanted, or else the
-//! only one that is written like it. Everything that is wrong is told at once, for the person
-//! mending it should not have to come back.
+//! Headings are trimmed. An exact heading wins over the only equivalent one. All problems are
+//! reported at once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,26 +19,26 @@ use super::report_input;
 use super::skip::SkipRule;
 use crate::text::trim_invisible;
 
-/// What the heading row says.
+/// The heading row, resolved for a batch.
 pub(super) struct HeadingRow {
     pub(super) headings: Vec<String>,
     pub(super) template_names: Vec<String>,
-    /// Wanted lists, with the columns that make them.
+    /// The wanted lists that the sheet has, with their columns.
     pub(super) lists: BTreeMap<String, Vec<usize>>,
-    /// Nothing if a column for it is missing, which is then among the problems.
+    /// `None` if one of its columns is missing, which is then among the problems.
     pub(super) key_source: Option<KeySource>,
     pub(super) group_by: Option<usize>,
     pub(super) skip_rule: Option<SkipRule>,
-    /// How many columns behind those are a report's.
+    /// The number of report columns after those of the sheet.
     pub(super) report_columns: usize,
 }
 
 impl HeadingRow {
-    /// Reads the heading row, and finds in it what the batch wants.
+    /// Decodes the heading row and resolves the columns of the batch. Problems of readable headings
+    /// are returned beside them.
     ///
     /// # Errors
-    ///
-    /// What makes it unreadable. What is wrong with headings that can be read comes beside them.
+    /// The heading row cannot be read.
     pub(super) fn read(
         record: &CsvRecord,
         origin: RowOrigin,
@@ -56,25 +55,25 @@ impl HeadingRow {
         check.apply_template_names(&mut names, want);
         let lists = numbered_lists(&names, &headings, want);
         for name in want.required.iter().filter(|name| !lists.contains_key(*name)) {
-            check.find_or_note(&names, want, (name, RequiredBy::Template));
+            check.find_or_note(&names, want, name, RequiredBy::Template);
         }
-        // All are looked for before the first that is missing makes an end.
+        // All key columns are resolved, so that every missing one is reported.
         let key: Vec<Option<usize>> = want
             .key
             .iter()
-            .map(|name| check.find_or_note(&names, want, (name, RequiredBy::Setting("key"))))
+            .map(|name| check.find_or_note(&names, want, name, RequiredBy::Setting("key")))
             .collect();
         let key: Option<Vec<usize>> = key.into_iter().collect();
         let group_by = want.group_by.and_then(|name| {
-            check.find_or_note(&names, want, (name, RequiredBy::Setting("group_by")))
+            check.find_or_note(&names, want, name, RequiredBy::Setting("group_by"))
         });
         let skip = want.skip.and_then(|skip| {
             let column =
-                check.find_or_note(&names, want, (skip.column, RequiredBy::Setting("skip")))?;
+                check.find_or_note(&names, want, skip.column, RequiredBy::Setting("skip"))?;
             Some(SkipRule::new(column, skip))
         });
         let problems = check.problems;
-        let naming = key.map(|key| match group_by {
+        let key_source = key.map(|key| match group_by {
             _ if !key.is_empty() => KeySource::Columns(key),
             Some(column) => KeySource::Columns(vec![column]),
             None => KeySource::Content,
@@ -84,7 +83,7 @@ impl HeadingRow {
                 headings,
                 template_names: names,
                 lists,
-                key_source: naming,
+                key_source,
                 group_by,
                 skip_rule: skip,
                 report_columns: report,
@@ -94,7 +93,7 @@ impl HeadingRow {
     }
 }
 
-/// Returns the wanted lists for which there are numbered columns and no column of that very name.
+/// Returns the wanted lists that have numbered columns but no column with their own name.
 fn numbered_lists(
     names: &[String],
     headings: &[String],
@@ -114,21 +113,21 @@ fn decode_headings(record: &CsvRecord, origin: RowOrigin) -> Result<Vec<String>,
     let cells = RowCells::decode(record).map_err(|column| {
         origin.undecodable_cell_problem(record, column).with_column(column, &[])
     })?;
-    // UTF-16 without its mark: every other byte of a plain letter is zero.
+    // UTF-16 without a byte order mark: every other byte of ASCII text is zero.
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
         return Err(origin.undecodable_cell_problem(record, column).with_column(column, &[]));
     }
     Ok(cells.iter().map(|cell| trim_invisible(cell).to_owned()).collect())
 }
 
-/// Who asks for a column.
+/// The reason why a column is required.
 #[derive(Clone, Copy)]
 enum RequiredBy {
     Template,
     Setting(&'static str),
 }
 
-/// Looks at the headings from every side and notes what is wrong.
+/// Checks the headings and collects their problems.
 struct HeadingCheck<'h> {
     row: u64,
     headings: &'h [String],
@@ -136,7 +135,7 @@ struct HeadingCheck<'h> {
 }
 
 impl HeadingCheck<'_> {
-    /// Notes columns without a heading; neighbours together, for there may be hundreds.
+    /// Notes columns without a heading; adjacent ones together, since there may be hundreds.
     fn note_missing_headings(&mut self) {
         let mut column = 0;
         for run in self.headings.chunk_by(|a, b| a.is_empty() == b.is_empty()) {
@@ -209,21 +208,20 @@ impl HeadingCheck<'_> {
         names
     }
 
-    /// Gives columns the names that the template has for them, where they are only written
-    /// otherwise and nobody else asks for them.
+    /// Gives unassigned columns with an equivalent spelling the names that the template uses.
     fn apply_template_names(&mut self, names: &mut [String], want: &SheetSpec<'_>) {
         let wanted = || want.required.iter().chain(want.optional);
         for name in wanted() {
             if want.columns.contains_key(name) || names.contains(name) {
                 continue;
             }
-            // A column that has been given a name, or is asked for by its own, is not free.
-            let free = |column: &usize| {
+            // A column is free if it has no other name and is not required by its own.
+            let is_free = |column: &usize| {
                 names[*column] == self.headings[*column]
                     && !wanted().any(|other| *other == names[*column])
             };
             let mut like = heading_match::matching_headings(name, self.headings);
-            like.retain(free);
+            like.retain(is_free);
             match like[..] {
                 [] => {}
                 [column] => names[column].clone_from(name),
@@ -232,7 +230,7 @@ impl HeadingCheck<'_> {
         }
     }
 
-    /// Notes that more than one column may be meant.
+    /// Notes that several columns match.
     fn note_ambiguous_column(&mut self, wanted: &str, like: &[usize], way_out: &str) {
         let message = ambiguous_column_message(wanted, like, self.headings);
         if self.problems.iter().all(|problem| problem.message != message) {
@@ -245,27 +243,28 @@ impl HeadingCheck<'_> {
         &mut self,
         names: &[String],
         want: &SheetSpec<'_>,
-        (name, needed): (&str, RequiredBy),
+        name: &str,
+        required_by: RequiredBy,
     ) -> Option<usize> {
         let like = match match_column(name, names, self.headings) {
             ColumnMatch::Exact(column) => return Some(column),
             ColumnMatch::Similar(columns) => columns,
         };
-        match (needed, &like[..]) {
+        match (required_by, &like[..]) {
             (RequiredBy::Setting(_), [column]) => return Some(*column),
             (RequiredBy::Setting(_), [_, _, ..]) => {
                 self.note_ambiguous_column(name, &like, "write it in the batch file as it is here");
                 return None;
             }
-            // What the template needs has been renamed to what it is called there.
+            // Template names were already assigned, or reported as ambiguous.
             (RequiredBy::Template, [_, _, ..]) => return None,
             (RequiredBy::Setting(_), []) | (RequiredBy::Template, [] | [_]) => {}
         }
         let message = format!("there is no column `{}`", shorten_for_message(name));
-        let told = self.problems.iter().any(|problem| problem.message.starts_with(&message));
-        // That its heading is missing has been told.
-        if !told && !want.columns.contains_key(name) {
-            let (why, way_out) = match needed {
+        let is_reported = self.problems.iter().any(|problem| problem.message.starts_with(&message));
+        // A missing heading from `columns` has already been reported.
+        if !is_reported && !want.columns.contains_key(name) {
+            let (why, way_out) = match required_by {
                 RequiredBy::Template => (
                     "which the template needs".to_owned(),
                     if want.lists.iter().any(|list| list == name) {

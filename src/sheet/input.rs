@@ -1,14 +1,13 @@
-//! What rows are read from: the sheet's own file, or a copy of it in plain UTF-8.
+//! The input of the CSV reader: the sheet's own file, or a copy of it in UTF-8.
 //!
-//! The copy lies in the folder for temporary files without a name, so that nothing of it is left
-//! behind, however the program ends. It is read from many places at once, each with a place of
-//! its own.
+//! The copy is an unlinked temporary file, so that nothing remains however the program ends. Several
+//! readers share it, each with its own offset.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A sheet's bytes as CSV.
+/// A sheet as CSV.
 #[derive(Debug)]
 pub(super) enum CsvInput {
     /// The file itself.
@@ -17,7 +16,7 @@ pub(super) enum CsvInput {
     Copy(SharedTempFile),
 }
 
-/// A nameless file that several readers share.
+/// An unlinked file that several readers share.
 #[derive(Clone, Debug)]
 pub(super) struct SharedTempFile {
     file: Arc<Mutex<File>>,
@@ -25,7 +24,7 @@ pub(super) struct SharedTempFile {
 }
 
 impl SharedTempFile {
-    /// Takes over a file that is written to no more.
+    /// Wraps a completely written file.
     pub(super) fn new(file: File) -> Self {
         Self { file: Arc::new(Mutex::new(file)), offset: 0 }
     }
@@ -33,7 +32,7 @@ impl SharedTempFile {
 
 impl Read for SharedTempFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        // Every reading begins with a seek, so one that broke off does no harm.
+        // Every read begins with a seek, so an interrupted one does no harm.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.offset))?;
         let read = file.read(into)?;
@@ -44,15 +43,15 @@ impl Read for SharedTempFile {
 
 impl Seek for SharedTempFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
+        let offset = match to {
+            SeekFrom::Start(offset) => Some(offset),
             SeekFrom::Current(by) => self.offset.checked_add_signed(by),
             SeekFrom::End(by) => {
                 let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.metadata()?.len().checked_add_signed(by)
             }
         };
-        self.offset = place.ok_or(io::ErrorKind::InvalidInput)?;
+        self.offset = offset.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.offset)
     }
 }

@@ -1,8 +1,8 @@
-//! What a row is known by.
+//! The key of a row.
 //!
-//! Keys outlive the sheet's order: a row keeps its key when others are inserted above it. Two keys
-//! that look the same are the same, so their ends are trimmed and their letters composed (NFC).
-//! Whether a key is doubled is not decided here.
+//! A key does not depend on the order of the sheet: a row keeps it when others are inserted above.
+//! Keys that look the same are equal, so their ends are trimmed and their letters composed (NFC).
+//! Duplicates are detected elsewhere.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -10,27 +10,26 @@ use super::cells::RowCells;
 use super::problem::SheetProblem;
 use crate::text::trim_invisible;
 
-/// Between the parts of a key that comes from several columns; within a part it is doubled.
+/// Separates the parts of a key with several columns; within a part it is doubled.
 const SEPARATOR: &str = "/";
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 13 digits of 5 bits each.
 const CONTENT_KEY_DIGITS: usize = 13;
 
-/// How rows are named.
+/// The source of the keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeySource {
-    /// By a hash of all cells: an unchanged row keeps its name, a changed one is another.
+    /// A hash of all cells: a changed row has a new key.
     Content,
-    /// By these columns, of which there is at least one.
+    /// The cells in these columns, at least one.
     Columns(Vec<usize>),
 }
 
 impl KeySource {
-    /// Returns the row's key.
+    /// Returns the key of a row.
     ///
     /// # Errors
-    ///
-    /// The row has no key, since one of the cells for it is empty.
+    /// One of the cells of the key is empty.
     pub(super) fn key(
         &self,
         cells: &RowCells<'_>,
@@ -52,7 +51,7 @@ impl KeySource {
         }
     }
 
-    /// Returns the column that a problem with a key is shown in.
+    /// Returns the column in which problems with the key are reported.
     pub(super) fn first_column(&self) -> Option<usize> {
         match self {
             Self::Content => None,
@@ -61,7 +60,7 @@ impl KeySource {
     }
 }
 
-/// Returns a cell as a name: its ends trimmed, its letters composed.
+/// Returns a cell as a name: trimmed, with composed letters.
 pub fn normalize_name(cell: &str) -> String {
     let cell = trim_invisible(cell);
     if cell.is_ascii() || is_nfc_quick(cell.chars()) == IsNormalized::Yes {
@@ -83,15 +82,15 @@ fn join_key_parts(mut parts: Vec<String>) -> String {
 fn empty_key_problem(row: u64) -> SheetProblem {
     SheetProblem::for_row(
         row,
-        "the key is empty, so this row cannot be told from others",
-        "fill it in; a key once used for a video should stay with it",
+        "the key is empty",
+        "fill it in; keys must be unique, and the key of a video must not change",
     )
 }
 
 fn content_key(cells: &RowCells<'_>) -> String {
     let mut hasher = blake3::Hasher::new();
     for cell in cells.iter() {
-        // The length keeps `ab`, `c` apart from `a`, `bc`.
+        // The length distinguishes `ab`, `c` from `a`, `bc`.
         hasher.update(&(cell.len() as u64).to_le_bytes()).update(cell.as_bytes());
     }
     let hash = hasher.finalize();
@@ -109,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_the_same_are_the_same() {
+    fn names_that_look_the_same_are_equal() {
         assert_eq!(normalize_name(" caf\u{e9}\u{a0}"), normalize_name("cafe\u{301}\u{200b}"));
         assert_eq!(normalize_name("\u{1100}\u{1161}"), "가");
         assert_ne!(normalize_name("a"), normalize_name("A"));
     }
 
     #[test]
-    fn a_slash_within_a_part_is_doubled_and_one_part_stays_as_it_is() {
+    fn a_slash_within_a_part_is_doubled_only_if_there_are_several_parts() {
         let key =
             |parts: &[&str]| join_key_parts(parts.iter().map(|part| (*part).to_owned()).collect());
         assert_eq!(key(&["a/b"]), "a/b");

@@ -1,14 +1,13 @@
-//! The sheet: from a file of scripts to rows, one at a time.
+//! The sheet: reads CSV, XLSX and ODS files into rows, one at a time.
 //!
-//! Reads CSV, XLSX and ODS as spreadsheets write them and gives entries (one row, or the rows of one group) or
-//! problems, each with the row and column that the spreadsheet shows. It does not fill empty
-//! cells, check texts or know what a video is; a cell comes out exactly as it is in the file.
+//! Yields entries (one row, or the rows of one group) or problems, each with the row and column that
+//! the spreadsheet shows. It fills no empty cells, checks no texts and knows no videos; a cell is
+//! returned exactly as it is in the file.
 //!
-//! What holds: every row of the file that is not empty ends in exactly one entry, which may say that
-//! it is left out, or is named by a problem; no two entries to be made have one key; rows come in the
-//! order of the sheet. Memory does not grow
-//! with the sheet but for 10 to 21 bytes per row that notice doubled keys, or, with `group_by`, an
-//! index of 24 bytes per row and the names of the groups.
+//! Invariants: every row that is not blank belongs to exactly one entry, possibly a skipped one, or
+//! to a problem; no two entries to render have the same key; entries keep the order of the sheet.
+//! Memory grows only by about 80 bytes per row for the keys, or, with `group_by`, by an index of 24
+//! bytes per row and the names of the groups.
 
 mod cells;
 mod delimiter;
@@ -53,16 +52,16 @@ use self::records::{CsvRecord, RecordPosition, RecordReader};
 use self::skip::SkipRule;
 use self::source::SheetFile;
 
-/// What a batch expects of its sheet.
+/// The requirements of a batch for its sheet.
 #[derive(Clone, Copy, Debug)]
 pub struct SheetSpec<'a> {
-    /// The columns that name a row, by template name or heading. Empty: its content does.
+    /// The columns of the key, by template name or heading. Empty: the key is a hash of the row.
     pub key: &'a [String],
     /// The column whose equal values make one entry of several rows, by template name or heading.
     pub group_by: Option<&'a str>,
     /// Template name to heading, where the two differ.
     pub columns: &'a BTreeMap<String, String>,
-    /// Template names that must be columns; those with a default are left out by the caller.
+    /// Template names that must be columns; the caller omits those with a default.
     pub required: &'a [String],
     /// Template names that may be columns: those with a default.
     pub optional: &'a [String],
@@ -71,14 +70,13 @@ pub struct SheetSpec<'a> {
     pub lists: &'a [String],
     /// The rows to leave out.
     pub skip: Option<SkipSpec<'a>>,
-    /// The encoding of a text, by any name people have for it. Nothing: it is found by looking.
-    /// A mark at the start of the file outweighs it.
+    /// The name of the encoding of a text; `None` to detect it. A byte order mark takes precedence.
     pub encoding: Option<&'a str>,
-    /// The worksheet of a workbook. Nothing: the first that can be seen.
+    /// The worksheet of a workbook; `None` for the first visible one.
     pub worksheet: Option<&'a str>,
 }
 
-/// A sheet whose headings are right and which has at least one row.
+/// A sheet with valid headings and at least one row.
 #[derive(Debug)]
 pub struct Sheet {
     source: SheetFile,
@@ -89,32 +87,30 @@ pub struct Sheet {
     key_source: KeySource,
     group_by: Option<usize>,
     skip_rule: Option<SkipRule>,
-    /// Where the rows begin.
+    /// The position of the first row after the headings.
     first_row: RecordPosition,
 }
 
-/// One video to be made.
+/// One video to render.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetEntry {
-    /// What it is known by; no other entry of the sheet has it that is not skipped.
+    /// Its key, unique among the entries that are not skipped.
     pub key: String,
-    /// In a report that is fed back: the variant of the row that it is about. It is the last part
-    /// of the key then.
+    /// In a report used as a sheet: the variant of the line, which is also the last part of the key.
     pub variant: Option<String>,
     /// One row, or all rows of a group in the order of the sheet.
     pub rows: Vec<SheetRow>,
-    /// Whether the row says itself that it is to be left out. Its key may be another's then, or
-    /// empty where it has none.
+    /// Whether the row is marked to be skipped. Its key may then be empty or a duplicate.
     pub is_skipped: bool,
 }
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetRow {
-    /// As the spreadsheet shows it: the first line is 1, empty lines count, line breaks within a
-    /// cell do not.
+    /// As the spreadsheet counts: the first line is 1, blank lines count, line breaks within a cell
+    /// do not.
     pub number: u64,
-    /// Parallel to [`Sheet::headings`], exactly as in the file.
+    /// Parallel to [`Sheet::headings`], as they are in the file.
     pub cells: Vec<String>,
 }
 
@@ -122,8 +118,7 @@ impl Sheet {
     /// Opens a sheet and checks its headings.
     ///
     /// # Errors
-    ///
-    /// Everything that is wrong with the headings, or that there is nothing to read at all.
+    /// All problems of the headings, or the reason why the file cannot be read.
     pub fn open(path: &Path, want: &SheetSpec<'_>) -> Result<Self, SheetProblems> {
         Self::try_open(path, want)
             .map_err(|list| SheetProblems { file: path.to_owned(), problems: list })
@@ -139,12 +134,12 @@ impl Sheet {
         &self.template_names
     }
 
-    /// Returns the wanted lists that the sheet has, each with its columns in their order.
+    /// Returns the wanted lists that the sheet has, each with its columns in order.
     pub fn lists(&self) -> &BTreeMap<String, Vec<usize>> {
         &self.lists
     }
 
-    /// Returns the columns that name, group or leave out rows.
+    /// Returns the columns used by `key`, `group_by` and `skip`.
     pub fn setting_columns(&self) -> Vec<usize> {
         let key: &[usize] = match &self.key_source {
             KeySource::Content => &[],
@@ -154,12 +149,12 @@ impl Sheet {
         key.iter().copied().chain(self.group_by).chain(skip).collect()
     }
 
-    /// Returns how the file was read, which people should hear of where it was guessed.
+    /// Returns how the file was read; guesses should be reported.
     pub fn format(&self) -> &SheetFormat {
         &self.format
     }
 
-    /// Reads the sheet from its first row to its last, whole each time it is called.
+    /// Reads the sheet from its first row to its last; each call starts again.
     pub fn entries(&self) -> SheetEntries<'_> {
         SheetEntries::new(self)
     }
@@ -167,7 +162,7 @@ impl Sheet {
     fn try_open(path: &Path, want: &SheetSpec<'_>) -> Result<Self, Vec<SheetProblem>> {
         let one = |problem| vec![problem];
         let source = SheetFile::inspect(path).map_err(one)?;
-        let NormalizedSheet { source, origin, format: reading, start_offset: start } =
+        let NormalizedSheet { source, origin, format, start_offset: start } =
             NormalizedSheet::new(source, want).map_err(one)?;
         let file = source.open().map_err(one)?;
         let records = RecordReader::new(file, origin.delimiter(), start);
@@ -179,40 +174,37 @@ impl Sheet {
         if !next(&mut records, &mut record)? {
             return Err(one(SheetProblem::for_sheet(
                 "the sheet is empty",
-                "it needs a row of headings and, below it, one row for each video",
+                "add a row of headings and, below it, one row per video",
             )));
         }
         let (headings, mut problems) = HeadingRow::read(&record, origin, want)?;
-        let body = records.position();
+        let first_row = records.position();
         if !next(&mut records, &mut record)? {
             problems.push(SheetProblem::for_sheet(
                 "the sheet has headings but no rows",
-                "fill in one row for each video",
+                "add one row per video",
             ));
         }
-        // The headings tell about every column that could not be found.
-        let (Some(naming), true) = (headings.key_source, problems.is_empty()) else {
+        // A missing key column is already among the problems.
+        let (Some(key_source), true) = (headings.key_source, problems.is_empty()) else {
             return Err(problems);
         };
-        let report = headings.report_columns;
-        let shape = RowShape { headings: headings.headings, origin, report_columns: report };
-        let (names, group_by, skip) =
-            (headings.template_names, headings.group_by, headings.skip_rule);
-        let lists = headings.lists;
+        let report_columns = headings.report_columns;
+        let shape = RowShape { headings: headings.headings, origin, report_columns };
         Ok(Self {
             source,
-            format: reading,
+            format,
             shape,
-            template_names: names,
-            lists,
-            key_source: naming,
-            group_by,
-            skip_rule: skip,
-            first_row: body,
+            template_names: headings.template_names,
+            lists: headings.lists,
+            key_source,
+            group_by: headings.group_by,
+            skip_rule: headings.skip_rule,
+            first_row,
         })
     }
 
-    /// Opens the file again, at its first row.
+    /// Opens the file again at the first row after the headings.
     fn open_records(&self) -> Result<RecordReader<CsvInput>, SheetProblem> {
         let file = self.source.open()?;
         let broken = |err| self.source.read_problem(&err);

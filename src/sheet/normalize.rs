@@ -1,7 +1,7 @@
-//! From the file as people saved it to CSV in UTF-8, and how that was done.
+//! Normalizes a file to CSV in UTF-8.
 //!
-//! Text that is UTF-8 is left where it is. Everything else is copied once. What was guessed is
-//! kept, for people should be told of it; saying it aloud is not done here.
+//! UTF-8 text is read in place; everything else is copied once. Guesses are returned in
+//! [`SheetFormat`], so that the caller can report them.
 
 use encoding_rs::UTF_8;
 
@@ -15,26 +15,26 @@ use super::source::{self, SheetFile};
 use super::transcode;
 use super::workbook::{self, Worksheet};
 
-/// How a sheet was read, where the file alone did not say.
+/// How a sheet was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetFormat {
-    /// The encoding of a text, by its name in the Encoding Standard; nothing for a workbook.
+    /// The encoding of a text, by its name in the Encoding Standard; `None` for a workbook.
     pub encoding: Option<&'static str>,
-    /// The encoding is a guess from the bytes: neither the file nor the batch file names it, and
-    /// it is not UTF-8.
+    /// Whether the encoding is a guess: neither the file nor the batch file declares it, and it is
+    /// not UTF-8.
     pub is_guess: bool,
-    /// What stands between the cells of a text, in a word; nothing for a workbook.
+    /// The name of the delimiter of a text; `None` for a workbook.
     pub delimiter: Option<&'static str>,
-    /// The worksheet of a workbook; nothing for a text.
+    /// The worksheet of a workbook; `None` for a text.
     pub worksheet: Option<Worksheet>,
 }
 
-/// What the rows come from.
+/// The origin of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowOrigin {
-    /// A text with something between its cells.
+    /// A delimited text.
     Text { encoding: &'static str, delimiter: Delimiter },
-    /// A workbook, with every cell in a place of its own.
+    /// A workbook.
     Workbook,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct NormalizedSheet {
     pub(super) source: SheetFile,
     pub(super) origin: RowOrigin,
     pub(super) format: SheetFormat,
-    /// Where the first row begins: behind a line that only says what stands between cells.
+    /// The offset of the first row: after a line that only declares the delimiter.
     pub(super) start_offset: u64,
 }
 
 impl RowOrigin {
-    /// Returns what stands between the cells of the CSV.
+    /// Returns the delimiter of the normalized CSV.
     pub(super) fn delimiter(self) -> Delimiter {
         match self {
             Self::Text { delimiter, .. } => delimiter,
@@ -56,7 +56,7 @@ impl RowOrigin {
         }
     }
 
-    /// Returns what is told of a cell that is no text.
+    /// Returns the problem of a cell that is not UTF-8.
     pub(super) fn undecodable_cell_problem(
         self,
         record: &CsvRecord,
@@ -64,12 +64,12 @@ impl RowOrigin {
     ) -> SheetProblem {
         let (message, help) = match self {
             Self::Text { encoding, .. } if encoding == UTF_8.name() => (
-                "the text is not UTF-8, so it would come out garbled".to_owned(),
+                "the text is not UTF-8, so it would be garbled".to_owned(),
                 "in the spreadsheet, save it as \"CSV UTF-8\"",
             ),
             Self::Text { encoding, .. } => (
-                format!("the sheet is read as {encoding}, and this text is not"),
-                "set `encoding` in the batch file to what it was saved in, or save it as \
+                format!("the sheet is read as {encoding}, but this text is not"),
+                "set `encoding` in the batch file to the encoding of the sheet, or save it as \
                  \"CSV UTF-8\"",
             ),
             Self::Workbook => {
@@ -81,7 +81,7 @@ impl RowOrigin {
                     ),
                     error => (
                         format!("this cell shows the error `{}`", String::from_utf8_lossy(error)),
-                        "mend its formula in the spreadsheet",
+                        "fix its formula in the spreadsheet",
                     ),
                 }
             }
@@ -91,7 +91,7 @@ impl RowOrigin {
 }
 
 impl NormalizedSheet {
-    /// Finds out what the file is, and makes it readable.
+    /// Detects the kind of the file and normalizes it.
     pub(super) fn new(source: SheetFile, want: &SheetSpec<'_>) -> Result<Self, SheetProblem> {
         let sample = source.read_sample()?;
         match signature::detect_file_kind(&sample.bytes)? {
@@ -107,8 +107,8 @@ impl NormalizedSheet {
             worksheet = Some(chosen);
             Ok(copy)
         })?;
-        let reading = SheetFormat { encoding: None, is_guess: false, delimiter: None, worksheet };
-        Ok(Self { source, origin: RowOrigin::Workbook, format: reading, start_offset: 0 })
+        let format = SheetFormat { encoding: None, is_guess: false, delimiter: None, worksheet };
+        Ok(Self { source, origin: RowOrigin::Workbook, format, start_offset: 0 })
     }
 
     fn from_text(
@@ -119,10 +119,10 @@ impl NormalizedSheet {
         if let Some(worksheet) = want.worksheet {
             return Err(SheetProblem::for_sheet(
                 format!(
-                    "`worksheet` names `{}`, but a CSV has none",
+                    "`worksheet` names `{}`, but a CSV file has no worksheets",
                     shorten_for_message(worksheet)
                 ),
-                "take `worksheet` out of the batch file, or give the XLSX or ODS as `sheet`",
+                "remove `worksheet` from the batch file, or set `sheet` to the XLSX or ODS file",
             ));
         }
         let (encoding, is_guess) = detect_encoding(&source, sample, want)?;
@@ -135,8 +135,8 @@ impl NormalizedSheet {
         let (delimiter, start) = Delimiter::detect(&source.read_sample()?);
         let origin = RowOrigin::Text { encoding: encoding.name(), delimiter };
         let (encoding, delimiter) = (Some(encoding.name()), Some(delimiter.name));
-        let reading = SheetFormat { encoding, is_guess, delimiter, worksheet: None };
-        Ok(Self { source, origin, format: reading, start_offset: start })
+        let format = SheetFormat { encoding, is_guess, delimiter, worksheet: None };
+        Ok(Self { source, origin, format, start_offset: start })
     }
 }
 
@@ -147,7 +147,7 @@ fn detect_encoding(
     want: &SheetSpec<'_>,
 ) -> Result<(&'static encoding_rs::Encoding, bool), SheetProblem> {
     let named = want.encoding.map(encoding::encoding_from_name).transpose()?;
-    // A mark is stronger than a name: under any other encoding it would be nonsense.
+    // A byte order mark takes precedence: it means nothing in any other encoding.
     let marked = encoding_rs::Encoding::for_bom(sample).map(|(marked, _)| marked);
     if let Some(certain) = marked.or(named).or_else(|| encoding::declared_encoding(sample)) {
         return Ok((certain, false));
@@ -158,12 +158,12 @@ fn detect_encoding(
     }
     match encoding::guess_encoding(source.open_file()?).map_err(broken)? {
         Ok(guess) => Ok((guess, guess != UTF_8)),
-        Err(doubtful) => Err(SheetProblem::for_sheet(
+        Err(guess) => Err(SheetProblem::for_sheet(
             format!(
-                "the sheet is not UTF-8, and its encoding cannot be told for certain; it may be {}",
-                doubtful.name()
+                "the sheet is not UTF-8, and its encoding is uncertain; it may be {}",
+                guess.name()
             ),
-            "save it as \"CSV UTF-8\", or set `encoding` in the batch file to what it was saved in",
+            "save it as \"CSV UTF-8\", or set `encoding` in the batch file",
         )),
     }
 }

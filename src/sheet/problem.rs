@@ -1,6 +1,6 @@
-//! What is wrong with a sheet, and where, in the words of the spreadsheet.
+//! The problems of a sheet, with rows and columns as the spreadsheet shows them.
 //!
-//! Texts only. No cell is ever repeated in a message but a key, which is what people find a row by.
+//! Invariant: no message contains a cell, except a key, by which the user finds the row.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,29 +8,29 @@ use std::path::PathBuf;
 use super::SheetRow;
 use crate::text::{strip_control, truncate};
 
-/// Everything that is wrong with a sheet as a whole, from the top left.
+/// All problems that prevent a sheet from being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetProblems {
-    /// The sheet, as it was given.
+    /// The path of the sheet, as it was given.
     pub file: PathBuf,
     /// At least one.
     pub problems: Vec<SheetProblem>,
 }
 
-/// One thing that is wrong.
+/// One problem of a sheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetProblem {
-    /// The row as the spreadsheet shows it, from 1.
+    /// The row as the spreadsheet counts, from 1.
     pub row: Option<u64>,
     /// The column.
     pub column: Option<SheetColumn>,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
-    /// Whether rows behind it may be lost, so that it cannot be passed over like a row.
+    /// Whether later rows may be missing because of it, so that it cannot be skipped like a row.
     pub can_hide_rows: bool,
-    /// The rows that make no video because of it, with whatever of their cells could be read.
+    /// The rows without a video because of it, with their readable cells.
     pub lost_rows: Box<[SheetRow]>,
 }
 
@@ -44,7 +44,7 @@ pub struct SheetColumn {
 }
 
 impl SheetColumn {
-    /// Returns the letters the spreadsheet shows: `A` to `Z`, then `AA`.
+    /// Returns the letters of the column: `A` to `Z`, then `AA`.
     pub fn letter(&self) -> String {
         let mut letters = Vec::new();
         let mut left = self.index + 1;
@@ -68,35 +68,35 @@ impl fmt::Display for SheetColumn {
 }
 
 impl SheetProblem {
-    /// Something wrong with the sheet as a whole.
+    /// A problem of the sheet as a whole.
     pub(super) fn for_sheet(message: impl Into<String>, help: impl Into<String>) -> Self {
         let (message, help) = (message.into(), Some(help.into()));
         Self { row: None, column: None, message, help, can_hide_rows: false, lost_rows: [].into() }
     }
 
-    /// Something wrong with one row.
+    /// A problem of one row.
     pub(super) fn for_row(row: u64, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { row: Some(row), ..Self::for_sheet(message, help) }
     }
 
-    /// The same, where rows behind it may be lost.
+    /// Marks that later rows may be missing.
     pub(super) fn with_hidden_rows(self) -> Self {
         Self { can_hide_rows: true, ..self }
     }
 
-    /// The same, with the rows that make no video because of it.
+    /// Adds the rows without a video because of it.
     pub(super) fn with_lost_rows(self, rows: Vec<SheetRow>) -> Self {
         Self { lost_rows: rows.into(), ..self }
     }
 
-    /// The same, in one column.
+    /// Adds the column.
     pub(super) fn with_column(self, index: usize, headings: &[String]) -> Self {
         let heading = headings.get(index).filter(|heading| !heading.is_empty()).cloned();
         Self { column: Some(SheetColumn { index, heading }), ..self }
     }
 }
 
-/// Shortens a key or a heading to what a message can carry, on one line.
+/// Returns a key or a heading on one line, short enough for a message.
 pub(super) fn shorten_for_message(text: &str) -> String {
     const CHARACTERS_MAX: usize = 60;
     truncate(&strip_control(text), CHARACTERS_MAX)

@@ -1,10 +1,10 @@
-//! Text behind a closing quote: `"Hello" she said`.
+//! Detects text after a closing quote: `"Hello" she said`.
 //!
-//! CSV readers, ours included, take it and drop the quotes. Nearly always it means that a quote
-//! further up was never closed, and that the rows between were swallowed into one text, which
-//! would be rendered and paid for. This only watches the bytes go by; it does not cut them.
+//! CSV readers accept it and drop the quotes. Nearly always it means that an earlier quote was never
+//! closed, and that one cell contains all rows since: it would be rendered and paid for. The tracker
+//! only reads the bytes; it does not split them.
 
-/// Watches the bytes of one record.
+/// Tracks the quotes in the bytes of one record.
 #[derive(Debug)]
 pub(super) struct QuoteTracker {
     delimiter: u8,
@@ -18,7 +18,7 @@ enum QuoteState {
     CellStart,
     Plain,
     Quoted,
-    /// Behind a quote that closes the cell, unless another one follows.
+    /// After a quote that closes the cell, unless another one follows.
     Closed,
 }
 
@@ -27,7 +27,7 @@ impl QuoteTracker {
         Self { delimiter, state: QuoteState::CellStart, column: 0, stray_column: None }
     }
 
-    /// Takes the next bytes of the record, its end included.
+    /// Reads the next bytes of the record, including its end.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.state = match (self.state, *byte) {
@@ -52,7 +52,7 @@ impl QuoteTracker {
         }
     }
 
-    /// Returns the first column with text behind its closing quote.
+    /// Returns the first column with text after its closing quote.
     pub(super) fn stray_column(&self) -> Option<usize> {
         self.stray_column
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_behind_a_closing_quote_is_found() {
+    fn text_after_a_closing_quote_is_detected() {
         let cases = [
             ("a,\"b\",c\r\n", None),
             ("\"a \"\"b\"\"\",\"\",\"\"\"\"\n", None),
@@ -76,7 +76,7 @@ mod tests {
         ];
         for (record, want) in cases {
             let mut quotes = QuoteTracker::new(b',');
-            // However the bytes are cut.
+            // In pieces, since a record may span buffers.
             record.as_bytes().chunks(3).for_each(|bytes| quotes.feed(bytes));
             assert_eq!(quotes.stray_column(), want, "{record:?}");
         }

@@ -1,10 +1,10 @@
-//! CSV records, with the rows they truly stand in.
+//! CSV records with correct row numbers.
 //!
-//! The automaton is `csv-core`'s. Around it this file keeps three counts that the `csv` crate does
-//! not get right or does not give: rows as a spreadsheet numbers them (blank lines count, quoted
-//! line breaks do not, however lines end), byte offsets to come back to, and whether the file ends
-//! within quotes. It knows nothing of headings and text. A record never takes more memory than
-//! [`RECORD_BYTES_MAX`]; one that is longer is read to its end, dropped, and marked as damaged.
+//! Wraps the automaton of `csv-core` and adds three things that the `csv` crate lacks: row numbers as
+//! a spreadsheet shows them (blank lines count, quoted line breaks do not, with any line ends), byte
+//! offsets for seeking, and the detection of an unclosed quote. Headings and encodings are unknown
+//! here. Invariant: a record needs at most [`RECORD_BYTES_MAX`]; a longer one is read to its end,
+//! dropped, and marked as damaged.
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
@@ -13,9 +13,9 @@ use csv_core::ReadRecordResult;
 use super::delimiter::Delimiter;
 use super::quotes::QuoteTracker;
 
-/// The longest cell that is kept. Spreadsheets themselves stop at 32,767 characters.
+/// The longest valid cell. Spreadsheets themselves stop at 32,767 characters.
 pub(super) const CELL_BYTES_MAX: usize = 1 << 20;
-/// The longest record that is kept.
+/// The longest valid record.
 pub(super) const RECORD_BYTES_MAX: usize = 4 << 20;
 /// The most cells in a record.
 pub(super) const CELLS_MAX: usize = 4_096;
@@ -23,12 +23,12 @@ pub(super) const CELLS_MAX: usize = 4_096;
 const BUFFER_BYTES: usize = 64 << 10;
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// One record; made once and filled again and again.
+/// One record; its buffers are reused.
 #[derive(Debug)]
 pub(super) struct CsvRecord {
-    /// Where it begins.
+    /// Its start.
     pub(super) position: RecordPosition,
-    /// Why its cells are not all there.
+    /// The damage, if its cells are incomplete.
     pub(super) damage: Option<RecordDamage>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -36,13 +36,13 @@ pub(super) struct CsvRecord {
     ends_used: usize,
 }
 
-/// A place between two records.
+/// A position between two records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordPosition {
     pub(super) offset: u64,
     /// The number of the row that begins here.
     pub(super) row: u64,
-    /// A line feed at this place belongs to the carriage return before it.
+    /// A line feed here belongs to the carriage return before it.
     after_carriage_return: bool,
 }
 
@@ -52,7 +52,7 @@ impl RecordPosition {
     }
 }
 
-/// What keeps a record from being read.
+/// The reason why a record is unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordDamage {
     /// The file ends within the quotes that open in this column.
@@ -68,11 +68,11 @@ pub(super) enum RecordDamage {
 }
 
 impl RecordDamage {
-    /// Tells whether rows may have been taken for a part of this one.
+    /// Returns whether this record may contain other rows.
     pub(super) fn can_hide_rows(self, record: &CsvRecord) -> bool {
         match self {
             Self::OpenQuote { .. } | Self::LongCell { .. } | Self::LongRecord => true,
-            // All of it is still there, and within one line there is no other row.
+            // The record is complete, and a single line contains no other row.
             Self::StrayText { .. } => record.parts().0.iter().any(|byte| b"\r\n".contains(byte)),
             Self::ManyCells => false,
         }
@@ -91,7 +91,7 @@ impl CsvRecord {
         }
     }
 
-    /// Returns all cells without anything between them, and the end of each.
+    /// Returns all cells, concatenated, and the end of each.
     pub(super) fn parts(&self) -> (&[u8], &[usize]) {
         (&self.bytes[..self.bytes_used], &self.ends[..self.ends_used])
     }
@@ -112,15 +112,15 @@ impl CsvRecord {
         self.damage.is_none() && self.parts().0.iter().all(u8::is_ascii_whitespace)
     }
 
-    /// Makes the buffer longer, or gives up on the record and writes over it.
-    fn make_room_for_bytes(&mut self) {
+    /// Enlarges the buffer, or marks the record as damaged and overwrites it.
+    fn grow_bytes(&mut self) {
         if self.bytes.len() < RECORD_BYTES_MAX {
             self.bytes.resize(self.bytes.len() * 2, 0);
             return;
         }
         if self.damage.is_none() {
-            let begun = self.ends_used.checked_sub(1).map_or(0, |last| self.ends[last]);
-            self.damage = Some(if self.bytes_used - begun > CELL_BYTES_MAX {
+            let cell_start = self.ends_used.checked_sub(1).map_or(0, |last| self.ends[last]);
+            self.damage = Some(if self.bytes_used - cell_start > CELL_BYTES_MAX {
                 RecordDamage::LongCell { column: self.ends_used }
             } else {
                 RecordDamage::LongRecord
@@ -129,7 +129,7 @@ impl CsvRecord {
         self.bytes_used = 0;
     }
 
-    fn make_room_for_ends(&mut self) {
+    fn grow_ends(&mut self) {
         if self.ends.len() < CELLS_MAX {
             self.ends.resize(self.ends.len() * 2, 0);
             return;
@@ -138,7 +138,7 @@ impl CsvRecord {
         self.ends_used = 0;
     }
 
-    /// Notes that the file ends within quotes, which outweighs the size of what they swallow.
+    /// Marks that the file ends within quotes, which takes precedence over the size of the cell.
     fn mark_open_quote(&mut self) {
         let column = match self.damage {
             None => self.ends_used,
@@ -152,7 +152,7 @@ impl CsvRecord {
         self.damage = Some(RecordDamage::OpenQuote { column });
     }
 
-    /// Notes what only shows when the record is all there.
+    /// Marks damage that is known only at the end of the record.
     fn finish(&mut self, stray: Option<usize>) {
         if self.damage.is_some() {
             return;
@@ -166,7 +166,7 @@ impl CsvRecord {
         }
     }
 
-    /// Returns what is free of the two buffers.
+    /// Returns the unused parts of both buffers.
     fn free_buffers(&mut self) -> (&mut [u8], &mut [usize]) {
         (&mut self.bytes[self.bytes_used..], &mut self.ends[self.ends_used..])
     }
@@ -181,8 +181,8 @@ pub(super) struct RecordReader<R> {
 }
 
 impl<R: Read> RecordReader<R> {
-    /// Begins at the start of a file, behind its byte order mark and whatever lies before `start`.
-    /// `start` must lie within the first buffer.
+    /// Starts after the byte order mark of a file, or at `start`, which must be within the first
+    /// buffer.
     pub(super) fn new(input: R, delimiter: Delimiter, start: u64) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
         let mut next = RecordPosition::new(1, start);
@@ -191,22 +191,23 @@ impl<R: Read> RecordReader<R> {
         }
         input.consume(usize::try_from(next.offset).map_err(|_| io::ErrorKind::InvalidInput)?);
         let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter.byte).build();
-        // It drops a mark from the first bytes it sees, which after `go_to` may be any row's.
+        // The automaton drops a byte order mark from its first bytes, which after `seek_to` may be
+        // those of any row.
         core.read_record(b"\n", &mut [0], &mut [0]);
         Ok(Self { input, core, delimiter: delimiter.byte, next_position: next })
     }
 
-    /// Returns where the next record begins, blank lines before it included.
+    /// Returns the start of the next record, including blank lines before it.
     pub(super) fn position(&self) -> RecordPosition {
         self.next_position
     }
 
-    /// Returns what is read from.
+    /// Returns the input.
     pub(super) fn get_ref(&self) -> &R {
         self.input.get_ref()
     }
 
-    /// Reads the next record that has anything in it; `false` at the end.
+    /// Reads the next record that is not blank; `false` at the end.
     pub(super) fn read_non_blank(&mut self, record: &mut CsvRecord) -> io::Result<bool> {
         while self.read(record)? {
             if !record.is_blank() {
@@ -234,7 +235,7 @@ impl<R: Read> RecordReader<R> {
             let (bytes, ends) = record.free_buffers();
             let (result, taken, written, ended) = self.core.read_record(fed, bytes, ends);
             let done = matches!(result, ReadRecordResult::Record | ReadRecordResult::End);
-            // Most records come whole and without quotes, and need no second look.
+            // Most records are complete and without quotes, and need no tracking.
             plain = plain && done && !fed[..taken].contains(&b'"');
             if !plain {
                 quotes.feed(&fed[..taken]);
@@ -249,8 +250,8 @@ impl<R: Read> RecordReader<R> {
             match result {
                 ReadRecordResult::InputEmpty if at_end => record.mark_open_quote(),
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => record.make_room_for_bytes(),
-                ReadRecordResult::OutputEndsFull => record.make_room_for_ends(),
+                ReadRecordResult::OutputFull => record.grow_bytes(),
+                ReadRecordResult::OutputEndsFull => record.grow_ends(),
                 ReadRecordResult::Record | ReadRecordResult::End => {
                     self.next_position.row += 1;
                     record.finish(quotes.stray_column());
@@ -260,7 +261,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Counts the lines before the next record that hold nothing at all.
+    /// Counts the empty lines before the next record.
     fn skip_blank_lines(&mut self) -> io::Result<()> {
         loop {
             let first = self.input.fill_buf()?.first();
@@ -285,12 +286,12 @@ impl<R: Read> RecordReader<R> {
 }
 
 impl<R: Read + Seek> RecordReader<R> {
-    /// Goes on at a place where a record begins. Cheap when it is near.
-    pub(super) fn seek_to(&mut self, place: RecordPosition) -> io::Result<()> {
-        let distance = i128::from(place.offset) - i128::from(self.next_position.offset);
+    /// Continues at the start of a record. Cheap if it is in the buffer.
+    pub(super) fn seek_to(&mut self, position: RecordPosition) -> io::Result<()> {
+        let distance = i128::from(position.offset) - i128::from(self.next_position.offset);
         let distance = i64::try_from(distance).map_err(|_| io::ErrorKind::InvalidInput)?;
         self.input.seek_relative(distance)?;
-        self.next_position = place;
+        self.next_position = position;
         Ok(())
     }
 }
@@ -343,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_mark_of_a_file_is_dropped() {
+    fn only_the_first_byte_order_mark_is_dropped() {
         let all = read_all("\u{feff}h\n\u{feff}a\n".as_bytes());
         assert_eq!((all[0].1[0].as_str(), all[1].1[0].as_str()), ("h", "\u{feff}a"));
     }
 
     #[test]
-    fn an_open_quote_is_known_from_a_closed_one() {
+    fn open_quotes_and_stray_text_are_detected() {
         let damage = |text: &str| read_all(text.as_bytes()).last().unwrap().2;
         assert_eq!(damage("a,\"b\nc,d\n"), Some(RecordDamage::OpenQuote { column: 1 }));
         assert_eq!(damage("\""), Some(RecordDamage::OpenQuote { column: 0 }));
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_dropped_and_the_reading_goes_on() {
+    fn an_oversized_record_is_dropped_and_the_next_one_is_read() {
         let long = "x".repeat(CELL_BYTES_MAX + 1);
         let longer = "x".repeat(RECORD_BYTES_MAX * 3);
         let some = "x".repeat(CELL_BYTES_MAX - 1);
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_again_from_its_place() {
+    fn a_record_can_be_read_again_from_its_position() {
         let text = "h\r\n\"a\r\nb\",c\r\n\r\nd\re";
         let mut records = RecordReader::new(io::Cursor::new(text), COMMA, 0).unwrap();
         let mut record = CsvRecord::new();

@@ -1,10 +1,10 @@
-//! Our own reports as sheets: `failures.csv` is mended and fed back.
+//! Our own reports as sheets: the user fixes `failures.csv` and runs it.
 //!
-//! A sheet that ends in the columns of a report is one. Its own columns come back as they were:
-//! the report's columns are not part of it, and the apostrophe that kept a formula from being one
-//! is taken off again.
+//! A sheet that ends in the columns of a report is treated as one. Invariant: its own columns are read
+//! as they were in the original sheet, without the report columns and the apostrophes that escape
+//! formulas.
 
-/// The columns that every report ends in; the last says which variant of its row a line is about.
+/// The last columns of every report; the last one is the variant of the line.
 const REPORT_COLUMNS: [&str; 10] = [
     "status",
     "version",
@@ -18,17 +18,21 @@ const REPORT_COLUMNS: [&str; 10] = [
     "variant",
 ];
 
-/// Returns how many of a sheet's last columns belong to a report.
+/// Returns the number of report columns at the end of a sheet.
 pub(super) fn count_report_columns(headings: &[String]) -> usize {
     let own = headings.len().saturating_sub(REPORT_COLUMNS.len());
-    let ends = own > 0 && headings[own..].iter().eq(REPORT_COLUMNS.iter());
-    if ends { REPORT_COLUMNS.len() } else { 0 }
+    let is_report = own > 0 && headings[own..].iter().eq(REPORT_COLUMNS.iter());
+    if is_report { REPORT_COLUMNS.len() } else { 0 }
 }
 
-/// Returns a cell as it was before the report made it harmless.
+/// Returns a cell as it was before the report escaped it.
 pub(super) fn unescape_formula(cell: &str) -> &str {
     let Some(rest) = cell.strip_prefix('\'') else { return cell };
-    let behind = rest.trim_start_matches('\'');
+    let formula_text = rest.trim_start_matches('\'');
     let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if behind.starts_with(formula) && behind.parse::<f64>().is_err() { rest } else { cell }
+    if formula_text.starts_with(formula) && formula_text.parse::<f64>().is_err() {
+        rest
+    } else {
+        cell
+    }
 }

@@ -1,23 +1,23 @@
-//! What a file is, known by how it begins.
+//! Detects the kind of a file from its first bytes.
 //!
-//! Read as CSV, a picture or a web page would give a page of nonsense; one sentence is kinder.
-//! Whatever is not known here is taken for text.
+//! A picture or a web page read as CSV would cause pages of problems; it is rejected with one. Any
+//! other file is treated as text.
 
 use super::problem::SheetProblem;
 
-/// What the sheet may be.
+/// The kind of a sheet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SheetFileKind {
-    /// CSV, in whatever encoding.
+    /// CSV in any encoding.
     Text,
     /// XLSX or ODS.
     Workbook,
 }
 
-/// The beginning of every XLSX and ODS.
+/// The first bytes of every XLSX and ODS file.
 const WORKBOOK_SIGNATURE: &[u8] = b"PK\x03\x04";
 
-/// First bytes, and what they are the beginning of.
+/// First bytes of other files, with the kind of file.
 const REJECTED_SIGNATURES: &[(&[u8], &str)] = &[
     (b"\xff\xfe\0\0", "UTF-32 text"),
     (b"\0\0\xfe\xff", "UTF-32 text"),
@@ -31,7 +31,10 @@ const REJECTED_SIGNATURES: &[(&[u8], &str)] = &[
     (b"SQLite format 3", "a database"),
 ];
 
-/// Returns what the sheet is, or refuses what is plainly none.
+/// Returns the kind of the sheet.
+///
+/// # Errors
+/// The file is of a known kind that is not a sheet.
 pub(super) fn detect_file_kind(sample: &[u8]) -> Result<SheetFileKind, SheetProblem> {
     let begins = |start: &[u8]| {
         sample.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))

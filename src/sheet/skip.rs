@@ -1,24 +1,24 @@
-//! Rows that the sheet itself says to leave out.
+//! Rows that the sheet marks to be skipped.
 //!
-//! A row is left out when one cell says one of a few words. It is counted, never forgotten; a row
-//! that cannot be read is told of, whatever it may have wanted to say.
+//! A row is skipped if the cell of one column has one of some values. Invariant: skipped rows are
+//! still reported, and an unreadable row is a problem, never skipped.
 
 use super::cells::RowCells;
 use crate::text::trim_invisible;
 
-/// What leaves a row out, when only a column is named.
+/// The values that skip a row if the batch file names only the column.
 const DEFAULT_VALUES: &[&str] = &["skip", "x", "yes", "done"];
 
-/// Which rows a batch wants left out.
+/// The rows that a batch skips.
 #[derive(Clone, Copy, Debug)]
 pub struct SkipSpec<'a> {
-    /// The column that says so, by template name or heading.
+    /// The column, by template name or heading.
     pub column: &'a str,
-    /// What it says then, without regard to case; empty: `skip`, `x`, `yes` or `done`.
+    /// The values, ignoring case; empty: `skip`, `x`, `yes` or `done`.
     pub values: &'a [String],
 }
 
-/// The column and the words, found in the sheet.
+/// A [`SkipSpec`] resolved for a sheet.
 #[derive(Debug)]
 pub(super) struct SkipRule {
     column: usize,
@@ -26,11 +26,10 @@ pub(super) struct SkipRule {
 }
 
 impl SkipRule {
-    pub(super) fn new(column: usize, wanted: SkipSpec<'_>) -> Self {
-        let given = wanted.values.iter().map(String::as_str);
-        let values = match wanted.values {
-            [] => DEFAULT_VALUES.iter().map(|word| normalize_value(word)).collect(),
-            _ => given.map(normalize_value).collect(),
+    pub(super) fn new(column: usize, spec: SkipSpec<'_>) -> Self {
+        let values = match spec.values {
+            [] => DEFAULT_VALUES.iter().map(|value| normalize_value(value)).collect(),
+            values => values.iter().map(|value| normalize_value(value)).collect(),
         };
         Self { column, values }
     }
@@ -40,8 +39,8 @@ impl SkipRule {
     }
 
     pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
-        let word = normalize_value(cells.get(self.column));
-        !word.is_empty() && self.values.contains(&word)
+        let value = normalize_value(cells.get(self.column));
+        !value.is_empty() && self.values.contains(&value)
     }
 }
 

@@ -1,9 +1,9 @@
-//! The file behind a sheet, and whether it is still the same one.
+//! The file of a sheet, with a check that it has not changed.
 //!
-//! A sheet is read more than once: to check its headings, to find doubled keys, to gather groups.
-//! Somebody may save it in between. Every opening compares size and time with the first look, so
-//! that no two halves of different sheets are ever put together. A sheet that had to be copied
-//! into plain UTF-8 is compared once more when the copy is made, and read from the copy after.
+//! A sheet is read more than once (encoding, headings, groups, rows), and the user may save it in
+//! between. Invariant: rows of two different versions are never combined, because size and time are
+//! compared whenever the file is opened and at its end. A sheet that must be copied to UTF-8 is
+//! compared once more after copying, and then read only from the copy.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use super::input::{CsvInput, SharedTempFile};
 use super::problem::SheetProblem;
 
-/// Enough to see the headings and a few hundred short rows.
+/// Enough for the headings and a few hundred short rows.
 const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// A file, as it was when the sheet was opened.
@@ -31,49 +31,52 @@ struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    fn from_metadata(seen: &fs::Metadata) -> Self {
-        Self { bytes: seen.len(), modified: seen.modified().ok() }
+    fn from_metadata(metadata: &fs::Metadata) -> Self {
+        Self { bytes: metadata.len(), modified: metadata.modified().ok() }
     }
 }
 
 /// The beginning of a file.
 pub(super) struct FileSample {
     pub(super) bytes: Vec<u8>,
-    /// There is no more of it.
+    /// Whether this is the whole file.
     pub(super) is_complete: bool,
 }
 
 impl SheetFile {
-    /// Looks at the file for the first time.
+    /// Records size and time of the file at `path`.
     pub(super) fn inspect(path: &Path) -> Result<Self, SheetProblem> {
-        let seen = fs::metadata(path).map_err(|err| file_read_problem(&err))?;
-        if seen.is_dir() {
-            return Err(SheetProblem::for_sheet("this is a folder", "name the file in it"));
-        }
-        if !seen.is_file() {
+        let metadata = fs::metadata(path).map_err(|err| file_read_problem(&err))?;
+        if metadata.is_dir() {
             return Err(SheetProblem::for_sheet(
-                "this is not an ordinary file, and a sheet is read more than once",
+                "this is a folder",
+                "use the path of a file in it",
+            ));
+        }
+        if !metadata.is_file() {
+            return Err(SheetProblem::for_sheet(
+                "this is not a regular file; a sheet is read more than once",
                 "save it to a file first",
             ));
         }
         Ok(Self {
             path: path.to_owned(),
-            fingerprint: FileFingerprint::from_metadata(&seen),
+            fingerprint: FileFingerprint::from_metadata(&metadata),
             copy: None,
         })
     }
 
-    /// Reads the beginning: of the copy, when there is one.
+    /// Reads the beginning of the copy, if there is one, or of the file.
     pub(super) fn read_sample(&self) -> Result<FileSample, SheetProblem> {
         let mut bytes = Vec::new();
         let mut input = self.open()?.take(SAMPLE_BYTES + 1);
         input.read_to_end(&mut bytes).map_err(|err| file_read_problem(&err))?;
-        let whole = bytes.len() as u64 <= SAMPLE_BYTES;
+        let is_complete = bytes.len() as u64 <= SAMPLE_BYTES;
         bytes.truncate(usize::try_from(SAMPLE_BYTES).expect("a sample fits into memory"));
-        Ok(FileSample { bytes, is_complete: whole })
+        Ok(FileSample { bytes, is_complete })
     }
 
-    /// Has the file written anew as CSV in UTF-8, and reads from that from now on.
+    /// Lets `write` copy the file as CSV in UTF-8; rows are then read from the copy.
     pub(super) fn with_utf8_copy(
         self,
         write: impl FnOnce(&File, File) -> Result<File, SheetProblem>,
@@ -84,7 +87,7 @@ impl SheetFile {
         Ok(Self { copy: Some(SharedTempFile::new(copy)), ..self })
     }
 
-    /// Opens the sheet, if it is still the one that was first looked at.
+    /// Opens the copy, or the unchanged file.
     pub(super) fn open(&self) -> Result<CsvInput, SheetProblem> {
         match &self.copy {
             Some(copy) => Ok(CsvInput::Copy(copy.clone())),
@@ -92,14 +95,14 @@ impl SheetFile {
         }
     }
 
-    /// Opens the file itself, if it is still the one that was first looked at.
+    /// Opens the file itself, if it is unchanged.
     pub(super) fn open_file(&self) -> Result<File, SheetProblem> {
         let file = File::open(&self.path).map_err(|err| file_read_problem(&err))?;
         self.ensure_same_fingerprint(&file)?;
         Ok(file)
     }
 
-    /// Tells whether what was just read through was written to meanwhile.
+    /// Fails if the file was changed while it was read.
     pub(super) fn ensure_unchanged(&self, input: &CsvInput) -> Result<(), SheetProblem> {
         match input {
             CsvInput::File(file) => self.ensure_same_fingerprint(file),
@@ -108,20 +111,20 @@ impl SheetFile {
     }
 
     fn ensure_same_fingerprint(&self, file: &File) -> Result<(), SheetProblem> {
-        let looks = file
+        let current = file
             .metadata()
-            .map(|seen| FileFingerprint::from_metadata(&seen))
+            .map(|metadata| FileFingerprint::from_metadata(&metadata))
             .map_err(|err| file_read_problem(&err))?;
-        if looks == self.fingerprint {
+        if current == self.fingerprint {
             return Ok(());
         }
         Err(SheetProblem::for_sheet(
             "the sheet was changed while it was being read",
-            "when it is saved, run the same command again",
+            "save it and run the command again",
         ))
     }
 
-    /// Tells people of an error in the middle of reading.
+    /// Returns the problem of a failed read.
     pub(super) fn read_problem(&self, err: &io::Error) -> SheetProblem {
         file_read_problem(err)
     }
@@ -130,28 +133,27 @@ impl SheetFile {
 fn file_read_problem(err: &io::Error) -> SheetProblem {
     let (message, help) = match err.kind() {
         io::ErrorKind::NotFound => {
-            ("there is no such file", "check `sheet` in the batch file; paths start beside it")
+            ("no such file", "check `sheet` in the batch file; paths are relative to that file")
         }
-        io::ErrorKind::PermissionDenied => (
-            "this user may not read the file",
-            "close it in the spreadsheet, or change who may read it",
-        ),
-        _ => ("the disk stopped giving the file", "copy it to another disk and try again"),
+        io::ErrorKind::PermissionDenied => {
+            ("permission denied", "close it in the spreadsheet, or change its permissions")
+        }
+        _ => ("the file could not be read from the disk", "copy it to another disk and try again"),
     };
     SheetProblem::for_sheet(message, help)
 }
 
-/// Tells people that there was no copying the sheet.
+/// Returns the problem of a failed copy.
 pub(super) fn copy_problem(err: &io::Error) -> SheetProblem {
     let message = match err.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk for temporary files is full, and the sheet must be copied there"
+            "the disk for temporary files is full; the sheet must be copied there"
         }
         _ => "the sheet could not be copied to the folder for temporary files",
     };
     SheetProblem::for_sheet(
         message,
-        "set the environment variable `TMPDIR` to a folder with room, or save the sheet as \
+        "set the environment variable `TMPDIR` to a folder with free space, or save the sheet as \
          \"CSV UTF-8\", which needs no copy",
     )
 }

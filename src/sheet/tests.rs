@@ -1,10 +1,10 @@
-//! Sheets for the tests of this room.
+//! Sheets for the tests of this module, and tests of whole sheets.
 
 use std::fs;
 
 use super::*;
 
-/// Opens a sheet with this text; the folder it lies in goes with the first value.
+/// Opens a sheet with this text. Its folder is deleted with the first value.
 pub(super) fn open_sheet(
     text: &str,
     key: &[&str],
@@ -30,7 +30,7 @@ pub(super) fn open_sheet(
 }
 
 #[test]
-fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
+fn a_sheet_saved_during_reading_is_rejected() {
     let (dir, sheet) = open_sheet("id\n1\n2\n", &["id"], None);
     let mut entries = sheet.entries();
     assert_eq!(entries.next().unwrap().unwrap().key, "1");
@@ -39,14 +39,14 @@ fn a_sheet_that_is_saved_while_it_is_read_is_not_read_on() {
     let rest: Vec<_> = entries.collect();
     let problem = rest.last().unwrap().as_ref().unwrap_err();
     assert!(problem.message.contains("changed while"), "{problem}");
-    assert!(problem.can_hide_rows, "a run that leaves out what is invalid would not know the rest");
-    // The next reading does not even begin.
+    assert!(problem.can_hide_rows, "a run that skips invalid rows would miss the rest");
+    // The changed file is not opened again.
     let again: Vec<_> = sheet.entries().collect();
     assert!(matches!(&again[..], [Err(problem)] if problem.message.contains("changed while")));
 }
 
 #[test]
-fn a_content_key_is_made_of_13_characters_and_of_nothing_but_the_cells() {
+fn a_content_key_has_13_characters_and_depends_only_on_the_cells() {
     let (_dir, one) = open_sheet("a,b\nx,y\n", &[], None);
     let (_dir, other) = open_sheet("b;c\r\n\r\n\"x\";y", &[], None);
     let key = |sheet: &Sheet| sheet.entries().next().unwrap().unwrap().key;

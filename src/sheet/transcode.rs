@@ -1,15 +1,15 @@
-//! Copies a text of any encoding into UTF-8.
+//! Copies a text in any encoding to UTF-8.
 //!
-//! Once, and as it streams by: the copy can then be read like any sheet, twice and from any place.
-//! What cannot be decoded becomes one byte that UTF-8 never has, in its place, so that whoever
-//! reads that cell tells of it with its row and column. Nothing is ever replaced or left out.
+//! The text is streamed once; the copy can be read repeatedly and from any offset. Invariant: bytes
+//! that cannot be decoded become one byte that never occurs in UTF-8, so that their cell is reported
+//! with its row and column; nothing is replaced by other text or dropped.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
 use encoding_rs::{DecoderResult, Encoding, UTF_16BE, UTF_16LE};
 
-/// Stands for bytes that mean nothing. UTF-8 never has it.
+/// Replaces undecodable bytes. Never occurs in UTF-8.
 const UNDECODABLE: u8 = 0xff;
 
 /// Copies all of `text`.
@@ -20,8 +20,8 @@ pub(super) fn copy_to_utf8(
 ) -> io::Result<File> {
     let mut to = BufWriter::new(to);
     let mut decoder = encoding.new_decoder_with_bom_removal();
-    // Unassigned bytes of the older encodings come out as control characters of no use.
-    let may_control = encoding == UTF_16LE || encoding == UTF_16BE;
+    // Unassigned bytes of legacy encodings are decoded to C1 control characters.
+    let keeps_controls = encoding == UTF_16LE || encoding == UTF_16BE;
     let (mut bytes, mut decoded) = (vec![0; 64 << 10], vec![0; 128 << 10]);
     loop {
         let read = text.read(&mut bytes)?;
@@ -30,7 +30,7 @@ pub(super) fn copy_to_utf8(
             let (result, taken, written) =
                 decoder.decode_to_utf8_without_replacement(left, &mut decoded, last);
             left = &left[taken..];
-            if may_control {
+            if keeps_controls {
                 to.write_all(&decoded[..written])?;
             } else {
                 write_without_controls(&decoded[..written], &mut to)?;
@@ -47,13 +47,13 @@ pub(super) fn copy_to_utf8(
     }
 }
 
-/// Writes UTF-8, with U+0080 to U+009F as what cannot be decoded.
+/// Writes UTF-8, with U+0080 to U+009F as undecodable bytes.
 fn write_without_controls(mut text: &[u8], to: &mut impl Write) -> io::Result<()> {
     let is_control = |pair: &[u8]| pair[0] == 0xc2 && (0x80..0xa0).contains(&pair[1]);
-    while let Some(place) = text.windows(2).position(is_control) {
-        to.write_all(&text[..place])?;
+    while let Some(at) = text.windows(2).position(is_control) {
+        to.write_all(&text[..at])?;
         to.write_all(&[UNDECODABLE])?;
-        text = &text[place + 2..];
+        text = &text[at + 2..];
     }
     to.write_all(text)
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_keeps_its_place() {
+    fn undecodable_bytes_keep_their_position() {
         for (bytes, encoding, want) in [
             (&b"a,\x81,\xe9\n"[..], WINDOWS_1252, &b"a,\xff,\xc3\xa9\n"[..]),
             (b"a,\xb0,b\n\xc8", EUC_KR, b"a,\xff,b\n\xff"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_comes_through_whole() {
+    fn a_long_text_is_copied_completely() {
         let text = "한글과 ascii, 그리고 é\r\n".replace('é', "e").repeat(20_000);
         assert_eq!(transcoded(&EUC_KR.encode(&text).0, EUC_KR), text.as_bytes());
     }

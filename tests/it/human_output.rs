@@ -1,4 +1,4 @@
-//! The operator's morning: what ran, what needs somebody, and what to type.
+//! Output for operators: the status of batches, rows that need attention, and next steps.
 
 use std::collections::BTreeMap;
 
@@ -7,43 +7,43 @@ use sqlx::Connection;
 
 use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
 
-/// One request at a time, so that the first fault meets the first row.
+/// One request at a time, so that the first fault affects the first row.
 fn sequential_limits() -> String {
     LIMITS.replace("in_flight = 32", "in_flight = 1")
 }
 
-/// A night after which something of every kind is left: k000 refused, k001 uncertain, k002 and
-/// k003 done, k004 invalid, and k005, which was refused, no longer in the sheet.
+/// A batch with every outcome: k000 refused, k001 uncertain, k002 and k003 done, k004 invalid, and
+/// k005, which was refused, removed from the sheet.
 async fn mixed_outcomes() -> TestCli {
-    let office = TestCli::with_settings(0, "", |settings| {
+    let cli = TestCli::with_settings(0, "", |settings| {
         settings.faults.add("400=create:2").unwrap();
         settings.faults.add("lost-answer=export:+2").unwrap();
     })
     .await;
-    office.write_batch("", &sequential_limits());
+    cli.write_batch("", &sequential_limits());
     for rows in [
         "k005,Hello 5\n",
         "k000,Hello 0\n",
         "k000,Hello 0\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\n",
         "k000,Hello 0\nk001,Hello 1\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\nk004,\n",
     ] {
-        office.write("s.csv", &format!("key,script\n{rows}"));
-        let ended = office.run(&["run", "b.toml", "--no-wait", "--skip-invalid"]);
+        cli.write("s.csv", &format!("key,script\n{rows}"));
+        let ended = cli.run(&["run", "b.toml", "--no-wait", "--skip-invalid"]);
         assert!(matches!(ended.code, Some(0 | 3 | 6)), "{ended:?}");
     }
-    office
+    cli
 }
 
-/// Text without what differs from night to night.
-fn normalized_output(office: &TestCli, ended: &CommandOutput) -> String {
-    let text = office.normalize(&format!("{}{}", ended.stdout, ended.stderr));
-    assert!(!text.contains(['\u{1b}', '\r']), "escapes got through: {text:?}");
+/// Returns the output without the parts that differ between runs.
+fn normalized_output(cli: &TestCli, ended: &CommandOutput) -> String {
+    let text = cli.normalize(&format!("{}{}", ended.stdout, ended.stderr));
+    assert!(!text.contains(['\u{1b}', '\r']), "the output contains control codes: {text:?}");
     text
 }
 
 fn snapshot_settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
-    for (pattern, stands_for) in [
+    for (pattern, replacement) in [
         (r"http://STUDIO/ +", "http://STUDIO/  "),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[WHEN]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
@@ -56,7 +56,7 @@ fn snapshot_settings() -> insta::Settings {
         (r"\b\d+ s\b", "[SPAN]"),
         (r"\d+\.\d GB free", "[ROOM] free"),
     ] {
-        settings.add_filter(pattern, stands_for);
+        settings.add_filter(pattern, replacement);
     }
     settings
 }
@@ -70,30 +70,41 @@ fn parse_json_lines(ended: &CommandOutput) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn jobs_that_need_attention_show_evidence_and_commands() {
     let office = mixed_outcomes().await;
+=======
+async fn jobs_that_need_attention_are_shown_with_reasons_and_next_steps() {
+    let cli = mixed_outcomes().await;
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
-    insta::assert_snapshot!("status", normalized_output(&office, &office.run(&["status"])));
+    insta::assert_snapshot!("status", normalized_output(&cli, &cli.run(&["status"])));
     insta::assert_snapshot!(
         "status-night",
-        normalized_output(&office, &office.run(&["status", "b.toml"]))
+        normalized_output(&cli, &cli.run(&["status", "b.toml"]))
     );
-    insta::assert_snapshot!("jobs", normalized_output(&office, &office.run(&["jobs", "night"])));
-    insta::assert_snapshot!("runs", normalized_output(&office, &office.run(&["runs"])));
+    insta::assert_snapshot!("jobs", normalized_output(&cli, &cli.run(&["jobs", "night"])));
+    insta::assert_snapshot!("runs", normalized_output(&cli, &cli.run(&["runs"])));
     for (name, key) in [("failed", "k000"), ("uncertain", "k001"), ("done", "k003")] {
-        let ended = office.run(&["show", "night", key]);
-        insta::assert_snapshot!(format!("show-{name}"), normalized_output(&office, &ended));
+        let ended = cli.run(&["show", "night", key]);
+        insta::assert_snapshot!(format!("show-{name}"), normalized_output(&cli, &ended));
     }
-    let by_row = office.run(&["show", "night", "--row", "5"]);
-    assert_eq!(by_row.stdout, office.run(&["show", "night", "k003"]).stdout);
-    let removed = office.run(&["show", "night", "k005"]).stdout;
+    let by_row = cli.run(&["show", "night", "--row", "5"]);
+    assert_eq!(by_row.stdout, cli.run(&["show", "night", "k003"]).stdout);
+    let removed = cli.run(&["show", "night", "k005"]).stdout;
     assert!(removed.contains("no longer in the sheet"), "{removed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn json_counts_add_up_and_keep_their_fields() {
     let office = mixed_outcomes().await;
     let status = parse_json(&office.run(&["status", "--json"]));
+=======
+async fn json_output_adds_up_and_keeps_its_fields() {
+    let cli = mixed_outcomes().await;
+    let status = parse_json(&cli.run(&["status", "--json"]));
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let batch = &status["batches"][0];
     let counts = batch["counts"].as_object().unwrap();
     let counted: u64 = counts.values().map(|jobs| jobs.as_u64().unwrap()).sum();
@@ -104,12 +115,12 @@ async fn json_counts_add_up_and_keep_their_fields() {
     let states: Vec<_> = groups.iter().map(|group| group["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["uncertain", "failed", "invalid"]);
     for group in groups {
-        assert!(!group["next"].as_array().unwrap().is_empty(), "nothing to type: {group}");
+        assert!(!group["next"].as_array().unwrap().is_empty(), "no next step: {group}");
     }
 
-    let jobs = parse_json_lines(&office.run(&["jobs", "night", "--json"]));
-    let report = parse_json(&office.run(&["report", "night", "--format", "json"]));
-    assert_eq!(report["rows"].as_array().unwrap(), &jobs, "one row has one form");
+    let jobs = parse_json_lines(&cli.run(&["jobs", "night", "--json"]));
+    let report = parse_json(&cli.run(&["report", "night", "--format", "json"]));
+    assert_eq!(report["rows"].as_array().unwrap(), &jobs, "jobs and report write rows differently");
     assert_eq!((&report["v"], &report["total"]), (&1.into(), &5.into()));
     let mut by_state = BTreeMap::<String, u64>::new();
     for job in &jobs {
@@ -125,21 +136,26 @@ async fn json_counts_add_up_and_keep_their_fields() {
     );
     assert_eq!(jobs[3]["cells"][0]["script"], "Hello 3");
 
-    let story = parse_json(&office.run(&["show", "night", "k001", "--json"]));
-    assert_eq!(story["state"], "uncertain");
-    let submission = story["submissions"].as_array().unwrap().last().unwrap();
+    let history = parse_json(&cli.run(&["show", "night", "k001", "--json"]));
+    assert_eq!(history["state"], "uncertain");
+    let submission = history["submissions"].as_array().unwrap().last().unwrap();
     assert_eq!(submission["outcome"], "uncertain");
-    assert!(story["next"].as_array().unwrap().len() >= 4, "{story}");
-    let runs = parse_json(&office.run(&["runs", "night", "--json"]));
+    assert!(history["next"].as_array().unwrap().len() >= 4, "{history}");
+    let runs = parse_json(&cli.run(&["runs", "night", "--json"]));
     assert_eq!(runs["runs"].as_array().unwrap().len(), 4);
     assert_eq!(runs["runs"][0]["ending"], "ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn jobs_are_filtered_by_state_cause_and_cell() {
     let office = mixed_outcomes().await;
+=======
+async fn jobs_are_filtered_by_state_cause_and_cell_and_mistakes_are_explained() {
+    let cli = mixed_outcomes().await;
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let keys = |args: &[&str]| -> Vec<String> {
-        let ended = office.run(&[&["jobs", "night", "--json"], args].concat());
+        let ended = cli.run(&[&["jobs", "night", "--json"], args].concat());
         let key = |job: &Value| job["key"].as_str().unwrap_or("-").to_owned();
         parse_json_lines(&ended).iter().map(key).collect()
     };
@@ -155,9 +171,9 @@ async fn jobs_are_filtered_by_state_cause_and_cell() {
     assert_eq!(keys(&["--state", every_status]).len(), keys(&[]).len() + 1);
     assert_eq!(keys(&["--state", "generating"]), [""; 0]);
     assert_eq!(keys(&["--limit", "2"]).len(), 2);
-    let more = office.run(&["jobs", "night", "--limit", "2"]);
+    let more = cli.run(&["jobs", "night", "--limit", "2"]);
     assert!(more.stderr.contains("and 3 more jobs: callsheet jobs night --limit 5"), "{more:?}");
-    let mut said = String::new();
+    let mut output = String::new();
     for args in [
         &["jobs", "night", "--state", "faild"][..],
         &["jobs", "night", "--where", "scrpt=x"],
@@ -168,17 +184,23 @@ async fn jobs_are_filtered_by_state_cause_and_cell() {
         &["show", "night", "--row", "99"],
         &["show", "nobody", "k001"],
     ] {
-        let ended = office.run(args);
+        let ended = cli.run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        said.push_str(&normalized_output(&office, &ended));
+        output.push_str(&normalized_output(&cli, &ended));
     }
-    insta::assert_snapshot!("mistakes", said);
+    insta::assert_snapshot!("mistakes", output);
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn a_stalled_render_is_shown_with_its_command() {
     let office = mixed_outcomes().await;
     let url = format!("sqlite://{}", office.path("callsheet.db").display());
+=======
+async fn a_stalled_render_is_shown_with_the_next_step() {
+    let cli = mixed_outcomes().await;
+    let url = format!("sqlite://{}", cli.path("callsheet.db").display());
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(
         "update job set state = 'rendering', rendering_at = 1, stalled = 1, progress = 42, \
@@ -188,111 +210,141 @@ async fn a_stalled_render_is_shown_with_its_command() {
     .await
     .unwrap();
     db.close().await.unwrap();
-    let shown = office.run(&["status", "night"]).stdout;
+    let shown = cli.run(&["status", "night"]).stdout;
     assert!(shown.contains("1 stalled: AI Studios makes no progress"), "{shown}");
     assert!(shown.contains("row 3 k001: stands at 42 %"), "{shown}");
     assert!(shown.contains("callsheet run b.toml\n"), "{shown}");
-    let jobs = office.run(&["jobs", "night", "--state", "stalled"]).stdout;
+    let jobs = cli.run(&["jobs", "night", "--state", "stalled"]).stdout;
     assert!(jobs.contains("k001"), "{jobs}");
-    let story = office.run(&["show", "night", "k001"]).stdout;
-    assert!(story.contains("k001 (row 3 of night): rendering, stalled"), "{story}");
+    let history = cli.run(&["show", "night", "k001"]).stdout;
+    assert!(history.contains("k001 (row 3 of night): rendering, stalled"), "{history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_the_results_file_and_replaces_a_file_whole() {
-    let office = mixed_outcomes().await;
-    let results = std::fs::read_to_string(office.path("out/results.csv")).unwrap();
-    assert_eq!(office.run(&["report", "night"]).stdout, results);
-    office.write("r.csv", "what was there before");
-    let ended = office.run(&["report", "night", "--output", "r.csv"]);
+async fn report_writes_the_results_file_and_replaces_an_existing_file() {
+    let cli = mixed_outcomes().await;
+    let results = std::fs::read_to_string(cli.path("out/results.csv")).unwrap();
+    assert_eq!(cli.run(&["report", "night"]).stdout, results);
+    cli.write("r.csv", "the previous file");
+    let ended = cli.run(&["report", "night", "--output", "r.csv"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
-    assert_eq!(std::fs::read_to_string(office.path("r.csv")).unwrap(), results);
-    let nowhere = office.run(&["report", "night", "--output", "no/where.csv"]);
+    assert_eq!(std::fs::read_to_string(cli.path("r.csv")).unwrap(), results);
+    let nowhere = cli.run(&["report", "night", "--output", "no/where.csv"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn commands_that_only_read_create_no_ledger() {
     let office = TestCli::new(1).await;
+=======
+async fn reading_commands_explain_a_missing_ledger_and_create_none() {
+    let cli = TestCli::new(1).await;
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
-    let mut said = normalized_output(&office, &office.run(&["status"]));
-    assert_eq!(parse_json(&office.run(&["status", "--json"]))["batches"], Value::Array(Vec::new()));
+    let mut output = normalized_output(&cli, &cli.run(&["status"]));
+    assert_eq!(parse_json(&cli.run(&["status", "--json"]))["batches"], Value::Array(Vec::new()));
     for args in [&["jobs", "night"][..], &["show", "night", "k"], &["runs"], &["report", "night"]] {
-        let ended = office.run(args);
+        let ended = cli.run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        said.push_str(&normalized_output(&office, &ended));
+        output.push_str(&normalized_output(&cli, &ended));
     }
-    insta::assert_snapshot!("nothing-yet", said);
-    assert!(!office.path("callsheet.db").exists());
+    insta::assert_snapshot!("nothing-yet", output);
+    assert!(!cli.path("callsheet.db").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     let office = TestCli::new(1).await;
     assert_eq!(office.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
     let looks = || {
+=======
+async fn reading_commands_mention_the_ledger_of_rehearsals() {
+    let cli = TestCli::new(1).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
+    let read_all = || {
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
         [&["status"][..], &["show", "night", "k"], &["runs"], &["resume"], &["resume", "night"]]
-            .map(|args| normalized_output(&office, &office.run(args)))
+            .map(|args| normalized_output(&cli, &cli.run(args)))
             .concat()
     };
+<<<<<<< HEAD
     insta::assert_snapshot!(looks(), @"
     no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     Next (free): callsheet run jobs/NAME.toml --sandbox
+=======
+    insta::assert_snapshot!(read_all(), @"
+    nothing has run here yet: the first run makes the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
+<<<<<<< HEAD
     assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(looks(), @"
     no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+=======
+    assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
+    insta::assert_snapshot!(read_all(), @"
+    no batch yet: begin with callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: the ledger has no batches yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
-    assert_eq!(office.run(&["status", "--sandbox"]).code, Some(0));
+    assert_eq!(cli.run(&["status", "--sandbox"]).code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
+<<<<<<< HEAD
 async fn check_reports_findings_and_what_to_do() {
     let office = TestCli::new(1).await;
+=======
+async fn check_reports_whether_a_run_can_start_and_what_to_fix() {
+    let cli = TestCli::new(1).await;
+>>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
-    let good = office.run(&["check", "b.toml"]);
+    let good = cli.run(&["check", "b.toml"]);
     assert_eq!(good.code, Some(0), "{good:?}");
-    let shown = normalized_output(&office, &good);
+    let shown = normalized_output(&cli, &good);
     for line in ["ok    account", "ok    clock", "ok    lock", "ok    ledger", "ok    output"] {
         assert!(shown.contains(line), "no `{line}`: {shown}");
     }
     insta::assert_snapshot!("check", shown);
-    let left: Vec<_> = std::fs::read_dir(office.dir.path())
+    let left: Vec<_> = std::fs::read_dir(cli.dir.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("callsheet") || name.contains("lock"))
         .collect();
-    assert!(left.is_empty(), "something was left behind: {left:?}");
+    assert!(left.is_empty(), "check created files: {left:?}");
 
-    let mut refused = office.command(&["check", "b.toml", "--json"]);
-    let refused = office.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();
+    let mut refused = cli.command(&["check", "b.toml", "--json"]);
+    let refused = cli.start(refused.env("AISTUDIOS_USER_KEY", "wrong")).wait();
     assert_eq!((refused.code, &parse_json(&refused)["exit"]), (Some(7), &7.into()), "{refused:?}");
     assert!(!refused.stdout.contains("wrong"), "a secret was shown");
-    let asked = office.sandbox.requests().len();
-    let offline = office.run(&["check", "b.toml", "--offline"]);
-    assert_eq!((offline.code, office.sandbox.requests().len()), (Some(0), asked));
-    let nobody = office.start(&mut office.command_without_credentials(&["check", "b.toml"])).wait();
-    assert_eq!(nobody.code, Some(2), "{nobody:?}");
-    let mut silent = office.command(&["check"]);
-    let silent = office.start(silent.env("AISTUDIOS_BASE_URL", "http://127.0.0.1:1")).wait();
-    assert_eq!(silent.code, Some(5), "{silent:?}");
-    let nowhere = office.run(&["--ledger", "nowhere/l.db", "check", "--offline"]);
+    let requests = cli.sandbox.requests().len();
+    let offline = cli.run(&["check", "b.toml", "--offline"]);
+    assert_eq!((offline.code, cli.sandbox.requests().len()), (Some(0), requests));
+    let no_credentials =
+        cli.start(&mut cli.command_without_credentials(&["check", "b.toml"])).wait();
+    assert_eq!(no_credentials.code, Some(2), "{no_credentials:?}");
+    let mut unreachable = cli.command(&["check"]);
+    let unreachable = cli.start(unreachable.env("AISTUDIOS_BASE_URL", "http://127.0.0.1:1")).wait();
+    assert_eq!(unreachable.code, Some(5), "{unreachable:?}");
+    let nowhere = cli.run(&["--ledger", "nowhere/l.db", "check", "--offline"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
-    std::fs::rename(office.path("s.csv"), office.path("gone.csv")).unwrap();
-    assert_eq!(office.run(&["check", "b.toml"]).code, Some(4), "as a run would end");
-    office.write("text.db", "this is no database at all, but a text of some length\n");
-    let text = office.run(&["--ledger", "text.db", "check", "--offline"]);
+    std::fs::rename(cli.path("s.csv"), cli.path("gone.csv")).unwrap();
+    assert_eq!(cli.run(&["check", "b.toml"]).code, Some(4), "the exit code of a run");
+    cli.write("text.db", "this is not a database but a text of some length\n");
+    let text = cli.run(&["--ledger", "text.db", "check", "--offline"]);
     assert_eq!(text.code, Some(1), "{text:?}");
-    office.write("b.toml", "name = 'night'\nsheet = 3\n");
-    assert_eq!(office.run(&["check", "b.toml"]).code, Some(4));
+    cli.write("b.toml", "name = 'night'\nsheet = 3\n");
+    assert_eq!(cli.run(&["check", "b.toml"]).code, Some(4));
 }
 
 #[test]

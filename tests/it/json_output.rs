@@ -1,7 +1,6 @@
-//! What programs read: the events of a run and `run.json`, held against their published schemas.
+//! Output for programs: the events of a run and `run.json`, validated against their schemas.
 //!
-//! The schemas allow fields to be added, for those who read; here nothing may be there that they
-//! do not describe.
+//! The schemas allow additional fields for forward compatibility; these tests allow none.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +17,7 @@ fn read_schema(path: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Returns the schema with every object closed: what it does not describe is refused.
+/// Closes every object of a schema, so that undescribed fields are rejected.
 fn close_schema(schema: &mut Value) {
     if let Some(fields) = schema.as_object_mut() {
         if fields.contains_key("allOf") {
@@ -32,7 +31,7 @@ fn close_schema(schema: &mut Value) {
     }
 }
 
-/// What all events share is completed by each of them.
+/// Returns whether a schema is the common part of all events, which each event extends.
 fn is_base_schema(fields: &serde_json::Map<String, Value>) -> bool {
     fields["properties"].get("seq").is_some()
 }
@@ -52,9 +51,9 @@ pub(crate) fn assert_valid(validator: &Validator, document: &Value) {
     assert!(wrong.is_empty(), "{}\n{document:#}", wrong.join("\n"));
 }
 
-/// Returns `run.json`, after its schema and its sums were looked at.
-pub(crate) fn run_record(office: &TestCli, folder: &str) -> Value {
-    let text = fs::read_to_string(office.path(folder).join("run.json")).unwrap();
+/// Returns `run.json` after checking its schema and its sums.
+pub(crate) fn run_record(cli: &TestCli, folder: &str) -> Value {
+    let text = fs::read_to_string(cli.path(folder).join("run.json")).unwrap();
     let record: Value = serde_json::from_str(&text).unwrap();
     assert_valid(&schema_validator("src/report/run.schema.json"), &record);
     if let Some(rows) = record["rows"].as_u64() {
@@ -65,26 +64,26 @@ pub(crate) fn run_record(office: &TestCli, folder: &str) -> Value {
     record
 }
 
-/// Returns the events of a run, each as the schema says, numbered without gaps, the last and only
-/// the last of them a summary with the exit code.
+/// Returns the events of a run after checking that they are valid, numbered without gaps, and that
+/// only the last one is a summary, with the exit code.
 pub(crate) fn checked_events(ended: &CommandOutput) -> Vec<Value> {
     let validator = schema_validator("src/cli/event.schema.json");
     let lines: Vec<Value> =
         ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (place, event) in lines.iter().enumerate() {
+    for (index, event) in lines.iter().enumerate() {
         assert_valid(&validator, event);
-        assert_eq!(event["seq"], place as u64 + 1, "{event}");
-        let is_last = place + 1 == lines.len();
+        assert_eq!(event["seq"], index as u64 + 1, "{event}");
+        let is_last = index + 1 == lines.len();
         assert_eq!(event["type"] == "summary", is_last, "{event}");
     }
-    let last = lines.last().unwrap_or_else(|| panic!("no event at all: {ended:?}"));
+    let last = lines.last().unwrap_or_else(|| panic!("no event: {ended:?}"));
     assert_eq!(last["exit"].as_i64(), ended.code.map(i64::from), "{last}");
     lines
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_of_a_bad_night_is_as_its_schema_says() {
-    let office = TestCli::with_settings(24, "", |settings| {
+async fn every_event_of_a_run_with_faults_is_valid() {
+    let cli = TestCli::with_settings(24, "", |settings| {
         for fault in [
             "400=create:2",
             "lost-answer=export:2",
@@ -96,27 +95,27 @@ async fn every_event_of_a_bad_night_is_as_its_schema_says() {
         }
     })
     .await;
-    office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 4"));
+    cli.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 4"));
     let rows = (0..24).map(|n| format!("k{n:03},Hello {n}\n"));
-    office.write("s.csv", &format!("key,script\n{}k024,\n", rows.collect::<String>()));
-    let night = office.run(&["run", "b.toml", "--json", "--no-wait", "--skip-invalid"]);
-    let mut seen: BTreeSet<String> = checked_events(&night)
+    cli.write("s.csv", &format!("key,script\n{}k024,\n", rows.collect::<String>()));
+    let ended = cli.run(&["run", "b.toml", "--json", "--no-wait", "--skip-invalid"]);
+    let mut seen: BTreeSet<String> = checked_events(&ended)
         .iter()
         .map(|event| event["type"].as_str().unwrap().to_owned())
         .collect();
-    let record = run_record(&office, "out");
+    let record = run_record(&cli, "out");
     assert_eq!((&record["rows"], &record["counts"]["invalid"]), (&25.into(), &1.into()));
     for failure in record["failures"].as_array().unwrap() {
-        assert!(!failure["words"].as_array().unwrap().is_empty(), "nothing was said: {failure}");
-        assert!(!failure["next"].as_array().unwrap().is_empty(), "nothing to type: {failure}");
+        assert!(!failure["words"].as_array().unwrap().is_empty(), "no message: {failure}");
+        assert!(!failure["next"].as_array().unwrap().is_empty(), "no next step: {failure}");
     }
-    // A changed row, and a request to stop.
+    // Changed rows, and a signal to stop.
     let rows = (0..24).map(|n| format!("k{n:03},Hello again {n}\n"));
-    office.write("s.csv", &format!("key,script\n{}", rows.collect::<String>()));
-    office.sandbox.update_switches(|switches| switches.time_scale = 20.0);
-    let run = office.start(&mut office.command(&["run", "b.toml", "--json"]));
-    let renders = office.sandbox.render_count();
-    office.sandbox.wait_until(move |sandbox| sandbox.render_count() >= renders + 2).await;
+    cli.write("s.csv", &format!("key,script\n{}", rows.collect::<String>()));
+    cli.sandbox.update_switches(|switches| switches.time_scale = 20.0);
+    let run = cli.start(&mut cli.command(&["run", "b.toml", "--json"]));
+    let renders = cli.sandbox.render_count();
+    cli.sandbox.wait_until(move |sandbox| sandbox.render_count() >= renders + 2).await;
     run.signal("TERM");
     let stopped = run.wait();
     assert_eq!(stopped.code, Some(143), "{stopped:?}");
@@ -136,12 +135,12 @@ async fn every_event_of_a_bad_night_is_as_its_schema_says() {
     ] {
         assert!(seen.contains(kind), "{kind} was not seen, only {seen:?}");
     }
-    let record = run_record(&office, "out");
+    let record = run_record(&cli, "out");
     assert_eq!((&record["ending"], &record["exit"]), (&"interrupted".into(), &143.into()));
 }
 
 #[test]
-fn the_schema_describes_every_event_that_there_is() {
+fn the_schema_describes_exactly_the_existing_events() {
     let schema = read_schema("src/cli/event.schema.json");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runner/event.rs");
     let source = fs::read_to_string(source).unwrap();
@@ -153,15 +152,19 @@ fn the_schema_describes_every_event_that_there_is() {
         let reference = json!({ "$ref": format!("#/$defs/{kind}") });
         assert!(schema["oneOf"].as_array().unwrap().contains(&reference), "{kind}");
     }
-    assert_eq!(schema["oneOf"].as_array().unwrap().len(), count, "one that there is not");
+    assert_eq!(
+        schema["oneOf"].as_array().unwrap().len(),
+        count,
+        "the schema describes an event that does not exist"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_exit_the_last_line_is_a_summary_and_run_json_says_the_same() {
-    // 0, and then a rehearsal in a folder of its own.
-    let office = TestCli::new(3).await;
-    checked_events(&office.run(&["run", "b.toml", "--json"]));
-    let record = run_record(&office, "out");
+async fn the_summary_and_run_json_agree_for_every_exit_code() {
+    // 0, and then a rehearsal in its own folder.
+    let cli = TestCli::new(3).await;
+    checked_events(&cli.run(&["run", "b.toml", "--json"]));
+    let record = run_record(&cli, "out");
     assert_eq!(
         (&record["exit"], &record["run"], &record["next"]),
         (&0.into(), &1.into(), &json!(null))
@@ -171,29 +174,29 @@ async fn whatever_the_exit_the_last_line_is_a_summary_and_run_json_says_the_same
     assert_eq!(record["credits"]["run"]["requests"], 3);
     assert_eq!(record["credits"]["run"], record["credits"]["batch"]);
     let rehearsal = ["run", "b.toml", "--json", "--sandbox", "--speed", "2000"];
-    checked_events(&office.run(&rehearsal));
-    assert_eq!(run_record(&office, "out-rehearsal")["rehearsal"], true);
+    checked_events(&cli.run(&rehearsal));
+    assert_eq!(run_record(&cli, "out-rehearsal")["rehearsal"], true);
 
-    // 8, by the cap.
-    let office = TestCli::new(3).await;
-    checked_events(&office.run(&["run", "b.toml", "--json", "--limit", "1"]));
-    let record = run_record(&office, "out");
+    // 8: the limit of this run.
+    let cli = TestCli::new(3).await;
+    checked_events(&cli.run(&["run", "b.toml", "--json", "--limit", "1"]));
+    let record = run_record(&cli, "out");
     assert_eq!((&record["exit"], &record["next"]), (&8.into(), &"callsheet run b.toml".into()));
-    // 7, before anything was sent.
-    let mut wrong = office.command(&["run", "b.toml", "--json"]);
-    checked_events(&office.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).wait());
-    let record = run_record(&office, "out");
+    // 7: before the first request.
+    let mut wrong = cli.command(&["run", "b.toml", "--json"]);
+    checked_events(&cli.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).wait());
+    let record = run_record(&cli, "out");
     assert_eq!((&record["exit"], &record["ending"]), (&7.into(), &"not begun".into()));
     assert!(record["error"].as_str().unwrap().contains("credentials"), "{record:#}");
     assert_eq!((&record["rows"], &record["counts"]["done"]), (&3.into(), &1.into()));
-    // 5, nobody there.
+    // 5: connection refused.
     let elsewhere = TestCli::new(2).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     checked_events(&elsewhere.run(&["run", "b.toml", "--json", "--base-url", &url]));
     assert_eq!(run_record(&elsewhere, "out")["exit"], 5);
-    // 2, without credentials, and 2 for a key that no row has.
+    // 2: no credentials, or an unknown key.
     checked_events(
         &elsewhere
             .start(&mut elsewhere.command_without_credentials(&["run", "b.toml", "--json"]))
@@ -204,56 +207,54 @@ async fn whatever_the_exit_the_last_line_is_a_summary_and_run_json_says_the_same
         (&record["exit"], &record["rows"], &record["run"]),
         (&2.into(), &json!(null), &json!(null))
     );
-    checked_events(&office.run(&["run", "b.toml", "--json", "--only", "nobody"]));
-    assert_eq!(run_record(&office, "out")["exit"], 2);
-    // 4, for a row, for the sheet, for the template, each with its words; 4 for the batch file,
-    // of which nothing is known.
+    checked_events(&cli.run(&["run", "b.toml", "--json", "--only", "unknown"]));
+    assert_eq!(run_record(&cli, "out")["exit"], 2);
+    // 4: a row, the sheet or the template, each with its problems.
     for (file, text) in [
         ("s.csv", "key,script\nk000,\n"),
         ("s.csv", "nothing,of\nthe,kind\n"),
         ("t.json.hbs", "{{#if}"),
     ] {
-        let office = TestCli::new(1).await;
-        office.write(file, text);
-        let ended = office.run(&["run", "b.toml", "--json"]);
+        let cli = TestCli::new(1).await;
+        cli.write(file, text);
+        let ended = cli.run(&["run", "b.toml", "--json"]);
         checked_events(&ended);
-        let record = run_record(&office, "out");
+        let record = run_record(&cli, "out");
         assert_eq!(record["exit"], 4, "{ended:?}");
         assert!(!record["problems"].as_array().unwrap().is_empty(), "{record:#}");
     }
-    // Several batches: each has its own record, also those that another one's mistake stopped.
-    let office = TestCli::new(2).await;
-    office.add_second_batch(2, LIMITS);
-    checked_events(&office.run(&["run", "b.toml", "c.toml", "--json"]));
+    // Each of several batches has its own record, even if a problem of another one stopped it.
+    let cli = TestCli::new(2).await;
+    cli.add_second_batch(2, LIMITS);
+    checked_events(&cli.run(&["run", "b.toml", "c.toml", "--json"]));
     for folder in ["out", "out2"] {
-        let record = run_record(&office, folder);
+        let record = run_record(&cli, folder);
         assert_eq!((&record["exit"], &record["counts"]["done"]), (&0.into(), &2.into()));
     }
-    office.write("s2.csv", "key,script\nm000,\n");
-    checked_events(&office.run(&["run", "b.toml", "c.toml", "--json"]));
+    cli.write("s2.csv", "key,script\nm000,\n");
+    checked_events(&cli.run(&["run", "b.toml", "c.toml", "--json"]));
     for folder in ["out", "out2"] {
-        let record = run_record(&office, folder);
+        let record = run_record(&cli, folder);
         assert_eq!((&record["exit"], &record["ending"]), (&4.into(), &"not begun".into()));
     }
 
-    let before = fs::read(office.path("out/run.json")).unwrap();
-    office.write("b.toml", "name = 3\n");
-    checked_events(&office.run(&["run", "b.toml", "--json"]));
-    assert_eq!(fs::read(office.path("out/run.json")).unwrap(), before);
+    let before = fs::read(cli.path("out/run.json")).unwrap();
+    cli.write("b.toml", "name = 3\n");
+    checked_events(&cli.run(&["run", "b.toml", "--json"]));
+    assert_eq!(fs::read(cli.path("out/run.json")).unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_finds_the_batch_held_says_so_and_leaves_the_other_ones_files_alone() {
-    let office =
-        TestCli::with_settings(3, "", |settings| settings.switches.time_scale = 20.0).await;
-    let first = office.start(&mut office.command(&["run", "b.toml", "--json"]));
-    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 1).await;
-    let second = office.run(&["run", "b.toml", "--json"]);
+async fn a_run_of_a_locked_batch_reports_it_and_writes_no_files() {
+    let cli = TestCli::with_settings(3, "", |settings| settings.switches.time_scale = 20.0).await;
+    let first = cli.start(&mut cli.command(&["run", "b.toml", "--json"]));
+    cli.sandbox.wait_until(|sandbox| sandbox.render_count() >= 1).await;
+    let second = cli.run(&["run", "b.toml", "--json"]);
     assert_eq!(second.code, Some(11), "{second:?}");
     let last = checked_events(&second).pop().unwrap();
     assert!(last["error"].as_str().unwrap().contains("another run"), "{last}");
-    assert!(!office.path("out/run.json").exists());
-    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
+    assert!(!cli.path("out/run.json").exists());
+    cli.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
     checked_events(&first.wait());
-    assert_eq!(run_record(&office, "out")["run"], 1);
+    assert_eq!(run_record(&cli, "out")["run"], 1);
 }

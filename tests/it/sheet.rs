@@ -1,4 +1,4 @@
-//! Sheets as people make them: the right rows, or the right words about what is wrong.
+//! Sheets as spreadsheet programs write them: their rows, and the messages about their problems.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use callsheet::sheet::{
 };
 use proptest::prelude::*;
 
-/// What a test asks of a sheet, spelled short.
+/// A [`SheetSpec`] that is easy to write.
 #[derive(Default)]
 struct SheetOptions<'a> {
     key: &'a [&'a str],
@@ -26,8 +26,8 @@ struct SheetOptions<'a> {
 fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, SheetProblems> {
     let strings = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
     let (key, required) = (strings(ask.key), strings(ask.required));
-    let (optional, words) = (strings(ask.optional), ask.skip.map(|(_, words)| strings(words)));
-    let values = words.as_deref().unwrap_or_default();
+    let (optional, values) = (strings(ask.optional), ask.skip.map(|(_, values)| strings(values)));
+    let values = values.as_deref().unwrap_or_default();
     let columns: BTreeMap<String, String> =
         ask.columns.iter().map(|(name, heading)| ((*name).to_owned(), (*heading).into())).collect();
     let want = SheetSpec {
@@ -51,7 +51,7 @@ fn read_entries(
     open_sheet(path, ask).map(|sheet| sheet.entries().collect())
 }
 
-/// A file with these bytes, as long as the folder lives.
+/// Writes a file that is deleted with its folder.
 fn write_sheet(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("launch.csv");
@@ -59,7 +59,7 @@ fn write_sheet(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// What a sheet comes to, as text: its entries and its problems in their order.
+/// Returns the entries and problems of a sheet as text.
 fn describe_sheet(bytes: impl AsRef<[u8]>, ask: &SheetOptions<'_>) -> String {
     let (_dir, path) = write_sheet(bytes.as_ref());
     match read_entries(&path, ask) {
@@ -75,7 +75,7 @@ fn describe_entry(item: &Result<SheetEntry, SheetProblem>) -> String {
         Err(problem) => format!("{problem}\n"),
         Ok(entry) => {
             let row = |row: &SheetRow| format!(" {}{:?}", row.number, row.cells);
-            let arrow = if entry.is_skipped { "left out" } else { "=>" };
+            let arrow = if entry.is_skipped { "skipped" } else { "=>" };
             format!("{} {arrow}{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
         }
     }
@@ -96,7 +96,7 @@ const KEY_ID: SheetOptions<'_> = SheetOptions { key: &["id"], ..NO_OPTIONS };
 const GROUP_BY_VIDEO: SheetOptions<'_> = SheetOptions { group_by: Some("video"), ..NO_OPTIONS };
 
 #[test]
-fn rows_come_out_of_any_layout_of_the_same_table() {
+fn all_layouts_of_a_table_give_the_same_rows() {
     let want = "1 => 2[\"1\", \"Hi, \\\"Ann\\\"; you\"]\n2 => 3[\"2\", \"안녕\"]\n";
     for text in [
         "id,text\n1,\"Hi, \"\"Ann\"\"; you\"\n2,안녕\n",
@@ -115,7 +115,7 @@ fn rows_come_out_of_any_layout_of_the_same_table() {
 }
 
 #[test]
-fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
+fn all_encodings_of_a_table_give_the_same_rows() {
     let korean = "id,text\r\n1,\"안녕하세요, 여러분\"\r\n2,오늘의 소식입니다\r\n";
     let utf_16 = |swap: bool| -> Vec<u8> {
         let bytes = |unit: u16| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() };
@@ -135,16 +135,16 @@ fn a_sheet_reads_the_same_in_every_encoding_that_has_its_letters() {
         let sheet = open_sheet(&path, &SheetOptions { encoding: named, ..KEY_ID }).unwrap();
         let reading = sheet.format();
         assert_eq!((reading.encoding.unwrap(), reading.is_guess), want);
-        let told: String = sheet.entries().map(|item| describe_entry(&item)).collect();
+        let entries: String = sheet.entries().map(|item| describe_entry(&item)).collect();
         assert_eq!(
-            told,
+            entries,
             "1 => 2[\"1\", \"안녕하세요, 여러분\"]\n2 => 3[\"2\", \"오늘의 소식입니다\"]\n"
         );
     }
 }
 
 #[test]
-fn a_worksheet_that_was_not_asked_for_is_named_with_the_others() {
+fn a_guessed_worksheet_is_reported_with_the_others() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
     let worksheet = |file: &str, worksheet: Option<&str>| {
         let sheet = open_sheet(&folder.join(file), &SheetOptions { worksheet, ..KEY_ID }).unwrap();
@@ -159,26 +159,26 @@ fn a_worksheet_that_was_not_asked_for_is_named_with_the_others() {
 }
 
 #[test]
-fn what_an_encoding_does_not_have_is_told_with_its_place() {
+fn undecodable_text_is_reported_with_its_cell() {
     let ask = SheetOptions { encoding: Some("shift_jis"), ..KEY_ID };
     insta::assert_snapshot!(describe_sheet(b"id,text\n1,\x82\xb1\n2,\xff\n3,\x80\n4,a\x82", &ask), @r#"
     1 => 2["1", "こ"]
-    row 3, column B `text`: the sheet is read as Shift_JIS, and this text is not
-      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
-    row 4, column B `text`: the sheet is read as Shift_JIS, and this text is not
-      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
-    row 5, column B `text`: the sheet is read as Shift_JIS, and this text is not
-      help: set `encoding` in the batch file to what it was saved in, or save it as "CSV UTF-8"
+    row 3, column B `text`: the sheet is read as Shift_JIS, but this text is not
+      help: set `encoding` in the batch file to the encoding of the sheet, or save it as "CSV UTF-8"
+    row 4, column B `text`: the sheet is read as Shift_JIS, but this text is not
+      help: set `encoding` in the batch file to the encoding of the sheet, or save it as "CSV UTF-8"
+    row 5, column B `text`: the sheet is read as Shift_JIS, but this text is not
+      help: set `encoding` in the batch file to the encoding of the sheet, or save it as "CSV UTF-8"
     "#);
     let ask = SheetOptions { encoding: Some("klingon"), ..KEY_ID };
     insta::assert_snapshot!(describe_sheet("id,text\n1,a\n", &ask), @r#"
-    `encoding = "klingon"` is no encoding that is known here
-      help: one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out, and it is found by looking
+    `encoding = "klingon"` is not a known encoding
+      help: one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out to have it detected
     "#);
 }
 
 #[test]
-fn rows_keep_the_numbers_that_the_spreadsheet_shows() {
+fn row_numbers_are_those_of_the_spreadsheet() {
     let text = "\r\nid;text\r\n\r\n1;\"a\r\n\r\nb\"\r\n;\r\n\r\n2;c\r\n;;\r\n3;d";
     insta::assert_snapshot!(describe_sheet(text, &KEY_ID), @r#"
     1 => 4["1", "a\r\n\r\nb"]
@@ -188,7 +188,7 @@ fn rows_keep_the_numbers_that_the_spreadsheet_shows() {
 }
 
 #[test]
-fn headings_that_are_wrong_are_told_all_at_once() {
+fn all_heading_problems_are_reported_at_once() {
     let ask = SheetOptions {
         key: &["sku", "lang"],
         group_by: Some("vidoe"),
@@ -227,7 +227,7 @@ fn headings_that_are_wrong_are_told_all_at_once() {
 }
 
 #[test]
-fn a_heading_is_found_however_it_is_written() {
+fn headings_match_in_any_spelling() {
     let ask = SheetOptions {
         key: &["sku_no"],
         columns: &[("voice", "VOICE-ID")],
@@ -246,7 +246,7 @@ fn a_heading_is_found_however_it_is_written() {
 }
 
 #[test]
-fn headings_that_only_differ_in_writing_are_asked_about() {
+fn ambiguous_headings_are_reported() {
     let ask = SheetOptions {
         key: &["s k u"],
         columns: &[("voice", "VOICE")],
@@ -273,40 +273,40 @@ fn headings_that_only_differ_in_writing_are_asked_about() {
 }
 
 #[test]
-fn rows_that_say_so_are_left_out_in_their_place() {
+fn marked_rows_are_skipped_in_their_position() {
     let text = "id,video,Status\n1,a,\n2,a, Done\n1,b,SKIP\n3,b,later\n,c,x\n4,c,yes,\n";
     let count = |ask: &SheetOptions<'_>| describe_sheet(text, ask);
     let ask = SheetOptions { skip: Some(("status", &[])), ..KEY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
-    2 left out 3["2", "a", " Done"]
-    1 left out 4["1", "b", "SKIP"]
+    2 skipped 3["2", "a", " Done"]
+    1 skipped 4["1", "b", "SKIP"]
     3 => 5["3", "b", "later"]
-     left out 6["", "c", "x"]
+     skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
-      help: a text with a comma in it must stand in quotes
+      help: put text that contains a comma in quotes
     "#);
     let ask = SheetOptions { skip: Some(("Status", &["Later", "x"])), ..KEY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
     2 => 3["2", "a", " Done"]
     row 4, column A `id`: the key `1` is already that of row 2
-      help: give each its own: two videos under one key could not be told apart
-    3 left out 5["3", "b", "later"]
-     left out 6["", "c", "x"]
+      help: keys must be unique
+    3 skipped 5["3", "b", "later"]
+     skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
-      help: a text with a comma in it must stand in quotes
+      help: put text that contains a comma in quotes
     "#);
     let ask = SheetOptions { skip: Some(("Status", &[])), ..GROUP_BY_VIDEO };
     insta::assert_snapshot!(count(&ask), @r#"
     a => 2["1", "a", ""]
-     left out 3["2", "a", " Done"]
-     left out 4["1", "b", "SKIP"]
-    row 5, column B `video`: this group is left out, since row 7 may belong to it
-      help: mend row 7 first
-     left out 6["", "c", "x"]
+     skipped 3["2", "a", " Done"]
+     skipped 4["1", "b", "SKIP"]
+    row 5, column B `video`: this group is skipped, because row 7 may belong to it
+      help: fix row 7 first
+     skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
-      help: a text with a comma in it must stand in quotes
+      help: put text that contains a comma in quotes
     "#);
     let ask = SheetOptions { skip: Some(("State", &[])), ..KEY_ID };
     insta::assert_snapshot!(describe_sheet(text, &ask), @"
@@ -316,7 +316,7 @@ fn rows_that_say_so_are_left_out_in_their_place() {
 }
 
 #[test]
-fn names_are_found_before_headings() {
+fn template_names_take_precedence_over_headings() {
     let ask = SheetOptions {
         key: &["sku"],
         columns: &[("script", "Script (EN)"), ("sku", "No.")],
@@ -331,29 +331,29 @@ fn names_are_found_before_headings() {
 }
 
 #[test]
-fn a_sheet_with_nothing_in_it_says_so() {
+fn an_empty_sheet_is_reported() {
     let mut all = String::new();
     for text in ["", "\n\r\n\n", "\u{feff}", ",,,\n", "id,text\n", "id,text\r\n\r\n,\r\n"] {
         all.push_str(&format!("{text:?}: {}", describe_sheet(text, &KEY_ID)));
     }
     insta::assert_snapshot!(all, @r#"
     "": the sheet is empty
-      help: it needs a row of headings and, below it, one row for each video
+      help: add a row of headings and, below it, one row per video
     "\n\r\n\n": the sheet is empty
-      help: it needs a row of headings and, below it, one row for each video
+      help: add a row of headings and, below it, one row per video
     "\u{feff}": the sheet is empty
-      help: it needs a row of headings and, below it, one row for each video
+      help: add a row of headings and, below it, one row per video
     ",,,\n": the sheet is empty
-      help: it needs a row of headings and, below it, one row for each video
+      help: add a row of headings and, below it, one row per video
     "id,text\n": the sheet has headings but no rows
-      help: fill in one row for each video
+      help: add one row per video
     "id,text\r\n\r\n,\r\n": the sheet has headings but no rows
-      help: fill in one row for each video
+      help: add one row per video
     "#);
 }
 
 #[test]
-fn what_is_no_csv_is_known_by_how_it_begins() {
+fn other_file_formats_are_rejected_by_their_first_bytes() {
     let mut all = String::new();
     for bytes in [&b"\xff\xfe\0\0i\0\0\0"[..], b"\xd0\xcf\x11\xe0\xa1\xb1", b"<!doctype html><p>"] {
         all.push_str(&describe_sheet(bytes, &KEY_ID));
@@ -369,15 +369,15 @@ fn what_is_no_csv_is_known_by_how_it_begins() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told_in_plain_words() {
+fn a_missing_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let none = open_sheet(&dir.path().join("none.csv"), &KEY_ID).unwrap_err().to_string();
-    assert!(none.contains("none.csv: there is no such file"), "{none}");
+    assert!(none.contains("none.csv: no such file"), "{none}");
     assert!(open_sheet(dir.path(), &KEY_ID).unwrap_err().to_string().contains("this is a folder"));
 }
 
 #[test]
-fn bad_rows_are_told_and_the_others_read() {
+fn invalid_rows_are_reported_and_the_others_are_read() {
     let mut text = b"id,Script,Note\r\n\
         1,fine,\r\n\
         2,Hello, Ann,\r\n\
@@ -394,53 +394,53 @@ fn bad_rows_are_told_and_the_others_read() {
     insta::assert_snapshot!(describe_sheet(text, &KEY_ID), @r#"
     1 => 2["1", "fine", ""]
     row 3: 4 cells where the heading row has 3
-      help: a text with a comma in it must stand in quotes
+      help: put text that contains a comma in quotes
     row 4: 2 cells where the heading row has 3
-      help: a comma is missing, or a text with a line break in it does not stand in quotes
-    row 5, column A `id`: the key is empty, so this row cannot be told from others
-      help: fill it in; a key once used for a video should stay with it
+      help: a comma is missing, or a text with a line break is not in quotes
+    row 5, column A `id`: the key is empty
+      help: fill it in; keys must be unique, and the key of a video must not change
     row 7: 2 cells where the heading row has 3
-      help: a quote that opens in this row is probably closed too late; a quote within a text is written twice
-    row 8, column B `Script`: the text is not UTF-8, so it would come out garbled
+      help: a quote that opens in this row is probably closed too late; write a quote within a text twice
+    row 8, column B `Script`: the text is not UTF-8, so it would be garbled
       help: in the spreadsheet, save it as "CSV UTF-8"
-    row 9, column A `id`: the key is empty, so this row cannot be told from others
-      help: fill it in; a key once used for a video should stay with it
+    row 9, column A `id`: the key is empty
+      help: fill it in; keys must be unique, and the key of a video must not change
     row 10, column A `id`: the key `1` is already that of row 2
-      help: give each its own: two videos under one key could not be told apart
+      help: keys must be unique
     café => 11["cafe\u{301}", "decomposed", ""]
     row 12, column A `id`: the key `café` is already that of row 11
-      help: give each its own: two videos under one key could not be told apart
-    row 13, column B `Script`: the text is not UTF-8, so it would come out garbled
+      help: keys must be unique
+    row 13, column B `Script`: the text is not UTF-8, so it would be garbled
       help: in the spreadsheet, save it as "CSV UTF-8"
     row 14, column B `Script`: a quote opens here and is never closed, so the rest of the sheet is lost
-      help: close it, or delete it; a quote within a text is written twice
+      help: close it, or delete it; write a quote within a text twice
     "#);
 }
 
 #[test]
-fn keys_are_made_of_columns_or_of_the_whole_row() {
+fn keys_consist_of_columns_or_of_a_hash_of_the_row() {
     let two = SheetOptions { key: &["id", "lang"], ..SheetOptions::default() };
     insta::assert_snapshot!(describe_sheet("id,lang\na/b,en\na,b/en\na,\n a ,\tde\na,de\n", &two), @r#"
     a//b/en => 2["a/b", "en"]
     a/b//en => 3["a", "b/en"]
-    row 4, column B `lang`: the key is empty, so this row cannot be told from others
-      help: fill it in; a key once used for a video should stay with it
+    row 4, column B `lang`: the key is empty
+      help: fill it in; keys must be unique, and the key of a video must not change
     a/de => 5[" a ", "\tde"]
     row 6, column A `id`: the key `a/de` is already that of row 5
-      help: give each its own: two videos under one key could not be told apart
+      help: keys must be unique
     "#);
     let none = SheetOptions::default();
     insta::assert_snapshot!(describe_sheet("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
     g6qsps5cg0pk7 => 2["a", "en"]
     ep8z29kqyz61x => 3["ae", "n"]
-    row 4: this row is the same as row 2, cell by cell
-      help: delete one of the two, or set `key` to a column that tells them apart
+    row 4: this row is the same as row 2
+      help: delete one of the two, or set `key` to a column in which they differ
     h46mwszbn04z2 => 5["A", "en"]
     "#);
 }
 
 #[test]
-fn every_doubled_key_names_the_first_row_that_has_it() {
+fn every_duplicate_key_names_its_first_row() {
     let mut text = "id,text\n".to_owned();
     for n in 0..300 {
         text.push_str(&format!("k{},{n}\n", n % 100));
@@ -456,7 +456,7 @@ fn every_doubled_key_names_the_first_row_that_has_it() {
 }
 
 #[test]
-fn rows_of_a_group_come_together_from_wherever_they_stand() {
+fn rows_of_a_group_are_combined_from_the_whole_sheet() {
     let text =
         "video,text\r\nspring,1\r\nautumn,\"2\r\n2\"\r\n\r\n spring,3\r\nwinter,4\r\nautumn,5";
     insta::assert_snapshot!(describe_sheet(text, &GROUP_BY_VIDEO), @r#"
@@ -467,46 +467,46 @@ fn rows_of_a_group_come_together_from_wherever_they_stand() {
 }
 
 #[test]
-fn a_group_has_one_key_and_no_other_group_has_it() {
+fn a_group_has_one_key_that_no_other_group_has() {
     let ask = SheetOptions { key: &["id"], ..GROUP_BY_VIDEO };
     let text = "video,id\na,1\nb,2\na,1\nc,3\nb,4\nd,1\ne,\ne,5\n";
     insta::assert_snapshot!(describe_sheet(text, &ask), @r#"
     1 => 2["a", "1"] 4["a", "1"]
-    row 6, column B `id`: the key `4` is not the one of the group's first row 3, `2`
-      help: the rows of a group make one video, so they share one key
+    row 6, column B `id`: the key `4` differs from `2` in row 3, the first of this group
+      help: all rows of a group need the same key, since they make one video
     3 => 5["c", "3"]
     row 7, column B `id`: the key `1` is already that of row 2
-      help: give each its own: two videos under one key could not be told apart
-    row 8, column B `id`: the key is empty, so this row cannot be told from others
-      help: fill it in; a key once used for a video should stay with it
+      help: keys must be unique
+    row 8, column B `id`: the key is empty
+      help: fill it in; keys must be unique, and the key of a video must not change
     "#);
 }
 
 #[test]
-fn a_group_that_may_lack_a_row_is_left_out() {
+fn a_group_that_may_lack_a_row_is_rejected() {
     let text = "video,text\na,1\nb,2\nb,3,4\nc,5\na,6\n,7\nd,8\ne,9\n";
     insta::assert_snapshot!(describe_sheet(text, &GROUP_BY_VIDEO), @r#"
-    row 2, column A `video`: this group is left out, since row 7 may belong to it
-      help: mend row 7 first
-    row 3, column A `video`: this group is left out, since row 4 may belong to it
-      help: mend row 4 first
+    row 2, column A `video`: this group is skipped, because row 7 may belong to it
+      help: fix row 7 first
+    row 3, column A `video`: this group is skipped, because row 4 may belong to it
+      help: fix row 4 first
     row 4: 3 cells where the heading row has 2
-      help: a text with a comma in it must stand in quotes
-    row 5, column A `video`: this group is left out, since row 4 may belong to it
-      help: mend row 4 first
+      help: put text that contains a comma in quotes
+    row 5, column A `video`: this group is skipped, because row 4 may belong to it
+      help: fix row 4 first
     row 7, column A `video`: this cell is empty, so the row belongs to no group
-      help: fill in the group's name in every row of it, also where the cells look merged
-    row 8, column A `video`: this group is left out, since row 7 may belong to it
-      help: mend row 7 first
+      help: fill in the name of the group in every row, also where cells appear merged
+    row 8, column A `video`: this group is skipped, because row 7 may belong to it
+      help: fix row 7 first
     e => 9["e", "9"]
     "#);
 }
 
 #[test]
-fn a_heading_row_can_itself_be_torn() {
+fn a_damaged_heading_row_is_reported() {
     insta::assert_snapshot!(describe_sheet("id,\"Script\n1,2\n", &KEY_ID), @"
     row 1, column B: a quote opens here and is never closed, so the rest of the sheet is lost
-      help: close it, or delete it; a quote within a text is written twice
+      help: close it, or delete it; write a quote within a text twice
     ");
     let wide = format!("id{}\n1\n", ",x".repeat(5_000));
     insta::assert_snapshot!(describe_sheet(wide, &KEY_ID), @"
@@ -516,21 +516,21 @@ fn a_heading_row_can_itself_be_torn() {
 }
 
 #[test]
-fn a_cell_of_a_megabyte_is_read_and_a_longer_one_told() {
+fn a_cell_of_a_megabyte_is_read_and_a_longer_one_is_reported() {
     let fits = "x".repeat(1 << 20);
     let text = format!("id,text\n1,{fits}\n2,{fits}x\n3,y\n");
     let (_dir, path) = write_sheet(text.as_bytes());
     let items = read_entries(&path, &KEY_ID).unwrap();
     assert_eq!(items[0].as_ref().unwrap().rows[0].cells[1], fits);
     insta::assert_snapshot!(items[1].as_ref().unwrap_err(), @"
-    row 3, column B `text`: this cell holds more than 1 MB
+    row 3, column B `text`: this cell contains more than 1 MB
       help: shorten it; if it should be short, a quote before it may not be closed
     ");
     assert_eq!(items[2].as_ref().unwrap().rows[0].number, 4);
 }
 
 #[test]
-fn numbered_columns_make_the_list_that_is_asked_for() {
+fn numbered_columns_make_a_list() {
     let ask = SheetOptions { required: &["script", "sku"], lists: &["script"], ..NO_OPTIONS };
     let columns = |headings: &str| {
         let (_dir, path) = write_sheet(format!("{headings}\na,b,c,d,e\n").as_bytes());
@@ -549,17 +549,17 @@ fn numbered_columns_make_the_list_that_is_asked_for() {
 }
 
 #[test]
-fn a_separator_that_only_the_headings_show_is_told_of() {
+fn an_uncertain_delimiter_is_reported() {
     let ask = SheetOptions { required: &["script"], ..SheetOptions::default() };
     insta::assert_snapshot!(describe_sheet("id/script\n1/Hi\n", &ask), @"
     row 1: there is no column `script`, which the template needs
-      help: there is one column only, `id/script`; commas, semicolons, tabs or pipes go between cells
+      help: there is only one column, `id/script`; separate cells by commas, semicolons, tabs or pipes
     ");
 }
 
-/// Each file of `tests/data/sheets` with what is to come of it, kept beside it.
+/// Every file in `tests/data/sheets` is compared with the snapshot beside it.
 #[test]
-fn the_kept_sheets_come_to_what_they_came_to() {
+fn the_sample_sheets_match_their_snapshots() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sheets");
     let mut sheets: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap()
@@ -582,7 +582,7 @@ fn the_kept_sheets_come_to_what_they_came_to() {
     }
 }
 
-/// Bytes that a CSV reader has to think about.
+/// Bytes with a meaning in CSV.
 fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         6 => prop::sample::select(b"\"\"\r\n\n,,;\t a1".to_vec()),
@@ -591,7 +591,7 @@ fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(byte, 0..200)
 }
 
-/// A cell of anything, with what needs quoting more often than chance gives.
+/// Any cell, with more characters than usual that need quotes.
 fn any_cell() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[a-z\"'\r\n,;\t \u{a0}é한🎬\u{feff}]{0,12}", Just(String::new()),]
 }
@@ -621,9 +621,9 @@ proptest! {
         }
     }
 
-    /// No row is lost, none comes twice, however they are grouped.
+    /// No row is lost or repeated, however the rows are grouped.
     #[test]
-    fn every_row_ends_in_one_entry_or_problem(
+    fn every_row_belongs_to_one_entry_or_problem(
         videos in prop::collection::vec("[ab]?[ab]?", 1..40)
     ) {
         let text: String = videos.iter().enumerate().map(|(n, v)| format!("{v},{n}\n")).collect();
@@ -650,7 +650,7 @@ proptest! {
     }
 
     #[test]
-    fn any_table_comes_back_as_it_was_written(
+    fn any_table_is_read_as_it_was_written(
         table in (1..5usize).prop_flat_map(|width| {
             prop::collection::vec(prop::collection::vec(any_cell(), width), 1..12)
         }),
@@ -660,7 +660,7 @@ proptest! {
         mark in any::<bool>(),
     ) {
         let width = table[0].len();
-        // An unquoted mark at the very start would be the file's own.
+        // An unquoted byte order mark at the start would be that of the file.
         let mut writer = csv::WriterBuilder::new()
             .delimiter(delimiter)
             .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })

@@ -1,7 +1,7 @@
 "use strict";
-// Shows the rows that are looked at. Everything from outside goes into the page as text, never as
-// markup. A row is [row, key, state, version, attempts, plays, credits, said, file, project,
-// cells, way]; a way is [paid, rendered, done] in milliseconds since the run began.
+// Adds rows to the table on demand. Everything from outside is inserted as text, never as markup.
+// A row is [row, key, state, version, attempts, length, credits, message, file, project, cells,
+// timing]; a timing is [submitted, rendered, done] in milliseconds since the start of the run.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const body = document.querySelector("#table tbody");
@@ -32,7 +32,7 @@
     return td;
   };
 
-  // Built once, at the first search: a row's texts in one.
+  // All texts of a row in one, built at the first search.
   const haystacks = new Map();
   const haystack = (row) => {
     if (!haystacks.has(row)) {
@@ -50,7 +50,7 @@
     const way = typeof x === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
     return down ? -way : way;
   };
-  // "rendering" of the counts includes those that stand still.
+  // The count of "rendering" includes stalled rows.
   const fits = (row) => state === "" || row[2] === state || (state === "rendering" && row[2] === "stalled");
 
   const bar = (way) => {
@@ -61,10 +61,10 @@
     const parts = [["w", 0, paid], ["r", paid, end]];
     if (rendered !== null) parts.push(["f", rendered, done === null ? length : done]);
     const strip = make("div", { class: "bar", role: "img" });
-    const words = ["waited " + span(paid), rendered === null ? "renders since" : "rendered in " + span(end - paid)];
-    if (done !== null) words.push("downloaded in " + span(done - rendered));
-    strip.setAttribute("aria-label", words.join(", "));
-    strip.title = words.join(", ");
+    const steps = ["waited " + span(paid), rendered === null ? "rendering" : "rendered in " + span(end - paid)];
+    if (done !== null) steps.push("downloaded in " + span(done - rendered));
+    strip.setAttribute("aria-label", steps.join(", "));
+    strip.title = steps.join(", ");
     for (const [kind, from, to] of parts) {
       const part = make("i", { class: kind });
       part.style.left = (100 * from) / length + "%";
@@ -96,7 +96,7 @@
     if (row[8]) {
       const link = make("a", { href: path(row[8]) }, row[8]);
       list.append(make("dt", null, "file"), make("dd", null, link));
-      // Its first frame is its thumbnail.
+      // The first frame is the thumbnail.
       box.append(make("video", { controls: "", preload: "metadata", src: path(row[8]), "aria-label": "Video of " + row[1] }));
     }
     box.append(list);
@@ -126,8 +126,8 @@
     more.textContent = "Show " + Math.min(STEP, found.length - shown) + " more of " + (found.length - shown);
   };
   const draw = () => {
-    const words = search.value.trim().toLowerCase();
-    found = data.rows.filter((row) => fits(row) && (words === "" || haystack(row).includes(words)));
+    const query = search.value.trim().toLowerCase();
+    found = data.rows.filter((row) => fits(row) && (query === "" || haystack(row).includes(query)));
     if (sort !== "0" || down) found = [...found].sort(order);
     body.replaceChildren();
     shown = 0;
@@ -156,7 +156,7 @@
   }
   if ("IntersectionObserver" in window) {
     new IntersectionObserver((seen) => {
-      // Only after somebody has scrolled: a page that is opened shows its first rows at once.
+      // Only after scrolling: an opened page shows its first rows at once.
       if (seen.some((entry) => entry.isIntersecting) && window.scrollY > 0) showUpTo(shown + STEP);
     }, { rootMargin: "400px" }).observe(more);
   }
@@ -165,7 +165,7 @@
     if (found.length > shown) count.textContent = shown + " of " + found.length + " rows; all are in results.csv";
   });
   draw();
-  // Two frames later it has been painted: how long that took, for whoever measures it.
+  // After two frames the page is painted; the time is recorded for measurements.
   requestAnimationFrame(() => requestAnimationFrame(() => {
     document.body.dataset.painted = String(Math.round(performance.now()));
   }));

@@ -1,7 +1,7 @@
 //! The plots of the page, drawn as SVG by a library.
 //!
-//! Their colours are words for the style sheet, which gives them the page's own in light and in
-//! dark. Nothing in them is text from outside but keys, which the library escapes.
+//! Their colours are placeholders that the style sheet replaces, in light and in dark mode. Invariant:
+//! keys are the only text from outside, and the library escapes them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use super::SubmitLimits;
 use super::timeline::{RunTimeline, TimelineSteps};
 use crate::text::{format_duration, format_number, truncate};
 
-/// Jobs that get a line of their own in the timeline.
+/// Jobs with their own line in the timeline.
 const TIMELINE_LANES_MAX: usize = 40;
 /// Points of a line.
 const LINE_POINTS_MAX: usize = 120;
-/// Points of a line that counts what happens in a minute: with more, it is all noise.
+/// Points of a line that counts events per minute; more would only show noise.
 const RATE_POINTS_MAX: usize = 30;
 /// Characters of a key beside its line.
 const KEY_CHARS_MAX: usize = 20;
 
-/// Replaced by the style sheet.
+/// Placeholders, replaced by the style sheet.
 const WAITING_COLOR: &str = "#0A0A01";
 const RENDERING_COLOR: &str = "#0A0A02";
 const DOWNLOADING_COLOR: &str = "#0A0A03";
@@ -39,58 +39,70 @@ const FULL_WIDTH: f32 = 920.0;
 const HALF_WIDTH: f32 = 450.0;
 const PLOT_HEIGHT: f32 = 240.0;
 
-/// A plot, and what it says in words.
+/// A plot with its text.
 #[derive(Clone, Debug)]
 pub(super) struct RunPlot {
     pub(super) title: &'static str,
     pub(super) svg: String,
-    /// For who cannot see it, and below it for everybody.
+    /// The content as text, shown below the plot and read by screen readers.
     pub(super) caption: String,
     pub(super) is_wide: bool,
-    /// What its colours mean: a class of the style sheet and a name.
+    /// Its colours: a class of the style sheet and a name.
     pub(super) legend: &'static [(&'static str, &'static str)],
 }
 
-/// Draws what there is to draw; `keys` names the jobs that are shown one by one.
+/// Draws all plots; `keys` contains the keys of [`timeline_lanes`] by position.
 pub(super) fn draw_plots(
-    night: &RunTimeline,
-    pace: SubmitLimits,
+    timeline: &RunTimeline,
+    limits: SubmitLimits,
     zone: &TimeZone,
     keys: &BTreeMap<i64, String>,
 ) -> Vec<RunPlot> {
-    if night.jobs.is_empty() {
+    if timeline.jobs.is_empty() {
         return Vec::new();
     }
-    let east = Timestamp::from_millisecond(night.started_at)
+    let utc_offset_minutes = Timestamp::from_millisecond(timeline.started_at)
         .map_or(0, |at| zone.to_offset(at).seconds() / 60);
     [
-        timeline_plot(night, east, keys),
-        in_flight_plot(&TimelineSteps::from_timeline(night, LINE_POINTS_MAX), pace, east),
-        throughput_plot(&TimelineSteps::from_timeline(night, RATE_POINTS_MAX), pace, east),
-        render_time_plot(night),
+        timeline_plot(timeline, utc_offset_minutes, keys),
+        in_flight_plot(
+            &TimelineSteps::from_timeline(timeline, LINE_POINTS_MAX),
+            limits,
+            utc_offset_minutes,
+        ),
+        throughput_plot(
+            &TimelineSteps::from_timeline(timeline, RATE_POINTS_MAX),
+            limits,
+            utc_offset_minutes,
+        ),
+        render_time_plot(timeline),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Returns the jobs that get a line of their own: all, or some in equal distances.
+/// Returns the jobs with their own line: all, or every n-th.
 pub(super) fn timeline_lanes(
-    night: &RunTimeline,
+    timeline: &RunTimeline,
 ) -> impl Iterator<Item = &super::timeline::JobTiming> {
-    night.jobs.iter().step_by(night.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1))
+    timeline.jobs.iter().step_by(timeline.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1))
 }
 
-fn timeline_plot(night: &RunTimeline, east: i32, keys: &BTreeMap<i64, String>) -> Option<RunPlot> {
+fn timeline_plot(
+    timeline: &RunTimeline,
+    utc_offset_minutes: i32,
+    keys: &BTreeMap<i64, String>,
+) -> Option<RunPlot> {
     let seconds = |ms: i64| ms as f64 / 1000.0;
     let mut tasks = Vec::new();
     let mut shown = 0;
-    for (number, job) in timeline_lanes(night).enumerate() {
+    for (number, job) in timeline_lanes(timeline).enumerate() {
         shown += 1;
-        // Two long keys may look alike when clipped, and must not share a line.
+        // Two long keys may be equal when truncated, and must not share a line.
         let key = keys.get(&job.position).map_or("", String::as_str);
         let row = format!("{}{}", truncate(key, KEY_CHARS_MAX), "\u{200b}".repeat(number % 7));
-        let rendered = job.rendered_at.unwrap_or(night.ended_at);
+        let rendered = job.rendered_at.unwrap_or(timeline.ended_at);
         let mut part = |category: &str, from: i64, to: i64, color: &str| {
             tasks.push(GanttTask {
                 name: category.to_owned(),
@@ -102,97 +114,108 @@ fn timeline_plot(night: &RunTimeline, east: i32, keys: &BTreeMap<i64, String>) -
                 color: Some(color.into()),
             });
         };
-        part("waiting", night.started_at, job.submitted_at, WAITING_COLOR);
+        part("waiting", timeline.started_at, job.submitted_at, WAITING_COLOR);
         part("rendering", job.submitted_at, rendered, RENDERING_COLOR);
         if job.rendered_at.is_some() {
-            part("downloading", rendered, job.done_at.unwrap_or(night.ended_at), DOWNLOADING_COLOR);
+            part(
+                "downloading",
+                rendered,
+                job.done_at.unwrap_or(timeline.ended_at),
+                DOWNLOADING_COLOR,
+            );
         }
     }
     let mut chart = GanttChart::new(tasks);
     style_chart(&mut chart, FULL_WIDTH, 60.0 + 16.0 * shown as f32);
     chart.x_axis.kind = AxisType::Time;
-    chart.x_axis.time_offset = east;
-    chart.x_axis.min = Some(seconds(night.started_at));
-    chart.x_axis.max = Some(seconds(night.ended_at));
+    chart.x_axis.time_offset = utc_offset_minutes;
+    chart.x_axis.min = Some(seconds(timeline.started_at));
+    chart.x_axis.max = Some(seconds(timeline.ended_at));
     chart.series.colors =
         [WAITING_COLOR, RENDERING_COLOR, DOWNLOADING_COLOR].map(Color::from).to_vec();
     chart.label_show = false;
     chart.radius = 2.0;
     chart.y_axis_configs.iter_mut().for_each(style_axis);
-    let every = night.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1);
+    let every = timeline.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1);
     let which = if every == 1 {
         format!("All {shown} jobs")
     } else {
-        format!("{shown} of {} jobs, one in {every}", night.jobs.len())
+        format!("{shown} of {} jobs, one in {every}", timeline.jobs.len())
     };
-    let words =
-        format!("{which}, in the order of their requests; each job's own is in its row below.");
+    let caption = format!("{which}, in the order of their requests; all are in the table below.");
     Some(RunPlot {
         title: "Timeline",
         svg: chart.svg().ok()?,
-        caption: words,
+        caption,
         is_wide: true,
         legend: &[("w", "waiting"), ("r", "rendering"), ("f", "downloading")],
     })
 }
 
-fn in_flight_plot(steps: &TimelineSteps, pace: SubmitLimits, east: i32) -> Option<RunPlot> {
+fn in_flight_plot(
+    steps: &TimelineSteps,
+    limits: SubmitLimits,
+    utc_offset_minutes: i32,
+) -> Option<RunPlot> {
     let mut line = step_series("rendering", &steps.renders_in_flight, 1.0, RENDERING_COLOR);
     line.fill = Some(true);
     let most = steps.renders_in_flight.iter().max().copied().unwrap_or(0);
-    let limit = f64::from(pace.in_flight);
+    let limit = f64::from(limits.in_flight);
     line.mark_lines = limit_mark_lines(limit);
     let top = limit.max(f64::from(most));
-    let mut chart = time_chart(vec![line], steps, east, (top, &[RENDERING_COLOR]));
+    let mut chart = time_chart(vec![line], steps, utc_offset_minutes, top);
     chart.series.fill_opacity = Some(0.25);
-    let words = format!(
+    let caption = format!(
         "At most {most} at once; the dashed line is the limit (in_flight = {}).",
-        pace.in_flight
+        limits.in_flight
     );
     Some(RunPlot {
-        title: "Renders under way",
+        title: "In progress",
         svg: chart.svg().ok()?,
-        caption: words,
+        caption,
         is_wide: false,
         legend: &[],
     })
 }
 
-fn throughput_plot(steps: &TimelineSteps, pace: SubmitLimits, east: i32) -> Option<RunPlot> {
+fn throughput_plot(
+    steps: &TimelineSteps,
+    limits: SubmitLimits,
+    utc_offset_minutes: i32,
+) -> Option<RunPlot> {
     let per_minute = 1.0 / steps.step_minutes;
-    let mut begun = step_series("begun", &steps.submitted, per_minute, RENDERING_COLOR);
+    let mut started = step_series("started", &steps.submitted, per_minute, RENDERING_COLOR);
     let done = step_series("done", &steps.completed, per_minute, DOWNLOADING_COLOR);
     let most = |counts: &[u32]| f64::from(counts.iter().max().copied().unwrap_or(0)) * per_minute;
-    let (most_begun, most_done) = (most(&steps.submitted), most(&steps.completed));
-    let mut top = most_begun.max(most_done);
-    let (begun_told, done_told) = (format_rate(most_begun), format_rate(most_done));
-    let mut words = format!("At most {begun_told} begun and {done_told} done in a minute; ");
-    // A limit far above everything would leave nothing else to see.
-    match pace.submits_per_minute {
+    let (most_started, most_done) = (most(&steps.submitted), most(&steps.completed));
+    let mut top = most_started.max(most_done);
+    let (started_rate, done_rate) = (format_rate(most_started), format_rate(most_done));
+    let mut caption = format!("At most {started_rate} started and {done_rate} done per minute; ");
+    // A limit far above the data would hide it.
+    match limits.submits_per_minute {
         Some(limit) if limit <= 4.0 * top => {
-            begun.mark_lines = limit_mark_lines(limit);
+            started.mark_lines = limit_mark_lines(limit);
             top = top.max(limit);
             let limit = format_number(limit);
-            words.push_str(&format!("the dashed line is the limit (submits = {limit}/min)."));
+            caption.push_str(&format!("the dashed line is the limit (submits = {limit}/min)."));
         }
         Some(limit) => {
             let limit = format_number(limit);
-            words.push_str(&format!("the limit of {limit}/min (submits) lies far above."));
+            caption.push_str(&format!("the limit of {limit}/min (submits) is far higher."));
         }
-        None => words.push_str("there is no limit (submits)."),
+        None => caption.push_str("there is no limit (submits)."),
     }
-    let chart =
-        time_chart(vec![begun, done], steps, east, (top, &[RENDERING_COLOR, DOWNLOADING_COLOR]));
+    let chart = time_chart(vec![started, done], steps, utc_offset_minutes, top);
     Some(RunPlot {
         title: "Videos per minute",
         svg: chart.svg().ok()?,
-        caption: words,
+        caption,
         is_wide: false,
-        legend: &[("r", "begun"), ("f", "done")],
+        legend: &[("r", "started"), ("f", "done")],
     })
 }
 
-/// Returns a speed with no more digits than anyone asks for: 0.25, 3.5, 114.
+/// Returns a rate with few digits: 0.25, 3.5, 114.
 fn format_rate(number: f64) -> String {
     match number {
         fast if fast >= 10.0 => format!("{fast:.0}"),
@@ -200,8 +223,8 @@ fn format_rate(number: f64) -> String {
     }
 }
 
-fn render_time_plot(night: &RunTimeline) -> Option<RunPlot> {
-    let mut took: Vec<i64> = night.render_times_ms().collect();
+fn render_time_plot(timeline: &RunTimeline) -> Option<RunPlot> {
+    let mut took: Vec<i64> = timeline.render_times_ms().collect();
     took.sort_unstable();
     let (first, last) = (*took.first()?, *took.last()?);
     let (unit, ms) = if last < 180_000 { ("s", 1000.0) } else { ("min", 60_000.0) };
@@ -212,18 +235,18 @@ fn render_time_plot(night: &RunTimeline) -> Option<RunPlot> {
     chart.series.colors = vec![RENDERING_COLOR.into()];
     chart.y_axis_configs.iter_mut().for_each(style_axis);
     chart.x_axis.formatter = Some(format!("{{c}} {unit}"));
-    let in_words = |ms: i64| format_duration(Duration::from_millis(ms.max(0).unsigned_abs()));
-    let words = format!(
-        "{} renders took {} to {}, half of them no more than {}.",
+    let duration = |ms: i64| format_duration(Duration::from_millis(ms.max(0).unsigned_abs()));
+    let caption = format!(
+        "{} renders took {} to {}, half of them at most {}.",
         took.len(),
-        in_words(first),
-        in_words(last),
-        in_words(took[took.len() / 2])
+        duration(first),
+        duration(last),
+        duration(took[took.len() / 2])
     );
     Some(RunPlot {
         title: "How long a render takes",
         svg: chart.svg().ok()?,
-        caption: words,
+        caption,
         is_wide: false,
         legend: &[],
     })
@@ -250,15 +273,15 @@ fn limit_mark_lines(limit: f64) -> Vec<MarkLine> {
 fn time_chart(
     lines: Vec<Series>,
     steps: &TimelineSteps,
-    east: i32,
-    (top, colors): (f64, &[&str]),
+    utc_offset_minutes: i32,
+    top: f64,
 ) -> LineChart {
     let mut chart = LineChart::new(lines, Vec::new());
     style_chart(&mut chart, HALF_WIDTH, PLOT_HEIGHT);
     chart.x_axis.kind = AxisType::Time;
-    chart.x_axis.time_offset = east;
+    chart.x_axis.time_offset = utc_offset_minutes;
     chart.x_axis.values = steps.starts_at.clone();
-    chart.series.colors = colors.iter().map(|color| Color::from(*color)).collect();
+    chart.series.colors = [RENDERING_COLOR, DOWNLOADING_COLOR].map(Color::from).to_vec();
     chart.series.stroke_width = 2.0;
     for axis in &mut chart.y_axis_configs {
         style_axis(axis);
@@ -270,15 +293,15 @@ fn time_chart(
     chart
 }
 
-/// Returns a round distance between the marks of an axis from 0 to a little over `top`, and how many
-/// of them it takes.
+/// Returns the round distance between the ticks of an axis that ends a little above `top`, and
+/// their number.
 fn axis_ticks(top: f64) -> (f64, usize) {
     let step = round_step(top / 5.0).max(1.0);
     let count = ((top * 1.02) / step).ceil().max(1.0);
     (step, count as usize)
 }
 
-/// Returns the next of 1, 2, 5, 10, 20, 50 … or a tenth, hundredth … of them.
+/// Returns the next higher of 1, 2, 5, 10, 20, 50 … or of their tenths, hundredths ….
 fn round_step(at_least: f64) -> f64 {
     if !(at_least.is_finite() && at_least > 0.0) {
         return 1.0;
@@ -297,7 +320,7 @@ fn style_chart(chart: &mut ChartBase, width: f32, height: f32) {
     chart.x_axis.stroke_color = AXIS_COLOR.into();
     chart.x_axis.font.color = AXIS_COLOR.into();
     chart.x_axis.font.size = 11.0;
-    // The page writes it: the library measures letters of a font that may not be here.
+    // The page contains the legend: the library would measure a font that may be missing.
     chart.legend.show = Some(false);
     chart.series.label.font.color = AXIS_COLOR.into();
     chart.series.label.font.size = 11.0;
@@ -316,7 +339,7 @@ mod tests {
     use super::super::timeline::JobTiming;
     use super::*;
 
-    fn any_night() -> impl Strategy<Value = RunTimeline> {
+    fn any_timeline() -> impl Strategy<Value = RunTimeline> {
         let pass = (
             0..i64::from(u32::MAX),
             prop::option::of(0..1i64 << 40),
@@ -340,13 +363,13 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever a ledger tells, even with a clock that went astray, there is a plot.
+        /// Any times in a ledger can be plotted, even of a clock that jumped.
         #[test]
-        fn any_night_can_be_drawn(night in any_night(), key in ".{0,30}", in_flight in 0..50u32) {
-            let keys = night.jobs.iter().map(|job| (job.position, key.clone())).collect();
-            let pace = SubmitLimits { in_flight, submits_per_minute: Some(30.0) };
-            let plots = draw_plots(&night, pace, &TimeZone::UTC, &keys);
-            prop_assert_eq!(plots.is_empty(), night.jobs.is_empty());
+        fn any_timeline_can_be_drawn(timeline in any_timeline(), key in ".{0,30}", in_flight in 0..50u32) {
+            let keys = timeline.jobs.iter().map(|job| (job.position, key.clone())).collect();
+            let limits = SubmitLimits { in_flight, submits_per_minute: Some(30.0) };
+            let plots = draw_plots(&timeline, limits, &TimeZone::UTC, &keys);
+            prop_assert_eq!(plots.is_empty(), timeline.jobs.is_empty());
             for plot in plots {
                 prop_assert!(plot.svg.starts_with("<svg") && plot.svg.ends_with("</svg>"));
                 prop_assert!(!plot.svg.contains("NaN"), "{}", plot.title);
@@ -355,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marks_of_an_axis_are_round() {
+    fn axis_ticks_are_round_numbers() {
         assert_eq!(axis_ticks(4.0), (1.0, 5));
         assert_eq!(axis_ticks(120.0), (50.0, 3));
         assert_eq!(axis_ticks(0.0), (1.0, 1));

@@ -1,7 +1,7 @@
-//! When things happened in the last run that paid for anything: what the plots are drawn from.
+//! The times of the last run with paid submissions: the data of the plots.
 //!
-//! Only that run, for between two nights lies a day in which nothing happens. Pure but for one
-//! pass through the ledger.
+//! Only one run is shown, because nothing happens between two runs. Pure, except for one pass over
+//! the ledger.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use jiff::Timestamp;
 
 use crate::ledger::{BatchId, Ledger, LedgerError, RenderTiming, RunRow};
 
-/// Jobs that are kept for the plots; a larger run is drawn from its first ones.
+/// Jobs kept for the plots; of a larger run the first ones are drawn.
 const TIMELINE_JOBS_MAX: usize = 200_000;
-/// Passages read at once.
+/// Timings read at once.
 const TIMINGS_PER_PAGE: u32 = 1000;
 
-/// One run, seen from far.
+/// The times of one run, in milliseconds since 1970.
 #[derive(Clone, Debug)]
 pub(super) struct RunTimeline {
-    /// The run; nothing when nothing was ever paid for.
+    /// The run; `None` if nothing was ever paid.
     pub(super) run: Option<RunRow>,
-    /// When it began, and when it ended or was last heard of; in milliseconds since 1970.
+    /// The start of the run, and its end or last sign of life.
     pub(super) started_at: i64,
     pub(super) ended_at: i64,
-    /// Its jobs, by the time of their request.
+    /// Its jobs in the order of their submissions.
     pub(super) jobs: Vec<JobTiming>,
 }
 
-/// One job's way through the run, in milliseconds since 1970.
+/// The times of one job, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct JobTiming {
     pub(super) position: i64,
@@ -36,7 +36,7 @@ pub(super) struct JobTiming {
 }
 
 impl RunTimeline {
-    /// Reads the last run that paid for anything.
+    /// Reads the last run with paid submissions.
     pub(super) async fn load(
         ledger: &Ledger,
         batch: BatchId,
@@ -52,7 +52,7 @@ impl RunTimeline {
             let Some(last) = page.last() else { break };
             after = last.position;
             jobs.extend(
-                page.iter().filter_map(|passage| JobTiming::from_render_timing(passage, run.id)),
+                page.iter().filter_map(|timing| JobTiming::from_render_timing(timing, run.id)),
             );
         }
         jobs.sort_by_key(|job| (job.submitted_at, job.position));
@@ -74,13 +74,13 @@ impl RunTimeline {
 }
 
 impl JobTiming {
-    /// Returns a passage, if it belongs to this run.
-    pub(super) fn from_render_timing(passage: &RenderTiming, run: i64) -> Option<Self> {
-        let paid = passage.paid_at.filter(|_| passage.run_id == Some(run))?;
-        let rendered = passage.rendered_at.map(|at| at.max(paid));
-        let done = passage.done_at.filter(|_| rendered.is_some());
+    /// Returns the times of a job if it was submitted by this run.
+    pub(super) fn from_render_timing(timing: &RenderTiming, run: i64) -> Option<Self> {
+        let paid = timing.paid_at.filter(|_| timing.run_id == Some(run))?;
+        let rendered = timing.rendered_at.map(|at| at.max(paid));
+        let done = timing.done_at.filter(|_| rendered.is_some());
         Some(Self {
-            position: passage.position,
+            position: timing.position,
             submitted_at: paid,
             rendered_at: rendered,
             done_at: done,
@@ -88,56 +88,57 @@ impl JobTiming {
     }
 }
 
-/// How many jobs were where, in steps of equal length.
+/// Counts of jobs in steps of equal length.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TimelineSteps {
-    /// When each begins, in seconds since 1970.
+    /// The start of each step, in seconds since 1970.
     pub(super) starts_at: Vec<f64>,
-    /// Most renders under way at once within each.
+    /// The most renders in progress at once within each step.
     pub(super) renders_in_flight: Vec<u32>,
-    /// Renders begun within each.
+    /// Submissions within each step.
     pub(super) submitted: Vec<u32>,
-    /// Files that arrived within each.
+    /// Downloads completed within each step.
     pub(super) completed: Vec<u32>,
-    /// The length of one, in minutes.
+    /// The length of a step, in minutes.
     pub(super) step_minutes: f64,
 }
 
 impl TimelineSteps {
     /// Divides a run into at most `max` steps, none shorter than a second.
-    pub(super) fn from_timeline(night: &RunTimeline, max: usize) -> Self {
-        let length = (night.ended_at - night.started_at).max(1);
+    pub(super) fn from_timeline(timeline: &RunTimeline, max: usize) -> Self {
+        let length = (timeline.ended_at - timeline.started_at).max(1);
         let each = (length / max.max(1) as i64 + 1).max(1000);
         let count = usize::try_from(length / each + 1).unwrap_or(1);
-        let place =
-            |at: i64| usize::try_from((at - night.started_at) / each).unwrap_or(0).min(count - 1);
+        let step_of = |at: i64| {
+            usize::try_from((at - timeline.started_at) / each).unwrap_or(0).min(count - 1)
+        };
         let mut steps = Self {
             starts_at: (0..count)
-                .map(|n| (night.started_at + n as i64 * each) as f64 / 1000.0)
+                .map(|n| (timeline.started_at + n as i64 * each) as f64 / 1000.0)
                 .collect(),
             renders_in_flight: vec![0; count],
             submitted: vec![0; count],
             completed: vec![0; count],
             step_minutes: each as f64 / 60_000.0,
         };
-        let mut turns = Vec::with_capacity(night.jobs.len() * 2);
-        for job in &night.jobs {
-            steps.submitted[place(job.submitted_at)] += 1;
+        let mut changes = Vec::with_capacity(timeline.jobs.len() * 2);
+        for job in &timeline.jobs {
+            steps.submitted[step_of(job.submitted_at)] += 1;
             if let Some(done) = job.done_at {
-                steps.completed[place(done)] += 1;
+                steps.completed[step_of(done)] += 1;
             }
-            turns.push((job.submitted_at, 1));
-            turns.push((job.rendered_at.unwrap_or(night.ended_at), -1));
+            changes.push((job.submitted_at, 1));
+            changes.push((job.rendered_at.unwrap_or(timeline.ended_at), -1));
         }
-        // At one and the same moment what ends makes room for what begins.
-        turns.sort_unstable();
-        let (mut under_way, mut next) = (0i64, turns.into_iter().peekable());
+        // At one instant, renders that end are counted before those that begin.
+        changes.sort_unstable();
+        let (mut in_flight, mut next) = (0i64, changes.into_iter().peekable());
         for (number, most) in steps.renders_in_flight.iter_mut().enumerate() {
-            let until = night.started_at + (number as i64 + 1) * each;
-            let mut peak = under_way;
-            while let Some((_, turn)) = next.next_if(|(at, _)| *at < until) {
-                under_way += turn;
-                peak = peak.max(under_way);
+            let until = timeline.started_at + (number as i64 + 1) * each;
+            let mut peak = in_flight;
+            while let Some((_, change)) = next.next_if(|(at, _)| *at < until) {
+                in_flight += change;
+                peak = peak.max(in_flight);
             }
             *most = u32::try_from(peak.max(0)).unwrap_or(u32::MAX);
         }
@@ -149,12 +150,12 @@ impl TimelineSteps {
 mod tests {
     use super::*;
 
-    fn night(jobs: Vec<JobTiming>) -> RunTimeline {
+    fn timeline(jobs: Vec<JobTiming>) -> RunTimeline {
         RunTimeline { run: None, started_at: 0, ended_at: 10_000, jobs }
     }
 
     #[test]
-    fn what_ends_at_a_moment_makes_room_for_what_begins_then() {
+    fn a_render_that_ends_is_not_in_flight_with_one_that_begins_at_that_instant() {
         let job = |paid, rendered, done| JobTiming {
             position: 0,
             submitted_at: paid,
@@ -162,7 +163,7 @@ mod tests {
             done_at: Some(done),
         };
         let steps = TimelineSteps::from_timeline(
-            &night(vec![job(0, 2000, 2500), job(2000, 4500, 9999), job(2000, 3000, 3000)]),
+            &timeline(vec![job(0, 2000, 2500), job(2000, 4500, 9999), job(2000, 3000, 3000)]),
             5,
         );
         // Steps of 2,001 ms.
@@ -172,9 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn a_render_that_goes_on_counts_until_the_end_and_a_short_run_has_short_steps() {
+    fn an_unfinished_render_counts_until_the_end_and_steps_last_at_least_a_second() {
         let open = JobTiming { position: 0, submitted_at: 1000, rendered_at: None, done_at: None };
-        let steps = TimelineSteps::from_timeline(&night(vec![open]), 1000);
+        let steps = TimelineSteps::from_timeline(&timeline(vec![open]), 1000);
         assert_eq!(steps.starts_at.len(), 11, "a step is no shorter than a second");
         assert_eq!(steps.renders_in_flight, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
     }

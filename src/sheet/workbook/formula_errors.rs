@@ -1,10 +1,8 @@
-//! Formulas that came to nothing: cells of an ODS that show an error, and cells of a workbook for
-//! which no value was ever worked out.
+//! Formulas without a usable value: ODS cells with an error, and formulas never calculated.
 //!
-//! An ODS keeps `#N/A` as the number 0 and only says beside it that it is an error; a program that
-//! writes an XLSX without working it out keeps the formula alone. Neither is a text that anybody
-//! wrote, and neither must be spoken or taken for an empty cell. Both are looked for only where
-//! there are formulas, or cells that hold nothing, for it takes a second reading.
+//! An ODS file stores `#N/A` as the number 0 and marks it as an error; a program that writes XLSX
+//! without calculating stores only the formula. Invariant: neither is spoken or read as an empty
+//! cell. The search needs a second pass, so it runs only if there are formulas or empty cells.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,8 +14,8 @@ use calamine::{DataRef, Xlsx, XlsxError};
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
-/// A cell's row and column, from 0.
-type CellPosition = (usize, usize);
+/// The row and the column of a cell, from 0.
+pub(super) type CellPosition = (usize, usize);
 
 /// Returns the cells of an XLSX that have a formula and no value.
 pub(super) fn formulas_without_value(
@@ -34,14 +32,13 @@ pub(super) fn formulas_without_value(
     Ok(found)
 }
 
-/// Returns the cells of an ODS that show an error, with what they show. Nothing where the file is
-/// not to be understood: it was read as a workbook a moment ago.
+/// Returns the cells of an ODS file with an error, and its text; `None` if the file is invalid.
 pub(super) fn error_cells(mut file: &File, name: &str) -> Option<HashMap<CellPosition, Rc<str>>> {
     file.seek(SeekFrom::Start(0)).ok()?;
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).ok()?;
     let content = archive.by_name("content.xml").ok()?;
     let mut xml = quick_xml::Reader::from_reader(BufReader::new(content));
-    // As calamine reads it, so that both see the same cells.
+    // The settings of calamine, so that both read the same cells.
     let config = xml.config_mut();
     (config.expand_empty_elements, config.check_end_names) = (true, false);
     let (mut errors, mut buffer) = (HashMap::new(), Vec::new());
@@ -84,21 +81,21 @@ pub(super) fn error_cells(mut file: &File, name: &str) -> Option<HashMap<CellPos
     }
 }
 
-/// Where in a table the reading is.
+/// The position within a table.
 #[derive(Default)]
 struct TableCursor {
     is_wanted: bool,
     row: usize,
     column: usize,
-    /// How many rows and columns the present ones stand for.
+    /// How often the current row and the current cell are repeated.
     rows_repeated: usize,
     columns_repeated: usize,
-    /// What the present cell shows, if that is an error.
+    /// The text of the current cell, if it has an error.
     error_text: Option<String>,
 }
 
 impl TableCursor {
-    /// Leaves a cell, and returns its places if it shows an error.
+    /// Ends a cell; returns its positions if it has an error.
     fn end_cell(&mut self) -> impl Iterator<Item = (CellPosition, Rc<str>)> + use<> {
         let columns = self.column..self.column.saturating_add(self.columns_repeated);
         let rows = self.row..self.row.saturating_add(self.rows_repeated);

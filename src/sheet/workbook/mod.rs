@@ -1,10 +1,9 @@
-//! One worksheet of an XLSX or ODS, written out as CSV.
+//! Copies one worksheet of an XLSX or ODS file to CSV.
 //!
-//! Every row of the worksheet becomes one record, empty ones included, so that rows keep the
-//! numbers that the spreadsheet shows. XLSX streams by, but for the table of texts that its cells
-//! share; ODS is held in memory while it is copied. A cell that shows an error, or whose
-//! formula has no value, becomes bytes that UTF-8 never has, so that it is told of in its place and
-//! never spoken.
+//! Every row becomes one record, including empty ones, so that rows keep their numbers. XLSX is
+//! streamed, except for the table of shared strings; ODS is held in memory while it is copied.
+//! Invariant: a cell with an error, or with a formula without a value, becomes bytes that never occur
+//! in UTF-8, so that it is reported with its position and never spoken.
 
 mod formula_errors;
 mod value;
@@ -18,11 +17,12 @@ use calamine::{Data, Ods, OdsError, Reader, SheetType, SheetVisible, Xlsx};
 use super::heading_match;
 use super::problem::{SheetProblem, shorten_for_message};
 use super::source::copy_problem;
+use formula_errors::CellPosition;
 
-/// Stands before the name of an error that a cell shows, and alone where a formula has no value.
-/// UTF-8 never has it.
+/// Precedes the name of a cell's error; alone, it marks a formula without a value. Never occurs in
+/// UTF-8.
 pub(super) const ERROR_MARKER: u8 = 0xfe;
-/// So many worksheets are named to whoever asks for one that is not there.
+/// Worksheets listed if the wanted one does not exist.
 const LISTED_WORKSHEETS_MAX: usize = 8;
 
 /// The worksheet that rows are read from.
@@ -30,9 +30,9 @@ const LISTED_WORKSHEETS_MAX: usize = 8;
 pub struct Worksheet {
     /// Its name, as on its tab.
     pub name: String,
-    /// Nobody asked for it by name; it is the only one, or the first that can be seen.
+    /// Whether it was chosen as the first visible one, without a name in the batch file.
     pub is_guess: bool,
-    /// The others that can be seen, which are not read.
+    /// The other visible worksheets, which are not read.
     pub others: Vec<String>,
 }
 
@@ -71,12 +71,12 @@ pub(super) fn copy_worksheet(
     Ok((file, worksheet))
 }
 
-/// Copies all cells. Those of `blank` have a formula and no value. Returns whether there may be such,
-/// for some cells hold nothing.
+/// Copies all cells; those in `blank` have a formula without a value. Returns whether any cell is
+/// empty, so that it may have such a formula.
 fn copy_xlsx(
     book: &mut Xlsx<BufReader<&File>>,
     name: &str,
-    blank: &HashSet<(usize, usize)>,
+    blank: &HashSet<CellPosition>,
     rows: &mut WorksheetWriter,
 ) -> Result<bool, SheetProblem> {
     let mut has_blanks = false;
@@ -87,14 +87,14 @@ fn copy_xlsx(
         let (row, column) = cell.get_position();
         let style = cells.styles().get(style).and_then(|style| style.number_format.as_ref());
         let format = style.map(|format| format.format_code.as_str());
-        let place = (row as usize, column as usize);
+        let position = (row as usize, column as usize);
         let value = Data::from(cell.get_value().clone());
         has_blanks |= value == Data::Empty;
-        let text = match blank.contains(&place) {
+        let text = match blank.contains(&position) {
             true => value::error_cell(""),
             false => value::cell_text(&value, format),
         };
-        rows.put_cell(place, text).map_err(|err| err.to_problem())?;
+        rows.put_cell(position, text).map_err(|err| err.to_problem())?;
     }
     Ok(has_blanks)
 }
@@ -112,19 +112,19 @@ fn copy_ods(
         false => formula_errors::error_cells(file, name).ok_or_else(damaged_workbook_problem)?,
     };
     let (top, left) = range.start().unwrap_or_default();
-    let formula = |(row, column): (usize, usize)| {
-        let place = (u32::try_from(row).ok()?, u32::try_from(column).ok()?);
-        formulas.get_value(place).filter(|formula| !formula.is_empty())
+    let formula = |(row, column): CellPosition| {
+        let position = (u32::try_from(row).ok()?, u32::try_from(column).ok()?);
+        formulas.get_value(position).filter(|formula| !formula.is_empty())
     };
     for (row, column, value) in range.cells() {
-        let place = (top as usize + row, left as usize + column);
-        let text = match (errors.get(&place), value) {
+        let position = (top as usize + row, left as usize + column);
+        let text = match (errors.get(&position), value) {
             (Some(error), _) => value::error_cell(error),
-            (None, Data::Empty) if formula(place).is_none() => continue,
+            (None, Data::Empty) if formula(position).is_none() => continue,
             (None, Data::Empty) => value::error_cell(""),
             (None, value) => value::cell_text(value, None),
         };
-        rows.put_cell(place, text).map_err(|err| err.to_problem())?;
+        rows.put_cell(position, text).map_err(|err| err.to_problem())?;
     }
     Ok(())
 }
@@ -133,9 +133,10 @@ fn choose_worksheet(
     all: &[calamine::Sheet],
     wanted: Option<&str>,
 ) -> Result<Worksheet, SheetProblem> {
-    let tables = all.iter().filter(|one| one.typ == SheetType::WorkSheet);
-    let names: Vec<String> = tables.clone().map(|one| one.name.clone()).collect();
-    let seen = tables.filter(|one| one.visible == SheetVisible::Visible).map(|one| &one.name);
+    let worksheets = all.iter().filter(|one| one.typ == SheetType::WorkSheet);
+    let names: Vec<String> = worksheets.clone().map(|one| one.name.clone()).collect();
+    let visible =
+        worksheets.filter(|one| one.visible == SheetVisible::Visible).map(|one| &one.name);
     let name = match wanted {
         Some(wanted) => {
             let exact = names.iter().find(|name| *name == wanted);
@@ -143,14 +144,14 @@ fn choose_worksheet(
             let like = if let [only] = like[..] { names.get(only) } else { None };
             exact.or(like).ok_or_else(|| unknown_worksheet_problem(wanted, &names))?
         }
-        None => seen.clone().next().or(names.first()).ok_or_else(|| {
+        None => visible.clone().next().or(names.first()).ok_or_else(|| {
             SheetProblem::for_sheet(
                 "the workbook has no worksheet",
                 "save the table as \"CSV UTF-8\"",
             )
         })?,
     };
-    let others = seen.filter(|other| *other != name).cloned().collect();
+    let others = visible.filter(|other| *other != name).cloned().collect();
     Ok(Worksheet { name: name.clone(), is_guess: wanted.is_none(), others })
 }
 
@@ -174,17 +175,17 @@ fn csv_writer(to: File) -> csv::Writer<File> {
     csv::WriterBuilder::new().flexible(true).from_writer(to)
 }
 
-/// The rows of a worksheet on their way into a file.
+/// Writes the rows of a worksheet to a file.
 struct WorksheetWriter {
     writer: csv::Writer<File>,
-    /// The row that is being gathered, from 0.
+    /// The current row, from 0.
     row: usize,
     cells: Vec<Vec<u8>>,
-    /// How far the first row with anything in it goes.
+    /// The number of cells in the first row that is not empty.
     width: usize,
 }
 
-/// Why a cell could not be taken.
+/// The reason why a cell could not be written.
 enum CellWriteError {
     Io(io::Error),
     OutOfOrder,
@@ -204,7 +205,7 @@ impl WorksheetWriter {
         Self { writer: csv_writer(to), row: 0, cells: Vec::new(), width: 0 }
     }
 
-    /// Begins once more, over what was written.
+    /// Starts again with an empty file.
     fn restart(self) -> io::Result<Self> {
         let mut to = self.writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
         to.set_len(0)?;
@@ -212,11 +213,8 @@ impl WorksheetWriter {
         Ok(Self::new(to))
     }
 
-    fn put_cell(
-        &mut self,
-        (row, column): (usize, usize),
-        text: Vec<u8>,
-    ) -> Result<(), CellWriteError> {
+    fn put_cell(&mut self, position: CellPosition, text: Vec<u8>) -> Result<(), CellWriteError> {
+        let (row, column) = position;
         if row < self.row {
             return Err(CellWriteError::OutOfOrder);
         }
@@ -231,13 +229,13 @@ impl WorksheetWriter {
         Ok(())
     }
 
-    /// Writes the row that has been gathered, as wide as the headings at least.
+    /// Writes the current row, at least as wide as the headings.
     fn end_row(&mut self) -> io::Result<()> {
         if self.width == 0 {
             self.width = self.cells.len();
         }
         if self.cells.is_empty() {
-            // A record of one empty cell counts as a row, and is passed over like an empty line.
+            // A record with one empty cell counts as a blank row.
             return Ok(self.writer.write_record([""])?);
         }
         self.cells.resize(self.cells.len().max(self.width), Vec::new());
@@ -250,8 +248,8 @@ impl WorksheetWriter {
 fn workbook_problem(err: &OdsError) -> SheetProblem {
     match err {
         OdsError::Password => SheetProblem::for_sheet(
-            "the workbook is locked with a password",
-            "in the spreadsheet, save it without one",
+            "the workbook is protected by a password",
+            "save it without a password",
         ),
         _ => damaged_workbook_problem(),
     }

@@ -1,17 +1,17 @@
-//! A cell's value as the spreadsheet shows it, as far as the file tells.
+//! The text of a cell as the spreadsheet shows it.
 //!
-//! Whole numbers without `.0`, number formats of zeros and percent, dates and times as ISO writes
-//! them. Formats that depend on where the reader lives (thousands, currencies, names of months)
-//! are left off, for the same file would then speak differently on another machine.
+//! Whole numbers have no `.0`, number formats of zeros and percent are applied, and dates and times
+//! are written in ISO 8601. Invariant: the text does not depend on the machine, so formats that
+//! depend on its locale (thousands, currencies, names of months) are ignored.
 
 use calamine::{Data, ExcelDateTime};
 
 use super::ERROR_MARKER;
 
-/// Spreadsheets keep and show no more digits than this.
+/// Spreadsheets store and show at most this many digits.
 const DIGITS: usize = 15;
 
-/// Returns the text of a cell, or the name of its error behind [`ERROR`].
+/// Returns the text of a cell, or [`ERROR_MARKER`] and the name of its error.
 pub(super) fn cell_text(value: &Data, format: Option<&str>) -> Vec<u8> {
     let text = match value {
         Data::Empty => String::new(),
@@ -22,7 +22,7 @@ pub(super) fn cell_text(value: &Data, format: Option<&str>) -> Vec<u8> {
         }
         Data::Bool(true) => "TRUE".to_owned(),
         Data::Bool(false) => "FALSE".to_owned(),
-        Data::DateTime(moment) => format_date_time(moment),
+        Data::DateTime(date_time) => format_date_time(date_time),
         Data::DateTimeIso(iso) => format_iso_date_time(iso),
         Data::DurationIso(iso) => format_iso_duration(iso).unwrap_or_else(|| iso.clone()),
         Data::Error(error) => return error_cell(&error.to_string()),
@@ -30,12 +30,12 @@ pub(super) fn cell_text(value: &Data, format: Option<&str>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Returns what stands for a formula that came to this error, or to nothing at all.
+/// Returns the bytes for a cell with this error; empty for a formula without a value.
 pub(super) fn error_cell(error: &str) -> Vec<u8> {
     [&[ERROR_MARKER], error.as_bytes()].concat()
 }
 
-/// Shows a number without a format.
+/// Returns a number without a format.
 fn format_general(number: f64) -> String {
     let digits = format!("{number:.*e}", DIGITS - 1);
     let rounded: f64 = digits.parse().unwrap_or(number);
@@ -43,7 +43,7 @@ fn format_general(number: f64) -> String {
     (rounded + 0.0).to_string()
 }
 
-/// Shows a number in a format of zeros and percent; nothing for other formats.
+/// Returns a number in a format of zeros and percent; `None` for other formats.
 fn format_number(number: f64, format: Option<&str>) -> Option<String> {
     let format = format?;
     let (zeros, percent) = match format.strip_suffix('%') {
@@ -56,7 +56,7 @@ fn format_number(number: f64, format: Option<&str>) -> Option<String> {
         return None;
     }
     let number = if percent.is_empty() { number } else { number * 100.0 };
-    // Rounded to what is kept first, so that 1.005 is 1.01 as it is in a spreadsheet.
+    // Rounded to the stored digits first, so that 1.005 becomes 1.01 as in a spreadsheet.
     let decimals = part.len();
     let shift = 10_f64.powi(i32::try_from(decimals).ok()?);
     let scaled: f64 = format!("{:.*e}", DIGITS - 1, number.abs() * shift).parse().ok()?;
@@ -85,7 +85,7 @@ fn format_date_time(moment: &ExcelDateTime) -> String {
     if (hour, minute, second) == (0, 0, 0) { date } else { format!("{date} {time}") }
 }
 
-/// From `2026-11-21T14:30:00.000` to `2026-11-21 14:30`.
+/// Converts `2026-11-21T14:30:00.000` to `2026-11-21 14:30`.
 fn format_iso_date_time(iso: &str) -> String {
     let Some((date, time)) = iso.split_once('T') else { return iso.to_owned() };
     let time = time.split('.').next().unwrap_or(time).trim_end_matches('Z');
@@ -95,7 +95,7 @@ fn format_iso_date_time(iso: &str) -> String {
     }
 }
 
-/// From `PT14H30M00S` to `14:30`.
+/// Converts `PT14H30M00S` to `14:30`.
 fn format_iso_duration(iso: &str) -> Option<String> {
     let (hours, rest) = iso.strip_prefix("PT")?.split_once('H')?;
     let (minutes, rest) = rest.split_once('M')?;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_times_are_shown_as_iso_writes_them() {
+    fn dates_and_times_are_written_in_iso_8601() {
         let excel = |value, kind| Data::DateTime(ExcelDateTime::new(value, kind, false));
         let moment = |value| excel(value, ExcelDateTimeType::DateTime);
         for (value, want) in [
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_can_be_told_from_a_text() {
+    fn an_error_differs_from_any_text() {
         assert_eq!(cell_text(&Data::Error(CellErrorType::NA), None), b"\xfe#N/A");
     }
 }
