@@ -1,7 +1,7 @@
-//! What a run leaves for people: the account of every row.
+//! The reports of a batch: results.csv, run.json, report.html and the storyboard.
 //!
-//! Written from the ledger alone, so that a report can be made without the sheet. Nothing here
-//! changes the ledger. Invariant: every row of the sheet is in every report, once.
+//! Results are written from the ledger alone, without the sheet. Nothing here changes the ledger.
+//! Invariant: every row of the sheet is in every report exactly once.
 
 mod atomic_file;
 mod page;
@@ -27,5 +27,5 @@ const FAILURES_FILE: &str = "failures.csv";
 const PAGE_FILE: &str = "report.html";
 const RUN_FILE: &str = "run.json";
 
-/// What a run leaves in its output folder beside its videos, in place of whatever has these names.
+/// The reports that a run writes beside its videos, replacing files with these names.
 pub const REPORT_FILE_NAMES: [&str; 4] = [RESULTS_FILE, FAILURES_FILE, PAGE_FILE, RUN_FILE];

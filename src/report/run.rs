@@ -1,9 +1,9 @@
-//! `run.json`: what one run came to, for programs and for whoever is told of it.
+//! `run.json`: the outcome of one run, for programs and notifications.
 //!
-//! Its fields are an interface, described by `run.schema.json` beside this file: [`RUN_VERSION`]
-//! grows when one changes its meaning or goes away. It replaces the former one whole or not at
-//! all. Invariant: where the rows are known, its counts add up to them; no secret and no signed
-//! link gets in.
+//! Its fields are an interface, described by `run.schema.json` beside this file:
+//! [`RUN_RECORD_VERSION`] grows when one changes its meaning or is removed. The file replaces the
+//! previous one completely or not at all. Invariant: the counts add up to the rows, if those are
+//! known; no secret and no signed link is written.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,19 +18,19 @@ use crate::ledger::{BatchId, JobState, Ledger, LedgerError, SpendingTotals};
 
 /// The version of the fields.
 pub const RUN_RECORD_VERSION: u32 = 1;
-/// The word for rows that could not be merged, among the states.
+/// The state of rows that could not be merged.
 pub const INVALID_STATE: &str = "invalid";
-/// The word for rows that are left out because they say so, among the states.
+/// The state of rows that are marked to be skipped.
 pub(super) const SKIPPED_STATE: &str = "skipped";
 
-/// What one run came to.
+/// The outcome of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunRecord {
-    /// [`RUN_VERSION`].
+    /// [`RUN_RECORD_VERSION`].
     pub v: u32,
     /// The version of the program.
     pub tool_version: String,
-    /// The batch's name.
+    /// The name of the batch.
     pub batch: String,
     /// The batch file.
     pub batch_file: String,
@@ -38,77 +38,76 @@ pub struct RunRecord {
     pub ledger: String,
     /// Whether it was a rehearsal.
     pub rehearsal: bool,
-    /// The run's number in the ledger; nothing when it ended before it had one.
+    /// The id of the run in the ledger; `None` if it ended before it had one.
     pub run: Option<i64>,
     /// The machine.
     pub host: String,
     /// The process on it.
     pub pid: u32,
-    /// When it was started.
+    /// The start, in RFC 3339.
     pub began: String,
-    /// When nothing was left to do but to tell.
+    /// The end, before reports and notifications, in RFC 3339.
     pub ended: String,
-    /// How long that was.
+    /// The time between the two.
     pub seconds: f64,
     /// The exit code.
     pub exit: u8,
     /// `ended`, `interrupted` or `not begun`, as in the ledger.
     pub ending: &'static str,
-    /// Why it stopped spending.
+    /// The reason why it stopped submitting.
     pub halt: Option<HaltRecord>,
-    /// Why it ended before it began, or unexpectedly.
+    /// The error that prevented or ended it.
     pub error: Option<String>,
-    /// What is wrong with the sheet, the template or the settings, as far as told.
+    /// The reported problems of the sheet, the template or the settings.
     pub problems: Vec<String>,
-    /// Rows of the sheet; nothing while the ledger knows of none.
+    /// Rows of the sheet; `None` while the ledger contains none.
     pub rows: Option<u64>,
-    /// Rows by state, those that make no video as [`INVALID`] or `skipped`. They add up to
-    /// `rows`.
+    /// Rows by state, including [`INVALID_STATE`] and `skipped`. They add up to `rows`.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Those among the rendering ones that stand still.
+    /// Rendering jobs without progress.
     pub stalled: u64,
-    /// Jobs whose row left the sheet, by state.
+    /// Jobs whose row was removed from the sheet, by state.
     pub removed: BTreeMap<&'static str, u64>,
-    /// What was spent.
+    /// The credits spent.
     pub credits: CreditsRecord,
-    /// Why rows need somebody, one entry for each reason.
+    /// The attention groups.
     pub failures: Vec<AttentionRecord>,
-    /// What was written.
+    /// The reports written.
     pub files: ReportFiles,
-    /// Who was told, and what came of it.
+    /// The notifications sent.
     pub notices: Vec<NotificationRecord>,
-    /// The command to type next.
+    /// The next step: a command.
     pub next: Option<String>,
 }
 
-/// Why a run stopped spending.
+/// The reason why a run stopped submitting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HaltRecord {
-    /// The kind, as a word.
+    /// The kind of halt.
     pub cause: &'static str,
-    /// What was seen, and what to do.
+    /// The observation, and the remedy.
     pub words: String,
 }
 
-/// What was spent, by this run and on the whole batch.
+/// The credits spent by this run and on the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CreditsRecord {
-    /// By this run.
+    /// Spent by this run.
     pub run: SpendingRecord,
-    /// On this batch, over all runs.
+    /// Spent on this batch by all runs.
     pub batch: SpendingRecord,
 }
 
-/// What paid requests came to.
+/// Paid requests and their cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct SpendingRecord {
     /// Paid requests that were, or may have been, accepted.
     pub requests: u64,
-    /// What they are taken to cost.
+    /// Their estimated cost in credits.
     pub estimated: f64,
-    /// What AI Studios said that they cost, of those below; nothing when it said nothing.
+    /// The cost reported by AI Studios for `observed_of` of them; `None` if it reported none.
     pub observed: Option<f64>,
-    /// For how many it said so.
+    /// The number of requests with a reported cost.
     pub observed_of: u64,
 }
 
@@ -123,73 +122,73 @@ impl From<SpendingTotals> for SpendingRecord {
     }
 }
 
-/// Rows that need somebody for one reason.
+/// Rows that need the user for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AttentionRecord {
     /// `uncertain`, `stalled`, `failed`, `cancelled` or `invalid`.
     pub state: &'static str,
-    /// Why they failed, as a word.
+    /// The cause of their failure.
     pub cause: Option<String>,
-    /// How many.
+    /// The number of rows.
     pub jobs: u64,
-    /// What was said of them, the most frequent first.
+    /// Their messages, the most frequent first.
     pub words: Vec<MessageRecord>,
-    /// What to type.
+    /// The next steps: commands.
     pub next: Vec<String>,
 }
 
-/// What was said of some rows.
+/// A message shared by some rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MessageRecord {
-    /// The words.
+    /// The message.
     pub words: String,
-    /// Of how many rows.
+    /// The number of rows.
     pub jobs: u64,
-    /// One of them.
+    /// The key of one of them.
     pub key: String,
 }
 
-/// What was written, by its path; nothing where it was not.
+/// The paths of the reports; `None` for one that was not written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ReportFiles {
     /// The folder of the videos.
     pub output: String,
     /// Every row.
     pub results: Option<String>,
-    /// The rows that need attention.
+    /// The rows that can be fixed.
     pub failures: Option<String>,
-    /// The page for people.
+    /// The HTML page.
     pub report: Option<String>,
 }
 
-/// One message, and what came of it.
+/// One notification and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NotificationRecord {
     /// `command`, `webhook`, `slack`, `email` or `heartbeat`.
     pub channel: &'static str,
-    /// Whether it was taken.
+    /// Whether it was accepted.
     pub sent: bool,
-    /// What went wrong; never with a secret in it.
+    /// The error, without secrets.
     pub words: Option<String>,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
-/// What the ledger tells of a batch when a run is over.
+/// The totals of a batch in the ledger.
 #[derive(Clone, Debug)]
 pub struct BatchTotals {
     /// Rows of the sheet.
     pub rows: u64,
-    /// They, by state.
+    /// The rows by state.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Jobs whose row left the sheet, by state.
+    /// Jobs whose row was removed from the sheet, by state.
     pub removed: BTreeMap<&'static str, u64>,
-    /// What was spent.
+    /// The credits spent.
     pub credits: CreditsRecord,
 }
 
 impl BatchTotals {
-    /// Reads where a batch stands.
+    /// Reads the totals of a batch.
     pub async fn load(
         ledger: &Ledger,
         batch: BatchId,
@@ -218,15 +217,15 @@ fn counts_by_state(counts: &BTreeMap<JobState, u64>) -> BTreeMap<&'static str, u
 }
 
 impl RunRecord {
-    /// Returns the document as it is written and sent.
+    /// Returns the JSON document.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self)
-            .expect("numbers are finite, and every key of a map is a text");
+            .expect("its numbers are finite and its map keys are strings");
         text.push('\n');
         text
     }
 
-    /// Notes when it ended.
+    /// Sets the start, the end and the duration.
     pub fn set_times(&mut self, began: Timestamp, ended: Timestamp) {
         self.began = format!("{began:.3}");
         self.ended = format!("{ended:.3}");
@@ -235,10 +234,10 @@ impl RunRecord {
     }
 }
 
-/// Writes `run.json` into `folder`, which is made if it is not there, and returns its path.
+/// Writes `run.json` into `folder`, which is created if necessary, and returns its path.
 ///
 /// # Errors
-/// See [`ReportError`]; what was there before stays then.
+/// [`ReportError`]; the previous file is unchanged.
 pub fn write_run_record(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
     let path = folder.join(super::RUN_FILE);
     let write = || {

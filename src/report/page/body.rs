@@ -1,7 +1,7 @@
-//! The page around its rows: what must be seen without scripts, and the frame that they fill.
+//! The page except its rows: everything that needs no script, and the table that the script fills.
 //!
-//! Every text goes through `maud`, which escapes it; what is put in raw is our own style sheet, our
-//! own script and the library's plots.
+//! `maud` escapes every text. Invariant: only our own style sheet and script, and the SVG of the
+//! chart library, are inserted unescaped.
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -12,13 +12,13 @@ use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
 use crate::report::run::{AttentionRecord, SpendingRecord};
 use crate::text::{format_duration, format_number, pluralize};
 
-/// Where the rows are put in.
+/// Replaced by the rows.
 pub(super) const ROWS_PLACEHOLDER: &str = "<!--rows-->";
 
-/// Returns the whole page with [`ROWS_HERE`] in it.
+/// Returns the whole page, with [`ROWS_PLACEHOLDER`] in it.
 pub(super) fn page_markup(
     page: &ReportPage<'_>,
-    night: &RunTimeline,
+    timeline: &RunTimeline,
     plots: &[RunPlot],
     nonce: &str,
 ) -> Markup {
@@ -42,16 +42,16 @@ pub(super) fn page_markup(
             }
             body {
                 a .skip href="#rows" { "Skip to the rows" }
-                (page_header(page, night))
+                (page_header(page, timeline))
                 main {
                     (counts_section(page))
                     (attention_section(page))
-                    (plots_section(page, plots, night))
+                    (plots_section(page, plots, timeline))
                     (rows_section())
                 }
                 footer {
                     "Written by Callsheet " (env!("CARGO_PKG_VERSION")) " on "
-                    (format_time(page, page.now.as_millisecond())) ". Every row is in results.csv as well."
+                    (format_time(page, page.now.as_millisecond())) ". Every row is also in results.csv."
                 }
                 script type="application/json" id="data" { (PreEscaped(ROWS_PLACEHOLDER)) }
                 script nonce=(nonce) { (PreEscaped(PAGE_SCRIPT)) }
@@ -60,19 +60,19 @@ pub(super) fn page_markup(
     }
 }
 
-fn page_header(page: &ReportPage<'_>, night: &RunTimeline) -> Markup {
-    let standing = page.totals;
-    let jobs = |word| standing.counts.get(word).copied().unwrap_or(0);
+fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
+    let totals = page.totals;
+    let jobs = |state| totals.counts.get(state).copied().unwrap_or(0);
     let done = jobs("done") + jobs("reused");
     html! {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
-            p .lead { (done) " of " (pluralize(standing.rows, "video")) " done" }
-            @if let Some(run) = &night.run {
+            p .lead { (done) " of " (pluralize(totals.rows, "video")) " done" }
+            @if let Some(run) = &timeline.run {
                 p .muted {
-                    "Last paying run: run " (run.id) ", " (format_time(page, night.started_at)) ", "
-                    (format_duration(night.duration())) ", "
+                    "Last paying run: run " (run.id) ", " (format_time(page, timeline.started_at)) ", "
+                    (format_duration(timeline.duration())) ", "
                     (pluralize(run.submitted.unsigned_abs(), "paid request"))
                     @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
@@ -85,17 +85,17 @@ fn page_header(page: &ReportPage<'_>, night: &RunTimeline) -> Markup {
 }
 
 fn counts_section(page: &ReportPage<'_>) -> Markup {
-    let shown = page.totals.counts.iter().filter(|(_, jobs)| **jobs > 0);
+    let counts = page.totals.counts.iter().filter(|(_, jobs)| **jobs > 0);
     html! {
         section aria-label="Counts" {
             div .tiles role="group" aria-label="Show rows by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
                     span .number { (page.totals.rows) } span .label { "rows" }
                 }
-                @for (word, jobs) in shown {
-                    button type="button" .tile data-state=(word) aria-pressed="false" {
+                @for (state, jobs) in counts {
+                    button type="button" .tile data-state=(state) aria-pressed="false" {
                         span .number { (jobs) }
-                        span .label { span class={ "dot " (word) } {} (word) }
+                        span .label { span class={ "dot " (state) } {} (state) }
                     }
                 }
             }
@@ -109,42 +109,42 @@ fn attention_section(page: &ReportPage<'_>) -> Markup {
     }
     html! {
         section aria-labelledby="attention" {
-            h2 id="attention" { "What needs somebody" }
-            @for failure in page.attention { (attention_article(failure)) }
+            h2 id="attention" { "Needs attention" }
+            @for group in page.attention { (attention_article(group)) }
         }
     }
 }
 
-fn attention_article(failure: &AttentionRecord) -> Markup {
-    let told: u64 = failure.words.iter().map(|said| said.jobs).sum();
+fn attention_article(group: &AttentionRecord) -> Markup {
+    let listed: u64 = group.words.iter().map(|message| message.jobs).sum();
     html! {
         article .reason {
             h3 {
-                span class={ "dot " (failure.state) } {}
-                (failure.jobs) " " (failure.state)
-                @if let Some(cause) = &failure.cause { ": " (cause) }
+                span class={ "dot " (group.state) } {}
+                (group.jobs) " " (group.state)
+                @if let Some(cause) = &group.cause { ": " (cause) }
             }
             ul .words {
-                @for said in &failure.words {
+                @for message in &group.words {
                     li {
-                        q { (said.words) }
-                        span .muted { " · " (pluralize(said.jobs, "row")) ", such as " (said.key) }
+                        q { (message.words) }
+                        span .muted { " · " (pluralize(message.jobs, "row")) ", such as " (message.key) }
                     }
                 }
-                @if told < failure.jobs {
-                    li .muted { (failure.jobs - told) " more, in other words" }
+                @if listed < group.jobs {
+                    li .muted { (group.jobs - listed) " more, with other messages" }
                 }
             }
-            @for command in &failure.next { p .command { code { (command) } } }
+            @for command in &group.next { p .command { code { (command) } } }
         }
     }
 }
 
-fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], night: &RunTimeline) -> Markup {
+fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], timeline: &RunTimeline) -> Markup {
     html! {
         section aria-labelledby="run" {
             h2 id="run" {
-                @match &night.run { Some(run) => { "Run " (run.id) }, None => "Credits" }
+                @match &timeline.run { Some(run) => { "Run " (run.id) }, None => "Credits" }
             }
             div .plots {
                 @for plot in plots {
@@ -171,7 +171,7 @@ fn credits_figure(page: &ReportPage<'_>) -> Markup {
     let credits = page.totals.credits;
     html! {
         figure {
-            figcaption { strong { "Credits" } " " span .muted { "Estimated, and as AI Studios said." } }
+            figcaption { strong { "Credits" } " " span .muted { "Estimated, and as reported by AI Studios." } }
             div .scroll tabindex="0" role="region" aria-label="Credits" {
                 table .small {
                     thead { tr {
@@ -180,15 +180,14 @@ fn credits_figure(page: &ReportPage<'_>) -> Markup {
                     } }
                     tbody {
                         @if credits.run.requests > 0 { (spending_row("this run", credits.run)) }
-                        (spending_row("the whole batch", credits.batch))
+                        (spending_row("whole batch", credits.batch))
                     }
                 }
             }
             @if credits.batch.observed_of < credits.batch.requests {
                 p .muted {
-                    "AI Studios names a price only where it is asked, which happens where credits "
-                    "are capped. Until then an estimate stands in: what others cost by the minute, "
-                    "or one credit for each begun minute of speech."
+                    "Actual prices are read only if a credit cap is set. Otherwise they are estimated: "
+                    "the price per minute of other videos, or one credit per minute of speech."
                 }
             }
         }
@@ -202,7 +201,7 @@ fn spending_row(what: &str, spending: SpendingRecord) -> Markup {
             td { (spending.requests) }
             td { (format_number(spending.estimated)) }
             td { @match spending.observed {
-                Some(heard) => { (format_number(heard)) " for " (spending.observed_of) },
+                Some(credits) => { (format_number(credits)) " for " (spending.observed_of) },
                 None => "–",
             } }
         }
@@ -213,10 +212,10 @@ fn rows_section() -> Markup {
     html! {
         section aria-labelledby="rows" {
             h2 id="rows" tabindex="-1" { "Rows" }
-            noscript { p { "This page shows rows with a script. They are in results.csv, too." } }
+            noscript { p { "The rows need JavaScript. They are also in results.csv." } }
             div .controls {
                 label for="search" { "Search" }
-                input type="search" id="search" placeholder="key, words, any cell" autocomplete="off";
+                input type="search" id="search" placeholder="key, message, any cell" autocomplete="off";
                 p id="count" role="status" aria-live="polite" {}
             }
             div .scroll tabindex="0" role="region" aria-label="Rows" {
@@ -229,7 +228,7 @@ fn rows_section() -> Markup {
                         th scope="col" { button type="button" data-sort="render" { "Render" } }
                         th scope="col" { button type="button" data-sort="5" { "Plays" } }
                         th scope="col" { button type="button" data-sort="6" { "Credits" } }
-                        th scope="col" { "What was said" }
+                        th scope="col" { "Reason" }
                     } }
                     tbody {}
                 }
@@ -239,7 +238,7 @@ fn rows_section() -> Markup {
     }
 }
 
-/// Returns a time as a clock on the wall shows it.
+/// Returns a time in the time zone of the page.
 fn format_time(page: &ReportPage<'_>, ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or(page.now);
     at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()

@@ -1,10 +1,10 @@
-//! `report.html`: one page for people who would rather look. It needs no network and no other file
-//! but the videos, which it plays from the folder that it lies in.
+//! `report.html`: the results of a batch as a page. It needs no network and no other file except the
+//! videos, which it plays from its own folder.
 //!
-//! What must be seen is there without scripts: the counts, why rows need somebody, the plots. The
-//! rows are data in the page, of which a script shows as many as are looked at, so that ten
-//! thousand of them open at once. Invariants: every text from outside is escaped; the page may
-//! fetch nothing and run nothing but its own script; no signed link gets in.
+//! Counts, attention groups and plots need no script. The rows are JSON in the page, and a script
+//! adds them to the table on demand, so that ten thousand open at once. Invariant: every text from
+//! outside is escaped, the page loads nothing and runs only its own script, and it contains no
+//! signed link.
 
 mod body;
 mod plots;
@@ -27,71 +27,71 @@ use timeline::RunTimeline;
 const PAGE_STYLE: &str = include_str!("page.css");
 const PAGE_SCRIPT: &str = include_str!("page.js");
 
-/// What a page tells, but for what the ledger holds of each row.
+/// The content of a page, except the rows, which are read from the ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportPage<'p> {
     /// The batch.
     pub batch: &'p StoredBatch,
-    /// Where it stands.
+    /// Its totals.
     pub totals: &'p BatchTotals,
-    /// Why rows need somebody.
+    /// The rows that need the user, grouped by reason.
     pub attention: &'p [AttentionRecord],
-    /// The command to type next.
+    /// The next step: a command.
     pub next_command: Option<&'p str>,
-    /// What the batch file allows.
+    /// The limits in the batch file.
     pub limits: SubmitLimits,
-    /// The folder of the videos as seen from the page, without a slash at its end; empty where
-    /// the page lies in it.
+    /// The relative path from the page to the videos, without a trailing slash; empty if they are
+    /// in the same folder.
     pub videos_folder: &'p str,
     /// Whether it was a rehearsal.
     pub rehearsal: bool,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// The time zone in which people read it.
+    /// The time zone for all times on the page.
     pub time_zone: &'p TimeZone,
 }
 
-/// How fast the batch file lets a run be.
+/// The limits on submissions in the batch file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SubmitLimits {
-    /// Renders under way at once.
+    /// Renders in progress at the same time.
     pub in_flight: u32,
-    /// Renders begun in a minute; nothing where there is no limit.
+    /// Submissions per minute; `None` for no limit.
     pub submits_per_minute: Option<f64>,
 }
 
-/// Writes the page to `out`, which `place` names for people.
+/// Writes the page to `out`, named `path` in messages.
 ///
 /// # Errors
-/// The ledger did not answer, or `out` could not be written.
+/// The ledger failed, or `out` could not be written.
 pub async fn write_page_to(
     ledger: &Ledger,
     page: &ReportPage<'_>,
-    place: &Path,
+    path: &Path,
     out: impl Write,
 ) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let mut out = io::BufWriter::new(out);
-    let night = RunTimeline::load(ledger, page.batch.id, page.now).await?;
+    let timeline = RunTimeline::load(ledger, page.batch.id, page.now).await?;
     let nonce = csp_nonce(page);
     let mut keys = BTreeMap::new();
-    for job in plots::timeline_lanes(&night) {
+    for job in plots::timeline_lanes(&timeline) {
         let rows = ledger.rows(page.batch.id, job.position - 1, 1).await?;
         keys.extend(rows.into_iter().map(|row| (row.position, row.key.unwrap_or_default())));
     }
-    let plots = plots::draw_plots(&night, page.limits, page.time_zone, &keys);
-    let whole = body::page_markup(page, &night, &plots, &nonce).into_string();
-    let (before, behind) = whole.split_once(body::ROWS_PLACEHOLDER).unwrap_or((&whole, ""));
+    let plots = plots::draw_plots(&timeline, page.limits, page.time_zone, &keys);
+    let html = body::page_markup(page, &timeline, &plots, &nonce).into_string();
+    let (before, after) = html.split_once(body::ROWS_PLACEHOLDER).unwrap_or((&html, ""));
     out.write_all(before.as_bytes()).map_err(failed)?;
-    rows::write_rows(ledger, page, &night, &mut out, place).await?;
-    out.write_all(behind.as_bytes()).map_err(failed)?;
+    rows::write_rows(ledger, page, &timeline, &mut out, path).await?;
+    out.write_all(after.as_bytes()).map_err(failed)?;
     out.flush().map_err(failed)
 }
 
-/// Writes `report.html` into `folder`, which is there, and returns its path.
+/// Writes `report.html` into `folder`, which must exist, and returns its path.
 ///
 /// # Errors
-/// As [`print_page`]; what was there before stays then.
+/// As [`write_page_to`]; the previous file is unchanged.
 pub async fn write_page(
     ledger: &Ledger,
     page: &ReportPage<'_>,
@@ -106,7 +106,7 @@ pub async fn write_page(
     Ok(path)
 }
 
-/// Returns a word that nobody who wrote a cell could have known.
+/// Returns a nonce that no author of a cell can predict.
 fn csp_nonce(page: &ReportPage<'_>) -> String {
     let now = page.now.as_nanosecond();
     let seed = format!("{now}/{}/{}", std::process::id(), page.batch.name);

@@ -1,7 +1,7 @@
-//! The rows of the page as data: one short list for each, in the sheet's order.
+//! The rows of the page as JSON: one array per row, in the order of the sheet.
 //!
-//! Invariant: whatever a cell holds, the data cannot end the element that it stands in, and is
-//! never taken for markup: the script puts it into the page as text.
+//! Invariant: no cell can end the element around the JSON, and none becomes markup: the script
+//! inserts cells as text.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,50 +14,51 @@ use crate::ledger::{JobRow, JobState, Ledger};
 use crate::report::results::{ReportError, ReportRows};
 use crate::text::{escape_json_for_html, truncate};
 
-/// Rows in one page. Past this a browser takes too long; those that need somebody come first.
+/// The most rows on a page. A browser is too slow for more; rows that need attention take
+/// precedence.
 const PAGE_ROWS_MAX: u64 = 20_000;
-/// Characters of a cell, and of what was said, that the page shows.
+/// The most characters of a cell, of all cells of a row, and of a message.
 const CELL_CHARS_MAX: usize = 160;
 const ROW_CHARS_MAX: usize = 480;
 const MESSAGE_CHARS_MAX: usize = 400;
 
-/// Writes the rows as JSON that can stand in a script element.
+/// Writes the rows as JSON for a script element.
 pub(super) async fn write_rows(
     ledger: &Ledger,
     page: &ReportPage<'_>,
-    night: &RunTimeline,
+    timeline: &RunTimeline,
     out: &mut impl Write,
-    place: &Path,
+    path: &Path,
 ) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Io { path: place.to_owned(), source };
+    let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(page.batch.id).await?;
-    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": night.ended_at - night.started_at });
+    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": timeline.ended_at - timeline.started_at });
     let head = head.to_string();
     let head = escape_json_for_html(&head);
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
-    let mut passes: Vec<JobTiming> = night.jobs.clone();
-    passes.sort_unstable_by_key(|pass| pass.position);
+    let mut timings: Vec<JobTiming> = timeline.jobs.clone();
+    timings.sort_unstable_by_key(|timing| timing.position);
     let quiet = ["done", "reused", "ready", "submitting", "rendering", "fetching", "skipped"];
     let quiet: u64 = quiet.iter().filter_map(|word| page.totals.counts.get(word)).sum();
-    let loud = page.totals.rows.saturating_sub(quiet);
-    let mut room_for_quiet = PAGE_ROWS_MAX.saturating_sub(loud);
-    let (mut shown, mut left_out) = (0u64, 0u64);
+    let attention = page.totals.rows.saturating_sub(quiet);
+    let mut quiet_left = PAGE_ROWS_MAX.saturating_sub(attention);
+    let (mut written, mut omitted) = (0u64, 0u64);
     let mut rows = ReportRows::new(ledger, page.batch.id);
     while let Some(row) = rows.next_row().await? {
         let is_quiet = !is_attention_needed(&row);
-        if shown >= PAGE_ROWS_MAX || (is_quiet && room_for_quiet == 0) {
-            left_out += 1;
+        if written >= PAGE_ROWS_MAX || (is_quiet && quiet_left == 0) {
+            omitted += 1;
             continue;
         }
-        room_for_quiet -= u64::from(is_quiet);
-        let comma = if shown == 0 { "" } else { "," };
-        shown += 1;
-        let pass = passes.binary_search_by_key(&row.position, |pass| pass.position);
-        let pass = pass.ok().filter(|_| row.state.is_some()).map(|place| passes[place]);
-        let entry = row_data(&row, pass, night.started_at).to_string();
+        quiet_left -= u64::from(is_quiet);
+        let comma = if written == 0 { "" } else { "," };
+        written += 1;
+        let found = timings.binary_search_by_key(&row.position, |timing| timing.position);
+        let timing = found.ok().filter(|_| row.state.is_some()).map(|index| timings[index]);
+        let entry = row_data(&row, timing, timeline.started_at).to_string();
         write!(out, "{comma}\n{}", escape_json_for_html(&entry)).map_err(failed)?;
     }
-    write!(out, "],\"left_out\":{left_out}}}").map_err(failed)
+    write!(out, "],\"left_out\":{omitted}}}").map_err(failed)
 }
 
 fn is_attention_needed(row: &JobRow) -> bool {
@@ -75,18 +76,22 @@ fn is_attention_needed(row: &JobRow) -> bool {
     }
 }
 
-/// Row, key, state, version, attempts, how long it plays, credits, what was said, file, project,
-/// cells, way. The script counts on this order.
-fn row_data(row: &JobRow, pass: Option<JobTiming>, began: i64) -> Value {
+/// Row, key, state, version, attempts, length, credits, message, file, project, cells, timing: the
+/// script relies on this order.
+fn row_data(row: &JobRow, timing: Option<JobTiming>, start: i64) -> Value {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
         Some(_) | None => row.status().as_str(),
     };
-    let told = is_attention_needed(row) || row.stalled;
-    let words = row.message.as_deref().or(row.cause.as_deref()).filter(|_| told);
-    let way = pass.map(|pass| {
-        let since = |at: i64| at - began;
-        json!([since(pass.submitted_at), pass.rendered_at.map(since), pass.done_at.map(since)])
+    let has_message = is_attention_needed(row) || row.stalled;
+    let message = row.message.as_deref().or(row.cause.as_deref()).filter(|_| has_message);
+    let timing = timing.map(|timing| {
+        let since = |at: i64| at - start;
+        json!([
+            since(timing.submitted_at),
+            timing.rendered_at.map(since),
+            timing.done_at.map(since)
+        ])
     });
     json!([
         row.row_number,
@@ -96,15 +101,15 @@ fn row_data(row: &JobRow, pass: Option<JobTiming>, began: i64) -> Value {
         row.attempts,
         row.video_ms.map(|ms| (ms as f64 / 100.0).round() / 10.0),
         row.credits,
-        words.map(|words| truncate(words, MESSAGE_CHARS_MAX)),
+        message.map(|message| truncate(message, MESSAGE_CHARS_MAX)),
         row.video_file,
         row.project_id,
         clipped_cells(row),
-        way,
+        timing,
     ])
 }
 
-/// Returns the cells of each of the sheet's rows that make the video, within reason.
+/// Returns the truncated cells of each row of the video.
 fn clipped_cells(row: &JobRow) -> Vec<Vec<String>> {
     let all: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     let mut left = ROW_CHARS_MAX;
