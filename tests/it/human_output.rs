@@ -70,13 +70,8 @@ fn parse_json_lines(ended: &CommandOutput) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn jobs_that_need_attention_show_evidence_and_commands() {
-    let office = mixed_outcomes().await;
-=======
-async fn jobs_that_need_attention_are_shown_with_reasons_and_next_steps() {
     let cli = mixed_outcomes().await;
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
     insta::assert_snapshot!("status", normalized_output(&cli, &cli.run(&["status"])));
     insta::assert_snapshot!(
@@ -96,15 +91,9 @@ async fn jobs_that_need_attention_are_shown_with_reasons_and_next_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn json_counts_add_up_and_keep_their_fields() {
-    let office = mixed_outcomes().await;
-    let status = parse_json(&office.run(&["status", "--json"]));
-=======
-async fn json_output_adds_up_and_keeps_its_fields() {
     let cli = mixed_outcomes().await;
     let status = parse_json(&cli.run(&["status", "--json"]));
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let batch = &status["batches"][0];
     let counts = batch["counts"].as_object().unwrap();
     let counted: u64 = counts.values().map(|jobs| jobs.as_u64().unwrap()).sum();
@@ -147,13 +136,8 @@ async fn json_output_adds_up_and_keeps_its_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn jobs_are_filtered_by_state_cause_and_cell() {
-    let office = mixed_outcomes().await;
-=======
-async fn jobs_are_filtered_by_state_cause_and_cell_and_mistakes_are_explained() {
     let cli = mixed_outcomes().await;
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let keys = |args: &[&str]| -> Vec<String> {
         let ended = cli.run(&[&["jobs", "night", "--json"], args].concat());
         let key = |job: &Value| job["key"].as_str().unwrap_or("-").to_owned();
@@ -192,15 +176,9 @@ async fn jobs_are_filtered_by_state_cause_and_cell_and_mistakes_are_explained() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn a_stalled_render_is_shown_with_its_command() {
-    let office = mixed_outcomes().await;
-    let url = format!("sqlite://{}", office.path("callsheet.db").display());
-=======
-async fn a_stalled_render_is_shown_with_the_next_step() {
     let cli = mixed_outcomes().await;
     let url = format!("sqlite://{}", cli.path("callsheet.db").display());
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(
         "update job set state = 'rendering', rendering_at = 1, stalled = 1, progress = 42, \
@@ -234,13 +212,8 @@ async fn report_writes_the_results_file_and_replaces_an_existing_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn commands_that_only_read_create_no_ledger() {
-    let office = TestCli::new(1).await;
-=======
-async fn reading_commands_explain_a_missing_ledger_and_create_none() {
     let cli = TestCli::new(1).await;
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
     let mut output = normalized_output(&cli, &cli.run(&["status"]));
     assert_eq!(parse_json(&cli.run(&["status", "--json"]))["batches"], Value::Array(Vec::new()));
@@ -254,44 +227,25 @@ async fn reading_commands_explain_a_missing_ledger_and_create_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
-    let office = TestCli::new(1).await;
-    assert_eq!(office.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
-    let looks = || {
-=======
-async fn reading_commands_mention_the_ledger_of_rehearsals() {
     let cli = TestCli::new(1).await;
     assert_eq!(cli.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
     let read_all = || {
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
         [&["status"][..], &["show", "night", "k"], &["runs"], &["resume"], &["resume", "night"]]
             .map(|args| normalized_output(&cli, &cli.run(args)))
             .concat()
     };
-<<<<<<< HEAD
-    insta::assert_snapshot!(looks(), @"
+    insta::assert_snapshot!(read_all(), @"
     no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     Next (free): callsheet run jobs/NAME.toml --sandbox
-=======
-    insta::assert_snapshot!(read_all(), @"
-    nothing has run here yet: the first run makes the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    rehearse, which costs nothing: callsheet run jobs/NAME.toml --sandbox
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
-<<<<<<< HEAD
-    assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
-    insta::assert_snapshot!(looks(), @"
-    no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-=======
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
-    no batch yet: begin with callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: the ledger has no batches yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
@@ -301,13 +255,8 @@ async fn reading_commands_mention_the_ledger_of_rehearsals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
 async fn check_reports_findings_and_what_to_do() {
-    let office = TestCli::new(1).await;
-=======
-async fn check_reports_whether_a_run_can_start_and_what_to_fix() {
     let cli = TestCli::new(1).await;
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     let _settings = snapshot_settings().bind_to_scope();
     let good = cli.run(&["check", "b.toml"]);
     assert_eq!(good.code, Some(0), "{good:?}");

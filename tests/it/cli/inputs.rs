@@ -93,13 +93,8 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     error: row 4, column A `key`: the key `a` is already that of row 2
       help: keys must be unique
     error: row 5: 3 cells where the heading row has 2
-<<<<<<< HEAD
-      help: a text with a comma in it must stand in quotes
-    3 problems in the sheet `s.csv`. Nothing was spent
-=======
       help: put text that contains a comma in quotes
-    3 problems in the sheet `s.csv`; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    3 problems in the sheet `s.csv`. Nothing was spent
     mend the rows, or run with --skip-invalid to leave them out
     ");
 
@@ -107,26 +102,16 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     office.write("s.csv", "");
     insta::assert_snapshot!(refusal_message(&office), @"
     error: the sheet is empty
-<<<<<<< HEAD
-      help: it needs a row of headings and, below it, one row for each video
-    1 problem in the sheet `s.csv`. Nothing was spent
-=======
       help: add a row of headings and, below it, one row per video
-    1 problem in the sheet `s.csv`; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    1 problem in the sheet `s.csv`. Nothing was spent
     ");
 
     let office = TestCli::new(2).await;
     std::fs::remove_file(office.path("s.csv")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
-    error: there is no such file
-<<<<<<< HEAD
-      help: check `sheet` in the batch file; paths start beside it
-    1 problem in the sheet `s.csv`. Nothing was spent
-=======
+    error: no such file
       help: check `sheet` in the batch file; paths are relative to that file
-    1 problem in the sheet `s.csv`; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    1 problem in the sheet `s.csv`. Nothing was spent
     ");
 }
 
@@ -160,11 +145,7 @@ async fn an_invalid_template_is_shown_with_its_line_and_a_caret() {
     std::fs::remove_file(office.path("t.json.hbs")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
     error: cannot read the template `t.json.hbs`: no such file
-<<<<<<< HEAD
     Nothing was spent
-=======
-    nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     ");
 }
 

@@ -55,26 +55,16 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     assert_eq!(code, Some(4));
     insta::assert_snapshot!(err, @"
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
-<<<<<<< HEAD
-      help: close it, or delete it; a quote within a text is written twice
-    1 problem in the sheet from standard input. Nothing was spent
-=======
       help: close it, or delete it; write a quote within a text twice
-    1 problem in the sheet from standard input; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    1 problem in the sheet from standard input. Nothing was spent
     mend the sheet: rows that cannot be seen cannot be left out
     ");
     let (code, _, err) = run_with_stdin(&office, &["run", "b.toml"], "");
     assert_eq!(code, Some(4));
     insta::assert_snapshot!(err, @"
     error: the sheet is empty
-<<<<<<< HEAD
-      help: it needs a row of headings and, below it, one row for each video
-    1 problem in the sheet from standard input. Nothing was spent
-=======
       help: add a row of headings and, below it, one row per video
-    1 problem in the sheet from standard input; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    1 problem in the sheet from standard input. Nothing was spent
     ");
 }
 

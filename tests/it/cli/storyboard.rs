@@ -89,15 +89,9 @@ async fn preview_all_prints_one_payload_per_line_and_reports_invalid_rows() {
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(4), 2));
     insta::assert_snapshot!(ended.stderr, @"
     error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
-<<<<<<< HEAD
-    error: row 4, column A `key`: the key is empty, so this row cannot be told from others
-      help: fill it in; a key once used for a video should stay with it
-    2 rows without a payload; `callsheet plan` shows the reasons
-=======
     error: row 4, column A `key`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
-    2 rows without a payload; `callsheet plan` shows each place
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
+    2 rows without a payload; `callsheet plan` shows the reasons
     ");
     let schema = office.run(&["preview", "--schema"]);
     assert_eq!(schema.stdout.trim_end(), callsheet::payload::PAYLOAD_SCHEMA.trim_end());

@@ -113,11 +113,7 @@ async fn failed_rows_used_as_a_sheet_keep_their_variant() {
     assert_eq!(refused.code, Some(4), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @"
     error: row 3: this report line is for the variant `ko`, which is not in the batch file
-<<<<<<< HEAD
     1 problem in the sheet `s.csv`. Nothing was spent
-=======
-    1 problem in the sheet `s.csv`; nothing was spent
->>>>>>> fcfdc8f (sheet, plan, report: Write comments and messages in plain English)
     mend the rows, or run with --skip-invalid to leave them out
     ");
 }
