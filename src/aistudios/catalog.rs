@@ -1,48 +1,49 @@
-//! What the account offers: models with their clothes, workspaces, templates.
+//! The account's catalogues: models with their clothes, workspaces, templates.
 //!
-//! These pages break the envelope: a bare list, a list under `data`, one under a name of its own,
-//! or an object with numbers for keys (`AISTUDIOS_V3 §1.5`, `§6.1`). All are read the same way. They
-//! cost nothing and decide nothing. Invariant: what is no list is never returned as an empty one.
+//! These endpoints break the envelope: a bare list, a list under `data`, one under a name of its own,
+//! or an object with numbers for keys (docs/internals/vendor-api.md, "Catalogues"). All are parsed
+//! the same way. They cost nothing. Invariant: a response without a list is never returned as an
+//! empty one.
 
 use std::collections::BTreeMap;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::aistudios::classify::{BodyEnd, HttpResponse};
-use crate::aistudios::client::{ApiClient, free_call};
-use crate::aistudios::envelope;
-use crate::aistudios::error::ApiError;
-use crate::aistudios::exchange::{ApiCall, V3Endpoint};
-use crate::aistudios::submit_outcome::UnknownReason;
+use super::call_error::CallError;
+use super::classify::{BodyEnd, HttpResponse};
+use super::client::ApiClient;
+use super::envelope;
+use super::exchange::{ApiCall, V3Endpoint};
+use super::submit_outcome::UnknownReason;
 
-/// Something that can be named in a payload.
+/// An item that a payload can refer to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogEntry {
-    /// What a payload calls it.
+    /// The id that payloads use.
     pub id: String,
-    /// What people call it.
+    /// The display name.
     pub name: Option<String>,
-    /// What kind of it, where that is said.
+    /// The kind, such as `studio`, if the vendor reports one.
     pub kind: Option<String>,
-    /// A model's clothes, where they are said.
+    /// The clothes of a model, if the vendor lists them.
     pub clothes: Option<Vec<Self>>,
 }
 
-/// A page that lists offers.
+/// An endpoint that lists a catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogQuery {
     /// Models by id and name.
     Models,
-    /// Models with their clothes. An older page, which may be gone.
+    /// Models with their clothes. An older endpoint, which may no longer exist.
     ModelsWithClothes,
     /// Workspaces.
     Workspaces,
     /// The account's own templates.
     Templates,
-    /// Templates for what the vendor writes itself.
+    /// Templates for videos that the vendor writes by itself.
     AutomationTemplates {
-        /// The vendor's word, such as `business`.
+        /// The vendor's category, such as `business`.
         category: &'static str,
         /// `web` or `mobile`.
         orientation: &'static str,
@@ -51,59 +52,63 @@ pub enum CatalogQuery {
 
 impl CatalogQuery {
     fn api_call(self) -> ApiCall<'static> {
-        let get = |path| free_call(Method::GET, V3Endpoint::Catalog(path));
+        let get = |path| ApiCall::free(Method::GET, V3Endpoint::Catalog(path));
         match self {
-            Self::Models => get("/api/odin/v3/dropdown/models"),
-            Self::ModelsWithClothes => get("/api/odin/v3/model"),
-            Self::Workspaces => get("/api/odin/v3/dropdown/workspaces"),
-            Self::Templates => get("/api/odin/v3/dropdown/templates_business"),
+            Self::Models => get("dropdown/models"),
+            Self::ModelsWithClothes => get("model"),
+            Self::Workspaces => get("dropdown/workspaces"),
+            Self::Templates => get("dropdown/templates_business"),
             Self::AutomationTemplates { category, orientation } => {
                 let body = json!({
                     "category": category, "orientation": orientation, "fileBackground": false,
                 });
                 let body = Some(body.to_string().into());
-                let endpoint = V3Endpoint::Catalog("/api/odin/v3/dropdown/templates_automation");
-                ApiCall { body, ..free_call(Method::POST, endpoint) }
+                let endpoint = V3Endpoint::Catalog("dropdown/templates_automation");
+                ApiCall { body, ..ApiCall::free(Method::POST, endpoint) }
             }
         }
     }
 }
 
 impl ApiClient {
-    /// Returns one of the account's catalogues, each offer once. Costs nothing.
+    /// Returns one of the account's catalogues, each item once. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`]; a page that this service does not have is [`Trouble::NotFound`].
-    pub async fn fetch_catalog(&self, which: CatalogQuery) -> Result<Vec<CatalogEntry>, ApiError> {
-        let verdict = self.send_with_token(&which.api_call()).await?;
-        let whole = |reply: &&HttpResponse| {
-            (200..300).contains(&reply.status) && reply.body_end == BodyEnd::Complete
+    /// See [`CallError`]; an endpoint that this service does not have is [`CallError::NotFound`].
+    pub async fn fetch_catalog(&self, query: CatalogQuery) -> Result<Vec<CatalogEntry>, CallError> {
+        let exchange = self.send_with_token(&query.api_call()).await?;
+        let is_complete = |response: &&HttpResponse| {
+            (200..300).contains(&response.status) && response.body_end == BodyEnd::Complete
         };
-        let body = verdict.exchange.response().filter(whole).map(|reply| reply.body.as_slice());
+        let body = exchange
+            .exchange
+            .response()
+            .filter(is_complete)
+            .map(|response| response.body.as_slice());
         match body.and_then(parse_catalog) {
-            Some(offers) => Ok(offers),
-            None => verdict
+            Some(entries) => Ok(entries),
+            None => exchange
                 .and_then(|_no_list| Err(UnknownReason::Incomplete))
                 .into_project_result(self.transport()),
         }
     }
 }
 
-/// The names under which the vendor may wrap a list; others will do if there is only one.
+/// The names under which the vendor may wrap a list; others are accepted if there is only one.
 const LIST_KEYS: &[&str] = &["models", "workspaces", "templates", "list", "items"];
 
-/// Reads a catalogue; `None` if what came is none.
+/// Parses a catalogue; `None` if the body is not one.
 fn parse_catalog(body: &[u8]) -> Option<Vec<CatalogEntry>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let root: Value = serde_json::from_slice(body).ok()?;
-    let mut offers: Vec<CatalogEntry> = Vec::new();
-    for entry in find_entries(&root)? {
-        let Some(offer) = CatalogEntry::parse(entry) else { continue };
-        if !offers.iter().any(|known| known.id == offer.id) {
-            offers.push(offer);
+    let mut entries: Vec<CatalogEntry> = Vec::new();
+    for node in find_entries(&root)? {
+        let Some(entry) = CatalogEntry::parse(node) else { continue };
+        if !entries.iter().any(|known| known.id == entry.id) {
+            entries.push(entry);
         }
     }
-    Some(offers)
+    Some(entries)
 }
 
 fn find_entries(node: &Value) -> Option<Vec<&Value>> {
@@ -127,7 +132,7 @@ fn find_entries(node: &Value) -> Option<Vec<&Value>> {
         return Some(numbered.into_values().collect());
     }
     if fields.is_empty() {
-        return Some(Vec::new()); // the numbered shape with nothing in it
+        return Some(Vec::new()); // the numbered shape, empty
     }
     let known = LIST_KEYS.iter().find_map(|key| fields.get(*key));
     let mut lists = fields.values().filter(|value| value.is_array());
@@ -145,7 +150,7 @@ fn is_failure(node: &Value, fields: &Map<String, Value>) -> bool {
 }
 
 impl CatalogEntry {
-    /// Reads an entry; `None` without an id to name it by.
+    /// Parses an entry; `None` without an id.
     fn parse(entry: &Value) -> Option<Self> {
         let ids = ["id", "modelId", "workspaceId", "templateId", "_id", "key"];
         let names = ["label", "name", "workspaceName", "title"];
@@ -161,7 +166,7 @@ impl CatalogEntry {
     }
 }
 
-/// A name, or the English one (else the first) of several.
+/// Returns the name, or the English one (else the first) of several.
 fn parse_display_name(value: &Value) -> Option<String> {
     match value {
         Value::Object(names) => {
@@ -187,11 +192,11 @@ fn parse_text(value: &Value) -> Option<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::aistudios::catalog::*;
+    use super::*;
 
     fn ids(text: &str) -> Option<String> {
-        let offers = parse_catalog(text.as_bytes())?;
-        Some(offers.iter().map(|offer| offer.id.as_str()).collect::<Vec<_>>().join(" "))
+        let entries = parse_catalog(text.as_bytes())?;
+        Some(entries.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>().join(" "))
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_catalogue_is_never_an_empty_one() {
+    fn a_response_without_a_list_is_never_an_empty_catalogue() {
         for text in [
             "",
             "null",
@@ -231,11 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn names_come_in_one_language_or_several_and_clothes_with_their_model() {
+    fn names_may_have_several_languages_and_models_have_clothes() {
         let text = r#"[{"id":"M1","label":{"ko":"앤","en":"Ann"},"avatarType":"studio",
             "clothes":[{"id":"B1","label":{"ko":"정장"}},{"no":1}]},
             {"workspaceId":7,"workspaceName":"Team"}]"#;
-        let offer = |id: &str, name: &str| CatalogEntry {
+        let entry = |id: &str, name: &str| CatalogEntry {
             id: id.to_owned(),
             name: Some(name.to_owned()),
             kind: None,
@@ -243,15 +248,15 @@ mod tests {
         };
         let ann = CatalogEntry {
             kind: Some("studio".to_owned()),
-            clothes: Some(vec![offer("B1", "정장")]),
-            ..offer("M1", "Ann")
+            clothes: Some(vec![entry("B1", "정장")]),
+            ..entry("M1", "Ann")
         };
-        assert_eq!(parse_catalog(text.as_bytes()).unwrap(), [ann, offer("7", "Team")]);
+        assert_eq!(parse_catalog(text.as_bytes()).unwrap(), [ann, entry("7", "Team")]);
     }
 
     proptest! {
         #[test]
-        fn any_bytes_give_a_catalogue_or_none(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_parse_as_a_catalogue_or_as_none(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             parse_catalog(bytes.as_slice());
         }
     }

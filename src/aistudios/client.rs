@@ -1,292 +1,260 @@
-//! The calls, one function each.
+//! The V3 client: one function per API call.
 //!
-//! A call that may cost money puts one request on the wire, and one more only if the first was
-//! clearly turned away for its token. Nothing here waits, retries or remembers.
+//! A call that may cost money sends one request, and a second one only if the first was clearly
+//! refused because of its token. Nothing here waits, retries or keeps state beyond the token.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
-use tokio_util::bytes::Bytes;
 use url::Url;
 
-use crate::aistudios::classify::Classification;
-use crate::aistudios::envelope::{ParsedEnvelope, SuccessClaim};
-use crate::aistudios::error::ApiError;
-use crate::aistudios::error_text::ErrorText;
-use crate::aistudios::exchange::{ApiCall, ApiTransport, BodyHandling, CallCost, V3Endpoint};
-use crate::aistudios::listing::ProjectListing;
-use crate::aistudios::project::{
-    ApiProject, ExportRequest, ProgressReport, ProjectId, RenderState,
+use super::call_error::{CallError, TransientCause};
+use super::classify::{self, Classification, ClassifiedExchange};
+use super::envelope::{self, ParsedEnvelope, SuccessClaim};
+use super::error_text::ErrorText;
+use super::exchange::{ApiCall, ApiTransport, BodyHandling, V3Endpoint};
+use super::project::{
+    ExportRequest, ProgressReport, ProjectDetails, ProjectId, ProjectList, RenderState,
 };
-use crate::aistudios::settings::{ClientSettings, ClientSetupError};
-use crate::aistudios::submit_outcome::{
-    AccountRefusalKind, NotSentKind, NotSentReason, PaidCallOutcome, UnknownReason,
-};
-use crate::aistudios::token::{AccessToken, TokenCache};
-use crate::aistudios::verdict::ClassifiedExchange;
-use crate::aistudios::{classify, envelope, verdict};
+use super::settings::{ClientSettings, ClientSetupError};
+use super::studio_api::CreateRequest;
+use super::submit_outcome::{AccountRefusalKind, SubmitOutcome, UnknownReason};
+use super::token::{AccessToken, TokenCache};
 use crate::clock::Clock;
-use crate::http::download::{DownloadResume, HttpDownload, HttpDownloadError};
-use crate::http::{download, retry_after};
+use crate::http::{
+    DownloadError, DownloadResume, Downloader, HttpDownload, NotSentKind, retry_after,
+};
 
-/// Speaks to one AI Studios account. Share it behind an [`Arc`](std::sync::Arc): its token and its
-/// connections are for everyone.
+/// A client of one AI Studios account. Share it behind an [`Arc`](std::sync::Arc), so that all its
+/// users share the token and the connections.
 pub struct ApiClient {
     transport: ApiTransport,
     token_cache: TokenCache,
+    downloader: Downloader,
     settings: ClientSettings,
 }
 
 impl std::fmt::Debug for ApiClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("ApiClient").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-/// The credentials are good.
+/// The result of a successful check of the credentials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CredentialCheck {
-    /// The server's own reading of the time, to the second, if it gave one.
+    /// The server's time, to the second, if it sent one.
     pub server_time: Option<Timestamp>,
-    /// How far this machine's clock is ahead of the server's; negative when it is behind. No
-    /// better than a second or two, for the server rounds and the answer travels.
+    /// How far this machine's clock is ahead of the server's; negative when it is behind. Accurate
+    /// to a second or two, since the server rounds and the response takes time.
     pub clock_ahead: Option<SignedDuration>,
 }
 
 impl ApiClient {
-    /// Makes a client. Nothing is sent yet.
+    /// Creates a client. Nothing is sent yet.
     ///
     /// # Errors
-    /// A setting would put the credentials at risk or can never work, or this machine can make no
-    /// TLS client.
+    /// A setting would put the credentials at risk or can never work, or this machine cannot create
+    /// a TLS client.
     pub fn new(settings: ClientSettings, clock: Clock) -> Result<Self, ClientSetupError> {
         let settings = settings.validate()?;
-        let wire = ApiTransport::new(&settings, clock)?;
-        Ok(Self {
-            transport: wire,
-            token_cache: TokenCache::new(settings.credentials.clone()),
-            settings,
-        })
+        let transport = ApiTransport::new(&settings, clock.clone())?;
+        let downloader =
+            Downloader::new(settings.download_options(), transport.redactor.clone(), clock)?;
+        let token_cache = TokenCache::new(settings.credentials.clone());
+        Ok(Self { transport, token_cache, downloader, settings })
     }
 
-    /// Creates a project from `body`, which decides by its `isExport` whether a render starts
-    /// (vendor reference, `create-project` page). May cost money.
-    pub async fn create_project(&self, body: Vec<u8>) -> PaidCallOutcome<ProjectId> {
-        self.post_new_project(V3Endpoint::Projects, body).await
+    /// Creates or changes a project; the body decides by its `isExport` whether a render starts.
+    /// May cost money.
+    pub async fn create_project(&self, request: CreateRequest) -> SubmitOutcome<ProjectId> {
+        let body = request.body.clone().into();
+        let call = ApiCall::paid(V3Endpoint::CreateProject(&request), body);
+        self.submit(&call, classify::parse_created).await
     }
 
-    /// Makes a project at another end point: `path` below the API's root, and `template` the same
-    /// as the reference prints it. Whether it costs anything is in the body.
-    pub async fn create_project_at(
-        &self,
-        template: &str,
-        path: &str,
-        body: Vec<u8>,
-    ) -> PaidCallOutcome<ProjectId> {
-        self.post_new_project(V3Endpoint::CreateProject(template, path), body).await
-    }
-
-    async fn post_new_project(
-        &self,
-        endpoint: V3Endpoint<'_>,
-        body: Vec<u8>,
-    ) -> PaidCallOutcome<ProjectId> {
-        let call = paid_call(endpoint, body.into());
-        match self.send_with_token(&call).await {
-            Ok(verdict) => {
-                verdict.and_then(classify::parse_created).into_paid_outcome(&self.transport)
-            }
-            Err(trouble) => outcome_without_token(trouble),
-        }
-    }
-
-    /// Asks for a project to be rendered. May cost money.
+    /// Starts the render of a project. May cost money.
     ///
-    /// The id in the answer may differ from the one that was asked (`AISTUDIOS_V3 §3.5`), and may
-    /// be missing.
+    /// The id in the response may differ from the requested one, or be missing
+    /// (docs/internals/vendor-api.md, "Export").
     pub async fn export_project(
         &self,
         request: &ExportRequest,
-    ) -> PaidCallOutcome<Option<ProjectId>> {
-        let call = paid_call(V3Endpoint::Export, request.to_json().into());
-        match self.send_with_token(&call).await {
-            Ok(verdict) => {
-                verdict.and_then(classify::parse_exported).into_paid_outcome(&self.transport)
-            }
-            Err(trouble) => outcome_without_token(trouble),
+    ) -> SubmitOutcome<Option<ProjectId>> {
+        let call = ApiCall::paid(V3Endpoint::Export, request.to_json().into());
+        self.submit(&call, classify::parse_exported).await
+    }
+
+    async fn submit<T>(
+        &self,
+        call: &ApiCall<'_>,
+        parse: fn(ParsedEnvelope) -> Result<T, UnknownReason>,
+    ) -> SubmitOutcome<T> {
+        match self.send_with_token(call).await {
+            Ok(exchange) => exchange.and_then(parse).into_submit_outcome(&self.transport),
+            Err(error) => outcome_without_token(error),
         }
     }
 
-    /// Returns how far a render is. Costs nothing.
+    /// Returns the progress of a render. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`]. An answer that says the render itself failed is no error but a
-    /// [`RenderState::Failed`] with the vendor's words.
-    pub async fn render_progress(&self, id: &ProjectId) -> Result<ProgressReport, ApiError> {
+    /// See [`CallError`]. A response that reports the render itself as failed is not an error but
+    /// [`RenderState::Failed`] with the vendor's message.
+    pub async fn render_progress(&self, id: &ProjectId) -> Result<ProgressReport, CallError> {
         self.fetch_progress(V3Endpoint::Progress(id)).await
     }
 
-    /// Returns how far AI Studios is with a project that it makes by itself (`AISTUDIOS_V3 §6.2`).
-    /// Costs nothing.
+    /// Returns the progress of a project that AI Studios generates by itself. Costs nothing.
     ///
     /// # Errors
-    /// See [`Self::progress`].
-    pub async fn generation_progress(&self, id: &ProjectId) -> Result<ProgressReport, ApiError> {
+    /// See [`Self::render_progress`].
+    pub async fn generation_progress(&self, id: &ProjectId) -> Result<ProgressReport, CallError> {
         self.fetch_progress(V3Endpoint::GenerationProgress(id)).await
     }
 
-    async fn fetch_progress(&self, endpoint: V3Endpoint<'_>) -> Result<ProgressReport, ApiError> {
-        let verdict = self.send_with_token(&free_call(Method::GET, endpoint)).await?;
-        if let Some(words) = render_failure_text(&verdict) {
+    async fn fetch_progress(&self, endpoint: V3Endpoint<'_>) -> Result<ProgressReport, CallError> {
+        let exchange = self.send_with_token(&ApiCall::free(Method::GET, endpoint)).await?;
+        if let Some(text) = render_failure_text(&exchange) {
             let state = RenderState::parse("failed");
-            let words = Some(self.transport.redact_line(&words.text));
-            return Ok(ProgressReport { percent: None, state, download_url: None, message: words });
+            let message = Some(self.transport.redact_line(&text.text));
+            return Ok(ProgressReport { percent: None, state, download_url: None, message });
         }
-        let read = verdict.and_then(|said| {
+        let report = exchange.and_then(|body| {
             let mut progress =
-                ProgressReport::parse(said.data()).ok_or(UnknownReason::Incomplete)?;
+                ProgressReport::parse(body.data()).ok_or(UnknownReason::Incomplete)?;
             if matches!(progress.state, Some(RenderState::Failed(_))) {
-                let words = self.transport.redact_line(&parse_failure_text(&said).text);
-                progress.message = (!words.is_empty()).then_some(words);
+                let message = self.transport.redact_line(&parse_failure_text(&body).text);
+                progress.message = (!message.is_empty()).then_some(message);
             }
             Ok(progress)
         });
-        read.into_project_result(&self.transport)
+        report.into_project_result(&self.transport)
     }
 
     /// Returns one project. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn fetch_project(&self, id: &ProjectId) -> Result<ApiProject, ApiError> {
-        let verdict =
-            self.send_with_token(&free_call(Method::GET, V3Endpoint::Project(id))).await?;
-        let read = verdict
-            .and_then(|said| ApiProject::parse(said.data(), id).ok_or(UnknownReason::Incomplete));
-        read.into_project_result(&self.transport)
+    /// See [`CallError`].
+    pub async fn fetch_project(&self, id: &ProjectId) -> Result<ProjectDetails, CallError> {
+        let call = ApiCall::free(Method::GET, V3Endpoint::Project(id));
+        let exchange = self.send_with_token(&call).await?;
+        let project = exchange.and_then(|body| {
+            ProjectDetails::parse(body.data(), id).ok_or(UnknownReason::Incomplete)
+        });
+        project.into_project_result(&self.transport)
     }
 
-    /// Returns the account's projects, all that the list shows or nothing. Costs nothing.
+    /// Returns the account's projects, as far as AI Studios lists them. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`]. A list that is cut, larger than 64 MB, or not understood is
-    /// [`Trouble::Broken`], so that nobody takes it for an empty one.
-    pub async fn list_projects(&self) -> Result<ProjectListing, ApiError> {
+    /// See [`CallError`]. A list that is cut, larger than 64 MB, or not understood is
+    /// [`CallError::Transient`], so that it cannot be mistaken for an empty one.
+    pub async fn list_projects(&self) -> Result<ProjectList, CallError> {
         let call = ApiCall {
             body_handling: BodyHandling::List,
-            ..free_call(Method::GET, V3Endpoint::Projects)
+            ..ApiCall::free(Method::GET, V3Endpoint::Projects)
         };
-        let mut verdict = self.send_with_token(&call).await?;
-        match verdict.exchange.listing.take() {
+        let mut exchange = self.send_with_token(&call).await?;
+        match exchange.exchange.listing.take() {
             Some(listing) => Ok(listing),
-            None => verdict
+            None => exchange
                 .and_then(|_no_list| Err(UnknownReason::Incomplete))
                 .into_result(&self.transport),
         }
     }
 
-    /// Deletes projects and returns how many the service says it deleted. Costs nothing.
+    /// Deletes projects and returns how many AI Studios reports as deleted. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`]. Without `ids` nothing is asked and 0 returned, because nobody knows what
-    /// the service would make of an empty list.
-    pub async fn delete_projects(&self, ids: &[ProjectId]) -> Result<u64, ApiError> {
+    /// See [`CallError`]. Without `ids` nothing is sent and 0 is returned, because the effect of an
+    /// empty list is not documented.
+    pub async fn delete_projects(&self, ids: &[ProjectId]) -> Result<u64, CallError> {
         if ids.is_empty() {
             return Ok(0);
         }
         let body = json!({ "ids": ids }).to_string();
-        let call =
-            ApiCall { body: Some(body.into()), ..free_call(Method::DELETE, V3Endpoint::Projects) };
-        let verdict = self.send_with_token(&call).await?;
-        let read = verdict.and_then(|said| {
-            let count = envelope::first_number(said.data(), &["deletedCount", "deleted_count"]);
-            count
+        let call = ApiCall {
+            body: Some(body.into()),
+            ..ApiCall::free(Method::DELETE, V3Endpoint::Projects)
+        };
+        let exchange = self.send_with_token(&call).await?;
+        let count = exchange.and_then(|body| {
+            envelope::first_number(body.data(), &["deletedCount", "deleted_count"])
                 .filter(|count| *count >= 0.0)
                 .map(|count| count as u64)
                 .ok_or(UnknownReason::Incomplete)
         });
-        read.into_result(&self.transport)
+        count.into_result(&self.transport)
     }
 
-    /// Asks whether the credentials are good. Costs nothing.
+    /// Checks the credentials. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`]. Anything but a plain yes is [`Trouble::Account`].
-    pub async fn check_credentials(&self) -> Result<CredentialCheck, ApiError> {
-        let verdict = self.send_with_token(&free_call(Method::GET, V3Endpoint::Auth)).await?;
-        let ClassifiedExchange { classification: meaning, exchange } = verdict;
-        let meaning = match meaning {
-            Classification::Succeeded(said) if is_unauthenticated(&said) => {
-                Classification::Account(
-                    AccountRefusalKind::CredentialsRefused,
-                    ErrorText::from_json(said.root()),
-                )
-            }
-            Classification::Succeeded(_)
-            | Classification::NotSent(_)
-            | Classification::Refused(..)
-            | Classification::TokenRefused(_)
-            | Classification::Account(..)
-            | Classification::RateLimited
-            | Classification::Moved
-            | Classification::Unknown(..) => meaning,
-        };
-        let date = exchange.response().and_then(|reply| reply.date_header.clone());
-        let server_time = date.as_deref().and_then(retry_after::parse_http_date);
+    /// See [`CallError`]. A response without a clear confirmation is [`CallError::Account`].
+    pub async fn check_credentials(&self) -> Result<CredentialCheck, CallError> {
+        let call = ApiCall::free(Method::GET, V3Endpoint::Auth);
+        let mut exchange = self.send_with_token(&call).await?;
+        if let Classification::Succeeded(body) = &exchange.classification
+            && is_unauthenticated(body)
+        {
+            exchange.classification = Classification::Account(
+                AccountRefusalKind::CredentialsRefused,
+                ErrorText::from_json(body.root()),
+            );
+        }
+        let response = exchange.exchange.response();
+        let date = response.and_then(|response| response.date_header.as_deref());
+        let server_time = date.and_then(retry_after::parse_http_date);
         let now = self.transport.clock.now();
-        let confirmed = CredentialCheck {
-            server_time,
-            clock_ahead: server_time.map(|theirs| now.duration_since(theirs)),
-        };
-        ClassifiedExchange { classification: meaning, exchange }
-            .and_then(|_yes| Ok(confirmed))
+        let clock_ahead = server_time.map(|server_time| now.duration_since(server_time));
+        exchange
+            .and_then(|_confirmed| Ok(CredentialCheck { server_time, clock_ahead }))
             .into_result(&self.transport)
     }
 
-    /// Begins a download. The token does not go along; at most three redirects are followed, and
-    /// each address is checked (public, http or https) unless the API itself is on loopback.
+    /// Starts a download. The token is not sent; at most three redirects are followed, and each
+    /// address is checked (public, http or https) unless the API itself is on loopback.
     ///
     /// # Errors
-    /// See [`DownloadTrouble`].
+    /// See [`DownloadError`].
     pub async fn start_download(
         &self,
         url: &Url,
         resume: Option<&DownloadResume>,
-    ) -> Result<HttpDownload, HttpDownloadError> {
-        download::start_download(&self.transport, &self.settings, url, resume).await
+    ) -> Result<HttpDownload, DownloadError> {
+        self.downloader.start(url, resume).await
     }
 
-    /// Sends `call` with a token; once more with a new one if that token was clearly refused.
+    /// Sends `call` with a token; a second time with a new one if that token was clearly refused.
     pub(super) async fn send_with_token(
         &self,
         call: &ApiCall<'_>,
-    ) -> Result<ClassifiedExchange<ParsedEnvelope>, ApiError> {
+    ) -> Result<ClassifiedExchange<ParsedEnvelope>, CallError> {
         let token = self.token_cache.current(&self.transport).await?;
-        let verdict = self.send_once(&token, call).await;
-        if !matches!(verdict.classification, Classification::TokenRefused(_)) {
-            return Ok(verdict);
+        let exchange = self.send_once(&token, call).await;
+        if !matches!(exchange.classification, Classification::TokenRefused(_)) {
+            return Ok(exchange);
         }
-        tracing::debug!("the access token was refused; asking for a new one");
+        tracing::debug!("the access token was refused; requesting a new one");
         let token = self.token_cache.replace_refused(&token, &self.transport).await?;
-        let ClassifiedExchange { classification: meaning, exchange } =
-            self.send_once(&token, call).await;
-        if let Classification::TokenRefused(words) = meaning {
+        let exchange = self.send_once(&token, call).await;
+        if let Classification::TokenRefused(text) = &exchange.classification {
             let kind = AccountRefusalKind::CredentialsRefused;
-            let trouble = verdict::build_account_refusal(kind, words, &exchange, &self.transport);
-            return Err(ApiError::Account(trouble));
+            let message = classify::account_message(kind, text, &self.transport);
+            return Err(CallError::Account { kind, message });
         }
-        Ok(ClassifiedExchange { classification: meaning, exchange })
+        Ok(exchange)
     }
 
-    /// Returns for how long the token that is held is good, after asking for one if none is.
-    pub(super) async fn token_lifetime(&self) -> Result<Duration, ApiError> {
+    /// Returns the lifetime of the current token, after requesting one if there is none.
+    pub(super) async fn token_lifetime(&self) -> Result<Duration, CallError> {
         self.token_cache.current(&self.transport).await?;
         Ok(self.token_cache.current_lifetime().await.unwrap_or_default())
     }
 
-    /// Returns the wire, to put what came over it into words.
     pub(super) fn transport(&self) -> &ApiTransport {
         &self.transport
     }
@@ -297,60 +265,39 @@ impl ApiClient {
         call: &ApiCall<'_>,
     ) -> ClassifiedExchange<ParsedEnvelope> {
         let exchange = self.transport.exchange(call, Some(&token.header)).await;
-        let meaning = classify::classify(&exchange.outcome);
-        ClassifiedExchange { classification: meaning, exchange }
+        ClassifiedExchange::new(exchange)
     }
 }
 
-fn paid_call(endpoint: V3Endpoint<'_>, body: Bytes) -> ApiCall<'_> {
-    ApiCall {
-        cost: CallCost::Paid,
-        method: Method::POST,
-        endpoint,
-        body: Some(body),
-        body_handling: BodyHandling::Json,
-    }
-}
-
-pub(super) fn free_call(method: Method, endpoint: V3Endpoint<'_>) -> ApiCall<'_> {
-    ApiCall {
-        cost: CallCost::Free,
-        method,
-        endpoint,
-        body: None,
-        body_handling: BodyHandling::Json,
-    }
-}
-
-/// Turns the failure to get a token into the answer of a paid call: nothing paid was taken, since
-/// it was either never sent or clearly turned away before.
-fn outcome_without_token<T>(trouble: ApiError) -> PaidCallOutcome<T> {
-    let no_token = |why: String| {
-        let words = format!("no access token was to be had: {why}");
-        PaidCallOutcome::NotSent(NotSentReason { kind: NotSentKind::NoToken, message: words })
+/// Converts the failure to obtain a token into the outcome of a paid call: certainly not accepted,
+/// since the paid request was either never sent or clearly refused before.
+fn outcome_without_token<T>(error: CallError) -> SubmitOutcome<T> {
+    let no_token = |message: String| SubmitOutcome::NotSent {
+        kind: NotSentKind::NoToken,
+        message: format!("no access token: {message}"),
     };
-    match trouble {
-        ApiError::NotSent(reason) => PaidCallOutcome::NotSent(reason),
-        ApiError::RateLimited { retry_after, response: heard } => {
-            PaidCallOutcome::RateLimited { retry_after, response: heard }
+    match error {
+        CallError::Transient { cause: TransientCause::NotSent(kind), message, .. } => {
+            SubmitOutcome::NotSent { kind, message }
         }
-        ApiError::Account(trouble) => PaidCallOutcome::Account(trouble),
-        ApiError::Moved { to } => PaidCallOutcome::Moved { to },
-        ApiError::Refused(refusal) => no_token(refusal.to_string()),
-        ApiError::UnusableResponse(evidence) => no_token(evidence.to_string()),
-        ApiError::NotFound => no_token("the token end point is not there".to_owned()),
+        CallError::Transient { cause: TransientCause::Unusable(_), message, .. }
+        | CallError::Refused { message, .. } => no_token(message),
+        CallError::RateLimited { retry_after } => SubmitOutcome::RateLimited { retry_after },
+        CallError::Account { kind, message } => SubmitOutcome::Account { kind, message },
+        CallError::Moved { message } => SubmitOutcome::Moved { message },
+        CallError::NotFound => no_token("the token endpoint does not exist".to_owned()),
     }
 }
 
-/// Returns the words of a progress answer that says `success: false` because the *render* failed.
-fn render_failure_text(verdict: &ClassifiedExchange<ParsedEnvelope>) -> Option<&ErrorText> {
-    let in_a_2xx = verdict.exchange.status().is_some_and(|status| (200..300).contains(&status));
-    match &verdict.classification {
-        Classification::Refused(_, words)
+/// Returns the message of a progress response with `success: false` because the *render* failed.
+fn render_failure_text(exchange: &ClassifiedExchange<ParsedEnvelope>) -> Option<&ErrorText> {
+    let is_2xx = exchange.exchange.status().is_some_and(|status| (200..300).contains(&status));
+    match &exchange.classification {
+        Classification::Refused(_, text)
         | Classification::Unknown(
             UnknownReason::ServiceFailure | UnknownReason::UnclearMessage,
-            words,
-        ) if in_a_2xx && words.is_render_failure() => Some(words),
+            text,
+        ) if is_2xx && text.is_render_failure() => Some(text),
         Classification::Succeeded(_)
         | Classification::NotSent(_)
         | Classification::Refused(..)
@@ -362,15 +309,15 @@ fn render_failure_text(verdict: &ClassifiedExchange<ParsedEnvelope>) -> Option<&
     }
 }
 
-/// Returns what is said about a failed render, inside the envelope or around it.
-fn parse_failure_text(said: &ParsedEnvelope) -> ErrorText {
-    let inside = ErrorText::from_json(said.data());
-    if inside.text.is_empty() { ErrorText::from_json(said.root()) } else { inside }
+/// Returns the message about a failed render, inside the envelope or around it.
+fn parse_failure_text(body: &ParsedEnvelope) -> ErrorText {
+    let inside = ErrorText::from_json(body.data());
+    if inside.text.is_empty() { ErrorText::from_json(body.root()) } else { inside }
 }
 
-pub(super) fn is_unauthenticated(said: &ParsedEnvelope) -> bool {
-    let data = said.data();
-    let yes = envelope::parse_flag(data, "isAuthenticated") == Some(true)
-        || (said.success == SuccessClaim::Yes && data.as_bool() == Some(true));
-    !yes
+pub(super) fn is_unauthenticated(body: &ParsedEnvelope) -> bool {
+    let data = body.data();
+    let is_confirmed = envelope::parse_flag(data, "isAuthenticated") == Some(true)
+        || (body.success == SuccessClaim::Yes && data.as_bool() == Some(true));
+    !is_confirmed
 }

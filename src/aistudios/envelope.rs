@@ -88,7 +88,7 @@ impl ParsedEnvelope {
     }
 }
 
-fn parse_success_claim(success: Option<&Value>) -> SuccessClaim {
+pub(super) fn parse_success_claim(success: Option<&Value>) -> SuccessClaim {
     match success {
         Some(Value::Bool(true)) => SuccessClaim::Yes,
         Some(Value::Bool(false)) => SuccessClaim::No,
@@ -111,7 +111,7 @@ pub(super) fn first_number(value: &Value, keys: &[&str]) -> Option<f64> {
     keys.iter().filter_map(|key| parse_number(value.get(key)?)).next()
 }
 
-fn parse_number(value: &Value) -> Option<f64> {
+pub(super) fn parse_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),

@@ -1,41 +1,39 @@
-//! One call, from the first byte to the last: sends it, reads what comes, and judges nothing.
+//! One HTTP exchange with the API: sends a call, reads the response, classifies nothing.
 //!
-//! Every body is bounded. What is kept of an exchange for people and for the ledger leaves this
-//! file redacted. Each call is told to the log in one line, by its path's template.
+//! Every body is bounded in size. Each call is logged in one line, by the template of its path. The
+//! clients differ in what a mistake would cost. *Paid*: nothing is ever sent twice, so HTTP/1.1,
+//! no retry, and connections are reused for a second at most. *Free*: pooled.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Method, Response, header};
-use tokio::sync::mpsc;
+use reqwest::{ClientBuilder, Method, Response, header};
 use tokio_util::bytes::Bytes;
 use url::Url;
 
-use crate::aistudios::classify::{BodyEnd, ExchangeOutcome, HttpResponse, NoResponseCause};
-use crate::aistudios::listing;
-use crate::aistudios::listing::ProjectListing;
-use crate::aistudios::project::ProjectId;
-use crate::aistudios::settings::{ClientSettings, ClientSetupError, host_and_port};
-use crate::aistudios::submit_outcome::{ResponseRecord, UnknownReason, UnknownResponse};
+use super::classify::{BodyEnd, ExchangeOutcome, HttpResponse, NoResponseCause};
+use super::listing;
+use super::project::{ProjectId, ProjectList};
+use super::settings::{ClientSettings, ClientSetupError};
+use super::studio_api::CreateRequest;
 use crate::clock::Clock;
 use crate::http::redact::Redactor;
-use crate::http::transport;
-use crate::http::transport::HttpClients;
+use crate::http::transport::{self, host_and_port};
 
-/// The largest JSON answer; a project with all its scenes is a few hundred KB.
+/// The largest JSON response; a project with all its scenes has a few hundred KB.
 const JSON_BYTES_MAX: usize = 4 << 20;
-/// The largest list: tens of thousands of projects with their scenes left out.
+/// The largest list: tens of thousands of projects without their scenes.
 const LIST_BYTES_MAX: usize = 64 << 20;
-/// What is kept of the start of a list, to say what was wrong with one that was none.
+/// The start of a list that is kept, for the classification of one that could not be parsed.
 const LIST_HEAD_BYTES_MAX: usize = 64 << 10;
-/// What is kept of any body.
-const RECORDED_BODY_BYTES_MAX: usize = 2 << 10;
-/// What is shown of the vendor's words.
-const MESSAGE_BYTES_MAX: usize = 300;
-/// Chunks between the socket and the parser of a list.
-const LIST_CHUNKS_MAX: usize = 16;
+/// A connection that has been idle for longer may be closing, and its use would lose a response
+/// that need not be lost. Below this, reuse keeps high rates cheap.
+const PAID_POOL_IDLE_MAX: Duration = Duration::from_secs(1);
+/// The root of all endpoints.
+const API_ROOT: &str = "/api/odin/v3/";
 
-/// The end points of the V3 API that are used.
+/// The endpoints of the V3 API in use.
 #[derive(Clone, Copy)]
 pub(super) enum V3Endpoint<'a> {
     Token,
@@ -44,28 +42,25 @@ pub(super) enum V3Endpoint<'a> {
     Project(&'a ProjectId),
     Progress(&'a ProjectId),
     Export,
-    /// Any end point that makes a project: its path as the kind of request gives it, and as filled
-    /// in.
-    CreateProject(&'a str, &'a str),
+    /// Any endpoint that creates or changes a project.
+    CreateProject(&'a CreateRequest),
     GenerationProgress(&'a ProjectId),
-    /// A catalogue, by its path.
+    /// A catalogue, by its path below the root.
     Catalog(&'static str),
 }
 
-/// Which client a call takes.
+/// The client that a call uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallCost {
     Paid,
     Free,
 }
 
-/// What is made of a body that comes with a 2xx.
+/// How the body of a 2xx is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyHandling {
     Json,
     List,
-    /// It holds a new token, so nothing of it is kept.
-    Secret,
 }
 
 /// A call, ready to be sent.
@@ -78,85 +73,114 @@ pub(super) struct ApiCall<'a> {
     pub(super) body_handling: BodyHandling,
 }
 
-/// What came of a call.
+/// The result of sending a call.
 pub(super) struct HttpExchange {
     pub(super) outcome: ExchangeOutcome,
-    /// The list, if one was asked for and came whole.
-    pub(super) listing: Option<ProjectListing>,
-    elapsed: Duration,
-    body_handling: BodyHandling,
+    /// The list, if one was requested and arrived complete.
+    pub(super) listing: Option<ProjectList>,
+    /// From the first attempt to connect until the last byte, or until it was given up.
+    pub(super) elapsed: Duration,
 }
 
-/// The API host, and the ways to it.
-pub(crate) struct ApiTransport {
-    pub(super) redactor: Redactor,
-    pub(crate) clock: Clock,
-    pub(crate) http_clients: HttpClients,
+/// The connection to the API host.
+pub(super) struct ApiTransport {
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) clock: Clock,
+    paid_client: reqwest::Client,
+    free_client: reqwest::Client,
     base_url: Url,
     host: String,
     connect_timeout: Duration,
 }
 
-impl<'a> V3Endpoint<'a> {
-    /// Returns the path as the reference prints it, fit for a log.
-    fn path_template(self) -> Cow<'a, str> {
-        Cow::Borrowed(match self {
-            Self::Token => "/api/odin/v3/auth/token",
-            Self::Auth => "/api/odin/v3/auth",
-            Self::Projects => "/api/odin/v3/editor/project",
-            Self::Project(_) => "/api/odin/v3/editor/project/{key}",
-            Self::Progress(_) => "/api/odin/v3/editor/progress/{key}",
-            Self::Export => "/api/odin/v3/editor/project/export",
-            Self::Catalog(path) => path,
-            Self::GenerationProgress(_) => "/api/odin/v3/automation/progress",
-            Self::CreateProject(template, _) => return Cow::Owned(format!("{API_ROOT}{template}")),
-        })
+impl<'a> ApiCall<'a> {
+    /// Returns a call that costs nothing and has no body.
+    pub(super) fn free(method: Method, endpoint: V3Endpoint<'a>) -> Self {
+        let body_handling = BodyHandling::Json;
+        Self { cost: CallCost::Free, method, endpoint, body: None, body_handling }
     }
 
-    fn path(self) -> String {
+    /// Returns a POST that may cost money.
+    pub(super) fn paid(endpoint: V3Endpoint<'a>, body: Bytes) -> Self {
+        let (method, body_handling) = (Method::POST, BodyHandling::Json);
+        Self { cost: CallCost::Paid, method, endpoint, body: Some(body), body_handling }
+    }
+}
+
+impl<'a> V3Endpoint<'a> {
+    /// Returns the path below the root as the reference prints it, for the log.
+    fn path_template(self) -> &'a str {
+        match self {
+            Self::Token => "auth/token",
+            Self::Auth => "auth",
+            Self::Projects => "editor/project",
+            Self::Project(_) => "editor/project/{key}",
+            Self::Progress(_) => "editor/progress/{key}",
+            Self::Export => "editor/project/export",
+            Self::Catalog(path) => path,
+            Self::GenerationProgress(_) => "automation/progress",
+            Self::CreateProject(request) => request.path_template,
+        }
+    }
+
+    /// Returns the path below the root.
+    fn path(self) -> Cow<'a, str> {
+        let template = self.path_template();
         match self {
             Self::Token
             | Self::Auth
             | Self::Projects
             | Self::Export
             | Self::GenerationProgress(_)
-            | Self::Catalog(_) => self.path_template().into_owned(),
-            Self::Project(id) | Self::Progress(id) => {
-                self.path_template().replace("{key}", id.as_str())
-            }
-            Self::CreateProject(_, path) => format!("{API_ROOT}{path}"),
+            | Self::Catalog(_) => template.into(),
+            Self::Project(id) | Self::Progress(id) => template.replace("{key}", id.as_str()).into(),
+            Self::CreateProject(request) => request.path.as_str().into(),
         }
     }
 
-    /// Returns what stands after the `?`. An id needs no escapes.
+    /// Returns the query. An id needs no escapes.
     fn query(self) -> Option<String> {
         let Self::GenerationProgress(id) = self else { return None };
         Some(format!("projectId={id}"))
     }
 }
 
-/// Below which every end point lies.
-const API_ROOT: &str = "/api/odin/v3/";
-
 impl ApiTransport {
     pub(super) fn new(settings: &ClientSettings, clock: Clock) -> Result<Self, ClientSetupError> {
         let credentials = &settings.credentials;
+        let connect = settings.connect_options();
+        // A rehearsal's API is plain http: its clients skip the machine's CA certificates, which
+        // take longer to read than everything else.
+        let is_plain = settings.base_url.scheme() == "http" && !settings.system_proxy;
+        let api = |builder: ClientBuilder| {
+            if is_plain { builder.tls_certs_only([]) } else { builder }
+        };
+        let paid_client = transport::build_client(&connect, |builder| {
+            api(builder)
+                .timeout(settings.paid_timeout)
+                .http1_only()
+                .pool_idle_timeout(PAID_POOL_IDLE_MAX.min(settings.paid_timeout))
+        })?;
+        let free_client = transport::build_client(&connect, |builder| {
+            api(builder).timeout(settings.request_timeout)
+        })?;
         Ok(Self {
-            redactor: Redactor::new(&[credentials.app_id(), credentials.user_key()]),
+            redactor: Arc::new(Redactor::new(&[credentials.app_id(), credentials.user_key()])),
             clock,
-            http_clients: HttpClients::new(settings)?,
+            paid_client,
+            free_client,
             base_url: settings.base_url.clone(),
             host: host_and_port(&settings.base_url),
             connect_timeout: settings.connect_timeout,
         })
     }
 
-    /// Returns the API's host as people know it.
+    /// Returns the API host as users write it.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Sends `call` once and reads what comes.
+    /// Sends `call` once and reads the response.
     pub(super) async fn exchange(
         &self,
         call: &ApiCall<'_>,
@@ -165,8 +189,7 @@ impl ApiTransport {
         let started = self.clock.awake_time();
         let (outcome, listing) = self.send_and_read(call, token).await;
         let elapsed = self.clock.awake_time().saturating_sub(started);
-        let exchange =
-            HttpExchange { outcome, listing, elapsed, body_handling: call.body_handling };
+        let exchange = HttpExchange { outcome, listing, elapsed };
         log_exchange(call, &exchange);
         exchange
     }
@@ -175,25 +198,23 @@ impl ApiTransport {
         &self,
         call: &ApiCall<'_>,
         token: Option<&header::HeaderValue>,
-    ) -> (ExchangeOutcome, Option<ProjectListing>) {
+    ) -> (ExchangeOutcome, Option<ProjectList>) {
         let response = match self.send_request(call, token).await {
             Ok(response) => response,
             Err(error) => return (self.failed_outcome(&error), None),
         };
-        let mut reply = response_head(&response);
-        let success = response.status().is_success();
+        let mut received = response_head(&response);
+        let is_list = call.body_handling == BodyHandling::List && response.status().is_success();
+        let bytes_max = if is_list { LIST_BYTES_MAX } else { JSON_BYTES_MAX };
+        (received.body, received.body_end) = read_body(response, bytes_max).await;
         let mut listing = None;
-        (reply.body, reply.body_end) = match call.body_handling {
-            BodyHandling::List if success => {
-                let body;
-                (listing, body) = read_list_body(response).await;
-                body
+        if is_list {
+            if received.body_end == BodyEnd::Complete {
+                (listing, received.body) = parse_listing(received.body).await;
             }
-            BodyHandling::List | BodyHandling::Json | BodyHandling::Secret => {
-                read_json_body(response).await
-            }
-        };
-        (ExchangeOutcome::Responded(reply), listing)
+            received.body.truncate(LIST_HEAD_BYTES_MAX);
+        }
+        (ExchangeOutcome::Responded(received), listing)
     }
 
     async fn send_request(
@@ -202,15 +223,12 @@ impl ApiTransport {
         token: Option<&header::HeaderValue>,
     ) -> reqwest::Result<Response> {
         let client = match call.cost {
-            CallCost::Paid => &self.http_clients.paid,
-            CallCost::Free => &self.http_clients.free,
+            CallCost::Paid => &self.paid_client,
+            CallCost::Free => &self.free_client,
         };
         let mut url = self.base_url.clone();
-        url.set_path(&format!(
-            "{}{}",
-            self.base_url.path().trim_end_matches('/'),
-            call.endpoint.path()
-        ));
+        let prefix = self.base_url.path().trim_end_matches('/');
+        url.set_path(&format!("{prefix}{API_ROOT}{}", call.endpoint.path()));
         url.set_query(call.endpoint.query().as_deref());
         let mut request =
             client.request(call.method.clone(), url).header(header::ACCEPT, "application/json");
@@ -234,95 +252,46 @@ impl ApiTransport {
         })
     }
 
-    /// Makes the vendor's words fit to be shown: one line, at most 300 bytes.
-    pub(super) fn redact_line(&self, words: &str) -> String {
-        let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.redactor.redact_text(&line, MESSAGE_BYTES_MAX)
-    }
-
-    /// Makes an address fit to be shown: without query, which is where signatures are.
-    pub(crate) fn redact_url(&self, url: &str) -> String {
-        let plain = url.split(['?', '#']).next().unwrap_or("");
-        let plain = match plain.split_once("://") {
-            Some((scheme, rest)) => {
-                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-                let host = host.rsplit('@').next().unwrap_or("");
-                format!("{scheme}://{host}/{path}")
-            }
-            None => plain.to_owned(),
-        };
-        self.redact_line(&plain)
+    /// Makes the vendor's message fit to be shown.
+    pub(super) fn redact_line(&self, message: &str) -> String {
+        self.redactor.redact_line(message)
     }
 }
 
 impl HttpExchange {
-    /// Returns the answer as the ledger keeps it. One that never began has status 0.
-    pub(super) fn response_record(&self, wire: &ApiTransport) -> ResponseRecord {
-        ResponseRecord {
-            status: self.status().unwrap_or(0),
-            body: self.redacted_body(wire),
-            elapsed: self.elapsed,
-        }
-    }
-
-    /// Returns what is known of an exchange that leaves a doubt.
-    pub(super) fn unknown_response(
-        &self,
-        doubt: UnknownReason,
-        wire: &ApiTransport,
-    ) -> UnknownResponse {
-        UnknownResponse {
-            reason: doubt,
-            status: self.status(),
-            body: self.redacted_body(wire),
-            elapsed: self.elapsed,
-            retry_after: self.response().and_then(HttpResponse::retry_after),
-        }
-    }
-
-    /// Returns the answer, if one began.
+    /// Returns the response, if one began.
     pub(super) fn response(&self) -> Option<&HttpResponse> {
         match &self.outcome {
-            ExchangeOutcome::Responded(reply) => Some(reply),
+            ExchangeOutcome::Responded(response) => Some(response),
             ExchangeOutcome::NotSent(_) | ExchangeOutcome::NoResponse(_) => None,
         }
     }
 
     pub(super) fn status(&self) -> Option<u16> {
-        self.response().map(|reply| reply.status)
-    }
-
-    fn redacted_body(&self, wire: &ApiTransport) -> String {
-        match self.response() {
-            Some(reply) if self.body_handling == BodyHandling::Secret && reply.status < 300 => {
-                "[withheld, it may hold a token]".to_owned()
-            }
-            Some(reply) => wire.redactor.redact_bytes(&reply.body, RECORDED_BODY_BYTES_MAX),
-            None => String::new(),
-        }
+        self.response().map(|response| response.status)
     }
 }
 
 fn log_exchange(call: &ApiCall<'_>, exchange: &HttpExchange) {
-    let template = call.endpoint.path_template();
-    let (method, path) = (&call.method, &*template);
+    let method = &call.method;
+    let path = format!("{API_ROOT}{}", call.endpoint.path_template());
     let ms = exchange.elapsed.as_millis();
     match &exchange.outcome {
-        ExchangeOutcome::Responded(reply) => {
-            let status = reply.status;
+        ExchangeOutcome::Responded(response) => {
+            let status = response.status;
             tracing::debug!(%method, path, status, ms, "{method} {path}: {status} in {ms} ms");
         }
         ExchangeOutcome::NotSent(reason) => {
             let kind = reason.kind;
             tracing::debug!(%method, path, ?kind, ms, "{method} {path}: not sent");
         }
-        ExchangeOutcome::NoResponse(how) => {
-            tracing::debug!(%method, path, ?how, ms, "{method} {path}: no answer in {ms} ms");
+        ExchangeOutcome::NoResponse(cause) => {
+            tracing::debug!(%method, path, ?cause, ms, "{method} {path}: no response in {ms} ms");
         }
     }
 }
 
-/// Takes down an answer without its body.
+/// Returns a response without its body.
 fn response_head(response: &Response) -> HttpResponse {
     let all = |name: header::HeaderName| {
         let values = response.headers().get_all(name).into_iter();
@@ -339,70 +308,24 @@ fn response_head(response: &Response) -> HttpResponse {
     }
 }
 
-async fn read_json_body(mut response: Response) -> (Vec<u8>, BodyEnd) {
+async fn read_body(mut response: Response, bytes_max: usize) -> (Vec<u8>, BodyEnd) {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return (body, BodyEnd::Complete),
-            Err(error) => return (body, body_end_from_error(&error)),
+            Err(error) if error.is_timeout() => return (body, BodyEnd::TimedOut),
+            Err(_broken) => return (body, BodyEnd::Truncated),
         }
-        if body.len() > JSON_BYTES_MAX {
-            body.truncate(JSON_BYTES_MAX);
+        if body.len() > bytes_max {
+            body.truncate(bytes_max);
             return (body, BodyEnd::TooLarge);
         }
     }
 }
 
-/// Reads a list while it arrives. Returns it with the start of its body, which is all of it when
-/// the answer is no list but an error.
-async fn read_list_body(mut response: Response) -> (Option<ProjectListing>, (Vec<u8>, BodyEnd)) {
-    let (chunks, parser_end) = mpsc::channel(LIST_CHUNKS_MAX);
-    let source = ChunkReader { chunks: parser_end, current: Bytes::new() };
-    let parser = tokio::task::spawn_blocking(move || listing::parse_listing(source));
-    let (mut start, mut length) = (Vec::new(), 0);
-    let ending = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                length += chunk.len();
-                let room = LIST_HEAD_BYTES_MAX.saturating_sub(start.len()).min(chunk.len());
-                start.extend_from_slice(&chunk[..room]);
-                // A parser that has seen enough of nonsense hangs up; the rest is still read for
-                // the sake of the connection, up to the same limit.
-                let _hung_up = chunks.send(chunk).await;
-            }
-            Ok(None) => break BodyEnd::Complete,
-            Err(error) => break body_end_from_error(&error),
-        }
-        if length > LIST_BYTES_MAX {
-            break BodyEnd::TooLarge;
-        }
-    };
-    drop(chunks);
-    let listing = parser.await.ok().flatten().filter(|_| ending == BodyEnd::Complete);
-    (listing, (start, ending))
-}
-
-fn body_end_from_error(error: &reqwest::Error) -> BodyEnd {
-    if error.is_timeout() { BodyEnd::TimedOut } else { BodyEnd::Truncated }
-}
-
-/// The chunks of a body as a reader for the parser's thread. A sender that goes away is the end.
-struct ChunkReader {
-    chunks: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl std::io::Read for ChunkReader {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                Some(chunk) => self.current = chunk,
-                None => return Ok(0),
-            }
-        }
-        let length = into.len().min(self.current.len());
-        into[..length].copy_from_slice(&self.current.split_to(length));
-        Ok(length)
-    }
+/// Parses a list in a thread of its own, since a long one takes a second. Returns the body as well.
+async fn parse_listing(body: Vec<u8>) -> (Option<ProjectList>, Vec<u8>) {
+    let parse = move || (listing::parse_listing(&body), body);
+    tokio::task::spawn_blocking(parse).await.unwrap_or_default()
 }

@@ -13,40 +13,33 @@
 //! refusal); the access token goes to the API host and nowhere else; no secret is in any value,
 //! error or log line that leaves the room.
 
-pub(crate) mod catalog;
+mod call_error;
+mod catalog;
 mod classify;
-pub(crate) mod client;
+mod client;
 mod envelope;
-pub(crate) mod error;
 mod error_text;
-pub(crate) mod exchange;
+mod exchange;
 mod listing;
 mod probe;
-pub(crate) mod project;
-pub(crate) mod settings;
+mod project;
+mod settings;
 mod state_words;
 mod studio;
 mod studio_api;
-pub(crate) mod submit_outcome;
+mod submit_outcome;
 mod token;
-mod verdict;
 
-pub use crate::aistudios::catalog::{CatalogEntry, CatalogQuery};
+pub use call_error::{CallError, TransientCause};
+pub use catalog::{CatalogEntry, CatalogQuery};
 pub use client::{ApiClient, CredentialCheck};
-pub use error::ApiError;
-pub use listing::ProjectListing;
 pub use probe::TokenRejection;
 pub use project::{
-    ApiProject, ExportRequest, ProgressReport, ProjectId, ProjectSummary, RenderState,
+    ExportRequest, ListedProject, ProgressReport, ProjectDetails, ProjectId, ProjectList,
+    RenderState,
 };
 pub use settings::{ClientSettings, ClientSetupError, Credentials};
 pub use state_words::StateWords;
 pub use studio::AiStudios;
-pub use studio_api::{
-    CallError, CreateRequest, DownloadError, GenerationStatus, ListedProject, ProjectDetails,
-    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
-};
-pub use submit_outcome::{
-    AccountRefusal, AccountRefusalKind, NotSentKind, NotSentReason, PaidCallOutcome, RefusalKind,
-    RequestRefusal, ResponseRecord, UnknownReason, UnknownResponse,
-};
+pub use studio_api::{CreateRequest, GenerationStatus, ProjectExport, RenderStatus, StudioApi};
+pub use submit_outcome::{AccountRefusalKind, RefusalKind, SubmitOutcome, UnknownReason};

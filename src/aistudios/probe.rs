@@ -1,52 +1,48 @@
-//! The calls that only a first contact makes: for a token by itself, and with one that is none.
+//! Calls that only `check --probe` makes: requesting a token by itself, and a call with an invalid
+//! one.
 //!
-//! Both are free. The second one is made on purpose with a token that nobody gave out, to see
-//! whether such a refusal is recognised before a night depends on it.
+//! Both are free. The invalid token is sent on purpose, to learn whether such a refusal is
+//! recognised before a run depends on it.
 
 use std::time::Duration;
 
 use reqwest::{Method, header::HeaderValue};
 
-use super::{
-    classify::{self, Classification},
-    client::{ApiClient, free_call, is_unauthenticated},
-    error::ApiError,
-    exchange::V3Endpoint,
-    verdict::ClassifiedExchange,
-};
+use super::call_error::CallError;
+use super::classify::{Classification, ClassifiedExchange};
+use super::client::{ApiClient, is_unauthenticated};
+use super::exchange::{ApiCall, V3Endpoint};
 
-/// What nobody was ever given.
+/// A token that AI Studios never issued.
 const INVALID_TOKEN: &str = "callsheet-asks-with-a-token-that-is-none";
 
-/// How a token that is none was turned away.
+/// The response to an invalid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRejection {
-    /// The status of the answer, if one came.
+    /// The HTTP status, if a response began.
     pub status: Option<u16>,
-    /// Whether that is known for what it is, so that a token that ran out is renewed.
+    /// Whether it is recognised as a token refusal, so that an expired token would be renewed.
     pub is_recognized: bool,
 }
 
 impl ApiClient {
-    /// Asks for a token, and returns for how long it is good. Costs nothing.
+    /// Requests a token and returns its lifetime. Costs nothing.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn fetch_token_lifetime(&self) -> Result<Duration, ApiError> {
+    /// See [`CallError`].
+    pub async fn fetch_token_lifetime(&self) -> Result<Duration, CallError> {
         self.token_lifetime().await
     }
 
-    /// Asks `GET auth` with a token that is none. Costs nothing.
+    /// Sends `GET auth` with an invalid token. Costs nothing.
     pub async fn probe_invalid_token(&self) -> TokenRejection {
-        let call = free_call(Method::GET, V3Endpoint::Auth);
+        let call = ApiCall::free(Method::GET, V3Endpoint::Auth);
         let header = HeaderValue::from_static(INVALID_TOKEN);
         let exchange = self.transport().exchange(&call, Some(&header)).await;
-        let meaning = classify::classify(&exchange.outcome);
-        let ClassifiedExchange { classification: meaning, exchange } =
-            ClassifiedExchange { classification: meaning, exchange };
-        let recognised = match &meaning {
+        let ClassifiedExchange { classification, exchange } = ClassifiedExchange::new(exchange);
+        let is_recognized = match &classification {
             Classification::TokenRefused(_) => true,
-            Classification::Succeeded(said) => is_unauthenticated(said),
+            Classification::Succeeded(body) => is_unauthenticated(body),
             Classification::NotSent(_)
             | Classification::Refused(..)
             | Classification::Account(..)
@@ -54,6 +50,6 @@ impl ApiClient {
             | Classification::Moved
             | Classification::Unknown(..) => false,
         };
-        TokenRejection { status: exchange.status(), is_recognized: recognised }
+        TokenRejection { status: exchange.status(), is_recognized }
     }
 }

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
@@ -28,6 +27,12 @@ impl ProjectId {
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<ProjectId> for String {
+    fn from(id: ProjectId) -> Self {
+        id.0
     }
 }
 
@@ -125,7 +130,7 @@ impl ProgressReport {
 
 /// A project as `GET editor/project/{key}` shows it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ApiProject {
+pub struct ProjectDetails {
     /// Its id.
     pub id: ProjectId,
     /// Its name, where our tag rides.
@@ -135,17 +140,13 @@ pub struct ApiProject {
     /// Export progress, 0 to 100.
     pub percent: Option<f64>,
     /// The vendor's task, named once a render was begun.
-    pub backend_task_id: Option<String>,
+    pub task_id: Option<String>,
     /// Whether credits were taken (`creditSubstracted`, the vendor's spelling).
     pub credit_subtracted: Option<bool>,
     /// What it cost, where the vendor says so; may be a fraction.
-    pub credits: Option<f64>,
-    /// Where the video waits.
-    pub download_url: Option<Url>,
-    /// When it was made.
-    pub created_at: Option<Timestamp>,
-    /// When it last changed.
-    pub updated_at: Option<Timestamp>,
+    pub price: Option<f64>,
+    /// The download link of its video.
+    pub video_url: Option<String>,
 }
 
 /// Words that a project which was never exported may carry. Every other word counts as a sign of
@@ -168,7 +169,7 @@ const DRAFT_STATE_WORDS: &[&str] = &[
     "default",
 ];
 
-impl ApiProject {
+impl ProjectDetails {
     /// Reads a project; `None` without an id to know it by.
     pub(super) fn parse(data: &Value, asked: &ProjectId) -> Option<Self> {
         let fields = data.get("project").filter(|inner| inner.is_object()).unwrap_or(data);
@@ -181,20 +182,17 @@ impl ApiProject {
             }
             None => return None,
         };
-        let time = |key: &str| envelope::first_text(fields, &[key])?.parse().ok();
         let owned = |key: &str| envelope::first_text(fields, &[key]).map(str::to_owned);
         Some(Self {
             id,
             name: owned("name"),
             state: parse_state(fields),
             percent: parse_percent(fields),
-            backend_task_id: owned("backendTaskId").or_else(|| owned("taskId")),
+            task_id: owned("backendTaskId").or_else(|| owned("taskId")),
             credit_subtracted: envelope::parse_flag(fields, "creditSubstracted")
                 .or_else(|| envelope::parse_flag(fields, "creditSubtracted")),
-            credits: envelope::first_number(fields, &["credit", "credits"]),
-            download_url: envelope::find_download_url(fields),
-            created_at: time("createdAt"),
-            updated_at: time("updatedAt"),
+            price: envelope::first_number(fields, &["credit", "credits"]),
+            video_url: envelope::find_download_url(fields).map(String::from),
         })
     }
 
@@ -202,32 +200,33 @@ impl ApiProject {
     /// been taken, may be named later.
     pub fn charged_credits(&self) -> Option<f64> {
         let is_taken = self.credit_subtracted != Some(false);
-        self.credits.filter(|credits| is_taken && *credits > 0.0)
+        self.price.filter(|credits| is_taken && *credits > 0.0)
     }
 
     /// Returns what tells the render that this project shows from any other: its task, or else its
     /// link without what may be a signature. `None` when it shows no render.
     pub fn render_identity(&self) -> Option<String> {
-        self.render_evidence()?;
-        let link = self.download_url.as_ref().map(|url| url.path().to_owned());
+        self.export_evidence()?;
+        let link = self.video_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let link = link.map(|url| url.path().to_owned());
         let state = || self.state.as_ref().map(|state| state.as_str().to_owned());
-        self.backend_task_id.clone().or(link).or_else(state).or_else(|| Some("shown".to_owned()))
+        self.task_id.clone().or(link).or_else(state).or_else(|| Some("shown".to_owned()))
     }
 
     /// Returns a sign that this project was certainly exported, if there is one.
     ///
     /// `None` is no proof of the opposite: the vendor may be slow to show what it took.
-    pub fn render_evidence(&self) -> Option<&'static str> {
+    pub fn export_evidence(&self) -> Option<&'static str> {
         if self.credit_subtracted == Some(true) {
             return Some("its credits were taken");
         }
-        if self.download_url.is_some() {
+        if self.video_url.is_some() {
             return Some("it has a download link");
         }
         if self.percent.is_some_and(|percent| percent > 0.0) {
             return Some("its render has made progress");
         }
-        if self.backend_task_id.is_some() {
+        if self.task_id.is_some() {
             return Some("it has a render task");
         }
         match &self.state {
@@ -239,17 +238,37 @@ impl ApiProject {
     }
 }
 
-/// One project in the list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProjectSummary {
+/// One project in the account's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedProject {
     /// Its id.
     pub id: ProjectId,
-    /// Its name, where our tag rides.
+    /// Its name, which ends with our tag.
     pub name: Option<String>,
     /// Its state.
     pub state: Option<RenderState>,
-    /// Where the video waits.
-    pub download_url: Option<Url>,
+    /// Whether it has a download link.
+    pub has_video: bool,
+}
+
+impl ListedProject {
+    /// Returns whether it has certainly been exported; `false` proves nothing.
+    pub fn is_exported(&self) -> bool {
+        self.has_video || matches!(self.state, Some(RenderState::Done(_) | RenderState::Failed(_)))
+    }
+}
+
+/// The account's projects, as far as AI Studios lists them.
+///
+/// According to the vendor's reference the list shows *exported* projects, so presence is proof and
+/// absence is none (docs/internals/vendor-api.md, "Project list").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectList {
+    /// In the vendor's order; a project may occur twice.
+    pub projects: Vec<ListedProject>,
+    /// Whether every entry could be read and nothing indicates further pages. Only then may
+    /// anything be concluded from the absence of a project.
+    pub is_complete: bool,
 }
 
 fn parse_percent(fields: &Value) -> Option<f64> {
@@ -327,12 +346,12 @@ mod tests {
     #[test]
     fn a_project_needs_nothing_but_to_be_recognisable() {
         let asked = ProjectId::parse("66f0").unwrap();
-        let bare = ApiProject::parse(&json!({"project": {"_id": "66f1"}}), &asked).unwrap();
-        assert_eq!((bare.id.as_str(), bare.render_evidence()), ("66f1", None));
+        let bare = ProjectDetails::parse(&json!({"project": {"_id": "66f1"}}), &asked).unwrap();
+        assert_eq!((bare.id.as_str(), bare.export_evidence()), ("66f1", None));
         let changed = json!({"project": {"state": "exported", "progress": 100}});
-        assert_eq!(ApiProject::parse(&changed, &asked).unwrap().id, asked);
+        assert_eq!(ProjectDetails::parse(&changed, &asked).unwrap().id, asked);
         for none in [json!({}), json!({"project": null}), json!({"_id": "a/b"}), json!([1])] {
-            assert_eq!(ApiProject::parse(&none, &asked), None, "{none}");
+            assert_eq!(ProjectDetails::parse(&none, &asked), None, "{none}");
         }
     }
 
@@ -342,7 +361,7 @@ mod tests {
         let evidence = |fields: Value| {
             let mut all = json!({"_id": "66f0", "name": "Ann [cs:7h3k9q2m]"});
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            ApiProject::parse(&all, &asked).unwrap().render_evidence()
+            ProjectDetails::parse(&all, &asked).unwrap().export_evidence()
         };
         for draft in [
             json!({}),
@@ -382,7 +401,7 @@ mod tests {
             let mut all = json!({"_id": "66f0"});
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             assert_eq!(
-                ApiProject::parse(&all, &asked).unwrap().charged_credits(),
+                ProjectDetails::parse(&all, &asked).unwrap().charged_credits(),
                 price,
                 "{fields}"
             );

@@ -1,36 +1,41 @@
-//! Where AI Studios is and who is asking: the settings of a client, checked once.
+//! The settings of a client: address, credentials and timeouts, validated once.
 //!
 //! It reads no file and no environment. Invariant: a [`Credentials`] value fits into JSON and a
-//! header as it stands, and no formatting of it shows a character of it.
+//! header without escapes, and no formatting shows any character of it.
 
 use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-/// Everything a client must be told.
+use crate::http::TlsSetupError;
+use crate::http::address_policy::AddressPolicy;
+use crate::http::download::DownloadOptions;
+use crate::http::transport::{ConnectOptions, host_and_port, is_loopback};
+
+/// The settings of a client.
 #[derive(Clone)]
 pub struct ClientSettings {
     /// `https://app.aistudios.com`, `https://app.aistudios.cn`, or a rehearsal's loopback address.
     pub base_url: Url,
-    /// Who is asking.
+    /// The account's API key.
     pub credentials: Credentials,
-    /// Name look-up, TCP and TLS together. Kept below half of the total times, because only a
+    /// Name resolution, TCP and TLS together. Kept below half of the total times, because only a
     /// connect time-out that fires first proves that nothing was sent.
     pub connect_timeout: Duration,
     /// A free call from connect to last byte.
     pub request_timeout: Duration,
     /// A paid call from connect to last byte. Long, since giving up early only leaves more
-    /// requests whose fate is unknown.
+    /// requests with an unknown outcome.
     pub paid_timeout: Duration,
-    /// Between two pieces of a download.
+    /// The time between two chunks of a download.
     pub idle_timeout: Duration,
-    /// Whether the system's proxy variables are obeyed. Otherwise nobody in between sees the token.
+    /// Whether the system's proxy variables are used. If not, no proxy sees the token.
     pub system_proxy: bool,
 }
 
 impl ClientSettings {
-    /// Returns settings with the usual times: connect 10 s, free 30 s, paid 120 s, idle 30 s.
+    /// Returns settings with the default times: connect 10 s, free 30 s, paid 120 s, idle 30 s.
     pub fn new(base_url: Url, credentials: Credentials) -> Self {
         Self {
             base_url,
@@ -43,7 +48,7 @@ impl ClientSettings {
         }
     }
 
-    /// Checks what a client relies on.
+    /// Checks the settings.
     ///
     /// # Errors
     /// The base URL is not a plain https address (http is for loopback alone), or a time is zero.
@@ -75,11 +80,23 @@ impl ClientSettings {
         let connect_max = self.request_timeout.min(self.paid_timeout) / 2;
         Ok(Self { connect_timeout: self.connect_timeout.min(connect_max), ..self })
     }
+
+    pub(super) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions { connect_timeout: self.connect_timeout, system_proxy: self.system_proxy }
+    }
+
+    pub(super) fn download_options(&self) -> DownloadOptions {
+        DownloadOptions {
+            address_policy: AddressPolicy::for_origin(&self.base_url),
+            connect: self.connect_options(),
+            idle_timeout: self.idle_timeout,
+        }
+    }
 }
 
 impl fmt::Debug for ClientSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("ClientSettings")
             .field("base_url", &host_and_port(&self.base_url))
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
@@ -90,7 +107,7 @@ impl fmt::Debug for ClientSettings {
     }
 }
 
-/// The two halves of an AI Studios API key. Formatting shows nothing of them.
+/// The two halves of an AI Studios API key. No formatting shows them.
 #[derive(Clone)]
 pub struct Credentials {
     app_id: SecretString,
@@ -98,11 +115,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Takes the app id and the user key as AI Studios shows them when a key is made.
+    /// Wraps the app id and the user key as AI Studios shows them when a key is created.
     ///
     /// # Errors
-    /// One of them is empty, too long, or holds something other than printable ASCII, as when a
-    /// line break was copied along. The error names the half and never its value.
+    /// One of them is empty, longer than 8 KB, or contains anything but printable ASCII, such as a
+    /// copied line break. The error names the half and never its value.
     pub fn new(app_id: &str, user_key: &str) -> Result<Self, ClientSetupError> {
         for (half, value) in [("app id", app_id), ("user key", user_key)] {
             if value.is_empty() {
@@ -125,7 +142,7 @@ impl Credentials {
 }
 
 impl PartialEq for Credentials {
-    /// Tells whether both are one account's; never shown to anybody, so time gives nothing away.
+    /// Not constant-time: only the batches of one user are compared.
     fn eq(&self, other: &Self) -> bool {
         (self.app_id(), self.user_key()) == (other.app_id(), other.user_key())
     }
@@ -145,57 +162,41 @@ impl fmt::Display for Credentials {
     }
 }
 
-/// Why no client can be made.
+/// The reason why a client cannot be created.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ClientSetupError {
-    /// Nothing was given.
+    /// A credential is empty.
     #[error("the {0} is empty: set `AISTUDIOS_APP_ID` and `AISTUDIOS_USER_KEY`")]
     EmptyCredential(&'static str),
-    /// It cannot be what AI Studios gave out.
+    /// A credential cannot have been issued by AI Studios.
     #[error(
-        "the {0} holds a space, a line break or a character outside ASCII: copy it again from the \
-         API key page"
+        "the {0} contains a space, a line break or a character outside ASCII: copy it again from \
+         the API key page"
     )]
     InvalidCredential(&'static str),
-    /// Credentials would cross the network in the clear.
+    /// The credentials would cross the network unencrypted.
     #[error("`{0}` would send the credentials unencrypted: use https (http is for loopback only)")]
     UnencryptedBaseUrl(String),
-    /// Not an address of an API.
+    /// Not the address of an API.
     #[error(
-        "`{0}` cannot be the base URL as given: it must be http(s), with a host and without `?` \
-         or `#`, as in `https://app.aistudios.com`"
+        "`{0}` cannot be the base URL: it must be http(s), with a host and without `?` or `#`, as \
+         in `https://app.aistudios.com`"
     )]
     InvalidBaseUrl(String),
-    /// A user name or password is in the address.
-    #[error("`base_url` holds a user name or password: take it out")]
+    /// The address contains a user name or password.
+    #[error("`base_url` contains a user name or password: remove it")]
     SecretInBaseUrl,
-    /// A time-out of nothing.
-    #[error("`{0}` is zero: every request would fail; give it at least a second")]
+    /// A time-out of zero.
+    #[error("`{0}` is zero, so every request would fail: set at least one second")]
     ZeroTimeout(&'static str),
-    /// The machine can make no TLS client.
-    #[error("no TLS client can be made on this machine: reinstall its CA certificates")]
-    NoTlsClient,
+    /// This machine cannot create a TLS client.
+    #[error(transparent)]
+    NoTlsClient(#[from] TlsSetupError),
 }
 
-/// Says whether `value` can stand in a header as it is. 8 KB is what common servers accept.
+/// Returns whether `value` can be sent in a header without escapes. 8 KB is the common limit.
 pub(super) fn is_valid_header_value(value: &str) -> bool {
     value.len() <= 8 << 10 && value.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Says whether `url` points at this very machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Returns host and port as a person would write them.
-pub(crate) fn host_and_port(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("");
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]
@@ -208,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_that_keeps_the_token_safe_will_do() {
-        for fine in [
+    fn only_base_urls_that_protect_the_token_are_accepted() {
+        for valid in [
             "https://app.aistudios.com",
             "https://app.aistudios.cn/",
             "http://127.0.0.1:8080",
@@ -217,9 +218,9 @@ mod tests {
             "http://localhost:9",
             "https://10.1.2.3",
         ] {
-            assert!(settings(fine).validate().is_ok(), "{fine}");
+            assert!(settings(valid).validate().is_ok(), "{valid}");
         }
-        let said = [
+        let messages = [
             "http://app.aistudios.com",
             "ftp://app.aistudios.com",
             "data:,x",
@@ -227,50 +228,53 @@ mod tests {
             "https://app.aistudios.com/?a=1",
         ]
         .map(|url| settings(url).validate().unwrap_err().to_string());
-        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @"
+        insta::assert_snapshot!(messages.join("\n").replace(": ", ":\n  "), @"
         `http://app.aistudios.com` would send the credentials unencrypted:
           use https (http is for loopback only)
-        `ftp://app.aistudios.com` cannot be the base URL as given:
+        `ftp://app.aistudios.com` cannot be the base URL:
           it must be http(s), with a host and without `?` or `#`, as in `https://app.aistudios.com`
-        `data://` cannot be the base URL as given:
+        `data://` cannot be the base URL:
           it must be http(s), with a host and without `?` or `#`, as in `https://app.aistudios.com`
-        `base_url` holds a user name or password:
-          take it out
-        `https://app.aistudios.com` cannot be the base URL as given:
+        `base_url` contains a user name or password:
+          remove it
+        `https://app.aistudios.com` cannot be the base URL:
           it must be http(s), with a host and without `?` or `#`, as in `https://app.aistudios.com`
         ");
     }
 
     #[test]
-    fn a_credential_that_was_copied_badly_is_named_but_not_shown() {
-        let said = [("", "k"), ("a", "key-canary\n"), ("app canary", "k"), ("a", "schlüssel")]
+    fn an_invalid_credential_is_named_but_not_shown() {
+        let messages = [("", "k"), ("a", "key-canary\n"), ("app canary", "k"), ("a", "schlüssel")]
             .map(|(app_id, user_key)| Credentials::new(app_id, user_key).unwrap_err().to_string());
-        insta::assert_snapshot!(said.join("\n").replace(": ", ":\n  "), @"
+        insta::assert_snapshot!(messages.join("\n").replace(": ", ":\n  "), @"
         the app id is empty:
           set `AISTUDIOS_APP_ID` and `AISTUDIOS_USER_KEY`
-        the user key holds a space, a line break or a character outside ASCII:
+        the user key contains a space, a line break or a character outside ASCII:
           copy it again from the API key page
-        the app id holds a space, a line break or a character outside ASCII:
+        the app id contains a space, a line break or a character outside ASCII:
           copy it again from the API key page
-        the user key holds a space, a line break or a character outside ASCII:
+        the user key contains a space, a line break or a character outside ASCII:
           copy it again from the API key page
         ");
     }
 
     #[test]
-    fn a_connect_time_out_always_fires_before_the_total() {
-        let mut given = settings("https://app.aistudios.com");
-        given.request_timeout = Duration::from_secs(4);
-        assert_eq!(given.validate().unwrap().connect_timeout, Duration::from_secs(2));
-        let mut given = settings("https://app.aistudios.com");
-        given.idle_timeout = Duration::ZERO;
-        assert_eq!(given.validate().unwrap_err(), ClientSetupError::ZeroTimeout("idle_timeout"));
+    fn the_connect_timeout_always_fires_before_the_total() {
+        let mut changed = settings("https://app.aistudios.com");
+        changed.request_timeout = Duration::from_secs(4);
+        assert_eq!(changed.validate().unwrap().connect_timeout, Duration::from_secs(2));
+        let mut changed = settings("https://app.aistudios.com");
+        changed.idle_timeout = Duration::ZERO;
+        assert_eq!(changed.validate().unwrap_err(), ClientSetupError::ZeroTimeout("idle_timeout"));
     }
 
     #[test]
-    fn formatting_shows_no_secret() {
-        let given = settings("https://ann:secret-canary@app.aistudios.com");
-        let text = format!("{given:?} {:#?} {:?} {}", given, given.credentials, given.credentials);
+    fn no_formatting_shows_a_secret() {
+        let settings = settings("https://ann:secret-canary@app.aistudios.com");
+        let text = format!(
+            "{settings:?} {:#?} {:?} {}",
+            settings, settings.credentials, settings.credentials
+        );
         assert!(!text.contains("canary"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 //! No page lists them (`AISTUDIOS_V3 §4.2`), so a batch may have been told some. They are looked up
 //! after a state was read in the usual way, and only a whole word counts. Pure.
 
-use super::project::{ApiProject, ProgressReport, ProjectSummary, RenderState};
+use super::project::{ProgressReport, ProjectDetails, RenderState};
 
 /// Words with a meaning of their own, in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,13 +38,8 @@ impl StateWords {
     }
 
     /// Reads a project again.
-    pub fn apply_to_project(&self, project: ApiProject) -> ApiProject {
-        ApiProject { state: self.apply_to_state(project.state), ..project }
-    }
-
-    /// Reads an entry of the list again.
-    pub fn apply_to_list_item(&self, item: ProjectSummary) -> ProjectSummary {
-        ProjectSummary { state: self.apply_to_state(item.state), ..item }
+    pub fn apply_to_project(&self, project: ProjectDetails) -> ProjectDetails {
+        ProjectDetails { state: self.apply_to_state(project.state), ..project }
     }
 }
 

@@ -1,26 +1,23 @@
-//! The real AI Studios behind the runner's [`Studio`]: the client's answers in the loops' words.
+//! [`StudioApi`] over the V3 client: one batch's view of an account.
 //!
-//! Nothing is decided here. What an answer means is the client's to say; what follows from it is
-//! the loops'.
+//! It adds what belongs to the batch (resolution, workspace, state words) and turns progress
+//! reports into a status. Classification of responses is the client's.
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use url::Url;
 
-use super::studio_api::{
-    CallError, CreateRequest, DownloadError, GenerationStatus, ListedProject, ProjectDetails,
-    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+use super::call_error::CallError;
+use super::client::ApiClient;
+use super::project::{
+    ExportRequest, ProgressReport, ProjectDetails, ProjectId, ProjectList, RenderState,
 };
-use crate::aistudios;
-use crate::aistudios::{
-    AccountRefusal, AccountRefusalKind, ApiClient, ExportRequest, PaidCallOutcome, ProjectId,
-    RenderState, StateWords,
-};
-use crate::http::{DownloadResume, DownloadStatus, HttpDownloadError};
+use super::state_words::StateWords;
+use super::studio_api::{CreateRequest, GenerationStatus, ProjectExport, RenderStatus, StudioApi};
+use super::submit_outcome::{RefusalKind, SubmitOutcome};
+use crate::http::{DownloadError, DownloadResume, HttpDownload};
 
-/// AI Studios through its V3 client.
+/// AI Studios as one batch uses it.
 #[derive(Debug)]
 pub struct AiStudios {
     client: Arc<ApiClient>,
@@ -30,8 +27,8 @@ pub struct AiStudios {
 }
 
 impl AiStudios {
-    /// Speaks through `client`, which all batches of an account share, and with it their token;
-    /// every export asks for this resolution and workspace.
+    /// Wraps `client`, which all batches of an account share, with its token. Every export
+    /// requests this resolution and workspace.
     pub fn new(
         client: impl Into<Arc<ApiClient>>,
         resolution: Option<String>,
@@ -40,7 +37,7 @@ impl AiStudios {
         Self { client: client.into(), resolution, workspace_id, state_words: StateWords::default() }
     }
 
-    /// Returns the same adapter with the state words that a batch file adds.
+    /// Returns the same view with the state words that a batch file adds.
     #[must_use]
     pub fn with_state_words(self, state_words: StateWords) -> Self {
         Self { state_words, ..self }
@@ -52,7 +49,7 @@ impl AiStudios {
     /// # Errors
     /// The failure that every later call would meet as well.
     pub async fn check_connection(&self) -> Result<(), CallError> {
-        match self.client.check_credentials().await.map_err(call_error) {
+        match self.client.check_credentials().await {
             Ok(_) | Err(CallError::NotFound | CallError::RateLimited { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -60,190 +57,97 @@ impl AiStudios {
 }
 
 impl StudioApi for AiStudios {
-    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<String> {
-        let answer = self.client.create_project_at(make.path_template, &make.path, make.body).await;
-        submit_outcome(answer).map(|id| id.as_str().to_owned())
+    async fn create_project(&self, request: CreateRequest) -> SubmitOutcome<ProjectId> {
+        self.client.create_project(request).await
     }
 
-    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<String>> {
-        let Some(project) = ProjectId::parse(&export.project_id) else {
-            let words = "the ledger's project id is not one".to_owned();
-            return SubmitOutcome::Refused { message: words };
+    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<ProjectId>> {
+        let Some(project_id) = ProjectId::parse(&export.project_id) else {
+            let message = "the project id in the ledger is not valid".to_owned();
+            return SubmitOutcome::Refused { kind: RefusalKind::Validation, message };
         };
         let request = ExportRequest {
-            project_id: project,
+            project_id,
             workspace_id: self.workspace_id.clone(),
             resolution: self.resolution.clone(),
             webhook_url: export.webhook_url,
         };
-        let answer = submit_outcome(self.client.export_project(&request).await);
-        answer.map(|id| id.map(|id| id.as_str().to_owned()))
+        self.client.export_project(&request).await
     }
 
     async fn render_status(&self, project_id: &str) -> Result<RenderStatus, CallError> {
         let id = ProjectId::parse(project_id).ok_or(CallError::NotFound)?;
-        let progress = self.client.render_progress(&id).await.map_err(call_error)?;
-        let progress = self.state_words.apply_to_progress(progress);
-        if let Some(RenderState::Failed(word)) = &progress.state {
-            let words = progress.message.unwrap_or_else(|| format!("AI Studios says `{word}`"));
-            return Ok(RenderStatus::Failed { message: words });
-        }
-        let percent = progress.percent.unwrap_or(0.0);
-        let over = percent >= 100.0 || matches!(progress.state, Some(RenderState::Done(_)));
-        Ok(match progress.download_url {
-            Some(url) if over => RenderStatus::Finished { video_url: url.into() },
-            None if over => RenderStatus::WithoutLink,
-            // 1 may be all of it, or a hundredth: what has a link may be finished.
-            Some(_) if percent <= 1.0 => RenderStatus::WithoutLink,
-            Some(_) | None => RenderStatus::Running { progress: percent },
-        })
+        let progress = self.client.render_progress(&id).await?;
+        Ok(render_status(self.state_words.apply_to_progress(progress)))
     }
 
     async fn generation_status(&self, project_id: &str) -> Result<GenerationStatus, CallError> {
         let id = ProjectId::parse(project_id).ok_or(CallError::NotFound)?;
-        let progress = self.client.generation_progress(&id).await.map_err(call_error)?;
-        let progress = self.state_words.apply_to_progress(progress);
-        let percent = progress.percent.unwrap_or(0.0);
-        Ok(match progress.state {
-            Some(RenderState::Failed(word)) => {
-                let words = progress.message.unwrap_or_else(|| format!("AI Studios says `{word}`"));
-                GenerationStatus::Failed { message: words }
-            }
-            // Both are needed: 100 alone may be one of its several steps.
-            Some(RenderState::Done(_)) if percent >= 100.0 => GenerationStatus::Finished,
-            Some(RenderState::Done(_) | RenderState::InProgress(_)) | None => {
-                GenerationStatus::Running { progress: percent }
-            }
-        })
+        let progress = self.client.generation_progress(&id).await?;
+        Ok(generation_status(self.state_words.apply_to_progress(progress)))
     }
 
     async fn read_project(&self, project_id: &str) -> Result<ProjectDetails, CallError> {
         let id = ProjectId::parse(project_id).ok_or(CallError::NotFound)?;
-        let project = self.client.fetch_project(&id).await.map_err(call_error)?;
-        let project = self.state_words.apply_to_project(project);
-        Ok(ProjectDetails {
-            name: project.name.clone(),
-            export_evidence: project.render_evidence().map(str::to_owned),
-            render_identity: project.render_identity(),
-            credits: project.charged_credits(),
-            task_id: project.backend_task_id,
-            video_url: project.download_url.map(String::from),
-        })
+        let project = self.client.fetch_project(&id).await?;
+        Ok(self.state_words.apply_to_project(project))
     }
 
     async fn list_projects(&self) -> Result<ProjectList, CallError> {
-        let listing = self.client.list_projects().await.map_err(call_error)?;
-        let listed = |item: aistudios::ProjectSummary| ListedProject {
-            exported: item.download_url.is_some()
-                || matches!(item.state, Some(RenderState::Done(_) | RenderState::Failed(_))),
-            id: item.id.as_str().to_owned(),
-            name: item.name.unwrap_or_default(),
-        };
-        let items = listing.items.into_iter().map(|item| self.state_words.apply_to_list_item(item));
-        let projects = items.map(listed).collect();
-        Ok(ProjectList { projects, complete: listing.is_complete })
+        let mut list = self.client.list_projects().await?;
+        for project in &mut list.projects {
+            project.state = self.state_words.apply_to_state(project.state.take());
+        }
+        Ok(list)
     }
 
     async fn delete_projects(&self, ids: &[String]) -> Result<u64, CallError> {
         let ids: Vec<ProjectId> = ids.iter().filter_map(|id| ProjectId::parse(id)).collect();
-        self.client.delete_projects(&ids).await.map_err(call_error)
+        self.client.delete_projects(&ids).await
     }
 
     async fn open_download(
         &self,
         url: &str,
-        resume: Option<(u64, String)>,
-    ) -> Result<VideoDownload, DownloadError> {
-        let refused = |words: &str| DownloadError::Refused { message: words.to_owned() };
-        let url = Url::parse(url).map_err(|_| refused("the link to the video is no address"))?;
-        let resume = resume.and_then(|(from, mark)| DownloadResume::new(from, &mark));
-        let opened =
-            self.client.start_download(&url, resume.as_ref()).await.map_err(download_error)?;
-        let from = match opened.status {
-            DownloadStatus::FromStart => 0,
-            DownloadStatus::Resumed { offset: from } => from,
-        };
-        let (total, mark) = (opened.total, opened.etag.clone());
-        let body = stream::unfold(Some(opened), |open| async {
-            let mut open = open?;
-            match open.next_chunk().await {
-                Ok(Some(chunk)) => Some((Ok(chunk.to_vec()), Some(open))),
-                Ok(None) => None,
-                Err(trouble) => Some((Err(download_error(trouble)), None)),
-            }
-        });
-        Ok(VideoDownload { offset: from, total_bytes: total, etag: mark, body: body.boxed() })
+        resume: Option<DownloadResume>,
+    ) -> Result<HttpDownload, DownloadError> {
+        let url = Url::parse(url).map_err(|_| DownloadError::UrlRejected {
+            url: "the download link".to_owned(),
+            why: "is not a URL",
+        })?;
+        self.client.start_download(&url, resume.as_ref()).await
     }
 }
 
-fn submit_outcome<T>(answer: PaidCallOutcome<T>) -> SubmitOutcome<T> {
-    match answer {
-        PaidCallOutcome::Accepted(value) => SubmitOutcome::Accepted(value),
-        PaidCallOutcome::NotSent(reason) => SubmitOutcome::NotSent { message: reason.to_string() },
-        PaidCallOutcome::Refused(refusal) => {
-            SubmitOutcome::Refused { message: refusal.to_string() }
+fn render_status(progress: ProgressReport) -> RenderStatus {
+    let percent = progress.percent.unwrap_or(0.0);
+    let is_over = percent >= 100.0 || matches!(progress.state, Some(RenderState::Done(_)));
+    match (&progress.state, progress.download_url) {
+        (Some(RenderState::Failed(word)), _) => {
+            RenderStatus::Failed { message: failure_message(progress.message, word) }
         }
-        PaidCallOutcome::Account(account) => SubmitOutcome::Account {
-            message: account.to_string(),
-            blocks_polls: should_block_polls(&account),
-        },
-        PaidCallOutcome::RateLimited { retry_after, .. } => {
-            SubmitOutcome::RateLimited { retry_after }
-        }
-        PaidCallOutcome::Moved { to } => SubmitOutcome::Moved { message: moved_message(to) },
-        PaidCallOutcome::Unknown(evidence) => SubmitOutcome::Unknown {
-            message: evidence.to_string(),
-            retry_after: evidence.retry_after,
-        },
+        (_, Some(url)) if is_over => RenderStatus::Finished { video_url: url.into() },
+        (_, None) if is_over => RenderStatus::WithoutLink,
+        // A progress of 1 may be 1 % or the whole; with a link it may be finished.
+        (_, Some(_)) if percent <= 1.0 => RenderStatus::WithoutLink,
+        (_, Some(_) | None) => RenderStatus::Running { progress: percent },
     }
 }
 
-fn call_error(trouble: aistudios::ApiError) -> CallError {
-    use aistudios::ApiError as T;
-    let passing = |words, retry_after| CallError::Transient { message: words, retry_after };
-    match trouble {
-        T::NotSent(reason) => passing(reason.to_string(), None),
-        T::RateLimited { retry_after, .. } => CallError::RateLimited { retry_after },
-        T::Account(account) => CallError::Account {
-            message: account.to_string(),
-            blocks_polls: should_block_polls(&account),
-        },
-        T::NotFound => CallError::NotFound,
-        T::Refused(refusal) => passing(refusal.to_string(), None),
-        T::Moved { to } => CallError::Moved { message: moved_message(to) },
-        T::UnusableResponse(evidence) => passing(evidence.to_string(), evidence.retry_after),
+fn generation_status(progress: ProgressReport) -> GenerationStatus {
+    let percent = progress.percent.unwrap_or(0.0);
+    match progress.state {
+        Some(RenderState::Failed(word)) => {
+            GenerationStatus::Failed { message: failure_message(progress.message, &word) }
+        }
+        // Both are needed: 100 alone may be the end of one of several steps.
+        Some(RenderState::Done(_)) if percent >= 100.0 => GenerationStatus::Finished,
+        Some(RenderState::Done(_) | RenderState::InProgress(_)) | None => {
+            GenerationStatus::Running { progress: percent }
+        }
     }
 }
 
-/// Without credits, or without leave to render, what runs can still be followed.
-fn should_block_polls(account: &AccountRefusal) -> bool {
-    match account.kind {
-        AccountRefusalKind::CredentialsRefused => true,
-        AccountRefusalKind::NoCredits | AccountRefusalKind::Forbidden => false,
-    }
-}
-
-fn moved_message(to: Option<String>) -> String {
-    let to = to.map(|to| format!(" to `{to}`")).unwrap_or_default();
-    format!("the API has moved{to}; check `region` or `base_url` in the batch file")
-}
-
-fn download_error(trouble: HttpDownloadError) -> DownloadError {
-    let words = trouble.to_string();
-    match trouble {
-        HttpDownloadError::LinkExpired { .. } => DownloadError::LinkExpired,
-        HttpDownloadError::UrlRejected { .. } | HttpDownloadError::TooLarge => {
-            DownloadError::Refused { message: words }
-        }
-        HttpDownloadError::RateLimited { retry_after } => {
-            DownloadError::Transient { message: words, retry_after }
-        }
-        HttpDownloadError::Unreachable(_)
-        | HttpDownloadError::NoResponse { .. }
-        | HttpDownloadError::UnexpectedStatus { .. }
-        | HttpDownloadError::Stalled { .. }
-        | HttpDownloadError::Truncated { .. } => {
-            DownloadError::Transient { message: words, retry_after: None }
-        }
-    }
+fn failure_message(message: Option<String>, state: &str) -> String {
+    message.unwrap_or_else(|| format!("AI Studios reports the state `{state}`"))
 }

@@ -1,12 +1,12 @@
-//! The access token: had when needed, renewed before it ends, asked for by one caller at a time.
+//! The access token of an account: requested on demand, renewed before it expires.
 //!
-//! A token lives for 24 h (vendor reference, `auth` page). It is renewed at 80 % of its life, by
-//! wall time or by time awake, whichever comes first, so that neither a jump of the clock nor a
-//! night's sleep of the machine leaves an old one in use. Nothing is verified: the token is the
-//! vendor's affair, and only its expiry is read.
+//! A token is valid for 24 h (docs/internals/vendor-api.md, "Access token"). It is renewed at 80 % of
+//! its lifetime, by wall time or by awake time, whichever comes first, so that neither a clock
+//! change nor a suspended machine leaves an expired token in use. Its signature is not verified;
+//! only its expiry is read.
 //!
-//! Invariants: many callers that need a token cause one request; a refused token is not used again;
-//! no failure here starts a loop.
+//! Invariants: concurrent callers that need a token cause one request; a refused token is not used
+//! again; no failure here starts a loop.
 
 use std::{
     fmt,
@@ -19,22 +19,20 @@ use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
-use super::{
-    classify::{self, Classification},
-    envelope::{self, ParsedEnvelope},
-    error::ApiError,
-    exchange::{ApiCall, ApiTransport, BodyHandling, CallCost, V3Endpoint},
-    settings::{Credentials, is_valid_header_value},
-    submit_outcome::{AccountRefusalKind, NotSentKind, NotSentReason, RefusalKind, UnknownReason},
-    verdict::{self, ClassifiedExchange},
-};
+use super::call_error::CallError;
+use super::classify::{self, Classification, ClassifiedExchange};
+use super::envelope::{self, ParsedEnvelope};
+use super::exchange::{ApiCall, ApiTransport, V3Endpoint};
+use super::settings::{Credentials, is_valid_header_value};
+use super::submit_outcome::{AccountRefusalKind, RefusalKind, UnknownReason};
+use crate::http::{NotSentKind, NotSentReason};
 
-/// What a token that does not tell is taken to live.
+/// The lifetime of a token that does not contain one.
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// After a renewal that failed while the old token still holds, the next try is this far off.
+/// The wait after a failed renewal while the old token is still valid.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// An access token, ready to be sent. Its number grows with each new one.
+/// An access token, ready to be sent. Its generation grows with each new one.
 #[derive(Clone)]
 pub(super) struct AccessToken {
     pub(super) header: HeaderValue,
@@ -43,15 +41,15 @@ pub(super) struct AccessToken {
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({})", self.generation)
+        write!(f, "AccessToken({})", self.generation)
     }
 }
 
-/// Keeps the token of one account.
+/// The token of one account.
 pub(super) struct TokenCache {
     credentials: Credentials,
-    /// Requests for a token that have come to an end, so that one which ends while others wait
-    /// for their turn is theirs as well.
+    /// The number of completed token requests. A caller that waited for the lock while one
+    /// completed uses its result.
     completed_requests: AtomicU64,
     state: Mutex<TokenState>,
 }
@@ -59,13 +57,13 @@ pub(super) struct TokenCache {
 #[derive(Default)]
 struct TokenState {
     current: Option<(AccessToken, TokenLifetime)>,
-    /// How the last request for a token went, unless its token was refused since.
-    last_result: Option<Result<AccessToken, ApiError>>,
-    /// No renewal before this reading of awake time.
+    /// The result of the last token request, unless its token was refused since.
+    last_result: Option<Result<AccessToken, CallError>>,
+    /// No renewal before this awake time.
     renewal_paused_until: Duration,
 }
 
-/// When a token was had, on both clocks, and for how long it is good.
+/// When a token was obtained, on both clocks, and for how long it is valid.
 #[derive(Clone, Copy, Debug)]
 struct TokenLifetime {
     obtained_at: Timestamp,
@@ -74,7 +72,7 @@ struct TokenLifetime {
 }
 
 impl TokenLifetime {
-    /// Returns how much of the life is over, by the clock that has gone further.
+    /// Returns the age of the token, by the clock that shows more.
     fn elapsed(&self, now: Timestamp, awake: Duration) -> Duration {
         let wall = Duration::try_from(now.duration_since(self.obtained_at)).unwrap_or_default();
         wall.max(awake.saturating_sub(self.awake_when_obtained))
@@ -94,114 +92,110 @@ impl TokenCache {
         Self { credentials, completed_requests: AtomicU64::new(0), state: Mutex::default() }
     }
 
-    /// Returns a token that should be good.
+    /// Returns a token that should be valid.
     ///
     /// # Errors
-    /// None is held that could still be good, and none was to be had.
-    pub(super) async fn current(&self, wire: &ApiTransport) -> Result<AccessToken, ApiError> {
-        let asked = self.completed_requests.load(Ordering::SeqCst);
+    /// There is no valid token, and none could be obtained.
+    pub(super) async fn current(&self, transport: &ApiTransport) -> Result<AccessToken, CallError> {
+        let completed_before = self.completed_requests.load(Ordering::SeqCst);
         let mut state = self.state.lock().await;
-        let (now, awake) = (wire.clock.now(), wire.clock.awake_time());
-        let held = state.current.clone().filter(|(_, life)| !life.is_expired(now, awake));
-        if let Some((token, life)) = &held
-            && (!life.is_renewal_due(now, awake) || awake < state.renewal_paused_until)
+        let (now, awake) = (transport.clock.now(), transport.clock.awake_time());
+        let valid = state.current.clone().filter(|(_, lifetime)| !lifetime.is_expired(now, awake));
+        if let Some((token, lifetime)) = &valid
+            && (!lifetime.is_renewal_due(now, awake) || awake < state.renewal_paused_until)
         {
             return Ok(token.clone());
         }
-        match (self.renew(&mut state, asked, wire).await, held) {
+        match (self.renew(&mut state, completed_before, transport).await, valid) {
             (Ok(token), _) => Ok(token),
-            (Err(trouble), None) => Err(trouble),
-            (Err(trouble), Some((token, _))) => {
-                state.renewal_paused_until = wire.clock.awake_time() + RENEWAL_RETRY_DELAY;
-                tracing::warn!("the access token could not be renewed yet: {trouble}");
+            (Err(error), None) => Err(error),
+            (Err(error), Some((token, _))) => {
+                state.renewal_paused_until = transport.clock.awake_time() + RENEWAL_RETRY_DELAY;
+                tracing::warn!("the access token could not be renewed yet: {error}");
                 Ok(token)
             }
         }
     }
 
-    /// Returns how long the token that is held lives from its beginning.
+    /// Returns the whole lifetime of the current token.
     pub(super) async fn current_lifetime(&self) -> Option<Duration> {
-        self.state.lock().await.current.as_ref().map(|(_, life)| life.duration)
+        self.state.lock().await.current.as_ref().map(|(_, lifetime)| lifetime.duration)
     }
 
-    /// Returns a token to use after `refused` was refused. If a newer one is held already, that.
+    /// Returns a token to use after `refused` was refused: a newer one, if there is one already.
     ///
     /// # Errors
-    /// No other token was to be had.
+    /// No other token could be obtained.
     pub(super) async fn replace_refused(
         &self,
         refused: &AccessToken,
-        wire: &ApiTransport,
-    ) -> Result<AccessToken, ApiError> {
-        let asked = self.completed_requests.load(Ordering::SeqCst);
+        transport: &ApiTransport,
+    ) -> Result<AccessToken, CallError> {
+        let completed_before = self.completed_requests.load(Ordering::SeqCst);
         let mut state = self.state.lock().await;
         match &state.current {
             Some((token, _)) if token.generation > refused.generation => return Ok(token.clone()),
             Some(_) => (state.current, state.last_result) = (None, None),
             None => {}
         }
-        self.renew(&mut state, asked, wire).await
+        self.renew(&mut state, completed_before, transport).await
     }
 
-    /// Asks for a token, unless a request ended since `asked`; then its news is ours.
+    /// Requests a token, unless a request completed since `completed_before`: then its result is
+    /// returned.
     async fn renew(
         &self,
         state: &mut TokenState,
-        asked: u64,
-        wire: &ApiTransport,
-    ) -> Result<AccessToken, ApiError> {
-        let ended = self.completed_requests.load(Ordering::SeqCst);
-        if let Some(outcome) = &state.last_result
-            && ended > asked
+        completed_before: u64,
+        transport: &ApiTransport,
+    ) -> Result<AccessToken, CallError> {
+        let completed = self.completed_requests.load(Ordering::SeqCst);
+        if let Some(result) = &state.last_result
+            && completed > completed_before
         {
-            return outcome.clone();
+            return result.clone();
         }
-        let outcome = self.request_token(wire, ended + 1).await;
-        let outcome = outcome.map(|(token, life)| {
-            state.current = Some((token.clone(), life));
+        let result = self.request_token(transport, completed + 1).await;
+        let result = result.map(|(token, lifetime)| {
+            state.current = Some((token.clone(), lifetime));
             state.renewal_paused_until = Duration::ZERO;
             token
         });
-        state.last_result = Some(outcome.clone());
-        self.completed_requests.store(ended + 1, Ordering::SeqCst);
-        outcome
+        state.last_result = Some(result.clone());
+        self.completed_requests.store(completed + 1, Ordering::SeqCst);
+        result
     }
 
     async fn request_token(
         &self,
-        wire: &ApiTransport,
-        number: u64,
-    ) -> Result<(AccessToken, TokenLifetime), ApiError> {
+        transport: &ApiTransport,
+        generation: u64,
+    ) -> Result<(AccessToken, TokenLifetime), CallError> {
         let body = json!({
             "appId": self.credentials.app_id(),
             "userKey": self.credentials.user_key(),
         });
         let call = ApiCall {
-            cost: CallCost::Free,
-            method: Method::POST,
-            endpoint: V3Endpoint::Token,
             body: Some(body.to_string().into()),
-            body_handling: BodyHandling::Secret,
+            ..ApiCall::free(Method::POST, V3Endpoint::Token)
         };
-        let exchange = wire.exchange(&call, None).await;
-        let meaning = classify::classify(&exchange.outcome).and_then(parse_token);
-        let text =
-            into_token_result(ClassifiedExchange { classification: meaning, exchange }, wire)?;
-        wire.redactor.add_token(&text);
-        let (since, since_awake) = (wire.clock.now(), wire.clock.awake_time());
-        let life = TokenLifetime {
-            obtained_at: since,
-            awake_when_obtained: since_awake,
-            duration: parse_lifetime(&text, since),
+        let exchange = ClassifiedExchange::new(transport.exchange(&call, None).await);
+        let text = into_token_result(exchange.and_then(parse_token), transport)?;
+        transport.redactor.add_token(&text);
+        let now = transport.clock.now();
+        let lifetime = TokenLifetime {
+            obtained_at: now,
+            awake_when_obtained: transport.clock.awake_time(),
+            duration: parse_lifetime(&text, now),
         };
         let mut header =
-            HeaderValue::from_str(&text).expect("`token_text` passes only printable ASCII");
+            HeaderValue::from_str(&text).expect("`parse_token` returns only printable ASCII");
         header.set_sensitive(true);
-        Ok((AccessToken { header, generation: number }, life))
+        Ok((AccessToken { header, generation }, lifetime))
     }
 }
 
-/// Reads the answer's token. One that cannot stand in a header as it is, is none.
+/// Parses the token in the response. One that cannot be sent in a header is rejected.
 fn parse_token(said: ParsedEnvelope) -> Result<String, UnknownReason> {
     let data = said.data();
     envelope::first_text(data, &["token", "accessToken", "access_token"])
@@ -211,39 +205,39 @@ fn parse_token(said: ParsedEnvelope) -> Result<String, UnknownReason> {
         .ok_or(UnknownReason::Incomplete)
 }
 
-/// Reads a failure as this end point means it: what is wrong here is nearly always the credentials.
+/// Converts the exchange, where failures mean something else at this endpoint: the mistake is nearly
+/// always in the credentials.
 fn into_token_result(
-    verdict: ClassifiedExchange<String>,
-    wire: &ApiTransport,
-) -> Result<String, ApiError> {
-    let ClassifiedExchange { classification: meaning, exchange } = verdict;
-    let meaning = match meaning {
-        Classification::Refused(RefusalKind::NotFound, words)
-            if exchange.status() == Some(404) && words.text.is_empty() =>
+    mut exchange: ClassifiedExchange<String>,
+    transport: &ApiTransport,
+) -> Result<String, CallError> {
+    match &exchange.classification {
+        Classification::Refused(RefusalKind::NotFound, text)
+            if exchange.exchange.status() == Some(404) && text.text.is_empty() =>
         {
-            let words = format!("`{}` has no token end point: check `base_url`", wire.host());
-            Classification::NotSent(NotSentReason { kind: NotSentKind::NoToken, message: words })
+            let message = format!("`{}` has no token endpoint: check `base_url`", transport.host());
+            let reason = NotSentReason { kind: NotSentKind::NoToken, message };
+            exchange.classification = Classification::NotSent(reason);
         }
-        Classification::TokenRefused(words)
-        | Classification::Refused(_, words)
-        | Classification::Unknown(UnknownReason::UnclearMessage, words) => {
+        Classification::TokenRefused(text)
+        | Classification::Refused(_, text)
+        | Classification::Unknown(UnknownReason::UnclearMessage, text) => {
             let kind = AccountRefusalKind::CredentialsRefused;
-            return Err(ApiError::Account(verdict::build_account_refusal(
-                kind, words, &exchange, wire,
-            )));
+            let message = classify::account_message(kind, text, transport);
+            return Err(CallError::Account { kind, message });
         }
         Classification::Succeeded(_)
         | Classification::NotSent(_)
         | Classification::Account(..)
         | Classification::RateLimited
         | Classification::Moved
-        | Classification::Unknown(..) => meaning,
-    };
-    ClassifiedExchange { classification: meaning, exchange }.into_result(wire)
+        | Classification::Unknown(..) => {}
+    }
+    exchange.into_result(transport)
 }
 
-/// Returns how long `token` lives. Issue and expiry are both the vendor's readings, so that their
-/// difference holds whatever our own clock says.
+/// Returns the lifetime of `token`. Issue and expiry are both by the vendor's clock, so that their
+/// difference is right even if our own clock is wrong.
 fn parse_lifetime(token: &str, now: Timestamp) -> Duration {
     let claims: Option<Map<String, Value>> =
         jsonwebtoken::dangerous::insecure_decode_claims(token).ok();
@@ -251,7 +245,7 @@ fn parse_lifetime(token: &str, now: Timestamp) -> Duration {
     let Some(expiry) = envelope::first_number(&claims, &["exp"]) else { return ASSUMED_LIFETIME };
     let issue = envelope::first_number(&claims, &["iat"]).unwrap_or(now.as_second() as f64);
     let seconds = expiry - issue;
-    // A token that was dead when it was handed out says that a clock is wrong, not when it ends.
+    // A token that had expired when it was issued shows a wrong clock, not its lifetime.
     if seconds < 1.0 {
         return ASSUMED_LIFETIME;
     }
@@ -275,9 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tokens_life_is_what_it_says_or_a_day() {
+    fn the_lifetime_of_a_token_is_its_own_or_a_day() {
         let seconds = Duration::from_secs;
-        for (token, life) in [
+        for (token, lifetime) in [
             (jwt(r#"{"iat":1760000000,"exp":1760086400}"#), seconds(86_400)),
             (jwt(r#"{"iat":1760000000,"exp":1760000005}"#), seconds(5)),
             (jwt(r#"{"exp":3600}"#), seconds(3600)),
@@ -291,86 +285,86 @@ mod tests {
             ("a.b.c".into(), ASSUMED_LIFETIME),
             ("..".into(), ASSUMED_LIFETIME),
         ] {
-            assert_eq!(parse_lifetime(&token, NOW), life, "{token}");
+            assert_eq!(parse_lifetime(&token, NOW), lifetime, "{token}");
         }
     }
 
     #[test]
-    fn a_token_is_renewed_by_the_clock_that_goes_further() {
+    fn a_token_is_renewed_by_the_clock_that_shows_more() {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let life =
+        let lifetime =
             TokenLifetime { obtained_at: NOW, awake_when_obtained: hours(1), duration: hours(24) };
-        for (wall, awake, due, over) in [
+        for (wall, awake, is_due, is_expired) in [
             (0, 1, false, false),
             (19, 20, false, false),
-            (20, 1, true, false),    // slept
-            (-500, 21, true, false), // the clock was put back
+            (20, 1, true, false),    // suspended
+            (-500, 21, true, false), // the clock was set back
             (0, 25, true, true),
             (24, 1, true, true),
-            (24 * 365, 1, true, true), // the clock was put forward
+            (24 * 365, 1, true, true), // the clock was set forward
         ] {
             let now = NOW + i64::from(wall).hours();
-            assert_eq!(life.is_renewal_due(now, hours(awake)), due, "{wall} {awake}");
-            assert_eq!(life.is_expired(now, hours(awake)), over, "{wall} {awake}");
+            assert_eq!(lifetime.is_renewal_due(now, hours(awake)), is_due, "{wall} {awake}");
+            assert_eq!(lifetime.is_expired(now, hours(awake)), is_expired, "{wall} {awake}");
         }
     }
 
-    /// A client's insides, with a token that is `age` old, and nobody at the other end.
-    fn alone(age: Duration) -> (ApiTransport, TokenCache) {
+    /// Returns a transport to a port where nothing listens, and a token that is `age` old.
+    fn unreachable_api(age: Duration) -> (ApiTransport, TokenCache) {
         let credentials = Credentials::new("app-canary", "key-canary").unwrap();
         let base_url = "http://127.0.0.1:1".parse().unwrap();
         let settings = ClientSettings::new(base_url, credentials.clone());
-        let wire = ApiTransport::new(&settings, Clock::real()).unwrap();
+        let transport = ApiTransport::new(&settings, Clock::real()).unwrap();
         let token = AccessToken { header: HeaderValue::from_static("old"), generation: 7 };
-        let since = wire.clock.now() - jiff::SignedDuration::try_from(age).unwrap();
-        let life = TokenLifetime {
+        let since = transport.clock.now() - jiff::SignedDuration::try_from(age).unwrap();
+        let lifetime = TokenLifetime {
             obtained_at: since,
             awake_when_obtained: Duration::ZERO,
             duration: ASSUMED_LIFETIME,
         };
-        let state = TokenState { current: Some((token, life)), ..TokenState::default() };
+        let state = TokenState { current: Some((token, lifetime)), ..TokenState::default() };
         let tokens = TokenCache {
             credentials,
             completed_requests: AtomicU64::new(7),
             state: Mutex::new(state),
         };
-        (wire, tokens)
+        (transport, tokens)
     }
 
     #[tokio::test]
-    async fn an_old_token_goes_on_until_its_end_when_no_new_one_is_to_be_had() {
+    async fn a_token_that_cannot_be_renewed_is_used_until_it_expires() {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let (wire, tokens) = alone(hours(1));
-        assert_eq!(tokens.current(&wire).await.unwrap().generation, 7);
+        let (transport, tokens) = unreachable_api(hours(1));
+        assert_eq!(tokens.current(&transport).await.unwrap().generation, 7);
         assert_eq!(tokens.completed_requests.load(Ordering::SeqCst), 7, "it is not due yet");
 
-        let (wire, tokens) = alone(hours(23));
+        let (transport, tokens) = unreachable_api(hours(23));
         for _ in 0..3 {
-            assert_eq!(tokens.current(&wire).await.unwrap().generation, 7);
+            assert_eq!(tokens.current(&transport).await.unwrap().generation, 7);
             assert_eq!(
                 tokens.completed_requests.load(Ordering::SeqCst),
                 8,
                 "one try, and then a pause"
             );
         }
-        let refused = tokens.current(&wire).await.unwrap();
-        let trouble = tokens.replace_refused(&refused, &wire).await.unwrap_err();
-        assert!(matches!(trouble, ApiError::NotSent(_)), "{trouble:?}");
-        assert!(tokens.current(&wire).await.is_err(), "a refused token is not used again");
+        let refused = tokens.current(&transport).await.unwrap();
+        let error = tokens.replace_refused(&refused, &transport).await.unwrap_err();
+        assert!(matches!(error, CallError::Transient { .. }), "{error:?}");
+        assert!(tokens.current(&transport).await.is_err(), "a refused token is not used again");
 
-        let (wire, tokens) = alone(hours(25));
-        assert!(matches!(tokens.current(&wire).await, Err(ApiError::NotSent(_))));
+        let (transport, tokens) = unreachable_api(hours(25));
+        assert!(matches!(tokens.current(&transport).await, Err(CallError::Transient { .. })));
     }
 
     proptest! {
         #[test]
-        fn any_text_lives_between_a_second_and_a_month(
+        fn any_token_has_a_lifetime_between_a_second_and_a_month(
             token in ".{0,80}", exp in any::<f64>(),
         ) {
             for token in [token, jwt(&format!(r#"{{"exp":{exp}}}"#))] {
-                let life = parse_lifetime(&token, NOW);
-                prop_assert!(life >= Duration::from_secs(1));
-                prop_assert!(life <= Duration::from_secs(30 * 86_400));
+                let lifetime = parse_lifetime(&token, NOW);
+                prop_assert!(lifetime >= Duration::from_secs(1));
+                prop_assert!(lifetime <= Duration::from_secs(30 * 86_400));
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Where a download may go: public addresses only, unless this is a rehearsal on loopback.
+//! The addresses that may be requested: public ones only, unless the API itself is on this machine.
 //!
-//! A download link comes from an answer, and an answer may be wrong or hostile. The scheme and a
-//! literal address are checked before a request is made; a name is checked by its *addresses*, in
-//! the resolver that the connection itself uses, so that a second look-up cannot give another one.
+//! A download link comes from a response, which may be wrong or hostile. The scheme and a literal
+//! address are checked before the request; a host name is checked by its *addresses*, in the
+//! resolver that the connection itself uses, so that a second lookup cannot return another one.
 
 use std::{
     error::Error,
@@ -13,29 +13,36 @@ use std::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Which addresses may be reached.
+use super::transport::is_loopback;
+
+/// The addresses that may be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressPolicy {
-    /// Public addresses alone.
+    /// Public addresses only.
     PublicOnly,
-    /// Anything, because the API itself is on loopback and so is its download origin.
+    /// All addresses, because the API itself is on loopback, and its downloads are too.
     Unrestricted,
 }
 
-/// Why an address may not be reached.
+/// The reason why an address may not be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressError {
-    /// Neither http nor https, or with a user name in it.
+    /// Neither http nor https, or it contains a user name.
     UnsupportedUrl,
     /// An address of this machine or of a private network.
     PrivateAddress,
 }
 
 impl AddressPolicy {
-    /// Checks what can be seen in the URL itself.
+    /// Returns the policy for links that `origin` gave us.
+    pub(crate) fn for_origin(origin: &Url) -> Self {
+        if is_loopback(origin) { Self::Unrestricted } else { Self::PublicOnly }
+    }
+
+    /// Checks everything that the URL itself shows.
     pub(crate) fn check_url(self, url: &Url) -> Result<(), AddressError> {
-        let plain = url.username().is_empty() && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || !plain {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if !matches!(url.scheme(), "http" | "https") || has_user {
             return Err(AddressError::UnsupportedUrl);
         }
         let literal = match url.host() {
@@ -58,16 +65,16 @@ impl AddressPolicy {
     }
 }
 
-/// Looks names up with the system's resolver and passes on only addresses that may be reached.
+/// Resolves names with the system's resolver and returns only the addresses that the policy allows.
 pub(crate) struct GuardedResolver(pub(crate) AddressPolicy);
 
-/// A name whose addresses are all out of bounds. Found again in the chain of a failed request.
+/// A name with disallowed addresses only. Found again among the causes of a failed request.
 #[derive(Debug)]
 pub(crate) struct PrivateAddressError;
 
 impl fmt::Display for PrivateAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name leads to a private address")
+        f.write_str("the name resolves to a private address")
     }
 }
 
@@ -75,24 +82,24 @@ impl Error for PrivateAddressError {}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let policy = self.0;
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());
             }
-            let fit: Vec<SocketAddr> =
-                found.into_iter().filter(|address| reach.is_allowed(address.ip())).collect();
-            if fit.is_empty() {
+            let allowed: Vec<SocketAddr> =
+                found.into_iter().filter(|address| policy.is_allowed(address.ip())).collect();
+            if allowed.is_empty() {
                 return Err(PrivateAddressError.into());
             }
-            Ok(Box::new(fit.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
-/// Says whether `address` belongs to the public internet.
+/// Returns whether `address` belongs to the public internet.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -115,19 +122,19 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
-    let inner = |high: u16, low: u16| {
+    let embedded = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match parts {
-        // An IPv4 address in another coat: mapped, NAT64, 6to4.
+        // An embedded IPv4 address: mapped, NAT64, 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            inner(high, low)
+            embedded(high, low)
         }
-        [0x2002, high, low, ..] => inner(high, low),
+        [0x2002, high, low, ..] => embedded(high, low),
         [0x2001, 0 | 0xdb8, ..] => false, // Teredo, documentation
-        // Everything that is handed out lies in 2000::/3; loopback, unique-local, link-local,
-        // site-local and multicast do not.
+        // All assigned public addresses are in 2000::/3; loopback, unique-local, link-local,
+        // site-local and multicast addresses are not.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -136,14 +143,14 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::http::address_policy::*;
+    use super::*;
 
     fn check(url: &str) -> Result<(), AddressError> {
         AddressPolicy::PublicOnly.check_url(&Url::parse(url).unwrap())
     }
 
     #[test]
-    fn a_link_into_the_house_is_refused_however_it_is_written() {
+    fn private_addresses_are_rejected_in_every_notation() {
         for url in [
             "http://127.0.0.1/x.mp4",
             "http://127.1/x",
@@ -181,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_must_be_plain_http_or_https() {
+    fn only_http_and_https_urls_without_user_are_allowed() {
         for url in
             ["file:///etc/passwd", "gopher://example.com/", "data:,x", "https://a:b@example.com/"]
         {
@@ -197,17 +204,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_judged_by_its_addresses() {
+    async fn a_name_is_checked_by_its_addresses() {
         let name = || "localhost".parse::<Name>().unwrap();
-        let refused =
+        let rejected =
             GuardedResolver(AddressPolicy::PublicOnly).resolve(name()).await.err().unwrap();
-        assert!(refused.is::<PrivateAddressError>());
+        assert!(rejected.is::<PrivateAddressError>());
         assert!(GuardedResolver(AddressPolicy::Unrestricted).resolve(name()).await.is_ok());
     }
 
     proptest! {
         #[test]
-        fn no_private_address_passes_in_a_v6_coat(bits in any::<u32>()) {
+        fn a_mapped_ipv4_address_is_checked_like_the_ipv4_address(bits in any::<u32>()) {
             let v4 = Ipv4Addr::from(bits);
             prop_assert_eq!(is_public_v4(v4), is_public_v6(v4.to_ipv6_mapped()));
         }

@@ -1,73 +1,67 @@
-//! Fetching a finished video: redirects by hand, resumed where that is safe, never with the token.
+//! Downloads of videos and sheets: redirects by hand, resumed where that is safe, no credentials.
 //!
-//! The bytes are handed on as they come; whether they are a video is for whoever has them on disk
-//! to say. Invariants: no request here carries credentials; every address, also after a redirect,
-//! is one that may be reached; a resumed body continues exactly the file it was asked to continue.
+//! The bytes are passed on as they arrive; their content is checked by the caller. Invariants: no
+//! request here carries credentials; every address, also after a redirect, is one that the
+//! address policy allows; a resumed body continues exactly the file that it was to continue.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use futures_util::stream::{self, BoxStream, StreamExt};
 use reqwest::{Response, StatusCode, header};
 use tokio_util::bytes::Bytes;
 use url::Url;
 
-use crate::aistudios::exchange::ApiTransport;
-use crate::aistudios::settings::{ClientSettings, host_and_port};
-use crate::aistudios::submit_outcome::NotSentReason;
-use crate::http::address_policy::AddressError;
-use crate::http::{retry_after, transport};
+use super::address_policy::{AddressError, AddressPolicy, GuardedResolver};
+use super::not_sent::NotSentReason;
+use super::redact::Redactor;
+use super::retry_after;
+use super::transport::{self, ConnectOptions, TlsSetupError, host_and_port};
+use crate::clock::Clock;
 
-/// The largest video. Finished files are a few hundred MB; past this something else is being sent.
+/// The largest video. Finished files have a few hundred MB; anything larger is not a video.
 pub const DOWNLOAD_BYTES_MAX: u64 = 8 << 30;
-/// How many redirects are followed; a storage service needs one or two.
+/// Redirects that are followed; a storage service needs one or two.
 const REDIRECTS_MAX: usize = 3;
+/// The default for name resolution, TCP and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default for the time between two chunks.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A download that may be continued: so many bytes are on disk, and the vendor gave the file a
-/// strong entity tag, without which nobody can know that it is still the same file.
+/// The point at which a download can be resumed: the bytes on disk, and the strong entity tag of
+/// the file, without which it might be another file by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadResume {
-    offset: u64,
-    etag: String,
+    /// The number of bytes on disk; more than 0.
+    pub offset: u64,
+    /// The strong entity tag that came with them.
+    pub etag: String,
 }
 
 impl DownloadResume {
-    /// Takes the number of bytes on disk and the tag that came with them; `None` if there is
-    /// nothing to continue or the tag is weak.
-    pub fn new(from: u64, etag: &str) -> Option<Self> {
-        (from > 0 && is_strong_etag(etag)).then(|| Self { offset: from, etag: etag.to_owned() })
+    /// Returns `None` if there is nothing to resume or the entity tag is weak.
+    pub fn new(offset: u64, etag: &str) -> Option<Self> {
+        (offset > 0 && is_strong_etag(etag)).then(|| Self { offset, etag: etag.to_owned() })
     }
 }
 
-/// How a download begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownloadStatus {
-    /// At the first byte; whatever is on disk must be thrown away.
-    FromStart,
-    /// After the bytes that are on disk.
-    Resumed {
-        /// How many those are.
-        offset: u64,
-    },
-}
-
-/// A download under way.
+/// A download in progress.
 pub struct HttpDownload {
-    /// How it begins.
-    pub status: DownloadStatus,
-    /// The size of the whole file, if the server tells.
-    pub total: Option<u64>,
-    /// The file's strong entity tag, to be kept for [`Resume`].
+    /// The offset of the first byte in `body`: 0 when it starts from the beginning, even if it was
+    /// to be resumed. Bytes on disk after it must be discarded.
+    pub offset: u64,
+    /// The size of the whole file, if the server reports it.
+    pub total_bytes: Option<u64>,
+    /// The file's strong entity tag, for [`DownloadResume`].
     pub etag: Option<String>,
-    body: Response,
-    received: u64,
-    idle_timeout: Duration,
+    /// The bytes. It ends after the last one, or after the first error.
+    pub body: BoxStream<'static, Result<Bytes, DownloadError>>,
 }
 
 impl fmt::Debug for HttpDownload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Download")
-            .field("status", &self.status)
-            .field("total", &self.total)
-            .field("received", &self.received)
+        f.debug_struct("HttpDownload")
+            .field("offset", &self.offset)
+            .field("total_bytes", &self.total_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -76,82 +70,63 @@ impl HttpDownload {
     /// Returns the next bytes, or `None` once the file is complete.
     ///
     /// # Errors
-    /// [`DownloadTrouble::Cut`] if it ends early, [`DownloadTrouble::Stalled`] if nothing comes
-    /// for the idle time-out, [`DownloadTrouble::TooLarge`] past [`DOWNLOAD_BYTES_MAX`].
-    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, HttpDownloadError> {
-        let next = tokio::time::timeout(self.idle_timeout, self.body.chunk()).await;
-        let chunk = match next {
-            Err(_elapsed) => {
-                return Err(HttpDownloadError::Stalled { idle: self.idle_timeout });
-            }
-            Ok(Err(_broken)) => return Err(self.truncated_error()),
-            Ok(Ok(None)) if self.total.is_some_and(|total| total != self.received) => {
-                return Err(self.truncated_error());
-            }
-            Ok(Ok(chunk)) => chunk,
-        };
-        self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if self.received > DOWNLOAD_BYTES_MAX {
-            return Err(HttpDownloadError::TooLarge);
-        }
-        Ok(chunk)
-    }
-
-    fn truncated_error(&self) -> HttpDownloadError {
-        HttpDownloadError::Truncated { received: self.received, total: self.total }
+    /// [`DownloadError::Truncated`] if it ends early, [`DownloadError::Stalled`] if nothing arrives
+    /// within the idle time-out, [`DownloadError::TooLarge`] past [`DOWNLOAD_BYTES_MAX`].
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, DownloadError> {
+        self.body.next().await.transpose()
     }
 }
 
-/// Why there is no file, or only a part.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum HttpDownloadError {
+/// The reason why there is no file, or only a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
     /// The host could not be reached.
     #[error("{0}")]
     Unreachable(NotSentReason),
-    /// No answer began, or none in time.
-    #[error("`{host}` took the request and did not answer")]
+    /// No response began, or none in time.
+    #[error("`{host}` accepted the request and did not respond")]
     NoResponse {
         /// The host.
         host: String,
     },
-    /// 401, 403, 404 or 410: ask the service for a fresh link.
-    #[error("the download link has expired (HTTP {status}): a fresh one must be asked for")]
+    /// 401, 403, 404 or 410: the service has to issue a new link.
+    #[error("the download link has expired (HTTP {status})")]
     LinkExpired {
         /// HTTP status.
         status: u16,
     },
-    /// 429, or 503 with a time: the host asks for patience.
-    #[error("the download host asks us to slow down")]
+    /// 429, or 503 with a time.
+    #[error("rate limited by the download host")]
     RateLimited {
-        /// How long it asked to be left alone, at most 24 h.
+        /// The wait that the host asks for, at most 24 h.
         retry_after: Option<Duration>,
     },
-    /// Any other status that brings no file.
-    #[error("the download host answered HTTP {status}")]
+    /// Any other status without a file.
+    #[error("the download host responded with HTTP {status}")]
     UnexpectedStatus {
         /// HTTP status.
         status: u16,
     },
-    /// The link, or where it redirects to, is not one that may be followed.
+    /// The link, or the target of its redirect, may not be requested.
     #[error("`{url}` {why}; it was not followed")]
     UrlRejected {
-        /// The address without its query.
+        /// The URL without its query.
         url: String,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The file, or what poses as one, is larger than [`DOWNLOAD_BYTES_MAX`].
+    /// The file is larger than [`DOWNLOAD_BYTES_MAX`].
     #[error("the file is larger than {} GiB", DOWNLOAD_BYTES_MAX >> 30)]
     TooLarge,
     /// The body ended early.
     #[error("the download broke off after {received} bytes")]
     Truncated {
-        /// Bytes of the file had so far, those on disk included.
+        /// Bytes of the file received so far, including those on disk.
         received: u64,
-        /// The size of the whole file, if the server told.
+        /// The size of the whole file, if the server reported it.
         total: Option<u64>,
     },
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("the download stalled for {} s", idle.as_secs_f64())]
     Stalled {
         /// The idle time-out.
@@ -159,103 +134,142 @@ pub enum HttpDownloadError {
     },
 }
 
-/// Begins a download, from the start if it cannot be continued.
-pub(crate) async fn start_download(
-    wire: &ApiTransport,
-    settings: &ClientSettings,
-    url: &Url,
-    resume: Option<&DownloadResume>,
-) -> Result<HttpDownload, HttpDownloadError> {
-    let getter = DownloadRequester { wire, settings };
-    if let Some(resume) = resume {
-        let response = getter.get_following_redirects(url, Some(resume)).await?;
-        match response.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                if let Some(total) = resumed_total(&response, resume) {
-                    return getter.open_download(response, Some(resume.offset), total);
-                }
-            }
-            StatusCode::RANGE_NOT_SATISFIABLE => {}
-            _any_other => return getter.full_download(response),
-        }
-        tracing::debug!("the download cannot be continued; it starts over");
+/// The settings of a [`Downloader`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DownloadOptions {
+    pub(crate) address_policy: AddressPolicy,
+    pub(crate) connect: ConnectOptions,
+    /// The time between two chunks.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Downloads files without credentials.
+pub struct Downloader {
+    client: reqwest::Client,
+    options: DownloadOptions,
+    redactor: Arc<Redactor>,
+    clock: Clock,
+}
+
+impl Downloader {
+    /// Creates a downloader for public files, and for files on this machine if `url` is on it.
+    ///
+    /// # Errors
+    /// This machine cannot create a TLS client.
+    pub fn for_url(url: &Url, clock: Clock) -> Result<Self, TlsSetupError> {
+        let options = DownloadOptions {
+            address_policy: AddressPolicy::for_origin(url),
+            connect: ConnectOptions { connect_timeout: CONNECT_TIMEOUT, system_proxy: false },
+            idle_timeout: IDLE_TIMEOUT,
+        };
+        Self::new(options, Arc::new(Redactor::new(&[])), clock)
     }
-    getter.full_download(getter.get_following_redirects(url, None).await?)
-}
 
-struct DownloadRequester<'a> {
-    wire: &'a ApiTransport,
-    settings: &'a ClientSettings,
-}
+    /// Creates a downloader; `redactor` removes secrets from its messages.
+    pub(crate) fn new(
+        options: DownloadOptions,
+        redactor: Arc<Redactor>,
+        clock: Clock,
+    ) -> Result<Self, TlsSetupError> {
+        let client = transport::build_client(&options.connect, |builder| {
+            // A proxy resolves the name itself; here only the proxy's own name would be checked.
+            if options.connect.system_proxy {
+                builder
+            } else {
+                builder.dns_resolver(GuardedResolver(options.address_policy))
+            }
+        })?;
+        Ok(Self { client, options, redactor, clock })
+    }
 
-impl DownloadRequester<'_> {
-    /// Asks for `url` and follows it to where the file is.
+    /// Starts a download, from the beginning if it cannot be resumed.
+    ///
+    /// # Errors
+    /// See [`DownloadError`].
+    pub async fn start(
+        &self,
+        url: &Url,
+        resume: Option<&DownloadResume>,
+    ) -> Result<HttpDownload, DownloadError> {
+        if let Some(resume) = resume {
+            let response = self.get_following_redirects(url, Some(resume)).await?;
+            match response.status() {
+                StatusCode::PARTIAL_CONTENT => {
+                    if let Some(total) = resumed_total(&response, resume) {
+                        return self.open(response, resume.offset, total);
+                    }
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE => {}
+                _any_other => return self.full_download(response),
+            }
+            tracing::debug!("the download cannot be resumed; it starts over");
+        }
+        self.full_download(self.get_following_redirects(url, None).await?)
+    }
+
+    /// Requests `url` and follows its redirects.
     async fn get_following_redirects(
         &self,
         url: &Url,
         resume: Option<&DownloadResume>,
-    ) -> Result<Response, HttpDownloadError> {
+    ) -> Result<Response, DownloadError> {
         let mut url = url.clone();
         for _hop in 0..=REDIRECTS_MAX {
             let response = self.get_once(&url, resume).await?;
             let Some(next) = redirect_target(&response, &url) else { return Ok(response) };
             if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(self.rejected_url_error(&next, "would leave https"));
+                return Err(self.rejected(&next, "would leave https"));
             }
             url = next;
         }
-        Err(self.rejected_url_error(&url, "is one redirect too many"))
+        Err(self.rejected(&url, "is one redirect too many"))
     }
 
     async fn get_once(
         &self,
         url: &Url,
         resume: Option<&DownloadResume>,
-    ) -> Result<Response, HttpDownloadError> {
-        let transport = &self.wire.http_clients;
-        transport
-            .address_policy
-            .check_url(url)
-            .map_err(|unfit| self.rejected_url_error(url, address_error_message(unfit)))?;
-        let mut request =
-            transport.download.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
+    ) -> Result<Response, DownloadError> {
+        let check = self.options.address_policy.check_url(url);
+        check.map_err(|error| self.rejected(url, address_error_message(error)))?;
+        let mut request = self.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         if let Some(resume) = resume {
             request = request
                 .header(header::RANGE, format!("bytes={}-", resume.offset))
                 .header(header::IF_RANGE, &resume.etag);
         }
         let host = host_and_port(url);
-        let started = self.wire.clock.awake_time();
-        let patience = self.settings.connect_timeout + self.settings.idle_timeout;
-        let answered = tokio::time::timeout(patience, request.send()).await;
-        let ms = self.wire.clock.awake_time().saturating_sub(started).as_millis();
-        let response = match answered {
+        let started = self.clock.awake_time();
+        let timeout = self.options.connect.connect_timeout + self.options.idle_timeout;
+        let sent = tokio::time::timeout(timeout, request.send()).await;
+        let ms = self.clock.awake_time().saturating_sub(started).as_millis();
+        let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.send_error(&error, url)),
-            Err(_elapsed) => return Err(HttpDownloadError::NoResponse { host }),
+            Err(_elapsed) => return Err(DownloadError::NoResponse { host }),
         };
         let status = response.status().as_u16();
-        tracing::debug!(host, status, ms, "GET a video from {host}: {status} in {ms} ms");
+        tracing::debug!(host, status, ms, "GET a file from {host}: {status} in {ms} ms");
         Ok(response)
     }
 
-    fn send_error(&self, error: &reqwest::Error, url: &Url) -> HttpDownloadError {
+    fn send_error(&self, error: &reqwest::Error, url: &Url) -> DownloadError {
         if transport::is_private_address_error(error) {
-            return self
-                .rejected_url_error(url, address_error_message(AddressError::PrivateAddress));
+            return self.rejected(url, address_error_message(AddressError::PrivateAddress));
         }
         let host = host_and_port(url);
-        match transport::not_sent_reason(error, &host, self.settings.connect_timeout) {
-            Some(reason) => HttpDownloadError::Unreachable(reason),
-            None => HttpDownloadError::NoResponse { host },
+        let connect_timeout = self.options.connect.connect_timeout;
+        match transport::not_sent_reason(error, &host, connect_timeout) {
+            Some(reason) => DownloadError::Unreachable(reason),
+            None => DownloadError::NoResponse { host },
         }
     }
 
-    fn rejected_url_error(&self, url: &Url, why: &'static str) -> HttpDownloadError {
-        HttpDownloadError::UrlRejected { url: self.wire.redact_url(url.as_str()), why }
+    fn rejected(&self, url: &Url, why: &'static str) -> DownloadError {
+        DownloadError::UrlRejected { url: self.redactor.redact_url(url.as_str()), why }
     }
 
-    fn full_download(&self, response: Response) -> Result<HttpDownload, HttpDownloadError> {
+    fn full_download(&self, response: Response) -> Result<HttpDownload, DownloadError> {
         let retry_after = || {
             let text = |name| response.headers().get(name)?.to_str().ok();
             retry_after::parse_retry_after(text(header::RETRY_AFTER), text(header::DATE))
@@ -263,39 +277,81 @@ impl DownloadRequester<'_> {
         match response.status().as_u16() {
             200 => {
                 let total = content_length(&response);
-                self.open_download(response, None, total)
+                self.open(response, 0, total)
             }
-            status @ (401 | 403 | 404 | 410) => Err(HttpDownloadError::LinkExpired { status }),
-            429 => Err(HttpDownloadError::RateLimited { retry_after: retry_after() }),
+            status @ (401 | 403 | 404 | 410) => Err(DownloadError::LinkExpired { status }),
+            429 => Err(DownloadError::RateLimited { retry_after: retry_after() }),
             503 if retry_after().is_some() => {
-                Err(HttpDownloadError::RateLimited { retry_after: retry_after() })
+                Err(DownloadError::RateLimited { retry_after: retry_after() })
             }
-            status => Err(HttpDownloadError::UnexpectedStatus { status }),
+            status => Err(DownloadError::UnexpectedStatus { status }),
         }
     }
 
-    fn open_download(
+    fn open(
         &self,
         response: Response,
-        from: Option<u64>,
-        total: Option<u64>,
-    ) -> Result<HttpDownload, HttpDownloadError> {
-        if total.is_some_and(|total| total > DOWNLOAD_BYTES_MAX) {
-            return Err(HttpDownloadError::TooLarge);
+        offset: u64,
+        total_bytes: Option<u64>,
+    ) -> Result<HttpDownload, DownloadError> {
+        if total_bytes.is_some_and(|total| total > DOWNLOAD_BYTES_MAX) {
+            return Err(DownloadError::TooLarge);
         }
-        Ok(HttpDownload {
-            status: from
-                .map_or(DownloadStatus::FromStart, |from| DownloadStatus::Resumed { offset: from }),
-            total,
-            etag: etag_header(&response).filter(|etag| is_strong_etag(etag)).map(str::to_owned),
-            received: from.unwrap_or(0),
-            idle_timeout: self.settings.idle_timeout,
-            body: response,
-        })
+        let etag = etag_header(&response).filter(|etag| is_strong_etag(etag)).map(str::to_owned);
+        let body = BodyReader {
+            response,
+            received: offset,
+            total: total_bytes,
+            idle_timeout: self.options.idle_timeout,
+        };
+        Ok(HttpDownload { offset, total_bytes, etag, body: body.into_stream() })
     }
 }
 
-/// Returns where a redirect leads; `None` if it is none, or leads nowhere.
+/// Reads a body and checks its length and its pauses.
+struct BodyReader {
+    response: Response,
+    received: u64,
+    total: Option<u64>,
+    idle_timeout: Duration,
+}
+
+impl BodyReader {
+    fn into_stream(self) -> BoxStream<'static, Result<Bytes, DownloadError>> {
+        let chunks = stream::unfold(Some(self), |reader| async {
+            let mut reader = reader?;
+            match reader.next_chunk().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(reader))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        chunks.boxed()
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, DownloadError> {
+        let next = tokio::time::timeout(self.idle_timeout, self.response.chunk()).await;
+        let chunk = match next {
+            Err(_elapsed) => return Err(DownloadError::Stalled { idle: self.idle_timeout }),
+            Ok(Err(_broken)) => return Err(self.truncated()),
+            Ok(Ok(None)) if self.total.is_some_and(|total| total != self.received) => {
+                return Err(self.truncated());
+            }
+            Ok(Ok(chunk)) => chunk,
+        };
+        self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if self.received > DOWNLOAD_BYTES_MAX {
+            return Err(DownloadError::TooLarge);
+        }
+        Ok(chunk)
+    }
+
+    fn truncated(&self) -> DownloadError {
+        DownloadError::Truncated { received: self.received, total: self.total }
+    }
+}
+
+/// Returns the target of a redirect; `None` if this is no redirect, or one without a valid target.
 fn redirect_target(response: &Response, from: &Url) -> Option<Url> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -303,8 +359,8 @@ fn redirect_target(response: &Response, from: &Url) -> Option<Url> {
     from.join(response.headers().get(header::LOCATION)?.to_str().ok()?).ok()
 }
 
-/// Returns the whole file's size (if told) when a 206 continues exactly what was asked for.
-#[expect(clippy::option_option, reason = "does it continue, and is the size told: two questions")]
+/// Returns the size of the whole file, if known, when a 206 continues exactly the requested file.
+#[expect(clippy::option_option, reason = "whether it continues, and whether the size is known")]
 fn resumed_total(response: &Response, resume: &DownloadResume) -> Option<Option<u64>> {
     if etag_header(response).is_some_and(|etag| etag != resume.etag) {
         return None;
@@ -326,7 +382,7 @@ fn etag_header(response: &Response) -> Option<&str> {
     response.headers().get(header::ETAG)?.to_str().ok()
 }
 
-/// Only a strong tag promises the same bytes (RFC 9110 §8.8.1). One that long is not kept.
+/// Only a strong tag guarantees the same bytes (RFC 9110 §8.8.1). Overlong tags are not stored.
 fn is_strong_etag(etag: &str) -> bool {
     etag.len() > 2
         && etag.len() <= 512
@@ -335,8 +391,8 @@ fn is_strong_etag(etag: &str) -> bool {
         && etag.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn address_error_message(unfit: AddressError) -> &'static str {
-    match unfit {
+fn address_error_message(error: AddressError) -> &'static str {
+    match error {
         AddressError::UnsupportedUrl => "is not a plain http or https address",
         AddressError::PrivateAddress => "leads into a private network",
     }

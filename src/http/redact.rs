@@ -1,33 +1,35 @@
-//! Takes secrets out of text, by value.
+//! Removes secrets from text, by value.
 //!
-//! A vendor may echo a token in an error, in a URL, or inside some base64. So what is kept of an
-//! answer passes through here first, and so does every foreign word that is shown. The guard knows
-//! the values themselves in the forms they travel in; it guesses nothing from the look of a text.
+//! AI Studios may echo a token in an error, in a URL, or inside base64. So every text from a response
+//! passes through here before it is stored or shown. The redactor knows the values themselves, in
+//! the encodings they travel in; it guesses nothing from the appearance of a text.
 //!
-//! Invariant: what comes out holds no known secret, not even a part of one that was cut off by the
-//! size limit, and no control character that a terminal would obey.
+//! Invariant: its output contains no known secret, not even a part of one that the size limit cut
+//! off, and no control character that a terminal would interpret.
 
 use std::sync::{PoisonError, RwLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-/// What stands where a secret stood.
+/// The replacement for a secret.
 const REDACTED_MARK: &str = "[redacted]";
-/// Shorter values are words; hiding them would shred every message and protect nothing.
+/// Shorter values are ordinary words; hiding them would garble every message and protect nothing.
 const SECRET_CHARS_MIN: usize = 4;
-/// Encoded fragments shorter than this would hit ordinary text.
+/// Encoded fragments shorter than this would match ordinary text.
 const FRAGMENT_CHARS_MIN: usize = 8;
-/// Tokens live for a day; more than these are not in flight at once.
+/// Tokens are valid for a day; no more than these are in use at once.
 const TOKENS_KEPT_MAX: usize = 4;
+/// The longest part of a message that is shown.
+const MESSAGE_BYTES_MAX: usize = 300;
 
-/// Knows this client's secrets and takes them out of text.
+/// Knows the secrets of a client and removes them from text.
 pub(crate) struct Redactor {
     credential_forms: Vec<String>,
     token_forms: RwLock<Vec<Vec<String>>>,
 }
 
 impl Redactor {
-    /// Makes a redactor that knows `secrets` from the start.
+    /// Creates a redactor that knows `secrets` from the start.
     pub(crate) fn new(secrets: &[&str]) -> Self {
         let mut credential_forms: Vec<_> =
             secrets.iter().flat_map(|secret| encoded_forms(secret)).collect();
@@ -35,19 +37,19 @@ impl Redactor {
         Self { credential_forms, token_forms: RwLock::default() }
     }
 
-    /// Adds an access token. The last few stay known, since an old one may still be echoed.
+    /// Adds an access token. The last few are kept, since an old one may still be echoed.
     pub(crate) fn add_token(&self, token: &str) {
-        let mut known = encoded_forms(token);
-        // The header of a JWT is the same for everyone; the other two parts are this token's own.
+        let mut forms = encoded_forms(token);
+        // The header of a JWT is the same for all tokens; the other two parts are unique.
         for part in token.split('.').skip(1).filter(|part| part.len() >= 2 * FRAGMENT_CHARS_MIN) {
-            known.extend(encoded_forms(part));
+            forms.extend(encoded_forms(part));
         }
-        sort_longest_first(&mut known);
+        sort_longest_first(&mut forms);
         let mut tokens = self.token_forms.write().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() == TOKENS_KEPT_MAX {
             tokens.remove(0);
         }
-        tokens.push(known);
+        tokens.push(forms);
     }
 
     /// Returns the beginning of `bytes` as text fit to keep: at most `bytes_max` bytes of it.
@@ -89,13 +91,33 @@ impl Redactor {
         kept
     }
 
+    /// Makes a message fit to be shown: one line, at most 300 bytes.
+    pub(crate) fn redact_line(&self, message: &str) -> String {
+        let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.redact_text(&line, MESSAGE_BYTES_MAX)
+    }
+
+    /// Makes a URL fit to be shown: without user name and query, which may hold a signature.
+    pub(crate) fn redact_url(&self, url: &str) -> String {
+        let plain = url.split(['?', '#']).next().unwrap_or("");
+        let plain = match plain.split_once("://") {
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let host = host.rsplit('@').next().unwrap_or("");
+                format!("{scheme}://{host}/{path}")
+            }
+            None => plain.to_owned(),
+        };
+        self.redact_line(&plain)
+    }
+
     /// Returns `text` fit to keep or show: at most `bytes_max` bytes of it.
     pub(crate) fn redact_text(&self, text: &str, bytes_max: usize) -> String {
         self.redact_bytes(text.as_bytes(), bytes_max)
     }
 }
 
-/// Drops what a terminal would obey, and the zero bytes of UTF-16; line ends and tabs stay.
+/// Removes control characters, and the zero bytes of UTF-16; line ends and tabs stay.
 fn strip_unprintable(text: &str) -> String {
     text.chars()
         .filter(|char| !char.is_control() || matches!(char, '\n' | '\t'))
@@ -125,7 +147,8 @@ fn encoded_forms(secret: &str) -> Vec<String> {
         let mut data = vec![0; shift];
         data.extend_from_slice(secret.as_bytes());
         let encoded = STANDARD_NO_PAD.encode(&data);
-        // The first and last characters mix with the neighbours; those between are the secret's.
+        // The first and last characters also encode neighbouring bytes; those between are the
+        // secret's alone.
         let from = [0, 2, 3][shift];
         let to = encoded.len() - usize::from(data.len() % 3 != 0);
         if let Some(own) = encoded.get(from..to).filter(|own| own.len() >= FRAGMENT_CHARS_MIN) {
@@ -155,7 +178,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use proptest::prelude::*;
 
-    use crate::http::redact::*;
+    use super::*;
 
     const APP: &str = "studiov3.ann+bill@example.com";
     const KEY: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
@@ -165,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_in_every_form_it_travels_in() {
+    fn secrets_are_redacted_in_every_encoding() {
         let redactor = redactor();
         let token =
             format!("eyJhbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJlLW9mLXRva2Vu", STANDARD.encode(APP));
@@ -192,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn text_in_sixteen_bits_and_terminal_orders_are_made_plain() {
+    fn utf16_and_terminal_control_sequences_are_cleaned() {
         let wide: Vec<u8> =
             format!("key {KEY}").encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(redactor().redact_bytes(&wide, 2048), "key [redacted]");
@@ -200,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_words_are_left_alone() {
+    fn secrets_that_are_too_short_are_not_redacted() {
         let redactor = Redactor::new(&["key", "app"]);
         assert_eq!(redactor.redact_text("the key of the app", 99), "the key of the app");
         assert_eq!(redactor.redact_text("ü€ end", 4), "ü");
@@ -208,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_limit_and_no_neighbour_lets_a_part_of_a_secret_through(
+        fn no_part_of_a_secret_survives_any_size_limit(
             before in "[ -~ü]{0,60}", after in "[ -~]{0,60}", max in 1usize..160,
         ) {
             let kept = redactor().redact_text(&format!("{before}{KEY}{after}"), max);

@@ -1,17 +1,17 @@
-//! How long a server asks to be left alone.
+//! `Retry-After` and `Date` headers.
 //!
-//! Pure, and without a clock: a date is read against the *same answer's* `Date` header, so that a
-//! server whose clock is hours off is still understood. What cannot be understood is ignored; the
-//! caller has a back-off of its own.
+//! Pure, without a clock: a date is compared with the `Date` header of the *same response*, so that a
+//! server whose clock is hours off is still understood. Values that cannot be parsed are ignored;
+//! callers have a back-off of their own.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest wait that is believed. Past this, something is wrong with the server.
+/// The longest wait that is honoured. A longer one indicates a misconfigured server.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads every `Retry-After` value of an answer; the longest one that makes sense holds.
+/// Parses every `Retry-After` value of a response and returns the longest valid one.
 pub(crate) fn parse_retry_after<'a>(
     values: impl IntoIterator<Item = &'a str>,
     date: Option<&str>,
@@ -24,12 +24,12 @@ fn parse_retry_after_value(value: &str, date: Option<&str>) -> Option<Duration> 
         let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
     }
-    let (until, said_at) = (parse_http_date(value)?, parse_http_date(date?)?);
-    let wait = Duration::try_from(until.duration_since(said_at)).ok()?;
+    let (until, sent_at) = (parse_http_date(value)?, parse_http_date(date?)?);
+    let wait = Duration::try_from(until.duration_since(sent_at)).ok()?;
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-/// Reads the one date form that servers may still send (RFC 9110, IMF-fixdate).
+/// Parses the one date format that servers may still send (RFC 9110, IMF-fixdate).
 pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
     static PARSER: jiff::fmt::rfc2822::DateTimeParser =
         jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
@@ -40,12 +40,12 @@ pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::http::retry_after::*;
+    use super::*;
 
     const NOON: &str = "Sat, 21 Nov 2026 12:00:00 GMT";
 
     #[test]
-    fn what_makes_sense_is_obeyed_and_the_rest_ignored() {
+    fn valid_retry_after_values_are_honoured_and_others_ignored() {
         let day = Some(RETRY_AFTER_MAX);
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         for (values, date, wait) in [
@@ -78,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_nobody_waits_for_more_than_a_day(
+        fn any_header_gives_a_wait_of_at_most_a_day(
             value in ".{0,40}", date in ".{0,40}",
         ) {
             let wait = parse_retry_after([value.as_str()], Some(&date));

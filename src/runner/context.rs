@@ -221,14 +221,15 @@ impl<S: StudioApi> RunContext<S> {
         match &response {
             Ok(_) | Err(CallError::NotFound) => self.note_response(),
             Err(CallError::RateLimited { retry_after }) => self.on_rate_limited(*retry_after).await,
-            Err(CallError::Account { message, blocks_polls }) => {
-                let (message, blocks_polls) = (message.clone(), *blocks_polls);
+            Err(CallError::Account { kind, message }) => {
+                let (message, blocks_polls) = (message.clone(), kind.blocks_polls());
                 self.limits.breakers.halt(Halt::Account { message, blocks_polls });
             }
             Err(CallError::Moved { message }) => {
                 self.limits.breakers.halt(Halt::Moved { message: message.clone() });
             }
-            Err(CallError::Transient { message, retry_after }) => {
+            Err(CallError::Refused { message, .. }) => self.note_no_response(message),
+            Err(CallError::Transient { message, retry_after, .. }) => {
                 self.honor_retry_after(*retry_after).await;
                 self.note_no_response(message);
             }

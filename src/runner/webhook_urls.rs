@@ -111,6 +111,8 @@ pub(super) fn redact_secret<T>(
 
 #[cfg(test)]
 mod tests {
+    use crate::aistudios::RefusalKind;
+
     use super::*;
 
     #[test]
@@ -132,8 +134,10 @@ mod tests {
             format!("bad url https://x/h/{encoded}!"),
             format!("bad url https://x/h/{}", &encoded[..9]),
         ] {
-            let outcome: SubmitOutcome<()> = SubmitOutcome::Refused { message: quoted };
-            let SubmitOutcome::Refused { message } = redact_secret(outcome, Some(&secret)) else {
+            let outcome: SubmitOutcome<()> =
+                SubmitOutcome::Refused { kind: RefusalKind::Validation, message: quoted };
+            let SubmitOutcome::Refused { message, .. } = redact_secret(outcome, Some(&secret))
+            else {
                 panic!()
             };
             assert!(message.contains(REDACTED) && !message.contains(&encoded[..9]), "{message}");

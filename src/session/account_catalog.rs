@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::aistudios::{ApiClient, ApiError, CatalogEntry, CatalogQuery};
+use crate::aistudios::{ApiClient, CallError, CatalogEntry, CatalogQuery};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
@@ -34,7 +34,7 @@ pub(crate) type TargetProvider<'a> = &'a (dyn Fn() -> Option<RunTarget> + Sync);
 pub(crate) async fn request_catalog(
     client: &ApiClient,
     shelf: CatalogKind,
-) -> Result<Vec<CatalogItem>, ApiError> {
+) -> Result<Vec<CatalogItem>, CallError> {
     let pages: Vec<CatalogQuery> = match shelf {
         CatalogKind::Models => vec![CatalogQuery::Models, CatalogQuery::ModelsWithClothes],
         CatalogKind::Workspaces => vec![CatalogQuery::Workspaces],
@@ -56,7 +56,9 @@ pub(crate) async fn request_catalog(
                     .for_each(|offer| merge_item(&mut articles, to_catalog_item(offer)));
             }
             // One page that is not there is another's place; half an answer is no catalogue.
-            Err(trouble @ (ApiError::NotFound | ApiError::Refused(_))) => missing = Some(trouble),
+            Err(trouble @ (CallError::NotFound | CallError::Refused { .. })) => {
+                missing = Some(trouble)
+            }
             Err(trouble) => return Err(trouble),
         }
     }

@@ -430,10 +430,13 @@ async fn check_connection(studio: &AiStudios, clock: &Clock, talk: &Printer) -> 
 
 fn connection_halt(error: CallError) -> Halt {
     match error {
-        CallError::Account { message, blocks_polls } => Halt::Account { message, blocks_polls },
-        CallError::Moved { message } => Halt::Moved { message },
-        CallError::Transient { .. } | CallError::RateLimited { .. } | CallError::NotFound => {
-            Halt::Unresponsive { message: error.message() }
+        CallError::Account { kind, message } => {
+            Halt::Account { message, blocks_polls: kind.blocks_polls() }
         }
+        CallError::Moved { message } => Halt::Moved { message },
+        CallError::Transient { .. }
+        | CallError::Refused { .. }
+        | CallError::RateLimited { .. }
+        | CallError::NotFound => Halt::Unresponsive { message: error.to_string() },
     }
 }

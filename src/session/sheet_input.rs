@@ -16,10 +16,9 @@ use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
 use url::Url;
 
-use crate::aistudios::{ApiClient, ClientSettings, Credentials};
 use crate::batch::{Batch, SheetSource};
 use crate::clock::Clock;
-use crate::http::HttpDownloadError;
+use crate::http::{DownloadError, Downloader};
 use crate::session::exit_code::ExitReason;
 use crate::session::open_batch::CommandError;
 
@@ -81,9 +80,10 @@ async fn copy_stdin() -> Result<NamedTempFile, CommandError> {
 async fn download_sheet(url: &Url) -> Result<NamedTempFile, CommandError> {
     let host = url.host_str().unwrap_or_default();
     let mut copy = NamedTempFile::new().map_err(|error| copy_error(&error))?;
-    let client = download_client(url)?;
+    let downloader = Downloader::for_url(url, Clock::real())
+        .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
     let mut download =
-        client.start_download(url, None).await.map_err(|trouble| download_error(&trouble, host))?;
+        downloader.start(url, None).await.map_err(|trouble| download_error(&trouble, host))?;
     let mut bytes = 0;
     let file: &mut File = copy.as_file_mut();
     while let Some(chunk) =
@@ -98,52 +98,39 @@ async fn download_sheet(url: &Url) -> Result<NamedTempFile, CommandError> {
     Ok(copy)
 }
 
-/// Returns a client of which only downloads are asked, which carry no credentials.
-fn download_client(url: &Url) -> Result<ApiClient, CommandError> {
-    let unexpected =
-        |error: &dyn std::fmt::Display| CommandError::new(ExitReason::Unexpected, error);
-    let mut origin = url.clone();
-    origin.set_path("/");
-    origin.set_query(None);
-    origin.set_fragment(None);
-    let nobody = Credentials::new("nobody", "nobody").map_err(|error| unexpected(&error))?;
-    ApiClient::new(ClientSettings::new(origin, nobody), Clock::real())
-        .map_err(|error| unexpected(&error))
-}
-
-fn download_error(trouble: &HttpDownloadError, host: &str) -> CommandError {
+fn download_error(trouble: &DownloadError, host: &str) -> CommandError {
     let (exit, words) = match trouble {
-        HttpDownloadError::Unreachable(_) => (
+        DownloadError::Unreachable(_) => (
             ExitReason::TransientFailure,
             format!(
                 "`{host}`, where the sheet is, cannot be reached: check the network and `sheet`"
             ),
         ),
-        HttpDownloadError::NoResponse { .. }
-        | HttpDownloadError::Truncated { .. }
-        | HttpDownloadError::Stalled { .. } => (
+        DownloadError::NoResponse { .. }
+        | DownloadError::Truncated { .. }
+        | DownloadError::Stalled { .. } => (
             ExitReason::TransientFailure,
             format!("`{host}` did not send the whole sheet: run the same command again"),
         ),
-        HttpDownloadError::RateLimited { .. } => (
+        DownloadError::RateLimited { .. } => (
             ExitReason::TransientFailure,
             format!("`{host}` asks for patience before it sends the sheet: run again later"),
         ),
-        HttpDownloadError::LinkExpired { status } => (
+        DownloadError::LinkExpired { status } => (
             ExitReason::Input,
             format!(
                 "`{host}` does not show the sheet (HTTP {status}): publish it so that whoever has \
                  the link can read it, and check the link in `sheet`"
             ),
         ),
-        HttpDownloadError::UnexpectedStatus { status } => (
+        DownloadError::UnexpectedStatus { status } => (
             ExitReason::TransientFailure,
             format!("`{host}` answers with HTTP {status} instead of the sheet"),
         ),
-        HttpDownloadError::UrlRejected { why, .. } => {
+        DownloadError::UrlRejected { why, .. } => {
             (ExitReason::Input, format!("the link in `sheet` leads to an address that {why}"))
         }
-        HttpDownloadError::TooLarge => return too_large_error(&format!("the sheet at `{host}`")),
+        DownloadError::TooLarge => return too_large_error(&format!("the sheet at `{host}`")),
     };
     CommandError::new(exit, words)
 }

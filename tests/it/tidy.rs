@@ -9,7 +9,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("text", &[]),
     ("request", &[]),
-    ("http", &["aistudios", "clock", "text"]),
+    ("http", &["clock", "text"]),
     ("batch", &["request", "text"]),
     ("sheet", &["text"]),
     ("template", &["text"]),
@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["ledger", "payload", "template", "text"]),
-    ("notify", &["aistudios", "batch", "http", "report", "text"]),
+    ("notify", &["batch", "http", "report", "text"]),
     ("webhook", &["clock", "ledger"]),
     (
         "session",

@@ -12,13 +12,14 @@ use std::time::Duration;
 use crate::aistudios::envelope::{ParsedEnvelope, ProjectIdLookup, SuccessClaim};
 use crate::aistudios::error_text::{ErrorSubject, ErrorText};
 use crate::aistudios::project::ProjectId;
-use crate::aistudios::submit_outcome::{
-    AccountRefusalKind, NotSentReason, RefusalKind, UnknownReason,
-};
-use crate::http::retry_after;
+use crate::aistudios::submit_outcome::{AccountRefusalKind, RefusalKind, UnknownReason};
+use crate::http::{NotSentReason, retry_after};
 
+mod into_outcome;
 #[cfg(test)]
 mod tests;
+
+pub(super) use into_outcome::{ClassifiedExchange, account_message};
 
 /// What the wire gave.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::aistudios::submit_outcome::NotSentKind;
+use crate::http::NotSentKind;
 
 const TAKEN: &str = r#"{"success":true,"data":{"projectId":"66f0a1b2"}}"#;
 

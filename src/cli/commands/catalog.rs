@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::aistudios::ApiError;
+use crate::aistudios::CallError;
 use crate::batch;
 use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::Printer;
@@ -161,15 +161,14 @@ async fn fetch_catalog(
     Ok((articles, now))
 }
 
-fn catalog_error(trouble: &ApiError) -> CommandError {
+fn catalog_error(trouble: &CallError) -> CommandError {
     let exit = match trouble {
-        ApiError::Account(_) => ExitReason::Account,
-        ApiError::Moved { .. } => ExitReason::Usage,
-        ApiError::NotSent(_)
-        | ApiError::UnusableResponse(_)
-        | ApiError::RateLimited { .. }
-        | ApiError::NotFound
-        | ApiError::Refused(_) => ExitReason::TransientFailure,
+        CallError::Account { .. } => ExitReason::Account,
+        CallError::Moved { .. } => ExitReason::Usage,
+        CallError::Transient { .. }
+        | CallError::RateLimited { .. }
+        | CallError::NotFound
+        | CallError::Refused { .. } => ExitReason::TransientFailure,
     };
     CommandError::new(exit, format!("{trouble} (--offline shows the cached list)"))
 }

@@ -117,7 +117,7 @@ async fn gather_evidence(
     let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
     let studio = account.ai_studios(&batch, &hold.clock)?;
     let draft = match &due.project_id {
-        Some(id) => Some(studio.read_project(id).await.map_err(|trouble| trouble.message())),
+        Some(id) => Some(studio.read_project(id).await.map_err(|trouble| trouble.to_string())),
         None => None,
     };
     let list = match studio.list_projects().await {
@@ -130,7 +130,7 @@ async fn gather_evidence(
             tagged.keeps_ids = keeps_ids.map_err(ledger_error)?;
             Ok(tagged)
         }
-        Err(trouble) => Err(trouble.message()),
+        Err(trouble) => Err(trouble.to_string()),
     };
     let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
     let seen =
@@ -165,7 +165,7 @@ async fn ensure_adoptable(
             refused(format!("AI Studios has no project `{project}`: copy the id from your account"))
         }
         Err(trouble) => {
-            let words = trouble.message();
+            let words = trouble.to_string();
             printer.status(&format!("could not check that AI Studios has `{project}` ({words})"));
             Ok(())
         }

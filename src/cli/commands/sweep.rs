@@ -64,7 +64,7 @@ async fn sweep_drafts(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let passing = |words: String| CommandError::new(ExitReason::TransientFailure, words);
-    let list = studio.list_projects().await.map_err(|trouble| passing(trouble.message()))?;
+    let list = studio.list_projects().await.map_err(|trouble| passing(trouble.to_string()))?;
     let mut sorted = SweepPlan::default();
     for (id, SweepCandidate { stray, is_exported }) in
         find_candidates(&strays, &ProjectIndex::from_list(list))
@@ -84,7 +84,7 @@ async fn sweep_drafts(
                 sorted.deleted.push(stray.submission);
                 continue;
             }
-            Some(Err(trouble)) => trouble.message(),
+            Some(Err(trouble)) => trouble.to_string(),
         };
         printer.status(&format!("{id} is kept: {why}"));
         sorted.kept.insert(stray.submission);
@@ -102,7 +102,7 @@ async fn sweep_drafts(
             return Ok(ExitReason::Done);
         }
         deleted =
-            studio.delete_projects(&ids).await.map_err(|trouble| passing(trouble.message()))?;
+            studio.delete_projects(&ids).await.map_err(|trouble| passing(trouble.to_string()))?;
         sorted.record_deleted(deleted, studio).await;
     }
     let swept = sorted.fully_deleted();
@@ -154,7 +154,7 @@ impl SweepPlan<'_> {
 /// Returns the reason for keeping a project; `None` if it may be deleted.
 fn keep_reason(project: &ProjectDetails, stray: &StrayDraft) -> Option<&'static str> {
     let tag = project.name.as_deref().and_then(Tag::find_in_name);
-    if project.export_evidence.is_some() {
+    if project.export_evidence().is_some() {
         Some(MAYBE_EXPORTED)
     } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
         Some("its name no longer has the tag of this draft; it may be in use")
@@ -182,8 +182,8 @@ fn find_candidates<'s>(
         }
         let Some(tag) = Tag::find_in_name(&format!("[cs:{}]", stray.tag)) else { continue };
         for listed in list.with_tag(&tag) {
-            let candidate = SweepCandidate { stray, is_exported: listed.exported };
-            found.insert(listed.id.clone(), candidate);
+            let candidate = SweepCandidate { stray, is_exported: listed.is_exported() };
+            found.insert(listed.id.to_string(), candidate);
         }
     }
     found

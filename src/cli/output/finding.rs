@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aistudios::ApiError;
+use crate::aistudios::CallError;
 use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
 use crate::text::strip_control;
@@ -60,17 +60,15 @@ impl CheckFinding {
     }
 
     /// Returns the finding for a failed free request.
-    pub(crate) fn from_call_error(topic: &'static str, error: &ApiError) -> Self {
+    pub(crate) fn from_call_error(topic: &'static str, error: &CallError) -> Self {
         let message = error.to_string();
         match error {
-            ApiError::Account(_) => Self::fail(ExitReason::Account, topic, message),
-            ApiError::Moved { .. } => Self::fail(ExitReason::Usage, topic, message),
-            ApiError::NotSent(_) | ApiError::UnusableResponse(_) => {
-                Self::fail(ExitReason::TransientFailure, topic, message)
-                    .with_todo("check the network and `base_url`, then check again")
-            }
-            ApiError::RateLimited { .. } => Self::warn(topic, message, "check again later"),
-            ApiError::NotFound | ApiError::Refused(_) => {
+            CallError::Account { .. } => Self::fail(ExitReason::Account, topic, message),
+            CallError::Moved { .. } => Self::fail(ExitReason::Usage, topic, message),
+            CallError::Transient { .. } => Self::fail(ExitReason::TransientFailure, topic, message)
+                .with_todo("check the network and `base_url`, then check again"),
+            CallError::RateLimited { .. } => Self::warn(topic, message, "check again later"),
+            CallError::NotFound | CallError::Refused { .. } => {
                 let message = format!("credentials accepted, but the request failed ({message})");
                 Self::warn(topic, message, "a run can start; try --limit 1")
             }

@@ -78,14 +78,14 @@ impl ProjectIndex {
         let (mut tagged_ids, mut untagged_ids) = (Vec::new(), Vec::new());
         let mut by_tag: HashMap<Tag, Vec<ListedProject>> = HashMap::new();
         for listed in list.projects {
-            if let Some(tag) = Tag::find_in_name(&listed.name) {
-                tagged_ids.push(listed.id.clone());
+            if let Some(tag) = listed.name.as_deref().and_then(Tag::find_in_name) {
+                tagged_ids.push(listed.id.to_string());
                 by_tag.entry(tag).or_default().push(listed);
             } else {
-                untagged_ids.push(listed.id);
+                untagged_ids.push(listed.id.into());
             }
         }
-        Self { by_tag, tagged_ids, untagged_ids, complete: list.complete, ..Self::default() }
+        Self { by_tag, tagged_ids, untagged_ids, complete: list.is_complete, ..Self::default() }
     }
 
     /// Adds what the vendor profile states about the list.
@@ -184,12 +184,12 @@ fn assess_two_step(
     if let Some(other) = others.first() {
         return exported(Some(other), "its tag is in the project list under another id");
     }
-    if carriers.iter().any(|listed| listed.exported) {
+    if carriers.iter().any(|listed| listed.is_exported()) {
         return exported(None, "the project list shows it as exported");
     }
     let (project, index) = match (draft, index) {
         (Ok(project), _) if has_own_render(project, due) => {
-            return exported(None, project.export_evidence.as_deref().unwrap_or_default());
+            return exported(None, project.export_evidence().unwrap_or_default());
         }
         (Ok(_), _) if due.mark.is_some() => {
             return inconclusive(
@@ -285,7 +285,8 @@ pub(super) fn is_tagged(due: &DueJob) -> bool {
 
 /// Returns whether the project shows a render other than the one it had before our request.
 fn has_own_render(project: &ProjectDetails, due: &DueJob) -> bool {
-    project.export_evidence.is_some() && (due.mark.is_none() || project.render_identity != due.mark)
+    project.export_evidence().is_some()
+        && (due.mark.is_none() || project.render_identity() != due.mark)
 }
 
 fn has_lost_tag(project: &ProjectDetails, tag: &Tag) -> bool {

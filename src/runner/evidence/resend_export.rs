@@ -64,7 +64,7 @@ pub(in crate::runner) async fn resend_export<S: StudioApi>(
     let export = ProjectExport { project_id: project_id.clone(), webhook_url };
     let outcome = run.studio.export_project(export).await;
     let outcome = redact_secret(outcome, secret.as_ref());
-    let outcome = outcome.map(|returned| returned.filter(|returned| *returned != project_id));
+    let outcome = outcome.map(|returned| returned.map(String::from).filter(|id| *id != project_id));
     Ok(handle_outcome(run, outcome).await)
 }
 
@@ -79,17 +79,17 @@ async fn handle_outcome<S: StudioApi>(
             run.limits.account.submit_limiter().record_success();
             return ResendOutcome::Accepted { render_id };
         }
-        SubmitOutcome::Unknown { message, retry_after } => {
+        SubmitOutcome::Unknown { message, retry_after, .. } => {
             run.honor_retry_after(retry_after).await;
             breakers.record_failure(CircuitKind::Paid, FailureCause::Unknown, &message);
             return ResendOutcome::Unknown { message };
         }
-        SubmitOutcome::NotSent { message } => run.note_no_response(&message),
+        SubmitOutcome::NotSent { message, .. } => run.note_no_response(&message),
         // It may be refused because the first one was accepted: the quiet wait continues.
         SubmitOutcome::Refused { .. } => {}
         SubmitOutcome::RateLimited { retry_after } => run.on_rate_limited(retry_after).await,
-        SubmitOutcome::Account { message, blocks_polls } => {
-            breakers.halt(Halt::Account { message, blocks_polls });
+        SubmitOutcome::Account { kind, message } => {
+            breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
         }
         SubmitOutcome::Moved { message } => breakers.halt(Halt::Moved { message }),
     }

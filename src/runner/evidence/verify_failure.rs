@@ -76,15 +76,18 @@ pub(in crate::runner) async fn recheck_render<S: StudioApi>(
         }
     }
     let carriers = index.iter().flat_map(|index| index.with_tag(&due.tag));
-    let others: Vec<String> =
-        carriers.map(|listed| listed.id.clone()).filter(|id| !is_own_project(due, id)).collect();
+    let others: Vec<String> = carriers
+        .map(|listed| listed.id.to_string())
+        .filter(|id| !is_own_project(due, id))
+        .collect();
     for id in others {
         // A draft that was created twice carries the tag as well.
         match run.call_api(run.studio.read_project(&id)).await {
-            Some(Ok(ProjectDetails { export_evidence: Some(_), video_url, .. })) => {
-                return RecheckResult::OtherProject { id, is_finished: video_url.is_some() };
+            Some(Ok(project)) if project.export_evidence().is_some() => {
+                let is_finished = project.video_url.is_some();
+                return RecheckResult::OtherProject { id, is_finished };
             }
-            Some(Ok(ProjectDetails { export_evidence: None, .. }) | Err(CallError::NotFound)) => {}
+            Some(Ok(_) | Err(CallError::NotFound)) => {}
             Some(Err(_)) | None => return RecheckResult::Inconclusive,
         }
     }
@@ -118,6 +121,6 @@ pub(in crate::runner) async fn check_own_projects<S: StudioApi>(
 
 /// Returns the project's video, unless it belongs to the render that the project showed before ours.
 fn own_video_url(project: ProjectDetails, due: &DueJob) -> Option<String> {
-    let is_former = due.mark.is_some() && project.render_identity == due.mark;
+    let is_former = due.mark.is_some() && project.render_identity() == due.mark;
     project.video_url.filter(|_| !is_former)
 }

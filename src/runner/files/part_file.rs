@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::http::DownloadResume;
 use crate::ledger::VerifiedVideo;
 use crate::runner::files::mp4_check;
 use crate::runner::files::mp4_check::Mp4Defect;
@@ -121,7 +122,7 @@ impl PartFile {
     }
 
     /// Returns the offset at which the download can resume, and the ETag of the file.
-    pub(in crate::runner) fn resume_point(&self) -> Option<(u64, String)> {
+    pub(in crate::runner) fn resume_point(&self) -> Option<DownloadResume> {
         let etag = self.etag.clone()?;
         (self.length > 0).then_some((self.length, etag))
     }
@@ -430,7 +431,7 @@ mod tests {
         part.append(&VIDEO[..100]).await.unwrap();
         part.sync_for_resume().await.unwrap();
         let part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
-        assert_eq!(part.resume_point(), Some((100, "\"m\"".to_owned())));
+        assert_eq!(part.resume_point(), DownloadResume::new(100, "\"m\""));
         drop(part);
         std::fs::remove_file(dir.path().join("a.mp4.part.mark")).unwrap();
         let part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();

@@ -16,18 +16,18 @@ pub(in crate::runner) async fn handle_declined<S: StudioApi>(
     outcome: SubmitOutcome<()>,
 ) -> Result<(), LedgerError> {
     match outcome {
-        SubmitOutcome::NotSent { message } => {
+        SubmitOutcome::NotSent { message, .. } => {
             run.note_no_response(&message);
             retry_unpaid(run, claim, circuit, FailureCause::NotSent, message).await
         }
-        SubmitOutcome::Refused { message } => {
+        SubmitOutcome::Refused { message, .. } => {
             run.note_response();
             run.limits.breakers.record_failure(circuit, FailureCause::Refused, &message);
             record_refusal(run, claim, message).await
         }
-        SubmitOutcome::Account { message, blocks_polls } => {
+        SubmitOutcome::Account { kind, message } => {
             let requeued = requeue_unsent(run, claim, &message).await;
-            run.limits.breakers.halt(Halt::Account { message, blocks_polls });
+            run.limits.breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
             requeued
         }
         SubmitOutcome::Moved { message } => {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::aistudios::{DownloadError, RenderStatus, StudioApi, VideoDownload};
+use crate::aistudios::{RenderStatus, StudioApi};
+use crate::http::{DownloadError, HttpDownload};
 use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError, VerifiedVideo};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -49,12 +50,16 @@ enum DownloadFailure {
 
 impl From<DownloadError> for DownloadFailure {
     fn from(error: DownloadError) -> Self {
+        let message = error.to_string();
         match error {
-            DownloadError::LinkExpired => Self::LinkExpired,
-            DownloadError::Transient { message, retry_after } => {
-                Self::Transient { message, retry_after }
-            }
-            DownloadError::Refused { message } => Self::Permanent(message),
+            DownloadError::LinkExpired { .. } => Self::LinkExpired,
+            DownloadError::UrlRejected { .. } | DownloadError::TooLarge => Self::Permanent(message),
+            DownloadError::RateLimited { retry_after } => Self::Transient { message, retry_after },
+            DownloadError::Unreachable(_)
+            | DownloadError::NoResponse { .. }
+            | DownloadError::UnexpectedStatus { .. }
+            | DownloadError::Stalled { .. }
+            | DownloadError::Truncated { .. } => Self::Transient { message, retry_after: None },
         }
     }
 }
@@ -223,7 +228,7 @@ async fn download_video<S: StudioApi>(
 async fn receive_body<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
-    download: &mut VideoDownload,
+    download: &mut HttpDownload,
     part: &mut PartFile,
 ) -> Result<(), DownloadFailure> {
     let mut reported = 0;

@@ -137,7 +137,7 @@ async fn send_draft_request<S: StudioApi>(
         (SubmitOutcome::Accepted(project_id), _) => {
             run.note_response();
             run.limits.breakers.record_success(CircuitKind::Draft);
-            return Ok(Some(project_id));
+            return Ok(Some(project_id.into()));
         }
         // Created again, it would be paid again.
         (SubmitOutcome::Unknown { message, .. }, _)
@@ -151,7 +151,7 @@ async fn send_draft_request<S: StudioApi>(
         }
         // A lost draft costs nothing; the ledger remembers the stray project.
         (SubmitOutcome::Unknown { message, .. }, _)
-        | (SubmitOutcome::NotSent { message }, DraftRequest::Second) => {
+        | (SubmitOutcome::NotSent { message, .. }, DraftRequest::Second) => {
             let (circuit, cause) = (CircuitKind::Draft, FailureCause::Unknown);
             retry_unpaid(run, claim, circuit, cause, message).await?;
         }
@@ -208,9 +208,9 @@ async fn read_former_render_identity<S: StudioApi>(
     id: &str,
 ) -> Result<Option<Option<String>>, LedgerError> {
     match run.call_api(run.studio.read_project(id)).await {
-        Some(Ok(project)) => return Ok(Some(project.render_identity)),
+        Some(Ok(project)) => return Ok(Some(project.render_identity())),
         Some(Err(error)) => {
-            let message = format!("the edited project could not be read: {}", error.message());
+            let message = format!("the edited project could not be read: {}", error);
             let (circuit, cause) = (CircuitKind::Draft, FailureCause::Unknown);
             retry_unpaid(run, claim, circuit, cause, message).await?;
         }

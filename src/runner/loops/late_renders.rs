@@ -48,6 +48,7 @@ async fn recheck_chunk<S: StudioApi>(run: &RunContext<S>) -> Result<Option<usize
             // The next run checks it again.
             Some(Err(
                 CallError::Transient { .. }
+                | CallError::Refused { .. }
                 | CallError::RateLimited { .. }
                 | CallError::Account { .. }
                 | CallError::Moved { .. },

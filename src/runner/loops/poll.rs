@@ -120,6 +120,7 @@ async fn poll_render<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<
         Err(CallError::NotFound) => on_not_found(run, due, id).await,
         Err(
             CallError::Transient { .. }
+            | CallError::Refused { .. }
             | CallError::RateLimited { .. }
             | CallError::Account { .. }
             | CallError::Moved { .. },
@@ -138,7 +139,7 @@ async fn is_former_render<S: StudioApi>(run: &RunContext<S>, due: &DueJob, id: &
         return false;
     }
     let project = read_project(run, id).await;
-    project.is_none_or(|project| project.render_identity.as_ref() == Some(former))
+    project.is_none_or(|project| project.render_identity().as_ref() == Some(former))
 }
 
 async fn read_project<S: StudioApi>(run: &RunContext<S>, id: &str) -> Option<ProjectDetails> {

@@ -1,7 +1,7 @@
 //! The ends of a render: finished, failed, given up, or found under another project. Shared by the
 //! poll loop and the check of late renders, which decide which end it is.
 
-use crate::aistudios::{ProjectDetails, StudioApi};
+use crate::aistudios::StudioApi;
 use crate::ledger::{DueJob, JobUpdate, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
@@ -41,10 +41,11 @@ async fn read_actual_credits<S: StudioApi>(
     }
     let Some(id) = polled_id(due) else { return Ok(()) };
     match run.call_api(run.studio.read_project(id)).await {
-        Some(Ok(ProjectDetails { credits: Some(credits), .. })) => {
-            run.lease.record_credits(due.submission, credits).await
-        }
-        Some(Ok(ProjectDetails { credits: None, .. }) | Err(_)) | None => Ok(()),
+        Some(Ok(project)) => match project.charged_credits() {
+            Some(credits) => run.lease.record_credits(due.submission, credits).await,
+            None => Ok(()),
+        },
+        Some(Err(_)) | None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aistudios::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome};
+use crate::aistudios::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome, UnknownReason};
 use crate::batch::SubmissionMode;
 use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
 use crate::runner::callbacks::{has_working_callbacks, webhook_url};
@@ -91,7 +91,7 @@ async fn send_paid_request<S: StudioApi>(
     let outcome = redact_secret(send(&run, request).await, claim.secret.as_ref());
     match downgrade_refusal(&run, &claim, outcome).await? {
         SubmitOutcome::Accepted(project) => on_accepted(&run, claim, project).await,
-        SubmitOutcome::Unknown { message, retry_after } => {
+        SubmitOutcome::Unknown { message, retry_after, .. } => {
             run.honor_retry_after(retry_after).await;
             let delay = FIRST_CHECK_DELAY.min(run.settings.limits.settle_after);
             let recorded = record_uncertain(&run, &claim, delay, message.clone()).await;
@@ -131,13 +131,13 @@ async fn send<S: StudioApi>(
         PaidRequest::Export(export) => {
             let project_id = export.project_id.clone();
             run.studio.export_project(export).await.map(|returned| {
-                let render_id = returned.filter(|returned| *returned != project_id);
+                let render_id = returned.map(String::from).filter(|id| *id != project_id);
                 AcceptedProject { project_id, render_id }
             })
         }
         PaidRequest::Create(create) => {
             let outcome = run.studio.create_project(create).await;
-            outcome.map(|project_id| AcceptedProject { project_id, render_id: None })
+            outcome.map(|id| AcceptedProject { project_id: id.into(), render_id: None })
         }
     }
 }
@@ -201,16 +201,17 @@ async fn downgrade_refusal<S: StudioApi, T>(
     claim: &ClaimedSubmission,
     outcome: SubmitOutcome<T>,
 ) -> Result<SubmitOutcome<T>, LedgerError> {
-    let SubmitOutcome::Refused { message } = outcome else { return Ok(outcome) };
+    let SubmitOutcome::Refused { kind, message } = outcome else { return Ok(outcome) };
     if claim.project_id.is_none() {
-        return Ok(SubmitOutcome::Refused { message });
+        return Ok(SubmitOutcome::Refused { kind, message });
     }
     let proven_absent = run.ledger.count_proven_absent(claim.job, claim.submission).await?;
     Ok(match proven_absent {
         1..=UNCERTAIN_REFUSALS_MAX => SubmitOutcome::Unknown {
+            reason: UnknownReason::RepeatedRequest,
             message: format!("refused, perhaps because an earlier export was accepted: {message}"),
             retry_after: None,
         },
-        _ => SubmitOutcome::Refused { message },
+        _ => SubmitOutcome::Refused { kind, message },
     })
 }

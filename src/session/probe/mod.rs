@@ -15,7 +15,9 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::aistudios::{ApiClient, ApiError, ApiProject, PaidCallOutcome, ProjectId, RenderState};
+use crate::aistudios::{
+    ApiClient, CallError, CreateRequest, ProjectDetails, ProjectId, RenderState, SubmitOutcome,
+};
 use crate::batch::{
     Batch, DraftBilling, ListContents, MeasurementInfo, ProjectNameHandling, StudioHost,
     VendorProfile, render_measured_file,
@@ -111,7 +113,7 @@ impl AccountProbe<'_> {
     }
 
     /// Returns what a call brought; otherwise says why it brought nothing.
-    fn ok_or_finding<T>(&mut self, topic: &'static str, result: Result<T, ApiError>) -> Option<T> {
+    fn ok_or_finding<T>(&mut self, topic: &'static str, result: Result<T, CallError>) -> Option<T> {
         result
             .inspect_err(|trouble| {
                 self.findings.push(CheckFinding::from_call_error(topic, trouble))
@@ -126,7 +128,7 @@ impl AccountProbe<'_> {
         self.add_fact("token", format!("given, and good for {}", format_duration(life)));
         match self.client.check_credentials().await {
             Ok(_) => self.add_ok("auth", "AI Studios knows the token"),
-            Err(trouble @ (ApiError::NotFound | ApiError::Refused(_))) => {
+            Err(trouble @ (CallError::NotFound | CallError::Refused { .. })) => {
                 self.findings.push(CheckFinding::from_call_error("auth", &trouble));
             }
             Err(trouble) => {
@@ -143,9 +145,9 @@ impl AccountProbe<'_> {
         let list = self.client.list_projects().await;
         if let Some(list) = self.ok_or_finding("list", list) {
             let whole = if list.is_complete { "all of it" } else { "perhaps not all of it" };
-            let projects = pluralize(list.items.len() as u64, "project");
+            let projects = pluralize(list.projects.len() as u64, "project");
             let mut words: Vec<_> =
-                list.items.iter().filter_map(|item| item.state.as_ref()).collect();
+                list.projects.iter().filter_map(|item| item.state.as_ref()).collect();
             words.sort_by_key(|state| state.as_str().to_owned());
             words.dedup();
             let words: Vec<_> = words.into_iter().map(RenderState::as_str).collect();
@@ -175,7 +177,7 @@ impl AccountProbe<'_> {
         let id = format!("{:016x}{:08x}", rand::random::<u64>(), rand::random::<u32>());
         let Some(id) = ProjectId::parse(&id) else { return };
         let words = match self.client.render_progress(&id).await {
-            Err(ApiError::NotFound) => "said to be unknown".to_owned(),
+            Err(CallError::NotFound) => "said to be unknown".to_owned(),
             Ok(_) => {
                 "looks like one that waits, so one that was deleted seems to stand still".into()
             }
@@ -196,8 +198,8 @@ impl AccountProbe<'_> {
         ));
         let body =
             smallest_project(&self.project_name, self.batch, &models).to_string().into_bytes();
-        let id = match self.client.create_project(body).await {
-            PaidCallOutcome::Accepted(id) => id,
+        let id = match self.client.create_project(CreateRequest::from_body(body)).await {
+            SubmitOutcome::Accepted(id) => id,
             answer => return self.report_draft_failure(answer),
         };
         self.add_ok("draft", format!("made as {id}"));
@@ -208,7 +210,7 @@ impl AccountProbe<'_> {
         };
         let list = self.client.list_projects().await;
         if let Some(list) = self.ok_or_finding("draft", list) {
-            if list.items.iter().any(|item| item.id == id) {
+            if list.projects.iter().any(|item| item.id == id) {
                 self.profile.list = Some(ListContents::Everything);
                 self.add_ok("draft", "the list shows it, so it shows drafts");
             } else {
@@ -225,49 +227,38 @@ impl AccountProbe<'_> {
         self.delete_draft(&id).await;
     }
 
-    fn report_draft_failure(&mut self, answer: PaidCallOutcome<ProjectId>) {
+    fn report_draft_failure(&mut self, answer: SubmitOutcome<ProjectId>) {
         let todo = "look at the website for a draft of that name, and delete it";
         match answer {
-            PaidCallOutcome::Accepted(..) => {}
-            PaidCallOutcome::NotSent(reason) => {
-                self.findings.push(CheckFinding::fail(
-                    ExitReason::TransientFailure,
-                    "draft",
-                    reason.message,
-                ));
+            SubmitOutcome::Accepted(..) => {}
+            SubmitOutcome::NotSent { message, .. } => {
+                let finding = CheckFinding::fail(ExitReason::TransientFailure, "draft", message);
+                self.findings.push(finding);
             }
-            PaidCallOutcome::Refused(refusal) => {
-                self.facts.push(format!("draft: {refusal}"));
-                self.add_warning(
-                    "draft",
-                    refusal.to_string(),
-                    "nothing was made; a batch's own may pass",
-                );
+            SubmitOutcome::Refused { message, .. } => {
+                self.facts.push(format!("draft: {message}"));
+                self.add_warning("draft", message, "nothing was made; a batch's own may pass");
             }
-            PaidCallOutcome::Account(trouble) => {
-                self.findings.push(CheckFinding::fail(
-                    ExitReason::Account,
-                    "draft",
-                    trouble.to_string(),
-                ));
+            SubmitOutcome::Account { message, .. } => {
+                self.findings.push(CheckFinding::fail(ExitReason::Account, "draft", message));
             }
-            PaidCallOutcome::RateLimited { .. } => {
+            SubmitOutcome::RateLimited { .. } => {
                 self.add_warning("draft", "AI Studios asks us to slow down", "check again later");
             }
-            PaidCallOutcome::Moved { .. } => {
+            SubmitOutcome::Moved { .. } => {
                 let words = "AI Studios says that it lives elsewhere: check `base_url`";
                 self.findings.push(CheckFinding::fail(ExitReason::Usage, "draft", words));
             }
-            PaidCallOutcome::Unknown(evidence) => {
+            SubmitOutcome::Unknown { message, .. } => {
                 let words =
-                    format!("nobody knows whether `{}` was made: {evidence}", self.project_name);
+                    format!("it is not known whether `{}` was made: {message}", self.project_name);
                 self.add_warning("draft", words, todo);
             }
         }
     }
 
     /// Says what a draft shows. Returns whether it looks like one.
-    fn inspect_draft(&mut self, draft: &ApiProject) -> bool {
+    fn inspect_draft(&mut self, draft: &ProjectDetails) -> bool {
         let name = draft.name.as_deref();
         if name == Some(self.project_name.as_str()) {
             self.profile.names = ProjectNameHandling::Kept;
@@ -277,19 +268,19 @@ impl AccountProbe<'_> {
             let todo = "a lost answer will not be found by its tag";
             self.add_warning("draft", format!("its name comes back as `{name}`"), todo);
         }
-        if draft.credit_subtracted == Some(true) || draft.credits.is_some_and(|cost| cost > 0.0) {
+        if draft.credit_subtracted == Some(true) || draft.price.is_some_and(|cost| cost > 0.0) {
             self.profile.drafts = DraftBilling::Cost;
             let todo = "think about `submission = \"one-step\"`";
             self.add_warning("draft", "credits were taken for it: drafts are not free", todo);
         }
-        let without_word = ApiProject { state: None, ..draft.clone() };
-        if let Some(sign) = without_word.render_evidence() {
+        let without_word = ProjectDetails { state: None, ..draft.clone() };
+        if let Some(sign) = without_word.export_evidence() {
             let todo = "a two-step batch would take it for exported: tell the developers";
             self.add_warning("draft", format!("it looks as if it had been exported: {sign}"), todo);
             return false;
         }
         let word = draft.state.as_ref().map(RenderState::as_str);
-        if let (Some(word), Some(_)) = (word, draft.render_evidence()) {
+        if let (Some(word), Some(_)) = (word, draft.export_evidence()) {
             self.profile.draft_words = vec![word.to_owned()];
         }
         self.add_ok("draft", format!("its state is `{}`", word.unwrap_or("not said")));

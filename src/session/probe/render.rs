@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::aistudios::{ExportRequest, PaidCallOutcome, ProgressReport, ProjectId, RenderState};
+use crate::aistudios::{ExportRequest, ProgressReport, ProjectId, RenderState, SubmitOutcome};
 use crate::batch::{ExportIdBehavior, ListContents};
 use crate::cli::output::finding::CheckFinding;
 use crate::session::exit_code::ExitReason;
@@ -50,7 +50,7 @@ impl AccountProbe<'_> {
             webhook_url: None,
         };
         let answered = match self.client.export_project(&request).await {
-            PaidCallOutcome::Accepted(id) => id,
+            SubmitOutcome::Accepted(id) => id,
             answer => match self.check_unaccepted_export(answer, draft).await {
                 true => None,
                 false => return,
@@ -73,28 +73,28 @@ impl AccountProbe<'_> {
     /// Says why an export may not have been taken. Returns whether it can be seen that it was.
     async fn check_unaccepted_export(
         &mut self,
-        answer: PaidCallOutcome<Option<ProjectId>>,
+        answer: SubmitOutcome<Option<ProjectId>>,
         draft: &ProjectId,
     ) -> bool {
         let (exit, words) = match answer {
-            PaidCallOutcome::Accepted(..) => return true,
-            PaidCallOutcome::NotSent(reason) => (ExitReason::TransientFailure, reason.message),
-            PaidCallOutcome::Refused(refusal) => (ExitReason::Input, refusal.to_string()),
-            PaidCallOutcome::Account(trouble) => (ExitReason::Account, trouble.to_string()),
-            PaidCallOutcome::RateLimited { .. } => {
+            SubmitOutcome::Accepted(..) => return true,
+            SubmitOutcome::NotSent { message, .. } => (ExitReason::TransientFailure, message),
+            SubmitOutcome::Refused { message, .. } => (ExitReason::Input, message),
+            SubmitOutcome::Account { message, .. } => (ExitReason::Account, message),
+            SubmitOutcome::RateLimited { .. } => {
                 (ExitReason::TransientFailure, "AI Studios asks us to slow down".to_owned())
             }
-            PaidCallOutcome::Moved { .. } => (
+            SubmitOutcome::Moved { .. } => (
                 ExitReason::Usage,
                 "AI Studios says that it lives elsewhere: check `base_url`".to_owned(),
             ),
-            PaidCallOutcome::Unknown(evidence) => {
+            SubmitOutcome::Unknown { message, .. } => {
                 let project = self.client.fetch_project(draft).await;
-                if project.is_ok_and(|project| project.render_evidence().is_some()) {
+                if project.is_ok_and(|project| project.export_evidence().is_some()) {
                     return true;
                 }
                 let words = format!(
-                    "the answer was lost ({evidence}), and {draft} does not show whether it renders: \
+                    "the answer was lost ({message}), and {draft} does not show whether it renders: \
                      look at the website; nothing is sent again, and it is not deleted"
                 );
                 (ExitReason::TransientFailure, words)
@@ -165,10 +165,10 @@ impl AccountProbe<'_> {
             return;
         }
         let Ok(list) = self.client.list_projects().await else { return };
-        if let Some(item) = list.items.iter().find(|item| item.id == *id) {
+        if let Some(item) = list.projects.iter().find(|item| item.id == *id) {
             // Its end may have come since it was last asked about: the entry itself has to say.
             let is_over = matches!(item.state, Some(RenderState::Done(_)));
-            let under_way = item.download_url.is_none() && !is_over;
+            let under_way = !item.has_video && !is_over;
             seen.first_listed = Some((self.clock.awake_time().saturating_sub(began), under_way));
         }
     }
@@ -210,7 +210,7 @@ impl AccountProbe<'_> {
 
     async fn record_price(&mut self, id: &ProjectId) {
         let Ok(project) = self.client.fetch_project(id).await else { return };
-        match project.credits {
+        match project.price {
             Some(credits) => self.add_fact(TOPIC, format!("it cost {credits} credits")),
             None => {
                 self.add_fact(

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use callsheet::aistudios::{ApiClient, ClientSettings, Credentials};
 use callsheet::clock::Clock;
-use callsheet::http::{
-    DOWNLOAD_BYTES_MAX, DownloadResume, DownloadStatus, HttpDownload, HttpDownloadError,
-};
+use callsheet::http::{DOWNLOAD_BYTES_MAX, DownloadError, DownloadResume, HttpDownload};
 use url::Url;
 
 use super::server::{
@@ -15,7 +13,7 @@ use super::server::{
 
 const FILE: &str = "0123456789abcdef";
 
-async fn read_body(download: &mut HttpDownload) -> Result<String, HttpDownloadError> {
+async fn read_body(download: &mut HttpDownload) -> Result<String, DownloadError> {
     let mut text = String::new();
     while let Some(chunk) = download.next_chunk().await? {
         text.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -46,8 +44,8 @@ async fn a_whole_file_comes_with_its_size_and_tag() {
     .await;
     let mut download =
         patient_client().start_download(&server.url("/a.mp4?sig=1"), None).await.unwrap();
-    assert_eq!(download.status, DownloadStatus::FromStart);
-    assert_eq!((download.total, download.etag.as_deref()), (Some(16), Some("\"v1\"")));
+    assert_eq!(download.offset, 0);
+    assert_eq!((download.total_bytes, download.etag.as_deref()), (Some(16), Some("\"v1\"")));
     assert_eq!(read_body(&mut download).await.unwrap(), FILE);
     let seen = &server.received()[0];
     assert_eq!(seen.line(), "GET /a.mp4?sig=1");
@@ -88,7 +86,7 @@ async fn a_file_is_continued_when_it_is_the_same_one() {
         .await;
         let mut download =
             patient_client().start_download(&server.url("/"), Some(&resume_point())).await.unwrap();
-        assert_eq!(download.status, DownloadStatus::Resumed { offset: 4 });
+        assert_eq!(download.offset, 4);
         assert_eq!(read_body(&mut download).await.unwrap(), FILE[4..]);
         let seen = server.received();
         assert_eq!(seen.len(), 1);
@@ -120,7 +118,7 @@ async fn anything_else_starts_over() {
         .await;
         let mut download =
             patient_client().start_download(&server.url("/"), Some(&resume_point())).await.unwrap();
-        assert_eq!(download.status, DownloadStatus::FromStart, "{shown}");
+        assert_eq!(download.offset, 0, "{shown}");
         assert_eq!(read_body(&mut download).await.unwrap(), FILE);
         assert_eq!(server.received().len(), 2);
     }
@@ -131,7 +129,7 @@ async fn anything_else_starts_over() {
     .await;
     let download =
         patient_client().start_download(&server.url("/"), Some(&resume_point())).await.unwrap();
-    assert_eq!(download.status, DownloadStatus::FromStart);
+    assert_eq!(download.offset, 0);
     assert_eq!(server.received().len(), 1);
 }
 
@@ -141,7 +139,7 @@ async fn a_download_that_ends_badly_says_how() {
     let server = StubServer::start(move |_, _| ServerAction::RespondAndClose(short.clone())).await;
     let mut download = patient_client().start_download(&server.url("/"), None).await.unwrap();
     let trouble = read_body(&mut download).await.unwrap_err();
-    assert_eq!(trouble, HttpDownloadError::Truncated { received: 4, total: Some(16) });
+    assert_eq!(trouble, DownloadError::Truncated { received: 4, total: Some(16) });
 
     // Without a length only the announced range tells that something is missing.
     let head = b"HTTP/1.1 206 X\r\nContent-Range: bytes 4-15/16\r\n\r\n4567".to_vec();
@@ -149,25 +147,25 @@ async fn a_download_that_ends_badly_says_how() {
     let mut download =
         patient_client().start_download(&server.url("/"), Some(&resume_point())).await.unwrap();
     let trouble = read_body(&mut download).await.unwrap_err();
-    assert_eq!(trouble, HttpDownloadError::Truncated { received: 8, total: Some(16) });
+    assert_eq!(trouble, DownloadError::Truncated { received: 8, total: Some(16) });
 
     let idle = Duration::from_millis(200);
     let stall = b"HTTP/1.1 200 X\r\nContent-Length: 16\r\n\r\n0123".to_vec();
     let server = StubServer::start(move |_, _| ServerAction::RespondAndHang(stall.clone())).await;
     let mut download =
         client_with_idle_timeout(idle).start_download(&server.url("/"), None).await.unwrap();
-    assert_eq!(read_body(&mut download).await.unwrap_err(), HttpDownloadError::Stalled { idle });
+    assert_eq!(read_body(&mut download).await.unwrap_err(), DownloadError::Stalled { idle });
 
     let head = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n", DOWNLOAD_BYTES_MAX + 1)
         .into_bytes();
     let server = StubServer::start(move |_, _| ServerAction::RespondAndHang(head.clone())).await;
     let trouble = patient_client().start_download(&server.url("/"), None).await.unwrap_err();
-    assert_eq!(trouble, HttpDownloadError::TooLarge);
+    assert_eq!(trouble, DownloadError::TooLarge);
 }
 
 #[tokio::test]
 async fn a_status_that_brings_no_file_says_what_to_do() {
-    use HttpDownloadError::*;
+    use DownloadError::*;
     let host = |server: &StubServer| server.address.to_string();
     let wait = Some(Duration::from_secs(9));
     for (bytes, expected) in [
@@ -225,7 +223,7 @@ async fn redirects_are_followed_three_times_with_nothing_secret_in_hand() {
     assert_eq!(read_body(&mut download).await.unwrap(), FILE);
     for path in ["/4", "/loop", "/file", "/user"] {
         let trouble = client.start_download(&front.url(path), None).await.unwrap_err();
-        assert!(matches!(trouble, HttpDownloadError::UrlRejected { .. }), "{path}: {trouble:?}");
+        assert!(matches!(trouble, DownloadError::UrlRejected { .. }), "{path}: {trouble:?}");
     }
     assert_eq!(storage.received().len(), 1);
     for seen in front.received().iter().chain(&storage.received()) {
@@ -246,7 +244,7 @@ async fn against_the_real_service_no_link_leads_into_the_house() {
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
         let url = Url::parse(&format!("http://{host}:{port}/a.mp4?sig=1")).unwrap();
         let trouble = client.start_download(&url, None).await.unwrap_err();
-        assert!(matches!(trouble, HttpDownloadError::UrlRejected { .. }), "{host}: {trouble:?}");
+        assert!(matches!(trouble, DownloadError::UrlRejected { .. }), "{host}: {trouble:?}");
         said.push(trouble.to_string().replace(&port.to_string(), "PORT"));
     }
     assert_eq!(server.received().len(), 0);

@@ -1,7 +1,9 @@
 //! Calls that cost nothing: the vendor's many ways to say one thing, and what is wrong when it
 //! does not.
 
-use callsheet::aistudios::{AccountRefusalKind, ApiError, ProjectId, RenderState, UnknownReason};
+use callsheet::aistudios::{
+    AccountRefusalKind, CallError, ProjectId, RenderState, TransientCause, UnknownReason,
+};
 
 use super::server::{ServerAction, StubServer, json_response, response_with_headers};
 
@@ -14,17 +16,21 @@ async fn server_responding(bytes: Vec<u8>) -> StubServer {
 }
 
 /// One word for a trouble, as the tables write it.
-fn error_label(trouble: &ApiError) -> String {
+fn error_label(trouble: &CallError) -> String {
     match trouble {
-        ApiError::NotSent(reason) => format!("unreachable {:?}", reason.kind),
-        ApiError::RateLimited { retry_after, .. } => {
+        CallError::Transient { cause: TransientCause::NotSent(kind), .. } => {
+            format!("unreachable {kind:?}")
+        }
+        CallError::RateLimited { retry_after, .. } => {
             format!("slow down {:?}", retry_after.map(|wait| wait.as_secs()))
         }
-        ApiError::Account(trouble) => format!("account {:?}", trouble.kind),
-        ApiError::NotFound => "not found".into(),
-        ApiError::Refused(refusal) => format!("refused {:?}", refusal.kind),
-        ApiError::Moved { .. } => "moved".into(),
-        ApiError::UnusableResponse(evidence) => format!("broken {:?}", evidence.reason),
+        CallError::Account { kind, .. } => format!("account {kind:?}"),
+        CallError::NotFound => "not found".into(),
+        CallError::Refused { kind, .. } => format!("refused {kind:?}"),
+        CallError::Moved { .. } => "moved".into(),
+        CallError::Transient { cause: TransientCause::Unusable(reason), .. } => {
+            format!("broken {reason:?}")
+        }
     }
 }
 
@@ -111,8 +117,7 @@ async fn a_project_is_read_and_its_evidence_with_it() {
     let server = server_responding(json_response(200, body)).await;
     let project = server.client().fetch_project(&project_id()).await.unwrap();
     assert_eq!(project.name.as_deref(), Some("Ann [cs:7h3k9q2m]"));
-    assert_eq!(project.created_at.unwrap().to_string(), "2026-01-05T09:00:00Z");
-    assert_eq!(project.render_evidence(), Some("its render has made progress"));
+    assert_eq!(project.export_evidence(), Some("its render has made progress"));
     assert_eq!(server.received()[1].line(), "GET /api/odin/v3/editor/project/66f0");
 }
 
@@ -123,8 +128,8 @@ async fn a_list_comes_whole_or_not_at_all() {
     let whole = format!(r#"{{"success":true,"data":[{}]}}"#, items.join(","));
     let server = server_responding(json_response(200, &whole)).await;
     let listing = server.client().list_projects().await.unwrap();
-    assert_eq!((listing.items.len(), listing.is_complete), (20_000, true));
-    assert_eq!(listing.items[19_999].name.as_deref(), Some("Job 19999"));
+    assert_eq!((listing.projects.len(), listing.is_complete), (20_000, true));
+    assert_eq!(listing.projects[19_999].name.as_deref(), Some("Job 19999"));
     assert_eq!(server.received()[1].line(), "GET /api/odin/v3/editor/project");
 
     // The JSON is complete and the answer is not: more was announced than came.
@@ -165,7 +170,7 @@ async fn a_list_refused_for_its_token_is_asked_for_again() {
         })
     })
     .await;
-    assert!(server.client().list_projects().await.unwrap().items.is_empty());
+    assert!(server.client().list_projects().await.unwrap().projects.is_empty());
     assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
 }
 
@@ -193,8 +198,8 @@ async fn only_a_plain_yes_confirms_the_credentials() {
     ] {
         let server = server_responding(json_response(200, no)).await;
         let trouble = server.client().check_credentials().await.unwrap_err();
-        let ApiError::Account(account) = &trouble else { panic!("{no}: {trouble:?}") };
-        assert_eq!(account.kind, AccountRefusalKind::CredentialsRefused);
+        let CallError::Account { kind, .. } = &trouble else { panic!("{no}: {trouble:?}") };
+        assert_eq!(*kind, AccountRefusalKind::CredentialsRefused);
     }
     let trouble = server_responding(json_response(200, "<html>"))
         .await
@@ -202,9 +207,8 @@ async fn only_a_plain_yes_confirms_the_credentials() {
         .check_credentials()
         .await
         .unwrap_err();
-    assert!(
-        matches!(&trouble, ApiError::UnusableResponse(evidence) if evidence.reason == UnknownReason::Html)
-    );
+    let html = TransientCause::Unusable(UnknownReason::Html);
+    assert!(matches!(&trouble, CallError::Transient { cause, .. } if *cause == html));
 }
 
 #[tokio::test]

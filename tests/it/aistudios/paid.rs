@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use callsheet::{
     aistudios::{
-        AccountRefusalKind, ApiClient, ClientSettings, Credentials, ExportRequest, NotSentKind,
-        PaidCallOutcome, ProjectId, RefusalKind, UnknownReason,
+        AccountRefusalKind, ApiClient, ClientSettings, CreateRequest, Credentials, ExportRequest,
+        ProjectId, RefusalKind, SubmitOutcome, UnknownReason,
     },
     clock::Clock,
+    http::NotSentKind,
 };
 use tokio::net::TcpListener;
 use url::Url;
@@ -18,23 +19,23 @@ use super::server::{
 };
 
 /// One word for an answer, as the tables write it.
-fn outcome_label<T>(answer: &PaidCallOutcome<T>) -> String {
+fn outcome_label<T>(answer: &SubmitOutcome<T>) -> String {
     match answer {
-        PaidCallOutcome::Accepted(..) => "accepted".into(),
-        PaidCallOutcome::NotSent(reason) => format!("not sent {:?}", reason.kind),
-        PaidCallOutcome::Refused(refusal) => format!("refused {:?}", refusal.kind),
-        PaidCallOutcome::Account(trouble) => format!("account {:?}", trouble.kind),
-        PaidCallOutcome::RateLimited { retry_after, .. } => {
+        SubmitOutcome::Accepted(..) => "accepted".into(),
+        SubmitOutcome::NotSent { kind, .. } => format!("not sent {kind:?}"),
+        SubmitOutcome::Refused { kind, .. } => format!("refused {kind:?}"),
+        SubmitOutcome::Account { kind, .. } => format!("account {kind:?}"),
+        SubmitOutcome::RateLimited { retry_after, .. } => {
             format!("slow down {:?}", retry_after.map(|wait| wait.as_secs()))
         }
-        PaidCallOutcome::Moved { to } => format!("moved {to:?}"),
-        PaidCallOutcome::Unknown(evidence) => format!("unknown {:?}", evidence.reason),
+        SubmitOutcome::Moved { message } => message.clone(),
+        SubmitOutcome::Unknown { reason, .. } => format!("unknown {reason:?}"),
     }
 }
 
-async fn create_with_response(act: ServerAction) -> (PaidCallOutcome<ProjectId>, StubServer) {
+async fn create_with_response(act: ServerAction) -> (SubmitOutcome<ProjectId>, StubServer) {
     let server = StubServer::start_api(move |_, _| act.clone()).await;
-    let answer = server.client().create_project(b"{}".to_vec()).await;
+    let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
     (answer, server)
 }
 
@@ -116,10 +117,14 @@ async fn every_row_of_the_table_on_the_wire() {
         (response_with_headers(303, "Location: /x\r\n", ""), "unknown Redirected", 1),
         (
             response_with_headers(307, "Location: https://ann:b@x.example/y?sig=1\r\n", ""),
-            r#"moved Some("https://x.example/y")"#,
+            "the API has moved to `https://x.example/y`: check `region` or `base_url` in the batch file",
             1,
         ),
-        (response_with_headers(308, "", ""), "moved None", 1),
+        (
+            response_with_headers(308, "", ""),
+            "the API has moved: check `region` or `base_url` in the batch file",
+            1,
+        ),
         (chunked(&torn_chunk), "unknown Truncated", 1),
         (chunked("zz\r\nxx"), "unknown Truncated", 1),
         (
@@ -168,12 +173,16 @@ async fn an_acceptance_cut_at_any_byte_is_unknown_and_is_not_sent_again() {
         .await;
         let client = server.client();
         for cut in 0..whole.len() {
-            let answer = client.create_project(b"{}".to_vec()).await;
-            let PaidCallOutcome::Unknown(evidence) = &answer else {
+            let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
+            let SubmitOutcome::Unknown { message, .. } = &answer else {
                 panic!("cut at {cut}: {answer:?}")
             };
             let body_start = whole.find("\r\n\r\n").unwrap() + 4;
-            assert_eq!(evidence.status.is_some(), cut >= body_start, "cut at {cut}: {evidence:?}");
+            assert_eq!(
+                message.starts_with("HTTP 200"),
+                cut >= body_start,
+                "cut at {cut}: {message}"
+            );
             assert_eq!(server.other_requests(), cut + 1);
         }
     }
@@ -183,19 +192,22 @@ async fn an_acceptance_cut_at_any_byte_is_unknown_and_is_not_sent_again() {
 async fn silence_and_resets_after_the_request_are_unknown() {
     let half =
         format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{ACCEPTED_RESPONSE}").into_bytes();
-    for (act, doubt, status) in [
-        (ServerAction::RespondAndHang(Vec::new()), UnknownReason::TimedOut, None),
-        (ServerAction::RespondAndHang(half), UnknownReason::TimedOut, Some(200)),
-        (ServerAction::Reset, UnknownReason::ConnectionLost, None),
+    for (act, expected, start) in [
+        (ServerAction::RespondAndHang(Vec::new()), UnknownReason::TimedOut, "no complete"),
+        (ServerAction::RespondAndHang(half), UnknownReason::TimedOut, "HTTP 200, no complete"),
+        (ServerAction::Reset, UnknownReason::ConnectionLost, "connection lost"),
     ] {
         let shown = format!("{act:?}");
         let server = StubServer::start_api(move |_, _| act.clone()).await;
         let mut settings = server.client_settings();
         settings.paid_timeout = Duration::from_millis(400);
         let client = ApiClient::new(settings, Clock::real()).unwrap();
-        let answer = client.create_project(b"{}".to_vec()).await;
-        let PaidCallOutcome::Unknown(evidence) = answer else { panic!("{shown}: {answer:?}") };
-        assert_eq!((evidence.reason, evidence.status), (doubt, status), "{shown}");
+        let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
+        let SubmitOutcome::Unknown { reason, message, .. } = answer else {
+            panic!("{shown}: {answer:?}")
+        };
+        assert_eq!(reason, expected, "{shown}");
+        assert!(message.starts_with(start), "{shown}: {message}");
         assert_eq!(server.other_requests(), 1, "{shown}");
     }
 }
@@ -210,7 +222,7 @@ async fn a_body_without_end_is_cut_at_our_limit() {
         ServerAction::RespondEndlessly(endless.clone())
     })
     .await;
-    let answer = server.client().create_project(b"{}".to_vec()).await;
+    let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
     // The status line comes again inside what should be a chunk, which is no chunk.
     assert_eq!(outcome_label(&answer), "unknown Truncated");
 
@@ -228,7 +240,11 @@ async fn the_request_carries_the_raw_token_and_the_very_bytes() {
             .await;
     let client = server.client();
     let body = r#"{"name":"Frühling [cs:7h3k9q2m]","isExport":false}"#;
-    let PaidCallOutcome::Accepted(id) = client.create_project(body.into()).await else { panic!() };
+    let SubmitOutcome::Accepted(id) =
+        client.create_project(CreateRequest::from_body(body.into())).await
+    else {
+        panic!()
+    };
     assert_eq!(id.as_str(), "66f0a1b2c3d4e5f60718293a");
 
     assert_eq!(outcome_label(&client.export_project(&export_request()).await), "accepted");
@@ -258,7 +274,7 @@ async fn a_base_url_may_have_a_path_of_its_own() {
     let mut settings = server.client_settings();
     settings.base_url = server.url("/rehearsal/");
     let client = ApiClient::new(settings, Clock::real()).unwrap();
-    client.create_project(b"{}".to_vec()).await;
+    client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
     assert_eq!(server.received()[0].line(), "POST /rehearsal/api/odin/v3/auth/token");
     assert_eq!(server.received()[1].line(), "POST /rehearsal/api/odin/v3/editor/project");
 }
@@ -272,7 +288,7 @@ async fn an_export_may_answer_with_another_id_or_none() {
         let server =
             StubServer::start_api(move |_, _| ServerAction::Respond(json_response(200, body)))
                 .await;
-        let PaidCallOutcome::Accepted(heard) =
+        let SubmitOutcome::Accepted(heard) =
             server.client().export_project(&export_request()).await
         else {
             panic!("{body}")
@@ -305,7 +321,10 @@ async fn a_connection_that_the_server_closed_in_between_is_replaced() {
     .await;
     let client = server.client();
     for sent in 1..=20 {
-        assert_eq!(outcome_label(&client.create_project(b"{}".to_vec()).await), "accepted");
+        assert_eq!(
+            outcome_label(&client.create_project(CreateRequest::from_body(b"{}".to_vec())).await),
+            "accepted"
+        );
         assert_eq!(server.other_requests(), sent);
     }
 }
@@ -322,7 +341,7 @@ async fn a_host_that_cannot_be_reached_was_sent_nothing() {
             std::mem::forget(stream);
         }
     });
-    for (base_url, kind) in [
+    for (base_url, expected) in [
         ("http://127.0.0.1:1".to_owned(), NotSentKind::Unreachable),
         ("https://no-such-host.invalid".to_owned(), NotSentKind::NameNotFound),
         (format!("https://{}", silent.local_addr().unwrap()), NotSentKind::ConnectTimedOut),
@@ -332,10 +351,12 @@ async fn a_host_that_cannot_be_reached_was_sent_nothing() {
         let mut settings = ClientSettings::new(Url::parse(&base_url).unwrap(), credentials);
         settings.connect_timeout = Duration::from_millis(300);
         let client = ApiClient::new(settings, Clock::real()).unwrap();
-        let answer = client.create_project(b"{}".to_vec()).await;
-        let PaidCallOutcome::NotSent(reason) = answer else { panic!("{base_url}: {answer:?}") };
-        assert_eq!(reason.kind, kind, "{base_url}: {reason}");
-        assert!(reason.message.contains("check"), "{reason}");
+        let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
+        let SubmitOutcome::NotSent { kind, message } = answer else {
+            panic!("{base_url}: {answer:?}")
+        };
+        assert_eq!(kind, expected, "{base_url}: {message}");
+        assert!(message.contains("check"), "{message}");
     }
 }
 
@@ -355,15 +376,17 @@ async fn a_host_that_goes_away_between_token_and_request_was_sent_nothing() {
     let credentials = Credentials::new(APP_ID, USER_KEY).unwrap();
     let settings =
         ClientSettings::new(Url::parse(&format!("http://{address}")).unwrap(), credentials);
-    let answer =
-        ApiClient::new(settings, Clock::real()).unwrap().create_project(b"{}".to_vec()).await;
+    let answer = ApiClient::new(settings, Clock::real())
+        .unwrap()
+        .create_project(CreateRequest::from_body(b"{}".to_vec()))
+        .await;
     once.join().unwrap();
     assert_eq!(outcome_label(&answer), "not sent Unreachable");
 }
 
 #[tokio::test]
 async fn what_people_read() {
-    let mut read = Vec::new();
+    let mut messages = Vec::new();
     let failure = r#"{"success":false,
         "error":{"code":4001,"msg":"scenes[0].clips:\n is \u001b[31mrequired"}}"#;
     for act in [
@@ -374,9 +397,10 @@ async fn what_people_read() {
         ServerAction::Respond(json_response(401, r#"{"error":"who are you"}"#)),
     ] {
         let (answer, _) = create_with_response(act).await;
-        read.push(match answer {
-            PaidCallOutcome::Refused(refusal) => refusal.to_string(),
-            PaidCallOutcome::Account(trouble) => trouble.to_string(),
+        messages.push(match answer {
+            SubmitOutcome::Refused { message, .. } | SubmitOutcome::Account { message, .. } => {
+                message
+            }
             answer => panic!("{answer:?}"),
         });
     }
@@ -386,29 +410,30 @@ async fn what_people_read() {
         ServerAction::Respond(json_response(200, "<html>")),
     ] {
         let (answer, _) = create_with_response(act).await;
-        let PaidCallOutcome::Unknown(mut evidence) = answer else { panic!("{answer:?}") };
-        evidence.elapsed = Duration::from_millis(1234);
-        read.push(evidence.to_string());
+        let SubmitOutcome::Unknown { message, .. } = answer else { panic!("{answer:?}") };
+        let (sentence, duration) = message.split_once(" (after ").unwrap();
+        assert!(duration.ends_with(" s)"), "{message}");
+        messages.push(sentence.to_owned());
     }
-    insta::assert_snapshot!(read.join("\n").replace(": ", ":\n  "), @"
+    insta::assert_snapshot!(messages.join("\n").replace(": ", ":\n  "), @"
     AI Studios refused it:
       scenes[0].clips:
       is [31mrequired (code 4001)
     AI Studios refused it:
-      HTTP 413 without words
-    the account's credits are gone:
-      top them up, then run the same command again (it said:
+      HTTP 413 without a message
+    out of credits:
+      top up, then run again (AI Studios:
       balance:
       0)
     AI Studios does not let this account do that:
       ask whether its plan and workspace include the API
     AI Studios refused the credentials:
-      check the app id and user key, and that they belong to this region (it said:
+      check the app id and user key, and that they belong to this region (AI Studios:
       who are you)
-    the connection broke before an answer came (after 1.2 s)
-    HTTP 502, trouble on the server's side (after 1.2 s)
-    HTTP 200, a web page instead of an API answer:
-      check `base_url` and any proxy (after 1.2 s)
+    connection lost before a response arrived
+    HTTP 502, server error
+    HTTP 200, a web page instead of an API response:
+      check `base_url` and any proxy
     ");
 }
 
@@ -417,13 +442,11 @@ async fn refusals_keep_the_vendors_words_and_code() {
     let failure = r#"{"success":false,"error":{"code":4001,"msg":"scenes is required"}}"#;
     let (answer, _) =
         create_with_response(ServerAction::Respond(json_response(200, failure))).await;
-    let PaidCallOutcome::Refused(refusal) = answer else { panic!("{answer:?}") };
-    assert_eq!(refusal.kind, RefusalKind::Validation);
-    assert_eq!(refusal.message, "scenes is required");
-    assert_eq!(refusal.code.as_deref(), Some("4001"));
-    assert_eq!(refusal.response.body, failure);
+    let SubmitOutcome::Refused { kind, message } = answer else { panic!("{answer:?}") };
+    assert_eq!(kind, RefusalKind::Validation);
+    assert_eq!(message, "AI Studios refused it: scenes is required (code 4001)");
 
     let (answer, _) = create_with_response(ServerAction::Respond(json_response(402, "{}"))).await;
-    let PaidCallOutcome::Account(trouble) = answer else { panic!("{answer:?}") };
-    assert_eq!((trouble.kind, trouble.response.status), (AccountRefusalKind::NoCredits, 402));
+    let SubmitOutcome::Account { kind, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(kind, AccountRefusalKind::NoCredits);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use callsheet::aistudios::{ExportRequest, ProjectId};
+use callsheet::aistudios::{CreateRequest, ExportRequest, ProjectId};
 use tracing_subscriber::{filter::filter_fn, fmt::MakeWriter, prelude::*};
 
 use super::server::{APP_ID, ServerAction, StubServer, USER_KEY, response_with_headers};
@@ -70,7 +70,7 @@ async fn an_echo_of_every_secret_reaches_nobody() {
     for status in [200, 302, 307, 400, 401, 402, 403, 404, 409, 413, 429, 500] {
         let server = StubServer::start_api(move |seen, _| echo_request(status, seen)).await;
         let client = server.client();
-        hear(&client.create_project(b"{}".to_vec()).await);
+        hear(&client.create_project(CreateRequest::from_body(b"{}".to_vec())).await);
         hear(&client.export_project(&request).await);
         hear(&client.render_progress(&id).await.map_err(|trouble| (trouble.to_string(), trouble)));
         hear(&client.fetch_project(&id).await.map_err(|trouble| (trouble.to_string(), trouble)));
@@ -81,7 +81,7 @@ async fn an_echo_of_every_secret_reaches_nobody() {
         hear(&server.client_settings());
 
         let no_tokens = StubServer::start(move |seen, _| echo_request(status, seen)).await;
-        hear(&no_tokens.client().create_project(b"{}".to_vec()).await);
+        hear(&no_tokens.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await);
         let mut link = no_tokens.url("/a.mp4");
         link.set_query(Some(&format!("sig={USER_KEY}")));
         hear(&client.start_download(&link, None).await);

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use callsheet::aistudios::{AccountRefusalKind, ApiError, NotSentKind, PaidCallOutcome, ProjectId};
+use callsheet::aistudios::{
+    AccountRefusalKind, CallError, CreateRequest, ProjectId, SubmitOutcome, TransientCause,
+};
+use callsheet::http::NotSentKind;
 use futures_util::future::join_all;
 
 use super::server::{
@@ -53,7 +56,10 @@ async fn a_failure_to_get_a_token_is_shared_as_well() {
     let server = StubServer::start(|_, _| ServerAction::Respond(json_response(503, ""))).await;
     let (client, id) = (Arc::new(server.client()), project_id());
     let results = join_all((0..50).map(|_| client.render_progress(&id))).await;
-    assert!(results.iter().all(|result| matches!(result, Err(ApiError::UnusableResponse(_)))));
+    assert!(results.iter().all(|result| matches!(
+        result,
+        Err(CallError::Transient { cause: TransientCause::Unusable(_), .. })
+    )));
     assert_eq!(server.token_requests(), 1);
     // Whoever asks later asks anew.
     assert!(client.render_progress(&id).await.is_err());
@@ -71,8 +77,8 @@ async fn a_paid_request_refused_for_its_token_is_sent_once_more_with_a_new_one()
     })
     .await;
     let client = server.client();
-    let answer = client.create_project(b"{\"a\":1}".to_vec()).await;
-    assert!(matches!(answer, PaidCallOutcome::Accepted(..)), "{answer:?}");
+    let answer = client.create_project(CreateRequest::from_body(b"{\"a\":1}".to_vec())).await;
+    assert!(matches!(answer, SubmitOutcome::Accepted(..)), "{answer:?}");
     let bodies: Vec<_> = server.received().into_iter().map(|seen| seen.body).collect();
     assert_eq!([&bodies[1], &bodies[3]], ["{\"a\":1}"; 2]);
     assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
@@ -82,12 +88,12 @@ async fn a_paid_request_refused_for_its_token_is_sent_once_more_with_a_new_one()
 async fn the_refusal_of_a_fresh_token_ends_the_matter() {
     let server = StubServer::start_api(|_, _| token_refused()).await;
     let client = server.client();
-    let answer = client.create_project(b"{}".to_vec()).await;
-    let PaidCallOutcome::Account(trouble) = answer else { panic!("{answer:?}") };
-    assert_eq!(trouble.kind, AccountRefusalKind::CredentialsRefused);
+    let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
+    let SubmitOutcome::Account { kind, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(kind, AccountRefusalKind::CredentialsRefused);
     assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
     let free = client.render_progress(&project_id()).await;
-    assert!(matches!(free, Err(ApiError::Account(_))), "{free:?}");
+    assert!(matches!(free, Err(CallError::Account { .. })), "{free:?}");
     assert_eq!((server.token_requests(), server.other_requests()), (3, 4));
 }
 
@@ -99,9 +105,9 @@ async fn a_refusal_while_the_token_end_point_is_down_sends_nothing_more() {
         _ => token_refused(),
     })
     .await;
-    let answer = server.client().create_project(b"{}".to_vec()).await;
-    let PaidCallOutcome::NotSent(reason) = answer else { panic!("{answer:?}") };
-    assert_eq!(reason.kind, NotSentKind::NoToken);
+    let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
+    let SubmitOutcome::NotSent { kind, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(kind, NotSentKind::NoToken);
     assert_eq!(server.other_requests(), 1);
 }
 
@@ -133,17 +139,21 @@ async fn without_a_token_nothing_paid_is_sent() {
     ] {
         let shown = String::from_utf8_lossy(&act).into_owned();
         let server = StubServer::start(move |_, _| ServerAction::Respond(act.clone())).await;
-        let answer = server.client().create_project(b"{}".to_vec()).await;
+        let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
         let word = match &answer {
-            PaidCallOutcome::Account(trouble) => format!("account {:?}", trouble.kind),
-            PaidCallOutcome::NotSent(reason) => format!("not sent {:?}", reason.kind),
-            PaidCallOutcome::RateLimited { retry_after, .. } => {
+            SubmitOutcome::Account { kind, .. } => format!("account {kind:?}"),
+            SubmitOutcome::NotSent { kind, .. } => format!("not sent {kind:?}"),
+            SubmitOutcome::RateLimited { retry_after, .. } => {
                 format!("slow down {}", retry_after.unwrap().as_secs())
             }
-            PaidCallOutcome::Moved { to } => format!("moved {}", to.as_deref().unwrap()),
-            PaidCallOutcome::Accepted(..)
-            | PaidCallOutcome::Refused(_)
-            | PaidCallOutcome::Unknown(_) => panic!("{answer:?}"),
+            SubmitOutcome::Moved { message } => {
+                format!("moved {}", message.split('`').nth(1).unwrap())
+            }
+            SubmitOutcome::Accepted(..)
+            | SubmitOutcome::Refused { .. }
+            | SubmitOutcome::Unknown { .. } => {
+                panic!("{answer:?}")
+            }
         };
         assert_eq!(word, expected, "{shown}");
         assert_eq!(server.other_requests(), 0, "{shown}");

@@ -305,9 +305,9 @@ async fn check_media_requests_each_url_once_without_the_token() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(office.sandbox.requests(), [], "something was asked of AI Studios");
     insta::assert_snapshot!(told(&format!("\n{}", ended.stderr)), @"
-    row 3 and 1 more: its server answers 404   http://MEDIA/gone
-    row 6: it is a web page, not a picture, film or sound   http://MEDIA/page
-    row 8: its server answers 503   http://MEDIA/busy
+    row 3 and 1 more: its server responds with HTTP 404   http://MEDIA/gone
+    row 6: it is a web page, not an image, video or sound   http://MEDIA/page
+    row 8: its server responds with HTTP 503   http://MEDIA/busy
     ");
     let heads = asked.lock().unwrap().clone();
     let count = |line: &str| heads.iter().filter(|head| head.starts_with(line)).count();

@@ -79,7 +79,7 @@ async fn sweep_keeps_an_exported_project() {
         client.export_project(&export).await;
         assert_eq!(office.sandbox.render_count(), 1);
         // The list contains only finished renders.
-        while is_listed && client.list_projects().await.unwrap().items.is_empty() {}
+        while is_listed && client.list_projects().await.unwrap().projects.is_empty() {}
         let swept = office.run(&["sweep", "night", "--yes"]);
         assert_eq!(swept.code, Some(0), "{swept:?}");
         let stays = format!("{project} is kept: it may have been exported");

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use callsheet::aistudios::{
-    CallError, CreateRequest, DownloadError, GenerationStatus, ProjectDetails, ProjectExport,
-    ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+    AccountRefusalKind, CallError, CreateRequest, GenerationStatus, ProjectDetails, ProjectExport,
+    ProjectId, ProjectList, RefusalKind, RenderStatus, StudioApi, SubmitOutcome, TransientCause,
+    UnknownReason,
 };
 use callsheet::clock::Clock;
+use callsheet::http::{DownloadError, DownloadResume, HttpDownload, NotSentKind};
 use callsheet::runner::StopSignal;
 use futures_util::{StreamExt, stream};
 use rand::Rng;
@@ -91,10 +93,9 @@ impl SimulatedStudio {
     /// Brings a request that makes something through: to the studio, and back if it comes back.
     async fn deliver(&self, act: StudioAction, paid: bool) -> SubmitOutcome<usize> {
         let house = &self.handle;
-        let words = || "no answer".to_owned();
         if house.lock_studio().should_inject(SimulatedFault::NotSent) {
             house.sleep(Duration::from_secs(10)).await;
-            return SubmitOutcome::NotSent { message: "nobody there".to_owned() };
+            return not_sent("cannot be reached");
         }
         house.crash_or_continue("before an act").await;
         {
@@ -114,11 +115,11 @@ impl SimulatedStudio {
         }
         let sins = self.seeded_bug == Some(SeededBug::ResendsUnknown) && paid;
         match answer {
-            SubmitOutcome::Unknown { .. } if sins => SubmitOutcome::NotSent { message: words() },
+            SubmitOutcome::Unknown { .. } if sins => not_sent("no response"),
             SubmitOutcome::RateLimited { .. }
                 if self.seeded_bug == Some(SeededBug::IgnoresRetryAfter) =>
             {
-                SubmitOutcome::NotSent { message: words() }
+                not_sent("no response")
             }
             answer => answer,
         }
@@ -151,10 +152,7 @@ impl SimulatedStudio {
             };
             if hangs {
                 house.sleep(Duration::from_secs(30)).await;
-                return SubmitOutcome::Unknown {
-                    message: "time-out".to_owned(),
-                    retry_after: None,
-                };
+                return unknown(UnknownReason::TimedOut);
             }
             house.crash_or_continue("after an act").await;
             house.sleep(answers_in / 2).await;
@@ -163,9 +161,7 @@ impl SimulatedStudio {
                     house.lock_studio().mark_accepted(house.clock.now(), project);
                     SubmitOutcome::Accepted(project)
                 }
-                ActionResult::Refused => {
-                    SubmitOutcome::Refused { message: "exported already".to_owned() }
-                }
+                ActionResult::Refused => refused("exported already"),
             };
         };
         {
@@ -184,7 +180,7 @@ impl SimulatedStudio {
         }
         house.crash_or_continue("after an act whose answer is lost").await;
         house.sleep(answers_in / 2).await;
-        SubmitOutcome::Unknown { message: "502 Bad Gateway".to_owned(), retry_after: None }
+        unknown(UnknownReason::ServerError)
     }
 
     /// Answers that say that nothing was done.
@@ -193,10 +189,11 @@ impl SimulatedStudio {
         let mut world = self.handle.lock_studio();
         if let Some(polls_too) = world.account_error(now) {
             world.note(now, "answered: the account is in trouble");
-            return Some(SubmitOutcome::Account {
-                message: "no credits".to_owned(),
-                blocks_polls: polls_too,
-            });
+            let kind = match polls_too {
+                true => AccountRefusalKind::CredentialsRefused,
+                false => AccountRefusalKind::NoCredits,
+            };
+            return Some(SubmitOutcome::Account { kind, message: "no credits".to_owned() });
         }
         if world.should_inject(SimulatedFault::SlowDown) {
             let retry_after = world.draw_retry_after();
@@ -205,7 +202,7 @@ impl SimulatedStudio {
         }
         if world.should_inject(SimulatedFault::Refused) && world.rng.random_bool(0.3) {
             world.note(now, "answered: refused");
-            return Some(SubmitOutcome::Refused { message: "invalid clip".to_owned() });
+            return Some(refused("invalid clip"));
         }
         None
     }
@@ -228,9 +225,14 @@ impl SimulatedStudio {
             let now = house.clock.now();
             let mut world = house.lock_studio();
             if world.should_refuse_polls(now) {
-                Err(CallError::Account { message: "token refused".to_owned(), blocks_polls: true })
+                let kind = AccountRefusalKind::CredentialsRefused;
+                Err(CallError::Account { kind, message: "token refused".to_owned() })
             } else if world.should_inject(SimulatedFault::FreeCallFails) {
-                Err(CallError::Transient { message: "503".to_owned(), retry_after: None })
+                Err(CallError::Transient {
+                    cause: TransientCause::Unusable(UnknownReason::ServerError),
+                    message: "503".to_owned(),
+                    retry_after: None,
+                })
             } else if world.should_inject(SimulatedFault::SlowDown) {
                 let retry_after = world.draw_retry_after();
                 Err(CallError::RateLimited { retry_after })
@@ -295,9 +297,9 @@ impl ParsedRequest {
 }
 
 impl StudioApi for SimulatedStudio {
-    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<String> {
+    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<ProjectId> {
         let Some(asked) = ParsedRequest::from_request(&make) else {
-            return SubmitOutcome::Refused { message: "no such page".to_owned() };
+            return refused("no such page");
         };
         let (export, writes) = (asked.is_export, asked.is_written_by_studio);
         let act = {
@@ -309,7 +311,7 @@ impl StudioApi for SimulatedStudio {
                 Some(id) => match world.project_index(&id) {
                     Some(project) => StudioAction::Edit { project, content },
                     None => {
-                        return SubmitOutcome::Refused { message: "no such project".to_owned() };
+                        return refused("no such project");
                     }
                 },
             }
@@ -320,16 +322,16 @@ impl StudioApi for SimulatedStudio {
             if writes {
                 world.start_generation(self.handle.clock.now(), project);
             }
-            world.projects[project].id.clone()
+            project_id(&world.projects[project].id)
         })
     }
 
-    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<String>> {
+    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<ProjectId>> {
         let Some(project) = self.handle.lock_studio().project_index(&export.project_id) else {
-            return SubmitOutcome::Refused { message: "no such project".to_owned() };
+            return refused("no such project");
         };
         let made = self.deliver(StudioAction::Export { project }, true).await;
-        made.map(|project| Some(self.handle.lock_studio().exported_id(project)))
+        made.map(|project| Some(project_id(&self.handle.lock_studio().exported_id(project))))
     }
 
     async fn render_status(&self, project_id: &str) -> Result<RenderStatus, CallError> {
@@ -379,7 +381,7 @@ impl StudioApi for SimulatedStudio {
             Ok(mut list) if self.seeded_bug == Some(SeededBug::TrustsOldLists) => {
                 list.projects.sort_by(|one, other| one.id.cmp(&other.id));
                 list.projects.truncate(1);
-                Ok(ProjectList { complete: true, ..list })
+                Ok(ProjectList { is_complete: true, ..list })
             }
             list => list,
         }
@@ -393,10 +395,26 @@ impl StudioApi for SimulatedStudio {
     fn open_download(
         &self,
         url: &str,
-        resume: Option<(u64, String)>,
-    ) -> impl Future<Output = Result<VideoDownload, DownloadError>> + Send {
+        resume: Option<DownloadResume>,
+    ) -> impl Future<Output = Result<HttpDownload, DownloadError>> + Send {
         download_video(self.handle.clone(), self.seeded_bug, url.to_owned(), resume)
     }
+}
+
+fn project_id(id: &str) -> ProjectId {
+    ProjectId::parse(id).expect("the ids of the simulation are valid")
+}
+
+fn not_sent<T>(message: &str) -> SubmitOutcome<T> {
+    SubmitOutcome::NotSent { kind: NotSentKind::Unreachable, message: message.to_owned() }
+}
+
+fn refused<T>(message: &str) -> SubmitOutcome<T> {
+    SubmitOutcome::Refused { kind: RefusalKind::Validation, message: message.to_owned() }
+}
+
+fn unknown<T>(reason: UnknownReason) -> SubmitOutcome<T> {
+    SubmitOutcome::Unknown { reason, message: reason.to_string(), retry_after: None }
 }
 
 /// Parts in which a video arrives.
@@ -406,19 +424,17 @@ async fn download_video(
     house: SimulationHandle,
     sin: Option<SeededBug>,
     url: String,
-    resume: Option<(u64, String)>,
-) -> Result<VideoDownload, DownloadError> {
+    resume: Option<DownloadResume>,
+) -> Result<HttpDownload, DownloadError> {
     house.crash_or_continue("before a download").await;
-    let passing =
-        |words: &str| DownloadError::Transient { message: words.to_owned(), retry_after: None };
     let (mut bytes, mark, ends_early, breaks) = {
         let mut world = house.lock_studio();
         let now = house.clock.now();
-        world.note(now, &format!("download {url} from {:?}", resume.as_ref().map(|at| at.0)));
-        let bill = world.resolve_link(now, &url).ok_or(DownloadError::LinkExpired)?;
+        world.note(now, &format!("download {url} from {:?}", resume.as_ref().map(|at| at.offset)));
+        let bill =
+            world.resolve_link(now, &url).ok_or(DownloadError::LinkExpired { status: 403 })?;
         if world.should_inject(SimulatedFault::DownloadRefused) {
-            let words = "403 from the file's host".to_owned();
-            return Err(DownloadError::Refused { message: words });
+            return Err(DownloadError::TooLarge);
         }
         let bill = if sin == Some(SeededBug::DownloadsWrongVideo) { bill + 1 } else { bill };
         let bytes = if world.should_inject(SimulatedFault::NotAVideo) {
@@ -437,7 +453,7 @@ async fn download_video(
     };
     let total = ends_early.is_none().then_some(bytes.len() as u64);
     let from = match resume {
-        Some((from, known)) if known == mark && from <= bytes.len() as u64 => from,
+        Some(at) if at.etag == mark && at.offset <= bytes.len() as u64 => at.offset,
         Some(_) | None => 0,
     };
     bytes.truncate(ends_early.unwrap_or(usize::MAX));
@@ -450,11 +466,14 @@ async fn download_video(
         house.crash_or_continue("in a download").await;
         house.sleep(Duration::from_millis(700)).await;
         if at >= breaks {
-            return Some((Err(passing("connection reset")), (house, bytes, at, true)));
+            return Some((
+                Err(DownloadError::Truncated { received: at as u64, total }),
+                (house, bytes, at, true),
+            ));
         }
         let to = (at + CHUNK_BYTES).min(bytes.len()).min(breaks);
-        let chunk = bytes[at..to].to_vec();
+        let chunk = bytes[at..to].to_vec().into();
         Some((Ok(chunk), (house, bytes, to, false)))
     });
-    Ok(VideoDownload { offset: from, total_bytes: total, etag: Some(mark), body: body.boxed() })
+    Ok(HttpDownload { offset: from, total_bytes: total, etag: Some(mark), body: body.boxed() })
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use callsheet::aistudios::{
-    GenerationStatus, ListedProject, ProjectDetails as Page, ProjectList, RenderStatus,
+    GenerationStatus, ListedProject, ProjectDetails, ProjectId, ProjectList, RenderState,
+    RenderStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
@@ -555,25 +556,26 @@ impl StudioState {
         (!lost && now < until).then_some(bill)
     }
 
-    pub(super) fn project_page(&mut self, now: Timestamp, project: usize) -> Page {
-        let name = Some(self.projects[project].name.clone());
-        let Some(render) = self.projects[project].render.clone() else {
-            return Page { name, ..Page::default() };
-        };
-        let finished = render.ends_at.filter(|ends| *ends <= now && !render.fails);
-        let video_url = finished.map(|ends| self.download_link(now, project, ends));
-        let seen = self.is_visible(now, render.started_at) || video_url.is_some();
-        let bill = if seen { Some(render.bill) } else { self.projects[project].previous_bill };
-        let exported_because = bill.map(|_| "its page shows a task".to_owned());
-        let mark = bill.map(|bill| format!("task-{bill}"));
-        Page {
-            name,
-            export_evidence: exported_because,
-            video_url,
-            render_identity: mark,
-            credits: None,
+    pub(super) fn project_page(&mut self, now: Timestamp, project: usize) -> ProjectDetails {
+        let SimulatedProject { id, name, render, previous_bill, .. } = &self.projects[project];
+        let mut page = ProjectDetails {
+            id: ProjectId::parse(id).expect("the ids of the simulation are valid"),
+            name: Some(name.clone()),
+            state: None,
+            percent: None,
             task_id: None,
-        }
+            credit_subtracted: None,
+            price: None,
+            video_url: None,
+        };
+        let Some(render) = render.clone() else { return page };
+        let previous_bill = *previous_bill;
+        let finished = render.ends_at.filter(|ends| *ends <= now && !render.fails);
+        page.video_url = finished.map(|ends| self.download_link(now, project, ends));
+        let is_visible = self.is_visible(now, render.started_at) || page.video_url.is_some();
+        let bill = if is_visible { Some(render.bill) } else { previous_bill };
+        page.task_id = bill.map(|bill| format!("task-{bill}"));
+        page
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> ProjectList {
@@ -593,13 +595,17 @@ impl StudioState {
                 ListVisibility::Everything => self.is_visible(now, project.created_at),
             };
             if shown {
-                let (id, name) = (project.id.clone(), project.name.clone());
-                projects.push(ListedProject { id, name, exported: finished });
+                projects.push(ListedProject {
+                    id: ProjectId::parse(&project.id).expect("the ids are valid"),
+                    name: Some(project.name.clone()),
+                    state: finished.then(|| RenderState::Done("exported".to_owned())),
+                    has_video: finished,
+                });
             }
         }
         if half {
             projects.retain(|_| self.rng.random_bool(0.5));
         }
-        ProjectList { projects, complete: !half }
+        ProjectList { projects, is_complete: !half }
     }
 }

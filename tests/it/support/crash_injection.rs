@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use callsheet::aistudios::{
-    AiStudios, CallError, CreateRequest, DownloadError, GenerationStatus, ProjectDetails,
-    ProjectExport, ProjectList, RenderStatus, StudioApi, SubmitOutcome, VideoDownload,
+    AiStudios, CallError, CreateRequest, GenerationStatus, ProjectDetails, ProjectExport,
+    ProjectId, ProjectList, RenderStatus, StudioApi, SubmitOutcome,
 };
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
+use callsheet::http::{DownloadError, DownloadResume, HttpDownload};
 use callsheet::ledger::{Durability, Ledger};
 use callsheet::plan;
 use callsheet::runner::{self};
@@ -73,14 +74,14 @@ impl CrashingStudio {
 }
 
 impl StudioApi for CrashingStudio {
-    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<String> {
+    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<ProjectId> {
         self.crash_if_due(CrashPoint::BeforeCreate).await;
         let answer = self.vendor.create_project(make).await;
         self.crash_if_due(CrashPoint::AfterCreate).await;
         answer
     }
 
-    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<String>> {
+    async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<ProjectId>> {
         self.crash_if_due(CrashPoint::BeforeExport).await;
         let answer = self.vendor.export_project(export).await;
         self.crash_if_due(CrashPoint::AfterExport).await;
@@ -120,8 +121,8 @@ impl StudioApi for CrashingStudio {
     async fn open_download(
         &self,
         url: &str,
-        resume: Option<(u64, String)>,
-    ) -> Result<VideoDownload, DownloadError> {
+        resume: Option<DownloadResume>,
+    ) -> Result<HttpDownload, DownloadError> {
         let mut download = self.vendor.open_download(url, resume).await?;
         let died = self.crashed.clone();
         // What comes next is asked for when what came before is written.
@@ -131,7 +132,7 @@ impl StudioApi for CrashingStudio {
         });
         if self.should_crash(CrashPoint::DuringDownload) {
             let first = download.body.next().await.unwrap().unwrap();
-            let first = stream::once(async move { Ok(first[..BYTES_BEFORE_CRASH].to_vec()) });
+            let first = stream::once(async move { Ok(first.slice(..BYTES_BEFORE_CRASH)) });
             download.body = first.chain(end).boxed();
         } else if self.should_crash(CrashPoint::AfterDownload) {
             download.body = download.body.chain(end).boxed();
