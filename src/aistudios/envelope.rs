@@ -1,47 +1,47 @@
-//! The envelope around an answer, and the small tolerances of what is inside.
+//! The JSON envelope of a response, and tolerant access to its fields.
 //!
-//! Most answers are `{"success":…,"data":…}`, some are flat (`AISTUDIOS_V3 §1.4`, `§1.5`); numbers
-//! come as numbers or text, keys in several spellings (`§11`). Pure. Nothing here fails: what
-//! cannot be read is absent, and whoever needs it decides what its absence means.
+//! Most responses are `{"success":…,"data":…}`, some are flat; numbers arrive as numbers or text,
+//! keys in several spellings (docs/internals/vendor-api.md, "Envelope"). Pure. Nothing here fails:
+//! a field that cannot be read is absent, and the caller decides what its absence means.
 
 use serde_json::Value;
 use url::Url;
 
 use super::project::ProjectId;
 
-/// A JSON answer, opened.
+/// A parsed JSON response.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ParsedEnvelope {
-    /// What it says of its own success.
+    /// Its own claim of success.
     pub(super) success: SuccessClaim,
     root: Value,
 }
 
-/// What an answer says of its own success.
+/// The value of `success` in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SuccessClaim {
     /// The literal `true`.
     Yes,
-    /// `false`, in any of the ways that sloppy servers write it.
+    /// `false`, in any of the spellings that servers use.
     No,
-    /// Nothing, or nothing that can be understood.
+    /// Missing or not understood.
     Absent,
 }
 
-/// Where an id was looked for and how that went.
+/// The result of a search for a project id.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ProjectIdLookup {
     /// A plausible project id.
     Found(ProjectId),
-    /// Something stands where the id should be, but it is none.
+    /// The field exists, but its value is not a project id.
     Implausible,
-    /// There is no such key.
+    /// There is no such field.
     Missing,
 }
 
 impl ParsedEnvelope {
-    /// Parses a whole body. A byte order mark is tolerated; nesting past 128 levels, other
-    /// encodings and anything after the value are not.
+    /// Parses a complete body. A byte order mark is accepted; nesting past 128 levels, other
+    /// encodings and trailing bytes are not.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let root: Value = serde_json::from_slice(body).ok()?;
@@ -53,28 +53,28 @@ impl ParsedEnvelope {
         &self.root
     }
 
-    /// Returns what is inside the envelope, or the whole of a flat answer.
+    /// Returns the content of the envelope, or the whole of a flat response.
     pub(super) fn data(&self) -> &Value {
         self.root.get("data").unwrap_or(&self.root)
     }
 
-    /// Says whether an error is reported, whatever `success` says.
+    /// Returns whether an error is reported, regardless of `success`.
     pub(super) fn has_error(&self) -> bool {
         !matches!(self.root.get("error"), None | Some(Value::Null | Value::Bool(false)))
     }
 
-    /// Looks for the id of the project that this answer is about.
+    /// Finds the id of the project that this response is about.
     pub(super) fn find_project_id(&self) -> ProjectIdLookup {
         let data = self.data();
-        let places = [
+        let candidates = [
             (data, &["projectId", "project_id", "_id", "id", "key"][..]),
             (data.get("project").unwrap_or(&Value::Null), &["_id", "id", "projectId", "key"]),
-            // A bare `id` beside `data` could be anything, say that of the request.
+            // A bare `id` beside `data` may be anything, such as a request id.
             (&self.root, &["projectId", "project_id"]),
         ];
-        for (place, keys) in places {
+        for (node, keys) in candidates {
             for key in keys {
-                match place.get(key) {
+                match node.get(key) {
                     None | Some(Value::Null) => {}
                     Some(Value::String(text)) => {
                         return ProjectId::parse(text)
@@ -98,7 +98,7 @@ pub(super) fn parse_success_claim(success: Option<&Value>) -> SuccessClaim {
     }
 }
 
-/// Returns the first of `keys` that holds a text which is not empty.
+/// Returns the first non-empty text among the fields `keys`.
 pub(super) fn first_text<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a str> {
     keys.iter()
         .filter_map(|key| value.get(key)?.as_str())
@@ -106,7 +106,7 @@ pub(super) fn first_text<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a str>
         .find(|text| !text.is_empty())
 }
 
-/// Returns the first of `keys` that holds a finite number, be it written as text.
+/// Returns the first finite number among the fields `keys`, also one written as text.
 pub(super) fn first_number(value: &Value, keys: &[&str]) -> Option<f64> {
     keys.iter().filter_map(|key| parse_number(value.get(key)?)).next()
 }
@@ -120,7 +120,7 @@ pub(super) fn parse_number(value: &Value) -> Option<f64> {
     .filter(|number| number.is_finite())
 }
 
-/// Returns what `key` says, with `true`, `"true"` and `1` meaning the same.
+/// Returns the flag `key`; `true`, `"true"` and any number but 0 are the same.
 pub(super) fn parse_flag(value: &Value, key: &str) -> Option<bool> {
     match value.get(key)? {
         Value::Bool(flag) => Some(*flag),
@@ -131,16 +131,16 @@ pub(super) fn parse_flag(value: &Value, key: &str) -> Option<bool> {
     }
 }
 
-/// The spellings of the download link (`AISTUDIOS_V3 §11`, rows 5 and 26).
+/// The spellings of the download link (docs/internals/vendor-api.md, "Contradictions").
 pub(super) const DOWNLOAD_URL_KEYS: &[&str] =
     &["downloadUrl", "download_url", "videoUrl", "video_url", "url"];
 
-/// Returns the download link, if there is one that can be followed.
+/// Returns the download link, if there is a valid one.
 pub(super) fn find_download_url(value: &Value) -> Option<Url> {
     parse_web_url(first_text(value, DOWNLOAD_URL_KEYS)?)
 }
 
-/// Parses an http or https address with a host.
+/// Parses an http or https URL with a host.
 pub(super) fn parse_web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text.trim()).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
@@ -152,12 +152,12 @@ mod tests {
 
     use super::*;
 
-    fn said(body: Value) -> ParsedEnvelope {
+    fn envelope(body: Value) -> ParsedEnvelope {
         ParsedEnvelope::parse(body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
-    fn an_id_is_found_in_every_place_the_vendor_puts_it() {
+    fn a_project_id_is_found_in_every_known_field() {
         let id = || ProjectIdLookup::Found(ProjectId::parse("66f0").unwrap());
         for (body, found) in [
             (json!({"success": true, "data": {"projectId": "66f0"}}), id()),
@@ -182,12 +182,12 @@ mod tests {
                 ProjectIdLookup::Implausible,
             ),
         ] {
-            assert_eq!(said(body.clone()).find_project_id(), found, "{body}");
+            assert_eq!(envelope(body.clone()).find_project_id(), found, "{body}");
         }
     }
 
     #[test]
-    fn only_the_literal_true_is_success_and_a_sloppy_false_is_still_failure() {
+    fn only_the_literal_true_is_success_and_every_spelling_of_false_is_failure() {
         for (success, claim) in [
             (json!(true), SuccessClaim::Yes),
             (json!(false), SuccessClaim::No),
@@ -197,12 +197,12 @@ mod tests {
             (json!(1), SuccessClaim::Absent),
             (json!(null), SuccessClaim::Absent),
         ] {
-            assert_eq!(said(json!({"success": success})).success, claim);
+            assert_eq!(envelope(json!({"success": success})).success, claim);
         }
     }
 
     #[test]
-    fn numbers_come_in_many_coats() {
+    fn numbers_are_parsed_from_numbers_and_text() {
         for (value, number) in [
             (json!(12), Some(12.0)),
             (json!(37.5), Some(37.5)),

@@ -1,12 +1,13 @@
-//! What the vendor's own words speak of.
+//! The subject of the vendor's error messages.
 //!
-//! No V3 error code or status is documented (`AISTUDIOS_V3 §1.4`), so where `success: false` comes
-//! alone its words must be read. Pure. The lists err on one side: a message is a refusal only if
-//! it clearly says so, and words that may also follow an accepted request always win.
+//! No V3 error code or status is documented (docs/internals/vendor-api.md, "Envelope"), so where
+//! `success: false` stands alone its message has to be interpreted. Pure. The lists err on one side: a
+//! message is a refusal only if it clearly is one, and a phrase that may also follow an accepted
+//! request always wins.
 
 use serde_json::Value;
 
-/// An error as the vendor worded it. Not redacted yet.
+/// An error in the vendor's wording. Not redacted yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ErrorText {
     /// The messages, joined.
@@ -15,22 +16,22 @@ pub(super) struct ErrorText {
     pub(super) code: Option<String>,
 }
 
-/// What a failure speaks of.
+/// The subject of an error message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorSubject {
-    /// Trouble of the service's own, or work under way: it may have taken the request.
+    /// An internal failure, or work in progress: the request may have been accepted.
     ServiceFailure,
     /// The access token or the credentials.
     Token,
-    /// Credits that are gone.
+    /// Missing credits.
     Credits,
     /// Too many requests.
     RateLimit,
-    /// What the account's plan includes.
+    /// The scope of the account's plan.
     Plan,
-    /// Something that does not exist.
+    /// A missing object.
     NotFound,
-    /// Something in the request.
+    /// A mistake in the request.
     Validation,
     /// None of these.
     Unclear,
@@ -60,7 +61,7 @@ const SERVICE_FAILURE_PHRASES: &[&str] = &[
     " database",
     " connection",
 ];
-/// Words that are said of a request which was taken before, perhaps as this very one.
+/// Phrases about a request that was accepted before; it may be this very one.
 const ALREADY_ACCEPTED_PHRASES: &[&str] = &[
     " already",
     " in progress",
@@ -115,7 +116,7 @@ const TOKEN_PHRASES: &[&str] = &[
     " invalid credential",
     " wrong credential",
 ];
-/// A JSON parser's complaint about our payload, and not about the access token.
+/// A JSON parser's message about our payload, not about the access token.
 const JSON_PARSER_PHRASES: &[&str] = &[" unexpected token", " in json ", " json at "];
 const CREDIT_PHRASES: &[&str] = &[" credit", " balance", " cube"];
 const SHORTAGE_PHRASES: &[&str] = &[
@@ -180,7 +181,7 @@ const VALIDATION_PHRASES: &[&str] = &[
     " unexpected token",
     " json at ",
 ];
-/// A render that came to nothing: the failure stands right beside what failed.
+/// A failed render: the failure is named next to its object.
 const RENDER_FAILED_PHRASES: &[&str] = &[
     " export failed ",
     " export has failed ",
@@ -202,7 +203,7 @@ const RENDER_FAILED_PHRASES: &[&str] = &[
     " video synthesis failed ",
     " video creation failed ",
 ];
-/// A question about a render that came to nothing, which says nothing of the render.
+/// A failed request for the progress of a render, which shows nothing about the render.
 const POLL_FAILED_PHRASES: &[&str] = &[
     " failed to",
     " get ",
@@ -222,25 +223,25 @@ const POLL_FAILED_PHRASES: &[&str] = &[
 ];
 
 impl ErrorText {
-    /// Collects what an error envelope says, whatever its shape: `error` as an object or a string,
+    /// Collects the messages of an error envelope in any shape: `error` as an object or a string,
     /// messages at the top level as in V2, a list of errors.
     pub(super) fn from_json(value: &Value) -> Self {
-        let mut words = Self::default();
+        let mut all = Self::default();
         let error = value.get("error");
-        words.collect_value(error.unwrap_or(&Value::Null));
+        all.collect_value(error.unwrap_or(&Value::Null));
         for list in ["errors", "details"] {
             for item in value.get(list).and_then(Value::as_array).into_iter().flatten().take(5) {
-                words.collect_value(item);
+                all.collect_value(item);
             }
         }
-        words.collect_value(value);
-        if words.text.is_empty() {
-            words.collect_value(value.get("data").unwrap_or(&Value::Null));
+        all.collect_value(value);
+        if all.text.is_empty() {
+            all.collect_value(value.get("data").unwrap_or(&Value::Null));
         }
-        words
+        all
     }
 
-    /// Takes an answer in plain text.
+    /// Wraps a response in plain text.
     pub(super) fn from_text(text: &str) -> Self {
         Self { text: text.trim().chars().take(300).collect(), code: None }
     }
@@ -281,11 +282,11 @@ impl ErrorText {
         self.text.push_str(text);
     }
 
-    /// Says what a failure speaks of.
+    /// Returns the subject of the message.
     pub(super) fn subject(&self) -> ErrorSubject {
-        let said = self.normalized();
-        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        if is(SERVICE_FAILURE_PHRASES) || self.can_follow_acceptance() {
+        let text = self.normalized();
+        let has_any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        if has_any(SERVICE_FAILURE_PHRASES) || self.can_follow_acceptance() {
             return ErrorSubject::ServiceFailure;
         }
         if self.is_about_token() {
@@ -294,57 +295,58 @@ impl ErrorText {
         if self.is_about_credits() {
             return ErrorSubject::Credits;
         }
-        if is(RATE_LIMIT_PHRASES) {
+        if has_any(RATE_LIMIT_PHRASES) {
             return ErrorSubject::RateLimit;
         }
-        // "Invalid state, try again later": the second half takes the first one back.
-        if is(TRY_AGAIN_PHRASES) {
+        // "Invalid state, try again later": the second half outweighs the first.
+        if has_any(TRY_AGAIN_PHRASES) {
             return ErrorSubject::ServiceFailure;
         }
-        if is(PLAN_PHRASES) {
+        if has_any(PLAN_PHRASES) {
             ErrorSubject::Plan
-        } else if is(NOT_FOUND_PHRASES) {
+        } else if has_any(NOT_FOUND_PHRASES) {
             ErrorSubject::NotFound
-        } else if is(VALIDATION_PHRASES) {
+        } else if has_any(VALIDATION_PHRASES) {
             ErrorSubject::Validation
         } else {
             ErrorSubject::Unclear
         }
     }
 
-    /// Says whether this may be said of a request that was taken before.
+    /// Returns whether the message may be about a request that was accepted before.
     pub(super) fn can_follow_acceptance(&self) -> bool {
-        let said = self.normalized();
-        ALREADY_ACCEPTED_PHRASES.iter().any(|phrase| said.contains(phrase))
+        let text = self.normalized();
+        ALREADY_ACCEPTED_PHRASES.iter().any(|phrase| text.contains(phrase))
     }
 
-    /// Says whether the access token or the credentials are the trouble.
+    /// Returns whether the message is about the access token or the credentials.
     pub(super) fn is_about_token(&self) -> bool {
-        let said = self.normalized();
-        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        is(TOKEN_PHRASES) && !is(JSON_PARSER_PHRASES)
+        let text = self.normalized();
+        let has_any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        has_any(TOKEN_PHRASES) && !has_any(JSON_PARSER_PHRASES)
     }
 
-    /// Says whether missing credits are the trouble.
+    /// Returns whether the message is about missing credits.
     pub(super) fn is_about_credits(&self) -> bool {
-        let said = self.normalized();
-        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        (is(CREDIT_PHRASES) && is(SHORTAGE_PHRASES)) || is(PAYMENT_PHRASES)
+        let text = self.normalized();
+        let has_any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        (has_any(CREDIT_PHRASES) && has_any(SHORTAGE_PHRASES)) || has_any(PAYMENT_PHRASES)
     }
 
-    /// Says whether a render that was under way has failed, as `export failed` does. A new render
-    /// may be paid for because of it, so words about the question, or that take it back, never do.
+    /// Returns whether the message reports that a render failed, as `export failed` does. It may lead
+    /// to a new, paid render, so a message about the progress request itself never counts, nor one
+    /// that asks to try again.
     pub(super) fn is_render_failure(&self) -> bool {
-        let said = self.normalized();
-        let is = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-        is(RENDER_FAILED_PHRASES)
-            && !is(POLL_FAILED_PHRASES)
-            && !is(TRY_AGAIN_PHRASES)
-            && !is(NOT_FOUND_PHRASES)
+        let text = self.normalized();
+        let has_any = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        has_any(RENDER_FAILED_PHRASES)
+            && !has_any(POLL_FAILED_PHRASES)
+            && !has_any(TRY_AGAIN_PHRASES)
+            && !has_any(NOT_FOUND_PHRASES)
     }
 
-    /// Lower-case words with single spaces between and around them; `TOKEN_EXPIRED`,
-    /// `tokenExpired` and `Token expired!` read the same.
+    /// Returns the message in lower case, with single spaces between and around its words, so that
+    /// `TOKEN_EXPIRED`, `tokenExpired` and `Token expired!` are equal.
     fn normalized(&self) -> String {
         let mut plain = String::from(" ");
         let mut last_lower = false;
@@ -371,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_speaks_of_what_a_person_would_say_it_does() {
+    fn the_subject_of_each_known_message_is_recognised() {
         use ErrorSubject::*;
         for (text, subject) in [
             ("invalid token", Token),
@@ -404,13 +406,13 @@ mod tests {
             ("no", Unclear),
             ("", Unclear),
         ] {
-            let words = ErrorText { text: text.to_owned(), code: None };
-            assert_eq!(words.subject(), subject, "{text}");
+            let error = ErrorText { text: text.to_owned(), code: None };
+            assert_eq!(error.subject(), subject, "{text}");
         }
     }
 
     #[test]
-    fn only_words_about_the_render_itself_say_that_it_failed() {
+    fn only_a_message_about_the_render_itself_reports_its_failure() {
         for (text, failed) in [
             ("export failed", true),
             ("EXPORT_FAILED", true),
@@ -429,13 +431,13 @@ mod tests {
             ("reading the progress of the export failed", false),
             ("", false),
         ] {
-            let words = ErrorText { text: text.to_owned(), code: None };
-            assert_eq!(words.is_render_failure(), failed, "{text}");
+            let error = ErrorText { text: text.to_owned(), code: None };
+            assert_eq!(error.is_render_failure(), failed, "{text}");
         }
     }
 
     #[test]
-    fn an_error_is_read_in_every_shape_it_may_have() {
+    fn an_error_is_parsed_in_every_shape() {
         for (value, text, code) in [
             (json!({"error": {"code": 4001, "msg": "bad"}}), "bad", Some("4001")),
             (json!({"error": {"code": "E1", "message": "bad"}}), "bad", Some("E1")),
@@ -448,8 +450,8 @@ mod tests {
             (json!([1]), "", None),
             (json!("bad"), "bad", None),
         ] {
-            let words = ErrorText::from_json(&value);
-            assert_eq!((words.text.as_str(), words.code.as_deref()), (text, code), "{value}");
+            let error = ErrorText::from_json(&value);
+            assert_eq!((error.text.as_str(), error.code.as_deref()), (text, code), "{value}");
         }
     }
 }

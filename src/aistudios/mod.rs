@@ -1,19 +1,17 @@
-//! AI Studios, as this program sees it: the V3 client and the meaning of every answer.
+//! AI Studios: the V3 client, the trait that the runner uses, and the classification of responses.
 //!
-//! The service has no idempotency key, so the one thing that matters here is to know, after every
-//! request that may cost money, whether it was *accepted*, certainly *not* accepted, or neither.
-//! That is decided by one pure function (`meaning`), and what it says is carried out of the room as
-//! an [`Answer`]. The room never retries such a request, never guesses, and keeps nothing on disk.
+//! The service has no idempotency key, so after every request that may cost money it must be known
+//! whether it was *accepted*, certainly *not* accepted, or neither. One pure function decides
+//! (`classify`), and its result leaves this module as a [`SubmitOutcome`]. This module never repeats
+//! such a request, never guesses, and stores nothing on disk.
 //!
-//! It does not wait, pace, poll or settle: that is the runner's work. Facts about the service come
-//! from the vendor's public V3 reference; section marks such as `AISTUDIOS_V3 §4.1` name the
-//! part of it that a tolerance was written for.
+//! Waiting, rate limits, polling and reconciliation are the runner's. The facts about the service,
+//! with their sources, are in `docs/internals/vendor-api.md`; comments name its sections.
 //!
-//! Invariants: a paid call puts exactly one request on the wire (plus one more after a clear token
-//! refusal); the access token goes to the API host and nowhere else; no secret is in any value,
-//! error or log line that leaves the room.
+//! Invariants: a paid call sends exactly one request (plus one after a clear token refusal); the
+//! access token is sent to the API host only; no value, error or log line of this module contains a
+//! secret.
 
-mod call_error;
 mod catalog;
 mod classify;
 mod client;

@@ -1,8 +1,8 @@
-//! Projects as AI Studios tells of them, and what may be concluded from what it tells.
+//! Projects as AI Studios reports them, and the conclusions that may be drawn from a report.
 //!
-//! Every field but the id is optional: no two pages of the vendor's reference agree on which are
-//! always there (`AISTUDIOS_V3 §3.3`, `§4`). Pure. Invariant: a [`ProjectId`] can stand in a URL
-//! path as it is.
+//! Every field but the id is optional: no two pages of the vendor's reference agree on the fields
+//! that are always present (docs/internals/vendor-api.md, "Projects"). Pure. Invariant: a
+//! [`ProjectId`] is valid in a URL path without escapes.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use url::Url;
 
 use super::envelope::{self, DOWNLOAD_URL_KEYS};
 
-/// The id of a project. Called key, `projectId`, `_id` or `id` by the vendor.
+/// The id of a project. The vendor calls it key, `projectId`, `_id` or `id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ProjectId(String);
 
 impl ProjectId {
-    /// Accepts what is safe to put into a URL path as it stands: 1 to 128 of `A-Z a-z 0-9 - _`.
-    /// The vendor's ids are 24 hexadecimal digits, but no page promises it.
+    /// Parses an id that is safe in a URL path without escapes: 1 to 128 of `A-Z a-z 0-9 - _`. The
+    /// vendor's ids have 24 hexadecimal digits, but no page guarantees it.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))
@@ -42,11 +42,11 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// Asks for an existing project to be rendered (vendor reference, `export-project` page).
+/// The request to render an existing project (the reference's `export-project` page).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRequest {
-    /// Which project.
+    /// The project.
     #[serde(rename = "projectId")]
     pub project_id: ProjectId,
     /// The workspace it belongs to.
@@ -55,31 +55,33 @@ pub struct ExportRequest {
     /// `4k`, `1080`, `720` or `480`; the vendor's default is `1080`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<String>,
-    /// Where the vendor may call back.
+    /// The address for the vendor's callbacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
 }
 
 impl ExportRequest {
-    /// Returns the very bytes that [`Client::export`](super::Client::export) sends.
+    /// Returns the exact bytes that [`ApiClient::export_project`](super::ApiClient::export_project)
+    /// sends.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("four texts always make JSON")
     }
 }
 
-/// A state word, read as `AISTUDIOS_V3 §4.2` advises. Each variant carries the word, lower-cased.
+/// A state word, interpreted (docs/internals/vendor-api.md, "State words"). Each variant carries the
+/// word in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenderState {
-    /// A word known to mean finished. A video is done only when its link is there as well.
+    /// A word known to mean finished. A video is finished only once its link exists as well.
     Done(String),
     /// A word known to mean failed, or one that contains `fail` or `error`.
     Failed(String),
-    /// Any other word: under way, as far as anybody knows.
+    /// Any other word: presumably in progress.
     InProgress(String),
 }
 
 impl RenderState {
-    /// Reads the vendor's word. A word of nothing but spaces is none.
+    /// Parses the vendor's word; `None` if it is blank.
     pub fn parse(word: &str) -> Option<Self> {
         let word: String = word.trim().to_lowercase().chars().take(64).collect();
         let word: String = word.chars().filter(|char| !char.is_control()).collect();
@@ -101,25 +103,25 @@ impl RenderState {
     }
 }
 
-/// How far a render is.
+/// The progress of a render.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProgressReport {
-    /// 0 to 100. `None`: not started, or the vendor said something that is no number.
+    /// 0 to 100. `None`: not started, or not a number.
     pub percent: Option<f64>,
-    /// The state, which the vendor's table omits and its samples read.
+    /// The state, which the vendor's table omits and its samples use.
     pub state: Option<RenderState>,
-    /// Where the video waits. May come later than 100 %.
+    /// The download link. It may follow later than 100 %.
     pub download_url: Option<Url>,
-    /// What the vendor said about a failure, at most 300 characters.
+    /// The vendor's message about a failure, at most 300 characters.
     pub message: Option<String>,
 }
 
 impl ProgressReport {
-    /// Reads the `progress` answer; `None` if it holds nothing of the kind.
+    /// Parses a `progress` response; `None` if it contains no progress.
     pub(super) fn parse(data: &Value) -> Option<Self> {
         let keys = ["progress", "state", "status"];
-        let told = keys.iter().chain(DOWNLOAD_URL_KEYS).any(|key| data.get(key).is_some());
-        told.then(|| Self {
+        let has_any = keys.iter().chain(DOWNLOAD_URL_KEYS).any(|key| data.get(key).is_some());
+        has_any.then(|| Self {
             percent: parse_percent(data),
             state: parse_state(data),
             download_url: envelope::find_download_url(data),
@@ -133,24 +135,24 @@ impl ProgressReport {
 pub struct ProjectDetails {
     /// Its id.
     pub id: ProjectId,
-    /// Its name, where our tag rides.
+    /// Its name, which ends with our tag.
     pub name: Option<String>,
     /// Its state.
     pub state: Option<RenderState>,
     /// Export progress, 0 to 100.
     pub percent: Option<f64>,
-    /// The vendor's task, named once a render was begun.
+    /// The vendor's task id, present once a render was started.
     pub task_id: Option<String>,
-    /// Whether credits were taken (`creditSubstracted`, the vendor's spelling).
+    /// Whether credits were charged (`creditSubstracted`, the vendor's spelling).
     pub credit_subtracted: Option<bool>,
-    /// What it cost, where the vendor says so; may be a fraction.
+    /// Its price in credits, if the vendor reports one; may be a fraction.
     pub price: Option<f64>,
     /// The download link of its video.
     pub video_url: Option<String>,
 }
 
-/// Words that a project which was never exported may carry. Every other word counts as a sign of
-/// an export, because taking an export for a draft costs money and the reverse costs patience.
+/// State words of a project that was never exported. Every other word counts as evidence of an
+/// export, because mistaking an export for a draft costs money, and the reverse only time.
 const DRAFT_STATE_WORDS: &[&str] = &[
     "draft",
     "created",
@@ -170,15 +172,15 @@ const DRAFT_STATE_WORDS: &[&str] = &[
 ];
 
 impl ProjectDetails {
-    /// Reads a project; `None` without an id to know it by.
-    pub(super) fn parse(data: &Value, asked: &ProjectId) -> Option<Self> {
+    /// Parses a project; `None` without an id.
+    pub(super) fn parse(data: &Value, requested: &ProjectId) -> Option<Self> {
         let fields = data.get("project").filter(|inner| inner.is_object()).unwrap_or(data);
-        let said = envelope::first_text(fields, &["_id", "id", "projectId", "key"]);
-        let id = match said {
+        let id = envelope::first_text(fields, &["_id", "id", "projectId", "key"]);
+        let id = match id {
             Some(text) => ProjectId::parse(text)?,
-            // Some answer carries only what changed (`AISTUDIOS_V3 §13`); it must be a project.
+            // Some responses contain only the changes; they are identified by a project's fields.
             None if fields.get("scenes").is_some() || fields.get("state").is_some() => {
-                asked.clone()
+                requested.clone()
             }
             None => return None,
         };
@@ -196,15 +198,15 @@ impl ProjectDetails {
         })
     }
 
-    /// Returns what it cost, once that was taken: a price of nothing, or one that is said not to have
-    /// been taken, may be named later.
+    /// Returns the credits that were charged. A price of 0, or one reported as not charged yet, may
+    /// still change.
     pub fn charged_credits(&self) -> Option<f64> {
-        let is_taken = self.credit_subtracted != Some(false);
-        self.price.filter(|credits| is_taken && *credits > 0.0)
+        let is_charged = self.credit_subtracted != Some(false);
+        self.price.filter(|credits| is_charged && *credits > 0.0)
     }
 
-    /// Returns what tells the render that this project shows from any other: its task, or else its
-    /// link without what may be a signature. `None` when it shows no render.
+    /// Returns an identity of the render that this project shows: its task, or else its link without
+    /// the query, which may be a signature. `None` when it shows no render.
     pub fn render_identity(&self) -> Option<String> {
         self.export_evidence()?;
         let link = self.video_url.as_deref().and_then(|url| Url::parse(url).ok());
@@ -213,12 +215,12 @@ impl ProjectDetails {
         self.task_id.clone().or(link).or_else(state).or_else(|| Some("shown".to_owned()))
     }
 
-    /// Returns a sign that this project was certainly exported, if there is one.
+    /// Returns evidence that this project was certainly exported, if there is any.
     ///
-    /// `None` is no proof of the opposite: the vendor may be slow to show what it took.
+    /// `None` is no proof of the opposite: the vendor may show an accepted export late.
     pub fn export_evidence(&self) -> Option<&'static str> {
         if self.credit_subtracted == Some(true) {
-            return Some("its credits were taken");
+            return Some("its credits were charged");
         }
         if self.video_url.is_some() {
             return Some("it has a download link");
@@ -286,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_what_can_stand_in_a_path() {
+    fn a_project_id_is_valid_in_a_url_path() {
         for text in ["66f0a1b2c3d4e5f60718293a", "a", "A-b_9", &"x".repeat(128), "12345"] {
             assert_eq!(ProjectId::parse(text).unwrap().as_str(), text);
         }
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn state_words_are_read_as_the_reference_advises() {
+    fn known_state_words_are_recognised() {
         use RenderState::*;
         for (word, state) in [
             ("exported", Done("exported".into())),
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_read_in_every_spelling() {
+    fn progress_is_parsed_in_every_spelling() {
         for (data, percent, linked) in [
             (json!({"progress": 42}), Some(42.0), false),
             (json!({"progress": 37.5, "state": "exporting"}), Some(37.5), false),
@@ -344,24 +346,24 @@ mod tests {
     }
 
     #[test]
-    fn a_project_needs_nothing_but_to_be_recognisable() {
-        let asked = ProjectId::parse("66f0").unwrap();
-        let bare = ProjectDetails::parse(&json!({"project": {"_id": "66f1"}}), &asked).unwrap();
+    fn a_project_needs_an_id_or_project_fields() {
+        let requested = ProjectId::parse("66f0").unwrap();
+        let bare = ProjectDetails::parse(&json!({"project": {"_id": "66f1"}}), &requested).unwrap();
         assert_eq!((bare.id.as_str(), bare.export_evidence()), ("66f1", None));
         let changed = json!({"project": {"state": "exported", "progress": 100}});
-        assert_eq!(ProjectDetails::parse(&changed, &asked).unwrap().id, asked);
+        assert_eq!(ProjectDetails::parse(&changed, &requested).unwrap().id, requested);
         for none in [json!({}), json!({"project": null}), json!({"_id": "a/b"}), json!([1])] {
-            assert_eq!(ProjectDetails::parse(&none, &asked), None, "{none}");
+            assert_eq!(ProjectDetails::parse(&none, &requested), None, "{none}");
         }
     }
 
     #[test]
-    fn every_sign_of_an_export_counts_and_a_draft_shows_none() {
-        let asked = ProjectId::parse("66f0").unwrap();
+    fn every_sign_of_an_export_is_evidence_and_a_draft_has_none() {
+        let requested = ProjectId::parse("66f0").unwrap();
         let evidence = |fields: Value| {
             let mut all = json!({"_id": "66f0", "name": "Ann [cs:7h3k9q2m]"});
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            ProjectDetails::parse(&all, &asked).unwrap().export_evidence()
+            ProjectDetails::parse(&all, &requested).unwrap().export_evidence()
         };
         for draft in [
             json!({}),
@@ -380,15 +382,15 @@ mod tests {
             json!({"download_url": "https://m.example/a.mp4"}),
             json!({"state": "waiting"}),
             json!({"state": "failed"}),
-            json!({"state": "a word nobody knows"}),
+            json!({"state": "an unknown word"}),
         ] {
             assert!(evidence(exported.clone()).is_some(), "{exported}");
         }
     }
 
     #[test]
-    fn a_price_is_heard_only_once_it_was_taken() {
-        let asked = ProjectId::parse("66f0").unwrap();
+    fn credits_count_only_once_they_were_charged() {
+        let requested = ProjectId::parse("66f0").unwrap();
         for (fields, price) in [
             (json!({"credit": 2}), Some(2.0)),
             (json!({"credit": "1.5", "creditSubstracted": true}), Some(1.5)),
@@ -401,7 +403,7 @@ mod tests {
             let mut all = json!({"_id": "66f0"});
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             assert_eq!(
-                ProjectDetails::parse(&all, &asked).unwrap().charged_credits(),
+                ProjectDetails::parse(&all, &requested).unwrap().charged_credits(),
                 price,
                 "{fields}"
             );
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_request_says_only_what_was_chosen() {
+    fn an_export_request_contains_only_the_given_settings() {
         let mut request = ExportRequest {
             project_id: ProjectId::parse("66f0").unwrap(),
             workspace_id: None,

@@ -1,23 +1,24 @@
-//! State words that are known of one vendor, besides those that everybody knows.
+//! State words that a batch file adds to the built-in ones.
 //!
-//! No page lists them (`AISTUDIOS_V3 §4.2`), so a batch may have been told some. They are looked up
-//! after a state was read in the usual way, and only a whole word counts. Pure.
+//! No page of the vendor lists its state words (docs/internals/vendor-api.md, "State words"), so a
+//! batch file may name some. They are applied after a state was parsed as usual, and match whole
+//! words only. Pure.
 
 use super::project::{ProgressReport, ProjectDetails, RenderState};
 
-/// Words with a meaning of their own, in lower case.
+/// State words with their meaning, in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateWords {
     /// Finished.
     pub done: Vec<String>,
     /// Failed.
     pub failed: Vec<String>,
-    /// Never exported, which is no state of a render at all.
+    /// Never exported, so that there is no render.
     pub draft: Vec<String>,
 }
 
 impl StateWords {
-    /// Reads a state again.
+    /// Returns the state with its meaning for this batch.
     pub fn apply_to_state(&self, state: Option<RenderState>) -> Option<RenderState> {
         let state = state?;
         let word = state.as_str().to_owned();
@@ -32,12 +33,12 @@ impl StateWords {
         }
     }
 
-    /// Reads a render's progress again.
+    /// Replaces the state in a progress report.
     pub fn apply_to_progress(&self, progress: ProgressReport) -> ProgressReport {
         ProgressReport { state: self.apply_to_state(progress.state), ..progress }
     }
 
-    /// Reads a project again.
+    /// Replaces the state of a project.
     pub fn apply_to_project(&self, project: ProjectDetails) -> ProjectDetails {
         ProjectDetails { state: self.apply_to_state(project.state), ..project }
     }
@@ -48,14 +49,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_was_told_beats_what_everybody_knows_and_only_as_a_whole() {
-        let told = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    fn state_words_of_the_batch_override_the_built_in_ones_as_whole_words() {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let words = StateWords {
-            done: told(&["published"]),
-            failed: told(&["대기중"]),
-            draft: told(&["waiting", "failover"]),
+            done: owned(&["published"]),
+            failed: owned(&["대기중"]),
+            draft: owned(&["waiting", "failover"]),
         };
-        for (word, read) in [
+        for (word, expected) in [
             ("Published", Some(RenderState::Done("published".into()))),
             ("대기중", Some(RenderState::Failed("대기중".into()))),
             ("waiting", None),
@@ -63,7 +64,7 @@ mod tests {
             ("waiting long", Some(RenderState::InProgress("waiting long".into()))),
             ("failed", Some(RenderState::Failed("failed".into()))),
         ] {
-            assert_eq!(words.apply_to_state(RenderState::parse(word)), read, "{word}");
+            assert_eq!(words.apply_to_state(RenderState::parse(word)), expected, "{word}");
         }
         assert_eq!(words.apply_to_state(None), None);
     }

@@ -1,4 +1,4 @@
-//! A plain mail over SMTP: a subject that says it, and the rest in a few lines.
+//! A plain e-mail over SMTP: the headline as its subject, details in a few lines.
 
 use std::io;
 
@@ -36,7 +36,7 @@ pub(super) async fn send(notify: &NotifySettings, record: &RunRecord) -> Result<
 fn tls_mode(email: &EmailSettings) -> Result<Privacy, String> {
     let parameters = || {
         TlsParameters::new(email.host.clone())
-            .map_err(|_| "this machine has no usable TLS".to_owned())
+            .map_err(|_| "this machine cannot create a TLS client".to_owned())
     };
     Ok(match email.tls {
         SmtpTls::Starttls => Privacy::Required(parameters()?),
@@ -46,39 +46,42 @@ fn tls_mode(email: &EmailSettings) -> Result<Privacy, String> {
 }
 
 fn build_message(email: &EmailSettings, record: &RunRecord) -> Result<Message, String> {
-    let odd = |which: &str| format!("`{which}` is no mail address");
+    let invalid = |which: &str| format!("`{which}` is not an e-mail address");
     let mut mail = Message::builder()
-        .from(email.from.parse().map_err(|_| odd(&email.from))?)
+        .from(email.from.parse().map_err(|_| invalid(&email.from))?)
         .subject(format!("[callsheet] {}", message::headline(record)))
         .header(ContentType::TEXT_PLAIN);
     for to in &email.to {
-        mail = mail.to(to.parse().map_err(|_| odd(to))?);
+        mail = mail.to(to.parse().map_err(|_| invalid(to))?);
     }
     let mut text = message::body_lines(record).join("\n");
     if let Some(next) = &record.next {
-        text.push_str(&format!("\n\nnext: {next}"));
+        text.push_str(&format!("\n\nNext: {next}"));
     }
     text.push_str(&format!("\n\n-- \n{}\n", message::footer(record)));
-    mail.body(text).map_err(|_| "the mail cannot be written".to_owned())
+    mail.body(text).map_err(|_| "the e-mail cannot be built".to_owned())
 }
 
-/// Says what went wrong. The server's own words may repeat what was sent to it.
+/// Returns the cause in a sentence. The server's own message is left out, since it may echo the
+/// password.
 fn describe_smtp_error(error: &lettre::transport::smtp::Error, host: &str) -> String {
     match error.status() {
-        Some(code) => format!("the mail server `{host}` refused it (code {code})"),
-        None if error.is_timeout() => format!("the mail server `{host}` did not answer in time"),
+        Some(code) => format!("the mail server `{host}` refused the message (code {code})"),
+        None if error.is_timeout() => format!("the mail server `{host}` did not respond in time"),
         None if error.is_tls() || is_untrusted_tls(error) => {
-            format!("the mail server `{host}` offers no trusted TLS connection (`smtp_tls`)")
+            format!("the mail server `{host}` offers no trusted TLS connection: check `smtp_tls`")
         }
         None if error.is_client() => {
-            format!("the mail server `{host}` cannot do what is asked of it (`smtp_tls`, login)")
+            format!(
+                "the mail server `{host}` does not support this: check `smtp_tls` and the login"
+            )
         }
         None => format!("the mail server `{host}` cannot be reached"),
     }
 }
 
-/// Tells whether no TLS connection came about. A stranger's certificate, or no TLS at all, comes as
-/// a connection that brought wrong data.
+/// Returns whether no trusted TLS connection was established. An untrusted certificate, or no TLS
+/// at all, appears as a connection with invalid data.
 fn is_untrusted_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes

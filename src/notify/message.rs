@@ -1,27 +1,27 @@
-//! What a message says: one headline, and what somebody must know, in a few lines. Pure.
+//! The text of a message: one headline, and the most important facts in a few lines. Pure.
 
 use crate::report::{INVALID_STATE, RunRecord};
 use crate::text::truncate;
 
-/// Reasons, and problems, that are told one by one.
+/// Failure reasons, and problems, that are listed one by one.
 const FAILURES_MAX: usize = 6;
 const PROBLEMS_MAX: usize = 5;
-/// Characters of what was said.
+/// Characters of one message.
 const MESSAGE_CHARS_MAX: usize = 200;
 
-/// Tells whether somebody should look: every exit but 0, 8 (our own cap) and 10 (the time window),
-/// which end as they were meant to; and these, too, when rows failed or are uncertain.
+/// Returns whether the run needs attention: every exit code but 0, 8 (`--limit`) and 10 (time
+/// window), which are planned endings; and those, too, if jobs failed or are uncertain.
 pub(super) fn should_alert(record: &RunRecord) -> bool {
-    let any = |word: &str| record.counts.get(word).is_some_and(|jobs| *jobs > 0);
-    !matches!(record.exit, 0 | 8 | 10) || any("failed") || any("uncertain")
+    let has_jobs = |state: &str| record.counts.get(state).is_some_and(|jobs| *jobs > 0);
+    !matches!(record.exit, 0 | 8 | 10) || has_jobs("failed") || has_jobs("uncertain")
 }
 
-/// Returns it all in one line.
+/// Returns the result in one line.
 pub(super) fn headline(record: &RunRecord) -> String {
     let rehearsal = if record.rehearsal { " (rehearsal)" } else { "" };
     let name = &record.batch;
     let Some(rows) = record.rows else {
-        return format!("{name}{rehearsal}: it did not begin (exit {})", record.exit);
+        return format!("{name}{rehearsal}: not started (exit {})", record.exit);
     };
     let jobs = |word: &str| record.counts.get(word).copied().unwrap_or(0);
     let mut parts = vec![format!("{} of {rows} done", jobs("done") + jobs("reused"))];
@@ -32,12 +32,12 @@ pub(super) fn headline(record: &RunRecord) -> String {
     }
     let open = jobs("ready") + jobs("submitting") + jobs("rendering") + jobs("fetching");
     if open > 0 {
-        parts.push(format!("{open} to go on with"));
+        parts.push(format!("{open} left"));
     }
     format!("{name}{rehearsal}: {}", parts.join(", "))
 }
 
-/// Returns what somebody must know, line by line.
+/// Returns the most important facts, line by line.
 pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(match record.exit {
@@ -67,23 +67,23 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
     }
     let run = record.credits.run;
     if run.requests > 0 {
-        let heard = run
-            .observed
-            .map(|heard| format!("; AI Studios said {heard} for {} of them", run.observed_of));
+        let observed = run.observed.map(|observed| {
+            format!("; {observed} reported by AI Studios for {} of them", run.observed_of)
+        });
         lines.push(format!(
             "{} paid requests in this run, about {} credits{}",
             run.requests,
             (run.estimated * 100.0).round() / 100.0,
-            heard.unwrap_or_default()
+            observed.unwrap_or_default()
         ));
     }
     if let Some(report) = &record.files.report {
-        lines.push(format!("A page to look at: {report}"));
+        lines.push(format!("Report: {report}"));
     }
     lines
 }
 
-/// Says where and when it was.
+/// Returns version, host and time of the run.
 pub(super) fn footer(record: &RunRecord) -> String {
     let run = record.run.map(|run| format!("run {run}, ")).unwrap_or_default();
     format!(
@@ -94,15 +94,15 @@ pub(super) fn footer(record: &RunRecord) -> String {
 
 fn exit_code_meaning(code: u8) -> &'static str {
     match code {
-        2 => "the settings or the credentials are wrong",
-        3 => "finished, and some rows failed",
-        4 => "the sheet or the template is wrong; nothing was spent",
-        5 => "stopped by trouble that passes; run it again",
+        2 => "invalid settings or credentials",
+        3 => "finished; some rows failed",
+        4 => "invalid sheet or template; nothing was spent",
+        5 => "stopped by a temporary failure; run it again",
         6 => "some rows are uncertain",
-        7 => "the account: credentials refused, not allowed, or credits gone",
-        8 => "our own cap; run it again for more",
-        10 => "the time window is over; the next night goes on",
-        130 | 143 => "it was told to stop; everything is saved",
+        7 => "account problem: credentials refused, not allowed, or out of credits",
+        8 => "stopped at --limit; run it again for more",
+        10 => "outside the time window; the next run continues",
+        130 | 143 => "stopped by a signal; everything is saved",
         _ => "an unexpected error",
     }
 }

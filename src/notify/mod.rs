@@ -1,9 +1,9 @@
-//! Telling people, and what watches over them, how a run ended: exactly one message per run on
-//! each way that the batch file names.
+//! Notifications about the end of a run: exactly one message per run on each channel that the batch
+//! file configures.
 //!
-//! Everything is bounded in time, nothing is repeated (a message that may have come through is not
-//! sent again), and nothing that goes wrong changes the run: it is a [`Notice`] that says so.
-//! Invariant: no secret, and of an address at most the host, is in what is returned.
+//! Each is bounded in time, none is repeated (a message that may have arrived is not sent again), and
+//! no failure changes the run: it is recorded as a [`NotificationRecord`]. Invariant: a record
+//! contains no secret, and of a URL at most the host.
 
 mod command;
 mod email;
@@ -13,17 +13,18 @@ mod secret_ref;
 mod slack;
 mod webhook;
 
-use std::time::Instant;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use crate::batch::{NotifyCondition, NotifySettings};
+use crate::clock::Clock;
 use crate::http::HttpPoster;
 use crate::report::{NotificationRecord, RunRecord};
 
 pub use heartbeat::HeartbeatPing;
 
-/// One way to tell, with what it needs.
+/// A notification channel.
 #[derive(Clone, Copy, Debug)]
 enum NotifyChannel {
     Command,
@@ -44,7 +45,7 @@ impl NotifyChannel {
         }
     }
 
-    /// Returns the channels on which a run is told of.
+    /// Returns the channels that notify about this run.
     fn enabled_channels(notify: &NotifySettings, record: &RunRecord) -> Vec<Self> {
         let wanted = match notify.when {
             NotifyCondition::Always => true,
@@ -61,63 +62,70 @@ impl NotifyChannel {
         given.into_iter().filter(|(_, is_due)| *is_due).map(|(channel, _)| channel).collect()
     }
 
-    async fn send(self, notify: &NotifySettings, record: &RunRecord) -> Result<(), String> {
-        let courier = || {
-            let made = HttpPoster::new(notify.timeout);
-            made.map_err(|_| "this machine has no usable TLS".to_owned())
+    async fn send(
+        self,
+        notify: &NotifySettings,
+        record: &RunRecord,
+        clock: &Clock,
+    ) -> Result<(), String> {
+        let poster = || {
+            let poster = HttpPoster::new(notify.timeout);
+            poster.map_err(|_| "this machine cannot create a TLS client".to_owned())
         };
         match self {
             Self::Command => command::run_command(&notify.command, record).await,
-            Self::Webhook => webhook::send(notify, record, &courier()?).await,
-            Self::Slack => slack::send(notify, record, &courier()?).await,
+            Self::Webhook => webhook::send(notify, record, &poster()?, clock).await,
+            Self::Slack => slack::send(notify, record, &poster()?).await,
             Self::Email => email::send(notify, record).await,
-            Self::Heartbeat => heartbeat::ping_end(notify, record, &courier()?).await,
+            Self::Heartbeat => heartbeat::ping_end(notify, record, &poster()?).await,
         }
     }
 }
 
-/// Tells of a run on every way that is due, all at once, and returns what came of each. `leave`
-/// ends the waiting.
+/// Notifies all channels about a run, concurrently, and returns the result of each. `cancelled` ends
+/// the wait.
 pub async fn send_notifications(
     notify: &NotifySettings,
     record: &RunRecord,
-    leave: impl Future<Output = ()>,
+    clock: &Clock,
+    cancelled: impl Future<Output = ()>,
 ) -> Vec<NotificationRecord> {
     let due = NotifyChannel::enabled_channels(notify, record);
-    let begun = Instant::now();
-    let mut told: Vec<NotificationRecord> = due
+    let started = clock.awake_time();
+    let mut records: Vec<NotificationRecord> = due
         .iter()
-        .map(|channel| notification_record(*channel, begun, Err("it was left at once".into())))
+        .map(|channel| notification_record(*channel, Duration::ZERO, Err("cancelled".into())))
         .collect();
     let mut tasks = JoinSet::new();
-    for (place, channel) in due.into_iter().enumerate() {
-        let (notify, record) = (notify.clone(), record.clone());
+    for (index, channel) in due.into_iter().enumerate() {
+        let (notify, record, clock) = (notify.clone(), record.clone(), clock.clone());
         tasks.spawn(async move {
-            let limited = tokio::time::timeout(notify.timeout, channel.send(&notify, &record));
-            let outcome = limited.await;
-            (place, channel, outcome.unwrap_or_else(|_| Err("it took too long".to_owned())))
+            let sending = channel.send(&notify, &record, &clock);
+            let outcome = tokio::time::timeout(notify.timeout, sending).await;
+            (index, channel, outcome.unwrap_or_else(|_| Err("it took too long".to_owned())))
         });
     }
     let all = async {
         while let Some(ended) = tasks.join_next().await {
-            if let Ok((place, channel, outcome)) = ended {
-                told[place] = notification_record(channel, begun, outcome);
+            if let Ok((index, channel, outcome)) = ended {
+                let elapsed = clock.awake_time().saturating_sub(started);
+                records[index] = notification_record(channel, elapsed, outcome);
             }
         }
     };
     tokio::select! {
         () = all => {}
-        () = leave => {}
+        () = cancelled => {}
     }
-    told
+    records
 }
 
 fn notification_record(
     channel: NotifyChannel,
-    begun: Instant,
+    elapsed: Duration,
     outcome: Result<(), String>,
 ) -> NotificationRecord {
-    let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let seconds = (elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
     let (sent, words) = match outcome {
         Ok(()) => (true, None),
         Err(words) => (false, Some(words)),

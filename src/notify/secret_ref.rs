@@ -1,5 +1,5 @@
-//! Finding a secret where the batch file says it is. What is found is a type that cannot be
-//! printed, and what went wrong never holds a part of it.
+//! Reads a secret from the place that the batch file names. The result is a type that cannot be
+//! printed, and no error message contains a part of it.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use url::Url;
 
 use crate::batch::{NotifyUrl, SecretRef};
 
-/// A secret fits a page; past this, something else was named.
+/// A longer value is not a secret but, for instance, the wrong file.
 const SECRET_MAX: usize = 16 * 1024;
 
 /// Returns the secret.
-pub(super) async fn resolve_secret(hidden: &SecretRef) -> Result<SecretString, String> {
-    let text = match hidden {
+pub(super) async fn resolve_secret(secret_ref: &SecretRef) -> Result<SecretString, String> {
+    let text = match secret_ref {
         SecretRef::Env(name) => {
             std::env::var(name).map_err(|_| format!("`{name}` is not set in the environment"))?
         }
@@ -23,34 +23,34 @@ pub(super) async fn resolve_secret(hidden: &SecretRef) -> Result<SecretString, S
     };
     let text = text.trim();
     if text.is_empty() || text.len() > SECRET_MAX {
-        return Err(format!("{} holds no secret", describe_source(hidden)));
+        return Err(format!("{} contains no secret", describe_source(secret_ref)));
     }
     Ok(text.to_owned().into())
 }
 
-/// Returns an address, hidden or not.
+/// Returns a URL, secret or not.
 pub(super) async fn resolve_address(address: &NotifyUrl) -> Result<Url, String> {
     match address {
         NotifyUrl::Plain(url) => Ok(url.clone()),
-        NotifyUrl::Secret(hidden) => resolve_url(hidden).await,
+        NotifyUrl::Secret(secret_ref) => resolve_url(secret_ref).await,
     }
 }
 
-/// Returns an address that is a secret.
-pub(super) async fn resolve_url(hidden: &SecretRef) -> Result<Url, String> {
+/// Returns a URL that is a secret.
+pub(super) async fn resolve_url(secret_ref: &SecretRef) -> Result<Url, String> {
     use secrecy::ExposeSecret;
-    let found = resolve_secret(hidden).await?;
-    let url = Url::parse(found.expose_secret()).ok();
-    let web = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
-    url.filter(web)
-        .ok_or_else(|| format!("{} holds no address of the web", describe_source(hidden)))
+    let secret = resolve_secret(secret_ref).await?;
+    let url = Url::parse(secret.expose_secret()).ok();
+    let is_web_url = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
+    url.filter(is_web_url)
+        .ok_or_else(|| format!("{} contains no http(s) URL", describe_source(secret_ref)))
 }
 
-fn describe_source(hidden: &SecretRef) -> String {
-    match hidden {
+fn describe_source(secret_ref: &SecretRef) -> String {
+    match secret_ref {
         SecretRef::Env(name) => format!("`{name}`"),
         SecretRef::File(path) => format!("`{}`", path.display()),
-        SecretRef::Command(_) => "what the command for the secret printed".to_owned(),
+        SecretRef::Command(_) => "the output of the command for the secret".to_owned(),
     }
 }
 
@@ -65,8 +65,8 @@ async fn command_output(command: &str) -> Result<String, String> {
     let output = shell_command.kill_on_drop(true).output().await;
     match output {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout)
-            .map_err(|_| "the command for the secret printed no text".to_owned()),
-        Ok(output) => Err(format!("the command for the secret ended with {}", output.status)),
+            .map_err(|_| "the command for the secret printed invalid text".to_owned()),
+        Ok(output) => Err(format!("the command for the secret exited with {}", output.status)),
         Err(_) => Err("the command for the secret could not be started".to_owned()),
     }
 }

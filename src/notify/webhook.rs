@@ -1,52 +1,63 @@
-//! `run.json` as a POST, signed as the Standard Webhooks specification says, so that receivers
-//! find a library that checks it.
+//! `run.json` as a POST, signed according to the Standard Webhooks specification, so that receivers
+//! can verify it with a library.
 //!
-//! Signed is `ID.TIMESTAMP.BODY` with HMAC-SHA256; the id is the run's own, so that a receiver
-//! knows what it has seen.
+//! The signature is an HMAC-SHA256 of `ID.TIMESTAMP.BODY`; the id is unique per run, so that a
+//! receiver recognises duplicates.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secret_ref;
 use crate::batch::NotifySettings;
+use crate::clock::Clock;
 use crate::http::{HttpPoster, PostRequest};
 use crate::report::RunRecord;
 
 pub(super) async fn send(
     notify: &NotifySettings,
     record: &RunRecord,
-    courier: &HttpPoster,
+    poster: &HttpPoster,
+    clock: &Clock,
 ) -> Result<(), String> {
     let Some(address) = &notify.webhook else { return Ok(()) };
     let url = secret_ref::resolve_address(address).await?;
     let body = record.to_json().into_bytes();
     let mut headers = vec![("content-type", "application/json".to_owned())];
-    let (id, at) = (message_id(record), Timestamp::now().as_second());
+    let signed =
+        SignedContent { id: message_id(record), timestamp: clock.now().as_second(), body: &body };
     if let Some(secret) = &notify.webhook_secret {
         let secret = secret_ref::resolve_secret(secret).await?;
-        headers.push(("webhook-signature", signature(&secret, (&id, at), &body)));
+        headers.push(("webhook-signature", signature(&secret, &signed)));
     }
-    headers.extend([("webhook-id", id), ("webhook-timestamp", at.to_string())]);
-    courier.post(PostRequest { url, headers, body }).await
+    let timestamp = signed.timestamp.to_string();
+    headers.extend([("webhook-id", signed.id), ("webhook-timestamp", timestamp)]);
+    poster.post(PostRequest { url, headers, body }).await
 }
 
-/// Returns what tells this message from every other.
+/// Returns an id that is unique to this run.
 fn message_id(record: &RunRecord) -> String {
-    let what = format!("{}/{}/{}/{}", record.host, record.pid, record.batch, record.began);
-    format!("msg_{}", &blake3::hash(what.as_bytes()).to_hex()[..24])
+    let run = format!("{}/{}/{}/{}", record.host, record.pid, record.batch, record.began);
+    format!("msg_{}", &blake3::hash(run.as_bytes()).to_hex()[..24])
 }
 
-fn signature(secret: &SecretString, (id, at): (&str, i64), body: &[u8]) -> String {
+/// The content that a signature covers.
+struct SignedContent<'a> {
+    id: String,
+    /// In seconds since 1970.
+    timestamp: i64,
+    body: &'a [u8],
+}
+
+fn signature(secret: &SecretString, content: &SignedContent<'_>) -> String {
     let secret = secret.expose_secret();
     let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
     let key = key.unwrap_or_else(|| secret.as_bytes().to_vec());
-    let mut signed = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
-    signed.update(format!("{id}.{at}.").as_bytes());
-    signed.update(body);
-    format!("v1,{}", STANDARD.encode(signed.sign()))
+    let mut hmac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
+    hmac.update(format!("{}.{}.", content.id, content.timestamp).as_bytes());
+    hmac.update(content.body);
+    format!("v1,{}", STANDARD.encode(hmac.sign()))
 }
 
 #[cfg(test)]
@@ -55,13 +66,13 @@ mod tests {
 
     /// The example of the specification.
     #[test]
-    fn it_is_signed_as_the_specification_says() {
+    fn the_signature_matches_the_example_of_the_specification() {
         let secret = SecretString::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
-        let signed = signature(
-            &secret,
-            ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330),
-            br#"{"test": 2432232314}"#,
-        );
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        let content = SignedContent {
+            id: "msg_p5jXN8AQM9LWM0D4loKWxJek".to_owned(),
+            timestamp: 1_614_265_330,
+            body: br#"{"test": 2432232314}"#,
+        };
+        assert_eq!(signature(&secret, &content), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 }

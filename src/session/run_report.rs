@@ -117,7 +117,9 @@ impl RunReport {
     /// Notes that the run begins: its batch is held by nobody else, and nobody said no.
     pub(crate) fn start_heartbeat(&self) {
         self.update(|facts| {
-            facts.heartbeat = facts.notify.as_ref().and_then(HeartbeatPing::send_start)
+            let notify = facts.notify.as_ref();
+            facts.heartbeat =
+                notify.and_then(|notify| HeartbeatPing::send_start(notify, &self.clock));
         });
     }
 
@@ -269,7 +271,7 @@ impl RunReport {
             }
         };
         let mut told: Vec<NotificationRecord> = begun.into_iter().collect();
-        told.extend(notify::send_notifications(notify, &facts.record, leave).await);
+        told.extend(notify::send_notifications(notify, &facts.record, &self.clock, leave).await);
         for (channel, words) in
             told.iter().filter_map(|told| Some((told.channel, told.words.as_ref()?)))
         {

@@ -1,7 +1,7 @@
-//! The listening socket: as many connections as there are places, each for a short time only.
+//! The listening socket: a bounded number of connections, each for a bounded time.
 //!
-//! Whoever sends nothing, or a byte a minute, is cut off when his time is over; meanwhile others
-//! wait in the system's own queue, not in memory.
+//! A client that sends nothing, or one byte a minute, is disconnected when its time is over; further
+//! clients wait in the operating system's queue, not in memory.
 
 use std::future::Future;
 use std::io;
@@ -17,14 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-/// Connections at one time.
+/// Concurrent connections.
 const CONNECTIONS_MAX: usize = 64;
-/// From the first byte of a connection to its last.
+/// The time for one connection, from its first byte to its last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a socket that could not be had, as when the process has too many files open.
+/// The wait after a failed accept, for instance because too many files are open.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// A listening socket with so many places.
+/// A listening socket with a limited number of connections.
 #[derive(Debug)]
 pub(super) struct BoundedListener {
     listener: TcpListener,
@@ -42,13 +42,13 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        // The semaphore is never closed; a visit without a place would only be one too many.
-        let place = self.connection_slots.clone().acquire_owned().await.ok();
+        // The semaphore is never closed; if it were, there would merely be no limit.
+        let slot = self.connection_slots.clone().acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((tcp, from)) => {
-                    let over = Box::pin(sleep(CONNECTION_TIMEOUT));
-                    return (BoundedStream { tcp, deadline: over, _slot: place }, from);
+                    let deadline = Box::pin(sleep(CONNECTION_TIMEOUT));
+                    return (BoundedStream { tcp, deadline, _slot: slot }, from);
                 }
                 Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
             }
@@ -60,7 +60,7 @@ impl Listener for BoundedListener {
     }
 }
 
-/// A connection, until its time is over.
+/// A connection with a deadline.
 #[derive(Debug)]
 pub(super) struct BoundedStream {
     tcp: TcpStream,

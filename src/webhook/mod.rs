@@ -1,9 +1,9 @@
-//! What others may ask of this program over HTTP: at present, AI Studios alone, when a render goes
-//! on.
+//! The receiver of AI Studios' callbacks.
 //!
-//! A call carries no signature, so whoever knows an address can say anything there, and nothing that
-//! is said is believed: it is noted in the ledger, and whoever drives the batch looks for himself.
-//! Invariant: what arrives here is bounded in bytes, time and number, and cannot stop a run.
+//! A callback carries no signature, so any caller that knows an address can send anything. Nothing in
+//! it is trusted: it is recorded in the ledger, and the run that drives the batch checks the
+//! project itself. Invariant: requests are bounded in bytes, time and number, and cannot stop a
+//! run.
 
 mod callback;
 mod listener;

@@ -1,7 +1,7 @@
-//! Takes the calls of AI Studios and notes them in the ledger.
+//! The HTTP server that records AI Studios' callbacks in the ledger.
 //!
-//! Whatever has the form of one of our addresses is answered alike, known or not, so that nobody
-//! learns from an answer which secrets there are. No secret is ever logged, only the beginning of
+//! Every request to an address of the right form gets the same response, known or not, so that the
+//! response does not reveal which secrets exist. No secret is ever logged, only the beginning of
 //! its hash.
 
 use std::io;
@@ -22,13 +22,14 @@ use super::listener::BoundedListener;
 use crate::clock::Clock;
 use crate::ledger::{CallbackEffect, Ledger, WebhookSecret};
 
-/// The largest body of a call; the documented ones have some hundred bytes.
+/// The largest body; documented callbacks have a few hundred bytes.
 const BODY_MAX: usize = 64 << 10;
-/// How long a body may take: less than its connection may, so that whoever is slow still hears so.
+/// The time for a body: less than for its connection, so that a slow client still gets a response.
 const BODY_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long calls under way may take once the receiver closes.
+/// The time for open requests once the receiver closes.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// A server for the calls of AI Studios, until it is closed.
+
+/// A running server for callbacks.
 #[derive(Debug)]
 pub struct WebhookReceiver {
     address: SocketAddr,
@@ -36,7 +37,7 @@ pub struct WebhookReceiver {
     server_task: JoinHandle<()>,
 }
 
-/// Where what is heard goes.
+/// The state that request handlers share.
 #[derive(Clone)]
 struct CallbackState {
     ledger: Ledger,
@@ -44,42 +45,42 @@ struct CallbackState {
 }
 
 impl WebhookReceiver {
-    /// Listens at `listen`; what is heard is noted in `ledger`.
+    /// Starts a server at `listen` that records callbacks in `ledger`.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     pub async fn open(listen: SocketAddr, ledger: Ledger, clock: Clock) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let stop_signal = stop.clone();
         let service =
             Router::new().fallback(handle_request).with_state(CallbackState { ledger, clock });
-        let served = tokio::spawn(async move {
-            let serving = axum::serve(BoundedListener::new(listener), service)
-                .with_graceful_shutdown(stopped.cancelled_owned());
-            if let Err(error) = serving.await {
-                tracing::warn!("calls of AI Studios are no longer taken: {error}");
+        let server_task = tokio::spawn(async move {
+            let server = axum::serve(BoundedListener::new(listener), service)
+                .with_graceful_shutdown(stop_signal.cancelled_owned());
+            if let Err(error) = server.await {
+                tracing::warn!("webhook callbacks are no longer received: {error}");
             }
         });
-        Ok(Self { address, stop, server_task: served })
+        Ok(Self { address, stop, server_task })
     }
 
-    /// Returns where it listens.
+    /// Returns the bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes no further calls.
+    /// Stops the server.
     pub async fn close(self) {
         self.stop.cancel();
-        // Whoever is still talking then only loses an answer that says nothing.
+        // A client that is still connected then only loses an empty response.
         drop(timeout(SHUTDOWN_TIMEOUT, self.server_task).await);
     }
 }
 
-async fn handle_request(State(ear): State<CallbackState>, request: Request) -> Response<Body> {
-    let status = receive_callback(&ear, request).await;
+async fn handle_request(State(state): State<CallbackState>, request: Request) -> Response<Body> {
+    let status = receive_callback(&state, request).await;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     let close = header::HeaderValue::from_static("close");
@@ -87,7 +88,7 @@ async fn handle_request(State(ear): State<CallbackState>, request: Request) -> R
     response
 }
 
-async fn receive_callback(ear: &CallbackState, request: Request) -> StatusCode {
+async fn receive_callback(state: &CallbackState, request: Request) -> StatusCode {
     let (parts, body) = request.into_parts();
     let Some(secret) = WebhookSecret::from_path(parts.uri.path()) else {
         return StatusCode::NOT_FOUND;
@@ -101,19 +102,19 @@ async fn receive_callback(ear: &CallbackState, request: Request) -> StatusCode {
         Ok(Err(_)) => return StatusCode::BAD_REQUEST,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
-    let call = callback::parse_callback(parts.uri.query().unwrap_or_default(), &body);
-    let mark = &secret.hash()[..8];
-    match ear.ledger.record_callback(&secret, call, ear.clock.now()).await {
+    let callback = callback::parse_callback(parts.uri.query().unwrap_or_default(), &body);
+    let address = &secret.hash()[..8];
+    match state.ledger.record_callback(&secret, callback, state.clock.now()).await {
         Ok(CallbackEffect::UnknownAddress) => {
-            tracing::debug!(mark, "a call about nobody that is known")
+            tracing::debug!(address, "callback for an unknown address")
         }
-        Ok(CallbackEffect::SelfTest) => tracing::debug!(mark, "our own call came through"),
+        Ok(CallbackEffect::SelfTest) => tracing::debug!(address, "our own self-test arrived"),
         Ok(CallbackEffect::Job { key, warning: None }) => {
-            tracing::debug!(mark, key, "AI Studios called");
+            tracing::debug!(address, key, "callback from AI Studios");
         }
-        Ok(CallbackEffect::Job { warning: Some(words), .. }) => tracing::warn!("{words}"),
-        // It will be asked about anyway. Whoever called learns nothing of our troubles.
-        Err(error) => tracing::warn!("a call of AI Studios could not be noted: {error}"),
+        Ok(CallbackEffect::Job { warning: Some(warning), .. }) => tracing::warn!("{warning}"),
+        // The render is polled anyway, so the response does not report the failure.
+        Err(error) => tracing::warn!("a webhook callback could not be recorded: {error}"),
     }
     StatusCode::NO_CONTENT
 }

@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["ledger", "payload", "template", "text"]),
-    ("notify", &["batch", "http", "report", "text"]),
+    ("notify", &["batch", "clock", "http", "report", "text"]),
     ("webhook", &["clock", "ledger"]),
     (
         "session",

@@ -1,11 +1,11 @@
-//! What an answer means: the one place where it is decided.
+//! Classification of responses: the one place that decides whether a request was accepted.
 //!
-//! A pure function from what the wire gave to what it says about the request. Everything hangs on
-//! one question, *could the service have taken this request?*, and it is answered with "perhaps"
-//! unless the answer itself rules it out. It does no I/O, reads no clock, keeps nothing.
+//! A pure function from an exchange to its meaning for the request. One question decides: *could the
+//! service have accepted this request?* The answer is "possibly" unless the response itself rules
+//! it out. No I/O, no clock, no state.
 //!
-//! Invariants: only a whole 2xx that says `success: true` ever succeeds with a paid call; nothing
-//! that the service may have taken is ever called not sent, refused, or to be repeated.
+//! Invariants: only a complete 2xx with `success: true` makes a paid call succeed; a request that
+//! may have been accepted is never classified as not sent, refused, or safe to repeat.
 
 use std::time::Duration;
 
@@ -21,27 +21,27 @@ mod tests;
 
 pub(super) use into_outcome::{ClassifiedExchange, account_message};
 
-/// What the wire gave.
+/// The outcome of an exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ExchangeOutcome {
-    /// Not a byte of the request left.
+    /// Not a byte of the request was sent.
     NotSent(NotSentReason),
-    /// The request left, at least in part, and no answer began.
+    /// The request was sent, at least in part, and no response began.
     NoResponse(NoResponseCause),
-    /// An answer began.
+    /// A response began.
     Responded(HttpResponse),
 }
 
-/// How an answer failed to come.
+/// The reason why no response began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoResponseCause {
-    /// The total time passed.
+    /// The time-out passed.
     TimedOut,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke, or the response was not HTTP.
     ConnectionLost,
 }
 
-/// An answer, as far as it came.
+/// A response, as far as it was received.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct HttpResponse {
     pub(super) status: u16,
@@ -53,42 +53,42 @@ pub(super) struct HttpResponse {
     pub(super) body_end: BodyEnd,
 }
 
-/// How the body of an answer ended.
+/// How the body of a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyEnd {
-    /// Where it should.
+    /// At its announced end.
     Complete,
     /// The connection broke.
     Truncated,
     /// The total time passed.
     TimedOut,
-    /// At our own limit.
+    /// Cut at our own limit.
     TooLarge,
 }
 
-/// What an answer means for the request it answers.
+/// The meaning of a response for its request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Classification<T> {
-    /// It did what was asked.
+    /// It succeeded.
     Succeeded(T),
-    /// It never left.
+    /// It was never sent.
     NotSent(NotSentReason),
-    /// It was turned down for what it asks.
+    /// It was declined because of its content.
     Refused(RefusalKind, ErrorText),
-    /// It was turned down for the token it carried.
+    /// It was declined because of its token.
     TokenRefused(ErrorText),
-    /// It was turned down for who asks.
+    /// It was declined because of the account.
     Account(AccountRefusalKind, ErrorText),
-    /// It was turned down for coming too soon.
+    /// It was declined because of a rate limit.
     RateLimited,
     /// It was sent to the wrong host.
     Moved,
-    /// It may have been taken.
+    /// It may have been accepted.
     Unknown(UnknownReason, ErrorText),
 }
 
 impl HttpResponse {
-    /// Returns how long the server asked to be left alone.
+    /// Returns the wait that the server asks for.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         retry_after::parse_retry_after(
             self.retry_after_headers.iter().map(String::as_str),
@@ -106,8 +106,8 @@ impl HttpResponse {
     }
 
     fn error_text(&self) -> ErrorText {
-        if let Some(said) = ParsedEnvelope::parse(&self.body) {
-            return ErrorText::from_json(said.root());
+        if let Some(body) = ParsedEnvelope::parse(&self.body) {
+            return ErrorText::from_json(body.root());
         }
         if self.is_html() || self.body_end != BodyEnd::Complete {
             return ErrorText::default();
@@ -115,7 +115,7 @@ impl HttpResponse {
         ErrorText::from_text(&String::from_utf8_lossy(&self.body))
     }
 
-    /// Says whether the words `"success": true` stand in the body, even if it is cut or garbled.
+    /// Returns whether the body contains `"success": true`, even if it is cut or garbled.
     fn has_success_claim(&self) -> bool {
         const CLAIM: &[u8] = b"\"success\":true";
         let dense: Vec<u8> = self
@@ -128,7 +128,7 @@ impl HttpResponse {
     }
 }
 
-/// Says what `outcome` means for the request.
+/// Returns the meaning of `outcome` for the request.
 pub(super) fn classify(outcome: &ExchangeOutcome) -> Classification<ParsedEnvelope> {
     match outcome {
         ExchangeOutcome::NotSent(reason) => Classification::NotSent(reason.clone()),
@@ -138,24 +138,24 @@ pub(super) fn classify(outcome: &ExchangeOutcome) -> Classification<ParsedEnvelo
         ExchangeOutcome::NoResponse(NoResponseCause::ConnectionLost) => {
             unknown_without_text(UnknownReason::ConnectionLost)
         }
-        ExchangeOutcome::Responded(reply) => classify_status(reply),
+        ExchangeOutcome::Responded(response) => classify_status(response),
     }
 }
 
-fn classify_status(reply: &HttpResponse) -> Classification<ParsedEnvelope> {
-    match reply.status {
-        200..=299 => classify_success_status(reply),
-        // Checked before any work is done, so the status alone decides, unless the body objects.
-        401 => classify_gate_refusal(reply, RequestGate::Token),
-        402 => classify_gate_refusal(reply, RequestGate::Payment),
-        403 => classify_gate_refusal(reply, RequestGate::Permission),
-        429 => classify_gate_refusal(reply, RequestGate::RateLimit),
-        400 | 404 | 405 | 411 | 413..=415 | 422 | 431 => classify_rejection(reply),
+fn classify_status(response: &HttpResponse) -> Classification<ParsedEnvelope> {
+    match response.status {
+        200..=299 => classify_success_status(response),
+        // Checked before any work is done, so the status alone decides, unless the body
+        // contradicts it.
+        401 => classify_gate_refusal(response, RequestGate::Token),
+        402 => classify_gate_refusal(response, RequestGate::Payment),
+        403 => classify_gate_refusal(response, RequestGate::Permission),
+        429 => classify_gate_refusal(response, RequestGate::RateLimit),
+        400 | 404 | 405 | 411 | 413..=415 | 422 | 431 => classify_rejection(response),
         301..=303 => unknown_without_text(UnknownReason::Redirected),
         307 | 308 => Classification::Moved,
-        500..=599 => Classification::Unknown(UnknownReason::ServerError, reply.error_text()),
-        // 408, 409 and 425 by name, since gateways misuse them; the rest because nobody documents
-        // them.
+        500..=599 => Classification::Unknown(UnknownReason::ServerError, response.error_text()),
+        // 408, 409 and 425, since gateways misuse them; the rest because they are undocumented.
         0..=199
         | 300
         | 304..=306
@@ -167,12 +167,12 @@ fn classify_status(reply: &HttpResponse) -> Classification<ParsedEnvelope> {
         | 430
         | 432..=499
         | 600..=u16::MAX => {
-            Classification::Unknown(UnknownReason::UnclassifiedStatus, reply.error_text())
+            Classification::Unknown(UnknownReason::UnclassifiedStatus, response.error_text())
         }
     }
 }
 
-/// What a request is held up to before it is looked at.
+/// A check that a request has to pass before its content is processed.
 enum RequestGate {
     Token,
     Payment,
@@ -181,50 +181,50 @@ enum RequestGate {
 }
 
 fn classify_gate_refusal(
-    reply: &HttpResponse,
+    response: &HttpResponse,
     gate: RequestGate,
 ) -> Classification<ParsedEnvelope> {
-    if reply.has_success_claim() {
+    if response.has_success_claim() {
         return unknown_without_text(UnknownReason::Contradiction);
     }
-    let words = reply.error_text();
-    let (credits, token) = (words.is_about_credits(), words.is_about_token());
+    let text = response.error_text();
+    let (is_about_credits, is_about_token) = (text.is_about_credits(), text.is_about_token());
     match gate {
-        RequestGate::Token => Classification::TokenRefused(words),
-        RequestGate::Payment => Classification::Account(AccountRefusalKind::NoCredits, words),
-        RequestGate::Permission | RequestGate::RateLimit if credits => {
-            Classification::Account(AccountRefusalKind::NoCredits, words)
+        RequestGate::Token => Classification::TokenRefused(text),
+        RequestGate::Payment => Classification::Account(AccountRefusalKind::NoCredits, text),
+        RequestGate::Permission | RequestGate::RateLimit if is_about_credits => {
+            Classification::Account(AccountRefusalKind::NoCredits, text)
         }
-        RequestGate::Permission if words.can_follow_acceptance() => {
-            Classification::Unknown(UnknownReason::ServiceFailure, words)
+        RequestGate::Permission if text.can_follow_acceptance() => {
+            Classification::Unknown(UnknownReason::ServiceFailure, text)
         }
-        // Some gateways say 403 of a token that has run out.
-        RequestGate::Permission if token => Classification::TokenRefused(words),
-        RequestGate::Permission => Classification::Account(AccountRefusalKind::Forbidden, words),
+        // Some gateways respond with 403 to an expired token.
+        RequestGate::Permission if is_about_token => Classification::TokenRefused(text),
+        RequestGate::Permission => Classification::Account(AccountRefusalKind::Forbidden, text),
         RequestGate::RateLimit => Classification::RateLimited,
     }
 }
 
-/// A 4xx that turns a request down on inspection, which only a complete answer proves.
-fn classify_rejection(reply: &HttpResponse) -> Classification<ParsedEnvelope> {
-    if reply.has_success_claim() {
+/// A 4xx that declines a request because of its content, which only a complete response proves.
+fn classify_rejection(response: &HttpResponse) -> Classification<ParsedEnvelope> {
+    if response.has_success_claim() {
         return unknown_without_text(UnknownReason::Contradiction);
     }
-    if let Some(doubt) = incomplete_body_reason(reply.body_end) {
-        return unknown_without_text(doubt);
+    if let Some(reason) = incomplete_body_reason(response.body_end) {
+        return unknown_without_text(reason);
     }
-    let words = reply.error_text();
-    // "Already being exported": it may have been this request that was taken, or the one before.
-    if words.can_follow_acceptance() {
-        return Classification::Unknown(UnknownReason::ServiceFailure, words);
+    let text = response.error_text();
+    // "Already being exported": this request may have been accepted, or an earlier one.
+    if text.can_follow_acceptance() {
+        return Classification::Unknown(UnknownReason::ServiceFailure, text);
     }
-    if words.is_about_credits() {
-        return Classification::Account(AccountRefusalKind::NoCredits, words);
+    if text.is_about_credits() {
+        return Classification::Account(AccountRefusalKind::NoCredits, text);
     }
-    if words.is_about_token() {
-        return Classification::TokenRefused(words);
+    if text.is_about_token() {
+        return Classification::TokenRefused(text);
     }
-    let kind = match (reply.status, words.subject()) {
+    let kind = match (response.status, text.subject()) {
         (_, ErrorSubject::RateLimit) => return Classification::RateLimited,
         (404, _) | (_, ErrorSubject::NotFound) => RefusalKind::NotFound,
         (413 | 414 | 431, _) => RefusalKind::TooLarge,
@@ -238,46 +238,46 @@ fn classify_rejection(reply: &HttpResponse) -> Classification<ParsedEnvelope> {
             | ErrorSubject::Unclear,
         ) => RefusalKind::Validation,
     };
-    Classification::Refused(kind, words)
+    Classification::Refused(kind, text)
 }
 
-fn classify_success_status(reply: &HttpResponse) -> Classification<ParsedEnvelope> {
-    if let Some(doubt) = incomplete_body_reason(reply.body_end) {
-        return unknown_without_text(doubt);
+fn classify_success_status(response: &HttpResponse) -> Classification<ParsedEnvelope> {
+    if let Some(reason) = incomplete_body_reason(response.body_end) {
+        return unknown_without_text(reason);
     }
-    let Some(said) = ParsedEnvelope::parse(&reply.body) else {
-        return unknown_without_text(if reply.is_html() {
+    let Some(body) = ParsedEnvelope::parse(&response.body) else {
+        return unknown_without_text(if response.is_html() {
             UnknownReason::Html
         } else {
             UnknownReason::NotJson
         });
     };
-    match said.success {
-        SuccessClaim::Yes | SuccessClaim::Absent => Classification::Succeeded(said),
-        SuccessClaim::No => classify_reported_failure(&said),
+    match body.success {
+        SuccessClaim::Yes | SuccessClaim::Absent => Classification::Succeeded(body),
+        SuccessClaim::No => classify_reported_failure(&body),
     }
 }
 
-/// `success: false` under a 2xx: only its words can say that nothing was taken.
-fn classify_reported_failure(said: &ParsedEnvelope) -> Classification<ParsedEnvelope> {
-    let words = ErrorText::from_json(said.root());
-    match said.find_project_id() {
+/// `success: false` in a 2xx: only its message can show that nothing was accepted.
+fn classify_reported_failure(body: &ParsedEnvelope) -> Classification<ParsedEnvelope> {
+    let text = ErrorText::from_json(body.root());
+    match body.find_project_id() {
         ProjectIdLookup::Missing => {}
         ProjectIdLookup::Found(_) | ProjectIdLookup::Implausible => {
-            return Classification::Unknown(UnknownReason::Contradiction, words);
+            return Classification::Unknown(UnknownReason::Contradiction, text);
         }
     }
-    match words.subject() {
+    match text.subject() {
         ErrorSubject::ServiceFailure => {
-            Classification::Unknown(UnknownReason::ServiceFailure, words)
+            Classification::Unknown(UnknownReason::ServiceFailure, text)
         }
-        ErrorSubject::Token => Classification::TokenRefused(words),
-        ErrorSubject::Credits => Classification::Account(AccountRefusalKind::NoCredits, words),
+        ErrorSubject::Token => Classification::TokenRefused(text),
+        ErrorSubject::Credits => Classification::Account(AccountRefusalKind::NoCredits, text),
         ErrorSubject::RateLimit => Classification::RateLimited,
-        ErrorSubject::Plan => Classification::Account(AccountRefusalKind::Forbidden, words),
-        ErrorSubject::NotFound => Classification::Refused(RefusalKind::NotFound, words),
-        ErrorSubject::Validation => Classification::Refused(RefusalKind::Validation, words),
-        ErrorSubject::Unclear => Classification::Unknown(UnknownReason::UnclearMessage, words),
+        ErrorSubject::Plan => Classification::Account(AccountRefusalKind::Forbidden, text),
+        ErrorSubject::NotFound => Classification::Refused(RefusalKind::NotFound, text),
+        ErrorSubject::Validation => Classification::Refused(RefusalKind::Validation, text),
+        ErrorSubject::Unclear => Classification::Unknown(UnknownReason::UnclearMessage, text),
     }
 }
 
@@ -290,35 +290,35 @@ fn incomplete_body_reason(ending: BodyEnd) -> Option<UnknownReason> {
     }
 }
 
-fn unknown_without_text<T>(doubt: UnknownReason) -> Classification<T> {
-    Classification::Unknown(doubt, ErrorText::default())
+fn unknown_without_text<T>(reason: UnknownReason) -> Classification<T> {
+    Classification::Unknown(reason, ErrorText::default())
 }
 
 impl<T> Classification<T> {
-    /// Reads on in a success; what cannot be read makes it unknown.
+    /// Parses the body of a success; a failure to parse it makes the request unknown.
     pub(super) fn and_then<U>(
         self,
-        read: impl FnOnce(T) -> Result<U, UnknownReason>,
+        parse: impl FnOnce(T) -> Result<U, UnknownReason>,
     ) -> Classification<U> {
         match self {
-            Self::Succeeded(said) => match read(said) {
+            Self::Succeeded(body) => match parse(body) {
                 Ok(value) => Classification::Succeeded(value),
-                Err(doubt) => unknown_without_text(doubt),
+                Err(reason) => unknown_without_text(reason),
             },
             Self::NotSent(reason) => Classification::NotSent(reason),
-            Self::Refused(kind, words) => Classification::Refused(kind, words),
-            Self::TokenRefused(words) => Classification::TokenRefused(words),
-            Self::Account(kind, words) => Classification::Account(kind, words),
+            Self::Refused(kind, text) => Classification::Refused(kind, text),
+            Self::TokenRefused(text) => Classification::TokenRefused(text),
+            Self::Account(kind, text) => Classification::Account(kind, text),
             Self::RateLimited => Classification::RateLimited,
             Self::Moved => Classification::Moved,
-            Self::Unknown(doubt, words) => Classification::Unknown(doubt, words),
+            Self::Unknown(reason, text) => Classification::Unknown(reason, text),
         }
     }
 }
 
-/// Reads the answer to a create: it must say `success: true` and name the new project.
-pub(super) fn parse_created(said: ParsedEnvelope) -> Result<ProjectId, UnknownReason> {
-    match (said.success, said.find_project_id()) {
+/// Parses the response to a create: it must contain `success: true` and the new project's id.
+pub(super) fn parse_created(body: ParsedEnvelope) -> Result<ProjectId, UnknownReason> {
+    match (body.success, body.find_project_id()) {
         (SuccessClaim::Yes, ProjectIdLookup::Found(id)) => Ok(id),
         (SuccessClaim::Yes | SuccessClaim::No | SuccessClaim::Absent, _) => {
             Err(UnknownReason::Incomplete)
@@ -326,13 +326,13 @@ pub(super) fn parse_created(said: ParsedEnvelope) -> Result<ProjectId, UnknownRe
     }
 }
 
-/// Reads the answer to an export: it must say `success: true`. The id may be missing, since it
-/// adds nothing to the one that was asked for, but an error or nonsense in its place may not.
-pub(super) fn parse_exported(said: ParsedEnvelope) -> Result<Option<ProjectId>, UnknownReason> {
-    match (said.success, said.find_project_id()) {
+/// Parses the response to an export: it must contain `success: true`. The id may be missing, since
+/// the requested one is known, but an error or an invalid value in its place is not accepted.
+pub(super) fn parse_exported(body: ParsedEnvelope) -> Result<Option<ProjectId>, UnknownReason> {
+    match (body.success, body.find_project_id()) {
         (SuccessClaim::Yes, ProjectIdLookup::Found(id)) => Ok(Some(id)),
         (SuccessClaim::Yes, ProjectIdLookup::Missing)
-            if !said.has_error() && said.data().is_object() =>
+            if !body.has_error() && body.data().is_object() =>
         {
             Ok(None)
         }

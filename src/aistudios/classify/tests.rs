@@ -1,13 +1,13 @@
-//! The table of meanings, row by row, and what must hold for every answer that there can be.
+//! The table of classifications, row by row, and the properties that hold for every response.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::http::NotSentKind;
 
-const TAKEN: &str = r#"{"success":true,"data":{"projectId":"66f0a1b2"}}"#;
+const ACCEPTED: &str = r#"{"success":true,"data":{"projectId":"66f0a1b2"}}"#;
 
-fn reply(status: u16, body: &str) -> HttpResponse {
+fn response(status: u16, body: &str) -> HttpResponse {
     HttpResponse {
         status,
         content_type: Some("application/json".into()),
@@ -19,9 +19,9 @@ fn reply(status: u16, body: &str) -> HttpResponse {
     }
 }
 
-/// One word for a meaning, as the tables write it.
-fn word<T>(meaning: &Classification<T>) -> String {
-    match meaning {
+/// Returns the label of a classification in the tables.
+fn label<T>(classification: &Classification<T>) -> String {
+    match classification {
         Classification::Succeeded(_) => "accepted".into(),
         Classification::NotSent(_) => "not sent".into(),
         Classification::Refused(kind, _) => format!("refused {kind:?}"),
@@ -29,25 +29,25 @@ fn word<T>(meaning: &Classification<T>) -> String {
         Classification::Account(kind, _) => format!("account {kind:?}"),
         Classification::RateLimited => "slow down".into(),
         Classification::Moved => "moved".into(),
-        Classification::Unknown(doubt, _) => format!("unknown {doubt:?}"),
+        Classification::Unknown(reason, _) => format!("unknown {reason:?}"),
     }
 }
 
-fn create(reply: HttpResponse) -> String {
-    word(&classify(&ExchangeOutcome::Responded(reply)).and_then(parse_created))
+fn create(response: HttpResponse) -> String {
+    label(&classify(&ExchangeOutcome::Responded(response)).and_then(parse_created))
 }
 
 #[test]
-fn every_row_of_the_table() {
+fn every_status_and_body_is_classified_as_in_the_table() {
     let failure =
-        |words: &str| format!(r#"{{"success":false,"error":{{"code":1,"msg":"{words}"}}}}"#);
+        |message: &str| format!(r#"{{"success":false,"error":{{"code":1,"msg":"{message}"}}}}"#);
     let html = "<!DOCTYPE html><html><title>Sign in</title></html>";
-    for (status, body, meaning) in [
-        (200, TAKEN.to_owned(), "accepted"),
-        (201, TAKEN.to_owned(), "accepted"),
-        (200, format!("\u{feff}{TAKEN}"), "accepted"),
+    for (status, body, classification) in [
+        (200, ACCEPTED.to_owned(), "accepted"),
+        (201, ACCEPTED.to_owned(), "accepted"),
+        (200, format!("\u{feff}{ACCEPTED}"), "accepted"),
         (200, r#"{"success":true,"projectId":"66f0"}"#.to_owned(), "accepted"),
-        // A 2xx that is no acceptance.
+        // A 2xx without an acceptance.
         (200, r#"{"projectId":"66f0"}"#.to_owned(), "unknown Incomplete"),
         (200, r#"{"success":"true","data":{"projectId":"66f0"}}"#.to_owned(), "unknown Incomplete"),
         (200, r#"{"success":true,"data":{}}"#.to_owned(), "unknown Incomplete"),
@@ -58,10 +58,10 @@ fn every_row_of_the_table() {
         (200, String::new(), "unknown NotJson"),
         (204, String::new(), "unknown NotJson"),
         (200, "ok".to_owned(), "unknown NotJson"),
-        (200, format!("{TAKEN}x"), "unknown NotJson"),
+        (200, format!("{ACCEPTED}x"), "unknown NotJson"),
         (200, "[".repeat(100_000), "unknown NotJson"),
         (200, html.to_owned(), "unknown Html"),
-        // success:false, by its words.
+        // success:false, by its message.
         (200, failure("scenes is required"), "refused Validation"),
         (200, failure("project not found"), "refused NotFound"),
         (200, failure("invalid token"), "token"),
@@ -78,25 +78,25 @@ fn every_row_of_the_table() {
             r#"{"success":false,"error":"invalid","data":{"projectId":"66f0"}}"#.to_owned(),
             "unknown Contradiction",
         ),
-        // Turned away.
+        // Declined before the content is processed.
         (401, failure("whatever"), "token"),
         (401, html.to_owned(), "token"),
-        (401, TAKEN.to_owned(), "unknown Contradiction"),
+        (401, ACCEPTED.to_owned(), "unknown Contradiction"),
         (402, failure(""), "account NoCredits"),
         (403, html.to_owned(), "account Forbidden"),
         (403, failure("jwt expired"), "token"),
         (403, failure("no credits left, balance 0"), "account NoCredits"),
         (429, String::new(), "slow down"),
         (429, html.to_owned(), "slow down"),
-        (429, TAKEN.to_owned(), "unknown Contradiction"),
-        // Rejected on inspection.
+        (429, ACCEPTED.to_owned(), "unknown Contradiction"),
+        // Declined because of the content.
         (400, failure("scenes is required"), "refused Validation"),
         (400, failure("insufficient credits"), "account NoCredits"),
         (400, failure("token expired"), "token"),
         (400, failure("Unexpected token } in JSON at position 3"), "refused Validation"),
         (400, failure("rate limit exceeded"), "slow down"),
         (400, "Bad Request".to_owned(), "refused Validation"),
-        (400, TAKEN.to_owned(), "unknown Contradiction"),
+        (400, ACCEPTED.to_owned(), "unknown Contradiction"),
         (404, html.to_owned(), "refused NotFound"),
         (405, String::new(), "refused Validation"),
         (411, String::new(), "refused Validation"),
@@ -104,14 +104,14 @@ fn every_row_of_the_table() {
         (414, String::new(), "refused TooLarge"),
         (415, String::new(), "refused Validation"),
         (422, failure("clothId does not exist"), "refused NotFound"),
-        // Said of what was taken before, be it this very request.
+        // About an earlier request, which may be this very one.
         (400, failure("project is already being exported"), "unknown ServiceFailure"),
         (400, failure("export in progress"), "unknown ServiceFailure"),
         (422, failure("duplicate request"), "unknown ServiceFailure"),
         (403, failure("this project is being exported"), "unknown ServiceFailure"),
         (200, failure("this project is being exported"), "unknown ServiceFailure"),
         (431, String::new(), "refused TooLarge"),
-        // Perhaps taken.
+        // Possibly accepted.
         (408, failure("invalid"), "unknown UnclassifiedStatus"),
         (409, failure("already exporting"), "unknown UnclassifiedStatus"),
         (425, String::new(), "unknown UnclassifiedStatus"),
@@ -123,51 +123,58 @@ fn every_row_of_the_table() {
         (303, String::new(), "unknown Redirected"),
         (304, String::new(), "unknown UnclassifiedStatus"),
         (307, String::new(), "moved"),
-        (308, TAKEN.to_owned(), "moved"),
+        (308, ACCEPTED.to_owned(), "moved"),
         (500, failure("invalid scenes"), "unknown ServerError"),
         (502, html.to_owned(), "unknown ServerError"),
         (503, String::new(), "unknown ServerError"),
-        (504, TAKEN.to_owned(), "unknown ServerError"),
+        (504, ACCEPTED.to_owned(), "unknown ServerError"),
         (599, String::new(), "unknown ServerError"),
-        (999, TAKEN.to_owned(), "unknown UnclassifiedStatus"),
+        (999, ACCEPTED.to_owned(), "unknown UnclassifiedStatus"),
     ] {
-        assert_eq!(create(reply(status, &body)), meaning, "{status} {body:.80}");
+        assert_eq!(create(response(status, &body)), classification, "{status} {body:.80}");
     }
 }
 
 #[test]
-fn an_answer_that_did_not_end_well_proves_nothing() {
-    for (body_end, doubt) in [
+fn an_incomplete_response_proves_nothing() {
+    for (body_end, reason) in [
         (BodyEnd::Truncated, "unknown Truncated"),
         (BodyEnd::TimedOut, "unknown TimedOut"),
         (BodyEnd::TooLarge, "unknown TooLarge"),
     ] {
         for status in [200, 400, 404, 422] {
-            assert_eq!(create(HttpResponse { body_end, ..reply(status, "{}") }), doubt, "{status}");
+            assert_eq!(
+                create(HttpResponse { body_end, ..response(status, "{}") }),
+                reason,
+                "{status}"
+            );
         }
-        // Even with the id in hand: the rest of the body may have said otherwise.
-        assert_eq!(create(HttpResponse { body_end, ..reply(200, TAKEN) }), doubt);
-        assert_eq!(create(HttpResponse { body_end, ..reply(401, "{") }), "token");
-        assert_eq!(create(HttpResponse { body_end, ..reply(429, "") }), "slow down");
+        // Even if the id arrived: the rest of the body may contradict it.
+        assert_eq!(create(HttpResponse { body_end, ..response(200, ACCEPTED) }), reason);
+        assert_eq!(create(HttpResponse { body_end, ..response(401, "{") }), "token");
+        assert_eq!(create(HttpResponse { body_end, ..response(429, "") }), "slow down");
         let torn = r#"{"success" : true, "da"#;
-        assert_eq!(create(HttpResponse { body_end, ..reply(401, torn) }), "unknown Contradiction");
+        assert_eq!(
+            create(HttpResponse { body_end, ..response(401, torn) }),
+            "unknown Contradiction"
+        );
     }
     assert_eq!(
-        word(&classify(&ExchangeOutcome::NoResponse(NoResponseCause::TimedOut))),
+        label(&classify(&ExchangeOutcome::NoResponse(NoResponseCause::TimedOut))),
         "unknown TimedOut"
     );
     assert_eq!(
-        word(&classify(&ExchangeOutcome::NoResponse(NoResponseCause::ConnectionLost))),
+        label(&classify(&ExchangeOutcome::NoResponse(NoResponseCause::ConnectionLost))),
         "unknown ConnectionLost"
     );
     let reason = NotSentReason { kind: NotSentKind::Unreachable, message: String::new() };
-    assert_eq!(word(&classify(&ExchangeOutcome::NotSent(reason))), "not sent");
+    assert_eq!(label(&classify(&ExchangeOutcome::NotSent(reason))), "not sent");
 }
 
 #[test]
-fn an_export_may_name_another_project_or_none_but_not_nonsense() {
+fn an_export_may_name_another_project_or_none_but_no_invalid_id() {
     let export = |body: &str| {
-        classify(&ExchangeOutcome::Responded(reply(200, body))).and_then(parse_exported)
+        classify(&ExchangeOutcome::Responded(response(200, body))).and_then(parse_exported)
     };
     let named = export(r#"{"success":true,"data":{"projectId":"other"}}"#);
     assert_eq!(named, Classification::Succeeded(ProjectId::parse("other")));
@@ -181,11 +188,11 @@ fn an_export_may_name_another_project_or_none_but_not_nonsense() {
         r#"{"data":{"projectId":"other"}}"#,
         "{}",
     ] {
-        assert_eq!(word(&export(odd)), "unknown Incomplete", "{odd}");
+        assert_eq!(label(&export(odd)), "unknown Incomplete", "{odd}");
     }
 }
 
-/// Bodies that are arbitrary, nearly right, or right, with words from the vendor's vocabulary.
+/// Bodies that are arbitrary, nearly valid, or valid, with messages in the vendor's vocabulary.
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let vocabulary = prop::sample::select(vec![
         "invalid",
@@ -204,7 +211,7 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
         "already",
         "plan",
     ]);
-    let said = prop::collection::vec(vocabulary, 0..4).prop_map(|words| words.join(" "));
+    let said = prop::collection::vec(vocabulary, 0..4).prop_map(|message| message.join(" "));
     let success = prop::sample::select(vec!["true", "false", "null", "1", "\"true\"", "0"]);
     let id = prop::sample::select(vec!["\"66f0\"", "\"\"", "7", "null", "\"../x\""]);
     let json = (success, said, id, any::<bool>()).prop_map(|(success, said, id, nested)| {
@@ -223,11 +230,11 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
             .into_iter()
             .take(cut)
             .collect()),
-        Just(TAKEN.as_bytes().to_vec()),
+        Just(ACCEPTED.as_bytes().to_vec()),
     ]
 }
 
-fn any_reply() -> impl Strategy<Value = HttpResponse> {
+fn any_response() -> impl Strategy<Value = HttpResponse> {
     let status = prop_oneof![200u16..600, Just(200), Just(400), Just(401), any::<u16>()];
     let ending = prop::sample::select(vec![
         BodyEnd::Complete,
@@ -255,34 +262,34 @@ fn any_reply() -> impl Strategy<Value = HttpResponse> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// The one that money hangs on. The oracle is written from the promise, not from the code.
+    /// The property that money depends on. The oracle is written from the promise, not from the code.
     #[test]
-    fn nothing_is_accepted_without_proof_and_nothing_perhaps_accepted_is_called_refused(
-        reply in any_reply(),
+    fn only_proven_acceptance_is_accepted_and_a_possible_acceptance_is_never_refused(
+        response in any_response(),
     ) {
-        let value = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
+        let value = serde_json::from_slice::<serde_json::Value>(&response.body).ok();
         let says = |literal: bool| {
             value.as_ref().and_then(|value| value.get("success")?.as_bool()) == Some(literal)
         };
-        let two_hundred = (200..300).contains(&reply.status);
-        let meaning = classify(&ExchangeOutcome::Responded(reply.clone())).and_then(parse_created);
-        match &meaning {
+        let two_hundred = (200..300).contains(&response.status);
+        let classification = classify(&ExchangeOutcome::Responded(response.clone())).and_then(parse_created);
+        match &classification {
             Classification::Succeeded(id) => {
-                prop_assert!(two_hundred && says(true) && reply.body_end == BodyEnd::Complete);
-                let body = String::from_utf8_lossy(&reply.body).into_owned();
+                prop_assert!(two_hundred && says(true) && response.body_end == BodyEnd::Complete);
+                let body = String::from_utf8_lossy(&response.body).into_owned();
                 prop_assert!(body.contains(id.as_str()));
             }
             Classification::NotSent(_) => prop_assert!(false, "an answer came, so something was sent"),
-            Classification::Moved => prop_assert!(matches!(reply.status, 307 | 308)),
+            Classification::Moved => prop_assert!(matches!(response.status, 307 | 308)),
             Classification::Refused(..) | Classification::TokenRefused(_) | Classification::Account(..) | Classification::RateLimited => {
                 prop_assert!(!says(true), "it says that it was taken");
                 let refusing = matches!(
-                    reply.status,
+                    response.status,
                     400..=405 | 411 | 413..=415 | 422 | 429 | 431
                 );
-                prop_assert!(refusing || (two_hundred && reply.body_end == BodyEnd::Complete));
+                prop_assert!(refusing || (two_hundred && response.body_end == BodyEnd::Complete));
                 if two_hundred {
-                    let body = String::from_utf8_lossy(&reply.body).to_lowercase();
+                    let body = String::from_utf8_lossy(&response.body).to_lowercase();
                     prop_assert!(!body.contains("internal") && !body.contains("timeout"));
                     prop_assert!(!body.contains("66f0"));
                 }
