@@ -12,6 +12,7 @@
 //! access token is sent to the API host only; no value, error or log line of this module contains a
 //! secret.
 
+mod call_error;
 mod catalog;
 mod classify;
 mod client;
