@@ -123,8 +123,7 @@ impl PartFile {
 
     /// Returns the offset at which the download can resume, and the ETag of the file.
     pub(in crate::runner) fn resume_point(&self) -> Option<DownloadResume> {
-        let etag = self.etag.clone()?;
-        (self.length > 0).then_some((self.length, etag))
+        DownloadResume::new(self.length, self.etag.as_deref()?)
     }
 
     /// Prepares for bytes from `offset` on, of the file with this ETag.
