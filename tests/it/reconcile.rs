@@ -1,5 +1,5 @@
-//! What becomes of jobs that no answer tells about: settled by evidence, brought to an end, or
-//! left to a person, and never mistaken for what they are not.
+//! Jobs whose state no response reports: they reach a final state or wait for the operator, and are
+//! never misjudged.
 
 use callsheet::ledger::JobState;
 use callsheet::runner::{Halt, RunOutcome};
@@ -8,59 +8,58 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::support::TestBatch;
 
-fn count_in_state(ending: &RunOutcome, state: JobState) -> u64 {
-    ending.counts.get(&state).copied().unwrap_or(0)
+fn count_in_state(outcome: &RunOutcome, state: JobState) -> u64 {
+    outcome.counts.get(&state).copied().unwrap_or(0)
 }
 
-/// Found by the simulation: the whole night's renders were given up without having been asked about.
+/// Found by the simulation: all renders were given up without having been polled.
 #[tokio::test(flavor = "multi_thread")]
 async fn account_blocked_for_a_day_fails_no_render() {
-    let night =
-        TestBatch::with_settings(3, "", |settings| settings.switches.time_scale = 0.0).await;
-    let id = night.plan_and_commit().await;
-    let stop = night.stop.clone();
-    let begun = async {
-        night.sandbox.wait_until(|sandbox| sandbox.render_count() == 3).await;
+    let test = TestBatch::with_settings(3, "", |settings| settings.switches.time_scale = 0.0).await;
+    let id = test.plan_and_commit().await;
+    let stop = test.stop.clone();
+    let interrupt = async {
+        test.sandbox.wait_until(|sandbox| sandbox.render_count() == 3).await;
         stop.escalate();
     };
-    tokio::join!(night.resume(id, Default::default()), begun);
-    age_renders_by_a_day(&night).await;
+    tokio::join!(test.resume(id, Default::default()), interrupt);
+    age_renders_by_a_day(&test).await;
     let mut faults = FaultRules::default();
     faults.add("refused-token=token:always").unwrap();
-    night.sandbox.set_faults(faults);
-    let night = TestBatch { stop: callsheet::runner::StopSignal::default(), ..night };
-    let ending = night.resume(id, Default::default()).await;
-    assert!(matches!(ending.halt, Some(Halt::Account { .. })), "{ending:?}");
-    assert_eq!(count_in_state(&ending, JobState::Failed), 0, "{ending:?}");
+    test.sandbox.set_faults(faults);
+    let test = TestBatch { stop: callsheet::runner::StopSignal::default(), ..test };
+    let outcome = test.resume(id, Default::default()).await;
+    assert!(matches!(outcome.halt, Some(Halt::Account { .. })), "{outcome:?}");
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 0, "{outcome:?}");
 
-    night.sandbox.set_faults(FaultRules::default());
-    night.sandbox.advance(std::time::Duration::from_secs(3600));
-    assert_eq!(count_in_state(&night.run().await, JobState::Done), 3);
-    assert_eq!(night.sandbox.render_count(), 3);
+    test.sandbox.set_faults(FaultRules::default());
+    test.sandbox.advance(std::time::Duration::from_secs(3600));
+    assert_eq!(count_in_state(&test.run().await, JobState::Done), 3);
+    assert_eq!(test.sandbox.render_count(), 3);
 }
 
-/// Moves what is rendering into the past, as a day without a run would.
-async fn age_renders_by_a_day(night: &TestBatch) {
-    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(night.path("l.db"));
+/// Moves renders in progress into the past, as a day without a run would.
+async fn age_renders_by_a_day(test: &TestBatch) {
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(test.path("l.db"));
     let mut db = file.connect().await.unwrap();
-    let moved = sqlx::query("update job set rendering_at = rendering_at - 86400000, due_at = 0")
+    let updated = sqlx::query("update job set rendering_at = rendering_at - 86400000, due_at = 0")
         .execute(&mut db)
         .await
         .unwrap();
-    assert_eq!(moved.rows_affected(), 3);
+    assert_eq!(updated.rows_affected(), 3);
     db.close().await.unwrap();
 }
 
-/// Found by the simulation: each fresh link was expired on arrival, and asked for anew for ever.
+/// Found by the simulation: each new link had already expired, and was requested again endlessly.
 #[tokio::test(flavor = "multi_thread")]
 async fn link_that_always_expires_fails_the_download() {
-    let night = TestBatch::with_settings(1, "[limits]\nfetch_retries = 3", |settings| {
+    let test = TestBatch::with_settings(1, "[limits]\nfetch_retries = 3", |settings| {
         settings.switches.download.ttl_hours = 1e-9;
     })
     .await;
-    let ending = night.run().await;
-    assert_eq!(count_in_state(&ending, JobState::Failed), 1, "{ending:?}");
-    assert_eq!(night.rows().await[0].cause.as_deref(), Some("fetch-failed"));
-    night.sandbox.update_switches(|switches| switches.download.ttl_hours = 24.0);
-    assert_eq!(night.sandbox.render_count(), 1);
+    let outcome = test.run().await;
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 1, "{outcome:?}");
+    assert_eq!(test.rows().await[0].cause.as_deref(), Some("fetch-failed"));
+    test.sandbox.update_switches(|switches| switches.download.ttl_hours = 24.0);
+    assert_eq!(test.sandbox.render_count(), 1);
 }

@@ -1,5 +1,5 @@
-//! The same for other kinds of request: one that changes a project in place, one of three requests, one
-//! with two waits, and one that carries no tag and goes in one request.
+//! Kills during other kinds of request: one that edits a project in place, one with three requests,
+//! one with two waits, and one without a tag in a single request.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use rand::{Rng, SeedableRng};
 
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// How a kind is asked for, and what may be left to a person after a kill.
+/// The settings of a kind, and whether a kill may leave a job to the operator.
 struct KindCase {
     studio: &'static str,
     template: &'static str,
     vendor: &'static str,
     faults: &'static str,
     rows: usize,
-    /// Nothing tells whether a request left that a kill met in the air.
+    /// Nothing shows whether a request in flight was sent before the kill.
     can_stay_uncertain: bool,
 }
 
@@ -58,37 +58,37 @@ const SIMPLE_VIDEO: KindCase = KindCase {
     can_stay_uncertain: true,
 };
 
-/// Kills runs of one batch at random instants, and finishes it.
-async fn kill_kind_at_random(work: &KindCase, kills: u32, seed: u64) {
-    let mut dice = StdRng::seed_from_u64(seed);
-    let office = TestCli::with_settings(work.rows, work.studio, |settings| {
-        settings.seed = dice.random();
-        settings.faults.add(work.faults).unwrap();
+/// Kills runs of one batch at random times, and finishes it.
+async fn kill_kind_at_random(case: &KindCase, kills: u32, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let cli = TestCli::with_settings(case.rows, case.studio, |settings| {
+        settings.seed = rng.random();
+        settings.faults.add(case.faults).unwrap();
     })
     .await;
-    office.write("t.json.hbs", work.template);
-    office.write_batch(work.studio, &format!("{LIMITS}\nhalt_after = 50\n{}", work.vendor));
+    cli.write("t.json.hbs", case.template);
+    cli.write_batch(case.studio, &format!("{LIMITS}\nhalt_after = 50\n{}", case.vendor));
     for _ in 0..kills {
-        let mut run = office.start(&mut office.command(&["run", "b.toml"]));
-        // This wait is the experiment: any instant will do, so it waits for nothing.
-        tokio::time::sleep(Duration::from_millis(dice.random_range(20..=500))).await;
+        let mut run = cli.start(&mut cli.command(&["run", "b.toml"]));
+        // The random wait is the experiment, so it waits for no event.
+        tokio::time::sleep(Duration::from_millis(rng.random_range(20..=500))).await;
         if run.is_running() {
             run.child.kill().unwrap();
         }
         let end = run.wait();
         assert!(matches!(end.code, None | Some(0 | 5 | 6)), "seed {seed}: {end:?}");
     }
-    let end = office.run(&["run", "b.toml"]);
-    let fine = end.code == Some(0) || (work.can_stay_uncertain && end.code == Some(6));
-    assert!(fine, "{}, seed {seed}: {end:?}", work.studio);
-    let results = office.results("out");
-    assert_eq!(results.len(), work.rows + 1, "rows were lost");
+    let end = cli.run(&["run", "b.toml"]);
+    let fine = end.code == Some(0) || (case.can_stay_uncertain && end.code == Some(6));
+    assert!(fine, "{}, seed {seed}: {end:?}", case.studio);
+    let results = cli.results("out");
+    assert_eq!(results.len(), case.rows + 1, "rows were lost");
     let status = results[0].iter().position(|heading| heading == "status").unwrap();
-    let with = |word: &str| results[1..].iter().filter(|row| row[status] == word).count() as u64;
+    let count = |text: &str| results[1..].iter().filter(|row| row[status] == text).count() as u64;
     let (done, uncertain, renders) =
-        (with("done"), with("uncertain"), office.sandbox.render_count());
+        (count("done"), count("uncertain"), cli.sandbox.render_count());
     assert!(done <= renders && renders <= done + uncertain, "{renders} for {done} + {uncertain}");
-    assert!(end.code == Some(6) || done == work.rows as u64, "{done} of {}: {end:?}", work.rows);
+    assert!(end.code == Some(6) || done == case.rows as u64, "{done} of {}: {end:?}", case.rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Every kind of request, killed at each of its steps, and the run after it. Whoever dies leaves at
-//! most one paid request in the air, so that what must come of it can be said exactly.
+//! Every kind of request, with a crash at each of its steps and the run after it. A crash leaves at most
+//! one paid request in flight, so that the expected result is exact.
 
 use callsheet::ledger::JobState;
 use callsheet::runner::RunOutcome;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::{ExampleBatch, count_done, count_in_state};
 use crate::support::crash_injection::{self, CrashPoint};
 
-/// One at a time, so that every crash finds one request in the air and no other.
+/// One at a time, so that every crash meets exactly one request in flight.
 const ONE_IN_FLIGHT: &str = "[limits]\nin_flight = 1\n";
 
-/// Dies at the `nth` time of `act`, and runs again to the end.
+/// Crashes at the nth occurrence of a crash point, and runs again to the end.
 async fn crash_and_resume(
     example: &ExampleBatch,
     more: &str,
-    (act, nth): (CrashPoint, u32),
+    crash: (CrashPoint, u32),
 ) -> RunOutcome {
     let more = format!("{more}\n{ONE_IN_FLIGHT}");
     let more = match more.split_once("[vendor]") {
@@ -26,24 +26,25 @@ async fn crash_and_resume(
         None => more,
     };
     let place = (example.sandbox.base_url(), example.dir.path().join("l.db"));
-    crash_injection::run_until_crash(example.batch(&more), place, (act, nth)).await;
+    crash_injection::run_until_crash(example.batch(&more), place, crash).await;
     example.run_with(&more).await
 }
 
-/// Dies there and finishes: every row is done, has a film of its own, and was paid for once.
+/// Crashes and finishes: every row is done, has its own video, and was paid once.
 async fn assert_recovers(
     name: &'static str,
-    (more, shape): (&str, &Value),
-    death: (CrashPoint, u32),
+    more: &str,
+    behavior: &Value,
+    crash: (CrashPoint, u32),
 ) {
-    let example = ExampleBatch::with_behavior(name, shape).await;
-    let ending = crash_and_resume(&example, more, death).await;
-    example.assert_done_once(&ending, &format!("{death:?}, {shape}")).await;
-    let again = example.run_with(more).await;
-    example.assert_done_once(&again, &format!("{death:?}, and once more")).await;
+    let example = ExampleBatch::with_behavior(name, behavior).await;
+    let outcome = crash_and_resume(&example, more, crash).await;
+    example.assert_done_once(&outcome, &format!("{crash:?}, {behavior}")).await;
+    let second = example.run_with(more).await;
+    example.assert_done_once(&second, &format!("{crash:?}, second run")).await;
 }
 
-/// Steps that every kind has once its draft is there, and that leave nothing to a person.
+/// Crash points that every kind has, and that leave nothing to the operator.
 const CRASH_STEPS: &[(CrashPoint, u32)] = &[
     (CrashPoint::BeforeCreate, 1),
     (CrashPoint::AfterCreate, 1),
@@ -58,81 +59,81 @@ const CRASH_STEPS: &[(CrashPoint, u32)] = &[
 ];
 
 async fn assert_recovers_from_every_step(name: &'static str) {
-    for death in CRASH_STEPS {
-        assert_recovers(name, ("", &json!({})), *death).await;
+    for crash in CRASH_STEPS {
+        assert_recovers(name, "", &json!({}), *crash).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edit_killed_at_any_step_except_before_its_export_is_paid_once() {
     assert_recovers_from_every_step("edit-project").await;
-    // What the project showed before was read, and was not yet heard.
+    // The project's former render was read, but not yet recorded.
     for nth in [1, 2] {
-        assert_recovers("edit-project", ("", &json!({})), (CrashPoint::AtProject, nth)).await;
+        assert_recovers("edit-project", "", &json!({}), (CrashPoint::AtProject, nth)).await;
     }
 }
 
-/// The second row finds the first one's render at the same project, with nothing that tells them
-/// apart but being at work.
+/// The second row finds the first one's render at the same project, distinguishable only while a
+/// render is in progress.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_edit_never_takes_a_former_render_for_its_own() {
-    for shape in [
+    for behavior in [
         json!({"export": {"task_visible": false}, "time_scale": 300.0}),
         json!({"export": {"read_lag_s": 60.0}}),
         json!({"edit_id": "new", "export": {"answers_id": false}}),
     ] {
-        for death in [
+        for crash in [
             (CrashPoint::AtPoll, 4),
             (CrashPoint::AfterRender, 2),
             (CrashPoint::AtProject, 2),
             (CrashPoint::AfterDownload, 2),
         ] {
-            assert_recovers("edit-project", ("", &shape), death).await;
+            assert_recovers("edit-project", "", &behavior, crash).await;
         }
     }
 }
 
-/// Nothing tells whether it left: with no tag to look for, one person's word is needed, or the
-/// knowledge that exports keep their project's id.
+/// Nothing shows whether it was sent: without a tag, either the operator decides, or the vendor profile
+/// states that exports keep their project's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn edit_killed_before_its_export_waits_for_the_operator_unless_ids_are_kept() {
     let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
-    let ending = crash_and_resume(&example, "", (CrashPoint::BeforeExport, 1)).await;
+    let outcome = crash_and_resume(&example, "", (CrashPoint::BeforeExport, 1)).await;
     let states =
-        (count_in_state(&ending, JobState::Uncertain), count_in_state(&ending, JobState::Ready));
-    assert_eq!((states, ending.jobs_for_operator), ((1, 2), 1), "{ending:?}");
+        (count_in_state(&outcome, JobState::Uncertain), count_in_state(&outcome, JobState::Ready));
+    assert_eq!((states, outcome.jobs_for_operator), ((1, 2), 1), "{outcome:?}");
     assert_eq!(example.sandbox.render_count(), 0);
-    let told = "[vendor]\nexport_id = 'same'\n";
-    assert_recovers("edit-project", (told, &json!({})), (CrashPoint::BeforeExport, 1)).await;
-    // The second row's project shows the first one's render, and that may be an old view of it.
+    let vendor = "[vendor]\nexport_id = 'same'\n";
+    assert_recovers("edit-project", vendor, &json!({}), (CrashPoint::BeforeExport, 1)).await;
+    // The second row's project shows the first one's render, possibly from an outdated view.
     let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
-    let ending = crash_and_resume(&example, told, (CrashPoint::BeforeExport, 2)).await;
-    assert_eq!((count_done(&ending), ending.jobs_for_operator), (1, 1), "{ending:?}");
+    let outcome = crash_and_resume(&example, vendor, (CrashPoint::BeforeExport, 2)).await;
+    assert_eq!((count_done(&outcome), outcome.jobs_for_operator), (1, 1), "{outcome:?}");
     assert_eq!(example.sandbox.render_count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn template_killed_at_any_of_its_three_requests_is_paid_once() {
     assert_recovers_from_every_step("from-template").await;
-    for death in [
+    for crash in [
         (CrashPoint::BeforeCreate, 2),
         (CrashPoint::BeforeExport, 1),
         (CrashPoint::BeforeExport, 2),
     ] {
-        assert_recovers("from-template", ("", &json!({})), death).await;
+        assert_recovers("from-template", "", &json!({}), crash).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_to_video_killed_during_generation_or_render_is_paid_once() {
     assert_recovers_from_every_step("scripts-to-video").await;
-    for death in [
+    for crash in [
         (CrashPoint::AtGeneration, 1),
         (CrashPoint::AtGeneration, 2),
         (CrashPoint::BeforeExport, 1),
         (CrashPoint::BeforeExport, 2),
     ] {
-        assert_recovers("scripts-to-video", ("", &json!({})), death).await;
+        assert_recovers("scripts-to-video", "", &json!({}), crash).await;
     }
 }
 
@@ -140,13 +141,13 @@ async fn scripts_to_video_killed_during_generation_or_render_is_paid_once() {
 async fn started_generation_is_polled_by_the_next_run_and_not_started_again() {
     for name in ["scripts-to-video", "topic-to-video", "url-to-video"] {
         let example = ExampleBatch::with_behavior(name, &json!({})).await;
-        let ending = crash_and_resume(&example, "", (CrashPoint::AtGeneration, 1)).await;
-        example.assert_done_once(&ending, "asked about").await;
+        let outcome = crash_and_resume(&example, "", (CrashPoint::AtGeneration, 1)).await;
+        example.assert_done_once(&outcome, "polled").await;
         let counters = example.sandbox.counters();
         assert_eq!(
             counters.request_count(name),
             example.row_count() as u64,
-            "{name}: ordered again"
+            "{name}: started again"
         );
     }
 }
@@ -154,40 +155,40 @@ async fn started_generation_is_polled_by_the_next_run_and_not_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_step_kinds_killed_before_or_after_their_export_are_paid_once() {
     for name in ["chroma-key", "custom-avatar", "topic-to-video", "url-to-video"] {
-        for act in [
+        for point in [
             CrashPoint::AfterCreate,
             CrashPoint::BeforeExport,
             CrashPoint::AfterExport,
             CrashPoint::AfterRender,
         ] {
-            assert_recovers(name, ("", &json!({})), (act, 1)).await;
+            assert_recovers(name, "", &json!({}), (point, 1)).await;
         }
     }
 }
 
-/// Without a name there is no tag, and with one request there is no draft.
+/// Without a tag and without a draft, no evidence is possible.
 #[tokio::test(flavor = "multi_thread")]
 async fn untagged_one_step_request_killed_in_flight_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
-        for (act, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
+        for (point, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
             let example = ExampleBatch::with_behavior(name, &json!({})).await;
             let more = "submission = 'one-step'\non_uncertain = 'resubmit'\n";
-            let ending = crash_and_resume(&example, more, (act, 1)).await;
-            let again = example.run_with(more).await;
-            for ending in [ending, again] {
-                let states = (count_done(&ending), count_in_state(&ending, JobState::Uncertain));
-                assert_eq!((states, ending.jobs_for_operator), ((2, 1), 1), "{name} {act:?}");
+            let outcome = crash_and_resume(&example, more, (point, 1)).await;
+            let second = example.run_with(more).await;
+            for outcome in [outcome, second] {
+                let states = (count_done(&outcome), count_in_state(&outcome, JobState::Uncertain));
+                assert_eq!((states, outcome.jobs_for_operator), ((2, 1), 1), "{name} {point:?}");
             }
-            assert_eq!(example.sandbox.render_count(), renders, "{name} {act:?}");
+            assert_eq!(example.sandbox.render_count(), renders, "{name} {point:?}");
             assert_eq!(
                 example.sandbox.counters().request_count(endpoint),
                 renders,
                 "{name}: sent again"
             );
         }
-        // Once its id is known it is followed like any other.
-        for act in [CrashPoint::AtPoll, CrashPoint::AfterRender] {
-            assert_recovers(name, ("submission = 'one-step'\n", &json!({})), (act, 1)).await;
+        // Once its id is known, it is followed like any other.
+        for point in [CrashPoint::AtPoll, CrashPoint::AfterRender] {
+            assert_recovers(name, "submission = 'one-step'\n", &json!({}), (point, 1)).await;
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Every kind of request: its example batch from sheet to verified videos, in every shape that the
-//! vendor's documents leave open, and what a lost answer or a crash costs. The judge is the
-//! sandbox's own bill.
+//! Every kind of request: its example batch from the sheet to verified videos, with every behavior
+//! that the vendor's documentation leaves open, and the cost of lost responses and crashes according
+//! to the sandbox's own bill.
 
 mod crashes;
 
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::support::{TIME_SCALE, ai_studios, run_input};
 
-/// The example batches, with how many rows each has.
+/// The example batches, with their numbers of rows.
 const EXAMPLES: &[(&str, usize)] = &[
     ("chroma-key", 3),
     ("custom-avatar", 3),
@@ -43,10 +43,10 @@ settle_after = '300ms'
 request_timeout = '2s'
 ";
 
-/// A run that takes longer waits for something that never comes.
+/// A run that takes longer hangs.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
-/// An example of the house, run where nobody minds.
+/// An example batch of the repository, run in a temporary folder.
 struct ExampleBatch {
     name: &'static str,
     dir: TempDir,
@@ -66,10 +66,10 @@ impl ExampleBatch {
         Self { name, dir, sandbox, ledger, stop: StopSignal::default() }
     }
 
-    /// The same in every respect that the documents leave open, laid over the sandbox's own.
-    async fn with_behavior(name: &'static str, shape: &Value) -> Self {
+    /// Changes the sandbox's behavior by a patch of its switches.
+    async fn with_behavior(name: &'static str, behavior: &Value) -> Self {
         Self::new(name, |settings| {
-            settings.switches = settings.switches.with_patch(shape).unwrap();
+            settings.switches = settings.switches.with_patch(behavior).unwrap();
         })
         .await
     }
@@ -78,15 +78,15 @@ impl ExampleBatch {
         Path::new(env!("CARGO_MANIFEST_DIR"))
     }
 
-    /// The batch file as it lies in `jobs/`, at the sandbox and with the limits of a test.
+    /// Returns the batch of `jobs/`, with the sandbox's URL and the limits of a test.
     fn batch(&self, more: &str) -> Batch {
         let file = Self::repository_root().join("jobs").join(format!("{}.toml", self.name));
         let text = std::fs::read_to_string(&file).unwrap();
         let (text, _) = text.split_once("\n[limits]").unwrap();
-        // Only one of the two may say where the studio is.
-        let elsewhere: Vec<&str> =
+        // `region` and `base_url` exclude each other.
+        let without_region: Vec<&str> =
             text.lines().filter(|line| !line.starts_with("region")).collect();
-        let text = elsewhere
+        let text = without_region
             .join("\n")
             .replace("[studio]", &format!("[studio]\nbase_url = '{}'", self.sandbox.base_url()));
         let (studio, limits) = more.split_once("[limits]").unwrap_or((more, ""));
@@ -114,11 +114,11 @@ impl ExampleBatch {
         let plan = plan::plan_batch(&batch, &base_url, &self.ledger).await.unwrap();
         assert!(plan.is_clean(), "{}: {:?}", self.name, plan.problems);
         let id = plan.commit(Clock::real().now()).await.unwrap();
-        let shift =
+        let input =
             run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
-        let run = runner::run_batch(RunInput { stop: self.stop.clone(), ..shift });
+        let run = runner::run_batch(RunInput { stop: self.stop.clone(), ..input });
         let ended = tokio::time::timeout(RUN_MAX, run).await;
-        ended.unwrap_or_else(|_| panic!("{}: the run never ended", self.name)).unwrap()
+        ended.unwrap_or_else(|_| panic!("{}: the run did not end", self.name)).unwrap()
     }
 
     async fn rows(&self) -> Vec<JobRow> {
@@ -130,14 +130,14 @@ impl ExampleBatch {
         EXAMPLES.iter().find(|(name, _)| *name == self.name).unwrap().1
     }
 
-    /// Every row is done, has a file of its own, and was rendered once.
-    async fn assert_done_once(&self, ending: &RunOutcome, what: &str) {
+    /// Every row is done, has its own video, and was rendered once.
+    async fn assert_done_once(&self, outcome: &RunOutcome, what: &str) {
         let rows = self.row_count();
         let name = self.name;
         assert_eq!(
-            count_done(ending),
+            count_done(outcome),
             rows as u64,
-            "{name}, {what}: {ending:?} {:?}",
+            "{name}, {what}: {outcome:?} {:?}",
             self.rows().await
         );
         assert_eq!(self.sandbox.render_count(), rows as u64, "{name}, {what}");
@@ -147,28 +147,28 @@ impl ExampleBatch {
         }
         contents.sort();
         contents.dedup();
-        assert_eq!(contents.len(), rows, "{name}, {what}: two rows got one film");
+        assert_eq!(contents.len(), rows, "{name}, {what}: two rows got one video");
         assert_eq!(self.sandbox.counters().leaked_tokens, 0);
     }
 }
 
-fn count_in_state(ending: &RunOutcome, state: JobState) -> u64 {
-    ending.counts.get(&state).copied().unwrap_or(0)
+fn count_in_state(outcome: &RunOutcome, state: JobState) -> u64 {
+    outcome.counts.get(&state).copied().unwrap_or(0)
 }
 
-fn count_done(ending: &RunOutcome) -> u64 {
-    count_in_state(ending, JobState::Done)
+fn count_done(outcome: &RunOutcome) -> u64 {
+    count_in_state(outcome, JobState::Done)
 }
 
-/// What nobody outside can know, one after the other and all at once.
+/// The undocumented behaviors, one at a time and combined.
 fn behavior_variants() -> Vec<Value> {
-    let mut shapes = vec![
+    let mut behaviors = vec![
         json!({}),
         json!({"export": {"id": "new"}}),
         json!({"edit_id": "new"}),
         json!({"edit_id": "new", "export": {"id": "new"}}),
         json!({"export": {"answers_id": false}}),
-        // Without a task, a project's new render is known from its old one only by being at work.
+        // Without a task id, a new render is distinguishable only while it is in progress.
         json!({"export": {"task_visible": false}, "time_scale": 300.0}),
         json!({"export": {"read_lag_s": 30.0}}),
         json!({"progress": {"state_present": false}}),
@@ -179,27 +179,27 @@ fn behavior_variants() -> Vec<Value> {
         json!({"errors": {"http": "ok200", "shape": "string"}, "unknown_id": "progress_zero"}),
         json!({"simple_video_exports": true}),
     ];
-    for shape in ["bare", "data_array", "data_keyed", "numeric_object"] {
-        shapes.push(json!({"catalogue": {"projects": shape}, "list": {"include": "all"}}));
+    for behavior in ["bare", "data_array", "data_keyed", "numeric_object"] {
+        behaviors.push(json!({"catalogue": {"projects": behavior}, "list": {"include": "all"}}));
     }
-    shapes.push(json!({
+    behaviors.push(json!({
         "edit_id": "new",
         "export": {"id": "new", "answers_id": true},
         "progress": {"number": "mixed", "state_present": false, "url_lag_s": 60.0},
         "catalogue": {"projects": "numeric_object"},
     }));
-    shapes
+    behaviors
 }
 
 async fn assert_finishes_with_every_behavior(name: &'static str) {
-    for shape in behavior_variants() {
-        let example = ExampleBatch::with_behavior(name, &shape).await;
-        let ending = example.run().await;
-        example.assert_done_once(&ending, &shape.to_string()).await;
-        let again = example.run().await;
-        assert_eq!(count_done(&again), example.row_count() as u64, "{name}: {shape}");
+    for behavior in behavior_variants() {
+        let example = ExampleBatch::with_behavior(name, &behavior).await;
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, &behavior.to_string()).await;
+        let second = example.run().await;
+        assert_eq!(count_done(&second), example.row_count() as u64, "{name}: {behavior}");
         let rows = example.row_count() as u64;
-        assert_eq!(example.sandbox.render_count(), rows, "{name}: {shape}: rendered again");
+        assert_eq!(example.sandbox.render_count(), rows, "{name}: {behavior}: rendered again");
     }
 }
 
@@ -247,16 +247,15 @@ async fn url_to_video_example_finishes_with_every_vendor_behavior() {
 async fn simple_kinds_finish_with_one_request_per_row() {
     for name in ["chroma-key", "custom-avatar"] {
         for exports in [false, true] {
-            let shape = json!({"simple_video_exports": exports});
-            let example = ExampleBatch::with_behavior(name, &shape).await;
-            let ending = example.run_with("submission = 'one-step'").await;
-            example.assert_done_once(&ending, "one step").await;
+            let behavior = json!({"simple_video_exports": exports});
+            let example = ExampleBatch::with_behavior(name, &behavior).await;
+            let outcome = example.run_with("submission = 'one-step'").await;
+            example.assert_done_once(&outcome, "one step").await;
             assert_eq!(example.sandbox.counters().request_count("export"), 0);
         }
     }
 }
 
-/// A lost draft, of whatever kind, is made again and costs nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_drafts_are_created_again_and_cost_nothing() {
     for (name, endpoint) in [
@@ -273,13 +272,13 @@ async fn lost_drafts_are_created_again_and_cost_nothing() {
             settings.faults.add(&format!("lost-answer={endpoint}:2")).unwrap();
         })
         .await;
-        let ending = example.run().await;
-        example.assert_done_once(&ending, endpoint).await;
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, endpoint).await;
         assert!(example.sandbox.counters().request_count(endpoint) > example.row_count() as u64);
     }
 }
 
-/// The export's answer is lost though it was taken: the very project shows it.
+/// The export is accepted without a response, and its project shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_export_is_found_at_its_project_and_paid_once() {
     for (name, _) in EXAMPLES {
@@ -287,35 +286,35 @@ async fn lost_export_is_found_at_its_project_and_paid_once() {
             settings.faults.add("lost-answer=export:2").unwrap();
         })
         .await;
-        let ending = example.run().await;
-        example.assert_done_once(&ending, "lost exports").await;
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, "lost exports").await;
     }
 }
 
-/// Without a name there is no tag, and with one request there is no draft: nothing can tell.
+/// Without a tag and without a draft, no evidence is possible.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_untagged_one_step_request_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
         for what in ["lost-answer", "close-before"] {
-            for way in ["settle", "resubmit", "hold"] {
+            for policy in ["settle", "resubmit", "hold"] {
                 let example = ExampleBatch::new(name, |settings| {
                     settings.faults.add(&format!("{what}={endpoint}:1")).unwrap();
                     settings.switches.list.include = sandbox::ListFilter::All;
                 })
                 .await;
-                let more = format!("submission = 'one-step'\non_uncertain = '{way}'");
+                let more = format!("submission = 'one-step'\non_uncertain = '{policy}'");
                 for _ in 0..2 {
-                    let ending = example.run_with(&more).await;
+                    let outcome = example.run_with(&more).await;
                     let states =
-                        (count_done(&ending), count_in_state(&ending, JobState::Uncertain));
+                        (count_done(&outcome), count_in_state(&outcome, JobState::Uncertain));
                     assert_eq!(
-                        (states, ending.jobs_for_operator),
+                        (states, outcome.jobs_for_operator),
                         ((2, 1), 1),
-                        "{name} {what} {way}"
+                        "{name} {what} {policy}"
                     );
                 }
                 let renders = if what == "lost-answer" { 3 } else { 2 };
-                assert_eq!(example.sandbox.render_count(), renders, "{name} {what} {way}");
+                assert_eq!(example.sandbox.render_count(), renders, "{name} {what} {policy}");
                 assert_eq!(
                     example.sandbox.counters().request_count(endpoint),
                     3,
@@ -326,7 +325,7 @@ async fn lost_untagged_one_step_request_waits_for_the_operator() {
     }
 }
 
-/// An untouched draft proves nothing before an export was seen to keep its draft's id.
+/// An unexported draft proves nothing until an export has been observed to keep its draft's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn export_without_trace_waits_until_exports_are_known_to_keep_their_id() {
     for name in ["chroma-key", "custom-avatar", "scripts-to-video"] {
@@ -334,21 +333,25 @@ async fn export_without_trace_waits_until_exports_are_known_to_keep_their_id() {
             settings.faults.add("close-before=export:1").unwrap();
         };
         let example = ExampleBatch::new(name, never_sent).await;
-        // The other two rows show that exports keep their id; then the first is exported again.
-        let ending = example.run().await;
-        example.assert_done_once(&ending, "keeps ids").await;
+        // The other two rows show that exports keep their id; then the first one is exported again.
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, "keeps ids").await;
         let example = ExampleBatch::new(name, |settings| {
             never_sent(settings);
             settings.switches.export.id = sandbox::ReturnedId::New;
         })
         .await;
-        let ending = example.run().await;
-        assert_eq!((count_done(&ending), ending.jobs_for_operator), (2, 1), "{name}: {ending:?}");
+        let outcome = example.run().await;
+        assert_eq!(
+            (count_done(&outcome), outcome.jobs_for_operator),
+            (2, 1),
+            "{name}: {outcome:?}"
+        );
         assert_eq!(example.sandbox.render_count(), 2, "{name}");
     }
 }
 
-/// The dear case: the export was taken, under another id, and nothing shows it.
+/// The expensive case: the export was accepted under another id, and nothing shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn untagged_export_accepted_under_another_id_is_never_paid_twice() {
     for name in ["chroma-key", "custom-avatar", "edit-project", "scripts-to-video"] {
@@ -358,9 +361,9 @@ async fn untagged_export_accepted_under_another_id_is_never_paid_twice() {
         })
         .await;
         for _ in 0..2 {
-            let ending = example.run().await;
-            assert_eq!(ending.jobs_for_operator, 1, "{name}: {ending:?}");
-            assert_eq!(count_in_state(&ending, JobState::Uncertain), 1, "{name}: {ending:?}");
+            let outcome = example.run().await;
+            assert_eq!(outcome.jobs_for_operator, 1, "{name}: {outcome:?}");
+            assert_eq!(count_in_state(&outcome, JobState::Uncertain), 1, "{name}: {outcome:?}");
         }
         assert!(example.sandbox.render_count() <= 3, "{name}");
         let rendered = example.sandbox.counters().request_count("export");
@@ -368,13 +371,13 @@ async fn untagged_export_accepted_under_another_id_is_never_paid_twice() {
     }
 }
 
-/// The second row finds the project as the first one left it: exported, at 100, with a link.
+/// The second row finds the project in the state after the first: exported, at 100 %, with a link.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_edit_one_project_run_one_at_a_time_and_get_their_own_videos() {
-    for shape in [json!({}), json!({"export": {"read_lag_s": 120.0}})] {
-        let example = ExampleBatch::with_behavior("edit-project", &shape).await;
-        let ending = example.run().await;
-        example.assert_done_once(&ending, &shape.to_string()).await;
+    for behavior in [json!({}), json!({"export": {"read_lag_s": 120.0}})] {
+        let example = ExampleBatch::with_behavior("edit-project", &behavior).await;
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, &behavior.to_string()).await;
         let bill = example.sandbox.bill();
         assert_eq!(bill.lines.len(), 1, "one project was rendered for all: {:?}", bill.lines);
         for row in example.rows().await {
@@ -383,8 +386,7 @@ async fn rows_that_edit_one_project_run_one_at_a_time_and_get_their_own_videos()
     }
 }
 
-/// Found by the simulation: an edit that was lost came minutes later, and the next row's film had its
-/// words.
+/// Found by the simulation: a lost edit arrived minutes later, and the next row's video had its text.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_edit_blocks_its_project_until_it_can_no_longer_arrive() {
     let example = ExampleBatch::new("edit-project", |settings| {
@@ -392,46 +394,47 @@ async fn lost_edit_blocks_its_project_until_it_can_no_longer_arrive() {
     })
     .await;
     let began = std::time::Instant::now();
-    let ending = example.run_with("[limits]\nsettle_after = '2s'").await;
+    let outcome = example.run_with("[limits]\nsettle_after = '2s'").await;
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
-    example.assert_done_once(&ending, "a late edit").await;
+    example.assert_done_once(&outcome, "a late edit").await;
 }
 
-/// Whatever is done next to that project could be the ruin of what may have been paid for.
+/// Another edit of the project could destroy a render that may already be paid for.
 #[tokio::test(flavor = "multi_thread")]
 async fn uncertain_row_blocks_the_other_rows_of_its_project() {
     let example = ExampleBatch::new("edit-project", |settings| {
         settings.faults.add("close-before=export:1").unwrap();
     })
     .await;
-    let ending = example.run().await;
+    let outcome = example.run().await;
     let states =
-        (count_in_state(&ending, JobState::Uncertain), count_in_state(&ending, JobState::Ready));
-    assert_eq!((states, ending.jobs_for_operator), ((1, 2), 1), "{ending:?}");
+        (count_in_state(&outcome, JobState::Uncertain), count_in_state(&outcome, JobState::Ready));
+    assert_eq!((states, outcome.jobs_for_operator), ((1, 2), 1), "{outcome:?}");
     assert_eq!(
         (example.sandbox.render_count(), example.sandbox.counters().request_count("edit")),
         (0, 1)
     );
 }
 
-/// With copies nobody is in anybody's way, and both ids are kept.
+/// Copies do not block each other, and both ids are recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn edit_that_returns_a_copy_is_followed_under_the_copys_id() {
     let example = ExampleBatch::with_behavior("edit-project", &json!({"edit_id": "new"})).await;
-    let ending = example.run().await;
-    example.assert_done_once(&ending, "copies").await;
+    let outcome = example.run().await;
+    example.assert_done_once(&outcome, "copies").await;
     let batch = example.ledger.batch("edit-project").await.unwrap();
     for row in example.rows().await {
-        let story = example.ledger.job_history(batch.id, &row.key.unwrap()).await.unwrap().unwrap();
-        let made = &story.submissions[0];
-        assert_eq!(made.subject.as_deref(), Some("66f0a1b2c3d4e5f607182900"));
-        assert_ne!(made.project_id, made.subject);
+        let history =
+            example.ledger.job_history(batch.id, &row.key.unwrap()).await.unwrap().unwrap();
+        let submission = &history.submissions[0];
+        assert_eq!(submission.subject.as_deref(), Some("66f0a1b2c3d4e5f607182900"));
+        assert_ne!(submission.project_id, submission.subject);
     }
     assert!(example.ledger.stray_drafts(batch.id).await.unwrap().is_empty());
 }
 
-/// A run is stopped at any moment, again and again; the next one goes on, and nothing is ordered
-/// or paid for that was before.
+/// Runs are stopped at arbitrary times; the next one continues, and nothing is generated or paid
+/// twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn repeatedly_stopped_run_generates_and_renders_each_row_once() {
     for (name, rows) in EXAMPLES {
@@ -443,13 +446,13 @@ async fn repeatedly_stopped_run_generates_and_renders_each_row_once() {
             {
                 let sandbox = &example.sandbox;
                 let before = sandbox.counters().requests.values().sum::<u64>();
-                let seen = |sandbox: &Sandbox| {
+                let has_requests = |sandbox: &Sandbox| {
                     sandbox.counters().requests.values().sum::<u64>() >= before + requests
                 };
                 let mut run = std::pin::pin!(example.run());
                 tokio::select! {
                     _ = &mut run => {}
-                    () = sandbox.wait_until(seen) => {
+                    () = sandbox.wait_until(has_requests) => {
                         example.stop.escalate();
                         run.await;
                     }
@@ -457,33 +460,32 @@ async fn repeatedly_stopped_run_generates_and_renders_each_row_once() {
             }
             example.stop = StopSignal::default();
         }
-        let ending = example.run().await;
-        example.assert_done_once(&ending, "stopped again and again").await;
-        let orders = ["scripts-to-video", "topic-to-video", "url-to-video"]
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, "stopped repeatedly").await;
+        let generations = ["scripts-to-video", "topic-to-video", "url-to-video"]
             .map(|endpoint| example.sandbox.counters().request_count(endpoint));
-        let orders: u64 = orders.iter().sum();
-        assert!(orders == 0 || orders == *rows as u64, "{name}: {orders} orders");
+        let generations: u64 = generations.iter().sum();
+        assert!(generations == 0 || generations == *rows as u64, "{name}: {generations}");
     }
 }
 
-/// A real client once needed that: what stands still is given up, and ordered anew only so often.
+/// A generation without progress is given up, and started again only within `rerenders`.
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_generation_is_started_once_more_and_costs_no_render() {
     let example = ExampleBatch::new("topic-to-video", |settings| {
         settings.switches.automation.stalls = true;
     })
     .await;
-    let ending = example.run_with("[limits]\nstall_after = '100ms'\nhalt_after = 50").await;
-    assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
+    let outcome = example.run_with("[limits]\nstall_after = '100ms'\nhalt_after = 50").await;
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 3, "{outcome:?}");
     let counters = example.sandbox.counters();
     assert_eq!((example.sandbox.render_count(), counters.request_count("topic-to-video")), (0, 6));
     for row in example.rows().await {
-        let words = row.message.unwrap();
-        assert!(words.starts_with("no progress beyond 50 %"), "{words}");
+        let message = row.message.unwrap();
+        assert!(message.starts_with("no progress beyond 50 %"), "{message}");
     }
 }
 
-/// Nothing is exported that is still being written, and both waits can be seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn project_is_exported_only_after_its_generation() {
     let example = ExampleBatch::new("scripts-to-video", |settings| {
@@ -491,7 +493,7 @@ async fn project_is_exported_only_after_its_generation() {
     })
     .await;
     let stop = example.stop.clone();
-    let written = async {
+    let observe = async {
         let sandbox = &example.sandbox;
         sandbox
             .wait_until(|sandbox| sandbox.counters().request_count("automation-progress") >= 6)
@@ -504,6 +506,6 @@ async fn project_is_exported_only_after_its_generation() {
         sandbox.wait_until(|sandbox| sandbox.render_count() == 3).await;
         stop.escalate();
     };
-    tokio::join!(example.run(), written);
+    tokio::join!(example.run(), observe);
     assert_eq!(example.sandbox.counters().request_count("export"), 3);
 }

@@ -1,5 +1,5 @@
-//! A small studio over real HTTP that answers as no document says: what a test does not change is
-//! answered plainly, and every export is remembered.
+//! A small API server with undocumented behavior: requests that a test does not override get a
+//! regular response, and every export is recorded.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +13,7 @@ use crate::support::{TestBatch, ai_studios, run_input};
 
 const SAMPLE_VIDEO: &[u8] = include_bytes!("../../../src/sandbox/sample_videos/landscape.mp4");
 
-/// What is asked of it.
+/// A request, as far as a test distinguishes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ScriptedRequest {
     CreateDraft(String),
@@ -24,17 +24,17 @@ pub(super) enum ScriptedRequest {
     DownloadVideo,
 }
 
-/// What it knows.
+/// The server's projects, and everything that it received.
 #[derive(Debug, Default)]
 pub(super) struct ScriptedState {
-    /// Names and, once exported, when that was, by id.
+    /// Name and time of export, by id.
     pub(super) projects: BTreeMap<String, (String, Option<Instant>)>,
     pub(super) exports: Vec<String>,
     pub(super) requests: Vec<(Instant, ScriptedRequest)>,
     pub(super) origin: String,
 }
 
-/// How long a render takes.
+/// The duration of a render.
 const RENDER_TIME: Duration = Duration::from_millis(150);
 
 impl ScriptedState {
@@ -49,13 +49,13 @@ impl ScriptedState {
         self.projects.get_mut(id).unwrap().1 = Some(Instant::now());
     }
 
-    /// How often that was asked before.
-    pub(super) fn count_requests(&self, what: impl Fn(&ScriptedRequest) -> bool) -> usize {
-        self.requests.iter().filter(|(_, asked)| what(asked)).count()
+    /// Returns how many matching requests arrived before.
+    pub(super) fn count_requests(&self, is_match: impl Fn(&ScriptedRequest) -> bool) -> usize {
+        self.requests.iter().filter(|(_, request)| is_match(request)).count()
     }
 
     pub(super) fn video_link(&self, id: &str) -> String {
-        format!("{}film/{id}", self.origin)
+        format!("{}video/{id}", self.origin)
     }
 
     pub(super) fn is_rendered(&self, id: &str) -> bool {
@@ -86,16 +86,16 @@ impl ScriptedState {
     }
 
     fn list(&self) -> Value {
-        let over = self.projects.keys().filter(|id| self.is_rendered(id));
+        let finished = self.projects.keys().filter(|id| self.is_rendered(id));
         let item = |id: &String| {
             let name = &self.projects[id].0;
             json!({"id": id, "name": name, "state": "exported", "download_url": self.video_link(id)})
         };
-        over.map(item).collect()
+        finished.map(item).collect()
     }
 
-    fn default_response(&mut self, asked: &ScriptedRequest) -> Vec<u8> {
-        match asked {
+    fn default_response(&mut self, request: &ScriptedRequest) -> Vec<u8> {
+        match request {
             ScriptedRequest::CreateDraft(name) => {
                 let id = self.create_project(name);
                 success(&json!({"projectId": id}))
@@ -128,65 +128,68 @@ pub(super) fn success(data: &Value) -> Vec<u8> {
     response_with_headers(200, "Content-Type: application/json\r\n", &body)
 }
 
-pub(super) fn failure(status: u16, words: &str) -> Vec<u8> {
-    let body = json!({"success": false, "error": {"msg": words}}).to_string();
+pub(super) fn failure(status: u16, message: &str) -> Vec<u8> {
+    let body = json!({"success": false, "error": {"msg": message}}).to_string();
     response_with_headers(status, "Content-Type: application/json\r\n", &body)
 }
 
-/// Asks to be left alone for so many seconds.
+/// Returns a response with a Retry-After in seconds.
 pub(super) fn busy_response(status: u16, seconds: u32) -> Vec<u8> {
     response_with_headers(status, &format!("Retry-After: {seconds}\r\n"), "maintenance")
 }
 
-/// The studio.
+/// The server.
 pub(super) struct ScriptedStudio {
     pub(super) state: Arc<Mutex<ScriptedState>>,
     url: String,
 }
 
 impl ScriptedStudio {
-    /// Answers with `habit` where that has an answer, and plainly elsewhere. An empty answer is a
-    /// connection that closes.
+    /// Responds with `respond` if that returns a response, and regularly otherwise. An empty response
+    /// closes the connection.
     pub(super) async fn start(
-        habit: impl Fn(&mut ScriptedState, &ScriptedRequest) -> Option<Vec<u8>> + Send + Sync + 'static,
+        respond: impl Fn(&mut ScriptedState, &ScriptedRequest) -> Option<Vec<u8>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
-        let books: Arc<Mutex<ScriptedState>> = Arc::default();
-        let kept = books.clone();
-        let server = StubServer::start_api(move |seen, _| {
-            let mut books = kept.lock().unwrap();
-            let asked = parse_request(seen);
-            let answer =
-                habit(&mut books, &asked).unwrap_or_else(|| books.default_response(&asked));
-            books.requests.push((Instant::now(), asked));
-            match answer.is_empty() {
+        let state: Arc<Mutex<ScriptedState>> = Arc::default();
+        let shared = state.clone();
+        let server = StubServer::start_api(move |received, _| {
+            let mut state = shared.lock().unwrap();
+            let request = parse_request(received);
+            let response =
+                respond(&mut state, &request).unwrap_or_else(|| state.default_response(&request));
+            state.requests.push((Instant::now(), request));
+            match response.is_empty() {
                 true => ServerAction::Reset,
-                false => ServerAction::Respond(answer),
+                false => ServerAction::Respond(response),
             }
         })
         .await;
         let url = server.url("/").to_string();
-        books.lock().unwrap().origin.clone_from(&url);
-        Self { state: books, url }
+        state.lock().unwrap().origin.clone_from(&url);
+        Self { state: state, url }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, ScriptedState> {
         self.state.lock().unwrap()
     }
 
-    /// Plans the night's batch and runs it here until nothing is left to do.
-    pub(super) async fn run_batch(&self, night: &TestBatch) -> RunOutcome {
-        let id = night.plan_and_commit().await;
-        let batch = night.batch();
+    /// Plans the test's batch and runs it against this server until nothing is left to do.
+    pub(super) async fn run_batch(&self, test: &TestBatch) -> RunOutcome {
+        let id = test.plan_and_commit().await;
+        let batch = test.batch();
         let studio = ai_studios(&batch, &self.url);
-        runner::run_batch(run_input((&batch, id), &night.ledger, &self.url, studio).await)
+        runner::run_batch(run_input((&batch, id), &test.ledger, &self.url, studio).await)
             .await
             .unwrap()
     }
 }
 
-fn parse_request(seen: &ReceivedRequest) -> ScriptedRequest {
-    let line = seen.line();
-    let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+fn parse_request(received: &ReceivedRequest) -> ScriptedRequest {
+    let line = received.line();
+    let body: Value = serde_json::from_str(&received.body).unwrap_or_default();
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
     let last = line.rsplit('/').next().unwrap_or_default().to_owned();
     match line.strip_prefix("POST /api/odin/v3/") {

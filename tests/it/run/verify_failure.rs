@@ -1,4 +1,4 @@
-//! Renders whose progress page is wrong: nothing is paid twice for that, and nothing is lost.
+//! Renders with wrong progress responses: nothing is paid twice because of them, and no video is lost.
 
 use callsheet::ledger::JobState;
 use serde_json::json;
@@ -11,70 +11,70 @@ const SHORT_RENDER_TIMEOUT: &str = "[limits]\nrender_timeout = '1500ms'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_endpoint_error_is_not_a_failed_render() {
-    for words in ["failed to get video progress, please try again", "export failed"] {
-        let odd = ScriptedStudio::start(move |books, asked| {
+    for message in ["failed to get video progress, please try again", "export failed"] {
+        let studio = ScriptedStudio::start(move |state, request| {
             let polled =
-                books.count_requests(|asked| matches!(asked, ScriptedRequest::Progress(_)));
-            matches!(asked, ScriptedRequest::Progress(_)).then_some(())?;
-            (polled == 1).then(|| failure(200, words))
+                state.count_requests(|request| matches!(request, ScriptedRequest::Progress(_)));
+            matches!(request, ScriptedRequest::Progress(_)).then_some(())?;
+            (polled == 1).then(|| failure(200, message))
         })
         .await;
-        let ending = odd.run_batch(&TestBatch::new(1).await).await;
-        assert_eq!(count_in_state(&ending, JobState::Done), 1, "{words}: {ending:?}");
-        assert_eq!(odd.state().exports.len(), 1, "{words}: paid again for a hiccup");
+        let outcome = studio.run_batch(&TestBatch::new(1).await).await;
+        assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{message}: {outcome:?}");
+        assert_eq!(studio.state().exports.len(), 1, "{message}: paid again");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_contradicted_by_the_project_is_not_paid_again() {
-    let odd = ScriptedStudio::start(|_, asked| {
-        matches!(asked, ScriptedRequest::Progress(_))
+    let studio = ScriptedStudio::start(|_, request| {
+        matches!(request, ScriptedRequest::Progress(_))
             .then(|| success(&json!({"state": "failed", "progress": 9})))
     })
     .await;
     let limits = "[limits]\npoll_min = '300ms'\npoll_max = '400ms'";
-    let ending = odd.run_batch(&TestBatch::with_settings(1, limits, |_| ()).await).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 1, "{ending:?}");
-    assert_eq!(odd.state().exports.len(), 1);
+    let outcome = studio.run_batch(&TestBatch::with_settings(1, limits, |_| ()).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
+    assert_eq!(studio.state().exports.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn render_unknown_to_the_progress_endpoint_is_found_at_its_project() {
-    let odd = ScriptedStudio::start(|_, asked| {
-        matches!(asked, ScriptedRequest::Progress(_)).then(|| failure(404, "project not found"))
+    let studio = ScriptedStudio::start(|_, request| {
+        matches!(request, ScriptedRequest::Progress(_)).then(|| failure(404, "project not found"))
     })
     .await;
-    let ending =
-        odd.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 1, "{ending:?}");
+    let outcome =
+        studio.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn render_under_an_unreported_id_is_found_by_its_tag() {
-    let odd = ScriptedStudio::start(|books, asked| {
-        let ScriptedRequest::Export(id) = asked else { return None };
-        let other = books.create_project(&books.projects[id].0.clone());
-        books.export_project(&other);
+    let studio = ScriptedStudio::start(|state, request| {
+        let ScriptedRequest::Export(id) = request else { return None };
+        let other = state.create_project(&state.projects[id].0.clone());
+        state.export_project(&other);
         Some(success(&json!({"exportId": other})))
     })
     .await;
-    let ending =
-        odd.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 1, "{ending:?}");
-    assert_eq!(odd.state().exports.len(), 1);
+    let outcome =
+        studio.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
+    assert_eq!(studio.state().exports.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn given_up_render_is_found_by_its_tag_in_the_next_run() {
-    let odd = ScriptedStudio::start(|books, asked| match asked {
+    let studio = ScriptedStudio::start(|state, request| match request {
         ScriptedRequest::Export(id) => {
-            let other = books.create_project(&books.projects[id].0.clone());
-            books.export_project(&other);
+            let other = state.create_project(&state.projects[id].0.clone());
+            state.export_project(&other);
             Some(success(&json!({"exportId": other})))
         }
-        // It does not show before it was given up.
+        // The list shows it only after it was given up.
         ScriptedRequest::List
-            if books.count_requests(|asked| *asked == ScriptedRequest::List) == 0 =>
+            if state.count_requests(|request| *request == ScriptedRequest::List) == 0 =>
         {
             Some(success(&json!([])))
         }
@@ -85,48 +85,52 @@ async fn given_up_render_is_found_by_its_tag_in_the_next_run() {
         | ScriptedRequest::DownloadVideo => None,
     })
     .await;
-    let night = TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await;
-    let ending = odd.run_batch(&night).await;
-    assert_eq!(count_in_state(&ending, JobState::Failed), 1, "{ending:?}");
-    let ending = odd.run_batch(&night).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 1, "{ending:?}");
-    assert_eq!(odd.state().exports.len(), 1);
+    let test = TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await;
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 1, "{outcome:?}");
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
+    assert_eq!(studio.state().exports.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_from_0_to_1_finishes_with_the_link() {
-    let odd = ScriptedStudio::start(|books, asked| {
-        let ScriptedRequest::Progress(id) = asked else { return None };
-        let mut progress = books.progress(id);
+    let studio = ScriptedStudio::start(|state, request| {
+        let ScriptedRequest::Progress(id) = request else { return None };
+        let mut progress = state.progress(id);
         progress["progress"] = json!(progress["progress"].as_f64().unwrap() / 100.0);
         Some(success(&progress))
     })
     .await;
-    let ending =
-        odd.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 1, "{ending:?}");
+    let outcome =
+        studio.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
 }
 
-/// The first export is taken, its answer lost, and nothing shows it until long after the quiet wait.
+/// The first export is accepted without a response, and stays invisible until after the quiet wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn export_refused_after_an_invisible_one_is_reconciled_again() {
-    for (status, words) in [(400, "project is already being exported"), (422, "invalid state")] {
-        let odd = ScriptedStudio::start(move |books, asked| match asked {
-            ScriptedRequest::Export(_) if !books.exports.is_empty() => Some(failure(status, words)),
+    for (status, message) in [(400, "project is already being exported"), (422, "invalid state")] {
+        let studio = ScriptedStudio::start(move |state, request| match request {
+            ScriptedRequest::Export(_) if !state.exports.is_empty() => {
+                Some(failure(status, message))
+            }
             ScriptedRequest::Export(id) => {
-                books.export_project(id);
+                state.export_project(id);
                 Some(Vec::new())
             }
-            // Nothing shows it before it was asked for again.
+            // It is invisible until the second export.
             ScriptedRequest::Project(id)
-                if books.count_requests(|asked| matches!(asked, ScriptedRequest::Export(_)))
+                if state
+                    .count_requests(|request| matches!(request, ScriptedRequest::Export(_)))
                     < 2 =>
             {
-                let name = books.projects[id].0.clone();
+                let name = state.projects[id].0.clone();
                 Some(success(&json!({"project": {"_id": id, "name": name, "scenes": []}})))
             }
             ScriptedRequest::List
-                if books.count_requests(|asked| matches!(asked, ScriptedRequest::Export(_)))
+                if state
+                    .count_requests(|request| matches!(request, ScriptedRequest::Export(_)))
                     < 2 =>
             {
                 Some(success(&json!([])))
@@ -138,17 +142,18 @@ async fn export_refused_after_an_invisible_one_is_reconciled_again() {
             | ScriptedRequest::DownloadVideo => None,
         })
         .await;
-        let ending = odd.run_batch(&TestBatch::new(1).await).await;
-        assert_eq!(count_in_state(&ending, JobState::Done), 1, "{words}: {ending:?}");
-        assert_eq!(odd.state().exports.len(), 1, "{words}");
+        let outcome = studio.run_batch(&TestBatch::new(1).await).await;
+        assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{message}: {outcome:?}");
+        assert_eq!(studio.state().exports.len(), 1, "{message}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeatedly_refused_export_fails_the_job() {
-    let odd = ScriptedStudio::start(|books, asked| match asked {
+    let studio = ScriptedStudio::start(|state, request| match request {
         ScriptedRequest::Export(_)
-            if books.count_requests(|asked| matches!(asked, ScriptedRequest::Export(_))) == 0 =>
+            if state.count_requests(|request| matches!(request, ScriptedRequest::Export(_)))
+                == 0 =>
         {
             Some(Vec::new())
         }
@@ -160,24 +165,25 @@ async fn repeatedly_refused_export_fails_the_job() {
         | ScriptedRequest::DownloadVideo => None,
     })
     .await;
-    let ending = odd.run_batch(&TestBatch::new(1).await).await;
-    assert_eq!(count_in_state(&ending, JobState::Failed), 1, "{ending:?}");
-    assert!(odd.state().exports.is_empty());
+    let outcome = studio.run_batch(&TestBatch::new(1).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 1, "{outcome:?}");
+    assert!(studio.state().exports.is_empty());
 }
 
-/// A cache, or an answer that crossed another.
+/// As after a cached response, or two crossed ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn draft_response_with_another_rows_project_is_never_exported() {
-    let odd = ScriptedStudio::start(|books, asked| {
-        matches!(asked, ScriptedRequest::CreateDraft(_)).then_some(())?;
-        let drafts = books.count_requests(|asked| matches!(asked, ScriptedRequest::CreateDraft(_)));
+    let studio = ScriptedStudio::start(|state, request| {
+        matches!(request, ScriptedRequest::CreateDraft(_)).then_some(())?;
+        let drafts =
+            state.count_requests(|request| matches!(request, ScriptedRequest::CreateDraft(_)));
         (drafts == 1 || drafts == 2).then(|| success(&json!({"projectId": "p0000"})))
     })
     .await;
-    let night = TestBatch::new(4).await;
-    let ending = odd.run_batch(&night).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 4, "{ending:?}");
-    let mut exports = odd.state().exports.clone();
+    let test = TestBatch::new(4).await;
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 4, "{outcome:?}");
+    let mut exports = studio.state().exports.clone();
     exports.sort();
     assert_eq!(exports, ["p0000", "p0001", "p0002", "p0003"]);
 }

@@ -1,10 +1,10 @@
-//! Bad nights in simulated time: the whole runner against a simulated studio, with faults and
-//! deaths that a seed decides, judged by the studio's own bill.
+//! Simulations: the whole runner in simulated time against a simulated studio, with faults and crashes
+//! determined by a seed, judged by the studio's own bill.
 //!
-//! `cargo test --test it simulation::` runs a few hundred seeds and the bug zoo. One night, told:
-//! `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`. All of them:
-//! `cargo test --release --test it -- --ignored soak --nocapture` (`CALLSHEET_SEEDS=1000` for so
-//! many, `CALLSHEET_SEED` for the first).
+//! `cargo test --test it simulation::` runs a few hundred seeds and the seeded bugs. One seed, traced:
+//! `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`. The soak test:
+//! `cargo test --release --test it -- --ignored soak --nocapture` (`CALLSHEET_SEEDS=1000`: their
+//! number, `CALLSHEET_SEED`: the first).
 
 mod operator;
 mod oracle;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scenario::{SimulationResult, simulate};
 use setup::{SimulatedFault, SimulationSetup};
 
-/// What many nights came to.
+/// The totals of many simulations.
 #[derive(Debug, Default)]
 struct SimulationTotals {
     simulations: u64,
@@ -33,63 +33,62 @@ struct SimulationTotals {
 }
 
 impl SimulationTotals {
-    fn add(&mut self, seed: u64, verdict: SimulationResult) {
+    fn add(&mut self, seed: u64, result: SimulationResult) {
         self.simulations += 1;
-        self.jobs += verdict.jobs;
-        self.crashes += verdict.crashes;
-        self.videos += verdict.billed_renders.len();
-        if !verdict.violations.is_empty() {
-            self.violations.push((seed, verdict.violations));
+        self.jobs += result.jobs;
+        self.crashes += result.crashes;
+        self.videos += result.billed_renders.len();
+        if !result.violations.is_empty() {
+            self.violations.push((seed, result.violations));
         }
     }
 
-    fn count_violations(&self, words: &[&str]) -> usize {
-        let tells = |wrong: &&String| words.iter().any(|word| wrong.contains(word));
-        self.violations.iter().flat_map(|(_, wrongs)| wrongs).filter(tells).count()
+    fn count_violations(&self, texts: &[&str]) -> usize {
+        let matches = |violation: &&String| texts.iter().any(|text| violation.contains(text));
+        self.violations.iter().flat_map(|(_, violations)| violations).filter(matches).count()
     }
 
     fn summary_line(&self) -> String {
         format!(
-            "{} simulated nights, {} jobs, {} crashes: {} paid twice, {} lost, {} files that are \
-             not whole",
+            "{} simulations, {} jobs, {} crashes: {} paid twice, {} lost, {} incomplete files",
             self.simulations,
             self.jobs,
             self.crashes,
             self.count_violations(&["paid twice", "rendered again"]),
             self.count_violations(&["lost", "in the end"]),
-            self.count_violations(&["not whole", "is not"]),
+            self.count_violations(&["not complete", "is not"]),
         )
     }
 
     fn assert_no_violations(&mut self) {
         self.violations.sort();
-        let told: Vec<String> = self
+        let lines: Vec<String> = self
             .violations
             .iter()
             .take(40)
-            .map(|(seed, wrongs)| {
+            .map(|(seed, violations)| {
                 format!(
-                    "seed {seed}: {}\n  told in {}\n  CALLSHEET_SEED={seed} cargo test --test it \
+                    "seed {seed}: {}\n  trace: {}\n  CALLSHEET_SEED={seed} cargo test --test it \
                      simulation::one_seed -- --nocapture",
-                    wrongs.join("\n  "),
+                    violations.join("\n  "),
                     trace_path(*seed).display()
                 )
             })
             .collect();
-        let wrong = self.violations.len();
+        let failed = self.violations.len();
         assert!(
-            wrong == 0,
-            "{wrong} of {} nights went wrong:\n{}",
+            failed == 0,
+            "{failed} of {} simulations failed:\n{}",
             self.simulations,
-            told.join("\n")
+            lines.join("\n")
         );
     }
 }
 
-/// Drives the nights of `seeds`, each on whichever core is free.
+/// Simulates `seeds`, in parallel on all cores.
 fn simulate_seeds(seeds: std::ops::Range<u64>) -> SimulationTotals {
     let next = AtomicU64::new(seeds.start);
-    let sum = Mutex::new(SimulationTotals::default());
+    let totals = Mutex::new(SimulationTotals::default());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..cores {
@@ -99,25 +98,25 @@ fn simulate_seeds(seeds: std::ops::Range<u64>) -> SimulationTotals {
                     if seed >= seeds.end {
                         break;
                     }
-                    let verdict = simulate(SimulationSetup::from_seed(seed), None, true);
-                    save_failed_trace(seed, &verdict);
-                    sum.lock().unwrap().add(seed, verdict);
+                    let result = simulate(SimulationSetup::from_seed(seed), None, true);
+                    save_failed_trace(seed, &result);
+                    totals.lock().unwrap().add(seed, result);
                 }
             });
         }
     });
-    sum.into_inner().unwrap()
+    totals.into_inner().unwrap()
 }
 
-/// Where the story of a night that went wrong is kept: SQLite's threads are real, so what depends on
-/// the order of one instant's events may not come again.
+/// The file with the trace of a failed simulation: SQLite's threads are real, so a failure that depends
+/// on the order of simultaneous events may not be reproducible.
 fn trace_path(seed: u64) -> std::path::PathBuf {
-    std::env::temp_dir().join(format!("callsheet-night-{seed}.txt"))
+    std::env::temp_dir().join(format!("callsheet-simulation-{seed}.txt"))
 }
 
-fn save_failed_trace(seed: u64, verdict: &SimulationResult) {
-    if !verdict.violations.is_empty() {
-        std::fs::write(trace_path(seed), verdict.trace.join("\n")).unwrap();
+fn save_failed_trace(seed: u64, result: &SimulationResult) {
+    if !result.violations.is_empty() {
+        std::fs::write(trace_path(seed), result.trace.join("\n")).unwrap();
     }
 }
 
@@ -134,23 +133,23 @@ fn simulated_batches_pay_nothing_twice_and_lose_no_row() {
 fn permanently_rate_limited_run_ends_and_the_next_one_continues() {
     let mut setup = SimulationSetup::without_faults(1);
     (setup.faults, setup.bad_runs) = (vec![(SimulatedFault::SlowDown, 1.0)], 1);
-    let verdict = simulate(setup, None, false);
-    assert!(verdict.violations.is_empty(), "{}", verdict.violations.join("\n"));
+    let result = simulate(setup, None, false);
+    assert!(result.violations.is_empty(), "{}", result.violations.join("\n"));
 }
 
-/// Tells one night: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.
+/// Traces one seed: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.
 #[test]
 fn one_seed() {
-    let told = env_number("CALLSHEET_SEED");
-    let verdict = simulate(SimulationSetup::from_seed(told.unwrap_or(1)), None, told.is_some());
-    #[expect(clippy::print_stdout, reason = "a person asked for the trace")]
-    for line in &verdict.trace {
+    let seed = env_number("CALLSHEET_SEED");
+    let result = simulate(SimulationSetup::from_seed(seed.unwrap_or(1)), None, seed.is_some());
+    #[expect(clippy::print_stdout, reason = "the user asked for the trace")]
+    for line in &result.trace {
         println!("{line}");
     }
-    assert!(verdict.violations.is_empty(), "{}", verdict.violations.join("\n"));
+    assert!(result.violations.is_empty(), "{}", result.violations.join("\n"));
 }
 
-/// Nights of more than a hundred thousand jobs together.
+/// Seeds with more than a hundred thousand jobs in total.
 const SOAK_SEEDS: u64 = 16_000;
 
 /// `cargo test --release --test it -- --ignored soak --nocapture`
@@ -158,11 +157,11 @@ const SOAK_SEEDS: u64 = 16_000;
 #[ignore = "a hundred thousand jobs take half an hour or more"]
 fn soak() {
     let first = env_number("CALLSHEET_SEED").unwrap_or(0);
-    let mut sum =
+    let mut totals =
         simulate_seeds(first..first + env_number("CALLSHEET_SEEDS").unwrap_or(SOAK_SEEDS));
     #[expect(clippy::print_stdout, reason = "the line that is published")]
     {
-        println!("{}", sum.summary_line());
+        println!("{}", totals.summary_line());
     }
-    sum.assert_no_violations();
+    totals.assert_no_violations();
 }

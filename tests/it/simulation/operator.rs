@@ -1,8 +1,8 @@
-//! The operator between two runs, who knows the truth because he looked at AI Studios' website: he
-//! settles what is uncertain, takes jobs out, and wants them again.
+//! The operator between two runs, who knows the real state from AI Studios' website: resolves uncertain
+//! jobs, cancels jobs and retries them.
 //!
-//! He never says what is not so, and says nothing of a request that may still be acted upon: what
-//! follows from a wrong word is on his own bill, and no run can mend it.
+//! The operator never states anything untrue, and leaves requests alone that may still take effect: no
+//! run can repair the consequences of a wrong decision.
 
 use std::path::Path;
 
@@ -15,32 +15,33 @@ use rand::rngs::StdRng;
 
 use super::studio_records::{ActualOutcome, StudioState};
 
-/// Who decides, and when.
+/// The operator at one point in time.
 pub(super) struct SimulatedOperator<'w> {
     pub(super) studio: &'w mut StudioState,
     pub(super) now: Timestamp,
 }
 
 impl SimulatedOperator<'_> {
-    /// Settles some uncertain jobs and takes some out that were not sent.
-    pub(super) fn resolve_and_cancel(&mut self, ledger: &Path, dice: &mut StdRng) {
+    /// Resolves some uncertain jobs and cancels some that were not sent.
+    pub(super) fn resolve_and_cancel(&mut self, ledger: &Path, rng: &mut StdRng) {
         self.studio.open_website(self.now);
         with_leased_ledger(ledger, self.now, async |lease| {
             for row in lease.ledger().rows(lease.batch(), -1, 1000).await.unwrap() {
                 let key = row.key.unwrap();
-                if row.state == Some(JobState::Ready) && dice.random_bool(0.1) {
-                    self.studio.note(self.now, &format!("a person takes {key} out"));
+                if row.state == Some(JobState::Ready) && rng.random_bool(0.1) {
+                    self.studio.note(self.now, &format!("the operator cancels {key}"));
                     lease.cancel_jobs(vec![key], self.now).await.unwrap();
-                } else if row.state == Some(JobState::Uncertain) && dice.random_bool(0.7) {
+                } else if row.state == Some(JobState::Uncertain) && rng.random_bool(0.7) {
                     let due =
                         lease.ledger().uncertain_job(lease.batch(), &key).await.unwrap().unwrap();
-                    let Some(news) = self.resolution_for(&due) else { continue };
-                    self.studio.note(self.now, &format!("a person settles {key}: {news:?}"));
-                    let told = lease.record_update(due.job, due.submission, news, self.now).await;
-                    if let Err(error) = told {
+                    let Some(update) = self.resolution_for(&due) else { continue };
+                    self.studio.note(self.now, &format!("the operator resolves {key}: {update:?}"));
+                    let recorded =
+                        lease.record_update(due.job, due.submission, update, self.now).await;
+                    if let Err(error) = recorded {
                         self.studio.add_violation(
                             self.now,
-                            format!("no word is taken for {key}: {error}"),
+                            format!("the resolution of {key} is refused: {error}"),
                         );
                     }
                 }
@@ -48,35 +49,37 @@ impl SimulatedOperator<'_> {
         });
     }
 
-    /// Wants everything again that he took out.
+    /// Retries all cancelled jobs.
     pub(super) fn retry_cancelled(&mut self, ledger: &Path) {
         with_leased_ledger(ledger, self.now, async |lease| {
             let cause = Some("cancelled".to_owned());
-            let chosen = RetryFilter { cause, ..RetryFilter::default() };
-            lease.retry_jobs(chosen, self.now).await.unwrap();
+            let filter = RetryFilter { cause, ..RetryFilter::default() };
+            lease.retry_jobs(filter, self.now).await.unwrap();
         });
     }
 
     fn resolution_for(&mut self, due: &DueJob) -> Option<JobUpdate> {
         if !self.studio.setup.kind.is_tagged() {
-            // On the website, one row's video looks like another's.
+            // On the website, the rows' videos are not distinguishable.
             return None;
         }
-        let (due_at, words) = (self.now, "seen on the website".to_owned());
+        let (due_at, message) = (self.now, "seen on the website".to_owned());
         match self.studio.actual_outcome(due.tag.as_str()) {
             ActualOutcome::Pending => None,
-            ActualOutcome::NotAccepted => Some(JobUpdate::ProvenAbsent { due_at, message: words }),
+            ActualOutcome::NotAccepted => {
+                Some(JobUpdate::ProvenAbsent { due_at, message: message })
+            }
             ActualOutcome::Rendered { project, id } => {
                 self.studio.mark_accepted(self.now, project);
                 let project_id = due.project_id.clone().unwrap_or_else(|| id.clone());
                 let render_id = (project_id != id).then_some(id);
-                Some(JobUpdate::Accepted { project_id, render_id, due_at, message: words })
+                Some(JobUpdate::Accepted { project_id, render_id, due_at, message: message })
             }
         }
     }
 }
 
-/// Opens the ledger as a person's command does: under a lease of its own.
+/// Opens the ledger as a command of the operator does: with its own lease.
 fn with_leased_ledger(path: &Path, now: Timestamp, decide: impl AsyncFnOnce(&BatchLease)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {

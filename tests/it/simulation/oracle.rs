@@ -1,5 +1,5 @@
-//! What must be true after every run, judged against the studio's own books and the disk, never
-//! against the runner's word.
+//! The oracle: the invariants after every run, checked against the studio's own records and the disk,
+//! never against the runner's reports.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use super::scenario::Simulation;
 use super::setup::SimulationSetup;
 use super::studio_records::{BilledRender, StudioState};
 
-/// A version as the ledger's file has it.
+/// A version, as stored in the ledger's file.
 #[derive(Debug, FromRow)]
 struct VersionRecord {
     key: String,
@@ -30,7 +30,7 @@ struct VersionRecord {
     done_at: Option<i64>,
 }
 
-/// A submission as the ledger's file has it.
+/// A submission, as stored in the ledger's file.
 #[derive(Debug, FromRow)]
 struct SubmissionRecord {
     key: String,
@@ -48,7 +48,7 @@ const SELECT_SUBMISSIONS: &str = "select j.key, s.tag, v.payload_hash, s.version
     from submission s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = s.version order by s.id";
 
-/// The ledger at the end of a run, and what was reported of it.
+/// The ledger at the end of a run, and the results reported from it.
 pub(super) struct LedgerAudit {
     rows: Vec<JobRow>,
     versions: Vec<VersionRecord>,
@@ -77,69 +77,69 @@ impl LedgerAudit {
 
     pub(super) fn check_invariants(
         &self,
-        night: &Simulation,
+        simulation: &Simulation,
         now: Timestamp,
-        world: &mut StudioState,
+        studio: &mut StudioState,
     ) {
-        let mut wrong = |words: String| world.add_violation(now, words);
-        for flaw in &self.integrity_errors {
-            wrong(format!("the ledger is damaged: {flaw}"));
+        let mut violation = |text: String| studio.add_violation(now, text);
+        for defect in &self.integrity_errors {
+            violation(format!("the ledger is damaged: {defect}"));
         }
-        let sheet: Vec<&str> = night.sheet.iter().map(|(key, _)| key.as_str()).collect();
+        let sheet: Vec<&str> = simulation.sheet.iter().map(|(key, _)| key.as_str()).collect();
         let kept: Vec<_> = self.rows.iter().filter_map(|row| row.key.as_deref()).collect();
         if kept != sheet {
-            wrong(format!("a row was lost: {kept:?} in the ledger, {sheet:?} in the sheet"));
+            violation(format!("a row was lost: {kept:?} in the ledger, {sheet:?} in the sheet"));
         }
         if self.reported_keys != sheet {
-            wrong(format!(
-                "a row was lost: {:?} in the report, {sheet:?} there",
+            violation(format!(
+                "a row was lost: {:?} in the report, {sheet:?} in the sheet",
                 self.reported_keys
             ));
         }
-        for wrong in self.renders_without_intent(world) {
-            world.add_violation(now, wrong);
+        for violation in self.renders_without_intent(studio) {
+            studio.add_violation(now, violation);
         }
-        for wrong in self.repeated_renders(world) {
-            world.add_violation(now, wrong);
+        for violation in self.repeated_renders(studio) {
+            studio.add_violation(now, violation);
         }
         let wanted: BTreeMap<&str, u32> =
-            night.sheet.iter().map(|(key, script)| (key.as_str(), *script)).collect();
+            simulation.sheet.iter().map(|(key, script)| (key.as_str(), *script)).collect();
         for version in self.versions.iter().filter(|version| version.version == version.current) {
-            if let Some(wrong) =
-                check_final_job(version, &wanted, &night.path("out"), &self.versions, world)
+            if let Some(violation) =
+                check_final_job(version, &wanted, &simulation.path("out"), &self.versions, studio)
             {
-                world.add_violation(now, wrong);
+                studio.add_violation(now, violation);
             }
         }
     }
 
-    /// Everything that was billed has its intent in the ledger.
-    fn renders_without_intent(&self, world: &StudioState) -> Vec<String> {
+    /// Every billed render has an intent in the ledger.
+    fn renders_without_intent(&self, studio: &StudioState) -> Vec<String> {
         let intent = |name: &str| {
             self.submissions
                 .iter()
                 .find(|submission| name.contains(&format!("[cs:{}]", submission.tag)))
         };
-        // Without a tag, any intent of that row must do.
-        let is_tagged = world.setup.kind.is_tagged();
+        // Without a tag, any intent of the row suffices.
+        let is_tagged = studio.setup.kind.is_tagged();
         let of_its_row = |bill: &BilledRender| {
             let paid = |one: &SubmissionRecord| one.key == bill.content.0 && one.paid_at.is_some();
             self.submissions.iter().any(paid)
         };
-        let is_meant = |bill: &&BilledRender| match is_tagged {
-            true => intent(&world.projects[bill.project].name)
+        let has_intent = |bill: &&BilledRender| match is_tagged {
+            true => intent(&studio.projects[bill.project].name)
                 .is_some_and(|intent| intent.paid_at.is_some()),
             false => of_its_row(bill),
         };
-        let unmeant = world.billed_renders.iter().filter(|bill| !is_meant(bill));
-        unmeant.map(|bill| format!("billed without an intent: {bill:?}")).collect()
+        let unintended = studio.billed_renders.iter().filter(|bill| !has_intent(bill));
+        unintended.map(|bill| format!("billed without an intent: {bill:?}")).collect()
     }
 
-    /// What had been rendered, verified and kept is not rendered again, whatever its version.
-    fn repeated_renders(&self, world: &StudioState) -> Vec<String> {
-        let mut wrongs = Vec::new();
-        for bill in &world.billed_renders {
-            let project = &world.projects[bill.project];
+    /// A payload whose video was already verified is not rendered again, whatever its version.
+    fn repeated_renders(&self, studio: &StudioState) -> Vec<String> {
+        let mut violations = Vec::new();
+        for bill in &studio.billed_renders {
+            let project = &studio.projects[bill.project];
             let paid =
                 |one: &&SubmissionRecord| project.name.contains(&format!("[cs:{}]", one.tag));
             let Some(submission) = self.submissions.iter().find(paid) else { continue };
@@ -151,20 +151,20 @@ impl LedgerAudit {
                     && version.done_at.is_some_and(|done| done < began)
             });
             if let Some(same) = same {
-                wrongs.push(format!("rendered again though version {} was done", same.version));
+                violations.push(format!("rendered again though version {} was done", same.version));
             }
         }
-        wrongs
+        violations
     }
 }
 
-/// A job that is done has its own whole video.
+/// A done job has its own complete video.
 fn check_final_job(
     version: &VersionRecord,
     wanted: &BTreeMap<&str, u32>,
     folder: &Path,
     all: &[VersionRecord],
-    world: &StudioState,
+    studio: &StudioState,
 ) -> Option<String> {
     let state = JobState::parse(&version.state)?;
     if state.is_final()
@@ -192,18 +192,18 @@ fn check_final_job(
         return Some(format!("{} is {state}, but `{file}` is not there", version.key));
     };
     if source.video_hash.as_deref() != Some(&*blake3::hash(&bytes).to_hex()) {
-        return Some(format!("{}: `{file}` is not what the ledger says", version.key));
+        return Some(format!("{}: `{file}` is not the file in the ledger", version.key));
     }
-    let bill = bill_number_of(&bytes).and_then(|number| world.billed_renders.get(number));
+    let bill = bill_number_of(&bytes).and_then(|number| studio.billed_renders.get(number));
     let own = bill.is_some_and(|bill| {
         let (key, script, _) = &bill.content;
         *key == version.key && version.cells.contains(script)
     });
-    (!own).then(|| format!("{}: `{file}` is not the video that was paid for", version.key))
+    (!own).then(|| format!("{}: `{file}` is not the video that was paid", version.key))
 }
 
-/// Every file under a final name is a whole video of this studio.
-pub(super) fn check_video_files(folder: &Path, now: Timestamp, world: &mut StudioState) {
+/// Every file with a final name is a complete video of this studio.
+pub(super) fn check_video_files(folder: &Path, now: Timestamp, studio: &mut StudioState) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
@@ -211,54 +211,55 @@ pub(super) fn check_video_files(folder: &Path, now: Timestamp, world: &mut Studi
             continue;
         }
         if bill_number_of(&fs::read(&path).unwrap()).is_none() {
-            world.add_violation(now, format!("a file is not whole: {}", path.display()));
+            studio.add_violation(now, format!("a file is not complete: {}", path.display()));
         }
     }
 }
 
-/// A run that ended by itself had nothing left that it could do.
+/// A run that ended by itself had nothing left to do.
 pub(super) fn check_run_outcome(
-    ending: &RunOutcome,
-    orders: &RunOptions,
+    outcome: &RunOutcome,
+    options: &RunOptions,
     submitted: i64,
-    mut wrong: impl FnMut(String),
+    mut violation: impl FnMut(String),
 ) {
-    if let Some(Halt::Ledger { message: words } | Halt::OutputFolder { message: words }) =
-        &ending.halt
-    {
-        wrong(format!("it tripped over its own ledger or folder: {words}"));
+    if let Some(Halt::Ledger { message } | Halt::OutputFolder { message }) = &outcome.halt {
+        violation(format!("it failed on its own ledger or folder: {message}"));
     }
-    // Who leaves at once may leave anything behind.
-    if ending.halt.is_some() || ending.interrupted || !orders.wait {
+    // A run that does not wait may leave anything behind.
+    if outcome.halt.is_some() || outcome.interrupted || !options.wait {
         return;
     }
-    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
-    let under_way =
+    let jobs = |state| outcome.counts.get(&state).copied().unwrap_or(0);
+    let in_progress =
         jobs(JobState::Submitting) + jobs(JobState::Rendering) + jobs(JobState::Fetching);
-    if under_way > 0 {
-        wrong(format!("it ended with {under_way} jobs under way"));
+    if in_progress > 0 {
+        violation(format!("it ended with {in_progress} jobs in progress"));
     }
-    if jobs(JobState::Uncertain) > ending.jobs_for_operator {
-        wrong(format!("it did not stay for its uncertain jobs: {ending:?}"));
+    if jobs(JobState::Uncertain) > outcome.jobs_for_operator {
+        violation(format!("it did not wait for its uncertain jobs: {outcome:?}"));
     }
-    if jobs(JobState::Ready) == 0 || orders.only.is_some() {
+    if jobs(JobState::Ready) == 0 || options.only.is_some() {
         return;
     }
-    match (ending.claim_block, orders.limit) {
+    match (outcome.claim_block, options.limit) {
         (ClaimBlock::Canary, _) if jobs(JobState::Uncertain) > 0 => {}
-        // Another row of its project waits for a person, even if it left the sheet since.
-        (ClaimBlock::ProjectInUse, _) if ending.jobs_for_operator + jobs(JobState::Failed) > 0 => {}
+        // Another row of its project waits for the operator, even if it was removed from the sheet.
+        (ClaimBlock::ProjectInUse, _) if outcome.jobs_for_operator + jobs(JobState::Failed) > 0 => {
+        }
         (_, Some(limit)) if submitted >= i64::from(limit) => {}
-        (held, _) => wrong(format!("it ended too early: held by {held:?}, {:?}", ending.counts)),
+        (block, _) => {
+            violation(format!("it ended too early: blocked by {block:?}, {:?}", outcome.counts));
+        }
     }
 }
 
-/// After enough runs without faults, only what a person must settle is left.
-pub(super) fn check_final_state(night: &Simulation, world: &mut StudioState) {
+/// After enough runs without faults, only jobs that wait for the operator are left.
+pub(super) fn check_final_state(simulation: &Simulation, studio: &mut StudioState) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The last says whether it is still in the sheet: what is paid for holds its project all the same.
+    // The last column: whether the row is in the sheet. A paid submission blocks its project anyway.
     let all: Vec<(String, String, Option<String>, bool)> = runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(night.ledger_path());
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(simulation.ledger_path());
         let mut db: SqliteConnection = options.connect().await.unwrap();
         sqlx::query_as("select key, state, words, in_sheet from job")
             .fetch_all(&mut db)
@@ -270,20 +271,20 @@ pub(super) fn check_final_state(night: &Simulation, world: &mut StudioState) {
     let rows: Vec<_> = all.into_iter().filter(|row| row.3).collect();
     let with = |state: &str| rows.iter().filter(|row| row.1 == state).count();
     let (uncertain, failed) = (with("uncertain"), with("failed"));
-    let in_place = night.setup.kind.exclusive_project_field.is_some();
-    for (key, state, words, _) in &rows {
+    let in_place = simulation.setup.kind.exclusive_project_field.is_some();
+    for (key, state, message, _) in &rows {
         let fine = match JobState::parse(state) {
             Some(JobState::Done | JobState::Reused) => true,
-            Some(JobState::Failed) => words.is_some(),
-            // A list that shows none of our known work is not believed, so a person must look.
+            Some(JobState::Failed) => message.is_some(),
+            // A list that shows none of the known projects proves nothing, so the operator decides.
             Some(JobState::Uncertain) => {
-                let says = |part| words.as_deref().is_some_and(|words| words.contains(part));
-                let blind = !night.setup.kind.is_tagged()
+                let says = |part| message.as_deref().is_some_and(|message| message.contains(part));
+                let is_untraceable = !simulation.setup.kind.is_tagged()
                     && (says("carries no tag") || says("from an outdated view"));
-                blind || says("proves nothing") || requires_operator(&night.setup)
+                is_untraceable || says("proves nothing") || requires_operator(&simulation.setup)
             }
             Some(JobState::Ready) => {
-                (uncertain > 0 && night.setup.limits.canary > 0)
+                (uncertain > 0 && simulation.setup.limits.canary > 0)
                     || (in_place && (held || failed > 0))
             }
             Some(
@@ -295,7 +296,7 @@ pub(super) fn check_final_state(night: &Simulation, world: &mut StudioState) {
             | None => false,
         };
         if !fine {
-            world.add_violation(now, format!("in the end {key} is {state}: {words:?}"));
+            studio.add_violation(now, format!("in the end {key} is {state}: {message:?}"));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A night on which nothing goes wrong, measured: are render slots busy while rows wait, what does
-//! watching cost, and how late is the end of a render noticed?
+//! Measures a run without faults: how busy render slots are while rows wait, how many polls a video
+//! takes, and how late the end of a render is detected.
 //!
-//! `cargo test --test it simulation::slots -- --nocapture` prints the figures. Time is simulated, so
-//! they are the same on every machine.
+//! `cargo test --test it simulation::render_slots -- --nocapture` prints the figures. Time is
+//! simulated, so they are the same on every machine.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use super::scenario::simulate;
 use super::setup::SimulationSetup;
 use super::studio_records::BilledRender;
 
-/// What a night of renders of one to ten minutes came to, which nothing foretells.
+/// The metrics of a run with renders of one to ten random minutes.
 struct SlotMetrics {
-    /// The part of all slots' time that was spent rendering while rows waited.
+    /// The fraction of all slots' time that was spent rendering while rows waited.
     busy_share: f64,
     polls_per_video: f64,
-    /// How late an end was noticed, in parts of the render's length: on average, and at worst.
+    /// How late an end was detected, as a fraction of the render's length: mean and maximum.
     detection_delay: (f64, f64),
 }
 
-fn measure_slots(way: SubmissionMode, rows: usize) -> SlotMetrics {
+fn measure_slots(mode: SubmissionMode, rows: usize) -> SlotMetrics {
     let mut setup = SimulationSetup::without_faults(1);
-    (setup.rows, setup.submission_mode) = (rows, way);
-    // The limits of a batch file that says nothing of them.
+    (setup.rows, setup.submission_mode) = (rows, mode);
+    // The default limits.
     setup.limits = BatchLimits::default();
     setup.behavior.render_time = (Duration::from_secs(60), Duration::from_secs(600));
     setup.behavior.response_time = Duration::from_millis(400);
@@ -32,11 +32,11 @@ fn measure_slots(way: SubmissionMode, rows: usize) -> SlotMetrics {
     setup.vendor = Default::default();
     let slots = setup.limits.in_flight.get();
     let canary = setup.limits.canary as usize;
-    let verdict = simulate(setup, None, false);
-    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
-    assert_eq!(verdict.billed_renders.len(), rows);
-    // The canary goes first and alone, on purpose; after it the slots belong to the rows.
-    slot_metrics(&verdict.billed_renders[canary..], f64::from(slots))
+    let result = simulate(setup, None, false);
+    assert!(result.violations.is_empty(), "{:?}", result.violations);
+    assert_eq!(result.billed_renders.len(), rows);
+    // The canary renders alone, on purpose; after it the slots are available to all rows.
+    slot_metrics(&result.billed_renders[canary..], f64::from(slots))
 }
 
 fn slot_metrics(bills: &[BilledRender], slots: f64) -> SlotMetrics {
@@ -62,24 +62,21 @@ fn slot_metrics(bills: &[BilledRender], slots: f64) -> SlotMetrics {
 
 #[test]
 fn render_slots_stay_busy_and_need_few_polls() {
-    for way in [SubmissionMode::TwoStep, SubmissionMode::OneStep] {
-        let SlotMetrics {
-            busy_share: busy,
-            polls_per_video: polls_a_video,
-            detection_delay: (late, latest),
-        } = measure_slots(way, 120);
+    for mode in [SubmissionMode::TwoStep, SubmissionMode::OneStep] {
+        let SlotMetrics { busy_share: busy, polls_per_video, detection_delay: (late, latest) } =
+            measure_slots(mode, 120);
         #[expect(clippy::print_stdout, reason = "the figures that are published")]
         {
             println!(
-                "{way:?}: slots {:.1} % busy while rows wait, {polls_a_video:.1} polls a video, an \
-                 end noticed {:.1} % of its length late, at most {:.1} %",
+                "{mode:?}: slots {:.1} % busy while rows wait, {polls_per_video:.1} polls per video, \
+                 ends detected {:.1} % of the render's length late, at most {:.1} %",
                 100.0 * busy,
                 100.0 * late,
                 100.0 * latest,
             );
         }
-        assert!(busy >= 0.95, "{way:?}: slots were busy for {busy:.3} of their time");
-        assert!(polls_a_video <= 8.0, "{way:?}: {polls_a_video:.1} polls a video");
-        assert!(late <= 0.05, "{way:?}: ends were noticed {late:.3} of their length late");
+        assert!(busy >= 0.95, "{mode:?}: slots were busy for {busy:.3} of their time");
+        assert!(polls_per_video <= 8.0, "{mode:?}: {polls_per_video:.1} polls per video");
+        assert!(late <= 0.05, "{mode:?}: ends were detected {late:.3} of their length late");
     }
 }

@@ -1,8 +1,8 @@
-//! One seed's night: runs that end, runs that die, and a person who edits the sheet in between,
-//! until everything has healed and nothing is left to do.
+//! The simulation of one seed: runs that end, runs that crash, and edits of the sheet in between, until
+//! no fault is left and nothing remains to be done.
 //!
-//! Each run is a runtime of its own, dropped whole when the runner dies: nothing survives but the
-//! ledger, the output folder and the studio's books.
+//! Each run has its own runtime, which is dropped when the run crashes: only the ledger, the output
+//! folder and the simulated studio's records survive.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,9 +33,9 @@ use super::studio_api::{SimulatedStudio, SimulationHandle};
 use super::studio_records::{BilledRender, SUBJECT_PROJECT_ID, StudioState};
 
 pub(super) const BASE_URL: &str = "https://studio.sim";
-/// A run that is not over by then never ends.
+/// A run that takes longer hangs.
 const RUN_DURATION_MAX: Duration = Duration::from_secs(36 * 3600);
-/// Nothing in a night takes this long in real time.
+/// No step of a simulation takes longer in real time.
 const REAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
@@ -61,18 +61,18 @@ fn template_for_kind(kind: &str) -> String {
     }
 }
 
-/// What became of a night.
+/// The result of a simulation.
 #[derive(Debug)]
 pub(super) struct SimulationResult {
     pub(super) violations: Vec<String>,
     pub(super) trace: Vec<String>,
     pub(super) jobs: usize,
     pub(super) crashes: u32,
-    /// Every render, in the order in which they were billed.
+    /// Every render, in the order of billing.
     pub(super) billed_renders: Vec<BilledRender>,
 }
 
-/// A row of the sheet: its key, and which of its scripts it has.
+/// A row of the sheet: its key, and the number of its script.
 pub(super) type SimulatedRow = (String, u32);
 
 pub(super) struct Simulation {
@@ -87,57 +87,58 @@ pub(super) struct Simulation {
     crashed_runs: u32,
 }
 
-/// How one run is meant to go.
+/// The scenario of one run.
 #[derive(Clone, Debug, Default)]
 struct RunScenario {
     options: RunOptions,
-    /// The keys that are submitted; all when empty.
+    /// The submitted keys; all if empty.
     only_keys: Vec<String>,
     crash_while_planning: Option<u32>,
     crash_in: Option<u32>,
     stop_in: Option<u32>,
 }
 
-/// Drives one night and judges it.
+/// Simulates one seed and checks the result.
 pub(super) fn simulate(
     setup: SimulationSetup,
-    sin: Option<SeededBug>,
-    told: bool,
+    bug: Option<SeededBug>,
+    keeps_trace: bool,
 ) -> SimulationResult {
-    let mut night = Simulation::new(setup, sin, told);
-    night.run_all();
-    let mut world = night.studio.lock().unwrap();
+    let mut simulation = Simulation::new(setup, bug, keeps_trace);
+    simulation.run_all();
+    let mut studio = simulation.studio.lock().unwrap();
     SimulationResult {
-        violations: world.violations.clone(),
-        trace: world.trace.lines.take().unwrap_or_default(),
-        jobs: night.sheet.len(),
-        crashes: night.crashed_runs,
-        billed_renders: world.billed_renders.clone(),
+        violations: studio.violations.clone(),
+        trace: studio.trace.lines.take().unwrap_or_default(),
+        jobs: simulation.sheet.len(),
+        crashes: simulation.crashed_runs,
+        billed_renders: studio.billed_renders.clone(),
     }
 }
 
 impl Simulation {
-    fn new(setup: SimulationSetup, sin: Option<SeededBug>, told: bool) -> Self {
+    fn new(setup: SimulationSetup, bug: Option<SeededBug>, keeps_trace: bool) -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        let mut dice = StdRng::seed_from_u64(setup.seed ^ 0x4e19_4847);
+        let mut rng = StdRng::seed_from_u64(setup.seed ^ 0x4e19_4847);
         let mut sheet: Vec<SimulatedRow> =
             (0..setup.rows).map(|row| (format!("row{row:02}"), 0)).collect();
-        sheet.shuffle(&mut dice);
-        let night = Self {
+        sheet.shuffle(&mut rng);
+        let simulation = Self {
             dir: dir.unwrap(),
-            studio: Arc::new(Mutex::new(StudioState::new(setup.clone(), told))),
+            studio: Arc::new(Mutex::new(StudioState::new(setup.clone(), keeps_trace))),
             sheet,
             now: "2026-02-01T22:00:00Z".parse().unwrap(),
-            rng: dice,
-            seeded_bug: sin,
+            rng: rng,
+            seeded_bug: bug,
             crashes_left: setup.crashes,
             crashed_runs: 0,
             setup,
         };
-        fs::write(night.path("t.json.hbs"), template_for_kind(night.setup.kind.name)).unwrap();
-        fs::write(night.ledger_path(), empty_ledger_file()).unwrap();
-        night
+        fs::write(simulation.path("t.json.hbs"), template_for_kind(simulation.setup.kind.name))
+            .unwrap();
+        fs::write(simulation.ledger_path(), empty_ledger_file()).unwrap();
+        simulation
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -153,14 +154,14 @@ impl Simulation {
         for run in 0..bad_runs {
             self.studio.lock().unwrap().fault_level =
                 1.0 - f64::from(run) / f64::from(bad_runs + 1);
-            let course = self.next_scenario();
-            self.run(course);
+            let scenario = self.next_scenario();
+            self.run(scenario);
             if run > 0 && self.setup.edits_sheet && self.rng.random_bool(0.5) {
                 self.edit_sheet();
             }
             if self.setup.has_operator && self.rng.random_bool(0.6) {
-                let (mut world, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
-                SimulatedOperator { studio: &mut world, now: self.now }
+                let (mut studio, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
+                SimulatedOperator { studio: &mut studio, now: self.now }
                     .resolve_and_cancel(&ledger, &mut self.rng);
             }
             if self.has_violations() {
@@ -168,27 +169,23 @@ impl Simulation {
             }
         }
         self.studio.lock().unwrap().clear_faults();
-        // Renders that began before may still fail and open a circuit; the run after that is free
-        // of them.
+        // Renders that started before may still fail and halt a run; the run after that has none.
         for _ in 0..3 {
             self.run(RunScenario::default());
             if self.setup.has_operator {
-                let (mut world, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
-                SimulatedOperator { studio: &mut world, now: self.now }.retry_cancelled(&ledger);
+                let (mut studio, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
+                SimulatedOperator { studio: &mut studio, now: self.now }.retry_cancelled(&ledger);
             }
         }
         self.run(RunScenario::default());
         let billed = self.studio.lock().unwrap().billed_renders.len();
         self.run(RunScenario::default());
-        let world = self.studio.clone();
-        let mut world = world.lock().unwrap();
-        if billed != world.billed_renders.len() {
-            world.add_violation(
-                self.now,
-                "a run without faults left something to be paid for".to_owned(),
-            );
+        let studio = self.studio.clone();
+        let mut studio = studio.lock().unwrap();
+        if billed != studio.billed_renders.len() {
+            studio.add_violation(self.now, "a run without faults left unpaid work".to_owned());
         }
-        oracle::check_final_state(self, &mut world);
+        oracle::check_final_state(self, &mut studio);
     }
 
     fn has_violations(&self) -> bool {
@@ -196,66 +193,66 @@ impl Simulation {
     }
 
     fn next_scenario(&mut self) -> RunScenario {
-        let mut course = RunScenario::default();
-        let dice = &mut self.rng;
+        let mut scenario = RunScenario::default();
+        let rng = &mut self.rng;
         if self.setup.varies_run_options {
             let keys: Vec<String> = self.sheet.iter().map(|row| row.0.clone()).collect();
-            let some = dice.random_range(1..=keys.len());
-            if dice.random_bool(0.5) {
-                course.only_keys = keys.choose_multiple(dice, some).cloned().collect();
+            let count = rng.random_range(1..=keys.len());
+            if rng.random_bool(0.5) {
+                scenario.only_keys = keys.choose_multiple(rng, count).cloned().collect();
             }
-            course.options = RunOptions {
+            scenario.options = RunOptions {
                 only: None,
-                limit: dice.random_bool(0.5).then(|| dice.random_range(1..=3)),
-                canary: dice.random_bool(0.7),
+                limit: rng.random_bool(0.5).then(|| rng.random_range(1..=3)),
+                canary: rng.random_bool(0.7),
                 download: true,
-                wait: dice.random_bool(0.7),
+                wait: rng.random_bool(0.7),
                 until: None,
                 retry_failed: false,
             };
         }
         if self.crashes_left > 0 {
             self.crashes_left -= 1;
-            match dice.random_range(0..8) {
-                0 => course.crash_while_planning = Some(dice.random_range(0..3)),
-                1 => course.stop_in = Some(dice.random_range(1..=40)),
-                2..=4 => course.crash_in = Some(dice.random_range(1..=12)),
-                _ => course.crash_in = Some(dice.random_range(1..=120)),
+            match rng.random_range(0..8) {
+                0 => scenario.crash_while_planning = Some(rng.random_range(0..3)),
+                1 => scenario.stop_in = Some(rng.random_range(1..=40)),
+                2..=4 => scenario.crash_in = Some(rng.random_range(1..=12)),
+                _ => scenario.crash_in = Some(rng.random_range(1..=120)),
             }
         }
-        course
+        scenario
     }
 
-    /// Somebody changes, adds or removes a row.
+    /// Changes, adds or removes a row.
     fn edit_sheet(&mut self) {
-        let world = self.studio.clone();
-        let mut world = world.lock().unwrap();
-        let place = self.rng.random_range(0..self.sheet.len());
+        let studio = self.studio.clone();
+        let mut studio = studio.lock().unwrap();
+        let position = self.rng.random_range(0..self.sheet.len());
         match self.rng.random_range(0..5) {
             0 if self.sheet.len() > 1 => {
-                let (key, _) = self.sheet.remove(place);
-                world.note(self.now, &format!("the sheet loses {key}"));
+                let (key, _) = self.sheet.remove(position);
+                studio.note(self.now, &format!("the sheet loses {key}"));
             }
             1 => {
-                let known =
+                let is_used =
                     |row: &u32| self.sheet.iter().any(|(key, _)| *key == format!("row{row:02}"));
-                let row = (0..40).find(|row| !known(row)).unwrap();
-                world.note(self.now, &format!("the sheet gets row {row}"));
+                let row = (0..40).find(|row| !is_used(row)).unwrap();
+                studio.note(self.now, &format!("the sheet gets row {row}"));
                 self.sheet.push((format!("row{row:02}"), 0));
             }
             _ => {
-                let (key, script) = &mut self.sheet[place];
+                let (key, script) = &mut self.sheet[position];
                 *script = (*script + self.rng.random_range(1..=2)) % 3;
-                *world.edits.entry(key.clone()).or_default() += 1;
-                world.note(self.now, &format!("the sheet changes {key} to {script}"));
+                *studio.edits.entry(key.clone()).or_default() += 1;
+                studio.note(self.now, &format!("the sheet changes {key} to {script}"));
             }
         }
     }
 
     fn write_sheet(&self) {
         let mut text = "key,script\n".to_owned();
-        let lost = usize::from(self.seeded_bug == Some(SeededBug::DropsRow));
-        for (key, script) in self.sheet.iter().skip(lost) {
+        let dropped = usize::from(self.seeded_bug == Some(SeededBug::DropsRow));
+        for (key, script) in self.sheet.iter().skip(dropped) {
             text.push_str(&format!("{key},{key} says {script}\n"));
         }
         fs::write(self.path("s.csv"), text).unwrap();
@@ -290,178 +287,179 @@ impl Simulation {
         }
     }
 
-    /// One run, from the sheet to its end or its death; and the hours until the next.
-    fn run(&mut self, course: RunScenario) {
+    /// One run, from the sheet to its end or crash, and the pause until the next.
+    fn run(&mut self, scenario: RunScenario) {
         self.write_sheet();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            // What comes from SQLite's threads waits until everything here has had its turn, and
-            // a death is noticed before the next task has its own.
+            // Results of SQLite's threads wait until all tasks here have run, and a crash takes effect
+            // before the next task runs.
             .global_queue_interval(u32::MAX)
             .event_interval(1)
             .build()
             .unwrap();
         let (clock, simulated) = Clock::simulated(self.now);
-        let house = SimulationHandle {
+        let handle = SimulationHandle {
             studio: self.studio.clone(),
             clock: clock.clone(),
             crash: Arc::new(Notify::new()),
             stop: StopSignal::default(),
         };
-        house.lock_studio().note(self.now, &format!("run: {course:?}"));
-        (house.lock_studio().crash_in, house.lock_studio().stop_in) =
-            (course.crash_in, course.stop_in);
-        let ending = runtime.block_on(async {
-            let (ledger, batch, lease) = self.begin_run(&house, &course).await?;
-            let mut orders = course.options.clone();
-            if !course.only_keys.is_empty() {
-                orders.only = Some(ledger.last_selection(batch).await.unwrap());
+        handle.lock_studio().note(self.now, &format!("run: {scenario:?}"));
+        (handle.lock_studio().crash_in, handle.lock_studio().stop_in) =
+            (scenario.crash_in, scenario.stop_in);
+        let outcome = runtime.block_on(async {
+            let (ledger, batch, lease) = self.begin_run(&handle, &scenario).await?;
+            let mut options = scenario.options.clone();
+            if !scenario.only_keys.is_empty() {
+                options.only = Some(ledger.last_selection(batch).await.unwrap());
             }
-            let shift = self.run_input(&house, (&ledger, batch, lease.clone()), orders.clone());
-            let run = tokio::spawn(runner::run_batch(shift));
+            let input = self.run_input(&handle, (&ledger, batch, lease.clone()), options.clone());
+            let run = tokio::spawn(runner::run_batch(input));
             let mut driver = tokio::spawn(advance_time(simulated.clone()));
-            let ending = tokio::select! {
+            let outcome = tokio::select! {
                 biased;
-                () = house.crash.notified() => return None,
-                ending = run => ending.unwrap(),
-                words = &mut driver => {
-                    house.lock_studio().add_violation(clock.now(), words.unwrap());
+                () = handle.crash.notified() => return None,
+                outcome = run => outcome.unwrap(),
+                violation = &mut driver => {
+                    handle.lock_studio().add_violation(clock.now(), violation.unwrap());
                     return None;
                 }
             };
             driver.abort();
-            self.check_run(&house, &ledger, (batch, &lease), (&ending.unwrap(), &orders)).await;
+            self.check_run(&handle, &ledger, (batch, &lease), (&outcome.unwrap(), &options)).await;
             ledger.close().await;
             Some(())
         });
         drop(runtime);
         wait_until_closed(&self.ledger_path());
-        let mut world = self.studio.lock().unwrap();
-        if ending.is_none() {
+        let mut studio = self.studio.lock().unwrap();
+        if outcome.is_none() {
             self.crashed_runs += 1;
         }
-        world.forget_crashed_run(clock.now());
-        world.crash_in = None;
+        studio.forget_crashed_run(clock.now());
+        studio.crash_in = None;
         if self.seeded_bug == Some(SeededBug::TruncatesVideo) {
             truncate_video(&self.path("out"));
         }
-        oracle::check_video_files(&self.path("out"), clock.now(), &mut world);
+        oracle::check_video_files(&self.path("out"), clock.now(), &mut studio);
         let hours = if self.rng.random_bool(0.1) { 12.0 } else { 0.5 };
         let gap = Duration::from_secs(1)
             + Duration::from_secs(3600).mul_f64(hours * self.rng.random::<f64>());
         self.now = clock.now() + gap;
     }
 
-    /// Plans and takes the batch over, unless the runner dies before that.
+    /// Plans the batch and acquires its lease, unless the run crashes before that.
     async fn begin_run(
         &self,
-        house: &SimulationHandle,
-        course: &RunScenario,
+        handle: &SimulationHandle,
+        scenario: &RunScenario,
     ) -> Option<(Ledger, BatchId, BatchLease)> {
-        let now = house.clock.now();
-        let dies = |step| {
-            let dies = course.crash_while_planning == Some(step);
-            if dies {
-                house.lock_studio().note(now, &format!("DIES planning, at step {step}"));
+        let now = handle.clock.now();
+        let survives = |step| {
+            let crashes = scenario.crash_while_planning == Some(step);
+            if crashes {
+                handle.lock_studio().note(now, &format!("CRASH while planning, at step {step}"));
             }
-            !dies
+            !crashes
         };
         let ledger = Ledger::open(&self.ledger_path(), Durability::ProcessDeath).await.unwrap();
-        let choice = RowSelection { keys: course.only_keys.clone(), ..RowSelection::default() };
+        let selection =
+            RowSelection { keys: scenario.only_keys.clone(), ..RowSelection::default() };
         let plan =
-            plan::plan_filtered(&self.batch(), Some(BASE_URL), &ledger, &choice).await.unwrap();
+            plan::plan_filtered(&self.batch(), Some(BASE_URL), &ledger, &selection).await.unwrap();
         assert!(plan.is_clean(), "{:?}", plan.problems);
-        dies(0).then_some(())?;
-        house.lock_studio().note(now, &format!("plan: {:?}", plan.counts));
+        survives(0).then_some(())?;
+        handle.lock_studio().note(now, &format!("plan: {:?}", plan.counts));
         let batch = match plan.commit(now).await {
             Ok(batch) => batch,
             Err(error) => {
-                house
+                handle
                     .lock_studio()
-                    .add_violation(now, format!("the plan was not taken in: {error:?}"));
+                    .add_violation(now, format!("the plan was not committed: {error:?}"));
                 return None;
             }
         };
-        dies(1).then_some(())?;
+        survives(1).then_some(())?;
         let owner = RunOwner { host: "sim".to_owned(), pid: 1 };
         let lease = match ledger.begin_run(batch, owner, now).await {
             Ok(lease) => lease,
             Err(error) => {
-                house
+                handle
                     .lock_studio()
-                    .add_violation(now, format!("the run could not begin: {error:?}"));
+                    .add_violation(now, format!("the run did not start: {error:?}"));
                 return None;
             }
         };
-        dies(2).then_some(())?;
+        survives(2).then_some(())?;
         Some((ledger, batch, lease))
     }
 
     fn run_input(
         &self,
-        house: &SimulationHandle,
+        handle: &SimulationHandle,
         (ledger, batch, lease): (&Ledger, BatchId, BatchLease),
-        orders: RunOptions,
+        options: RunOptions,
     ) -> RunInput<SimulatedStudio> {
-        let listener = house.clone();
-        let observer = RunObserver::new(move |happening| {
-            let now = listener.clock.now();
-            listener.lock_studio().note(now, &format!("told: {happening:?}"));
-            listener.reach_event("something was told");
+        let events = handle.clone();
+        let observer = RunObserver::new(move |event| {
+            let now = events.clock.now();
+            events.lock_studio().note(now, &format!("event: {event:?}"));
+            events.reach_event("run event");
         });
         let settings = self.settings();
         let limits = &settings.limits;
-        let allowance = AccountLimits::new(limits.requests, limits.submits, &house.clock);
+        let account_limits = AccountLimits::new(limits.requests, limits.submits, &handle.clock);
         RunInput {
-            account_limits: allowance,
-            studio: SimulatedStudio { handle: house.clone(), seeded_bug: self.seeded_bug },
+            account_limits,
+            studio: SimulatedStudio { handle: handle.clone(), seeded_bug: self.seeded_bug },
             ledger: ledger.clone(),
             batch,
             lease,
             base_url: BASE_URL.to_owned(),
             settings,
-            options: orders,
-            clock: house.clock.clone(),
+            options: options,
+            clock: handle.clock.clone(),
             jitter: Jitter::from_seed(self.setup.seed),
-            stop: house.stop.clone(),
+            stop: handle.stop.clone(),
             observer,
         }
     }
 
     async fn check_run(
         &self,
-        house: &SimulationHandle,
+        handle: &SimulationHandle,
         ledger: &Ledger,
         (batch, lease): (BatchId, &BatchLease),
-        (ending, orders): (&RunOutcome, &RunOptions),
+        (outcome, options): (&RunOutcome, &RunOptions),
     ) {
-        let now = house.clock.now();
-        house.lock_studio().note(now, &format!("ended: {ending:?}"));
+        let now = handle.clock.now();
+        handle.lock_studio().note(now, &format!("ended: {outcome:?}"));
         let audit = oracle::LedgerAudit::from_ledger(ledger, batch, &self.path("out")).await;
         let submitted = ledger.last_run(batch).await.unwrap().map_or(0, |run| run.submitted);
-        let mut world = house.lock_studio();
-        audit.check_invariants(self, now, &mut world);
-        oracle::check_run_outcome(ending, orders, submitted, |words| {
-            world.add_violation(now, format!("run {}: {words}", lease.run_id()));
+        let mut studio = handle.lock_studio();
+        audit.check_invariants(self, now, &mut studio);
+        oracle::check_run_outcome(outcome, options, submitted, |violation| {
+            studio.add_violation(now, format!("run {}: {violation}", lease.run_id()));
         });
     }
 }
 
-/// Moves time until nothing more happens, and says why that is wrong.
+/// Advances time until nothing happens any more; returns the violation that this is.
 async fn advance_time(simulated: Arc<SimulatedClock>) -> String {
     let began = Instant::now();
     loop {
         match simulated.drive(RUN_DURATION_MAX).await {
-            DriveOutcome::LimitReached => return "a run never ends".to_owned(),
+            DriveOutcome::LimitReached => return "a run does not end".to_owned(),
             DriveOutcome::NoSleepers if began.elapsed() > REAL_TIMEOUT => {
-                return "everything stands still".to_owned();
+                return "all tasks wait indefinitely".to_owned();
             }
             DriveOutcome::NoSleepers => {}
         }
     }
 }
 
-/// SQLite's threads outlive the runtime by a moment; the next run must not meet them.
+/// SQLite's threads outlive the runtime for a moment; the next run must not overlap with them.
 pub(super) fn wait_until_closed(ledger: &Path) {
     let is_open = || {
         let Ok(open) = fs::read_dir("/proc/self/fd") else { return false };

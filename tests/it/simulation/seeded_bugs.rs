@@ -1,5 +1,5 @@
-//! The bug zoo: known sins, each of which the oracle must see. An oracle that misses one of them
-//! would let it pass in the runner as well.
+//! Seeded bugs: deliberate defects, each of which the oracle must detect. An oracle that misses one of
+//! them would miss it in the runner as well.
 
 use std::time::Duration;
 
@@ -10,46 +10,46 @@ use super::setup::{
     ListVisibility, RepeatedExport, SimulatedExportId, SimulatedFault, SimulationSetup,
 };
 
-/// What a wrong runner, or a studio beyond the promise's bounds, would do.
+/// The behavior of a defective runner, or of a studio beyond the documented bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeededBug {
-    /// A lost answer to a paid request counts as not sent.
+    /// A lost response to a paid request counts as not sent.
     ResendsUnknown,
-    /// A "slow down" counts as not sent.
+    /// A "too many requests" counts as not sent.
     IgnoresRetryAfter,
-    /// Absence from a list that shows only old work counts as absence.
+    /// Absence from a list that shows only old projects counts as proof.
     TrustsOldLists,
-    /// A render under way counts as failed.
+    /// A render in progress counts as failed.
     TreatsRunningAsFailed,
-    /// Another project's video is brought home.
+    /// Another project's video is downloaded.
     DownloadsWrongVideo,
-    /// The quiet wait is over before what is late arrives.
+    /// The quiet wait is shorter than the delay of a late request.
     ShortensQuietWait,
     /// More renders at once than the batch allows.
     ExceedsInFlightLimit,
     /// A row of the sheet never reaches the ledger.
     DropsRow,
-    /// A file under a final name is cut short.
+    /// A file with a final name is truncated.
     TruncatesVideo,
 }
 
-/// Returns what the oracle said, in these `words`, of the first night on which it saw `sin`.
+/// Returns the first violation containing `words` that the oracle reports for `sin`.
 fn first_detection(
-    sin: SeededBug,
-    words: &str,
+    bug: SeededBug,
+    message: &str,
     change: impl Fn(&mut SimulationSetup),
 ) -> Option<String> {
     (0..60).find_map(|seed| {
         let mut setup = SimulationSetup::without_faults(seed);
         setup.rows = setup.rows.max(4);
         change(&mut setup);
-        let wrongs = simulate(setup, Some(sin), false).violations;
-        wrongs.into_iter().find(|wrong| wrong.contains(words))
+        let violations = simulate(setup, Some(bug), false).violations;
+        violations.into_iter().find(|violation| violation.contains(message))
     })
 }
 
-fn assert_detected(sin: SeededBug, words: &str, change: impl Fn(&mut SimulationSetup)) {
-    assert!(first_detection(sin, words, change).is_some(), "the oracle did not see {sin:?}");
+fn assert_detected(bug: SeededBug, message: &str, change: impl Fn(&mut SimulationSetup)) {
+    assert!(first_detection(bug, message, change).is_some(), "the oracle did not detect {bug:?}");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn oracle_detects_a_short_quiet_wait() {
     });
 }
 
-/// The limit of the promise that no client can lift: an export under another id, in a list that
-/// shows only what is finished, leaves no trace before its end.
+/// A limit that no client can avoid: an export under another id, in a list of finished projects only,
+/// is invisible until its end.
 #[test]
 fn oracle_detects_an_invisible_render_that_outlasts_the_quiet_wait() {
     assert_detected(SeededBug::ShortensQuietWait, "paid twice", |setup| {
@@ -115,7 +115,7 @@ fn oracle_detects_an_invisible_render_that_outlasts_the_quiet_wait() {
 
 #[test]
 fn oracle_detects_too_many_renders_in_flight() {
-    assert_detected(SeededBug::ExceedsInFlightLimit, "renders under way", |setup| {
+    assert_detected(SeededBug::ExceedsInFlightLimit, "renders in flight", |setup| {
         setup.limits.canary = 0
     });
 }
@@ -127,5 +127,5 @@ fn oracle_detects_a_lost_row() {
 
 #[test]
 fn oracle_detects_a_truncated_video() {
-    assert_detected(SeededBug::TruncatesVideo, "not whole", |_| ());
+    assert_detected(SeededBug::TruncatesVideo, "not complete", |_| ());
 }

@@ -1,8 +1,8 @@
-//! What a seed decides: the batch, its limits, the studio's habits, and which faults befall the
-//! night. One random half of the faults is switched off for each seed, so that rare pairs meet.
+//! The setup that a seed determines: the batch, its limits, the studio's behavior and the injected
+//! faults. A random half of the faults is off for each seed, so that rare pairs occur together.
 //!
-//! The bounds of the promise are kept here on purpose: what was sent is acted upon, and can be
-//! seen, well before the quiet wait is over. The bug zoo shows what happens beyond them.
+//! The setup keeps within the documented bounds on purpose: requests take effect, and become visible,
+//! well before the quiet wait is over. The seeded bugs show what happens beyond these bounds.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,48 +15,48 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
-/// Something that goes wrong.
+/// A fault that is injected into a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SimulatedFault {
-    /// The paid or free request never arrived, and nobody knows.
+    /// The request never arrives, and there is no response.
     RequestLost,
-    /// It was acted upon, and the answer was lost.
+    /// The request takes effect, and the response is lost.
     ResponseLost,
-    /// It is acted upon minutes after its answer was lost.
+    /// The request takes effect minutes after its response was lost.
     ActedLate,
-    /// No answer until the time-out.
+    /// No response until the timeout.
     Hang,
-    /// Nothing was sent.
+    /// The request is not sent.
     NotSent,
-    /// Declined for good.
+    /// The request is refused for good.
     Refused,
     /// Too many requests, at a submission or at a poll.
     SlowDown,
-    /// The account, for a while.
+    /// The account is blocked for a while.
     AccountError,
-    /// A proxy repeats the free draft: two projects with one tag.
+    /// A proxy repeats the draft's request: two projects carry one tag.
     DuplicateDraft,
-    /// A free call brings nothing.
+    /// A free call fails.
     FreeCallFails,
-    /// The list comes incomplete.
+    /// The list is incomplete.
     IncompleteList,
     /// A project is not known at first.
     NotVisibleYet,
-    /// Progress goes backwards, or says nothing.
+    /// Progress goes backwards, or is missing.
     ProgressRegresses,
-    /// A render stands still for long, or for ever.
+    /// A render stalls, for long or permanently.
     StuckRender,
-    /// The end comes without a link at first.
+    /// A finished render has no link at first.
     MissingLink,
     /// The render fails.
     RenderFails,
-    /// Links hold only for seconds.
+    /// Links expire within seconds.
     LinksExpire,
     /// A download breaks off.
     DownloadBreaks,
-    /// A download ends early and says nothing of it.
+    /// A download ends early without an error.
     DownloadTruncated,
-    /// What arrives is no video.
+    /// The downloaded file is not a video.
     NotAVideo,
     /// The download host refuses.
     DownloadRefused,
@@ -88,62 +88,62 @@ impl SimulatedFault {
     ];
 }
 
-/// Under which id an export renders.
+/// The id under which an export renders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SimulatedExportId {
-    /// The draft's own.
+    /// The draft's id.
     Same,
-    /// Another; the draft stays as it was.
+    /// A new id; the draft remains unchanged.
     New,
 }
 
-/// What a second export of one project does.
+/// The effect of a second export of one project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RepeatedExport {
     /// Renders and bills once more.
     Renders,
-    /// Nothing, and says yes.
+    /// None, although it is accepted.
     Nothing,
-    /// Is refused.
+    /// It is refused.
     Refused,
 }
 
-/// What the account's list shows.
+/// The projects that the account's list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListVisibility {
-    /// What can be downloaded.
+    /// Finished projects.
     Finished,
-    /// What was exported, finished or not.
+    /// Exported projects, finished or not.
     Exported,
     /// Drafts as well.
     Everything,
 }
 
-/// How this night's studio behaves when nothing is wrong with it.
+/// The studio's behavior without faults.
 #[derive(Clone, Debug)]
 pub(super) struct StudioBehavior {
     pub(super) export_id: SimulatedExportId,
     pub(super) repeated_export: RepeatedExport,
     pub(super) list_visibility: ListVisibility,
-    /// Until what was made can be seen in the list and by its id.
+    /// The delay until a project is visible in the list and by its id.
     pub(super) visibility_lag: Duration,
     pub(super) response_time: Duration,
     pub(super) render_time: (Duration, Duration),
-    /// The latest that a request is acted upon whose answer was lost.
+    /// The longest delay until a request takes effect whose response was lost.
     pub(super) act_delay_max: Duration,
 }
 
 impl StudioBehavior {
-    /// Some of these habits, as a batch file tells of them.
-    fn to_vendor_profile(&self, dice: &mut StdRng) -> VendorProfile {
+    /// Returns a vendor profile that states a part of this behavior.
+    fn to_vendor_profile(&self, rng: &mut StdRng) -> VendorProfile {
         let mut vendor = VendorProfile::default();
-        if dice.random_bool(0.7) {
+        if rng.random_bool(0.7) {
             vendor.export_id = Some(match self.export_id {
                 SimulatedExportId::Same => batch::ExportIdBehavior::Same,
                 SimulatedExportId::New => batch::ExportIdBehavior::New,
             });
         }
-        if dice.random_bool(0.7) {
+        if rng.random_bool(0.7) {
             vendor.second_export = match self.repeated_export {
                 RepeatedExport::Nothing => SecondExportEffect::Nothing,
                 RepeatedExport::Renders | RepeatedExport::Refused => SecondExportEffect::Bills,
@@ -152,68 +152,68 @@ impl StudioBehavior {
         vendor
     }
 
-    /// Tells whether a render leaves no trace before its end once its answer was lost.
-    fn leaves_no_trace(&self, way: SubmissionMode, on_uncertain: OnUncertain) -> bool {
+    /// Returns whether a render is invisible until its end once its response was lost.
+    fn leaves_no_trace(&self, mode: SubmissionMode, on_uncertain: OnUncertain) -> bool {
         let no_list = self.list_visibility == ListVisibility::Finished;
         let settles_alone = on_uncertain == OnUncertain::Resubmit;
-        let two = way == SubmissionMode::TwoStep && self.export_id == SimulatedExportId::New;
-        let one = way == SubmissionMode::OneStep && settles_alone;
+        let two = mode == SubmissionMode::TwoStep && self.export_id == SimulatedExportId::New;
+        let one = mode == SubmissionMode::OneStep && settles_alone;
         no_list && on_uncertain != OnUncertain::Hold && (two || one)
     }
 }
 
-/// Everything that one seed decides before the night begins.
+/// Everything that a seed determines before the simulation.
 #[derive(Clone, Debug)]
 pub(super) struct SimulationSetup {
     pub(super) seed: u64,
-    /// What is asked for each row.
+    /// The kind of request of every row.
     pub(super) kind: &'static RequestKind,
     pub(super) rows: usize,
     pub(super) submission_mode: SubmissionMode,
     pub(super) on_uncertain: OnUncertain,
     pub(super) limits: BatchLimits,
     pub(super) behavior: StudioBehavior,
-    /// What the batch was told of these habits: nothing, or the truth.
+    /// The batch's vendor profile: empty, or true.
     pub(super) vendor: VendorProfile,
-    /// The faults of this night, each with how often it befalls a call.
+    /// The injected faults, each with its probability per call.
     pub(super) faults: Vec<(SimulatedFault, f64)>,
-    /// Runs with faults, before the fault-free ones.
+    /// The number of runs with faults, before those without.
     pub(super) bad_runs: u32,
     pub(super) crashes: u32,
-    /// Whether somebody edits the sheet between runs.
+    /// Whether the sheet is edited between runs.
     pub(super) edits_sheet: bool,
-    /// Whether runs are asked for some keys, or for so many videos.
+    /// Whether runs select keys, or limit the number of videos.
     pub(super) varies_run_options: bool,
-    /// Whether somebody settles, takes out and tries again by hand between runs.
+    /// Whether the operator resolves, cancels and retries jobs between runs.
     pub(super) has_operator: bool,
 }
 
-fn seconds(of: u64) -> Duration {
-    Duration::from_secs(of)
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
 impl SimulationSetup {
     pub(super) fn from_seed(seed: u64) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         let kind = kind_for_seed(seed);
         let mut submission_mode =
-            *[SubmissionMode::TwoStep, SubmissionMode::OneStep].choose(&mut dice).unwrap();
+            *[SubmissionMode::TwoStep, SubmissionMode::OneStep].choose(&mut rng).unwrap();
         if !kind.can_submit_in_one_step() {
             submission_mode = SubmissionMode::TwoStep;
         }
         let on_uncertain = *[OnUncertain::Settle, OnUncertain::Resubmit, OnUncertain::Hold]
-            .choose_weighted(&mut dice, |on| if *on == OnUncertain::Hold { 1 } else { 3 })
+            .choose_weighted(&mut rng, |on| if *on == OnUncertain::Hold { 1 } else { 3 })
             .unwrap();
-        let limits = random_limits(&mut dice);
+        let limits = random_limits(&mut rng);
         let mut kinds = SimulatedFault::ALL;
-        kinds.shuffle(&mut dice);
+        kinds.shuffle(&mut rng);
         let half = &kinds[..kinds.len() / 2];
         let mut faults: Vec<_> =
-            half.iter().map(|fault| (*fault, dice.random_range(0.01..0.3))).collect();
+            half.iter().map(|fault| (*fault, rng.random_range(0.01..0.3))).collect();
         let behavior =
-            random_behavior(&mut dice, limits.settle_after, (submission_mode, on_uncertain));
+            random_behavior(&mut rng, limits.settle_after, (submission_mode, on_uncertain));
         if behavior.leaves_no_trace(submission_mode, on_uncertain) {
-            // A render that failed or never ends would leave no trace at all.
+            // A render that fails or never ends would remain invisible.
             faults.retain(|(fault, _)| {
                 !matches!(fault, SimulatedFault::RenderFails | SimulatedFault::StuckRender)
             });
@@ -221,18 +221,18 @@ impl SimulationSetup {
         Self {
             seed,
             kind,
-            rows: dice.random_range(1..=12),
+            rows: rng.random_range(1..=12),
             submission_mode,
             on_uncertain,
             limits,
             faults,
-            bad_runs: dice.random_range(1..=5),
-            crashes: if dice.random_bool(0.75) { dice.random_range(1..=6) } else { 0 },
-            edits_sheet: dice.random_bool(0.4),
-            varies_run_options: dice.random_bool(0.25),
-            has_operator: dice.random_bool(0.4),
-            vendor: if dice.random_bool(0.4) {
-                behavior.to_vendor_profile(&mut dice)
+            bad_runs: rng.random_range(1..=5),
+            crashes: if rng.random_bool(0.75) { rng.random_range(1..=6) } else { 0 },
+            edits_sheet: rng.random_bool(0.4),
+            varies_run_options: rng.random_bool(0.25),
+            has_operator: rng.random_bool(0.4),
+            vendor: if rng.random_bool(0.4) {
+                behavior.to_vendor_profile(&mut rng)
             } else {
                 Default::default()
             },
@@ -240,7 +240,7 @@ impl SimulationSetup {
         }
     }
 
-    /// A night on which nothing at all goes wrong.
+    /// A setup without any fault.
     pub(super) fn without_faults(seed: u64) -> Self {
         let mut setup = Self::from_seed(seed);
         setup.kind = kind_by_name("project");
@@ -252,7 +252,7 @@ impl SimulationSetup {
     }
 }
 
-/// Half of all nights are of whole projects; the others are of one of four kinds each.
+/// Half of all seeds use whole projects; the others use one of four other kinds.
 const KINDS: [&str; 8] = [
     "project",
     "project",
@@ -265,74 +265,74 @@ const KINDS: [&str; 8] = [
 ];
 
 fn kind_for_seed(seed: u64) -> &'static RequestKind {
-    // Dice of its own, so that all else of a seed's night stays what it was.
+    // A separate random source, so that everything else of a seed stays the same.
     kind_by_name(KINDS.choose(&mut StdRng::seed_from_u64(seed ^ 0x6b69_6e64)).unwrap())
 }
 
-fn kind_by_name(word: &str) -> &'static RequestKind {
-    RequestKind::from_name(word).unwrap()
+fn kind_by_name(name: &str) -> &'static RequestKind {
+    RequestKind::from_name(name).unwrap()
 }
 
-fn random_limits(dice: &mut StdRng) -> BatchLimits {
-    let count = |most: u32, dice: &mut StdRng| {
-        NonZeroU32::new(dice.random_range(1..=most)).expect("the range begins at one")
+fn random_limits(rng: &mut StdRng) -> BatchLimits {
+    let count = |most: u32, rng: &mut StdRng| {
+        NonZeroU32::new(rng.random_range(1..=most)).expect("the range begins at one")
     };
-    let rate = |rates: &[&str], dice: &mut StdRng| rates.choose(dice).unwrap().parse().unwrap();
-    let least = seconds(dice.random_range(1..=5));
+    let rate = |rates: &[&str], rng: &mut StdRng| rates.choose(rng).unwrap().parse().unwrap();
+    let least = seconds(rng.random_range(1..=5));
     BatchLimits {
-        requests: rate(&["unlimited", "600/min", "120/min", "20/min"], dice),
-        submits: rate(&["unlimited", "unlimited", "30/min", "6/min"], dice),
-        in_flight: count(6, dice),
-        canary: dice.random_range(0..=3),
-        downloads: count(3, dice),
+        requests: rate(&["unlimited", "600/min", "120/min", "20/min"], rng),
+        submits: rate(&["unlimited", "unlimited", "30/min", "6/min"], rng),
+        in_flight: count(6, rng),
+        canary: rng.random_range(0..=3),
+        downloads: count(3, rng),
         request_timeout: seconds(30),
         poll_min: seconds(3),
         poll_max: seconds(60),
-        settle_after: seconds(dice.random_range(120..=1200)),
-        stall_after: seconds(dice.random_range(60..=600)),
-        render_timeout: seconds(dice.random_range(1500..=4000)),
+        settle_after: seconds(rng.random_range(120..=1200)),
+        stall_after: seconds(rng.random_range(60..=600)),
+        render_timeout: seconds(rng.random_range(1500..=4000)),
         backoff_min: least,
-        backoff_max: least + seconds(dice.random_range(1..=100)),
-        submit_retries: dice.random_range(0..=8),
-        rerenders: dice.random_range(0..=2),
-        fetch_retries: dice.random_range(1..=8),
-        halt_after: count(6, dice),
+        backoff_max: least + seconds(rng.random_range(1..=100)),
+        submit_retries: rng.random_range(0..=8),
+        rerenders: rng.random_range(0..=2),
+        fetch_retries: rng.random_range(1..=8),
+        halt_after: count(6, rng),
         ..BatchLimits::default()
     }
 }
 
 fn random_behavior(
-    dice: &mut StdRng,
+    rng: &mut StdRng,
     settle_after: Duration,
-    (way, on_uncertain): (SubmissionMode, OnUncertain),
+    (mode, on_uncertain): (SubmissionMode, OnUncertain),
 ) -> StudioBehavior {
-    let part = |part: f64, dice: &mut StdRng| settle_after.mul_f64(part * dice.random::<f64>());
-    let mut habits = StudioBehavior {
-        export_id: *[SimulatedExportId::Same, SimulatedExportId::New].choose(dice).unwrap(),
+    let part = |part: f64, rng: &mut StdRng| settle_after.mul_f64(part * rng.random::<f64>());
+    let mut behavior = StudioBehavior {
+        export_id: *[SimulatedExportId::Same, SimulatedExportId::New].choose(rng).unwrap(),
         repeated_export: *[
             RepeatedExport::Renders,
             RepeatedExport::Renders,
             RepeatedExport::Nothing,
             RepeatedExport::Refused,
         ]
-        .choose(dice)
+        .choose(rng)
         .unwrap(),
         list_visibility: *[
             ListVisibility::Finished,
             ListVisibility::Exported,
             ListVisibility::Everything,
         ]
-        .choose(dice)
+        .choose(rng)
         .unwrap(),
-        visibility_lag: if dice.random_bool(0.5) { Duration::ZERO } else { part(0.2, dice) },
-        response_time: Duration::from_millis(dice.random_range(1..=3000)),
-        render_time: (seconds(5), seconds(dice.random_range(20..=1200))),
-        act_delay_max: part(0.7, dice),
+        visibility_lag: if rng.random_bool(0.5) { Duration::ZERO } else { part(0.2, rng) },
+        response_time: Duration::from_millis(rng.random_range(1..=3000)),
+        render_time: (seconds(5), seconds(rng.random_range(20..=1200))),
+        act_delay_max: part(0.7, rng),
     };
-    if habits.leaves_no_trace(way, on_uncertain) {
-        // Its end is then the first thing to be seen: the quiet wait must outlast it.
-        habits.act_delay_max = part(0.3, dice);
-        habits.render_time.1 = seconds(6).max(settle_after.mul_f64(0.4));
+    if behavior.leaves_no_trace(mode, on_uncertain) {
+        // Its end is then the first visible sign, so the quiet wait must be longer than the render.
+        behavior.act_delay_max = part(0.3, rng);
+        behavior.render_time.1 = seconds(6).max(settle_after.mul_f64(0.4));
     }
-    habits
+    behavior
 }

@@ -1,7 +1,7 @@
-//! The simulated studio's books: projects, renders, bills, floors, and the trace of the night.
+//! The simulated studio's records: projects, renders, bills, retry-after floors and the trace.
 //!
-//! They outlive every crash of the runner. What is wrong in the eyes of the studio alone is noted
-//! here the moment it happens; what takes the ledger to judge is `oracle`'s.
+//! They survive every crash of the runner. Violations that the studio can detect alone are recorded
+//! here at once; those that need the ledger are left to `oracle`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use super::setup::{
     ListVisibility, RepeatedExport, SimulatedExportId, SimulatedFault, SimulationSetup,
 };
 
-/// What a job is to the studio: its key, its script, and how often that row had been edited when
-/// the request left. Two bills for one of these are one too many.
+/// The content of a job: its key, its script, and the number of edits of its row when the request was
+/// sent. Each may be billed once.
 pub(super) type RequestContent = (String, String, u32);
 
-/// The longest that the studio takes to write a project by itself, unless it is stuck.
+/// The longest generation of a project, unless it stalls.
 const GENERATION_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// One project.
@@ -33,48 +33,48 @@ pub(super) struct SimulatedProject {
     pub(super) content: RequestContent,
     created_at: Timestamp,
     pub(super) render: Option<SimulatedRender>,
-    /// The project that an export of this one made.
+    /// The project that an export of this one created.
     exported_copy: Option<usize>,
-    /// When the studio has written it by itself, where it does.
-    written_at: Option<Timestamp>,
-    /// It was changed since it was rendered.
+    /// When its generation ends, if the studio generates it.
+    generated_at: Option<Timestamp>,
+    /// It was edited after it was rendered.
     edited_since_render: bool,
-    /// The bill of the render before this one, which a page may go on showing.
+    /// The bill of the previous render, which an outdated view may show.
     previous_bill: Option<usize>,
 }
 
-/// One render, as it was charged for.
+/// One billed render.
 #[derive(Clone, Debug)]
 pub(super) struct BilledRender {
     pub(super) project: usize,
-    /// What the project was at that time.
+    /// The project's content at that time.
     pub(super) content: RequestContent,
     pub(super) started_at: Timestamp,
-    /// Nothing for a render that never ends.
+    /// `None` for a render that never ends.
     pub(super) ends_at: Option<Timestamp>,
-    /// How often the runner asked how far it is, and when it was first told of the end.
+    /// The number of polls, and when the end was first reported.
     pub(super) polls: u32,
     pub(super) noticed_at: Option<Timestamp>,
-    /// The studio has said that it failed.
+    /// The failure was reported.
     failure_reported: bool,
 }
 
-/// One render, which was billed when it began.
+/// The render of a project.
 #[derive(Clone, Debug)]
 pub(super) struct SimulatedRender {
     pub(super) started_at: Timestamp,
     pub(super) bill: usize,
-    /// Nothing for a render that never ends.
+    /// `None` for a render that never ends.
     ends_at: Option<Timestamp>,
     fails: bool,
-    /// The studio has said that it failed.
+    /// The failure was reported.
     pub(super) failure_reported: bool,
-    /// When the runner was told that it was accepted.
+    /// When its acceptance was reported to the runner.
     accepted_at: Option<Timestamp>,
     is_stuck: bool,
 }
 
-/// A request that leaves the runner.
+/// A request of the runner.
 #[derive(Clone, Debug)]
 pub(super) enum StudioAction {
     Create {
@@ -82,7 +82,7 @@ pub(super) enum StudioAction {
         content: RequestContent,
         export: bool,
     },
-    /// Changes a project, for free.
+    /// Edits a project, for free.
     Edit {
         project: usize,
         content: RequestContent,
@@ -92,21 +92,21 @@ pub(super) enum StudioAction {
     },
 }
 
-/// What came of acting upon a request.
+/// The effect of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ActionResult {
     Project { project: usize },
     Refused,
 }
 
-/// What really became of a paid request, as a person can see it.
+/// The real state of a paid request, as shown on the website.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ActualOutcome {
-    /// It renders, or did, as this project.
+    /// It is or was rendered as this project.
     Rendered { project: usize, id: String },
-    /// It was never acted upon, and will not be.
+    /// It had no effect, and will have none.
     NotAccepted,
-    /// It is still on its way.
+    /// It may still take effect.
     Pending,
 }
 
@@ -114,48 +114,48 @@ pub(super) enum ActualOutcome {
 pub(super) struct StudioState {
     pub(super) setup: SimulationSetup,
     pub(super) rng: StdRng,
-    /// 1 on a bad night, 0 once everything has healed.
+    /// The factor of all fault probabilities, from 1 to 0.
     pub(super) fault_level: f64,
     pub(super) projects: Vec<SimulatedProject>,
     ids: BTreeMap<String, usize>,
     delayed_actions: Vec<(Timestamp, StudioAction)>,
-    /// How often each row was edited.
+    /// The number of edits of each row.
     pub(super) edits: BTreeMap<String, u32>,
     account_error_until: Option<(Timestamp, bool)>,
-    /// When the runner was told to wait, and until when.
+    /// When a retry-after was reported, and its end.
     retry_after_floors: Vec<(Timestamp, Timestamp)>,
     paid_in_flight: u32,
     pub(super) violations: Vec<String>,
     pub(super) trace: EventTrace,
-    /// Calls and events until the runner dies; nothing for a run that may live.
+    /// Calls and events until the run crashes; `None` if it does not.
     pub(super) crash_in: Option<u32>,
     pub(super) stop_in: Option<u32>,
     pub(super) billed_renders: Vec<BilledRender>,
 }
 
-/// The project that every row of a night of edits changes.
+/// The project that every row edits, if the kind edits in place.
 pub(super) const SUBJECT_PROJECT_ID: &str = "66f0a1b2c3d4e5f607182900";
 
-/// What happened, in order, where somebody wants to read it.
+/// The events in order, if a trace is requested.
 #[derive(Debug)]
 pub(super) struct EventTrace {
     pub(super) lines: Option<Vec<String>>,
 }
 
 impl EventTrace {
-    fn note(&mut self, words: String) {
-        if let Some(kept) = &mut self.lines {
-            kept.push(words);
+    fn note(&mut self, line: String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(line);
         }
     }
 }
 
 impl StudioState {
-    pub(super) fn new(setup: SimulationSetup, told: bool) -> Self {
-        let dice = StdRng::seed_from_u64(setup.seed ^ 0x57_0d_10);
-        let words = told.then(Vec::new);
-        let mut world = Self {
-            rng: dice,
+    pub(super) fn new(setup: SimulationSetup, keeps_trace: bool) -> Self {
+        let rng = StdRng::seed_from_u64(setup.seed ^ 0x57_0d_10);
+        let lines = keeps_trace.then(Vec::new);
+        let mut studio = Self {
+            rng: rng,
             fault_level: 1.0,
             projects: Vec::new(),
             ids: BTreeMap::new(),
@@ -165,56 +165,56 @@ impl StudioState {
             retry_after_floors: Vec::new(),
             paid_in_flight: 0,
             violations: Vec::new(),
-            trace: EventTrace { lines: words },
+            trace: EventTrace { lines },
             crash_in: None,
             stop_in: None,
             billed_renders: Vec::new(),
             setup,
         };
-        let words = format!("{:#?}", world.setup);
-        world.trace.note(words);
-        if world.setup.kind.exclusive_project_field.is_some() {
-            // Somebody made it in the editor, long ago.
-            let nobody = ("nobody".to_owned(), "nothing".to_owned(), 0);
-            let subject = world.create_project(Timestamp::UNIX_EPOCH, "Weekly news", &nobody);
-            world.ids = BTreeMap::from([(SUBJECT_PROJECT_ID.to_owned(), subject)]);
-            world.projects[subject].id = SUBJECT_PROJECT_ID.to_owned();
+        let message = format!("{:#?}", studio.setup);
+        studio.trace.note(message);
+        if studio.setup.kind.exclusive_project_field.is_some() {
+            // It was created in the editor, long ago.
+            let content = ("editor".to_owned(), "no script".to_owned(), 0);
+            let subject = studio.create_project(Timestamp::UNIX_EPOCH, "Weekly news", &content);
+            studio.ids = BTreeMap::from([(SUBJECT_PROJECT_ID.to_owned(), subject)]);
+            studio.projects[subject].id = SUBJECT_PROJECT_ID.to_owned();
         }
-        world
+        studio
     }
 
-    pub(super) fn note(&mut self, now: Timestamp, words: &str) {
-        self.trace.note(format!("{now:.3} {words}"));
+    pub(super) fn note(&mut self, now: Timestamp, message: &str) {
+        self.trace.note(format!("{now:.3} {message}"));
     }
 
-    pub(super) fn add_violation(&mut self, now: Timestamp, words: String) {
-        self.note(now, &format!("WRONG: {words}"));
-        self.violations.push(words);
+    pub(super) fn add_violation(&mut self, now: Timestamp, message: String) {
+        self.note(now, &format!("VIOLATION: {message}"));
+        self.violations.push(message);
     }
 
-    /// Tells whether `fault` befalls this call.
+    /// Returns whether `fault` is injected into this call.
     pub(super) fn should_inject(&mut self, fault: SimulatedFault) -> bool {
-        let often = self.setup.faults.iter().find(|(kind, _)| *kind == fault);
-        let Some((_, often)) = often else { return false };
-        let often = often * self.fault_level;
-        often > 0.0 && self.rng.random_bool(often)
+        let fault = self.setup.faults.iter().find(|(kind, _)| *kind == fault);
+        let Some((_, probability)) = fault else { return false };
+        let probability = probability * self.fault_level;
+        probability > 0.0 && self.rng.random_bool(probability)
     }
 
-    /// Returns a time between nothing and `most`.
+    /// Returns a random duration of at most `most`.
     pub(super) fn random_duration(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.rng.random::<f64>())
     }
 
-    /// Everything passes: what follows is a night without faults.
+    /// Ends all faults: the following runs have none.
     pub(super) fn clear_faults(&mut self) {
         (self.fault_level, self.account_error_until) = (0.0, None);
     }
 
-    /// A run has died: what was in the air is nobody's any more, and what was heard in this very
-    /// instant may not have been written down.
+    /// Forgets a crashed run: its open requests, and the responses of this instant, which it may not have
+    /// recorded.
     pub(super) fn forget_crashed_run(&mut self, now: Timestamp) {
         self.paid_in_flight = 0;
-        self.retry_after_floors.retain(|(said, _)| *said < now);
+        self.retry_after_floors.retain(|(reported_at, _)| *reported_at < now);
         for render in self.projects.iter_mut().filter_map(|project| project.render.as_mut()) {
             if render.accepted_at == Some(now) {
                 render.accepted_at = None;
@@ -222,30 +222,33 @@ impl StudioState {
         }
     }
 
-    /// A request to the API arrives. Nobody asks before the time that was said.
+    /// Receives a request to the API, which must not come before the retry-after floor.
     pub(super) fn receive_request(&mut self, now: Timestamp, what: &str) {
         self.run_delayed_actions(now);
         self.note(now, what);
-        let floor =
-            self.retry_after_floors.iter().filter(|(said, _)| now > *said).map(|(_, until)| *until);
+        let floor = self
+            .retry_after_floors
+            .iter()
+            .filter(|(reported_at, _)| now > *reported_at)
+            .map(|(_, until)| *until);
         if let Some(until) = floor.max().filter(|until| now < *until) {
-            self.add_violation(now, format!("asked {} before Retry-After was over", until - now));
+            self.add_violation(now, format!("request {} before Retry-After was over", until - now));
         }
     }
 
-    /// Returns how long it asks to wait, if it says so.
+    /// Returns a random Retry-After, or none.
     pub(super) fn draw_retry_after(&mut self) -> Option<Duration> {
-        let said = self.rng.random_bool(0.7);
+        let is_sent = self.rng.random_bool(0.7);
         let wait = Duration::from_millis(self.rng.random_range(1..=400_000));
-        said.then_some(wait)
+        is_sent.then_some(wait)
     }
 
-    /// The runner hears that it must wait.
+    /// Records a Retry-After that the runner received.
     pub(super) fn note_retry_after(&mut self, now: Timestamp, retry_after: Option<Duration>) {
         self.retry_after_floors.extend(retry_after.map(|wait| (now, now + wait)));
     }
 
-    /// Returns whether the account is in trouble, and whether polls are refused as well.
+    /// Returns whether polls are refused, if the account is blocked.
     pub(super) fn account_error(&mut self, now: Timestamp) -> Option<bool> {
         if self.account_error_until.is_none_or(|(until, _)| until < now) {
             self.account_error_until = None;
@@ -261,7 +264,7 @@ impl StudioState {
         self.account_error_until.is_some_and(|(until, polls_too)| polls_too && until >= now)
     }
 
-    /// A paid request arrives: the renders that the runner knows of must leave room for it.
+    /// Receives a paid request: the renders that the runner knows must be below the limit.
     pub(super) fn begin_paid_request(&mut self, now: Timestamp) {
         self.paid_in_flight += 1;
         let timeout = SignedDuration::try_from(self.setup.limits.render_timeout).unwrap();
@@ -272,12 +275,12 @@ impl StudioState {
                 && now.duration_since(render.started_at) < timeout
         };
         let renders = self.projects.iter().filter_map(|project| project.render.as_ref());
-        let under_way = renders.filter(known).count() as u32 + self.paid_in_flight;
+        let in_flight = renders.filter(known).count() as u32 + self.paid_in_flight;
         let most = self.setup.limits.in_flight.get();
-        if under_way > most {
+        if in_flight > most {
             self.add_violation(
                 now,
-                format!("{under_way} renders under way where {most} are allowed"),
+                format!("{in_flight} renders in flight where {most} are allowed"),
             );
         }
     }
@@ -297,26 +300,26 @@ impl StudioState {
         self.delayed_actions.push((at, act));
     }
 
-    /// A person looks at the website, which no limit holds.
+    /// The operator reads the website, which has no rate limit.
     pub(super) fn open_website(&mut self, now: Timestamp) {
         self.run_delayed_actions(now);
-        self.note(now, "a person looks at the website");
+        self.note(now, "the operator reads the website");
     }
 
     fn run_delayed_actions(&mut self, now: Timestamp) {
         while let Some(next) = self.delayed_actions.iter().position(|(at, _)| *at <= now) {
             let (at, act) = self.delayed_actions.remove(next);
-            let words = format!("(delivered late) {act:?}");
-            self.note(at, &words);
+            let message = format!("(delivered late) {act:?}");
+            self.note(at, &message);
             self.apply_action(at, act);
         }
     }
 
-    /// Returns what became of the paid request with this tag.
+    /// Returns the real state of the paid request with this tag.
     pub(super) fn actual_outcome(&self, tag: &str) -> ActualOutcome {
         let tag = format!("[cs:{tag}]");
         let carries = |project: &SimulatedProject| project.name.contains(&tag);
-        let on_its_way = self.delayed_actions.iter().any(|(_, act)| match act {
+        let is_pending = self.delayed_actions.iter().any(|(_, act)| match act {
             StudioAction::Create { name, export, .. } => *export && name.contains(&tag),
             StudioAction::Edit { .. } => false,
             StudioAction::Export { project } => carries(&self.projects[*project]),
@@ -326,12 +329,12 @@ impl StudioState {
             Some(project) => {
                 ActualOutcome::Rendered { project, id: self.projects[project].id.clone() }
             }
-            None if on_its_way => ActualOutcome::Pending,
+            None if is_pending => ActualOutcome::Pending,
             None => ActualOutcome::NotAccepted,
         }
     }
 
-    /// Does what was asked, whether or not anybody will hear of it.
+    /// Applies a request, whether or not its response arrives.
     pub(super) fn apply_action(&mut self, now: Timestamp, act: StudioAction) -> ActionResult {
         match act {
             StudioAction::Create { name, content, export } => {
@@ -354,10 +357,13 @@ impl StudioState {
 
     fn export_project(&mut self, now: Timestamp, project: usize) -> ActionResult {
         let draft = &self.projects[project];
-        if draft.written_at.is_some_and(|written| written > now) {
-            self.add_violation(now, format!("exported before it was written: project {project}"));
+        if draft.generated_at.is_some_and(|generated| generated > now) {
+            self.add_violation(
+                now,
+                format!("exported before its generation ended: project {project}"),
+            );
         } else if draft.content.1.is_empty() {
-            self.add_violation(now, format!("exported without its words: project {project}"));
+            self.add_violation(now, format!("exported without its text: project {project}"));
         }
         let draft = &self.projects[project];
         if (draft.render.is_some() || draft.exported_copy.is_some()) && !draft.edited_since_render {
@@ -394,67 +400,67 @@ impl StudioState {
             created_at: now,
             render: None,
             exported_copy: None,
-            written_at: None,
+            generated_at: None,
             edited_since_render: false,
             previous_bill: None,
         });
         number
     }
 
-    /// Begins a render, and bills it.
+    /// Starts a render, and bills it.
     fn start_render(&mut self, now: Timestamp, project: usize) {
         let (least, most) = self.setup.behavior.render_time;
         let mut ends = Some(now + least + self.random_duration(most - least));
-        let stands_still = self.should_inject(SimulatedFault::StuckRender);
-        if stands_still {
+        let is_stuck = self.should_inject(SimulatedFault::StuckRender);
+        if is_stuck {
             let long = Duration::from_secs(self.rng.random_range(600..=9000));
             ends = self.rng.random_bool(0.7).then(|| now + long);
         }
         let fails = self.should_inject(SimulatedFault::RenderFails);
         let content = self.projects[project].content.clone();
-        let words = format!("billed: project {project} for {content:?}");
-        self.note(now, &words);
+        let message = format!("billed: project {project} for {content:?}");
+        self.note(now, &message);
         let is_same = |bill: &&BilledRender| bill.content == content;
         let former: Vec<BilledRender> =
             self.billed_renders.iter().filter(is_same).cloned().collect();
-        let excused = |bill: &BilledRender| bill.failure_reported;
+        let is_excused = |bill: &BilledRender| bill.failure_reported;
         let rerenders = self.setup.limits.rerenders as usize;
-        if !former.iter().all(excused) || former.len() > rerenders {
+        if !former.iter().all(is_excused) || former.len() > rerenders {
             self.add_violation(
                 now,
                 format!("paid twice for {content:?}: {former:?} and {project}"),
             );
         }
-        let (bill, began) = (self.billed_renders.len(), now);
+        let bill = self.billed_renders.len();
         self.billed_renders.push(BilledRender {
             project,
             content,
-            started_at: began,
+            started_at: now,
             ends_at: ends,
             polls: 0,
             noticed_at: None,
             failure_reported: false,
         });
-        let announced = false;
         let render = SimulatedRender {
-            started_at: began,
+            started_at: now,
             bill,
             ends_at: ends,
             fails,
-            failure_reported: announced,
+            failure_reported: false,
             accepted_at: None,
-            is_stuck: stands_still,
+            is_stuck,
         };
         let rendered = &mut self.projects[project];
         rendered.previous_bill = rendered.render.as_ref().map(|former| former.bill);
         (rendered.render, rendered.edited_since_render) = (Some(render), false);
     }
 
-    /// Returns the project with this id, once it can be seen.
+    /// Returns the project with this id, once it is visible.
     pub(super) fn visible_project(&self, now: Timestamp, id: &str) -> Option<usize> {
         let number = *self.ids.get(id)?;
-        let ill = self.setup.faults.iter().any(|(kind, _)| *kind == SimulatedFault::NotVisibleYet);
-        let hidden = ill && self.fault_level > 0.0;
+        let is_delayed =
+            self.setup.faults.iter().any(|(kind, _)| *kind == SimulatedFault::NotVisibleYet);
+        let hidden = is_delayed && self.fault_level > 0.0;
         (!hidden || self.is_visible(now, self.projects[number].created_at)).then_some(number)
     }
 
@@ -466,7 +472,7 @@ impl StudioState {
         self.ids.get(id).copied()
     }
 
-    /// Returns the id that an export of this project is answered with.
+    /// Returns the id that an export of this project returns.
     pub(super) fn exported_id(&self, project: usize) -> String {
         self.projects[self.projects[project].exported_copy.unwrap_or(project)].id.clone()
     }
@@ -508,7 +514,7 @@ impl StudioState {
         RenderStatus::Running { progress }
     }
 
-    /// How long a link holds.
+    /// Returns the lifetime of a link.
     fn link_lifetime_s(&self) -> i64 {
         let short = self.setup.faults.iter().any(|(kind, _)| *kind == SimulatedFault::LinksExpire);
         if short && self.fault_level > 0.0 { 20 } else { 3600 }
@@ -517,26 +523,27 @@ impl StudioState {
     fn download_link(&self, now: Timestamp, project: usize, ends: Timestamp) -> String {
         let generation = now.duration_since(ends).as_secs() / self.link_lifetime_s();
         let until = (generation + 1) * self.link_lifetime_s();
-        format!("https://films.sim/{}?until={until}", self.projects[project].id)
+        format!("https://videos.sim/{}?until={until}", self.projects[project].id)
     }
 
-    /// Begins to write a project by itself.
+    /// Starts the generation of a project.
     pub(super) fn start_generation(&mut self, now: Timestamp, project: usize) {
         let takes = match self.should_inject(SimulatedFault::StuckRender) {
             true => Duration::from_secs(90 * 86_400),
             false => self.random_duration(GENERATION_TIME_MAX),
         };
-        self.projects[project].written_at = Some(now + takes);
+        self.projects[project].generated_at = Some(now + takes);
     }
 
-    /// Says how far a project is that the studio writes by itself.
+    /// Returns the progress of a generation.
     pub(super) fn generation(&mut self, now: Timestamp, project: usize) -> GenerationStatus {
-        let SimulatedProject { created_at: made, written_at: written, .. } = self.projects[project];
+        let SimulatedProject { created_at: made, generated_at: written, .. } =
+            self.projects[project];
         match written {
             Some(written) if written > now => {
                 let whole = written.duration_since(made).as_secs_f64();
                 let part = now.duration_since(made).as_secs_f64() / whole;
-                // What is only slow moves: a batch that gives up sooner would never come to its end.
+                // A slow generation progresses: a batch that gave it up would never finish.
                 let is_slow = whole <= GENERATION_TIME_MAX.as_secs_f64();
                 let progress = if is_slow { (100.0 * part).min(99.0) } else { 50.0 };
                 GenerationStatus::Running { progress }
@@ -547,13 +554,13 @@ impl StudioState {
 
     /// Returns the bill of the video that this link leads to, unless the link has expired.
     pub(super) fn resolve_link(&mut self, now: Timestamp, link: &str) -> Option<usize> {
-        let (id, until) = link.strip_prefix("https://films.sim/")?.split_once("?until=")?;
+        let (id, until) = link.strip_prefix("https://videos.sim/")?.split_once("?until=")?;
         let project = self.project_index(id)?;
         let ends = self.projects[project].render.as_ref()?.ends_at?;
         let until = ends + SignedDuration::from_secs(until.parse().ok()?);
-        let lost = self.should_inject(SimulatedFault::LinksExpire);
+        let is_expired = self.should_inject(SimulatedFault::LinksExpire);
         let bill = self.projects[project].render.as_ref()?.bill;
-        (!lost && now < until).then_some(bill)
+        (!is_expired && now < until).then_some(bill)
     }
 
     pub(super) fn project_page(&mut self, now: Timestamp, project: usize) -> ProjectDetails {
@@ -579,7 +586,7 @@ impl StudioState {
     }
 
     pub(super) fn list(&mut self, now: Timestamp) -> ProjectList {
-        let half = self.should_inject(SimulatedFault::IncompleteList);
+        let is_incomplete = self.should_inject(SimulatedFault::IncompleteList);
         let mut projects = Vec::new();
         for number in 0..self.projects.len() {
             let project = &self.projects[number];
@@ -603,9 +610,9 @@ impl StudioState {
                 });
             }
         }
-        if half {
+        if is_incomplete {
             projects.retain(|_| self.rng.random_bool(0.5));
         }
-        ProjectList { projects, is_complete: !half }
+        ProjectList { projects, is_complete: !is_incomplete }
     }
 }

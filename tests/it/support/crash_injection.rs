@@ -1,5 +1,5 @@
-//! A run that dies in the middle of one act: a runtime of its own, with every task, timer and
-//! connection in it, dropped. The virtual studio beside it lives on and keeps the bill.
+//! A run that crashes in the middle of one step: a separate runtime, dropped with all of its tasks,
+//! timers and connections. The sandbox outside of it continues and keeps the bill.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -21,52 +21,52 @@ use tokio::sync::Notify;
 
 use super::{ai_studios, run_input};
 
-/// Bytes of a video that are on disk when a crash comes in its download.
+/// Bytes of a video that are on disk when its download crashes.
 pub(crate) const BYTES_BEFORE_CRASH: usize = 1000;
 
-/// Where the process dies.
+/// The step at which the process crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CrashPoint {
     /// The intent of a draft, or of a one-step request, is on disk; nothing is sent.
     BeforeCreate,
-    /// AI Studios has done it; the answer is not heard.
+    /// AI Studios has processed it; the response is not received.
     AfterCreate,
-    /// A film that is being written was asked about; the answer is not heard.
+    /// A generation was polled; the response is not received.
     AtGeneration,
-    /// A project was read, to see what it showed before; the answer is not heard.
+    /// A project's former render was read; the response is not received.
     AtProject,
     /// The intent of an export is on disk; nothing is sent.
     BeforeExport,
-    /// AI Studios renders; the answer is not heard.
+    /// AI Studios renders; the response is not received.
     AfterExport,
-    /// The list is asked for, to find what a lost answer was about.
+    /// The project list is requested, to reconcile a lost response.
     AtList,
-    /// The render is known, and is asked about.
+    /// The render is polled.
     AtPoll,
-    /// The render's end was said; it is not heard.
+    /// The render's end was reported; the response is not received.
     AfterRender,
     /// Some bytes of the video are on disk.
     DuringDownload,
-    /// All of them are; the file is not yet known to be whole.
+    /// All bytes are on disk; the file is not yet verified.
     AfterDownload,
 }
 
-/// AI Studios, until the process dies.
+/// AI Studios, until the process crashes.
 struct CrashingStudio {
     vendor: AiStudios,
     crash_point: CrashPoint,
-    /// So many times the act goes well before it is the last one.
+    /// Occurrences of the crash point until the crash.
     remaining: AtomicU32,
     crashed: Arc<Notify>,
 }
 
 impl CrashingStudio {
-    fn should_crash(&self, act: CrashPoint) -> bool {
-        self.crash_point == act && self.remaining.fetch_sub(1, Ordering::Relaxed) == 1
+    fn should_crash(&self, point: CrashPoint) -> bool {
+        self.crash_point == point && self.remaining.fetch_sub(1, Ordering::Relaxed) == 1
     }
 
-    async fn crash_if_due(&self, act: CrashPoint) {
-        if self.should_crash(act) {
+    async fn crash_if_due(&self, point: CrashPoint) {
+        if self.should_crash(point) {
             self.crashed.notify_one();
             pending::<()>().await;
         }
@@ -74,39 +74,39 @@ impl CrashingStudio {
 }
 
 impl StudioApi for CrashingStudio {
-    async fn create_project(&self, make: CreateRequest) -> SubmitOutcome<ProjectId> {
+    async fn create_project(&self, request: CreateRequest) -> SubmitOutcome<ProjectId> {
         self.crash_if_due(CrashPoint::BeforeCreate).await;
-        let answer = self.vendor.create_project(make).await;
+        let response = self.vendor.create_project(request).await;
         self.crash_if_due(CrashPoint::AfterCreate).await;
-        answer
+        response
     }
 
     async fn export_project(&self, export: ProjectExport) -> SubmitOutcome<Option<ProjectId>> {
         self.crash_if_due(CrashPoint::BeforeExport).await;
-        let answer = self.vendor.export_project(export).await;
+        let response = self.vendor.export_project(export).await;
         self.crash_if_due(CrashPoint::AfterExport).await;
-        answer
+        response
     }
 
     async fn render_status(&self, project_id: &str) -> Result<RenderStatus, CallError> {
         self.crash_if_due(CrashPoint::AtPoll).await;
-        let answer = self.vendor.render_status(project_id).await;
-        if matches!(answer, Ok(RenderStatus::Finished { .. })) {
+        let response = self.vendor.render_status(project_id).await;
+        if matches!(response, Ok(RenderStatus::Finished { .. })) {
             self.crash_if_due(CrashPoint::AfterRender).await;
         }
-        answer
+        response
     }
 
     async fn generation_status(&self, project_id: &str) -> Result<GenerationStatus, CallError> {
-        let answer = self.vendor.generation_status(project_id).await;
+        let response = self.vendor.generation_status(project_id).await;
         self.crash_if_due(CrashPoint::AtGeneration).await;
-        answer
+        response
     }
 
     async fn read_project(&self, project_id: &str) -> Result<ProjectDetails, CallError> {
-        let answer = self.vendor.read_project(project_id).await;
+        let response = self.vendor.read_project(project_id).await;
         self.crash_if_due(CrashPoint::AtProject).await;
-        answer
+        response
     }
 
     async fn list_projects(&self) -> Result<ProjectList, CallError> {
@@ -124,10 +124,10 @@ impl StudioApi for CrashingStudio {
         resume: Option<DownloadResume>,
     ) -> Result<HttpDownload, DownloadError> {
         let mut download = self.vendor.open_download(url, resume).await?;
-        let died = self.crashed.clone();
-        // What comes next is asked for when what came before is written.
+        let crashed = self.crashed.clone();
+        // The next chunk is requested when the previous one is written.
         let end = stream::once(async move {
-            died.notify_one();
+            crashed.notify_one();
             pending().await
         });
         if self.should_crash(CrashPoint::DuringDownload) {
@@ -141,13 +141,13 @@ impl StudioApi for CrashingStudio {
     }
 }
 
-/// Plans and runs a batch in a runtime that is dropped at the `nth` time of `act`.
+/// Plans and runs a batch in a runtime that is dropped at the nth occurrence of a crash point.
 pub(crate) async fn run_until_crash(
     batch: Batch,
     (base_url, ledger): (String, PathBuf),
-    (act, nth): (CrashPoint, u32),
+    (point, nth): (CrashPoint, u32),
 ) {
-    let doomed = move || {
+    let crashing_run = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -157,17 +157,17 @@ pub(crate) async fn run_until_crash(
             let ledger = Ledger::open(&ledger, Durability::PowerLoss).await.unwrap();
             let plan = plan::plan_batch(&batch, &base_url, &ledger).await.unwrap();
             let id = plan.commit(Clock::real().now()).await.unwrap();
-            let died = Arc::new(Notify::new());
+            let crashed = Arc::new(Notify::new());
             let vendor = ai_studios(&batch, &base_url);
-            let left = AtomicU32::new(nth);
-            let mortal = CrashingStudio { vendor, crash_point: act, remaining: left, crashed: died.clone() };
-            let shift = run_input((&batch, id), &ledger, &base_url, mortal).await;
+            let remaining = AtomicU32::new(nth);
+            let studio = CrashingStudio { vendor, crash_point: point, remaining: remaining, crashed: crashed.clone() };
+            let input = run_input((&batch, id), &ledger, &base_url, studio).await;
             tokio::select! {
-                ended = runner::run_batch(shift) => panic!("it lived past {act:?} {nth}: {ended:?}"),
-                () = died.notified() => {}
+                outcome = runner::run_batch(input) => panic!("no crash at {point:?} {nth}: {outcome:?}"),
+                () = crashed.notified() => {}
             }
         });
         runtime.shutdown_background();
     };
-    tokio::task::spawn_blocking(doomed).await.unwrap();
+    tokio::task::spawn_blocking(crashing_run).await.unwrap();
 }
