@@ -11,10 +11,7 @@ use callsheet::sandbox::{Sandbox, SandboxSettings};
 use callsheet::template::{PartialFiles, SceneTemplate};
 use sqlx::{ConnectOptions, Connection};
 
-const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
-    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M", "clothId": "B"}],
-    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
-      "height": 9, "model": {"ai_name": "M", "emotion": "B"}}]}]}"#;
+use crate::support::TEMPLATE;
 
 const SHEET: &str = "key,script\nann,Good morning.\nbob,Good evening.\ncem,Good night.\n";
 

@@ -38,11 +38,6 @@ const RUN_DURATION_MAX: Duration = Duration::from_secs(36 * 3600);
 /// No step of a simulation takes longer in real time.
 const REAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-const TEMPLATE: &str = r#"{"name": "{{key}}", "scenes": [{
-    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M", "clothId": "B"}],
-    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
-      "height": 9, "model": {"ai_name": "M", "emotion": "B"}}]}]}"#;
-
 fn template_for_kind(kind: &str) -> String {
     let updates =
         r#"{"value": [{"sceneIdx": 0, "type": "aiModel", "values": {"script": "{{script}}"}}]}"#;
@@ -57,7 +52,7 @@ fn template_for_kind(kind: &str) -> String {
         "simple-video" => {
             r#"{"language": "en", "text": "{{script}}", "model": "M", "clothes": "B"}"#.to_owned()
         }
-        _ => TEMPLATE.to_owned(),
+        _ => crate::support::TEMPLATE.to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The whole program in this process: real files, real sockets, a virtual studio.
+//! Test harnesses: [`TestBatch`] runs the program in this process, with real files and sockets against
+//! the sandbox; `test_cli::TestCli` runs the binary.
 
 pub(crate) mod crash_injection;
 pub(crate) mod test_cli;
@@ -18,10 +19,10 @@ use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
 use tempfile::TempDir;
 use url::Url;
 
-/// Virtual seconds in a real one: a render of ten minutes takes a fifth of a second.
+/// Simulated seconds per real second: a render of ten minutes takes a fifth of a second.
 pub(crate) const TIME_SCALE: f64 = 3000.0;
 
-/// A folder with a batch, a ledger and a virtual studio beside it.
+/// A folder with a batch and a ledger, and a sandbox.
 pub(crate) struct TestBatch {
     pub(crate) dir: TempDir,
     pub(crate) sandbox: Sandbox,
@@ -31,14 +32,16 @@ pub(crate) struct TestBatch {
 }
 
 /// A template small enough to read in a failing test.
-const TEMPLATE: &str = r#"{
+pub(crate) const TEMPLATE: &str = r#"{
   "name": "{{key}}",
   "scenes": [{
-    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1", "clothId": "B1"}],
+    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
+      "clothId": "B1"}],
     "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
       "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
   }]
-}"#;
+}
+"#;
 
 /// Limits under which a test takes no time.
 const LIMITS: &str = "
@@ -56,12 +59,12 @@ request_timeout = '2s'
 ";
 
 impl TestBatch {
-    /// A night of `rows` rows against a studio that keeps to the documents.
+    /// A batch of `rows` rows against a sandbox with the documented behavior.
     pub(crate) async fn new(rows: usize) -> Self {
         Self::with_settings(rows, "", |_| ()).await
     }
 
-    /// The same with more lines under `[studio]` and `[limits]`, and a studio of other habits.
+    /// Adds lines under `[studio]` and `[limits]`, and changes the sandbox's behavior.
     pub(crate) async fn with_settings(
         rows: usize,
         more: &str,
@@ -73,17 +76,17 @@ impl TestBatch {
         let sandbox = Sandbox::start(settings).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-        let night = Self {
+        let test = Self {
             dir,
             sandbox,
             ledger,
             stop: StopSignal::default(),
             extra_settings: more.to_owned(),
         };
-        std::fs::write(night.path("t.json.hbs"), TEMPLATE).unwrap();
+        std::fs::write(test.path("t.json.hbs"), TEMPLATE).unwrap();
         let rows: Vec<_> = (0..rows).map(|n| (format!("k{n:03}"), format!("Hello {n}"))).collect();
-        night.write_sheet(&rows);
-        night
+        test.write_sheet(&rows);
+        test
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -119,7 +122,7 @@ impl TestBatch {
         batch::parse(&file, source).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    /// Plans and takes the plan in, as `run` does.
+    /// Plans the batch and commits the plan, as `run` does.
     pub(crate) async fn plan_and_commit(&self) -> BatchId {
         let batch = self.batch();
         let plan = plan::plan_batch(&batch, &self.sandbox.base_url(), &self.ledger).await.unwrap();
@@ -132,19 +135,17 @@ impl TestBatch {
         self.run_with(RunOptions::default()).await
     }
 
-    pub(crate) async fn run_with(&self, orders: RunOptions) -> RunOutcome {
+    pub(crate) async fn run_with(&self, options: RunOptions) -> RunOutcome {
         let id = self.plan_and_commit().await;
-        self.resume(id, orders).await
+        self.resume(id, options).await
     }
 
     /// Runs from the ledger alone.
-    pub(crate) async fn resume(&self, id: BatchId, orders: RunOptions) -> RunOutcome {
+    pub(crate) async fn resume(&self, id: BatchId, options: RunOptions) -> RunOutcome {
         let (batch, base_url) = (self.batch(), self.sandbox.base_url());
-        let shift =
+        let input =
             run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
-        runner::run_batch(RunInput { options: orders, stop: self.stop.clone(), ..shift })
-            .await
-            .unwrap()
+        runner::run_batch(RunInput { options, stop: self.stop.clone(), ..input }).await.unwrap()
     }
 
     pub(crate) async fn rows(&self) -> Vec<JobRow> {
@@ -152,7 +153,7 @@ impl TestBatch {
         self.ledger.rows(batch.id, -1, 10_000).await.unwrap()
     }
 
-    /// Returns the whole videos in the output folder.
+    /// Returns the names of the videos in the output folder.
     pub(crate) fn videos(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path("out")) else { return Vec::new() };
         let mut names: Vec<String> = entries
@@ -163,7 +164,7 @@ impl TestBatch {
         names
     }
 
-    /// The promise: nothing was paid twice, and every row is accounted for.
+    /// Checks the guarantees: nothing was paid twice, and no row was lost.
     pub(crate) async fn assert_guarantees(&self, rows: usize) {
         let bill = self.sandbox.bill();
         let twice: Vec<_> =
@@ -180,7 +181,7 @@ impl TestBatch {
     }
 }
 
-/// AI Studios as a batch wants it, at the virtual one.
+/// Returns a client of the sandbox with the batch's settings.
 pub(crate) fn ai_studios(batch: &Batch, base_url: &str) -> AiStudios {
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();
     let mut settings =
@@ -195,7 +196,7 @@ fn resolution(batch: &Batch) -> Option<String> {
     batch.studio.resolution.map(|resolution| resolution.as_str().to_owned())
 }
 
-/// Begins a run of a batch that was taken in: everything in it, from first to last.
+/// Starts a run of a committed batch, and returns its input with default options.
 pub(crate) async fn run_input<S: StudioApi>(
     (batch, id): (&Batch, BatchId),
     ledger: &Ledger,

@@ -10,20 +10,10 @@ use callsheet::sandbox::{self, Sandbox};
 use rustix::process::WaitOptions;
 use tempfile::TempDir;
 
+pub(crate) use super::TEMPLATE;
+
 /// No invocation in a test takes longer, or it hangs.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// A template small enough to read in a failing test.
-pub(crate) const TEMPLATE: &str = r#"{
-  "name": "{{key}}",
-  "scenes": [{
-    "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
-      "clothId": "B1"}],
-    "clips": [{"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
-      "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
-  }]
-}
-"#;
 
 /// Limits under which a test takes no time.
 pub(crate) const LIMITS: &str = "
