@@ -36,7 +36,7 @@ pub struct RunOutcome {
     pub halt: Option<Halt>,
     /// Whether it was asked to stop.
     pub interrupted: bool,
-    /// What blocked the last claim of a paid request.
+    /// The reason that blocked the last claim of a paid request.
     pub claim_block: ClaimBlock,
     /// The number of uncertain jobs that only the operator can resolve.
     pub jobs_for_operator: u64,

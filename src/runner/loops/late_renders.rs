@@ -1,4 +1,4 @@
-//! The check of late renders: at its start, every run checks once whether renders that earlier runs
+//! The late-render check: at its start, every run checks once whether renders that earlier runs
 //! gave up have finished. A paid video is used however late it comes.
 
 use crate::aistudios::{CallError, RenderStatus, StudioApi};

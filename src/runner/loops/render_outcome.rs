@@ -1,5 +1,5 @@
 //! The ends of a render: finished, failed, given up, or found under another project. Shared by the
-//! poll loop and the check of late renders, which decide which end it is.
+//! poll loop and the late-render check, which decide which end it is.
 
 use crate::aistudios::StudioApi;
 use crate::ledger::{DueJob, JobUpdate, LedgerError};
