@@ -1,9 +1,9 @@
-//! The ledger: the `SQLite` file that knows every batch, job, version and paid request.
+//! The ledger: the `SQLite` file that holds every batch, job, version and paid request.
 //!
-//! All SQL of the program lives in this room, behind operations named for what they mean, so that
-//! another database can stand beside it later. It knows nothing of HTTP, sheets or terminals; time
-//! is handed in. Invariants: what was acknowledged is on disk; a job has at most one unsettled
-//! paid render; nothing that tells what was paid for is ever deleted.
+//! All SQL of the program is in this module, behind operations named for their meaning, so that
+//! another database can be added later. It knows nothing of HTTP, sheets or terminals; the time is
+//! passed in. Invariants: an acknowledged write is on disk; a job has at most one unsettled paid
+//! render; no record of a paid request is ever deleted.
 
 mod error;
 mod ids;
@@ -59,7 +59,7 @@ pub use crate::ledger::write::webhook::{
     CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
 };
 
-/// An open ledger. Cloning gives another handle on the same one.
+/// An open ledger. Cloning gives another handle on the same file.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     path: PathBuf,
@@ -69,10 +69,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, making it when it does not exist.
+    /// Opens the ledger at `path` and creates it if it does not exist.
     ///
     /// # Errors
-    /// When the file cannot be opened, is not a ledger, is damaged, or is newer than this program.
+    /// If the file cannot be opened, is not a ledger, is damaged, or was written by a newer
+    /// program.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
         let db = open::open_writer(path, durability).await?;
         let readers = open::open_readers(path, durability).await?;
@@ -82,12 +83,12 @@ impl Ledger {
         Ok(Self { path: path.to_owned(), durability, writer, readers })
     }
 
-    /// Returns the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits for what is being written and closes the file.
+    /// Waits for the queued writes and closes the file.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

@@ -1,22 +1,22 @@
-//! Where a batch file lies: kept whole, since the ledger is opened from many folders, and told as a
-//! person in this one would type it.
+//! The path of a batch file: stored as an absolute path, because the ledger is opened from several
+//! folders, and shown relative to the current folder.
 
 use std::path::{Path, PathBuf, absolute};
 
-/// Returns a batch file's path as it is kept.
+/// Returns the form of a batch file's path that is stored.
 pub(in crate::ledger) fn stored_path(file: &str) -> String {
-    // Without a current folder, as it was typed is all that there is.
+    // Without a current folder, the path as typed is the best available.
     absolute(file).map_or_else(|_| file.to_owned(), |file| file.display().to_string())
 }
 
-/// Returns a kept path as it is told in the current folder.
+/// Returns a stored path as it is shown in the current folder.
 pub(in crate::ledger) fn display_path(kept: &str, ledger: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     display_path_in(&here, kept, ledger).display().to_string()
 }
 
-/// Older programs kept what was typed. A run whose ledger is where it is by default was started in the
-/// ledger's folder; of any other, nobody knows where.
+/// Earlier versions stored the path as typed. A relative path is resolved against the ledger's
+/// folder, where runs with the default ledger were started; otherwise its folder is unknown.
 fn display_path_in(here: &Path, kept: &str, ledger: &Path) -> PathBuf {
     let beside_ledger = here.join(ledger).with_file_name(kept);
     let whole = match Path::new(kept).is_absolute() {
@@ -44,7 +44,7 @@ mod tests {
             (&here.join("jobs"), &whole, Path::new("../l.db"), "b.toml"),
             (Path::new("/"), "/a/b.toml", Path::new("l.db"), "a/b.toml"),
             (Path::new("/x"), "/a/b.toml", Path::new("l.db"), "/a/b.toml"),
-            // As older programs kept it.
+            // As earlier versions stored it.
             (here, "jobs/b.toml", Path::new("l.db"), "jobs/b.toml"),
             (Path::new("/x"), "jobs/b.toml", &here.join("l.db"), &whole),
             (Path::new("/x"), "gone.toml", &beside, "gone.toml"),

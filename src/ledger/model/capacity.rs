@@ -1,62 +1,62 @@
-//! How many paid requests may begin now, and what holds the next one back.
+//! The number of paid requests that may begin now, and the limit that blocks the next one.
 //!
-//! Pure: counts in, a number out. The counting happens in the transaction of the claim itself, so
-//! that no cap can be passed by a crash between the two.
+//! Pure: counts in, a number out. The counts are read in the transaction of the claim itself, so
+//! that a crash between counting and claiming cannot exceed a cap.
 
 use crate::ledger::write::credits::CreditCaps;
 use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::webhook::WebhookSecret;
 
-/// How many paid requests may begin now.
+/// The limits for one claim.
 #[derive(Clone, Debug)]
 pub struct Capacity {
-    /// Renders under way at once, those being submitted included.
+    /// Renders in flight at the same time, including requests being submitted.
     pub in_flight_max: u32,
-    /// Videos that must be verified before more than that many may be under way; 0 for no canary.
+    /// Videos that must be verified before more than that many may be in flight; 0 for no canary.
     pub canary_count: u32,
-    /// Paid requests in this run, over its whole length.
+    /// Paid requests of this run in total.
     pub per_run_max: Option<u32>,
-    /// Requests in this one claim.
+    /// Requests of this claim.
     pub claim_max: u32,
-    /// Credits, where they are capped.
+    /// Credits, if they are capped.
     pub credit_caps: Option<CreditCaps>,
-    /// Only these jobs, where a person named some.
+    /// Only these jobs, if the user selected some.
     pub selection: Option<JobSelection>,
-    /// Draws the secret of each paid request's own address, where AI Studios is asked to call back.
+    /// Generates the secret of each paid request's callback address, if callbacks are requested.
     pub new_secret: Option<fn() -> Option<WebhookSecret>>,
 }
 
-/// Why no (more) paid request may begin now.
+/// The reason why no further paid request may begin now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimBlock {
-    /// Nothing is due.
+    /// No job is due.
     NothingDue,
-    /// As many renders as allowed are under way.
+    /// The maximum number of renders is in flight.
     InFlight,
-    /// The canaries are not verified yet.
+    /// The canary videos are not verified yet.
     Canary,
-    /// This run may not begin more.
+    /// This run has begun its maximum of requests.
     PerRun,
-    /// The credits that may be spent are spent, or reserved by what is under way.
+    /// The credits that may be spent are spent, or reserved by renders in flight.
     Credits,
-    /// A person paused the batch.
+    /// The user paused the batch.
     Paused,
-    /// What is due changes a project that another row, or another batch, has not finished with.
+    /// The due jobs change a project that another row, or another batch, still uses.
     ProjectInUse,
 }
 
-/// Which request is to begin.
+/// The request that a claim is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ledger) enum SubmitStep {
     /// The free first of two.
     Draft,
     /// The paid second of two.
     Export,
-    /// The paid only one.
+    /// The only one, which is paid.
     Create,
 }
 
-/// What the ledger counts of a batch and its run.
+/// Counts of a batch and its run.
 #[derive(Debug, sqlx::FromRow)]
 pub(in crate::ledger) struct CapacityCounts {
     pub(in crate::ledger) canary_done: i64,
@@ -68,11 +68,11 @@ pub(in crate::ledger) struct CapacityCounts {
     pub(in crate::ledger) drafted: i64,
 }
 
-/// Drafts made ahead of a free render slot, so that an export can begin the moment one frees.
+/// Drafts made ahead of a free render slot, so that an export can begin as soon as one is free.
 const DRAFTS_AHEAD_MAX: u32 = 4;
 
 impl Capacity {
-    /// Returns how many may begin, and what would hold the next one.
+    /// Returns how many requests may begin, and the limit that blocks the next one.
     pub(in crate::ledger) fn available(
         &self,
         step: SubmitStep,
@@ -81,7 +81,7 @@ impl Capacity {
         if counted.paused {
             return (0, ClaimBlock::Paused);
         }
-        // Drafts are free, but a draft that waits long serves nobody: stay a little ahead.
+        // Drafts are free, but a draft that waits for long is useless: stay only a little ahead.
         let taken = match step {
             SubmitStep::Draft => counted.drafted + counted.under_way,
             SubmitStep::Export | SubmitStep::Create => counted.under_way,

@@ -1,7 +1,7 @@
-//! A job as the ledger holds it while it is being changed, and what each piece of news does to it.
+//! A job and its submission while they are being changed, and the effect of each update on them.
 //!
-//! Pure: rows in, rows out. The one place that decides what is stored beside the state; the schema
-//! says the same in CHECKs and refuses anything else.
+//! Pure: rows in, rows out. This is the only place that decides what is stored beside the state;
+//! the schema repeats the rules as CHECK constraints and rejects anything else.
 
 use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
@@ -15,7 +15,7 @@ pub(in crate::ledger) type Millis = i64;
 pub(in crate::ledger) struct Job {
     pub(in crate::ledger) state: JobState,
     pub(in crate::ledger) draft: DraftStatus,
-    /// Read, never written here: whether its row is still in the sheet.
+    /// Whether its row is still in the sheet. Read only.
     pub(in crate::ledger) in_sheet: bool,
     pub(in crate::ledger) version: i64,
     pub(in crate::ledger) wanted_version: i64,
@@ -34,7 +34,7 @@ pub(in crate::ledger) struct Job {
     pub(in crate::ledger) message: Option<String>,
 }
 
-/// The changeable columns of the `submission` that the news is about.
+/// The changeable columns of the `submission` that an update concerns.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::ledger) struct Submission {
     pub(in crate::ledger) id: i64,
@@ -42,37 +42,37 @@ pub(in crate::ledger) struct Submission {
     pub(in crate::ledger) outcome: SubmissionOutcome,
     pub(in crate::ledger) project_id: Option<String>,
     pub(in crate::ledger) render_id: Option<String>,
-    /// The project that was changed to make it.
+    /// The project that was changed in place to make it.
     pub(in crate::ledger) exclusive_project: Option<String>,
-    /// The render that the project showed before its own.
+    /// The render that the project already had before.
     pub(in crate::ledger) previous_render_identity: Option<String>,
     pub(in crate::ledger) paid_at: Option<Millis>,
     pub(in crate::ledger) settled_at: Option<Millis>,
     pub(in crate::ledger) evidence_checks: i64,
     pub(in crate::ledger) video_url: Option<String>,
     pub(in crate::ledger) credits: Option<f64>,
-    /// Read, never written here: whether AI Studios called about it, so that it was accepted.
+    /// Whether AI Studios sent a callback about it, which proves that it was accepted. Read only.
     pub(in crate::ledger) has_callback: bool,
 }
 
-/// Returns where `news` leads, and changes both rows accordingly.
+/// Applies `update` to both rows and returns the transition.
 ///
 /// # Errors
-/// [`IllegalStep`] when the news cannot follow the state; nothing is changed then.
+/// [`IllegalTransition`] if the update cannot follow the state; nothing is changed then.
 pub(in crate::ledger) fn apply_update(
     job: &mut Job,
     submission: &mut Submission,
     news: &JobUpdate,
     now: Millis,
 ) -> Result<Transition, IllegalTransition> {
-    // Late news beats a wait that saw nothing, and a person who knows nothing of it.
+    // A callback proves acceptance, whatever the quiet wait or the operator concluded.
     let is_refuted = submission.has_callback && matches!(news, JobUpdate::ProvenAbsent { .. });
     if is_refuted || is_outdated(job, submission, news) {
         return Ok(Transition::Unchanged);
     }
     let step = match news.event() {
         Some(event) => apply_event(job.state, event)?,
-        // News within a state is old news in every other.
+        // An update within a state is outdated in every other state.
         None if news.expected_state() == Some(job.state) => Transition::Moved(job.state),
         None => Transition::Unchanged,
     };
@@ -101,7 +101,7 @@ pub(in crate::ledger) fn apply_update(
             }
             job.progress = Some(*progress);
         }
-        // A link that never holds must come to an end as well.
+        // A link that never works must come to an end as well.
         JobUpdate::FetchAttemptFailed { .. } | JobUpdate::LinkRefreshed { .. } => {
             job.fetch_failures += 1
         }
@@ -142,8 +142,8 @@ pub(in crate::ledger) fn apply_update(
     Ok(step)
 }
 
-/// Tells whether news from within a state comes too late: the job has gone on, perhaps with
-/// another submission, since it was asked about. Two polls of one render may cross.
+/// Returns whether an update within a state comes too late: the job has moved on since the request
+/// was sent, perhaps to another submission. Two polls of one render may cross.
 fn is_outdated(job: &Job, submission: &Submission, news: &JobUpdate) -> bool {
     let within = match news {
         JobUpdate::Inconclusive { .. } => JobState::Uncertain,
@@ -173,7 +173,7 @@ fn is_outdated(job: &Job, submission: &Submission, news: &JobUpdate) -> bool {
         | JobUpdate::Accepted { .. }
         | JobUpdate::ProvenAbsent { .. }
         | JobUpdate::Abandoned { .. } => return false,
-        // The job has gone on with another request: taking this one's video would leave that one
+        // The job has moved on to another submission: taking this one's video would leave that one
         // without a job that follows it.
         JobUpdate::Rendered { .. } => {
             return job.submission_id.is_some_and(|own| own != submission.id);
@@ -182,12 +182,12 @@ fn is_outdated(job: &Job, submission: &Submission, news: &JobUpdate) -> bool {
     job.state != within || job.submission_id != Some(submission.id)
 }
 
-/// Returns how a job goes on that has come free, by an ending or by being due again: with the
-/// version that the sheet wants by now, or not at all when its row has left the sheet. The job
-/// itself then wants nothing more, and a draft of what nobody wants is a stray.
+/// Returns the next step of a job that is free, because it reached a final state or is due again:
+/// the version that the sheet wants now, or a cancellation if its row was removed from the sheet. A
+/// draft of a version that is no longer wanted becomes stray.
 ///
 /// # Errors
-/// [`IllegalStep`], never in practice: whatever is free may be replaced or cancelled.
+/// [`IllegalTransition`], never in practice: a free job may always be replaced or cancelled.
 pub(in crate::ledger) fn start_next_version(
     job: &mut Job,
     submission: &mut Submission,
@@ -213,7 +213,7 @@ pub(in crate::ledger) fn start_next_version(
     Ok(Some((event, successor)))
 }
 
-/// The cause by which planning knows a row again that comes back into the sheet.
+/// The cause by which planning recognises a row that returns to the sheet.
 const ROW_REMOVED: &str = "row-removed";
 
 fn cancel_removed_row(job: &Job) -> Job {
@@ -221,7 +221,7 @@ fn cancel_removed_row(job: &Job) -> Job {
     Job { state, cause, draft: DraftStatus::None, submission_id: None, ..job.clone() }
 }
 
-/// Clears what the new state does not carry, and says why where it must.
+/// Clears the columns that the new state does not have, and sets the cause of a failure.
 fn clear_stale_columns(job: &mut Job, news: &JobUpdate) {
     if job.state != JobState::Rendering {
         job.stalled = false;
@@ -243,7 +243,7 @@ fn clear_stale_columns(job: &mut Job, news: &JobUpdate) {
     }
 }
 
-/// A version that nothing has happened to: none of the former one's counts or endings stays.
+/// A version without history: it keeps no counts and no final state of the version before it.
 fn new_version_of(version: i64, now: Millis) -> Job {
     Job {
         state: JobState::Ready,
@@ -304,14 +304,14 @@ fn update_submission(submission: &mut Submission, news: &JobUpdate, now: Millis)
             submission.outcome
         }
         JobUpdate::DraftLost { .. } => SubmissionOutcome::Stray,
-        // A draft that exists is kept for the next try of its paid step.
+        // An existing draft is kept for the next attempt of its paid step.
         JobUpdate::NotSent { .. } | JobUpdate::Requeued { .. } | JobUpdate::ProvenAbsent { .. }
             if submission.project_id.is_some() =>
         {
             submission.paid_at = None;
             SubmissionOutcome::Drafted
         }
-        // What was free and is given up may still have been made.
+        // A free draft that is given up may still have been made.
         JobUpdate::SubmitGivenUp { .. }
             if submission.project_id.is_some() || submission.paid_at.is_none() =>
         {
@@ -436,8 +436,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is thrown at it, a job carries what its state says, a final state is left only
-        /// by late success, and news that cannot follow changes nothing.
+        /// After any sequence of updates, a job carries the columns of its state, leaves a final
+        /// state only for a late success, and is unchanged by an update that cannot follow.
         #[test]
         fn no_sequence_of_news_breaks_a_job(all in prop::collection::vec(any_update(), 0..40)) {
             let (mut job, mut submission) = sent_job();

@@ -1,157 +1,158 @@
-//! What a loop, a callback or a person can find out about a job, and how the history words it.
+//! The updates of a job that loops, callbacks and the operator report, and their texts in the
+//! history.
 //!
-//! Plain data. What a piece of news does to a job is said in `job`, where it leads in `state`.
+//! Plain data. The effect of an update on a job is defined in `job`, the transition in `state`.
 
 use crate::ledger::model::job::Millis;
 use crate::ledger::model::state::{JobEvent, JobState};
 
-/// What a loop, a callback or a person found out about one job.
+/// A finding about one job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobUpdate {
     /// The free draft exists.
     Drafted {
         /// The draft's id.
         project_id: String,
-        /// The project that was changed to make it, where it is another.
+        /// The project that was changed in place to make it, if it is another.
         exclusive_project: Option<String>,
-        /// The render that the draft shows already, if it was rendered before.
+        /// The render that the draft already has, if it was rendered before.
         previous_render_identity: Option<String>,
     },
-    /// The free draft has its id, and AI Studios begins to make it.
+    /// The free draft has its id, and AI Studios generates it.
     Generating {
         /// The draft's id.
         project_id: String,
-        /// When to ask for the first time.
+        /// The time of the first progress request.
         due_at: jiff::Timestamp,
     },
-    /// A poll saw the draft in the making.
+    /// A poll reported that the draft is being generated.
     GenerationPolled {
         /// 0 to 100.
         progress: f64,
-        /// When to ask again.
+        /// The time of the next progress request.
         due_at: jiff::Timestamp,
     },
-    /// The draft is there, and can be exported.
+    /// The draft is finished and can be exported.
     GenerationFinished,
-    /// AI Studios did not bring the draft about; the batch allows another.
+    /// AI Studios failed to generate the draft; the batch allows another.
     GenerationFailed {
-        /// When to begin another.
+        /// The time to begin another.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// The draft's answer was lost; another will be made at `due_at`.
+    /// The draft's response was lost; another draft is made at `due_at`.
     DraftLost {
-        /// When to try again.
+        /// The time of the next attempt.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// Nothing that costs money was sent.
+    /// No request that costs money was sent.
     NotSent {
-        /// When to try again.
+        /// The time of the next attempt.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// Declined for now, through no fault of this job: it costs no attempt.
+    /// Declined temporarily, for a reason outside this job: it costs no attempt.
     Requeued {
-        /// When to try again.
+        /// The time of the next attempt.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// Declined for good.
+    /// Declined permanently.
     Refused {
-        /// The vendor's words.
+        /// The message of AI Studios.
         message: String,
     },
     /// The free submit failures are used up.
     SubmitGivenUp {
-        /// What was seen last.
+        /// The last observation.
         message: String,
     },
-    /// The paid request's answer was lost.
+    /// The paid request's response was lost.
     Uncertain {
-        /// When to look for the first time.
+        /// The time of the first evidence check.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// A look found neither proof nor disproof.
+    /// An evidence check was inconclusive.
     Inconclusive {
-        /// When to look again.
+        /// The time of the next check.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
     /// AI Studios has the render.
     Accepted {
         /// The project as made.
         project_id: String,
-        /// The project as rendered, where the export answered another id.
+        /// The project as rendered, if the export returned another id.
         render_id: Option<String>,
-        /// When to poll for the first time.
+        /// The time of the first poll.
         due_at: jiff::Timestamp,
-        /// How it is known.
+        /// The evidence.
         message: String,
     },
-    /// Settled: the paid request was never accepted.
+    /// Reconciled: the paid request was never accepted.
     ProvenAbsent {
-        /// When to try again.
+        /// The time of the next attempt.
         due_at: jiff::Timestamp,
-        /// How it is known.
+        /// The evidence.
         message: String,
     },
-    /// A person closed the job.
+    /// The operator closed the job.
     Abandoned {
-        /// The person's reason.
+        /// The operator's reason.
         message: String,
     },
-    /// A poll saw the render under way.
+    /// A poll reported that the render is in progress.
     Polled {
         /// 0 to 100.
         progress: f64,
-        /// When to poll again.
+        /// The time of the next poll.
         due_at: jiff::Timestamp,
-        /// Whether progress has stood still for too long.
+        /// Whether the render made no progress for too long.
         stalled: bool,
     },
     /// The render is finished.
     Rendered {
-        /// Where its file is.
+        /// The URL of its file.
         video_url: String,
     },
     /// The render failed, and the batch allows one more.
     Rerendered {
-        /// When to submit again.
+        /// The time to submit again.
         due_at: jiff::Timestamp,
-        /// The vendor's words.
+        /// The message of AI Studios.
         message: String,
     },
-    /// The render failed for good.
+    /// The render failed permanently.
     RenderFailed {
-        /// The vendor's words.
+        /// The message of AI Studios.
         message: String,
     },
-    /// The link had expired and a fresh one is known.
+    /// The link had expired, and a new one is known.
     LinkRefreshed {
-        /// Where the file is now.
+        /// The URL of the file now.
         video_url: String,
     },
-    /// The file could not be fetched this time.
+    /// This attempt to download the file failed.
     FetchAttemptFailed {
-        /// When to try again.
+        /// The time of the next attempt.
         due_at: jiff::Timestamp,
-        /// What was seen.
+        /// The observation.
         message: String,
     },
-    /// The file could not be fetched within the budget.
+    /// The file could not be downloaded within the retry budget.
     FetchFailed {
-        /// What was seen last.
+        /// The last observation.
         message: String,
     },
-    /// The file lies verified in the output folder.
+    /// The verified file is in the output folder.
     Fetched(VerifiedVideo),
 }
 
@@ -164,12 +165,12 @@ pub struct VerifiedVideo {
     pub bytes: i64,
     /// The BLAKE3 hash of its bytes, in hex.
     pub hash: String,
-    /// How long it plays, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration_ms: i64,
 }
 
 impl JobUpdate {
-    /// Returns the event of the state machine, or nothing for news within a state.
+    /// Returns the event of the state machine, or `None` for an update within a state.
     pub(in crate::ledger) fn event(&self) -> Option<JobEvent> {
         match self {
             Self::Drafted { .. } | Self::Generating { .. } => Some(JobEvent::Drafted),
@@ -197,7 +198,7 @@ impl JobUpdate {
         }
     }
 
-    /// Returns the state that news without an event belongs to.
+    /// Returns the state to which an update without an event belongs.
     pub(in crate::ledger) fn expected_state(&self) -> Option<JobState> {
         match self {
             Self::Inconclusive { .. } => Some(JobState::Uncertain),
@@ -227,7 +228,7 @@ impl JobUpdate {
         }
     }
 
-    /// Returns the word that the history keeps.
+    /// Returns the event's text in the history.
     pub(in crate::ledger) fn as_str(&self) -> &'static str {
         if let Self::Generating { .. } = self {
             return "generating";
@@ -245,7 +246,7 @@ impl JobUpdate {
         }
     }
 
-    /// Returns what was seen, for the history.
+    /// Returns the message for the history.
     pub(in crate::ledger) fn detail(&self) -> Option<&str> {
         match self {
             Self::DraftLost { message: words, .. }
@@ -275,12 +276,12 @@ impl JobUpdate {
         }
     }
 
-    /// Tells whether the history keeps a line of it. Polls are many and say little.
+    /// Returns whether the history keeps the update. Polls are frequent and insignificant.
     pub(in crate::ledger) fn is_in_history(&self) -> bool {
         !matches!(self, Self::Polled { .. } | Self::GenerationPolled { .. })
     }
 
-    /// Returns when the job is to be looked at again, where the news says so.
+    /// Returns when the job is due again, if the update determines it.
     pub(crate) fn due_at(&self) -> Option<Millis> {
         match self {
             Self::DraftLost { due_at, .. }

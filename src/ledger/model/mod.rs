@@ -1,5 +1,5 @@
-//! The ledger's types and rules, pure: job states and their transitions, outcomes, capacity, tags. No SQL
-//! and no clock.
+//! The ledger's types and rules, pure: job states and their transitions, outcomes, capacity, tags.
+//! No SQL and no clock.
 
 pub(super) mod batch_path;
 pub(super) mod capacity;

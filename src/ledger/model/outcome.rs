@@ -1,47 +1,47 @@
-//! What became of a submission, and what that leaves a ready job with.
+//! The outcome of a submission, and the draft that it leaves to a ready job.
 //!
-//! Pure. The words are those of the schema's CHECKs.
+//! Pure. The texts are those of the schema's CHECK constraints.
 
-/// Whether a job that is ready has a free draft.
+/// Whether a ready job has a free draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[repr(i64)]
 pub(in crate::ledger) enum DraftStatus {
-    /// None.
+    /// No draft.
     None = 0,
-    /// One that can be exported.
+    /// A draft that can be exported.
     Ready = 1,
-    /// One that AI Studios is still making.
+    /// A draft that AI Studios is still generating.
     Generating = 2,
 }
 
-/// What became of a submission; one word each in SQL.
+/// The outcome of a submission so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubmissionOutcome {
     /// The free draft is being made.
     Drafting,
-    /// The draft has its id, and AI Studios is still making it.
+    /// The draft has its id, and AI Studios is still generating it.
     Generating,
     /// The draft exists; its paid step has not begun.
     Drafted,
-    /// The paid request's intent is durable; its answer is not.
+    /// The paid request's intent is durable; its response is not known.
     Sent,
-    /// The paid request's answer was lost.
+    /// The paid request's response was lost.
     Uncertain,
-    /// AI Studios renders it.
+    /// AI Studios accepted the render.
     Accepted,
-    /// The render ended well.
+    /// The render succeeded.
     Rendered,
-    /// The render ended badly, or not in time.
+    /// The render failed or timed out.
     RenderFailed,
-    /// Nothing that costs money left this machine.
+    /// No request that costs money was sent.
     NotSent,
     /// AI Studios declined.
     Refused,
-    /// A draft whose answer was lost, or that nobody needs any more; free, and can be swept.
+    /// A draft whose response was lost or that is no longer needed; free, and can be swept.
     Stray,
-    /// Settled as never accepted.
+    /// Reconciled as never accepted.
     Absent,
-    /// Closed by a person without a verdict.
+    /// Closed by the operator while it was uncertain.
     Abandoned,
 }
 
@@ -62,7 +62,7 @@ impl SubmissionOutcome {
         Self::Abandoned,
     ];
 
-    /// Returns the word for this outcome: in SQL, in JSON and on screen.
+    /// Returns its text in SQL, in JSON and on screen.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drafting => "drafting",
@@ -81,7 +81,7 @@ impl SubmissionOutcome {
         }
     }
 
-    /// Returns what a ready job has of a draft whose submission stands here.
+    /// Returns the draft that a ready job has with this submission.
     pub(in crate::ledger) fn draft_status(self) -> DraftStatus {
         match self {
             Self::Drafted => DraftStatus::Ready,
@@ -100,7 +100,7 @@ impl SubmissionOutcome {
         }
     }
 
-    /// Returns the outcome that `word` names.
+    /// Returns the outcome with this text.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
     }

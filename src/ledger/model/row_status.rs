@@ -13,7 +13,7 @@ pub enum RowStatus {
     Generating,
     /// It cannot become a video; it has no job.
     Invalid,
-    /// It says itself that it is left out; it has no job.
+    /// Its own `skip` cell excludes it; it has no job.
     Skipped,
     /// It was removed from the sheet after it was planned.
     Removed,

@@ -1,36 +1,37 @@
-//! The state machine of a job. This module is pure: no I/O, no clock, nothing else of this crate.
+//! The state machine of a job. Pure: no I/O, no clock, no other part of this crate.
 //!
-//! One function says what may follow what; the writer, the schema's CHECKs and the tests all go
-//! through the same words. What an event *costs* and what is stored beside the state is decided by
+//! One function defines the legal transitions; the writer, the schema's CHECK constraints and the
+//! tests use the same texts. The *cost* of an event and the columns beside the state are decided by
 //! the operations that record it.
 
 use std::fmt;
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JobState {
-    /// Nothing is under way for the current version; it may be claimed once it is due.
+    /// No request of the current version is open; the job can be claimed once it is due.
     Ready,
-    /// A request is on its way. After a crash in its paid step nobody knows whether it was heard.
+    /// A request is being sent. After a crash in its paid step it is unknown whether it was
+    /// accepted.
     Submitting,
-    /// A paid request may or may not have been accepted. Never sent again without evidence.
+    /// A paid request may have been accepted. Never sent again without evidence.
     Uncertain,
-    /// AI Studios accepted the request and is working on it.
+    /// AI Studios accepted the request and renders it.
     Rendering,
-    /// The render is finished and its file is still at AI Studios.
+    /// The render is finished; its file is still at AI Studios.
     Fetching,
-    /// The file lies verified in the output folder. Nothing follows.
+    /// The verified file is in the output folder. Final.
     Done,
-    /// This version's content was rendered before, as an earlier version. Nothing follows.
+    /// This version's content was rendered before, as an earlier version. Final.
     Reused,
-    /// Given up, with the cause. Nothing follows unless a person asks or late news arrives.
+    /// Given up, with the cause. Final, unless the operator retries it or a late success arrives.
     Failed,
-    /// Taken out by a person before it was submitted. Nothing follows unless a person asks.
+    /// Cancelled by the operator before it was submitted. Final, unless the operator retries it.
     Cancelled,
 }
 
 impl JobState {
-    /// Every state, in the order in which a job meets them.
+    /// Every state, in the order in which a job reaches them.
     pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::Submitting,
@@ -43,7 +44,7 @@ impl JobState {
         Self::Cancelled,
     ];
 
-    /// Returns the word for this state: in SQL, in JSON and on screen.
+    /// Returns its text in SQL, in JSON and on screen.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -58,12 +59,12 @@ impl JobState {
         }
     }
 
-    /// Returns the state that `word` names.
+    /// Returns the state with this text.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
-    /// Tells whether nothing follows by itself.
+    /// Returns whether the state is final.
     pub fn is_final(self) -> bool {
         match self {
             Self::Done | Self::Reused | Self::Failed | Self::Cancelled => true,
@@ -73,7 +74,7 @@ impl JobState {
         }
     }
 
-    /// Tells whether a paid render may exist at AI Studios that is not settled yet.
+    /// Returns whether an unsettled paid render may exist at AI Studios.
     pub fn is_open(self) -> bool {
         match self {
             Self::Submitting | Self::Uncertain | Self::Rendering | Self::Fetching => true,
@@ -88,46 +89,46 @@ impl fmt::Display for JobState {
     }
 }
 
-/// What can happen to a job.
+/// An event of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobEvent {
-    /// A loop took the job and its intent is durable.
+    /// A loop claimed the job and its intent is durable.
     Claimed,
     /// The free draft of a two-step submission exists; the paid step is due.
     Drafted,
-    /// The answer to a draft was lost; the draft is a stray and another will be made.
+    /// The response to a draft was lost; the draft is stray and another is made.
     DraftLost,
-    /// Nothing was sent.
+    /// No request was sent.
     NotSent,
-    /// AI Studios declined for now: slow down, or trouble with the account.
+    /// AI Studios declined temporarily: rate limit, or a problem of the account.
     Requeued,
-    /// AI Studios declined this payload for good.
+    /// AI Studios declined this payload permanently.
     Refused,
     /// The free submit failures are used up.
     SubmitGivenUp,
-    /// The answer to a paid request was lost.
+    /// The response to a paid request was lost.
     Uncertain,
-    /// AI Studios has the render, by its answer or by evidence.
+    /// AI Studios has the render, according to its response or to evidence.
     Accepted,
-    /// There is proof, a person's word, or the settings' leave that the request was never accepted.
+    /// The request was never accepted, according to evidence, the operator or the settings.
     ProvenAbsent,
-    /// A person closed an uncertain job without a verdict.
+    /// The operator closed an uncertain job.
     Abandoned,
-    /// The render is finished and its file can be fetched.
+    /// The render is finished and its file can be downloaded.
     Rendered,
-    /// The render failed and will be paid for again, within the batch's leave.
+    /// The render failed and is paid for again, as the batch allows.
     Rerendered,
-    /// The render failed, or did not end in time.
+    /// The render failed or timed out.
     RenderFailed,
-    /// The file lies verified in the output folder.
+    /// The verified file is in the output folder.
     Fetched,
-    /// The file could not be fetched within the budget.
+    /// The file could not be downloaded within the retry budget.
     FetchFailed,
-    /// A person took the job out.
+    /// The operator cancelled the job.
     Cancelled,
-    /// A person wants a failed or cancelled job tried again.
+    /// The operator retries a failed or cancelled job.
     Retried,
-    /// The sheet or template changed; the next version takes this job's place.
+    /// The sheet or template changed; the next version replaces the current one.
     Replaced,
     /// The new version's content was rendered before.
     Reused,
@@ -158,7 +159,7 @@ impl JobEvent {
         Self::Reused,
     ];
 
-    /// Returns the word that the history keeps.
+    /// Returns its text in the history.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claimed => "claimed",
@@ -185,29 +186,29 @@ impl JobEvent {
     }
 }
 
-/// What an [`Event`] did to a [`State`].
+/// The effect of a [`JobEvent`] on a [`JobState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// The job is in a new state.
     Moved(JobState),
-    /// The event was old news, as when a poll reports the same ending twice.
+    /// The event was known already, e.g. two polls reported the same result.
     Unchanged,
 }
 
-/// An event that cannot follow the state it met: a bug, never bad luck.
+/// An event that cannot follow the state: a defect of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` cannot happen to a job that is {from}", event.as_str())]
 pub struct IllegalTransition {
-    /// Where the job stood.
+    /// The state of the job.
     pub from: JobState,
-    /// What was said to have happened.
+    /// The event.
     pub event: JobEvent,
 }
 
-/// Returns where `event` leads from `state`.
+/// Returns the transition that `event` causes in `state`.
 ///
 /// # Errors
-/// [`IllegalStep`] when the event cannot follow the state.
+/// [`IllegalTransition`] if the event cannot follow the state.
 pub(in crate::ledger) fn apply_event(
     state: JobState,
     event: JobEvent,
@@ -232,10 +233,10 @@ pub(in crate::ledger) fn apply_event(
         (S::Failed | S::Cancelled, E::Retried) => S::Ready,
         (S::Ready | S::Done | S::Reused | S::Failed | S::Cancelled, E::Replaced) => S::Ready,
         (S::Ready, E::Reused) => S::Reused,
-        // Late news about a job that was given up: what was paid for is taken.
+        // A late success of a job that was given up: the paid video is used.
         (S::Failed | S::Cancelled, E::Accepted) => S::Rendering,
         (S::Failed | S::Cancelled, E::Rendered) => S::Fetching,
-        // Old news: a poll and a callback, or a replay, that tell what is known already.
+        // Already known: a poll and a callback, or a replay, report the same fact.
         (S::Uncertain, E::Uncertain)
         | (S::Rendering | S::Fetching | S::Done, E::Accepted)
         | (S::Fetching | S::Done, E::Rendered)
@@ -274,7 +275,7 @@ mod tests {
         assert!(apply_event(JobState::Rendering, JobEvent::Claimed).is_err());
     }
 
-    /// From every state there is a way to an ending, so no job can be stuck by design.
+    /// A final state can be reached from every state, so that no job can be stuck by design.
     #[test]
     fn every_state_can_reach_an_ending() {
         for start in JobState::ALL {

@@ -1,23 +1,24 @@
-//! Names that are made, not chosen: the tag by which a submission is recognised at AI Studios.
+//! The tag by which a submission is recognised at AI Studios.
 //!
-//! A tag follows from what it stands for, so two ledgers of one batch give one submission one tag,
-//! and a look for an answer that was lost finds the work of either. Nobody looks before submitting:
-//! a ledger that was lost does not know what was rendered.
+//! A tag is derived from its submission. Two ledgers of one batch therefore give a submission the
+//! same tag, and a search for a lost response finds the render of either. Tags are not searched
+//! before submitting: a ledger that was lost does not know which jobs were rendered.
 
 use std::fmt;
 
-/// Letters of Crockford's base 32: no `i`, `l`, `o` or `u` to misread.
+/// Crockford's base 32, without the letters `i`, `l`, `o` and `u` that are easily misread.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// 13 letters carry 65 bits: a million tags meet with a chance of one in fifty million.
+/// 13 letters carry 65 bits: the chance of a collision among a million tags is one in fifty
+/// million.
 const TAG_LENGTH: usize = 13;
 
-/// The mark that rides in a project's name, as in `Spring – Ann [cs:7h3k9q2m4wxyz]`.
+/// The tag at the end of a project's name, as in `Spring – Ann [cs:7h3k9q2m4wxyz]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(String);
 
 impl Tag {
-    /// Makes the tag of one submission: the `attempt`-th of the job `key` in `batch`, for the
-    /// content that `payload_hash` names.
+    /// Derives the tag of one submission: the `attempt`-th of the job `key` in `batch`, for the
+    /// content with `payload_hash`.
     pub fn new(batch: &str, key: &str, payload_hash: &str, attempt: i64) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("callsheet submission tag v1");
         for part in [batch.as_bytes(), key.as_bytes(), payload_hash.as_bytes()] {
@@ -36,7 +37,7 @@ impl Tag {
         Self((0..TAG_LENGTH).map(letter).collect())
     }
 
-    /// Reads back a tag that the ledger stored.
+    /// Wraps a tag that the ledger stored.
     pub(in crate::ledger) fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -46,7 +47,7 @@ impl Tag {
         &self.0
     }
 
-    /// Finds the tag in a project's name, if it carries one.
+    /// Returns the tag in a project's name, if it has one.
     pub fn find_in_name(name: &str) -> Option<Self> {
         let (_, rest) = name.rsplit_once("[cs:")?;
         let (tag, _) = rest.split_once(']')?;

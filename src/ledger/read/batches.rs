@@ -1,4 +1,4 @@
-//! The reading side: what people and reports ask. Nothing here writes or waits for a writer.
+//! Batches, their rows and their last run. Reads only.
 
 use std::collections::BTreeMap;
 
@@ -16,85 +16,85 @@ use crate::ledger::{BatchId, Ledger};
 /// A batch in a list.
 #[derive(Clone, Debug, FromRow)]
 pub struct BatchRow {
-    /// Its number.
+    /// Its id.
     #[sqlx(try_from = "i64")]
     pub id: BatchId,
     /// Its name.
     pub name: String,
-    /// Where its batch file was, as it is told in the current folder.
+    /// The path of its batch file, relative to the current folder.
     pub file: String,
-    /// The host it talks to.
+    /// Its host of AI Studios.
     pub base_url: String,
-    /// When it was last planned, in milliseconds since 1970.
+    /// When it was last planned.
     pub planned_at: Option<i64>,
-    /// Whether a person paused it.
+    /// Whether the user paused it.
     pub paused: bool,
 }
 
-/// Everything needed to go on with a batch without its files.
+/// The data with which a batch continues without its files.
 #[derive(Clone, Debug, FromRow)]
 pub struct StoredBatch {
-    /// Its number.
+    /// Its id.
     #[sqlx(try_from = "i64")]
     pub id: BatchId,
     /// Its name.
     pub name: String,
-    /// Where its batch file was, as it is told in the current folder.
+    /// The path of its batch file, relative to the current folder.
     pub file: String,
     /// The batch file's text.
     pub source: String,
-    /// The host it talks to.
+    /// Its host of AI Studios.
     pub base_url: String,
-    /// Which template it was last planned with.
+    /// The hash of the template of the last plan.
     pub template_hash: Option<String>,
-    /// Which layout it was last planned with.
+    /// The id of the mapping of the last plan.
     pub layout_id: Option<i64>,
 }
 
-/// The headings of a sheet and how its cells become fields, both as JSON.
+/// The headings of a sheet and the mapping of its cells to fields, both as JSON.
 #[derive(Clone, Debug, FromRow)]
 pub struct StoredVariantMapping {
     /// A list of texts.
     pub headings: String,
-    /// As the scene room writes it.
+    /// The mapping as `payload` writes it.
     pub columns: String,
 }
 
 /// A run.
 #[derive(Clone, Debug, FromRow)]
 pub struct RunRow {
-    /// Its number, which is its lease.
+    /// Its number, which is its fencing token.
     pub id: i64,
-    /// The machine it ran on.
+    /// The name of its machine.
     pub host: String,
-    /// Its process there.
+    /// Its process id.
     pub pid: i64,
-    /// When it began, in milliseconds since 1970.
+    /// When it began.
     pub started_at: i64,
-    /// When it was last heard of.
+    /// The time of its last heartbeat.
     pub heartbeat_at: i64,
     /// When it ended.
     pub ended_at: Option<i64>,
     /// How it ended.
     pub ending: Option<RunEnding>,
-    /// Paid requests that it began.
+    /// Paid requests that it began and that may have been accepted.
     pub submitted: i64,
 }
 
-/// One row of the sheet, as a report shows it.
+/// One row of the sheet with its job.
 #[derive(Clone, Debug)]
 pub struct JobRow {
-    /// Its place in the sheet, from 0.
+    /// Its position in the sheet, from 0.
     pub position: i64,
-    /// Its row as the spreadsheet showed it.
+    /// Its row number as the spreadsheet showed it.
     pub row_number: i64,
-    /// Its key; a row that could not be merged may have none.
+    /// Its key; an invalid row may have none.
     pub key: Option<String>,
-    /// Which variant of its row it is, where there are any.
+    /// The variant of its row, if the batch has variants.
     pub variant: Option<String>,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
-    /// Where it stands; nothing for a row that could not be merged, or is skipped.
+    /// Its state; `None` for an invalid or skipped row.
     pub state: Option<JobState>,
     /// Its version.
     pub version: i64,
@@ -102,25 +102,25 @@ pub struct JobRow {
     pub project_id: Option<String>,
     /// The file in the output folder.
     pub video_file: Option<String>,
-    /// Where the vendor keeps the file, as last heard.
+    /// The URL of the file at AI Studios, as last reported.
     pub video_url: Option<String>,
-    /// Submissions begun for it, over all versions.
+    /// Submissions begun, over all versions.
     pub attempts: i64,
-    /// How long the video plays, in milliseconds.
+    /// The duration of the video in milliseconds.
     pub video_ms: Option<i64>,
-    /// Credits, where they were heard of.
+    /// The reported cost in credits.
     pub credits: Option<f64>,
-    /// Why it failed, as a word.
+    /// The cause of a failure or cancellation.
     pub cause: Option<String>,
-    /// What was said last.
+    /// The last message.
     pub message: Option<String>,
     /// 0 to 100 while it renders.
     pub progress: Option<f64>,
-    /// Whether its render stands still.
+    /// Whether its render makes no progress.
     pub stalled: bool,
-    /// Whether it makes no video because it says so itself. It has no state then.
+    /// Whether its `skip` cell excludes it. It has no state then.
     pub skipped: bool,
-    /// Whether it is ready, and AI Studios is still making the draft that will be exported.
+    /// Whether it is ready and AI Studios is still generating its draft.
     pub generating: bool,
 }
 
@@ -160,7 +160,7 @@ const LAST_RUN: &str = "-- ledger::last_run
 pub(in crate::ledger) const STATEMENTS: &[&str] = &[STATE_COUNTS, ROWS, RENDERING_JOBS, LAST_RUN];
 
 impl Ledger {
-    /// Returns every batch, in the order in which they were first planned.
+    /// Returns every batch, in the order of their first plans.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
         let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
         let mut batches: Vec<BatchRow> = read?;
@@ -173,7 +173,7 @@ impl Ledger {
     /// Returns one batch.
     ///
     /// # Errors
-    /// [`LedgerError::NoBatch`] names those that are there.
+    /// [`LedgerError::BatchNotFound`] lists the existing ones.
     pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
         let found: Option<StoredBatch> =
             sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await?;
@@ -198,7 +198,7 @@ impl Ledger {
             .ok_or_else(|| LedgerError::Corrupt("a batch without its template".to_owned()))
     }
 
-    /// Returns a layout.
+    /// Returns a mapping.
     pub async fn variant_mapping(&self, id: i64) -> Result<StoredVariantMapping, LedgerError> {
         sqlx::query_as("select headings, columns from layout where id = ?1")
             .bind(id)
@@ -207,7 +207,7 @@ impl Ledger {
             .ok_or_else(|| LedgerError::Corrupt("a batch without its layout".to_owned()))
     }
 
-    /// Returns the headings of a batch's sheet, in its order.
+    /// Returns the headings of a batch's sheet, in their order.
     pub async fn headings(&self, batch: BatchId) -> Result<Vec<String>, LedgerError> {
         let text: Option<String> = sqlx::query_scalar(
             "-- ledger::headings
@@ -221,7 +221,7 @@ impl Ledger {
             .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))
     }
 
-    /// Returns how many jobs of the sheet stand where. O(states), however many jobs there are.
+    /// Returns the number of jobs of the sheet in each state. O(states), not O(jobs).
     pub async fn state_counts(
         &self,
         batch: BatchId,
@@ -229,7 +229,7 @@ impl Ledger {
         self.query_state_counts(batch, true).await
     }
 
-    /// The same for jobs whose row left the sheet.
+    /// The same for jobs whose row was removed from the sheet.
     pub async fn removed_state_counts(
         &self,
         batch: BatchId,
@@ -252,7 +252,8 @@ impl Ledger {
         Ok(rows.into_iter().filter_map(known).collect())
     }
 
-    /// Returns up to `max` jobs of the sheet behind `after`, in the sheet's order. Begin with -1.
+    /// Returns up to `max` jobs of the sheet after the position `after`, in the order of the sheet;
+    /// -1 for the beginning.
     pub async fn rows(
         &self,
         batch: BatchId,
@@ -262,7 +263,7 @@ impl Ledger {
         self.read_page(ROWS, (batch, after, max), read_job_row).await
     }
 
-    /// Reads what one statement has of a batch's rows.
+    /// Reads one page of a batch's rows.
     pub(in crate::ledger) async fn read_page(
         &self,
         statement: &'static str,
@@ -278,7 +279,7 @@ impl Ledger {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Returns renders under way: key, progress, since when, and whether they stand still.
+    /// Returns renders in progress: key, progress, start, and whether they stall.
     pub async fn rendering_jobs(
         &self,
         batch: BatchId,

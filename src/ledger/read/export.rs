@@ -1,7 +1,7 @@
-//! Everything that the ledger knows, row by row, for whoever wants it elsewhere.
+//! Export of the whole ledger, row by row.
 //!
-//! One reading transaction: what comes out belongs together, also while a run writes. Rows stream;
-//! nothing is held. A link to a video is given without its signature, which opens it to anybody.
+//! One read transaction: the rows are consistent, also while a run writes. They are streamed and
+//! not kept in memory. Links to videos are exported without their signature, which grants access.
 
 use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
@@ -13,26 +13,26 @@ use crate::ledger::{BatchId, Ledger};
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportedValue {
-    /// Nothing.
+    /// Null.
     Null,
-    /// A whole number; times are milliseconds since 1970.
+    /// An integer; times are milliseconds since 1970.
     Integer(i64),
-    /// A number.
+    /// A floating-point number.
     Real(f64),
     /// A text.
     Text(String),
 }
 
-/// A row on its way out.
+/// An exported row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportedRow {
-    /// The table that it stands in.
+    /// Its table.
     pub table: &'static str,
     /// Its columns, in their order.
     pub columns: Vec<(String, ExportedValue)>,
 }
 
-/// Each table with the statement that reads it, for one batch (`?1`) or for all.
+/// The exported tables with their statements, for one batch (`?1`) or for all.
 const TABLES: &[(&str, &str)] = &[
     (
         "batch",
@@ -116,12 +116,12 @@ const TABLES: &[(&str, &str)] = &[
 ];
 
 impl Ledger {
-    /// The tables that [`Self::export`] tells of, in its order.
+    /// Returns the tables that [`Self::export`] exports, in its order.
     pub fn exported_tables() -> impl Iterator<Item = &'static str> {
         TABLES.iter().map(|(table, _)| *table)
     }
 
-    /// Hands every row of every table to `each`, which may stop it by returning `false`.
+    /// Passes every row of every table to `each`, which may stop the export by returning `false`.
     pub async fn export(
         &self,
         batch: Option<BatchId>,

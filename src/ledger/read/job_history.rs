@@ -1,8 +1,6 @@
-//! The story of one job, the runs of a batch, and what stands in the way: what a person asks in
-//! the morning.
+//! The history of one job, the runs of a batch, and the jobs that need attention. Reads only.
 //!
-//! Nothing here writes or waits for a writer. It tells what is stored and judges nothing; what a
-//! person should type next is said by whoever shows it.
+//! The stored facts are returned unjudged; next steps are suggested by the caller.
 
 use sqlx::{FromRow, Row};
 
@@ -11,101 +9,101 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::{JobRow, read_job_row};
 use crate::ledger::{BatchId, Ledger};
 
-/// Everything that is known about one job.
+/// Everything known about one job.
 #[derive(Clone, Debug)]
 pub struct JobHistory {
-    /// Where it stands.
+    /// Its row and state.
     pub job: JobRow,
     /// Whether its row is still in the sheet.
     pub in_sheet: bool,
-    /// When it is due again, in milliseconds since 1970; means nothing in a final state.
+    /// When it is due again; without meaning in a final state.
     pub due_at: i64,
-    /// Since when AI Studios has been working on it.
+    /// When AI Studios accepted the render.
     pub rendering_at: Option<i64>,
     /// When its progress last moved.
     pub moved_at: Option<i64>,
     /// Headings of the sheet as its current version was planned.
     pub headings: Vec<String>,
-    /// Its contents over time, oldest first.
+    /// Its versions, oldest first.
     pub versions: Vec<VersionRow>,
-    /// Its requests that might cost money, oldest first.
+    /// Its submissions, oldest first.
     pub submissions: Vec<SubmissionRow>,
-    /// All that happened, oldest first.
+    /// Its events, oldest first.
     pub events: Vec<EventRow>,
 }
 
-/// One content of a job.
+/// One version of a job.
 #[derive(Clone, Debug, FromRow)]
 pub struct VersionRow {
-    /// 1, and one more for each change.
+    /// 1, increased by one for each change.
     pub version: i64,
-    /// When it was planned, in milliseconds since 1970.
+    /// When it was planned.
     pub planned_at: i64,
-    /// The earlier version with this very content, where there is one.
+    /// The earlier version with the same content, if there is one.
     pub reused_from: Option<i64>,
     /// Its file in the output folder.
     pub video_file: Option<String>,
     /// The file's length in bytes.
     pub video_bytes: Option<i64>,
-    /// How long the video plays, in milliseconds.
+    /// The duration of the video in milliseconds.
     pub video_ms: Option<i64>,
-    /// When the file lay verified in the folder.
+    /// When the verified file was in the folder.
     pub done_at: Option<i64>,
 }
 
-/// One request that might cost money.
+/// One submission.
 #[derive(Clone, Debug, FromRow)]
 pub struct SubmissionRow {
     /// 1 for the job's first.
     pub attempt: i64,
-    /// The content that it asked for.
+    /// The version that it renders.
     pub version: i64,
     /// The run that began it.
     pub run_id: i64,
-    /// The mark in the project's name.
+    /// The tag in the project's name.
     pub tag: String,
     /// `two-step` or `one-step`.
     pub way: String,
-    /// What became of it, as a word.
+    /// Its outcome, as text.
     pub outcome: String,
     /// The project as made.
     pub project_id: Option<String>,
-    /// The project as rendered, where the export answered another id.
+    /// The project as rendered, if the export returned another id.
     pub render_id: Option<String>,
-    /// The project that was changed to make it.
+    /// The project that was changed in place to make it.
     pub subject: Option<String>,
-    /// When its intent was on disk, in milliseconds since 1970.
+    /// When its intent was committed.
     pub begun_at: i64,
-    /// When the intent of its paid step was.
+    /// When the intent of its paid step was committed.
     pub paid_at: Option<i64>,
     /// When its outcome was known.
     pub settled_at: Option<i64>,
-    /// Looks for evidence after a lost answer.
+    /// Evidence checks after a lost response.
     pub looks: i64,
-    /// Credits, where they were heard of.
+    /// The reported cost in credits.
     pub credits: Option<f64>,
-    /// When AI Studios called about it first, and last.
+    /// The time of AI Studios' first callback about it.
     pub called_at: Option<i64>,
-    /// The last call, to the minute.
+    /// The time of the last callback, to the minute.
     pub called_last: Option<i64>,
-    /// What it said that it cost. Never counted.
+    /// The cost that callbacks reported. Never counted.
     pub called_credits: Option<f64>,
 }
 
-/// One thing that happened.
+/// One event of a job.
 #[derive(Clone, Debug, FromRow)]
 pub struct EventRow {
-    /// When, in milliseconds since 1970.
+    /// Its time.
     pub at: i64,
-    /// What, as a word.
+    /// Its kind, as text.
     pub event: String,
-    /// The state that it led to, as a word.
+    /// The state that it led to, as text.
     pub state: String,
-    /// The content that it was about.
+    /// The version that it concerns.
     pub version: i64,
-    /// The run that wrote it; nothing for what planning wrote.
+    /// The run that wrote it; `None` for events of a plan.
     pub run_id: Option<i64>,
-    /// What was seen or said.
+    /// The message.
     pub detail: Option<String>,
 }
 
@@ -119,14 +117,14 @@ pub struct RunWithBatch {
     pub run: crate::ledger::read::batches::RunRow,
 }
 
-/// Jobs that need somebody, for one reason.
+/// The number of jobs that need attention for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttentionCount {
-    /// Where they stand; renders are here only when they stand still.
+    /// Their state; renders count only if they stall.
     pub state: JobState,
-    /// Why they failed or were taken out, as a word.
+    /// The cause of the failure or cancellation, as text.
     pub cause: Option<String>,
-    /// How many there are.
+    /// Their number.
     pub jobs: u64,
 }
 
@@ -194,7 +192,7 @@ const KEY_OF_ROW: &str = "-- ledger::key_of_row
     select key from job indexed by job_position
     where batch_id = ?1 and in_sheet = 1 and row_number = ?2 limit 1";
 
-/// Statements that must not grow with the ledger.
+/// Statements that must not become slower as the ledger grows.
 #[cfg(test)]
 pub(in crate::ledger) const STATEMENTS: &[&str] = &[
     JOB_HISTORY,
@@ -208,13 +206,13 @@ pub(in crate::ledger) const STATEMENTS: &[&str] = &[
 ];
 
 impl Ledger {
-    /// Returns everything about the job with exactly this key; nothing when there is none.
+    /// Returns everything about the job with exactly this key, or `None`.
     pub async fn job_history(
         &self,
         batch: BatchId,
         key: &str,
     ) -> Result<Option<JobHistory>, LedgerError> {
-        // One snapshot: a live run must not be caught between two statements.
+        // One snapshot: a live run may write between two statements.
         let mut db = self.readers.begin().await?;
         let found =
             sqlx::query(JOB_HISTORY).bind(batch.0).bind(key).fetch_optional(&mut *db).await?;
@@ -236,7 +234,7 @@ impl Ledger {
         }))
     }
 
-    /// Returns up to `max` jobs whose row left the sheet, in the order that they had.
+    /// Returns up to `max` jobs whose row was removed from the sheet, in their former order.
     pub async fn removed_rows(&self, batch: BatchId, max: u32) -> Result<Vec<JobRow>, LedgerError> {
         let rows = sqlx::query(REMOVED_ROWS)
             .bind(batch.0)
@@ -246,7 +244,7 @@ impl Ledger {
         Ok(rows.iter().map(read_job_row).collect::<Result<_, _>>()?)
     }
 
-    /// Returns the last `max` runs, the latest first; of one batch or of all.
+    /// Returns the last `max` runs of one batch or of all, latest first.
     pub async fn runs(
         &self,
         batch: Option<BatchId>,
@@ -260,7 +258,7 @@ impl Ledger {
         Ok(read?)
     }
 
-    /// Returns why jobs of the sheet need somebody, and how many for each reason.
+    /// Returns why jobs of the sheet need attention, and their number for each reason.
     pub async fn attention_counts(
         &self,
         batch: BatchId,
@@ -276,7 +274,7 @@ impl Ledger {
         Ok(reasons)
     }
 
-    /// Returns the first `max` keys of the sheet, to find the one that was meant.
+    /// Returns the first `max` keys of the sheet, to suggest the intended one.
     pub async fn first_keys(&self, batch: BatchId, max: u32) -> Result<Vec<String>, LedgerError> {
         let read = sqlx::query_scalar(FIRST_KEYS).bind(batch.0).bind(i64::from(max));
         let read = read.fetch_all(&self.readers).await;

@@ -1,4 +1,4 @@
-//! What the ledger has planned of one job: enough to make the same payload again, and compare.
+//! The planned version of a job: enough to merge the same payload again and compare it.
 
 use sqlx::FromRow;
 
@@ -10,13 +10,13 @@ use crate::ledger::{BatchId, Ledger};
 pub struct PlannedVersion {
     /// Its version.
     pub version: i64,
-    /// 32 hex digits over everything that makes the video what it is.
+    /// 32 hex digits over everything that determines the video.
     pub payload_hash: String,
-    /// Which kind of request it is, by its word.
+    /// The kind of request, as text.
     pub request: String,
-    /// Its template.
+    /// The hash of its template.
     pub template_hash: String,
-    /// How cells become fields, as JSON.
+    /// The mapping of cells to fields, as JSON.
     pub columns: String,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
@@ -30,7 +30,7 @@ const PLANNED_VERSION: &str = "-- ledger::planned
     where j.batch_id = ?1 and j.key = ?2";
 
 impl Ledger {
-    /// Returns what is planned of a job; nothing for a key that the batch does not know.
+    /// Returns the planned version of a job; `None` for a key that is not in the batch.
     pub async fn planned_version(
         &self,
         batch: BatchId,

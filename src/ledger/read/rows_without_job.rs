@@ -1,7 +1,7 @@
-//! Rows of a sheet that make no video: they could not be merged, or say that they are left out.
+//! Invalid and skipped rows of a sheet, which make no video.
 //!
-//! The reading side; they are written with the plan. Such a row has no job, no state and no cost,
-//! and is in every account all the same.
+//! Reads only; a plan writes them. Such a row has no job, no state and no cost, but is part of
+//! every report.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -27,12 +27,12 @@ pub(in crate::ledger) const STATEMENTS: &[&str] =
     &[COUNT_WITHOUT_JOB, INVALID_ROWS, ROWS_WITHOUT_JOB];
 
 impl Ledger {
-    /// Returns how many rows of the sheet could not be merged.
+    /// Returns the number of invalid rows.
     pub async fn count_invalid(&self, batch: BatchId) -> Result<u64, LedgerError> {
         self.count_without_job(batch, "invalid").await
     }
 
-    /// Returns how many rows of the sheet are left out because they say so.
+    /// Returns the number of skipped rows.
     pub async fn count_skipped(&self, batch: BatchId) -> Result<u64, LedgerError> {
         self.count_without_job(batch, "skipped").await
     }
@@ -46,7 +46,7 @@ impl Ledger {
         Ok(count.unsigned_abs())
     }
 
-    /// Returns up to `max` rows that could not be merged, behind `after`.
+    /// Returns up to `max` invalid rows after the position `after`.
     pub async fn invalid_rows(
         &self,
         batch: BatchId,
@@ -56,7 +56,7 @@ impl Ledger {
         self.read_page(INVALID_ROWS, (batch, after, max), read_row_without_job).await
     }
 
-    /// Returns up to `max` rows that make no video, for whatever reason, behind `after`.
+    /// Returns up to `max` invalid or skipped rows after the position `after`.
     pub async fn rows_without_job(
         &self,
         batch: BatchId,

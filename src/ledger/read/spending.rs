@@ -1,8 +1,7 @@
-//! What a report tells of a batch when the night is over: what was spent, and why jobs failed, in
-//! the words that were said.
+//! The spending of a batch, the timing of its renders, and the messages of jobs that need
+//! attention.
 //!
-//! Reads and judges nothing. What may have been accepted counts as spent, as it does for the caps
-//! in `credits`.
+//! Reads only. A request that may have been accepted counts as spent, as for the caps in `credits`.
 
 use sqlx::FromRow;
 
@@ -11,47 +10,46 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::RunRow;
 use crate::ledger::{BatchId, Ledger};
 
-/// What paid requests came to, as far as anybody knows.
+/// The cost of paid requests, as far as known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, FromRow)]
 pub struct SpendingTotals {
     /// Paid requests that were, or may have been, accepted.
     pub requests: i64,
-    /// What they are taken to cost, all of them.
+    /// Their estimated cost in credits.
     pub estimated: f64,
-    /// How many of them AI Studios named a price for.
+    /// The number of requests for which AI Studios reported a cost.
     pub heard_of: i64,
-    /// What it said that those cost.
+    /// The reported cost of those.
     pub heard: f64,
 }
 
-/// Jobs of the sheet that wait for somebody for one reason, told in the same words.
+/// The number of jobs that need attention for the same reason, with the same message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageCount {
-    /// Where they stand.
+    /// Their state.
     pub state: JobState,
-    /// Why they failed or were taken out, as a word.
+    /// The cause of the failure or cancellation, as text.
     pub cause: Option<String>,
-    /// What was seen or said.
+    /// The message.
     pub message: Option<String>,
-    /// How many there are.
+    /// Their number.
     pub jobs: u64,
-    /// One of them.
+    /// The key of one of them.
     pub key: String,
 }
 
-/// When the last paid request for a job's current version went, and what followed. Times are in
-/// milliseconds since 1970.
+/// The times of the last paid request for a job's current version.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct RenderTiming {
-    /// The job's place in the sheet.
+    /// The job's position in the sheet.
     pub position: i64,
-    /// The run that sent the request; nothing while none was sent.
+    /// The run that sent the request; `None` if none was sent.
     pub run_id: Option<i64>,
-    /// When its intent was on disk.
+    /// When its intent was committed.
     pub paid_at: Option<i64>,
-    /// When the render was seen to have ended, well or badly.
+    /// When the render was found finished or failed.
     pub rendered_at: Option<i64>,
-    /// When the file lay verified in the folder.
+    /// When the verified file was in the folder.
     pub done_at: Option<i64>,
 }
 
@@ -108,24 +106,23 @@ const MESSAGE_COUNTS: &str = "-- ledger::wordings
         'cancelled') and (state <> 'rendering' or stalled = 1)
     group by state, cause, words order by jobs desc, key limit ?2";
 
-/// Statements that must not grow with other batches.
+/// Statements that must not become slower with other batches.
 #[cfg(test)]
 pub(in crate::ledger) const STATEMENTS: &[&str] =
     &[BATCH_SPENDING, RUN_SPENDING, RENDER_TIMINGS, LAST_PAYING_RUN];
 
 impl Ledger {
-    /// Returns what the paid requests of a batch came to.
+    /// Returns the spending of a batch.
     pub async fn batch_spending(&self, batch: BatchId) -> Result<SpendingTotals, LedgerError> {
         self.query_spending(BATCH_SPENDING, batch.0).await
     }
 
-    /// Returns what the paid requests of one run came to.
+    /// Returns the spending of one run.
     pub async fn run_spending(&self, run: i64) -> Result<SpendingTotals, LedgerError> {
         self.query_spending(RUN_SPENDING, run).await
     }
 
-    /// Returns what a begun minute of speech is taken to cost: what the others cost, where AI Studios
-    /// named prices.
+    /// Returns the assumed cost of a started minute of speech: the average of the reported costs.
     pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
         let heard: Option<f64> =
             sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE).fetch_one(&self.readers).await?;
@@ -142,8 +139,8 @@ impl Ledger {
         Ok(spent.fetch_one(&self.readers).await?)
     }
 
-    /// Returns the passages of up to `max` jobs of the sheet behind `after`, in the sheet's order.
-    /// Begin with -1.
+    /// Returns the render timings of up to `max` jobs after the position `after`, in the order of
+    /// the sheet; -1 for the beginning.
     pub async fn render_timings(
         &self,
         batch: BatchId,
@@ -161,8 +158,8 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// Returns why jobs of the sheet wait for somebody, the most frequent words first; at most
-    /// `max` different ones.
+    /// Returns the messages of jobs that need attention, the most frequent first; at most `max`
+    /// different ones.
     pub async fn message_counts(
         &self,
         batch: BatchId,

@@ -1,22 +1,22 @@
-//! How fast it goes, and what happened last: what somebody who watches asks again and again.
+//! The throughput of a batch and its recent events, for screens that refresh often.
 //!
-//! Each question reads only what is recent, however long the ledger is.
+//! Each query reads only recent rows, however long the ledger is.
 
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::{BatchId, Ledger};
 
-/// Something that came of a job lately.
+/// A recent event of a job.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct RecentEvent {
-    /// When, in milliseconds since 1970.
+    /// Its time.
     pub at: i64,
     /// The job's key.
     pub key: String,
-    /// What happened, as a word.
+    /// Its kind, as text.
     pub event: String,
-    /// What was seen or said.
+    /// The message.
     pub detail: Option<String>,
 }
 
@@ -24,7 +24,7 @@ const COUNT_DONE_BETWEEN: &str = "-- ledger::done_between
     select count(*) from version v indexed by version_done join job j on j.id = v.job_id
     where v.done_at >= ?2 and v.done_at <= ?3 and j.batch_id = ?1";
 
-/// Only the last of what happened in the whole ledger is looked through.
+/// Only the last events of the whole ledger are searched.
 const RECENT_EVENTS: &str = "-- ledger::lately
     select e.at, j.key, e.event, e.detail from event e join job j on j.id = e.job_id
     where e.id > (select max(id) from event) - 20000 and j.batch_id = ?1 and e.event in (
@@ -37,7 +37,7 @@ const RECENT_EVENTS: &str = "-- ledger::lately
 pub(in crate::ledger) const STATEMENTS: &[&str] = &[COUNT_DONE_BETWEEN];
 
 impl Ledger {
-    /// Returns how many videos of a batch were done within a span of time.
+    /// Returns how many videos of a batch were done within a period.
     pub async fn count_done_between(
         &self,
         batch: BatchId,
@@ -52,7 +52,7 @@ impl Ledger {
         Ok(count.unsigned_abs())
     }
 
-    /// Returns the last things that came of jobs, the latest first.
+    /// Returns the most recent events of jobs, latest first.
     pub async fn recent_events(
         &self,
         batch: BatchId,

@@ -1,8 +1,9 @@
-//! Opening the ledger file: who may write it, how durable it is, whether it is ours and not newer.
+//! Opening the ledger file: permissions, durability, and whether it is a ledger of a known format.
 //!
-//! A row in the ledger is a promise that money was or was not spent, so every commit waits for the
-//! disk (`synchronous = FULL`): an intent that a power loss can take back is a bill that nobody
-//! remembers. Nothing here repairs a file; what cannot be opened safely is refused with a reason.
+//! A row of the ledger records that money was or was not spent, so every commit waits for the disk
+//! (`synchronous = FULL`): an intent that is lost in a power failure would be a bill without a
+//! record. Nothing here repairs a file; a file that cannot be opened safely is rejected with the
+//! reason.
 
 use std::io;
 use std::path::Path;
@@ -18,24 +19,24 @@ use crate::ledger::store::BUSY_TIMEOUT;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// "CALL", so that `file` and we can tell a ledger from any other database.
+/// "CALL", which distinguishes a ledger from any other database, also for `file`.
 const APPLICATION_ID: i64 = 0x4341_4c4c;
-/// Older libraries can lose committed work when two connections checkpoint at once.
+/// Older versions can lose committed work when two connections checkpoint at the same time.
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
-/// Readers beside the writer: a live screen, a report and a few questions at once.
+/// Readers beside the writer: a live screen, a report and a few queries at the same time.
 const READERS_MAX: u32 = 4;
 
-/// What a commit must outlive.
+/// The failure that every commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Power loss: every commit waits for the disk. What every real run uses.
+    /// Power loss: every commit waits for the disk. Used by every real run.
     PowerLoss,
-    /// The death of this process alone: for simulations that never cut the power. Reads and writes
-    /// take turns then, so that a seed gives the very same night again.
+    /// The end of this process only: for simulations without power cuts. Reads and writes take
+    /// turns then, so that a seed always gives the same run.
     ProcessDeath,
 }
 
-/// Opens the one connection that writes, making and migrating the file as needed.
+/// Opens the connection that writes, and creates and migrates the file as needed.
 pub(in crate::ledger) async fn open_writer(
     path: &Path,
     durability: Durability,
@@ -43,8 +44,8 @@ pub(in crate::ledger) async fn open_writer(
     open_connection(path, connect_options(path, durability).optimize_on_close(true, 400)).await
 }
 
-/// Opens another connection that writes, for one plan. The first sees to the file's statistics when
-/// it closes; here somebody waits for the end of it.
+/// Opens another connection that writes, for one plan. Only the first one updates the file's
+/// statistics when it closes; here the user waits for the close.
 pub(in crate::ledger) async fn open_staging(
     path: &Path,
     durability: Durability,
@@ -64,7 +65,7 @@ async fn open_connection(
     Ok(db)
 }
 
-/// Opens the connections that only read. The file must exist and be migrated.
+/// Opens the read-only connections. The file must exist and be migrated.
 pub(in crate::ledger) async fn open_readers(
     path: &Path,
     durability: Durability,
@@ -96,18 +97,19 @@ fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions 
         .pragma("cell_size_check", "1")
         .pragma("mmap_size", "0")
         .pragma("cache_size", "-8000")
-        // What a statement keeps for its own undoing is small, and a file for it costs much.
+        // The journal of a single statement is small; a file for it would be slow.
         .pragma("temp_store", "memory")
         .pragma("journal_size_limit", "67108864")
-        // In pages: what changes often is folded into the file once rather than every few commits.
+        // In pages: frequent changes are copied into the file together instead of after every few
+        // commits.
         .pragma("wal_autocheckpoint", "4000")
-        // On macOS only these make a sync reach the disk.
+        // On macOS, a sync reaches the disk only with these.
         .pragma("fullfsync", "1")
         .pragma("checkpoint_fullfsync", "1")
         .disable_statement_logging()
 }
 
-/// Makes a missing file readable by its owner alone; the `-wal` and `-shm` beside it follow suit.
+/// Creates a missing file that only its owner can read; `-wal` and `-shm` get the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
@@ -123,7 +125,7 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets nobody but its owner read a file that is there.
+/// Restricts an existing file to its owner.
 #[cfg(unix)]
 pub(in crate::ledger) fn restrict_to_owner(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -155,8 +157,8 @@ async fn check_application_id(db: &mut SqliteConnection, path: &Path) -> Result<
     let version: i64 = query_integer(db, path, "pragma user_version").await?;
     let known = newest_schema_version();
     match (found, tables) {
-        // Marked as ours before anything is made in it: a crash in the first migration leaves a
-        // file that the next start knows and goes on with.
+        // The file is marked before anything is created in it: after a crash in the first
+        // migration, the next start recognises it and continues.
         (0, 0) => {
             execute_pragma(db, path, format!("pragma application_id = {APPLICATION_ID}")).await
         }
@@ -181,7 +183,7 @@ async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerErr
     execute_pragma(db, path, format!("pragma user_version = {}", newest_schema_version())).await
 }
 
-/// Says why a file could not be brought up to date: the disk's trouble is not the format's.
+/// Returns why a file could not be migrated; a disk error is not a problem of the format.
 fn migration_error(path: &Path, source: MigrateError) -> LedgerError {
     tracing::debug!(error = ?source, "migration");
     let disk = match source {
@@ -200,7 +202,7 @@ fn migration_error(path: &Path, source: MigrateError) -> LedgerError {
     }
 }
 
-/// Writes into the file's header.
+/// Writes a value into the file's header.
 async fn execute_pragma(
     db: &mut SqliteConnection,
     path: &Path,
@@ -251,7 +253,7 @@ pub(in crate::ledger) fn io_error_message(source: &io::Error) -> String {
     }
 }
 
-/// Closes the writer, folding its log into the file.
+/// Closes the writer, which copies its log into the file.
 pub(in crate::ledger) async fn close_connection(db: SqliteConnection) {
     if let Err(source) = db.close().await {
         tracing::warn!(error = %source, "the ledger did not close cleanly; nothing is lost");

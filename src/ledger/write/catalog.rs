@@ -1,6 +1,6 @@
-//! What an account offered when it was last asked, with the time of that.
+//! The catalogue of an account as it was last fetched, with the time.
 //!
-//! A memory for people: nothing that is submitted depends on it. A shelf is replaced whole.
+//! A hint for users: no submission depends on it. Each kind is replaced as a whole.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::write::write_op::WriteOp;
 
-/// One of the catalogues that an account has.
+/// One of the catalogues of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogKind {
-    /// Models, with their clothes where those are known.
+    /// Models, with their clothes if known.
     Models,
     /// Workspaces.
     Workspaces,
@@ -21,21 +21,21 @@ pub enum CatalogKind {
     Templates,
 }
 
-/// Something on a shelf.
+/// One item of a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogItem {
-    /// What a payload calls it.
+    /// Its id in a payload.
     pub id: String,
-    /// What people call it.
+    /// Its name for users.
     pub name: Option<String>,
-    /// What kind of it.
+    /// Its type, if AI Studios gives one.
     pub kind: Option<String>,
-    /// A model's clothes, where they are known.
+    /// A model's clothes, if known.
     pub clothes: Option<Vec<Self>>,
 }
 
 impl CatalogKind {
-    /// Returns the word for it.
+    /// Returns its text in SQL and in commands.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Models => "models",
@@ -72,7 +72,7 @@ impl WriteOp for SaveCatalog {
 }
 
 impl Ledger {
-    /// Keeps what an account offers, in place of what was known before.
+    /// Saves an account's catalogue in place of the stored one.
     pub async fn save_catalog(
         &self,
         (account, shelf): (&str, CatalogKind),
@@ -90,7 +90,7 @@ impl Ledger {
             .await
     }
 
-    /// Returns what an account offered when it was last asked, and when that was.
+    /// Returns an account's catalogue and the time when it was fetched.
     pub async fn catalog(
         &self,
         account: &str,
@@ -104,7 +104,7 @@ impl Ledger {
         .bind(shelf.as_str())
         .fetch_optional(&self.readers)
         .await?;
-        // What an older program may have kept in other words is asked for again.
+        // A catalogue in the format of an earlier version is fetched again.
         Ok(row.and_then(|(items, at)| {
             Some((serde_json::from_str(&items).ok()?, Timestamp::from_millisecond(at).ok()?))
         }))

@@ -1,9 +1,9 @@
-//! What was spent, as far as anybody knows: the caps on credits.
+//! The credits spent, as far as known, and the caps on them.
 //!
-//! AI Studios names no price and shows no balance. So every paid request counts as spent from the
-//! moment its intent is on disk until it is proven unsent, declined or never made: with the credits
-//! that were heard of it, or else with an estimate. The submissions themselves are the
-//! reservation; nothing is counted twice and nothing can drift.
+//! AI Studios states no price and no balance. A paid request therefore counts as spent from the
+//! moment its intent is on disk until it is proven not sent, declined or never accepted: with the
+//! reported credits, or else with an estimate. The submissions themselves are the reservation;
+//! nothing is counted twice and the count cannot drift.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -13,10 +13,10 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 
-/// Credits for each begun minute of speech, while none have been heard of.
+/// Credits for each started minute of speech until AI Studios reports some.
 pub(in crate::ledger) const DEFAULT_CREDITS_PER_MINUTE: f64 = 1.0;
 
-/// How many credits may be spent.
+/// The caps on credits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CreditCaps {
     /// In this run.
@@ -71,8 +71,8 @@ impl WriteOp for RecordCredits {
 }
 
 impl BatchLease {
-    /// Keeps what a render is said to have cost. It moves no job; it takes an estimate's place, which a
-    /// price of nothing never does: AI Studios may say so before it takes its credits.
+    /// Records the reported cost of a render. It moves no job; it replaces the estimate. A cost of
+    /// zero is ignored: AI Studios may report it before it charges.
     pub async fn record_credits(
         &self,
         submission: SubmissionId,
@@ -85,7 +85,7 @@ impl BatchLease {
     }
 }
 
-/// What may still be spent, and what a minute is taken to cost.
+/// The credits that may still be spent, and the assumed cost of a minute.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) struct CreditBudget {
     remaining: f64,
@@ -93,7 +93,7 @@ pub(in crate::ledger) struct CreditBudget {
 }
 
 impl CreditBudget {
-    /// Counts what was spent, within the transaction that is about to spend more.
+    /// Counts the spent credits within the transaction that is about to spend more.
     pub(in crate::ledger) async fn load(
         db: &mut SqliteConnection,
         caps: CreditCaps,
@@ -124,7 +124,7 @@ impl CreditBudget {
         Ok(Self { remaining: left, per_minute })
     }
 
-    /// Takes one video's estimate out, if it is still there.
+    /// Reserves the estimated cost of one video. Returns whether the credits suffice.
     pub(in crate::ledger) fn try_reserve(&mut self, spoken_ms: i64) -> bool {
         let minutes = (spoken_ms + 59_999) / 60_000;
         let price = self.per_minute * minutes.max(1) as f64;

@@ -1,7 +1,7 @@
-//! Taking what was paid for from the queue: what is due for a poll, a fetch or a look.
+//! Claiming paid jobs that are due for a poll, a download or an evidence check.
 //!
-//! A claim here costs nothing and promises nothing: it only postpones, so that nobody takes the
-//! same job twice while somebody is at it. What came of it is recorded by whoever claimed it.
+//! Such a claim costs nothing: it postpones the job, so that no other task claims it at the same
+//! time. The claiming task records the result.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
 
-/// A job that is due for a poll, a fetch or a look.
+/// A job that is due for a poll, a download or an evidence check.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct DueJob {
-    /// The job's number.
+    /// The job's id.
     #[sqlx(try_from = "i64")]
     pub job: JobId,
     /// The job's key.
     pub key: String,
     /// Its version.
     pub version: i64,
-    /// The submission that it hangs on.
+    /// Its current submission.
     #[sqlx(try_from = "i64")]
     pub submission: SubmissionId,
     /// That submission's tag.
@@ -36,9 +36,9 @@ pub struct DueJob {
     pub tag: Tag,
     /// The project as made.
     pub project_id: Option<String>,
-    /// The project as rendered, where it differs.
+    /// The project as rendered, if it differs.
     pub render_id: Option<String>,
-    /// When the paid request's intent was written, in milliseconds since 1970.
+    /// When the paid request's intent was committed.
     pub paid_at: Option<i64>,
     /// When the render was accepted.
     pub rendering_at: Option<i64>,
@@ -48,23 +48,23 @@ pub struct DueJob {
     pub moved_at: Option<i64>,
     /// Polls so far.
     pub polls: i64,
-    /// Looks for an unclear submission so far.
+    /// Evidence checks so far.
     pub looks: i64,
     /// Paid re-renders so far.
     pub rerenders: i64,
-    /// Failed fetches so far.
+    /// Failed downloads so far.
     pub fetch_failures: i64,
-    /// Where the finished file is.
+    /// The URL of the finished file.
     pub video_url: Option<String>,
-    /// The name it shall have.
+    /// The file's name in the output folder.
     pub file_name: String,
-    /// The script's estimated length.
+    /// The script's estimated duration in milliseconds.
     pub spoken_ms: i64,
-    /// Which kind of request it is, by its word.
+    /// The kind of request, as text.
     pub request: String,
-    /// The project that was changed to make it.
+    /// The project that was changed in place to make it.
     pub subject: Option<String>,
-    /// The render that its project showed before its own.
+    /// The render that its project already had before.
     pub mark: Option<String>,
 }
 
@@ -157,7 +157,7 @@ impl WriteOp for ClaimDueJobs {
     }
 }
 
-/// Names jobs in JSON.
+/// Returns the ids as a JSON list.
 pub(in crate::ledger) fn job_ids_json(jobs: &[JobId]) -> String {
     jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
 }
@@ -178,8 +178,8 @@ impl BatchLease {
 }
 
 impl Ledger {
-    /// Returns what there is still to do at one single moment: jobs by state, removed rows
-    /// included, and whether any job among `only` (or among all) is ready, due or not.
+    /// Returns the remaining work in one snapshot: jobs by state, including removed rows, and
+    /// whether any job of the selection (or of all) is ready, due or not.
     pub async fn remaining_work(
         &self,
         batch: BatchId,
@@ -202,7 +202,8 @@ impl Ledger {
         Ok((counts, if only.is_some() { named } else { ready }))
     }
 
-    /// Returns how often a paid request was sent for this submission and taken as never made.
+    /// Returns how often a paid request of this submission was sent and reconciled as never
+    /// accepted.
     pub async fn count_proven_absent(
         &self,
         job: JobId,

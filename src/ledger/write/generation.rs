@@ -1,7 +1,7 @@
-//! Drafts that AI Studios is still making: ready jobs of which nothing has been paid yet.
+//! Drafts that AI Studios is still generating: ready jobs for which nothing has been paid.
 //!
-//! Asking about one costs nothing and promises nothing. The claim takes the job for this run, as a
-//! claim to submit does, since a ready job may still carry the lease of a run that has ended.
+//! A progress request for one is free. The claim leases the job to this run, like a claim to
+//! submit, since a ready job may still carry the lease of an earlier run.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -13,26 +13,26 @@ use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
 
-/// A draft in the making.
+/// A draft that is being generated.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct GeneratingDraft {
-    /// The job's number.
+    /// The job's id.
     #[sqlx(try_from = "i64")]
     pub job: JobId,
     /// The job's key.
     pub key: String,
-    /// The submission that it hangs on.
+    /// Its current submission.
     #[sqlx(try_from = "i64")]
     pub submission: SubmissionId,
-    /// The project that is being made.
+    /// The project that is being generated.
     pub project_id: String,
-    /// When it was begun, in milliseconds since 1970.
+    /// When it was begun.
     pub begun_at: i64,
-    /// 0 to 100, as last heard.
+    /// 0 to 100, as last reported.
     pub progress: Option<f64>,
     /// When progress last moved.
     pub moved_at: Option<i64>,
-    /// Drafts and renders that failed so far and were begun again.
+    /// Failed drafts and renders so far that were begun again.
     pub rerenders: i64,
 }
 
@@ -65,7 +65,7 @@ const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::exports_keep_their_id
         and not exists (select 1 from submission s join job j on j.id = s.job_id
             where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
 
-/// Whether an export of this batch was seen to end under another id than its draft's.
+/// Whether an export of this batch ended under another id than its draft's.
 const ANY_EXPORT_CHANGED_ID: &str = "-- ledger::exports_keep_their_id
     select exists (select 1 from submission s join job j on j.id = s.job_id
             where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
@@ -121,7 +121,7 @@ impl BatchLease {
 }
 
 impl Ledger {
-    /// Returns when the next draft in the making is due to be asked about.
+    /// Returns when the next draft is due for a progress request.
     pub async fn next_generating_due_at(
         &self,
         batch: BatchId,
@@ -130,15 +130,15 @@ impl Ledger {
         Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
     }
 
-    /// Returns how many drafts of a batch are in the making.
+    /// Returns how many drafts of a batch are being generated.
     pub async fn count_generating(&self, batch: BatchId) -> Result<u64, LedgerError> {
         let count = self.query_number(COUNT_GENERATING, batch).await?;
         Ok(count.unwrap_or(0).unsigned_abs())
     }
 
-    /// Tells whether exports of this batch have been seen to render under their draft's own id, and
-    /// none under another. Where no tag can be looked for, only that makes an untouched draft a
-    /// proof. What was `told` takes the place of having seen it, and not of having seen otherwise.
+    /// Returns whether exports of this batch have kept the id of their draft, and none has changed
+    /// it. For kinds without a tag, only this makes an untouched draft a proof. A `known` behaviour
+    /// replaces missing observations, but not contrary ones.
     pub async fn has_stable_export_ids(
         &self,
         batch: BatchId,

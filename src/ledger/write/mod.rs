@@ -1,4 +1,4 @@
-//! Writes, each a change that the single writer commits in a transaction with the events that explain it.
+//! Writes: operations that the single writer commits, each with the events that explain it.
 
 pub(super) mod catalog;
 pub(super) mod claim;

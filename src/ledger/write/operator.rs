@@ -1,8 +1,8 @@
-//! What a person decides about jobs: try again, take out, settle, sweep up.
+//! The operator's decisions about jobs: retry, cancel, resolve, sweep.
 //!
-//! Each is a run of its own, under the batch's lock and lease, so that a person and a live run
-//! never write to one job. Nothing here asks AI Studios anything. Every decision is kept in the
-//! history with the person's words.
+//! Each is a run of its own, under the batch's lock and lease, so that the operator and a live run
+//! never change the same job. No request is sent here. The history keeps every decision with the
+//! operator's reason.
 
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
@@ -16,7 +16,7 @@ use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger, SubmissionId};
 
-/// Which failed or cancelled jobs a person means.
+/// A filter for failed or cancelled jobs.
 #[derive(Clone, Debug, Default)]
 pub struct RetryFilter {
     /// Only these keys; all when empty.
@@ -25,22 +25,22 @@ pub struct RetryFilter {
     pub cause: Option<String>,
     /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Only jobs that a plan named.
+    /// Only the jobs of this selection.
     pub selection: Option<JobSelection>,
 }
 
-/// What trying again will come to.
+/// The effect of a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryTotals {
     /// Jobs that are submitted, and paid for, again.
     pub submissions: u64,
-    /// Jobs whose paid video only has to be fetched.
+    /// Jobs whose paid video is only downloaded.
     pub downloads: u64,
-    /// Begun minutes of speech of those that are submitted.
+    /// Started minutes of speech of the submitted jobs.
     pub minutes: u64,
 }
 
-/// A draft of ours that nobody needs.
+/// A draft of this ledger that is no longer needed.
 #[derive(Clone, Debug, FromRow)]
 pub struct StrayDraft {
     /// The submission that it belonged to.
@@ -48,7 +48,7 @@ pub struct StrayDraft {
     pub submission: SubmissionId,
     /// The tag in its name.
     pub tag: String,
-    /// Its id, where the answer was heard.
+    /// Its id, if the response arrived.
     pub project_id: Option<String>,
     /// The job's key.
     pub key: String,
@@ -99,7 +99,7 @@ const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
     where batch_id = ?1 and state = 'ready'
         and (?2 = '[]' or key in (select value from json_each(?2)))";
 
-/// What was changed in place is somebody's project, and no stray.
+/// A project that was changed in place belongs to the user and is not stray.
 const STRAY_DRAFTS: &str = "-- ledger::strays
     select s.id as submission, s.tag, s.project_id, j.key
     from submission s join job j on j.id = s.job_id
@@ -123,8 +123,9 @@ const KEYS_CONTAINING: &str = "-- ledger::keys_like
     select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
     order by (key = ?2) desc, length(key), key limit 6";
 
-/// Those that no run looked at for longest come first: there may be more than one run can look at.
-/// What is seen at a project that rows change one after the other may be a later row's render.
+/// Jobs that have waited longest for a check come first: there may be more than one run can check.
+/// A project that rows change one after the other is excluded, because it may show a later row's
+/// render.
 const LATE_RENDERS: &str = "-- ledger::claim_late
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
@@ -178,7 +179,7 @@ impl WriteOp for RetryJobs {
     }
 }
 
-/// The one cause after which a paid video exists and only has to be brought home.
+/// The one cause after which a paid video exists and only has to be downloaded.
 const CAUSE_FETCH_FAILED: &str = "fetch-failed";
 
 impl RetryTotals {
@@ -284,7 +285,7 @@ impl WriteOp for ClaimLateRenders {
 }
 
 impl BatchLease {
-    /// Makes failed and cancelled jobs due again. A video that is paid for is only fetched again.
+    /// Makes failed and cancelled jobs due again. A paid video is only downloaded again.
     pub async fn retry_jobs(
         &self,
         filter: RetryFilter,
@@ -296,13 +297,13 @@ impl BatchLease {
             .await
     }
 
-    /// Takes jobs out that were not submitted; all of them when `keys` is empty. What is under way
-    /// cannot be stopped, and is not touched.
+    /// Cancels jobs that are not submitted yet; all of them if `keys` is empty. Requests in flight
+    /// cannot be cancelled and are unchanged.
     pub async fn cancel_jobs(&self, keys: Vec<String>, now: Timestamp) -> Result<u64, LedgerError> {
         self.ledger.writer.execute(CancelJobs { run: self.run, batch: self.batch, keys, now }).await
     }
 
-    /// Notes that drafts were deleted at the vendor.
+    /// Records that drafts were deleted at AI Studios.
     pub async fn mark_swept(
         &self,
         submissions: Vec<SubmissionId>,
@@ -311,14 +312,15 @@ impl BatchLease {
         self.ledger.writer.execute(MarkSwept { submissions, now }).await
     }
 
-    /// Claims jobs whose render was given up, for one more look by this run: late success is adopted.
+    /// Claims jobs whose render was given up, for one more check by this run: a late success is
+    /// adopted.
     pub async fn claim_late_renders(&self, max: u32) -> Result<Vec<DueJob>, LedgerError> {
         self.ledger.writer.execute(ClaimLateRenders { run: self.run, batch: self.batch, max }).await
     }
 }
 
 impl Ledger {
-    /// Returns what [`Self::try_again`] would come to.
+    /// Returns the effect of [`BatchLease::retry_jobs`].
     pub async fn count_retries(
         &self,
         batch: BatchId,
@@ -331,7 +333,7 @@ impl Ledger {
         Ok(again)
     }
 
-    /// Returns drafts of ours that nobody needs and that were never exported.
+    /// Returns drafts that are no longer needed and were never exported.
     pub async fn stray_drafts(&self, batch: BatchId) -> Result<Vec<StrayDraft>, LedgerError> {
         let read = sqlx::query_as(STRAY_DRAFTS).bind(batch.0).fetch_all(&self.readers).await;
         Ok(read?)
@@ -348,7 +350,7 @@ impl Ledger {
         Ok(found?)
     }
 
-    /// Returns a few keys that contain `part`, the exact one first.
+    /// Returns a few keys that contain `part`, the exact match first.
     pub async fn keys_containing(
         &self,
         batch: BatchId,
@@ -359,8 +361,8 @@ impl Ledger {
         Ok(found?)
     }
 
-    /// Returns whose film `project` is, as batch and key, where that is not of this submission. A
-    /// project that rows change one after the other is nobody's.
+    /// Returns the batch and key to which the render in `project` belongs, unless it is this
+    /// submission. A project that rows change one after the other belongs to none of them.
     pub async fn project_owner(
         &self,
         project: &str,
@@ -371,8 +373,8 @@ impl Ledger {
         Ok(found?)
     }
 
-    /// Tells whether any of `projects` is one that this ledger submitted, which proves that the
-    /// list they come from shows our work.
+    /// Returns whether this ledger submitted any of `projects`, which proves that the list
+    /// containing them shows this account.
     pub async fn has_any_project(&self, projects: &[String]) -> Result<bool, LedgerError> {
         let known: i64 = sqlx::query_scalar(
             "-- ledger::knows_any

@@ -1,5 +1,5 @@
-//! A batch that a person holds back. Needs no lease: it moves no job, and is said while another
-//! process holds the batch.
+//! Pausing a batch. It needs no lease: it moves no job and works while another process drives the
+//! batch.
 
 use sqlx::SqliteConnection;
 
@@ -29,12 +29,12 @@ impl WriteOp for SetPaused {
 }
 
 impl Ledger {
-    /// Pauses a batch, or lets it go on. Tells whether that changed anything.
+    /// Pauses or continues a batch. Returns whether that changed anything.
     pub async fn set_paused(&self, batch: BatchId, paused: bool) -> Result<bool, LedgerError> {
         self.writer.execute(SetPaused { batch, paused }).await
     }
 
-    /// Tells whether a person holds the batch back.
+    /// Returns whether the batch is paused.
     pub async fn is_paused(&self, batch: BatchId) -> Result<bool, LedgerError> {
         Ok(sqlx::query_scalar("select paused from batch where id = ?1")
             .bind(batch.0)

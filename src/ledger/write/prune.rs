@@ -1,11 +1,10 @@
-//! Letting go of what nobody needs any more, so that a ledger of years stays small.
+//! Deleting old history, so that a ledger used for years stays small.
 //!
-//! Of rows that are done, and have been for long: all that happened to them but the last thing and how
-//! each render ended, which the report's timeline shows, and contents that were planned but never
-//! submitted. Runs that began no paid request, once nothing
-//! names them. What tells whether something was paid for (every submission, with its tag and ids),
-//! every row, its present content, and every content with a video, which a row that is changed back
-//! takes again without paying, stays for ever.
+//! Deleted are: of rows done for long, all events except the last one and the end of each render,
+//! which the report's timeline shows; their versions that were planned but never submitted; and
+//! runs without a paid request that no row refers to. Kept permanently are all records of paid
+//! requests (every submission, with its tag and ids), every row with its current content, and every
+//! content with a video, which a row that is changed back reuses without paying.
 //!
 //! The caller holds the lock of every batch.
 
@@ -17,21 +16,21 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
 use crate::ledger::write::write_op::WriteOp;
 
-/// What prune would take, or took.
+/// The rows that a prune deletes or has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct PruneCounts {
-    /// Things that happened.
+    /// Events.
     pub events: i64,
-    /// Contents that were never submitted.
+    /// Versions that were never submitted.
     pub versions: i64,
     /// Runs.
     pub runs: i64,
 }
 
-/// Rows in one transaction: readers and the disk's log never wait for long.
+/// Rows in one transaction: readers and the log never wait for long.
 const ROWS_PER_TRANSACTION: i64 = 5_000;
 
-/// A row that has come to its end, and whose last event is older than `?1`.
+/// A row in a final state whose last event is older than `?1`.
 macro_rules! old {
     () => {
         "j.state in ('done', 'reused') and j.version = j.wanted_version
@@ -88,7 +87,7 @@ const DELETE_RUNS: &str = "-- ledger::prune, runs
             and r.id not in (select run_id from event where run_id is not null)
         limit ?2)";
 
-/// Takes some of one kind.
+/// Deletes some rows of one kind.
 struct DeleteOldRows {
     statement: &'static str,
     before: Timestamp,
@@ -108,7 +107,7 @@ impl WriteOp for DeleteOldRows {
 }
 
 impl Ledger {
-    /// Returns what [`Self::prune`] would take.
+    /// Returns the rows that [`Self::prune`] would delete.
     pub async fn count_prunable(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
         Ok(sqlx::query_as(COUNT_PRUNABLE)
             .bind(before.as_millisecond())
@@ -116,8 +115,8 @@ impl Ledger {
             .await?)
     }
 
-    /// Lets go of what nobody needs and came to its end before `before`. Whatever ends it in the
-    /// middle leaves a whole ledger, of which the next call takes the rest.
+    /// Deletes the history of rows that were done before `before`. If it is interrupted, the ledger
+    /// is consistent and the next call deletes the rest.
     pub async fn prune(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
         let events = self.delete_all(DELETE_EVENTS, before).await?;
         let versions = self.delete_all(DELETE_VERSIONS, before).await?;
@@ -139,8 +138,8 @@ impl Ledger {
         }
     }
 
-    /// Gives the room that was freed back to the disk. Needs as much free room as the ledger takes;
-    /// without it nothing changes.
+    /// Returns freed space to the disk. Needs as much free space as the size of the ledger; without
+    /// it nothing changes.
     pub async fn compact(&self) -> Result<(), LedgerError> {
         let mut db = open::open_writer(&self.path, self.durability).await?;
         let written = sqlx::query("vacuum").execute(&mut db).await;

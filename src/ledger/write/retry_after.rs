@@ -1,7 +1,7 @@
-//! "Nobody asks before": a Retry-After that outlives the process which was told it.
+//! The retry-after floor of a host: a `Retry-After` that outlives the process which received it.
 //!
-//! Nobody is told to wait for more than a day. A floor that is further away was noted by a clock that
-//! was ahead, and keeps nobody.
+//! No service asks to wait for more than a day. A floor that is further away was recorded by a
+//! clock that was ahead, and is ignored.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -36,8 +36,8 @@ impl WriteOp for RaiseRetryAfterFloor {
 }
 
 impl Ledger {
-    /// Notes that nobody may ask `base_url` before `until`. Never shortens an earlier floor that can be
-    /// believed.
+    /// Records that no request may be sent to `base_url` before `until`. Never shortens an earlier
+    /// plausible floor.
     pub async fn raise_retry_after_floor(
         &self,
         base_url: &str,
@@ -46,7 +46,8 @@ impl Ledger {
         self.writer.execute(RaiseRetryAfterFloor { base_url: base_url.to_owned(), until }).await
     }
 
-    /// Returns until when nobody may ask `base_url`, if that was ever said and can be believed.
+    /// Returns the time before which no request may be sent to `base_url`, if there is a plausible
+    /// one.
     pub async fn retry_after_floor(
         &self,
         base_url: &str,

@@ -1,8 +1,7 @@
-//! Runs and leases: who may write to a batch's jobs, and what a former run left behind.
+//! Runs: beginning one, which takes over the open requests of an earlier run; heartbeat and end.
 //!
-//! A run's id is its lease token. It only grows, and every write names it, so a run that lost its
-//! batch to a successor can change nothing. The lock that keeps two live runs apart is the
-//! runner's; the lease is what holds when a lock does not.
+//! A run's id is its fencing token. It only grows, and every write names it, so that a run whose
+//! batch was taken over changes nothing.
 
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
@@ -15,12 +14,12 @@ use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
-/// Who runs.
+/// The process that drives a run.
 #[derive(Clone, Debug)]
 pub struct RunOwner {
-    /// The machine's name.
+    /// The name of its machine.
     pub host: String,
-    /// The process's number on it.
+    /// Its process id.
     pub pid: u32,
 }
 
@@ -53,7 +52,7 @@ const MARK_SUBMISSIONS_UNCERTAIN: &str = "-- ledger::begin_run, answers
         select submission_id from job indexed by job_due
         where batch_id = ?1 and state = 'submitting')";
 
-/// What the sheet wants by now may have been rendered before.
+/// The version that the sheet wants now may have been rendered before.
 const FIND_REUSABLE_VIDEOS: &str = "-- ledger::begin_run, rendered before
     update version set reused_from = (
         select max(w.version) from version w where w.job_id = version.job_id
@@ -64,7 +63,7 @@ const FIND_REUSABLE_VIDEOS: &str = "-- ledger::begin_run, rendered before
         where j.batch_id = ?1 and j.state = 'submitting' and j.wanted_version <> j.version
             and s.outcome = 'stray')";
 
-/// The sheet may have changed since the draft was begun: the version it wants by now is due.
+/// The sheet may have changed since the draft was begun: the version that it wants now is due.
 const RELEASE_JOBS: &str = "-- ledger::begin_run, ready again
     update job indexed by job_due set state = 'ready', submission_id = null, due_at = ?2,
         submit_failures = iif(wanted_version = version, submit_failures, 0),
@@ -103,7 +102,7 @@ const MAKE_DRAFTS_DUE: &str = "-- ledger::begin_run, drafts in the making due no
     update job indexed by job_due set due_at = min(due_at, ?2)
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
-/// A clock that was ahead for a while must not keep a batch waiting until then.
+/// A clock that was ahead for a while must not delay a batch until then.
 const CLAMP_DUE_AT: &str = "-- ledger::begin_run, due when nobody can have meant it
     update job indexed by job_due set due_at = ?2
     where batch_id = ?1 and state = 'ready' and drafted = ?3 and due_at > ?2 + 172800000";

@@ -1,5 +1,6 @@
-//! Rows that change one project in place go one after the other: what one of them changes, another
-//! would export. The schema holds it as well (`submission_holds`).
+//! Rows that change the same project in place are submitted one after the other: otherwise one
+//! row's export would contain another row's change. The schema enforces it as well
+//! (`submission_holds`).
 
 use std::collections::HashSet;
 
@@ -9,15 +10,15 @@ use sqlx::SqliteConnection;
 use crate::ledger::write::claim::{ClaimedSubmission, ReadyJob};
 use crate::ledger::{BatchId, JobSelection, Ledger, LedgerError};
 
-/// All jobs of a plan are of one kind, so one of them tells whether they change projects.
+/// All jobs of a plan are of one kind, so one of them shows whether they change projects.
 const ANY_EXCLUSIVE_PROJECT: &str = "-- ledger::claim_submissions, a subject
     select v.subject from job j indexed by job_due
     join version v on v.job_id = j.id and v.version = j.version
     where j.batch_id = ?1 and j.state = 'ready' limit 1";
 
-/// Ready jobs that a run may still submit by itself: nobody holds their project but, perhaps, a job
-/// that this run is about to submit. One that it was not asked for stays where it is, and so does
-/// what it holds.
+/// Ready jobs that a run may still submit: their project is unused, or used only by a job that this
+/// run is about to submit. A job outside the run's selection stays ready, and so its project stays
+/// in use.
 const HAS_SUBMITTABLE_JOB: &str = "-- ledger::claim_submissions, free
     select exists (select 1 from job j indexed by job_due
         join version v on v.job_id = j.id and v.version = j.version
@@ -34,8 +35,8 @@ const HAS_SUBMITTABLE_JOB: &str = "-- ledger::claim_submissions, free
                     and (h.batch_id <> j.batch_id or h.state <> 'ready'
                         or (?2 is not null and h.selection is not ?2)))))";
 
-/// When it was last noticed that an edit of a project was lost, which said something else than the
-/// submission that is asked about.
+/// The last time when an edit of a project was found lost that had other content than the given
+/// submission.
 const LAST_LOST_EDIT: &str = "-- ledger::last_lost_edit
     select max(o.settled_at) from submission o indexed by submission_subject
     where o.subject = ?1 and o.outcome = 'stray' and o.project_id is null
@@ -48,8 +49,8 @@ pub(in crate::ledger) const STATEMENTS: [&str; 3] =
     [ANY_EXCLUSIVE_PROJECT, HAS_SUBMITTABLE_JOB, LAST_LOST_EDIT];
 
 impl Ledger {
-    /// Returns when it was last noticed that another edit of this claim's project was lost: it may
-    /// still arrive, and say what somebody else wants.
+    /// Returns the last time when another edit of this claim's project was found lost: it may still
+    /// arrive, with the content of another row.
     pub async fn last_lost_edit(
         &self,
         claim: &ClaimedSubmission,
@@ -63,7 +64,7 @@ impl Ledger {
     }
 }
 
-/// Tells whether all that is left waits for a project that somebody else has not finished with.
+/// Returns whether all remaining jobs wait for a project that another job still uses.
 pub(in crate::ledger) async fn is_blocked(
     db: &mut SqliteConnection,
     batch: BatchId,
@@ -80,7 +81,7 @@ pub(in crate::ledger) async fn is_blocked(
     Ok(free == 0)
 }
 
-/// Leaves the first row for each project.
+/// Keeps the first row of each project.
 pub(super) fn keep_first_per_project(queue: &mut Vec<ReadyJob>) {
     let mut taken = HashSet::new();
     queue.retain(|queued| {

@@ -1,8 +1,7 @@
-//! Taking work from the queue: the ledger is the queue, and a claim is an intent on disk.
+//! Claiming jobs for a submission: the ledger is the queue, and a claim is an intent on disk.
 //!
-//! A claimed submission exists, with its tag, before its first byte leaves. How many may be
-//! claimed is counted in the same transaction, so that no cap can be passed by a crash between
-//! counting and claiming.
+//! A claimed submission exists, with its tag, before its first byte is sent. The claim counts in
+//! the same transaction, so that a crash between counting and claiming cannot exceed a cap.
 
 pub(in crate::ledger) mod exclusive_project;
 
@@ -23,7 +22,7 @@ use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, SubmissionId};
 use crate::request::SubmissionMode;
 
-/// A submission that was claimed: everything needed to make its very bytes.
+/// A claimed submission, with the data of its request.
 #[derive(Clone, Debug)]
 pub struct ClaimedSubmission {
     /// The job.
@@ -34,25 +33,26 @@ pub struct ClaimedSubmission {
     pub submission: SubmissionId,
     /// Its tag.
     pub tag: Tag,
-    /// The draft to export, for the second step of two.
+    /// The draft to be exported, for the second of two steps.
     pub project_id: Option<String>,
     /// The row's cells, as JSON.
     pub cells: String,
-    /// Which layout names the cells.
+    /// The mapping that names the cells.
     pub variant_mapping_id: i64,
-    /// Which template merges them.
+    /// The template that merges them.
     pub template_hash: String,
-    /// What the merged payload must hash to.
+    /// The expected hash of the merged payload.
     pub payload_hash: String,
     /// Free submit failures so far.
     pub submit_failures: i64,
-    /// Which kind of request it is, by its word.
+    /// The kind of request, as text.
     pub request: String,
-    /// The project that it changes, where that is not ours alone.
+    /// The project that it changes in place, if any.
     pub exclusive_project: Option<String>,
-    /// What the address holds at which AI Studios may call about it. The ledger keeps only its hash.
+    /// The secret of its callback address. The ledger stores only its hash.
     pub secret: Option<WebhookSecret>,
-    /// Whether AI Studios called about it before: then it was accepted, whatever was thought.
+    /// Whether AI Studios already sent a callback about it: it was accepted, whatever was
+    /// concluded.
     pub has_callback: bool,
 }
 
@@ -63,12 +63,12 @@ impl ClaimedSubmission {
     }
 }
 
-/// What a claim came to.
+/// The result of a claim.
 #[derive(Clone, Debug)]
 pub struct ClaimOutcome {
     /// The submissions to send now.
     pub submissions: Vec<ClaimedSubmission>,
-    /// Why there are no more.
+    /// The reason why there are no more.
     pub block: ClaimBlock,
 }
 
@@ -84,9 +84,9 @@ const COUNT_CAPACITY: &str = "-- ledger::claim_submissions, room
     from batch b join run r on r.batch_id = b.id and r.id = ?2 and r.ended_at is null
     where b.id = ?1";
 
-/// What is due, in its order, but for what changes a project that another job has not finished with:
-/// until that one's video is home, its link may lead to whatever that project was rendered as last. A
-/// video that nobody wants any more, because its row left the sheet, is waited for by nobody.
+/// The due jobs in their order, except those that change a project which another job still uses:
+/// until that job's video is downloaded, its link may show the project's latest render. Videos of
+/// rows that were removed from the sheet do not count.
 macro_rules! due {
     ($what:literal, $index:literal, $among:literal) => {
         concat!(
@@ -121,11 +121,11 @@ const READY_JOBS: &str = due!("queue", "job_due", "");
 const READY_SELECTED_JOBS: &str =
     due!("queue of the named", "job_selected", " and j.selection = ?5");
 
-/// The numbers that new submissions get; nobody else writes meanwhile.
+/// The ids of new submissions; no other connection writes at the same time.
 const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, numbers
     select coalesce(max(id), 0) from submission";
 
-/// Each of `named` is a list: submission, job, version, attempt, tag, subject.
+/// Each of `named` is a list: submission, job, version, attempt, tag, project.
 const INSERT_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
     insert into submission
         (id, job_id, version, attempt, tag, subject, run_id, begun_at, way, outcome, paid_at)
@@ -196,7 +196,8 @@ struct ReadyJob {
 }
 
 impl ClaimSubmissions {
-    /// Leaves in the queue what can be paid for, in its order.
+    /// Truncates the queue to the jobs that the credit caps can pay for. Returns whether all of
+    /// them fit.
     async fn truncate_to_budget(
         &self,
         db: &mut SqliteConnection,
@@ -214,8 +215,8 @@ impl ClaimSubmissions {
         Ok(affordable == wanted)
     }
 
-    /// Reads what is due. Drafts go first: whatever the batch file says now, a draft that exists is
-    /// exported. Returns the step that what was found is ready for.
+    /// Reads the due jobs. Existing drafts are exported first, whatever the batch file says now.
+    /// Returns the step for which the returned jobs are ready.
     async fn read_ready_jobs(
         &self,
         db: &mut SqliteConnection,
@@ -249,7 +250,7 @@ impl ClaimSubmissions {
         Ok(query.fetch_all(db).await?)
     }
 
-    /// Writes the intents of all that was queued, and takes their jobs.
+    /// Writes the intents of the queued jobs and moves the jobs.
     async fn claim_jobs(
         &self,
         db: &mut SqliteConnection,
@@ -348,7 +349,7 @@ impl WriteOp for ClaimSubmissions {
             .await?
             .ok_or(LedgerError::LeaseLost)?;
         if let Some(only) = self.capacity.selection {
-            // Drafts that this run will not export must not hold its own back.
+            // Drafts outside this run's selection must not block its own.
             counted.drafted = sqlx::query_scalar(COUNT_DRAFTED_SELECTED)
                 .bind(self.batch.0)
                 .bind(only.0)

@@ -1,8 +1,7 @@
-//! How a plan becomes the ledger: the statements of one transaction, in their order.
+//! Committing a plan: the statements of one transaction, in their order.
 //!
-//! Each speaks of all rows at once, and finds them by what [`classify`](crate::ledger::write::staging::Staging::classify)
-//! said of them; one that is about rows of which there are none is left out. None deletes a job, a
-//! version or a paid request.
+//! Each statement handles all rows of one classification (see `compare`) at once; it is skipped if
+//! there are none. No statement deletes a job, a version or a paid request.
 
 use jiff::Timestamp;
 
@@ -20,14 +19,14 @@ enum StatementBind {
 }
 use StatementBind::{Batch, FirstJob, Now, OnlyLayout, Request, Template};
 
-/// Which rows a statement is about.
+/// The rows that a statement handles.
 enum StatementScope {
     All,
     New,
     Known,
     Unchanged,
     Changed,
-    /// Jobs that the sheet has no row for any more, or none that makes a video.
+    /// Jobs without a row in the sheet that makes a video.
     Removed,
     WithoutJob,
 }
@@ -48,7 +47,7 @@ impl StatementScope {
 }
 
 impl StagedSheet {
-    /// Makes the ledger's batch what the sheet says, and returns it.
+    /// Makes the ledger's batch equal to the sheet and returns its id.
     pub(in crate::ledger) async fn commit_plan(
         &mut self,
         counts: &PlanCounts,
@@ -132,11 +131,11 @@ const INSERT_LAYOUT_INDEX: &str = "-- ledger::commit_plan, which layout is which
     insert into temp.layout_of (layout, id)
     select ?3, id from layout where headings = ?1 and columns = ?2";
 
-/// Most batches have one, and need not look for it with each row.
+/// Most batches have one, which then need not be looked up for each row.
 const ONLY_LAYOUT: &str = "-- ledger::commit_plan, the only layout
     select case when count(*) = 1 then max(id) end from temp.layout_of";
 
-/// A changed template begins a new canary.
+/// A changed template needs a new canary.
 const UPSERT_BATCH: &str = "-- ledger::commit_plan, batch
     insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
     values (?1, ?2, ?3, ?4, ?5, (select id from temp.layout_of where layout = 0), ?6, ?7)
@@ -149,7 +148,7 @@ const UPSERT_BATCH: &str = "-- ledger::commit_plan, batch
     returning id";
 
 const STATEMENTS: &[(StatementScope, &str, &[StatementBind])] = &[
-    // Removed rows first: the new ones are not in the sheet's list of known jobs.
+    // Removed rows first: new rows are not among the known jobs of the sheet.
     (StatementScope::Removed, INSERT_REMOVED_EVENTS, &[Batch, Now]),
     (StatementScope::Removed, MARK_REMOVED_DRAFTS_STRAY, &[Batch, Now]),
     (StatementScope::Removed, CANCEL_REMOVED_ROWS, &[Batch]),
@@ -175,7 +174,7 @@ const INSERT_JOBS: &str = "-- ledger::commit_plan, new jobs
     select ?2 + position, ?1, key, variant, position, row_number
     from temp.staged where verdict = 'new' order by position";
 
-/// Triggers count what moves; only they do not see what is new.
+/// The triggers count moved jobs, but not new ones.
 const ADD_TO_TALLY: &str = "-- ledger::commit_plan, tally
     insert into tally (batch_id, in_sheet, state, jobs) select ?1, 1, 'ready', changes() where true
     on conflict do update set jobs = jobs + excluded.jobs";
@@ -198,7 +197,7 @@ const UPDATE_POSITIONS: &str = "-- ledger::commit_plan, places
     where s.job_id = job.id and s.verdict in ('unchanged', 'changed', 'kept')
         and (job.position <> s.position or job.row_number <> s.row_number or job.in_sheet = 0)";
 
-/// The payload is the same, so these cells and this template make the very same bytes.
+/// The payload is the same, so these cells and this template produce the same bytes.
 const UPDATE_CELLS: &str = "-- ledger::commit_plan, cells that change no payload
     update version set cells = s.cells, layout_id = l.id, template_hash = ?1
     from temp.staged s
@@ -227,7 +226,7 @@ const INSERT_NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
             then c.same_as end
     from temp.change c join temp.staged s on s.position = c.position";
 
-/// A paid render that is under way is finished first; its job goes on to the new version then.
+/// A paid render in flight is finished first; its job then continues with the new version.
 const SET_WANTED_VERSIONS: &str = "-- ledger::commit_plan, wait for what is under way
     update job set wanted_version = c.next_version from temp.change c
     where c.job_id = job.id
@@ -298,7 +297,7 @@ const INSERT_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, rows without a jo
     select ?1, position, row_number, key, variant, cells, verdict, problem
     from temp.staged where verdict in ('invalid', 'skipped')";
 
-/// Marks of former plans stay; each run looks for the number of its own.
+/// Selections of earlier plans are kept; each run uses the number of its own.
 const INCREMENT_SELECTION: &str = "-- ledger::commit_plan, number of what is named
     update batch set selection = selection + 1 where id = ?1";
 

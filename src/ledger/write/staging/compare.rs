@@ -1,7 +1,8 @@
-//! What a staged sheet is to the ledger: new, changed, unchanged, removed, invalid or skipped.
+//! Classifying a staged sheet against the ledger: new, changed, unchanged, removed, invalid,
+//! skipped.
 //!
-//! Reads only; what is judged here stays in the temporary table until it is taken in. Nothing that
-//! a person named or left unnamed changes a verdict.
+//! Reads only; the result stays in the temporary table until the plan is committed. The user's
+//! selection never changes a classification.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -16,8 +17,8 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
 use crate::ledger::write::staging::{ChangedRow, PlanCounts, RowChange, StagedSheet};
 
-/// Rows that no job is known for were staged as new, or as invalid, and stay what they are. Nothing
-/// is kept to undo this by itself (`or fail`): a plan that cannot be judged is let go.
+/// Rows without a known job were staged as new or as invalid and stay so. Nothing is kept for an
+/// undo (`or fail`): a plan that cannot be classified is discarded.
 const CLASSIFY_ROWS: &str = "-- ledger::classify, jobs and verdicts
     update or fail temp.staged set (job_id, verdict) = (
         select j.id, case
@@ -28,7 +29,7 @@ const CLASSIFY_ROWS: &str = "-- ledger::classify, jobs and verdicts
         left join version v on v.job_id = j.id and v.version = j.wanted_version)
     where key is not null and verdict <> 'skipped'";
 
-/// A skipped row means the job of its key only where no other row does.
+/// A skipped row stands for the job of its key only if no other row does.
 const MATCH_SKIPPED_ROWS: &str = "-- ledger::classify, jobs of skipped rows
     update temp.staged set job_id = (
         select id from job where batch_id = ?1 and key = staged.key
@@ -36,7 +37,7 @@ const MATCH_SKIPPED_ROWS: &str = "-- ledger::classify, jobs of skipped rows
     where verdict = 'skipped' and key is not null
         and position in (select min(position) from temp.staged where verdict = 'skipped' group by key)";
 
-/// What is done stays in the sheet with its video, though its row is left out from now on.
+/// A done job stays in the sheet with its video, although its row is skipped from now on.
 const KEEP_DONE_ROWS: &str = "-- ledger::classify, skipped rows that are done
     update temp.staged set verdict = 'kept'
     where verdict = 'skipped' and job_id in (
@@ -47,8 +48,8 @@ const COUNT_CHANGES: &str = "-- ledger::classify, counts
         sum(spoken_ms) filter (where selected = 1) as spoken_ms
     from temp.staged group by 1";
 
-/// What is to become of rows that are as before. A job whose version is not the wanted one has another
-/// to submit when that has come to its end, and a row that comes back into the sheet is ready again.
+/// The next step of unchanged rows. A job whose version is not the wanted one is submitted again
+/// after its current render, and a row that returns to the sheet is ready again.
 const COUNT_UNCHANGED: &str = "-- ledger::classify, what unchanged rows need
     select case
             when j.state in ('done', 'reused') then 'done'
@@ -61,8 +62,8 @@ const COUNT_UNCHANGED: &str = "-- ledger::classify, what unchanged rows need
     from temp.staged s join job j on j.id = s.job_id
     where s.verdict = 'unchanged' and s.selected = 1 group by 1";
 
-/// Changed rows whose content was rendered before, as an earlier version: the very rows that taking
-/// the plan in makes `reused`.
+/// Changed rows whose content was rendered before, as an earlier version: exactly the rows that the
+/// commit makes `reused`.
 const COUNT_REUSED: &str = "-- ledger::classify, reused
     select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
     from temp.staged s join job j on j.id = s.job_id
@@ -88,17 +89,17 @@ const FILE_NAMES: &str = "-- ledger::same_files
     select row_number, file_name from temp.staged
     where verdict in ('new', 'changed', 'unchanged') order by row_number";
 
-/// So many shared files are told.
+/// Shared files that are listed.
 const SHARED_FILES_MAX: usize = 100;
 
 impl StagedSheet {
-    /// Says what every row is to the ledger: new, changed, unchanged, removed or invalid.
+    /// Classifies every row: new, changed, unchanged, removed or invalid.
     ///
     /// # Errors
-    /// When the disk or the ledger fails; the ledger is as it was.
+    /// If the disk or the ledger fails; the ledger is unchanged then.
     pub async fn classify(mut self) -> Result<ComparedSheet, LedgerError> {
         let counts = match self.batch {
-            // Nothing is known of the batch, so its rows are what they are by themselves.
+            // The batch is unknown, so the rows stay as they were staged.
             None => self.counts.clone(),
             Some(batch) => self.classify_rows(batch).await?,
         };
@@ -138,9 +139,9 @@ impl StagedSheet {
         Ok(counts)
     }
 
-    /// Returns file names that more than one row would be written to, with the first and the last
-    /// of those rows. `seen_as` says what a disk may take a name for, and nothing of a name that
-    /// is surely no other's: `SQLite` itself knows the case of ASCII letters alone.
+    /// Returns file names that more than one row would use, with the first and last of those rows.
+    /// `seen_as` returns the form in which a file system compares a name, or `None` for a name that
+    /// is certainly unique: `SQLite` itself folds the case of ASCII letters only.
     pub async fn shared_file_names(
         &mut self,
         seen_as: impl Fn(&str) -> Option<String>,
@@ -168,14 +169,14 @@ impl StagedSheet {
         Ok(told.map(|place| files[place].clone()).collect())
     }
 
-    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    /// Discards the plan. The ledger is unchanged.
     pub async fn discard(self) {
         // An error leaves nothing behind either: the rows were in a temporary table.
         drop(self.db.close().await);
     }
 }
 
-/// A sheet that was compared with the ledger: what can be told of it, taken in, or let go.
+/// A classified sheet, to be shown and then committed or discarded.
 #[derive(Debug)]
 pub struct ComparedSheet {
     staging: StagedSheet,
@@ -183,12 +184,12 @@ pub struct ComparedSheet {
 }
 
 impl ComparedSheet {
-    /// Returns how many rows are what to the ledger.
+    /// Returns the number of rows of each classification.
     pub fn counts(&self) -> &PlanCounts {
         &self.counts
     }
 
-    /// Returns up to `max` changed rows in the sheet's order.
+    /// Returns up to `max` changed rows in the order of the sheet.
     pub async fn changed_rows(&mut self, max: u32) -> Result<Vec<ChangedRow>, LedgerError> {
         if self.counts.changed == 0 {
             return Ok(Vec::new());
@@ -211,12 +212,12 @@ impl ComparedSheet {
         rows.into_iter().map(changed).collect()
     }
 
-    /// Takes the sheet in: after this the ledger's batch is what the sheet says. All or nothing.
+    /// Commits the plan: the ledger's batch becomes what the sheet says. All or nothing.
     ///
-    /// The caller holds the batch's lock, so nobody submits meanwhile.
+    /// The caller holds the batch's lock, so that no run submits at the same time.
     ///
     /// # Errors
-    /// When the disk or the ledger fails; the ledger is as it was.
+    /// If the disk or the ledger fails; the ledger is unchanged then.
     pub async fn commit(self, now: Timestamp) -> Result<BatchId, LedgerError> {
         let Self { mut staging, counts } = self;
         let batch = staging.commit_plan(&counts, now).await?;
@@ -224,13 +225,13 @@ impl ComparedSheet {
         Ok(BatchId(batch))
     }
 
-    /// Lets go of a plan that is not wanted. The ledger stays as it was.
+    /// Discards the plan. The ledger is unchanged.
     pub async fn discard(self) {
         self.staging.discard().await;
     }
 }
 
-/// Reads how many rows, and how long they speak.
+/// Reads a number of rows and their speech in milliseconds.
 fn read_totals(row: &SqliteRow) -> Result<(u64, u64), sqlx::Error> {
     let read = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok((read("jobs")?, read("spoken_ms")?))

@@ -1,8 +1,8 @@
-//! Comparing a whole sheet with the ledger, and then taking it in: all of it, or nothing.
+//! Comparing a whole sheet with the ledger, and committing it: all of it or nothing.
 //!
-//! Rows stream into a temporary table of a connection of its own, so a million of them cost no
-//! memory and no lock. Only [`Compared::commit`] writes to the ledger, in one transaction: a crash
-//! while planning leaves the plan before it, whole.
+//! Rows stream into a temporary table of a separate connection, so that a million rows need little
+//! memory and no lock. Only [`ComparedSheet::commit`] writes to the ledger, in one transaction:
+//! after a crash while planning, the previous plan is intact.
 
 mod commit;
 mod compare;
@@ -17,16 +17,16 @@ use crate::ledger::{BatchId, Ledger};
 
 pub use crate::ledger::write::staging::compare::ComparedSheet;
 
-/// What a plan knows of the batch as a whole.
+/// The properties of a plan that apply to the whole batch.
 #[derive(Clone, Debug)]
 pub struct PlanHeader {
     /// The batch's name.
     pub name: String,
-    /// Where its batch file is.
+    /// The path of its batch file.
     pub file: String,
-    /// The batch file's text, so that a run can continue without it.
+    /// The text of the batch file, so that a run can continue without it.
     pub source: String,
-    /// The host it talks to. One batch never moves from one host to another.
+    /// The host of AI Studios. A batch never moves to another host.
     pub base_url: Option<String>,
     /// The template's text.
     pub template: String,
@@ -34,97 +34,96 @@ pub struct PlanHeader {
     pub template_hash: String,
     /// The sheet's headings, as a JSON list.
     pub headings: String,
-    /// How cells become fields, as JSON: once, or for each variant.
+    /// The mapping of cells to fields, as JSON: one, or one for each variant.
     pub columns: Vec<String>,
-    /// The program that plans.
+    /// The program version that plans.
     pub tool: String,
-    /// Which kind of request every row is, by its word.
+    /// The kind of request of every row, as text.
     pub request: String,
-    /// Whether a person named some of the rows: those that are [`StagedRow::selected`].
+    /// Whether the user selected some of the rows: those with [`StagedRow::selected`].
     pub has_selection: bool,
 }
 
-/// A row, or a group of rows, as merged or as refused.
+/// A row, or a group of rows, merged or rejected.
 #[derive(Clone, Debug)]
 pub struct StagedRow {
-    /// Its place in the sheet, from 0.
+    /// Its position in the sheet, from 0.
     pub position: i64,
-    /// Its row as the spreadsheet shows it.
+    /// Its row number as the spreadsheet shows it.
     pub row_number: i64,
-    /// Its key; a refused row may have none.
+    /// Its key; a rejected row may have none.
     pub key: Option<String>,
-    /// Which variant of its row it is, where there are any.
+    /// The variant of its row, if the batch has variants.
     pub variant: Option<String>,
-    /// Which of [`Header::columns`] made fields of its cells.
+    /// The index of its mapping in [`PlanHeader::columns`].
     pub mapping_index: usize,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
-    /// What came of merging it.
+    /// The result of merging it.
     pub merged: Result<MergedRow, UnmergedReason>,
-    /// Whether it is among those that a person named; all are, where nobody named any.
+    /// Whether the user selected it; true for all rows without a selection.
     pub selected: bool,
 }
 
-/// Why a row makes no video.
+/// The reason why a row makes no video.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnmergedReason {
-    /// It could not be merged, in words.
+    /// It could not be merged; the message says why.
     Invalid(String),
-    /// It says itself that it is to be left out.
+    /// Its `skip` cell excludes it.
     Skipped,
 }
 
-/// The jobs that one plan named, where a person named some: what a run may submit.
+/// The jobs that the user selected in one plan: a run submits only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobSelection(pub(in crate::ledger) i64);
 
 /// A row that merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergedRow {
-    /// 32 hex digits over everything that makes the video what it is.
+    /// 32 hex digits over everything that determines the video.
     pub payload_hash: String,
     /// The video's file name.
     pub file_name: String,
-    /// The script's estimated length in milliseconds.
+    /// The script's estimated duration in milliseconds.
     pub spoken_ms: i64,
-    /// The project that it changes, where that is not ours alone.
+    /// The project that it changes in place, if any.
     pub exclusive_project: Option<String>,
 }
 
-/// What a plan found.
+/// The totals of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanCounts {
-    /// Rows that the ledger does not know.
+    /// Rows that are not in the ledger.
     pub new: u64,
-    /// Rows whose payload is another than before.
+    /// Rows whose payload differs from the planned one.
     pub changed: u64,
-    /// Rows whose payload is as before.
+    /// Rows whose payload is the planned one.
     pub unchanged: u64,
-    /// Jobs of the ledger that the sheet no longer has.
+    /// Jobs of the ledger without a row in the sheet.
     pub removed: u64,
     /// Rows that could not be merged.
     pub invalid: u64,
-    /// Rows that say themselves that they are to be left out.
+    /// Rows that their own `skip` cell excludes.
     pub skipped: u64,
-    /// Jobs of the selected rows that are done already.
+    /// Selected rows whose video is done.
     pub done: u64,
-    /// Estimated speech of the rows that are to be rendered now, in milliseconds.
+    /// Estimated speech of the rows to be rendered now, in milliseconds.
     pub spoken_ms: u64,
-    /// Videos that still have to be submitted, among those that are selected: what is under way, what
-    /// is only to be fetched and what was given up is not among them.
+    /// Selected rows that still have to be submitted; renders in flight, pending downloads and
+    /// failed rows do not count.
     pub to_render: u64,
-    /// Selected rows that were submitted already, and whose video is not there yet.
+    /// Selected rows that are submitted and whose video is not done yet.
     pub under_way: u64,
-    /// Selected rows that were given up, or taken out by a person: they are submitted again only if a
-    /// person asks for that.
+    /// Selected rows that failed or were cancelled: they are submitted again only with a retry.
     pub given_up: u64,
     /// Estimated speech of those, in milliseconds.
     pub given_up_ms: u64,
-    /// Rows that are selected and could be merged: all, where nobody named any.
+    /// Selected rows that could be merged.
     pub selected: u64,
 }
 
-/// What a staged row is to the ledger, as its table says it.
+/// The classification of a staged row, as stored in the temporary table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowChange {
     New,
@@ -132,7 +131,7 @@ enum RowChange {
     Unchanged,
     Invalid,
     Skipped,
-    /// Skipped, but its video is there.
+    /// Skipped, but its video is done.
     Kept,
 }
 
@@ -157,7 +156,7 @@ impl RowChange {
 }
 
 impl PlanCounts {
-    /// Returns what there is to do when what was given up is tried again.
+    /// Returns the totals if failed and cancelled rows are retried.
     #[must_use]
     pub fn with_retries(&self) -> Self {
         Self {
@@ -169,13 +168,13 @@ impl PlanCounts {
         }
     }
 
-    /// Takes rows out that are not to be submitted now.
+    /// Subtracts rows that are not submitted now.
     fn exclude_from_render(&mut self, (rows, spoken_ms): (u64, u64)) {
         self.to_render -= rows;
         self.spoken_ms -= spoken_ms;
     }
 
-    /// Adds rows of one verdict, and of those that a person wants now: how many, and their speech.
+    /// Adds rows of one classification.
     fn add_rows(&mut self, verdict: RowChange, rows: i64, (selected, spoken_ms): (i64, i64)) {
         let rows = rows.unsigned_abs();
         match verdict {
@@ -196,14 +195,14 @@ impl PlanCounts {
     }
 }
 
-/// A row whose payload is another than before.
+/// A row whose payload differs from the planned one.
 #[derive(Clone, Debug)]
 pub struct ChangedRow {
     /// Its key.
     pub key: String,
-    /// Its row.
+    /// Its row number.
     pub row_number: i64,
-    /// Its cells as the ledger has them, and their headings.
+    /// Its planned cells and their headings.
     pub before: (String, String),
     /// Its cells now.
     pub after: String,
@@ -218,28 +217,28 @@ pub struct StagedSheet {
     header: PlanHeader,
     batch: Option<i64>,
     known_hash: Option<String>,
-    /// What the rows are by themselves, before the ledger is asked.
+    /// The totals without a comparison with the ledger.
     counts: PlanCounts,
 }
 
-/// Rows in one statement; its binds stay far below `SQLite`'s limit.
+/// Rows in one statement; its parameters stay far below `SQLite`'s limit.
 const ROWS_PER_STATEMENT: usize = 256;
 
 /// The columns that every staged row has.
 const BASE_COLUMNS: &str =
     "position, row_number, key, cells, payload_hash, file_name, spoken_ms, selected";
-/// What else some rows have; of all others it is what the table says by itself.
+/// Further columns of some rows; all other rows have the defaults of the table.
 const EXTRA_COLUMNS: &str = "verdict, problem, variant, layout, subject";
 
-/// One statement for as many rows as go into one, in each of both widths.
+/// The statement for [`ROWS_PER_STATEMENT`] rows, without and with the further columns.
 static INSERT_ROWS: LazyLock<[String; 2]> =
     LazyLock::new(|| [false, true].map(|wide| insert_statement(ROWS_PER_STATEMENT, wide)));
 
-/// Unlike elsewhere, what is temporary here is as large as the sheet, and belongs into a file.
-/// Parents are written or read in the very transaction that writes their children, so none is
-/// looked up again for every row; `ledger check` looks at all. A sheet that is taken in is on disk
-/// in the log, and whoever commits next folds it into the file: nobody waits for that here. What is
-/// written once and read in order goes by large pages.
+/// Unlike elsewhere, the temporary data is as large as the sheet and belongs in a file. Parent rows
+/// are written or read in the same transaction as their children, so foreign keys need no check for
+/// every row; `ledger check` checks all. A committed plan is on disk in the log, and the next
+/// commit of the writer copies it into the file, for which the user need not wait. Large pages suit
+/// data that is written once and read in order.
 const CREATE_TABLES: &str = "-- ledger::stage
     pragma temp_store = file;
     pragma temp.page_size = 16384;
@@ -269,7 +268,7 @@ const KNOWN_HASH: &str = "-- ledger::known_hash
     where job_id = (select id from job indexed by job_position where batch_id = ?1 limit 1) limit 1";
 
 impl Ledger {
-    /// Begins to compare a sheet with what the ledger knows of its batch.
+    /// Begins to compare a sheet with its batch in the ledger.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
         let mut db = open::open_staging(&self.path, self.durability).await?;
         let batch = sqlx::query_scalar("select id from batch where name = ?1")
@@ -281,7 +280,7 @@ impl Ledger {
         Ok(StagedSheet { db, header, batch, known_hash, counts: PlanCounts::default() })
     }
 
-    /// Returns the jobs that the last plan which named any named.
+    /// Returns the selection of the last plan that had one.
     pub async fn last_selection(&self, batch: BatchId) -> Result<JobSelection, LedgerError> {
         Ok(sqlx::query_scalar(
             "-- ledger::last_selection\n select selection from batch where id = ?1",
@@ -294,13 +293,13 @@ impl Ledger {
 }
 
 impl StagedSheet {
-    /// Returns a payload's hash as the ledger has it, if it knows the batch: the new ones must be
-    /// made like it.
+    /// Returns the hash of a stored payload, if the batch is known: the new ones must use its
+    /// algorithm.
     pub fn known_hash(&self) -> Option<&str> {
         self.known_hash.as_deref()
     }
 
-    /// Adds rows, in the sheet's order.
+    /// Adds rows in the order of the sheet.
     pub async fn push_rows(&mut self, rows: Vec<StagedRow>) -> Result<(), LedgerError> {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
@@ -324,7 +323,7 @@ impl StagedSheet {
                     Err(UnmergedReason::Invalid(words)) => (None, Some(words)),
                     Err(UnmergedReason::Skipped) => (None, None),
                 };
-                // Texts are given away: a copy of each would cost more than the rest.
+                // Texts are moved: copying them would cost more than all the rest.
                 let (hash, file, spoken_ms, subject) = match merged {
                     Some(MergedRow {
                         payload_hash,
@@ -359,13 +358,13 @@ impl StagedRow {
         }
     }
 
-    /// Returns how long it speaks, in milliseconds, if a person wants it now.
+    /// Returns its speech in milliseconds if it is selected.
     fn selected_speech_ms(&self) -> i64 {
         let merged = self.merged.as_ref().ok().filter(|_| self.selected);
         merged.map_or(0, |merged| merged.spoken_ms)
     }
 
-    /// Tells whether it has nothing but what every row has.
+    /// Returns whether it needs only [`BASE_COLUMNS`].
     fn has_base_columns_only(&self) -> bool {
         let merged = self.merged.as_ref();
         let is_merged = merged.is_ok_and(|merged| merged.exclusive_project.is_none());

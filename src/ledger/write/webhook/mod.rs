@@ -1,10 +1,10 @@
-//! The addresses at which AI Studios may call about a submission, and what such calls said.
+//! The callback addresses of submissions, and the callbacks received at them.
 //!
-//! An address holds a secret of 128 bits that is drawn with the intent of its paid request. Here is
-//! only its hash, and that goes when the job has come to its end. What a call says is hearsay: it
-//! brings a look forward, at most once in five seconds, and tells that an unclear request was
-//! accepted. Invariant: nothing here moves a job to another state or touches what it cost, and
-//! whoever repeats himself changes nothing.
+//! An address contains a secret of 128 bits, generated with the intent of its paid request. The
+//! ledger stores only its hash, and deletes it when the job reaches a final state. A callback is
+//! not trusted: it brings the next check forward, at most once in five seconds, and proves that an
+//! uncertain request was accepted. Invariants: no callback moves a job to another state or changes
+//! its cost; a repeated callback changes nothing.
 
 mod report;
 mod secret;
@@ -23,21 +23,21 @@ use crate::ledger::{Ledger, SubmissionId};
 pub use crate::ledger::write::webhook::report::{CallbackReport, ReceivedCallback};
 pub use crate::ledger::write::webhook::secret::WebhookSecret;
 
-/// A call to ourselves that never came is forgotten after this long.
+/// A self-test whose callback did not arrive is deleted after this time.
 const SELF_TEST_TTL: Millis = 3_600_000;
 
-/// Whom a call was about.
+/// The subject of a callback.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallbackEffect {
-    /// Nobody that is known, or no more.
+    /// The address is unknown, or no longer valid.
     UnknownAddress,
-    /// We called ourselves, to see whether the way is open.
+    /// The self-test of the callback path.
     SelfTest,
     /// A submission.
     Job {
         /// Its job's key.
         key: String,
-        /// What a person should know of it, where something is strange.
+        /// A warning for the user about something unusual.
         warning: Option<String>,
     },
 }
@@ -109,7 +109,7 @@ impl CallbackTarget {
         self.state.as_deref() == Some("uncertain")
     }
 
-    /// Says what a person should know.
+    /// Returns the warning for the user, if there is one.
     fn warning(&self, heard: &CallbackReport) -> Option<String> {
         let key = self.key.as_deref().unwrap_or_default();
         if let (Some(one), Some(other)) = (&heard.task, &heard.other_task) {
@@ -196,7 +196,7 @@ pub(in crate::ledger) async fn insert_addresses(
 
 struct ExpectCallback {
     secret_hash: String,
-    /// Nothing for a call to ourselves.
+    /// `None` for a self-test.
     submission: Option<i64>,
     now: Millis,
 }
@@ -224,7 +224,7 @@ struct EndSelfTest(String);
 impl WriteOp for EndSelfTest {
     type Output = bool;
 
-    /// Returns whether the call came.
+    /// Returns whether the callback arrived.
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
         let came: Option<bool> = sqlx::query_scalar(
             "delete from hook where secret_hash = ?1 and submission_id is null
@@ -238,8 +238,8 @@ impl WriteOp for EndSelfTest {
 }
 
 impl Ledger {
-    /// Notes what was said at the address with this secret. Most of what a stranger or a repeater
-    /// sends is not even written.
+    /// Records a callback at the address with this secret. Unknown and repeated callbacks are
+    /// rejected without a write.
     pub async fn record_callback(
         &self,
         secret: &WebhookSecret,
@@ -264,7 +264,7 @@ impl Ledger {
         self.writer.execute(RecordCallback { secret_hash: hash, callback: call, now }).await
     }
 
-    /// Returns what was heard of a submission, if AI Studios ever called about it.
+    /// Returns the callbacks received for a submission, summarised.
     pub async fn callback_report(
         &self,
         submission: SubmissionId,
@@ -272,7 +272,7 @@ impl Ledger {
         Ok(sqlx::query_as(CALLBACK_REPORT).bind(submission.0).fetch_optional(&self.readers).await?)
     }
 
-    /// Expects that we call ourselves at the address with this secret.
+    /// Stores the address of a self-test.
     pub async fn expect_self_test(
         &self,
         secret: &WebhookSecret,
@@ -282,15 +282,15 @@ impl Ledger {
         self.writer.execute(ExpectCallback { secret_hash: hash, submission: None, now }).await
     }
 
-    /// Expects it no longer. Tells whether the call came.
+    /// Deletes the address of a self-test. Returns whether its callback arrived.
     pub async fn finish_self_test(&self, secret: &WebhookSecret) -> Result<bool, LedgerError> {
         self.writer.execute(EndSelfTest(secret.hash())).await
     }
 }
 
 impl BatchLease {
-    /// Brings a job's next look forward to when calls want it. A look that was under way when one
-    /// came would have put it off otherwise.
+    /// Brings a job's next check forward if callbacks ask for it. A check that was running when the
+    /// callback arrived would otherwise have postponed it.
     pub async fn bring_check_forward(
         &self,
         job: crate::ledger::JobId,
@@ -303,7 +303,7 @@ impl BatchLease {
             .await
     }
 
-    /// Expects calls about a submission at one more address, the one with this secret.
+    /// Stores one more callback address for a submission.
     pub async fn expect_callbacks(
         &self,
         submission: SubmissionId,

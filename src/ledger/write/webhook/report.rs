@@ -1,50 +1,50 @@
-//! What is known after a call, and when it makes somebody look. Pure.
+//! The facts known from the callbacks of a submission, and when they trigger a check. Pure.
 //!
-//! Invariant: whoever repeats himself changes nothing, and no flood of calls wants more than one look
-//! in five seconds.
+//! Invariants: a repeated callback changes nothing, and any number of callbacks triggers at most
+//! one check in five seconds.
 
 use crate::ledger::model::job::Millis;
 
-/// Between two looks that calls bring forward.
+/// The minimum time between two checks that callbacks trigger.
 const CHECK_INTERVAL: Millis = 5_000;
-/// The same for calls that do not say how far a render is: they may come with every percent.
+/// The same for callbacks without progress: they may arrive for every percent.
 const VAGUE_CHECK_INTERVAL: Millis = 60_000;
-/// How exactly it is known when the last call came.
+/// The precision with which the time of the last callback is stored.
 const REPEAT_INTERVAL: Millis = 60_000;
 
-/// What a call said, as far as anything is made of it.
+/// The facts in one callback.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceivedCallback {
-    /// 0 to 100, where it said how far the render is.
+    /// 0 to 100, if the callback reported progress.
     pub progress: Option<f64>,
-    /// The vendor's own word for the render.
+    /// The id of the render task at AI Studios.
     pub task_id: Option<String>,
-    /// What it is said to have cost.
+    /// The reported cost in credits.
     pub credits: Option<f64>,
-    /// Whether it spoke of an ending.
+    /// Whether the callback reported the end of the render.
     pub ended: bool,
 }
 
-/// What was heard of a submission.
+/// The facts known from all callbacks of a submission.
 #[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow)]
 pub struct CallbackReport {
-    /// When it was called about first, in milliseconds since 1970.
+    /// The time of the first callback.
     pub first_at: i64,
-    /// When it was called about last, to the minute.
+    /// The time of the last callback, to the minute.
     pub at: i64,
-    /// When a look is wanted because of that.
+    /// The time of the check that the callbacks triggered.
     pub look_at: Option<i64>,
-    /// The furthest that it was said to be, in whole percent.
+    /// The highest reported progress, in whole percent.
     pub progress: Option<f64>,
-    /// The vendor's own word for the render.
+    /// The id of the render task at AI Studios.
     pub task: Option<String>,
-    /// Another such word that came later.
+    /// Another such id that was reported later.
     pub other_task: Option<String>,
-    /// What it is said to have cost, as it was said first.
+    /// The cost in credits that was reported first.
     pub credits: Option<f64>,
 }
 
-/// Returns what is known after a call, or nothing when it said nothing new.
+/// Returns the facts known after a callback, or `None` if it contains nothing new.
 pub(in crate::ledger) fn merge_callback(
     before: Option<CallbackReport>,
     call: &ReceivedCallback,
@@ -72,14 +72,15 @@ pub(in crate::ledger) fn merge_callback(
     if call.ended || is_vague || (is_first && uncertain) {
         let pause = if is_vague { VAGUE_CHECK_INTERVAL } else { CHECK_INTERVAL };
         heard.look_at = Some(match before.look_at {
-            // What waits for a vague call must not hold up an ending.
+            // A check that a callback without progress triggered must not delay the one for the
+            // end.
             Some(look_at) if look_at > now => look_at.min(now.saturating_add(pause)),
             Some(look_at) => now.max(look_at.saturating_add(pause)),
             None => now,
         });
     }
     let is_new = is_first || heard != before || now.saturating_sub(before.at) >= REPEAT_INTERVAL;
-    // A clock that was set back must not make the last call older than the first.
+    // A clock that was set back must not make the last callback older than the first.
     heard.at = now.max(before.first_at);
     is_new.then_some(heard)
 }
@@ -145,7 +146,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever knows the secret can at worst make us look every five seconds.
+        /// A sender who knows the secret can at worst trigger one check every five seconds.
         #[test]
         fn no_flood_of_calls_wants_more_than_one_look_in_five_seconds(
             calls in prop::collection::vec((0..2000_i64, any::<bool>(), prop::option::of(0.0..100.0)), 1..200),
@@ -161,7 +162,7 @@ mod tests {
             }
             looks.dedup();
             prop_assert!(looks.windows(2).all(|two| two[1] - two[0] >= CHECK_INTERVAL), "{looks:?}");
-            // And an ending is not held up by whatever came before.
+            // The end of the render is checked in time, whatever arrived before.
             let last = merge_callback(heard.clone(), &final_callback(), (true, now)).or(heard).unwrap();
             prop_assert!(last.look_at.unwrap() <= now + CHECK_INTERVAL);
         }

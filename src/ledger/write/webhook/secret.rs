@@ -1,47 +1,48 @@
-//! What makes an address known to AI Studios alone. Pure: the chance is handed in.
+//! The secret in a callback address. Pure: the random bits are passed in.
 //!
-//! Invariant: only the address itself shows it; what is kept, printed or logged is its hash.
+//! Invariant: only the address itself contains the secret; everything stored, printed or logged is
+//! its hash.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// What stands before a secret in the path of an address.
+/// The path segment before the secret.
 const PATH_SEGMENT: &str = "h";
 
-/// What makes an address known to AI Studios alone.
+/// The secret that makes a callback address known to AI Studios alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret([u8; 16]);
 
 impl WebhookSecret {
-    /// Takes 128 bits that nobody could guess.
+    /// Creates a secret from 128 unpredictable bits.
     pub fn new(bits: [u8; 16]) -> Self {
         Self(bits)
     }
 
-    /// Reads a secret from an address, if it has the form of one.
+    /// Parses a secret from an address.
     pub fn parse(word: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(word).ok()?.try_into().ok().map(Self)
     }
 
-    /// Returns the 22 characters that stand in an address.
+    /// Returns the 22 characters in an address.
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Returns the end of the path of its address.
+    /// Returns the end of the address's path.
     pub fn path(&self) -> String {
         format!("/{PATH_SEGMENT}/{}", self.encode())
     }
 
-    /// Returns the secret at the end of a path, whatever a proxy puts before that.
+    /// Returns the secret at the end of a path, whatever prefix a proxy adds.
     pub fn from_path(path: &str) -> Option<Self> {
         let mut parts = path.strip_suffix('/').unwrap_or(path).rsplit('/');
         let word = parts.next()?;
         (parts.next()? == PATH_SEGMENT).then(|| Self::parse(word)).flatten()
     }
 
-    /// Returns what may be kept and shown of it.
+    /// Returns the hash, which may be stored and shown.
     pub fn hash(&self) -> String {
         blake3::hash(&self.0).to_hex().to_string()
     }
