@@ -213,7 +213,7 @@ impl BatchTotals {
 
 fn counts_by_state(counts: &BTreeMap<JobState, u64>) -> BTreeMap<&'static str, u64> {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-    JobState::ALL.into_iter().map(|state| (state.as_str(), jobs(state))).collect()
+    JobState::ALL.iter().map(|&state| (state.as_str(), jobs(state))).collect()
 }
 
 impl RunRecord {

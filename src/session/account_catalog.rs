@@ -124,7 +124,7 @@ pub(crate) async fn compare_plan(
                 match request_catalog(client, shelf).await {
                     Ok(articles) => {
                         let now = clock.now();
-                        let kept = ledger.save_catalog((account, shelf), &articles, now).await;
+                        let kept = ledger.save_catalog(account, shelf, &articles, now).await;
                         kept.map_err(ledger_error)?;
                         known = Some((articles, now));
                     }

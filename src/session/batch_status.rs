@@ -63,7 +63,7 @@ impl Throughput {
         let ended = run.ended_at.unwrap_or(run.heartbeat_at);
         let end = if live { Clock::real().now().as_millisecond() } else { ended };
         let begin = run.started_at.max(end - HOUR_MS);
-        let videos = ledger.count_done_between(batch, (begin, end)).await.map_err(ledger_error)?;
+        let videos = ledger.count_done_between(batch, begin, end).await.map_err(ledger_error)?;
         Ok((videos > 0).then_some(Self { videos, span_ms: (end - begin).max(1) }))
     }
 
@@ -249,10 +249,7 @@ impl BatchStatus {
     pub(crate) fn to_json(&self, ledger: &Ledger) -> Value {
         let words = |counts: &BTreeMap<JobState, u64>| -> Map<String, Value> {
             let jobs = |state| json!(counts.get(&state).copied().unwrap_or(0));
-            JobState::ALL
-                .into_iter()
-                .map(|state| (state.as_str().to_owned(), jobs(state)))
-                .collect()
+            JobState::ALL.iter().map(|&state| (state.as_str().to_owned(), jobs(state))).collect()
         };
         let troubles: Vec<_> =
             self.attention_groups.iter().map(|trouble| trouble.to_json(&self.commands)).collect();

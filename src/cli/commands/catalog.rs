@@ -156,7 +156,7 @@ async fn fetch_catalog(
         .await
         .map_err(|trouble| catalog_error(&trouble))?;
     let now = clock.now();
-    let kept = ledger.save_catalog((&account.catalog_key, shelf), &articles, now).await;
+    let kept = ledger.save_catalog(&account.catalog_key, shelf, &articles, now).await;
     kept.map_err(ledger_error)?;
     Ok((articles, now))
 }

@@ -91,9 +91,9 @@ impl Capacity {
             SubmitStep::Export | SubmitStep::Create => 0,
         };
         let mut least = (i64::from(self.claim_max), ClaimBlock::NothingDue);
-        let mut cap = |room: i64, held| {
-            if room < least.0 {
-                least = (room.max(0), held);
+        let mut cap = |available: i64, block| {
+            if available < least.0 {
+                least = (available.max(0), block);
             }
         };
         cap(i64::from(self.in_flight_max) + lead - taken, ClaimBlock::InFlight);

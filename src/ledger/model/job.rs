@@ -62,30 +62,30 @@ pub(in crate::ledger) struct Submission {
 pub(in crate::ledger) fn apply_update(
     job: &mut Job,
     submission: &mut Submission,
-    news: &JobUpdate,
+    update: &JobUpdate,
     now: Millis,
 ) -> Result<Transition, IllegalTransition> {
     // A callback proves acceptance, whatever the quiet wait or the operator concluded.
-    let is_refuted = submission.has_callback && matches!(news, JobUpdate::ProvenAbsent { .. });
-    if is_refuted || is_outdated(job, submission, news) {
+    let is_refuted = submission.has_callback && matches!(update, JobUpdate::ProvenAbsent { .. });
+    if is_refuted || is_outdated(job, submission, update) {
         return Ok(Transition::Unchanged);
     }
-    let step = match news.event() {
+    let transition = match update.event() {
         Some(event) => apply_event(job.state, event)?,
         // An update within a state is outdated in every other state.
-        None if news.expected_state() == Some(job.state) => Transition::Moved(job.state),
+        None if update.expected_state() == Some(job.state) => Transition::Moved(job.state),
         None => Transition::Unchanged,
     };
-    let Transition::Moved(state) = step else { return Ok(step) };
-    job.due_at = news.due_at().unwrap_or(now);
-    update_submission(submission, news, now);
+    let Transition::Moved(state) = transition else { return Ok(transition) };
+    job.due_at = update.due_at().unwrap_or(now);
+    update_submission(submission, update, now);
     job.state = state;
     job.draft = if state == JobState::Ready {
         submission.outcome.draft_status()
     } else {
         DraftStatus::None
     };
-    match news {
+    match update {
         JobUpdate::NotSent { .. } | JobUpdate::DraftLost { .. } => job.submit_failures += 1,
         JobUpdate::Rerendered { .. } => job.rerenders += 1,
         JobUpdate::GenerationFailed { .. } => {
@@ -138,14 +138,14 @@ pub(in crate::ledger) fn apply_update(
         | JobUpdate::RenderFailed { .. }
         | JobUpdate::FetchFailed { .. } => {}
     }
-    clear_stale_columns(job, news);
-    Ok(step)
+    clear_stale_columns(job, update);
+    Ok(transition)
 }
 
 /// Returns whether an update within a state comes too late: the job has moved on since the request
 /// was sent, perhaps to another submission. Two polls of one render may cross.
-fn is_outdated(job: &Job, submission: &Submission, news: &JobUpdate) -> bool {
-    let within = match news {
+fn is_outdated(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
+    let within = match update {
         JobUpdate::Inconclusive { .. } => JobState::Uncertain,
         JobUpdate::Polled { .. }
         | JobUpdate::Rerendered { .. }
@@ -222,7 +222,7 @@ fn cancel_removed_row(job: &Job) -> Job {
 }
 
 /// Clears the columns that the new state does not have, and sets the cause of a failure.
-fn clear_stale_columns(job: &mut Job, news: &JobUpdate) {
+fn clear_stale_columns(job: &mut Job, update: &JobUpdate) {
     if job.state != JobState::Rendering {
         job.stalled = false;
     }
@@ -233,11 +233,11 @@ fn clear_stale_columns(job: &mut Job, news: &JobUpdate) {
         job.submission_id = None;
     }
     if job.state == JobState::Failed {
-        job.cause = Some(news.as_str().to_owned());
+        job.cause = Some(update.as_str().to_owned());
     } else {
         job.cause = None;
     }
-    job.message = news.detail().map(str::to_owned).or_else(|| job.message.take());
+    job.message = update.detail().map(str::to_owned).or_else(|| job.message.take());
     if job.state == JobState::Done {
         job.message = None;
     }
@@ -267,17 +267,13 @@ fn new_version_of(version: i64, now: Millis) -> Job {
     }
 }
 
-fn update_submission(submission: &mut Submission, news: &JobUpdate, now: Millis) {
-    let outcome = match news {
-        JobUpdate::Drafted {
-            project_id,
-            exclusive_project: edited,
-            previous_render_identity: mark,
-        } => {
+fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Millis) {
+    let outcome = match update {
+        JobUpdate::Drafted { project_id, exclusive_project, previous_render_identity } => {
             submission.project_id = Some(project_id.clone());
             submission.exclusive_project =
-                edited.clone().or_else(|| submission.exclusive_project.take());
-            submission.previous_render_identity.clone_from(mark);
+                exclusive_project.clone().or_else(|| submission.exclusive_project.take());
+            submission.previous_render_identity.clone_from(previous_render_identity);
             SubmissionOutcome::Drafted
         }
         JobUpdate::Generating { project_id, .. } => {
@@ -349,7 +345,7 @@ mod tests {
 
     fn any_update() -> impl Strategy<Value = JobUpdate> {
         let due_at = Timestamp::UNIX_EPOCH;
-        let words = || "said".to_owned();
+        let message = || "said".to_owned();
         let id = prop_oneof![Just("p1".to_owned()), Just("p2".to_owned())];
         prop_oneof![
             id.clone().prop_map(|project_id| JobUpdate::Drafted {
@@ -360,33 +356,33 @@ mod tests {
             id.clone().prop_map(move |project_id| JobUpdate::Generating { project_id, due_at }),
             Just(JobUpdate::GenerationPolled { progress: 50.0, due_at }),
             Just(JobUpdate::GenerationFinished),
-            Just(JobUpdate::GenerationFailed { due_at, message: words() }),
-            Just(JobUpdate::DraftLost { due_at, message: words() }),
-            Just(JobUpdate::NotSent { due_at, message: words() }),
-            Just(JobUpdate::Requeued { due_at, message: words() }),
-            Just(JobUpdate::Refused { message: words() }),
-            Just(JobUpdate::SubmitGivenUp { message: words() }),
-            Just(JobUpdate::Uncertain { due_at, message: words() }),
-            Just(JobUpdate::Inconclusive { due_at, message: words() }),
+            Just(JobUpdate::GenerationFailed { due_at, message: message() }),
+            Just(JobUpdate::DraftLost { due_at, message: message() }),
+            Just(JobUpdate::NotSent { due_at, message: message() }),
+            Just(JobUpdate::Requeued { due_at, message: message() }),
+            Just(JobUpdate::Refused { message: message() }),
+            Just(JobUpdate::SubmitGivenUp { message: message() }),
+            Just(JobUpdate::Uncertain { due_at, message: message() }),
+            Just(JobUpdate::Inconclusive { due_at, message: message() }),
             id.prop_map(move |project_id| JobUpdate::Accepted {
                 project_id,
                 render_id: None,
                 due_at,
                 message: "said".to_owned(),
             }),
-            Just(JobUpdate::ProvenAbsent { due_at, message: words() }),
-            Just(JobUpdate::Abandoned { message: words() }),
+            Just(JobUpdate::ProvenAbsent { due_at, message: message() }),
+            Just(JobUpdate::Abandoned { message: message() }),
             (0.0..100.0).prop_map(move |progress| JobUpdate::Polled {
                 progress,
                 due_at,
                 stalled: progress < 10.0,
             }),
             Just(JobUpdate::Rendered { video_url: "http://x".to_owned() }),
-            Just(JobUpdate::Rerendered { due_at, message: words() }),
-            Just(JobUpdate::RenderFailed { message: words() }),
+            Just(JobUpdate::Rerendered { due_at, message: message() }),
+            Just(JobUpdate::RenderFailed { message: message() }),
             Just(JobUpdate::LinkRefreshed { video_url: "http://y".to_owned() }),
-            Just(JobUpdate::FetchAttemptFailed { due_at, message: words() }),
-            Just(JobUpdate::FetchFailed { message: words() }),
+            Just(JobUpdate::FetchAttemptFailed { due_at, message: message() }),
+            Just(JobUpdate::FetchFailed { message: message() }),
             Just(JobUpdate::Fetched(VerifiedVideo {
                 file: "a.mp4".to_owned(),
                 bytes: 1,
@@ -418,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_called_about_is_never_taken_as_not_made() {
+    fn submission_with_a_callback_is_never_reconciled_as_absent() {
         let (mut job, mut submission) = sent_job();
         let due_at = Timestamp::UNIX_EPOCH;
         let lost = JobUpdate::Uncertain { due_at, message: "cut".to_owned() };
@@ -439,18 +435,18 @@ mod tests {
         /// After any sequence of updates, a job carries the columns of its state, leaves a final
         /// state only for a late success, and is unchanged by an update that cannot follow.
         #[test]
-        fn no_sequence_of_news_breaks_a_job(all in prop::collection::vec(any_update(), 0..40)) {
+        fn no_sequence_of_updates_breaks_a_job(all in prop::collection::vec(any_update(), 0..40)) {
             let (mut job, mut submission) = sent_job();
-            for news in all {
+            for update in all {
                 let before = (job.clone(), submission.clone());
-                match apply_update(&mut job, &mut submission, &news, 7) {
+                match apply_update(&mut job, &mut submission, &update, 7) {
                     Err(_) | Ok(Transition::Unchanged) => {
                         prop_assert_eq!(&before, &(job.clone(), submission.clone()));
                         continue;
                     }
                     Ok(Transition::Moved(state)) => prop_assert_eq!(state, job.state),
                 }
-                let late = matches!(news, JobUpdate::Accepted { .. } | JobUpdate::Rendered { .. });
+                let late = matches!(update, JobUpdate::Accepted { .. } | JobUpdate::Rendered { .. });
                 prop_assert!(!before.0.state.is_final() || late || job.state == before.0.state);
                 prop_assert_eq!(job.submission_id.is_some(), job.state.is_open() || job.draft != DraftStatus::None);
                 prop_assert_eq!(job.video_file.is_some(), job.state == JobState::Done);

@@ -249,21 +249,21 @@ impl JobUpdate {
     /// Returns the message for the history.
     pub(in crate::ledger) fn detail(&self) -> Option<&str> {
         match self {
-            Self::DraftLost { message: words, .. }
-            | Self::NotSent { message: words, .. }
-            | Self::Requeued { message: words, .. }
-            | Self::Refused { message: words }
-            | Self::SubmitGivenUp { message: words }
-            | Self::Uncertain { message: words, .. }
-            | Self::Inconclusive { message: words, .. }
-            | Self::Accepted { message: words, .. }
-            | Self::ProvenAbsent { message: words, .. }
-            | Self::Abandoned { message: words }
-            | Self::GenerationFailed { message: words, .. }
-            | Self::Rerendered { message: words, .. }
-            | Self::RenderFailed { message: words }
-            | Self::FetchAttemptFailed { message: words, .. }
-            | Self::FetchFailed { message: words } => Some(words),
+            Self::DraftLost { message, .. }
+            | Self::NotSent { message, .. }
+            | Self::Requeued { message, .. }
+            | Self::Refused { message }
+            | Self::SubmitGivenUp { message }
+            | Self::Uncertain { message, .. }
+            | Self::Inconclusive { message, .. }
+            | Self::Accepted { message, .. }
+            | Self::ProvenAbsent { message, .. }
+            | Self::Abandoned { message }
+            | Self::GenerationFailed { message, .. }
+            | Self::Rerendered { message, .. }
+            | Self::RenderFailed { message }
+            | Self::FetchAttemptFailed { message, .. }
+            | Self::FetchFailed { message } => Some(message),
             Self::Drafted { project_id, .. } | Self::Generating { project_id, .. } => {
                 Some(project_id)
             }

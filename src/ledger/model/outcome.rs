@@ -2,6 +2,8 @@
 //!
 //! Pure. The texts are those of the schema's CHECK constraints.
 
+use strum::{EnumString, IntoStaticStr};
+
 /// Whether a ready job has a free draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[repr(i64)]
@@ -15,7 +17,8 @@ pub(in crate::ledger) enum DraftStatus {
 }
 
 /// The outcome of a submission so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SubmissionOutcome {
     /// The free draft is being made.
     Drafting,
@@ -46,39 +49,9 @@ pub enum SubmissionOutcome {
 }
 
 impl SubmissionOutcome {
-    const ALL: [Self; 13] = [
-        Self::Drafting,
-        Self::Generating,
-        Self::Drafted,
-        Self::Sent,
-        Self::Uncertain,
-        Self::Accepted,
-        Self::Rendered,
-        Self::RenderFailed,
-        Self::NotSent,
-        Self::Refused,
-        Self::Stray,
-        Self::Absent,
-        Self::Abandoned,
-    ];
-
     /// Returns its text in SQL, in JSON and on screen.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Drafting => "drafting",
-            Self::Generating => "generating",
-            Self::Drafted => "drafted",
-            Self::Sent => "sent",
-            Self::Uncertain => "uncertain",
-            Self::Accepted => "accepted",
-            Self::Rendered => "rendered",
-            Self::RenderFailed => "render-failed",
-            Self::NotSent => "not-sent",
-            Self::Refused => "refused",
-            Self::Stray => "stray",
-            Self::Absent => "absent",
-            Self::Abandoned => "abandoned",
-        }
+        self.into()
     }
 
     /// Returns the draft that a ready job has with this submission.
@@ -101,7 +74,7 @@ impl SubmissionOutcome {
     }
 
     /// Returns the outcome with this text.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }

@@ -28,7 +28,7 @@ impl RowStatus {
 
     /// Returns every status, the states first.
     pub fn all() -> impl Iterator<Item = Self> {
-        JobState::ALL.into_iter().map(Self::State).chain(Self::OTHERS)
+        JobState::ALL.iter().copied().map(Self::State).chain(Self::OTHERS)
     }
 
     /// Returns its text in commands, JSON and reports.

@@ -6,8 +6,23 @@
 
 use std::fmt;
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum JobState {
     /// No request of the current version is open; the job can be claimed once it is due.
     Ready,
@@ -32,36 +47,16 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, in the order in which a job reaches them.
-    pub const ALL: [Self; 9] = [
-        Self::Ready,
-        Self::Submitting,
-        Self::Uncertain,
-        Self::Rendering,
-        Self::Fetching,
-        Self::Done,
-        Self::Reused,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns its text in SQL, in JSON and on screen.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Submitting => "submitting",
-            Self::Uncertain => "uncertain",
-            Self::Rendering => "rendering",
-            Self::Fetching => "fetching",
-            Self::Done => "done",
-            Self::Reused => "reused",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
+        self.into()
     }
 
     /// Returns the state with this text.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 
     /// Returns whether the state is final.
@@ -90,7 +85,8 @@ impl fmt::Display for JobState {
 }
 
 /// An event of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum JobEvent {
     /// A loop claimed the job and its intent is durable.
     Claimed,
@@ -101,16 +97,19 @@ pub enum JobEvent {
     /// No request was sent.
     NotSent,
     /// AI Studios declined temporarily: rate limit, or a problem of the account.
+    #[strum(serialize = "put-back")]
     Requeued,
     /// AI Studios declined this payload permanently.
     Refused,
     /// The free submit failures are used up.
     SubmitGivenUp,
     /// The response to a paid request was lost.
+    #[strum(serialize = "answer-lost")]
     Uncertain,
     /// AI Studios has the render, according to its response or to evidence.
     Accepted,
     /// The request was never accepted, according to evidence, the operator or the settings.
+    #[strum(serialize = "proven-not-made")]
     ProvenAbsent,
     /// The operator closed an uncertain job.
     Abandoned,
@@ -136,53 +135,11 @@ pub enum JobEvent {
 
 impl JobEvent {
     /// Every event.
-    pub const ALL: [Self; 20] = [
-        Self::Claimed,
-        Self::Drafted,
-        Self::DraftLost,
-        Self::NotSent,
-        Self::Requeued,
-        Self::Refused,
-        Self::SubmitGivenUp,
-        Self::Uncertain,
-        Self::Accepted,
-        Self::ProvenAbsent,
-        Self::Abandoned,
-        Self::Rendered,
-        Self::Rerendered,
-        Self::RenderFailed,
-        Self::Fetched,
-        Self::FetchFailed,
-        Self::Cancelled,
-        Self::Retried,
-        Self::Replaced,
-        Self::Reused,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns its text in the history.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Drafted => "drafted",
-            Self::DraftLost => "draft-lost",
-            Self::NotSent => "not-sent",
-            Self::Requeued => "put-back",
-            Self::Refused => "refused",
-            Self::SubmitGivenUp => "submit-given-up",
-            Self::Uncertain => "answer-lost",
-            Self::Accepted => "accepted",
-            Self::ProvenAbsent => "proven-not-made",
-            Self::Abandoned => "abandoned",
-            Self::Rendered => "rendered",
-            Self::Rerendered => "rerendered",
-            Self::RenderFailed => "render-failed",
-            Self::Fetched => "fetched",
-            Self::FetchFailed => "fetch-failed",
-            Self::Cancelled => "cancelled",
-            Self::Retried => "retried",
-            Self::Replaced => "replaced",
-            Self::Reused => "reused",
-        }
+        self.into()
     }
 }
 
@@ -253,8 +210,8 @@ mod tests {
     use crate::ledger::model::state::*;
 
     #[test]
-    fn every_word_names_one_state() {
-        for state in JobState::ALL {
+    fn every_state_is_parsed_from_its_own_text() {
+        for &state in JobState::ALL {
             assert_eq!(JobState::parse(state.as_str()), Some(state));
         }
         assert_eq!(JobState::parse("planned"), None);
@@ -262,10 +219,10 @@ mod tests {
 
     #[test]
     fn only_a_paid_request_in_the_air_can_become_uncertain() {
-        for state in JobState::ALL {
-            let goes = apply_event(state, JobEvent::Uncertain)
+        for &state in JobState::ALL {
+            let moves = apply_event(state, JobEvent::Uncertain)
                 == Ok(Transition::Moved(JobState::Uncertain));
-            assert_eq!(goes, state == JobState::Submitting, "{state}");
+            assert_eq!(moves, state == JobState::Submitting, "{state}");
         }
     }
 
@@ -278,26 +235,26 @@ mod tests {
     /// A final state can be reached from every state, so that no job can be stuck by design.
     #[test]
     fn every_state_can_reach_an_ending() {
-        for start in JobState::ALL {
-            let mut seen = vec![start];
+        for &start in JobState::ALL {
+            let mut reached = vec![start];
             let mut at = 0;
-            while at < seen.len() {
-                for event in JobEvent::ALL {
-                    if let Ok(Transition::Moved(to)) = apply_event(seen[at], event)
-                        && !seen.contains(&to)
+            while at < reached.len() {
+                for &event in JobEvent::ALL {
+                    if let Ok(Transition::Moved(to)) = apply_event(reached[at], event)
+                        && !reached.contains(&to)
                     {
-                        seen.push(to);
+                        reached.push(to);
                     }
                 }
                 at += 1;
             }
-            assert!(seen.iter().any(|state| state.is_final()), "{start}");
+            assert!(reached.iter().any(|state| state.is_final()), "{start}");
         }
     }
 
     #[test]
     fn a_done_job_stays_done_until_its_content_changes() {
-        for event in JobEvent::ALL {
+        for &event in JobEvent::ALL {
             match apply_event(JobState::Done, event) {
                 Ok(Transition::Moved(to)) => {
                     assert_eq!((event, to), (JobEvent::Replaced, JobState::Ready))

@@ -260,14 +260,16 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.read_page(ROWS, (batch, after, max), read_job_row).await
+        self.read_page(ROWS, batch, after, max, read_job_row).await
     }
 
     /// Reads one page of a batch's rows.
     pub(in crate::ledger) async fn read_page(
         &self,
         statement: &'static str,
-        (batch, after, max): (BatchId, i64, u32),
+        batch: BatchId,
+        after: i64,
+        max: u32,
         read: fn(&SqliteRow) -> Result<JobRow, sqlx::Error>,
     ) -> Result<Vec<JobRow>, LedgerError> {
         let rows = sqlx::query(statement)

@@ -53,7 +53,7 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.read_page(INVALID_ROWS, (batch, after, max), read_row_without_job).await
+        self.read_page(INVALID_ROWS, batch, after, max, read_row_without_job).await
     }
 
     /// Returns up to `max` invalid or skipped rows after the position `after`.
@@ -63,7 +63,7 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.read_page(ROWS_WITHOUT_JOB, (batch, after, max), read_row_without_job).await
+        self.read_page(ROWS_WITHOUT_JOB, batch, after, max, read_row_without_job).await
     }
 }
 

@@ -20,12 +20,12 @@ pub struct RecentEvent {
     pub detail: Option<String>,
 }
 
-const COUNT_DONE_BETWEEN: &str = "-- ledger::done_between
+const COUNT_DONE_BETWEEN: &str = "-- ledger::count_done_between
     select count(*) from version v indexed by version_done join job j on j.id = v.job_id
     where v.done_at >= ?2 and v.done_at <= ?3 and j.batch_id = ?1";
 
 /// Only the last events of the whole ledger are searched.
-const RECENT_EVENTS: &str = "-- ledger::lately
+const RECENT_EVENTS: &str = "-- ledger::recent_events
     select e.at, j.key, e.event, e.detail from event e join job j on j.id = e.job_id
     where e.id > (select max(id) from event) - 20000 and j.batch_id = ?1 and e.event in (
         'fetched', 'refused', 'answer-lost', 'submit-given-up', 'render-failed', 'rerendered',
@@ -41,7 +41,8 @@ impl Ledger {
     pub async fn count_done_between(
         &self,
         batch: BatchId,
-        (from, to): (i64, i64),
+        from: i64,
+        to: i64,
     ) -> Result<u64, LedgerError> {
         let count: i64 = sqlx::query_scalar(COUNT_DONE_BETWEEN)
             .bind(batch.0)

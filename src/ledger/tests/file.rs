@@ -1,4 +1,4 @@
-//! The file itself: which one is opened, who may read it, and what its schema holds by itself.
+//! The file itself: which files are opened, their permissions, and the rules of the schema.
 
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
@@ -6,12 +6,12 @@ use crate::ledger::write::{claim, due, generation, record, runs, webhook};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
-    let desk = TestLedger::new().await;
-    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let lease = desk.run(batch).await;
+    let test = TestLedger::new().await;
+    let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
+    let lease = test.run(batch).await;
     claim_one_step(&lease).await;
     let mut db =
-        open::open_writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+        open::open_writer(&test.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let second = sqlx::query(
         "insert into submission (job_id, version, attempt, run_id, tag, way, outcome, begun_at,
             paid_at) values (1, 1, 2, 1, '0123456789abc', 'one-step', 'sent', 0, 0)",
@@ -24,7 +24,7 @@ async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
 }
 
 #[tokio::test]
-async fn another_programs_database_and_a_newer_ledger_are_refused() {
+async fn database_of_another_program_and_newer_ledger_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     for (name, make, expected) in [
         ("other.db", "create table cake (x); create table tea (y)", "not a callsheet ledger"),
@@ -45,10 +45,10 @@ async fn another_programs_database_and_a_newer_ledger_are_refused() {
     assert_eq!(std::fs::read(&path).unwrap(), vec![7; 10_000], "nothing was overwritten");
 }
 
-/// Found by killing the real program while it made its ledger: the file was marked as a ledger
-/// only after its tables were made.
+/// Found by killing the real program while it created its ledger: the file was marked as a ledger
+/// only after its tables were created.
 #[tokio::test]
-async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
+async fn interrupted_creation_of_a_ledger_is_completed() {
     let marked = format!("pragma application_id = {}", 0x4341_4c4c);
     for cut_off in ["pragma user_version = 0", &marked] {
         let dir = tempfile::tempdir().unwrap();
@@ -72,16 +72,16 @@ async fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
 #[tokio::test]
 async fn the_ledger_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let desk = TestLedger::new().await;
+    let test = TestLedger::new().await;
     for name in ["l.db", "l.db-wal"] {
-        let mode = std::fs::metadata(desk.dir.path().join(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(test.dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
 
-/// The arrows in the file are the arrows of the state machine: no more, no fewer.
+/// The transitions in the file are those of the state machine: no more, no fewer.
 #[test]
-fn the_schema_knows_the_same_arrows_as_the_state_machine() {
+fn schema_and_state_machine_have_the_same_transitions() {
     let schema = include_str!("../../../migrations/0001_ledger.sql");
     let drawn: BTreeSet<String> = schema
         .split('\'')
@@ -92,8 +92,8 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
         .map(str::to_owned)
         .collect();
     let mut meant = BTreeSet::new();
-    for from in JobState::ALL {
-        for event in JobEvent::ALL {
+    for &from in JobState::ALL {
+        for &event in JobEvent::ALL {
             if let Ok(Transition::Moved(to)) = apply_event(from, event)
                 && from != to
             {
@@ -104,12 +104,12 @@ fn the_schema_knows_the_same_arrows_as_the_state_machine() {
     assert_eq!(drawn, meant);
 }
 
-/// A full scan or a sort per claim is what makes a queue slow at a hundred thousand jobs.
+/// A full scan or a sort per claim would make a queue of a hundred thousand jobs slow.
 #[tokio::test]
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
-    let desk = TestLedger::new().await;
+    let test = TestLedger::new().await;
     let mut db =
-        open::open_writer(&desk.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+        open::open_writer(&test.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let all = [
         spending::STATEMENTS,
         claim::STATEMENTS,
@@ -137,11 +137,54 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     }
 }
 
+/// Returns every statement literal in the sources of the ledger.
+fn statement_literals(folder: &Path) -> Vec<String> {
+    let mut statements = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            statements.extend(statement_literals(&path));
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap().replace("\\\"", "\u{1}");
+        let literals = source.split('"').filter(|text| text.starts_with("-- ledger::"));
+        // Without a line break, it is a piece of a `concat!`; tests execute those.
+        let literals = literals.filter(|text| text.contains('\n') && !text.ends_with(' '));
+        statements.extend(literals.map(|text| text.replace('\u{1}', "\"")));
+    }
+    statements
+}
+
+/// A misspelled column in a rarely used statement must not wait for its first use.
+#[tokio::test]
+async fn every_statement_is_valid_for_the_schema() {
+    let test = TestLedger::new().await;
+    let mut db =
+        open::open_writer(&test.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger");
+    let (temporary, statements): (Vec<_>, Vec<_>) = statement_literals(&folder)
+        .into_iter()
+        .partition(|statement| statement.contains("create temp table"));
+    assert_eq!((temporary.len(), statements.len() > 100), (2, true), "{}", statements.len());
+    let mut temporary = temporary;
+    temporary.sort_by_key(|statement| !statement.starts_with("-- ledger::stage"));
+    for statement in temporary {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
+    }
+    for statement in statements {
+        for single in statement.split(';').filter(|single| !single.trim().is_empty()) {
+            let explain = sqlx::AssertSqlSafe(format!("explain {single}"));
+            let explained = sqlx::query(explain).fetch_all(&mut db).await;
+            assert!(explained.is_ok(), "{single}\n{explained:?}");
+        }
+    }
+}
+
 /// Returns the keys of a ledger whose disk holds only so many bytes of its log, as after a power cut.
-async fn keys_after_power_cut(desk: &TestLedger, log: u64) -> Vec<String> {
+async fn keys_after_power_cut(test: &TestLedger, log: u64) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     for name in ["l.db", "l.db-wal"] {
-        std::fs::copy(desk.dir.path().join(name), dir.path().join(name)).unwrap();
+        std::fs::copy(test.dir.path().join(name), dir.path().join(name)).unwrap();
     }
     let rest = std::fs::File::options().write(true).open(dir.path().join("l.db-wal")).unwrap();
     rest.set_len(log).unwrap();
@@ -153,29 +196,29 @@ async fn keys_after_power_cut(desk: &TestLedger, log: u64) -> Vec<String> {
     rows.into_iter().map(|row| row.key.unwrap()).collect()
 }
 
-/// Whoever commits next folds the log into the file; until then the log alone holds the plan.
+/// The next commit copies the log into the file; until then only the log holds the plan.
 #[tokio::test]
 async fn a_power_cut_finds_a_plan_whole_or_the_one_before_it() {
-    let desk = TestLedger::new().await;
-    let log = || std::fs::metadata(desk.dir.path().join("l.db-wal")).unwrap().len();
+    let test = TestLedger::new().await;
+    let log = || std::fs::metadata(test.dir.path().join("l.db-wal")).unwrap().len();
     let keys = |rows: &[StagedRow]| -> Vec<String> {
         rows.iter().map(|row| row.key.clone().unwrap()).collect()
     };
     let [former, later] = [2, 3_000].map(|rows| -> Vec<StagedRow> {
         (0..rows).map(|place| row(place, &format!("k{place}"), &format!("{rows}"))).collect()
     });
-    desk.plan(&former).await;
+    test.plan(&former).await;
     let before = log();
-    desk.plan(&later).await;
+    test.plan(&later).await;
     let after = log();
     assert!(after > before + 500_000, "the plan is in the log: {before} to {after} bytes");
     for cut in [before, before + 1, before + (after - before) / 2] {
-        assert_eq!(keys_after_power_cut(&desk, cut).await, keys(&former), "{cut} of {after} bytes");
+        assert_eq!(keys_after_power_cut(&test, cut).await, keys(&former), "{cut} of {after} bytes");
     }
-    // What SQLite writes behind the end of a commit is nobody's loss.
+    // Bytes that SQLite writes after the end of a commit may be lost.
     for cut in (1..8).map(|pages| after - pages * 4096 - 1) {
-        let found = keys_after_power_cut(&desk, cut).await;
+        let found = keys_after_power_cut(&test, cut).await;
         assert!(found == keys(&former) || found == keys(&later), "{cut} of {after}: {found:?}");
     }
-    assert_eq!(keys_after_power_cut(&desk, after).await, keys(&later));
+    assert_eq!(keys_after_power_cut(&test, after).await, keys(&later));
 }

@@ -1,4 +1,4 @@
-//! Calls of AI Studios as the ledger takes them: hearsay, and nothing more.
+//! Callbacks of AI Studios in the ledger: they trigger checks and are not trusted otherwise.
 
 use sqlx::Row;
 
@@ -8,8 +8,8 @@ fn test_secret() -> Option<WebhookSecret> {
     Some(WebhookSecret::new([7; 16]))
 }
 
-fn called() -> Capacity {
-    Capacity { new_secret: Some(test_secret), claim_max: 1, ..room() }
+fn capacity_with_callbacks() -> Capacity {
+    Capacity { new_secret: Some(test_secret), claim_max: 1, ..capacity() }
 }
 
 fn ending() -> ReceivedCallback {
@@ -22,10 +22,10 @@ fn ending() -> ReceivedCallback {
 }
 
 /// A batch of one job, whose paid request is on its way.
-async fn sent(desk: &TestLedger) -> (BatchId, BatchLease, ClaimedSubmission) {
-    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let lease = desk.run(batch).await;
-    let (mode, capacity) = (SubmissionMode::OneStep, called());
+async fn sent(test: &TestLedger) -> (BatchId, BatchLease, ClaimedSubmission) {
+    let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
+    let lease = test.run(batch).await;
+    let (mode, capacity) = (SubmissionMode::OneStep, capacity_with_callbacks());
     let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
     (batch, lease, claimed.submissions.into_iter().next().unwrap())
 }
@@ -34,9 +34,9 @@ fn lost() -> JobUpdate {
     JobUpdate::Uncertain { due_at: later(900), message: "cut".to_owned() }
 }
 
-async fn stored_addresses(desk: &TestLedger) -> Vec<(String, bool)> {
+async fn stored_addresses(test: &TestLedger) -> Vec<(String, bool)> {
     let rows = sqlx::query("select secret_hash, submission_id is not null as own from hook")
-        .fetch_all(&desk.ledger.readers)
+        .fetch_all(&test.ledger.readers)
         .await
         .unwrap();
     rows.into_iter().map(|row| (row.get(0), row.get(1))).collect()
@@ -44,25 +44,25 @@ async fn stored_addresses(desk: &TestLedger) -> Vec<(String, bool)> {
 
 #[tokio::test]
 async fn a_secret_is_kept_as_a_hash_and_goes_with_its_job() {
-    let desk = TestLedger::new().await;
-    let (_, lease, claim) = sent(&desk).await;
+    let test = TestLedger::new().await;
+    let (_, lease, claim) = sent(&test).await;
     let secret = claim.secret.clone().unwrap();
-    assert_eq!(stored_addresses(&desk).await, [(secret.hash(), true)]);
-    for news in [accepted("p1"), rendered()] {
-        lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
-        assert_eq!(stored_addresses(&desk).await.len(), 1);
+    assert_eq!(stored_addresses(&test).await, [(secret.hash(), true)]);
+    for update in [accepted("p1"), rendered()] {
+        lease.record_update(claim.job, claim.submission, update, NOW).await.unwrap();
+        assert_eq!(stored_addresses(&test).await.len(), 1);
     }
     lease.record_update(claim.job, claim.submission, fetched("a.mp4"), NOW).await.unwrap();
-    assert_eq!(stored_addresses(&desk).await, []);
-    let heard = desk.ledger.record_callback(&secret, ending(), later(9)).await.unwrap();
+    assert_eq!(stored_addresses(&test).await, []);
+    let heard = test.ledger.record_callback(&secret, ending(), later(9)).await.unwrap();
     assert_eq!(heard, CallbackEffect::UnknownAddress);
-    assert_eq!(desk.ledger.callback_report(claim.submission).await.unwrap(), None);
+    assert_eq!(test.ledger.callback_report(claim.submission).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_call_brings_a_look_forward_and_moves_nothing() {
-    let desk = TestLedger::new().await;
-    let (batch, lease, claim) = sent(&desk).await;
+async fn callback_brings_a_check_forward_and_moves_no_job() {
+    let test = TestLedger::new().await;
+    let (batch, lease, claim) = sent(&test).await;
     let accepted = JobUpdate::Accepted {
         project_id: "p1".to_owned(),
         render_id: None,
@@ -70,46 +70,46 @@ async fn a_call_brings_a_look_forward_and_moves_nothing() {
         message: "answered".to_owned(),
     };
     lease.record_update(claim.job, claim.submission, accepted, NOW).await.unwrap();
-    let next = async || desk.ledger.next_due_at(batch, JobState::Rendering).await.unwrap().unwrap();
+    let next = async || test.ledger.next_due_at(batch, JobState::Rendering).await.unwrap().unwrap();
     let secret = claim.secret.unwrap();
     let step = ReceivedCallback { progress: Some(50.0), ..ReceivedCallback::default() };
-    desk.ledger.record_callback(&secret, step, later(10)).await.unwrap();
+    test.ledger.record_callback(&secret, step, later(10)).await.unwrap();
     assert_eq!(next().await, later(600), "a step on the way");
-    desk.ledger.record_callback(&secret, ending(), later(20)).await.unwrap();
+    test.ledger.record_callback(&secret, ending(), later(20)).await.unwrap();
     assert_eq!(next().await, later(20));
-    assert_eq!(desk.job_states(batch).await, [JobState::Rendering]);
+    assert_eq!(test.job_states(batch).await, [JobState::Rendering]);
 
     // A poll that was in the air puts the next one off, and brings it forward again.
     let polled = JobUpdate::Polled { progress: 60.0, due_at: later(700), stalled: false };
     lease.record_update(claim.job, claim.submission, polled, later(21)).await.unwrap();
     assert_eq!(next().await, later(700));
-    let heard = desk.ledger.callback_report(claim.submission).await.unwrap().unwrap();
+    let heard = test.ledger.callback_report(claim.submission).await.unwrap().unwrap();
     lease.bring_check_forward(claim.job, claim.submission, heard.look_at.unwrap()).await.unwrap();
     assert_eq!(next().await, later(20));
     assert_eq!((heard.credits, heard.progress), (Some(3.0), Some(100.0)));
 
     let other =
         ReceivedCallback { task_id: Some("t2".to_owned()), credits: Some(99.0), ..ending() };
-    let heard = desk.ledger.record_callback(&secret, other, later(21)).await.unwrap();
+    let heard = test.ledger.record_callback(&secret, other, later(21)).await.unwrap();
     let CallbackEffect::Job { key, warning: Some(words) } = heard else { panic!("{heard:?}") };
     assert_eq!(key, "ann");
     assert!(words.contains("taken that twice"), "{words}");
-    let rows = desk.ledger.rows(batch, -1, 9).await.unwrap();
+    let rows = test.ledger.rows(batch, -1, 9).await.unwrap();
     assert_eq!(rows[0].credits, None, "never counted");
 }
 
 #[tokio::test]
-async fn a_call_about_a_former_submission_wakes_nobody() {
-    let desk = TestLedger::new().await;
-    let (batch, lease, former) = sent(&desk).await;
-    let record = async |claim: &ClaimedSubmission, news| {
-        lease.record_update(claim.job, claim.submission, news, NOW).await.unwrap();
+async fn callback_about_an_earlier_submission_triggers_no_check() {
+    let test = TestLedger::new().await;
+    let (batch, lease, former) = sent(&test).await;
+    let record = async |claim: &ClaimedSubmission, update| {
+        lease.record_update(claim.job, claim.submission, update, NOW).await.unwrap();
     };
     record(&former, accepted("p1")).await;
     record(&former, JobUpdate::Rerendered { due_at: NOW, message: "it failed".to_owned() }).await;
     let (mode, capacity) = (
         SubmissionMode::OneStep,
-        Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
+        Capacity { new_secret: Some(WebhookSecret::new_unique), ..capacity_with_callbacks() },
     );
     let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
     let claim = &claimed.submissions[0];
@@ -118,22 +118,22 @@ async fn a_call_about_a_former_submission_wakes_nobody() {
     let (project_id, words) = ("p2".to_owned(), "answered".to_owned());
     record(claim, JobUpdate::Accepted { project_id, render_id: None, due_at, message: words })
         .await;
-    desk.ledger.record_callback(&former.secret.unwrap(), ending(), later(9)).await.unwrap();
-    let next = desk.ledger.next_due_at(batch, JobState::Rendering).await.unwrap();
+    test.ledger.record_callback(&former.secret.unwrap(), ending(), later(9)).await.unwrap();
+    let next = test.ledger.next_due_at(batch, JobState::Rendering).await.unwrap();
     assert_eq!(next, Some(due_at));
-    assert!(desk.ledger.callback_report(former.submission).await.unwrap().is_some(), "it is noted");
-    assert_eq!(desk.ledger.callback_report(claim.submission).await.unwrap(), None);
+    assert!(test.ledger.callback_report(former.submission).await.unwrap().is_some(), "it is noted");
+    assert_eq!(test.ledger.callback_report(claim.submission).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn what_was_called_about_is_not_taken_as_not_made_and_stays_known() {
-    let desk = TestLedger::new().await;
-    let (batch, lease, claim) = sent(&desk).await;
+async fn submission_with_a_callback_is_not_reconciled_as_absent_after_a_restart() {
+    let test = TestLedger::new().await;
+    let (batch, lease, claim) = sent(&test).await;
     let secret = claim.secret.clone().unwrap();
     // Before the answer that is lost, and from an earlier process.
-    desk.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
-    let desk = desk.reopen().await;
-    let lease = BatchLease { ledger: desk.ledger.clone(), ..lease };
+    test.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
+    let test = test.reopen().await;
+    let lease = BatchLease { ledger: test.ledger.clone(), ..lease };
     lease.record_update(claim.job, claim.submission, lost(), NOW).await.unwrap();
     let quiet = JobUpdate::ProvenAbsent { due_at: NOW, message: "no trace".to_owned() };
     let recorded = lease.record_update(claim.job, claim.submission, quiet, NOW).await;
@@ -141,19 +141,20 @@ async fn what_was_called_about_is_not_taken_as_not_made_and_stays_known() {
         recorded.unwrap(),
         RecordedUpdate { transition: Transition::Unchanged, state: JobState::Uncertain }
     );
-    assert_eq!(desk.job_states(batch).await, [JobState::Uncertain]);
+    assert_eq!(test.job_states(batch).await, [JobState::Uncertain]);
 }
 
-/// The proof came too soon: the draft is taken for its second export, and says that it was heard of.
+/// The absence was concluded too early: the draft is claimed for its second export, and the claim
+/// reports the callback.
 #[tokio::test]
-async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
-    let desk = TestLedger::new().await;
-    let (batch, _) = desk.plan(&[row(0, "ann", "one")]).await;
-    let lease = desk.run(batch).await;
-    let drafts = lease.claim_drafts(called(), NOW).await.unwrap();
+async fn draft_with_a_callback_reports_it_when_it_is_claimed_again() {
+    let test = TestLedger::new().await;
+    let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
+    let lease = test.run(batch).await;
+    let drafts = lease.claim_drafts(capacity_with_callbacks(), NOW).await.unwrap();
     assert!(drafts.submissions[0].secret.is_none(), "a draft has nothing to call about");
     let (job, submission) = (drafts.submissions[0].job, drafts.submissions[0].submission);
-    let record = async |news| lease.record_update(job, submission, news, NOW).await.unwrap();
+    let record = async |update| lease.record_update(job, submission, update, NOW).await.unwrap();
     let project_id = "p1".to_owned();
     record(JobUpdate::Drafted {
         project_id,
@@ -164,7 +165,7 @@ async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
     let claim = async || {
         let (mode, capacity) = (
             SubmissionMode::TwoStep,
-            Capacity { new_secret: Some(WebhookSecret::new_unique), ..called() },
+            Capacity { new_secret: Some(WebhookSecret::new_unique), ..capacity_with_callbacks() },
         );
         let claimed = lease.claim_paid(mode, capacity, NOW).await.unwrap();
         claimed.submissions.into_iter().next().unwrap()
@@ -173,26 +174,26 @@ async fn a_draft_that_was_called_about_says_so_when_it_is_claimed_again() {
     assert!(!first.has_callback);
     record(lost()).await;
     record(JobUpdate::ProvenAbsent { due_at: NOW, message: "no trace".to_owned() }).await;
-    let heard = desk.ledger.record_callback(&first.secret.unwrap(), ending(), NOW).await.unwrap();
+    let heard = test.ledger.record_callback(&first.secret.unwrap(), ending(), NOW).await.unwrap();
     let CallbackEffect::Job { warning: Some(words), .. } = heard else { panic!("{heard:?}") };
     assert!(words.contains("may have been accepted after all"), "{words}");
     assert!(claim().await.has_callback);
 }
 
 #[tokio::test]
-async fn a_call_to_ourselves_is_expected_once_and_forgotten() {
-    let desk = TestLedger::new().await;
+async fn self_test_is_expected_once_and_deleted() {
+    let test = TestLedger::new().await;
     let (secret, other) = (WebhookSecret::new([1; 16]), WebhookSecret::new([2; 16]));
     for one in [&secret, &other] {
-        desk.ledger.expect_self_test(one, NOW).await.unwrap();
+        test.ledger.expect_self_test(one, NOW).await.unwrap();
     }
     let heard =
-        desk.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
+        test.ledger.record_callback(&secret, ReceivedCallback::default(), NOW).await.unwrap();
     assert_eq!(heard, CallbackEffect::SelfTest);
-    assert!(desk.ledger.finish_self_test(&secret).await.unwrap());
-    assert!(!desk.ledger.finish_self_test(&other).await.unwrap(), "it never came");
-    assert_eq!(stored_addresses(&desk).await, []);
-    let heard = desk.ledger.record_callback(&secret, ending(), NOW).await.unwrap();
+    assert!(test.ledger.finish_self_test(&secret).await.unwrap());
+    assert!(!test.ledger.finish_self_test(&other).await.unwrap(), "it never came");
+    assert_eq!(stored_addresses(&test).await, []);
+    let heard = test.ledger.record_callback(&secret, ending(), NOW).await.unwrap();
     assert_eq!(heard, CallbackEffect::UnknownAddress);
 }
 

@@ -57,7 +57,7 @@ impl WriteOp for SaveCatalog {
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
         sqlx::query(
-            "-- ledger::keep_catalogue
+            "-- ledger::save_catalog
              insert into catalogue (account, kind, items, heard_at) values (?1, ?2, ?3, ?4)
              on conflict do update set items = excluded.items, heard_at = excluded.heard_at",
         )
@@ -75,18 +75,14 @@ impl Ledger {
     /// Saves an account's catalogue in place of the stored one.
     pub async fn save_catalog(
         &self,
-        (account, shelf): (&str, CatalogKind),
-        articles: &[CatalogItem],
-        heard_at: Timestamp,
+        account: &str,
+        kind: CatalogKind,
+        items: &[CatalogItem],
+        fetched_at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let items = serde_json::to_string(articles).expect("texts always make JSON");
+        let items = serde_json::to_string(items).expect("texts always make JSON");
         self.writer
-            .execute(SaveCatalog {
-                account: account.to_owned(),
-                kind: shelf,
-                items,
-                fetched_at: heard_at,
-            })
+            .execute(SaveCatalog { account: account.to_owned(), kind, items, fetched_at })
             .await
     }
 
@@ -94,14 +90,14 @@ impl Ledger {
     pub async fn catalog(
         &self,
         account: &str,
-        shelf: CatalogKind,
+        kind: CatalogKind,
     ) -> Result<Option<(Vec<CatalogItem>, Timestamp)>, LedgerError> {
         let row: Option<(String, i64)> = sqlx::query_as(
-            "-- ledger::catalogue
+            "-- ledger::catalog
              select items, heard_at from catalogue where account = ?1 and kind = ?2",
         )
         .bind(account)
-        .bind(shelf.as_str())
+        .bind(kind.as_str())
         .fetch_optional(&self.readers)
         .await?;
         // A catalogue in the format of an earlier version is fetched again.

@@ -8,10 +8,11 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use crate::ledger::SubmissionId;
 use crate::ledger::error::LedgerError;
+use crate::ledger::ids::RunId;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
+use crate::ledger::{BatchId, SubmissionId};
 
 /// Credits for each started minute of speech until AI Studios reports some.
 pub(in crate::ledger) const DEFAULT_CREDITS_PER_MINUTE: f64 = 1.0;
@@ -59,7 +60,7 @@ impl WriteOp for RecordCredits {
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
         sqlx::query(
-            "-- ledger::hear_credits
+            "-- ledger::record_credits
              update submission set credits = ?2 where id = ?1 and paid_at is not null",
         )
         .bind(self.submission.0)
@@ -97,16 +98,17 @@ impl CreditBudget {
     pub(in crate::ledger) async fn load(
         db: &mut SqliteConnection,
         caps: CreditCaps,
-        (run, batch): (i64, i64),
+        run: RunId,
+        batch: BatchId,
     ) -> Result<Self, LedgerError> {
         let since = caps.day_began.as_millisecond();
-        let heard: Option<f64> =
+        let known: Option<f64> =
             sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE).bind(since).fetch_one(&mut *db).await?;
-        let per_minute = heard.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
+        let per_minute = known.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
         let mut left = f64::INFINITY;
         if let Some(cap) = caps.per_run {
             let spent: f64 = sqlx::query_scalar(SPENT_BY_RUN)
-                .bind(run)
+                .bind(run.0)
                 .bind(per_minute)
                 .fetch_one(&mut *db)
                 .await?;
@@ -116,7 +118,7 @@ impl CreditBudget {
             let spent: f64 = sqlx::query_scalar(SPENT_SINCE)
                 .bind(since)
                 .bind(per_minute)
-                .bind(batch)
+                .bind(batch.0)
                 .fetch_one(&mut *db)
                 .await?;
             left = left.min(cap - spent);

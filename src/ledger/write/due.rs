@@ -74,7 +74,7 @@ impl From<String> for Tag {
     }
 }
 
-const DUE_JOBS: &str = "-- ledger::claim_due
+const DUE_JOBS: &str = "-- ledger::claim_due_jobs
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
@@ -85,21 +85,21 @@ const DUE_JOBS: &str = "-- ledger::claim_due
         and j.id not in (select value from json_each(?5) named)
     order by j.due_at, j.position limit ?4";
 
-const POSTPONE_JOBS: &str = "-- ledger::claim_due, postpone
+const POSTPONE_JOBS: &str = "-- ledger::claim_due_jobs, postpone
     update job set due_at = ?3
     where id in (select value from json_each(?1) named) and lease_token = ?2";
 
-const REMAINING_WORK: &str = "-- ledger::left_to_do
+const REMAINING_WORK: &str = "-- ledger::remaining_work
     select state, jobs from tally where batch_id = ?1
     union all
     select 'named', exists (select 1 from job indexed by job_selected
         where batch_id = ?1 and selection = ?2 and state = 'ready')";
 
-const NEXT_DUE: &str = "-- ledger::next_due
+const NEXT_DUE: &str = "-- ledger::next_due_at
     select min(due_at) from job indexed by job_due
     where batch_id = ?1 and state = ?2 and drafted = ?3";
 
-const COUNT_PROVEN_ABSENT: &str = "-- ledger::times_taken_as_not_made
+const COUNT_PROVEN_ABSENT: &str = "-- ledger::count_proven_absent
     select count(*) from event indexed by event_job
     where job_id = ?1 and submission_id = ?2 and event = 'proven-not-made'";
 
@@ -183,23 +183,23 @@ impl Ledger {
     pub async fn remaining_work(
         &self,
         batch: BatchId,
-        only: Option<JobSelection>,
+        selection: Option<JobSelection>,
     ) -> Result<(BTreeMap<JobState, u64>, bool), LedgerError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(REMAINING_WORK)
             .bind(batch.0)
-            .bind(only.map(|only| only.0))
+            .bind(selection.map(|selection| selection.0))
             .fetch_all(&self.readers)
             .await?;
         let mut counts: BTreeMap<JobState, u64> = BTreeMap::new();
-        let mut named = false;
-        for (word, jobs) in rows {
-            match JobState::parse(&word) {
+        let mut has_selected = false;
+        for (state, jobs) in rows {
+            match JobState::parse(&state) {
                 Some(state) => *counts.entry(state).or_default() += jobs.unsigned_abs(),
-                None => named = jobs > 0,
+                None => has_selected = jobs > 0,
             }
         }
         let ready = counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0);
-        Ok((counts, if only.is_some() { named } else { ready }))
+        Ok((counts, if selection.is_some() { has_selected } else { ready }))
     }
 
     /// Returns how often a paid request of this submission was sent and reconciled as never

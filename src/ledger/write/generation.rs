@@ -36,7 +36,7 @@ pub struct GeneratingDraft {
     pub rerenders: i64,
 }
 
-const DUE_DRAFTS: &str = "-- ledger::claim_generating
+const DUE_DRAFTS: &str = "-- ledger::claim_generating_drafts
     select j.id as job, j.key, s.id as submission, s.project_id, s.begun_at, j.progress,
            j.moved_at, j.rerenders
     from job j indexed by job_due
@@ -46,11 +46,11 @@ const DUE_DRAFTS: &str = "-- ledger::claim_generating
         and exists (select 1 from run where id = ?3 and ended_at is null)
     order by j.due_at, j.position limit ?4";
 
-const LEASE_DRAFTS: &str = "-- ledger::claim_generating, take
+const LEASE_DRAFTS: &str = "-- ledger::claim_generating_drafts, lease
     update job set due_at = ?3, lease_token = ?2
     where id in (select value from json_each(?1) named) and +state = 'ready' and drafted = 2";
 
-const NEXT_DRAFT_DUE: &str = "-- ledger::next_generating
+const NEXT_DRAFT_DUE: &str = "-- ledger::next_generating_due_at
     select min(due_at) from job indexed by job_due
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
@@ -58,7 +58,7 @@ const COUNT_GENERATING: &str = "-- ledger::count_generating
     select count(*) from job indexed by job_due
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
-const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::exports_keep_their_id
+const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::has_stable_export_ids
     select exists (select 1 from submission s join job j on j.id = s.job_id
             where j.batch_id = ?1 and s.way = 'two-step' and s.outcome = 'rendered'
                 and s.render_id is null and ifnull(s.subject, '') <> s.project_id)
@@ -66,7 +66,7 @@ const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::exports_keep_their_id
             where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
 
 /// Whether an export of this batch ended under another id than its draft's.
-const ANY_EXPORT_CHANGED_ID: &str = "-- ledger::exports_keep_their_id
+const ANY_EXPORT_CHANGED_ID: &str = "-- ledger::has_stable_export_ids, changed
     select exists (select 1 from submission s join job j on j.id = s.job_id
             where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
 
@@ -142,9 +142,9 @@ impl Ledger {
     pub async fn has_stable_export_ids(
         &self,
         batch: BatchId,
-        told: Option<bool>,
+        known: Option<bool>,
     ) -> Result<bool, LedgerError> {
-        match told {
+        match known {
             Some(false) => Ok(false),
             Some(true) => Ok(self.query_number(ANY_EXPORT_CHANGED_ID, batch).await? == Some(0)),
             None => Ok(self.query_number(ALL_EXPORTS_KEEP_ID, batch).await? == Some(1)),

@@ -54,7 +54,7 @@ pub struct StrayDraft {
     pub key: String,
 }
 
-const RETRYABLE_JOBS: &str = "-- ledger::chosen
+const RETRYABLE_JOBS: &str = "-- ledger::retryable_jobs
     select j.id, ifnull(j.cause, ''), max(1, (v.spoken_ms + 59999) / 60000)
     from job j indexed by job_due
     join version v on v.job_id = j.id and v.version = j.version
@@ -63,7 +63,7 @@ const RETRYABLE_JOBS: &str = "-- ledger::chosen
         and (?3 is null or j.cause = ?3) and (?4 is null or j.selection = ?4)
         and (?5 is null or j.state = ?5)";
 
-const RETRY_SUBMISSION: &str = "-- ledger::try_again, submit
+const RETRY_SUBMISSION: &str = "-- ledger::retry_jobs, submit
     update job set state = 'ready', drafted = 0, due_at = ?3, lease_token = ?2, cause = null,
         words = null, submit_failures = 0, rerenders = 0, fetch_failures = 0, polls = 0,
         progress = null, moved_at = null
@@ -71,7 +71,7 @@ const RETRY_SUBMISSION: &str = "-- ledger::try_again, submit
     insert into event (job_id, version, run_id, at, event, state)
     select id, version, ?2, ?3, 'retried', 'ready' from job where id = ?1";
 
-const RETRY_DOWNLOAD: &str = "-- ledger::try_again, fetch
+const RETRY_DOWNLOAD: &str = "-- ledger::retry_jobs, download
     update job set state = 'fetching', due_at = ?3, lease_token = ?2, cause = null, words = null,
         fetch_failures = 0, rendering_at = ?3, submission_id = (
             select max(id) from submission s
@@ -87,7 +87,7 @@ const RECORD_CANCELLATIONS: &str = "-- ledger::cancel
         where batch_id = ?1 and state = 'ready' and drafted > 0
             and (?2 = '[]' or key in (select value from json_each(?2))));
     insert into event (job_id, version, run_id, at, event, state, detail)
-    select id, version, ?3, ?4, 'cancelled', 'cancelled', 'a person took it out'
+    select id, version, ?3, ?4, 'cancelled', 'cancelled', 'cancelled by the operator'
     from job indexed by job_due
     where batch_id = ?1 and state = 'ready'
         and (?2 = '[]' or key in (select value from json_each(?2)))";
@@ -100,17 +100,17 @@ const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
         and (?2 = '[]' or key in (select value from json_each(?2)))";
 
 /// A project that was changed in place belongs to the user and is not stray.
-const STRAY_DRAFTS: &str = "-- ledger::strays
+const STRAY_DRAFTS: &str = "-- ledger::stray_drafts
     select s.id as submission, s.tag, s.project_id, j.key
     from submission s join job j on j.id = s.job_id
     where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
         and (s.subject is null or s.project_id is null or s.subject <> s.project_id)";
 
-const MARK_SWEPT: &str = "-- ledger::swept
+const MARK_SWEPT: &str = "-- ledger::mark_swept
     update submission set swept_at = ?2
     where id = ?1 and outcome = 'stray' and paid_at is null";
 
-const UNCERTAIN_JOB: &str = "-- ledger::uncertain
+const UNCERTAIN_JOB: &str = "-- ledger::uncertain_job
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
@@ -119,14 +119,14 @@ const UNCERTAIN_JOB: &str = "-- ledger::uncertain
     join version v on v.job_id = j.id and v.version = s.version
     where j.batch_id = ?1 and j.key = ?2 and j.state = 'uncertain'";
 
-const KEYS_CONTAINING: &str = "-- ledger::keys_like
+const KEYS_CONTAINING: &str = "-- ledger::keys_containing
     select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
     order by (key = ?2) desc, length(key), key limit 6";
 
 /// Jobs that have waited longest for a check come first: there may be more than one run can check.
 /// A project that rows change one after the other is excluded, because it may show a later row's
 /// render.
-const LATE_RENDERS: &str = "-- ledger::claim_late
+const LATE_RENDERS: &str = "-- ledger::claim_late_renders
     select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
@@ -139,7 +139,7 @@ const LATE_RENDERS: &str = "-- ledger::claim_late
         and ifnull(s.subject, '') <> s.project_id and ifnull(j.lease_token, 0) < ?3
     order by j.lease_token, j.position limit ?2";
 
-const PROJECT_OWNER: &str = "-- ledger::owner_of
+const PROJECT_OWNER: &str = "-- ledger::project_owner
     select b.name, j.key
     from (select id from submission where project_id = ?1 and ifnull(subject, '') <> ?1
           union select id from submission where render_id = ?1 and ifnull(subject, '') <> ?1) found
@@ -150,7 +150,7 @@ const PROJECT_OWNER: &str = "-- ledger::owner_of
         or s.job_id <> (select job_id from submission where id = ?2))
     limit 1";
 
-const LEASE_LATE_JOB: &str = "-- ledger::claim_late, lease
+const LEASE_LATE_JOB: &str = "-- ledger::claim_late_renders, lease
     update job set lease_token = ?2 where id = ?1 and state = 'failed'";
 
 struct RetryJobs {
@@ -164,7 +164,7 @@ impl WriteOp for RetryJobs {
     type Output = RetryTotals;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<RetryTotals, LedgerError> {
-        let mut again = RetryTotals::default();
+        let mut totals = RetryTotals::default();
         for (job, cause, minutes) in retryable_jobs(&mut *db, self.batch, &self.filter).await? {
             let fetch = cause == CAUSE_FETCH_FAILED;
             sqlx::query(if fetch { RETRY_DOWNLOAD } else { RETRY_SUBMISSION })
@@ -173,9 +173,9 @@ impl WriteOp for RetryJobs {
                 .bind(self.now.as_millisecond())
                 .execute(&mut *db)
                 .await?;
-            again.add_job(fetch, minutes);
+            totals.add_job(fetch, minutes);
         }
-        Ok(again)
+        Ok(totals)
     }
 }
 
@@ -196,17 +196,17 @@ impl RetryTotals {
 async fn retryable_jobs<'c, E>(
     db: E,
     batch: BatchId,
-    chosen: &RetryFilter,
+    filter: &RetryFilter,
 ) -> Result<Vec<(i64, String, i64)>, LedgerError>
 where
     E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
 {
     let rows = sqlx::query_as(RETRYABLE_JOBS)
         .bind(batch.0)
-        .bind(json_list(&chosen.keys))
-        .bind(chosen.cause.as_deref())
-        .bind(chosen.selection.map(|selection| selection.0))
-        .bind(chosen.state.map(JobState::as_str))
+        .bind(json_list(&filter.keys))
+        .bind(filter.cause.as_deref())
+        .bind(filter.selection.map(|selection| selection.0))
+        .bind(filter.state.map(JobState::as_str))
         .fetch_all(db)
         .await?;
     Ok(rows)
@@ -324,13 +324,13 @@ impl Ledger {
     pub async fn count_retries(
         &self,
         batch: BatchId,
-        chosen_jobs: &RetryFilter,
+        filter: &RetryFilter,
     ) -> Result<RetryTotals, LedgerError> {
-        let mut again = RetryTotals::default();
-        for (_, cause, minutes) in retryable_jobs(&self.readers, batch, chosen_jobs).await? {
-            again.add_job(cause == CAUSE_FETCH_FAILED, minutes);
+        let mut totals = RetryTotals::default();
+        for (_, cause, minutes) in retryable_jobs(&self.readers, batch, filter).await? {
+            totals.add_job(cause == CAUSE_FETCH_FAILED, minutes);
         }
-        Ok(again)
+        Ok(totals)
     }
 
     /// Returns drafts that are no longer needed and were never exported.

@@ -36,7 +36,7 @@ const INSERT_RECOVERY_EVENTS: &str = "-- ledger::begin_run, history
     select j.id, s.version, s.id, ?2, ?3,
         case s.outcome when 'drafting' then 'draft-lost' else 'answer-lost' end,
         case s.outcome when 'drafting' then 'ready' else 'uncertain' end,
-        'the former run ended before the answer came'
+        'the previous run ended before the response arrived'
     from job j indexed by job_due join submission s on s.id = j.submission_id
     where j.batch_id = ?1 and j.state = 'submitting'";
 
@@ -103,7 +103,7 @@ const MAKE_DRAFTS_DUE: &str = "-- ledger::begin_run, drafts in the making due no
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
 /// A clock that was ahead for a while must not delay a batch until then.
-const CLAMP_DUE_AT: &str = "-- ledger::begin_run, due when nobody can have meant it
+const CLAMP_DUE_AT: &str = "-- ledger::begin_run, implausible due times
     update job indexed by job_due set due_at = ?2
     where batch_id = ?1 and state = 'ready' and drafted = ?3 and due_at > ?2 + 172800000";
 
@@ -154,22 +154,22 @@ impl WriteOp for BeginRun {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;
         }
         sqlx::query(FIND_REUSABLE_VIDEOS).bind(batch).execute(&mut *db).await?;
-        let freed = sqlx::query(RELEASE_JOBS).bind(batch).bind(now).execute(&mut *db).await;
+        let released = sqlx::query(RELEASE_JOBS).bind(batch).bind(now).execute(&mut *db).await;
         sqlx::query(REUSE_VIDEOS).bind(batch).bind(now).execute(&mut *db).await?;
         sqlx::query(CANCEL_REMOVED_ROWS).bind(batch).execute(&mut *db).await?;
-        let doubted =
+        let marked_uncertain =
             sqlx::query(MARK_JOBS_UNCERTAIN).bind(batch).bind(now).execute(&mut *db).await;
         let found = RecoveredWork {
-            drafts_lost: freed?.rows_affected(),
-            uncertain: doubted?.rows_affected(),
+            drafts_lost: released?.rows_affected(),
+            uncertain: marked_uncertain?.rows_affected(),
         };
         sqlx::query(LEASE_OPEN_JOBS).bind(batch).bind(run).execute(&mut *db).await?;
         for statement in [MAKE_OPEN_JOBS_DUE, MAKE_DRAFTS_DUE] {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;
         }
         for drafted in [DraftStatus::None, DraftStatus::Ready] {
-            let believe = sqlx::query(CLAMP_DUE_AT).bind(batch).bind(now).bind(drafted);
-            believe.execute(&mut *db).await?;
+            let clamp = sqlx::query(CLAMP_DUE_AT).bind(batch).bind(now).bind(drafted);
+            clamp.execute(&mut *db).await?;
         }
         Ok((RunId(run), found))
     }
@@ -208,7 +208,7 @@ impl WriteOp for RecordHeartbeat {
     type Output = bool;
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
-        let beaten = sqlx::query(
+        let updated = sqlx::query(
             "-- ledger::heartbeat
              update run set heartbeat_at = ?2 where id = ?1 and ended_at is null",
         )
@@ -216,7 +216,7 @@ impl WriteOp for RecordHeartbeat {
         .bind(self.now.as_millisecond())
         .execute(db)
         .await?;
-        Ok(beaten.rows_affected() == 1)
+        Ok(updated.rows_affected() == 1)
     }
 }
 

@@ -135,7 +135,7 @@ async fn an_old_cached_catalogue_is_refreshed_or_shows_its_age() {
     let ledger = Ledger::open(&office.path("callsheet.db"), Durability::PowerLoss).await.unwrap();
     let (shop, long_ago) = (office.sandbox.base_url(), SignedDuration::from_hours(72));
     let then = Clock::real().now() - long_ago;
-    ledger.save_catalog((&shop, CatalogKind::Models), &[], then).await.unwrap();
+    ledger.save_catalog(&shop, CatalogKind::Models, &[], then).await.unwrap();
     ledger.close().await;
     for args in [["plan", "b.toml", "--offline"], ["run", "b.toml", "--yes"]] {
         let ended = office.run(&args);

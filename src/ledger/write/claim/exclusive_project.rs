@@ -11,7 +11,7 @@ use crate::ledger::write::claim::{ClaimedSubmission, ReadyJob};
 use crate::ledger::{BatchId, JobSelection, Ledger, LedgerError};
 
 /// All jobs of a plan are of one kind, so one of them shows whether they change projects.
-const ANY_EXCLUSIVE_PROJECT: &str = "-- ledger::claim_submissions, a subject
+const ANY_EXCLUSIVE_PROJECT: &str = "-- ledger::claim_submissions, a project
     select v.subject from job j indexed by job_due
     join version v on v.job_id = j.id and v.version = j.version
     where j.batch_id = ?1 and j.state = 'ready' limit 1";
@@ -68,16 +68,16 @@ impl Ledger {
 pub(in crate::ledger) async fn is_blocked(
     db: &mut SqliteConnection,
     batch: BatchId,
-    only: Option<JobSelection>,
+    selection: Option<JobSelection>,
 ) -> Result<bool, sqlx::Error> {
     let any: Option<Option<String>> =
         sqlx::query_scalar(ANY_EXCLUSIVE_PROJECT).bind(batch.0).fetch_optional(&mut *db).await?;
     if any.flatten().is_none() {
         return Ok(false);
     }
-    let only = only.map(|only| only.0);
+    let selection = selection.map(|selection| selection.0);
     let free: i64 =
-        sqlx::query_scalar(HAS_SUBMITTABLE_JOB).bind(batch.0).bind(only).fetch_one(db).await?;
+        sqlx::query_scalar(HAS_SUBMITTABLE_JOB).bind(batch.0).bind(selection).fetch_one(db).await?;
     Ok(free == 0)
 }
 

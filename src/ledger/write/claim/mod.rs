@@ -72,7 +72,7 @@ pub struct ClaimOutcome {
     pub block: ClaimBlock,
 }
 
-const COUNT_CAPACITY: &str = "-- ledger::claim_submissions, room
+const COUNT_CAPACITY: &str = "-- ledger::claim_submissions, counts
     select b.canary_done, b.paused, b.name, r.submitted,
         (select coalesce(sum(jobs), 0) from tally
          where batch_id = b.id and state in ('submitting', 'rendering')) as under_way,
@@ -118,11 +118,10 @@ macro_rules! due {
 }
 
 const READY_JOBS: &str = due!("queue", "job_due", "");
-const READY_SELECTED_JOBS: &str =
-    due!("queue of the named", "job_selected", " and j.selection = ?5");
+const READY_SELECTED_JOBS: &str = due!("selected queue", "job_selected", " and j.selection = ?5");
 
 /// The ids of new submissions; no other connection writes at the same time.
-const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, numbers
+const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, last id
     select coalesce(max(id), 0) from submission";
 
 /// Each of `named` is a list: submission, job, version, attempt, tag, project.
@@ -152,7 +151,7 @@ const INSERT_EVENTS: &str = "-- ledger::claim_submissions, history
 const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
     update run set submitted = submitted + ?2 where id = ?1";
 
-const COUNT_DRAFTED_SELECTED: &str = "-- ledger::claim_submissions, drafts of the named
+const COUNT_DRAFTED_SELECTED: &str = "-- ledger::claim_submissions, selected drafts
     select count(*) from job indexed by job_selected
     where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted > 0";
 
@@ -207,10 +206,10 @@ impl ClaimSubmissions {
         if self.step == SubmitStep::Draft {
             return Ok(true);
         }
-        let mut purse = CreditBudget::load(db, caps, (self.run.0, self.batch.0)).await?;
+        let mut budget = CreditBudget::load(db, caps, self.run, self.batch).await?;
         let wanted = queue.len();
         let affordable =
-            queue.iter().take_while(|queued| purse.try_reserve(queued.spoken_ms)).count();
+            queue.iter().take_while(|queued| budget.try_reserve(queued.spoken_ms)).count();
         queue.truncate(affordable);
         Ok(affordable == wanted)
     }
@@ -220,7 +219,8 @@ impl ClaimSubmissions {
     async fn read_ready_jobs(
         &self,
         db: &mut SqliteConnection,
-        (max, drafted): (i64, i64),
+        max: i64,
+        drafted: i64,
     ) -> Result<(SubmitStep, Vec<ReadyJob>), LedgerError> {
         if self.step == SubmitStep::Create && drafted > 0 {
             let drafts = self.query_ready_jobs(db, SubmitStep::Export, max).await?;
@@ -237,15 +237,15 @@ impl ClaimSubmissions {
         step: SubmitStep,
         max: i64,
     ) -> Result<Vec<ReadyJob>, LedgerError> {
-        let only = self.capacity.selection;
-        let text = if only.is_some() { READY_SELECTED_JOBS } else { READY_JOBS };
+        let selection = self.capacity.selection;
+        let text = if selection.is_some() { READY_SELECTED_JOBS } else { READY_JOBS };
         let mut query = sqlx::query_as(text)
             .bind(self.batch.0)
             .bind(step == SubmitStep::Export)
             .bind(self.now.as_millisecond())
             .bind(max);
-        if let Some(only) = only {
-            query = query.bind(only.0);
+        if let Some(selection) = selection {
+            query = query.bind(selection.0);
         }
         Ok(query.fetch_all(db).await?)
     }
@@ -348,24 +348,24 @@ impl WriteOp for ClaimSubmissions {
             .fetch_optional(&mut *db)
             .await?
             .ok_or(LedgerError::LeaseLost)?;
-        if let Some(only) = self.capacity.selection {
+        if let Some(selection) = self.capacity.selection {
             // Drafts outside this run's selection must not block its own.
             counted.drafted = sqlx::query_scalar(COUNT_DRAFTED_SELECTED)
                 .bind(self.batch.0)
-                .bind(only.0)
+                .bind(selection.0)
                 .fetch_one(&mut *db)
                 .await?;
         }
-        let (max, held) = self.capacity.available(self.step, &counted);
+        let (max, block) = self.capacity.available(self.step, &counted);
         if max == 0 {
-            return Ok(ClaimOutcome { submissions: Vec::new(), block: held });
+            return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }
-        let (step, mut queue) = self.read_ready_jobs(db, (max, counted.drafted)).await?;
+        let (step, mut queue) = self.read_ready_jobs(db, max, counted.drafted).await?;
         if step == SubmitStep::Draft {
             exclusive_project::keep_first_per_project(&mut queue);
         }
-        let held = if queue.len() as i64 >= max {
-            held
+        let block = if queue.len() as i64 >= max {
+            block
         } else if queue.is_empty()
             && exclusive_project::is_blocked(db, self.batch, self.capacity.selection).await?
         {
@@ -373,10 +373,13 @@ impl WriteOp for ClaimSubmissions {
         } else {
             ClaimBlock::NothingDue
         };
-        let held =
-            if self.truncate_to_budget(db, &mut queue).await? { held } else { ClaimBlock::Credits };
+        let block = if self.truncate_to_budget(db, &mut queue).await? {
+            block
+        } else {
+            ClaimBlock::Credits
+        };
         if queue.is_empty() {
-            return Ok(ClaimOutcome { submissions: Vec::new(), block: held });
+            return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }
         let claims = self.claim_jobs(db, step, &counted.name, queue).await?;
         if self.step != SubmitStep::Draft {
@@ -386,7 +389,7 @@ impl WriteOp for ClaimSubmissions {
                 .execute(db)
                 .await?;
         }
-        Ok(ClaimOutcome { submissions: claims, block: held })
+        Ok(ClaimOutcome { submissions: claims, block })
     }
 }
 

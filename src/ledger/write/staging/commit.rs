@@ -172,7 +172,7 @@ const STATEMENTS: &[(StatementScope, &str, &[StatementBind])] = &[
 const INSERT_JOBS: &str = "-- ledger::commit_plan, new jobs
     insert into job (id, batch_id, key, variant, position, row_number)
     select ?2 + position, ?1, key, variant, position, row_number
-    from temp.staged where verdict = 'new' order by position";
+    from temp.staged where row_change = 'new' order by position";
 
 /// The triggers count moved jobs, but not new ones.
 const ADD_TO_TALLY: &str = "-- ledger::commit_plan, tally
@@ -185,7 +185,7 @@ const INSERT_FIRST_VERSIONS: &str = "-- ledger::commit_plan, first versions
     select ?1 + position, 1, cells,
         coalesce(?5, (select id from temp.layout_of l where l.layout = s.layout)),
         ?2, payload_hash, file_name, spoken_ms, ?3, ?4, subject
-    from temp.staged s where verdict = 'new' order by position";
+    from temp.staged s where row_change = 'new' order by position";
 
 const UPDATE_POSITIONS: &str = "-- ledger::commit_plan, places
     update job set position = s.position, row_number = s.row_number, in_sheet = 1,
@@ -194,7 +194,7 @@ const UPDATE_POSITIONS: &str = "-- ledger::commit_plan, places
         cause = case when job.state = 'cancelled' and job.cause = 'row-removed' then null
             else job.cause end
     from temp.staged s
-    where s.job_id = job.id and s.verdict in ('unchanged', 'changed', 'kept')
+    where s.job_id = job.id and s.row_change in ('unchanged', 'changed', 'kept')
         and (job.position <> s.position or job.row_number <> s.row_number or job.in_sheet = 0)";
 
 /// The payload is the same, so these cells and this template produce the same bytes.
@@ -204,7 +204,7 @@ const UPDATE_CELLS: &str = "-- ledger::commit_plan, cells that change no payload
     join temp.layout_of l on l.layout = s.layout
     join job j on j.id = s.job_id
     where version.job_id = j.id and version.version = j.wanted_version
-        and s.verdict = 'unchanged'
+        and s.row_change = 'unchanged'
         and (version.cells <> s.cells or version.layout_id <> l.id
             or version.template_hash <> ?1)";
 
@@ -214,7 +214,7 @@ const CREATE_CHANGES: &str = "-- ledger::commit_plan, changes
         (select max(version) from version v where v.job_id = s.job_id) + 1 as next_version,
         (select max(version) from version v where v.job_id = s.job_id
             and v.payload_hash = s.payload_hash and v.done_at is not null) as same_as
-    from temp.staged s join job j on j.id = s.job_id where s.verdict = 'changed'";
+    from temp.staged s join job j on j.id = s.job_id where s.row_change = 'changed'";
 
 const INSERT_NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
@@ -263,10 +263,10 @@ const REUSE_VIDEOS: &str = "-- ledger::commit_plan, reuse
 const INSERT_REMOVED_EVENTS: &str = "-- ledger::commit_plan, history of removed rows
     insert into event (job_id, version, at, event, state, detail)
     select id, version, ?2, 'cancelled', 'cancelled',
-        case when id in (select job_id from temp.staged where verdict = 'skipped')
+        case when id in (select job_id from temp.staged where row_change = 'skipped')
             then 'its row says that it is left out' else 'its row left the sheet' end
     from job indexed by job_position where batch_id = ?1 and in_sheet = 1 and state = 'ready'
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
+        and id not in (select job_id from temp.staged where row_change in ('unchanged', 'changed', 'kept'))";
 
 const MARK_REMOVED_DRAFTS_STRAY: &str = "-- ledger::commit_plan, drafts of removed rows
     update submission set outcome = 'stray', settled_at = ?2
@@ -274,19 +274,19 @@ const MARK_REMOVED_DRAFTS_STRAY: &str = "-- ledger::commit_plan, drafts of remov
         select submission_id from job indexed by job_position
         where batch_id = ?1 and in_sheet = 1 and state = 'ready' and drafted > 0
             and id not in (select job_id from temp.staged
-                where verdict in ('unchanged', 'changed', 'kept')))";
+                where row_change in ('unchanged', 'changed', 'kept')))";
 
 const CANCEL_REMOVED_ROWS: &str = "-- ledger::commit_plan, removed rows that were not submitted
     update job indexed by job_position
     set state = 'cancelled', cause = 'row-removed', drafted = 0, submission_id = null,
         progress = null, moved_at = null
     where batch_id = ?1 and in_sheet = 1 and state = 'ready'
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
+        and id not in (select job_id from temp.staged where row_change in ('unchanged', 'changed', 'kept'))";
 
 const MARK_ROWS_REMOVED: &str = "-- ledger::commit_plan, removed rows
     update job indexed by job_position set in_sheet = 0
     where batch_id = ?1 and in_sheet = 1
-        and id not in (select job_id from temp.staged where verdict in ('unchanged', 'changed', 'kept'))";
+        and id not in (select job_id from temp.staged where row_change in ('unchanged', 'changed', 'kept'))";
 
 const DELETE_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, former rows without a job
     delete from row_without_job where batch_id = ?1";
@@ -294,8 +294,8 @@ const DELETE_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, former rows witho
 const INSERT_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, rows without a job
     insert into row_without_job
         (batch_id, position, row_number, key, variant, cells, why, problem)
-    select ?1, position, row_number, key, variant, cells, verdict, problem
-    from temp.staged where verdict in ('invalid', 'skipped')";
+    select ?1, position, row_number, key, variant, cells, row_change, problem
+    from temp.staged where row_change in ('invalid', 'skipped')";
 
 /// Selections of earlier plans are kept; each run uses the number of its own.
 const INCREMENT_SELECTION: &str = "-- ledger::commit_plan, number of what is named
@@ -304,5 +304,5 @@ const INCREMENT_SELECTION: &str = "-- ledger::commit_plan, number of what is nam
 const MARK_SELECTED_JOBS: &str = "-- ledger::commit_plan, what is named
     update job set selection = (select selection from batch where id = ?1)
     from temp.staged s
-    where s.selected = 1 and s.verdict in ('new', 'changed', 'unchanged')
-        and job.id = case s.verdict when 'new' then ?2 + s.position else s.job_id end";
+    where s.selected = 1 and s.row_change in ('new', 'changed', 'unchanged')
+        and job.id = case s.row_change when 'new' then ?2 + s.position else s.job_id end";

@@ -15,36 +15,36 @@ use sqlx::{Connection, Row};
 use crate::ledger::BatchId;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
-use crate::ledger::write::staging::{ChangedRow, PlanCounts, RowChange, StagedSheet};
+use crate::ledger::write::staging::{ChangedRow, PlanCounts, RowChange, RowTotals, StagedSheet};
 
 /// Rows without a known job were staged as new or as invalid and stay so. Nothing is kept for an
 /// undo (`or fail`): a plan that cannot be classified is discarded.
 const CLASSIFY_ROWS: &str = "-- ledger::classify, jobs and verdicts
-    update or fail temp.staged set (job_id, verdict) = (
+    update or fail temp.staged set (job_id, row_change) = (
         select j.id, case
-            when j.id is null or staged.verdict <> 'new' then staged.verdict
+            when j.id is null or staged.row_change <> 'new' then staged.row_change
             when v.payload_hash = staged.payload_hash then 'unchanged'
             else 'changed' end
         from (select 1) left join job j on j.batch_id = ?1 and j.key = staged.key
         left join version v on v.job_id = j.id and v.version = j.wanted_version)
-    where key is not null and verdict <> 'skipped'";
+    where key is not null and row_change <> 'skipped'";
 
 /// A skipped row stands for the job of its key only if no other row does.
 const MATCH_SKIPPED_ROWS: &str = "-- ledger::classify, jobs of skipped rows
     update temp.staged set job_id = (
         select id from job where batch_id = ?1 and key = staged.key
             and id not in (select job_id from temp.staged where job_id is not null))
-    where verdict = 'skipped' and key is not null
-        and position in (select min(position) from temp.staged where verdict = 'skipped' group by key)";
+    where row_change = 'skipped' and key is not null
+        and position in (select min(position) from temp.staged where row_change = 'skipped' group by key)";
 
 /// A done job stays in the sheet with its video, although its row is skipped from now on.
 const KEEP_DONE_ROWS: &str = "-- ledger::classify, skipped rows that are done
-    update temp.staged set verdict = 'kept'
-    where verdict = 'skipped' and job_id in (
+    update temp.staged set row_change = 'kept'
+    where row_change = 'skipped' and job_id in (
         select id from job where batch_id = ?1 and state in ('done', 'reused'))";
 
 const COUNT_CHANGES: &str = "-- ledger::classify, counts
-    select verdict, count(*) as jobs, sum(selected) as selected,
+    select row_change, count(*) as jobs, sum(selected) as selected,
         sum(spoken_ms) filter (where selected = 1) as spoken_ms
     from temp.staged group by 1";
 
@@ -60,14 +60,14 @@ const COUNT_UNCHANGED: &str = "-- ledger::classify, what unchanged rows need
             else 'under-way' end as needs,
         count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
     from temp.staged s join job j on j.id = s.job_id
-    where s.verdict = 'unchanged' and s.selected = 1 group by 1";
+    where s.row_change = 'unchanged' and s.selected = 1 group by 1";
 
 /// Changed rows whose content was rendered before, as an earlier version: exactly the rows that the
 /// commit makes `reused`.
 const COUNT_REUSED: &str = "-- ledger::classify, reused
     select count(*) as jobs, coalesce(sum(s.spoken_ms), 0) as spoken_ms
     from temp.staged s join job j on j.id = s.job_id
-    where s.verdict = 'changed' and s.selected = 1
+    where s.row_change = 'changed' and s.selected = 1
         and j.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
         and exists (select 1 from version v where v.job_id = s.job_id
             and v.payload_hash = s.payload_hash and v.done_at is not null)";
@@ -77,17 +77,17 @@ const COUNT_REMOVED: &str = "-- ledger::classify, removed
     where batch_id = ?1 and in_sheet = 1
         and id not in (select job_id from temp.staged where job_id is not null)";
 
-const CHANGED_ROWS: &str = "-- ledger::changed
+const CHANGED_ROWS: &str = "-- ledger::changed_rows
     select s.key, s.row_number, v.cells as before, l.headings, s.cells as after,
            v.template_hash <> ?1 as template_changed
     from temp.staged s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = j.wanted_version
     join layout l on l.id = v.layout_id
-    where s.verdict = 'changed' and s.position > ?2 order by s.position limit ?3";
+    where s.row_change = 'changed' and s.position > ?2 order by s.position limit ?3";
 
-const FILE_NAMES: &str = "-- ledger::same_files
+const FILE_NAMES: &str = "-- ledger::shared_file_names
     select row_number, file_name from temp.staged
-    where verdict in ('new', 'changed', 'unchanged') order by row_number";
+    where row_change in ('new', 'changed', 'unchanged') order by row_number";
 
 /// Shared files that are listed.
 const SHARED_FILES_MAX: usize = 100;
@@ -113,22 +113,27 @@ impl StagedSheet {
         sqlx::query(KEEP_DONE_ROWS).bind(batch).execute(&mut *db).await?;
         let mut counts = PlanCounts::default();
         for row in sqlx::query(COUNT_CHANGES).fetch_all(&mut *db).await? {
-            let word: String = row.try_get("verdict")?;
-            let verdict = RowChange::parse(&word).ok_or_else(|| unknown_change_error(&word))?;
+            let text: String = row.try_get("row_change")?;
+            let row_change = RowChange::parse(&text).ok_or_else(|| unknown_change_error(&text))?;
             let spoken: Option<i64> = row.try_get("spoken_ms")?;
-            let wanted = (row.try_get("selected")?, spoken.unwrap_or(0));
-            counts.add_rows(verdict, row.try_get("jobs")?, wanted);
+            let selected = RowTotals {
+                rows: row.try_get::<i64, _>("selected")?.unsigned_abs(),
+                spoken_ms: spoken.unwrap_or(0).unsigned_abs(),
+            };
+            counts.add_rows(row_change, row.try_get::<i64, _>("jobs")?.unsigned_abs(), selected);
         }
         for row in sqlx::query(COUNT_UNCHANGED).fetch_all(&mut *db).await? {
-            let (rows, spoken_ms) = read_totals(&row)?;
+            let totals = read_totals(&row)?;
             match row.try_get("needs")? {
                 "submit" => continue,
-                "done" => counts.done = rows,
-                "under-way" => counts.under_way = rows,
-                "given-up" => (counts.given_up, counts.given_up_ms) = (rows, spoken_ms),
+                "done" => counts.done = totals.rows,
+                "under-way" => counts.under_way = totals.rows,
+                "given-up" => {
+                    (counts.given_up, counts.given_up_ms) = (totals.rows, totals.spoken_ms)
+                }
                 _ => {}
             }
-            counts.exclude_from_render((rows, spoken_ms));
+            counts.exclude_from_render(totals);
         }
         if counts.changed > 0 {
             let row = sqlx::query(COUNT_REUSED).fetch_one(&mut *db).await?;
@@ -140,21 +145,21 @@ impl StagedSheet {
     }
 
     /// Returns file names that more than one row would use, with the first and last of those rows.
-    /// `seen_as` returns the form in which a file system compares a name, or `None` for a name that
+    /// `compared_as` returns the form in which a file system compares a name, or `None` for a name that
     /// is certainly unique: `SQLite` itself folds the case of ASCII letters only.
     pub async fn shared_file_names(
         &mut self,
-        seen_as: impl Fn(&str) -> Option<String>,
+        compared_as: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<(String, i64, i64)>, LedgerError> {
         let mut rows = sqlx::query(FILE_NAMES).fetch(&mut self.db);
         let mut files: Vec<(String, i64, i64)> = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         let mut shared = BTreeSet::new();
         while let Some(row) = rows.try_next().await? {
             let name: String = row.try_get("file_name")?;
             let number: i64 = row.try_get("row_number")?;
-            let Some(seen) = seen_as(&name) else { continue };
-            match places.entry(seen) {
+            let Some(compared) = compared_as(&name) else { continue };
+            match indexes.entry(compared) {
                 Entry::Vacant(new) => {
                     new.insert(files.len());
                     files.push((name, number, number));
@@ -165,8 +170,8 @@ impl StagedSheet {
                 }
             }
         }
-        let told = shared.into_iter().take(SHARED_FILES_MAX);
-        Ok(told.map(|place| files[place].clone()).collect())
+        let listed = shared.into_iter().take(SHARED_FILES_MAX);
+        Ok(listed.map(|index| files[index].clone()).collect())
     }
 
     /// Discards the plan. The ledger is unchanged.
@@ -232,11 +237,11 @@ impl ComparedSheet {
 }
 
 /// Reads a number of rows and their speech in milliseconds.
-fn read_totals(row: &SqliteRow) -> Result<(u64, u64), sqlx::Error> {
+fn read_totals(row: &SqliteRow) -> Result<RowTotals, sqlx::Error> {
     let read = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-    Ok((read("jobs")?, read("spoken_ms")?))
+    Ok(RowTotals { rows: read("jobs")?, spoken_ms: read("spoken_ms")? })
 }
 
-fn unknown_change_error(verdict: &str) -> sqlx::Error {
-    sqlx::Error::Decode(format!("no verdict is `{verdict}`").into())
+fn unknown_change_error(row_change: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("no classification is `{row_change}`").into())
 }

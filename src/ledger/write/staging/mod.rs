@@ -151,7 +151,7 @@ impl RowChange {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
+        Self::ALL.into_iter().find(|row_change| row_change.as_str() == word)
     }
 }
 
@@ -169,30 +169,36 @@ impl PlanCounts {
     }
 
     /// Subtracts rows that are not submitted now.
-    fn exclude_from_render(&mut self, (rows, spoken_ms): (u64, u64)) {
-        self.to_render -= rows;
-        self.spoken_ms -= spoken_ms;
+    fn exclude_from_render(&mut self, excluded: RowTotals) {
+        self.to_render -= excluded.rows;
+        self.spoken_ms -= excluded.spoken_ms;
     }
 
     /// Adds rows of one classification.
-    fn add_rows(&mut self, verdict: RowChange, rows: i64, (selected, spoken_ms): (i64, i64)) {
-        let rows = rows.unsigned_abs();
-        match verdict {
+    fn add_rows(&mut self, row_change: RowChange, rows: u64, selected: RowTotals) {
+        match row_change {
             RowChange::New => self.new += rows,
             RowChange::Changed => self.changed += rows,
             RowChange::Unchanged => self.unchanged += rows,
             RowChange::Invalid => self.invalid += rows,
             RowChange::Skipped | RowChange::Kept => self.skipped += rows,
         }
-        match verdict {
+        match row_change {
             RowChange::New | RowChange::Changed | RowChange::Unchanged => {
-                self.selected += selected.unsigned_abs();
-                self.to_render += selected.unsigned_abs();
-                self.spoken_ms += spoken_ms.unsigned_abs();
+                self.selected += selected.rows;
+                self.to_render += selected.rows;
+                self.spoken_ms += selected.spoken_ms;
             }
             RowChange::Invalid | RowChange::Skipped | RowChange::Kept => {}
         }
     }
+}
+
+/// A number of rows and their estimated speech.
+#[derive(Clone, Copy, Debug)]
+struct RowTotals {
+    rows: u64,
+    spoken_ms: u64,
 }
 
 /// A row whose payload differs from the planned one.
@@ -228,7 +234,7 @@ const ROWS_PER_STATEMENT: usize = 256;
 const BASE_COLUMNS: &str =
     "position, row_number, key, cells, payload_hash, file_name, spoken_ms, selected";
 /// Further columns of some rows; all other rows have the defaults of the table.
-const EXTRA_COLUMNS: &str = "verdict, problem, variant, layout, subject";
+const EXTRA_COLUMNS: &str = "row_change, problem, variant, layout, subject";
 
 /// The statement for [`ROWS_PER_STATEMENT`] rows, without and with the further columns.
 static INSERT_ROWS: LazyLock<[String; 2]> =
@@ -253,7 +259,7 @@ const CREATE_TABLES: &str = "-- ledger::stage
         file_name    text,
         spoken_ms    integer,
         problem      text,
-        verdict      text not null default 'new',
+        row_change      text not null default 'new',
         selected     integer not null,
         variant      text,
         layout       integer not null default 0,
@@ -312,12 +318,8 @@ impl StagedSheet {
                 }
             };
             for row in rows.by_ref().take(count) {
-                let verdict = row.change();
-                self.counts.add_rows(
-                    verdict,
-                    1,
-                    (i64::from(row.selected), row.selected_speech_ms()),
-                );
+                let row_change = row.change();
+                self.counts.add_rows(row_change, 1, row.selected_totals());
                 let (merged, problem) = match row.merged {
                     Ok(merged) => (Some(merged), None),
                     Err(UnmergedReason::Invalid(words)) => (None, Some(words)),
@@ -337,7 +339,7 @@ impl StagedSheet {
                 query = query.bind(row.cells).bind(hash).bind(file).bind(spoken_ms);
                 query = query.bind(row.selected);
                 if wide {
-                    query = query.bind(verdict.as_str()).bind(problem).bind(row.variant);
+                    query = query.bind(row_change.as_str()).bind(problem).bind(row.variant);
                     query = query
                         .bind(i64::try_from(row.mapping_index).unwrap_or(i64::MAX))
                         .bind(subject);
@@ -358,10 +360,11 @@ impl StagedRow {
         }
     }
 
-    /// Returns its speech in milliseconds if it is selected.
-    fn selected_speech_ms(&self) -> i64 {
+    /// Returns the row and its speech if it is selected.
+    fn selected_totals(&self) -> RowTotals {
         let merged = self.merged.as_ref().ok().filter(|_| self.selected);
-        merged.map_or(0, |merged| merged.spoken_ms)
+        let spoken_ms = merged.map_or(0, |merged| merged.spoken_ms.unsigned_abs());
+        RowTotals { rows: self.selected.into(), spoken_ms }
     }
 
     /// Returns whether it needs only [`BASE_COLUMNS`].

@@ -42,7 +42,7 @@ pub enum CallbackEffect {
     },
 }
 
-const FIND_TARGET: &str = "-- ledger::hear, known
+const FIND_TARGET: &str = "-- ledger::record_callback, target
     select h.submission_id as submission, j.id as job, j.key, j.state, s.outcome,
         y.first_at, y.at, y.look_at, y.progress, y.task, y.other_task, y.credits
     from hook h
@@ -51,11 +51,11 @@ const FIND_TARGET: &str = "-- ledger::hear, known
     left join hearsay y on y.submission_id = s.id
     where h.secret_hash = ?1";
 
-const CALLBACK_REPORT: &str = "-- ledger::hearsay
+const CALLBACK_REPORT: &str = "-- ledger::callback_report
     select first_at, at, look_at, progress, task, other_task, credits
     from hearsay where submission_id = ?1";
 
-const SAVE_REPORT: &str = "-- ledger::hear, keep
+const SAVE_REPORT: &str = "-- ledger::record_callback, save
     insert into hearsay
         (submission_id, first_at, at, look_at, progress, task, other_task, credits)
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -63,7 +63,7 @@ const SAVE_REPORT: &str = "-- ledger::hear, keep
         progress = excluded.progress, task = excluded.task, other_task = excluded.other_task,
         credits = excluded.credits";
 
-const BRING_CHECK_FORWARD: &str = "-- ledger::hear, wake
+const BRING_CHECK_FORWARD: &str = "-- ledger::bring_check_forward
     update job set due_at = ?3
     where id = ?1 and submission_id = ?2 and state in ('rendering', 'uncertain') and due_at > ?3";
 
@@ -110,9 +110,9 @@ impl CallbackTarget {
     }
 
     /// Returns the warning for the user, if there is one.
-    fn warning(&self, heard: &CallbackReport) -> Option<String> {
+    fn warning(&self, report: &CallbackReport) -> Option<String> {
         let key = self.key.as_deref().unwrap_or_default();
-        if let (Some(one), Some(other)) = (&heard.task, &heard.other_task) {
+        if let (Some(one), Some(other)) = (&report.task, &report.other_task) {
             return Some(format!(
                 "AI Studios called about two renders, {one:?} and {other:?}, for one request of \
                  `{key}`: it may have taken that twice"
@@ -151,25 +151,24 @@ impl WriteOp for RecordCallback {
             return Ok(CallbackEffect::SelfTest);
         };
         let key = known.key.clone().unwrap_or_default();
-        let heard =
-            merge_callback(known.report(), &self.callback, (known.is_uncertain(), self.now));
-        let Some(heard) = heard else { return Ok(CallbackEffect::Job { key, warning: None }) };
+        let report = merge_callback(known.report(), &self.callback, known.is_uncertain(), self.now);
+        let Some(report) = report else { return Ok(CallbackEffect::Job { key, warning: None }) };
         sqlx::query(SAVE_REPORT)
             .bind(submission)
-            .bind(heard.first_at)
-            .bind(heard.at)
-            .bind(heard.look_at)
-            .bind(heard.progress)
-            .bind(&heard.task)
-            .bind(&heard.other_task)
-            .bind(heard.credits)
+            .bind(report.first_at)
+            .bind(report.at)
+            .bind(report.look_at)
+            .bind(report.progress)
+            .bind(&report.task)
+            .bind(&report.other_task)
+            .bind(report.credits)
             .execute(&mut *db)
             .await?;
-        if let Some(look_at) = heard.look_at {
+        if let Some(look_at) = report.look_at {
             let wake = sqlx::query(BRING_CHECK_FORWARD).bind(job).bind(submission).bind(look_at);
             wake.execute(db).await?;
         }
-        Ok(CallbackEffect::Job { warning: known.warning(&heard), key })
+        Ok(CallbackEffect::Job { warning: known.warning(&report), key })
     }
 }
 
@@ -243,7 +242,7 @@ impl Ledger {
     pub async fn record_callback(
         &self,
         secret: &WebhookSecret,
-        call: ReceivedCallback,
+        callback: ReceivedCallback,
         now: Timestamp,
     ) -> Result<CallbackEffect, LedgerError> {
         let (hash, now) = (secret.hash(), now.as_millisecond());
@@ -253,7 +252,7 @@ impl Ledger {
             None => return Ok(CallbackEffect::UnknownAddress),
             Some(known) if known.submission.is_some() => {
                 let is_new =
-                    merge_callback(known.report(), &call, (known.is_uncertain(), now)).is_some();
+                    merge_callback(known.report(), &callback, known.is_uncertain(), now).is_some();
                 if !is_new {
                     let key = known.key.unwrap_or_default();
                     return Ok(CallbackEffect::Job { key, warning: None });
@@ -261,7 +260,7 @@ impl Ledger {
             }
             Some(_) => {}
         }
-        self.writer.execute(RecordCallback { secret_hash: hash, callback: call, now }).await
+        self.writer.execute(RecordCallback { secret_hash: hash, callback, now }).await
     }
 
     /// Returns the callbacks received for a submission, summarised.

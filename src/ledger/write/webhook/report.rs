@@ -47,31 +47,32 @@ pub struct CallbackReport {
 /// Returns the facts known after a callback, or `None` if it contains nothing new.
 pub(in crate::ledger) fn merge_callback(
     before: Option<CallbackReport>,
-    call: &ReceivedCallback,
-    (uncertain, now): (bool, Millis),
+    callback: &ReceivedCallback,
+    is_uncertain: bool,
+    now: Millis,
 ) -> Option<CallbackReport> {
     let is_first = before.is_none();
     let before =
         before.unwrap_or(CallbackReport { first_at: now, at: now, ..CallbackReport::default() });
-    let mut heard = before.clone();
-    heard.progress = match (before.progress, call.progress.map(f64::floor)) {
+    let mut report = before.clone();
+    report.progress = match (before.progress, callback.progress.map(f64::floor)) {
         (Some(one), Some(other)) => Some(one.max(other)),
         (one, other) => one.or(other),
     };
-    if let Some(task) = &call.task_id {
+    if let Some(task) = &callback.task_id {
         match &before.task {
-            None => heard.task = Some(task.clone()),
+            None => report.task = Some(task.clone()),
             Some(known) if known != task => {
-                heard.other_task = before.other_task.clone().or_else(|| Some(task.clone()));
+                report.other_task = before.other_task.clone().or_else(|| Some(task.clone()));
             }
             Some(_) => {}
         }
     }
-    heard.credits = before.credits.or(call.credits);
-    let is_vague = call.progress.is_none() && !call.ended;
-    if call.ended || is_vague || (is_first && uncertain) {
+    report.credits = before.credits.or(callback.credits);
+    let is_vague = callback.progress.is_none() && !callback.ended;
+    if callback.ended || is_vague || (is_first && is_uncertain) {
         let pause = if is_vague { VAGUE_CHECK_INTERVAL } else { CHECK_INTERVAL };
-        heard.look_at = Some(match before.look_at {
+        report.look_at = Some(match before.look_at {
             // A check that a callback without progress triggered must not delay the one for the
             // end.
             Some(look_at) if look_at > now => look_at.min(now.saturating_add(pause)),
@@ -79,10 +80,10 @@ pub(in crate::ledger) fn merge_callback(
             None => now,
         });
     }
-    let is_new = is_first || heard != before || now.saturating_sub(before.at) >= REPEAT_INTERVAL;
+    let is_new = is_first || report != before || now.saturating_sub(before.at) >= REPEAT_INTERVAL;
     // A clock that was set back must not make the last callback older than the first.
-    heard.at = now.max(before.first_at);
-    is_new.then_some(heard)
+    report.at = now.max(before.first_at);
+    is_new.then_some(report)
 }
 
 #[cfg(test)]
@@ -105,65 +106,65 @@ mod tests {
     }
 
     #[test]
-    fn an_ending_wants_a_look_at_once_and_the_next_one_five_seconds_later() {
-        let first = merge_callback(None, &final_callback(), (false, 1000)).unwrap();
+    fn end_of_a_render_triggers_a_check_at_once_and_the_next_after_five_seconds() {
+        let first = merge_callback(None, &final_callback(), false, 1000).unwrap();
         assert_eq!(first.look_at, Some(1000));
-        let second = merge_callback(Some(first.clone()), &final_callback(), (false, 1001)).unwrap();
+        let second = merge_callback(Some(first.clone()), &final_callback(), false, 1001).unwrap();
         assert_eq!(second.look_at, Some(6000));
         assert_eq!(
-            merge_callback(Some(second.clone()), &final_callback(), (false, 1002)),
+            merge_callback(Some(second.clone()), &final_callback(), false, 1002),
             None,
             "it is coming"
         );
-        let third = merge_callback(Some(second), &final_callback(), (false, 30_000)).unwrap();
+        let third = merge_callback(Some(second), &final_callback(), false, 30_000).unwrap();
         assert_eq!(third.look_at, Some(30_000));
     }
 
     #[test]
-    fn steps_on_the_way_want_no_look_but_an_unclear_request_does() {
-        assert_eq!(merge_callback(None, &callback_at(25.0), (false, 7)).unwrap().look_at, None);
-        assert_eq!(merge_callback(None, &callback_at(25.0), (true, 7)).unwrap().look_at, Some(7));
-        let known = merge_callback(None, &callback_at(25.0), (true, 7)).unwrap();
-        let next = merge_callback(Some(known), &callback_at(50.0), (true, 9)).unwrap();
+    fn progress_triggers_no_check_unless_the_request_is_uncertain() {
+        assert_eq!(merge_callback(None, &callback_at(25.0), false, 7).unwrap().look_at, None);
+        assert_eq!(merge_callback(None, &callback_at(25.0), true, 7).unwrap().look_at, Some(7));
+        let known = merge_callback(None, &callback_at(25.0), true, 7).unwrap();
+        let next = merge_callback(Some(known), &callback_at(50.0), true, 9).unwrap();
         assert_eq!((next.look_at, next.progress), (Some(7), Some(50.0)));
     }
 
     #[test]
-    fn what_was_said_first_of_credits_and_of_the_task_stays() {
+    fn first_reported_credits_and_task_are_kept() {
         let task = |task: &str, credits| ReceivedCallback {
             task_id: Some(task.to_owned()),
             credits: Some(credits),
             ..final_callback()
         };
-        let first = merge_callback(None, &task("t1", 2.0), (false, 0)).unwrap();
-        let second = merge_callback(Some(first), &task("t2", 900.0), (false, 1)).unwrap();
+        let first = merge_callback(None, &task("t1", 2.0), false, 0).unwrap();
+        let second = merge_callback(Some(first), &task("t2", 900.0), false, 1).unwrap();
         assert_eq!(second.credits, Some(2.0));
         assert_eq!(
             (second.task.as_deref(), second.other_task.as_deref()),
             (Some("t1"), Some("t2"))
         );
-        assert_eq!(merge_callback(Some(second), &task("t3", 1.0), (false, 2)), None);
+        assert_eq!(merge_callback(Some(second), &task("t3", 1.0), false, 2), None);
     }
 
     proptest! {
         /// A sender who knows the secret can at worst trigger one check every five seconds.
         #[test]
-        fn no_flood_of_calls_wants_more_than_one_look_in_five_seconds(
+        fn any_number_of_callbacks_triggers_one_check_in_five_seconds(
             calls in prop::collection::vec((0..2000_i64, any::<bool>(), prop::option::of(0.0..100.0)), 1..200),
         ) {
-            let (mut heard, mut now): (Option<CallbackReport>, _) = (None, 0);
+            let (mut report, mut now): (Option<CallbackReport>, _) = (None, 0);
             let mut looks = Vec::new();
             for (pause, ended, progress) in calls {
                 now += pause;
-                let wanted = heard.as_ref().and_then(|heard| heard.look_at);
+                let wanted = report.as_ref().and_then(|report| report.look_at);
                 looks.extend(wanted.filter(|look_at| *look_at <= now));
                 let call = ReceivedCallback { progress, ended, ..ReceivedCallback::default() };
-                heard = merge_callback(heard.clone(), &call, (true, now)).or(heard);
+                report = merge_callback(report.clone(), &call, true, now).or(report);
             }
             looks.dedup();
             prop_assert!(looks.windows(2).all(|two| two[1] - two[0] >= CHECK_INTERVAL), "{looks:?}");
             // The end of the render is checked in time, whatever arrived before.
-            let last = merge_callback(heard.clone(), &final_callback(), (true, now)).or(heard).unwrap();
+            let last = merge_callback(report.clone(), &final_callback(), true, now).or(report).unwrap();
             prop_assert!(last.look_at.unwrap() <= now + CHECK_INTERVAL);
         }
     }

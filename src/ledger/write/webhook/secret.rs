@@ -59,7 +59,7 @@ mod tests {
     use crate::ledger::write::webhook::secret::*;
 
     #[test]
-    fn a_secret_is_read_back_and_shown_to_nobody() {
+    fn secret_is_parsed_back_and_not_shown_in_debug_output() {
         let secret = WebhookSecret::new([7; 16]);
         assert_eq!(secret.encode().len(), 22);
         assert_eq!(WebhookSecret::parse(&secret.encode()), Some(secret.clone()));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_behind_whatever_a_proxy_puts_before_it() {
+    fn secret_is_found_after_any_prefix_of_a_proxy() {
         let secret = WebhookSecret::new([9; 16]);
         let path = secret.path();
         for path in [path.clone(), format!("{path}/"), format!("/callsheet{path}")] {
