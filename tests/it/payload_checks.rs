@@ -1,5 +1,5 @@
-//! What is checked of a payload, against its JSON Schema: two accounts of one reference, written
-//! apart, so that neither can be wrong alone.
+//! The payload checks against the payload's JSON Schema: two descriptions of one reference, written
+//! independently, so that neither can be wrong alone.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn valid_payload() -> Value {
     })
 }
 
-/// What `pointer` is made, and whether that is right. `Null` values are said with a word.
+/// Changes of the valid payload: the pointer, the new value, and whether the result is valid.
 fn payload_changes() -> Vec<(&'static str, Value, bool)> {
     let clips = |index: usize, key: &str| -> &'static str {
         Box::leak(format!("/scenes/0/clips/{index}/{key}").into_boxed_str())
@@ -137,13 +137,13 @@ fn changed_payload(pointer: &str, value: &Value) -> Value {
     match payload.pointer_mut(parent).unwrap() {
         Value::Object(fields) => drop(fields.insert(key.to_owned(), value.clone())),
         Value::Array(items) => items[key.parse::<usize>().unwrap()] = value.clone(),
-        _ => panic!("{pointer} is nothing to change"),
+        _ => panic!("{pointer} cannot be changed"),
     }
     payload
 }
 
 #[test]
-fn the_checks_and_the_schema_agree_about_every_documented_field() {
+fn checks_and_schema_agree_about_every_documented_field() {
     let schema = payload_schema();
     assert!(
         Payload::parse_project(valid_payload().to_string()).is_ok(),
@@ -151,16 +151,16 @@ fn the_checks_and_the_schema_agree_about_every_documented_field() {
         Payload::parse_project(valid_payload().to_string())
     );
     assert!(schema.is_valid(&valid_payload()));
-    for (pointer, value, is_right) in payload_changes() {
+    for (pointer, value, is_valid) in payload_changes() {
         let payload = changed_payload(pointer, &value);
         let checked = Payload::parse_project(payload.to_string());
-        assert_eq!(checked.is_ok(), is_right, "{pointer}: {value}: {checked:?}");
-        assert_eq!(schema.is_valid(&payload), is_right, "the schema, of {pointer}: {value}");
+        assert_eq!(checked.is_ok(), is_valid, "{pointer}: {value}: {checked:?}");
+        assert_eq!(schema.is_valid(&payload), is_valid, "the schema, of {pointer}: {value}");
     }
 }
 
 #[test]
-fn what_a_field_must_have_is_known_to_both() {
+fn checks_and_schema_require_the_same_fields() {
     let schema = payload_schema();
     for (pointer, key) in [
         ("", "scenes"),
@@ -189,7 +189,7 @@ fn what_a_field_must_have_is_known_to_both() {
 }
 
 #[test]
-fn what_the_shipped_templates_make_is_as_the_schema_says() {
+fn payloads_of_shipped_templates_match_the_schema() {
     let schema = payload_schema();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut reader = csv::Reader::from_path(root.join("jobs/demo.csv")).unwrap();
@@ -204,7 +204,7 @@ fn what_the_shipped_templates_make_is_as_the_schema_says() {
             continue;
         }
         let source = fs::read_to_string(&path).unwrap();
-        // The schema is of whole scenes; other kinds of request have fields of their own.
+        // The schema describes projects; other kinds of request have other fields.
         if !source.contains("\"scenes\"") {
             continue;
         }
@@ -223,13 +223,13 @@ fn what_the_shipped_templates_make_is_as_the_schema_says() {
 }
 
 #[test]
-fn a_script_that_no_video_can_hold_is_refused_and_a_long_one_doubted() {
+fn script_beyond_every_limit_is_refused_and_a_long_one_has_a_warning() {
     let template = "{\"scenes\": [{\"clips\": [{\"type\": \"aiModel\", \"top\": 0, \
         \"model\": {\"ai_name\": \"M1\", \"emotion\": \"B1\"}, \"script\": {\"org\": \"{{script}}\"}}]}]}";
     let template = SceneTemplate::parse("t", template, &PartialFiles::default()).unwrap();
     let columns = ColumnMapping { names: vec!["script".to_owned()], ..ColumnMapping::default() };
     let mut merger = PayloadMerger::new(&template, &columns);
-    let mut said = |words: &str, minutes: usize, per_minute: usize| {
+    let mut check = |words: &str, minutes: usize, per_minute: usize| {
         let script = words.repeat(minutes * per_minute / words.chars().count() + 1);
         match merger.merge(&[vec![script]]) {
             Ok(payload) => merger.warnings(&payload).iter().map(ToString::to_string).collect(),
@@ -237,16 +237,16 @@ fn a_script_that_no_video_can_hold_is_refused_and_a_long_one_doubted() {
         }
         .join("\n")
     };
-    // English, Korean, Japanese and Chinese, each by its own speed.
-    let told = [
-        said("Spring tea. ", 20, 900),
-        said("Spring tea. ", 35, 900),
-        said("Spring tea. ", 50, 900),
-        said("봄차", 35, 390),
-        said("春茶", 35, 270),
-        said("はる", 50, 450),
+    // English, Korean, Chinese and Japanese, each at its own speed.
+    let results = [
+        check("Spring tea. ", 20, 900),
+        check("Spring tea. ", 35, 900),
+        check("Spring tea. ", 50, 900),
+        check("봄차", 35, 390),
+        check("春茶", 35, 270),
+        check("はる", 50, 450),
     ];
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(results.join("\n"), @"
 
     template line 1, `/scenes`: the script takes about 35 min to speak; AI Studios makes videos of 30 min at most; make two rows of it
     refused: template line 1, `/scenes`: the script takes about 50 min to speak; AI Studios makes videos of 30 min at most; make two rows of it

@@ -1,4 +1,4 @@
-//! Sheet to payload as a whole: the shipped template and rows, and what no cell may do.
+//! From sheet to payload: the shipped template with its rows, and what no cell can do.
 
 use std::fs;
 use std::path::Path;
@@ -32,9 +32,9 @@ fn demo_rows() -> (ColumnMapping, Vec<Vec<String>>) {
     (ColumnMapping { names, ..ColumnMapping::default() }, rows.collect())
 }
 
-/// One problem in three lines, since one line would be too long for this file.
+/// Writes each problem on three lines; one would be too long for this file.
 fn describe_problems(problems: &[TemplateProblem]) -> String {
-    let told = problems.iter().map(|problem| {
+    let lines = problems.iter().map(|problem| {
         let help = problem.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
         let tag = match &problem.location {
             TemplateProblemLocation::Column { origin: Some(origin), .. } => format!(" ({origin})"),
@@ -42,7 +42,7 @@ fn describe_problems(problems: &[TemplateProblem]) -> String {
         };
         format!("{}\n  {}{tag}{help}", problem.location, problem.message)
     });
-    told.collect::<Vec<_>>().join("\n")
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn columns_named(names: &[&str]) -> ColumnMapping {
@@ -75,7 +75,7 @@ fn merge_to_json(merger: &mut PayloadMerger<'_>, cells: &[&str]) -> Value {
 }
 
 #[test]
-fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
+fn every_demo_row_becomes_a_payload_with_its_script() {
     let template = presenter_template();
     let (columns, rows) = demo_rows();
     assert_eq!(rows.len(), 12);
@@ -113,7 +113,7 @@ fn every_demo_row_becomes_a_payload_that_says_what_the_row_says() {
 }
 
 #[test]
-fn the_shipped_template_keeps_every_block_of_the_avatar() {
+fn shipped_template_keeps_every_block_of_the_avatar() {
     let (columns, rows) = demo_rows();
     let template = presenter_template();
     let payload = PayloadMerger::new(&template, &columns).merge(&rows[..1]).unwrap();
@@ -137,7 +137,7 @@ fn the_shipped_template_keeps_every_block_of_the_avatar() {
 }
 
 #[test]
-fn missing_columns_are_told_all_at_once_with_their_nearest() {
+fn missing_columns_are_reported_together_with_the_nearest_names() {
     let template =
         parse_payload_template("\"name\": \"{{sku}} {{headlin}}\",\n\"x\": \"{{price}}\",");
     let mut merger = PayloadMerger::new(&template, &columns_named(&["sku", "headline", "Script"]));
@@ -156,7 +156,7 @@ fn missing_columns_are_told_all_at_once_with_their_nearest() {
 }
 
 #[test]
-fn a_column_that_is_needed_after_all_is_told_when_it_is() {
+fn optional_column_is_reported_when_a_row_needs_it() {
     let template = parse_payload_template("\"name\": \"{{#if headline}}{{colour}}{{/if}}\",");
     let mut merger = PayloadMerger::new(&template, &columns_named(&["script", "headline"]));
     assert!(merger.merge(&[row_of(&["Hi.", ""])]).is_ok());
@@ -169,7 +169,7 @@ fn a_column_that_is_needed_after_all_is_told_when_it_is() {
 }
 
 #[test]
-fn a_cell_that_is_no_number_is_told_by_its_column() {
+fn cell_that_is_not_a_number_is_reported_by_its_column() {
     let template = parse_payload_template(
         "\"name\": \"x\",\n\"size\": {{number size}},\"half\": {{number half}},",
     );
@@ -185,7 +185,7 @@ fn a_cell_that_is_no_number_is_told_by_its_column() {
 }
 
 #[test]
-fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
+fn problem_in_the_merged_text_names_the_line_of_the_template() {
     let template = parse_payload_template(
         "\"name\": \"{{sku}}\",\n\"orientation\": \"{{way}}\",\n\"resolution\": {{number size}},",
     );
@@ -215,7 +215,7 @@ fn a_problem_in_the_merged_text_names_the_line_of_the_template() {
 }
 
 #[test]
-fn a_payload_is_the_readable_text_without_its_white_space() {
+fn payload_is_the_pretty_text_without_white_space() {
     let template = presenter_template();
     let (columns, rows) = demo_rows();
     let mut merger = PayloadMerger::new(&template, &columns);
@@ -230,14 +230,14 @@ fn a_payload_is_the_readable_text_without_its_white_space() {
 }
 
 #[test]
-fn a_slip_that_white_space_betrays_stays_a_slip() {
+fn missing_comma_is_not_hidden_by_removed_white_space() {
     let template = parse_payload_template("\"name\": \"x\", \"size\": 1 {{number size}},");
     let mut merger = PayloadMerger::new(&template, &columns_named(&["size", "script"]));
     assert!(merger.merge(&[row_of(&["5", "Hi."])]).is_err());
 }
 
 #[test]
-fn groups_make_one_scene_of_each_row() {
+fn group_has_one_scene_per_row() {
     let source = r#"{"name": "{{video}}", "scenes": [{{#each rows}}
         {"sceneIdx": {{@index}}, "clips": [{"type": "aiModel",
           "model": {"ai_name": "M1", "emotion": "{{default cloth "B1"}}"},
@@ -246,7 +246,7 @@ fn groups_make_one_scene_of_each_row() {
     let mut grouped = columns_named(&["video", "script"]);
     grouped.grouped = true;
     let mut merger = PayloadMerger::new(&template, &grouped);
-    // Fewer rows after more: nothing of the earlier group may stay.
+    // Fewer rows after more: nothing of the earlier group may remain.
     for scripts in [&["One.", "Two.", "Three."][..], &["Only."], &["A.", "B."]] {
         let rows: Vec<_> = scripts.iter().map(|script| row_of(&["Spring", script])).collect();
         let payload =
@@ -298,7 +298,7 @@ fn scripts_of(merger: &mut PayloadMerger<'_>, cells: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn repeated_columns_are_a_list_without_its_empty_end() {
+fn repeated_columns_are_a_list_without_empty_cells_at_its_end() {
     let template = parse_template(&scene_for_each("script")).unwrap();
     assert_eq!(template.list_names().collect::<Vec<_>>(), ["script"]);
     let mut columns = columns_named(&["script_1", "script_10", "script_2"]);
@@ -338,18 +338,18 @@ fn a_long_script_becomes_a_scene_for_each_piece() {
 }
 
 #[test]
-fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
-    let mut told_all = Vec::new();
+fn list_used_as_text_and_text_used_as_list_are_refused() {
+    let mut results = Vec::new();
     for tag in [
         "{{sentences script 9}}",
         "{{upper (sentences script)}}",
         "{{#each (sentences a b c)}}{{/each}}",
     ] {
         let refused = parse_template(&format!("{{\"a\": \"{tag}\"}}"));
-        told_all.push(describe_problems(&refused.unwrap_err()));
+        results.push(describe_problems(&refused.unwrap_err()));
     }
     let each = parse_template(&scene_for_each("script")).unwrap();
-    told_all.push(describe_problems(
+    results.push(describe_problems(
         &PayloadMerger::new(&each, &columns_named(&["script"]))
             .merge(&[row_of(&["Hi."])])
             .unwrap_err(),
@@ -357,16 +357,16 @@ fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
     let mut listed = columns_named(&["script_1", "script_2"]);
     listed.lists = [("script".to_owned(), vec![0, 1])].into();
     let text = parse_payload_template("\"name\": \"{{upper script}}\",");
-    told_all.push(describe_problems(
+    results.push(describe_problems(
         &PayloadMerger::new(&text, &listed).merge(&[row_of(&["One", "Two"])]).unwrap_err(),
     ));
     let wrong = parse_template(&scene_for_each("(sentences script \"many\")")).unwrap();
-    told_all.push(describe_problems(
+    results.push(describe_problems(
         &PayloadMerger::new(&wrong, &columns_named(&["script"]))
             .merge(&[row_of(&["Hi."])])
             .unwrap_err(),
     ));
-    insta::assert_snapshot!(told_all.join("\n"), @"
+    insta::assert_snapshot!(results.join("\n"), @"
     template line 1, column 8
       `sentences` makes a list, and only `each` can go through it
       write `{{#each (sentences column 300)}} … {{this}} … {{/each}}`
@@ -389,7 +389,7 @@ fn a_list_where_text_belongs_is_refused_and_so_is_the_other_way_round() {
 }
 
 #[test]
-fn defaults_fill_empty_cells_and_columns_that_are_not_there() {
+fn defaults_fill_empty_cells_and_missing_columns() {
     let template = parse_payload_template("\"name\": \"{{language}}-{{region}}\",");
     let mut columns = columns_named(&["script", "language"]);
     columns.defaults = [("language", "en"), ("region", "eu")]
@@ -413,7 +413,7 @@ fn cells_are_data_and_never_template() {
 }
 
 #[test]
-fn comparisons_are_of_text_and_absent_means_empty() {
+fn comparisons_use_text_and_absent_columns_are_empty() {
     let template = parse_payload_template(
         "\"name\": \"{{#if (eq n 3)}}three\
          {{else if (or gone (ne n \"4\"))}}other{{else}}four{{/if}}\",",
@@ -425,7 +425,7 @@ fn comparisons_are_of_text_and_absent_means_empty() {
 }
 
 #[test]
-fn the_help_table_names_each_helper_once_and_shows_it() {
+fn help_table_names_each_helper_once_and_shows_it() {
     let mut names: Vec<&str> = HELPERS.iter().map(|helper| helper.name).collect();
     assert!(HELPERS.iter().all(|helper| helper.usage.contains(helper.name)));
     assert!(HELPERS.iter().all(|helper| helper.example.contains(helper.name)));
@@ -445,7 +445,7 @@ fn one_template_serves_many_threads() {
     assert_send::<Payload>();
 }
 
-/// Text of every kind, with what breaks JSON, HTML and Handlebars made likely.
+/// Any text, with a preference for what breaks JSON, HTML and Handlebars.
 fn any_cell() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -458,9 +458,9 @@ fn any_cell() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The invariant of the room: text in, the same text out, and the shape stays.
+    /// The invariant of merging: a cell's text is unchanged, and so is the structure of the JSON.
     #[test]
-    fn any_text_in_any_cell_comes_back_identical(a in any_cell(), b in any_cell()) {
+    fn any_text_in_any_cell_is_preserved(a in any_cell(), b in any_cell()) {
         let template = parse_payload_template(
             "\"name\": \"{{a}}\", \"json\": {{json a}},\n\
              \"both\": \"{{a}}|{{default b \"else\"}}\", \"cut\": \"{{truncate a 100000}}\",\n\
@@ -504,9 +504,9 @@ proptest! {
         prop_assert_eq!(value.as_object().map(serde_json::Map::len), Some(14));
     }
 
-    /// Whatever a script says, both placements of the shipped template agree about it.
+    /// Both placements of the script in the shipped template agree for any script.
     #[test]
-    fn the_shipped_template_takes_any_script_that_says_something(text in any_cell()) {
+    fn shipped_template_accepts_any_script_that_is_not_silent(text in any_cell()) {
         let template = presenter_template();
         let mut merger = PayloadMerger::new(&template, &columns_named(&["sku", "script"]));
         let script = format!("Hello {text}");
@@ -514,7 +514,7 @@ proptest! {
         prop_assert_eq!(value["scenes"][0]["scripts"][0]["org"].as_str(), Some(script.as_str()));
     }
 
-    /// Reading a template or a payload ends in an answer, never in a panic.
+    /// Parsing a template or a payload never panics.
     #[test]
     fn any_text_is_a_template_or_a_problem(text in any_cell(), wrapped in any::<bool>()) {
         let source = if wrapped { format!("{{\"a\": \"{text}\"}}") } else { text };
@@ -523,15 +523,15 @@ proptest! {
         prop_assert!(Payload::parse_project(source).is_err());
     }
 
-    /// The bytes to send carry the tag and the switch, and lose nothing below.
+    /// The request body has the tag and `isExport`, and nothing below the top level changes.
     #[test]
-    fn sealing_keeps_everything_but_the_top_level(name in any_cell(), export in any::<bool>()) {
+    fn request_body_changes_only_the_top_level(name in any_cell(), export in any::<bool>()) {
         let text = serde_json::json!({"name": name, "scenes": [{"name": name}], "isExport": "x"});
-        let seal = callsheet::payload::RequestOptions {
+        let options = callsheet::payload::RequestOptions {
             tag: "7h3k9q2m", starts_render: export, resolution: Some("720"), workspace_id: None, webhook_url: None,
         };
         let sent: Value =
-            serde_json::from_slice(&Payload::build_project_body(&text.to_string(), &seal).unwrap()).unwrap();
+            serde_json::from_slice(&Payload::build_project_body(&text.to_string(), &options).unwrap()).unwrap();
         prop_assert_eq!(&sent["scenes"], &text["scenes"]);
         prop_assert_eq!(&sent["isExport"], &Value::Bool(export));
         prop_assert_eq!(&sent["resolution"], "720");
