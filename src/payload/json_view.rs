@@ -23,8 +23,6 @@ pub(crate) enum JsonView<'t> {
     Text(Cow<'t, str>),
     List(Vec<JsonView<'t>>),
     Object(JsonObject<'t>),
-    /// The value of a key that no check reads.
-    Unread,
 }
 
 /// A number, and whether it is written without a fraction and exponent.
@@ -34,9 +32,13 @@ pub(crate) struct JsonNumber {
     pub(crate) is_whole: bool,
 }
 
-/// The entries of an object, repeated keys included.
-#[derive(Debug, Default)]
-pub(crate) struct JsonObject<'t>(Vec<(Cow<'t, str>, JsonView<'t>)>);
+/// An object, repeated keys included.
+#[derive(Debug)]
+pub(crate) struct JsonObject<'t> {
+    entries: Vec<(Cow<'t, str>, JsonView<'t>)>,
+    /// The keys that no check reads.
+    unread_keys: Vec<Cow<'t, str>>,
+}
 
 /// The keys that the checks read, at any depth.
 fn is_read(key: &str) -> bool {
@@ -91,7 +93,7 @@ impl<'t> JsonObject<'t> {
     /// Returns the value of a field.
     pub(crate) fn get(&self, name: &str) -> Option<&JsonView<'t>> {
         debug_assert!(is_read(name), "`{name}` is missing in `is_read`");
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.entries.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// Returns the text of a field; `None` for any other value.
@@ -114,7 +116,8 @@ impl<'t> JsonObject<'t> {
 
     /// Returns the keys that occur more than once, each once.
     pub(crate) fn repeated_keys(&self) -> Vec<&str> {
-        let mut keys: Vec<&str> = self.0.iter().map(|(key, _)| key.as_ref()).collect();
+        let read_keys = self.entries.iter().map(|(key, _)| key);
+        let mut keys: Vec<&str> = read_keys.chain(&self.unread_keys).map(AsRef::as_ref).collect();
         keys.sort_unstable();
         let pairs = keys.windows(2).filter(|pair| pair[0] == pair[1]);
         let mut repeated: Vec<&str> = pairs.map(|pair| pair[0]).collect();
@@ -140,7 +143,7 @@ impl JsonView<'_> {
 
     pub(crate) fn kind(&self) -> JsonKind {
         match self {
-            Self::Null | Self::Unread => JsonKind::Null,
+            Self::Null => JsonKind::Null,
             Self::Bool(_) => JsonKind::Bool,
             Self::Number(_) => JsonKind::Number,
             Self::Text(_) => JsonKind::Text,
@@ -202,18 +205,17 @@ impl<'de> Visitor<'de> for ViewVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::with_capacity(8);
+        let mut entries = Vec::with_capacity(16);
+        let mut unread_keys = Vec::new();
         while let Some(key) = map.next_key_seed(KeySeed)? {
-            let value = match is_read(&key) {
-                true => map.next_value()?,
-                false => {
-                    map.next_value::<IgnoredAny>()?;
-                    JsonView::Unread
-                }
-            };
-            entries.push((key, value));
+            if is_read(&key) {
+                entries.push((key, map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                unread_keys.push(key);
+            }
         }
-        Ok(JsonView::Object(JsonObject(entries)))
+        Ok(JsonView::Object(JsonObject { entries, unread_keys }))
     }
 }
 

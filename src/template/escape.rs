@@ -75,12 +75,18 @@ pub(crate) fn push_html_escaped(html: &mut String, text: &str) {
 
 /// Appends a text for the inside of a JSON string.
 pub(crate) fn push_json_escaped(out: &mut String, text: &str) {
-    push_escaped(out, text, &JSON_ESCAPES);
+    if is_json_safe(text) {
+        out.push_str(text);
+    } else {
+        push_escaped(out, text, &JSON_ESCAPES);
+    }
 }
 
 /// Checks whether a text needs no escapes in a JSON string.
 pub(crate) fn is_json_safe(text: &str) -> bool {
-    !text.bytes().any(|byte| !JSON_ESCAPES[usize::from(byte)].is_empty())
+    // Without an early exit, which lets the compiler compare many bytes at once.
+    let is_special = |byte| matches!(byte, 0..=0x1f | b'"' | b'\\');
+    !text.bytes().fold(false, |any, byte| any | is_special(byte))
 }
 
 /// Appends `text` with the bytes replaced for which `table` has an escape.
