@@ -10,8 +10,18 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+use crate::batch::Batch;
 use crate::cli::output::logging::Verbosity;
+use crate::clock::Clock;
+use crate::ledger::{Ledger, StoredBatch};
 use crate::plan::{RowCondition, RowSelection};
+use crate::session::error::CommandError;
+use crate::session::ledger_location::LedgerLocation;
+use crate::session::locked_batch;
+use crate::session::locked_batch::LeasedBatch;
+use crate::session::next_steps::CommandHints;
+use crate::session::target::{RehearsalOptions, RunTarget};
+use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 
 /// Options of every command.
@@ -97,6 +107,75 @@ impl GlobalArgs {
             return String::new();
         }
         format!("; rehearsals are in `{}`: add --sandbox", rehearsals.display())
+    }
+
+    /// Returns the ledger for a real run or a rehearsal.
+    pub(crate) fn ledger_location(&self, rehearsal: bool) -> LedgerLocation {
+        let variable = std::env::var_os("CALLSHEET_LEDGER").map(PathBuf::from);
+        LedgerLocation {
+            path: self.ledger_path(rehearsal),
+            is_rehearsal: rehearsal,
+            option: self.ledger.clone().filter(|ledger| variable.as_ref() != Some(ledger)),
+            hint: self.rehearsal_hint(rehearsal),
+        }
+    }
+
+    /// Returns the commands of a batch in that ledger.
+    pub(crate) fn command_hints(&self, rehearsal: bool, batch: &str, file: &str) -> CommandHints {
+        CommandHints::new(&self.ledger_location(rehearsal), batch, file)
+    }
+}
+
+/// One batch, and the ledger that it is in.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BatchRef {
+    /// Batch name or file
+    pub(crate) batch: String,
+    /// Use the ledger of rehearsals
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+impl BatchRef {
+    /// Opens the ledger and finds the batch.
+    pub(crate) async fn open_batch(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<(Ledger, StoredBatch), CommandError> {
+        locked_batch::open_batch(&global.ledger_location(self.sandbox), &self.batch).await
+    }
+
+    /// Opens the batch for exclusive use.
+    pub(crate) async fn lease_batch(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<LeasedBatch, CommandError> {
+        LeasedBatch::open(&global.ledger_location(self.sandbox), &self.batch, Clock::real()).await
+    }
+
+    /// Returns the stored settings of the batch and the account that it belongs to.
+    pub(crate) async fn load_target(
+        &self,
+        leased: &LeasedBatch,
+    ) -> Result<(Batch, RunTarget), CommandError> {
+        leased.load_target(self.sandbox.then(RehearsalOptions::default)).await
+    }
+}
+
+/// `--until` and `--any-time`: when a run may submit.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// Submit nothing new after this time of day
+    #[arg(long, value_name = "HH:MM", value_parser = parse_time_of_day)]
+    until: Option<jiff::civil::Time>,
+    /// Ignore the `[window]` for this run
+    #[arg(long)]
+    any_time: bool,
+}
+
+impl WindowArgs {
+    pub(crate) fn options(&self) -> WindowOptions {
+        WindowOptions { until: self.until, any_time: self.any_time }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod args;
 pub(crate) mod commands;
+mod error;
 mod help_layout;
 pub(crate) mod output;
 

@@ -1,6 +1,6 @@
 //! The text of a message: one headline, and the most important facts in a few lines. Pure.
 
-use crate::report::{INVALID_STATE, RunRecord};
+use crate::report::RunRecord;
 use crate::text::truncate;
 
 /// Failure reasons, and problems, that are listed one by one.
@@ -25,7 +25,7 @@ pub(super) fn headline(record: &RunRecord) -> String {
     };
     let jobs = |word: &str| record.counts.get(word).copied().unwrap_or(0);
     let mut parts = vec![format!("{} of {rows} done", jobs("done") + jobs("reused"))];
-    for word in ["failed", "uncertain", "cancelled", INVALID_STATE] {
+    for word in ["failed", "uncertain", "cancelled", "invalid"] {
         if jobs(word) > 0 {
             parts.push(format!("{} {word}", jobs(word)));
         }
@@ -59,7 +59,7 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
     for failure in record.failures.iter().take(FAILURES_MAX) {
         let cause = failure.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
         let said = failure
-            .words
+            .messages
             .first()
             .map(|said| format!(": {}", truncate(&said.words, MESSAGE_CHARS_MAX)));
         let said = said.unwrap_or_default();

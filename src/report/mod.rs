@@ -17,9 +17,8 @@ pub use results::{
 };
 pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
 pub use run::{
-    AttentionRecord, BatchTotals, CreditsRecord, HaltRecord, INVALID_STATE, MessageRecord,
-    NotificationRecord, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord,
-    write_run_record,
+    AttentionGroup, BatchRecord, CreditsRecord, HaltRecord, MessageRecord, NotificationRecord,
+    RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, write_run_record,
 };
 
 const RESULTS_FILE: &str = "results.csv";

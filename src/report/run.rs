@@ -10,18 +10,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::atomic_file::create_temp_file;
 use super::results::ReportError;
-use crate::ledger::{BatchId, JobState, Ledger, LedgerError, SpendingTotals};
+use crate::ledger::{RowStatus, SpendingTotals};
 
 /// The version of the fields.
 pub const RUN_RECORD_VERSION: u32 = 1;
-/// The state of rows that could not be merged.
-pub const INVALID_STATE: &str = "invalid";
-/// The state of rows that are marked to be skipped.
-pub(super) const SKIPPED_STATE: &str = "skipped";
 
 /// The outcome of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,7 +58,7 @@ pub struct RunRecord {
     pub problems: Vec<String>,
     /// Rows of the sheet; `None` while the ledger contains none.
     pub rows: Option<u64>,
-    /// Rows by state, including [`INVALID_STATE`] and `skipped`. They add up to `rows`.
+    /// Rows by state, including `invalid` and `skipped`. They add up to `rows`.
     pub counts: BTreeMap<&'static str, u64>,
     /// Rendering jobs without progress.
     pub stalled: u64,
@@ -71,7 +67,7 @@ pub struct RunRecord {
     /// The credits spent.
     pub credits: CreditsRecord,
     /// The attention groups.
-    pub failures: Vec<AttentionRecord>,
+    pub failures: Vec<AttentionGroup>,
     /// The reports written.
     pub files: ReportFiles,
     /// The notifications sent.
@@ -124,17 +120,23 @@ impl From<SpendingTotals> for SpendingRecord {
 
 /// Rows that need the user for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AttentionRecord {
+pub struct AttentionGroup {
     /// `uncertain`, `stalled`, `failed`, `cancelled` or `invalid`.
-    pub state: &'static str,
+    #[serde(serialize_with = "serialize_status")]
+    pub state: RowStatus,
     /// The cause of their failure.
     pub cause: Option<String>,
     /// The number of rows.
     pub jobs: u64,
     /// Their messages, the most frequent first.
-    pub words: Vec<MessageRecord>,
+    #[serde(rename = "words")]
+    pub messages: Vec<MessageRecord>,
     /// The next steps: commands.
     pub next: Vec<String>,
+}
+
+fn serialize_status<S: Serializer>(status: &RowStatus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status.as_str())
 }
 
 /// A message shared by some rows.
@@ -174,49 +176,37 @@ pub struct NotificationRecord {
     pub seconds: f64,
 }
 
-/// The totals of a batch in the ledger.
+/// The status of a batch, as the reports of a run contain it.
 #[derive(Clone, Debug)]
-pub struct BatchTotals {
+pub struct BatchRecord {
     /// Rows of the sheet.
     pub rows: u64,
-    /// The rows by state.
+    /// Rows by state, including `invalid` and `skipped`. They add up to `rows`.
     pub counts: BTreeMap<&'static str, u64>,
+    /// Rendering jobs without progress.
+    pub stalled: u64,
     /// Jobs whose row was removed from the sheet, by state.
     pub removed: BTreeMap<&'static str, u64>,
     /// The credits spent.
     pub credits: CreditsRecord,
-}
-
-impl BatchTotals {
-    /// Reads the totals of a batch.
-    pub async fn load(
-        ledger: &Ledger,
-        batch: BatchId,
-        run: Option<i64>,
-    ) -> Result<Self, LedgerError> {
-        let mut counts = counts_by_state(&ledger.state_counts(batch).await?);
-        counts.insert(INVALID_STATE, ledger.count_invalid(batch).await?);
-        counts.insert(SKIPPED_STATE, ledger.count_skipped(batch).await?);
-        let spent = match run {
-            Some(run) => ledger.run_spending(run).await?,
-            None => SpendingTotals::default(),
-        };
-        let on_batch = ledger.batch_spending(batch).await?;
-        Ok(Self {
-            rows: counts.values().sum(),
-            counts,
-            removed: counts_by_state(&ledger.removed_state_counts(batch).await?),
-            credits: CreditsRecord { run: spent.into(), batch: on_batch.into() },
-        })
-    }
-}
-
-fn counts_by_state(counts: &BTreeMap<JobState, u64>) -> BTreeMap<&'static str, u64> {
-    let jobs = |state| counts.get(&state).copied().unwrap_or(0);
-    JobState::ALL.iter().map(|&state| (state.as_str(), jobs(state))).collect()
+    /// The attention groups.
+    pub failures: Vec<AttentionGroup>,
+    /// The next step: a command.
+    pub next: Option<String>,
 }
 
 impl RunRecord {
+    /// Records the status of the batch.
+    pub fn set_batch(&mut self, batch: &BatchRecord) {
+        self.rows = Some(batch.rows);
+        self.counts = batch.counts.clone();
+        self.stalled = batch.stalled;
+        self.removed = batch.removed.clone();
+        self.credits = batch.credits;
+        self.failures = batch.failures.clone();
+        self.next = batch.next.clone();
+    }
+
     /// Returns the JSON document.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self)

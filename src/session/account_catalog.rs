@@ -1,7 +1,7 @@
-//! What an account offers: asked for free, remembered in the ledger, and compared with a plan.
+//! The catalogue of an account: requested for free, stored in the ledger, and compared with a plan.
 //!
-//! A comparison only ever warns. The vendor's lists are not known to be complete, and a memory may
-//! be old: neither may stop a night, and no trouble with them does.
+//! A comparison only ever warns. AI Studios' lists may be incomplete and the stored ones outdated,
+//! so neither they nor a failed request stops a run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,154 +9,183 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aistudios::{ApiClient, CallError, CatalogEntry, CatalogQuery};
-use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::ledger::{CatalogItem, CatalogKind, Ledger};
+use crate::ledger::{CatalogItem, CatalogKind, Ledger, LedgerError};
 use crate::payload::CatalogRef;
 use crate::plan::{AccountCatalog, Plan};
-use crate::session::locked_batch::ledger_error;
-use crate::session::open_batch::CommandError;
+use crate::session::error::CommandError;
 use crate::session::target::RunTarget;
-use crate::text::format_duration;
 
-/// A memory that is older is refreshed where that can be done.
+/// An older catalogue is requested again, if that is possible.
 const CATALOG_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
-/// How long one call for a hint may take.
+/// The timeout of one request.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the vendor's automation has templates for, and in which formats.
+/// The categories and formats of AI Studios' automation templates.
 const TEMPLATE_CATEGORIES: [&str; 3] = ["business", "education", "social"];
 const TEMPLATE_ORIENTATIONS: [&str; 2] = ["web", "mobile"];
+const KINDS: [CatalogKind; 3] =
+    [CatalogKind::Models, CatalogKind::Workspaces, CatalogKind::Templates];
 
-/// Returns an account that may be asked, if there is one.
+/// Returns the account to request catalogues from, if there is one.
 pub(crate) type TargetProvider<'a> = &'a (dyn Fn() -> Option<RunTarget> + Sync);
 
-/// Asks an account for one of its catalogues. Costs nothing.
+/// A limitation of a comparison, for the user.
+#[derive(Clone, Debug)]
+pub(crate) enum CatalogNotice {
+    /// A catalogue could not be requested; the comparison goes without it.
+    Unavailable { kind: CatalogKind, error: String },
+    /// A warning rests on a catalogue of this age.
+    Outdated { age: Duration },
+}
+
+/// The stored catalogues with which a plan is compared.
+#[derive(Clone, Copy)]
+pub(crate) struct CatalogSource<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) clock: &'a Clock,
+    /// The key of the account's catalogues in the ledger.
+    pub(crate) account: &'a str,
+    /// Where a missing or old catalogue is requested; `None` to send no request.
+    pub(crate) provider: Option<TargetProvider<'a>>,
+}
+
+/// Requests one of an account's catalogues. Costs nothing.
 pub(crate) async fn request_catalog(
     client: &ApiClient,
-    shelf: CatalogKind,
+    kind: CatalogKind,
 ) -> Result<Vec<CatalogItem>, CallError> {
-    let pages: Vec<CatalogQuery> = match shelf {
-        CatalogKind::Models => vec![CatalogQuery::Models, CatalogQuery::ModelsWithClothes],
-        CatalogKind::Workspaces => vec![CatalogQuery::Workspaces],
-        CatalogKind::Templates => {
-            let each = TEMPLATE_CATEGORIES.into_iter().flat_map(|category| {
-                TEMPLATE_ORIENTATIONS
-                    .map(|orientation| CatalogQuery::AutomationTemplates { category, orientation })
-            });
-            [CatalogQuery::Templates].into_iter().chain(each).collect()
-        }
-    };
-    let (mut articles, mut missing, mut found) = (Vec::new(), None, false);
-    for page in pages {
-        match client.fetch_catalog(page).await {
-            Ok(offers) => {
-                found = true;
-                offers
-                    .into_iter()
-                    .for_each(|offer| merge_item(&mut articles, to_catalog_item(offer)));
+    let (mut items, mut missing, mut is_found) = (Vec::new(), None, false);
+    for query in catalog_queries(kind) {
+        match client.fetch_catalog(query).await {
+            Ok(entries) => {
+                is_found = true;
+                let entries = entries.into_iter().map(to_catalog_item);
+                entries.for_each(|item| merge_item(&mut items, item));
             }
-            // One page that is not there is another's place; half an answer is no catalogue.
-            Err(trouble @ (CallError::NotFound | CallError::Refused { .. })) => {
-                missing = Some(trouble)
-            }
-            Err(trouble) => return Err(trouble),
+            // Not every account has every page; any other error would leave half a catalogue.
+            Err(error @ (CallError::NotFound | CallError::Refused { .. })) => missing = Some(error),
+            Err(error) => return Err(error),
         }
     }
     match missing {
-        Some(trouble) if !found => Err(trouble),
-        Some(_) | None => Ok(articles),
+        Some(error) if !is_found => Err(error),
+        Some(_) | None => Ok(items),
     }
 }
 
-fn to_catalog_item(offer: CatalogEntry) -> CatalogItem {
-    let CatalogEntry { id, name, kind, clothes } = offer;
+fn catalog_queries(kind: CatalogKind) -> Vec<CatalogQuery> {
+    match kind {
+        CatalogKind::Models => vec![CatalogQuery::Models, CatalogQuery::ModelsWithClothes],
+        CatalogKind::Workspaces => vec![CatalogQuery::Workspaces],
+        CatalogKind::Templates => {
+            let automation = TEMPLATE_CATEGORIES.into_iter().flat_map(|category| {
+                TEMPLATE_ORIENTATIONS
+                    .map(|orientation| CatalogQuery::AutomationTemplates { category, orientation })
+            });
+            [CatalogQuery::Templates].into_iter().chain(automation).collect()
+        }
+    }
+}
+
+fn to_catalog_item(entry: CatalogEntry) -> CatalogItem {
+    let CatalogEntry { id, name, kind, clothes } = entry;
     let clothes = clothes.map(|all| all.into_iter().map(to_catalog_item).collect());
     CatalogItem { id, name, kind, clothes }
 }
 
-/// Two pages may tell of one thing, each its own half.
-fn merge_item(articles: &mut Vec<CatalogItem>, article: CatalogItem) {
-    let Some(known) = articles.iter_mut().find(|known| known.id == article.id) else {
-        return articles.push(article);
+/// Adds an item. Two pages may each contain a part of its fields.
+fn merge_item(items: &mut Vec<CatalogItem>, item: CatalogItem) {
+    let Some(known) = items.iter_mut().find(|known| known.id == item.id) else {
+        return items.push(item);
     };
-    known.name = known.name.take().or(article.name);
-    known.kind = known.kind.take().or(article.kind);
-    known.clothes = known.clothes.take().or(article.clothes);
+    known.name = known.name.take().or(item.name);
+    known.kind = known.kind.take().or(item.kind);
+    known.clothes = known.clothes.take().or(item.clothes);
 }
 
-/// Tells whether anything is known of what an account offers.
-pub(crate) async fn has_catalog(ledger: &Ledger, account: &str) -> Result<bool, CommandError> {
-    for shelf in [CatalogKind::Models, CatalogKind::Workspaces, CatalogKind::Templates] {
-        if ledger.catalog(account, shelf).await.map_err(ledger_error)?.is_some() {
+/// Returns whether the ledger has any catalogue of the account.
+pub(crate) async fn has_catalog(ledger: &Ledger, account: &str) -> Result<bool, LedgerError> {
+    for kind in KINDS {
+        if ledger.catalog(account, kind).await?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Returns how old a memory is.
-pub(crate) fn catalog_age(heard_at: Timestamp, clock: &Clock) -> SignedDuration {
-    clock.now().duration_since(heard_at).max(SignedDuration::ZERO)
+pub(crate) fn catalog_age(requested_at: Timestamp, clock: &Clock) -> SignedDuration {
+    clock.now().duration_since(requested_at).max(SignedDuration::ZERO)
 }
 
-/// Doubts whatever a plan takes and the account does not offer. What is not known, or was heard
-/// long ago, is asked for where `asking` gives an account.
+/// Adds a warning to the plan for everything that it uses and the account does not have.
 pub(crate) async fn compare_plan(
     plan: &mut Plan,
-    asking: Option<TargetProvider<'_>>,
-    (ledger, account, clock): (&Ledger, &str, &Clock),
-    talk: &Printer,
-) -> Result<(), CommandError> {
-    let shelves: BTreeSet<&'static str> =
-        plan.catalog_uses.keys().map(|take| catalog_kind(take).as_str()).collect();
-    let (mut stock, mut client, mut oldest) =
-        (AccountCatalog::default(), None, SignedDuration::ZERO);
-    for shelf in [CatalogKind::Models, CatalogKind::Workspaces, CatalogKind::Templates] {
-        if !shelves.contains(shelf.as_str()) {
+    source: CatalogSource<'_>,
+) -> Result<Vec<CatalogNotice>, CommandError> {
+    let used: BTreeSet<&'static str> =
+        plan.catalog_uses.keys().map(|reference| catalog_kind(reference).as_str()).collect();
+    let mut reader = CatalogReader { source, client: None, notices: Vec::new() };
+    let (mut catalog, mut oldest) = (AccountCatalog::default(), SignedDuration::ZERO);
+    for kind in KINDS {
+        if !used.contains(kind.as_str()) {
             continue;
         }
-        let mut known = ledger.catalog(account, shelf).await.map_err(ledger_error)?;
-        let fresh = known.as_ref().is_some_and(|(_, at)| catalog_age(*at, clock) < CATALOG_MAX_AGE);
-        if !fresh && let Some(asking) = asking {
-            let client =
-                client.get_or_insert_with(|| asking()?.client(REQUEST_TIMEOUT, clock).ok());
-            if let Some(client) = client {
-                match request_catalog(client, shelf).await {
-                    Ok(articles) => {
-                        let now = clock.now();
-                        let kept = ledger.save_catalog(account, shelf, &articles, now).await;
-                        kept.map_err(ledger_error)?;
-                        known = Some((articles, now));
-                    }
-                    Err(trouble) => talk.status(&format!(
-                        "the account's {} could not be asked for ({trouble}); go on without",
-                        shelf.as_str()
-                    )),
-                }
-            }
-        }
-        let Some((articles, heard_at)) = known else { continue };
-        oldest = oldest.max(catalog_age(heard_at, clock));
-        let place = match shelf {
-            CatalogKind::Models => &mut stock.models,
-            CatalogKind::Workspaces => &mut stock.workspaces,
-            CatalogKind::Templates => &mut stock.templates,
+        let Some((items, requested_at)) = reader.read(kind).await? else { continue };
+        oldest = oldest.max(catalog_age(requested_at, source.clock));
+        let field = match kind {
+            CatalogKind::Models => &mut catalog.models,
+            CatalogKind::Workspaces => &mut catalog.workspaces,
+            CatalogKind::Templates => &mut catalog.templates,
         };
-        *place = Some(articles);
+        *field = Some(items);
     }
-    let doubts = plan.warnings.count();
-    plan.compare_with_catalog(&stock);
-    if plan.warnings.count() > doubts && oldest >= CATALOG_MAX_AGE {
-        let old = format_duration(oldest.unsigned_abs());
-        talk.status(&format!(
-            "what the account offers was heard {old} ago; `callsheet models` and the like ask anew"
-        ));
+    let warnings = plan.warnings.count();
+    plan.compare_with_catalog(&catalog);
+    let mut notices = reader.notices;
+    if plan.warnings.count() > warnings && oldest >= CATALOG_MAX_AGE {
+        notices.push(CatalogNotice::Outdated { age: oldest.unsigned_abs() });
     }
-    Ok(())
+    Ok(notices)
 }
 
-fn catalog_kind(take: &CatalogRef) -> CatalogKind {
-    match take {
+/// Reads catalogues from the ledger, and requests those that are missing or old.
+struct CatalogReader<'a> {
+    source: CatalogSource<'a>,
+    /// `Some(None)` if there is no account to request from.
+    client: Option<Option<std::sync::Arc<ApiClient>>>,
+    notices: Vec<CatalogNotice>,
+}
+
+impl CatalogReader<'_> {
+    async fn read(
+        &mut self,
+        kind: CatalogKind,
+    ) -> Result<Option<(Vec<CatalogItem>, Timestamp)>, CommandError> {
+        let CatalogSource { ledger, clock, account, provider } = self.source;
+        let stored = ledger.catalog(account, kind).await?;
+        let is_fresh = stored
+            .as_ref()
+            .is_some_and(|(_, requested_at)| catalog_age(*requested_at, clock) < CATALOG_MAX_AGE);
+        let Some(provider) = provider.filter(|_| !is_fresh) else { return Ok(stored) };
+        let connect = || provider()?.client(REQUEST_TIMEOUT, clock).ok();
+        let Some(client) = self.client.get_or_insert_with(connect) else { return Ok(stored) };
+        match request_catalog(client, kind).await {
+            Ok(items) => {
+                let now = clock.now();
+                ledger.save_catalog(account, kind, &items, now).await?;
+                Ok(Some((items, now)))
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.notices.push(CatalogNotice::Unavailable { kind, error });
+                Ok(stored)
+            }
+        }
+    }
+}
+
+fn catalog_kind(reference: &CatalogRef) -> CatalogKind {
+    match reference {
         CatalogRef::Model(_) | CatalogRef::Clothes { .. } => CatalogKind::Models,
         CatalogRef::Workspace(_) => CatalogKind::Workspaces,
         CatalogRef::Template(_) => CatalogKind::Templates,

@@ -1,154 +1,135 @@
-//! What stands in the way of a batch, grouped by its reason: a few of the rows, and the command
-//! for all of them.
+//! The rows of a batch that need the user, grouped by reason.
+//!
+//! The group type itself belongs to `report`, which writes it into `run.json` and `report.html`;
+//! here it is read from the ledger and completed with messages and commands.
 
-use serde_json::{Value, json};
-
-use crate::ledger::{AttentionCount, BatchId, JobRow, JobState, Ledger};
-use crate::report::ReportRows;
-use crate::session::locked_batch::ledger_error;
-use crate::session::next_steps::{AttentionReason, CommandHints, NextStep};
-use crate::session::open_batch::CommandError;
-use crate::text::{pluralize, strip_control, truncate};
+use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, MessageCount, RowStatus};
+use crate::report::{AttentionGroup, MessageRecord, ReportRows};
+use crate::session::next_steps::{AttentionReason, CommandHints};
 
 /// Rows of a group that are shown one by one.
-const EXAMPLE_ROWS_MAX: usize = 5;
-/// Characters of the vendor's words in one line.
-const MESSAGE_CHARS_MAX: usize = 160;
+const EXAMPLE_ROWS_MAX: u64 = 5;
+/// Different messages of a group that are reported.
+const MESSAGES_MAX: usize = 5;
+/// Different messages of a batch that are read to find those.
+const MESSAGES_READ_MAX: u32 = 500;
 
-/// Rows that wait for one reason.
-#[derive(Clone, Debug)]
-pub(crate) struct AttentionGroup {
-    /// Where they stand; nothing for rows that could not be merged.
-    pub(crate) state: Option<JobState>,
-    /// Why, as a word.
-    pub(crate) cause: Option<String>,
-    /// How many there are.
-    pub(crate) jobs: u64,
-}
-
-/// Returns the groups: what may have cost money first.
-pub(crate) fn group_rows(reasons: Vec<AttentionCount>, invalid: u64) -> Vec<AttentionGroup> {
-    let known =
-        |AttentionCount { state, cause, jobs }| AttentionGroup { state: Some(state), cause, jobs };
-    let mut all: Vec<AttentionGroup> = reasons.into_iter().map(known).collect();
-    if invalid > 0 {
-        all.push(AttentionGroup { state: None, cause: None, jobs: invalid });
-    }
-    all
-}
-
-impl AttentionGroup {
-    fn reason(&self) -> Option<AttentionReason<'_>> {
-        // A rendering job is here only when it is stalled.
-        AttentionReason::from_job_state(self.state, true, self.cause.as_deref())
-    }
-
-    /// Returns the group as a person reads it.
-    pub(crate) async fn describe(
-        &self,
-        ledger: &Ledger,
-        batch: BatchId,
-        commands: &CommandHints,
-    ) -> Result<String, CommandError> {
-        let Some(wait) = self.reason() else { return Ok(String::new()) };
-        let mut lines = vec![format!("{} {}: {}", self.jobs, wait.title(), wait.describe())];
-        let rows = self.example_rows(ledger, batch).await?;
-        lines.extend(rows.iter().map(row_line));
-        let untold = self.jobs.saturating_sub(rows.len() as u64);
-        if untold > 0 {
-            let all = commands.jobs_command(&self.jobs_options());
-            lines.push(format!("  and {}: {all}", pluralize(untold, "more row")));
-        }
-        let mut steps = commands.steps_for_group(wait);
-        if let (AttentionReason::Uncertain, Some(row)) = (wait, rows.first()) {
-            // One by one: each is another question of money.
-            let key = row.key.as_deref().unwrap_or_default();
-            let one = commands.steps_for_job(wait, key, row.project_id.as_deref());
-            steps.extend(one.into_iter().skip(1));
-        }
-        for step in steps {
-            lines.push(format!("    {}\n        {}", step.command, step.effect));
-        }
-        Ok(lines.join("\n"))
-    }
-
-    /// Returns the options of `callsheet jobs` that list this group.
-    fn jobs_options(&self) -> String {
-        let state = match self.state {
-            None => "invalid",
-            Some(JobState::Rendering) => "stalled",
-            Some(state) => state.as_str(),
+/// Returns the groups of a batch, without their messages. Those that may have cost money are first.
+pub(crate) async fn read_groups(
+    ledger: &Ledger,
+    batch: BatchId,
+    commands: &CommandHints,
+) -> Result<Vec<AttentionGroup>, LedgerError> {
+    let invalid = ledger.count_invalid(batch).await?;
+    let mut groups = Vec::new();
+    for count in ledger.attention_counts(batch).await? {
+        let state = match count.state {
+            // A rendering job needs the user only if it is stalled.
+            JobState::Rendering => RowStatus::Stalled,
+            state => RowStatus::State(state),
         };
-        match &self.cause {
-            Some(cause) => format!("--state {state} --cause {cause}"),
-            None => format!("--state {state}"),
+        groups.push(new_group(state, count.cause, count.jobs, commands));
+    }
+    if invalid > 0 {
+        groups.push(new_group(RowStatus::Invalid, None, invalid, commands));
+    }
+    Ok(groups)
+}
+
+fn new_group(
+    state: RowStatus,
+    cause: Option<String>,
+    jobs: u64,
+    commands: &CommandHints,
+) -> AttentionGroup {
+    let reason = AttentionReason::from_status(state, cause.as_deref());
+    let steps = reason.map(|reason| commands.steps_for_group(reason)).unwrap_or_default();
+    let next = steps.into_iter().map(|step| step.command).collect();
+    AttentionGroup { state, cause, jobs, messages: Vec::new(), next }
+}
+
+/// Completes groups with the messages of their rows, the most frequent first.
+pub(crate) async fn read_messages(
+    groups: &mut [AttentionGroup],
+    ledger: &Ledger,
+    batch: BatchId,
+) -> Result<(), LedgerError> {
+    let counts = ledger.message_counts(batch, MESSAGES_READ_MAX).await?;
+    for group in groups {
+        group.messages = match group.state {
+            RowStatus::Invalid => invalid_row_messages(ledger, batch).await?,
+            _ => group_messages(group, &counts),
+        };
+    }
+    Ok(())
+}
+
+fn group_messages(group: &AttentionGroup, counts: &[MessageCount]) -> Vec<MessageRecord> {
+    let is_member =
+        |count: &&MessageCount| job_state(group) == Some(count.state) && count.cause == group.cause;
+    let record = |count: &MessageCount| {
+        let words = count.message.clone()?;
+        Some(MessageRecord { words, jobs: count.jobs, key: count.key.clone() })
+    };
+    counts.iter().filter(is_member).filter_map(record).take(MESSAGES_MAX).collect()
+}
+
+async fn invalid_row_messages(
+    ledger: &Ledger,
+    batch: BatchId,
+) -> Result<Vec<MessageRecord>, LedgerError> {
+    let rows = ledger.invalid_rows(batch, -1, MESSAGES_MAX as u32).await?;
+    let record = |row: JobRow| {
+        let key = row.key.unwrap_or_else(|| format!("row {}", row.row_number));
+        Some(MessageRecord { words: row.message?, jobs: 1, key })
+    };
+    Ok(rows.into_iter().filter_map(record).collect())
+}
+
+/// Returns the first rows of a group.
+pub(crate) async fn example_rows(
+    group: &AttentionGroup,
+    ledger: &Ledger,
+    batch: BatchId,
+) -> Result<Vec<JobRow>, LedgerError> {
+    let rows_max = group.jobs.min(EXAMPLE_ROWS_MAX) as usize;
+    if group.state == RowStatus::Invalid {
+        return ledger.invalid_rows(batch, -1, rows_max as u32).await;
+    }
+    let mut examples = Vec::new();
+    let mut rows = ReportRows::new(ledger, batch);
+    while examples.len() < rows_max
+        && let Some(row) = rows.next_row().await?
+    {
+        if has_member(group, &row) {
+            examples.push(row);
         }
     }
+    Ok(examples)
+}
 
-    fn has_member(&self, row: &JobRow) -> bool {
-        match (self.state, row.state) {
-            (None, None) => true,
-            (Some(JobState::Rendering), Some(JobState::Rendering)) => row.stalled,
-            (Some(mine), Some(its)) => mine == its && self.cause == row.cause,
-            (Some(_), None) | (None, Some(_)) => false,
-        }
-    }
-
-    async fn example_rows(
-        &self,
-        ledger: &Ledger,
-        batch: BatchId,
-    ) -> Result<Vec<JobRow>, CommandError> {
-        let most = usize::try_from(self.jobs).unwrap_or(usize::MAX).min(EXAMPLE_ROWS_MAX);
-        let mut found = Vec::new();
-        if self.state.is_none() {
-            let page = most as u32;
-            return ledger.invalid_rows(batch, -1, page).await.map_err(ledger_error);
-        }
-        let mut rows = ReportRows::new(ledger, batch);
-        while found.len() < most
-            && let Some(row) = rows.next_row().await.map_err(ledger_error)?
-        {
-            if self.has_member(&row) {
-                found.push(row);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Returns where they stand, as a word.
-    pub(crate) fn state_name(&self) -> &'static str {
-        self.state.map_or("invalid", |state| match state {
-            JobState::Rendering => "stalled",
-            other => other.as_str(),
-        })
-    }
-
-    /// Returns what to type for all of them.
-    pub(crate) fn next_steps(&self, commands: &CommandHints) -> Vec<NextStep> {
-        self.reason().map(|wait| commands.steps_for_group(wait)).unwrap_or_default()
-    }
-
-    /// Returns the group as programs see it.
-    pub(crate) fn to_json(&self, commands: &CommandHints) -> Value {
-        let steps: Vec<_> =
-            self.next_steps(commands).into_iter().map(|step| step.command).collect();
-        json!({
-            "state": self.state_name(),
-            "cause": self.cause,
-            "jobs": self.jobs,
-            "next": steps,
-        })
+fn has_member(group: &AttentionGroup, row: &JobRow) -> bool {
+    let is_same_state = job_state(group) == row.state;
+    match group.state {
+        RowStatus::Stalled => is_same_state && row.stalled,
+        _ => is_same_state && group.cause == row.cause,
     }
 }
 
-fn row_line(row: &JobRow) -> String {
-    let key = row.key.as_deref().unwrap_or("-");
-    let words = match (row.stalled, row.progress) {
-        (true, Some(progress)) => format!("stands at {progress:.0} %"),
-        _ => row.message.clone().unwrap_or_default(),
-    };
-    let words = truncate(&words, MESSAGE_CHARS_MAX);
-    let gap = if words.is_empty() { "" } else { ": " };
-    format!("  row {} {}{gap}{}", row.row_number, strip_control(key), strip_control(&words))
+/// Returns the state of the group's jobs; invalid rows have no job.
+fn job_state(group: &AttentionGroup) -> Option<JobState> {
+    match group.state {
+        RowStatus::State(state) => Some(state),
+        RowStatus::Stalled => Some(JobState::Rendering),
+        _ => None,
+    }
+}
+
+/// Returns the options of `callsheet jobs` that list a group.
+pub(crate) fn jobs_options(group: &AttentionGroup) -> String {
+    let state = group.state.as_str();
+    match &group.cause {
+        Some(cause) => format!("--state {state} --cause {cause}"),
+        None => format!("--state {state}"),
+    }
 }

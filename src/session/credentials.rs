@@ -1,9 +1,9 @@
-//! Who we are to AI Studios: where the credentials come from, and where they never come from.
+//! The credentials for AI Studios and their sources.
 //!
-//! Never from the command line (`ps` shows it) and never from the batch file (it is shared). In
-//! order: a profile that the batch file names, the environment, the batch file's
-//! `user_key_command`, the credentials file. Invariant: every pair has a place that it belongs to,
-//! and none is returned for another.
+//! They never come from the command line (`ps` shows it) or the batch file (it is shared). In this
+//! order: the profile that the batch file names, the environment, the batch file's
+//! `user_key_command`, the credentials file. Invariant: every pair of credentials belongs to a host,
+//! and is never returned for another one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::aistudios::{ClientSetupError, Credentials};
 use crate::batch::{StudioHost, StudioSettings};
 
-/// Why there are no credentials.
+/// The reason why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     #[error(
@@ -41,7 +41,7 @@ pub(crate) enum CredentialsError {
     Setup(#[from] ClientSetupError),
 }
 
-/// Where the credentials of a region stand.
+/// The environment variables for the credentials of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EnvVars {
     app_id: &'static str,
@@ -53,13 +53,13 @@ const GLOBAL_ENV_VARS: EnvVars =
     EnvVars { app_id: "AISTUDIOS_APP_ID", user_key: "AISTUDIOS_USER_KEY", is_china: false };
 const CHINA_ENV_VARS: EnvVars =
     EnvVars { app_id: "AISTUDIOS_CN_APP_ID", user_key: "AISTUDIOS_CN_USER_KEY", is_china: true };
-/// The table of the credentials file that belongs to that region.
+/// The table of the credentials file for China.
 const CHINA_TABLE: &str = "china";
 const FILE_ENV_VAR: &str = "AISTUDIOS_CREDENTIALS";
 
 impl EnvVars {
-    /// Returns the names for a host. The regions know nothing of each other's accounts, so the one
-    /// is recognised however it is written; every other host has the first pair.
+    /// Returns the variables for a host. The regions have separate accounts, so the Chinese host is
+    /// recognized in any spelling; every other host uses the global variables.
     fn from_host(host: &StudioHost) -> Self {
         let url = host.base_url();
         let name = url.host_str().unwrap_or_default();
@@ -71,7 +71,7 @@ impl EnvVars {
         if self.is_china { "under [china] " } else { "" }
     }
 
-    /// What is set for the other region was perhaps meant for this one.
+    /// Returns a hint if the variables of the other region are set.
     fn wrong_region_hint(self) -> &'static str {
         match self.is_china {
             true if env_var(GLOBAL_ENV_VARS.app_id).is_some() => {
@@ -86,7 +86,7 @@ fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Who is asking, and whom.
+/// The host that credentials are needed for, and where to find them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CredentialQuery<'a> {
     pub(crate) host: &'a StudioHost,
@@ -95,7 +95,7 @@ pub(crate) struct CredentialQuery<'a> {
 }
 
 impl<'a> CredentialQuery<'a> {
-    /// Whoever a batch file says, at a host.
+    /// Returns the query for a host with the settings of a batch file.
     pub(crate) fn new(host: &'a StudioHost, studio: Option<&'a StudioSettings>) -> Self {
         Self {
             host,
@@ -105,17 +105,17 @@ impl<'a> CredentialQuery<'a> {
     }
 }
 
-/// Returns the credentials for a run.
+/// Returns the credentials of the first source that has any.
 pub(crate) fn load_credentials(
-    whose: CredentialQuery<'_>,
+    query: CredentialQuery<'_>,
 ) -> Result<Credentials, CredentialsError> {
     let path = credentials_path();
-    if let Some(profile) = whose.profile {
-        return load_from_profile(&path, profile, whose);
+    if let Some(profile) = query.profile {
+        return load_from_profile(&path, profile, query);
     }
-    let names = EnvVars::from_host(whose.host);
+    let names = EnvVars::from_host(query.host);
     let app_id = env_var(names.app_id);
-    let user_key = match (env_var(names.user_key), whose.user_key_command) {
+    let user_key = match (env_var(names.user_key), query.user_key_command) {
         (Some(key), _) => Some(key),
         (None, Some(command)) => Some(run_key_command(command)?),
         (None, None) => None,
@@ -128,18 +128,18 @@ pub(crate) fn load_credentials(
         (None, Some(_)) => {
             Err(CredentialsError::Incomplete { given: names.user_key, missing: names.app_id })
         }
-        (None, None) => load_from_file(&path, whose.host),
+        (None, None) => load_from_file(&path, query.host),
     }
 }
 
-/// Says where the credentials come from, without reading any.
-pub(crate) fn describe_source(whose: CredentialQuery<'_>) -> String {
-    if let Some(profile) = whose.profile {
+/// Returns the source of the credentials, without reading any.
+pub(crate) fn describe_source(query: CredentialQuery<'_>) -> String {
+    if let Some(profile) = query.profile {
         return format!("profile `{profile}` of `{}`", credentials_path().display());
     }
-    let names = EnvVars::from_host(whose.host);
+    let names = EnvVars::from_host(query.host);
     let (app_id, user_key) = (env_var(names.app_id).is_some(), env_var(names.user_key).is_some());
-    match (app_id || user_key, user_key, whose.user_key_command) {
+    match (app_id || user_key, user_key, query.user_key_command) {
         (_, true, _) => "the environment".to_owned(),
         (_, false, Some(_)) => "the environment and `user_key_command`".to_owned(),
         (true, false, None) => "the environment".to_owned(),
@@ -147,7 +147,7 @@ pub(crate) fn describe_source(whose: CredentialQuery<'_>) -> String {
     }
 }
 
-/// Returns where the credentials file is looked for.
+/// Returns the path of the credentials file.
 fn credentials_path() -> PathBuf {
     if let Some(path) = std::env::var_os(FILE_ENV_VAR) {
         return path.into();
@@ -157,30 +157,30 @@ fn credentials_path() -> PathBuf {
     config.unwrap_or_default().join("callsheet").join("credentials.toml")
 }
 
-/// One pair of the credentials file, and the place that it belongs to.
+/// One pair of credentials in the file, and the host that it belongs to.
 struct CredentialEntry {
     app_id: Option<String>,
     user_key: Option<String>,
     host: StudioHost,
 }
 
-/// Reads the credentials file as far as its tables.
+/// Parses the credentials file; `None` if there is none.
 fn read_credentials_file(path: &Path) -> Result<Option<toml::Table>, CredentialsError> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
     if is_open_to_others(path) {
         return Err(CredentialsError::InsecurePermissions { path: path.to_owned() });
     }
-    // The parser's own words could quote a line, and a line here is a secret.
+    // The parser's message could quote a line, which may be a secret.
     text.parse().map(Some).map_err(|_| CredentialsError::InvalidFile { path: path.to_owned() })
 }
 
-/// Reads a pair from a table; `None` if its place is none.
+/// Parses a pair from a table; `None` if its host is invalid.
 fn parse_entry(name: &str, table: &toml::Table) -> Option<CredentialEntry> {
     let text = |key: &str| {
         let text = table.get(key)?.as_str()?.trim();
         (!text.is_empty()).then(|| text.to_owned())
     };
-    let place = match (text("base_url"), text("region").as_deref()) {
+    let host = match (text("base_url"), text("region").as_deref()) {
         (Some(address), None) => StudioHost::parse(&address).ok()?,
         (None, Some("global")) => StudioHost::Global,
         (None, Some("china")) => StudioHost::China,
@@ -188,10 +188,10 @@ fn parse_entry(name: &str, table: &toml::Table) -> Option<CredentialEntry> {
         (None, None) => StudioHost::Global,
         (_, Some(_)) => return None,
     };
-    Some(CredentialEntry { app_id: text("app_id"), user_key: text("user_key"), host: place })
+    Some(CredentialEntry { app_id: text("app_id"), user_key: text("user_key"), host })
 }
 
-/// Returns a host as people write it.
+/// Returns a host as users write it.
 fn host_url(host: &StudioHost) -> String {
     host.base_url().as_str().trim_end_matches('/').to_owned()
 }
@@ -199,54 +199,56 @@ fn host_url(host: &StudioHost) -> String {
 fn load_from_profile(
     path: &Path,
     profile: &str,
-    whose: CredentialQuery<'_>,
+    query: CredentialQuery<'_>,
 ) -> Result<Credentials, CredentialsError> {
     let no_profile =
         || CredentialsError::UnknownProfile { path: path.to_owned(), profile: profile.to_owned() };
     let file = read_credentials_file(path)?.ok_or_else(no_profile)?;
     let table = file.get(profile).and_then(toml::Value::as_table).ok_or_else(no_profile)?;
-    let damaged = || CredentialsError::InvalidFile { path: path.to_owned() };
-    let pair = parse_entry(profile, table).ok_or_else(damaged)?;
-    let (belongs, asked) = (host_url(&pair.host), host_url(whose.host));
+    let invalid = || CredentialsError::InvalidFile { path: path.to_owned() };
+    let pair = parse_entry(profile, table).ok_or_else(invalid)?;
+    let (belongs, asked) = (host_url(&pair.host), host_url(query.host));
     if belongs != asked {
         return Err(CredentialsError::WrongHost { profile: profile.to_owned(), belongs, asked });
     }
-    let user_key = match (pair.user_key, whose.user_key_command) {
+    let user_key = match (pair.user_key, query.user_key_command) {
         (Some(key), _) => Some(key),
         (None, Some(command)) => Some(run_key_command(command)?),
         (None, None) => None,
     };
-    let (Some(app_id), Some(user_key)) = (pair.app_id, user_key) else { return Err(damaged()) };
+    let (Some(app_id), Some(user_key)) = (pair.app_id, user_key) else { return Err(invalid()) };
     Ok(Credentials::new(app_id.trim(), user_key.trim())?)
 }
 
-/// Takes the pair that belongs to `host`: a profile that names this very place, or else the
-/// region's own.
+/// Returns the pair that belongs to `host`: a profile with this `base_url`, or else that of the
+/// region.
 fn load_from_file(path: &Path, host: &StudioHost) -> Result<Credentials, CredentialsError> {
     let names = EnvVars::from_host(host);
-    let none = || CredentialsError::Missing { names, file: path.to_owned() };
-    let file = read_credentials_file(path)?.ok_or_else(none)?;
-    let damaged = || CredentialsError::InvalidFile { path: path.to_owned() };
-    let named_here = |(name, value): (&String, &toml::Value)| {
+    let missing = || CredentialsError::Missing { names, file: path.to_owned() };
+    let file = read_credentials_file(path)?.ok_or_else(missing)?;
+    let invalid = || CredentialsError::InvalidFile { path: path.to_owned() };
+    let entry_for_host = |name: &str, value: &toml::Value| {
         let table = value.as_table()?;
-        let pair = parse_entry(name, table)?;
-        let here = table.contains_key("base_url") && host_url(&pair.host) == host_url(host);
-        here.then_some(pair)
+        let entry = parse_entry(name, table)?;
+        let is_match = table.contains_key("base_url") && host_url(&entry.host) == host_url(host);
+        is_match.then_some(entry)
     };
-    let pair = match (file.iter().find_map(named_here), names.is_china) {
+    let named = file.iter().find_map(|(name, value)| entry_for_host(name, value));
+    let pair = match (named, names.is_china) {
         (Some(pair), _) => pair,
         (None, true) => {
-            let table = file.get(CHINA_TABLE).and_then(toml::Value::as_table).ok_or_else(none)?;
-            let china = parse_entry(CHINA_TABLE, table).ok_or_else(damaged)?;
+            let table =
+                file.get(CHINA_TABLE).and_then(toml::Value::as_table).ok_or_else(missing)?;
+            let china = parse_entry(CHINA_TABLE, table).ok_or_else(invalid)?;
             if host_url(&china.host) != host_url(&StudioHost::China) {
-                return Err(none());
+                return Err(missing());
             }
             china
         }
-        (None, false) => parse_entry("", &file).ok_or_else(damaged)?,
+        (None, false) => parse_entry("", &file).ok_or_else(invalid)?,
     };
     let (Some(app_id), Some(user_key)) = (pair.app_id, pair.user_key) else {
-        return Err(damaged());
+        return Err(invalid());
     };
     Ok(Credentials::new(&app_id, &user_key)?)
 }
@@ -271,7 +273,7 @@ fn run_key_command(command: &str) -> Result<String, CredentialsError> {
     if !output.status.success() {
         return Err(failed(&format!("it ended with {}", output.status)));
     }
-    let key = String::from_utf8(output.stdout).map_err(|_| failed("it printed no text"))?;
+    let key = String::from_utf8(output.stdout).map_err(|_| failed("its output is not text"))?;
     if key.trim().is_empty() {
         return Err(failed("it printed nothing"));
     }
@@ -283,7 +285,7 @@ mod tests {
     use crate::session::credentials::*;
 
     #[test]
-    fn the_region_is_known_however_its_host_is_written() {
+    fn a_region_is_recognized_in_every_spelling_of_its_host() {
         for (address, names) in [
             ("https://app.aistudios.com", GLOBAL_ENV_VARS),
             ("https://app.aistudios.cn", CHINA_ENV_VARS),
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_belongs_to_one_place_and_is_never_returned_for_another() {
+    fn credentials_of_one_host_are_never_returned_for_another() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("credentials.toml");
         let pair = |name: &str| format!("app_id = \"{name}\"\nuser_key = \"{name}-key\"\n");
@@ -323,12 +325,12 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        let of = |name: &str| Credentials::new(name, &format!("{name}-key")).unwrap();
+        let credentials = |name: &str| Credentials::new(name, &format!("{name}-key")).unwrap();
         let old = StudioHost::parse("https://app.deepbrain.io/").unwrap();
         for (host, name) in
             [(&StudioHost::Global, "global"), (&StudioHost::China, "china"), (&old, "old")]
         {
-            assert!(load_from_file(&path, host).unwrap() == of(name), "{host}");
+            assert!(load_from_file(&path, host).unwrap() == credentials(name), "{host}");
         }
         for (profile, host, name) in [
             ("agency", &StudioHost::Global, Some("agency")),
@@ -338,14 +340,14 @@ mod tests {
             ("china", &StudioHost::Global, None),
             ("old", &old, Some("old")),
             ("old", &StudioHost::Global, None),
-            ("nobody", &StudioHost::Global, None),
+            ("unknown", &StudioHost::Global, None),
         ] {
-            let whose = CredentialQuery { host, profile: Some(profile), user_key_command: None };
-            let given = load_from_profile(&path, profile, whose).ok();
-            assert!(given == name.map(of), "{profile} at {host}");
+            let query = CredentialQuery { host, profile: Some(profile), user_key_command: None };
+            let loaded = load_from_profile(&path, profile, query).ok();
+            assert!(loaded == name.map(credentials), "{profile} at {host}");
         }
         std::fs::write(&path, pair("global")).unwrap();
-        let none = load_from_file(&path, &StudioHost::China).unwrap_err();
-        assert!(none.to_string().contains("AISTUDIOS_CN_APP_ID"), "{none}");
+        let error = load_from_file(&path, &StudioHost::China).unwrap_err();
+        assert!(error.to_string().contains("AISTUDIOS_CN_APP_ID"), "{error}");
     }
 }

@@ -1,14 +1,14 @@
-//! Exit codes: an interface. Documented in `docs/reference/exit-codes.md`; scripts depend on these
-//! numbers, so a number is never given another meaning.
+//! The exit codes, documented in `docs/reference/exit-codes.md`. Scripts depend on these numbers, so a
+//! number never changes its meaning.
 
 use std::process::ExitCode;
 
-/// How the program ends.
+/// The reason for an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {
     /// Every selected job is done, or nothing needed doing.
     Done,
-    /// Something that nobody foresaw.
+    /// An unexpected error.
     Unexpected,
     /// The command line or the settings are wrong.
     Usage,
@@ -16,13 +16,13 @@ pub enum ExitReason {
     SomeFailed,
     /// Sheet, template or batch file is wrong; nothing was spent.
     Input,
-    /// Stopped by passing trouble; run again.
+    /// Stopped by a transient failure; run again.
     TransientFailure,
-    /// Some jobs are uncertain: a person or time must settle them.
+    /// Some jobs are uncertain; a later run or the operator resolves them.
     Uncertain,
-    /// Credentials refused, or credits gone.
+    /// The credentials were refused, or the account is out of credits.
     Account,
-    /// A cap of our own was reached.
+    /// A cap of our own was reached, or the batch is paused.
     CapReached,
     /// The time window is over.
     WindowClosed,
@@ -30,12 +30,12 @@ pub enum ExitReason {
     BatchLocked,
     /// Interrupted by Ctrl-C; everything is saved.
     Interrupted,
-    /// Asked to end; everything is saved.
+    /// Stopped by SIGTERM; everything is saved.
     Terminated,
 }
 
 impl ExitReason {
-    /// Every way to end, with its number.
+    /// Every reason.
     pub const ALL: [Self; 13] = [
         Self::Done,
         Self::Unexpected,
@@ -52,7 +52,7 @@ impl ExitReason {
         Self::Terminated,
     ];
 
-    /// Which ending stands for all when several batches ended differently: the first that holds.
+    /// The order in which one reason represents several batches: the first that applies.
     const SEVERITY_ORDER: [Self; 13] = [
         Self::Unexpected,
         Self::Account,
@@ -69,10 +69,10 @@ impl ExitReason {
         Self::Done,
     ];
 
-    /// Returns how several ended, taken together.
+    /// Returns the reason that represents several batches together.
     pub(crate) fn most_severe(exits: impl IntoIterator<Item = Self>) -> Self {
-        let place = |exit: &Self| Self::SEVERITY_ORDER.iter().position(|one| one == exit);
-        exits.into_iter().min_by_key(place).unwrap_or(Self::Done)
+        let rank = |exit: &Self| Self::SEVERITY_ORDER.iter().position(|reason| reason == exit);
+        exits.into_iter().min_by_key(rank).unwrap_or(Self::Done)
     }
 
     /// Returns the number.
@@ -106,8 +106,8 @@ mod tests {
     use crate::session::exit_code::*;
 
     #[test]
-    fn of_several_endings_the_gravest_stands_for_all() {
-        for (exits, gravest) in [
+    fn the_most_severe_exit_reason_represents_all_batches() {
+        for (exits, most_severe) in [
             (vec![ExitReason::Done, ExitReason::SomeFailed], ExitReason::SomeFailed),
             (
                 vec![
@@ -124,7 +124,7 @@ mod tests {
             (vec![ExitReason::Account, ExitReason::Unexpected], ExitReason::Unexpected),
             (vec![], ExitReason::Done),
         ] {
-            assert_eq!(ExitReason::most_severe(exits.clone()), gravest, "{exits:?}");
+            assert_eq!(ExitReason::most_severe(exits.clone()), most_severe, "{exits:?}");
         }
         assert!(ExitReason::ALL.iter().all(|exit| ExitReason::SEVERITY_ORDER.contains(exit)));
     }

@@ -1,128 +1,131 @@
-//! `--check-media`: asks for every address in the payloads of a batch, each once, before anything
-//! is spent.
+//! `--check-media`: requests every media URL in the payloads of a batch once, before anything is
+//! spent.
 //!
-//! What is surely not there is a problem; what a slow server leaves open is a warning.
+//! A URL that certainly does not exist is a problem; one that a slow server leaves undetermined is a
+//! warning.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::cli::output::printer::Printer;
 use crate::http::{MediaAvailability, check_media_urls};
 use crate::payload::{PayloadMerger, media_urls};
 use crate::plan::{PlanError, PlanInputs, VariantMapping};
-use crate::session::exit_code::ExitReason;
-use crate::session::open_batch::CommandError;
-use crate::text::{pluralize, strip_control};
+use crate::session::error::CommandError;
 
-/// The most different addresses that are asked for: the first in the sheet.
-const ADDRESSES_MAX: usize = 5000;
-/// How long all of them may take together. A server that says nothing takes 15 s of it each time.
-const CHECK_DURATION_MAX: Duration = Duration::from_secs(600);
+/// Different URLs that are requested: the first in the sheet.
+pub(crate) const ADDRESSES_MAX: usize = 5000;
+/// The duration of the whole check. A server that does not respond takes 15 s of it each time.
+pub(crate) const CHECK_DURATION_MAX: Duration = Duration::from_secs(600);
 
-/// Asks, tells what was found, and says whether everything may go on.
-///
-/// A batch that cannot be read has no media; the plan tells of that.
-pub(crate) async fn check_media(batch: &Batch, talk: &Printer) -> Result<bool, CommandError> {
-    let Ok(MediaAddresses { first_rows, overflow_hashes: beyond, .. }) =
-        collect_media_addresses(batch)
-    else {
-        return Ok(true);
-    };
-    let all = first_rows.len() + beyond.len();
-    let asked = first_rows.keys().cloned().collect();
-    let found = check_media_urls(&batch.studio.host.base_url(), asked, CHECK_DURATION_MAX)
-        .await
-        .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
-    let (mut absent, mut unclear) = (0, 0);
-    for (address, found) in &found {
-        let (row, rows) = first_rows[address];
-        let more = if rows > 1 { format!(" and {} more", rows - 1) } else { String::new() };
-        match found {
-            MediaAvailability::Available => {}
-            MediaAvailability::Unavailable(words) => {
-                absent += 1;
-                talk.error(&format!("row {row}{more}: {words}\n  {}", strip_control(address)));
-            }
-            MediaAvailability::Undetermined(words) => {
-                unclear += 1;
-                talk.status(&format!(
-                    "warning: row {row}{more}: {words}\n  {}",
-                    strip_control(address)
-                ));
-            }
-        }
-    }
-    let there = found.len() as u64 - absent - unclear;
-    let left = if all > found.len() {
-        let minutes = CHECK_DURATION_MAX.as_secs() / 60;
-        let left = all - found.len();
-        format!(", {left} left open ({ADDRESSES_MAX} in {minutes} min are the most)")
-    } else {
-        String::new()
-    };
-    talk.status(&format!("{} of {} there{left}", there, pluralize(all as u64, "media address")));
-    Ok(absent == 0)
+/// The result of a check.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MediaReport {
+    /// URLs that are unavailable or undetermined.
+    pub(crate) findings: Vec<MediaFinding>,
+    /// URLs that were requested.
+    pub(crate) checked: u64,
+    /// URLs that were not requested: too many, or too slow.
+    pub(crate) unchecked: u64,
 }
 
-/// The addresses of a batch.
+/// A media URL that may not work.
+#[derive(Clone, Debug)]
+pub(crate) struct MediaFinding {
+    pub(crate) url: String,
+    pub(crate) availability: MediaAvailability,
+    /// The first row with this URL.
+    pub(crate) first_row: u64,
+    /// How many rows have it.
+    pub(crate) rows: u64,
+}
+
+impl MediaReport {
+    /// Returns whether every requested URL may exist.
+    pub(crate) fn is_ok(&self) -> bool {
+        let is_unavailable = |finding: &MediaFinding| {
+            matches!(finding.availability, MediaAvailability::Unavailable(_))
+        };
+        !self.findings.iter().any(is_unavailable)
+    }
+}
+
+/// Checks the media URLs of a batch. `None` if the batch cannot be read, which its plan reports.
+pub(crate) async fn check_media(batch: &Batch) -> Result<Option<MediaReport>, CommandError> {
+    let Ok(MediaAddresses { rows_by_url, overflow_hashes, .. }) = collect_media_addresses(batch)
+    else {
+        return Ok(None);
+    };
+    let all = rows_by_url.len() + overflow_hashes.len();
+    let urls = rows_by_url.keys().cloned().collect();
+    let checked = check_media_urls(&batch.studio.host.base_url(), urls, CHECK_DURATION_MAX)
+        .await
+        .map_err(CommandError::unexpected)?;
+    let mut report = MediaReport {
+        findings: Vec::new(),
+        checked: checked.len() as u64,
+        unchecked: (all - checked.len()) as u64,
+    };
+    for (url, availability) in checked {
+        if !matches!(availability, MediaAvailability::Available) {
+            let RowsWithUrl { first_row, rows } = rows_by_url[&url];
+            report.findings.push(MediaFinding { url, availability, first_row, rows });
+        }
+    }
+    Ok(Some(report))
+}
+
+/// The rows that name a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RowsWithUrl {
+    first_row: u64,
+    rows: u64,
+}
+
+/// The media URLs of a batch.
 #[derive(Default)]
 struct MediaAddresses {
-    /// The first row that names each, and how many do.
-    first_rows: BTreeMap<String, (u64, u64)>,
-    /// Those for which there was no room: only that they are different ones is known of them.
+    rows_by_url: BTreeMap<String, RowsWithUrl>,
+    /// URLs beyond the limit, kept only to be counted.
     overflow_hashes: HashSet<u64>,
     hasher: RandomState,
 }
 
 impl MediaAddresses {
-    fn add(&mut self, address: String, row: u64) {
-        let has_room = self.first_rows.len() < ADDRESSES_MAX;
-        if has_room || self.first_rows.contains_key(&address) {
-            self.first_rows.entry(address).or_insert((row, 0)).1 += 1;
+    fn add(&mut self, url: String, row: u64) {
+        if self.rows_by_url.len() < ADDRESSES_MAX || self.rows_by_url.contains_key(&url) {
+            let rows = self.rows_by_url.entry(url);
+            rows.or_insert(RowsWithUrl { first_row: row, rows: 0 }).rows += 1;
         } else {
-            self.overflow_hashes.insert(self.hasher.hash_one(address));
+            self.overflow_hashes.insert(self.hasher.hash_one(url));
         }
     }
 }
 
-/// Finds every address that a payload of the batch names.
+/// Collects every URL in the payloads of the batch.
 fn collect_media_addresses(batch: &Batch) -> Result<MediaAddresses, PlanError> {
-    let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } =
-        PlanInputs::open(batch)?;
-    let merger = |edition: &VariantMapping| {
-        PayloadMerger::new(&template, &edition.columns).with_request_kind(kind)
+    let PlanInputs { template, sheet, variants, request_kind, .. } = PlanInputs::open(batch)?;
+    let merger = |variant: &VariantMapping| {
+        PayloadMerger::new(&template, &variant.columns).with_request_kind(request_kind)
     };
-    let mut mergers: Vec<_> = editions.iter().map(merger).collect();
-    let mut found = MediaAddresses::default();
-    // Rows that are wrong are the plan's to tell.
+    let mut mergers: Vec<_> = variants.iter().map(merger).collect();
+    let mut addresses = MediaAddresses::default();
+    // Invalid rows are reported by the plan.
     for entry in sheet.entries().flatten() {
         let row = entry.rows.first().map_or(1, |row| row.number);
         let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
-        for (edition, merger) in editions.iter().zip(&mut mergers) {
-            let Some(payload) = edition.should_make(&entry, &rows).then(|| merger.merge(&rows))
+        for (variant, merger) in variants.iter().zip(&mut mergers) {
+            let Some(payload) = variant.should_make(&entry, &rows).then(|| merger.merge(&rows))
             else {
                 continue;
             };
-            for address in payload.iter().flat_map(media_urls) {
-                found.add(address, row);
+            for url in payload.iter().flat_map(media_urls) {
+                addresses.add(url, row);
             }
         }
     }
-    Ok(found)
-}
-
-/// The same for several batches, all of which are asked about.
-pub(crate) async fn check_all_media(
-    batches: impl Iterator<Item = &Batch>,
-    talk: &Printer,
-) -> Result<bool, CommandError> {
-    let mut fine = true;
-    for batch in batches {
-        fine &= check_media(batch, talk).await?;
-    }
-    Ok(fine)
+    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -130,15 +133,16 @@ mod tests {
     use crate::session::media_check::*;
 
     #[test]
-    fn the_first_addresses_are_kept_and_the_others_only_counted() {
+    fn the_first_urls_are_kept_and_the_others_only_counted() {
         let mut addresses = MediaAddresses::default();
         for row in 0..ADDRESSES_MAX as u64 + 2 {
             addresses.add(format!("https://example.com/{row}"), row);
         }
         addresses.add("https://example.com/7".to_owned(), 9000);
         addresses.add(format!("https://example.com/{ADDRESSES_MAX}"), 9001);
-        assert_eq!(addresses.first_rows.len(), ADDRESSES_MAX);
-        assert_eq!(addresses.first_rows["https://example.com/7"], (7, 2));
+        assert_eq!(addresses.rows_by_url.len(), ADDRESSES_MAX);
+        let rows = RowsWithUrl { first_row: 7, rows: 2 };
+        assert_eq!(addresses.rows_by_url["https://example.com/7"], rows);
         assert_eq!(addresses.overflow_hashes.len(), 2);
     }
 }

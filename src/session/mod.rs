@@ -1,442 +1,260 @@
-//! A night: one batch or several, driven side by side until each has come to its end.
+//! One invocation that plans and runs batches, and what it shares with the other commands: targets,
+//! credentials, the status of a batch, exclusive use of a batch, reports.
 //!
-//! Batches of one account share its client (and so its token) and its allowance; each has its own
-//! lock, lease, halts, canaries and report. Everything here was planned and checked before; only
-//! one thing is still asked first, for free: whether every account answers. Until then nothing is
-//! spent in any batch.
+//! A session decides and reports; it never prints. What is shown while it works is a
+//! [`event::SessionEvent`], results are returned. Batches of one account share its client and its
+//! rate limits; each has its own lock, lease, halts, canaries and reports.
+//!
+//! Invariant: until every batch is planned and every account has responded to a free request,
+//! nothing is spent in any batch.
 
 pub(crate) mod account_catalog;
+mod account_client;
 pub(crate) mod attention;
+mod batch_run;
 pub(crate) mod batch_status;
+pub(crate) mod check_finding;
 pub(crate) mod credentials;
+pub(crate) mod error;
+pub(crate) mod event;
 pub(crate) mod exit_code;
+pub(crate) mod job_key;
+pub(crate) mod ledger_location;
 pub(crate) mod locked_batch;
 pub(crate) mod media_check;
 pub(crate) mod next_steps;
-pub(crate) mod open_batch;
 pub(crate) mod outcome;
 pub(crate) mod output_dir;
 pub(crate) mod overwrite_guard;
 pub(crate) mod prepare;
 pub(crate) mod probe;
-pub(crate) mod report_page;
+pub(crate) mod resume_request;
+pub(crate) mod run_forecast;
 pub(crate) mod run_report;
-pub(crate) mod session_report;
+pub(crate) mod run_request;
 pub(crate) mod sheet_input;
 pub(crate) mod signals;
 pub(crate) mod target;
 pub(crate) mod time_window;
 pub(crate) mod webhooks;
-use std::path::{Path, PathBuf};
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 
-use crate::aistudios::{AiStudios, ApiClient, CallError};
-use crate::batch::{Batch, Rate};
-use crate::cli::output::printer::Printer;
-use crate::cli::output::run_progress;
-use crate::cli::output::run_progress::RunProgress;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError, RunEnding};
-use crate::report;
-use crate::report::WrittenResults;
-use crate::runner;
-use crate::runner::{
-    AccountLimits, BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions, RunOutcome,
-    RunSettings, StopSignal,
-};
+use crate::ledger::{BatchId, JobState, Ledger, LedgerError};
+use crate::runner::StopSignal;
+use crate::session::account_client::AccountClient;
+use crate::session::batch_run::{BatchRun, RunEnvironment};
+use crate::session::error::CommandError;
+use crate::session::event::{JobStateCounts, SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
-use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
-use crate::session::outcome::{exit_for_halt, exit_for_outcome, next_step_hint, summarize_rows};
-use crate::session::run_report::RunReport;
-use crate::session::session_report::with_batch_name;
-use crate::session::signals::{ShutdownSignals, SignalListener};
-use crate::session::target::RunTarget;
+use crate::session::prepare::SessionContext;
+use crate::session::resume_request::ResumeRequest;
+use crate::session::run_report::{Finishing, SessionReports, SessionResult};
+use crate::session::run_request::{RunRequest, SpendingQuestion};
+use crate::session::signals::{ShutdownSignals, Signal};
 use crate::session::webhooks::WebhookReceivers;
 
-/// See the module's words.
+/// One invocation that runs batches. It has two phases:
+///
+/// - *Preparing*: files are read, plans are made, accounts are checked. Nothing is submitted, and
+///   the ledger is only read or changed in complete transactions, so the first signal simply drops
+///   this work.
+/// - *Running*: the loops run. The first signal drains them, the second abandons open requests.
+///
+/// In both phases the reports are finished afterwards.
 pub(crate) struct Session {
-    pub(crate) ledger: Ledger,
+    clock: Clock,
+    observer: SessionObserver,
+    signals: ShutdownSignals,
+    stop: StopSignal,
+    reports: SessionReports,
+}
+
+/// What a session is given.
+pub(crate) struct SessionSetup {
     pub(crate) clock: Clock,
-    pub(crate) batch_runs: Vec<BatchRun>,
-    /// Whether the calls of AI Studios are taken in this process.
-    pub(crate) receives_callbacks: bool,
+    pub(crate) observer: SessionObserver,
+    /// Sends notifications from rehearsals as well.
+    pub(crate) notifies_rehearsals: bool,
 }
 
-/// A batch that is ready to be driven.
-pub(crate) struct BatchRun {
-    pub(crate) batch: Batch,
-    pub(crate) id: BatchId,
-    pub(crate) lease: BatchLease,
-    pub(crate) options: RunOptions,
-    pub(crate) lock: BatchLock,
-    pub(crate) target: Arc<RunTarget>,
-    pub(crate) commands: CommandHints,
-    pub(crate) report: Arc<RunReport>,
-}
-
-/// What the batches of one account share.
-struct AccountClient {
-    target: Arc<RunTarget>,
-    client: Arc<ApiClient>,
-    limits: AccountLimits,
-}
-
-/// How the driving of one batch ended.
-struct BatchRunResult {
-    batch: String,
-    exit: ExitReason,
-    /// The last line for programs.
-    summary: Value,
-}
-
-/// What all batches of a night have at hand.
-struct SessionContext<'n> {
-    ledger: &'n Ledger,
-    clock: &'n Clock,
-    stop: &'n StopSignal,
-    signals: &'n SignalListener,
-    progress: &'n RunProgress,
-    receivers: &'n WebhookReceivers,
-    /// Whether there is more than one batch, so that each must be named.
-    is_multi_batch: bool,
+/// The batches of a session at the end of its first phase.
+struct PreparedRuns {
+    ledger: Ledger,
+    runs: Vec<BatchRun>,
+    accounts: Vec<AccountClient>,
+    receivers: WebhookReceivers,
+    counts: JobStateCounts,
 }
 
 impl Session {
-    /// Drives all batches to their ends, writes their reports and says how each ended.
+    /// Starts a session, which listens to signals from now on.
+    pub(crate) fn start(setup: SessionSetup) -> Self {
+        let SessionSetup { clock, observer, notifies_rehearsals } = setup;
+        let reports = SessionReports::new(clock.clone(), notifies_rehearsals);
+        let (signals, stop) = (ShutdownSignals::listen(), StopSignal::default());
+        Self { clock, observer, signals, stop, reports }
+    }
+
+    /// Plans batch files and runs them. `confirm` is called before credits are spent.
     pub(crate) async fn run(
         self,
-        talk: &Printer,
-        vigil: &ShutdownSignals,
-    ) -> Result<ExitReason, CommandError> {
-        // Not before: until here a person may have said no.
-        for drive in &self.batch_runs {
-            drive.report.start_heartbeat();
-        }
-        if let Err(early) = self.create_output_dirs() {
-            self.abandon_runs().await?;
-            return Err(early);
-        }
-        let lines = self.account_clients(talk)?;
-        for line in &lines {
-            let studio = AiStudios::new(line.client.clone(), None, None);
-            if let Err(halt) = check_connection(&studio, &self.clock, talk).await {
-                self.abandon_runs().await?;
-                return Err(CommandError::new(
-                    exit_for_halt(&halt),
-                    line.target.start_failure_message(&halt),
-                ));
-            }
-        }
-        let heard = (self.batch_runs.as_slice(), self.receives_callbacks);
-        let ears = match WebhookReceivers::open(heard, (&self.ledger, &self.clock)).await {
-            Ok(ears) => ears,
-            Err(early) => {
-                self.abandon_runs().await?;
-                return Err(early);
-            }
-        };
-        let ids: Vec<BatchId> = self.batch_runs.iter().map(|drive| drive.id).collect();
-        let counts = run_progress::read_job_counts(&self.ledger, &ids).await;
-        let counts = counts.map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
-        let screen = RunProgress::new(talk, self.batch_runs.len(), counts);
-        let (stop, signals) = vigil.enter_run_phase();
-        let company = SessionContext {
-            ledger: &self.ledger,
-            clock: &self.clock,
-            stop,
-            signals,
-            progress: &screen,
-            receivers: &ears,
-            is_multi_batch: self.batch_runs.len() > 1,
-        };
-        let driven = self.batch_runs.into_iter().map(|drive| {
-            let line = lines.iter().find(|line| Arc::ptr_eq(&line.target, &drive.target));
-            let line = line.expect("every batch's account has a line");
-            drive.run(line, &company, talk)
-        });
-        let ended = tokio::select! {
-            ended = join_all(driven) => ended,
-            never = screen.refresh_loop(&self.ledger, &ids) => match never {},
-        };
-        ears.close().await;
-        self.ledger.close().await;
-        for line in lines {
-            if let Some(account) = Arc::into_inner(line.target) {
-                account.close().await;
-            }
-        }
-        Ok(print_session_summary(ended, talk))
+        request: RunRequest,
+        confirm: impl AsyncFnOnce(SpendingQuestion) -> bool,
+    ) -> SessionResult {
+        self.execute(self.prepare_run(request, confirm)).await
     }
 
-    /// Returns one line for each account, as wide as the most careful of its batches allows.
-    fn account_clients(&self, talk: &Printer) -> Result<Vec<AccountClient>, CommandError> {
-        let mut lines: Vec<AccountClient> = Vec::new();
-        for drive in &self.batch_runs {
-            if lines.iter().any(|line| Arc::ptr_eq(&line.target, &drive.target)) {
-                continue;
-            }
-            let sharing: Vec<&BatchRun> = self
-                .batch_runs
-                .iter()
-                .filter(|other| Arc::ptr_eq(&other.target, &drive.target))
-                .collect();
-            let slowest = |rate: fn(&BatchRun) -> Rate| {
-                sharing.iter().map(|drive| rate(drive)).fold(Rate::Unlimited, Rate::slower)
-            };
-            let requests = slowest(|drive| drive.batch.limits.requests);
-            let submits = slowest(|drive| drive.batch.limits.submits);
-            if sharing.len() > 1 {
-                let names: Vec<_> = sharing.iter().map(|one| one.batch.name.as_str()).collect();
-                talk.status(&format!(
-                    "{} share one account, and the lowest of their rates: {requests} for all \
-                     calls, {submits} for those that start a render",
-                    names.join(", ")
-                ));
-            }
-            let patience = sharing.iter().map(|one| one.batch.limits.request_timeout).max();
-            let account = drive.target.clone();
-            let client = account.client(patience.unwrap_or_default(), &self.clock)?;
-            let allowance = AccountLimits::new(requests, submits, &self.clock);
-            lines.push(AccountClient { target: account, client, limits: allowance });
-        }
-        Ok(lines)
+    /// Runs batches from the ledger alone.
+    pub(crate) async fn resume(self, request: ResumeRequest) -> SessionResult {
+        self.execute(self.prepare_resume(request)).await
     }
 
-    fn create_output_dirs(&self) -> Result<(), CommandError> {
-        let outputs = self
-            .batch_runs
-            .iter()
-            .map(|drive| open_batch::target_output_dir(&drive.batch, &drive.target));
-        outputs.into_iter().try_for_each(|output| output_dir::create_output_dir(&output))
-    }
-
-    async fn abandon_runs(&self) -> Result<(), CommandError> {
-        for drive in &self.batch_runs {
-            let now = self.clock.now();
-            let ended = drive.lease.end_run(RunEnding::NotBegun, now).await;
-            ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
-        }
-        Ok(())
-    }
-}
-
-/// Writes the last event, and returns how all of it ended.
-fn print_session_summary(mut ended: Vec<BatchRunResult>, talk: &Printer) -> ExitReason {
-    if let [_] = ended.as_slice() {
-        let only = ended.remove(0);
-        talk.print_summary(only.summary);
-        return only.exit;
-    }
-    let exit = ExitReason::most_severe(ended.iter().map(|one| one.exit));
-    let batches: Vec<Value> =
-        ended.into_iter().map(|one| with_batch_name(one.summary, &one.batch)).collect();
-    talk.print_summary(json!({ "exit": exit.code(), "error": null, "batches": batches }));
-    exit
-}
-
-impl BatchRun {
-    /// Drives the batch until nothing is left to do, writes its report and says how it ended.
-    async fn run(
-        self,
-        line: &AccountClient,
-        company: &SessionContext<'_>,
-        talk: &Printer,
-    ) -> BatchRunResult {
-        let batch = self.batch.name.as_str().to_owned();
-        let talk = if company.is_multi_batch { &talk.for_batch(&batch) } else { talk };
-        let (exit, error) = match self.execute(line, company, talk).await {
-            Ok(exit) => (exit, None),
-            Err(early) => {
-                let words = early.message.clone();
-                (early.report(talk), Some(words))
-            }
-        };
-        let line = self.report.finish(exit, error, talk).await.unwrap_or_default();
-        if company.is_multi_batch && talk.is_json() {
-            let mut event = line.clone();
-            event["type"] = json!("run.ended");
-            talk.print_event(event);
-        }
-        // From here on a person may act on this batch, though others go on.
-        drop(self.lock);
-        BatchRunResult { batch, exit, summary: line }
-    }
-
+    /// Both phases and the reports, while every signal is passed on to the loops.
     async fn execute(
         &self,
-        line: &AccountClient,
-        company: &SessionContext<'_>,
-        talk: &Printer,
+        preparation: impl Future<Output = Result<Option<PreparedRuns>, CommandError>>,
+    ) -> SessionResult {
+        let work = async {
+            let prepared = tokio::select! {
+                prepared = preparation => prepared,
+                signal = self.signals.first() => Err(stopped_early(signal)),
+            };
+            let result = match prepared {
+                Ok(Some(prepared)) => Ok(self.run_all(prepared).await),
+                Ok(None) => self.abandon_preparation(Ok(ExitReason::Done)).await,
+                Err(error) => self.abandon_preparation(Err(error)).await,
+            };
+            self.finish(result).await
+        };
+        tokio::select! {
+            result = work => result,
+            never = self.signals.escalate(&self.stop) => match never {},
+        }
+    }
+
+    fn context<'s>(&'s self, ledger: &'s Ledger) -> SessionContext<'s> {
+        SessionContext { ledger, clock: &self.clock, observer: &self.observer }
+    }
+
+    /// The end of the first phase: creates the output folders, checks the accounts, opens the
+    /// webhook receivers.
+    async fn connect(
+        &self,
+        ledger: Ledger,
+        runs: Vec<BatchRun>,
+        has_receiver: bool,
+    ) -> Result<PreparedRuns, CommandError> {
+        // Not earlier: until here the user may have declined.
+        runs.iter().for_each(|run| run.report.start_heartbeat());
+        for run in &runs {
+            output_dir::create_output_dir(&run.output_dir())?;
+        }
+        let accounts = account_client::account_clients(&runs, &self.clock, &self.observer)?;
+        for account in &accounts {
+            account.check_connection(&self.clock, &self.observer).await?;
+        }
+        let needs: Vec<_> = runs.iter().map(|run| run.webhook_need(has_receiver)).collect();
+        let receivers = WebhookReceivers::open(&needs, &ledger, &self.clock).await?;
+        let ids: Vec<BatchId> = runs.iter().map(|run| run.id).collect();
+        let counts = read_job_counts(&ledger, &ids).await?;
+        Ok(PreparedRuns { ledger, runs, accounts, receivers, counts })
+    }
+
+    /// Ends the runs that were begun and will not be driven.
+    async fn abandon_preparation(
+        &self,
+        result: Result<ExitReason, CommandError>,
     ) -> Result<ExitReason, CommandError> {
-        let unexpected =
-            |error: &dyn std::fmt::Display| CommandError::new(ExitReason::Unexpected, error);
-        let output = open_batch::target_output_dir(&self.batch, &self.target);
-        let stays = self.options.wait.then_some(self.batch.limits.settle_after);
-        let observer = company.progress.observer(talk, stays);
-        let ended =
-            runner::run_batch(self.run_input(line, company, (output.clone(), observer))).await;
-        company.progress.mark_batch_ended();
-        let ending = ended.map_err(|error| unexpected(&error))?;
-        if let Some(Halt::Ledger { message: words }) = &ending.halt {
-            // Nothing to report from, or a successor's to write. What there is stays.
-            return Err(CommandError::new(ExitReason::Unexpected, words));
+        self.reports.abandon_runs().await;
+        if result.is_ok() {
+            // The user declined, or nothing is left to do: there is nothing to report.
+            self.reports.discard_all();
         }
-        let written = report::write_results(company.ledger, self.id, &output).await;
-        let written = written.map_err(|error| unexpected(&error))?;
-        let invalid = company.ledger.count_invalid(self.id).await;
-        let invalid = invalid.map_err(|error| unexpected(&error))?;
-        let skipped = company.ledger.count_skipped(self.id).await;
-        let skipped = skipped.map_err(|error| unexpected(&error))?;
-        let without_job = (invalid, skipped);
-        let left = self
-            .has_unsubmitted_jobs(&ending, company.ledger)
-            .await
-            .map_err(|error| unexpected(&error))?;
-        let exit = exit_for_outcome(&ending, left, company.signals.has_received_sigterm());
-        let wrapped = self.report.record_outcome(&ending, &written).await;
-        wrapped.map_err(|error| unexpected(&error))?;
-        let page = self.report.page_path();
-        self.report.set_summary(summary_json(&ending, (exit, without_job), (&written, page)));
-        if !talk.is_json() {
-            self.print_summary(&ending, (exit, without_job), (&written, &output), talk);
-        }
-        Ok(exit)
+        result
     }
 
-    /// Tells whether a job that was asked for was not submitted.
-    async fn has_unsubmitted_jobs(
-        &self,
-        ending: &RunOutcome,
-        ledger: &Ledger,
-    ) -> Result<bool, LedgerError> {
-        match self.options.only {
-            Some(_) => Ok(ledger.remaining_work(self.id, self.options.only).await?.1),
-            None => Ok(ending.counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0)),
-        }
-    }
-
-    fn run_input(
-        &self,
-        line: &AccountClient,
-        company: &SessionContext<'_>,
-        (output, observer): (PathBuf, RunObserver),
-    ) -> RunInput<AiStudios> {
-        RunInput {
-            studio: target::ai_studios_with_client(line.client.clone(), &self.batch),
-            ledger: company.ledger.clone(),
-            batch: self.id,
-            account_limits: line.limits.clone(),
-            lease: self.lease.clone(),
-            base_url: self.target.stored_host.clone(),
-            settings: RunSettings {
-                webhook_urls: company.receivers.urls_for_batch(self.batch.name.as_str()),
-                ..run_settings(&self.batch, output)
-            },
-            options: self.options.clone(),
-            clock: company.clock.clone(),
-            jitter: Jitter::new(),
-            stop: company.stop.clone(),
-            observer,
-        }
-    }
-
-    /// Says how it ended, where everything is, and what to type next.
-    fn print_summary(
-        &self,
-        ending: &RunOutcome,
-        (exit, without_job): (ExitReason, (u64, u64)),
-        (written, output): (&WrittenResults, &Path),
-        talk: &Printer,
-    ) {
-        talk.print_result(&talk.with_batch_prefix(&summarize_rows(ending, without_job)));
-        let results = written.results.display();
-        let place = format!("videos in {}, results in {results}", output.display());
-        talk.print_result(&talk.with_batch_prefix(&place));
-        if let Some(page) = self.report.page_path() {
-            talk.print_result(&talk.with_batch_prefix(&format!("a page to look at is {page}")));
-        }
-        if let Some(failures) = &written.failures {
-            let place = format!("what can be mended is in {}", failures.display());
-            talk.print_result(&talk.with_batch_prefix(&place));
-        }
-        if let Some(halt) = &ending.halt {
-            // Said before, among much else; and to nobody who asked for silence.
-            talk.error(&talk.with_batch_prefix(halt.message()));
-        }
-        if let Some(advice) = next_step_hint(exit, ending, &self.commands) {
-            talk.status(&talk.with_batch_prefix(&advice));
-        }
-    }
-}
-
-fn summary_json(
-    ending: &RunOutcome,
-    (exit, without_job): (ExitReason, (u64, u64)),
-    (written, page): (&WrittenResults, Option<String>),
-) -> Value {
-    let counts: serde_json::Map<_, _> = ending
-        .counts
-        .iter()
-        .map(|(state, jobs)| (state.as_str().to_owned(), json!(jobs)))
-        .collect();
-    json!({
-        "exit": exit.code(),
-        "counts": counts,
-        "invalid": without_job.0,
-        "skipped": without_job.1,
-        "halt": ending.halt.as_ref().map(Halt::message),
-        "results": written.results.display().to_string(),
-        "failures": written.failures.as_ref().map(|path| path.display().to_string()),
-        "report": page,
-    })
-}
-
-fn run_settings(batch: &Batch, output: PathBuf) -> RunSettings {
-    RunSettings {
-        limits: batch.limits.clone(),
-        submission_mode: batch.studio.submission,
-        on_uncertain: batch.studio.on_uncertain,
-        resolution: batch.studio.resolution.map(|resolution| resolution.as_str().to_owned()),
-        workspace_id: batch.studio.workspace_id.clone(),
-        output_dir: output,
-        vendor: batch.vendor.clone(),
-        webhook_urls: None,
-    }
-}
-
-/// Tries of the first call, a few seconds apart: a network that is just waking up is no trouble.
-const CONNECTION_ATTEMPTS: u32 = 3;
-
-/// Checks once, for free, that the host responds and accepts the credentials.
-async fn check_connection(studio: &AiStudios, clock: &Clock, talk: &Printer) -> Result<(), Halt> {
-    let mut left = CONNECTION_ATTEMPTS;
-    loop {
-        left -= 1;
-        match studio.check_connection().await {
-            Ok(()) => return Ok(()),
-            Err(CallError::Transient { message, .. }) if left > 0 => {
-                talk.status(&format!("{message}; trying again"));
-                clock.sleep(Duration::from_secs(2)).await;
+    /// The second phase: runs all batches to their ends.
+    async fn run_all(&self, prepared: PreparedRuns) -> ExitReason {
+        let PreparedRuns { ledger, runs, accounts, receivers, counts } = prepared;
+        self.observer.notify(SessionEvent::RunsStarted {
+            ledger: &ledger,
+            batches: runs.iter().map(|run| run.id).collect(),
+            counts,
+        });
+        let environment = RunEnvironment {
+            ledger: &ledger,
+            clock: &self.clock,
+            observer: &self.observer,
+            signals: &self.signals,
+            stop: &self.stop,
+            receivers: &receivers,
+            has_several_batches: runs.len() > 1,
+        };
+        let exits = join_all(runs.into_iter().map(|run| {
+            let account = accounts.iter().find(|account| Arc::ptr_eq(&account.target, &run.target));
+            run.run(account.expect("every target has an account client"), &environment)
+        }))
+        .await;
+        receivers.close().await;
+        ledger.close().await;
+        for account in accounts {
+            if let Some(target) = Arc::into_inner(account.target) {
+                target.close().await;
             }
-            Err(error) => return Err(connection_halt(error)),
         }
+        ExitReason::most_severe(exits)
+    }
+
+    /// Reports why the command failed, and finishes the reports that are still open.
+    async fn finish(&self, result: Result<ExitReason, CommandError>) -> SessionResult {
+        let (exit, error) = match result {
+            Ok(exit) => (exit, None),
+            Err(error) => (error.exit(), error.message().map(str::to_owned)),
+        };
+        if let Some(message) = &error {
+            self.observer.notify(SessionEvent::Failed { message });
+        }
+        let finishing =
+            Finishing { observer: &self.observer, clock: &self.clock, stop: &self.stop };
+        self.reports.finish(exit, error, finishing).await
     }
 }
 
-fn connection_halt(error: CallError) -> Halt {
-    match error {
-        CallError::Account { kind, message } => {
-            Halt::Account { message, blocks_polls: kind.blocks_polls() }
+fn stopped_early(signal: Signal) -> CommandError {
+    let message = "stopped before anything was submitted; run the same command again";
+    CommandError::new(signal.into(), message)
+}
+
+/// Returns the jobs of some batches by state. Jobs in flight whose row was removed are included, for
+/// they are downloaded as well.
+pub(crate) async fn read_job_counts(
+    ledger: &Ledger,
+    batches: &[BatchId],
+) -> Result<JobStateCounts, LedgerError> {
+    let mut counts = JobStateCounts::new();
+    for batch in batches {
+        let removed = ledger.removed_state_counts(*batch).await?.into_iter();
+        let in_flight = removed.filter(|(state, _)| is_in_flight(*state));
+        for (state, jobs) in ledger.state_counts(*batch).await?.into_iter().chain(in_flight) {
+            *counts.entry(state).or_default() += jobs;
         }
-        CallError::Moved { message } => Halt::Moved { message },
-        CallError::Transient { .. }
-        | CallError::Refused { .. }
-        | CallError::RateLimited { .. }
-        | CallError::NotFound => Halt::Unresponsive { message: error.to_string() },
+    }
+    Ok(counts)
+}
+
+fn is_in_flight(state: JobState) -> bool {
+    match state {
+        JobState::Submitting | JobState::Uncertain | JobState::Rendering | JobState::Fetching => {
+            true
+        }
+        JobState::Ready
+        | JobState::Done
+        | JobState::Reused
+        | JobState::Failed
+        | JobState::Cancelled => false,
     }
 }

@@ -1,77 +1,71 @@
-//! How a run ended: the account of every row, the exit code, what to do next.
+//! The result of one run: the exit code that its outcome means, and the summary that is shown at
+//! its end.
 //!
-//! Pure: it reads what the run reports and writes nothing.
+//! Pure: the run's outcome and the batch's status go in, nothing is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
 
 use crate::ledger::{ClaimBlock, JobState};
 use crate::runner::{Halt, RunOutcome};
 use crate::session::exit_code::ExitReason;
-use crate::session::next_steps::CommandHints;
-use crate::text::pluralize;
+use crate::session::next_steps::NextStep;
+use crate::session::signals::Signal;
 
-/// One line that accounts for every row.
-pub(crate) fn summarize_rows(ending: &RunOutcome, (invalid, skipped): (u64, u64)) -> String {
-    let mut parts: Vec<String> = ending
-        .counts
-        .iter()
-        .map(|(state, jobs)| match state {
-            JobState::Ready => format!("{jobs} not submitted"),
-            JobState::Submitting => format!("{jobs} being submitted"),
-            JobState::Rendering => format!("{jobs} still rendering"),
-            JobState::Fetching => format!("{jobs} rendered but not downloaded"),
-            JobState::Reused => format!("{jobs} reused"),
-            JobState::Uncertain | JobState::Done | JobState::Failed | JobState::Cancelled => {
-                format!("{jobs} {state}")
-            }
+/// The summary at the end of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct RunSummary {
+    pub(crate) exit: ExitReason,
+    /// The rows with a job, by state.
+    pub(crate) counts: BTreeMap<JobState, u64>,
+    pub(crate) invalid: u64,
+    pub(crate) skipped: u64,
+    /// Why nothing more was submitted, if the run was halted.
+    pub(crate) halt: Option<String>,
+    /// Whether a pause held back the remaining jobs.
+    pub(crate) is_paused: bool,
+    pub(crate) output_dir: PathBuf,
+    pub(crate) results: PathBuf,
+    /// The sheet of failed rows, if there are any.
+    pub(crate) failures: Option<PathBuf>,
+    /// `report.html`.
+    pub(crate) page: Option<String>,
+    pub(crate) next_step: Option<NextStep>,
+}
+
+impl RunSummary {
+    pub(crate) fn count_in_state(&self, state: JobState) -> u64 {
+        self.counts.get(&state).copied().unwrap_or(0)
+    }
+
+    /// Returns all rows of the sheet.
+    pub(crate) fn count_rows(&self) -> u64 {
+        self.counts.values().sum::<u64>() + self.invalid + self.skipped
+    }
+
+    /// Returns the last line for programs.
+    pub(crate) fn to_json(&self) -> Value {
+        let counts: Map<_, _> = self
+            .counts
+            .iter()
+            .map(|(state, jobs)| (state.as_str().to_owned(), json!(jobs)))
+            .collect();
+        json!({
+            "exit": self.exit.code(),
+            "counts": counts,
+            "invalid": self.invalid,
+            "skipped": self.skipped,
+            "halt": self.halt,
+            "results": self.results.display().to_string(),
+            "failures": self.failures.as_ref().map(|path| path.display().to_string()),
+            "report": self.page,
         })
-        .collect();
-    if invalid > 0 {
-        parts.push(format!("{invalid} invalid"));
     }
-    if skipped > 0 {
-        parts.push(format!("{skipped} skipped"));
-    }
-    let total: u64 = ending.counts.values().sum::<u64>() + invalid + skipped;
-    format!("{}: {}", pluralize(total, "row"), parts.join(", "))
 }
 
-/// Says what to do next, where there is something to do.
-pub(crate) fn next_step_hint(
-    exit: ExitReason,
-    ending: &RunOutcome,
-    commands: &CommandHints,
-) -> Option<String> {
-    Some(match exit {
-        ExitReason::Done => return None,
-        ExitReason::SomeFailed => {
-            format!("see why: {}; then mend the rows and run again", commands.status_command())
-        }
-        ExitReason::Uncertain => format!(
-            "{} may or may not have been accepted; nothing is sent again without evidence. Run \
-             the same command again later to look once more",
-            pluralize(ending.counts.get(&JobState::Uncertain).copied().unwrap_or(0), "job")
-        ),
-        ExitReason::Account => "mend the account, then run the same command again".to_owned(),
-        ExitReason::CapReached if ending.claim_block == ClaimBlock::Paused => {
-            format!("a person paused the batch; let it go on: {}", commands.unpause_command())
-        }
-        ExitReason::CapReached => {
-            "the cap for this run is reached; run the same command again".to_owned()
-        }
-        ExitReason::Interrupted | ExitReason::Terminated => {
-            "everything is saved; run the same command again to continue".to_owned()
-        }
-        ExitReason::WindowClosed => {
-            "the time window is over; run the same command again in the next one".to_owned()
-        }
-        ExitReason::Unexpected
-        | ExitReason::Usage
-        | ExitReason::Input
-        | ExitReason::TransientFailure
-        | ExitReason::BatchLocked => "run the same command again to continue".to_owned(),
-    })
-}
-
-/// Returns the exit code of a run that a halt alone decides.
+/// Returns the exit code of a run that is determined by a halt alone.
 pub(crate) fn exit_for_halt(halt: &Halt) -> ExitReason {
     match halt {
         Halt::Ledger { .. } | Halt::OutputFolder { .. } => ExitReason::Unexpected,
@@ -82,34 +76,62 @@ pub(crate) fn exit_for_halt(halt: &Halt) -> ExitReason {
     }
 }
 
-/// The design's order when several hold: 1, 7, 6, 8, 10, 5, 3. A person who interrupts knows why.
-/// `left` says whether something that was asked for is still to be submitted.
-pub(crate) fn exit_for_outcome(ending: &RunOutcome, left: bool, terminated: bool) -> ExitReason {
-    let jobs = |state| ending.counts.get(&state).copied().unwrap_or(0);
-    let halt = ending.halt.as_ref().map(exit_for_halt);
+/// Returns the text that stands for a halt in `run.json`.
+pub(crate) fn halt_cause(halt: &Halt) -> &'static str {
+    match halt {
+        Halt::Account { .. } => "account",
+        Halt::Moved { .. } => "moved",
+        Halt::PermanentFailures { .. } => "refusals",
+        Halt::TransientFailures { .. } => "passing-trouble",
+        Halt::Unresponsive { .. } => "silence",
+        Halt::OutputFolder { .. } => "output",
+        Halt::Ledger { .. } => "ledger",
+    }
+}
+
+/// Returns the exit code of a run.
+///
+/// If several apply: 1, 7, 2, 130 or 143, 6, 8, 10, 5, 3. `has_unsubmitted` is whether a job that
+/// the run was asked for is still to be submitted, `signal` the one that stopped the run.
+pub(crate) fn exit_for_outcome(
+    outcome: &RunOutcome,
+    has_unsubmitted: bool,
+    signal: Option<Signal>,
+) -> ExitReason {
+    let jobs = |state| outcome.counts.get(&state).copied().unwrap_or(0);
+    let halt = outcome.halt.as_ref().map(exit_for_halt);
     if let Some(exit @ (ExitReason::Unexpected | ExitReason::Account | ExitReason::Usage)) = halt {
         return exit;
     }
-    if ending.interrupted {
-        return if terminated { ExitReason::Terminated } else { ExitReason::Interrupted };
+    if outcome.interrupted {
+        return signal.map_or(ExitReason::Interrupted, ExitReason::from);
     }
     if jobs(JobState::Uncertain) > 0 {
         return ExitReason::Uncertain;
     }
-    if matches!(ending.claim_block, ClaimBlock::PerRun | ClaimBlock::Credits | ClaimBlock::Paused)
-        && left
+    if matches!(outcome.claim_block, ClaimBlock::PerRun | ClaimBlock::Credits | ClaimBlock::Paused)
+        && has_unsubmitted
         && halt.is_none()
     {
         return ExitReason::CapReached;
     }
-    if ending.window_closed && left && halt.is_none() {
+    if outcome.window_closed && has_unsubmitted && halt.is_none() {
         return ExitReason::WindowClosed;
     }
     if let Some(exit) = halt {
         return exit;
     }
-    if ending.claim_block == ClaimBlock::ProjectInUse && left {
+    if outcome.claim_block == ClaimBlock::ProjectInUse && has_unsubmitted {
         return ExitReason::TransientFailure;
     }
     if jobs(JobState::Failed) > 0 { ExitReason::SomeFailed } else { ExitReason::Done }
+}
+
+impl From<Signal> for ExitReason {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
 }

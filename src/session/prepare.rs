@@ -1,39 +1,53 @@
-//! From batch files to a night: every sheet is read and compared before anything is spent in any
-//! batch, and all problems of all of them are told at once.
+//! The steps from batch files to runs: target, lock, plan, commit.
 //!
-//! Between [`draw_up`] and [`take_in`] nothing of the plans is in the ledger; [`let_go`] leaves it
-//! as it was.
+//! Every sheet is planned before anything is spent in any batch, and the problems of all batches are
+//! reported together. Between [`plan_all`] and [`commit_all`] nothing of the plans is in the ledger;
+//! [`discard_all`] leaves it unchanged.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::batch::{Batch, SheetSource, VendorProfile};
-use crate::cli::commands::plan;
-use crate::cli::output::printer::Printer;
-use crate::cli::output::{diagnostics, sheet_remarks};
 use crate::clock::Clock;
-use crate::ledger::{
-    BatchId, BatchLease, JobSelection, Ledger, LedgerError, RunEnding, StoredBatch,
-};
-use crate::plan as planning;
-use crate::plan::{Plan, PlanError, RenderEstimate, RowSelection};
+use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger, LedgerError, StoredBatch};
+use crate::plan;
+use crate::plan::{Plan, PlanError, RowSelection};
 use crate::runner::BatchLock;
-use crate::sandbox;
+use crate::sandbox::SandboxSettings;
 use crate::session::account_catalog;
+use crate::session::account_catalog::CatalogSource;
+use crate::session::error::{CommandError, exit_for_plan_error, plan_error_messages};
+use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::ledger_error;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::locked_batch::{begin_run, lock_batch};
 use crate::session::run_report::RunReport;
-use crate::session::target::RunTarget;
-use crate::session::time_window::WindowArgs;
+use crate::session::target;
+use crate::session::target::{RehearsalOptions, RunTarget};
 
-/// A batch whose file was read, and what is done when its run is over.
-pub(crate) type ParsedBatch = (Batch, Arc<RunReport>);
+/// What the steps of a session share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionContext<'s> {
+    pub(crate) ledger: &'s Ledger,
+    pub(crate) clock: &'s Clock,
+    pub(crate) observer: &'s SessionObserver,
+}
 
-/// A batch whose lock is held, and whom it talks to.
+/// A batch whose file was read.
+pub(crate) struct ParsedBatch {
+    pub(crate) batch: Batch,
+    pub(crate) report: Arc<RunReport>,
+}
+
+/// Where the batches of a session are rendered.
+pub(crate) enum SessionTarget {
+    /// At AI Studios, with the target of each batch. Batches of one account have the same.
+    Live(Vec<Arc<RunTarget>>),
+    /// In a sandbox that is yet to be started.
+    Rehearsal(SandboxSettings),
+}
+
+/// A batch whose lock is held.
 pub(crate) struct LockedBatch {
     pub(crate) batch: Batch,
     pub(crate) lock: BatchLock,
@@ -41,229 +55,218 @@ pub(crate) struct LockedBatch {
     pub(crate) report: Arc<RunReport>,
 }
 
-/// A batch whose sheet was read and compared.
+/// A batch whose sheet was compared with the ledger.
 pub(crate) struct PlannedBatch {
-    locked: LockedBatch,
+    pub(crate) locked: LockedBatch,
+    pub(crate) plan: Plan,
+    pub(crate) is_paused: bool,
+    /// The lease, acquired already if the ledger knew the batch before.
     lease: Option<BatchLease>,
-    plan: Plan,
-    /// Whether a person holds the batch back.
-    paused: bool,
 }
 
-/// A batch that is in the ledger as its sheet says.
+/// A batch whose plan is committed to the ledger.
 pub(crate) struct ReadyBatch {
     pub(crate) locked: LockedBatch,
     pub(crate) id: BatchId,
     pub(crate) lease: BatchLease,
-    /// The jobs that a person named, where a person named some.
+    /// The selected jobs, if the user selected rows.
     pub(crate) selection: Option<JobSelection>,
 }
 
-/// What became of reading one batch's sheet: a plan, or an exit code whose reason was said.
-type PlanAttempt = Result<PlannedBatch, ExitReason>;
-
-/// Returns every batch's account; batches of one account have the same.
-pub(crate) fn resolve_targets(
-    batches: &[ParsedBatch],
-) -> Result<Vec<Arc<RunTarget>>, CommandError> {
-    let mut accounts: Vec<Arc<RunTarget>> = Vec::new();
-    for (batch, _) in batches {
-        let account = RunTarget::for_batch(batch)?;
-        let known = accounts.iter().find(|known| known.is_same_account(&account)).cloned();
-        accounts.push(known.unwrap_or_else(|| Arc::new(account)));
-    }
-    Ok(accounts)
+/// Options of the command line that replace settings of the batch file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BatchOverrides {
+    pub(crate) max_videos: Option<u32>,
+    /// The host of AI Studios. Not used in rehearsals.
+    pub(crate) base_url: Option<String>,
 }
 
-/// Takes every batch's lock; when one is held by another run, none is begun.
+impl BatchOverrides {
+    pub(crate) fn apply(
+        &self,
+        mut batch: Batch,
+        is_rehearsal: bool,
+    ) -> Result<Batch, CommandError> {
+        batch.limits.max_videos = self.max_videos.or(batch.limits.max_videos);
+        if !is_rehearsal {
+            target::override_host(&mut batch, self.base_url.as_deref())?;
+        }
+        Ok(batch)
+    }
+}
+
+/// Rejects two batches of one name, which are one batch to the ledger, and two batches in one
+/// folder, which would overwrite each other's reports.
+pub(crate) fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandError> {
+    let (mut names, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    for ParsedBatch { batch, .. } in batches {
+        let file = batch.file.display();
+        if let Some(other) = names.insert(batch.name.as_str(), &batch.file) {
+            return Err(CommandError::usage(format!(
+                "`{}` and `{file}` are the same batch, `{}`",
+                other.display(),
+                batch.name
+            )));
+        }
+        let folder = std::path::absolute(&batch.output).unwrap_or_else(|_| batch.output.clone());
+        if let Some(other) = folders.insert(folder, &batch.file) {
+            let message = format!(
+                "`{}` and `{file}` both write to `{}`: give one of them another `output`",
+                other.display(),
+                batch.output.display()
+            );
+            return Err(CommandError::new(ExitReason::Input, message));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the target of every batch. Reads credentials and sends nothing.
+pub(crate) fn resolve_targets(
+    batches: &[ParsedBatch],
+    rehearsal: Option<&RehearsalOptions>,
+) -> Result<SessionTarget, CommandError> {
+    if let Some(options) = rehearsal {
+        return Ok(SessionTarget::Rehearsal(target::sandbox_settings(options)?));
+    }
+    let mut targets: Vec<Arc<RunTarget>> = Vec::new();
+    for ParsedBatch { batch, .. } in batches {
+        let target = RunTarget::for_batch(batch)?;
+        let known = targets.iter().find(|known| known.is_same_account(&target)).cloned();
+        targets.push(known.unwrap_or_else(|| Arc::new(target)));
+    }
+    Ok(SessionTarget::Live(targets))
+}
+
+/// Locks all batches; if another run holds one of them, no batch is begun. Then starts the sandbox
+/// of a rehearsal.
 pub(crate) async fn lock_all(
     batches: Vec<ParsedBatch>,
-    (mut accounts, studio): (Vec<Arc<RunTarget>>, sandbox::SandboxSettings),
+    target: SessionTarget,
     ledger: &Path,
     clock: &Clock,
 ) -> Result<Vec<LockedBatch>, CommandError> {
     let mut locks = Vec::new();
-    for (batch, _) in &batches {
-        locks.push(open_batch::lock_batch(ledger, batch.name.as_str(), clock)?);
+    for ParsedBatch { batch, .. } in &batches {
+        locks.push(lock_batch(ledger, batch.name.as_str(), clock)?);
     }
-    if accounts.is_empty() {
-        let virtual_one = Arc::new(RunTarget::start_rehearsal(ledger, studio).await?);
-        accounts = vec![virtual_one; batches.len()];
-    }
-    let all = batches.into_iter().zip(locks).zip(accounts);
-    let taken = |(((mut batch, wrap), lock), account): ((ParsedBatch, _), Arc<RunTarget>)| {
-        if account.is_rehearsal() {
-            // What was measured of the real service does not hold for the virtual one.
+    let targets = match target {
+        SessionTarget::Live(targets) => targets,
+        SessionTarget::Rehearsal(settings) => {
+            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger, settings).await?);
+            vec![sandbox; batches.len()]
+        }
+    };
+    let mut locked = Vec::new();
+    for ((parsed, lock), target) in batches.into_iter().zip(locks).zip(targets) {
+        let ParsedBatch { mut batch, report } = parsed;
+        if target.is_rehearsal() {
+            // Measurements of the real service do not apply to the sandbox.
             batch.vendor = VendorProfile::default();
         }
-        LockedBatch { batch, lock, target: account, report: wrap }
-    };
-    Ok(all.map(taken).collect())
+        locked.push(LockedBatch { batch, lock, target, report });
+    }
+    Ok(locked)
 }
 
-/// Reads and compares every sheet. When one cannot be, all are let go.
+/// Plans all batches. If one cannot be planned, all plans are discarded.
 pub(crate) async fn plan_all(
-    all: Vec<LockedBatch>,
-    choice: &RowSelection,
-    (ledger, clock): (&Ledger, &Clock),
-    talk: &Printer,
-) -> Result<Result<Vec<PlannedBatch>, ExitReason>, CommandError> {
-    let together = all.len() > 1;
-    let (mut drawn, mut exits) = (Vec::new(), Vec::new());
-    for taken in all {
-        match plan_one(taken, choice, (ledger, clock), talk).await {
-            Ok(Ok(one)) => drawn.push(one),
-            Ok(Err(exit)) => exits.push(exit),
-            Err(early) if together => exits.push(early.report(talk)),
-            Err(early) => return Err(early),
+    batches: Vec<LockedBatch>,
+    selection: &RowSelection,
+    context: SessionContext<'_>,
+) -> Result<Vec<PlannedBatch>, CommandError> {
+    let is_single = batches.len() == 1;
+    let (mut planned, mut exits) = (Vec::new(), Vec::new());
+    for locked in batches {
+        match plan_one(locked, selection, context).await {
+            Ok(batch) => planned.push(batch),
+            Err(error) if is_single => return Err(error),
+            Err(error) => {
+                if let Some(message) = error.message() {
+                    context.observer.notify(SessionEvent::Failed { message });
+                }
+                exits.push(error.exit());
+            }
         }
     }
     if exits.is_empty() {
-        return Ok(Ok(drawn));
+        return Ok(planned);
     }
-    discard_all(drawn, clock).await?;
-    Ok(Err(ExitReason::most_severe(exits)))
+    discard_all(planned).await;
+    Err(CommandError::Reported(ExitReason::most_severe(exits)))
 }
 
 async fn plan_one(
-    taken: LockedBatch,
-    choice: &RowSelection,
-    (ledger, clock): (&Ledger, &Clock),
-    talk: &Printer,
-) -> Result<PlanAttempt, CommandError> {
-    let former = find_stored_batch(ledger, &taken.batch, &taken.target).await?;
-    let (mut lease, mut paused) = (None, false);
-    if let Some(former) = &former {
-        paused = ledger.is_paused(former.id).await.map_err(ledger_error)?;
-        // What a former run left in the air is taken over before anything is compared with it.
-        let begun = open_batch::begin_run(ledger, former.id, clock).await?;
-        taken.report.set_ledger_batch(ledger, former.id, Some(begun.clone()));
-        lease = Some(begun);
+    locked: LockedBatch,
+    selection: &RowSelection,
+    context: SessionContext<'_>,
+) -> Result<PlannedBatch, CommandError> {
+    let SessionContext { ledger, clock, observer } = context;
+    let (mut lease, mut is_paused) = (None, false);
+    if let Some(stored) = find_stored_batch(ledger, &locked.batch, &locked.target).await? {
+        is_paused = ledger.is_paused(stored.id).await?;
+        // Work that an earlier run left unfinished is recovered before the plan compares with it.
+        lease = Some(begin_run(ledger, stored.id, clock).await?);
+        locked.report.set_ledger_batch(ledger, stored.id, lease.clone());
     }
-    let (name, shop) = (&taken.target.stored_host, &taken.target.catalog_key);
-    let takes = !taken.target.is_rehearsal() && account_catalog::has_catalog(ledger, shop).await?;
-    let choice = RowSelection { should_record_catalog_uses: takes, ..choice.clone() };
-    let drawn = planning::plan_filtered(&taken.batch, Some(name), ledger, &choice).await;
-    match drawn {
+    let (host, account) = (&locked.target.stored_host, &locked.target.catalog_key);
+    let should_record_catalog_uses =
+        !locked.target.is_rehearsal() && account_catalog::has_catalog(ledger, account).await?;
+    let selection = RowSelection { should_record_catalog_uses, ..selection.clone() };
+    match plan::plan_filtered(&locked.batch, Some(host), ledger, &selection).await {
         Ok(mut plan) => {
-            account_catalog::compare_plan(&mut plan, None, (ledger, shop, clock), talk).await?;
-            Ok(Ok(PlannedBatch { locked: taken, lease, plan, paused }))
+            let source = CatalogSource { ledger, clock, account, provider: None };
+            for notice in account_catalog::compare_plan(&mut plan, source).await? {
+                observer.notify(SessionEvent::Catalog(&notice));
+            }
+            Ok(PlannedBatch { locked, plan, is_paused, lease })
         }
-        Err(PlanError::Selection(words)) => {
-            end_unstarted_run(lease, clock).await?;
-            Err(CommandError::new(ExitReason::Usage, words))
-        }
+        Err(PlanError::Selection(message)) => Err(CommandError::usage(message)),
         Err(error) => {
-            end_unstarted_run(lease, clock).await?;
-            taken.report.record_problems(diagnostics::plan_error_messages(&error));
-            Ok(Err(diagnostics::print_plan_error(talk, &error, &taken.batch)))
+            locked.report.record_problems(plan_error_messages(&error));
+            observer.notify(SessionEvent::PlanFailed { batch: &locked.batch, error: &error });
+            Err(CommandError::Reported(exit_for_plan_error(&error)))
         }
     }
 }
 
-/// Returns the batch as the ledger knows it. A batch belongs to one host for ever: its open
-/// renders could not be found at another, and would be paid for again.
+/// Returns the batch as the ledger stores it.
+///
+/// A batch belongs to one host permanently: its open renders could not be found at another one, and
+/// would be paid for again.
 async fn find_stored_batch(
     ledger: &Ledger,
     batch: &Batch,
-    account: &RunTarget,
+    target: &RunTarget,
 ) -> Result<Option<StoredBatch>, CommandError> {
     match ledger.batch(batch.name.as_str()).await {
-        Ok(stored) if stored.base_url == account.stored_host => Ok(Some(stored)),
-        Ok(stored) => Err(CommandError::new(
-            ExitReason::Usage,
-            format!(
-                "batch `{}` was begun at {} and cannot go on at {}: give it another name, or \
-                 choose another ledger",
-                batch.name, stored.base_url, account.stored_host
-            ),
-        )),
-        Err(LedgerError::BatchNotFound { .. }) => Ok(None),
-        Err(error) => Err(CommandError::new(ExitReason::Unexpected, error)),
-    }
-}
-
-/// What a person asks of a run, as far as it decides what a plan comes to.
-pub(crate) struct RunPreviewOptions<'a> {
-    pub(crate) skip_invalid: bool,
-    pub(crate) retry_failed: bool,
-    pub(crate) limit: Option<u32>,
-    pub(crate) window: &'a WindowArgs,
-}
-
-/// Shows a plan and its problems. Returns how many videos the run would submit at most, or says that
-/// it ends here.
-pub(crate) fn preview_run(
-    drawn: &PlannedBatch,
-    asked: &RunPreviewOptions<'_>,
-    talk: &Printer,
-) -> Result<u64, ExitReason> {
-    let (plan, batch) = (&drawn.plan, &drawn.locked.batch);
-    drawn.locked.report.record_problems(plan.problems.kept().iter().map(ToString::to_string));
-    if !plan.is_clean() {
-        let in_sheet =
-            diagnostics::print_row_problems(talk, &plan.problems, &plan.template_files, batch);
-        let hide_rows = plan.problems.has_hidden_rows();
-        let share_files = plan.problems.has_shared_files();
-        if !asked.skip_invalid || hide_rows || share_files || plan.counts.invalid == 0 {
-            // Two rows with one file are both right: neither would be left out.
-            let can_skip = plan.counts.invalid > 0 && !share_files && !asked.skip_invalid;
-            match (hide_rows, in_sheet, can_skip) {
-                (true, ..) => {
-                    talk.status("mend the sheet: rows that cannot be seen cannot be left out");
-                }
-                (false, true, true) => {
-                    talk.status("mend the rows, or run with --skip-invalid to leave them out");
-                }
-                (false, true, false) => talk.status("mend the rows, or `file` in the batch file"),
-                (false, false, _) => {}
-            }
-            return Err(ExitReason::Input);
+        Ok(stored) => {
+            ensure_same_host(&stored, target).map_err(|error| {
+                error.with_context(": give it another name, or choose another ledger")
+            })?;
+            Ok(Some(stored))
         }
+        Err(LedgerError::BatchNotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    diagnostics::print_warnings(talk, &plan.warnings, &plan.template_files);
-    let retries = asked.retry_failed.then(|| plan.counts.with_retries());
-    let estimate =
-        RenderEstimate::from_counts(retries.as_ref().unwrap_or(&plan.counts), &batch.limits);
-    if talk.is_json() {
-        talk.print_event(json!({ "type": "plan", "plan": plan::plan_json(plan, batch) }));
-    } else {
-        sheet_remarks::sheet_remarks(plan)
-            .iter()
-            .for_each(|line| talk.status(&talk.with_batch_prefix(line)));
-        talk.status(&plan::headline(plan, batch));
-    }
-    if drawn.paused {
-        // The run says so itself; nobody needs to be asked whether it may spend.
-        return Ok(0);
-    }
-    if let Some(words) =
-        asked.window.resolve(batch.window.as_ref(), &jiff::Zoned::now()).closed_reason
-    {
-        talk.status(&talk.with_batch_prefix(&words));
-        return Ok(0);
-    }
-    let submits = cap_videos(estimate.videos, [asked.limit, batch.limits.max_videos]);
-    if estimate.videos + estimate.under_way > 0 {
-        let is_rehearsal = drawn.locked.target.is_rehearsal();
-        let of = if is_rehearsal { " of a real night" } else { "" };
-        let expectation = open_batch::describe_estimate(&estimate, of);
-        let most = match submits < estimate.videos {
-            true => format!("; this run submits {submits} at most"),
-            false => String::new(),
-        };
-        talk.status(&talk.with_batch_prefix(&format!("{expectation}{most}")));
-    }
-    Ok(submits)
 }
 
-/// Returns how many of so many videos one run may submit.
-fn cap_videos(videos: u64, limits: [Option<u32>; 2]) -> u64 {
-    limits.into_iter().flatten().map(u64::from).fold(videos, u64::min)
+/// Rejects a target that is not the batch's host.
+pub(crate) fn ensure_same_host(
+    stored: &StoredBatch,
+    target: &RunTarget,
+) -> Result<(), CommandError> {
+    if stored.base_url == target.stored_host {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!(
+        "batch `{}` belongs to {} and cannot continue at {}",
+        stored.name, stored.base_url, target.stored_host
+    )))
 }
 
 impl PlannedBatch {
-    /// Tells whether standard input was its sheet, and so can answer no question.
+    /// Returns whether its sheet came from standard input, so that this cannot answer a prompt.
     pub(crate) fn has_stdin_sheet(&self) -> bool {
         self.locked.batch.sheet_source == SheetSource::Stdin
     }
@@ -273,63 +276,33 @@ impl PlannedBatch {
     }
 }
 
-/// Takes every plan into the ledger.
+/// Commits all plans to the ledger and begins the runs that are not begun yet.
 pub(crate) async fn commit_all(
-    all: Vec<PlannedBatch>,
-    ledger: &Ledger,
-    clock: &Clock,
+    batches: Vec<PlannedBatch>,
+    context: SessionContext<'_>,
 ) -> Result<Vec<ReadyBatch>, CommandError> {
+    let SessionContext { ledger, clock, .. } = context;
     let mut ready = Vec::new();
-    for PlannedBatch { locked: taken, lease, plan, .. } in all {
-        let narrowed = plan.selected_rows.is_some();
-        let id = plan
-            .commit(clock.now())
-            .await
-            .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
+    for PlannedBatch { locked, plan, lease, .. } in batches {
+        let has_selection = plan.selected_rows.is_some();
+        let id = plan.commit(clock.now()).await.map_err(CommandError::unexpected)?;
         let lease = match lease {
             Some(lease) => lease,
-            None => open_batch::begin_run(ledger, id, clock).await?,
+            None => begin_run(ledger, id, clock).await?,
         };
-        taken.report.set_ledger_batch(ledger, id, Some(lease.clone()));
-        let only = match narrowed {
-            true => Some(ledger.last_selection(id).await.map_err(ledger_error)?),
+        locked.report.set_ledger_batch(ledger, id, Some(lease.clone()));
+        let selection = match has_selection {
+            true => Some(ledger.last_selection(id).await?),
             false => None,
         };
-        ready.push(ReadyBatch { locked: taken, id, lease, selection: only });
+        ready.push(ReadyBatch { locked, id, lease, selection });
     }
     Ok(ready)
 }
 
-/// Lets plans go; the ledger stays as it was.
-pub(crate) async fn discard_all(all: Vec<PlannedBatch>, clock: &Clock) -> Result<(), CommandError> {
-    for PlannedBatch { lease, plan, .. } in all {
-        plan.discard().await;
-        end_unstarted_run(lease, clock).await?;
-    }
-    Ok(())
-}
-
-async fn end_unstarted_run(lease: Option<BatchLease>, clock: &Clock) -> Result<(), CommandError> {
-    let Some(lease) = lease else { return Ok(()) };
-    let ended = lease.end_run(RunEnding::NotBegun, clock.now()).await;
-    ended.map_err(|error| CommandError::new(ExitReason::Unexpected, error))
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::session::prepare::*;
-
-    #[test]
-    fn no_more_is_asked_for_than_a_run_may_submit() {
-        for (limits, videos) in [
-            ([None, None], 12),
-            ([Some(2), None], 2),
-            ([None, Some(3)], 3),
-            ([Some(5), Some(3)], 3),
-            ([Some(20), None], 12),
-            ([Some(0), Some(3)], 0),
-        ] {
-            assert_eq!(cap_videos(12, limits), videos, "{limits:?}");
-        }
+/// Discards all plans. The ledger stays unchanged; the caller ends the runs.
+pub(crate) async fn discard_all(batches: Vec<PlannedBatch>) {
+    for batch in batches {
+        batch.plan.discard().await;
     }
 }

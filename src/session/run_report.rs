@@ -1,337 +1,394 @@
-//! What is done when the run of one batch is over, however it ended: `run.json` and `report.html` are
-//! written, those are told who want to be, and the last line for programs is made.
+//! The reports of the runs of one command: `run.json`, `report.html`, notifications, and the last
+//! line for programs.
 //!
-//! It collects what becomes known on the way; what was never known (the batch file could not be
-//! read, another run holds the batch) leaves nothing behind. Nothing here changes the ledger or
-//! the exit code.
+//! A [`RunReport`] collects what becomes known about its batch, so that it can be finished however
+//! the run ends. What was never known (the batch file could not be read, another run holds the
+//! batch) leaves nothing behind. Invariant: nothing here changes the exit code, and the ledger only
+//! to end a run that was never begun.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::batch::{Batch, NotifySettings};
-use crate::cli::GlobalArgs;
-use crate::cli::output::printer::Printer;
+use crate::batch;
+use crate::batch::{Batch, BatchLimits, NotifySettings, Rate};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, Ledger, LedgerError, MessageCount, RunEnding};
+use crate::ledger::{BatchId, BatchLease, Ledger, RunEnding, SpendingTotals, StoredBatch};
 use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
 use crate::report::{
-    AttentionRecord, BatchTotals, CreditsRecord, HaltRecord, NotificationRecord,
-    RUN_RECORD_VERSION, ReportError, ReportFiles, RunRecord, WrittenResults,
+    BatchRecord, CreditsRecord, HaltRecord, NotificationRecord, RUN_RECORD_VERSION, ReportError,
+    ReportFiles, ReportPage, RunRecord, SubmitLimits, WrittenResults,
 };
 use crate::runner;
-use crate::runner::{Halt, RunOutcome, StopSignal};
-use crate::session::attention;
-use crate::session::attention::AttentionGroup;
+use crate::runner::{RunOutcome, StopSignal};
+use crate::session::batch_status::BatchStatus;
+use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::ledger_location::LedgerLocation;
 use crate::session::next_steps::CommandHints;
-use crate::session::open_batch;
-use crate::session::report_page;
+use crate::session::outcome::{RunSummary, halt_cause};
+use crate::session::output_dir;
 
-/// Different words that are told of rows which wait for one reason.
-const MESSAGES_MAX: usize = 5;
-/// Different words that are read of a batch to find those.
-const MESSAGES_READ_MAX: u32 = 500;
-/// Problems of a sheet that are told one by one.
+/// Problems of a sheet that `run.json` lists.
 const PROBLEMS_MAX: usize = 20;
 
-/// What is known of a run so far.
+/// The reports of all batches of a command.
+#[derive(Debug)]
+pub(crate) struct SessionReports {
+    clock: Clock,
+    notifies_rehearsals: bool,
+    reports: Mutex<Vec<Arc<RunReport>>>,
+}
+
+/// The end of a command.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionResult {
+    pub(crate) exit: ExitReason,
+    /// The last line for programs.
+    pub(crate) summary: Value,
+}
+
+/// The report of one batch.
 #[derive(Debug)]
 pub(crate) struct RunReport {
+    batch: String,
     clock: Clock,
     started_at: Timestamp,
-    data: Mutex<Option<RunReportData>>,
-    is_finished: AtomicBool,
-    stop: OnceLock<StopSignal>,
+    state: Mutex<ReportState>,
 }
 
 #[derive(Debug)]
-struct RunReportData {
+enum ReportState {
+    Open(Box<ReportData>),
+    /// There is nothing to report: the run belongs to another process, or the user declined it.
+    Discarded,
+    /// The last line for programs.
+    Finished(Value),
+}
+
+#[derive(Debug)]
+struct ReportData {
     record: RunRecord,
     folder: PathBuf,
     commands: CommandHints,
-    batch: Option<(Ledger, BatchId)>,
+    stored: Option<(Ledger, BatchId)>,
     lease: Option<BatchLease>,
-    /// The last line for programs, without what is added here.
-    summary: Option<Value>,
-    batch_status: Option<BatchTotals>,
-    /// Who is told; nobody of most rehearsals.
+    summary: Option<RunSummary>,
+    /// Where notifications go; most rehearsals send none.
     notify: Option<NotifySettings>,
     heartbeat: Option<HeartbeatPing>,
 }
 
-impl RunReport {
-    /// Begins with nothing but the time.
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self {
-            started_at: clock.now(),
-            clock,
-            data: Mutex::default(),
-            is_finished: AtomicBool::new(false),
-            stop: OnceLock::new(),
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SessionReports {
+    pub(crate) fn new(clock: Clock, notifies_rehearsals: bool) -> Self {
+        Self { clock, notifies_rehearsals, reports: Mutex::default() }
+    }
+
+    /// Adds a batch whose file was read.
+    pub(crate) fn add_batch(&self, batch: &Batch, location: &LedgerLocation) -> Arc<RunReport> {
+        let sends_notifications = !location.is_rehearsal || self.notifies_rehearsals;
+        let notify = sends_notifications.then(|| batch.notify.clone());
+        let report = Arc::new(RunReport::new(batch, location, notify, self.clock.clone()));
+        lock(&self.reports).push(report.clone());
+        report
+    }
+
+    /// Discards all reports: the user declined the run.
+    pub(crate) fn discard_all(&self) {
+        lock(&self.reports).iter().for_each(|report| report.discard());
+    }
+
+    /// Ends all runs in the ledger that will not be driven.
+    pub(crate) async fn abandon_runs(&self) {
+        let all = lock(&self.reports).clone();
+        for report in all {
+            report.abandon_run().await;
         }
     }
 
-    fn lock_data(&self) -> MutexGuard<'_, Option<RunReportData>> {
-        self.data.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn update(&self, what: impl FnOnce(&mut RunReportData)) {
-        if let Some(facts) = self.lock_data().as_mut() {
-            what(facts);
-        }
-    }
-
-    /// Notes which batch it is about, once its file was read.
-    pub(crate) fn set_batch(
+    /// Finishes the reports that are still open, and returns the end of the command.
+    pub(crate) async fn finish(
         &self,
+        exit: ExitReason,
+        error: Option<String>,
+        finishing: Finishing<'_>,
+    ) -> SessionResult {
+        let all = lock(&self.reports).clone();
+        let mut lines = Vec::new();
+        for report in &all {
+            lines.push(report.finish(exit, error.clone(), finishing).await);
+        }
+        let summary = match lines.as_mut_slice() {
+            [only] => only.take(),
+            several => {
+                for (line, report) in several.iter_mut().zip(&all) {
+                    line["batch"] = json!(report.batch);
+                }
+                json!({ "exit": exit.code(), "error": error, "batches": lines })
+            }
+        };
+        SessionResult { exit, summary }
+    }
+}
+
+/// What finishing a report needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finishing<'a> {
+    pub(crate) observer: &'a SessionObserver,
+    pub(crate) clock: &'a Clock,
+    /// Abandons notifications that are being sent.
+    pub(crate) stop: &'a StopSignal,
+}
+
+impl RunReport {
+    fn new(
         batch: &Batch,
-        global: &GlobalArgs,
-        (rehearsal, tells): (bool, bool),
-    ) {
-        let folder = open_batch::output_dir(batch, rehearsal);
+        location: &LedgerLocation,
+        notify: Option<NotifySettings>,
+        clock: Clock,
+    ) -> Self {
+        let folder = output_dir::output_dir(batch, location.is_rehearsal);
         let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
-        let commands = CommandHints::from_name(global, rehearsal, (name, &file));
-        let ledger = global.ledger_path(rehearsal).display().to_string();
-        let record = empty_record(name.to_owned(), (file, ledger), rehearsal, &folder);
-        let notify = tells.then(|| batch.notify.clone());
-        let (batch, lease, summary, standing, heartbeat) = (None, None, None, None, None);
-        *self.lock_data() = Some(RunReportData {
+        let commands = CommandHints::new(location, name, &file);
+        let mut record = empty_record(&folder);
+        record.batch = name.to_owned();
+        record.batch_file = file;
+        record.ledger = location.path.display().to_string();
+        record.rehearsal = location.is_rehearsal;
+        let data = ReportData {
             record,
             folder,
             commands,
-            batch,
-            lease,
-            summary,
-            batch_status: standing,
+            stored: None,
+            lease: None,
+            summary: None,
             notify,
-            heartbeat,
-        });
+            heartbeat: None,
+        };
+        let state = Mutex::new(ReportState::Open(Box::new(data)));
+        Self { batch: name.to_owned(), started_at: clock.now(), clock, state }
     }
 
-    /// Notes that the run begins: its batch is held by nobody else, and nobody said no.
+    fn update(&self, change: impl FnOnce(&mut ReportData)) {
+        if let ReportState::Open(data) = &mut *lock(&self.state) {
+            change(data);
+        }
+    }
+
+    /// Returns a part of the data, if there is anything to report.
+    fn read<T>(&self, part: impl FnOnce(&ReportData) -> Option<T>) -> Option<T> {
+        match &*lock(&self.state) {
+            ReportState::Open(data) => part(data),
+            ReportState::Discarded | ReportState::Finished(_) => None,
+        }
+    }
+
+    /// Sends the heartbeat that reports the start: no other process holds the batch, and the user
+    /// agreed.
     pub(crate) fn start_heartbeat(&self) {
-        self.update(|facts| {
-            let notify = facts.notify.as_ref();
-            facts.heartbeat =
+        self.update(|data| {
+            let notify = data.notify.as_ref();
+            data.heartbeat =
                 notify.and_then(|notify| HeartbeatPing::send_start(notify, &self.clock));
         });
     }
 
-    /// Notes how a person says that it must be left at once.
-    pub(crate) fn set_stop(&self, stop: &StopSignal) {
-        // A second one would be the same night's.
-        let _ = self.stop.set(stop.clone());
-    }
-
-    /// Notes where the ledger keeps the batch, and the run that was begun on it.
+    /// Records where the ledger stores the batch, and the run that was begun on it.
     pub(crate) fn set_ledger_batch(
         &self,
         ledger: &Ledger,
         batch: BatchId,
         lease: Option<BatchLease>,
     ) {
-        self.update(|facts| {
-            facts.batch = Some((ledger.clone(), batch));
-            facts.record.run = lease.as_ref().map(BatchLease::run_id);
-            facts.lease = lease;
+        self.update(|data| {
+            data.stored = Some((ledger.clone(), batch));
+            data.record.run = lease.as_ref().map(BatchLease::run_id);
+            data.lease = lease;
         });
     }
 
-    /// Ends the run that was begun and will not be driven.
-    pub(crate) async fn abandon_run(&self) {
-        let lease = self.lock_data().as_ref().and_then(|facts| facts.lease.clone());
-        let Some(lease) = lease else { return };
+    async fn abandon_run(&self) {
+        let Some(lease) = self.read(|data| data.lease.clone()) else { return };
         if let Err(error) = lease.end_run(RunEnding::NotBegun, self.clock.now()).await {
-            // The next run takes it over, as it would after a crash.
-            tracing::debug!(%error, "a run that was not begun");
+            // The next run takes it over, as after a crash.
+            tracing::debug!(%error, "a run that was not begun could not be ended");
         }
     }
 
-    /// Notes what is wrong with what was read.
+    /// Records the problems of the inputs.
     pub(crate) fn record_problems(&self, problems: impl IntoIterator<Item = String>) {
-        self.update(|facts| {
-            facts.record.problems = problems.into_iter().take(PROBLEMS_MAX).collect()
-        });
+        let problems = problems.into_iter().take(PROBLEMS_MAX).collect();
+        self.update(|data| data.record.problems = problems);
     }
 
-    /// Forgets everything: the run is another's, or a person does not want it.
-    pub(crate) fn discard(&self) {
-        *self.lock_data() = None;
+    fn discard(&self) {
+        *lock(&self.state) = ReportState::Discarded;
     }
 
-    /// Notes how the loops ended, and what was written. The ledger is still open.
+    /// Records how the loops ended, reads the status of the batch, and writes `report.html`. The
+    /// ledger is still open.
     pub(crate) async fn record_outcome(
         &self,
-        ending: &RunOutcome,
+        outcome: &RunOutcome,
         written: &WrittenResults,
-    ) -> Result<(), ReportError> {
-        self.update(|facts| {
-            let run_ending =
-                if ending.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
-            facts.record.ending = run_ending.as_str();
-            facts.record.halt = ending.halt.as_ref().map(|halt| HaltRecord {
+    ) -> Result<Option<BatchStatus>, ReportError> {
+        self.update(|data| {
+            let ending =
+                if outcome.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
+            data.record.ending = ending.as_str();
+            data.record.halt = outcome.halt.as_ref().map(|halt| HaltRecord {
                 cause: halt_cause(halt),
                 words: halt.message().to_owned(),
             });
             let path = |path: &Path| path.display().to_string();
-            facts.record.files.results = Some(path(&written.results));
-            facts.record.files.failures = written.failures.as_deref().map(path);
+            data.record.files.results = Some(path(&written.results));
+            data.record.files.failures = written.failures.as_deref().map(path);
         });
-        self.read_batch_status().await;
-        self.write_page().await
+        let Some((status, record)) = self.read_status().await? else { return Ok(None) };
+        let Some((ledger, folder, is_rehearsal)) = self.read(|data| {
+            Some((data.stored.clone()?.0, data.folder.clone(), data.record.rehearsal))
+        }) else {
+            return Ok(None);
+        };
+        let stored = ledger.batch(&status.batch.name).await?;
+        let page =
+            PageContext { batch: &stored, status: &record, is_rehearsal, now: self.clock.now() };
+        let zone = TimeZone::system();
+        let path = report::write_page(&ledger, &page.report_page("", &zone), &folder).await?;
+        let path = path.display().to_string();
+        self.update(|data| data.record.files.report = Some(path));
+        Ok(Some(status))
     }
 
-    /// Writes the page for people, from what the ledger told.
-    async fn write_page(&self) -> Result<(), ReportError> {
-        let asked = self.lock_data().as_ref().and_then(|facts| {
-            let (ledger, _) = facts.batch.clone()?;
-            Some((ledger, facts.batch_status.clone()?, facts.record.clone(), facts.folder.clone()))
-        });
-        let Some((ledger, standing, record, folder)) = asked else { return Ok(()) };
-        let stored = ledger.batch(&record.batch).await?;
-        let told = (&standing, record.failures.as_slice(), record.next.as_deref());
-        let place = (folder.as_path(), record.rehearsal);
-        let path = report_page::write_page(&ledger, &stored, told, place).await?;
-        self.update(|facts| facts.record.files.report = Some(path.display().to_string()));
-        Ok(())
+    /// Reads the status of the batch and records it.
+    async fn read_status(&self) -> Result<Option<(BatchStatus, BatchRecord)>, ReportError> {
+        let Some(((ledger, batch), run, commands)) =
+            self.read(|data| Some((data.stored.clone()?, data.record.run, data.commands.clone())))
+        else {
+            return Ok(None);
+        };
+        let Some(mut status) = BatchStatus::read_as_holder(&ledger, batch, commands).await? else {
+            return Ok(None);
+        };
+        status.read_messages(&ledger).await?;
+        let run_spending = match run {
+            Some(run) => ledger.run_spending(run).await?,
+            None => SpendingTotals::default(),
+        };
+        let record = status.to_record(run_spending);
+        self.update(|data| data.record.set_batch(&record));
+        Ok(Some((status, record)))
     }
 
-    /// Returns where the page for people is.
+    /// Returns the path of `report.html`, once it is written.
     pub(crate) fn page_path(&self) -> Option<String> {
-        self.lock_data().as_ref().and_then(|facts| facts.record.files.report.clone())
+        self.read(|data| data.record.files.report.clone())
     }
 
-    /// Notes the last line for programs.
-    pub(crate) fn set_summary(&self, summary: Value) {
-        self.update(|facts| facts.summary = Some(summary));
+    pub(crate) fn set_summary(&self, summary: RunSummary) {
+        self.update(|data| data.summary = Some(summary));
     }
 
-    /// Wraps up: writes `run.json` and returns the last line for programs. Nothing comes back when
-    /// that was done before.
+    /// Writes `run.json`, sends the notifications, and returns the last line for programs. The
+    /// second call only returns that line.
     pub(crate) async fn finish(
         &self,
         exit: ExitReason,
         error: Option<String>,
-        talk: &Printer,
-    ) -> Option<Value> {
-        if self.is_finished.swap(true, Ordering::SeqCst) {
-            return None;
+        finishing: Finishing<'_>,
+    ) -> Value {
+        if let ReportState::Finished(line) = &*lock(&self.state) {
+            return line.clone();
         }
         if exit == ExitReason::BatchLocked {
             // The run that holds the batch writes these files.
             self.discard();
         }
-        let unknown = self.lock_data().as_ref().is_some_and(|facts| facts.record.rows.is_none());
-        if unknown {
-            self.read_batch_status().await;
+        if self.read(|data| data.record.rows.is_none().then_some(())).is_some()
+            && let Err(error) = self.read_status().await
+        {
+            tracing::debug!(%error, "the status of the batch stays unknown");
         }
         let ended_at = self.clock.now();
-        self.update(|facts| {
-            facts.record.exit = exit.code();
-            facts.record.error = error.clone();
-            facts.record.set_times(self.started_at, ended_at);
-        });
-        let known = self.lock_data().take();
-        let mut last = json!({ "exit": exit.code(), "error": error });
-        if let Some(mut facts) = known {
-            let mut file = write_run_file(&facts, talk);
-            if let Some(notify) = facts.notify.take() {
-                facts.record.notices = self.send_notifications(&notify, &mut facts, talk).await;
-                if !facts.record.notices.is_empty() {
-                    file = write_run_file(&facts, talk);
-                }
-            }
-            last = facts.summary.unwrap_or(last);
-            last["run_file"] = json!(file);
+        let mut line = json!({ "exit": exit.code(), "error": error });
+        let state = std::mem::replace(&mut *lock(&self.state), ReportState::Discarded);
+        if let ReportState::Open(mut data) = state {
+            data.record.exit = exit.code();
+            data.record.error = error;
+            data.record.set_times(self.started_at, ended_at);
+            let file = data.publish(finishing).await;
+            line = data.summary.as_ref().map_or(line, RunSummary::to_json);
+            line["run_file"] = json!(file);
         }
-        Some(last)
+        *lock(&self.state) = ReportState::Finished(line.clone());
+        line
+    }
+}
+
+impl ReportData {
+    /// Writes `run.json`, sends the notifications, and records them. Returns the path of the file.
+    async fn publish(&mut self, finishing: Finishing<'_>) -> Option<String> {
+        let mut file = self.write_run_file(finishing.observer);
+        if let Some(notify) = self.notify.take() {
+            self.record.notices = self.send_notifications(&notify, finishing).await;
+            if !self.record.notices.is_empty() {
+                file = self.write_run_file(finishing.observer);
+            }
+        }
+        file
     }
 
-    /// Tells everybody who is to be told, and says what went wrong with that.
+    fn write_run_file(&self, observer: &SessionObserver) -> Option<String> {
+        match report::write_run_record(&self.folder, &self.record) {
+            Ok(path) => Some(path.display().to_string()),
+            Err(error) => {
+                observer.notify(SessionEvent::Failed { message: &error.to_string() });
+                None
+            }
+        }
+    }
+
     async fn send_notifications(
-        &self,
+        &mut self,
         notify: &NotifySettings,
-        facts: &mut RunReportData,
-        talk: &Printer,
+        finishing: Finishing<'_>,
     ) -> Vec<NotificationRecord> {
-        let begun = match facts.heartbeat.take() {
+        let started = match self.heartbeat.take() {
             Some(heartbeat) => heartbeat.wait_until_sent().await,
             None => None,
         };
-        let leave = async {
-            match self.stop.get() {
-                Some(stop) => stop.abandoned().await,
-                None => std::future::pending().await,
+        let mut sent: Vec<NotificationRecord> = started.into_iter().collect();
+        let abandoned = finishing.stop.abandoned();
+        let clock = finishing.clock;
+        sent.extend(notify::send_notifications(notify, &self.record, clock, abandoned).await);
+        for record in &sent {
+            if let Some(message) = &record.words {
+                let channel = record.channel;
+                finishing.observer.notify(SessionEvent::NotificationFailed { channel, message });
             }
-        };
-        let mut told: Vec<NotificationRecord> = begun.into_iter().collect();
-        told.extend(notify::send_notifications(notify, &facts.record, &self.clock, leave).await);
-        for (channel, words) in
-            told.iter().filter_map(|told| Some((told.channel, told.words.as_ref()?)))
-        {
-            talk.status(&talk.with_batch_prefix(&format!("notice by {channel} failed: {words}")));
         }
-        told
-    }
-
-    /// Reads where the batch stands. What the ledger does not tell stays unknown.
-    async fn read_batch_status(&self) {
-        let asked = self.lock_data().as_ref().and_then(|facts| {
-            Some((facts.batch.clone()?, facts.lease.clone(), facts.commands.clone()))
-        });
-        let Some(((ledger, batch), lease, commands)) = asked else { return };
-        let standing =
-            BatchTotals::load(&ledger, batch, lease.as_ref().map(BatchLease::run_id)).await;
-        let failures = attention_details(&ledger, batch, &commands).await;
-        let (Ok(standing), Ok(failures)) = (standing, failures) else {
-            tracing::debug!("the ledger does not tell where the batch stands");
-            return;
-        };
-        self.update(|facts| {
-            let record = &mut facts.record;
-            let stalled = failures.iter().filter(|failure| failure.state == "stalled");
-            record.stalled = stalled.map(|failure| failure.jobs).sum();
-            record.next = next_command(&standing, &commands);
-            record.failures = failures;
-            record.rows = Some(standing.rows);
-            record.counts = standing.counts.clone();
-            record.removed = standing.removed.clone();
-            record.credits = standing.credits;
-            facts.batch_status = Some(standing);
-        });
+        sent
     }
 }
 
-/// Writes `run.json` and returns its path.
-fn write_run_file(facts: &RunReportData, talk: &Printer) -> Option<String> {
-    match report::write_run_record(&facts.folder, &facts.record) {
-        Ok(path) => Some(path.display().to_string()),
-        Err(error) => {
-            talk.error(&error.to_string());
-            None
-        }
-    }
-}
-
-fn empty_record(
-    batch: String,
-    (batch_file, ledger): (String, String),
-    rehearsal: bool,
-    folder: &Path,
-) -> RunRecord {
+fn empty_record(folder: &Path) -> RunRecord {
     RunRecord {
         v: RUN_RECORD_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        batch,
-        batch_file,
-        ledger,
-        rehearsal,
+        batch: String::new(),
+        batch_file: String::new(),
+        ledger: String::new(),
+        rehearsal: false,
         run: None,
         host: runner::host_name(),
         pid: std::process::id(),
@@ -355,75 +412,107 @@ fn empty_record(
     }
 }
 
-/// Returns the word for a halt.
-fn halt_cause(halt: &Halt) -> &'static str {
-    match halt {
-        Halt::Account { .. } => "account",
-        Halt::Moved { .. } => "moved",
-        Halt::PermanentFailures { .. } => "refusals",
-        Halt::TransientFailures { .. } => "passing-trouble",
-        Halt::Unresponsive { .. } => "silence",
-        Halt::OutputFolder { .. } => "output",
-        Halt::Ledger { .. } => "ledger",
+/// What `report.html` shows beside the rows of the ledger.
+struct PageContext<'p> {
+    batch: &'p StoredBatch,
+    status: &'p BatchRecord,
+    is_rehearsal: bool,
+    now: Timestamp,
+}
+
+impl<'p> PageContext<'p> {
+    fn report_page(&self, videos_folder: &'p str, time_zone: &'p TimeZone) -> ReportPage<'p> {
+        ReportPage {
+            batch: self.batch,
+            status: self.status,
+            limits: submit_limits(&stored_settings(self.batch).0),
+            videos_folder,
+            rehearsal: self.is_rehearsal,
+            now: self.now,
+            time_zone,
+        }
     }
 }
 
-/// Returns the command to type next; nothing when all is done.
-pub(crate) fn next_command(standing: &BatchTotals, commands: &CommandHints) -> Option<String> {
-    let any = |words: &[&str]| words.iter().any(|word| standing.counts.get(word) > Some(&0));
-    if any(&["failed", report::INVALID_STATE]) {
-        // It names the command for each reason; a run alone would mend none of them.
-        Some(commands.status_command())
-    } else if any(&["ready", "submitting", "rendering", "fetching", "uncertain"]) {
-        Some(commands.run_command())
-    } else {
-        None
-    }
-}
-
-/// Returns why rows need somebody, with what was said of them.
-pub(crate) async fn attention_details(
+/// Writes `report.html` of a batch that may be running.
+pub(crate) async fn print_page(
     ledger: &Ledger,
-    batch: BatchId,
-    commands: &CommandHints,
-) -> Result<Vec<AttentionRecord>, LedgerError> {
-    let invalid = ledger.count_invalid(batch).await?;
-    let said = ledger.message_counts(batch, MESSAGES_READ_MAX).await?;
-    let mut all = Vec::new();
-    for trouble in attention::group_rows(ledger.attention_counts(batch).await?, invalid) {
-        let words = match trouble.state {
-            Some(_) => group_messages(&trouble, &said),
-            None => invalid_row_messages(ledger, batch).await?,
-        };
-        all.push(AttentionRecord {
-            state: trouble.state_name(),
-            words,
-            next: trouble.next_steps(commands).into_iter().map(|step| step.command).collect(),
-            jobs: trouble.jobs,
-            cause: trouble.cause,
-        });
+    batch: &StoredBatch,
+    commands: CommandHints,
+    page: PageRequest<'_>,
+    out: impl Write,
+) -> Result<(), ReportError> {
+    let run_spending = match ledger.last_paying_run(batch.id).await? {
+        Some(run) => ledger.run_spending(run.id).await?,
+        None => SpendingTotals::default(),
+    };
+    let batches = ledger.batches().await?;
+    let Some(row) = batches.into_iter().find(|row| row.id == batch.id) else { return Ok(()) };
+    let mut status = BatchStatus::read(ledger, row, commands, page.now).await?;
+    status.read_messages(ledger).await?;
+    let record = status.to_record(run_spending);
+    let folder = page.file.and_then(Path::parent).unwrap_or(Path::new(""));
+    let (_, output) = stored_settings(batch);
+    let output = if page.is_rehearsal { output_dir::rehearsal_output_dir(&output) } else { output };
+    let context =
+        PageContext { batch, status: &record, is_rehearsal: page.is_rehearsal, now: page.now };
+    let (videos, zone) = (relative_path(folder, &output), TimeZone::system());
+    report::write_page_to(ledger, &context.report_page(&videos, &zone), page.name, out).await
+}
+
+/// The options of [`print_page`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageRequest<'a> {
+    pub(crate) is_rehearsal: bool,
+    pub(crate) now: Timestamp,
+    /// The file that is written, if it is one.
+    pub(crate) file: Option<&'a Path>,
+    /// Its name in error messages.
+    pub(crate) name: &'a Path,
+}
+
+fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
+    let submits_per_minute = match limits.submits {
+        Rate::Unlimited => None,
+        Rate::Per { count, period } => Some(f64::from(count.get()) * 60.0 / period.as_secs_f64()),
+    };
+    SubmitLimits { in_flight: limits.in_flight.get(), submits_per_minute }
+}
+
+/// Returns the limits and the output folder of the stored batch file. A file of an earlier version
+/// may no longer parse.
+fn stored_settings(batch: &StoredBatch) -> (BatchLimits, PathBuf) {
+    let parsed = batch::parse(Path::new(&batch.file), batch.source.clone());
+    parsed.map(|batch| (batch.limits, batch.output)).unwrap_or_default()
+}
+
+/// Returns the path from one folder to another, with slashes; empty if they are the same.
+fn relative_path(from: &Path, to: &Path) -> String {
+    let components = |path: &Path| -> Vec<String> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let text = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
+        path.components().map(text).collect()
+    };
+    let (from, to) = (components(from), components(to));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
+    up.chain(to[shared..].iter().cloned()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::run_report::*;
+
+    #[test]
+    fn a_page_in_another_folder_finds_its_videos() {
+        for (from, to, path) in [
+            ("/a/out", "/a/out", ""),
+            ("/a", "/a/out/spring", "out/spring"),
+            ("/a/pages", "/a/out", "../out"),
+            ("/", "/a/b", "a/b"),
+        ] {
+            assert_eq!(relative_path(Path::new(from), Path::new(to)), path);
+        }
     }
-    Ok(all)
-}
-
-fn group_messages(trouble: &AttentionGroup, said: &[MessageCount]) -> Vec<report::MessageRecord> {
-    let same =
-        |said: &&MessageCount| Some(said.state) == trouble.state && said.cause == trouble.cause;
-    let told = |said: &MessageCount| {
-        let words = said.message.clone()?;
-        Some(report::MessageRecord { words, jobs: said.jobs, key: said.key.clone() })
-    };
-    said.iter().filter(same).filter_map(told).take(MESSAGES_MAX).collect()
-}
-
-async fn invalid_row_messages(
-    ledger: &Ledger,
-    batch: BatchId,
-) -> Result<Vec<report::MessageRecord>, LedgerError> {
-    let rows = ledger.invalid_rows(batch, -1, MESSAGES_MAX as u32).await?;
-    let told = |row: crate::ledger::JobRow| {
-        let key = row.key.unwrap_or_else(|| format!("row {}", row.row_number));
-        Some(report::MessageRecord { words: row.message?, jobs: 1, key })
-    };
-    Ok(rows.into_iter().filter_map(told).collect())
 }

@@ -1,12 +1,11 @@
-//! A sheet that is no file: standard input (`sheet = "-"`) or a published sheet.
+//! A sheet that is not a file: standard input (`sheet = "-"`) or a published sheet.
 //!
-//! It is copied into a temporary file before anything is planned, for a sheet is read more than
-//! once; the file is gone as soon as the plan is drawn up. From there on nothing knows the
-//! difference: what kind of sheet it is shows in its bytes. Nothing is asked twice here, and of a
-//! link no more is said than its host.
+//! It is copied to a temporary file before planning, since a sheet is read more than once; the copy
+//! is deleted once the plan exists. Other modules see no difference: the format of a sheet shows in
+//! its bytes. Of a link, messages name only the host.
 //!
-//! A link is followed over three redirects at most, never from https to http, never with any
-//! credentials, and to public addresses only, unless the link itself is on this machine.
+//! A download follows at most three redirects, never from https to http, sends no credentials, and
+//! connects only to public addresses, unless the link itself points to this machine.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -19,31 +18,35 @@ use url::Url;
 use crate::batch::{Batch, SheetSource};
 use crate::clock::Clock;
 use crate::http::{DownloadError, Downloader};
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch::CommandError;
 
-/// A million rows of long scripts are a few hundred MB. Past this, something else is being given.
+/// A million rows of long scripts are a few hundred MB. A larger input is not a sheet.
 const SHEET_BYTES_MAX: u64 = 2 << 30;
-/// How long a published sheet may take to arrive.
+/// The time within which a published sheet must arrive.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The copy; it is deleted with this.
+/// The temporary copy, deleted when this is dropped.
 pub(crate) struct SpooledSheet {
     _copy: Option<TempPath>,
 }
 
-/// Makes sure that the batch's sheet is a file.
+/// Copies a sheet that is not a file, and points the batch to the copy.
 pub(crate) async fn spool_sheet(batch: &mut Batch) -> Result<SpooledSheet, CommandError> {
     let copy = match &batch.sheet_source {
         SheetSource::File(_) => return Ok(SpooledSheet { _copy: None }),
         SheetSource::Stdin => copy_stdin().await?,
         SheetSource::Link(url) => {
-            let fetched = tokio::time::timeout(DOWNLOAD_TIMEOUT, download_sheet(url)).await;
-            let late = |_| {
-                let words = format!("`{}` sends the sheet too slowly", batch.sheet_source);
-                CommandError::new(ExitReason::TransientFailure, words)
+            let downloaded = tokio::time::timeout(DOWNLOAD_TIMEOUT, download_sheet(url)).await;
+            let timed_out = |_| {
+                let message = format!(
+                    "`{}` did not send the whole sheet within {} min",
+                    batch.sheet_source,
+                    DOWNLOAD_TIMEOUT.as_secs() / 60
+                );
+                CommandError::new(ExitReason::TransientFailure, message)
             };
-            fetched.map_err(late)??
+            downloaded.map_err(timed_out)??
         }
     };
     let copy = copy.into_temp_path();
@@ -53,19 +56,20 @@ pub(crate) async fn spool_sheet(batch: &mut Batch) -> Result<SpooledSheet, Comma
 
 async fn copy_stdin() -> Result<NamedTempFile, CommandError> {
     static READ: AtomicBool = AtomicBool::new(false);
-    let usage = |words: &str| CommandError::new(ExitReason::Usage, words);
     if io::stdin().is_terminal() {
-        return Err(usage(
+        return Err(CommandError::usage(
             "the sheet is `-`, standard input, and nothing is piped into it; for example: \
              callsheet run BATCH.toml < sheet.csv",
         ));
     }
     if READ.swap(true, Ordering::SeqCst) {
-        return Err(usage("standard input is the sheet of two batches, and can be read only once"));
+        return Err(CommandError::usage(
+            "standard input is the sheet of two batches, but can be read only once",
+        ));
     }
     let copied = tokio::task::spawn_blocking(|| {
         let mut copy = NamedTempFile::new()?;
-        // One byte more than allowed tells a full sheet from one that goes on.
+        // One byte more than allowed shows that the input is too large.
         let bytes =
             io::copy(&mut io::stdin().lock().take(SHEET_BYTES_MAX + 1), copy.as_file_mut())?;
         Ok((copy, bytes))
@@ -80,14 +84,13 @@ async fn copy_stdin() -> Result<NamedTempFile, CommandError> {
 async fn download_sheet(url: &Url) -> Result<NamedTempFile, CommandError> {
     let host = url.host_str().unwrap_or_default();
     let mut copy = NamedTempFile::new().map_err(|error| copy_error(&error))?;
-    let downloader = Downloader::for_url(url, Clock::real())
-        .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
+    let downloader = Downloader::for_url(url, Clock::real()).map_err(CommandError::unexpected)?;
     let mut download =
-        downloader.start(url, None).await.map_err(|trouble| download_error(&trouble, host))?;
+        downloader.start(url, None).await.map_err(|error| download_error(&error, host))?;
     let mut bytes = 0;
     let file: &mut File = copy.as_file_mut();
     while let Some(chunk) =
-        download.next_chunk().await.map_err(|trouble| download_error(&trouble, host))?
+        download.next_chunk().await.map_err(|error| download_error(&error, host))?
     {
         bytes += chunk.len() as u64;
         if bytes > SHEET_BYTES_MAX {
@@ -98,12 +101,12 @@ async fn download_sheet(url: &Url) -> Result<NamedTempFile, CommandError> {
     Ok(copy)
 }
 
-fn download_error(trouble: &DownloadError, host: &str) -> CommandError {
-    let (exit, words) = match trouble {
+fn download_error(error: &DownloadError, host: &str) -> CommandError {
+    let (exit, message) = match error {
         DownloadError::Unreachable(_) => (
             ExitReason::TransientFailure,
             format!(
-                "`{host}`, where the sheet is, cannot be reached: check the network and `sheet`"
+                "`{host}`, the host of the sheet, cannot be reached: check the network and `sheet`"
             ),
         ),
         DownloadError::NoResponse { .. }
@@ -114,42 +117,41 @@ fn download_error(trouble: &DownloadError, host: &str) -> CommandError {
         ),
         DownloadError::RateLimited { .. } => (
             ExitReason::TransientFailure,
-            format!("`{host}` asks for patience before it sends the sheet: run again later"),
+            format!("`{host}` limits the rate of downloads: run again later"),
         ),
         DownloadError::LinkExpired { status } => (
             ExitReason::Input,
             format!(
-                "`{host}` does not show the sheet (HTTP {status}): publish it so that whoever has \
-                 the link can read it, and check the link in `sheet`"
+                "`{host}` does not show the sheet (HTTP {status}): publish it for anyone who has \
+                 the link, and check the link in `sheet`"
             ),
         ),
         DownloadError::UnexpectedStatus { status } => (
             ExitReason::TransientFailure,
-            format!("`{host}` answers with HTTP {status} instead of the sheet"),
+            format!("`{host}` responded with HTTP {status} instead of the sheet"),
         ),
         DownloadError::UrlRejected { why, .. } => {
             (ExitReason::Input, format!("the link in `sheet` leads to an address that {why}"))
         }
         DownloadError::TooLarge => return too_large_error(&format!("the sheet at `{host}`")),
     };
-    CommandError::new(exit, words)
+    CommandError::new(exit, message)
 }
 
-fn too_large_error(what: &str) -> CommandError {
-    let words =
-        format!("{what} is larger than {} GB, so it is hardly a sheet", SHEET_BYTES_MAX >> 30);
-    CommandError::new(ExitReason::Input, words)
+fn too_large_error(source: &str) -> CommandError {
+    let message =
+        format!("{source} is larger than {} GB, the limit for a sheet", SHEET_BYTES_MAX >> 30);
+    CommandError::new(ExitReason::Input, message)
 }
 
 fn copy_error(error: &io::Error) -> CommandError {
-    let why = match error.kind() {
+    let cause = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "its disk is full",
         io::ErrorKind::PermissionDenied => "this user may not write there",
         _ => "the disk reported an error",
     };
-    let words = format!(
-        "the sheet cannot be copied to the folder for temporary files: {why}; set TMPDIR to \
+    CommandError::unexpected(format!(
+        "the sheet cannot be copied to the folder for temporary files: {cause}; set TMPDIR to \
          another folder"
-    );
-    CommandError::new(ExitReason::Unexpected, words)
+    ))
 }

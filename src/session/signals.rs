@@ -1,78 +1,103 @@
-//! The two signals that ask a run to stop: the first drains, the second leaves at once.
+//! The two signals that stop a command: the first stops it gracefully, the second at once.
 //!
-//! Only counts and passes on; what stopping means is the runner's to know. Before the first batch is
-//! driven nothing is open that would have to end well, so the first signal ends the command: its
-//! [`Vigil`] says when, and whoever keeps it says so in files, notices and the last line.
+//! Ctrl-C and SIGTERM arrive here and nowhere else. [`ShutdownSignals`] reports them in order; what
+//! stopping means is decided by the phase of the session (see [`super::Session`]) and by the
+//! runner's [`StopSignal`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::convert::Infallible;
 
 use tokio::signal;
+use tokio::sync::watch;
 
 use crate::runner::StopSignal;
 
-/// Listens for the two signals that ask a run to stop.
-pub(crate) struct SignalListener {
-    sigterm_received: Arc<AtomicBool>,
+/// A signal that stops a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM. It determines the exit code if both signals arrive.
+    Terminate,
 }
 
-impl SignalListener {
-    /// Listens from here on; a signal that comes between two steps is not lost.
-    pub(crate) fn listen(stop: StopSignal) -> Self {
-        let sigterm_received = Arc::new(AtomicBool::new(false));
-        let flag = sigterm_received.clone();
-        let hear = open_signal_streams();
-        tokio::spawn(async move {
-            let Some(mut heard) = hear else { return };
-            while let Some(by_term) = heard.recv().await {
-                if by_term {
-                    flag.store(true, Ordering::Relaxed);
-                }
-                stop.escalate();
-            }
-        });
-        Self { sigterm_received }
-    }
-
-    pub(crate) fn has_received_sigterm(&self) -> bool {
-        self.sigterm_received.load(Ordering::Relaxed)
-    }
+/// A request to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShutdownRequest {
+    /// Stop gracefully.
+    First(Signal),
+    /// Stop at once.
+    Second(Signal),
 }
 
-/// Listens over a whole command, from its first line to its last.
+/// Receives shutdown requests for the whole duration of a command. Clones receive the same ones.
+#[derive(Clone, Debug)]
 pub(crate) struct ShutdownSignals {
-    stop: StopSignal,
-    signals: SignalListener,
-    is_running: AtomicBool,
+    requests: watch::Receiver<Option<ShutdownRequest>>,
 }
 
 impl ShutdownSignals {
-    /// Listens from here on.
+    /// Listens from now on. A signal that arrives between two calls is not lost.
     pub(crate) fn listen() -> Self {
-        let stop = StopSignal::default();
-        let signals = SignalListener::listen(stop.clone());
-        Self { stop, signals, is_running: AtomicBool::new(false) }
-    }
-
-    /// Notes that batches are driven from here on: stopping is now their matter.
-    pub(crate) fn enter_run_phase(&self) -> (&StopSignal, &SignalListener) {
-        self.is_running.store(true, Ordering::SeqCst);
-        (&self.stop, &self.signals)
-    }
-
-    /// Returns what a second signal sets off.
-    pub(crate) fn stop(&self) -> &StopSignal {
-        &self.stop
-    }
-
-    /// Waits until somebody asks to stop while nothing is driven yet; tells whether by SIGTERM.
-    pub(crate) async fn wait_for_early_stop(&self) -> bool {
-        self.stop.draining().await;
-        if self.is_running.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
+        let (sender, requests) = watch::channel(None);
+        if let Some(streams) = SignalStreams::open() {
+            tokio::spawn(forward_signals(streams, sender));
         }
-        self.signals.has_received_sigterm()
+        Self { requests }
     }
+
+    /// Returns the signal that determines the exit code, if any has arrived.
+    pub(crate) fn received(&self) -> Option<Signal> {
+        let request = *self.requests.borrow();
+        request.map(ShutdownRequest::signal)
+    }
+
+    /// Waits for the first signal.
+    pub(crate) async fn first(&self) -> Signal {
+        let mut requests = self.requests.clone();
+        match requests.wait_for(Option::is_some).await.map(|request| *request) {
+            Ok(Some(request)) => request.signal(),
+            // Signals cannot be received on this machine.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Passes every request on to the runs: the first drains them, the second abandons their open
+    /// requests.
+    pub(crate) async fn escalate(&self, stop: &StopSignal) -> Infallible {
+        self.first().await;
+        stop.escalate();
+        let mut requests = self.requests.clone();
+        let is_second =
+            |request: &Option<ShutdownRequest>| matches!(request, Some(ShutdownRequest::Second(_)));
+        if requests.wait_for(is_second).await.is_ok() {
+            stop.escalate();
+        }
+        std::future::pending().await
+    }
+}
+
+impl ShutdownRequest {
+    fn signal(self) -> Signal {
+        match self {
+            Self::First(signal) | Self::Second(signal) => signal,
+        }
+    }
+
+    /// Returns the request after one more signal.
+    fn next(former: Option<Self>, signal: Signal) -> Self {
+        former.map_or(Self::First(signal), |former| Self::Second(former.signal().max(signal)))
+    }
+}
+
+async fn forward_signals(
+    mut streams: SignalStreams,
+    sender: watch::Sender<Option<ShutdownRequest>>,
+) {
+    while let Some(signal) = streams.next().await {
+        sender.send_modify(|request| *request = Some(ShutdownRequest::next(*request, signal)));
+    }
+    // Waiting receivers must not take the end of the channel for a signal.
+    sender.closed().await;
 }
 
 #[cfg(unix)]
@@ -82,35 +107,63 @@ struct SignalStreams {
 }
 
 #[cfg(unix)]
-fn open_signal_streams() -> Option<SignalStreams> {
-    use signal::unix::{SignalKind, signal};
-    let interrupt = signal(SignalKind::interrupt()).ok()?;
-    let terminate = signal(SignalKind::terminate()).ok()?;
-    Some(SignalStreams { interrupt, terminate })
-}
-
-#[cfg(unix)]
 impl SignalStreams {
-    /// Waits for a signal; tells whether it was SIGTERM rather than Ctrl-C.
-    async fn recv(&mut self) -> Option<bool> {
+    fn open() -> Option<Self> {
+        use signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt()).ok()?;
+        let terminate = signal(SignalKind::terminate()).ok()?;
+        Some(Self { interrupt, terminate })
+    }
+
+    async fn next(&mut self) -> Option<Signal> {
         tokio::select! {
-            got = self.interrupt.recv() => got.map(|()| false),
-            got = self.terminate.recv() => got.map(|()| true),
+            received = self.interrupt.recv() => received.map(|()| Signal::Interrupt),
+            received = self.terminate.recv() => received.map(|()| Signal::Terminate),
         }
     }
 }
 
 #[cfg(not(unix))]
-struct Heard;
-
-#[cfg(not(unix))]
-fn hear_signals() -> Option<SignalStreams> {
-    Some(SignalStreams)
-}
+struct SignalStreams;
 
 #[cfg(not(unix))]
 impl SignalStreams {
-    async fn next(&mut self) -> Option<bool> {
-        signal::ctrl_c().await.ok().map(|()| false)
+    fn open() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> Option<Signal> {
+        signal::ctrl_c().await.ok().map(|()| Signal::Interrupt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::signals::*;
+
+    #[test]
+    fn the_second_signal_stops_at_once_and_sigterm_determines_the_exit_code() {
+        let first = ShutdownRequest::next(None, Signal::Terminate);
+        assert_eq!(first, ShutdownRequest::First(Signal::Terminate));
+        let second = ShutdownRequest::next(Some(first), Signal::Interrupt);
+        assert_eq!(second, ShutdownRequest::Second(Signal::Terminate));
+        assert_eq!(ShutdownRequest::next(Some(second), Signal::Interrupt), second);
+    }
+
+    #[tokio::test]
+    async fn each_of_two_signals_escalates_the_stop_signal_once() {
+        let (sender, requests) = watch::channel(None);
+        let (signals, stop) = (ShutdownSignals { requests }, StopSignal::default());
+        let escalation = tokio::spawn({
+            let (signals, stop) = (signals.clone(), stop.clone());
+            async move { signals.escalate(&stop).await }
+        });
+        sender.send_replace(Some(ShutdownRequest::First(Signal::Interrupt)));
+        stop.draining().await;
+        assert_eq!(signals.first().await, Signal::Interrupt);
+        sender.send_replace(Some(ShutdownRequest::Second(Signal::Interrupt)));
+        stop.abandoned().await;
+        assert_eq!(signals.received(), Some(Signal::Interrupt));
+        escalation.abort();
     }
 }

@@ -1,6 +1,6 @@
-//! Whom a run talks to, and as whom: the real AI Studios, or a virtual one for a rehearsal.
+//! The target of a run: AI Studios or the sandbox, with credentials.
 //!
-//! Credentials come from `account.rs`; nothing here reads or shows them.
+//! Credentials are found in `credentials`; nothing here reads or shows them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,67 +13,65 @@ use crate::batch::{Batch, StudioHost, VendorProfile};
 use crate::clock::Clock;
 use crate::runner::Halt;
 use crate::sandbox;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::session::credentials;
 use crate::session::credentials::CredentialQuery;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch::CommandError;
 
-/// Virtual seconds that pass in one second of a rehearsal: minutes of rendering take seconds.
+/// Simulated seconds per second of a rehearsal: minutes of rendering take seconds.
 pub(crate) const REHEARSAL_SPEED: f64 = 60.0;
-/// What the ledger keeps as a rehearsal's host: its port is another each time.
+/// A faster sandbox would leave no time for requests.
+const SPEED_MAX: f64 = 1_000_000.0;
+/// The host that the ledger stores for a rehearsal, whose port is different each time.
 const REHEARSAL_HOST: &str = "rehearsal";
 
-/// Whom a run talks to, and as whom.
+/// The target of a run.
 pub(crate) struct RunTarget {
-    /// What the ledger knows the host by.
+    /// The host as the ledger stores it.
     pub(crate) stored_host: String,
-    /// What the ledger knows its catalogues by.
+    /// The key of the account's catalogues in the ledger.
     pub(crate) catalog_key: String,
     base_url: Url,
     credentials: Credentials,
-    /// The virtual AI Studios of a rehearsal; it ends with the run.
+    /// The sandbox of a rehearsal; it ends with the run.
     sandbox: Option<Sandbox>,
 }
 
 impl RunTarget {
-    /// The real AI Studios, as the batch file and the environment say.
+    /// Returns AI Studios with the host and credentials of the batch.
     pub(crate) fn for_batch(batch: &Batch) -> Result<Self, CommandError> {
         Self::for_query(CredentialQuery::new(&batch.studio.host, Some(&batch.studio)))
     }
 
-    /// The real AI Studios, as whoever is meant.
-    pub(crate) fn for_query(whose: CredentialQuery<'_>) -> Result<Self, CommandError> {
-        let base_url = whose.host.base_url();
-        let credentials = credentials::load_credentials(whose);
-        let credentials =
-            credentials.map_err(|error| CommandError::new(ExitReason::Usage, error))?;
-        let name = stored_host(whose.host);
+    /// Returns AI Studios with the credentials that `query` finds.
+    pub(crate) fn for_query(query: CredentialQuery<'_>) -> Result<Self, CommandError> {
+        let credentials = credentials::load_credentials(query).map_err(CommandError::usage)?;
         Ok(Self {
-            stored_host: name,
-            catalog_key: catalog_key(whose),
-            base_url,
+            stored_host: stored_host(query.host),
+            catalog_key: catalog_key(query),
+            base_url: query.host.base_url(),
             credentials,
             sandbox: None,
         })
     }
 
-    /// The host that a batch was begun at, whatever its file says of hosts.
-    pub(crate) fn at_stored_host(name: &str, batch: &Batch) -> Result<Self, CommandError> {
+    /// Returns AI Studios at the host that the ledger stores for the batch, whatever its file says.
+    pub(crate) fn at_stored_host(host: &str, batch: &Batch) -> Result<Self, CommandError> {
         let mut batch = batch.clone();
-        override_host(&mut batch, Some(name))?;
+        override_host(&mut batch, Some(host))?;
         Self::for_batch(&batch)
     }
 
-    /// A virtual AI Studios inside this process. It remembers what it was asked beside the
-    /// ledger, so that a rehearsal that was killed goes on like a real night.
+    /// Starts a sandbox in this process. It stores its state beside the ledger, so that a rehearsal
+    /// that was killed continues like a real run.
     pub(crate) async fn start_rehearsal(
         ledger: &Path,
-        mut settings: sandbox::SandboxSettings,
+        mut settings: SandboxSettings,
     ) -> Result<Self, CommandError> {
         settings.state = Some(ledger.with_added_extension("studio.jsonl"));
         let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
-            // The batch's own lock is held by now, so this is another batch of the same ledger.
+            // The batch's own lock is held by now, so another batch of this ledger is rehearsed.
             std::io::ErrorKind::ResourceBusy => CommandError::new(
                 ExitReason::BatchLocked,
                 format!(
@@ -82,61 +80,56 @@ impl RunTarget {
                     ledger.display()
                 ),
             ),
-            _ => CommandError::new(
-                ExitReason::Unexpected,
-                format!("the rehearsal's studio cannot start: {error}"),
-            ),
+            _ => CommandError::unexpected(format!("the sandbox cannot start: {error}")),
         })?;
-        let base_url = Url::parse(&sandbox.base_url())
-            .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
+        let base_url = Url::parse(&sandbox.base_url()).map_err(CommandError::unexpected)?;
         let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY)
-            .map_err(|error| CommandError::new(ExitReason::Unexpected, error))?;
-        let name = REHEARSAL_HOST.to_owned();
+            .map_err(CommandError::unexpected)?;
         Ok(Self {
-            catalog_key: name.clone(),
-            stored_host: name,
+            catalog_key: REHEARSAL_HOST.to_owned(),
+            stored_host: REHEARSAL_HOST.to_owned(),
             base_url,
             credentials,
             sandbox: Some(sandbox),
         })
     }
 
-    /// Tells whether both speak to one host in one name, and so share what that name allows.
+    /// Returns whether both use one account, and so share its rate limits.
     pub(crate) fn is_same_account(&self, other: &Self) -> bool {
         self.base_url == other.base_url && self.credentials == other.credentials
     }
 
-    /// Says why a run did not begin. What only says that nobody answered does not say who.
+    /// Returns the message for a run that cannot begin, which names the host.
     pub(crate) fn start_failure_message(&self, halt: &Halt) -> String {
-        let (host, words) = (self.base_url.authority(), halt.message());
+        let (host, message) = (self.base_url.authority(), halt.message());
         match halt {
-            Halt::Unresponsive { .. } if !words.contains(host) => format!(
-                "`{host}` does not answer ({words}): check the network and `base_url`, then run \
+            Halt::Unresponsive { .. } if !message.contains(host) => format!(
+                "`{host}` does not respond ({message}): check the network and `base_url`, then run \
                  the same command again"
             ),
-            _ => words.to_owned(),
+            _ => message.to_owned(),
         }
     }
 
-    /// Tells whether nothing of this costs anything.
+    /// Returns whether the target is a sandbox, which costs nothing.
     pub(crate) fn is_rehearsal(&self) -> bool {
         self.sandbox.is_some()
     }
 
-    /// Returns the client, with the one token of this account. A free call may take `patience`.
+    /// Returns a client with a token of its own. `timeout` applies to each request.
     pub(crate) fn client(
         &self,
-        patience: Duration,
+        timeout: Duration,
         clock: &Clock,
     ) -> Result<Arc<ApiClient>, CommandError> {
         let mut settings =
             crate::aistudios::ClientSettings::new(self.base_url.clone(), self.credentials.clone());
-        settings.request_timeout = patience;
+        settings.request_timeout = timeout;
         let client = ApiClient::new(settings, clock.clone());
-        client.map(Arc::new).map_err(|error| CommandError::new(ExitReason::Usage, error))
+        client.map(Arc::new).map_err(CommandError::usage)
     }
 
-    /// Returns AI Studios, ready to be asked for one batch alone.
+    /// Returns AI Studios with the settings of one batch and a client of its own.
     pub(crate) fn ai_studios(
         &self,
         batch: &Batch,
@@ -145,7 +138,7 @@ impl RunTarget {
         Ok(ai_studios_with_client(self.client(batch.limits.request_timeout, clock)?, batch))
     }
 
-    /// Ends a rehearsal's studio; what it did is in its state file.
+    /// Stops the sandbox of a rehearsal; its state file remains.
     pub(crate) async fn close(self) {
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
@@ -153,20 +146,56 @@ impl RunTarget {
     }
 }
 
-/// Returns what the ledger knows a host by.
+/// The options of a rehearsal.
+#[derive(Clone, Debug)]
+pub(crate) struct RehearsalOptions {
+    /// Injected faults, such as `lost-answer=5%`.
+    pub(crate) faults: Vec<String>,
+    /// Simulated seconds per second.
+    pub(crate) speed: f64,
+}
+
+impl Default for RehearsalOptions {
+    fn default() -> Self {
+        Self { faults: Vec::new(), speed: REHEARSAL_SPEED }
+    }
+}
+
+/// Returns the settings of a sandbox.
+///
+/// # Errors
+/// The message for an invalid option.
+pub(crate) fn sandbox_settings(
+    options: &RehearsalOptions,
+) -> Result<SandboxSettings, CommandError> {
+    let RehearsalOptions { faults, speed } = options;
+    if !(*speed > 0.0 && *speed <= SPEED_MAX) {
+        let message = format!("--speed must be more than 0, and at most {SPEED_MAX}");
+        return Err(CommandError::usage(message));
+    }
+    let mut settings = SandboxSettings::default();
+    settings.switches.time_scale = *speed;
+    for fault in faults {
+        let added = settings.faults.add(fault);
+        added.map_err(|error| CommandError::usage(format!("--fault {fault}: {error}")))?;
+    }
+    Ok(settings)
+}
+
+/// Returns a host as the ledger stores it.
 pub(crate) fn stored_host(host: &StudioHost) -> String {
     host.base_url().as_str().trim_end_matches('/').to_owned()
 }
 
-/// Returns what the ledger knows an account's catalogues by: its host, and its profile if it has one.
-pub(crate) fn catalog_key(whose: CredentialQuery<'_>) -> String {
-    match whose.profile {
-        Some(profile) => format!("{} ({profile})", stored_host(whose.host)),
-        None => stored_host(whose.host),
+/// Returns the key of an account's catalogues in the ledger: its host, and its profile if it has one.
+pub(crate) fn catalog_key(query: CredentialQuery<'_>) -> String {
+    match query.profile {
+        Some(profile) => format!("{} ({profile})", stored_host(query.host)),
+        None => stored_host(query.host),
     }
 }
 
-/// Returns AI Studios as one batch asks it.
+/// Returns AI Studios with the settings of one batch.
 pub(crate) fn ai_studios_with_client(client: Arc<ApiClient>, batch: &Batch) -> AiStudios {
     let resolution = batch.studio.resolution.map(|resolution| resolution.as_str().to_owned());
     AiStudios::new(client, resolution, batch.studio.workspace_id.clone())
@@ -182,18 +211,18 @@ fn state_words(vendor: &VendorProfile) -> StateWords {
     }
 }
 
-/// Where another address of the API may stand in the environment.
+/// The environment variable that replaces the host.
 const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
 
-/// Replaces the host of a batch, where a flag or else the environment says so.
+/// Replaces the host of a batch by that of `--base-url`, or else of the environment.
 pub(crate) fn override_host(batch: &mut Batch, flag: Option<&str>) -> Result<(), CommandError> {
-    let said = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
-    let (source, base_url) = match (flag, said) {
+    let variable = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
+    let (source, base_url) = match (flag, variable) {
         (Some(flag), _) => ("--base-url", flag.to_owned()),
-        (None, Some(said)) => (BASE_URL_VAR, said),
+        (None, Some(variable)) => (BASE_URL_VAR, variable),
         (None, None) => return Ok(()),
     };
     batch.studio.host = StudioHost::parse(&base_url)
-        .map_err(|error| CommandError::new(ExitReason::Usage, format!("{source}: {error}")))?;
+        .map_err(|error| CommandError::usage(format!("{source}: {error}")))?;
     Ok(())
 }

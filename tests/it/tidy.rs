@@ -40,7 +40,6 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "aistudios",
             "batch",
-            "cli",
             "clock",
             "http",
             "ledger",

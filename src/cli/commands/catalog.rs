@@ -18,14 +18,11 @@ use crate::cli::output::time_format::format_rfc3339;
 use crate::cli::output::{diagnostics, settings_table};
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
-use crate::session::account_catalog;
 use crate::session::credentials::CredentialQuery;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::ledger_error;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
-use crate::session::target;
 use crate::session::target::RunTarget;
+use crate::session::{account_catalog, ledger_location, target};
 use crate::text::{format_duration, pluralize};
 
 /// List the account's models and their clothes
@@ -120,7 +117,7 @@ async fn execute(
     let whose = CredentialQuery::new(&host, batch.as_ref().map(|batch| &batch.studio));
     let name = target::catalog_key(whose);
     let clock = Clock::real();
-    let ledger = open_batch::open_ledger(&global.ledger_path(false)).await?;
+    let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;
     let heard = if which.offline {
         read_cached_catalog(&ledger, (&name, shelf)).await
     } else {
@@ -140,7 +137,7 @@ async fn read_cached_catalog(
     (name, shelf): (&str, CatalogKind),
 ) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
     let word = shelf.as_str();
-    ledger.catalog(name, shelf).await.map_err(ledger_error)?.ok_or_else(|| {
+    ledger.catalog(name, shelf).await?.ok_or_else(|| {
         let words = format!("no cached {word} of {name}: omit --offline");
         CommandError::new(ExitReason::Usage, words)
     })
@@ -157,7 +154,7 @@ async fn fetch_catalog(
         .map_err(|trouble| catalog_error(&trouble))?;
     let now = clock.now();
     let kept = ledger.save_catalog(&account.catalog_key, shelf, &articles, now).await;
-    kept.map_err(ledger_error)?;
+    kept?;
     Ok((articles, now))
 }
 

@@ -4,7 +4,7 @@
 
 use clap::Args;
 
-use crate::cli::args::{GlobalArgs, parse_number};
+use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::ledger::{JobRow, JobState, Ledger, RowStatus, StoredBatch};
@@ -12,10 +12,9 @@ use crate::payload::ColumnMapping;
 use crate::plan::{RowCondition, RowFilter};
 use crate::report;
 use crate::report::ReportRows;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, ledger_error};
 use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
 use crate::text::{pluralize, suggest_name};
 
 /// Rows of the table without `--limit`: as many as a user can scroll through.
@@ -79,14 +78,14 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
-    let headings = ledger.headings(stored.id).await.map_err(ledger_error)?;
+    let headings = ledger.headings(stored.id).await?;
     let columns = read_columns(&ledger, &stored).await?;
     let filter = JobListFilter::from_args(&args, &headings, columns)?;
     let limit = args.limit.unwrap_or(if printer.is_json() { u64::MAX } else { TABLE_ROWS_MAX });
     let mut listing =
         JobListing { limit, printed: 0, omitted: 0, table: jobs_table(), headings, printer };
     let mut rows = ReportRows::new(&ledger, stored.id);
-    while let Some(row) = rows.next_row().await.map_err(ledger_error)? {
+    while let Some(row) = rows.next_row().await? {
         if filter.is_included(&row) {
             listing.add(&row);
         }
@@ -99,7 +98,7 @@ async fn execute(
         }
     }
     ledger.close().await;
-    let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored);
+    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
     listing.finish(&commands);
     Ok(ExitReason::Done)
 }
@@ -111,7 +110,7 @@ async fn read_removed_rows(
     ledger: &Ledger,
     stored: &StoredBatch,
 ) -> Result<Vec<JobRow>, CommandError> {
-    ledger.removed_rows(stored.id, REMOVED_ROWS_MAX).await.map_err(ledger_error)
+    Ok(ledger.removed_rows(stored.id, REMOVED_ROWS_MAX).await?)
 }
 
 /// Returns how the sheet's cells become fields, as last planned.
@@ -120,7 +119,7 @@ async fn read_columns(
     stored: &StoredBatch,
 ) -> Result<ColumnMapping, CommandError> {
     let Some(variant) = stored.layout_id else { return Ok(ColumnMapping::default()) };
-    let variant = ledger.variant_mapping(variant).await.map_err(ledger_error)?;
+    let variant = ledger.variant_mapping(variant).await?;
     // Without a readable mapping, conditions are matched against the headings.
     Ok(serde_json::from_str(&variant.columns).unwrap_or_default())
 }

@@ -7,13 +7,11 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
 use crate::runner::lock_holder;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, ledger_error};
-use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
 
 /// Pause a batch
 #[derive(Debug, Args)]
@@ -61,7 +59,7 @@ async fn set_paused(
     (global, printer): (&GlobalArgs, &Printer),
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = which.open_batch(global).await?;
-    let changed = ledger.set_paused(stored.id, paused).await.map_err(ledger_error)?;
+    let changed = ledger.set_paused(stored.id, paused).await?;
     let live = lock_holder(ledger.path(), &stored.name);
     ledger.close().await;
     if printer.is_json() {
@@ -71,7 +69,7 @@ async fn set_paused(
         return Ok(ExitReason::Done);
     }
     let name = &stored.name;
-    let commands = CommandHints::from_stored_batch(global, which.sandbox, &stored);
+    let commands = global.command_hints(which.sandbox, &stored.name, &stored.file);
     match (paused, changed) {
         (true, true) => printer.print_result(&format!("Paused {name}: nothing new is submitted")),
         (true, false) => printer.print_result(&format!("{name} was already paused")),

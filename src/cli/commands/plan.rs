@@ -13,19 +13,19 @@ use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::{diagnostics, settings_table, sheet_remarks};
+use crate::cli::output::{diagnostics, estimate, session_output, settings_table, sheet_remarks};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::plan as planning;
 use crate::plan::{PayloadChange, Plan, PlanProblem, PlanProblems, RenderEstimate, RowSelection};
+use crate::session::account_catalog::CatalogSource;
 use crate::session::credentials::CredentialQuery;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::media_check;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
-use crate::session::target;
 use crate::session::target::RunTarget;
-use crate::session::{account_catalog, output_dir, overwrite_guard, sheet_input};
+use crate::session::{
+    account_catalog, ledger_location, media_check, output_dir, overwrite_guard, sheet_input, target,
+};
 use crate::text::{pluralize, strip_control};
 
 /// Show what a run would do; spends nothing
@@ -74,13 +74,13 @@ async fn execute(
         Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
     };
     let path = global.ledger_path(args.sandbox);
-    let output = open_batch::output_dir(&batch, args.sandbox);
+    let output = output_dir::output_dir(&batch, args.sandbox);
     overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
     if let Some(page) = &args.html {
         overwrite_guard::ensure_not_protected(page, &path, Some(&batch))?;
     }
     let _spooled_sheet = sheet_input::spool_sheet(&mut batch).await?;
-    let ledger = open_batch::open_ledger(&path).await?;
+    let ledger = ledger_location::open_ledger(&path).await?;
     let selection = RowSelection {
         should_record_catalog_uses: !args.sandbox,
         ..args.row_filter.row_selection()
@@ -112,7 +112,10 @@ async fn execute(
     plan.discard().await;
     ledger.close().await;
     if args.check_media {
-        is_clean &= media_check::check_media(&batch, printer).await?;
+        if let Some(report) = media_check::check_media(&batch).await? {
+            session_output::print_media_report(&report, printer);
+            is_clean &= report.is_ok();
+        }
     }
     Ok(if is_clean { ExitReason::Done } else { ExitReason::Input })
 }
@@ -128,10 +131,16 @@ async fn compare_with_catalog(
     let (Ok(host), _) = settings_table::configured_host(Some(batch)) else { return Ok(()) };
     let query = CredentialQuery::new(&host, Some(&batch.studio));
     let provider = || RunTarget::for_query(query).ok();
-    let provider = (!args.offline).then_some(&provider as account_catalog::TargetProvider<'_>);
-    let catalog_key = target::catalog_key(query);
-    account_catalog::compare_plan(plan, provider, (ledger, &catalog_key, &Clock::real()), printer)
-        .await
+    let source = CatalogSource {
+        ledger,
+        clock: &Clock::real(),
+        account: &target::catalog_key(query),
+        provider: (!args.offline).then_some(&provider),
+    };
+    for notice in account_catalog::compare_plan(plan, source).await? {
+        printer.status(&session_output::describe_notice(&notice));
+    }
+    Ok(())
 }
 
 fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
@@ -148,8 +157,8 @@ fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
     if omitted > 0 {
         printer.print_result(&format!("  and {omitted} more"));
     }
-    let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
-    printer.print_result(&open_batch::describe_estimate(&estimate, ""));
+    let expected = RenderEstimate::from_counts(&plan.counts, &batch.limits);
+    printer.print_result(&estimate::describe_estimate(&expected, ""));
     if printer.is_verbose() {
         printer.status(&format!(
             "{} in {:.1} s ({}/s)",
@@ -168,12 +177,12 @@ async fn write_page(
     ledger: &Ledger,
     printer: &Printer,
 ) -> Result<(), StoryboardError> {
-    let estimate = RenderEstimate::from_counts(&plan.counts, &batch.limits);
+    let expected = RenderEstimate::from_counts(&plan.counts, &batch.limits);
     let storyboard = Storyboard {
         path: page,
         batch,
         ledger: Some(ledger),
-        header_lines: vec![headline(plan, batch), open_batch::describe_estimate(&estimate, "")],
+        header_lines: vec![headline(plan, batch), estimate::describe_estimate(&expected, "")],
         includes_unreadable_rows: true,
         empty_message: None,
     };

@@ -16,7 +16,7 @@ use crate::cli::output::printer::Printer;
 use crate::payload::{PAYLOAD_SCHEMA, PayloadMerger};
 use crate::plan::{PlanInputs, VariantMapping};
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch;
+use crate::session::ledger_location;
 use crate::session::{overwrite_guard, sheet_input};
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
@@ -101,7 +101,7 @@ async fn write_storyboard(
         .map_err(StoryboardError::Command)?;
     // A preview must not create a ledger.
     let ledger = match path.exists() {
-        true => Some(open_batch::open_ledger(&path).await.map_err(StoryboardError::Command)?),
+        true => Some(ledger_location::open_ledger(&path).await.map_err(StoryboardError::Command)?),
         false => None,
     };
     let board = Storyboard {

@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::batch;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
+use crate::clock::Clock;
 use crate::ledger::{Ledger, StoredBatch};
 use crate::report;
 use crate::report::ReportError;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::BatchRef;
 use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
-use crate::session::{overwrite_guard, report_page};
+use crate::session::run_report::PageRequest;
+use crate::session::{overwrite_guard, run_report};
 use crate::text::strip_control;
 
 /// Export the results of a batch
@@ -68,7 +69,7 @@ async fn execute(
     });
     let failed = |error: ReportError| CommandError::new(ExitReason::Unexpected, error);
     let request = ReportRequest {
-        commands: CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored),
+        commands: global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file),
         args: &args,
         format,
     };
@@ -138,15 +139,13 @@ impl ReportRequest<'_> {
             ReportFormat::Csv => report::write_rows_csv(ledger, stored, place, out).await,
             ReportFormat::Json => report::write_rows_json(ledger, stored, place, out).await,
             ReportFormat::Html => {
-                let page = (&self.commands, self.args.batch_ref.sandbox);
-                report_page::print_page(
-                    ledger,
-                    stored,
-                    page,
-                    (self.args.output.as_deref(), place),
-                    out,
-                )
-                .await
+                let page = PageRequest {
+                    is_rehearsal: self.args.batch_ref.sandbox,
+                    now: Clock::real().now(),
+                    file: self.args.output.as_deref(),
+                    name: place,
+                };
+                run_report::print_page(ledger, stored, self.commands.clone(), page, out).await
             }
         }
     }

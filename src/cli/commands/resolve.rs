@@ -6,17 +6,17 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::aistudios::{CallError, StudioApi};
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
     ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id,
 };
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, LeasedBatch, find_job_key, ledger_error};
-use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
+use crate::session::job_key::find_job_key;
+use crate::session::locked_batch::LeasedBatch;
 use crate::text::strip_control;
 
 /// Decide about a video that may have been paid for
@@ -66,13 +66,13 @@ async fn execute(
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
     let key = find_job_key(&hold.ledger, &hold.stored, &args.key).await?;
-    let found = hold.ledger.uncertain_job(hold.stored.id, &key).await.map_err(ledger_error)?;
+    let found = hold.ledger.uncertain_job(hold.stored.id, &key).await?;
     let Some(due) = found else {
         let words = format!("`{key}` is not uncertain: nothing to resolve");
         hold.release().await?;
         return Err(CommandError::new(ExitReason::Usage, words));
     };
-    let heard = hold.ledger.callback_report(due.submission).await.map_err(ledger_error)?;
+    let heard = hold.ledger.callback_report(due.submission).await?;
     let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), printer).await;
     let seen = match seen {
         Ok(seen) => seen,
@@ -90,7 +90,7 @@ async fn execute(
     };
     let now = hold.clock.now();
     let recorded = hold.lease.record_update(due.job, due.submission, news, now).await;
-    let state = recorded.map_err(ledger_error)?.state;
+    let state = recorded?.state;
     if printer.is_json() {
         printer.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));
     } else {
@@ -100,7 +100,7 @@ async fn execute(
             strip_control(&said)
         ));
         let commands =
-            CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
+            global.command_hints(args.batch_ref.sandbox, &hold.stored.name, &hold.stored.file);
         printer.status(&format!("Next: {}", commands.run_command()));
     }
     hold.release().await?;
@@ -114,7 +114,7 @@ async fn gather_evidence(
     heard: Option<&CallbackReport>,
     printer: &Printer,
 ) -> Result<SubmissionEvidence, CommandError> {
-    let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
+    let (batch, account) = args.batch_ref.load_target(hold).await?;
     let studio = account.ai_studios(&batch, &hold.clock)?;
     let draft = match &due.project_id {
         Some(id) => Some(studio.read_project(id).await.map_err(|trouble| trouble.to_string())),
@@ -123,11 +123,10 @@ async fn gather_evidence(
     let list = match studio.list_projects().await {
         Ok(list) => {
             let mut tagged = ProjectIndex::from_list(list).with_profile(&batch.vendor);
-            tagged.shows_known_projects =
-                hold.ledger.has_any_project(&tagged.tagged_ids).await.map_err(ledger_error)?;
+            tagged.shows_known_projects = hold.ledger.has_any_project(&tagged.tagged_ids).await?;
             let told = profile_keeps_export_id(&batch.vendor);
             let keeps_ids = hold.ledger.has_stable_export_ids(hold.stored.id, told).await;
-            tagged.keeps_ids = keeps_ids.map_err(ledger_error)?;
+            tagged.keeps_ids = keeps_ids?;
             Ok(tagged)
         }
         Err(trouble) => Err(trouble.to_string()),
@@ -155,7 +154,7 @@ async fn ensure_adoptable(
     printer: &Printer,
 ) -> Result<(), CommandError> {
     let refused = |words: String| Err(CommandError::new(ExitReason::Usage, words));
-    let owner = ledger.project_owner(project, due.submission).await.map_err(ledger_error)?;
+    let owner = ledger.project_owner(project, due.submission).await?;
     if let Some((batch, key)) = owner {
         return refused(format!("`{project}` belongs to `{key}` of the batch `{batch}`"));
     }

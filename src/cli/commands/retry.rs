@@ -5,14 +5,16 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
+use crate::cli::output::prompt::confirm;
+use crate::cli::output::status_text::format_credits;
 use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
-use crate::session::batch_status::format_credits as credits_told;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, find_job_key, ledger_error};
+use crate::session::job_key::find_job_key;
+use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
 use crate::text::pluralize;
 
 /// Retry failed or cancelled videos
@@ -99,7 +101,7 @@ async fn execute_retry(
     let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
     let state = args.state.map(RetryableState::job_state);
     let chosen = RetryFilter { keys, cause: args.cause, state, selection: None };
-    let again = hold.ledger.count_retries(hold.stored.id, &chosen).await.map_err(ledger_error)?;
+    let again = hold.ledger.count_retries(hold.stored.id, &chosen).await?;
     let uncertain = count_in_state(&hold.ledger, &hold.stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
@@ -112,15 +114,16 @@ async fn execute_retry(
         hold.release().await?;
         return Ok(ExitReason::Done);
     }
-    let per_minute = hold.ledger.credits_per_minute().await.map_err(ledger_error)?;
+    let per_minute = hold.ledger.credits_per_minute().await?;
     let credits = again.minutes as f64 * per_minute;
     let what = format!(
         "{} to render again (paid, about {}), {} to download again",
         pluralize(again.submissions, "video"),
-        credits_told(credits),
+        format_credits(credits),
         pluralize(again.downloads, "finished video")
     );
-    let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &hold.stored);
+    let commands =
+        global.command_hints(args.batch_ref.sandbox, &hold.stored.name, &hold.stored.file);
     warn_about_late_renders(&hold, chosen.clone(), &commands, printer).await?;
     if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
         if printer.is_json() {
@@ -131,7 +134,7 @@ async fn execute_retry(
     }
     let now = hold.clock.now();
     let again = hold.lease.retry_jobs(chosen, now).await;
-    let again = again.map_err(ledger_error)?;
+    let again = again?;
     print_outcome(printer, &what, &retry_json(again, credits));
     printer.status(&format!("Next: {}", commands.run_command()));
     hold.release().await?;
@@ -149,7 +152,7 @@ async fn warn_about_late_renders(
         return Ok(());
     }
     let given_up = RetryFilter { cause: Some(RENDER_FAILED_CAUSE.to_owned()), ..chosen };
-    let again = hold.ledger.count_retries(hold.stored.id, &given_up).await.map_err(ledger_error)?;
+    let again = hold.ledger.count_retries(hold.stored.id, &given_up).await?;
     if let (1.., Some(run)) = (again.submissions, commands.retry_failed_command()) {
         let jobs = pluralize(again.submissions, "render");
         printer.status(&format!(
@@ -194,7 +197,7 @@ async fn execute_cancel(
     }
     let now = hold.clock.now();
     let cancelled = hold.lease.cancel_jobs(keys, now).await;
-    let cancelled = cancelled.map_err(ledger_error)?;
+    let cancelled = cancelled?;
     if printer.is_json() {
         printer.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
     } else {
@@ -227,6 +230,6 @@ async fn count_in_state(
     stored: &StoredBatch,
     state: JobState,
 ) -> Result<u64, CommandError> {
-    let counts = ledger.state_counts(stored.id).await.map_err(ledger_error)?;
+    let counts = ledger.state_counts(stored.id).await?;
     Ok(counts.get(&state).copied().unwrap_or(0))
 }

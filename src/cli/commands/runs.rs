@@ -3,21 +3,19 @@
 //! Reads only the ledger, and the locks of the batches to recognize live runs.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::args::{GlobalArgs, parse_number};
+use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
+use crate::cli::output::status_text::run_json;
 use crate::cli::output::text_table::TextTable;
-use crate::cli::output::time_format::{
-    format_dead_run_duration, format_elapsed, format_local, format_rfc3339,
-};
+use crate::cli::output::time_format::{format_dead_run_duration, format_elapsed, format_local};
 use crate::clock::Clock;
-use crate::ledger::{Ledger, RunEnding, RunWithBatch};
-use crate::runner::lock_holder;
+use crate::ledger::{Ledger, RunWithBatch};
+use crate::session::batch_status::RunStatus;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, ledger_error};
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::ledger_location;
 
 /// List the runs and how they ended
 #[derive(Debug, Args)]
@@ -58,14 +56,15 @@ async fn execute(
             (ledger, Some(stored.id))
         }
         None => {
-            let ledger = open_batch::open_existing_ledger(&global.ledger_path(args.sandbox)).await;
+            let ledger =
+                ledger_location::open_existing_ledger(&global.ledger_path(args.sandbox)).await;
             (
                 ledger.map_err(|error| error.with_context(&global.rehearsal_hint(args.sandbox)))?,
                 None,
             )
         }
     };
-    let runs = ledger.runs(batch, args.limit).await.map_err(ledger_error)?;
+    let runs = ledger.runs(batch, args.limit).await?;
     if printer.is_json() {
         let runs: Vec<_> = runs.iter().map(|run| run_json(run, &ledger)).collect();
         printer.print_json(&json!({ "runs": runs }));
@@ -76,38 +75,6 @@ async fn execute(
     }
     ledger.close().await;
     Ok(ExitReason::Done)
-}
-
-/// How a run ended, or its state if it recorded no ending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RunStatus {
-    /// It recorded its ending.
-    Ended(RunEnding),
-    /// It holds the batch's lock.
-    Live,
-    /// It recorded no ending, and the batch is not locked.
-    Died,
-}
-
-impl RunStatus {
-    /// Returns the status of a run.
-    pub(crate) fn from_run(entry: &RunWithBatch, ledger: &Ledger) -> Self {
-        match entry.run.ending {
-            Some(RunEnding::Died) => Self::Died,
-            Some(ending) => Self::Ended(ending),
-            None if lock_holder(ledger.path(), &entry.batch).is_some() => Self::Live,
-            None => Self::Died,
-        }
-    }
-
-    /// Returns the text shown and used in JSON.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ended(ending) => ending.as_str(),
-            Self::Live => "live",
-            Self::Died => "died",
-        }
-    }
 }
 
 fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
@@ -132,21 +99,4 @@ fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
         ]);
     }
     table.render()
-}
-
-/// Returns a run as JSON.
-pub(crate) fn run_json(entry: &RunWithBatch, ledger: &Ledger) -> Value {
-    let status = RunStatus::from_run(entry, ledger);
-    json!({
-        "run": entry.run.id,
-        "batch": entry.batch,
-        "host": entry.run.host,
-        "pid": entry.run.pid,
-        "started": format_rfc3339(entry.run.started_at),
-        "heartbeat": format_rfc3339(entry.run.heartbeat_at),
-        "ended": entry.run.ended_at.map(format_rfc3339),
-        "ending": (status != RunStatus::Live).then(|| status.as_str()),
-        "live": status == RunStatus::Live,
-        "submitted": entry.run.submitted,
-    })
 }

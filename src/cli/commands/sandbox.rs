@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::cli::output::printer::Printer;
 use crate::sandbox;
-use crate::sandbox::{FaultRules, Sandbox, SandboxSettings};
+use crate::sandbox::Sandbox;
 use crate::session::exit_code::ExitReason;
+use crate::session::target::{REHEARSAL_SPEED, RehearsalOptions, sandbox_settings};
 
 /// Run the AI Studios simulator
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
     /// Simulated seconds per second
-    #[arg(long, value_name = "N", default_value_t = crate::session::target::REHEARSAL_SPEED)]
+    #[arg(long, value_name = "N", default_value_t = REHEARSAL_SPEED)]
     speed: f64,
     /// Inject a fault (repeatable): NAME, NAME=WHEN or NAME=WHERE:WHEN
     #[arg(long, value_name = "FAULT")]
@@ -40,29 +41,12 @@ pub(crate) struct SandboxArgs {
     state: Option<PathBuf>,
 }
 
-/// Returns the sandbox settings of a rehearsal.
-pub(crate) fn sandbox_settings(faults: &[String], speed: f64) -> Result<SandboxSettings, String> {
-    if !(speed > 0.0 && speed <= 1_000_000.0) {
-        return Err("--speed must be greater than 0 and at most 1000000".to_owned());
-    }
-    let mut settings = SandboxSettings::default();
-    settings.switches.time_scale = speed;
-    let mut rules = FaultRules::default();
-    for spec in faults {
-        rules.add(spec).map_err(|error| format!("--fault {spec}: {error}"))?;
-    }
-    settings.faults = rules;
-    Ok(settings)
-}
-
 pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
-    let mut settings = match sandbox_settings(&args.fault, args.speed) {
-        Ok(settings) => settings,
-        Err(message) => {
-            printer.error(&message);
-            return ExitReason::Usage;
-        }
-    };
+    let mut settings =
+        match sandbox_settings(&RehearsalOptions { faults: args.fault, speed: args.speed }) {
+            Ok(settings) => settings,
+            Err(error) => return error.report(printer),
+        };
     settings.listen = args.listen;
     settings.seed = args.seed;
     settings.state = args.state;

@@ -17,12 +17,10 @@ use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
-use crate::runner::StopSignal;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
-use crate::session::signals::SignalListener;
-use crate::session::webhooks;
+use crate::session::signals::ShutdownSignals;
+use crate::session::{ledger_location, webhooks};
 
 /// Receive webhooks from AI Studios for all runs
 #[derive(Debug, Args)]
@@ -55,10 +53,8 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let stop = StopSignal::default();
-    // Kept alive: dropping the listener would stop it.
-    let _signals = SignalListener::listen(stop.clone());
-    let ledger = open_batch::open_ledger(&global.ledger_path(false)).await?;
+    let signals = ShutdownSignals::listen();
+    let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;
     let mut addresses = BTreeSet::from_iter(args.listen);
     if addresses.is_empty() {
         for batch_ref in &args.batches {
@@ -85,7 +81,7 @@ async fn execute(
         }
     }
     printer.status("Ctrl-C stops the receiver");
-    stop.draining().await;
+    signals.first().await;
     for receiver in receivers {
         receiver.close().await;
     }

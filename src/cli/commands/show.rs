@@ -6,16 +6,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::batch;
-use crate::cli::args::{GlobalArgs, parse_number};
+use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::{format_elapsed, format_local, format_rfc3339};
 use crate::ledger::{EventRow, JobHistory, JobState, StoredBatch, SubmissionRow, VersionRow};
 use crate::report;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, find_job_key, ledger_error};
+use crate::session::job_key::find_job_key;
 use crate::session::next_steps::{AttentionReason, CommandHints};
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::output_dir;
 use crate::text::{strip_control, truncate};
 
 /// Characters shown of a cell or a message; `--json` has the complete text.
@@ -55,22 +55,25 @@ async fn execute(
         (Some(part), _) => find_job_key(&ledger, &stored, &part).await?,
         (None, row) => {
             let row = row.unwrap_or_default();
-            let found = ledger.key_of_row(stored.id, row).await.map_err(ledger_error)?;
+            let found = ledger.key_of_row(stored.id, row).await?;
             found.ok_or_else(|| {
                 let message = format!("no job of this batch begins in row {row}");
                 CommandError::new(ExitReason::Usage, message)
             })?
         }
     };
-    let history = ledger.job_history(stored.id, &key).await.map_err(ledger_error)?;
+    let history = ledger.job_history(stored.id, &key).await?;
     let history =
         history.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
-    let commands = CommandHints::from_stored_batch(global, args.batch_ref.sandbox, &stored);
+    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
     if printer.is_json() {
         printer.print_json(&job_json(&history, &commands, &key));
     } else {
-        let page =
-            JobPage { history: &history, key: &key, folder: output_dir(&stored, &args.batch_ref) };
+        let page = JobPage {
+            history: &history,
+            key: &key,
+            folder: stored_output_dir(&stored, &args.batch_ref),
+        };
         printer.print_result(&page.render(&stored, &commands));
     }
     ledger.close().await;
@@ -78,22 +81,14 @@ async fn execute(
 }
 
 /// Returns the output folder from the batch file stored in the ledger.
-fn output_dir(stored: &StoredBatch, batch_ref: &BatchRef) -> Option<String> {
+fn stored_output_dir(stored: &StoredBatch, batch_ref: &BatchRef) -> Option<String> {
     let batch = batch::parse(stored.file.as_ref(), stored.source.clone()).ok()?;
     let folder = if batch_ref.sandbox {
-        open_batch::rehearsal_output_dir(&batch.output)
+        output_dir::rehearsal_output_dir(&batch.output)
     } else {
         batch.output
     };
     Some(folder.display().to_string())
-}
-
-fn attention_reason(history: &JobHistory) -> Option<AttentionReason<'_>> {
-    AttentionReason::from_job_state(
-        history.job.state,
-        history.job.stalled,
-        history.job.cause.as_deref(),
-    )
 }
 
 struct JobPage<'a> {
@@ -146,7 +141,7 @@ impl JobPage<'_> {
     fn state_lines(&self) -> Vec<String> {
         let (history, job) = (self.history, &self.history.job);
         let mut lines = Vec::new();
-        if let Some(reason) = attention_reason(history) {
+        if let Some(reason) = AttentionReason::from_row(&history.job) {
             lines.push(reason.describe().to_owned());
         }
         if let Some(message) = &job.message {
@@ -212,16 +207,8 @@ impl JobPage<'_> {
     }
 
     fn next_commands(&self, commands: &CommandHints) -> Vec<String> {
-        if let Some(reason) = attention_reason(self.history) {
-            let steps = commands
-                .steps_for_job(reason, self.key, self.history.job.project_id.as_deref())
-                .into_iter();
-            return steps.flat_map(|step| [step.command, format!("    {}", step.effect)]).collect();
-        }
-        match self.history.job.state {
-            Some(state) if !state.is_final() => vec![commands.run_command()],
-            Some(_) | None => Vec::new(),
-        }
+        let steps = commands.steps_for_row(self.key, &self.history.job).into_iter();
+        steps.flat_map(|step| [step.command, format!("    {}", step.effect)]).collect()
     }
 }
 
@@ -290,15 +277,8 @@ fn event_line(event: &EventRow) -> String {
 
 fn job_json(history: &JobHistory, commands: &CommandHints, key: &str) -> Value {
     let mut document = report::row_to_json(&history.job, &history.headings);
-    let steps = match (attention_reason(history), history.job.state) {
-        (Some(reason), _) => commands
-            .steps_for_job(reason, key, history.job.project_id.as_deref())
-            .into_iter()
-            .map(|step| step.command)
-            .collect(),
-        (None, Some(state)) if !state.is_final() => vec![commands.run_command()],
-        (None, _) => Vec::new(),
-    };
+    let steps = commands.steps_for_row(key, &history.job).into_iter();
+    let steps: Vec<_> = steps.map(|step| step.command).collect();
     let Some(fields) = document.as_object_mut() else { return document };
     let final_state = history.job.state.is_none_or(JobState::is_final);
     for (name, value) in [

@@ -5,18 +5,18 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::commands::status_watch as watch;
 use crate::cli::output::printer::Printer;
+use crate::cli::output::status_text::{describe_group, describe_last_run, remarks, status_json};
 use crate::cli::output::text_table::TextTable;
-use crate::ledger::{BatchId, JobState, Ledger};
-use crate::session::attention::AttentionGroup;
+use crate::clock::Clock;
+use crate::ledger::{BatchId, JobState, Ledger, RowStatus};
+use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, ledger_error};
-use crate::session::next_steps::CommandHints;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::ledger_location;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
@@ -64,21 +64,21 @@ async fn execute(
             let (ledger, stored) = batch_ref.open_batch(global).await?;
             (ledger, Some(stored.id))
         }
-        None => (open_batch::open_existing_ledger(&path).await?, None),
+        None => (ledger_location::open_existing_ledger(&path).await?, None),
     };
     if let (true, Some(id)) = (args.watch, only) {
         return watch::watch_batch(&ledger, (id, global, args.sandbox), printer).await;
     }
+    let clock = Clock::real();
     let mut statuses = Vec::new();
-    for batch in ledger.batches().await.map_err(ledger_error)? {
+    for batch in ledger.batches().await? {
         if only.is_none_or(|id| id == batch.id) {
-            let commands =
-                CommandHints::from_name(global, args.sandbox, (&batch.name, &batch.file));
-            statuses.push(BatchStatus::read(&ledger, batch, commands).await?);
+            let commands = global.command_hints(args.sandbox, &batch.name, &batch.file);
+            statuses.push(BatchStatus::read(&ledger, batch, commands, clock.now()).await?);
         }
     }
     if printer.is_json() {
-        let batches: Vec<_> = statuses.iter().map(|status| status.to_json(&ledger)).collect();
+        let batches: Vec<_> = statuses.iter().map(|status| status_json(status, &ledger)).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
         let hint = global.rehearsal_hint(args.sandbox);
@@ -112,8 +112,8 @@ async fn print_batch_status(
     only: Option<BatchId>,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    printer.print_result(&format!("\n{}: {}", status.batch.name, status.last_run_summary()));
-    for line in status.remarks() {
+    printer.print_result(&format!("\n{}: {}", status.batch.name, describe_last_run(status)));
+    for line in remarks(status) {
         printer.print_result(&format!("  {line}"));
     }
     if only.is_none() {
@@ -126,9 +126,10 @@ async fn print_batch_status(
     }
     for group in &status.attention_groups {
         printer.print_result("");
-        printer.print_result(&group.describe(ledger, status.batch.id, &status.commands).await?);
+        printer
+            .print_result(&describe_group(group, ledger, status.batch.id, &status.commands).await?);
     }
-    let failed = |group: &&AttentionGroup| group.state == Some(JobState::Failed);
+    let failed = |group: &&AttentionGroup| group.state == RowStatus::State(JobState::Failed);
     if status.attention_groups.iter().filter(failed).count() > 1 {
         let all = status.commands.retry_all_command();
         printer.print_result(&format!(

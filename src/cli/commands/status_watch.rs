@@ -11,15 +11,14 @@ use console::Term;
 use crate::cli::args::GlobalArgs;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::status_screen::{ScreenSize, StatusFrame, TextColor};
+use crate::cli::output::status_text::{describe_throughput, status_json};
 use crate::cli::output::time_format::format_local;
+use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger};
-use crate::runner::StopSignal;
-use crate::session::batch_status::{BatchStatus, Throughput};
+use crate::session::batch_status::BatchStatus;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::ledger_error;
-use crate::session::next_steps::CommandHints;
-use crate::session::open_batch::CommandError;
-use crate::session::signals::SignalListener;
+use crate::session::signals::{ShutdownSignals, Signal};
 
 /// Time between two reads of the ledger; longer if reading takes long.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,10 +35,9 @@ pub(crate) async fn watch_batch(
     (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let stop = StopSignal::default();
-    let signals = SignalListener::listen(stop.clone());
+    let signals = ShutdownSignals::listen();
     let mut display = WatchDisplay::open(printer);
-    while !stop.is_draining() {
+    while signals.received().is_none() {
         let began = Instant::now();
         let frame = read_frame(ledger, (batch, global, sandbox)).await?;
         if !display.show_frame(&frame, ledger) {
@@ -48,30 +46,34 @@ pub(crate) async fn watch_batch(
         let pause = REFRESH_INTERVAL.max(began.elapsed() * READ_TIME_FACTOR);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = stop.draining() => {}
+            _ = signals.first() => {}
         }
     }
     display.close();
     ledger.close().await;
     // Ctrl-C is the normal way to close the frame, so it is not a failure.
-    Ok(if signals.has_received_sigterm() { ExitReason::Terminated } else { ExitReason::Done })
+    Ok(match signals.received() {
+        Some(Signal::Terminate) => ExitReason::Terminated,
+        Some(Signal::Interrupt) | None => ExitReason::Done,
+    })
 }
 
 async fn read_frame(
     ledger: &Ledger,
     (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
 ) -> Result<StatusFrame, CommandError> {
-    let batches = ledger.batches().await.map_err(ledger_error)?;
+    let batches = ledger.batches().await?;
     let row = batches.into_iter().find(|row| row.id == batch);
     let row = row.ok_or_else(|| {
         CommandError::new(ExitReason::Unexpected, "the batch is no longer in the ledger")
     })?;
-    let commands = CommandHints::from_name(global, sandbox, (&row.name, &row.file));
+    let now = Clock::real().now();
+    let commands = global.command_hints(sandbox, &row.name, &row.file);
     Ok(StatusFrame {
-        status: BatchStatus::read(ledger, row, commands).await?,
-        rendering: ledger.rendering_jobs(batch, LIST_LIMIT).await.map_err(ledger_error)?,
-        recent_events: ledger.recent_events(batch, LIST_LIMIT).await.map_err(ledger_error)?,
-        now: jiff::Timestamp::now(),
+        status: BatchStatus::read(ledger, row, commands, now).await?,
+        rendering: ledger.rendering_jobs(batch, LIST_LIMIT).await?,
+        recent_events: ledger.recent_events(batch, LIST_LIMIT).await?,
+        now,
     })
 }
 
@@ -166,11 +168,11 @@ fn status_line(frame: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (Stri
     };
     let key = format!("{counts}; {state}");
     if printer.is_json() {
-        return (status.to_json(ledger).to_string(), key);
+        return (status_json(status, ledger).to_string(), key);
     }
     let throughput = status
         .throughput
-        .map(Throughput::describe)
+        .map(describe_throughput)
         .map_or(String::new(), |text| format!("; {text}"));
     let at = format_local(frame.now.as_millisecond());
     (format!("{at}  {key}{throughput}"), key)

@@ -18,8 +18,8 @@ use crate::report::storyboard::{
 };
 use crate::report::{create_temp_file, io_error_message};
 use crate::request::RequestKind;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch::CommandError;
 use crate::sheet::SheetEntry;
 use crate::template::{PartialFiles, SceneTemplate, TemplateProblem, TemplateProblemLocation};
 use crate::text::pluralize;

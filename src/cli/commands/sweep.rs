@@ -10,13 +10,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
+use crate::cli::output::prompt::confirm;
 use crate::ledger::{StrayDraft, SubmissionId, Tag};
 use crate::runner::ProjectIndex;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{BatchRef, LeasedBatch, confirm, ledger_error};
-use crate::session::open_batch::CommandError;
+use crate::session::locked_batch::LeasedBatch;
 use crate::text::{pluralize, strip_control};
 
 /// Reason for keeping a project that may no longer be a draft.
@@ -48,8 +49,8 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let hold = args.batch_ref.lease_batch(global).await?;
-    let strays = hold.ledger.stray_drafts(hold.stored.id).await.map_err(ledger_error)?;
-    let (batch, account) = args.batch_ref.load_target(&hold.ledger, &hold.stored).await?;
+    let strays = hold.ledger.stray_drafts(hold.stored.id).await?;
+    let (batch, account) = args.batch_ref.load_target(&hold).await?;
     let studio = account.ai_studios(&batch, &hold.clock)?;
     let swept = sweep_drafts(&args, &hold, (&studio, strays), printer).await;
     account.close().await;
@@ -106,7 +107,7 @@ async fn sweep_drafts(
         sorted.record_deleted(deleted, studio).await;
     }
     let swept = sorted.fully_deleted();
-    hold.lease.mark_swept(swept, hold.clock.now()).await.map_err(ledger_error)?;
+    hold.lease.mark_swept(swept, hold.clock.now()).await?;
     if printer.is_json() {
         printer.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
     } else if ids.is_empty() {

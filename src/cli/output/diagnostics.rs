@@ -8,6 +8,7 @@ use miette::{
 
 use crate::cli::output::printer::Printer;
 use crate::plan::{PlanError, PlanProblem, PlanProblemSource, PlanProblems, TemplateFiles};
+use crate::session::error::exit_for_plan_error;
 use crate::session::exit_code::ExitReason;
 use crate::text::{is_terminal_control, pluralize, strip_control};
 use crate::{batch, sheet, template};
@@ -123,16 +124,9 @@ pub(crate) fn print_plan_error(
             printer.error(&error.to_string());
             printer.status("Nothing was spent");
         }
-        PlanError::Selection(message) => {
-            printer.error(message);
-            return ExitReason::Usage;
-        }
-        PlanError::Ledger(error) => {
-            printer.error(&error.to_string());
-            return ExitReason::Unexpected;
-        }
+        PlanError::Selection(_) | PlanError::Ledger(_) => printer.error(&error.to_string()),
     }
-    ExitReason::Input
+    exit_for_plan_error(error)
 }
 
 /// Prints the problems of a template without a batch.
@@ -144,29 +138,6 @@ pub(crate) fn print_template_error(printer: &Printer, error: &PlanError) -> Exit
         other => printer.error(&other.to_string()),
     }
     ExitReason::Input
-}
-
-/// Returns the reason why planning failed, one line per problem.
-pub(crate) fn plan_error_messages(error: &PlanError) -> Vec<String> {
-    match error {
-        PlanError::Sheet(problems) => problems.problems.iter().map(ToString::to_string).collect(),
-        PlanError::Template { files, problems } => {
-            let message = |problem: &template::TemplateProblem| {
-                let (file, _) = files.file_of_origin(problem.location.origin());
-                format!("{file}: {}", problem.message)
-            };
-            problems.iter().map(message).collect()
-        }
-        PlanError::FilePattern(problems) => {
-            let message = |one: &template::TemplateProblem| {
-                format!("`file` in the batch file: {}", one.message)
-            };
-            problems.iter().map(message).collect()
-        }
-        PlanError::File { .. } | PlanError::Selection(_) | PlanError::Ledger(_) => {
-            vec![error.to_string()]
-        }
-    }
 }
 
 fn sheet_label(batch: &batch::Batch) -> String {

@@ -3,14 +3,19 @@
 //! Decides nothing; renders values of the modules below.
 
 pub(crate) mod diagnostics;
+pub(crate) mod estimate;
 pub(crate) mod finding;
 pub(crate) mod logging;
 pub(crate) mod printer;
 pub(crate) mod progress_bars;
+pub(crate) mod prompt;
 pub(crate) mod run_progress;
+pub(crate) mod run_summary;
+pub(crate) mod session_output;
 pub(crate) mod settings_table;
 pub(crate) mod sheet_remarks;
 pub(crate) mod status_screen;
+pub(crate) mod status_text;
 pub(crate) mod text_table;
 pub(crate) mod time_format;
 pub(crate) mod vendor_profile;

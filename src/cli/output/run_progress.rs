@@ -3,15 +3,16 @@
 //! Only observes: no run waits for it or depends on it. Waiting causes no event, so the counts of
 //! waiting jobs are read from the ledger at intervals.
 
-use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cli::output::printer::Printer;
 use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
-use crate::ledger::{BatchId, JobState, Ledger, LedgerError};
-use crate::runner::{RunEvent, RunObserver};
+use crate::ledger::{BatchId, JobState, Ledger};
+use crate::runner::RunEvent;
+use crate::session::event::JobStateCounts;
+use crate::session::read_job_counts;
 use crate::text::{format_duration, strip_control};
 
 /// Without bars, a line is printed at least this often.
@@ -27,9 +28,6 @@ pub(crate) struct RunProgress {
     /// Quiet wait for an uncertain job; `None` if the run does not wait for it.
     quiet_wait: Option<Duration>,
 }
-
-/// Number of jobs per state.
-pub(crate) type JobStateCounts = BTreeMap<JobState, u64>;
 
 struct ProgressState {
     bars: Option<ProgressBars>,
@@ -66,24 +64,29 @@ impl RunProgress {
         Self { printer: printer.clone(), state, quiet_wait: None }
     }
 
-    /// Returns the observer of one run. `printer` carries the label of the batch; `quiet_wait` is the
-    /// time for which the run waits for an uncertain job, if it waits.
-    pub(crate) fn observer(&self, printer: &Printer, quiet_wait: Option<Duration>) -> RunObserver {
-        let progress = Self { printer: printer.clone(), state: self.state.clone(), quiet_wait };
-        RunObserver::new(move |event| progress.show_event(&event))
+    /// Returns a handle for the events of one batch. `printer` carries the label of the batch;
+    /// `quiet_wait` is the time for which its run waits for an uncertain job, if it waits.
+    pub(crate) fn for_batch(&self, printer: &Printer, quiet_wait: Option<Duration>) -> Self {
+        Self { printer: printer.clone(), state: self.state.clone(), quiet_wait }
     }
 
-    /// Shows progress while no event occurs: updates the bars from the ledger or, without bars,
-    /// prints at least one line a minute. Never returns.
-    pub(crate) async fn refresh_loop(&self, ledger: &Ledger, batches: &[BatchId]) -> Infallible {
-        loop {
+    /// Shows progress while no event occurs, until the last run ends: updates the bars from the
+    /// ledger or, without bars, prints at least one line a minute.
+    pub(crate) fn start_refreshing(&self, ledger: &Ledger, batches: Vec<BatchId>) {
+        if !self.printer.is_json() {
+            tokio::spawn(self.clone().refresh_loop(ledger.clone(), batches));
+        }
+    }
+
+    async fn refresh_loop(self, ledger: Ledger, batches: Vec<BatchId>) {
+        while self.lock_state().batches_left > 0 {
             tokio::time::sleep(LEDGER_READ_INTERVAL).await;
             let silent = self.lock_state().last_line_at.elapsed();
-            if self.printer.is_json() || !(self.printer.has_bars() || is_line_due(silent)) {
+            if !(self.printer.has_bars() || is_line_due(silent)) {
                 continue;
             }
-            // A ledger error is reported by the run; here the last counts are state.
-            let counts = read_job_counts(ledger, batches).await.ok();
+            // A ledger error is reported by the run; here the last counts are kept.
+            let counts = read_job_counts(&ledger, &batches).await.ok();
             let line = self.lock_state().refresh(counts, silent);
             if let (Some(line), false) = (line, self.printer.has_bars()) {
                 self.printer.status(&line);
@@ -96,7 +99,7 @@ impl RunProgress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show_event(&self, event: &RunEvent) {
+    pub(crate) fn show_event(&self, event: &RunEvent) {
         if self.printer.is_json() {
             let json = serde_json::to_value(event).unwrap_or_default();
             return self.printer.print_event(json);
@@ -303,38 +306,8 @@ fn is_line_due(silent: Duration) -> bool {
     silent + LEDGER_READ_INTERVAL * 2 > MAX_SILENCE
 }
 
-/// Counts the jobs of `batches` by state.
-pub(crate) async fn read_job_counts(
-    ledger: &Ledger,
-    batches: &[BatchId],
-) -> Result<JobStateCounts, LedgerError> {
-    let mut all = JobStateCounts::new();
-    for batch in batches {
-        // Paid jobs whose row was removed from the sheet are still downloaded, and counted.
-        let removed = ledger.removed_state_counts(*batch).await?.into_iter();
-        let removed = removed.filter(|(state, _)| is_in_flight(*state));
-        for (state, jobs) in ledger.state_counts(*batch).await?.into_iter().chain(removed) {
-            *all.entry(state).or_default() += jobs;
-        }
-    }
-    Ok(all)
-}
-
 fn count_done(counts: &JobStateCounts) -> u64 {
     [JobState::Done, JobState::Reused].iter().filter_map(|state| counts.get(state)).sum()
-}
-
-fn is_in_flight(state: JobState) -> bool {
-    match state {
-        JobState::Submitting | JobState::Uncertain | JobState::Rendering | JobState::Fetching => {
-            true
-        }
-        JobState::Ready
-        | JobState::Done
-        | JobState::Reused
-        | JobState::Failed
-        | JobState::Cancelled => false,
-    }
 }
 
 /// Returns the number of jobs in each unfinished state, such as "3 rendering, 1 uncertain". A run may

@@ -1,4 +1,4 @@
-//! One frame of the live frame: the status of a batch as lines of a given width.
+//! One frame of the live view: the status of a batch as lines of a given width.
 //!
 //! Pure: renders a snapshot of the ledger. No line is wider than the screen, and there are at most
 //! as many as it has rows. Whatever needs attention has a word and a colour, never a colour alone.
@@ -7,6 +7,7 @@ use console::Style;
 use jiff::Timestamp;
 
 use crate::cli::output::printer::{pad_or_truncate, text_width};
+use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
 use crate::cli::output::time_format::{format_elapsed, format_local_time};
 use crate::ledger::{JobState, RecentEvent};
 use crate::session::batch_status::{BatchStatus, Throughput};
@@ -59,7 +60,7 @@ impl StatusFrame {
         let mut lines = vec![self.headline(), self.progress_bar(columns), StyledLine::empty()];
         lines.extend(self.count_lines());
         lines.push(StyledLine::empty());
-        lines.extend(self.status.remarks().into_iter().map(|remark| {
+        lines.extend(remarks(&self.status).into_iter().map(|remark| {
             let style =
                 if remark.starts_with("paused") { TextStyle::Warning } else { TextStyle::Plain };
             StyledLine::new(format!("  {remark}"), style)
@@ -75,7 +76,7 @@ impl StatusFrame {
     fn headline(&self) -> StyledLine {
         let state = match &self.status.live_holder {
             Some(holder) => format!("live ({holder})"),
-            None => self.status.last_run_summary(),
+            None => describe_last_run(&self.status),
         };
         StyledLine::new(format!("{}  {state}", self.status.batch.name), TextStyle::Plain)
     }
@@ -188,7 +189,7 @@ impl StatusFrame {
     fn footer(&self) -> Vec<StyledLine> {
         let next = match (self.status.next_command(), &self.status.live_holder) {
             (Some(next), _) => format!("Next: {next}"),
-            (None, Some(_)) => self.status.live_hint(),
+            (None, Some(_)) => live_hint(&self.status),
             (None, None) => "Nothing to do".to_owned(),
         };
         let at = format_local_time(self.now.as_millisecond());
@@ -267,7 +268,6 @@ mod tests {
     use crate::cli::output::status_screen::*;
     use crate::ledger::{BatchRow, SpendingTotals};
     use crate::session::batch_status::Throughput;
-    use crate::session::next_steps::CommandHints;
 
     fn at(seconds: i64) -> i64 {
         // Noon on a day without a clock change in any zone; the frame shows local time.
@@ -311,7 +311,7 @@ mod tests {
         };
         StatusFrame {
             status: BatchStatus {
-                commands: CommandHints::from_name(&global, false, (&batch.name, &batch.file)),
+                commands: global.command_hints(false, &batch.name, &batch.file),
                 batch,
                 counts: counts.into_iter().collect(),
                 removed: Default::default(),

@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use crate::batch::{StudioHost, VendorProfile, VendorProfileEntry};
-use crate::cli::output::finding::CheckFinding;
 use crate::cli::output::printer::Printer;
+use crate::session::check_finding::CheckFinding;
 use crate::session::target;
 use crate::text::strip_control;
 

@@ -1,5 +1,7 @@
 //! The status of a row as users name it: the state of its job, or why it has none. Pure.
 
+use std::fmt;
+
 use crate::ledger::model::state::JobState;
 
 /// The status of a row, or a group of statuses that a user can ask for.
@@ -47,6 +49,12 @@ impl RowStatus {
     /// Returns the status with this text.
     pub fn parse(text: &str) -> Option<Self> {
         Self::all().find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for RowStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

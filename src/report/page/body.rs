@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::plots::RunPlot;
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
-use crate::report::run::{AttentionRecord, SpendingRecord};
+use crate::report::run::{AttentionGroup, SpendingRecord};
 use crate::text::{format_duration, format_number, pluralize};
 
 /// Replaced by the rows.
@@ -61,14 +61,14 @@ pub(super) fn page_markup(
 }
 
 fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
-    let totals = page.totals;
-    let jobs = |state| totals.counts.get(state).copied().unwrap_or(0);
+    let status = page.status;
+    let jobs = |state| status.counts.get(state).copied().unwrap_or(0);
     let done = jobs("done") + jobs("reused");
     html! {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
-            p .lead { (done) " of " (pluralize(totals.rows, "video")) " done" }
+            p .lead { (done) " of " (pluralize(status.rows, "video")) " done" }
             @if let Some(run) = &timeline.run {
                 p .muted {
                     "Last paying run: run " (run.id) ", " (format_time(page, timeline.started_at)) ", "
@@ -77,7 +77,7 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
                     @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
             }
-            @if let Some(next) = page.next_command {
+            @if let Some(next) = &page.status.next {
                 p .next { "Next: " code { (next) } }
             }
         }
@@ -85,12 +85,12 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
 }
 
 fn counts_section(page: &ReportPage<'_>) -> Markup {
-    let counts = page.totals.counts.iter().filter(|(_, jobs)| **jobs > 0);
+    let counts = page.status.counts.iter().filter(|(_, jobs)| **jobs > 0);
     html! {
         section aria-label="Counts" {
             div .tiles role="group" aria-label="Show rows by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
-                    span .number { (page.totals.rows) } span .label { "rows" }
+                    span .number { (page.status.rows) } span .label { "rows" }
                 }
                 @for (state, jobs) in counts {
                     button type="button" .tile data-state=(state) aria-pressed="false" {
@@ -104,19 +104,19 @@ fn counts_section(page: &ReportPage<'_>) -> Markup {
 }
 
 fn attention_section(page: &ReportPage<'_>) -> Markup {
-    if page.attention.is_empty() {
+    if page.status.failures.is_empty() {
         return html! {};
     }
     html! {
         section aria-labelledby="attention" {
             h2 id="attention" { "Needs attention" }
-            @for group in page.attention { (attention_article(group)) }
+            @for group in &page.status.failures { (attention_article(group)) }
         }
     }
 }
 
-fn attention_article(group: &AttentionRecord) -> Markup {
-    let listed: u64 = group.words.iter().map(|message| message.jobs).sum();
+fn attention_article(group: &AttentionGroup) -> Markup {
+    let listed: u64 = group.messages.iter().map(|message| message.jobs).sum();
     html! {
         article .reason {
             h3 {
@@ -125,7 +125,7 @@ fn attention_article(group: &AttentionRecord) -> Markup {
                 @if let Some(cause) = &group.cause { ": " (cause) }
             }
             ul .words {
-                @for message in &group.words {
+                @for message in &group.messages {
                     li {
                         q { (message.words) }
                         span .muted { " · " (pluralize(message.jobs, "row")) ", such as " (message.key) }
@@ -168,7 +168,7 @@ fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], timeline: &RunTimelin
 }
 
 fn credits_figure(page: &ReportPage<'_>) -> Markup {
-    let credits = page.totals.credits;
+    let credits = page.status.credits;
     html! {
         figure {
             figcaption { strong { "Credits" } " " span .muted { "Estimated, and as reported by AI Studios." } }

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 
 use super::atomic_file::create_temp_file;
 use super::results::ReportError;
-use super::run::{AttentionRecord, BatchTotals};
+use super::run::BatchRecord;
 use crate::ledger::{Ledger, StoredBatch};
 use timeline::RunTimeline;
 
@@ -32,12 +32,8 @@ const PAGE_SCRIPT: &str = include_str!("page.js");
 pub struct ReportPage<'p> {
     /// The batch.
     pub batch: &'p StoredBatch,
-    /// Its totals.
-    pub totals: &'p BatchTotals,
-    /// The rows that need the user, grouped by reason.
-    pub attention: &'p [AttentionRecord],
-    /// The next step: a command.
-    pub next_command: Option<&'p str>,
+    /// Its status.
+    pub status: &'p BatchRecord,
     /// The limits in the batch file.
     pub limits: SubmitLimits,
     /// The relative path from the page to the videos, without a trailing slash; empty if they are

@@ -39,8 +39,8 @@ pub(super) async fn write_rows(
     let mut timings: Vec<JobTiming> = timeline.jobs.clone();
     timings.sort_unstable_by_key(|timing| timing.position);
     let quiet = ["done", "reused", "ready", "submitting", "rendering", "fetching", "skipped"];
-    let quiet: u64 = quiet.iter().filter_map(|word| page.totals.counts.get(word)).sum();
-    let attention = page.totals.rows.saturating_sub(quiet);
+    let quiet: u64 = quiet.iter().filter_map(|word| page.status.counts.get(word)).sum();
+    let attention = page.status.rows.saturating_sub(quiet);
     let mut quiet_left = PAGE_ROWS_MAX.saturating_sub(attention);
     let (mut written, mut omitted) = (0u64, 0u64);
     let mut rows = ReportRows::new(ledger, page.batch.id);

@@ -1,17 +1,17 @@
-//! `callsheet check BATCH --probe`: the first calls to an account, one after the other, to learn
-//! what no document says.
+//! `callsheet check BATCH --probe`: the first calls to an account, one after the other, which
+//! measure what the documentation leaves open.
 //!
-//! They are taken to be free; that a draft is, nobody has proven, so it is said before one is made.
-//! Nothing that renders is sent from here: that is `render.rs`, with a person's leave. What was
-//! learnt goes into a dated file beside the batch file, which never takes another's place. Nothing
-//! is sent twice, and a call that brought nothing decides nothing.
+//! They are assumed to be free; whether a draft is, has not been proven, so an event announces it.
+//! Nothing here renders: that is `render.rs`, after the user agreed. The measurements go into a
+//! dated file beside the batch file, which never replaces another. Nothing is sent twice, and a
+//! failed call determines nothing.
 
 mod render;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -22,69 +22,55 @@ use crate::batch::{
     Batch, DraftBilling, ListContents, MeasurementInfo, ProjectNameHandling, StudioHost,
     VendorProfile, render_measured_file,
 };
-use crate::cli::output::finding::CheckFinding;
-use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind};
 use crate::session::account_catalog;
+use crate::session::check_finding::CheckFinding;
 use crate::session::credentials::CredentialQuery;
+use crate::session::error::CommandError;
+use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::confirm;
-use crate::session::open_batch::CommandError;
 use crate::session::target;
 use crate::session::target::RunTarget;
 use crate::text::{format_duration, pluralize};
 
-/// What a person wants to have asked.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct ProbeArgs {
-    /// Measure how the account behaves (see below)
-    #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
-    probe: bool,
-    /// The same, and render one small video (paid; asks first)
-    #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
-    probe_render: bool,
-    /// Do not ask before --probe-render spends
-    #[arg(long, requires = "probe_render")]
-    yes: bool,
+/// The input of a probe.
+#[derive(Clone, Copy)]
+pub(crate) struct ProbeRequest<'a> {
+    pub(crate) batch: &'a Batch,
+    pub(crate) host: &'a StudioHost,
+    /// Whether the draft is rendered, which is charged. The user has agreed.
+    pub(crate) may_render: bool,
+    pub(crate) clock: &'a Clock,
+    pub(crate) observer: &'a SessionObserver,
 }
 
-impl ProbeArgs {
-    pub(crate) fn is_requested(&self) -> bool {
-        self.probe || self.probe_render
-    }
-}
-
-/// The calls so far, and what they showed.
+/// A probe in progress.
 struct AccountProbe<'a> {
     client: &'a ApiClient,
     batch: &'a Batch,
     clock: &'a Clock,
-    printer: &'a Printer,
-    /// What the probe's project is called.
+    observer: &'a SessionObserver,
+    /// The name of the probe's project.
     project_name: String,
     findings: Vec<CheckFinding>,
     profile: VendorProfile,
     facts: Vec<String>,
 }
 
-/// Makes the calls and writes down what they show.
+/// Makes the calls and records what they show.
 pub(crate) async fn run_probe(
-    batch: &Batch,
-    (host, asks): (&StudioHost, &ProbeArgs),
-    talk: &Printer,
+    request: ProbeRequest<'_>,
 ) -> Result<Vec<CheckFinding>, CommandError> {
-    let question = "render a video of a few seconds, which AI Studios will charge for?";
-    let may_render = asks.probe_render && confirm(question, asks.yes, talk);
-    let clock = Clock::real();
-    let account = RunTarget::for_query(CredentialQuery::new(host, Some(&batch.studio)))?;
-    let client = account.client(batch.limits.request_timeout, &clock)?;
+    let ProbeRequest { batch, host, may_render, clock, observer } = request;
+    let target = RunTarget::for_query(CredentialQuery::new(host, Some(&batch.studio)))?;
+    let client = target.client(batch.limits.request_timeout, clock)?;
     let now = clock.now();
     let mut probe = AccountProbe {
         client: &client,
         batch,
-        clock: &clock,
-        printer: talk,
+        clock,
+        observer,
         project_name: format!("callsheet probe [{}]", now.strftime("%Y-%m-%d %H.%M.%S")),
         findings: Vec::new(),
         profile: VendorProfile::default(),
@@ -98,41 +84,39 @@ pub(crate) async fn run_probe(
 }
 
 impl AccountProbe<'_> {
-    fn add_ok(&mut self, topic: &'static str, words: impl Into<String>) {
-        self.findings.push(CheckFinding::ok(topic, words));
+    fn add_ok(&mut self, topic: &'static str, message: impl Into<String>) {
+        self.findings.push(CheckFinding::ok(topic, message));
     }
 
-    fn add_warning(&mut self, topic: &'static str, words: impl Into<String>, todo: &'static str) {
-        self.findings.push(CheckFinding::warn(topic, words, todo));
+    fn add_warning(&mut self, topic: &'static str, message: impl Into<String>, todo: &'static str) {
+        self.findings.push(CheckFinding::warn(topic, message, todo));
     }
 
-    /// Notes something that decides nothing, for whoever asks the vendor.
-    fn add_fact(&mut self, topic: &'static str, words: String) {
-        self.facts.push(format!("{topic}: {words}"));
-        self.add_ok(topic, words);
+    /// Records an observation that determines no setting.
+    fn add_fact(&mut self, topic: &'static str, message: String) {
+        self.facts.push(format!("{topic}: {message}"));
+        self.add_ok(topic, message);
     }
 
-    /// Returns what a call brought; otherwise says why it brought nothing.
+    /// Returns the result of a call, or records why it failed.
     fn ok_or_finding<T>(&mut self, topic: &'static str, result: Result<T, CallError>) -> Option<T> {
         result
-            .inspect_err(|trouble| {
-                self.findings.push(CheckFinding::from_call_error(topic, trouble))
-            })
+            .inspect_err(|error| self.findings.push(CheckFinding::from_call_error(topic, error)))
             .ok()
     }
 
-    /// The calls that only look. Nothing comes back when the account itself is the trouble.
+    /// Makes the calls that only read. `None` if the account cannot be used.
     async fn probe_reads(&mut self) -> Option<()> {
-        let signed_in = self.client.fetch_token_lifetime().await;
-        let life = self.ok_or_finding("token", signed_in)?;
-        self.add_fact("token", format!("given, and good for {}", format_duration(life)));
+        let lifetime = self.client.fetch_token_lifetime().await;
+        let lifetime = self.ok_or_finding("token", lifetime)?;
+        self.add_fact("token", format!("issued, valid for {}", format_duration(lifetime)));
         match self.client.check_credentials().await {
-            Ok(_) => self.add_ok("auth", "AI Studios knows the token"),
-            Err(trouble @ (CallError::NotFound | CallError::Refused { .. })) => {
-                self.findings.push(CheckFinding::from_call_error("auth", &trouble));
+            Ok(_) => self.add_ok("auth", "AI Studios accepts the token"),
+            Err(error @ (CallError::NotFound | CallError::Refused { .. })) => {
+                self.findings.push(CheckFinding::from_call_error("auth", &error));
             }
-            Err(trouble) => {
-                self.findings.push(CheckFinding::from_call_error("auth", &trouble));
+            Err(error) => {
+                self.findings.push(CheckFinding::from_call_error("auth", &error));
                 return None;
             }
         }
@@ -144,67 +128,60 @@ impl AccountProbe<'_> {
         }
         let list = self.client.list_projects().await;
         if let Some(list) = self.ok_or_finding("list", list) {
-            let whole = if list.is_complete { "all of it" } else { "perhaps not all of it" };
+            let extent = if list.is_complete { "complete" } else { "possibly incomplete" };
             let projects = pluralize(list.projects.len() as u64, "project");
-            let mut words: Vec<_> =
-                list.projects.iter().filter_map(|item| item.state.as_ref()).collect();
-            words.sort_by_key(|state| state.as_str().to_owned());
-            words.dedup();
-            let words: Vec<_> = words.into_iter().map(RenderState::as_str).collect();
-            let states = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
-            self.add_fact("list", format!("{projects}, {whole}; state words: {states}"));
+            let states = list.projects.iter().filter_map(|item| item.state.as_ref());
+            let states: BTreeSet<_> = states.map(RenderState::as_str).collect();
+            let states = match states.is_empty() {
+                true => "none".to_owned(),
+                false => states.into_iter().collect::<Vec<_>>().join(", "),
+            };
+            self.add_fact("list", format!("{projects}, {extent}; state words: {states}"));
         }
         self.probe_unknown_project().await;
         Some(())
     }
 
     async fn probe_wrong_token(&mut self) {
-        let answer = self.client.probe_invalid_token().await;
+        let rejection = self.client.probe_invalid_token().await;
         let status =
-            answer.status.map_or("no answer".to_owned(), |status| format!("HTTP {status}"));
-        if answer.is_recognized {
-            self.add_fact("wrong token", format!("{status}, known for what it is"));
+            rejection.status.map_or("no response".to_owned(), |status| format!("HTTP {status}"));
+        if rejection.is_recognized {
+            self.add_fact("wrong token", format!("{status}, recognized"));
         } else {
-            let words = format!("{status}, not known for what it is");
-            self.facts.push(format!("wrong token: {words}"));
-            let todo =
-                "a token that is refused in the night would not be renewed: tell the developers";
-            self.add_warning("wrong token", words, todo);
+            let message = format!("{status}, not recognized");
+            self.facts.push(format!("wrong token: {message}"));
+            let todo = "a token that expires during a run would not be renewed: report this";
+            self.add_warning("wrong token", message, todo);
         }
     }
 
     async fn probe_unknown_project(&mut self) {
         let id = format!("{:016x}{:08x}", rand::random::<u64>(), rand::random::<u32>());
         let Some(id) = ProjectId::parse(&id) else { return };
-        let words = match self.client.render_progress(&id).await {
-            Err(CallError::NotFound) => "said to be unknown".to_owned(),
-            Ok(_) => {
-                "looks like one that waits, so one that was deleted seems to stand still".into()
-            }
-            Err(trouble) => trouble.to_string(),
+        let message = match self.client.render_progress(&id).await {
+            Err(CallError::NotFound) => "reported as unknown".to_owned(),
+            Ok(_) => "looks like a waiting render, so a deleted one appears stalled".to_owned(),
+            Err(error) => error.to_string(),
         };
-        self.add_fact("unknown id", words);
+        self.add_fact("unknown id", message);
     }
 
-    /// Makes a draft, reads it, and deletes it; or has it rendered.
+    /// Creates a draft, reads it, and deletes or renders it.
     async fn probe_draft(&mut self, may_render: bool) {
         let models = account_catalog::request_catalog(self.client, CatalogKind::Models).await;
         let models = self.ok_or_finding("models", models).unwrap_or_default();
         self.add_fact("models", pluralize(models.len() as u64, "model"));
-        self.printer.status(&format!(
-            "now one draft is made, `{}`, and deleted again; drafts are taken to be free, but \
-             nobody has proven it: compare the account's credits before and after",
-            self.project_name
-        ));
+        self.observer.notify(SessionEvent::ProbeDraftStarting { name: &self.project_name });
         let body =
             smallest_project(&self.project_name, self.batch, &models).to_string().into_bytes();
         let id = match self.client.create_project(CreateRequest::from_body(body)).await {
             SubmitOutcome::Accepted(id) => id,
-            answer => return self.report_draft_failure(answer),
+            outcome => return self.report_draft_failure(outcome),
         };
-        self.add_ok("draft", format!("made as {id}"));
+        self.add_ok("draft", format!("created as {id}"));
         let read = self.client.fetch_project(&id).await;
-        let is_one = match self.ok_or_finding("draft", read) {
+        let is_draft = match self.ok_or_finding("draft", read) {
             Some(project) => self.inspect_draft(&project),
             None => false,
         };
@@ -212,24 +189,24 @@ impl AccountProbe<'_> {
         if let Some(list) = self.ok_or_finding("draft", list) {
             if list.projects.iter().any(|item| item.id == id) {
                 self.profile.list = Some(ListContents::Everything);
-                self.add_ok("draft", "the list shows it, so it shows drafts");
+                self.add_ok("draft", "in the list, which contains drafts");
             } else {
                 self.add_fact("draft", "not in the list".to_owned());
             }
         }
-        if may_render && is_one {
+        if may_render && is_draft {
             return self.probe_render(&id).await;
         }
         if may_render {
-            let todo = "ask AI Studios what `isExport: false` does, and look at the credits";
-            self.add_warning("render", "left out, since the draft does not look like one", todo);
+            let todo = "ask AI Studios what `isExport: false` does, and check the credits";
+            self.add_warning("render", "skipped, since the draft does not look like one", todo);
         }
         self.delete_draft(&id).await;
     }
 
-    fn report_draft_failure(&mut self, answer: SubmitOutcome<ProjectId>) {
-        let todo = "look at the website for a draft of that name, and delete it";
-        match answer {
+    fn report_draft_failure(&mut self, outcome: SubmitOutcome<ProjectId>) {
+        let todo = "find a draft of that name on the website, and delete it";
+        match outcome {
             SubmitOutcome::Accepted(..) => {}
             SubmitOutcome::NotSent { message, .. } => {
                 let finding = CheckFinding::fail(ExitReason::TransientFailure, "draft", message);
@@ -237,53 +214,54 @@ impl AccountProbe<'_> {
             }
             SubmitOutcome::Refused { message, .. } => {
                 self.facts.push(format!("draft: {message}"));
-                self.add_warning("draft", message, "nothing was made; a batch's own may pass");
+                let todo = "nothing was created; a batch's own project may be accepted";
+                self.add_warning("draft", message, todo);
             }
             SubmitOutcome::Account { message, .. } => {
                 self.findings.push(CheckFinding::fail(ExitReason::Account, "draft", message));
             }
             SubmitOutcome::RateLimited { .. } => {
-                self.add_warning("draft", "AI Studios asks us to slow down", "check again later");
+                self.add_warning("draft", "rate limited by AI Studios", "run `check` again later");
             }
             SubmitOutcome::Moved { .. } => {
-                let words = "AI Studios says that it lives elsewhere: check `base_url`";
-                self.findings.push(CheckFinding::fail(ExitReason::Usage, "draft", words));
+                let message = "AI Studios has moved to another address: check `base_url`";
+                self.findings.push(CheckFinding::fail(ExitReason::Usage, "draft", message));
             }
             SubmitOutcome::Unknown { message, .. } => {
-                let words =
-                    format!("it is not known whether `{}` was made: {message}", self.project_name);
-                self.add_warning("draft", words, todo);
+                let message =
+                    format!("unknown whether `{}` was created: {message}", self.project_name);
+                self.add_warning("draft", message, todo);
             }
         }
     }
 
-    /// Says what a draft shows. Returns whether it looks like one.
+    /// Records the properties of a draft. Returns whether it looks like one.
     fn inspect_draft(&mut self, draft: &ProjectDetails) -> bool {
         let name = draft.name.as_deref();
         if name == Some(self.project_name.as_str()) {
             self.profile.names = ProjectNameHandling::Kept;
-            self.add_ok("draft", "its name comes back as it was sent");
+            self.add_ok("draft", "its name is returned unchanged");
         } else if let Some(name) = name {
             self.profile.names = ProjectNameHandling::Changed;
-            let todo = "a lost answer will not be found by its tag";
-            self.add_warning("draft", format!("its name comes back as `{name}`"), todo);
+            let todo = "an uncertain submission will not be found by its tag";
+            self.add_warning("draft", format!("its name is returned as `{name}`"), todo);
         }
         if draft.credit_subtracted == Some(true) || draft.price.is_some_and(|cost| cost > 0.0) {
             self.profile.drafts = DraftBilling::Cost;
-            let todo = "think about `submission = \"one-step\"`";
-            self.add_warning("draft", "credits were taken for it: drafts are not free", todo);
+            let todo = "consider `submission = \"one-step\"`";
+            self.add_warning("draft", "it was charged: drafts are not free", todo);
         }
-        let without_word = ProjectDetails { state: None, ..draft.clone() };
-        if let Some(sign) = without_word.export_evidence() {
-            let todo = "a two-step batch would take it for exported: tell the developers";
-            self.add_warning("draft", format!("it looks as if it had been exported: {sign}"), todo);
+        let without_state = ProjectDetails { state: None, ..draft.clone() };
+        if let Some(evidence) = without_state.export_evidence() {
+            let todo = "a two-step batch would consider it exported: report this";
+            self.add_warning("draft", format!("it looks exported: {evidence}"), todo);
             return false;
         }
-        let word = draft.state.as_ref().map(RenderState::as_str);
-        if let (Some(word), Some(_)) = (word, draft.export_evidence()) {
-            self.profile.draft_words = vec![word.to_owned()];
+        let state = draft.state.as_ref().map(RenderState::as_str);
+        if let (Some(state), Some(_)) = (state, draft.export_evidence()) {
+            self.profile.draft_words = vec![state.to_owned()];
         }
-        self.add_ok("draft", format!("its state is `{}`", word.unwrap_or("not said")));
+        self.add_ok("draft", format!("its state is `{}`", state.unwrap_or("not reported")));
         true
     }
 
@@ -293,30 +271,30 @@ impl AccountProbe<'_> {
         match deleted {
             Ok(1) => self.add_ok("delete", format!("{id} deleted")),
             Ok(count) => {
-                let words = format!("{id}: AI Studios says that it deleted {count}");
-                self.add_warning("delete", words, todo);
+                let message = format!("{id}: AI Studios reports {count} deleted projects");
+                self.add_warning("delete", message, todo);
             }
-            Err(trouble) => self.add_warning("delete", format!("{id} stays: {trouble}"), todo),
+            Err(error) => self.add_warning("delete", format!("{id} not deleted: {error}"), todo),
         }
     }
 
-    /// Writes down what was learnt.
+    /// Writes the measurements to a file.
     fn write_profile(&mut self, now: Timestamp, host: String) {
-        let on = now.strftime("%Y-%m-%d").to_string();
+        let date = now.strftime("%Y-%m-%d").to_string();
         let measured =
-            MeasurementInfo { date: on.clone(), host, facts: std::mem::take(&mut self.facts) };
+            MeasurementInfo { date: date.clone(), host, facts: std::mem::take(&mut self.facts) };
         let text = render_measured_file(&self.profile, &measured);
-        match write_dated_file(&parent_folder(&self.batch.file), &on, &text) {
+        match write_dated_file(&parent_folder(&self.batch.file), &date, &text) {
             Ok(path) => {
-                let shown = path.display();
+                let path = path.display();
                 self.add_ok(
                     "profile",
-                    format!("written to `{shown}`: name it under [vendor] as `file`"),
+                    format!("written to `{path}`: set `file` under [vendor] to it"),
                 );
             }
             Err(error) => {
-                let words = format!("the profile cannot be written beside the batch file: {error}");
-                self.findings.push(CheckFinding::fail(ExitReason::Unexpected, "profile", words));
+                let message = format!("cannot write the profile beside the batch file: {error}");
+                self.findings.push(CheckFinding::fail(ExitReason::Unexpected, "profile", message));
             }
         }
     }
@@ -326,15 +304,15 @@ fn parent_folder(file: &Path) -> PathBuf {
     file.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// More probes than this in one day are something else.
+/// More profiles of one day indicate an error.
 const PROFILES_PER_DAY_MAX: u32 = 1000;
 
-/// Writes a file of this day, beside those that are there.
-fn write_dated_file(folder: &Path, on: &str, text: &str) -> std::io::Result<PathBuf> {
+/// Writes a new file with this date in its name.
+fn write_dated_file(folder: &Path, date: &str, text: &str) -> std::io::Result<PathBuf> {
     for number in 1..PROFILES_PER_DAY_MAX {
         let name = match number {
-            1 => format!("vendor-{on}.toml"),
-            _ => format!("vendor-{on}-{number}.toml"),
+            1 => format!("vendor-{date}.toml"),
+            _ => format!("vendor-{date}-{number}.toml"),
         };
         let path = folder.join(name);
         match std::fs::File::create_new(&path) {
@@ -350,20 +328,21 @@ fn write_dated_file(folder: &Path, on: &str, text: &str) -> std::io::Result<Path
     Err(std::io::ErrorKind::AlreadyExists.into())
 }
 
-/// Returns the smallest project: one short sentence of the first model that has clothes, or else
-/// one line of text. Nothing of it is exported.
+/// Returns the smallest project: one short sentence of the first model with clothes, or else one
+/// line of text. It is not exported.
 fn smallest_project(name: &str, batch: &Batch, models: &[CatalogItem]) -> Value {
-    let dressed = models.iter().find_map(|model| Some((model, model.clothes.as_ref()?.first()?)));
-    let place = json!({ "id": "clip-1", "layer": 1, "top": 100, "left": 100, "width": 400,
+    let with_clothes =
+        models.iter().find_map(|model| Some((model, model.clothes.as_ref()?.first()?)));
+    let position = json!({ "id": "clip-1", "layer": 1, "top": 100, "left": 100, "width": 400,
         "height": 400 });
-    let with = |more: Value| match (place.clone(), more) {
-        (Value::Object(mut place), Value::Object(more)) => {
-            place.extend(more);
-            Value::Object(place)
+    let with_position = |fields: Value| match (position.clone(), fields) {
+        (Value::Object(mut clip), Value::Object(fields)) => {
+            clip.extend(fields);
+            Value::Object(clip)
         }
-        (_, more) => more,
+        (_, fields) => fields,
     };
-    let (scripts, clip) = match dressed {
+    let (scripts, clip) = match with_clothes {
         Some((model, clothes)) => (
             json!([{ "org": "Hello.", "isTTS": false, "tts": null, "modelId": model.id,
                 "clothId": clothes.id }]),
@@ -382,7 +361,7 @@ fn smallest_project(name: &str, batch: &Batch, models: &[CatalogItem]) -> Value 
         "isExport": false,
         "resolution": PROBE_RESOLUTION,
         "scenes": [{ "sceneIdx": 0, "scripts": scripts, "background": background,
-            "clips": [with(clip)], "watermark": false, "thumbnailUrl": null }],
+            "clips": [with_position(clip)], "watermark": false, "thumbnailUrl": null }],
     });
     if let Some(workspace) = &batch.studio.workspace_id {
         project["workspaceId"] = json!(workspace);
@@ -390,7 +369,7 @@ fn smallest_project(name: &str, batch: &Batch, models: &[CatalogItem]) -> Value 
     project
 }
 
-/// The smallest picture that there is.
+/// The lowest resolution.
 const PROBE_RESOLUTION: &str = "480";
 
 #[cfg(test)]
@@ -398,7 +377,7 @@ mod tests {
     use crate::session::probe::*;
 
     #[test]
-    fn a_profile_never_takes_another_ones_place() {
+    fn a_profile_never_replaces_another_profile() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["vendor-2026-11-21.toml", "vendor-2026-11-21-2.toml"] {
             let path = write_dated_file(folder.path(), "2026-11-21", name).unwrap();
@@ -409,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_project_says_itself_that_it_is_not_to_be_rendered() {
+    fn the_smallest_project_is_sent_as_a_draft() {
         let source = "sheet = 's.csv'\ntemplate = 't.hbs'\n[studio]\nworkspace_id = 'w'\n";
         let batch = crate::batch::parse(Path::new("b.toml"), source.to_owned()).unwrap();
         let project = smallest_project("probe", &batch, &[]);

@@ -1,121 +1,133 @@
-//! The one paid call of a probe: the smallest project is exported, once, and followed to its end.
+//! The one paid call of a probe: exports the smallest project once, and polls it to its end.
 //!
-//! Whether the id changes, when the list shows it and what it cost is only to be seen that way.
-//! The export is never sent again, whatever comes of it; the video stays in the account.
+//! Only this shows whether the id changes, when the project appears in the list, and what it costs.
+//! The export is never sent again, whatever its outcome; the video stays in the account.
 
 use std::time::Duration;
 
 use crate::aistudios::{ExportRequest, ProgressReport, ProjectId, RenderState, SubmitOutcome};
 use crate::batch::{ExportIdBehavior, ListContents};
-use crate::cli::output::finding::CheckFinding;
+use crate::session::check_finding::CheckFinding;
+use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
-use crate::session::probe::AccountProbe;
+use crate::session::probe::{AccountProbe, PROBE_RESOLUTION};
 use crate::text::format_duration;
 
 const TOPIC: &str = "render";
-/// Looks at the list after the end, for a project that has not been in it.
+/// Requests of the list after the end, for a project that has not been in it.
 const LAST_LIST_CHECKS: u32 = 3;
 
-/// What was seen while the render was under way.
-#[derive(Default)]
+/// The observations of a render.
 struct RenderObservation {
-    /// Until the list showed it first, and whether as one that is still under way.
-    first_listed: Option<(Duration, bool)>,
-    /// Words that nobody knew, in their order.
-    unknown_states: Vec<String>,
+    /// When the export was accepted, by the clock's awake time.
+    accepted_at: Duration,
+    first_listed: Option<FirstListed>,
+    /// The state words that were reported, in their order.
+    states: Vec<String>,
+}
+
+/// The first time that the list contained the project.
+#[derive(Clone, Copy)]
+struct FirstListed {
+    /// The time since the export was accepted.
+    after: Duration,
+    /// Whether the list showed it as in progress.
+    is_in_progress: bool,
 }
 
 impl RenderObservation {
     fn record_state(&mut self, progress: &ProgressReport) {
         let Some(state) = &progress.state else { return };
-        let word = state.as_str().to_owned();
-        if !self.unknown_states.contains(&word) {
-            self.unknown_states.push(word);
+        let state = state.as_str().to_owned();
+        if !self.states.contains(&state) {
+            self.states.push(state);
         }
     }
 }
 
 impl AccountProbe<'_> {
-    /// Exports a draft and follows it.
+    /// Exports a draft and polls it.
     pub(crate) async fn probe_render(&mut self, draft: &ProjectId) {
-        let patience = format_duration(self.batch.limits.stall_after);
-        self.printer.status(&format!(
-            "now {draft} is exported, once, which AI Studios charges for, and followed for at most \
-             {patience}"
-        ));
+        self.observer.notify(SessionEvent::ProbeExportStarting {
+            project: &draft.to_string(),
+            time_max: self.batch.limits.stall_after,
+        });
         let request = ExportRequest {
             project_id: draft.clone(),
             workspace_id: self.batch.studio.workspace_id.clone(),
-            resolution: Some(crate::session::probe::PROBE_RESOLUTION.to_owned()),
+            resolution: Some(PROBE_RESOLUTION.to_owned()),
             webhook_url: None,
         };
-        let answered = match self.client.export_project(&request).await {
+        let accepted = match self.client.export_project(&request).await {
             SubmitOutcome::Accepted(id) => id,
-            answer => match self.check_unaccepted_export(answer, draft).await {
+            outcome => match self.check_unaccepted_export(outcome, draft).await {
                 true => None,
                 false => return,
             },
         };
-        if let Some(id) = &answered {
-            let (word, words) = match id == draft {
-                true => (ExportIdBehavior::Same, "it renders under the draft's own id".to_owned()),
+        if let Some(id) = &accepted {
+            let (behavior, message) = match id == draft {
+                true => (ExportIdBehavior::Same, "it renders under the draft's id".to_owned()),
                 false => (ExportIdBehavior::New, format!("it renders under another id, {id}")),
             };
-            self.profile.export_id = Some(word);
-            self.add_ok(TOPIC, words);
+            self.profile.export_id = Some(behavior);
+            self.add_ok(TOPIC, message);
         } else {
-            self.add_fact(TOPIC, "the answer names no id".to_owned());
+            self.add_fact(TOPIC, "the response contains no id".to_owned());
         }
-        let asked = answered.unwrap_or_else(|| draft.clone());
-        self.follow_render(&asked).await;
+        let id = accepted.unwrap_or_else(|| draft.clone());
+        self.follow_render(&id).await;
     }
 
-    /// Says why an export may not have been taken. Returns whether it can be seen that it was.
+    /// Records why an export may not have been accepted. Returns whether the project shows that it
+    /// was.
     async fn check_unaccepted_export(
         &mut self,
-        answer: SubmitOutcome<Option<ProjectId>>,
+        outcome: SubmitOutcome<Option<ProjectId>>,
         draft: &ProjectId,
     ) -> bool {
-        let (exit, words) = match answer {
+        let (exit, message) = match outcome {
             SubmitOutcome::Accepted(..) => return true,
             SubmitOutcome::NotSent { message, .. } => (ExitReason::TransientFailure, message),
             SubmitOutcome::Refused { message, .. } => (ExitReason::Input, message),
             SubmitOutcome::Account { message, .. } => (ExitReason::Account, message),
             SubmitOutcome::RateLimited { .. } => {
-                (ExitReason::TransientFailure, "AI Studios asks us to slow down".to_owned())
+                (ExitReason::TransientFailure, "rate limited by AI Studios".to_owned())
             }
             SubmitOutcome::Moved { .. } => (
                 ExitReason::Usage,
-                "AI Studios says that it lives elsewhere: check `base_url`".to_owned(),
+                "AI Studios has moved to another address: check `base_url`".to_owned(),
             ),
             SubmitOutcome::Unknown { message, .. } => {
                 let project = self.client.fetch_project(draft).await;
                 if project.is_ok_and(|project| project.export_evidence().is_some()) {
                     return true;
                 }
-                let words = format!(
-                    "the answer was lost ({message}), and {draft} does not show whether it renders: \
-                     look at the website; nothing is sent again, and it is not deleted"
+                let message = format!(
+                    "no response ({message}), and {draft} does not show whether it renders: \
+                     check the website; nothing is sent again, and it is not deleted"
                 );
-                (ExitReason::TransientFailure, words)
+                (ExitReason::TransientFailure, message)
             }
         };
-        self.findings.push(CheckFinding::fail(exit, TOPIC, words));
+        self.findings.push(CheckFinding::fail(exit, TOPIC, message));
         false
     }
 
-    /// Asks until the render has come to its end, and looks into the list meanwhile.
+    /// Polls the render until its end, and requests the list meanwhile.
     async fn follow_render(&mut self, id: &ProjectId) {
         let limits = &self.batch.limits;
-        let (began, patience) = (self.clock.awake_time(), limits.stall_after);
-        let mut seen = RenderObservation::default();
+        let mut observed = RenderObservation {
+            accepted_at: self.clock.awake_time(),
+            first_listed: None,
+            states: Vec::new(),
+        };
         let end = loop {
-            let spent = self.clock.awake_time().saturating_sub(began);
-            if spent > patience {
+            if self.time_since(observed.accepted_at) > limits.stall_after {
                 break None;
             }
             if let Ok(progress) = self.client.render_progress(id).await {
-                seen.record_state(&progress);
+                observed.record_state(&progress);
                 let percent = progress.percent.unwrap_or(0.0);
                 match (&progress.state, &progress.download_url) {
                     (Some(RenderState::Failed(_)), _) => break Some(progress),
@@ -123,73 +135,73 @@ impl AccountProbe<'_> {
                     (Some(_) | None, Some(_) | None) => {}
                 }
             }
-            self.check_list(id, (&mut seen, began)).await;
+            self.check_list(id, &mut observed).await;
             self.clock.sleep(limits.poll_min).await;
         };
-        let took = format_duration(self.clock.awake_time().saturating_sub(began));
-        match end {
-            Some(ProgressReport {
-                state: Some(RenderState::Failed(word)), message: words, ..
-            }) => {
-                let said = words.unwrap_or_else(|| format!("AI Studios says `{word}`"));
-                self.facts.push(format!("{TOPIC}: failed after {took}: {said}"));
-                let todo = "look at the website what became of it, and whether it was charged";
-                self.add_warning(TOPIC, format!("{id} failed after {took}: {said}"), todo);
-            }
-            Some(progress) => self.record_finish(&progress, &took),
-            None => {
-                let todo = "look at the website what became of it";
-                self.add_warning(TOPIC, format!("{id} has come to no end after {took}"), todo);
-            }
+        self.record_end(id, end, self.time_since(observed.accepted_at));
+        if !observed.states.is_empty() {
+            let states = observed.states.join(", ");
+            self.add_fact(TOPIC, format!("state words while rendering: {states}"));
         }
-        if !seen.unknown_states.is_empty() {
-            self.add_fact(
-                TOPIC,
-                format!("state words on the way: {}", seen.unknown_states.join(", ")),
-            );
-        }
-        self.record_list_findings(id, (seen, began)).await;
+        self.record_list_findings(id, observed).await;
         self.record_price(id).await;
     }
 
-    fn record_finish(&mut self, progress: &ProgressReport, took: &str) {
-        self.add_fact(TOPIC, format!("finished after {took}"));
-        if let Some(RenderState::InProgress(word)) = &progress.state {
-            self.profile.done_words = vec![word.clone()];
+    fn time_since(&self, start: Duration) -> Duration {
+        self.clock.awake_time().saturating_sub(start)
+    }
+
+    fn record_end(&mut self, id: &ProjectId, end: Option<ProgressReport>, duration: Duration) {
+        let duration = format_duration(duration);
+        match end {
+            Some(ProgressReport { state: Some(RenderState::Failed(state)), message, .. }) => {
+                let message = message.unwrap_or_else(|| format!("AI Studios reports `{state}`"));
+                self.facts.push(format!("{TOPIC}: failed after {duration}: {message}"));
+                let todo = "check on the website whether it was charged";
+                self.add_warning(TOPIC, format!("{id} failed after {duration}: {message}"), todo);
+            }
+            Some(progress) => {
+                self.add_fact(TOPIC, format!("finished after {duration}"));
+                if let Some(RenderState::InProgress(state)) = progress.state {
+                    self.profile.done_words = vec![state];
+                }
+            }
+            None => {
+                let todo = "check its state on the website";
+                self.add_warning(TOPIC, format!("{id} is not finished after {duration}"), todo);
+            }
         }
     }
 
-    /// Looks whether the list shows it by now, and as what.
-    async fn check_list(&self, id: &ProjectId, (seen, began): (&mut RenderObservation, Duration)) {
-        if seen.first_listed.is_some() {
+    /// Checks whether the list contains the project by now, and in which state.
+    async fn check_list(&self, id: &ProjectId, observed: &mut RenderObservation) {
+        if observed.first_listed.is_some() {
             return;
         }
         let Ok(list) = self.client.list_projects().await else { return };
         if let Some(item) = list.projects.iter().find(|item| item.id == *id) {
-            // Its end may have come since it was last asked about: the entry itself has to say.
-            let is_over = matches!(item.state, Some(RenderState::Done(_)));
-            let under_way = !item.has_video && !is_over;
-            seen.first_listed = Some((self.clock.awake_time().saturating_sub(began), under_way));
+            // The render may have ended since the last poll, so only the item itself counts.
+            let is_done = matches!(item.state, Some(RenderState::Done(_)));
+            observed.first_listed = Some(FirstListed {
+                after: self.time_since(observed.accepted_at),
+                is_in_progress: !item.has_video && !is_done,
+            });
         }
     }
 
-    /// Says what the list showed of it.
-    async fn record_list_findings(
-        &mut self,
-        id: &ProjectId,
-        (mut seen, began): (RenderObservation, Duration),
-    ) {
+    /// Records when and how the list contained the project.
+    async fn record_list_findings(&mut self, id: &ProjectId, mut observed: RenderObservation) {
         for _ in 0..LAST_LIST_CHECKS {
-            if seen.first_listed.is_some() {
+            if observed.first_listed.is_some() {
                 break;
             }
-            self.check_list(id, (&mut seen, began)).await;
+            self.check_list(id, &mut observed).await;
             self.clock.sleep(self.batch.limits.poll_min).await;
         }
-        // That it shows drafts is known from the draft, and says more.
+        // The draft has already shown whether the list contains drafts, which includes renders.
         let shows_drafts = self.profile.list == Some(ListContents::Everything);
-        match seen.first_listed {
-            Some((after, true)) => {
+        match observed.first_listed {
+            Some(FirstListed { after, is_in_progress: true }) => {
                 if !shows_drafts {
                     self.profile.list = Some(ListContents::Exported);
                 }
@@ -200,11 +212,11 @@ impl AccountProbe<'_> {
                     format!("in the list {} after it was accepted", format_duration(lag)),
                 );
             }
-            Some((_, false)) => {
+            Some(FirstListed { is_in_progress: false, .. }) => {
                 self.profile.list = Some(ListContents::Finished);
-                self.add_ok(TOPIC, "in the list only when it was finished");
+                self.add_ok(TOPIC, "in the list only after it was finished");
             }
-            None => self.add_fact(TOPIC, "not in the list, even when it was finished".to_owned()),
+            None => self.add_fact(TOPIC, "not in the list, even after it was finished".to_owned()),
         }
     }
 
@@ -213,10 +225,8 @@ impl AccountProbe<'_> {
         match project.price {
             Some(credits) => self.add_fact(TOPIC, format!("it cost {credits} credits")),
             None => {
-                self.add_fact(
-                    TOPIC,
-                    "AI Studios does not say what it cost: see its website".to_owned(),
-                );
+                let message = "AI Studios does not report the price: see its website";
+                self.add_fact(TOPIC, message.to_owned());
             }
         }
     }

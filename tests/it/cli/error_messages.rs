@@ -69,7 +69,7 @@ async fn two_rows_with_one_file_name_show_how_to_fix_them() {
         told.push_str(ended.stderr.lines().last().unwrap());
         told.push('\n');
     }
-    assert_eq!(told, "mend the rows, or `file` in the batch file\n".repeat(2));
+    assert_eq!(told, "fix the rows, or `file` in the batch file\n".repeat(2));
     // Another invalid row can be skipped, but these cannot.
     office.write("s.csv", "key,script\na,One\nb,Two\nc,\n");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);

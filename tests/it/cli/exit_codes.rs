@@ -225,7 +225,7 @@ async fn exit_5_for_an_unavailable_host() {
     }
     insta::assert_snapshot!(said, @"
     error: `CLOSED` cannot be reached: check the network, or `base_url`
-    error: `SILENT` does not answer (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
+    error: `SILENT` does not respond (no whole answer came in time (after 0.5 s)): check the network and `base_url`, then run the same command again
     ");
     assert_eq!(request_count(&office), 0);
 }
@@ -242,8 +242,9 @@ async fn exit_6_for_lost_responses_without_resubmission() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(ended.stdout, @"
             3 rows: 3 uncertain
-            videos in out, results in out/results.csv
-            a page to look at is out/report.html
+            Videos: out
+            Results: out/results.csv
+            Report: out/report.html
             ");
         }
     }
@@ -264,7 +265,7 @@ async fn exit_7_for_a_refused_account() {
     assert!(!refused.stderr.contains("canary"));
     insta::assert_snapshot!(refused.stderr, @"
     night: 6 new
-    6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
+    6 videos to render, 2 s of speech, 60 s to 10 min
     error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
     ");
     let gone = office.run(&["-q", "run", "b.toml"]);

@@ -95,7 +95,7 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     error: row 5: 3 cells where the heading row has 2
       help: put text that contains a comma in quotes
     3 problems in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     ");
 
     let office = TestCli::new(2).await;
@@ -162,16 +162,17 @@ async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
       fill it in, or write `{{number (default column 0)}}`
     2 problems in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     ");
     let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
     assert_eq!(office.sandbox.render_count(), 2, "{ended:?}");
     assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
     insta::assert_snapshot!(ended.stdout, @"
     4 rows: 2 done, 2 invalid
-    videos in out, results in out/results.csv
-    a page to look at is out/report.html
-    what can be mended is in out/failures.csv
+    Videos: out
+    Results: out/results.csv
+    Report: out/report.html
+    Failed rows: out/failures.csv
     ");
     insta::assert_snapshot!(format!("{:?}", ended.code), @"Some(0)");
 }

@@ -30,16 +30,18 @@ async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     out.sort_unstable();
     insta::assert_snapshot!(out.join("\n"), @"
     night: 3 rows: 3 done
-    night: a page to look at is out/report.html
-    night: videos in out, results in out/results.csv
+    night: Report: out/report.html
+    night: Results: out/results.csv
+    night: Videos: out
     second: 3 rows: 3 done
-    second: a page to look at is out2/report.html
-    second: videos in out2, results in out2/results.csv
+    second: Report: out2/report.html
+    second: Results: out2/results.csv
+    second: Videos: out2
     ");
     assert!(
-        ended.stderr.contains(
-            "night, second share one account, and the lowest of their rates: unlimited for all"
-        ),
+        ended
+            .stderr
+            .contains("night, second share an account and its lowest rates: unlimited for all"),
         "{}",
         ended.stderr
     );

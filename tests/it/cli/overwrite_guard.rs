@@ -70,7 +70,7 @@ async fn a_batch_does_not_overwrite_its_own_inputs() {
     office.write("b.toml", &moved);
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    insta::assert_snapshot!(ended.stderr, @"error: the template `out/report.html` is one of the reports that a run writes anew in its output folder: copy it beside the batch file, and name the copy; nothing was spent");
+    insta::assert_snapshot!(ended.stderr, @"error: the template `out/report.html` is a report that the run overwrites in its output folder: copy it beside the batch file, and name the copy; nothing was spent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,13 +106,13 @@ async fn a_page_or_report_does_not_overwrite_protected_files() {
         assert_eq!(held(), before, "{target}");
     }
     insta::assert_snapshot!(told, @"
-    error: `callsheet.db` is the ledger, and is not written over
-    error: `./callsheet.db-wal` is a part of the ledger, and is not written over
-    error: `b.toml` is the batch file, and is not written over
-    error: `s.csv` is the sheet, and is not written over
-    error: `link.csv` is the sheet, and is not written over
-    error: `t.json.hbs` is the template, and is not written over
-    error: `old.db` is a ledger, or another database, and is not written over
+    error: `callsheet.db` is the ledger, and is not overwritten
+    error: `./callsheet.db-wal` is a part of the ledger, and is not overwritten
+    error: `b.toml` is the batch file, and is not overwritten
+    error: `s.csv` is the sheet, and is not overwritten
+    error: `link.csv` is the sheet, and is not overwritten
+    error: `t.json.hbs` is the template, and is not overwritten
+    error: `old.db` is a ledger, or another database, and is not overwritten
     ");
     assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0));
     assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0), "a report is");

@@ -79,7 +79,8 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     insta::assert_snapshot!(loud.stderr, @"
     night: 4 unchanged
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause`
-    a person paused the batch; let it go on: callsheet unpause night
+    the batch is paused
+    Next: callsheet unpause night
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();
@@ -93,4 +94,26 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     );
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.assert_guarantees(4), ["done"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_output_names_the_same_next_step_of_a_paused_batch() {
+    let office = TestCli::new(3).await;
+    office.write_batch("", LIMITS);
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    assert_eq!(office.run(&["pause", "night"]).code, Some(0));
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    let command = "callsheet unpause night";
+    assert!(ended.stderr.contains(&format!("Next: {command}")), "{ended:?}");
+    let run_file = std::fs::read_to_string(office.path("out/run.json")).unwrap();
+    let run_file: Value = serde_json::from_str(&run_file).unwrap();
+    assert_eq!(
+        (&run_file["next"], &job_counts(&office)["next"]),
+        (&command.into(), &command.into())
+    );
+    let page = std::fs::read_to_string(office.path("out/report.html")).unwrap();
+    assert!(page.contains(command));
+    let status = office.run(&["status"]);
+    assert!(status.stdout.contains(&format!("Next: {command}")), "{status:?}");
 }

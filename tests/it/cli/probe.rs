@@ -107,8 +107,8 @@ async fn a_probe_records_draft_states_and_changed_names() {
         (&learnt.draft_words[..], learnt.names),
         (&["waiting".into()][..], batch::ProjectNameHandling::Changed)
     );
-    assert!(topic_lines(&probed, "unknown id")[0].contains("seems to stand still"), "{probed:?}");
-    assert!(topic_lines(&probed, "wrong token")[0].contains("known for what it is"), "{probed:?}");
+    assert!(topic_lines(&probed, "unknown id")[0].contains("appears stalled"), "{probed:?}");
+    assert!(topic_lines(&probed, "wrong token")[0].contains("recognized"), "{probed:?}");
     // The next check shows it with its date.
     let shown = office.run(&["check", "named.toml", "--offline", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
@@ -130,7 +130,7 @@ async fn probe_render_renders_one_video_after_confirmation() {
     let office = TestCli::new(1).await;
     let asked = office.run(&["check", "b.toml", "--probe-render"]);
     assert_eq!((asked.code, office.sandbox.render_count()), (Some(0), 0), "{asked:?}");
-    assert!(asked.stderr.contains("say --yes"), "{asked:?}");
+    assert!(asked.stderr.contains("use --yes"), "{asked:?}");
 
     for (include, shows, id) in [
         (ListFilter::Exported, batch::ListContents::Finished, sandbox::ReturnedId::Same),

@@ -60,7 +60,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
     night: 3 new
-    3 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    3 videos to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
@@ -68,7 +68,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     insta::assert_snapshot!(second.stdout, @"
     night: 1 new, 1 changed, 1 unchanged, 1 removed
       row 3 k001: `script` changed
-    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    2 videos to render, 1 s of speech, 60 s to 10 min
     ");
     let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
         .pop()
@@ -200,7 +200,8 @@ async fn output_without_a_terminal_has_no_escape_sequences() {
     assert_eq!(quiet.stderr, "");
     insta::assert_snapshot!(office.normalize(&quiet.stdout), @"
     3 rows: 3 done
-    videos in out, results in out/results.csv
-    a page to look at is out/report.html
+    Videos: out
+    Results: out/results.csv
+    Report: out/report.html
     ");
 }

@@ -35,7 +35,7 @@ async fn retry_shows_how_to_check_for_late_videos_before_paying() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
     2 renders failed or timed out, and may have finished since: `callsheet run b.toml --retry-failed` checks that first and pays only for the rest
-    nothing was done; say --yes to do it without being asked
+    nothing was done; use --yes to skip the question
     ");
 }
 

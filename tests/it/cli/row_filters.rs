@@ -29,14 +29,15 @@ async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
     night: 5 new; 2 of 5 rows selected
-    2 videos to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    2 videos to render, 1 s of speech, 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stdout, @"
     5 rows: 3 not submitted, 2 done
-    videos in out, results in out/results.csv
-    a page to look at is out/report.html
+    Videos: out
+    Results: out/results.csv
+    Report: out/report.html
     ");
     assert_eq!(office.sandbox.render_count(), 2);
     assert_eq!(keys_by_status(&office), "a ready, b done, c done, d ready, e ready");
@@ -125,13 +126,10 @@ async fn a_rendered_video_without_download_is_not_planned_again() {
     assert!(ended.stderr.contains("3 videos to render"), "{ended:?}");
     assert!(ended.stderr.contains("; this run submits 2 at most\n"), "{ended:?}");
     let planned = office.run(&["plan", "b.toml"]);
-    assert!(planned.stdout.contains("1 video to render, about 1 s of speech"), "{planned:?}");
-    assert!(planned.stdout.contains("; 2 are under way or only to be fetched\n"), "{planned:?}");
+    assert!(planned.stdout.contains("1 video to render, 1 s of speech"), "{planned:?}");
+    assert!(planned.stdout.contains("; 2 in progress\n"), "{planned:?}");
     office.run(&["run", "b.toml", "--no-download"]);
     let ended = office.run(&["run", "b.toml"]);
-    assert!(
-        ended.stderr.contains("\nnothing new to render; 3 are under way or only to be fetched\n"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("\nnothing new to render; 3 in progress\n"), "{ended:?}");
     assert_eq!((ended.code, office.sandbox.render_count()), (Some(0), 3));
 }

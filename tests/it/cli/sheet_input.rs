@@ -57,7 +57,7 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; write a quote within a text twice
     1 problem in the sheet from standard input. Nothing was spent
-    mend the sheet: rows that cannot be seen cannot be left out
+    fix the sheet: hidden rows cannot be skipped
     ");
     let (code, _, err) = run_with_stdin(&office, &["run", "b.toml"], "");
     assert_eq!(code, Some(4));

@@ -38,14 +38,15 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("", "skip", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 new, 2 skipped
-    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, 1 s of speech, 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stdout, @"
     3 rows: 1 done, 2 skipped
-    videos in out, results in out/results.csv
-    a page to look at is out/report.html
+    Videos: out
+    Results: out/results.csv
+    Report: out/report.html
     ");
     assert_eq!(keys_by_status(&office), "a done, b skipped, c skipped");
     assert!(!office.path("out/failures.csv").exists(), "nobody has to mend anything");
@@ -60,7 +61,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     night: 1 new, 2 skipped
-    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
     assert_eq!(keys_by_status(&office), "a done, b done, c skipped");
@@ -151,7 +152,7 @@ async fn a_quote_that_hides_rows_stops_a_run_with_skip_invalid() {
         let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
         assert_eq!(ended.code, Some(4), "{ended:?}");
         assert_eq!(keys_by_status(&office), before);
-        let words = ["a quote opens", "text follows", "mend"];
+        let words = ["a quote opens", "text follows", "fix the"];
         let lines =
             ended.stderr.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         told.push(lines.collect::<Vec<_>>().join("\n"));
@@ -160,13 +161,13 @@ async fn a_quote_that_hides_rows_stops_a_run_with_skip_invalid() {
     assert_eq!(listed.stdout.lines().count(), 3, "nothing was taken for removed: {listed:?}");
     insta::assert_snapshot!(told.join("\n--\n"), @"
     error: row 3, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
-    mend the sheet: rows that cannot be seen cannot be left out
+    fix the sheet: hidden rows cannot be skipped
     --
     error: row 3, column B `script`: text follows the quote that closes this cell
-    mend the sheet: rows that cannot be seen cannot be left out
+    fix the sheet: hidden rows cannot be skipped
     --
     error: row 123, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
-    mend the sheet: rows that cannot be seen cannot be left out
+    fix the sheet: hidden rows cannot be skipped
     ");
     // A cell of one line hides nothing.
     office.write("s.csv", "key,script\na,One\nb,\"Two\" x\nc,Three\nd,Four\n");

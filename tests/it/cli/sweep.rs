@@ -42,7 +42,7 @@ async fn sweep_deletes_a_stray_draft_found_by_its_tag_after_confirmation() {
     let listed = office.run(&["sweep", "night"]);
     assert_eq!(listed.code, Some(0), "{listed:?}");
     assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
-    assert!(listed.stderr.contains("say --yes"), "{listed:?}");
+    assert!(listed.stderr.contains("use --yes"), "{listed:?}");
     assert_eq!(office.sandbox.counters().request_count("delete"), 0);
 
     let swept = office.run(&["sweep", "night", "--yes"]);

@@ -52,7 +52,7 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
     insta::assert_snapshot!(plan_stderr(&office, 0).0, @"
     night: 1 changed, 2 unchanged
       row 3 k001: template or settings changed
-    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.sandbox.render_count(), 4);
@@ -99,7 +99,7 @@ async fn a_problem_in_a_partial_is_shown_in_its_own_file() {
     error: row 3: column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
       write digits, with a point before decimals, such as `1.5`
     2 problems in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     ");
     std::fs::rename(
         office.path("partials/avatar.json.hbs"),
@@ -300,7 +300,7 @@ async fn a_problem_of_the_payload_points_to_template_and_cell() {
        ╰────
       help: write `"portrait"`
     3 problems in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     "#);
 }
 

@@ -61,7 +61,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     insta::assert_snapshot!(planned.stdout, @"
     night: 1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed
-    1 video to render, about 1 s of speech; within the limits this takes 60 s to 10 min
+    1 video to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
@@ -114,7 +114,7 @@ async fn failed_rows_used_as_a_sheet_keep_their_variant() {
     insta::assert_snapshot!(refused.stderr, @"
     error: row 3: this report line is for the variant `ko`, which is not in the batch file
     1 problem in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     ");
 }
 
@@ -143,7 +143,7 @@ async fn problems_of_variants_are_reported_before_any_request() {
     insta::assert_snapshot!(told.join("--\n"), @r#"
     error: several variants of row 2 would be written to `a.mp4`
     1 problem in the sheet `s.csv`. Nothing was spent
-    mend the rows, or `file` in the batch file
+    fix the rows, or `file` in the batch file
     --
     error: there is no column `Script (JA)`, which the variant `ko` names
       help: the nearest: `Script (EN)`, `Script_KO`
@@ -162,7 +162,7 @@ async fn problems_of_variants_are_reported_before_any_request() {
       help: fill in the cell; for a scene without speech set `"isDelete": true` on
             the avatar
     1 problem in the sheet `s.csv`. Nothing was spent
-    mend the rows, or run with --skip-invalid to leave them out
+    fix the rows, or run with --skip-invalid to skip them
     --
       × `variants` is invalid: number 2 repeats the name `EN`
         ╭─[b.toml:23:1]

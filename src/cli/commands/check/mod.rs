@@ -3,6 +3,7 @@
 //! Covers the batch file, the account (one free request), webhooks, the clock, free disk space, the
 //! ledger and file locking. Spends nothing and leaves nothing behind.
 
+mod probe;
 mod webhook;
 mod window;
 
@@ -16,19 +17,19 @@ use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
 use crate::batch;
 use crate::batch::{Batch, SheetSource, StudioHost, VendorProfileEntry};
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::finding::{CheckFinding, exit_for_findings};
+use crate::cli::commands::check::probe::ProbeArgs;
+use crate::cli::output::finding::{finding_json, print_finding};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::settings_table;
 use crate::cli::output::settings_table::EffectiveSetting;
 use crate::cli::output::text_table::TextTable;
-use crate::cli::output::{diagnostics, vendor_profile};
+use crate::cli::output::{diagnostics, settings_table, vendor_profile};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, lock_holder};
+use crate::session::check_finding::{CheckFinding, exit_for_findings};
 use crate::session::credentials::CredentialQuery;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
-use crate::session::{credentials, output_dir, overwrite_guard, probe};
+use crate::session::{credentials, ledger_location, output_dir, overwrite_guard};
 use crate::text::format_duration;
 
 /// Below this, writes to the ledger or to a video will soon fail.
@@ -63,7 +64,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     sandbox: bool,
     #[command(flatten)]
-    probe: probe::ProbeArgs,
+    probe: ProbeArgs,
 }
 
 pub(crate) async fn run(args: CheckArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -89,15 +90,19 @@ async fn execute(
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
-        let folder = open_batch::output_dir(batch, args.sandbox);
+        let folder = output_dir::output_dir(batch, args.sandbox);
         if let Err(error) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
-            findings.push(CheckFinding::fail(error.exit, "output", error.message));
+            findings.push(CheckFinding::fail(
+                error.exit(),
+                "output",
+                error.message().unwrap_or_default(),
+            ));
         }
     }
     findings.extend(check_ledger(&path, batch.as_ref(), args.sandbox).await);
     findings.push(check_lock(&path));
     if let Some(batch) = &batch {
-        findings.push(check_disk_space("output", &open_batch::output_dir(batch, args.sandbox)));
+        findings.push(check_disk_space("output", &output_dir::output_dir(batch, args.sandbox)));
         findings.extend(
             batch.window.as_ref().map(|window| window::check_window(window, Clock::real().now())),
         );
@@ -116,7 +121,7 @@ async fn execute(
         if let Ok(host) = resolve_host(Some(batch)) {
             findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host));
             if args.probe.is_requested() && exit_for_findings(&findings) == ExitReason::Done {
-                findings.extend(probe::run_probe(batch, (&host, &args.probe), printer).await?);
+                findings.extend(args.probe.run(batch, &host, printer).await?);
             } else if args.probe.is_requested() {
                 let todo = "fix the failures above, then probe";
                 findings.push(CheckFinding::warn("probe", "skipped", todo));
@@ -170,10 +175,14 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
             .push(CheckFinding::ok(topic, format!("`{shown}` will be created by the first run")));
         return findings;
     }
-    let ledger = match open_batch::open_ledger(path).await {
+    let ledger = match ledger_location::open_ledger(path).await {
         Ok(ledger) => ledger,
         Err(error) => {
-            findings.push(CheckFinding::fail(ExitReason::Unexpected, topic, error.message));
+            findings.push(CheckFinding::fail(
+                ExitReason::Unexpected,
+                topic,
+                error.message().unwrap_or_default(),
+            ));
             return findings;
         }
     };
@@ -278,7 +287,7 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
     let fail = |message: String| vec![CheckFinding::fail(ExitReason::Usage, topic, message)];
     let host = match resolve_host(batch) {
         Ok(host) => host,
-        Err(error) => return fail(error.message),
+        Err(error) => return fail(error.message().unwrap_or_default().to_owned()),
     };
     let query = CredentialQuery::new(&host, batch.map(|batch| &batch.studio));
     let credentials = match credentials::load_credentials(query) {
@@ -324,7 +333,7 @@ fn check_clock(confirmed: &CredentialCheck) -> CheckFinding {
 
 fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {
     if printer.is_json() {
-        let findings: Vec<_> = found.findings.iter().map(CheckFinding::to_json).collect();
+        let findings: Vec<_> = found.findings.iter().map(finding_json).collect();
         let settings: Vec<_> = found.settings.iter().map(EffectiveSetting::to_json).collect();
         let vendor: Vec<_> = found.vendor.iter().map(vendor_profile::profile_line_json).collect();
         printer.print_json(&json!({
@@ -332,7 +341,7 @@ fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {
         }));
         return;
     }
-    found.findings.iter().for_each(|finding| finding.print(printer));
+    found.findings.iter().for_each(|finding| print_finding(finding, printer));
     let mut table = TextTable::new(&["setting", "value", "from"]);
     for setting in &found.settings {
         table.add([setting.name.to_owned(), setting.value.clone(), setting.source.to_owned()]);

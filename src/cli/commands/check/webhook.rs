@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::batch::WebhookSettings;
-use crate::cli::commands::check::CheckFinding;
 use crate::clock::Clock;
 use crate::ledger::{Durability, Ledger};
 use crate::runner::WebhookUrls;
-use crate::session::open_batch;
+use crate::session::check_finding::CheckFinding;
+use crate::session::ledger_location;
 use crate::session::webhooks::run_self_test;
 use crate::webhook::WebhookReceiver;
 
@@ -72,7 +72,9 @@ async fn test_with_running_receiver(urls: &WebhookUrls, ledger: &Path) -> Result
     if !ledger.exists() {
         return Err(in_use.to_owned());
     }
-    let ledger = open_batch::open_ledger(ledger).await.map_err(|error| error.message)?;
+    let ledger = ledger_location::open_ledger(ledger)
+        .await
+        .map_err(|error| error.message().unwrap_or_default().to_owned())?;
     let result = run_self_test(urls, &ledger, &Clock::real()).await;
     ledger.close().await;
     result.map_err(|message| format!("{message} ({in_use}, unless it is `callsheet serve`)"))

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::batch::{TimeWindow, WindowState};
-use crate::cli::commands::check::CheckFinding;
+use crate::session::check_finding::CheckFinding;
 use crate::session::exit_code::ExitReason;
 
 /// Reports whether the window is open at `now`, or when it opens.

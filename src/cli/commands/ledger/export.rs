@@ -14,10 +14,9 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::format_rfc3339;
 use crate::ledger::{ExportedRow, ExportedValue};
 use crate::report::escape_formula;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::ledger_error;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::ledger_location;
 use crate::text::escape_json_for_terminal;
 
 /// Arguments of `callsheet ledger export`.
@@ -50,7 +49,7 @@ pub(crate) async fn export_ledger(
     args: LedgerExportArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let ledger = open_batch::open_existing_ledger(path).await?;
+    let ledger = ledger_location::open_existing_ledger(path).await?;
     let batch = match &args.batch {
         Some(name) => {
             let stored = ledger.batch(name).await;
@@ -78,7 +77,7 @@ pub(crate) async fn export_ledger(
             let message = format!("cannot write `{path}` ({})", error.kind());
             return Err(CommandError::new(ExitReason::Unexpected, message));
         }
-        None => read.map_err(ledger_error)?,
+        None => read?,
     }
     if let Some(path) = &args.output {
         printer.status(&format!("Exported to {}", path.display()));

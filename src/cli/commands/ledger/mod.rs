@@ -14,10 +14,9 @@ use crate::cli::commands::ledger::export::LedgerExportArgs;
 use crate::cli::commands::ledger::prune::PruneArgs;
 use crate::cli::output::printer::Printer;
 use crate::ledger::Ledger;
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::ledger_error;
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::ledger_location;
 use crate::text::strip_control;
 
 /// Check, back up, export or prune the ledger
@@ -70,12 +69,12 @@ async fn open_existing_ledger(path: &Path) -> Result<Ledger, CommandError> {
         let message = format!("no ledger at `{}`", path.display());
         return Err(CommandError::new(ExitReason::Usage, message));
     }
-    open_batch::open_ledger(path).await
+    ledger_location::open_ledger(path).await
 }
 
 async fn check_ledger(path: &Path, printer: &Printer) -> Result<ExitReason, CommandError> {
     let ledger = open_existing_ledger(path).await?;
-    let defects = ledger.find_defects().await.map_err(ledger_error)?;
+    let defects = ledger.find_defects().await?;
     ledger.close().await;
     if printer.is_json() {
         printer.print_json(&json!({ "ledger": path.display().to_string(), "flaws": defects }));
@@ -101,7 +100,7 @@ async fn back_up_ledger(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let ledger = open_existing_ledger(path).await?;
-    ledger.back_up(file).await.map_err(ledger_error)?;
+    ledger.back_up(file).await?;
     ledger.close().await;
     printer.print_result(&format!("Copied {} to {}", path.display(), file.display()));
     Ok(ExitReason::Done)

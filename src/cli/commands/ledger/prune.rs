@@ -10,12 +10,13 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use crate::cli::output::printer::Printer;
+use crate::cli::output::prompt::confirm;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, PruneCounts};
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::locked_batch::{confirm, ledger_error};
-use crate::session::open_batch;
-use crate::session::open_batch::CommandError;
+use crate::session::ledger_location;
+use crate::session::locked_batch::lock_batch;
 use crate::text::pluralize;
 
 /// Arguments of `callsheet ledger prune`.
@@ -50,11 +51,11 @@ pub(crate) async fn prune_history(
     args: PruneArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let ledger = open_batch::open_existing_ledger(path).await?;
+    let ledger = ledger_location::open_existing_ledger(path).await?;
     let clock = Clock::real();
     let mut locks = Vec::new();
-    for batch in ledger.batches().await.map_err(ledger_error)? {
-        locks.push(open_batch::lock_batch(path, &batch.name, &clock)?);
+    for batch in ledger.batches().await? {
+        locks.push(lock_batch(path, &batch.name, &clock)?);
     }
     let before = clock.now().to_zoned(TimeZone::UTC).checked_sub(args.older_than);
     let before = before.map_err(|error| CommandError::new(ExitReason::Usage, error))?.timestamp();
@@ -70,7 +71,7 @@ async fn confirm_and_prune(
     args: &PruneArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let found = ledger.count_prunable(before).await.map_err(ledger_error)?;
+    let found = ledger.count_prunable(before).await?;
     if found == PruneCounts::default() {
         print_pruned(found, None, printer);
         return Ok(ExitReason::Done);
@@ -88,7 +89,7 @@ async fn confirm_and_prune(
     }
     let size = || std::fs::metadata(ledger.path()).map_or(0, |found| found.len());
     let bytes_before = size();
-    let deleted = ledger.prune(before).await.map_err(ledger_error)?;
+    let deleted = ledger.prune(before).await?;
     if let Err(error) = ledger.compact().await {
         printer.error(&format!("the ledger file could not be compacted: {error}"));
     }

@@ -1,0 +1,64 @@
+//! The line that estimates a run: videos, speech, duration.
+
+use std::time::Duration;
+
+use crate::plan::RenderEstimate;
+use crate::text::{format_duration, pluralize};
+
+/// Returns the line. `context` is appended to the duration.
+pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> String {
+    let in_progress = match estimate.under_way {
+        0 => String::new(),
+        jobs => format!("; {jobs} in progress"),
+    };
+    if estimate.videos == 0 {
+        return format!("nothing new to render{in_progress}");
+    }
+    let (min, max) =
+        (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
+    let duration = if min == max { min } else { format!("{min} to {max}") };
+    format!(
+        "{} to render, {} of speech, {duration}{context}{in_progress}",
+        pluralize(estimate.videos, "video"),
+        format_duration(at_least_one_second(estimate.speech_duration)),
+    )
+}
+
+/// Rounds a very short script up to one second; only no script takes no time.
+fn at_least_one_second(speech: Duration) -> Duration {
+    if speech.is_zero() { speech } else { speech.max(Duration::from_secs(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::output::estimate::*;
+
+    fn estimate(videos: u64, under_way: u64, speech_ms: u64) -> RenderEstimate {
+        RenderEstimate {
+            videos,
+            under_way,
+            speech_duration: Duration::from_millis(speech_ms),
+            duration_min: Duration::from_secs(60),
+            duration_max: Duration::from_secs(600),
+        }
+    }
+
+    #[test]
+    fn an_estimate_lists_new_videos_and_videos_in_progress_separately() {
+        assert_eq!(
+            describe_estimate(&estimate(0, 12, 0), ""),
+            "nothing new to render; 12 in progress"
+        );
+        assert_eq!(
+            describe_estimate(&estimate(3, 1, 61_000), " in a real run"),
+            "3 videos to render, 61 s of speech, 60 s to 10 min in a real run; 1 in progress"
+        );
+    }
+
+    #[test]
+    fn a_very_short_script_counts_as_one_second_of_speech() {
+        let line = |speech_ms| describe_estimate(&estimate(1, 0, speech_ms), "");
+        assert!(line(300).contains(", 1 s of speech"), "{}", line(300));
+        assert!(line(0).contains(", 0 s of speech"), "{}", line(0));
+    }
+}

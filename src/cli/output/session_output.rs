@@ -1,0 +1,210 @@
+//! Prints the events of a session.
+
+use std::sync::OnceLock;
+
+use serde_json::json;
+
+use crate::batch::Batch;
+use crate::cli::commands::plan;
+use crate::cli::output::printer::Printer;
+use crate::cli::output::run_progress::RunProgress;
+use crate::cli::output::{diagnostics, estimate, run_summary, sheet_remarks};
+use crate::http::MediaAvailability;
+use crate::plan::Plan;
+use crate::session::account_catalog::CatalogNotice;
+use crate::session::event::{SessionEvent, SessionObserver};
+use crate::session::media_check::{ADDRESSES_MAX, CHECK_DURATION_MAX, MediaReport};
+use crate::session::run_forecast::{InvalidRowsFix, RunForecast, RunStart};
+use crate::text::{format_duration, pluralize, strip_control};
+
+/// Returns an observer that prints every event.
+pub(crate) fn observer(printer: &Printer) -> SessionObserver {
+    let output = SessionOutput { printer: printer.clone(), progress: OnceLock::new() };
+    SessionObserver::new(move |batch, event| output.print(batch, event))
+}
+
+struct SessionOutput {
+    printer: Printer,
+    /// The progress of the runs, once they begin.
+    progress: OnceLock<RunProgress>,
+}
+
+impl SessionOutput {
+    fn print(&self, batch: Option<&str>, event: SessionEvent<'_>) {
+        let printer = match batch {
+            Some(batch) => &self.printer.for_batch(batch),
+            None => &self.printer,
+        };
+        let status = |line: &str| printer.status(&printer.with_batch_prefix(line));
+        match event {
+            SessionEvent::OnlyBatch { name } => printer.set_batch(name),
+            SessionEvent::BatchFileInvalid { problems } => {
+                diagnostics::print_batch_problems(printer, problems);
+            }
+            SessionEvent::MediaChecked { report } => {
+                print_media_report(report, printer);
+            }
+            SessionEvent::PlanFailed { batch, error } => {
+                diagnostics::print_plan_error(printer, error, batch);
+            }
+            SessionEvent::Catalog(notice) => {
+                printer.status(&describe_notice(notice));
+            }
+            SessionEvent::RowsInvalid { batch, plan, fix } => {
+                let problems = &plan.problems;
+                let is_in_sheet =
+                    diagnostics::print_row_problems(printer, problems, &plan.template_files, batch);
+                if let Some(message) = fix.and_then(|fix| fix_message(fix, is_in_sheet)) {
+                    printer.status(message);
+                }
+            }
+            SessionEvent::Planned { batch, plan, forecast } => {
+                print_plan(plan, batch, printer);
+                if let Some(line) = forecast_line(forecast) {
+                    status(&line);
+                }
+            }
+            SessionEvent::Retrying { jobs } => printer.status(&format!(
+                "retrying {} (unless their video has arrived)",
+                pluralize(jobs, "job")
+            )),
+            SessionEvent::Declined => printer.status("nothing was submitted"),
+            SessionEvent::NothingToResume => {
+                printer.status("no batch of this ledger has anything left to do");
+            }
+            SessionEvent::WindowClosed { reason } => status(reason),
+            SessionEvent::AccountShared { batches, requests, submits } => printer.status(&format!(
+                "{} share an account and its lowest rates: {requests} for all requests, {submits} \
+                 for submissions",
+                batches.join(", ")
+            )),
+            SessionEvent::ConnectionRetry { message } => {
+                printer.status(&format!("{message}; retrying"));
+            }
+            SessionEvent::RunsStarted { ledger, batches, counts } => {
+                let progress = RunProgress::new(printer, batches.len(), counts);
+                progress.start_refreshing(ledger, batches);
+                // There is one start per session.
+                let _ = self.progress.set(progress);
+            }
+            SessionEvent::Run { event, quiet_wait } => {
+                if let Some(progress) = self.progress.get() {
+                    progress.for_batch(printer, quiet_wait).show_event(event);
+                }
+            }
+            SessionEvent::RunEnded => {
+                if let Some(progress) = self.progress.get() {
+                    progress.mark_batch_ended();
+                }
+            }
+            SessionEvent::RunSummarized(summary) => run_summary::print_summary(summary, printer),
+            SessionEvent::BatchFinished { summary } => {
+                if printer.is_json() {
+                    let mut event = summary.clone();
+                    event["type"] = json!("run.ended");
+                    printer.print_event(event);
+                }
+            }
+            SessionEvent::NotificationFailed { channel, message } => {
+                status(&format!("notification by {channel} failed: {message}"));
+            }
+            SessionEvent::Failed { message } => printer.error(message),
+            SessionEvent::ProbeDraftStarting { name } => printer.status(&format!(
+                "creating one draft, `{name}`, and deleting it again; drafts are assumed to be \
+                 free, which is not proven: compare the account's credits before and after"
+            )),
+            SessionEvent::ProbeExportStarting { project, time_max } => printer.status(&format!(
+                "exporting {project} once, which AI Studios charges for, and polling it for at \
+                 most {}",
+                format_duration(time_max)
+            )),
+        }
+    }
+}
+
+fn fix_message(fix: InvalidRowsFix, is_in_sheet: bool) -> Option<&'static str> {
+    match fix {
+        InvalidRowsFix::Sheet => Some("fix the sheet: hidden rows cannot be skipped"),
+        InvalidRowsFix::RowsOrSkip if is_in_sheet => {
+            Some("fix the rows, or run with --skip-invalid to skip them")
+        }
+        InvalidRowsFix::RowsOrFile if is_in_sheet => {
+            Some("fix the rows, or `file` in the batch file")
+        }
+        InvalidRowsFix::RowsOrSkip | InvalidRowsFix::RowsOrFile => None,
+    }
+}
+
+fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
+    diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
+    if printer.is_json() {
+        let plan = plan::plan_json(plan, batch);
+        return printer.print_event(json!({ "type": "plan", "plan": plan }));
+    }
+    for line in sheet_remarks::sheet_remarks(plan) {
+        printer.status(&printer.with_batch_prefix(&line));
+    }
+    printer.status(&plan::headline(plan, batch));
+}
+
+/// Returns the line about how the run starts. A pause is reported by the run itself.
+fn forecast_line(forecast: &RunForecast) -> Option<String> {
+    let estimate = &forecast.estimate;
+    match &forecast.start {
+        RunStart::Paused => None,
+        RunStart::WindowClosed { reason } => Some(reason.clone()),
+        RunStart::Submits { .. } if estimate.videos + estimate.under_way == 0 => None,
+        RunStart::Submits { videos, is_rehearsal } => {
+            let context = if *is_rehearsal { " in a real run" } else { "" };
+            let line = estimate::describe_estimate(estimate, context);
+            let cap = match *videos < estimate.videos {
+                true => format!("; this run submits at most {videos}"),
+                false => String::new(),
+            };
+            Some(format!("{line}{cap}"))
+        }
+    }
+}
+
+/// Returns the message for a limitation of the comparison with the catalogue.
+pub(crate) fn describe_notice(notice: &CatalogNotice) -> String {
+    match notice {
+        CatalogNotice::Unavailable { kind, error } => {
+            format!("the account's {} are unavailable ({error}); not compared", kind.as_str())
+        }
+        CatalogNotice::Outdated { age } => format!(
+            "the account's catalogue is {} old; `callsheet models` and the like refresh it",
+            format_duration(*age)
+        ),
+    }
+}
+
+/// Prints the result of `--check-media`.
+pub(crate) fn print_media_report(report: &MediaReport, printer: &Printer) {
+    for finding in &report.findings {
+        let rows = match finding.rows {
+            1 => format!("row {}", finding.first_row),
+            rows => format!("row {} and {} more", finding.first_row, rows - 1),
+        };
+        let url = strip_control(&finding.url);
+        match &finding.availability {
+            MediaAvailability::Available => {}
+            MediaAvailability::Unavailable(message) => {
+                printer.error(&format!("{rows}: {message}\n  {url}"));
+            }
+            MediaAvailability::Undetermined(message) => {
+                printer.status(&format!("warning: {rows}: {message}\n  {url}"));
+            }
+        }
+    }
+    let available = report.checked - report.findings.len() as u64;
+    let urls = pluralize(report.checked + report.unchecked, "media URL");
+    let unchecked = match report.unchecked {
+        0 => String::new(),
+        urls => {
+            let minutes = CHECK_DURATION_MAX.as_secs() / 60;
+            format!(", {urls} not checked (limits: {ADDRESSES_MAX} URLs, {minutes} min)")
+        }
+    };
+    printer.status(&format!("{available} of {urls} available{unchecked}"));
+}

@@ -1,0 +1,197 @@
+//! The run of one batch within a session: runs its loops, writes its reports, and summarizes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::aistudios::AiStudios;
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError};
+use crate::report;
+use crate::report::WrittenResults;
+use crate::runner;
+use crate::runner::{
+    BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings, StopSignal,
+};
+use crate::session::account_client::AccountClient;
+use crate::session::batch_status::BatchStatus;
+use crate::session::error::CommandError;
+use crate::session::event::{SessionEvent, SessionObserver};
+use crate::session::exit_code::ExitReason;
+use crate::session::outcome::{RunSummary, exit_for_outcome};
+use crate::session::run_report::{Finishing, RunReport};
+use crate::session::signals::ShutdownSignals;
+use crate::session::target::RunTarget;
+use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
+use crate::session::{output_dir, target};
+
+/// A batch that is ready to run.
+pub(crate) struct BatchRun {
+    pub(crate) batch: Batch,
+    pub(crate) id: BatchId,
+    pub(crate) lease: BatchLease,
+    pub(crate) options: RunOptions,
+    pub(crate) lock: BatchLock,
+    pub(crate) target: Arc<RunTarget>,
+    pub(crate) report: Arc<RunReport>,
+}
+
+/// What the runs of a session share.
+pub(super) struct RunEnvironment<'s> {
+    pub(super) ledger: &'s Ledger,
+    pub(super) clock: &'s Clock,
+    pub(super) observer: &'s SessionObserver,
+    pub(super) signals: &'s ShutdownSignals,
+    pub(super) stop: &'s StopSignal,
+    pub(super) receivers: &'s WebhookReceivers,
+    /// Whether the session has several batches, so that events name them.
+    pub(super) has_several_batches: bool,
+}
+
+impl BatchRun {
+    pub(super) fn output_dir(&self) -> PathBuf {
+        output_dir::output_dir(&self.batch, self.target.is_rehearsal())
+    }
+
+    pub(super) fn webhook_need(&self, has_receiver: bool) -> WebhookNeed<'_> {
+        WebhookNeed {
+            batch: self.batch.name.as_str(),
+            settings: self.batch.webhook.as_ref(),
+            is_rehearsal: self.target.is_rehearsal(),
+            has_receiver,
+        }
+    }
+
+    /// Runs the batch until nothing is left to do, and writes its reports.
+    pub(super) async fn run(
+        self,
+        account: &AccountClient,
+        environment: &RunEnvironment<'_>,
+    ) -> ExitReason {
+        let observer = match environment.has_several_batches {
+            true => environment.observer.for_batch(self.batch.name.as_str()),
+            false => environment.observer.clone(),
+        };
+        let (exit, error) = match self.execute(account, environment, &observer).await {
+            Ok(exit) => (exit, None),
+            Err(error) => (error.exit(), error.message().map(str::to_owned)),
+        };
+        if let Some(message) = &error {
+            observer.notify(SessionEvent::Failed { message });
+        }
+        let finishing =
+            Finishing { observer: &observer, clock: environment.clock, stop: environment.stop };
+        let summary = self.report.finish(exit, error, finishing).await;
+        if environment.has_several_batches {
+            observer.notify(SessionEvent::BatchFinished { summary: &summary });
+        }
+        // From here on the operator can use this batch, while others still run.
+        drop(self.lock);
+        exit
+    }
+
+    async fn execute(
+        &self,
+        account: &AccountClient,
+        environment: &RunEnvironment<'_>,
+        observer: &SessionObserver,
+    ) -> Result<ExitReason, CommandError> {
+        let input = self.run_input(account, environment, observer);
+        let outcome = runner::run_batch(input).await;
+        observer.notify(SessionEvent::RunEnded);
+        let outcome = outcome?;
+        if let Some(Halt::Ledger { message }) = &outcome.halt {
+            // The ledger cannot be read, or another run took the batch over and writes the reports.
+            return Err(CommandError::unexpected(message));
+        }
+        let ledger = environment.ledger;
+        let output = self.output_dir();
+        let written = report::write_results(ledger, self.id, &output).await?;
+        let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
+        let exit = exit_for_outcome(&outcome, has_unsubmitted, environment.signals.received());
+        let status = self.report.record_outcome(&outcome, &written).await?;
+        if let Some(status) = status {
+            let summary = self.summarize(exit, outcome, written, &status);
+            observer.notify(SessionEvent::RunSummarized(&summary));
+            self.report.set_summary(summary);
+        }
+        Ok(exit)
+    }
+
+    /// Returns whether a job that the run was asked for was not submitted.
+    async fn has_unsubmitted_jobs(
+        &self,
+        outcome: &RunOutcome,
+        ledger: &Ledger,
+    ) -> Result<bool, LedgerError> {
+        match self.options.only {
+            Some(_) => Ok(ledger.remaining_work(self.id, self.options.only).await?.1),
+            None => Ok(outcome.counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0)),
+        }
+    }
+
+    fn summarize(
+        &self,
+        exit: ExitReason,
+        outcome: RunOutcome,
+        written: WrittenResults,
+        status: &BatchStatus,
+    ) -> RunSummary {
+        RunSummary {
+            exit,
+            counts: outcome.counts,
+            invalid: status.invalid,
+            skipped: status.skipped,
+            halt: outcome.halt.as_ref().map(|halt| halt.message().to_owned()),
+            is_paused: status.batch.paused,
+            output_dir: self.output_dir(),
+            results: written.results,
+            failures: written.failures,
+            page: self.report.page_path(),
+            next_step: status.next_step(),
+        }
+    }
+
+    fn run_input(
+        &self,
+        account: &AccountClient,
+        environment: &RunEnvironment<'_>,
+        observer: &SessionObserver,
+    ) -> RunInput<AiStudios> {
+        let quiet_wait = self.options.wait.then_some(self.batch.limits.settle_after);
+        let observer = observer.clone();
+        let observer = RunObserver::new(move |event| {
+            observer.notify(SessionEvent::Run { event: &event, quiet_wait });
+        });
+        RunInput {
+            studio: target::ai_studios_with_client(account.client.clone(), &self.batch),
+            ledger: environment.ledger.clone(),
+            batch: self.id,
+            account_limits: account.limits.clone(),
+            lease: self.lease.clone(),
+            base_url: self.target.stored_host.clone(),
+            settings: RunSettings {
+                webhook_urls: environment.receivers.urls_for_batch(self.batch.name.as_str()),
+                ..run_settings(&self.batch, &self.output_dir())
+            },
+            options: self.options.clone(),
+            clock: environment.clock.clone(),
+            jitter: Jitter::new(),
+            stop: environment.stop.clone(),
+            observer,
+        }
+    }
+}
+
+fn run_settings(batch: &Batch, output: &Path) -> RunSettings {
+    RunSettings {
+        limits: batch.limits.clone(),
+        submission_mode: batch.studio.submission,
+        on_uncertain: batch.studio.on_uncertain,
+        resolution: batch.studio.resolution.map(|resolution| resolution.as_str().to_owned()),
+        workspace_id: batch.studio.workspace_id.clone(),
+        output_dir: output.to_owned(),
+        vendor: batch.vendor.clone(),
+        webhook_urls: None,
+    }
+}

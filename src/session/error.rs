@@ -1,0 +1,106 @@
+//! Why a command or a batch of it ended without a result: the exit code and the message.
+//!
+//! Nothing is printed here. Invariant: a failure whose cause was already shown carries no message,
+//! so that no cause is shown twice.
+
+use std::fmt;
+
+use crate::ledger::LedgerError;
+use crate::plan::PlanError;
+use crate::report::ReportError;
+use crate::session::exit_code::ExitReason;
+use crate::template::TemplateProblem;
+
+/// The early end of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommandError {
+    /// It failed; the message is yet to be shown.
+    Failed { exit: ExitReason, message: String },
+    /// It failed, and the cause was already shown as a diagnostic or an event.
+    Reported(ExitReason),
+}
+
+impl CommandError {
+    pub(crate) fn new(exit: ExitReason, message: impl fmt::Display) -> Self {
+        Self::Failed { exit, message: message.to_string() }
+    }
+
+    /// An error that no other exit code describes.
+    pub(crate) fn unexpected(message: impl fmt::Display) -> Self {
+        Self::new(ExitReason::Unexpected, message)
+    }
+
+    /// A mistake on the command line or in the settings.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(ExitReason::Usage, message)
+    }
+
+    /// Appends a hint to the message.
+    pub(crate) fn with_context(mut self, hint: &str) -> Self {
+        if let Self::Failed { message, .. } = &mut self {
+            message.push_str(hint);
+        }
+        self
+    }
+
+    pub(crate) fn exit(&self) -> ExitReason {
+        match self {
+            Self::Failed { exit, .. } | Self::Reported(exit) => *exit,
+        }
+    }
+
+    /// Returns the message, unless the cause was already shown.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::Failed { message, .. } => Some(message),
+            Self::Reported(_) => None,
+        }
+    }
+}
+
+impl From<LedgerError> for CommandError {
+    fn from(error: LedgerError) -> Self {
+        Self::unexpected(error)
+    }
+}
+
+impl From<ReportError> for CommandError {
+    fn from(error: ReportError) -> Self {
+        Self::unexpected(error)
+    }
+}
+
+/// Returns the exit code of a batch that cannot be planned.
+pub(crate) fn exit_for_plan_error(error: &PlanError) -> ExitReason {
+    match error {
+        PlanError::Sheet(_)
+        | PlanError::Template { .. }
+        | PlanError::FilePattern(_)
+        | PlanError::File { .. } => ExitReason::Input,
+        PlanError::Selection(_) => ExitReason::Usage,
+        PlanError::Ledger(_) => ExitReason::Unexpected,
+    }
+}
+
+/// Returns the problems of a batch that cannot be planned, one message each.
+pub(crate) fn plan_error_messages(error: &PlanError) -> Vec<String> {
+    match error {
+        PlanError::Sheet(problems) => problems.problems.iter().map(ToString::to_string).collect(),
+        PlanError::Template { files, problems } => {
+            let message = |problem: &TemplateProblem| {
+                let (file, _) = files.file_of_origin(problem.location.origin());
+                format!("{file}: {}", problem.message)
+            };
+            problems.iter().map(message).collect()
+        }
+        PlanError::FilePattern(problems) => {
+            let message = |problem: &TemplateProblem| {
+                format!("`file` in the batch file: {}", problem.message)
+            };
+            problems.iter().map(message).collect()
+        }
+        PlanError::File { .. } | PlanError::Selection(_) | PlanError::Ledger(_) => {
+            vec![error.to_string()]
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `run`: from batch files to batches that are ready to run.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use crate::batch;
+use crate::ledger::RetryFilter;
+use crate::plan::RowSelection;
+use crate::runner::RunOptions;
+use crate::session::batch_run::BatchRun;
+use crate::session::error::CommandError;
+use crate::session::event::SessionEvent;
+use crate::session::exit_code::ExitReason;
+use crate::session::ledger_location::{LedgerLocation, open_ledger};
+use crate::session::prepare::{
+    BatchOverrides, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
+};
+use crate::session::target::RehearsalOptions;
+use crate::session::time_window::WindowOptions;
+use crate::session::{
+    PreparedRuns, Session, media_check, output_dir, overwrite_guard, prepare, run_forecast,
+    sheet_input, webhooks,
+};
+
+/// The arguments of `run`.
+#[derive(Clone, Debug)]
+pub(crate) struct RunRequest {
+    /// The batch files.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) location: LedgerLocation,
+    /// The options of the sandbox, for a rehearsal.
+    pub(crate) rehearsal: Option<RehearsalOptions>,
+    pub(crate) selection: RowSelection,
+    /// The options of each run; its selection and end time are determined here.
+    pub(crate) options: RunOptions,
+    pub(crate) overrides: BatchOverrides,
+    pub(crate) window: WindowOptions,
+    /// Skips invalid rows instead of stopping.
+    pub(crate) skip_invalid: bool,
+    /// Checks media URLs first.
+    pub(crate) check_media: bool,
+    /// Receives webhooks in this process.
+    pub(crate) has_receiver: bool,
+    /// Asks before credits are spent.
+    pub(crate) asks: bool,
+}
+
+/// The question before credits are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpendingQuestion {
+    /// Videos that are submitted at most.
+    pub(crate) videos: u64,
+    /// Whether standard input is a sheet, and so cannot answer.
+    pub(crate) is_stdin_used: bool,
+}
+
+impl Session {
+    /// Prepares the runs of `run`. `None` if the user declines.
+    pub(super) async fn prepare_run(
+        &self,
+        request: RunRequest,
+        confirm: impl AsyncFnOnce(SpendingQuestion) -> bool,
+    ) -> Result<Option<PreparedRuns>, CommandError> {
+        let mut batches = self.parse_files(&request)?;
+        let mut spooled = Vec::new();
+        for parsed in &mut batches {
+            spooled.push(sheet_input::spool_sheet(&mut parsed.batch).await?);
+        }
+        if request.check_media {
+            self.check_media(&batches).await?;
+        }
+        // Settings are checked before anything is created on disk.
+        let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
+        let ledger = open_ledger(&request.location.path).await?;
+        let context = self.context(&ledger);
+        let locked =
+            prepare::lock_all(batches, target, &request.location.path, &self.clock).await?;
+        let planned = prepare::plan_all(locked, &request.selection, context).await?;
+        // The plans contain the sheets now.
+        drop(spooled);
+        let videos = match run_forecast::forecast_all(&planned, &request, context) {
+            Ok(videos) => videos,
+            Err(error) => {
+                prepare::discard_all(planned).await;
+                return Err(error);
+            }
+        };
+        let is_stdin_used = planned.iter().any(prepare::PlannedBatch::has_stdin_sheet);
+        let question = SpendingQuestion { videos, is_stdin_used };
+        if videos > 0 && request.asks && !confirm(question).await {
+            self.observer.notify(SessionEvent::Declined);
+            prepare::discard_all(planned).await;
+            return Ok(None);
+        }
+        let ready = prepare::commit_all(planned, context).await?;
+        if request.options.retry_failed {
+            report_retries(&ready, context).await?;
+        }
+        let runs = ready.into_iter().map(|ready| self.batch_run(ready, &request)).collect();
+        self.connect(ledger, runs, request.has_receiver).await.map(Some)
+    }
+
+    /// Reads all batch files and reports the problems of all of them.
+    fn parse_files(&self, request: &RunRequest) -> Result<Vec<ParsedBatch>, CommandError> {
+        let is_rehearsal = request.location.is_rehearsal;
+        let (mut batches, mut exits) = (Vec::new(), Vec::new());
+        for file in &request.files {
+            let batch = match batch::read(file) {
+                Ok(batch) => batch,
+                Err(problems) => {
+                    self.observer.notify(SessionEvent::BatchFileInvalid { problems: &problems });
+                    exits.push(ExitReason::Input);
+                    continue;
+                }
+            };
+            if request.files.len() == 1 {
+                self.observer.notify(SessionEvent::OnlyBatch { name: batch.name.as_str() });
+            }
+            let report = self.reports.add_batch(&batch, &request.location);
+            let batch = request.overrides.apply(batch, is_rehearsal)?;
+            let output = output_dir::output_dir(&batch, is_rehearsal);
+            overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
+            if request.has_receiver && !is_rehearsal {
+                webhooks::require_webhook(&batch)?;
+            }
+            batches.push(ParsedBatch { batch, report });
+        }
+        if !exits.is_empty() {
+            return Err(CommandError::Reported(ExitReason::most_severe(exits)));
+        }
+        prepare::ensure_distinct(&batches).inspect_err(|_| self.reports.discard_all())?;
+        Ok(batches)
+    }
+
+    async fn check_media(&self, batches: &[ParsedBatch]) -> Result<(), CommandError> {
+        let mut is_ok = true;
+        for ParsedBatch { batch, .. } in batches {
+            let Some(report) = media_check::check_media(batch).await? else { continue };
+            self.observer.notify(SessionEvent::MediaChecked { report: &report });
+            is_ok &= report.is_ok();
+        }
+        if is_ok { Ok(()) } else { Err(CommandError::Reported(ExitReason::Input)) }
+    }
+
+    fn batch_run(&self, ready: ReadyBatch, request: &RunRequest) -> BatchRun {
+        let ReadyBatch { locked, id, lease, selection } = ready;
+        let LockedBatch { batch, lock, target, report } = locked;
+        let now = self.clock.now().to_zoned(TimeZone::system());
+        let until = request.window.resolve(batch.window.as_ref(), &now).until;
+        let options = RunOptions { only: selection, until, ..request.options.clone() };
+        BatchRun { batch, id, lease, options, lock, target, report }
+    }
+}
+
+/// Reports how many jobs will be retried. The run queues them itself, after checking whether their
+/// video has arrived.
+async fn report_retries(
+    batches: &[ReadyBatch],
+    context: SessionContext<'_>,
+) -> Result<(), CommandError> {
+    let mut jobs = 0;
+    for batch in batches {
+        let filter = RetryFilter { selection: batch.selection, ..RetryFilter::default() };
+        let retries = context.ledger.count_retries(batch.id, &filter).await?;
+        jobs += retries.submissions + retries.downloads;
+    }
+    context.observer.notify(SessionEvent::Retrying { jobs });
+    Ok(())
+}
