@@ -51,7 +51,7 @@ fn snapshot_settings() -> insta::Settings {
         (r"\d+ on [A-Za-z]\S*", "[PID]"),
         (r"\b[0-9a-f]{24}\b", "[PROJECT]"),
         (r"cs:[0-9a-z]{13}", "cs:[TAG]"),
-        (r"\d+\.\d KB, plays \d+\.\d s", "[SIZE]"),
+        (r"\d+\.\d KB, \d+\.\d s long", "[SIZE]"),
         (r"after \d+\.\d s", "after [SPAN]"),
         (r"\b\d+ s\b", "[SPAN]"),
         (r"\d+\.\d GB free", "[ROOM] free"),

@@ -144,7 +144,9 @@ fn the_schema_describes_exactly_the_existing_events() {
     let schema = read_schema("src/cli/event.schema.json");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runner/event.rs");
     let source = fs::read_to_string(source).unwrap();
-    let named = source.split("rename = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let renamed = source.split("rename = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    // Names of events contain a dot; names of fields do not.
+    let named = renamed.filter(|name| name.contains('.'));
     let mut count = 0;
     for kind in named.chain(["plan", "run.ended", "summary"]) {
         count += 1;

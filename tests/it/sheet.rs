@@ -433,7 +433,7 @@ fn keys_consist_of_columns_or_of_a_hash_of_the_row() {
     insta::assert_snapshot!(describe_sheet("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
     g6qsps5cg0pk7 => 2["a", "en"]
     ep8z29kqyz61x => 3["ae", "n"]
-    row 4: this row is the same as row 2
+    row 4: this row is identical to row 2
       help: delete one of the two, or set `key` to a column in which they differ
     h46mwszbn04z2 => 5["A", "en"]
     "#);
