@@ -41,7 +41,7 @@ async fn a_receiver_of_its_own_serves_runs_of_the_same_ledger() {
     let called = CallbackTest::new(3, ("", RARE_POLLS), |_| ()).await;
     let office = &called.cli;
     let mut serving = office.start(&mut office.command(&["serve", "b.toml"]));
-    while !serving.stdout().contains("takes the calls") {
+    while !serving.stdout().contains("Receiving webhooks on") {
         assert!(serving.is_running(), "{}", serving.stderr());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -91,7 +91,7 @@ async fn the_receiver_answers_alike_and_within_its_limits() {
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
     let mut serving = office.start(&mut office.command(&["serve", "--listen", &listen]));
-    while !serving.stdout().contains("takes the calls") {
+    while !serving.stdout().contains("Receiving webhooks on") {
         assert!(serving.is_running(), "{}", serving.stderr());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -73,7 +73,7 @@ async fn what_was_called_about_and_is_not_found_is_held_and_a_person_is_told() {
         "I think so",
     ]);
     assert_eq!(resolved.code, Some(6), "{}", resolved.stderr);
-    assert!(resolved.stderr.contains("called about this very request"), "{}", resolved.stderr);
+    assert!(resolved.stderr.contains("sent a callback for this request"), "{}", resolved.stderr);
 }
 
 /// Nothing shows that an export was accepted, for longer than the quiet wait: the worst habit that
@@ -126,7 +126,7 @@ async fn what_was_heard_while_no_run_lived_is_known_to_the_next() {
     .await;
     let office = &called.cli;
     let mut serving = office.start(&mut office.command(&["serve", "b.toml"]));
-    while !serving.stdout().contains("takes the calls") {
+    while !serving.stdout().contains("Receiving webhooks on") {
         assert!(serving.is_running(), "{}", serving.stderr());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
