@@ -17,8 +17,9 @@ const ROWS: usize = 3;
 async fn run_until_crash_at(test: &TestBatch, crash_point: CrashPoint) {
     crash_injection::run_until_crash(
         test.batch(),
-        (test.sandbox.base_url(), test.path("l.db")),
-        (crash_point, 1),
+        test.sandbox.base_url(),
+        test.path("l.db"),
+        crash_point.nth(1),
     )
     .await;
 }

@@ -6,17 +6,13 @@ use callsheet::runner::RunOutcome;
 use serde_json::{Value, json};
 
 use super::{ExampleBatch, count_done, count_in_state};
-use crate::support::crash_injection::{self, CrashPoint};
+use crate::support::crash_injection::{self, CrashAt, CrashPoint};
 
 /// One at a time, so that every crash meets exactly one request in flight.
 const ONE_IN_FLIGHT: &str = "[limits]\nin_flight = 1\n";
 
 /// Crashes at the nth occurrence of a crash point, and runs again to the end.
-async fn crash_and_resume(
-    example: &ExampleBatch,
-    more: &str,
-    crash: (CrashPoint, u32),
-) -> RunOutcome {
+async fn crash_and_resume(example: &ExampleBatch, more: &str, crash: CrashAt) -> RunOutcome {
     let more = format!("{more}\n{ONE_IN_FLIGHT}");
     let more = match more.split_once("[vendor]") {
         Some((studio, vendor)) => {
@@ -25,18 +21,14 @@ async fn crash_and_resume(
         }
         None => more,
     };
-    let place = (example.sandbox.base_url(), example.dir.path().join("l.db"));
-    crash_injection::run_until_crash(example.batch(&more), place, crash).await;
+    let ledger = example.dir.path().join("l.db");
+    let base_url = example.sandbox.base_url();
+    crash_injection::run_until_crash(example.batch(&more), base_url, ledger, crash).await;
     example.run_with(&more).await
 }
 
 /// Crashes and finishes: every row is done, has its own video, and was paid once.
-async fn assert_recovers(
-    name: &'static str,
-    more: &str,
-    behavior: &Value,
-    crash: (CrashPoint, u32),
-) {
+async fn assert_recovers(name: &'static str, more: &str, behavior: &Value, crash: CrashAt) {
     let example = ExampleBatch::with_behavior(name, behavior).await;
     let outcome = crash_and_resume(&example, more, crash).await;
     example.assert_done_once(&outcome, &format!("{crash:?}, {behavior}")).await;
@@ -45,17 +37,17 @@ async fn assert_recovers(
 }
 
 /// Crash points that every kind has, and that leave nothing to the operator.
-const CRASH_STEPS: &[(CrashPoint, u32)] = &[
-    (CrashPoint::BeforeCreate, 1),
-    (CrashPoint::AfterCreate, 1),
-    (CrashPoint::AfterCreate, 2),
-    (CrashPoint::AfterExport, 1),
-    (CrashPoint::AfterExport, 2),
-    (CrashPoint::AtPoll, 1),
-    (CrashPoint::AtPoll, 3),
-    (CrashPoint::AfterRender, 1),
-    (CrashPoint::DuringDownload, 1),
-    (CrashPoint::AfterDownload, 2),
+const CRASH_STEPS: &[CrashAt] = &[
+    CrashPoint::BeforeCreate.nth(1),
+    CrashPoint::AfterCreate.nth(1),
+    CrashPoint::AfterCreate.nth(2),
+    CrashPoint::AfterExport.nth(1),
+    CrashPoint::AfterExport.nth(2),
+    CrashPoint::AtPoll.nth(1),
+    CrashPoint::AtPoll.nth(3),
+    CrashPoint::AfterRender.nth(1),
+    CrashPoint::DuringDownload.nth(1),
+    CrashPoint::AfterDownload.nth(2),
 ];
 
 async fn assert_recovers_from_every_step(name: &'static str) {
@@ -83,10 +75,10 @@ async fn killed_edit_never_takes_a_former_render_for_its_own() {
         json!({"edit_id": "new", "export": {"answers_id": false}}),
     ] {
         for crash in [
-            (CrashPoint::AtPoll, 4),
-            (CrashPoint::AfterRender, 2),
-            (CrashPoint::AtProject, 2),
-            (CrashPoint::AfterDownload, 2),
+            CrashPoint::AtPoll.nth(4),
+            CrashPoint::AfterRender.nth(2),
+            CrashPoint::AtProject.nth(2),
+            CrashPoint::AfterDownload.nth(2),
         ] {
             assert_recovers("edit-project", "", &behavior, crash).await;
         }
@@ -98,16 +90,16 @@ async fn killed_edit_never_takes_a_former_render_for_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn edit_killed_before_its_export_waits_for_the_operator_unless_ids_are_kept() {
     let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
-    let outcome = crash_and_resume(&example, "", (CrashPoint::BeforeExport, 1)).await;
+    let outcome = crash_and_resume(&example, "", CrashPoint::BeforeExport.nth(1)).await;
     let states =
         (count_in_state(&outcome, JobState::Uncertain), count_in_state(&outcome, JobState::Ready));
     assert_eq!((states, outcome.jobs_for_operator), ((1, 2), 1), "{outcome:?}");
     assert_eq!(example.sandbox.render_count(), 0);
     let vendor = "[vendor]\nexport_id = 'same'\n";
-    assert_recovers("edit-project", vendor, &json!({}), (CrashPoint::BeforeExport, 1)).await;
+    assert_recovers("edit-project", vendor, &json!({}), CrashPoint::BeforeExport.nth(1)).await;
     // The second row's project shows the first one's render, possibly from an outdated view.
     let example = ExampleBatch::with_behavior("edit-project", &json!({})).await;
-    let outcome = crash_and_resume(&example, vendor, (CrashPoint::BeforeExport, 2)).await;
+    let outcome = crash_and_resume(&example, vendor, CrashPoint::BeforeExport.nth(2)).await;
     assert_eq!((count_done(&outcome), outcome.jobs_for_operator), (1, 1), "{outcome:?}");
     assert_eq!(example.sandbox.render_count(), 1);
 }
@@ -116,9 +108,9 @@ async fn edit_killed_before_its_export_waits_for_the_operator_unless_ids_are_kep
 async fn template_killed_at_any_of_its_three_requests_is_paid_once() {
     assert_recovers_from_every_step("from-template").await;
     for crash in [
-        (CrashPoint::BeforeCreate, 2),
-        (CrashPoint::BeforeExport, 1),
-        (CrashPoint::BeforeExport, 2),
+        CrashPoint::BeforeCreate.nth(2),
+        CrashPoint::BeforeExport.nth(1),
+        CrashPoint::BeforeExport.nth(2),
     ] {
         assert_recovers("from-template", "", &json!({}), crash).await;
     }
@@ -128,10 +120,10 @@ async fn template_killed_at_any_of_its_three_requests_is_paid_once() {
 async fn scripts_to_video_killed_during_generation_or_render_is_paid_once() {
     assert_recovers_from_every_step("scripts-to-video").await;
     for crash in [
-        (CrashPoint::AtGeneration, 1),
-        (CrashPoint::AtGeneration, 2),
-        (CrashPoint::BeforeExport, 1),
-        (CrashPoint::BeforeExport, 2),
+        CrashPoint::AtGeneration.nth(1),
+        CrashPoint::AtGeneration.nth(2),
+        CrashPoint::BeforeExport.nth(1),
+        CrashPoint::BeforeExport.nth(2),
     ] {
         assert_recovers("scripts-to-video", "", &json!({}), crash).await;
     }
@@ -141,7 +133,7 @@ async fn scripts_to_video_killed_during_generation_or_render_is_paid_once() {
 async fn started_generation_is_polled_by_the_next_run_and_not_started_again() {
     for name in ["scripts-to-video", "topic-to-video", "url-to-video"] {
         let example = ExampleBatch::with_behavior(name, &json!({})).await;
-        let outcome = crash_and_resume(&example, "", (CrashPoint::AtGeneration, 1)).await;
+        let outcome = crash_and_resume(&example, "", CrashPoint::AtGeneration.nth(1)).await;
         example.assert_done_once(&outcome, "polled").await;
         let counters = example.sandbox.counters();
         assert_eq!(
@@ -161,7 +153,7 @@ async fn two_step_kinds_killed_before_or_after_their_export_are_paid_once() {
             CrashPoint::AfterExport,
             CrashPoint::AfterRender,
         ] {
-            assert_recovers(name, "", &json!({}), (point, 1)).await;
+            assert_recovers(name, "", &json!({}), point.nth(1)).await;
         }
     }
 }
@@ -170,10 +162,10 @@ async fn two_step_kinds_killed_before_or_after_their_export_are_paid_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn untagged_one_step_request_killed_in_flight_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
-        for (point, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
+        for (point, renders) in [CrashPoint::BeforeCreate.nth(2), CrashPoint::AfterCreate.nth(3)] {
             let example = ExampleBatch::with_behavior(name, &json!({})).await;
             let more = "submission = 'one-step'\non_uncertain = 'resubmit'\n";
-            let outcome = crash_and_resume(&example, more, (point, 1)).await;
+            let outcome = crash_and_resume(&example, more, point.nth(1)).await;
             let second = example.run_with(more).await;
             for outcome in [outcome, second] {
                 let states = (count_done(&outcome), count_in_state(&outcome, JobState::Uncertain));
@@ -188,7 +180,7 @@ async fn untagged_one_step_request_killed_in_flight_waits_for_the_operator() {
         }
         // Once its id is known, it is followed like any other.
         for point in [CrashPoint::AtPoll, CrashPoint::AfterRender] {
-            assert_recovers(name, "submission = 'one-step'\n", &json!({}), (point, 1)).await;
+            assert_recovers(name, "submission = 'one-step'\n", &json!({}), point.nth(1)).await;
         }
     }
 }

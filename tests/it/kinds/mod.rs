@@ -115,7 +115,7 @@ impl ExampleBatch {
         assert!(plan.is_clean(), "{}: {:?}", self.name, plan.problems);
         let id = plan.commit(Clock::real().now()).await.unwrap();
         let input =
-            run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
+            run_input(&batch, id, &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
         let run = runner::run_batch(RunInput { stop: self.stop.clone(), ..input });
         let ended = tokio::time::timeout(RUN_MAX, run).await;
         ended.unwrap_or_else(|_| panic!("{}: the run did not end", self.name)).unwrap()

@@ -181,7 +181,7 @@ impl ScriptedStudio {
         let id = test.plan_and_commit().await;
         let batch = test.batch();
         let studio = ai_studios(&batch, &self.url);
-        runner::run_batch(run_input((&batch, id), &test.ledger, &self.url, studio).await)
+        runner::run_batch(run_input(&batch, id, &test.ledger, &self.url, studio).await)
             .await
             .unwrap()
     }

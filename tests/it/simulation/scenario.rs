@@ -309,7 +309,7 @@ impl Simulation {
             if !scenario.only_keys.is_empty() {
                 options.only = Some(ledger.last_selection(batch).await.unwrap());
             }
-            let input = self.run_input(&handle, (&ledger, batch, lease.clone()), options.clone());
+            let input = self.run_input(&handle, lease.clone(), options.clone());
             let run = tokio::spawn(runner::run_batch(input));
             let mut driver = tokio::spawn(advance_time(simulated.clone()));
             let outcome = tokio::select! {
@@ -322,7 +322,7 @@ impl Simulation {
                 }
             };
             driver.abort();
-            self.check_run(&handle, &ledger, (batch, &lease), (&outcome.unwrap(), &options)).await;
+            self.check_run(&handle, &lease, &outcome.unwrap(), &options).await;
             ledger.close().await;
             Some(())
         });
@@ -393,7 +393,7 @@ impl Simulation {
     fn run_input(
         &self,
         handle: &SimulationHandle,
-        (ledger, batch, lease): (&Ledger, BatchId, BatchLease),
+        lease: BatchLease,
         options: RunOptions,
     ) -> RunInput<SimulatedStudio> {
         let events = handle.clone();
@@ -408,12 +408,12 @@ impl Simulation {
         RunInput {
             account_limits,
             studio: SimulatedStudio { handle: handle.clone(), seeded_bug: self.seeded_bug },
-            ledger: ledger.clone(),
-            batch,
+            ledger: lease.ledger().clone(),
+            batch: lease.batch(),
             lease,
             base_url: BASE_URL.to_owned(),
             settings,
-            options: options,
+            options,
             clock: handle.clock.clone(),
             jitter: Jitter::from_seed(self.setup.seed),
             stop: handle.stop.clone(),
@@ -424,10 +424,11 @@ impl Simulation {
     async fn check_run(
         &self,
         handle: &SimulationHandle,
-        ledger: &Ledger,
-        (batch, lease): (BatchId, &BatchLease),
-        (outcome, options): (&RunOutcome, &RunOptions),
+        lease: &BatchLease,
+        outcome: &RunOutcome,
+        options: &RunOptions,
     ) {
+        let (ledger, batch) = (lease.ledger(), lease.batch());
         let now = handle.clock.now();
         handle.lock_studio().note(now, &format!("ended: {outcome:?}"));
         let audit = oracle::LedgerAudit::from_ledger(ledger, batch, &self.path("out")).await;

@@ -211,7 +211,7 @@ impl SimulationSetup {
         let mut faults: Vec<_> =
             half.iter().map(|fault| (*fault, rng.random_range(0.01..0.3))).collect();
         let behavior =
-            random_behavior(&mut rng, limits.settle_after, (submission_mode, on_uncertain));
+            random_behavior(&mut rng, limits.settle_after, submission_mode, on_uncertain);
         if behavior.leaves_no_trace(submission_mode, on_uncertain) {
             // A render that fails or never ends would remain invisible.
             faults.retain(|(fault, _)| {
@@ -304,7 +304,8 @@ fn random_limits(rng: &mut StdRng) -> BatchLimits {
 fn random_behavior(
     rng: &mut StdRng,
     settle_after: Duration,
-    (mode, on_uncertain): (SubmissionMode, OnUncertain),
+    mode: SubmissionMode,
+    on_uncertain: OnUncertain,
 ) -> StudioBehavior {
     let part = |part: f64, rng: &mut StdRng| settle_after.mul_f64(part * rng.random::<f64>());
     let mut behavior = StudioBehavior {

@@ -51,6 +51,20 @@ pub(crate) enum CrashPoint {
     AfterDownload,
 }
 
+/// A crash at the nth occurrence of a crash point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrashAt {
+    point: CrashPoint,
+    nth: u32,
+}
+
+impl CrashPoint {
+    /// Returns a crash at the nth occurrence of this point.
+    pub(crate) const fn nth(self, nth: u32) -> CrashAt {
+        CrashAt { point: self, nth }
+    }
+}
+
 /// AI Studios, until the process crashes.
 struct CrashingStudio {
     vendor: AiStudios,
@@ -144,9 +158,11 @@ impl StudioApi for CrashingStudio {
 /// Plans and runs a batch in a runtime that is dropped at the nth occurrence of a crash point.
 pub(crate) async fn run_until_crash(
     batch: Batch,
-    (base_url, ledger): (String, PathBuf),
-    (point, nth): (CrashPoint, u32),
+    base_url: String,
+    ledger: PathBuf,
+    crash: CrashAt,
 ) {
+    let CrashAt { point, nth } = crash;
     let crashing_run = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -160,8 +176,8 @@ pub(crate) async fn run_until_crash(
             let crashed = Arc::new(Notify::new());
             let vendor = ai_studios(&batch, &base_url);
             let remaining = AtomicU32::new(nth);
-            let studio = CrashingStudio { vendor, crash_point: point, remaining: remaining, crashed: crashed.clone() };
-            let input = run_input((&batch, id), &ledger, &base_url, studio).await;
+            let studio = CrashingStudio { vendor, crash_point: point, remaining, crashed: crashed.clone() };
+            let input = run_input(&batch, id, &ledger, &base_url, studio).await;
             tokio::select! {
                 outcome = runner::run_batch(input) => panic!("no crash at {point:?} {nth}: {outcome:?}"),
                 () = crashed.notified() => {}

@@ -144,7 +144,7 @@ impl TestBatch {
     pub(crate) async fn resume(&self, id: BatchId, options: RunOptions) -> RunOutcome {
         let (batch, base_url) = (self.batch(), self.sandbox.base_url());
         let input =
-            run_input((&batch, id), &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
+            run_input(&batch, id, &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
         runner::run_batch(RunInput { options, stop: self.stop.clone(), ..input }).await.unwrap()
     }
 
@@ -198,7 +198,8 @@ fn resolution(batch: &Batch) -> Option<String> {
 
 /// Starts a run of a committed batch, and returns its input with default options.
 pub(crate) async fn run_input<S: StudioApi>(
-    (batch, id): (&Batch, BatchId),
+    batch: &Batch,
+    id: BatchId,
     ledger: &Ledger,
     base_url: &str,
     studio: S,
