@@ -1,6 +1,6 @@
-//! The virtual AI Studios, from outside: only HTTP, and what its owner may ask it.
+//! The sandbox from outside: its HTTP API and the public methods of [`Sandbox`].
 //!
-//! Virtual clocks stand still here and are moved by hand, so nothing waits for time to pass.
+//! Virtual clocks are stopped and advanced explicitly, so no test waits for time to pass.
 
 mod api;
 mod faults;
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Past the end of every render.
+/// Longer than every render.
 pub(crate) const AFTER_RENDER: Duration = Duration::from_secs(700);
 
-/// Switches with a clock that stands.
+/// The default switches with a stopped clock.
 fn stopped_clock_switches() -> SandboxSwitches {
     SandboxSwitches { time_scale: 0.0, ..SandboxSwitches::default() }
 }
@@ -33,7 +33,7 @@ async fn start_sandbox(faults: &str, change: impl FnOnce(&mut SandboxSwitches)) 
         .unwrap()
 }
 
-/// A plain HTTP client with a token, as a person would write one against the documents.
+/// A plain HTTP client with a token, written from the vendor's documents.
 struct ApiClient {
     http: reqwest::Client,
     base_url: String,
@@ -42,13 +42,13 @@ struct ApiClient {
 
 impl ApiClient {
     async fn with_token(sandbox: &Sandbox) -> Self {
-        let mut visitor = Self::without_token(sandbox);
-        visitor.token = visitor.fresh_token().await;
-        visitor
+        let mut client = Self::without_token(sandbox);
+        client.token = client.fresh_token().await;
+        client
     }
 
     fn without_token(sandbox: &Sandbox) -> Self {
-        // Another test may have been first; one provider is as good as another.
+        // Fails if another test has installed a provider, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -61,8 +61,8 @@ impl ApiClient {
     }
 
     async fn fresh_token(&self) -> String {
-        let (_, answer) = self.post("auth/token", &credentials()).await;
-        answer["data"]["token"].as_str().unwrap().to_owned()
+        let (_, response) = self.post("auth/token", &credentials()).await;
+        response["data"]["token"].as_str().unwrap().to_owned()
     }
 
     async fn request(
@@ -93,7 +93,7 @@ impl ApiClient {
         self.request("GET", path, None).await.unwrap().status_and_json()
     }
 
-    /// Creates a project from the sample's scenes and returns its id.
+    /// Creates a project with the sample's scenes and returns its id.
     async fn create(&self, name: &str, is_export: bool) -> String {
         let body = json!({"name": name, "scenes": scenes("Hello."), "isExport": is_export});
         project_id_of(&self.post("editor/project", &body).await.1)
@@ -143,11 +143,14 @@ fn credentials() -> Value {
     json!({ "appId": APP_ID, "userKey": USER_KEY })
 }
 
-fn project_id_of(answer: &Value) -> String {
-    answer["data"]["projectId"].as_str().unwrap_or_else(|| panic!("no id in {answer}")).to_owned()
+fn project_id_of(response: &Value) -> String {
+    response["data"]["projectId"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id in {response}"))
+        .to_owned()
 }
 
-/// Scenes as the vendor's getting-started page prints them: the script stands in the clip.
+/// Scenes as on the vendor's getting-started page: the script is inside the clip.
 fn scenes(text: &str) -> Value {
     json!([{
         "background": {"id": "background", "type": "background", "source_type": "image"},
@@ -163,8 +166,7 @@ fn scenes(text: &str) -> Value {
     }])
 }
 
-/// Sends one request on a bare socket and returns every byte that came back before the end, and
-/// how the connection ended.
+/// Sends one request on a plain socket. Returns all received bytes, and how the connection ended.
 async fn send_raw(
     sandbox: &Sandbox,
     token: &str,
@@ -185,7 +187,7 @@ async fn send_raw(
     (bytes, end)
 }
 
-/// Splits an answer into its head and what came of its body.
+/// Splits a response into its head and the received part of its body.
 fn split_response(bytes: &[u8]) -> (String, Vec<u8>) {
     let at = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     (String::from_utf8(bytes[..at].to_vec()).unwrap(), bytes[at..].to_vec())

@@ -1,4 +1,4 @@
-//! A studio with a state file goes on where it was stopped, however it was stopped.
+//! A sandbox with a state file continues where it was stopped or killed.
 
 use std::path::Path;
 
@@ -14,27 +14,27 @@ async fn open_sandbox_at(path: &Path, faults: &str, scale: f64) -> Sandbox {
 }
 
 #[tokio::test]
-async fn everything_that_matters_survives_drop_and_restart() {
+async fn projects_bill_clock_and_tokens_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
     let sandbox = open_sandbox_at(&path, "", 0.0).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
-    let draft = visitor.create("draft", false).await;
-    let running = visitor.create("running [cs:r]", true).await;
+    let client = ApiClient::with_token(&sandbox).await;
+    let draft = client.create("draft", false).await;
+    let running = client.create("running [cs:r]", true).await;
     sandbox.advance(Duration::from_secs(30));
-    let (before, bill, now) = (visitor.progress(&running).await, sandbox.bill(), sandbox.now_ms());
+    let (before, bill, now) = (client.progress(&running).await, sandbox.bill(), sandbox.now_ms());
     drop(sandbox);
 
     let sandbox = open_sandbox_at(&path, "", 0.0).await;
-    let token = visitor.token;
-    let visitor = ApiClient { token, ..ApiClient::without_token(&sandbox) };
+    let token = client.token;
+    let client = ApiClient { token, ..ApiClient::without_token(&sandbox) };
     assert_eq!((sandbox.bill(), sandbox.now_ms()), (bill, now));
-    assert_eq!(visitor.progress(&running).await, before);
-    assert_eq!(visitor.progress(&draft).await["state"], "draft");
+    assert_eq!(client.progress(&running).await, before);
+    assert_eq!(client.progress(&draft).await["state"], "draft");
     sandbox.advance(AFTER_RENDER);
-    let done = visitor.progress(&running).await;
+    let done = client.progress(&running).await;
     let url = done["downloadUrl"].as_str().unwrap();
-    assert_eq!(visitor.download(url, &[]).await.unwrap().status, 200);
+    assert_eq!(client.download(url, &[]).await.unwrap().status, 200);
     assert_eq!(sandbox.bill().render_count(), 1);
     sandbox.stop().await;
 
@@ -43,20 +43,20 @@ async fn everything_that_matters_survives_drop_and_restart() {
 }
 
 #[tokio::test]
-async fn a_link_of_before_leads_to_the_film_unless_somebody_else_has_the_port() {
+async fn link_stays_valid_after_a_restart_unless_its_port_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
     let sandbox = open_sandbox_at(&path, "", 0.0).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
-    let id = visitor.create("film", true).await;
+    let client = ApiClient::with_token(&sandbox).await;
+    let id = client.create("film", true).await;
     sandbox.advance(AFTER_RENDER);
-    let link = visitor.progress(&id).await["downloadUrl"].as_str().unwrap().to_owned();
+    let link = client.progress(&id).await["downloadUrl"].as_str().unwrap().to_owned();
     let origin = sandbox.download_origin();
     sandbox.stop().await;
 
     let sandbox = open_sandbox_at(&path, "", 0.0).await;
     assert_eq!(sandbox.download_origin(), origin);
-    assert_eq!(visitor.download(&link, &[]).await.unwrap().status, 200);
+    assert_eq!(client.download(&link, &[]).await.unwrap().status, 200);
     sandbox.stop().await;
 
     let _other = std::net::TcpListener::bind(origin.strip_prefix("http://").unwrap()).unwrap();
@@ -65,45 +65,45 @@ async fn a_link_of_before_leads_to_the_film_unless_somebody_else_has_the_port() 
 }
 
 #[tokio::test]
-async fn renders_go_on_in_wall_time_while_nobody_is_there() {
+async fn renders_continue_in_wall_time_while_the_sandbox_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
-    // A million virtual seconds in a real one: the shortest restart is longer than any render.
+    // A million virtual seconds per second: even the shortest restart is longer than any render.
     let sandbox = open_sandbox_at(&path, "", 1e6).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
-    let id = visitor.create("film", true).await;
+    let client = ApiClient::with_token(&sandbox).await;
+    let id = client.create("film", true).await;
     drop(sandbox);
     tokio::time::sleep(Duration::from_millis(5)).await;
     let sandbox = open_sandbox_at(&path, "", 0.0).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
-    assert_eq!(visitor.progress(&id).await["state"], "exported");
+    let client = ApiClient::with_token(&sandbox).await;
+    assert_eq!(client.progress(&id).await["state"], "exported");
 }
 
 #[tokio::test]
-async fn work_whose_answer_was_lost_is_in_the_file_before_the_line_closes() {
+async fn work_is_in_the_state_file_before_a_lost_response() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
-    let sandbox = open_sandbox_at(&path, "lost-answer=create:1", 0.0).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
+    let sandbox = open_sandbox_at(&path, "lost-response=create:1", 0.0).await;
+    let client = ApiClient::with_token(&sandbox).await;
     let body = serde_json::json!({"name": "A [cs:1]", "scenes": scenes("Hi")});
-    let (bytes, _) = send_raw(&sandbox, &visitor.token, "editor/project", &body).await;
+    let (bytes, _) = send_raw(&sandbox, &client.token, "editor/project", &body).await;
     assert!(bytes.is_empty());
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains("[cs:1]") && text.contains("\"render\""), "{text}");
     drop(sandbox);
 
-    // A kill in the middle of a line: the line is gone, the rest is not. And the fault, which was
-    // to strike once, does not strike again.
+    // A kill while a line is written loses only that line. The fault, which applies once, does not
+    // apply again.
     std::fs::write(&path, text + "{\"project\":{\"id\":\"66f0").unwrap();
-    let sandbox = open_sandbox_at(&path, "lost-answer=create:1", 0.0).await;
-    let visitor = ApiClient { token: visitor.token, ..ApiClient::without_token(&sandbox) };
+    let sandbox = open_sandbox_at(&path, "lost-response=create:1", 0.0).await;
+    let client = ApiClient { token: client.token, ..ApiClient::without_token(&sandbox) };
     assert_eq!(sandbox.bill().render_count(), 1);
-    visitor.create("B", true).await;
+    client.create("B", true).await;
     assert_eq!(sandbox.bill().render_count(), 2);
 }
 
 #[tokio::test]
-async fn two_studios_cannot_keep_one_file() {
+async fn state_file_is_locked_by_one_sandbox() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
     let _first = open_sandbox_at(&path, "", 0.0).await;

@@ -1,4 +1,4 @@
-//! Callbacks, received by a real little server.
+//! Callbacks, received by a real HTTP server.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,33 +8,33 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Takes callbacks and keeps their request lines and bodies.
+/// Receives callbacks and records their request lines and bodies.
 struct CallbackReceiver {
     url: String,
     callbacks: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl CallbackReceiver {
-    /// Answers the first `deaf` calls with 500.
-    async fn start(deaf: usize) -> Self {
+    /// Rejects the first `rejected` callbacks with 500.
+    async fn start(rejected: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook/7", listener.local_addr().unwrap());
-        let heard: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-        let ear = Arc::clone(&heard);
+        let callbacks: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let received = Arc::clone(&callbacks);
         tokio::spawn(async move {
             while let Ok((mut tcp, _)) = listener.accept().await {
-                let call = read_callback(&mut tcp).await;
+                let callback = read_callback(&mut tcp).await;
                 let count = {
-                    let mut ear = ear.lock().unwrap();
-                    ear.push(call);
-                    ear.len()
+                    let mut received = received.lock().unwrap();
+                    received.push(callback);
+                    received.len()
                 };
-                let status = if count <= deaf { "500 No" } else { "200 OK" };
-                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-                let _ = tcp.write_all(answer.as_bytes()).await;
+                let status = if count <= rejected { "500 No" } else { "200 OK" };
+                let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                let _ = tcp.write_all(response.as_bytes()).await;
             }
         });
-        Self { url, callbacks: heard }
+        Self { url, callbacks }
     }
 
     fn callbacks(&self) -> Vec<(String, String)> {
@@ -43,7 +43,10 @@ impl CallbackReceiver {
 
     fn progress_values(&self) -> Vec<i64> {
         let body = |(_, body): &(String, String)| serde_json::from_str::<Value>(body).unwrap();
-        self.callbacks().iter().map(|call| body(call)["progress"].as_i64().unwrap()).collect()
+        self.callbacks()
+            .iter()
+            .map(|callback| body(callback)["progress"].as_i64().unwrap())
+            .collect()
     }
 }
 
@@ -63,36 +66,36 @@ async fn read_callback(tcp: &mut TcpStream) -> (String, String) {
     }
 }
 
-/// Renders one film with a callback and waits until `calls` callbacks are settled.
+/// Renders one video with callbacks and waits until `count` of them are sent, failed or refused.
 async fn render_with_callbacks(
     change: impl FnOnce(&mut SandboxSwitches),
     url: &str,
-    calls: u64,
+    count: u64,
 ) -> Sandbox {
     let sandbox = start_sandbox("", change).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
+    let client = ApiClient::with_token(&sandbox).await;
     let body = json!({"scenes": scenes("Hi"), "webhookUrl": url});
-    project_id_of(&visitor.post("editor/project", &body).await.1);
-    // Quarter by quarter, as time passes; the postman may be slower than the clock.
+    project_id_of(&client.post("editor/project", &body).await.1);
+    // One callback per quarter of the render; their delivery may be slower than the clock.
     sandbox.advance(AFTER_RENDER);
     sandbox
         .wait_until(|sandbox| {
             let counters = sandbox.counters();
-            counters.webhooks_sent + counters.webhooks_failed + counters.webhooks_refused >= calls
+            counters.webhooks_sent + counters.webhooks_failed + counters.webhooks_refused >= count
         })
         .await;
     sandbox
 }
 
 #[tokio::test]
-async fn every_change_is_told_and_the_last_call_has_link_and_credits() {
+async fn every_quarter_sends_a_callback_and_the_last_has_link_and_credits() {
     let receiver = CallbackReceiver::start(0).await;
     let sandbox = render_with_callbacks(|_| {}, &receiver.url, 4).await;
     let mut progresses = receiver.progress_values();
     progresses.sort_unstable();
     assert_eq!(progresses, [25, 50, 75, 100]);
-    let heard = receiver.callbacks();
-    let (line, body) = heard.iter().find(|(_, body)| body.contains("100")).unwrap();
+    let callbacks = receiver.callbacks();
+    let (line, body) = callbacks.iter().find(|(_, body)| body.contains("100")).unwrap();
     assert_eq!(line, "POST /hook/7 HTTP/1.1");
     let body: Value = serde_json::from_str(body).unwrap();
     assert!(body["credit"].is_i64() && body["backendTaskId"].is_string());
@@ -100,7 +103,7 @@ async fn every_change_is_told_and_the_last_call_has_link_and_credits() {
 }
 
 #[tokio::test]
-async fn completion_alone_can_be_told_in_the_query_of_a_get() {
+async fn completion_callback_can_be_a_get_with_a_query() {
     let receiver = CallbackReceiver::start(0).await;
     let change = |switches: &mut SandboxSwitches| {
         switches.webhook = WebhookSwitches {
@@ -117,7 +120,7 @@ async fn completion_alone_can_be_told_in_the_query_of_a_get() {
 }
 
 #[tokio::test]
-async fn callbacks_come_twice_early_or_not_at_all_as_the_switches_say() {
+async fn callbacks_are_repeated_early_or_dropped_by_switch() {
     let receiver = CallbackReceiver::start(0).await;
     let change = |switches: &mut SandboxSwitches| {
         switches.webhook.duplicate = true;
@@ -131,16 +134,16 @@ async fn callbacks_come_twice_early_or_not_at_all_as_the_switches_say() {
 
     let receiver = CallbackReceiver::start(0).await;
     let sandbox = start_sandbox("", |switches| switches.webhook.drop = 1.0).await;
-    let visitor = ApiClient::with_token(&sandbox).await;
+    let client = ApiClient::with_token(&sandbox).await;
     let body = json!({"scenes": scenes("Hi"), "webhookUrl": receiver.url});
-    project_id_of(&visitor.post("editor/project", &body).await.1);
+    project_id_of(&client.post("editor/project", &body).await.1);
     sandbox.advance(AFTER_RENDER);
     sandbox.stop().await;
     assert!(receiver.callbacks().is_empty());
 }
 
 #[tokio::test]
-async fn a_deaf_receiver_is_called_again_when_tries_are_on() {
+async fn rejected_callback_is_repeated_if_retries_are_enabled() {
     let receiver = CallbackReceiver::start(1).await;
     let change = |switches: &mut SandboxSwitches| {
         switches.webhook.mode = WebhookMode::CompletionOnly;
@@ -152,7 +155,7 @@ async fn a_deaf_receiver_is_called_again_when_tries_are_on() {
 }
 
 #[tokio::test]
-async fn addresses_outside_this_machine_are_never_called() {
+async fn urls_outside_this_machine_receive_no_callbacks() {
     let sandbox = render_with_callbacks(|_| {}, "http://example.com/hook", 4).await;
     assert_eq!(sandbox.counters().webhooks_refused, 4);
 }
