@@ -81,7 +81,7 @@ pub struct Batch {
     pub sheet: PathBuf,
     /// Where the sheet comes from.
     pub sheet_source: SheetSource,
-    /// The sheet's encoding if it should not be detected. The sheet reader checks whether it exists.
+    /// The sheet's encoding; default: detected. The sheet reader checks whether it exists.
     pub encoding: Option<String>,
     /// The worksheet of a workbook; default: the first.
     pub worksheet: Option<String>,

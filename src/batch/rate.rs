@@ -54,8 +54,8 @@ pub enum InvalidRate {
 }
 
 impl Rate {
-    /// Returns the slower of two rates. Of two rates that are equal in the long run, returns the one
-    /// with the shorter period, because it allows smaller bursts.
+    /// Returns the slower of two rates. Of two rates that are equal in the long run, returns the
+    /// one with the shorter period, because it allows smaller bursts.
     pub fn slower(self, other: Self) -> Self {
         let (Self::Per { count, period }, Self::Per { count: other_count, period: other_period }) =
             (self, other)
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn formatted_rate_parses_to_the_same_rate(count in 1..1_000_000u32, seconds in 1..100_000u64) {
+        fn formatted_rate_parses_back(count in 1..1_000_000u32, seconds in 1..100_000u64) {
             let rate = per(count, seconds).unwrap();
             prop_assert_eq!(rate.to_string().parse::<Rate>(), Ok(rate));
         }

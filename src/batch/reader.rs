@@ -1,7 +1,7 @@
 //! Reads settings from the TOML tree and collects problems.
 //!
-//! Each value is read by section and key. An invalid value is recorded with its position and treated
-//! as missing, so that one pass finds all problems. Callers interpret the values.
+//! Each value is read by section and key. An invalid value is recorded with its position and
+//! treated as missing, so that one pass finds all problems. Callers interpret the values.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! Redaction of secrets that were put into a batch file by mistake.
 //!
 //! A problem is shown with its line, then logged and pasted into tickets. Secrets are therefore
-//! replaced in the text that accompanies the problems. Invariant: spans stay valid, because each byte
-//! is replaced by one byte. Secrets are recognized by their keys only.
+//! replaced in the text that accompanies the problems. Invariant: spans stay valid, because each
+//! byte is replaced by one byte. Secrets are recognized by their keys only.
 
 use std::ops::Range;
 

@@ -101,8 +101,8 @@ impl StudioHost {
     ///
     /// # Errors
     ///
-    /// The text is not a URL, is not https unless it names this machine, or has more parts than host,
-    /// port and path.
+    /// The text is not a URL, is not https unless it names this machine, or has more parts than
+    /// host, port and path.
     pub fn parse(address: &str) -> Result<Self, InvalidStudioHost> {
         let url = Url::parse(address.trim()).map_err(|_| InvalidStudioHost::Malformed)?;
         if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {

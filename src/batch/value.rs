@@ -1,8 +1,8 @@
 //! Parsers from a TOML value to a setting.
 //!
-//! Each returns the setting, or a [`SettingProblem`] worded to follow the key: "`in_flight` *must be
-//! a whole number, not a text*". None knows its key, and none repeats a value in its message unless
-//! it is a single name, since the line is shown anyway.
+//! Each returns the setting, or a [`SettingProblem`] worded to follow the key: "`in_flight` *must
+//! be a whole number, not a text*". None knows its key, and none repeats a value in its message
+//! unless it is a single name, since the line is shown anyway.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

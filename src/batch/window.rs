@@ -1,8 +1,9 @@
 //! `[window]`: the times of day, weekdays and time zone in which submissions are allowed.
 //!
 //! Only the calendar, for a given time; the runner acts on it. A window belongs to the day on which
-//! it begins: `["fri"]` from 22:00 to 06:00 ends on Saturday morning. When clocks change, a time that
-//! does not exist is moved forward by the gap, and of a time that occurs twice the first applies.
+//! it begins: `["fri"]` from 22:00 to 06:00 ends on Saturday morning. When clocks change, a time
+//! that does not exist is moved forward by the gap, and of a time that occurs twice the first
+//! applies.
 
 use std::fmt;
 

@@ -43,8 +43,8 @@ pub struct RequestKind {
     pub name: &'static str,
     /// The content of its payload.
     pub schema: PayloadSchema,
-    /// The path of the first request, relative to the API's root. `{field}` is taken from the payload
-    /// and omitted from the body.
+    /// The path of the first request, relative to the API's root. `{field}` is taken from the
+    /// payload and omitted from the body.
     pub path: &'static str,
     /// The fields added to the first request.
     pub added_fields: &'static [AddedField],

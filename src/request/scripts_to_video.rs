@@ -1,5 +1,5 @@
-//! `scripts-to-video`: AI Studios divides a script into scenes (`scripts-to-video` page); then it is
-//! exported.
+//! `scripts-to-video`: AI Studios divides a script into scenes (`scripts-to-video` page); then the
+//! project is exported.
 //!
 //! It has no name field, so it carries no tag. Workspace and resolution are sent with the export.
 

@@ -1,8 +1,8 @@
 //! `template`: creates a project from a template of the account (`create-from-template` page),
 //! applies the payload's `updates`, if any, and exports it.
 //!
-//! The page calls the avatar `aiName` and `clothId`, its sample `model` and `clothes`; the payload's
-//! spelling is sent unchanged.
+//! The page calls the avatar `aiName` and `clothId`, its sample `model` and `clothes`; the names in
+//! the payload are sent unchanged.
 
 use super::{AddedField, FieldType, PayloadSchema, PreExportStep, RequestKind, optional, required};
 

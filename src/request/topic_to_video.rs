@@ -1,4 +1,5 @@
-//! `topic-to-video`: AI Studios writes about a topic (`topic-to-video` page); then it is exported.
+//! `topic-to-video`: AI Studios writes about a topic (`topic-to-video` page); then the project
+//! is exported.
 //!
 //! It has no name field, so it carries no tag. Workspace and resolution are sent with the export.
 

@@ -1,4 +1,5 @@
-//! `url-to-video`: AI Studios summarizes a web page (`url-to-video` page); then it is exported.
+//! `url-to-video`: AI Studios summarizes a web page (`url-to-video` page); then the project is
+//! exported.
 //!
 //! It has no name field, so it carries no tag. Workspace and resolution are sent with the export.
 

@@ -183,7 +183,7 @@ proptest! {
 
     /// A setting of any value is accepted, or rejected with its name and position.
     #[test]
-    fn any_value_of_any_setting_is_accepted_or_rejected_by_name((section, key) in any_setting(), value in VALUE) {
+    fn any_value_is_accepted_or_rejected_by_name((section, key) in any_setting(), value in VALUE) {
         let required: String =
             MINIMAL_SOURCE.lines().filter(|line| !line.starts_with(key)).map(|l| format!("{l}\n")).collect();
         let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };

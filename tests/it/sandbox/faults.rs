@@ -244,7 +244,7 @@ async fn same_seed_gives_the_same_faults_and_another_seed_different_ones() {
             ..SandboxSettings::default()
         };
         let sandbox = Sandbox::start(settings).await.unwrap();
-        // Requests a token until one is issued; the faults of these requests are part of the sequence.
+        // Token requests are part of the sequence, with their faults.
         let mut client = ApiClient::without_token(&sandbox);
         for _ in 0..20 {
             let reply = client.request("POST", "auth/token", Some(&credentials())).await.unwrap();
