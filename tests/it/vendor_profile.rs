@@ -1,4 +1,4 @@
-//! What a batch is told of AI Studios changes what a run does, question by question.
+//! The effect of each vendor profile setting on a run.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn count_in_state(ending: &RunOutcome, state: JobState) -> u64 {
     ending.counts.get(&state).copied().unwrap_or(0)
 }
 
-/// A night of a batch that was told `vendor`, at a studio of other habits.
+/// Runs a batch with the profile `vendor` against a sandbox with other settings.
 async fn run_with_profile(
     told: (&str, &str),
     change: impl FnOnce(&mut sandbox::SandboxSettings),
@@ -41,7 +41,7 @@ fn add_fault(rule: &'static str) -> impl FnOnce(&mut sandbox::SandboxSettings) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_word_that_is_known_to_mean_failed_ends_a_render_that_would_be_waited_for() {
+async fn configured_failed_word_ends_a_render() {
     let back_to_zero = |settings: &mut sandbox::SandboxSettings| {
         settings.switches.queue.workers = None;
         settings.switches.failure.mode = FailureMode::BackToZero;
@@ -57,9 +57,9 @@ async fn a_word_that_is_known_to_mean_failed_ends_a_render_that_would_be_waited_
     assert_eq!(told.sandbox.render_count(), 4, "the one that failed was rendered again");
 }
 
-/// The dear word: taken for a sign of an export, a draft that was never exported waits for ever.
+/// An unknown word counts as evidence of an export, so a draft that was never exported stays uncertain.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_word_that_drafts_are_known_to_show_is_no_sign_of_an_export() {
+async fn configured_draft_word_is_no_evidence_of_an_export() {
     let looks_queued = |settings: &mut sandbox::SandboxSettings| {
         settings.switches.export.draft_state = "waiting".to_owned();
         settings.faults.add("close-before=export:1").unwrap();
@@ -78,7 +78,7 @@ async fn a_word_that_drafts_are_known_to_show_is_no_sign_of_an_export() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_finished_videos_does_not_prove_that_one_was_never_made() {
+async fn list_of_finished_videos_does_not_prove_absence() {
     let way = "submission = 'one-step'\non_uncertain = 'resubmit'";
     let lost = || add_fault("close-before=create:1");
     let (_, ending) = run_with_profile((way, ""), lost()).await;
@@ -88,7 +88,7 @@ async fn a_list_of_finished_videos_does_not_prove_that_one_was_never_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_should_show_drafts_and_does_not_show_this_one_proves_nothing() {
+async fn list_without_a_known_draft_proves_nothing() {
     let lost = "close-before=export:1";
     for (include, for_people) in [(ListFilter::All, 0), (ListFilter::Exported, 1)] {
         let (_, ending) = run_with_profile(("", "list = 'everything'"), |settings| {
@@ -103,13 +103,13 @@ async fn a_list_that_should_show_drafts_and_does_not_show_this_one_proves_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tags_that_are_known_to_be_lost_are_not_looked_for() {
+async fn tags_are_not_searched_where_names_are_changed() {
     let (_, ending) = run_with_profile(("", ""), add_fault("close-before=export:3")).await;
     assert_eq!(count_in_state(&ending, JobState::Done), 3, "{ending:?}");
     let (told, ending) =
         run_with_profile(("", "names = 'changed'"), add_fault("close-before=export:3")).await;
     assert_eq!((ending.jobs_for_operator, told.sandbox.render_count()), (3, 0), "{ending:?}");
-    // An untouched draft is a proof where exports are known to keep their draft's id.
+    // An unexported draft is proof where exports are known to keep their draft's id.
     let known = "names = 'changed'\nexport_id = 'same'";
     let (told, ending) = run_with_profile(("", known), add_fault("close-before=export:3")).await;
     assert_eq!(
@@ -122,9 +122,9 @@ async fn tags_that_are_known_to_be_lost_are_not_looked_for() {
     assert_eq!((ending.jobs_for_operator, told.sandbox.render_count()), (1, 2), "{ending:?}");
 }
 
-/// What a run sees weighs more than what it was told.
+/// Observations of a run override its profile.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_was_told_that_ids_stay_and_sees_another_waits_for_a_person() {
+async fn unexpected_export_id_waits_for_the_operator() {
     let (told, ending) =
         run_with_profile(("", "names = 'changed'\nexport_id = 'same'"), |settings| {
             settings.switches.export.id = sandbox::ReturnedId::New;
@@ -136,9 +136,9 @@ async fn a_batch_that_was_told_that_ids_stay_and_sees_another_waits_for_a_person
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_export_is_sent_again_at_once_where_a_second_one_renders_nothing() {
+async fn lost_export_is_resent_at_once_where_a_second_one_has_no_effect() {
     let vendor = "second_export = 'nothing'\nexport_id = 'same'";
-    // Never taken, or taken and not to be seen: either way one more is the right thing.
+    // Not accepted, or accepted without an effect: either way, resending is right.
     for lost in ["close-before=export:1", "lost-answer=export:1"] {
         for vendor in ["", vendor] {
             let (told, ending) = run_with_profile(("", vendor), |settings| {
@@ -153,7 +153,7 @@ async fn a_lost_export_is_sent_again_at_once_where_a_second_one_renders_nothing(
                 assert!(exports == 3, "{lost}: {ending:?}");
             } else {
                 assert_eq!(count_in_state(&ending, JobState::Done), 3, "{lost}: {ending:?}");
-                // One that was taken may also have come to light before the first look.
+                // An accepted one may also have become visible before the first check.
                 let taken = lost.starts_with("lost-answer");
                 assert!(exports == 4 || (taken && exports == 3), "{lost}: {exports}");
                 assert_eq!(told.sandbox.render_count(), 3, "{lost}: paid twice");
@@ -166,7 +166,7 @@ async fn a_lost_export_is_sent_again_at_once_where_a_second_one_renders_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_draft_is_not_made_again_where_drafts_cost() {
+async fn lost_draft_is_not_created_again_where_drafts_cost() {
     let (told, ending) =
         run_with_profile(("", "drafts = 'cost'"), add_fault("lost-answer=create:1")).await;
     assert_eq!(
@@ -189,7 +189,7 @@ fn read_batch(folder: &Path, vendor: &str) -> Result<batch::Batch, batch::BatchF
 }
 
 #[test]
-fn a_measured_file_is_taken_in_and_the_batch_file_weighs_more() {
+fn batch_file_overrides_the_measured_file() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("v.toml"), MEASURED_FILE).unwrap();
     let batch =
@@ -206,15 +206,15 @@ fn a_measured_file_is_taken_in_and_the_batch_file_weighs_more() {
     ] {
         assert!(from.contains(&(key, source)), "{key}: {from:?}");
     }
-    // From its own text alone, as the ledger keeps it.
+    // From its text alone, as the ledger stores it.
     std::fs::remove_file(dir.path().join("v.toml")).unwrap();
     let again = batch::parse(&batch.file, batch.source.clone()).unwrap();
     assert_eq!(again, batch);
 }
 
-/// Whichever is lower holds, and `check` says whose it is.
+/// The lower limit applies, and `check` shows where it comes from.
 #[test]
-fn what_the_account_may_do_bounds_what_a_batch_asks_for_and_never_widens_it() {
+fn account_limits_narrow_the_batch_limits_and_never_widen_them() {
     let dir = tempfile::tempdir().unwrap();
     let bounded = |account: &str, asked: &str| {
         let vendor = format!("requests = '{account}'\nsubmits = '{account}'\n[limits]");
@@ -237,7 +237,7 @@ fn what_the_account_may_do_bounds_what_a_batch_asks_for_and_never_widens_it() {
 }
 
 #[test]
-fn a_measured_file_that_is_none_is_told_in_its_own_lines() {
+fn invalid_measured_file_is_reported_with_its_own_lines() {
     let dir = tempfile::tempdir().unwrap();
     let mut told = String::new();
     for (text, vendor) in [

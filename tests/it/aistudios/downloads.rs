@@ -1,4 +1,4 @@
-//! Downloads: resumed only where the file is certainly the same, and never with a secret.
+//! Downloads: resumed only where the file is certainly the same, and without credentials.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn resume_point() -> DownloadResume {
 }
 
 #[tokio::test]
-async fn a_whole_file_comes_with_its_size_and_tag() {
+async fn download_returns_size_and_entity_tag() {
     let server = StubServer::start(|_, _| {
         ServerAction::Respond(response_with_headers(200, "ETag: \"v1\"\r\n", FILE))
     })
@@ -62,7 +62,7 @@ async fn a_whole_file_comes_with_its_size_and_tag() {
 }
 
 #[tokio::test]
-async fn a_weak_tag_is_not_kept_and_nothing_is_continued_on_one() {
+async fn weak_entity_tag_is_never_used_to_resume() {
     for tag in ["W/\"v1\"", "v1", "\"\"", "\"a b\"", ""] {
         assert_eq!(DownloadResume::new(4, tag), None, "{tag}");
         let head = format!("ETag: {tag}\r\n");
@@ -77,7 +77,7 @@ async fn a_weak_tag_is_not_kept_and_nothing_is_continued_on_one() {
 }
 
 #[tokio::test]
-async fn a_file_is_continued_when_it_is_the_same_one() {
+async fn download_of_the_same_file_is_resumed() {
     for range in ["bytes 4-15/16", "bytes 4-15/*"] {
         let head = format!("ETag: \"v1\"\r\nContent-Range: {range}\r\n");
         let server = StubServer::start(move |_, _| {
@@ -96,7 +96,7 @@ async fn a_file_is_continued_when_it_is_the_same_one() {
 }
 
 #[tokio::test]
-async fn anything_else_starts_over() {
+async fn download_of_a_changed_file_starts_over() {
     for answer in [
         response_with_headers(206, "Content-Range: bytes 0-15/16\r\n", FILE),
         response_with_headers(206, "Content-Range: bytes 5-15/16\r\n", &FILE[5..]),
@@ -122,7 +122,7 @@ async fn anything_else_starts_over() {
         assert_eq!(read_body(&mut download).await.unwrap(), FILE);
         assert_eq!(server.received().len(), 2);
     }
-    // The server has another file, or no ranges: it sends all of it at once.
+    // The server has another file, or no range support: it sends the whole file.
     let server = StubServer::start(|_, _| {
         ServerAction::Respond(response_with_headers(200, "ETag: \"v2\"\r\n", FILE))
     })
@@ -134,14 +134,14 @@ async fn anything_else_starts_over() {
 }
 
 #[tokio::test]
-async fn a_download_that_ends_badly_says_how() {
+async fn failed_download_reports_its_cause() {
     let short = b"HTTP/1.1 200 X\r\nContent-Length: 16\r\n\r\n0123".to_vec();
     let server = StubServer::start(move |_, _| ServerAction::RespondAndClose(short.clone())).await;
     let mut download = patient_client().start_download(&server.url("/"), None).await.unwrap();
     let trouble = read_body(&mut download).await.unwrap_err();
     assert_eq!(trouble, DownloadError::Truncated { received: 4, total: Some(16) });
 
-    // Without a length only the announced range tells that something is missing.
+    // Without a length, only the announced range shows that something is missing.
     let head = b"HTTP/1.1 206 X\r\nContent-Range: bytes 4-15/16\r\n\r\n4567".to_vec();
     let server = StubServer::start(move |_, _| ServerAction::RespondAndClose(head.clone())).await;
     let mut download =
@@ -164,7 +164,7 @@ async fn a_download_that_ends_badly_says_how() {
 }
 
 #[tokio::test]
-async fn a_status_that_brings_no_file_says_what_to_do() {
+async fn download_status_without_a_file_is_classified() {
     use DownloadError::*;
     let host = |server: &StubServer| server.address.to_string();
     let wait = Some(Duration::from_secs(9));
@@ -200,7 +200,7 @@ async fn a_status_that_brings_no_file_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_three_times_with_nothing_secret_in_hand() {
+async fn download_follows_three_redirects_without_credentials() {
     let storage =
         StubServer::start(|_, _| ServerAction::Respond(response_with_headers(200, "", FILE))).await;
     let there = storage.url("/b.mp4?sig=2");
@@ -233,7 +233,7 @@ async fn redirects_are_followed_three_times_with_nothing_secret_in_hand() {
 }
 
 #[tokio::test]
-async fn against_the_real_service_no_link_leads_into_the_house() {
+async fn download_link_into_a_private_network_is_rejected() {
     let server =
         StubServer::start(|_, _| ServerAction::Respond(response_with_headers(200, "", FILE))).await;
     let credentials = Credentials::new(APP_ID, USER_KEY).unwrap();

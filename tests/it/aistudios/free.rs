@@ -1,5 +1,4 @@
-//! Calls that cost nothing: the vendor's many ways to say one thing, and what is wrong when it
-//! does not.
+//! Free calls: the vendor's many response shapes, and the errors for all others.
 
 use callsheet::aistudios::{
     AccountRefusalKind, CallError, ProjectId, RenderState, TransientCause, UnknownReason,
@@ -15,7 +14,7 @@ async fn server_responding(bytes: Vec<u8>) -> StubServer {
     StubServer::start_api(move |_, _| ServerAction::RespondAndClose(bytes.clone())).await
 }
 
-/// One word for a trouble, as the tables write it.
+/// Returns the label of an error in the tables.
 fn error_label(trouble: &CallError) -> String {
     match trouble {
         CallError::Transient { cause: TransientCause::NotSent(kind), .. } => {
@@ -35,7 +34,7 @@ fn error_label(trouble: &CallError) -> String {
 }
 
 #[tokio::test]
-async fn trouble_with_a_free_call_says_what_to_do_about_it() {
+async fn failed_free_call_is_classified_as_in_the_table() {
     for (bytes, expected) in [
         (json_response(404, r#"{"success":false}"#), "not found"),
         (json_response(410, ""), "not found"),
@@ -69,7 +68,7 @@ async fn trouble_with_a_free_call_says_what_to_do_about_it() {
 }
 
 #[tokio::test]
-async fn progress_is_read_with_or_without_an_envelope() {
+async fn progress_is_parsed_with_or_without_an_envelope() {
     for body in [
         r#"{"success":true,"data":{"state":"exported","progress":100,
             "downloadUrl":"https://m.example/a.mp4?sig=1"}}"#,
@@ -86,7 +85,7 @@ async fn progress_is_read_with_or_without_an_envelope() {
 }
 
 #[tokio::test]
-async fn a_failed_render_is_a_state_however_it_is_told() {
+async fn failed_render_is_a_state_in_every_response_shape() {
     for (body, words) in [
         (r#"{"success":true,"data":{"state":"failed","progress":37.5}}"#, None),
         (
@@ -100,7 +99,7 @@ async fn a_failed_render_is_a_state_however_it_is_told() {
         assert!(matches!(progress.state, Some(RenderState::Failed(_))), "{body}: {progress:?}");
         assert_eq!(progress.message.as_deref(), words, "{body}");
     }
-    // Trouble of the service's own is not the render's.
+    // A failure of the service is not a failed render.
     for words in ["internal error", "failed to get video progress, please try again"] {
         let body = format!(r#"{{"success":false,"error":{{"msg":"{words}"}}}}"#);
         let server = server_responding(json_response(200, &body)).await;
@@ -110,7 +109,7 @@ async fn a_failed_render_is_a_state_however_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_project_is_read_and_its_evidence_with_it() {
+async fn project_is_parsed_with_its_export_evidence() {
     let body = r#"{"success":true,"data":{"project":{"_id":"66f0","name":"Ann [cs:7h3k9q2m]",
         "scenes":[{"clips":[]}],"state":"exporting","backendTaskId":"task-7f3a","progress":42,
         "creditSubstracted":false,"createdAt":"2026-01-05T09:00:00.000Z","download_url":null}}}"#;
@@ -122,7 +121,7 @@ async fn a_project_is_read_and_its_evidence_with_it() {
 }
 
 #[tokio::test]
-async fn a_list_comes_whole_or_not_at_all() {
+async fn project_list_is_complete_or_an_error() {
     let item = |n: usize| format!(r#"{{"id":"p{n}","name":"Job {n}","state":"exported"}}"#);
     let items: Vec<String> = (0..20_000).map(item).collect();
     let whole = format!(r#"{{"success":true,"data":[{}]}}"#, items.join(","));
@@ -132,7 +131,7 @@ async fn a_list_comes_whole_or_not_at_all() {
     assert_eq!(listing.projects[19_999].name.as_deref(), Some("Job 19999"));
     assert_eq!(server.received()[1].line(), "GET /api/odin/v3/editor/project");
 
-    // The JSON is complete and the answer is not: more was announced than came.
+    // The JSON is complete, but the response is shorter than announced.
     let mut short = json_response(200, &whole);
     short.truncate(short.len() - 1);
     let complete_but_short =
@@ -162,7 +161,7 @@ async fn a_list_comes_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_list_refused_for_its_token_is_asked_for_again() {
+async fn project_list_is_requested_again_with_a_new_token() {
     let server = StubServer::start_api(|_, before| {
         ServerAction::Respond(match before {
             0 => json_response(200, r#"{"success":false,"error":"token expired"}"#),
@@ -175,7 +174,7 @@ async fn a_list_refused_for_its_token_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn only_a_plain_yes_confirms_the_credentials() {
+async fn only_a_clear_confirmation_accepts_the_credentials() {
     let date = "Date: Sat, 21 Nov 2026 12:00:00 GMT\r\n";
     for yes in [
         r#"{"success":true,"data":{"isAuthenticated":true}}"#,
@@ -212,7 +211,7 @@ async fn only_a_plain_yes_confirms_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_delete_names_its_projects_and_is_never_empty() {
+async fn delete_names_its_projects_and_is_never_sent_empty() {
     let server =
         server_responding(json_response(200, r#"{"success":true,"data":{"deletedCount":2}}"#))
             .await;

@@ -1,6 +1,6 @@
 //! The AI Studios client against real sockets.
 //!
-//! Each test brings its own tiny server that answers exact bytes and writes down what it read.
+//! Each test starts its own small server that sends exact bytes and records requests.
 //! Nothing is shared with the simulator, so that one mistake cannot hide in both.
 
 mod downloads;

@@ -1,4 +1,4 @@
-//! Calls that may cost money: what each answer means, and that no fault sends a request twice.
+//! Paid calls: the classification of every response, and that no failure sends a request twice.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::server::{
     response_with_headers,
 };
 
-/// One word for an answer, as the tables write it.
+/// Returns the label of an outcome in the tables.
 fn outcome_label<T>(answer: &SubmitOutcome<T>) -> String {
     match answer {
         SubmitOutcome::Accepted(..) => "accepted".into(),
@@ -49,7 +49,7 @@ fn export_request() -> ExportRequest {
 }
 
 #[tokio::test]
-async fn every_row_of_the_table_on_the_wire() {
+async fn paid_response_is_classified_as_in_the_table() {
     let failure =
         |words: &str| format!(r#"{{"success":false,"error":{{"code":"E1","msg":"{words}"}}}}"#);
     let html = "<html><title>Sign in</title></html>";
@@ -155,7 +155,7 @@ async fn every_row_of_the_table_on_the_wire() {
 }
 
 #[tokio::test]
-async fn an_acceptance_cut_at_any_byte_is_unknown_and_is_not_sent_again() {
+async fn acceptance_truncated_at_any_byte_is_unknown_and_not_resent() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     let length = ACCEPTED_RESPONSE.len();
     let framings = [
@@ -189,7 +189,7 @@ async fn an_acceptance_cut_at_any_byte_is_unknown_and_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn silence_and_resets_after_the_request_are_unknown() {
+async fn timeout_or_reset_after_the_request_is_unknown() {
     let half =
         format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{ACCEPTED_RESPONSE}").into_bytes();
     for (act, expected, start) in [
@@ -213,7 +213,7 @@ async fn silence_and_resets_after_the_request_are_unknown() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_cut_at_our_limit() {
+async fn endless_body_is_cut_at_the_size_limit() {
     let start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let mut endless = start;
     endless.extend(b"10000\r\n".iter().chain(&[b' '; 0x10000]).chain(b"\r\n"));
@@ -223,7 +223,7 @@ async fn a_body_without_end_is_cut_at_our_limit() {
     })
     .await;
     let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
-    // The status line comes again inside what should be a chunk, which is no chunk.
+    // The status line is repeated where a chunk should be, which is not a valid chunk.
     assert_eq!(outcome_label(&answer), "unknown Truncated");
 
     let mut endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
@@ -234,7 +234,7 @@ async fn a_body_without_end_is_cut_at_our_limit() {
 }
 
 #[tokio::test]
-async fn the_request_carries_the_raw_token_and_the_very_bytes() {
+async fn paid_request_contains_the_raw_token_and_the_exact_body() {
     let server =
         StubServer::start_api(|_, _| ServerAction::Respond(json_response(200, ACCEPTED_RESPONSE)))
             .await;
@@ -266,7 +266,7 @@ async fn the_request_carries_the_raw_token_and_the_very_bytes() {
 }
 
 #[tokio::test]
-async fn a_base_url_may_have_a_path_of_its_own() {
+async fn base_url_may_have_a_path() {
     let server = StubServer::start(|_, _| {
         ServerAction::Respond(crate::aistudios::server::token_response("t"))
     })
@@ -280,7 +280,7 @@ async fn a_base_url_may_have_a_path_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_export_may_answer_with_another_id_or_none() {
+async fn export_response_may_name_another_project_or_none() {
     for (body, id) in [
         (r#"{"success":true,"data":{"projectId":"other"}}"#, ProjectId::parse("other")),
         (r#"{"success":true,"data":{}}"#, None),
@@ -298,7 +298,7 @@ async fn an_export_may_answer_with_another_id_or_none() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_anywhere() {
+async fn api_redirect_is_never_followed() {
     let elsewhere =
         StubServer::start(|_, _| ServerAction::Respond(json_response(200, ACCEPTED_RESPONSE)))
             .await;
@@ -314,7 +314,7 @@ async fn a_redirect_is_not_followed_anywhere() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_in_between_is_replaced() {
+async fn connection_closed_by_the_server_is_replaced() {
     let server = StubServer::start_api(|_, _| {
         ServerAction::RespondAndClose(json_response(200, ACCEPTED_RESPONSE))
     })
@@ -330,7 +330,7 @@ async fn a_connection_that_the_server_closed_in_between_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_be_reached_was_sent_nothing() {
+async fn request_to_an_unreachable_host_is_not_sent() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let not_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let not_tls_address = not_tls.local_addr().unwrap();
@@ -361,7 +361,7 @@ async fn a_host_that_cannot_be_reached_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_host_that_goes_away_between_token_and_request_was_sent_nothing() {
+async fn request_to_a_host_that_vanished_after_the_token_is_not_sent() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let once = std::thread::spawn(move || {
@@ -385,7 +385,7 @@ async fn a_host_that_goes_away_between_token_and_request_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn what_people_read() {
+async fn outcome_messages_name_cause_and_next_step() {
     let mut messages = Vec::new();
     let failure = r#"{"success":false,
         "error":{"code":4001,"msg":"scenes[0].clips:\n is \u001b[31mrequired"}}"#;
@@ -438,7 +438,7 @@ async fn what_people_read() {
 }
 
 #[tokio::test]
-async fn refusals_keep_the_vendors_words_and_code() {
+async fn refusal_quotes_the_vendors_message_and_code() {
     let failure = r#"{"success":false,"error":{"code":4001,"msg":"scenes is required"}}"#;
     let (answer, _) =
         create_with_response(ServerAction::Respond(json_response(200, failure))).await;

@@ -1,4 +1,4 @@
-//! Secrets are in nothing that leaves the room: no value, no error, no log line, at any level.
+//! No secret leaves the client: in no value, error or log line, at any level.
 
 use std::{
     fmt::Debug,
@@ -12,7 +12,7 @@ use tracing_subscriber::{filter::filter_fn, fmt::MakeWriter, prelude::*};
 
 use super::server::{APP_ID, ServerAction, StubServer, USER_KEY, response_with_headers};
 
-/// Collects what is logged.
+/// Collects log lines.
 #[derive(Clone, Default)]
 struct LogCapture(Arc<Mutex<Vec<u8>>>);
 
@@ -35,7 +35,7 @@ impl<'a> MakeWriter<'a> for LogCapture {
     }
 }
 
-/// Answers with everything it was told, in as many forms as fit.
+/// Responds with every secret of the request, in several encodings.
 fn echo_request(status: u16, seen: &super::server::ReceivedRequest) -> ServerAction {
     let token = seen.header("authorization").unwrap_or("");
     let basic = STANDARD.encode(format!("{APP_ID}:{USER_KEY}"));
@@ -47,9 +47,9 @@ fn echo_request(status: u16, seen: &super::server::ReceivedRequest) -> ServerAct
 }
 
 #[tokio::test]
-async fn an_echo_of_every_secret_reaches_nobody() {
-    // With a single subscriber alive, a line first reached on another test's thread would count
-    // as wanted by nobody for ever; a second one makes tracing ask both.
+async fn echoed_secrets_are_redacted_everywhere() {
+    // With a single subscriber, a log line first reached on another test's thread would be
+    // disabled permanently; with a second one, tracing checks both each time.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let log = LogCapture::default();
     let layer = tracing_subscriber::fmt::layer()

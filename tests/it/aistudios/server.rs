@@ -1,4 +1,4 @@
-//! A server of a few lines that answers exact bytes and remembers what it was asked.
+//! A small server that sends exact bytes and records requests.
 
 use std::{
     net::SocketAddr,
@@ -18,11 +18,11 @@ use url::Url;
 
 pub(crate) const APP_ID: &str = "studiov3.canary@example.com";
 pub(crate) const USER_KEY: &str = "canary-4b5a-6978-8796-a5b4c3d2e1f0";
-/// What an acceptance looks like.
+/// The body of an acceptance.
 pub(crate) const ACCEPTED_RESPONSE: &str =
     r#"{"success":true,"data":{"projectId":"66f0a1b2c3d4e5f60718293a"}}"#;
 
-/// One request as the server read it.
+/// One received request.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedRequest {
     pub(crate) head: String,
@@ -47,7 +47,7 @@ impl ReceivedRequest {
     }
 }
 
-/// What the server does once it has read a whole request.
+/// The reaction to a complete request.
 #[derive(Clone, Debug)]
 pub(crate) enum ServerAction {
     /// Writes these bytes and waits for the next request.
@@ -56,18 +56,18 @@ pub(crate) enum ServerAction {
     RespondAndClose(Vec<u8>),
     /// Resets the connection.
     Reset,
-    /// Writes these bytes and is silent for ever.
+    /// Writes these bytes and keeps the connection open in silence.
     RespondAndHang(Vec<u8>),
-    /// Writes these bytes again and again until the other side has enough.
+    /// Writes these bytes repeatedly until the client disconnects.
     RespondEndlessly(Vec<u8>),
 }
 
-/// A whole JSON answer.
+/// Returns a complete JSON response.
 pub(crate) fn json_response(status: u16, body: &str) -> Vec<u8> {
     response_with_headers(status, "Content-Type: application/json\r\n", body)
 }
 
-/// A whole answer; each of `headers` ends with a line break.
+/// Returns a complete response; each of `headers` ends with a line break.
 pub(crate) fn response_with_headers(status: u16, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
@@ -83,7 +83,7 @@ pub(crate) struct StubServer {
 }
 
 impl StubServer {
-    /// Starts a server that answers with `handler`, which gets each request and the number of
+    /// Starts a server that responds with `handler`, which gets each request and the number of
     /// requests before it.
     pub(crate) async fn start(
         handler: impl Fn(&ReceivedRequest, usize) -> ServerAction + Send + Sync + 'static,
@@ -100,7 +100,7 @@ impl StubServer {
         server
     }
 
-    /// Starts an API that hands out tokens `token-canary-1`, `-2` … and answers every other
+    /// Starts an API that issues tokens `token-canary-1`, `-2` … and responds to every other
     /// request with `handler`, which gets the number of such requests before.
     pub(crate) async fn start_api(
         handler: impl Fn(&ReceivedRequest, usize) -> ServerAction + Send + Sync + 'static,
@@ -138,23 +138,23 @@ impl StubServer {
         ApiClient::new(self.client_settings(), Clock::real()).unwrap()
     }
 
-    /// Everything that was asked so far.
+    /// Returns all requests so far.
     pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often a token was asked for.
+    /// Returns the number of token requests.
     pub(crate) fn token_requests(&self) -> usize {
         self.received().iter().filter(|seen| seen.is_token_request()).count()
     }
 
-    /// How often anything else was asked for.
+    /// Returns the number of other requests.
     pub(crate) fn other_requests(&self) -> usize {
         self.received().len() - self.token_requests()
     }
 }
 
-/// The answer that hands out a token.
+/// Returns a response that issues a token.
 pub(crate) fn token_response(text: &str) -> Vec<u8> {
     json_response(200, &format!(r#"{{"success":true,"data":{{"token":"{text}"}}}}"#))
 }

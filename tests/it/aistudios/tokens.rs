@@ -23,7 +23,7 @@ fn token_refused() -> ServerAction {
     ))
 }
 
-/// Says whether the request carries token number `number`.
+/// Returns whether the request carries token number `number`.
 fn has_token_number(seen: &ReceivedRequest, number: usize) -> bool {
     seen.header("authorization") == Some(&format!("token-canary-{number}"))
 }
@@ -33,7 +33,7 @@ fn project_id() -> ProjectId {
 }
 
 #[tokio::test]
-async fn fifty_callers_share_one_token_and_one_renewal() {
+async fn concurrent_callers_share_one_token_and_one_renewal() {
     let server = StubServer::start_api(|seen, _| {
         if has_token_number(seen, 1) {
             token_refused()
@@ -46,13 +46,13 @@ async fn fifty_callers_share_one_token_and_one_renewal() {
     let results = join_all((0..50).map(|_| client.render_progress(&id))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(server.token_requests(), 2);
-    // Late comers with the old token did not ask for a third.
+    // Later callers with the old token did not request a third.
     let refusals = server.received().iter().filter(|seen| has_token_number(seen, 1)).count();
     assert_eq!(server.other_requests(), 50 + refusals);
 }
 
 #[tokio::test]
-async fn a_failure_to_get_a_token_is_shared_as_well() {
+async fn concurrent_callers_share_a_failed_token_request() {
     let server = StubServer::start(|_, _| ServerAction::Respond(json_response(503, ""))).await;
     let (client, id) = (Arc::new(server.client()), project_id());
     let results = join_all((0..50).map(|_| client.render_progress(&id))).await;
@@ -61,13 +61,13 @@ async fn a_failure_to_get_a_token_is_shared_as_well() {
         Err(CallError::Transient { cause: TransientCause::Unusable(_), .. })
     )));
     assert_eq!(server.token_requests(), 1);
-    // Whoever asks later asks anew.
+    // A later caller causes a new request.
     assert!(client.render_progress(&id).await.is_err());
     assert_eq!(server.token_requests(), 2);
 }
 
 #[tokio::test]
-async fn a_paid_request_refused_for_its_token_is_sent_once_more_with_a_new_one() {
+async fn paid_request_with_a_refused_token_is_resent_once_with_a_new_one() {
     let server = StubServer::start_api(|seen, _| {
         if has_token_number(seen, 1) {
             token_refused()
@@ -85,7 +85,7 @@ async fn a_paid_request_refused_for_its_token_is_sent_once_more_with_a_new_one()
 }
 
 #[tokio::test]
-async fn the_refusal_of_a_fresh_token_ends_the_matter() {
+async fn refusal_of_a_fresh_token_is_not_retried() {
     let server = StubServer::start_api(|_, _| token_refused()).await;
     let client = server.client();
     let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
@@ -98,7 +98,7 @@ async fn the_refusal_of_a_fresh_token_ends_the_matter() {
 }
 
 #[tokio::test]
-async fn a_refusal_while_the_token_end_point_is_down_sends_nothing_more() {
+async fn paid_request_is_not_resent_while_the_token_endpoint_is_down() {
     let server = StubServer::start(|seen, before| match before {
         0 => ServerAction::Respond(token_response("token-canary-1")),
         _ if seen.line().ends_with("/token") => ServerAction::RespondAndClose(Vec::new()),
@@ -112,7 +112,7 @@ async fn a_refusal_while_the_token_end_point_is_down_sends_nothing_more() {
 }
 
 #[tokio::test]
-async fn without_a_token_nothing_paid_is_sent() {
+async fn paid_request_is_not_sent_without_a_token() {
     let no = |words: &str| format!(r#"{{"success":false,"error":{{"msg":"{words}"}}}}"#);
     for (act, expected) in [
         (json_response(401, &no("bad key")), "account CredentialsRefused"),
@@ -162,7 +162,7 @@ async fn without_a_token_nothing_paid_is_sent() {
 }
 
 #[tokio::test]
-async fn a_token_is_kept_while_it_is_good_and_asked_for_in_the_vendors_words() {
+async fn valid_token_is_reused_and_requested_with_the_documented_fields() {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let long = format!("e30.{}.sig", part(r#"{"iat":1760000000,"exp":1760086400}"#));
     for text in [long.as_str(), "opaque-token"] {

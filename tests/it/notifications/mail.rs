@@ -1,5 +1,4 @@
-//! Mail over TLS: to a server that is known, and to nobody else. The password is said to nobody who
-//! was not vouched for.
+//! E-mail over TLS: only to a trusted server. An untrusted one never gets the password.
 
 use std::fs;
 
@@ -8,16 +7,16 @@ use super::{channel_outcomes, write_notify_settings};
 use crate::json_output::run_record;
 use crate::support::test_cli::TestCli;
 
-/// Whom the program trusts.
+/// The certificate authority that the program trusts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TrustedAuthority {
-    /// The server's own authority.
+    /// The authority of the server's certificate.
     Own,
-    /// Another.
+    /// Another authority.
     Other,
 }
 
-/// Runs a batch that reports by mail. Returns whether it was sent, and what was said of it.
+/// Runs a batch with e-mail notification. Returns whether it was sent, and the message about it.
 async fn run_with_email(
     postbox: &SmtpServer,
     tls: &str,
@@ -38,7 +37,7 @@ async fn run_with_email(
     fs::write(office.path("authority.pem"), authority).unwrap();
     let mut command = office.command(&["-vv", "run", "b.toml"]);
     command.env("PASSWORD", "canary-of-the-mail");
-    // Where OpenSSL and its kin look for whom a machine trusts.
+    // The variable for trusted certificates, as in OpenSSL.
     command.env("SSL_CERT_FILE", office.path("authority.pem")).env_remove("SSL_CERT_DIR");
     let running = office.start(&mut command);
     let ended = tokio::task::spawn_blocking(move || running.wait()).await.unwrap();
@@ -51,7 +50,7 @@ async fn run_with_email(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_goes_over_tls_to_a_server_that_is_trusted_and_nothing_of_it_is_overheard() {
+async fn email_is_sent_over_tls_to_a_trusted_server() {
     for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
         let postbox = SmtpServer::start(secrecy);
         assert_eq!(
@@ -71,7 +70,7 @@ async fn mail_goes_over_tls_to_a_server_that_is_trusted_and_nothing_of_it_is_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_server_that_nobody_vouches_for_or_that_offers_no_tls_is_told_nothing() {
+async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
     let untrusted = "the mail server `127.0.0.1` offers no trusted TLS connection (`smtp_tls`)";
     for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
         let postbox = SmtpServer::start(secrecy);

@@ -1,5 +1,5 @@
-//! Being told: exactly one message per run on each way, whatever the exit, and no harm done by one
-//! that fails. The receivers are real servers on this machine.
+//! Notifications: exactly one message per run on each channel, for every exit code; a failed one
+//! changes nothing. The targets are real servers on this machine.
 
 mod mail;
 mod smtp_server;
@@ -21,7 +21,7 @@ use crate::json_output::{checked_events, run_record};
 use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
 use smtp_server::SmtpServer;
 
-/// A server that takes everything that is sent to it and remembers it.
+/// A server that accepts and records every request.
 struct NotificationServer {
     url: String,
     received: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
@@ -29,7 +29,7 @@ struct NotificationServer {
 }
 
 impl NotificationServer {
-    /// A receiver that answers with `status`, after `pause`.
+    /// Starts a target that responds with `status`, after `pause`.
     async fn start(status: StatusCode, pause: Duration) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = seen.clone();
@@ -50,7 +50,7 @@ impl NotificationServer {
         Self::start(StatusCode::OK, Duration::ZERO).await
     }
 
-    /// Returns what came since this was last asked, by its path.
+    /// Returns the requests since the last call, by path.
     fn take_paths(&self) -> Vec<String> {
         self.take_requests().into_iter().map(|(path, ..)| path).collect()
     }
@@ -101,7 +101,7 @@ fn all_channels(receiver: &NotificationServer, postbox: &SmtpServer) -> String {
     ALL_CHANNELS.replace("URL", &receiver.url).replace("PORT", &postbox.port().to_string())
 }
 
-/// A program that keeps what it gets, and prints.
+/// A program that stores its input, and prints.
 fn write_command_program(office: &TestCli) {
     let program = "#!/bin/sh\ncat >> got.json\necho \"loud words: $* [$AISTUDIOS_USER_KEY]\"\n";
     office.write("tell", program);
@@ -118,7 +118,7 @@ fn channel_outcomes(record: &Value) -> Vec<(String, bool)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_gets_exactly_one_message_that_says_how_the_run_ended() {
+async fn each_channel_gets_one_message_with_the_outcome_of_the_run() {
     let office = TestCli::new(3).await;
     let (receiver, postbox) = (NotificationServer::start_ok().await, SmtpServer::start_plain());
     write_command_program(&office);
@@ -179,7 +179,7 @@ fn assert_no_secret_in_files(office: &TestCli) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_that_fails_is_written_down_and_changes_nothing() {
+async fn failed_notification_is_recorded_and_changes_nothing() {
     let office = TestCli::new(2).await;
     let receiver =
         NotificationServer::start(StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO).await;
@@ -213,14 +213,14 @@ async fn a_notice_that_fails_is_written_down_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_ends_a_run_it_is_told_of_once() {
+async fn every_run_outcome_sends_one_notification() {
     let office = TestCli::new(2).await;
     let receiver = NotificationServer::start_ok().await;
     let way = |when: &str| {
         format!("when = '{when}'\nwebhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url)
     };
     write_notify_settings(&office, &way("on_failure"));
-    // 2: no credentials. It never began, so there is no start.
+    // 2: no credentials. It never started, so there is no start ping.
     assert_eq!(
         office.start(&mut office.command_without_credentials(&["run", "b.toml"])).wait().code,
         Some(2)
@@ -228,7 +228,7 @@ async fn whatever_ends_a_run_it_is_told_of_once() {
     let mut taken = receiver.take_paths();
     taken.sort();
     assert_eq!(taken, ["/beat/fail", "/hook"]);
-    // 4 never began either; 7 and 5 ended before anything was submitted.
+    // 4 never started either; 7 and 5 ended before the first submission.
     let sorted = |receiver: &NotificationServer| {
         let mut paths = receiver.take_paths();
         paths.sort();
@@ -252,24 +252,24 @@ async fn whatever_ends_a_run_it_is_told_of_once() {
     paths.sort();
     receiver.take_requests();
     assert_eq!(paths, ["/beat/fail", "/beat/start", "/hook"]);
-    // 8 and 0 end as they were meant to.
+    // 8 and 0 are planned endings.
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     assert_eq!(sorted(&receiver), ["/beat", "/beat/start"]);
     assert_eq!(office.run(&["resume"]).code, Some(0));
     assert_eq!(sorted(&receiver), ["/beat", "/beat/start"]);
-    // Never is never, but for what watches over the runs.
+    // `never` disables all channels but the heartbeat.
     write_notify_settings(&office, &way("never"));
     let mut wrong = office.command(&["run", "b.toml"]);
     assert_eq!(office.start(wrong.env("AISTUDIOS_USER_KEY", "wrong")).wait().code, Some(7));
     assert_eq!(sorted(&receiver), ["/beat/fail", "/beat/start"]);
-    // A batch file that cannot be read names nobody.
+    // A batch file that cannot be parsed names no target.
     office.write("b.toml", "name = 3\n");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(4));
     assert_eq!(sorted(&receiver), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_run_is_told_of_once_and_a_held_one_not_at_all() {
+async fn interrupted_run_sends_one_notification_and_a_locked_batch_none() {
     let office =
         TestCli::with_settings(6, "", |settings| settings.switches.time_scale = 20.0).await;
     let receiver = NotificationServer::start_ok().await;
@@ -296,16 +296,16 @@ async fn an_interrupted_run_is_told_of_once_and_a_held_one_not_at_all() {
     assert_eq!((&record["exit"], &record["ending"]), (&143.into(), &"interrupted".into()));
 }
 
-/// Whoever reads only the last line, the file or the notice must not take yesterday's for today's.
+/// The last line, run.json and the notification must not be those of an earlier run.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_is_stopped_before_it_drives_anything_says_so_everywhere() {
+async fn run_stopped_before_its_first_request_is_reported_everywhere() {
     let office = TestCli::new(2).await;
     let receiver = NotificationServer::start_ok().await;
     write_notify_settings(
         &office,
         &format!("webhook = '{0}/hook'\nheartbeat_url = '{0}/beat'", receiver.url),
     );
-    // A host that takes the call and never says a word.
+    // A host that accepts connections and never responds.
     let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", mute.local_addr().unwrap());
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
@@ -326,13 +326,13 @@ async fn a_run_that_is_stopped_before_it_drives_anything_says_so_everywhere() {
         paths.sort();
         assert_eq!(paths, ["/beat/fail", "/beat/start", "/hook"]);
     }
-    // Nobody takes it for a crash.
+    // It does not look like a crash.
     let runs = office.run(&["runs", "--json"]);
     assert_eq!(runs.stdout.matches("not begun").count(), 2, "{}", runs.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_does_not_answer_holds_a_run_up_no_longer_than_said() {
+async fn silent_notification_target_delays_the_run_by_at_most_the_timeout() {
     let office = TestCli::new(1).await;
     let receiver = NotificationServer::start(StatusCode::OK, Duration::from_secs(60)).await;
     write_notify_settings(
@@ -344,7 +344,7 @@ async fn a_receiver_that_does_not_answer_holds_a_run_up_no_longer_than_said() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(channel_outcomes(&run_record(&office, "out")), [("webhook".to_owned(), false)]);
 
-    // Whoever asks twice to leave, leaves.
+    // A second signal ends it at once.
     write_notify_settings(
         &office,
         &format!("webhook = '{}/hook'\ntimeout = '10min'", receiver.url),
@@ -356,7 +356,7 @@ async fn a_receiver_that_does_not_answer_holds_a_run_up_no_longer_than_said() {
     }
     run.signal("INT");
     assert!(run.is_running(), "the first one only stops what is new");
-    // Two signals that come at once are one to whoever gets them.
+    // Two signals at the same time are delivered as one.
     while run.is_running() {
         run.signal("INT");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -368,7 +368,7 @@ async fn a_receiver_that_does_not_answer_holds_a_run_up_no_longer_than_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_tells_nobody_unless_it_is_asked_to() {
+async fn rehearsal_sends_no_notification_by_default() {
     let office = TestCli::new(1).await;
     let receiver = NotificationServer::start_ok().await;
     write_notify_settings(
@@ -390,7 +390,7 @@ async fn a_rehearsal_tells_nobody_unless_it_is_asked_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
+async fn secret_in_the_batch_file_is_rejected_and_not_shown() {
     let office = TestCli::new(1).await;
     write_notify_settings(
         &office,
@@ -410,7 +410,7 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
     × `timeout` must be a duration in quotes, not a whole number
     × `when` is not one of the possible values
     ");
-    // Text that is no TOML at all has its secrets blotted out, too.
+    // Secrets are redacted in invalid TOML as well.
     write_notify_settings(&office, "slack = https://hooks.example/canary-5");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -418,7 +418,7 @@ async fn a_secret_in_the_batch_file_is_refused_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_may_be_what_a_command_prints_and_check_says_only_where_it_is() {
+async fn secret_may_come_from_a_command_and_check_shows_only_its_source() {
     let office = TestCli::new(1).await;
     let receiver = NotificationServer::start_ok().await;
     office.write("place", &format!("{}/slack-canary\n", receiver.url));
@@ -458,7 +458,7 @@ async fn a_secret_may_be_what_a_command_prints_and_check_says_only_where_it_is()
     let signature = header("webhook-signature");
     let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
     ring::hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
-    // What the command printed is shown nowhere.
+    // The output of the command is shown nowhere.
     let settings = checked.stdout.split("\nsetting ").nth(1).unwrap();
     for text in [&ended.stdout, &ended.stderr, settings] {
         assert!(!text.contains("canary-of") && !text.contains("slack-canary"), "{text}");

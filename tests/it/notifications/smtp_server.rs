@@ -1,7 +1,6 @@
-//! A mail server that knows one conversation, in the clear or over TLS, and what it was told.
+//! An SMTP server with one dialogue, in plain text or over TLS, that records its input.
 //!
-//! Its certificate is its own authority's, made anew each time: whoever shall trust it is given the
-//! authority's file.
+//! Its certificate and authority are generated each time; a client trusts it by the authority's file.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,11 +10,11 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// When a conversation becomes secret.
+/// When the connection becomes encrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SmtpSecurity {
     Plain,
-    /// After a word in the clear.
+    /// After STARTTLS.
     Starttls,
     /// From the first byte.
     Tls,
@@ -24,9 +23,9 @@ pub(super) enum SmtpSecurity {
 pub(super) struct SmtpServer {
     port: u16,
     messages: Arc<Mutex<Vec<String>>>,
-    /// What was said in the clear.
+    /// The input in plain text.
     plaintext: Arc<Mutex<String>>,
-    /// Who vouches for it, as a file holds it.
+    /// The certificate of its authority, in PEM.
     pub(super) authority: String,
 }
 
@@ -43,14 +42,14 @@ impl SmtpServer {
         let (letters, overheard) = (postbox.messages.clone(), postbox.plaintext.clone());
         std::thread::spawn(move || {
             for caller in listener.incoming() {
-                // A caller that leaves in the middle is a test's own doing.
+                // A client may disconnect at any point.
                 drop(serve_connection(caller.unwrap(), (secrecy, &tls), (&letters, &overheard)));
             }
         });
         postbox
     }
 
-    /// A port at which nobody answers.
+    /// Returns a port where nothing listens.
     pub(super) fn without_listener(port: u16) -> Self {
         let (messages, plaintext) = (Arc::default(), Arc::default());
         Self { port, messages, plaintext, authority: String::new() }
@@ -113,7 +112,7 @@ fn serve_connection(
     }
 }
 
-/// Keeps what a caller says in the clear.
+/// Records plain-text input.
 struct RecordingStream<'l> {
     stream: TcpStream,
     log: &'l Mutex<String>,
@@ -137,7 +136,7 @@ impl Write for RecordingStream<'_> {
     }
 }
 
-/// Talks to a caller until it leaves. Hands it back if it wants to go on in secret.
+/// Serves a client until it disconnects. Returns the connection if it requests TLS.
 fn serve_smtp<C: Read + Write>(
     caller: C,
     offers_tls: bool,

@@ -1,4 +1,4 @@
-//! The reference leaves open how calls travel, how often and in which order. All of it is taken.
+//! The reference leaves format, number and order of callbacks open. All of them are accepted.
 
 use callsheet::sandbox::{
     SandboxSwitches, WebhookEncoding, WebhookMethod, WebhookMode, WebhookSwitches,
@@ -7,7 +7,7 @@ use callsheet::sandbox::{
 use super::{CallbackTest, RARE_POLLS, ledger_content, polls_per_project_max};
 use crate::support::test_cli::{LIMITS, TestCli};
 
-/// Ten minutes each, in a second and a half where nothing else is said.
+/// Renders take ten minutes each, in 1.5 s of real time unless set otherwise.
 fn use_ten_minute_renders(switches: &mut SandboxSwitches) {
     switches.time_scale = 400.0;
     switches.queue.render_min_s = 600;
@@ -28,7 +28,7 @@ async fn assert_run_ends_by_callback(webhook: WebhookSwitches) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_end_the_wait_by_post_and_get_in_json_form_and_query() {
+async fn callback_completes_the_job_in_every_method_and_format() {
     for (method, encoding) in [
         (WebhookMethod::Post, WebhookEncoding::Json),
         (WebhookMethod::Post, WebhookEncoding::Form),
@@ -46,7 +46,7 @@ async fn calls_end_the_wait_by_post_and_get_in_json_form_and_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_end_the_wait_twice_early_late_and_in_any_order() {
+async fn duplicate_early_late_and_reordered_callbacks_complete_the_job() {
     for webhook in [
         WebhookSwitches { duplicate: true, at_submit: true, ..WebhookSwitches::default() },
         WebhookSwitches {
@@ -64,9 +64,9 @@ async fn calls_end_the_wait_twice_early_late_and_in_any_order() {
     }
 }
 
-/// The last call comes first: it makes a run look, and look again when the render's time has come.
+/// The last callback arrives first: it triggers a poll, and another one when the render is due.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ending_that_is_told_too_early_ends_nothing() {
+async fn premature_callback_does_not_complete_the_job() {
     let limits = RARE_POLLS.replace("poll_max = '10min'", "poll_max = '2s'").replace("60s", "1s");
     let called = CallbackTest::new(3, ("", &limits), |settings| {
         use_ten_minute_renders(&mut settings.switches);
@@ -94,7 +94,7 @@ async fn assert_three_polls(mode: WebhookMode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_video_of_ten_minutes_costs_at_most_three_polls() {
+async fn ten_minute_render_with_callbacks_needs_at_most_three_polls() {
     tokio::join!(
         assert_three_polls(WebhookMode::AllProgress),
         assert_three_polls(WebhookMode::CompletionOnly)
@@ -102,7 +102,7 @@ async fn a_video_of_ten_minutes_costs_at_most_three_polls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_alone_polls_alone_and_both_leave_the_same_ledger() {
+async fn callbacks_polls_or_both_give_the_same_ledger() {
     let alone = CallbackTest::new(5, ("", RARE_POLLS), |_| ()).await;
     assert_eq!(alone.run().await.code, Some(0));
     let both = CallbackTest::new(5, ("", LIMITS), |_| ()).await;

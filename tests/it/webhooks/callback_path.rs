@@ -1,5 +1,5 @@
-//! Whether calls can come at all: the receiver's own answers, a receiver that is dead, one in a
-//! process of its own, and what `check` says of it.
+//! The path of callbacks: the receiver's responses, a dead receiver, a separate receiver process, and
+//! the self-test of `check`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{CallbackTest, RARE_POLLS, free_port, ledger_content};
 use crate::support::test_cli::{LIMITS, TestCli};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_finishes_just_as_well_with_the_receiver_dead() {
+async fn batch_finishes_without_a_webhook_receiver() {
     let office = TestCli::with_settings(4, "", |_| ()).await;
     let dead = format!("[webhook]\npublic_url = 'http://127.0.0.1:{}'\n", free_port());
     office.write_batch("", &format!("{LIMITS}\n{dead}"));
@@ -22,10 +22,10 @@ async fn a_batch_finishes_just_as_well_with_the_receiver_dead() {
     assert_eq!(ledger_content(&office), ledger_content(&other));
 }
 
-/// The way is open, and AI Studios does not use it: what is under way is noticed a little late, and
-/// the rest as if there were no such thing.
+/// The receiver is reachable, and AI Studios sends no callbacks: renders in progress are noticed a
+/// little late, and all later ones as without webhooks.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_nobody_calls_about_is_driven_by_polls() {
+async fn batch_without_callbacks_is_polled() {
     let called = CallbackTest::new(12, ("", &LIMITS.replace("32", "4")), |settings| {
         settings.switches.webhook.drop = 1.0;
     })
@@ -37,7 +37,7 @@ async fn a_batch_that_nobody_calls_about_is_driven_by_polls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_of_its_own_serves_runs_of_the_same_ledger() {
+async fn serve_receives_callbacks_for_all_runs_of_a_ledger() {
     let called = CallbackTest::new(3, ("", RARE_POLLS), |_| ()).await;
     let office = &called.cli;
     let mut serving = office.start(&mut office.command(&["serve", "b.toml"]));
@@ -50,7 +50,7 @@ async fn a_receiver_of_its_own_serves_runs_of_the_same_ledger() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(office.assert_guarantees(3), ["done"; 3]);
 
-    // Its place is taken, and it is found to be ours.
+    // The port is in use, by our own receiver.
     let checked = office.run(&["check", "b.toml"]);
     assert!(checked.stdout.contains("comes through"), "{}", checked.stdout);
     let second = office.run(&["run", "b.toml", "--webhook"]);
@@ -62,7 +62,7 @@ async fn a_receiver_of_its_own_serves_runs_of_the_same_ledger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_calls_itself_through_the_public_address() {
+async fn check_tests_the_public_webhook_url() {
     let called = CallbackTest::new(1, ("", LIMITS), |_| ()).await;
     let office = &called.cli;
     let checked = office.run(&["check", "b.toml"]);
@@ -77,7 +77,7 @@ async fn check_calls_itself_through_the_public_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flag_without_an_address_is_said_before_anything_is_spent() {
+async fn webhook_flag_without_a_url_is_rejected_before_any_request() {
     let office = TestCli::new(1).await;
     let ended = office.run(&["run", "b.toml", "--webhook"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -86,7 +86,7 @@ async fn a_flag_without_an_address_is_said_before_anything_is_spent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_receiver_answers_alike_and_within_its_limits() {
+async fn webhook_receiver_responds_uniformly_and_within_its_limits() {
     let office = TestCli::new(1).await;
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
@@ -119,7 +119,7 @@ async fn the_receiver_answers_alike_and_within_its_limits() {
             &request[..40.min(request.len())]
         );
     }
-    // A body that does not come is not waited for; others are served meanwhile.
+    // A missing body times out; other requests are served meanwhile.
     let slow = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{{");
     let waiting: Vec<_> = (0..80)
         .map(|_| {

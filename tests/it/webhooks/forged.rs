@@ -1,4 +1,4 @@
-//! Whoever knows an address can call there. At worst, a run looks a little more often.
+//! Any client that knows a callback URL can use it. At worst, a run polls a little more often.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use super::relay::send_for_status;
 use super::{CallbackTest, LONG_TIMEOUT, RARE_POLLS, ledger_content, polls_per_project_max};
 use crate::support::test_cli::TestCli;
 
-/// So many calls while a batch runs.
+/// Callbacks while a batch runs.
 const FORGED_CALLBACKS: usize = 10_000;
-/// Callers at one time.
+/// Concurrent clients.
 const CONCURRENT_CALLBACKS: usize = 48;
 const ROWS: usize = 3;
 
@@ -41,11 +41,11 @@ fn forged_callback(number: usize, secrets: &[String], evil: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_when_it_looks() {
+async fn forged_replayed_and_reordered_callbacks_change_only_the_time_of_polls() {
     let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let evil = format!("http://{}/evil.mp4", trap.local_addr().unwrap());
     let called = CallbackTest::new(ROWS, ("", RARE_POLLS), |settings| {
-        // Nothing ends while they call.
+        // No job completes meanwhile.
         settings.switches.time_scale = 0.0;
         settings.switches.webhook.at_submit = true;
     })
@@ -77,7 +77,7 @@ async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_whe
         assert_eq!(call.await.unwrap(), 204);
     }
     let lasted = begun.elapsed();
-    // Once every five seconds, and what would have been asked without them.
+    // One poll every five seconds, plus those without callbacks.
     let most = lasted.as_secs() as usize / 5 + 3;
     let polls = polls_per_project_max(&office.sandbox);
     assert!(polls <= most, "{polls} polls of one render in {lasted:?}");
@@ -94,8 +94,8 @@ async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_whe
     );
     assert_eq!(office.assert_guarantees(ROWS), ["done"; ROWS]);
     assert_eq!(office.sandbox.render_count(), ROWS as u64);
-    let nobody = tokio::time::timeout(Duration::from_millis(1), trap.accept()).await;
-    assert!(nobody.is_err(), "somebody fetched from where a forged call pointed");
+    let connection = tokio::time::timeout(Duration::from_millis(1), trap.accept()).await;
+    assert!(connection.is_err(), "the link of a forged callback was fetched");
 
     let other = TestCli::new(ROWS).await;
     assert_eq!(other.run(&["run", "b.toml"]).code, Some(0));
@@ -105,7 +105,7 @@ async fn ten_thousand_forged_replayed_and_reordered_calls_change_nothing_but_whe
     // What they were called by is in nothing that the run left, however much it was asked to say.
     let looked_at = office.assert_absent_from_files(&secrets).len();
     assert!(looked_at > 10, "{looked_at} files");
-    // Gone with the jobs: the addresses mean nothing any more.
+    // The callback URLs are deleted with their jobs.
     let tables = office.run(&["ledger", "check"]);
     assert_eq!(tables.code, Some(0), "{}", tables.stderr);
 }
@@ -116,9 +116,9 @@ fn credits_per_job(office: &TestCli) -> Vec<String> {
     results[1..].iter().map(|row| row[column].clone()).collect()
 }
 
-/// What AI Studios says of credits is kept as it was heard, beside what is known.
+/// Credits in a callback are recorded as reported, beside the known price.
 #[tokio::test(flavor = "multi_thread")]
-async fn credits_are_kept_as_heard_and_shown() {
+async fn credits_in_a_callback_are_recorded_and_shown() {
     let called = CallbackTest::new(1, ("", RARE_POLLS), |settings| {
         settings.switches.webhook.mode = WebhookMode::CompletionOnly;
         settings.switches.credit.per_minute = 7.0;

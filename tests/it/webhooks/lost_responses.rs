@@ -1,5 +1,4 @@
-//! A lost answer, and a call about what it would have said: the request was accepted, and is never
-//! sent again.
+//! A lost response, and a callback for its request: the request was accepted and is never resent.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ const TEMPLATE_WITHOUT_NAME: &str = r#"{
 const SIMPLE_VIDEO: &str = "request = 'simple-video'\nsubmission = 'one-step'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_without_a_tag_is_found_by_the_task_that_was_called_about() {
+async fn untagged_submission_is_found_by_the_task_in_a_callback() {
     let called = CallbackTest::new(3, (SIMPLE_VIDEO, RARE_POLLS), |settings| {
         settings.faults.add("lost-answer=simple-video:2").unwrap();
     })
@@ -28,16 +27,16 @@ async fn one_request_without_a_tag_is_found_by_the_task_that_was_called_about() 
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(called.cli.assert_guarantees(3), ["done"; 3]);
     assert_eq!(called.cli.sandbox.render_count(), 3, "nothing was sent twice");
-    // Which of them had lost its answer is nobody's to say.
+    // Which of them lost its response is random.
     let stories =
         ["k000", "k001", "k002"].map(|key| called.cli.run(&["show", "b.toml", key]).stdout);
     let found = |story: &&String| story.contains("the render task named by a callback");
     assert_eq!(stories.iter().filter(found).count(), 2, "{}", stories.join("\n"));
 }
 
-/// Without calls, the same waits for a person.
+/// Without callbacks, the job waits for the operator.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_without_calls_waits_for_a_person() {
+async fn untagged_submission_without_callbacks_waits_for_the_operator() {
     let office = TestCli::with_settings(3, SIMPLE_VIDEO, |settings| {
         settings.faults.add("lost-answer=simple-video:2").unwrap();
     })
@@ -48,9 +47,9 @@ async fn the_same_without_calls_waits_for_a_person() {
     assert_eq!(office.sandbox.render_count(), 3);
 }
 
-/// The call comes, but the list does not show the project: held, said, and never sent again.
+/// A callback arrives, but the list does not show the project: held, reported, and never resent.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_called_about_and_is_not_found_is_held_and_a_person_is_told() {
+async fn submission_with_a_callback_but_no_project_is_held_and_reported() {
     let limits = RARE_POLLS.replace("settle_after = '8s'", "settle_after = '1s'");
     let studio = format!("{SIMPLE_VIDEO}\non_uncertain = 'resubmit'");
     let called = CallbackTest::new(1, (&studio, &limits), |settings| {
@@ -93,9 +92,9 @@ fn short_settle_limits() -> String {
     limits.replace("'60s'", "'100ms'").replace("'10min'", "'500ms'")
 }
 
-/// The call comes before the answer to the request, which then is lost.
+/// The callback arrives before the response to the request, which is then lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_comes_before_the_answer_is_evidence_when_that_is_lost() {
+async fn callback_before_a_lost_response_is_evidence_of_acceptance() {
     let called =
         CallbackTest::new(2, (RESUBMIT_SETTING, &short_settle_limits()), hide_exports).await;
     let ended = called.run().await;
@@ -118,7 +117,7 @@ async fn a_call_that_comes_before_the_answer_is_evidence_when_that_is_lost() {
 /// A receiver of its own hears of a request whose run was killed before the answer; the next run
 /// has the evidence.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_heard_while_no_run_lived_is_known_to_the_next() {
+async fn callback_received_between_runs_is_used_by_the_next_run() {
     let called = CallbackTest::new(2, (RESUBMIT_SETTING, &short_settle_limits()), |settings| {
         hide_exports(settings);
         settings.faults.add("latency=export:always@2000").unwrap();

@@ -1,7 +1,7 @@
-//! Calls of AI Studios: whatever they are like, the same night comes of it.
+//! Callbacks from AI Studios: in any form, the run has the same result.
 //!
-//! The real program and the virtual AI Studios, with a relay between them where a test wants to know
-//! the secret addresses, as whoever listens at a tunnel would.
+//! The real program and the sandbox, with a relay between them where a test needs the secret
+//! callback URLs, as a tunnel would see them.
 
 mod callback_formats;
 mod callback_path;
@@ -33,8 +33,8 @@ settle_after = '8s'
 request_timeout = '2s'
 ";
 
-/// Returns a port that nobody has. Not one that the system hands out: thousands of connections take
-/// those while the tests run, and whoever shall listen only does so later.
+/// Returns a free port. Not an ephemeral one: thousands of connections use those while the tests
+/// run, and the receiver binds it only later.
 pub(super) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -74,7 +74,7 @@ impl CallbackTest {
     }
 }
 
-/// Polls of each project, the most of them.
+/// Returns the highest number of polls of any project.
 pub(super) fn polls_per_project_max(sandbox: &Sandbox) -> usize {
     let mut polls = std::collections::BTreeMap::new();
     for seen in sandbox.requests().iter().filter(|seen| seen.endpoint == "progress") {

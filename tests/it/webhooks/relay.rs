@@ -1,5 +1,5 @@
-//! A relay between AI Studios and the receiver, as a tunnel or a reverse proxy is one: it hears
-//! every call, and with it every secret.
+//! A relay between the sandbox and the receiver, like a tunnel or a reverse proxy: it sees every
+//! callback, and with it every secret.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,17 +35,17 @@ impl CallbackRelay {
         Self { address, target_port: to, callbacks: heard }
     }
 
-    /// What AI Studios is given. A proxy in front may well serve more than this.
+    /// The public URL. A proxy may serve more than this.
     pub(super) fn url(&self) -> String {
         format!("http://{}/callsheet", self.address)
     }
 
-    /// Where the receiver is.
+    /// The address of the receiver.
     pub(super) fn target_port(&self) -> u16 {
         self.target_port
     }
 
-    /// Every call so far.
+    /// All callbacks so far.
     pub(super) fn callbacks(&self) -> Vec<Vec<u8>> {
         self.callbacks.lock().unwrap().clone()
     }
