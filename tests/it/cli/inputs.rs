@@ -54,7 +54,7 @@ async fn an_invalid_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = TestCli::new(2).await;
     office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
     insta::assert_snapshot!(refusal_message(&office), @"
-      × a text in quotes is not ended
+      × a text in quotes does not end
        ╭─[b.toml:1:14]
      1 │ name = 'night
        ·              ▲

@@ -76,7 +76,7 @@ async fn failures_are_fixed_with_four_suggested_commands() {
     let retry = [vec!["retry".to_owned()], suggested_command(&second, "callsheet retry ")].concat();
     // Without a terminal the question cannot be answered.
     let third = type_in(&retry, &["--yes"]);
-    assert!(third.stdout.contains("5 videos to render and pay for again"), "{third:?}");
+    assert!(third.stdout.contains("5 videos to render again"), "{third:?}");
     let fourth = type_in(&suggested_command(&third, "Next: "), &[]);
     assert_eq!(fourth.code, Some(0), "{fourth:?}");
 

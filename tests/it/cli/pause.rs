@@ -56,7 +56,7 @@ async fn a_live_run_is_paused_and_continued_by_another_process() {
     assert!(told["live"].is_string(), "{told}");
     let ended = run.wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("unpaused: it goes on"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("unpaused: continuing"), "{}", ended.stderr);
     assert_eq!(office.assert_guarantees(8), ["done"; 8]);
 }
 
