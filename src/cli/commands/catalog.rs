@@ -87,24 +87,24 @@ pub(crate) async fn run_templates(
 }
 
 async fn run(
-    which: &CatalogArgs,
-    shelf: CatalogKind,
+    args: &CatalogArgs,
+    kind: CatalogKind,
     global: &GlobalArgs,
     printer: &Printer,
 ) -> ExitReason {
-    match execute(which, shelf, global, printer).await {
+    match execute(args, kind, global, printer).await {
         Ok(exit) => exit,
         Err(error) => error.report(printer),
     }
 }
 
 async fn execute(
-    which: &CatalogArgs,
-    shelf: CatalogKind,
+    args: &CatalogArgs,
+    kind: CatalogKind,
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let batch = match &which.batch {
+    let batch = match &args.batch {
         Some(path) => match batch::read(path) {
             Ok(batch) => Some(batch),
             Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
@@ -114,52 +114,60 @@ async fn execute(
     let (host, from) = settings_table::configured_host(batch.as_ref());
     let host =
         host.map_err(|error| CommandError::new(ExitReason::Usage, format!("{from}: {error}")))?;
-    let whose = CredentialQuery::new(&host, batch.as_ref().map(|batch| &batch.studio));
-    let name = target::catalog_key(whose);
+    let query = CredentialQuery::new(&host, batch.as_ref().map(|batch| &batch.studio));
+    let account = target::catalog_key(query);
     let clock = Clock::real();
     let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;
-    let heard = if which.offline {
-        read_cached_catalog(&ledger, (&name, shelf)).await
+    let catalog = if args.offline {
+        read_cached_catalog(&ledger, &account, kind).await
     } else {
-        match RunTarget::for_query(whose) {
-            Ok(account) => fetch_catalog(&ledger, (&account, shelf), &clock).await,
+        match RunTarget::for_query(query) {
+            Ok(target) => fetch_catalog(&ledger, &target, kind, &clock).await,
             Err(error) => Err(error),
         }
     };
     ledger.close().await;
-    let (articles, heard_at) = heard?;
-    print_catalog(&articles, (&name, shelf, heard_at), &clock, printer);
+    catalog?.print(&clock, printer);
     Ok(ExitReason::Done)
+}
+
+/// One kind of items of an account, and when they were retrieved.
+struct RetrievedCatalog {
+    account: String,
+    kind: CatalogKind,
+    items: Vec<CatalogItem>,
+    retrieved_at: Timestamp,
 }
 
 async fn read_cached_catalog(
     ledger: &Ledger,
-    (name, shelf): (&str, CatalogKind),
-) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
-    let word = shelf.as_str();
-    ledger.catalog(name, shelf).await?.ok_or_else(|| {
-        let words = format!("no cached {word} of {name}: omit --offline");
-        CommandError::new(ExitReason::Usage, words)
-    })
+    account: &str,
+    kind: CatalogKind,
+) -> Result<RetrievedCatalog, CommandError> {
+    let Some((items, retrieved_at)) = ledger.catalog(account, kind).await? else {
+        let message = format!("no cached {} of {account}: omit --offline", kind.as_str());
+        return Err(CommandError::new(ExitReason::Usage, message));
+    };
+    Ok(RetrievedCatalog { account: account.to_owned(), kind, items, retrieved_at })
 }
 
 async fn fetch_catalog(
     ledger: &Ledger,
-    (account, shelf): (&RunTarget, CatalogKind),
+    target: &RunTarget,
+    kind: CatalogKind,
     clock: &Clock,
-) -> Result<(Vec<CatalogItem>, Timestamp), CommandError> {
-    let client = account.client(account_catalog::REQUEST_TIMEOUT, clock)?;
-    let articles = account_catalog::request_catalog(&client, shelf)
+) -> Result<RetrievedCatalog, CommandError> {
+    let client = target.client(account_catalog::REQUEST_TIMEOUT, clock)?;
+    let items = account_catalog::request_catalog(&client, kind)
         .await
-        .map_err(|trouble| catalog_error(&trouble))?;
-    let now = clock.now();
-    let kept = ledger.save_catalog(&account.catalog_key, shelf, &articles, now).await;
-    kept?;
-    Ok((articles, now))
+        .map_err(|error| catalog_error(&error))?;
+    let (account, retrieved_at) = (target.catalog_key.clone(), clock.now());
+    ledger.save_catalog(&account, kind, &items, retrieved_at).await?;
+    Ok(RetrievedCatalog { account, kind, items, retrieved_at })
 }
 
-fn catalog_error(trouble: &CallError) -> CommandError {
-    let exit = match trouble {
+fn catalog_error(error: &CallError) -> CommandError {
+    let exit = match error {
         CallError::Account { .. } => ExitReason::Account,
         CallError::Moved { .. } => ExitReason::Usage,
         CallError::Transient { .. }
@@ -167,46 +175,49 @@ fn catalog_error(trouble: &CallError) -> CommandError {
         | CallError::NotFound
         | CallError::Refused { .. } => ExitReason::TransientFailure,
     };
-    CommandError::new(exit, format!("{trouble} (--offline shows the cached list)"))
+    CommandError::new(exit, format!("{error} (--offline shows the cached list)"))
 }
 
-fn print_catalog(
-    articles: &[CatalogItem],
-    (name, shelf, heard_at): (&str, CatalogKind, Timestamp),
-    clock: &Clock,
-    printer: &Printer,
-) {
-    if printer.is_json() {
-        let articles: Vec<Value> = articles.iter().map(|one| item_json(one, shelf)).collect();
-        let heard = format_rfc3339(heard_at.as_millisecond());
-        printer.print_json(&json!({ "account": name, "heard": heard, shelf.as_str(): articles }));
-        return;
-    }
-    let mut table = match shelf {
-        CatalogKind::Models => TextTable::new(&["id", "name", "kind", "clothes"]),
-        CatalogKind::Workspaces | CatalogKind::Templates => TextTable::new(&["id", "name"]),
-    };
-    for one in articles {
-        let named = [one.id.clone(), one.name.clone().unwrap_or_default()];
-        match shelf {
-            CatalogKind::Models => {
-                let kind = one.kind.clone().unwrap_or_default();
-                table.add(named.into_iter().chain([kind, format_clothes(one)]));
-            }
-            CatalogKind::Workspaces | CatalogKind::Templates => table.add(named),
+impl RetrievedCatalog {
+    fn print(&self, clock: &Clock, printer: &Printer) {
+        if printer.is_json() {
+            printer.print_json(&self.to_json());
+            return;
         }
+        if !self.items.is_empty() {
+            printer.print_result(&self.table().render());
+        }
+        let noun = self.kind.as_str().trim_end_matches('s');
+        let count = pluralize(self.items.len() as u64, noun);
+        let age = account_catalog::catalog_age(self.retrieved_at, clock);
+        let age = match age.as_secs() {
+            0..5 => "now".to_owned(),
+            _ => format!("{} ago", format_duration(age.unsigned_abs())),
+        };
+        printer.status(&format!("{count} of {}, retrieved {age}", self.account));
     }
-    if !articles.is_empty() {
-        printer.print_result(&table.render());
+
+    fn to_json(&self) -> Value {
+        let items: Vec<Value> = self.items.iter().map(|item| item_json(item, self.kind)).collect();
+        let retrieved = format_rfc3339(self.retrieved_at.as_millisecond());
+        json!({ "account": self.account, "heard": retrieved, self.kind.as_str(): items })
     }
-    let noun = shelf.as_str().trim_end_matches('s');
-    let count = pluralize(articles.len() as u64, noun);
-    let age = account_catalog::catalog_age(heard_at, clock);
-    let age = match age.as_secs() {
-        0..5 => "now".to_owned(),
-        _ => format!("{} ago", format_duration(age.unsigned_abs())),
-    };
-    printer.status(&format!("{count} of {name}, retrieved {age}"));
+
+    fn table(&self) -> TextTable {
+        let has_clothes = self.kind == CatalogKind::Models;
+        let mut table = match has_clothes {
+            true => TextTable::new(&["id", "name", "kind", "clothes"]),
+            false => TextTable::new(&["id", "name"]),
+        };
+        for item in &self.items {
+            let mut cells = vec![item.id.clone(), item.name.clone().unwrap_or_default()];
+            if has_clothes {
+                cells.extend([item.kind.clone().unwrap_or_default(), format_clothes(item)]);
+            }
+            table.add(cells);
+        }
+        table
+    }
 }
 
 fn format_clothes(model: &CatalogItem) -> String {
@@ -218,11 +229,11 @@ fn format_clothes(model: &CatalogItem) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn item_json(article: &CatalogItem, shelf: CatalogKind) -> Value {
+fn item_json(item: &CatalogItem, kind: CatalogKind) -> Value {
     let plain = |one: &CatalogItem| json!({ "id": one.id, "name": one.name, "kind": one.kind });
-    let mut document = plain(article);
-    if shelf == CatalogKind::Models {
-        let clothes = article.clothes.as_ref();
+    let mut document = plain(item);
+    if kind == CatalogKind::Models {
+        let clothes = item.clothes.as_ref();
         document["clothes"] = clothes.map(|all| all.iter().map(plain).collect::<Vec<_>>()).into();
     }
     document

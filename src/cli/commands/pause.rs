@@ -1,7 +1,7 @@
 //! `callsheet pause` and `callsheet unpause`: stop and continue the submissions of a batch, also
 //! during a run.
 //!
-//! Neither takes the batch's lock, which belongs to the live run. The run reads the pause in every
+//! Neither takes the batch's lock, batch_ref belongs to the live run. The run reads the pause in every
 //! claim.
 
 use clap::Args;
@@ -38,7 +38,7 @@ pub(crate) struct UnpauseArgs {
 }
 
 pub(crate) async fn pause(args: PauseArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
-    set_paused(args.batch_ref, true, (global, printer))
+    set_paused(args.batch_ref, PauseChange::Pause, global, printer)
         .await
         .unwrap_or_else(|error| error.report(printer))
 }
@@ -48,17 +48,25 @@ pub(crate) async fn unpause(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> ExitReason {
-    set_paused(args.batch_ref, false, (global, printer))
+    set_paused(args.batch_ref, PauseChange::Unpause, global, printer)
         .await
         .unwrap_or_else(|error| error.report(printer))
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PauseChange {
+    Pause,
+    Unpause,
+}
+
 async fn set_paused(
-    which: BatchRef,
-    paused: bool,
-    (global, printer): (&GlobalArgs, &Printer),
+    batch_ref: BatchRef,
+    change: PauseChange,
+    global: &GlobalArgs,
+    printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let (ledger, stored) = which.open_batch(global).await?;
+    let paused = change == PauseChange::Pause;
+    let (ledger, stored) = batch_ref.open_batch(global).await?;
     let changed = ledger.set_paused(stored.id, paused).await?;
     let live = lock_holder(ledger.path(), &stored.name);
     ledger.close().await;
@@ -69,7 +77,7 @@ async fn set_paused(
         return Ok(ExitReason::Done);
     }
     let name = &stored.name;
-    let commands = global.command_hints(which.sandbox, &stored.name, &stored.file);
+    let commands = global.command_hints(batch_ref.sandbox, &stored.name, &stored.file);
     match (paused, changed) {
         (true, true) => printer.print_result(&format!("Paused {name}: nothing new is submitted")),
         (true, false) => printer.print_result(&format!("{name} was already paused")),

@@ -3,6 +3,7 @@
 //! AI Studios is checked first: evidence takes precedence over the operator's statement.
 
 use clap::{ArgGroup, Args};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::aistudios::{CallError, StudioApi};
@@ -64,85 +65,92 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let hold = args.batch_ref.lease_batch(global).await?;
-    let key = find_job_key(&hold.ledger, &hold.stored, &args.key).await?;
-    let found = hold.ledger.uncertain_job(hold.stored.id, &key).await?;
+    let leased = args.batch_ref.lease_batch(global).await?;
+    let key = find_job_key(&leased.ledger, &leased.stored, &args.key).await?;
+    let found = leased.ledger.uncertain_job(leased.stored.id, &key).await?;
     let Some(due) = found else {
-        let words = format!("`{key}` is not uncertain: nothing to resolve");
-        hold.release().await?;
-        return Err(CommandError::new(ExitReason::Usage, words));
+        let message = format!("`{key}` is not uncertain: nothing to resolve");
+        leased.release().await?;
+        return Err(CommandError::new(ExitReason::Usage, message));
     };
-    let heard = hold.ledger.callback_report(due.submission).await?;
-    let seen = gather_evidence(&args, (&hold, &due), heard.as_ref(), printer).await;
-    let seen = match seen {
-        Ok(seen) => seen,
+    let callback = leased.ledger.callback_report(due.submission).await?;
+    let evidence = gather_evidence(&args, &leased, &due, callback.as_ref(), printer).await;
+    let evidence = match evidence {
+        Ok(evidence) => evidence,
         Err(error) => {
-            hold.release().await?;
+            leased.release().await?;
             return Err(error);
         }
     };
-    let (news, said) = match decide_update(&args, (&seen, heard.is_some()), &hold) {
-        Ok(verdict) => verdict,
-        Err(words) => {
-            hold.release().await?;
-            return Err(CommandError::new(ExitReason::Uncertain, words));
+    let decision = match decide(&args, &evidence, callback.as_ref(), leased.clock.now()) {
+        Ok(decision) => decision,
+        Err(message) => {
+            leased.release().await?;
+            return Err(CommandError::new(ExitReason::Uncertain, message));
         }
     };
-    let now = hold.clock.now();
-    let recorded = hold.lease.record_update(due.job, due.submission, news, now).await;
+    let now = leased.clock.now();
+    let recorded = leased.lease.record_update(due.job, due.submission, decision.update, now).await;
     let state = recorded?.state;
     if printer.is_json() {
-        printer.print_json(&json!({ "key": key, "state": state.as_str(), "words": said }));
+        printer
+            .print_json(&json!({ "key": key, "state": state.as_str(), "words": decision.message }));
     } else {
         printer.print_result(&format!(
             "{}: {state}: {}",
             strip_control(&key),
-            strip_control(&said)
+            strip_control(&decision.message)
         ));
         let commands =
-            global.command_hints(args.batch_ref.sandbox, &hold.stored.name, &hold.stored.file);
+            global.command_hints(args.batch_ref.sandbox, &leased.stored.name, &leased.stored.file);
         printer.status(&format!("Next: {}", commands.run_command()));
     }
-    hold.release().await?;
+    leased.release().await?;
     Ok(ExitReason::Done)
 }
 
 /// Gathers evidence once, like the reconcile loop of a run.
 async fn gather_evidence(
     args: &ResolveArgs,
-    (hold, due): (&LeasedBatch, &DueJob),
-    heard: Option<&CallbackReport>,
+    leased: &LeasedBatch,
+    due: &DueJob,
+    callback: Option<&CallbackReport>,
     printer: &Printer,
 ) -> Result<SubmissionEvidence, CommandError> {
-    let (batch, account) = args.batch_ref.load_target(hold).await?;
-    let studio = account.ai_studios(&batch, &hold.clock)?;
+    let (batch, target) = args.batch_ref.load_target(leased).await?;
+    let studio = target.ai_studios(&batch, &leased.clock)?;
     let draft = match &due.project_id {
-        Some(id) => Some(studio.read_project(id).await.map_err(|trouble| trouble.to_string())),
+        Some(id) => Some(studio.read_project(id).await.map_err(|error| error.to_string())),
         None => None,
     };
     let list = match studio.list_projects().await {
         Ok(list) => {
-            let mut tagged = ProjectIndex::from_list(list).with_profile(&batch.vendor);
-            tagged.shows_known_projects = hold.ledger.has_any_project(&tagged.tagged_ids).await?;
-            let told = profile_keeps_export_id(&batch.vendor);
-            let keeps_ids = hold.ledger.has_stable_export_ids(hold.stored.id, told).await;
-            tagged.keeps_ids = keeps_ids?;
-            Ok(tagged)
+            let mut index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
+            index.shows_known_projects = leased.ledger.has_any_project(&index.tagged_ids).await?;
+            let profile_setting = profile_keeps_export_id(&batch.vendor);
+            let keeps_ids =
+                leased.ledger.has_stable_export_ids(leased.stored.id, profile_setting).await;
+            index.keeps_ids = keeps_ids?;
+            Ok(index)
         }
-        Err(trouble) => Err(trouble.to_string()),
+        Err(error) => Err(error.to_string()),
     };
     let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
-    let seen =
-        combine_with_callback(due, assess_submission(due, &list, draft.as_ref()), heard, keeps_ids);
-    let adopted = match (&args.adopt, &seen) {
+    let evidence = combine_with_callback(
+        due,
+        assess_submission(due, &list, draft.as_ref()),
+        callback,
+        keeps_ids,
+    );
+    let adoptable = match (&args.adopt, &evidence) {
         // Evidence of acceptance takes precedence over the options.
         (None, _) | (_, SubmissionEvidence::Accepted { .. }) => Ok(()),
         (Some(project), _) => {
-            ensure_adoptable(project, due, (&hold.ledger, &studio), printer).await
+            ensure_adoptable(project, due, &leased.ledger, &studio, printer).await
         }
     };
-    account.close().await;
-    adopted.map(|()| seen)
+    target.close().await;
+    adoptable.map(|()| evidence)
 }
 
 /// Returns an error if the project does not exist or belongs to another row. A wrong adoption could
@@ -150,10 +158,11 @@ async fn gather_evidence(
 async fn ensure_adoptable(
     project: &str,
     due: &DueJob,
-    (ledger, studio): (&Ledger, &impl StudioApi),
+    ledger: &Ledger,
+    studio: &impl StudioApi,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    let refused = |words: String| Err(CommandError::new(ExitReason::Usage, words));
+    let refused = |message: String| Err(CommandError::new(ExitReason::Usage, message));
     let owner = ledger.project_owner(project, due.submission).await?;
     if let Some((batch, key)) = owner {
         return refused(format!("`{project}` belongs to `{key}` of the batch `{batch}`"));
@@ -163,60 +172,67 @@ async fn ensure_adoptable(
         Err(CallError::NotFound) => {
             refused(format!("AI Studios has no project `{project}`: copy the id from your account"))
         }
-        Err(trouble) => {
-            let words = trouble.to_string();
-            printer.status(&format!("could not check that AI Studios has `{project}` ({words})"));
+        Err(error) => {
+            let message = error.to_string();
+            printer.status(&format!("could not check that AI Studios has `{project}` ({message})"));
             Ok(())
         }
     }
 }
 
-/// Combines the evidence with the options into an update of the job, and its message.
-fn decide_update(
+/// The operator's decision, corrected by the evidence.
+struct Decision {
+    update: JobUpdate,
+    /// Shown to the operator and recorded in the job's history.
+    message: String,
+}
+
+/// Combines the evidence with the options. The error is a message for the operator.
+fn decide(
     args: &ResolveArgs,
-    (seen, was_called_about): (&SubmissionEvidence, bool),
-    hold: &LeasedBatch,
-) -> Result<(JobUpdate, String), String> {
+    evidence: &SubmissionEvidence,
+    callback: Option<&CallbackReport>,
+    now: Timestamp,
+) -> Result<Decision, String> {
     let because =
         if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
-    let due_at = hold.clock.now();
-    if let SubmissionEvidence::Accepted { project_id, render_id, message: words, .. } = seen {
-        let said = format!("it was accepted, as {project_id}: {words}");
+    if let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence {
         let (project_id, render_id) = (project_id.clone(), render_id.clone());
-        let news = JobUpdate::Accepted { project_id, render_id, due_at, message: words.clone() };
-        return Ok((news, said));
+        let message = format!("it was accepted, as {project_id}: {cause}");
+        let cause = cause.clone();
+        let update = JobUpdate::Accepted { project_id, render_id, due_at: now, message: cause };
+        return Ok(Decision { update, message });
     }
     if let Some(project_id) = &args.adopt {
-        let said = format!("adopted as {project_id} by the operator{because}");
-        let project_id = project_id.clone();
-        let words = said.clone();
-        return Ok((
-            JobUpdate::Accepted { project_id, render_id: None, due_at, message: words },
-            said,
-        ));
+        let message = format!("adopted as {project_id} by the operator{because}");
+        let (project_id, render_id) = (project_id.clone(), None);
+        let recorded = message.clone();
+        let update = JobUpdate::Accepted { project_id, render_id, due_at: now, message: recorded };
+        return Ok(Decision { update, message });
     }
     if args.abandon {
-        let said = format!("given up by the operator; it may have been paid for{because}");
-        return Ok((JobUpdate::Abandoned { message: said.clone() }, said));
+        let message = format!("given up by the operator; it may have been paid for{because}");
+        let update = JobUpdate::Abandoned { message: message.clone() };
+        return Ok(Decision { update, message });
     }
-    if was_called_about {
+    if callback.is_some() {
         return Err("AI Studios sent a callback for this request, so it was accepted: find its \
                     project in your account and use --adopt, or use --abandon"
             .to_owned());
     }
-    match seen {
-        SubmissionEvidence::Absent => {
-            let said = format!("marked as not submitted by the operator{because}");
-            Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
+    let message = match evidence {
+        SubmissionEvidence::Absent => format!("marked as not submitted by the operator{because}"),
+        SubmissionEvidence::Inconclusive { message } if !args.because.is_empty() => {
+            format!("marked as not submitted by the operator{because} ({message})")
         }
-        SubmissionEvidence::Inconclusive { message: words } if !args.because.is_empty() => {
-            let said = format!("marked as not submitted by the operator{because} ({words})");
-            Ok((JobUpdate::ProvenAbsent { due_at, message: said.clone() }, said))
+        SubmissionEvidence::Inconclusive { message } => {
+            return Err(format!(
+                "could not check whether AI Studios has this job ({message}); if it is not in \
+                 your account, add --because \"…\""
+            ));
         }
-        SubmissionEvidence::Inconclusive { message: words } => Err(format!(
-            "could not check whether AI Studios has this job ({words}); if it is not in your \
-             account, add --because \"…\""
-        )),
-        SubmissionEvidence::Accepted { .. } => Err("the job was accepted".to_owned()),
-    }
+        SubmissionEvidence::Accepted { .. } => return Err("the job was accepted".to_owned()),
+    };
+    let update = JobUpdate::ProvenAbsent { due_at: now, message: message.clone() };
+    Ok(Decision { update, message })
 }

@@ -67,7 +67,8 @@ async fn execute(
         None => (ledger_location::open_existing_ledger(&path).await?, None),
     };
     if let (true, Some(id)) = (args.watch, only) {
-        return watch::watch_batch(&ledger, (id, global, args.sandbox), printer).await;
+        let batch = watch::WatchedBatch { id, global, is_rehearsal: args.sandbox };
+        return watch::watch_batch(&ledger, batch, printer).await;
     }
     let clock = Clock::real();
     let mut statuses = Vec::new();

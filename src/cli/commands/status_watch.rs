@@ -29,17 +29,25 @@ const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// Renders and events that a screen could ever display.
 const LIST_LIMIT: u32 = 100;
 
+/// The batch to show, and the ledger it is in.
+#[derive(Clone, Copy)]
+pub(crate) struct WatchedBatch<'a> {
+    pub(crate) id: BatchId,
+    pub(crate) global: &'a GlobalArgs,
+    pub(crate) is_rehearsal: bool,
+}
+
 /// Shows one batch until Ctrl-C, a signal or a closed pipe.
 pub(crate) async fn watch_batch(
     ledger: &Ledger,
-    (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
+    batch: WatchedBatch<'_>,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let signals = ShutdownSignals::listen();
     let mut display = WatchDisplay::open(printer);
     while signals.received().is_none() {
         let began = Instant::now();
-        let frame = read_frame(ledger, (batch, global, sandbox)).await?;
+        let frame = read_frame(ledger, batch).await?;
         if !display.show_frame(&frame, ledger) {
             break;
         }
@@ -51,28 +59,25 @@ pub(crate) async fn watch_batch(
     }
     display.close();
     ledger.close().await;
-    // Ctrl-C is the normal way to close the frame, so it is not a failure.
+    // Ctrl-C is the normal way to close the view, so it is not a failure.
     Ok(match signals.received() {
         Some(Signal::Terminate) => ExitReason::Terminated,
         Some(Signal::Interrupt) | None => ExitReason::Done,
     })
 }
 
-async fn read_frame(
-    ledger: &Ledger,
-    (batch, global, sandbox): (BatchId, &GlobalArgs, bool),
-) -> Result<StatusFrame, CommandError> {
+async fn read_frame(ledger: &Ledger, batch: WatchedBatch<'_>) -> Result<StatusFrame, CommandError> {
     let batches = ledger.batches().await?;
-    let row = batches.into_iter().find(|row| row.id == batch);
+    let row = batches.into_iter().find(|row| row.id == batch.id);
     let row = row.ok_or_else(|| {
         CommandError::new(ExitReason::Unexpected, "the batch is no longer in the ledger")
     })?;
     let now = Clock::real().now();
-    let commands = global.command_hints(sandbox, &row.name, &row.file);
+    let commands = batch.global.command_hints(batch.is_rehearsal, &row.name, &row.file);
     Ok(StatusFrame {
         status: BatchStatus::read(ledger, row, commands, now).await?,
-        rendering: ledger.rendering_jobs(batch, LIST_LIMIT).await?,
-        recent_events: ledger.recent_events(batch, LIST_LIMIT).await?,
+        rendering: ledger.rendering_jobs(batch.id, LIST_LIMIT).await?,
+        recent_events: ledger.recent_events(batch.id, LIST_LIMIT).await?,
         now,
     })
 }

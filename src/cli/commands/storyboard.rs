@@ -57,56 +57,56 @@ impl Storyboard<'_> {
         wanted: impl Fn(&SheetEntry, &str) -> bool,
         printer: &Printer,
     ) -> Result<u64, StoryboardError> {
-        let PlanInputs { template, sheet, variants: editions, request_kind: kind, .. } =
+        let PlanInputs { template, sheet, variants, request_kind: kind, .. } =
             PlanInputs::open(self.batch).map_err(StoryboardError::Plan)?;
-        let former = match self.ledger {
+        let previous = match self.ledger {
             Some(ledger) => PreviousVersions::find(ledger, self.batch).await?,
             None => None,
         };
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let disk = |error: io::Error| {
+        let write_error = |error: io::Error| {
             let words =
                 format!("cannot write `{}`: {}", self.path.display(), io_error_message(&error));
             StoryboardError::Command(CommandError::new(ExitReason::Unexpected, words))
         };
-        let mut file = io::BufWriter::new(create_temp_file(folder).map_err(disk)?);
+        let mut file = io::BufWriter::new(create_temp_file(folder).map_err(write_error)?);
         let title = format!("Storyboard of {}", self.batch.name);
-        file.write_all(page_head(&title, &self.header_lines).as_bytes()).map_err(disk)?;
-        let mut artist = StoryboardRenderer {
-            mergers: editions
+        file.write_all(page_head(&title, &self.header_lines).as_bytes()).map_err(write_error)?;
+        let mut renderer = StoryboardRenderer {
+            mergers: variants
                 .iter()
                 .map(|edition| {
                     PayloadMerger::new(&template, &edition.columns).with_request_kind(kind)
                 })
                 .collect(),
             resolution: self.batch.studio.resolution.map(VideoResolution::as_str),
-            previous: former,
+            previous,
             invalid_jobs: 0,
         };
         let mut jobs = 0;
-        let mut put = |html: String| file.write_all(html.as_bytes()).map_err(disk);
+        let mut put = |html: String| file.write_all(html.as_bytes()).map_err(write_error);
         for entry in sheet.entries() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(_) if !self.includes_unreadable_rows => continue,
                 Err(problem) => {
                     if jobs < STORYBOARD_CARDS_MAX {
-                        put(artist.render_unreadable_row(&problem))?;
+                        put(renderer.render_unreadable_row(&problem))?;
                     }
                     jobs += 1;
                     continue;
                 }
             };
             let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
-            for (number, edition) in editions.iter().enumerate() {
+            for (number, edition) in variants.iter().enumerate() {
                 let key = edition.job_key(&entry.key);
                 if !edition.should_make(&entry, &rows) || !wanted(&entry, &key) {
                     continue;
                 }
                 if jobs < STORYBOARD_CARDS_MAX {
                     let row = entry.rows.first().map_or(1, |row| row.number);
-                    put(artist.render_card((&key, row), number, &rows).await?)?;
+                    put(renderer.render_card(&key, row, number, &rows).await?)?;
                 }
                 jobs += 1;
             }
@@ -115,9 +115,9 @@ impl Storyboard<'_> {
             return Err(StoryboardError::Command(CommandError::new(ExitReason::Input, words)));
         }
         let left_out = jobs.saturating_sub(STORYBOARD_CARDS_MAX);
-        file.write_all(page_foot(left_out).as_bytes()).map_err(disk)?;
-        let file = file.into_inner().map_err(|error| disk(error.into_error()))?;
-        file.persist(self.path).map_err(|error| disk(error.error))?;
+        file.write_all(page_foot(left_out).as_bytes()).map_err(write_error)?;
+        let file = file.into_inner().map_err(|error| write_error(error.into_error()))?;
+        file.persist(self.path).map_err(|error| write_error(error.error))?;
         let limit = if left_out > 0 {
             format!("; the first {STORYBOARD_CARDS_MAX} drawn")
         } else {
@@ -128,7 +128,7 @@ impl Storyboard<'_> {
             self.path.display(),
             pluralize(jobs, "job")
         ));
-        Ok(artist.invalid_jobs)
+        Ok(renderer.invalid_jobs)
     }
 }
 
@@ -144,23 +144,24 @@ struct StoryboardRenderer<'t, 'l> {
 impl StoryboardRenderer<'_, '_> {
     async fn render_card(
         &mut self,
-        (key, row): (&str, u64),
+        key: &str,
+        row: u64,
         edition: usize,
         rows: &[Vec<String>],
     ) -> Result<String, LedgerError> {
         let merger = &mut self.mergers[edition];
         let known = match &self.previous {
-            Some(former) => former.ledger.planned_version(former.batch, key).await?,
+            Some(previous) => previous.ledger.planned_version(previous.batch, key).await?,
             None => None,
         };
         let absent =
             if self.previous.is_some() { ChangeStatus::New } else { ChangeStatus::Unknown };
         let mut card =
             StoryboardCard { key, row, change_status: absent, ..StoryboardCard::default() };
-        let (text, problems, doubts);
+        let (text, problems, warnings);
         match merger.merge(rows) {
             Ok(payload) => {
-                doubts = merger.warnings(&payload);
+                warnings = merger.warnings(&payload);
                 problems = Vec::new();
                 if let Some(known) = &known {
                     let hashing = HashAlgorithm::from_hash(&known.payload_hash);
@@ -174,19 +175,19 @@ impl StoryboardRenderer<'_, '_> {
             Err(wrong) => {
                 // A payload that cannot be sent can often be drawn, with the problem marked.
                 text = merger.merge_pretty(rows).ok();
-                (problems, doubts) = (wrong, Vec::new());
+                (problems, warnings) = (wrong, Vec::new());
                 self.invalid_jobs += 1;
             }
         }
         let before = match (&mut self.previous, known) {
-            (Some(former), Some(known)) if card.change_status == ChangeStatus::Changed => {
-                former.merge_previous(&known).await?.map(|text| (known.version, text))
+            (Some(previous), Some(known)) if card.change_status == ChangeStatus::Changed => {
+                previous.merge_previous(&known).await?.map(|text| (known.version, text))
             }
             _ => None,
         };
         card.text = text.as_deref();
         card.previous_version = before.as_ref().map(|(version, text)| (*version, text.as_str()));
-        (card.problems, card.warnings) = (&problems, &doubts);
+        (card.problems, card.warnings) = (&problems, &warnings);
         Ok(card.render())
     }
 

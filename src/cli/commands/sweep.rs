@@ -48,66 +48,43 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let hold = args.batch_ref.lease_batch(global).await?;
-    let strays = hold.ledger.stray_drafts(hold.stored.id).await?;
-    let (batch, account) = args.batch_ref.load_target(&hold).await?;
-    let studio = account.ai_studios(&batch, &hold.clock)?;
-    let swept = sweep_drafts(&args, &hold, (&studio, strays), printer).await;
-    account.close().await;
-    hold.release().await?;
-    swept
+    let leased = args.batch_ref.lease_batch(global).await?;
+    let (batch, target) = args.batch_ref.load_target(&leased).await?;
+    let studio = target.ai_studios(&batch, &leased.clock)?;
+    let outcome = sweep_drafts(&args, &leased, &studio, printer).await;
+    target.close().await;
+    leased.release().await?;
+    outcome
 }
 
 async fn sweep_drafts(
     args: &SweepArgs,
-    hold: &LeasedBatch,
-    (studio, strays): (&AiStudios, Vec<StrayDraft>),
+    leased: &LeasedBatch,
+    studio: &AiStudios,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let passing = |words: String| CommandError::new(ExitReason::TransientFailure, words);
-    let list = studio.list_projects().await.map_err(|trouble| passing(trouble.to_string()))?;
-    let mut sorted = SweepPlan::default();
-    for (id, SweepCandidate { stray, is_exported }) in
-        find_candidates(&strays, &ProjectIndex::from_list(list))
-    {
-        // The details of the project decide whether it is still a draft.
-        let looked_at = if is_exported { None } else { Some(studio.read_project(&id).await) };
-        let why = match looked_at {
-            None => MAYBE_EXPORTED.to_owned(),
-            Some(Ok(project)) => match keep_reason(&project, stray) {
-                None => {
-                    sorted.to_delete.push((id, stray));
-                    continue;
-                }
-                Some(why) => why.to_owned(),
-            },
-            Some(Err(CallError::NotFound)) => {
-                sorted.deleted.push(stray.submission);
-                continue;
-            }
-            Some(Err(trouble)) => trouble.to_string(),
-        };
-        printer.status(&format!("{id} is kept: {why}"));
-        sorted.kept.insert(stray.submission);
+    let strays = leased.ledger.stray_drafts(leased.stored.id).await?;
+    let list = studio.list_projects().await.map_err(call_error)?;
+    let mut plan = SweepPlan::default();
+    for (id, candidate) in find_candidates(&strays, &ProjectIndex::from_list(list)) {
+        plan.add(id, candidate, studio, printer).await;
     }
-    for (id, stray) in &sorted.to_delete {
+    for (id, stray) in &plan.to_delete {
         if !printer.is_json() {
             printer.print_result(&format!("{id}  draft of `{}`", strip_control(&stray.key)));
         }
     }
-    let ids: Vec<String> = sorted.to_delete.iter().map(|(id, _)| id.clone()).collect();
+    let ids: Vec<String> = plan.to_delete.iter().map(|(id, _)| id.clone()).collect();
     let drafts = pluralize(ids.len() as u64, "draft");
     let mut deleted = 0;
     if !ids.is_empty() {
         if !confirm(&format!("delete {drafts} from AI Studios?"), args.yes, printer) {
             return Ok(ExitReason::Done);
         }
-        deleted =
-            studio.delete_projects(&ids).await.map_err(|trouble| passing(trouble.to_string()))?;
-        sorted.record_deleted(deleted, studio).await;
+        deleted = studio.delete_projects(&ids).await.map_err(call_error)?;
+        plan.record_deleted(deleted, studio).await;
     }
-    let swept = sorted.fully_deleted();
-    hold.lease.mark_swept(swept, hold.clock.now()).await?;
+    leased.lease.mark_swept(plan.fully_deleted(), leased.clock.now()).await?;
     if printer.is_json() {
         printer.print_json(&json!({ "asked": ids.len(), "deleted": deleted }));
     } else if ids.is_empty() {
@@ -116,6 +93,10 @@ async fn sweep_drafts(
         printer.print_result(&format!("Deleted {deleted} of {drafts}"));
     }
     Ok(if deleted == ids.len() as u64 { ExitReason::Done } else { ExitReason::TransientFailure })
+}
+
+fn call_error(error: CallError) -> CommandError {
+    CommandError::new(ExitReason::TransientFailure, error)
 }
 
 /// The candidates by outcome.
@@ -129,7 +110,31 @@ struct SweepPlan<'s> {
     kept: BTreeSet<SubmissionId>,
 }
 
-impl SweepPlan<'_> {
+impl<'s> SweepPlan<'s> {
+    /// Adds a candidate to those to delete, already deleted, or kept.
+    async fn add(
+        &mut self,
+        id: String,
+        candidate: SweepCandidate<'s>,
+        studio: &AiStudios,
+        printer: &Printer,
+    ) {
+        let SweepCandidate { stray, is_exported } = candidate;
+        // The details of the project decide whether it is still a draft.
+        let project = if is_exported { None } else { Some(studio.read_project(&id).await) };
+        let reason = match project {
+            None => MAYBE_EXPORTED.to_owned(),
+            Some(Ok(project)) => match keep_reason(&project, stray) {
+                None => return self.to_delete.push((id, stray)),
+                Some(reason) => reason.to_owned(),
+            },
+            Some(Err(CallError::NotFound)) => return self.deleted.push(stray.submission),
+            Some(Err(error)) => error.to_string(),
+        };
+        printer.status(&format!("{id} is kept: {reason}"));
+        self.kept.insert(stray.submission);
+    }
+
     /// Records the deletions. If their number differs from the request, it does not show which
     /// projects remain, so each is checked.
     async fn record_deleted(&mut self, deleted: u64, studio: &AiStudios) {
@@ -146,9 +151,9 @@ impl SweepPlan<'_> {
 
     /// Returns the submissions without any remaining project.
     fn fully_deleted(self) -> Vec<SubmissionId> {
-        let Self { deleted: mut gone, kept: staying, .. } = self;
-        gone.retain(|submission| !staying.contains(submission));
-        gone
+        let Self { mut deleted, kept, .. } = self;
+        deleted.retain(|submission| !kept.contains(submission));
+        deleted
     }
 }
 

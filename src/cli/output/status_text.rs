@@ -143,7 +143,7 @@ pub(crate) async fn describe_group(
 fn row_line(row: &JobRow) -> String {
     let key = row.key.as_deref().unwrap_or("-");
     let message = match (row.stalled, row.progress) {
-        (true, Some(progress)) => format!("stalled at {progress:.0} %"),
+        (true, Some(progress)) => format!("stalled at {progress:.0}%"),
         _ => row.message.clone().unwrap_or_default(),
     };
     let message = truncate(&message, MESSAGE_CHARS_MAX);
