@@ -189,8 +189,8 @@ async fn a_stalled_render_is_shown_with_its_command() {
     .unwrap();
     db.close().await.unwrap();
     let shown = cli.run(&["status", "night"]).stdout;
-    assert!(shown.contains("1 stalled: AI Studios makes no progress"), "{shown}");
-    assert!(shown.contains("row 3 k001: stands at 42 %"), "{shown}");
+    assert!(shown.contains("1 stalled: AI Studios reports no progress"), "{shown}");
+    assert!(shown.contains("row 3 k001: stalled at 42%"), "{shown}");
     assert!(shown.contains("callsheet run b.toml\n"), "{shown}");
     let jobs = cli.run(&["jobs", "night", "--state", "stalled"]).stdout;
     assert!(jobs.contains("k001"), "{jobs}");
@@ -240,15 +240,15 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     Next (free): callsheet run jobs/NAME.toml --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: no ledger at `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
     no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: the ledger has no batches yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: this ledger has no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(cli.run(&["status", "--sandbox"]).code, Some(0));

@@ -39,9 +39,9 @@ async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     second: Videos: out2
     ");
     assert!(
-        ended
-            .stderr
-            .contains("night, second share an account and its lowest rates: unlimited for all"),
+        ended.stderr.contains(
+            "night, second share an account and its lowest rates: unlimited for all requests"
+        ),
         "{}",
         ended.stderr
     );
@@ -103,8 +103,8 @@ async fn batches_with_one_name_or_output_folder_are_rejected() {
     let folder = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!((twice.code, folder.code), (Some(2), Some(4)));
     insta::assert_snapshot!(twice.stderr + &folder.stderr, @"
-    error: `b.toml` and `./b.toml` have the same name, `night`
-    error: `b.toml` and `c.toml` both write to `out`: change the `output` of one
+    error: `b.toml` and `./b.toml` are the same batch, `night`
+    error: `b.toml` and `c.toml` both write to `out`: give one of them another `output`
     ");
     assert_eq!(office.sandbox.requests(), []);
 }
@@ -133,7 +133,7 @@ async fn a_refused_account_stops_all_of_its_batches() {
     office.add_second_batch(6, &limits);
     let ended = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!(ended.code, Some(7), "{ended:?}");
-    let halted = "submitting stopped: the account's credits are gone";
+    let halted = "submitting stopped: out of credits";
     for name in ["night", "second"] {
         assert!(ended.stderr.contains(&format!("{name}: {halted}")), "{}", ended.stderr);
     }
@@ -153,7 +153,7 @@ async fn batches_of_one_account_share_its_lowest_rate() {
     office.add_second_batch(12, &rate("8/s"));
     let ended = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("8/s for those that start a render"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("8/s for submissions"), "{}", ended.stderr);
     let exports: Vec<_> = office.sandbox.requests();
     let exports: Vec<_> = exports.iter().filter(|seen| seen.endpoint == "export").collect();
     assert_eq!(exports.len(), 24);
@@ -188,7 +188,7 @@ async fn resume_without_a_name_continues_all_unfinished_batches() {
     assert_eq!(office.sandbox.render_count(), 6);
     let again = office.run(&["resume"]);
     assert_eq!(again.code, Some(0), "{again:?}");
-    insta::assert_snapshot!(again.stderr, @"Nothing to do: every batch of this ledger is finished");
+    insta::assert_snapshot!(again.stderr, @"no batch of this ledger has anything left to do");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,14 +15,14 @@ async fn an_unwritable_output_folder_is_reported_before_any_request() {
     office.write("out", "a file in the way");
     let planned = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    let words = "warning: the output folder cannot be made: `out` is a file\n";
+    let words = "warning: the output folder cannot be created: `out` is a file\n";
     assert!(planned.stderr.ends_with(words), "{planned:?}");
     assert!(fs::read_to_string(office.path("out")).unwrap().starts_with("a file"));
     for args in [&["run", "b.toml"][..], &["run", "b.toml", "--no-download"], &["resume"]] {
         let ended = office.run(args);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         let words =
-            "error: the output folder cannot be made: `out` is a file; nothing was submitted\n";
+            "error: the output folder cannot be created: `out` is a file; nothing was submitted\n";
         assert!(ended.stderr.contains(words), "{ended:?}");
     }
     assert_eq!(request_count(&office), 0);

@@ -80,7 +80,7 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     night: 4 unchanged
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause`
     the batch is paused
-    Next: callsheet unpause night
+    Next: callsheet unpause night (submits the remaining videos again)
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();

@@ -40,8 +40,8 @@ async fn a_probe_makes_and_deletes_one_draft_and_renders_nothing() {
     let (before, _) = told.split_once("\nsetting").unwrap();
     let shown: Vec<_> = before.lines().skip_while(|line| !line.contains("  token ")).collect();
     insta::assert_snapshot!(without_ids_and_dates(&shown.join("\n")));
-    let draft = probed.stderr.find("one draft is made").expect(&probed.stderr);
-    assert!(probed.stderr[draft..].contains("taken to be free"), "{}", probed.stderr);
+    let draft = probed.stderr.find("creating one draft").expect(&probed.stderr);
+    assert!(probed.stderr[draft..].contains("assumed to be free"), "{}", probed.stderr);
     let counters = office.sandbox.counters();
     assert_eq!((counters.request_count("create"), counters.request_count("delete")), (1, 1));
     assert_eq!((counters.request_count("export"), office.sandbox.render_count()), (0, 0));
@@ -108,7 +108,7 @@ async fn a_probe_records_draft_states_and_changed_names() {
         (&["waiting".into()][..], batch::ProjectNameHandling::Changed)
     );
     assert!(topic_lines(&probed, "unknown id")[0].contains("appears stalled"), "{probed:?}");
-    assert!(topic_lines(&probed, "wrong token")[0].contains("recognized"), "{probed:?}");
+    assert!(topic_lines(&probed, "wrong token")[0].contains(", recognized"), "{probed:?}");
     // The next check shows it with its date.
     let shown = office.run(&["check", "named.toml", "--offline", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();

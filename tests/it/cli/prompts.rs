@@ -66,7 +66,7 @@ async fn declining_a_run_spends_nothing_and_keeps_the_last_reports() {
         let said = run_at_terminal(&office, "run b.toml", answer);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(said.stdout.contains("submit 1 to AI Studios? This costs credits."), "{said:?}");
-        assert!(said.stdout.contains("Nothing was submitted"), "{said:?}");
+        assert!(said.stdout.contains("nothing was submitted"), "{said:?}");
         assert_eq!(
             (report_files(&office), office.sandbox.render_count()),
             (before.clone(), 1),
@@ -95,7 +95,7 @@ async fn declining_retry_cancel_or_probe_changes_nothing() {
     assert_eq!((said.code, state(&office)), (Some(0), ready), "{said:?}");
     let said = run_at_terminal(&office, "check b.toml --probe-render", "n");
     assert_eq!((said.code, office.sandbox.render_count()), (Some(0), 1), "{said:?}");
-    assert!(said.stdout.contains("AI Studios will charge for"), "{said:?}");
+    assert!(said.stdout.contains("AI Studios charges for"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,12 +124,15 @@ async fn a_rendered_video_without_download_is_not_planned_again() {
     let office = TestCli::new(3).await;
     let ended = office.run(&["run", "b.toml", "--limit", "2", "--no-download"]);
     assert!(ended.stderr.contains("3 videos to render"), "{ended:?}");
-    assert!(ended.stderr.contains("; this run submits 2 at most\n"), "{ended:?}");
+    assert!(ended.stderr.contains("; this run submits at most 2\n"), "{ended:?}");
     let planned = office.run(&["plan", "b.toml"]);
     assert!(planned.stdout.contains("1 video to render, 1 s of speech"), "{planned:?}");
     assert!(planned.stdout.contains("; 2 in progress\n"), "{planned:?}");
     office.run(&["run", "b.toml", "--no-download"]);
     let ended = office.run(&["run", "b.toml"]);
-    assert!(ended.stderr.contains("\nnothing new to render; 3 in progress\n"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("\nnothing new to render; 3 in progress\n"),
+        "{ended:?}"
+    );
     assert_eq!((ended.code, office.sandbox.render_count()), (Some(0), 3));
 }

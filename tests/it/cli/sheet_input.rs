@@ -114,9 +114,9 @@ async fn a_published_sheet_is_downloaded_before_planning() {
     error: the sheet is a web page, not CSV
       help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
     1 problem in the sheet from http://127.0.0.1/…. Nothing was spent
-    error: `127.0.0.1` does not show the sheet (HTTP 403): publish it so that whoever has the link can read it, and check the link in `sheet`
-    error: `127.0.0.1` answers with HTTP 502 instead of the sheet
-    error: `127.0.0.1`, where the sheet is, cannot be reached: check the network and `sheet`
+    error: `127.0.0.1` does not show the sheet (HTTP 403): publish it for anyone who has the link, and check the link in `sheet`
+    error: `127.0.0.1` responded with HTTP 502 instead of the sheet
+    error: `127.0.0.1`, the host of the sheet, cannot be reached: check the network and `sheet`
     "#);
 }
 

@@ -36,7 +36,7 @@ async fn exit_10_outside_the_window_after_downloads() {
     let (drafts, exports) = (asked("create"), asked("export"));
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(10), "{ended:?}");
-    assert!(ended.stderr.contains("outside of its window"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("outside the time window"), "{}", ended.stderr);
     assert_eq!((asked("create"), asked("export")), (drafts, exports), "something was begun");
     let done = office.results("out").iter().filter(|row| row.contains(&"done".into())).count();
     assert_eq!(done as u64, renders, "what was paid for was not brought home");
