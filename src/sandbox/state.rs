@@ -69,9 +69,9 @@ impl ServerState {
             fault_sampler: Mutex::new(sampler),
             request_log: Mutex::default(),
             recent_requests: Mutex::default(),
-            download_links: DownloadLinks { origin: origin_url(downloads), rng: rng },
+            download_links: DownloadLinks { origin: origin_url(downloads), rng },
             callbacks: CallbackQueue::default(),
-            rng: rng,
+            rng,
             changes: watch::Sender::new(0),
             stop: CancellationToken::new(),
         };

@@ -77,7 +77,7 @@ impl SandboxWorld {
     /// Those of the journal; the text is meant for the user.
     pub(super) fn open(rng: SeededRng, state: Option<&Path>) -> io::Result<(Self, RestoredState)> {
         let mut world = Self {
-            rng: rng,
+            rng,
             projects: vec![seed_project::seed_project()],
             index_by_id: HashMap::from([(seed_project::SEED_PROJECT_ID.to_owned(), 0)]),
             renders: Vec::new(),

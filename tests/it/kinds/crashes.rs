@@ -61,7 +61,7 @@ async fn edit_killed_at_any_step_except_before_its_export_is_paid_once() {
     assert_recovers_from_every_step("edit-project").await;
     // The project's former render was read, but not yet recorded.
     for nth in [1, 2] {
-        assert_recovers("edit-project", "", &json!({}), (CrashPoint::AtProject, nth)).await;
+        assert_recovers("edit-project", "", &json!({}), CrashPoint::AtProject.nth(nth)).await;
     }
 }
 
@@ -162,7 +162,7 @@ async fn two_step_kinds_killed_before_or_after_their_export_are_paid_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn untagged_one_step_request_killed_in_flight_waits_for_the_operator() {
     for (name, endpoint) in [("chroma-key", "simple-video"), ("custom-avatar", "simple-custom")] {
-        for (point, renders) in [CrashPoint::BeforeCreate.nth(2), CrashPoint::AfterCreate.nth(3)] {
+        for (point, renders) in [(CrashPoint::BeforeCreate, 2), (CrashPoint::AfterCreate, 3)] {
             let example = ExampleBatch::with_behavior(name, &json!({})).await;
             let more = "submission = 'one-step'\non_uncertain = 'resubmit'\n";
             let outcome = crash_and_resume(&example, more, point.nth(1)).await;
