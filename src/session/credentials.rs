@@ -31,10 +31,10 @@ pub(crate) enum CredentialsError {
     #[error("the credentials file `{}` has no profile `{profile}`: add [{profile}] with app_id and user_key", path.display())]
     UnknownProfile { path: PathBuf, profile: String },
     #[error(
-        "profile `{profile}` belongs to {belongs}, and its credentials are not sent to {asked}: give \
-         it base_url = \"{asked}\" in the credentials file, or choose another profile"
+        "profile `{profile}` belongs to {belongs}, and its credentials are not sent to {requested}: give \
+         it base_url = \"{requested}\" in the credentials file, or choose another profile"
     )]
-    WrongHost { profile: String, belongs: String, asked: String },
+    WrongHost { profile: String, belongs: String, requested: String },
     #[error("`user_key_command` in the batch file failed: {why}")]
     KeyCommandFailed { why: String },
     #[error(transparent)]
@@ -207,9 +207,13 @@ fn load_from_profile(
     let table = file.get(profile).and_then(toml::Value::as_table).ok_or_else(no_profile)?;
     let invalid = || CredentialsError::InvalidFile { path: path.to_owned() };
     let pair = parse_entry(profile, table).ok_or_else(invalid)?;
-    let (belongs, asked) = (host_url(&pair.host), host_url(query.host));
-    if belongs != asked {
-        return Err(CredentialsError::WrongHost { profile: profile.to_owned(), belongs, asked });
+    let (belongs, requested) = (host_url(&pair.host), host_url(query.host));
+    if belongs != requested {
+        return Err(CredentialsError::WrongHost {
+            profile: profile.to_owned(),
+            belongs,
+            requested,
+        });
     }
     let user_key = match (pair.user_key, query.user_key_command) {
         (Some(key), _) => Some(key),

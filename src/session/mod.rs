@@ -28,6 +28,7 @@ pub(crate) mod output_dir;
 pub(crate) mod overwrite_guard;
 pub(crate) mod prepare;
 pub(crate) mod probe;
+pub(crate) mod report_page;
 pub(crate) mod resume_request;
 pub(crate) mod run_forecast;
 pub(crate) mod run_report;

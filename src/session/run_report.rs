@@ -6,24 +6,21 @@
 //! batch) leaves nothing behind. Invariant: nothing here changes the exit code, and the ledger only
 //! to end a run that was never begun.
 
-use std::io::Write;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::batch;
-use crate::batch::{Batch, BatchLimits, NotifySettings, Rate};
+use crate::batch::{Batch, NotifySettings};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, Ledger, RunEnding, SpendingTotals, StoredBatch};
+use crate::ledger::{BatchId, BatchLease, Ledger, RunEnding, SpendingTotals};
 use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
 use crate::report::{
     BatchRecord, CreditsRecord, HaltRecord, NotificationRecord, RUN_RECORD_VERSION, ReportError,
-    ReportFiles, ReportPage, RunRecord, SubmitLimits, WrittenResults,
+    ReportFiles, RunRecord, WrittenResults,
 };
 use crate::runner;
 use crate::runner::{RunOutcome, StopSignal};
@@ -34,6 +31,7 @@ use crate::session::ledger_location::LedgerLocation;
 use crate::session::next_steps::CommandHints;
 use crate::session::outcome::{RunSummary, halt_cause};
 use crate::session::output_dir;
+use crate::session::report_page::PageContext;
 
 /// Problems of a sheet that `run.json` lists.
 const PROBLEMS_MAX: usize = 20;
@@ -263,9 +261,7 @@ impl RunReport {
         let stored = ledger.batch(&status.batch.name).await?;
         let page =
             PageContext { batch: &stored, status: &record, is_rehearsal, now: self.clock.now() };
-        let zone = TimeZone::system();
-        let path = report::write_page(&ledger, &page.report_page("", &zone), &folder).await?;
-        let path = path.display().to_string();
+        let path = page.write(&ledger, &folder).await?.display().to_string();
         self.update(|data| data.record.files.report = Some(path));
         Ok(Some(status))
     }
@@ -409,110 +405,5 @@ fn empty_record(folder: &Path) -> RunRecord {
         files: ReportFiles { output: folder.display().to_string(), ..ReportFiles::default() },
         notices: Vec::new(),
         next: None,
-    }
-}
-
-/// What `report.html` shows beside the rows of the ledger.
-struct PageContext<'p> {
-    batch: &'p StoredBatch,
-    status: &'p BatchRecord,
-    is_rehearsal: bool,
-    now: Timestamp,
-}
-
-impl<'p> PageContext<'p> {
-    fn report_page(&self, videos_folder: &'p str, time_zone: &'p TimeZone) -> ReportPage<'p> {
-        ReportPage {
-            batch: self.batch,
-            status: self.status,
-            limits: submit_limits(&stored_settings(self.batch).0),
-            videos_folder,
-            rehearsal: self.is_rehearsal,
-            now: self.now,
-            time_zone,
-        }
-    }
-}
-
-/// Writes `report.html` of a batch that may be running.
-pub(crate) async fn print_page(
-    ledger: &Ledger,
-    batch: &StoredBatch,
-    commands: CommandHints,
-    page: PageRequest<'_>,
-    out: impl Write,
-) -> Result<(), ReportError> {
-    let run_spending = match ledger.last_paying_run(batch.id).await? {
-        Some(run) => ledger.run_spending(run.id).await?,
-        None => SpendingTotals::default(),
-    };
-    let batches = ledger.batches().await?;
-    let Some(row) = batches.into_iter().find(|row| row.id == batch.id) else { return Ok(()) };
-    let mut status = BatchStatus::read(ledger, row, commands, page.now).await?;
-    status.read_messages(ledger).await?;
-    let record = status.to_record(run_spending);
-    let folder = page.file.and_then(Path::parent).unwrap_or(Path::new(""));
-    let (_, output) = stored_settings(batch);
-    let output = if page.is_rehearsal { output_dir::rehearsal_output_dir(&output) } else { output };
-    let context =
-        PageContext { batch, status: &record, is_rehearsal: page.is_rehearsal, now: page.now };
-    let (videos, zone) = (relative_path(folder, &output), TimeZone::system());
-    report::write_page_to(ledger, &context.report_page(&videos, &zone), page.name, out).await
-}
-
-/// The options of [`print_page`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PageRequest<'a> {
-    pub(crate) is_rehearsal: bool,
-    pub(crate) now: Timestamp,
-    /// The file that is written, if it is one.
-    pub(crate) file: Option<&'a Path>,
-    /// Its name in error messages.
-    pub(crate) name: &'a Path,
-}
-
-fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
-    let submits_per_minute = match limits.submits {
-        Rate::Unlimited => None,
-        Rate::Per { count, period } => Some(f64::from(count.get()) * 60.0 / period.as_secs_f64()),
-    };
-    SubmitLimits { in_flight: limits.in_flight.get(), submits_per_minute }
-}
-
-/// Returns the limits and the output folder of the stored batch file. A file of an earlier version
-/// may no longer parse.
-fn stored_settings(batch: &StoredBatch) -> (BatchLimits, PathBuf) {
-    let parsed = batch::parse(Path::new(&batch.file), batch.source.clone());
-    parsed.map(|batch| (batch.limits, batch.output)).unwrap_or_default()
-}
-
-/// Returns the path from one folder to another, with slashes; empty if they are the same.
-fn relative_path(from: &Path, to: &Path) -> String {
-    let components = |path: &Path| -> Vec<String> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
-        path.components().map(text).collect()
-    };
-    let (from, to) = (components(from), components(to));
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    up.chain(to[shared..].iter().cloned()).collect::<Vec<_>>().join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::session::run_report::*;
-
-    #[test]
-    fn a_page_in_another_folder_finds_its_videos() {
-        for (from, to, path) in [
-            ("/a/out", "/a/out", ""),
-            ("/a", "/a/out/spring", "out/spring"),
-            ("/a/pages", "/a/out", "../out"),
-            ("/", "/a/b", "a/b"),
-        ] {
-            assert_eq!(relative_path(Path::new(from), Path::new(to)), path);
-        }
     }
 }

@@ -17,8 +17,8 @@ use crate::report::ReportError;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::CommandHints;
-use crate::session::run_report::PageRequest;
-use crate::session::{overwrite_guard, run_report};
+use crate::session::report_page::PageRequest;
+use crate::session::{overwrite_guard, report_page};
 use crate::text::strip_control;
 
 /// Export the results of a batch
@@ -145,7 +145,7 @@ impl ReportRequest<'_> {
                     file: self.args.output.as_deref(),
                     name: place,
                 };
-                run_report::print_page(ledger, stored, self.commands.clone(), page, out).await
+                report_page::print_page(ledger, stored, self.commands.clone(), page, out).await
             }
         }
     }
