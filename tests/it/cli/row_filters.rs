@@ -130,9 +130,6 @@ async fn a_rendered_video_without_download_is_not_planned_again() {
     assert!(planned.stdout.contains("; 2 in progress\n"), "{planned:?}");
     office.run(&["run", "b.toml", "--no-download"]);
     let ended = office.run(&["run", "b.toml"]);
-    assert!(
-        ended.stderr.contains("\nnothing new to render; 3 in progress\n"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("\nnothing new to render; 3 in progress\n"), "{ended:?}");
     assert_eq!((ended.code, office.sandbox.render_count()), (Some(0), 3));
 }

@@ -26,11 +26,7 @@ async fn an_interrupted_run_is_saved_and_the_same_command_continues() {
         run.signal(signal);
         let ended = run.wait();
         assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert!(
-            ended.stderr.contains("everything is saved"),
-            "{}",
-            ended.stderr
-        );
+        assert!(ended.stderr.contains("everything is saved"), "{}", ended.stderr);
         assert_eq!(office.results("out").len(), 9, "a report is written all the same");
         office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
         let again = office.run(&["run", "b.toml"]);
