@@ -71,7 +71,7 @@ async fn email_is_sent_over_tls_to_a_trusted_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
-    let untrusted = "the mail server `127.0.0.1` offers no trusted TLS connection (`smtp_tls`)";
+    let untrusted = "the mail server `127.0.0.1` offers no trusted TLS connection: check `smtp_tls`";
     for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
         let postbox = SmtpServer::start(secrecy);
         let told = run_with_email(&postbox, word, TrustedAuthority::Other).await;

@@ -198,12 +198,12 @@ async fn failed_notification_is_recorded_and_changes_nothing() {
         assert!(ended.stderr.contains(words), "it was not said: {words}");
     }
     insta::assert_snapshot!(told, @"
-    heartbeat: at the start: `127.0.0.1` answered 500
-    command: there is no program `./tell`
+    heartbeat: at the start: `127.0.0.1` responded with HTTP 500
+    command: the program `./tell` does not exist
     webhook: `nowhere` cannot be read
-    slack: `127.0.0.1` answered 500
+    slack: `127.0.0.1` responded with HTTP 500
     email: the mail server `127.0.0.1` cannot be reached
-    heartbeat: `127.0.0.1` answered 500
+    heartbeat: `127.0.0.1` responded with HTTP 500
     ");
     assert_no_secret_in_files(&office);
     // A heartbeat that failed at the start is one line more, and nothing was sent again.
@@ -364,7 +364,7 @@ async fn silent_notification_target_delays_the_run_by_at_most_the_timeout() {
     let ended = run.wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let record = run_record(&office, "out");
-    assert_eq!(record["notices"][0]["words"], "it was left at once", "{record:#}");
+    assert_eq!(record["notices"][0]["words"], "cancelled", "{record:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -440,8 +440,8 @@ async fn secret_may_come_from_a_command_and_check_shows_only_its_source() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     notify.webhook 127.0.0.1 batch file
-    notify.webhook_secret hidden behind a command batch file
-    notify.slack hidden behind a command batch file
+    notify.webhook_secret from a command batch file
+    notify.slack from a command batch file
     notify.when always batch file
     notify.timeout 20s batch file
     ");

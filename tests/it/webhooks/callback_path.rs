@@ -52,7 +52,7 @@ async fn serve_receives_callbacks_for_all_runs_of_a_ledger() {
 
     // The port is in use, by our own receiver.
     let checked = office.run(&["check", "b.toml"]);
-    assert!(checked.stdout.contains("comes through"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("callbacks to "), "{}", checked.stdout);
     let second = office.run(&["run", "b.toml", "--webhook"]);
     assert_eq!(second.code, Some(2), "{}", second.stderr);
     assert!(second.stderr.contains("callsheet serve"), "{}", second.stderr);
@@ -66,7 +66,7 @@ async fn check_tests_the_public_webhook_url() {
     let called = CallbackTest::new(1, ("", LIMITS), |_| ()).await;
     let office = &called.cli;
     let checked = office.run(&["check", "b.toml"]);
-    assert!(checked.stdout.contains("comes through"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("callbacks to "), "{}", checked.stdout);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
 
     let dead = free_port();
