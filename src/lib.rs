@@ -1,8 +1,8 @@
 //! Callsheet: one spreadsheet, one scene template, one verified video per row.
 //!
-//! The library behind the `callsheet` command. Each module is a room with one concern; a room
-//! imports only what stands below it (`tests/it/tidy.rs` holds the rules, `ARCHITECTURE.md` tells
-//! the story). Nothing here talks to a terminal except `cli`.
+//! The library behind the `callsheet` command. Each module has one concern and imports only the modules
+//! listed for it in `ARCHITECTURE.md`; `tests/it/tidy/` enforces the list. Only `cli` writes to a
+//! terminal.
 
 pub mod aistudios;
 pub mod batch;
@@ -22,8 +22,3 @@ pub mod sheet;
 pub mod template;
 mod text;
 pub mod webhook;
-
-/// A row is dozens of small texts, made on one thread and let go on another: planning is a tenth
-/// faster with an allocator that is meant for this.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
