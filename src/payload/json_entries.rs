@@ -21,13 +21,13 @@ impl<'t> JsonEntries<'t> {
 
 impl<'de> Deserialize<'de> for JsonEntries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
+        deserializer.deserialize_map(JsonEntriesVisitor)
     }
 }
 
-struct EntriesVisitor;
+struct JsonEntriesVisitor;
 
-impl<'de> Visitor<'de> for EntriesVisitor {
+impl<'de> Visitor<'de> for JsonEntriesVisitor {
     type Value = JsonEntries<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,7 +63,7 @@ async fn crash_before_a_draft_is_sent_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_after_a_draft_costs_a_free_draft_and_the_stray_can_be_swept() {
     let test = assert_recovers(CrashPoint::AfterCreate).await;
-    let batch = test.ledger.batch("night").await.unwrap().id;
+    let batch = test.ledger.batch("promo").await.unwrap().id;
     assert!(!test.ledger.stray_drafts(batch).await.unwrap().is_empty());
 }
 

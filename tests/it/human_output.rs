@@ -75,18 +75,18 @@ async fn jobs_that_need_attention_show_evidence_and_commands() {
     let _settings = snapshot_settings().bind_to_scope();
     insta::assert_snapshot!("status", normalized_output(&cli, &cli.run(&["status"])));
     insta::assert_snapshot!(
-        "status-night",
+        "status-promo",
         normalized_output(&cli, &cli.run(&["status", "b.toml"]))
     );
-    insta::assert_snapshot!("jobs", normalized_output(&cli, &cli.run(&["jobs", "night"])));
+    insta::assert_snapshot!("jobs", normalized_output(&cli, &cli.run(&["jobs", "promo"])));
     insta::assert_snapshot!("runs", normalized_output(&cli, &cli.run(&["runs"])));
     for (name, key) in [("failed", "k000"), ("uncertain", "k001"), ("done", "k003")] {
-        let ended = cli.run(&["show", "night", key]);
+        let ended = cli.run(&["show", "promo", key]);
         insta::assert_snapshot!(format!("show-{name}"), normalized_output(&cli, &ended));
     }
-    let by_row = cli.run(&["show", "night", "--row", "5"]);
-    assert_eq!(by_row.stdout, cli.run(&["show", "night", "k003"]).stdout);
-    let removed = cli.run(&["show", "night", "k005"]).stdout;
+    let by_row = cli.run(&["show", "promo", "--row", "5"]);
+    assert_eq!(by_row.stdout, cli.run(&["show", "promo", "k003"]).stdout);
+    let removed = cli.run(&["show", "promo", "k005"]).stdout;
     assert!(removed.contains("no longer in the sheet"), "{removed}");
 }
 
@@ -107,8 +107,8 @@ async fn json_counts_add_up_and_keep_their_fields() {
         assert!(!group["next"].as_array().unwrap().is_empty(), "no next step: {group}");
     }
 
-    let jobs = parse_json_lines(&cli.run(&["jobs", "night", "--json"]));
-    let report = parse_json(&cli.run(&["report", "night", "--format", "json"]));
+    let jobs = parse_json_lines(&cli.run(&["jobs", "promo", "--json"]));
+    let report = parse_json(&cli.run(&["report", "promo", "--format", "json"]));
     assert_eq!(report["rows"].as_array().unwrap(), &jobs, "jobs and report write rows differently");
     assert_eq!((&report["v"], &report["total"]), (&1.into(), &5.into()));
     let mut by_state = BTreeMap::<String, u64>::new();
@@ -125,12 +125,12 @@ async fn json_counts_add_up_and_keep_their_fields() {
     );
     assert_eq!(jobs[3]["cells"][0]["script"], "Hello 3");
 
-    let history = parse_json(&cli.run(&["show", "night", "k001", "--json"]));
+    let history = parse_json(&cli.run(&["show", "promo", "k001", "--json"]));
     assert_eq!(history["state"], "uncertain");
     let submission = history["submissions"].as_array().unwrap().last().unwrap();
     assert_eq!(submission["outcome"], "uncertain");
     assert!(history["next"].as_array().unwrap().len() >= 4, "{history}");
-    let runs = parse_json(&cli.run(&["runs", "night", "--json"]));
+    let runs = parse_json(&cli.run(&["runs", "promo", "--json"]));
     assert_eq!(runs["runs"].as_array().unwrap().len(), 4);
     assert_eq!(runs["runs"][0]["ending"], "ended");
 }
@@ -139,7 +139,7 @@ async fn json_counts_add_up_and_keep_their_fields() {
 async fn jobs_are_filtered_by_state_cause_and_cell() {
     let cli = mixed_outcomes().await;
     let keys = |args: &[&str]| -> Vec<String> {
-        let ended = cli.run(&[&["jobs", "night", "--json"], args].concat());
+        let ended = cli.run(&[&["jobs", "promo", "--json"], args].concat());
         let key = |job: &Value| job["key"].as_str().unwrap_or("-").to_owned();
         parse_json_lines(&ended).iter().map(key).collect()
     };
@@ -155,18 +155,18 @@ async fn jobs_are_filtered_by_state_cause_and_cell() {
     assert_eq!(keys(&["--state", every_status]).len(), keys(&[]).len() + 1);
     assert_eq!(keys(&["--state", "generating"]), [""; 0]);
     assert_eq!(keys(&["--limit", "2"]).len(), 2);
-    let more = cli.run(&["jobs", "night", "--limit", "2"]);
-    assert!(more.stderr.contains("and 3 more jobs: callsheet jobs night --limit 5"), "{more:?}");
+    let more = cli.run(&["jobs", "promo", "--limit", "2"]);
+    assert!(more.stderr.contains("and 3 more jobs: callsheet jobs promo --limit 5"), "{more:?}");
     let mut output = String::new();
     for args in [
-        &["jobs", "night", "--state", "faild"][..],
-        &["jobs", "night", "--where", "scrpt=x"],
-        &["jobs", "night", "--where", "script"],
-        &["show", "night", "k0003"],
-        &["show", "night", "k00"],
-        &["show", "night", "zebra"],
-        &["show", "night", "--row", "99"],
-        &["show", "nobody", "k001"],
+        &["jobs", "promo", "--state", "faild"][..],
+        &["jobs", "promo", "--where", "scrpt=x"],
+        &["jobs", "promo", "--where", "script"],
+        &["show", "promo", "k0003"],
+        &["show", "promo", "k00"],
+        &["show", "promo", "zebra"],
+        &["show", "promo", "--row", "99"],
+        &["show", "unknown", "k001"],
     ] {
         let ended = cli.run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");
@@ -188,26 +188,26 @@ async fn a_stalled_render_is_shown_with_its_command() {
     .await
     .unwrap();
     db.close().await.unwrap();
-    let shown = cli.run(&["status", "night"]).stdout;
+    let shown = cli.run(&["status", "promo"]).stdout;
     assert!(shown.contains("1 stalled: AI Studios reports no progress"), "{shown}");
     assert!(shown.contains("row 3 k001: stalled at 42%"), "{shown}");
     assert!(shown.contains("callsheet run b.toml\n"), "{shown}");
-    let jobs = cli.run(&["jobs", "night", "--state", "stalled"]).stdout;
+    let jobs = cli.run(&["jobs", "promo", "--state", "stalled"]).stdout;
     assert!(jobs.contains("k001"), "{jobs}");
-    let history = cli.run(&["show", "night", "k001"]).stdout;
-    assert!(history.contains("k001 (row 3 of night): rendering, stalled"), "{history}");
+    let history = cli.run(&["show", "promo", "k001"]).stdout;
+    assert!(history.contains("k001 (row 3 of promo): rendering, stalled"), "{history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn report_writes_the_results_file_and_replaces_an_existing_file() {
     let cli = mixed_outcomes().await;
     let results = std::fs::read_to_string(cli.path("out/results.csv")).unwrap();
-    assert_eq!(cli.run(&["report", "night"]).stdout, results);
+    assert_eq!(cli.run(&["report", "promo"]).stdout, results);
     cli.write("r.csv", "the previous file");
-    let ended = cli.run(&["report", "night", "--output", "r.csv"]);
+    let ended = cli.run(&["report", "promo", "--output", "r.csv"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
     assert_eq!(std::fs::read_to_string(cli.path("r.csv")).unwrap(), results);
-    let nowhere = cli.run(&["report", "night", "--output", "no/where.csv"]);
+    let nowhere = cli.run(&["report", "promo", "--output", "no/where.csv"]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
 }
 
@@ -217,7 +217,7 @@ async fn commands_that_only_read_create_no_ledger() {
     let _settings = snapshot_settings().bind_to_scope();
     let mut output = normalized_output(&cli, &cli.run(&["status"]));
     assert_eq!(parse_json(&cli.run(&["status", "--json"]))["batches"], Value::Array(Vec::new()));
-    for args in [&["jobs", "night"][..], &["show", "night", "k"], &["runs"], &["report", "night"]] {
+    for args in [&["jobs", "promo"][..], &["show", "promo", "k"], &["runs"], &["report", "promo"]] {
         let ended = cli.run(args);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         output.push_str(&normalized_output(&cli, &ended));
@@ -231,7 +231,7 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     let cli = TestCli::new(1).await;
     assert_eq!(cli.run(&["run", "b.toml", "--sandbox"]).code, Some(0));
     let read_all = || {
-        [&["status"][..], &["show", "night", "k"], &["runs"], &["resume"], &["resume", "night"]]
+        [&["status"][..], &["show", "promo", "k"], &["runs"], &["resume"], &["resume", "promo"]]
             .map(|args| normalized_output(&cli, &cli.run(args)))
             .concat()
     };
@@ -246,10 +246,10 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
     no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: this ledger has no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: no batch `night` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(cli.run(&["status", "--sandbox"]).code, Some(0));
 }
@@ -292,7 +292,7 @@ async fn check_reports_findings_and_what_to_do() {
     cli.write("text.db", "this is not a database but a text of some length\n");
     let text = cli.run(&["--ledger", "text.db", "check", "--offline"]);
     assert_eq!(text.code, Some(1), "{text:?}");
-    cli.write("b.toml", "name = 'night'\nsheet = 3\n");
+    cli.write("b.toml", "name = 'promo'\nsheet = 3\n");
     assert_eq!(cli.run(&["check", "b.toml"]).code, Some(4));
 }
 

@@ -60,13 +60,13 @@ async fn the_report_page_contains_every_row_and_no_markup_from_cells() {
         assert!(times.is_sorted_by_key(|time| time.as_i64().unwrap()), "{times:?}");
     }
     assert_eq!(page.matches("<figure").count(), 5, "four plots and the credits");
-    for text in ["1 failed: refused", "2 of 4 videos done", "callsheet status night"] {
+    for text in ["1 failed: refused", "2 of 4 videos done", "callsheet status promo"] {
         assert!(page.contains(text), "`{text}` is missing");
     }
 
     // Written from the ledger alone into another folder, it still finds the videos.
     fs::create_dir(cli.path("pages")).unwrap();
-    let args = ["report", "night", "--format", "html", "-o", "pages/p.html"];
+    let args = ["report", "promo", "--format", "html", "-o", "pages/p.html"];
     let ended = cli.run(&args);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let again = fs::read_to_string(cli.path("pages/p.html")).unwrap();
@@ -111,12 +111,12 @@ async fn large_ledger(rows: usize) -> TestCli {
              cause = 'render-failed', words = 'AI Studios could not render it: code ' || position
              where position % 50 = 7;
          update job set state = 'fetching' where state = 'rendering';
-         update version set video_file = printf('video-%d-of-the-night.mp4', job_id), video_bytes = 1,
+         update version set video_file = printf('video-%d-of-the-promo.mp4', job_id), video_bytes = 1,
              video_hash = 'x', video_ms = 21000, done_at = (
                  select {paid} + {took} + 4000 from job j where j.id = job_id)
              where job_id in (select id from job where state = 'fetching');
          update job set state = 'done', submission_id = null, rendering_at = null,
-             video_file = printf('video-%d-of-the-night.mp4', id) where state = 'fetching';
+             video_file = printf('video-%d-of-the-promo.mp4', id) where state = 'fetching';
          commit;"
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut db).await.unwrap();
@@ -126,7 +126,7 @@ async fn large_ledger(rows: usize) -> TestCli {
 
 /// Writes the page of a large batch and returns it.
 fn write_page(cli: &TestCli) -> String {
-    let ended = cli.run(&["report", "night", "--format", "html", "-o", "out/report.html"]);
+    let ended = cli.run(&["report", "promo", "--format", "html", "-o", "out/report.html"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     fs::read_to_string(cli.path("out/report.html")).unwrap()
 }

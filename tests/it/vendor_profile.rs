@@ -20,9 +20,9 @@ async fn run_with_profile(
     told: (&str, &str),
     change: impl FnOnce(&mut sandbox::SandboxSettings),
 ) -> (TestBatch, RunOutcome) {
-    let (night, ending) = run_with_rerenders(told, change).await;
-    night.assert_guarantees(ROWS).await;
-    (night, ending)
+    let (promo, ending) = run_with_rerenders(told, change).await;
+    promo.assert_guarantees(ROWS).await;
+    (promo, ending)
 }
 
 /// The same, where a render may fail and be paid for again.
@@ -31,9 +31,9 @@ async fn run_with_rerenders(
     change: impl FnOnce(&mut sandbox::SandboxSettings),
 ) -> (TestBatch, RunOutcome) {
     let more = format!("{studio}\n[limits]\nrender_timeout = '2s'\n[vendor]\n{vendor}\n");
-    let night = TestBatch::with_settings(ROWS, &more, change).await;
-    let ending = night.run().await;
-    (night, ending)
+    let promo = TestBatch::with_settings(ROWS, &more, change).await;
+    let ending = promo.run().await;
+    (promo, ending)
 }
 
 fn add_fault(rule: &'static str) -> impl FnOnce(&mut sandbox::SandboxSettings) {

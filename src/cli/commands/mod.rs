@@ -23,6 +23,5 @@ pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod status;
-pub(crate) mod status_watch;
 pub(crate) mod storyboard;
 pub(crate) mod sweep;

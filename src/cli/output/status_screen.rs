@@ -174,10 +174,8 @@ impl StatusFrame {
         lines
     }
 
-    fn rendering_line(
-        &self,
-        (key, progress, since, stalled): &(String, f64, Timestamp, bool),
-    ) -> StyledLine {
+    fn rendering_line(&self, job: &(String, f64, Timestamp, bool)) -> StyledLine {
+        let (key, progress, since, stalled) = job;
         let elapsed = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
         let key = pad_or_truncate(&strip_control(key), KEY_COLUMNS);
         let bar = bar_text(progress / 100.0, BAR_COLUMNS);

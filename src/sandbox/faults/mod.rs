@@ -3,7 +3,7 @@
 //! A rule is `NAME`, `NAME=WHEN` or `NAME=WHERE:WHEN`, with `@PARAM` at the end for the few that
 //! take one; rules are separated by commas or spaces. `WHEN` is `5%` (sampled), `3` (the first
 //! three), `+3` (all but the first three) or `always`. `WHERE` is an endpoint or one of `any`,
-//! `writes`, `paid`, `reads`. So `lost-response=export:3, truncate=download:20%`.
+//! `writes`, `paid`, `reads`. So `lost-answer=export:3, truncate=download:20%`.
 //!
 //! This module parses rules; `sampler` decides which one applies. Neither causes anything.
 

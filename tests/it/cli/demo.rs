@@ -58,10 +58,10 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     let mut command =
         office.command_without_credentials(&["run", "b.toml", "--sandbox", "--speed", "3000"]);
     command.env("AISTUDIOS_BASE_URL", "https://nowhere.invalid");
-    command.env("CALLSHEET_LEDGER", office.path("night.db"));
+    command.env("CALLSHEET_LEDGER", office.path("promo.db"));
     let ended = office.start(&mut command).wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(office.path("night-sandbox.db").exists() && !office.path("night.db").exists());
+    assert!(office.path("promo-sandbox.db").exists() && !office.path("promo.db").exists());
 
     let slow = ["run", "b.toml", "--sandbox", "--speed", "1"];
     office.write("s.csv", "key,script\nk000,Something else\n");
@@ -72,7 +72,7 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     let second = office.start(&mut office.command_without_credentials(&slow)).wait();
     assert_eq!(second.code, Some(11), "{second:?}");
     let toml = fs::read_to_string(office.path("b.toml")).unwrap();
-    office.write("c.toml", &toml.replace("'night'", "'other'"));
+    office.write("c.toml", &toml.replace("'promo'", "'other'"));
     let other = office
         .start(&mut office.command_without_credentials(&["run", "c.toml", "--sandbox"]))
         .wait();

@@ -31,14 +31,14 @@ impl TestCli {
     fn run_on_disk(
         &self,
         folder: &str,
-        (options, mended): (&str, &str),
+        (options, remounted): (&str, &str),
         args: &str,
     ) -> Option<RunsBeforeAndAfter> {
         fs::create_dir(self.path(folder)).unwrap();
         let script = format!(
             "mount -t tmpfs -o {options} none {folder} || exit 99
              \"$CALLSHEET\" {args} > tight.out 2> tight.err; echo $? > tight.code
-             mount -o remount,{mended} {folder}
+             mount -o remount,{remounted} {folder}
              \"$CALLSHEET\" {args} > roomy.out 2> roomy.err; echo $? > roomy.code
              mkdir kept && cp -a {folder}/. kept/"
         );
@@ -182,6 +182,6 @@ async fn a_disk_without_reliable_locks_is_rejected_before_anything_is_spent() {
     command.env("LD_PRELOAD", office.path("lies.so"));
     let ended = office.start(&mut command).wait();
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    insta::assert_snapshot!(office.normalize(&ended.stderr), @"error: file locking does not work on the disk of `callsheet.db.night.lock`, so two runs could pay twice; move the ledger to a local disk");
+    insta::assert_snapshot!(office.normalize(&ended.stderr), @"error: file locking does not work on the disk of `callsheet.db.promo.lock`, so two runs could pay twice; move the ledger to a local disk");
     assert_eq!(office.sandbox.counters().requests.values().sum::<u64>(), 0);
 }

@@ -15,7 +15,7 @@ async fn unwritable_results_are_an_error() {
         &["jobs", "b.toml", "--json"],
         &["plan", "b.toml", "--json"],
         &["status", "--json"],
-        &["report", "night"],
+        &["report", "promo"],
     ] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = office.command(args);
@@ -45,9 +45,9 @@ async fn json_is_printed_also_if_there_is_nothing_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_an_unknown_key_reports_the_reason_as_json() {
     let office = TestCli::new(1).await;
-    let ended = office.run(&["run", "b.toml", "--json", "--only", "nobody"]);
+    let ended = office.run(&["run", "b.toml", "--json", "--only", "unknown"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    let words = "--only: no row of the sheet has the key `nobody`";
+    let words = "--only: no row of the sheet has the key `unknown`";
     let summary: serde_json::Value =
         serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(summary["error"], words);
@@ -87,7 +87,7 @@ async fn errors_have_messages_of_this_program() {
     let mut told = String::new();
     for args in [
         &["preview", "b.toml", "--storyboard", "no/dir/x.html"][..],
-        &["report", "night", "-o", "no/dir/x.csv"],
+        &["report", "promo", "-o", "no/dir/x.csv"],
         &["ledger", "backup", "no/dir/x.db"],
         &["run", "b.toml", "--limit", "x"],
         &["preview", "b.toml", "--row", "-"],

@@ -185,7 +185,7 @@ async fn exit_2_for_a_batch_of_another_host() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
     assert_eq!(elsewhere.code, Some(2));
-    insta::assert_snapshot!(office.normalize(&elsewhere.stderr), @"error: batch `night` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger");
+    insta::assert_snapshot!(office.normalize(&elsewhere.stderr), @"error: batch `promo` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger");
     assert_eq!(office.run(&["resume", "--base-url", "https://studio.example"]).code, Some(2));
     assert_eq!(office.sandbox.render_count(), 2);
 }
@@ -263,7 +263,7 @@ async fn exit_7_for_a_refused_account() {
     assert_eq!(refused.code, Some(7), "{refused:?}");
     assert!(!refused.stderr.contains("canary"));
     insta::assert_snapshot!(refused.stderr, @"
-    night: 6 new
+    promo: 6 new
     6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
     error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
     ");

@@ -52,11 +52,11 @@ async fn an_invalid_batch_file_is_shown_with_its_line_and_a_caret() {
     "#);
 
     let office = TestCli::new(2).await;
-    office.write("b.toml", "name = 'night\nsheet = 's.csv'\n");
+    office.write("b.toml", "name = 'promo\nsheet = 's.csv'\n");
     insta::assert_snapshot!(refusal_message(&office), @"
       × a text in quotes does not end
        ╭─[b.toml:1:14]
-     1 │ name = 'night
+     1 │ name = 'promo
        ·              ▲
        ·              ╰── here
      2 │ sheet = 's.csv'
@@ -198,7 +198,7 @@ async fn control_characters_never_reach_the_terminal() {
     office.write("s.csv", &format!("key,script\n\"a\n{evil}b\",Hello\n"));
     for args in [
         &["-vv", "run", "b.toml"][..],
-        &["status", "night"],
+        &["status", "promo"],
         &["plan", "b.toml"],
         &["preview", "b.toml"],
         &["preview", "b.toml", "--key", evil],

@@ -99,11 +99,11 @@ async fn an_invalid_row_keeps_its_readable_cells_and_can_be_fixed() {
     E|x y|invalid
     ");
     let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
-    let mended = failures.replace("A,doubled", "A2,mended").replace("\n,no key", "\nF,has one");
-    office.write("s.csv", &mended);
+    let fixed = failures.replace("A,doubled", "A2,fixed").replace("\n,no key", "\nF,has one");
+    office.write("s.csv", &fixed);
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     6 rows: 4 done, 2 invalid
-    A2|mended|done
+    A2|fixed|done
     F|has one|done
     B|one, two|done
     C||invalid

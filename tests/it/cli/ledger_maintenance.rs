@@ -61,7 +61,7 @@ async fn a_ledger_is_backed_up_and_exported_during_a_run() {
     assert_eq!(run.wait().code, Some(0));
     office.assert_guarantees(8);
 
-    let csv = office.run(&["ledger", "export", "night", "--format", "csv", "-o", "everything"]);
+    let csv = office.run(&["ledger", "export", "promo", "--format", "csv", "-o", "everything"]);
     assert_eq!(csv.code, Some(0), "{csv:?}");
     let mut jobs = csv::Reader::from_path(office.path("everything/job.csv")).unwrap();
     assert_eq!(jobs.records().count(), 8);
@@ -88,7 +88,7 @@ async fn prune_deletes_old_history_and_keeps_paid_requests() {
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 1"));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
     // Changed and rendered again; changed back, the earlier video is reused for free.
-    let done = office.run(&["jobs", "night", "--state", "done", "--json"]).stdout;
+    let done = office.run(&["jobs", "promo", "--state", "done", "--json"]).stdout;
     let done: Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
     let done = done["key"].as_str().unwrap();
     let sheet = fs::read_to_string(office.path("s.csv")).unwrap();
@@ -119,7 +119,7 @@ async fn prune_deletes_old_history_and_keeps_paid_requests() {
     };
     assert_eq!(of_failed(&after), of_failed(&before));
     assert_eq!(office.run(&["ledger", "check"]).code, Some(0));
-    assert_eq!(office.run(&["show", "night", done]).code, Some(0));
+    assert_eq!(office.run(&["show", "promo", done]).code, Some(0));
 
     let renders = office.sandbox.render_count();
     office.write("s.csv", &sheet);
@@ -146,12 +146,12 @@ async fn a_batch_resumes_in_its_folder_from_any_directory() {
     let office = TestCli::new(2).await;
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
     fs::create_dir(office.path("elsewhere")).unwrap();
-    let mut resume = office.command(&["--ledger", "../callsheet.db", "resume", "night"]);
+    let mut resume = office.command(&["--ledger", "../callsheet.db", "resume", "promo"]);
     let ended = office.start(resume.current_dir(office.path("elsewhere"))).wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains(&office.path("out").display().to_string()), "{ended:?}");
     assert_eq!(fs::read_dir(office.path("elsewhere")).unwrap().count(), 0);
     assert_eq!(office.assert_guarantees(2), ["done"; 2]);
-    let status = office.run(&["status", "night", "--json"]);
+    let status = office.run(&["status", "promo", "--json"]);
     assert!(status.stdout.contains("\"file\":\"b.toml\""), "as it would be typed here: {status:?}");
 }

@@ -29,10 +29,10 @@ async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     let mut out: Vec<_> = ended.stdout.lines().collect();
     out.sort_unstable();
     insta::assert_snapshot!(out.join("\n"), @"
-    night: 3 rows: 3 done
-    night: Report: out/report.html
-    night: Results: out/results.csv
-    night: Videos: out
+    promo: 3 rows: 3 done
+    promo: Report: out/report.html
+    promo: Results: out/results.csv
+    promo: Videos: out
     second: 3 rows: 3 done
     second: Report: out2/report.html
     second: Results: out2/results.csv
@@ -40,7 +40,7 @@ async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     ");
     assert!(
         ended.stderr.contains(
-            "night, second share an account and its lowest rates: unlimited for all requests"
+            "promo, second share an account and its lowest rates: unlimited for all requests"
         ),
         "{}",
         ended.stderr
@@ -61,7 +61,7 @@ async fn events_name_their_batch_and_the_summary_contains_each() {
     let events = parse_events(&ended.stdout);
     let numbers: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
-    for name in ["night", "second"] {
+    for name in ["promo", "second"] {
         let of = |kind: &str| {
             let mine = |e: &&Value| e["batch"] == name && e["type"] == kind;
             events.iter().filter(mine).count()
@@ -72,7 +72,7 @@ async fn events_name_their_batch_and_the_summary_contains_each() {
     assert_eq!((&summary["type"], &summary["exit"]), (&"summary".into(), &0.into()));
     assert_eq!(summary["batch"], Value::Null);
     let told: Vec<_> = summary["batches"].as_array().unwrap().iter().collect();
-    assert_eq!(told[0]["batch"], "night");
+    assert_eq!(told[0]["batch"], "promo");
     assert_eq!((&told[1]["batch"], &told[1]["counts"]["done"]), (&"second".into(), &2.into()));
 }
 
@@ -91,7 +91,7 @@ async fn a_problem_in_one_batch_stops_all_before_anything_is_spent() {
     office.write("c.toml", "shet = 's.csv'\n");
     assert_eq!(office.run(&["run", "b.toml", "c.toml"]).code, Some(4));
     assert_eq!(office.sandbox.requests(), [], "something was asked");
-    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0), "what was let go can be run");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0), "a released batch can be run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +103,7 @@ async fn batches_with_one_name_or_output_folder_are_rejected() {
     let folder = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!((twice.code, folder.code), (Some(2), Some(4)));
     insta::assert_snapshot!(twice.stderr + &folder.stderr, @"
-    error: `b.toml` and `./b.toml` are the same batch, `night`
+    error: `b.toml` and `./b.toml` are the same batch, `promo`
     error: `b.toml` and `c.toml` both write to `out`: give one of them another `output`
     ");
     assert_eq!(office.sandbox.requests(), []);
@@ -134,7 +134,7 @@ async fn a_refused_account_stops_all_of_its_batches() {
     let ended = office.run(&["run", "b.toml", "c.toml"]);
     assert_eq!(ended.code, Some(7), "{ended:?}");
     let halted = "submitting stopped: out of credits";
-    for name in ["night", "second"] {
+    for name in ["promo", "second"] {
         assert!(ended.stderr.contains(&format!("{name}: {halted}")), "{}", ended.stderr);
     }
     assert_eq!(office.sandbox.render_count(), 2);

@@ -6,7 +6,7 @@ use crate::support::TIME_SCALE;
 use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
 
 fn batch_status(office: &TestCli) -> Value {
-    let told = office.run(&["status", "night", "--json"]);
+    let told = office.run(&["status", "promo", "--json"]);
     let mut document: Value = serde_json::from_str(&told.stdout).unwrap();
     document["batches"][0].take()
 }
@@ -94,7 +94,7 @@ async fn commands_suggested_for_a_rehearsal_apply_to_the_rehearsal() {
     assert_eq!(ended.code, Some(3), "{ended:?}");
     let status = suggested_command(&ended, "Next: ");
     let status: Vec<_> = status.iter().map(String::as_str).take(3).collect();
-    assert_eq!(status, ["status", "night", "--sandbox"]);
+    assert_eq!(status, ["status", "promo", "--sandbox"]);
     let told = office.start(&mut office.command_without_credentials(&status)).wait();
     let retry = [vec!["retry".to_owned()], suggested_command(&told, "callsheet retry ")].concat();
     let retry: Vec<_> = retry.iter().map(String::as_str).chain(["--yes"]).collect();
@@ -112,9 +112,9 @@ async fn status_watch_without_a_terminal_prints_a_line_per_change() {
     let run = office.start(&mut office.command(&["run", "b.toml"]));
     office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 6).await;
     let watch =
-        office.start(&mut office.command_without_credentials(&["status", "night", "--watch"]));
+        office.start(&mut office.command_without_credentials(&["status", "promo", "--watch"]));
     let programs = office
-        .start(&mut office.command_without_credentials(&["status", "night", "--watch", "--json"]));
+        .start(&mut office.command_without_credentials(&["status", "promo", "--watch", "--json"]));
     while watch.stdout().is_empty() || programs.stdout().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

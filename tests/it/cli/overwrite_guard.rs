@@ -93,7 +93,7 @@ async fn a_page_or_report_does_not_overwrite_protected_files() {
         let held = || fs::read(office.path(target)).unwrap_or_default();
         let before = held();
         for args in [
-            &["report", "night", "-o", target][..],
+            &["report", "promo", "-o", target][..],
             &["plan", "b.toml", "--offline", "--html", target],
             &["preview", "b.toml", "--storyboard", target],
         ] {
@@ -114,16 +114,16 @@ async fn a_page_or_report_does_not_overwrite_protected_files() {
     error: `t.json.hbs` is the template, and is not overwritten
     error: `old.db` is a ledger, or another database, and is not overwritten
     ");
-    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0));
-    assert_eq!(office.run(&["report", "night", "-o", "r.csv"]).code, Some(0), "a report is");
+    assert_eq!(office.run(&["report", "promo", "-o", "r.csv"]).code, Some(0));
+    assert_eq!(office.run(&["report", "promo", "-o", "r.csv"]).code, Some(0), "a report is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storyboard_without_rows_is_not_written() {
     let office = TestCli::new(2).await;
     office.write("o.html", "as it was");
-    for nobody in [["--key", "nope"], ["--row", "9"]] {
-        let args = [&["preview", "b.toml", "--storyboard", "o.html"], &nobody[..]].concat();
+    for unmatched in [["--key", "nope"], ["--row", "9"]] {
+        let args = [&["preview", "b.toml", "--storyboard", "o.html"], &unmatched[..]].concat();
         let ended = office.run(&args);
         assert_eq!(ended.code, Some(4), "{ended:?}");
         assert!(!ended.stderr.contains("drawn"), "{ended:?}");

@@ -6,7 +6,7 @@ use crate::support::TIME_SCALE;
 use crate::support::test_cli::{LIMITS, RunningCommand, TestCli};
 
 fn job_counts(office: &TestCli) -> Value {
-    let told = office.run(&["status", "night", "--json"]);
+    let told = office.run(&["status", "promo", "--json"]);
     let mut document: Value = serde_json::from_str(&told.stdout).unwrap();
     document["batches"][0].take()
 }
@@ -28,9 +28,9 @@ async fn a_live_run_is_paused_and_continued_by_another_process() {
     office.write_batch("", &LIMITS.replace("in_flight = 32", "in_flight = 2"));
     let mut run = office.start(&mut office.command(&["run", "b.toml"]));
     office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
-    let paused = office.run(&["pause", "night"]);
+    let paused = office.run(&["pause", "promo"]);
     assert_eq!(paused.code, Some(0), "{paused:?}");
-    assert_eq!(paused.stdout, "Paused night: nothing new is submitted\n");
+    assert_eq!(paused.stdout, "Paused promo: nothing new is submitted\n");
     assert!(paused.stderr.contains("live run"), "{}", paused.stderr);
     let renders = office.sandbox.render_count();
     wait_for_output(&mut run, "paused: ").await;
@@ -46,11 +46,11 @@ async fn a_live_run_is_paused_and_continued_by_another_process() {
     assert_eq!(standing["counts"]["done"], renders);
     assert_eq!(
         (&standing["paused"], &standing["next"]),
-        (&true.into(), &"callsheet unpause night".into())
+        (&true.into(), &"callsheet unpause promo".into())
     );
     assert!(run.is_running());
     assert_eq!(office.sandbox.render_count(), renders, "something was begun while paused");
-    let unpaused = office.run(&["unpause", "night", "--json"]);
+    let unpaused = office.run(&["unpause", "promo", "--json"]);
     let told: Value = serde_json::from_str(&unpaused.stdout).unwrap();
     assert_eq!((&told["paused"], &told["changed"]), (&false.into(), &true.into()));
     assert!(told["live"].is_string(), "{told}");
@@ -77,20 +77,20 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     let loud = office.run(&["run", "b.toml"]);
     assert_eq!(loud.code, Some(8));
     insta::assert_snapshot!(loud.stderr, @"
-    night: 4 unchanged
+    promo: 4 unchanged
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause`
     the batch is paused
-    Next: callsheet unpause night (submits the remaining videos again)
+    Next: callsheet unpause promo
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();
-    assert_eq!(done, renders, "what was paid for was not brought home");
-    let again = office.run(&["pause", "night"]);
-    assert_eq!(again.stdout, "night was already paused\n");
-    let let_go = office.run(&["unpause", "night"]);
+    assert_eq!(done, renders, "a paid video was not downloaded");
+    let again = office.run(&["pause", "promo"]);
+    assert_eq!(again.stdout, "promo was already paused\n");
+    let let_go = office.run(&["unpause", "promo"]);
     assert_eq!(
         (let_go.stdout.as_str(), let_go.stderr.as_str()),
-        ("Unpaused night\n", "Next: callsheet run b.toml\n")
+        ("Unpaused promo\n", "Next: callsheet run b.toml\n")
     );
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.assert_guarantees(4), ["done"; 4]);
@@ -101,10 +101,10 @@ async fn every_output_names_the_same_next_step_of_a_paused_batch() {
     let office = TestCli::new(3).await;
     office.write_batch("", LIMITS);
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
-    assert_eq!(office.run(&["pause", "night"]).code, Some(0));
+    assert_eq!(office.run(&["pause", "promo"]).code, Some(0));
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(8), "{ended:?}");
-    let command = "callsheet unpause night";
+    let command = "callsheet unpause promo";
     assert!(ended.stderr.contains(&format!("Next: {command}")), "{ended:?}");
     let run_file = std::fs::read_to_string(office.path("out/run.json")).unwrap();
     let run_file: Value = serde_json::from_str(&run_file).unwrap();

@@ -120,7 +120,7 @@ async fn a_probe_records_draft_states_and_changed_names() {
     let begun = office.run(&["run", "named.toml"]);
     assert_eq!(begun.code, Some(0), "{begun:?}");
     std::fs::remove_file(office.path(&profile_files(&office)[0])).unwrap();
-    assert_eq!(office.run(&["resume", "night"]).code, Some(0));
+    assert_eq!(office.run(&["resume", "promo"]).code, Some(0));
     let gone = office.run(&["run", "named.toml"]);
     assert!(gone.code == Some(4) && gone.stderr.contains("cannot be read"), "{gone:?}");
 }

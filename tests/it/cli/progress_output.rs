@@ -28,7 +28,7 @@ async fn events_are_numbered_without_gaps_and_end_with_a_summary() {
     let office = TestCli::new(3).await;
     let done = office.run(&["run", "b.toml", "--json"]);
     let events_of_a_night = parse_events(&done.stdout);
-    assert!(events_of_a_night.iter().all(|event| event["batch"] == "night"));
+    assert!(events_of_a_night.iter().all(|event| event["batch"] == "promo"));
     let summary = events_of_a_night.last().unwrap();
     assert_eq!((&summary["exit"], &summary["counts"]["done"]), (&0.into(), &3.into()));
     let mut kinds: Vec<_> =
@@ -59,14 +59,14 @@ async fn plan_status_and_preview_print_text_and_json() {
     let office = TestCli::new(3).await;
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
-    night: 3 new
+    promo: 3 new
     3 videos to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
     let second = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(second.stdout, @"
-    night: 1 new, 1 changed, 1 unchanged, 1 removed
+    promo: 1 new, 1 changed, 1 unchanged, 1 removed
       row 3 k001: `script` changed
     2 videos to render, 1 s of speech, 60 s to 10 min
     ");
@@ -75,7 +75,7 @@ async fn plan_status_and_preview_print_text_and_json() {
         .unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
     {
-      "batch": "night",
+      "batch": "promo",
       "changed": 1,
       "changes": [
         {
@@ -114,16 +114,16 @@ async fn plan_status_and_preview_print_text_and_json() {
     let table: Vec<&str> = shown.lines().take(2).collect();
     insta::assert_snapshot!(table.join("\n"), @"
     batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
-    night     3     3     0          0       0          0        0        0
+    promo     3     3     0          0       0          0        0        0
     ");
     let status = parse_documents(&office.run(&["status", "--json"]).stdout).pop().unwrap();
-    let night = &status["batches"][0];
-    assert_eq!((&night["batch"], &night["rows"]), (&"night".into(), &3.into()));
-    let counts = night["counts"].as_object().unwrap();
+    let promo = &status["batches"][0];
+    assert_eq!((&promo["batch"], &promo["rows"]), (&"promo".into(), &3.into()));
+    let counts = promo["counts"].as_object().unwrap();
     assert_eq!(counts.values().filter_map(Value::as_u64).sum::<u64>(), 3);
-    let nobody = office.run(&["status", "nobody"]);
-    assert_eq!(nobody.code, Some(2));
-    insta::assert_snapshot!(nobody.stderr, @"error: no batch `nobody` in this ledger (it holds night)");
+    let unknown = office.run(&["status", "unknown"]);
+    assert_eq!(unknown.code, Some(2));
+    insta::assert_snapshot!(unknown.stderr, @"error: no batch `unknown` in this ledger (it holds promo)");
 
     insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).stdout, @r#"
     {
@@ -177,7 +177,7 @@ async fn output_without_a_terminal_has_no_escape_sequences() {
         &["--color", "never", "run", "b.toml"],
         &["--color", "never", "run", "nope.toml"],
         &["--color=never", "--nonsense"],
-        &["status", "night"],
+        &["status", "promo"],
     ] {
         let ended = office.run(args);
         told.push_str(&format!("{}{}", ended.stdout, ended.stderr));

@@ -84,14 +84,14 @@ async fn declining_retry_cancel_or_probe_changes_nothing() {
         TestCli::with_settings(2, "", |settings| settings.faults.add("400=create:1").unwrap())
             .await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
-    let state = |office: &TestCli| office.run(&["jobs", "night", "--json"]).stdout;
+    let state = |office: &TestCli| office.run(&["jobs", "promo", "--json"]).stdout;
     let before = state(&office);
-    let said = run_at_terminal(&office, "retry night", "n");
+    let said = run_at_terminal(&office, "retry promo", "n");
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(office.run(&["retry", "night", "--yes"]).code, Some(0));
+    assert_eq!(office.run(&["retry", "promo", "--yes"]).code, Some(0));
     let ready = state(&office);
     assert_ne!(ready, before);
-    let said = run_at_terminal(&office, "cancel night", "n");
+    let said = run_at_terminal(&office, "cancel promo", "n");
     assert_eq!((said.code, state(&office)), (Some(0), ready), "{said:?}");
     let said = run_at_terminal(&office, "check b.toml --probe-render", "n");
     assert_eq!((said.code, office.sandbox.render_count()), (Some(0), 1), "{said:?}");
@@ -108,9 +108,9 @@ async fn retry_with_a_state_leaves_jobs_of_other_states_unchanged() {
         &crate::support::test_cli::LIMITS.replace("in_flight = 32", "in_flight = 1"),
     );
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
-    assert_eq!(office.run(&["cancel", "night", "--yes"]).code, Some(0));
+    assert_eq!(office.run(&["cancel", "promo", "--yes"]).code, Some(0));
     let states = |office: &TestCli| {
-        let told = office.run(&["jobs", "night", "--json"]).stdout;
+        let told = office.run(&["jobs", "promo", "--json"]).stdout;
         let state = |line: &str| {
             let job: serde_json::Value = serde_json::from_str(line).unwrap();
             job["state"].as_str().unwrap().to_owned()
@@ -122,11 +122,11 @@ async fn retry_with_a_state_leaves_jobs_of_other_states_unchanged() {
     let before = states(&office);
     assert!(before.contains(&"failed".to_owned()) && before.contains(&"cancelled".to_owned()));
     let failed = before.iter().filter(|state| *state == "failed").count();
-    let retried = office.run(&["retry", "night", "--state", "cancelled", "--yes"]);
+    let retried = office.run(&["retry", "promo", "--state", "cancelled", "--yes"]);
     assert_eq!(retried.code, Some(0), "{retried:?}");
     let after = states(&office);
     assert_eq!(after.iter().filter(|state| *state == "failed").count(), failed, "{after:?}");
     assert!(!after.contains(&"cancelled".to_owned()), "{after:?}");
-    let wrong = office.run(&["retry", "night", "--state", "done", "--yes"]);
+    let wrong = office.run(&["retry", "promo", "--state", "done", "--yes"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
 }

@@ -31,7 +31,7 @@ fn run_with_credentials_file(office: &TestCli, args: &[&str]) -> CommandOutput {
 fn rename_profile(office: &TestCli, file: &str, profile: &str, name: &str, base_url: &str) {
     let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
     let text =
-        text.replace("'night'", &format!("'{name}'")).replace("'out'", &format!("'out-of-{name}'"));
+        text.replace("'promo'", &format!("'{name}'")).replace("'out'", &format!("'out-of-{name}'"));
     let text = text.replace(&office.sandbox.base_url(), base_url);
     office.write(file, &text.replace("[studio]", &format!("[studio]\nprofile = '{profile}'")));
 }

@@ -65,7 +65,7 @@ async fn a_missing_or_foreign_project_is_not_adopted() {
     }
     insta::assert_snapshot!(told, @"
     error: AI Studios has no project `ID`: copy the id from your account
-    error: `ID` belongs to `OTHER` of the batch `night`
+    error: `ID` belongs to `OTHER` of the batch `promo`
     ");
     // It is still uncertain, so the operator can still decide.
     let mut faults = FaultRules::default();

@@ -28,7 +28,7 @@ async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     let planned = office.run(&["plan", "b.toml", "--where", "language=en"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
-    night: 5 new; 2 of 5 rows selected
+    promo: 5 new; 2 of 5 rows selected
     2 videos to render, 1 s of speech, 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);

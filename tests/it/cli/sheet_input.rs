@@ -38,13 +38,13 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     let office = cli_with_sheet_source("-").await;
     let (code, out, err) = run_with_stdin(&office, &["plan", "b.toml"], SHEET);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("night: 2 new\n"), "{out}");
+    assert!(out.starts_with("promo: 2 new\n"), "{out}");
     let (code, out, err) = run_with_stdin(&office, &["preview", "b.toml", "--key", "b"], SHEET);
     assert!(code == Some(0) && out.contains("World"), "{err}");
     let args = ["run", "b.toml", "--limit", "1", "--check-media"];
     let (code, _, err) = run_with_stdin(&office, &args, SHEET);
     assert_eq!(code, Some(8), "{err}");
-    assert_eq!(office.run(&["resume", "night"]).code, Some(0));
+    assert_eq!(office.run(&["resume", "promo"]).code, Some(0));
     assert_eq!(office.sandbox.render_count(), 2);
     let (code, out, _) =
         run_with_stdin(&office, &["run", "b.toml"], &SHEET.replace("World", "Planet"));
@@ -133,7 +133,7 @@ async fn an_insecure_sheet_url_is_rejected_without_a_request() {
     insta::assert_snapshot!(told.join(""), @r#"
       × `sheet` must be an https URL
        ╭─[b.toml:2:9]
-     1 │ name = 'night'
+     1 │ name = 'promo'
      2 │ sheet = 'http://example.com/s.csv'
        ·         ─────────────┬────────────
        ·                      ╰── here
@@ -143,7 +143,7 @@ async fn an_insecure_sheet_url_is_rejected_without_a_request() {
     1 problem in the batch file `b.toml`. Nothing was spent
       × `sheet` contains a password, and batch files are shared
        ╭─[b.toml:2:9]
-     1 │ name = 'night'
+     1 │ name = 'promo'
      2 │ sheet = **************************************
        ·         ───────────────────┬──────────────────
        ·                            ╰── here
@@ -153,7 +153,7 @@ async fn an_insecure_sheet_url_is_rejected_without_a_request() {
     1 problem in the batch file `b.toml`. Nothing was spent
       × `sheet` must be an https URL
        ╭─[b.toml:2:9]
-     1 │ name = 'night'
+     1 │ name = 'promo'
      2 │ sheet = 'ftp://x/s'
        ·         ─────┬─────
        ·              ╰── here

@@ -37,7 +37,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     };
     sheet("", "skip", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    night: 1 new, 2 skipped
+    promo: 1 new, 2 skipped
     1 video to render, 1 s of speech, 60 s to 10 min
     ");
     let ended = office.run(&["run", "b.toml"]);
@@ -49,10 +49,10 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     Report: out/report.html
     ");
     assert_eq!(keys_by_status(&office), "a done, b skipped, c skipped");
-    assert!(!office.path("out/failures.csv").exists(), "nobody has to mend anything");
+    assert!(!office.path("out/failures.csv").exists(), "no row needs a fix");
     insta::assert_snapshot!(office.run(&["status"]).stdout.lines().take(2).collect::<Vec<_>>().join("\n"), @"
     batch  rows  done  open  uncertain  failed  cancelled  invalid  skipped
-    night     3     1     0          0       0          0        0        2
+    promo     3     1     0          0       0          0        0        2
     ");
     let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
     assert_eq!(listed.stdout.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
@@ -60,7 +60,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     // A finished job stays done with its video if its row is skipped later.
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    night: 1 new, 2 skipped
+    promo: 1 new, 2 skipped
     1 video to render, 1 s of speech, 60 s to 10 min
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
@@ -81,7 +81,7 @@ async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     assert_eq!(keys_by_status(&office), "b skipped, a done, b ready");
     sheet("skip");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    night: 1 unchanged, 2 skipped
+    promo: 1 unchanged, 2 skipped
     nothing new to render
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
@@ -152,7 +152,7 @@ async fn a_quote_that_hides_rows_stops_a_run_with_skip_invalid() {
         let ended = office.run(&["run", "b.toml", "--skip-invalid"]);
         assert_eq!(ended.code, Some(4), "{ended:?}");
         assert_eq!(keys_by_status(&office), before);
-        let words = ["a quote opens", "text follows", "mend"];
+        let words = ["a quote opens", "text follows", "fix"];
         let lines =
             ended.stderr.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         told.push(lines.collect::<Vec<_>>().join("\n"));

@@ -71,7 +71,7 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     let plan = office.run(&["plan", "b.toml", "--html", "plan.html"]);
     assert_eq!(plan.code, Some(4), "{plan:?}");
     let page = fs::read_to_string(office.path("plan.html")).unwrap();
-    assert!(page.contains("<p>night: 1 new, 1 changed, 1 unchanged, 1 invalid</p>"), "{page}");
+    assert!(page.contains("<p>promo: 1 new, 1 changed, 1 unchanged, 1 invalid</p>"), "{page}");
     assert_eq!(page.matches("<article").count(), 4);
 }
 
@@ -318,7 +318,7 @@ async fn check_media_requests_each_url_once_without_the_token() {
 
     // Outside a rehearsal, no request is sent to an address of this machine.
     office
-        .write("b.toml", "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n");
+        .write("b.toml", "name = 'promo'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n");
     let before = asked.lock().unwrap().len();
     let ended = office.run(&["plan", "b.toml", "--check-media"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");

@@ -11,7 +11,7 @@ use crate::support::test_cli::TestCli;
 
 async fn stray_drafts(office: &TestCli) -> Vec<StrayDraft> {
     let ledger = Ledger::open(&office.path("callsheet.db"), Durability::PowerLoss).await.unwrap();
-    let batch = ledger.batch("night").await.unwrap().id;
+    let batch = ledger.batch("promo").await.unwrap().id;
     let strays = ledger.stray_drafts(batch).await.unwrap();
     ledger.close().await;
     strays
@@ -25,7 +25,7 @@ async fn cli_with_stray_drafts(change: impl FnOnce(&mut sandbox::SandboxSettings
     })
     .await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(7));
-    assert_eq!(office.run(&["cancel", "night", "--yes"]).code, Some(0));
+    assert_eq!(office.run(&["cancel", "promo", "--yes"]).code, Some(0));
     assert!(!stray_drafts(&office).await.is_empty());
     office.sandbox.set_faults(FaultRules::default());
     office
@@ -39,15 +39,15 @@ async fn sweep_deletes_a_stray_draft_found_by_its_tag_after_confirmation() {
     })
     .await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
-    let listed = office.run(&["sweep", "night"]);
+    let listed = office.run(&["sweep", "promo"]);
     assert_eq!(listed.code, Some(0), "{listed:?}");
     assert_eq!(listed.stdout.lines().count(), 1, "{listed:?}");
     assert!(listed.stderr.contains("use --yes"), "{listed:?}");
     assert_eq!(office.sandbox.counters().request_count("delete"), 0);
 
-    let swept = office.run(&["sweep", "night", "--yes"]);
+    let swept = office.run(&["sweep", "promo", "--yes"]);
     assert_eq!((swept.code, swept.stdout.ends_with("Deleted 1 of 1 draft\n")), (Some(0), true));
-    assert_eq!(office.run(&["sweep", "night", "--yes"]).stdout, "No stray drafts\n");
+    assert_eq!(office.run(&["sweep", "promo", "--yes"]).stdout, "No stray drafts\n");
     assert_eq!(office.sandbox.counters().request_count("delete"), 1);
     // All rendered and downloaded videos are still there.
     assert_eq!((office.sandbox.render_count(), stray_drafts(&office).await.len()), (3, 0));
@@ -80,7 +80,7 @@ async fn sweep_keeps_an_exported_project() {
         assert_eq!(office.sandbox.render_count(), 1);
         // The list contains only finished renders.
         while is_listed && client.list_projects().await.unwrap().projects.is_empty() {}
-        let swept = office.run(&["sweep", "night", "--yes"]);
+        let swept = office.run(&["sweep", "promo", "--yes"]);
         assert_eq!(swept.code, Some(0), "{swept:?}");
         let stays = format!("{project} is kept: it may have been exported");
         assert!(swept.stderr.contains(&stays), "{swept:?}");
@@ -96,7 +96,7 @@ async fn sweep_keeps_a_project_without_its_tag() {
     let office =
         cli_with_stray_drafts(|settings| settings.switches.names.strip_brackets = true).await;
     let known = stray_drafts(&office).await.len();
-    let swept = office.run(&["sweep", "night", "--yes"]);
+    let swept = office.run(&["sweep", "promo", "--yes"]);
     assert_eq!(swept.stdout, "No stray drafts\n", "{swept:?}");
     assert_eq!(swept.stderr.matches("no longer has the tag").count(), known, "{swept:?}");
     assert_eq!(
@@ -111,10 +111,10 @@ async fn the_next_sweep_checks_drafts_whose_deletion_had_no_response() {
     let mut faults = FaultRules::default();
     faults.add("lost-answer=delete:1").unwrap();
     office.sandbox.set_faults(faults);
-    let lost = office.run(&["sweep", "night", "--yes"]);
+    let lost = office.run(&["sweep", "promo", "--yes"]);
     assert_eq!(lost.code, Some(5), "{lost:?}");
     assert!(!stray_drafts(&office).await.is_empty());
-    let again = office.run(&["sweep", "night", "--yes"]);
+    let again = office.run(&["sweep", "promo", "--yes"]);
     assert_eq!((again.code, again.stdout.as_str()), (Some(0), "No stray drafts\n"));
     assert_eq!(
         (stray_drafts(&office).await.len(), office.sandbox.counters().request_count("delete")),
@@ -127,7 +127,7 @@ async fn the_next_sweep_checks_drafts_whose_deletion_had_no_response() {
 async fn sweep_checks_each_draft_if_fewer_deletions_are_reported() {
     let office = cli_with_stray_drafts(|_| ()).await;
     let known = stray_drafts(&office).await;
-    let mut sweep = TerminalSession::start(&office, "sweep night");
+    let mut sweep = TerminalSession::start(&office, "sweep promo");
     sweep.wait_for_text("[y/N]");
     // A draft is deleted on the website while the question is open.
     let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY).unwrap();

@@ -30,7 +30,7 @@ async fn a_batch_with_partials_resumes_without_its_files() {
     for file in ["t.json.hbs", "partials/avatar.json.hbs", "s.csv", "b.toml"] {
         std::fs::remove_file(office.path(file)).unwrap();
     }
-    let rest = office.run(&["resume", "night"]);
+    let rest = office.run(&["resume", "promo"]);
     assert_eq!(rest.code, Some(0), "{rest:?}");
     assert_eq!(office.assert_guarantees(3), ["done", "done", "done"]);
 }
@@ -42,7 +42,7 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
     let lines = partial.replace(", ", ",\n  ");
     office.write("partials/avatar.json.hbs", &format!("{{{{! laid out }}}}\n{lines}"));
-    assert_eq!(plan_stderr(&office, 0).0.lines().next(), Some("night: 3 unchanged"));
+    assert_eq!(plan_stderr(&office, 0).0.lines().next(), Some("promo: 3 unchanged"));
 
     let one = "{{#if (eq key \"k001\")}}2{{else}}1{{/if}}";
     office.write(
@@ -50,7 +50,7 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
         &partial.replace("\"layer\": 1", &format!("\"layer\": {one}")),
     );
     insta::assert_snapshot!(plan_stderr(&office, 0).0, @"
-    night: 1 changed, 2 unchanged
+    promo: 1 changed, 2 unchanged
       row 3 k001: template or settings changed
     1 video to render, 1 s of speech, 60 s to 10 min
     ");

@@ -40,7 +40,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let office = cli_with_variants("").await;
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.stdout.starts_with("night: 3 new, 1 skipped\n"), "{planned:?}");
+    assert!(planned.stdout.starts_with("promo: 3 new, 1 skipped\n"), "{planned:?}");
     assert!(planned.stderr.contains("Unused column: Note"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--where", "language=ko"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -59,7 +59,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     office.write("s.csv", &SHEET.replace("안녕하세요", "반갑습니다").replace(",x", ",z"));
     let planned = office.run(&["plan", "b.toml"]);
     insta::assert_snapshot!(planned.stdout, @"
-    night: 1 changed, 2 unchanged, 1 skipped
+    promo: 1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed
     1 video to render, 1 s of speech, 60 s to 10 min
     ");
@@ -79,7 +79,7 @@ async fn resume_submits_every_variant_from_the_ledger() {
     for file in ["s.csv", "t.json.hbs", "b.toml"] {
         std::fs::remove_file(office.path(file)).unwrap();
     }
-    let ended = office.run(&["resume", "night"]);
+    let ended = office.run(&["resume", "promo"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(result_lines(&office).iter().filter(|line| line.contains("done")).count(), 3);
 }
@@ -97,7 +97,7 @@ async fn failed_rows_used_as_a_sheet_keep_their_variant() {
     std::fs::rename(office.path("out/failures.csv"), office.path("s.csv")).unwrap();
     office.write("s.csv", &failures.replace("World", "Planet"));
     let planned = office.run(&["plan", "b.toml"]);
-    assert!(planned.stdout.starts_with("night: 1 changed, 2 unchanged\n"), "{planned:?}");
+    assert!(planned.stdout.starts_with("promo: 1 changed, 2 unchanged\n"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(

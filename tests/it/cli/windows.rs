@@ -39,8 +39,8 @@ async fn exit_10_outside_the_window_after_downloads() {
     assert!(ended.stderr.contains("outside the time window"), "{}", ended.stderr);
     assert_eq!((asked("create"), asked("export")), (drafts, exports), "something was begun");
     let done = office.results("out").iter().filter(|row| row.contains(&"done".into())).count();
-    assert_eq!(done as u64, renders, "what was paid for was not brought home");
-    assert_eq!(office.run(&["resume", "night"]).code, Some(10));
+    assert_eq!(done as u64, renders, "a paid video was not downloaded");
+    assert_eq!(office.run(&["resume", "promo"]).code, Some(10));
     assert_eq!(office.run(&["run", "b.toml", "--any-time"]).code, Some(0));
     assert_eq!(office.assert_guarantees(4), ["done"; 4]);
 }

@@ -19,31 +19,6 @@ use serde_json::Value;
 const README_LINES_MAX: usize = 150;
 /// Rows of a table in the README; longer ones belong in the book.
 const README_TABLE_ROWS_MAX: usize = 6;
-/// Expressions that a reader has to decode. Words within code and in quotation marks are exempt.
-const NOT_PLAIN: &[&str] = &[
-    "nobody",
-    "whoever",
-    "somebody",
-    "whom",
-    "anew",
-    "mend",
-    "mends",
-    "heed",
-    "heeds",
-    "for ever",
-    "brought home",
-    "let go",
-    "carries on",
-    "is told",
-    "is said",
-    "tells whether",
-    "of late",
-    "likewise",
-    "a person",
-];
-/// Pages that quote such expressions in order to forbid them.
-const QUOTES_THEM: &[&str] = &["docs/internals/style.md"];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -306,22 +281,4 @@ fn test_commands_in_documents_select_tests() {
             }
         }
     }
-}
-
-#[test]
-fn documents_use_plain_language() {
-    let mut found = Vec::new();
-    for (name, text) in documents() {
-        if QUOTES_THEM.contains(&name.as_str()) {
-            continue;
-        }
-        let prose = without_code(&split_code(&text).1.join("\n")).to_lowercase();
-        for line in prose.lines() {
-            let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
-            let padded = format!(" {} ", words.join(" "));
-            let phrases = NOT_PLAIN.iter().filter(|one| padded.contains(&format!(" {one} ")));
-            found.extend(phrases.map(|phrase| format!("{name}: `{phrase}` in: {line}")));
-        }
-    }
-    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -180,7 +180,7 @@ async fn suspended_run_that_lost_its_batch_changes_nothing_when_it_continues() {
         wait_for_renders(&cli, 6).await;
         suspend_between_commits(&cli, &first).await;
         // An operator should not, but may.
-        std::fs::remove_file(cli.path("callsheet.db.night.lock")).unwrap();
+        std::fs::remove_file(cli.path("callsheet.db.promo.lock")).unwrap();
         cli.sandbox.update_switches(|switches| switches.time_scale = super::support::TIME_SCALE);
         let second = cli.run(&["run", "b.toml"]);
         assert!(matches!(second.code, Some(0 | 6)), "{mode}: {second:?}");

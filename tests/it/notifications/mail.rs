@@ -61,9 +61,9 @@ async fn email_is_sent_over_tls_to_a_trusted_server() {
         let letters = postbox.messages();
         assert_eq!(letters.len(), 1, "{word}: {letters:?}");
         assert!(letters[0].contains("AUTH PLAIN"), "{word}: {}", letters[0]);
-        assert!(letters[0].contains("Subject: [callsheet] night: 1 of 1 done"), "{word}");
+        assert!(letters[0].contains("Subject: [callsheet] promo: 1 of 1 done"), "{word}");
         let overheard = postbox.plaintext();
-        for said in ["AUTH", "MAIL", "RCPT", "Subject", "night"] {
+        for said in ["AUTH", "MAIL", "RCPT", "Subject", "promo"] {
             assert!(!overheard.contains(said), "{word}: {overheard}");
         }
     }
@@ -71,7 +71,8 @@ async fn email_is_sent_over_tls_to_a_trusted_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
-    let untrusted = "the mail server `127.0.0.1` offers no trusted TLS connection: check `smtp_tls`";
+    let untrusted =
+        "the mail server `127.0.0.1` offers no trusted TLS connection: check `smtp_tls`";
     for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
         let postbox = SmtpServer::start(secrecy);
         let told = run_with_email(&postbox, word, TrustedAuthority::Other).await;

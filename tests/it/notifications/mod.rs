@@ -84,7 +84,7 @@ fn run_with_secrets(
 }
 
 const ALL_CHANNELS: &str = "
-command = ['./tell', '--night', '--night']
+command = ['./tell', '--promo', '--promo']
 webhook = 'URL/hook'
 webhook_secret = { env = 'SECRET' }
 slack = { env = 'SLACK' }
@@ -131,7 +131,7 @@ async fn each_channel_gets_one_message_with_the_outcome_of_the_run() {
 
     // The program's words are on standard error alone; it got the document, and no credentials.
     assert!(ended.stdout.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
-    assert!(ended.stderr.contains("loud words: --night --night []"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("loud words: --promo --promo []"), "{}", ended.stderr);
     let got: Value = serde_json::from_slice(&fs::read(office.path("got.json")).unwrap()).unwrap();
     let mut untold = record.clone();
     untold["notices"] = Value::Array(Vec::new());
@@ -142,7 +142,7 @@ async fn each_channel_gets_one_message_with_the_outcome_of_the_run() {
     taken.sort_by(|a, b| a.0.cmp(&b.0));
     let paths: Vec<_> = taken.iter().map(|(path, ..)| path.as_str()).collect();
     assert_eq!(paths, ["/beat", "/beat/start", "/hook", "/slack-canary"]);
-    assert_eq!(taken[0].2, "night: 3 of 3 done (exit 0)\n");
+    assert_eq!(taken[0].2, "promo: 3 of 3 done (exit 0)\n");
     let (_, headers, body) = &taken[2];
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), untold);
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
@@ -152,15 +152,15 @@ async fn each_channel_gets_one_message_with_the_outcome_of_the_run() {
     let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
     ring::hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
     let slack: Value = serde_json::from_str(&taken[3].2).unwrap();
-    assert_eq!(slack["text"], "night: 3 of 3 done");
-    assert_eq!(slack["blocks"][0]["text"]["text"], ":white_check_mark: night: 3 of 3 done");
+    assert_eq!(slack["text"], "promo: 3 of 3 done");
+    assert_eq!(slack["blocks"][0]["text"]["text"], ":white_check_mark: promo: 3 of 3 done");
 
     let letters = postbox.messages();
     assert_eq!(letters.len(), 1, "{letters:?}");
     for line in [
         "RCPT TO:<ann@example.org>",
         "RCPT TO:<bob@example.org>",
-        "Subject: [callsheet] night: 3 of 3 done",
+        "Subject: [callsheet] promo: 3 of 3 done",
         "Everything is done.",
     ] {
         assert!(letters[0].contains(line), "{line}: {}", letters[0]);
@@ -381,7 +381,7 @@ async fn rehearsal_sends_no_notification_by_default() {
     assert_eq!(office.run(&[&rehearsal[..], &["--notify"]].concat()).code, Some(0));
     let taken = receiver.take_requests();
     assert_eq!(taken.len(), 3, "{taken:?}");
-    assert!(taken.iter().any(|(.., body)| body.starts_with("night (rehearsal): 1 of 1")));
+    assert!(taken.iter().any(|(.., body)| body.starts_with("promo (rehearsal): 1 of 1")));
     let record = run_record(&office, "out-rehearsal");
     assert_eq!(
         channel_outcomes(&record),

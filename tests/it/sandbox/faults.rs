@@ -10,14 +10,14 @@ fn paid_request(name: &str) -> Value {
 
 #[tokio::test]
 async fn lost_response_is_billed_once_and_sends_nothing() {
-    let sandbox = start_sandbox("lost-response=create:1", |_| {}).await;
+    let sandbox = start_sandbox("lost-answer=create:1", |_| {}).await;
     let client = ApiClient::with_token(&sandbox).await;
     let (bytes, end) =
         send_raw(&sandbox, &client.token, "editor/project", &paid_request("A [cs:1]")).await;
     assert!(bytes.is_empty() && end.is_ok(), "{} bytes, {end:?}", bytes.len());
     let bill = sandbox.bill();
     assert_eq!((bill.render_count(), bill.lines[0].tag.as_deref()), (1, Some("1")));
-    assert_eq!(sandbox.requests().last().unwrap().fault, Some("lost-response"));
+    assert_eq!(sandbox.requests().last().unwrap().fault, Some("lost-answer"));
     // A client that resends pays twice, and the bill shows it.
     client.create("A [cs:1]", true).await;
     assert_eq!(sandbox.bill().paid_twice()[0].what, "1");
@@ -51,7 +51,7 @@ async fn faults_before_the_work_start_no_render() {
 #[tokio::test]
 async fn faults_after_the_work_start_a_render_without_returning_an_id() {
     let faults = [
-        "lost-response",
+        "lost-answer",
         "reset-after",
         "status-line",
         "truncate",
@@ -236,7 +236,7 @@ async fn followed_redirects_and_leaked_tokens_are_counted() {
 async fn same_seed_gives_the_same_faults_and_another_seed_different_ones() {
     async fn fault_sequence(seed: u64) -> Vec<(Option<&'static str>, u16)> {
         let faults =
-            FaultRules::parse("lost-response=create:30%, refuse=writes:20%, html=10%").unwrap();
+            FaultRules::parse("lost-answer=create:30%, refuse=writes:20%, html=10%").unwrap();
         let settings = SandboxSettings {
             seed,
             switches: stopped_clock_switches(),
@@ -264,7 +264,7 @@ async fn same_seed_gives_the_same_faults_and_another_seed_different_ones() {
         (fault_sequence(1).await, fault_sequence(1).await, fault_sequence(2).await);
     assert_eq!(one, again);
     assert_ne!(one, other);
-    assert!(one.iter().any(|(fault, _)| *fault == Some("lost-response")));
+    assert!(one.iter().any(|(fault, _)| *fault == Some("lost-answer")));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn every_project_has_its_own_file_in_its_orientation() {
 
 #[tokio::test]
 async fn download_fails_by_fault_and_then_succeeds() {
-    for fault in ["truncate", "truncate-reset", "lost-response", "long-length"] {
+    for fault in ["truncate", "truncate-reset", "lost-answer", "long-length"] {
         let (_sandbox, client, _, url) =
             sandbox_with_video(&format!("{fault}=download:1"), |_| {}).await;
         assert!(client.download(&url, &[]).await.is_err(), "{fault}");

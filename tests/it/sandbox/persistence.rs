@@ -83,7 +83,7 @@ async fn renders_continue_in_wall_time_while_the_sandbox_is_stopped() {
 async fn work_is_in_the_state_file_before_a_lost_response() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("studio.jsonl");
-    let sandbox = open_sandbox_at(&path, "lost-response=create:1", 0.0).await;
+    let sandbox = open_sandbox_at(&path, "lost-answer=create:1", 0.0).await;
     let client = ApiClient::with_token(&sandbox).await;
     let body = serde_json::json!({"name": "A [cs:1]", "scenes": scenes("Hi")});
     let (bytes, _) = send_raw(&sandbox, &client.token, "editor/project", &body).await;
@@ -95,7 +95,7 @@ async fn work_is_in_the_state_file_before_a_lost_response() {
     // A kill while a line is written loses only that line. The fault, which applies once, does not
     // apply again.
     std::fs::write(&path, text + "{\"project\":{\"id\":\"66f0").unwrap();
-    let sandbox = open_sandbox_at(&path, "lost-response=create:1", 0.0).await;
+    let sandbox = open_sandbox_at(&path, "lost-answer=create:1", 0.0).await;
     let client = ApiClient { token: client.token, ..ApiClient::without_token(&sandbox) };
     assert_eq!(sandbox.bill().render_count(), 1);
     client.create("B", true).await;

@@ -84,7 +84,7 @@ fn with_leased_ledger(path: &Path, now: Timestamp, decide: impl AsyncFnOnce(&Bat
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let ledger = Ledger::open(path, Durability::ProcessDeath).await.unwrap();
-        let Ok(batch) = ledger.batch("night").await else { return };
+        let Ok(batch) = ledger.batch("promo").await else { return };
         let owner = RunOwner { host: "sim".to_owned(), pid: 2 };
         let lease = ledger.begin_run(batch.id, owner, now).await.unwrap();
         decide(&lease).await;

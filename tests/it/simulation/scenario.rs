@@ -255,7 +255,7 @@ impl Simulation {
 
     fn batch(&self) -> Batch {
         let source = format!(
-            "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+            "name = 'promo'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
              output = 'out'\n[studio]\nrequest = '{}'\n",
             self.setup.kind.name
         );

@@ -112,7 +112,7 @@ impl TestBatch {
                 .retain(|known| name.is_empty() || known.split('=').next().unwrap().trim() != name);
         }
         let source = format!(
-            "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+            "name = 'promo'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
              output = 'out'\n[studio]\nbase_url = '{}'\n{studio}\n{}\n{limits}\n",
             self.sandbox.base_url(),
             lines.join("\n")
@@ -149,7 +149,7 @@ impl TestBatch {
     }
 
     pub(crate) async fn rows(&self) -> Vec<JobRow> {
-        let batch = self.ledger.batch("night").await.unwrap();
+        let batch = self.ledger.batch("promo").await.unwrap();
         self.ledger.rows(batch.id, -1, 10_000).await.unwrap()
     }
 

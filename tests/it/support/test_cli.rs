@@ -115,7 +115,7 @@ impl TestCli {
         self.write(
             "b.toml",
             &format!(
-                "name = 'night'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
+                "name = 'promo'\nsheet = 's.csv'\ntemplate = 't.json.hbs'\nkey = 'key'\n\
                  output = 'out'\n[studio]\nbase_url = '{url}'\n{studio}\n{limits}"
             ),
         );
@@ -127,7 +127,7 @@ impl TestCli {
         self.write("s2.csv", &format!("key,script\n{sheet}"));
         let text = fs::read_to_string(self.path("b.toml")).unwrap();
         let (text, _) = text.split_once("\n[limits]").unwrap();
-        let text = text.replace("'night'", "'second'").replace("'s.csv'", "'s2.csv'");
+        let text = text.replace("'promo'", "'second'").replace("'s.csv'", "'s2.csv'");
         self.write("c.toml", &format!("{}\n{limits}", text.replace("'out'", "'out2'")));
     }
 
@@ -223,7 +223,7 @@ impl RunningCommand {
         assert!(seen.is_some_and(|(_, status)| status.stopped()), "it ended instead: {seen:?}");
     }
 
-    /// Tells whether it still runs.
+    /// Returns whether it still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -6,17 +6,47 @@ use std::path::{Path, PathBuf};
 
 /// Words and phrases that are used nowhere. Each entry is matched as whole words, in any case.
 const BANNED: &[&str] = &[
-    "a person", "anew", "brought home", "bring home", "brings home", "carries on", "carry on",
-    "for ever", "heed", "heeded", "heeds", "is said", "is told", "let go", "lets go", "letting go",
-    "likewise", "mend", "mended", "mending", "mends", "nobody", "of late", "somebody",
-    "tells whether", "whoever", "whom",
+    "a person",
+    "anew",
+    "brought home",
+    "bring home",
+    "brings home",
+    "carries on",
+    "carry on",
+    "for ever",
+    "heed",
+    "heeded",
+    "heeds",
+    "is said",
+    "is told",
+    "let go",
+    "lets go",
+    "letting go",
+    "likewise",
+    "mend",
+    "mended",
+    "mending",
+    "mends",
+    "nobody",
+    "of late",
+    "somebody",
+    "tells whether",
+    "whoever",
+    "whom",
 ];
 /// Words that name something else in this program, and are banned where code is.
 const BANNED_IN_CODE: &[&str] = &["night", "nights", "doubt", "doubts"];
 /// Folders and files whose text is checked.
 const CHECKED: &[&str] = &[
-    "src", "tests", "benches", "docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md",
-    "CHANGELOG.md", "SECURITY.md",
+    "src",
+    "tests",
+    "benches",
+    "docs",
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
 ];
 const CODE: &[&str] = &["src", "tests", "benches"];
 /// Data and this list itself.

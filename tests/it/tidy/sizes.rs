@@ -42,7 +42,8 @@ fn function_lengths(lines: &[&str]) -> Vec<usize> {
         let indent = line.len() - line.trim_start().len();
         let closing = format!("{}}}", " ".repeat(indent));
         let rest = &lines[start..];
-        let has_body = rest.iter().take_while(|line| !line.ends_with(';')).any(|l| l.ends_with('{'));
+        let has_body =
+            rest.iter().take_while(|line| !line.ends_with(';')).any(|l| l.ends_with('{'));
         let end = rest.iter().position(|line| *line == closing);
         lengths.extend(end.filter(|_| has_body).map(|end| end + 1));
     }

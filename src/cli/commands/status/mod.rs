@@ -2,11 +2,12 @@
 //!
 //! `session::batch_status` counts; this file prints the counts as a table or opens the live view.
 
+mod watch;
+
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{BatchRef, GlobalArgs};
-use crate::cli::commands::status_watch as watch;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::status_text::{describe_group, describe_last_run, remarks, status_json};
 use crate::cli::output::text_table::TextTable;
