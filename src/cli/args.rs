@@ -15,12 +15,12 @@ use crate::cli::output::logging::Verbosity;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, StoredBatch};
 use crate::plan::{RowCondition, RowSelection};
+use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::CommandError;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::locked_batch;
 use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
-use crate::session::target::{RehearsalOptions, RunTarget};
 use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 

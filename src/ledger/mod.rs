@@ -31,7 +31,7 @@ pub use crate::ledger::model::run_ending::RunEnding;
 pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
 pub use crate::ledger::model::tag::Tag;
 pub use crate::ledger::read::batches::{
-    BatchRow, JobRow, RunRow, StoredBatch, StoredVariantMapping,
+    BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
 };
 pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
 pub use crate::ledger::read::job_history::{

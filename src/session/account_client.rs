@@ -7,11 +7,11 @@ use crate::aistudios::{AiStudios, ApiClient, CallError};
 use crate::batch::Rate;
 use crate::clock::Clock;
 use crate::runner::{AccountLimits, Halt};
+use crate::session::account::target::RunTarget;
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::outcome::exit_for_halt;
-use crate::session::target::RunTarget;
 
 /// Attempts of the first request, a few seconds apart, for a network that is just coming up.
 const CONNECTION_ATTEMPTS: u32 = 3;

@@ -13,17 +13,18 @@ use crate::runner;
 use crate::runner::{
     BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings, StopSignal,
 };
+use crate::session::account::target;
+use crate::session::account::target::RunTarget;
 use crate::session::account_client::AccountClient;
 use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::files::output_dir;
 use crate::session::outcome::{RunSummary, exit_for_outcome};
 use crate::session::run_report::{Finishing, RunReport};
 use crate::session::signals::ShutdownSignals;
-use crate::session::target::RunTarget;
 use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
-use crate::session::{output_dir, target};
 
 /// A batch that is ready to run.
 pub(crate) struct BatchRun {

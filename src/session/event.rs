@@ -14,8 +14,8 @@ use crate::batch::{Batch, BatchFileProblems, Rate};
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::plan::{Plan, PlanError};
 use crate::runner::RunEvent;
-use crate::session::account_catalog::CatalogNotice;
-use crate::session::media_check::MediaReport;
+use crate::session::account::account_catalog::CatalogNotice;
+use crate::session::files::media_check::MediaReport;
 use crate::session::outcome::RunSummary;
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast};
 

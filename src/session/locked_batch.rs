@@ -11,10 +11,10 @@ use crate::clock::Clock;
 use crate::ledger::{BatchId, BatchLease, Ledger, LedgerError, RunEnding, RunOwner, StoredBatch};
 use crate::runner;
 use crate::runner::{BatchLock, LockError};
+use crate::session::account::target::{RehearsalOptions, RunTarget, sandbox_settings};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_existing_ledger};
-use crate::session::target::{RehearsalOptions, RunTarget, sandbox_settings};
 
 /// A batch that a command of the operator uses exclusively.
 pub(crate) struct LeasedBatch {

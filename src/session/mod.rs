@@ -8,24 +8,21 @@
 //! Invariant: until every batch is planned and every account has responded to a free request,
 //! nothing is spent in any batch.
 
-pub(crate) mod account_catalog;
+pub(crate) mod account;
 mod account_client;
 pub(crate) mod attention;
 mod batch_run;
 pub(crate) mod batch_status;
 pub(crate) mod check_finding;
-pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod exit_code;
+pub(crate) mod files;
 pub(crate) mod job_key;
 pub(crate) mod ledger_location;
 pub(crate) mod locked_batch;
-pub(crate) mod media_check;
 pub(crate) mod next_steps;
 pub(crate) mod outcome;
-pub(crate) mod output_dir;
-pub(crate) mod overwrite_guard;
 pub(crate) mod prepare;
 pub(crate) mod probe;
 pub(crate) mod report_page;
@@ -33,9 +30,7 @@ pub(crate) mod resume_request;
 pub(crate) mod run_forecast;
 pub(crate) mod run_report;
 pub(crate) mod run_request;
-pub(crate) mod sheet_input;
 pub(crate) mod signals;
-pub(crate) mod target;
 pub(crate) mod time_window;
 pub(crate) mod webhooks;
 
@@ -51,6 +46,7 @@ use crate::session::batch_run::{BatchRun, RunEnvironment};
 use crate::session::error::CommandError;
 use crate::session::event::{JobStateCounts, SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::files::output_dir;
 use crate::session::prepare::SessionContext;
 use crate::session::resume_request::ResumeRequest;
 use crate::session::run_report::{Finishing, SessionReports, SessionResult};

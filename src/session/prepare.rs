@@ -15,15 +15,15 @@ use crate::plan;
 use crate::plan::{Plan, PlanError, RowSelection};
 use crate::runner::BatchLock;
 use crate::sandbox::SandboxSettings;
-use crate::session::account_catalog;
-use crate::session::account_catalog::CatalogSource;
+use crate::session::account::account_catalog;
+use crate::session::account::account_catalog::CatalogSource;
+use crate::session::account::target;
+use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::{CommandError, exit_for_plan_error, plan_error_messages};
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch::{begin_run, lock_batch};
 use crate::session::run_report::RunReport;
-use crate::session::target;
-use crate::session::target::{RehearsalOptions, RunTarget};
 
 /// What the steps of a session share.
 #[derive(Clone, Copy, Debug)]

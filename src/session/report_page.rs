@@ -12,8 +12,8 @@ use crate::ledger::{Ledger, SpendingTotals, StoredBatch};
 use crate::report;
 use crate::report::{BatchRecord, ReportError, ReportPage, SubmitLimits};
 use crate::session::batch_status::BatchStatus;
+use crate::session::files::output_dir;
 use crate::session::next_steps::CommandHints;
-use crate::session::output_dir;
 
 /// What `report.html` shows beside the rows of the ledger.
 pub(super) struct PageContext<'p> {

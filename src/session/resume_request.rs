@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::batch;
 use crate::ledger::{JobState, Ledger, StoredBatch};
 use crate::runner::RunOptions;
+use crate::session::account::target::RehearsalOptions;
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::SessionEvent;
@@ -14,7 +15,6 @@ use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::locked_batch::begin_run;
 use crate::session::prepare::{BatchOverrides, LockedBatch, ParsedBatch};
-use crate::session::target::RehearsalOptions;
 use crate::session::time_window::WindowOptions;
 use crate::session::{PreparedRuns, Session, prepare, webhooks};
 

@@ -27,10 +27,10 @@ use crate::runner::{RunOutcome, StopSignal};
 use crate::session::batch_status::BatchStatus;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::files::output_dir;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::next_steps::CommandHints;
 use crate::session::outcome::{RunSummary, halt_cause};
-use crate::session::output_dir;
 use crate::session::report_page::PageContext;
 
 /// Problems of a sheet that `run.json` lists.

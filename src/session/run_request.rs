@@ -8,20 +8,18 @@ use crate::batch;
 use crate::ledger::RetryFilter;
 use crate::plan::RowSelection;
 use crate::runner::RunOptions;
+use crate::session::account::target::RehearsalOptions;
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
+use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::prepare::{
     BatchOverrides, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
 };
-use crate::session::target::RehearsalOptions;
 use crate::session::time_window::WindowOptions;
-use crate::session::{
-    PreparedRuns, Session, media_check, output_dir, overwrite_guard, prepare, run_forecast,
-    sheet_input, webhooks,
-};
+use crate::session::{PreparedRuns, Session, prepare, run_forecast, webhooks};
 
 /// The arguments of `run`.
 #[derive(Clone, Debug)]

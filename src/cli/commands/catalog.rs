@@ -18,11 +18,12 @@ use crate::cli::output::time_format::format_rfc3339;
 use crate::cli::output::{diagnostics, settings_table};
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
-use crate::session::credentials::CredentialQuery;
+use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::target::RunTarget;
+use crate::session::account::{account_catalog, target};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::target::RunTarget;
-use crate::session::{account_catalog, ledger_location, target};
+use crate::session::ledger_location;
 use crate::text::{format_duration, pluralize};
 
 /// List the account's models and their clothes

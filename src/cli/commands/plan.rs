@@ -18,14 +18,14 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::plan as planning;
 use crate::plan::{PayloadChange, Plan, PlanProblem, PlanProblems, RenderEstimate, RowSelection};
-use crate::session::account_catalog::CatalogSource;
-use crate::session::credentials::CredentialQuery;
+use crate::session::account::account_catalog::CatalogSource;
+use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::target::RunTarget;
+use crate::session::account::{account_catalog, target};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::target::RunTarget;
-use crate::session::{
-    account_catalog, ledger_location, media_check, output_dir, overwrite_guard, sheet_input, target,
-};
+use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
+use crate::session::ledger_location;
 use crate::text::{pluralize, strip_control};
 
 /// Show what a run would do; spends nothing

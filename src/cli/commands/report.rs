@@ -16,9 +16,10 @@ use crate::report;
 use crate::report::ReportError;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::session::files::overwrite_guard;
 use crate::session::next_steps::CommandHints;
+use crate::session::report_page;
 use crate::session::report_page::PageRequest;
-use crate::session::{overwrite_guard, report_page};
 use crate::text::strip_control;
 
 /// Export the results of a batch

@@ -9,10 +9,10 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::session_output;
 use crate::clock::Clock;
 use crate::runner::RunOptions;
+use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::exit_code::ExitReason;
 use crate::session::prepare::BatchOverrides;
 use crate::session::resume_request::ResumeRequest;
-use crate::session::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::{Session, SessionSetup};
 
 /// Continue a batch from the ledger, without its sheet

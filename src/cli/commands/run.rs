@@ -11,10 +11,10 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
 use crate::runner::RunOptions;
+use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::exit_code::ExitReason;
 use crate::session::prepare::BatchOverrides;
 use crate::session::run_request::RunRequest;
-use crate::session::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::{Session, SessionSetup};
 
 /// Render a batch; run again to continue

@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::cli::output::printer::Printer;
 use crate::sandbox;
 use crate::sandbox::Sandbox;
+use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions, sandbox_settings};
 use crate::session::exit_code::ExitReason;
-use crate::session::target::{REHEARSAL_SPEED, RehearsalOptions, sandbox_settings};
 
 /// Run the AI Studios simulator
 #[derive(Debug, Args)]

@@ -13,9 +13,9 @@ use crate::ledger::{EventRow, JobHistory, JobState, StoredBatch, SubmissionRow, 
 use crate::report;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::session::files::output_dir;
 use crate::session::job_key::find_job_key;
 use crate::session::next_steps::{AttentionReason, CommandHints};
-use crate::session::output_dir;
 use crate::text::{strip_control, truncate};
 
 /// Characters shown of a cell or a message; `--json` has the complete text.

@@ -11,9 +11,9 @@ use crate::cli::output::run_progress::RunProgress;
 use crate::cli::output::{diagnostics, estimate, run_summary, sheet_remarks};
 use crate::http::MediaAvailability;
 use crate::plan::Plan;
-use crate::session::account_catalog::CatalogNotice;
+use crate::session::account::account_catalog::CatalogNotice;
 use crate::session::event::{SessionEvent, SessionObserver};
-use crate::session::media_check::{ADDRESSES_MAX, CHECK_DURATION_MAX, MediaReport};
+use crate::session::files::media_check::{ADDRESSES_MAX, CHECK_DURATION_MAX, MediaReport};
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast, RunStart};
 use crate::text::{format_duration, pluralize, strip_control};
 

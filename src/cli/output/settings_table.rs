@@ -13,8 +13,8 @@ use crate::batch::{
     StudioHost, StudioSettings, WebhookSettings,
 };
 use crate::cli::args::{ColorMode, GlobalArgs};
-use crate::session::credentials;
-use crate::session::credentials::CredentialQuery;
+use crate::session::account::credentials;
+use crate::session::account::credentials::CredentialQuery;
 
 const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
 const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
 use crate::cli::output::time_format::{format_elapsed, format_local_time};
-use crate::ledger::{JobState, RecentEvent};
+use crate::ledger::{JobState, RecentEvent, RenderingJob};
 use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::text::{format_duration, strip_control};
 
@@ -38,7 +38,7 @@ pub(crate) enum TextColor {
 pub(crate) struct StatusFrame {
     pub(crate) status: BatchStatus,
     /// Key, percentage, start, and whether the render is stalled.
-    pub(crate) rendering: Vec<(String, f64, Timestamp, bool)>,
+    pub(crate) rendering: Vec<RenderingJob>,
     pub(crate) recent_events: Vec<RecentEvent>,
     pub(crate) now: Timestamp,
 }
@@ -174,8 +174,8 @@ impl StatusFrame {
         lines
     }
 
-    fn rendering_line(&self, job: &(String, f64, Timestamp, bool)) -> StyledLine {
-        let (key, progress, since, stalled) = job;
+    fn rendering_line(&self, job: &RenderingJob) -> StyledLine {
+        let RenderingJob { key, progress, since, is_stalled: stalled } = job;
         let elapsed = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
         let key = pad_or_truncate(&strip_control(key), KEY_COLUMNS);
         let bar = bar_text(progress / 100.0, BAR_COLUMNS);
@@ -299,7 +299,7 @@ mod tests {
         };
         let render = |n| {
             let since = Timestamp::from_millisecond(at(-90 * n as i64)).unwrap();
-            (key(n), 20.0 * n as f64, since, n == 3)
+            RenderingJob { key: key(n), progress: 20.0 * n as f64, since, is_stalled: n == 3 }
         };
         let event = |(ago, key, event, detail): (i64, usize, &str, Option<&str>)| RecentEvent {
             at: at(-ago),

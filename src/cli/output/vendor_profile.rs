@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::batch::{StudioHost, VendorProfile, VendorProfileEntry};
 use crate::cli::output::printer::Printer;
+use crate::session::account::target;
 use crate::session::check_finding::CheckFinding;
-use crate::session::target;
 use crate::text::strip_control;
 
 /// Returns the findings about measured facts, and whether they were measured at this host.

@@ -159,6 +159,17 @@ const LAST_RUN: &str = "-- ledger::last_run
 #[cfg(test)]
 pub(in crate::ledger) const STATEMENTS: &[&str] = &[STATE_COUNTS, ROWS, RENDERING_JOBS, LAST_RUN];
 
+/// A video that AI Studios is rendering.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenderingJob {
+    pub key: String,
+    /// Percent, 0 to 100.
+    pub progress: f64,
+    pub since: Timestamp,
+    /// Whether it has shown no progress for `stall_after`.
+    pub is_stalled: bool,
+}
+
 impl Ledger {
     /// Returns every batch, in the order of their first plans.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
@@ -286,7 +297,7 @@ impl Ledger {
         &self,
         batch: BatchId,
         max: u32,
-    ) -> Result<Vec<(String, f64, Timestamp, bool)>, LedgerError> {
+    ) -> Result<Vec<RenderingJob>, LedgerError> {
         let rows: Vec<(String, f64, i64, bool)> = sqlx::query_as(RENDERING_JOBS)
             .bind(batch.0)
             .bind(i64::from(max))
@@ -295,7 +306,12 @@ impl Ledger {
         let since = |at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(rows
             .into_iter()
-            .map(|(key, progress, at, stalled)| (key, progress, since(at), stalled))
+            .map(|(key, progress, at, is_stalled)| RenderingJob {
+                key,
+                progress,
+                since: since(at),
+                is_stalled,
+            })
             .collect())
     }
 

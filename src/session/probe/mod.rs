@@ -24,14 +24,14 @@ use crate::batch::{
 };
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind};
-use crate::session::account_catalog;
+use crate::session::account::account_catalog;
+use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::target;
+use crate::session::account::target::RunTarget;
 use crate::session::check_finding::CheckFinding;
-use crate::session::credentials::CredentialQuery;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
-use crate::session::target;
-use crate::session::target::RunTarget;
 use crate::text::{format_duration, pluralize};
 
 /// The input of a probe.

@@ -27,12 +27,12 @@ fn parse_events(text: &str) -> Vec<Value> {
 async fn events_are_numbered_without_gaps_and_end_with_a_summary() {
     let office = TestCli::new(3).await;
     let done = office.run(&["run", "b.toml", "--json"]);
-    let events_of_a_night = parse_events(&done.stdout);
-    assert!(events_of_a_night.iter().all(|event| event["batch"] == "promo"));
-    let summary = events_of_a_night.last().unwrap();
+    let run_events = parse_events(&done.stdout);
+    assert!(run_events.iter().all(|event| event["batch"] == "promo"));
+    let summary = run_events.last().unwrap();
     assert_eq!((&summary["exit"], &summary["counts"]["done"]), (&0.into(), &3.into()));
     let mut kinds: Vec<_> =
-        events_of_a_night.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        run_events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     insta::assert_snapshot!(kinds.join(" "), @"job.done job.drafted job.progress job.rendered job.rendering plan run.started summary");

@@ -25,11 +25,13 @@ use crate::cli::output::text_table::TextTable;
 use crate::cli::output::{diagnostics, settings_table, vendor_profile};
 use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, lock_holder};
+use crate::session::account::credentials;
+use crate::session::account::credentials::CredentialQuery;
 use crate::session::check_finding::{CheckFinding, exit_for_findings};
-use crate::session::credentials::CredentialQuery;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::{credentials, ledger_location, output_dir, overwrite_guard};
+use crate::session::files::{output_dir, overwrite_guard};
+use crate::session::ledger_location;
 use crate::text::format_duration;
 
 /// Below this, writes to the ledger or to a video will soon fail.

@@ -14,8 +14,8 @@ use crate::clock::Clock;
 use crate::runner::Halt;
 use crate::sandbox;
 use crate::sandbox::{Sandbox, SandboxSettings};
-use crate::session::credentials;
-use crate::session::credentials::CredentialQuery;
+use crate::session::account::credentials;
+use crate::session::account::credentials::CredentialQuery;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 

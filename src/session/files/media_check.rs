@@ -130,7 +130,7 @@ fn collect_media_addresses(batch: &Batch) -> Result<MediaAddresses, PlanError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::media_check::*;
+    use crate::session::files::media_check::*;
 
     #[test]
     fn the_first_urls_are_kept_and_the_others_only_counted() {

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger, LedgerError};
 use crate::payload::CatalogRef;
 use crate::plan::{AccountCatalog, Plan};
+use crate::session::account::target::RunTarget;
 use crate::session::error::CommandError;
-use crate::session::target::RunTarget;
 
 /// An older catalogue is requested again, if that is possible.
 const CATALOG_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);

@@ -286,7 +286,7 @@ fn run_key_command(command: &str) -> Result<String, CredentialsError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::credentials::*;
+    use crate::session::account::credentials::*;
 
     #[test]
     fn a_region_is_recognized_in_every_spelling_of_its_host() {

@@ -1,0 +1,5 @@
+//! The account of a run: which AI Studios it is sent to, with which credentials, and what the account offers.
+
+pub(crate) mod account_catalog;
+pub(crate) mod credentials;
+pub(crate) mod target;
