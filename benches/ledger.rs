@@ -98,8 +98,8 @@ impl DrivenLedger {
 async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
     let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("a new ledger");
     let header = PlanHeader {
-        name: "night".to_owned(),
-        file: "night.toml".to_owned(),
+        name: "run".to_owned(),
+        file: "run.toml".to_owned(),
         source: String::new(),
         base_url: Some("http://127.0.0.1:1".to_owned()),
         template: "{}".to_owned(),
@@ -208,7 +208,7 @@ async fn print_resume_time(file: &Path) {
     let done = mark_most_jobs_done(file).await;
     let began = Instant::now();
     let ledger = Ledger::open(file, Durability::PowerLoss).await.expect("the ledger is there");
-    let batch = ledger.batch("night").await.expect("the batch is there").id;
+    let batch = ledger.batch("run").await.expect("the batch is there").id;
     let opened = began.elapsed();
     let lease = begin_run(&ledger, batch).await;
     let capacity = capacity(64);

@@ -58,10 +58,9 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
 pub(crate) fn live_hint(status: &BatchStatus) -> String {
     match status.count_failed() {
         0 => "waiting".to_owned(),
-        failed => format!(
-            "nothing to do yet; why {failed} need attention: {}",
-            status.commands.status_command()
-        ),
+        failed => {
+            format!("failed or invalid: {failed}; details: {}", status.commands.status_command())
+        }
     }
 }
 

@@ -171,7 +171,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
     # in the environment
     error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
     # no ledger to resume
-    error: no ledger at `callsheet.db`
+    error: there is no ledger `callsheet.db` to resume from
     # a fault unheard of
     error: --fault lost-anser: `lost-anser` is not a known fault; did you mean `lost-answer`?
     "#);
@@ -185,7 +185,7 @@ async fn exit_2_for_a_batch_of_another_host() {
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let elsewhere = office.run(&["run", "b.toml", "--base-url", "https://studio.example"]);
     assert_eq!(elsewhere.code, Some(2));
-    insta::assert_snapshot!(office.normalize(&elsewhere.stderr), @"error: batch `promo` was begun at http://STUDIO and cannot go on at https://studio.example: give it another name, or choose another ledger");
+    insta::assert_snapshot!(office.normalize(&elsewhere.stderr), @"error: batch `promo` belongs to http://STUDIO and cannot continue at https://studio.example: give it another name, or choose another ledger");
     assert_eq!(office.run(&["resume", "--base-url", "https://studio.example"]).code, Some(2));
     assert_eq!(office.sandbox.render_count(), 2);
 }
@@ -225,7 +225,7 @@ async fn exit_5_for_an_unavailable_host() {
     }
     insta::assert_snapshot!(said, @"
     error: `CLOSED` cannot be reached: check the network, or `base_url`
-    error: `SILENT` does not answer (no complete response in time (after 0.5 s)): check the network and `base_url`, then run the same command again
+    error: `SILENT` does not respond (no complete response in time (after 0.5 s)): check the network and `base_url`, then run the same command again
     ");
     assert_eq!(request_count(&office), 0);
 }
@@ -242,8 +242,9 @@ async fn exit_6_for_lost_responses_without_resubmission() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(ended.stdout, @"
             3 rows: 3 uncertain
-            videos in out, results in out/results.csv
-            a page to look at is out/report.html
+            Videos: out
+            Results: out/results.csv
+            Report: out/report.html
             ");
         }
     }
@@ -264,12 +265,12 @@ async fn exit_7_for_a_refused_account() {
     assert!(!refused.stderr.contains("canary"));
     insta::assert_snapshot!(refused.stderr, @"
     promo: 6 new
-    6 videos to render, about 2 s of speech; within the limits this takes 60 s to 10 min
-    error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (it said: appId or userKey is wrong)
+    6 videos to render, 2 s of speech, 60 s to 10 min
+    error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (AI Studios: appId or userKey is wrong)
     ");
     let gone = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(gone.code, Some(7), "{gone:?}");
-    insta::assert_snapshot!(gone.stderr, @"error: the account's credits are gone: top them up, then run the same command again (it said: not enough credit)");
+    insta::assert_snapshot!(gone.stderr, @"error: out of credits: top up, then run again (AI Studios: not enough credit)");
     office.assert_guarantees(6);
     office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));

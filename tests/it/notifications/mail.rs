@@ -81,7 +81,7 @@ async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
     }
     let postbox = SmtpServer::start_plain();
     let (sent, words) = run_with_email(&postbox, "starttls", TrustedAuthority::Own).await;
-    assert!(!sent && words.contains("(`smtp_tls`"), "{words}");
+    assert!(!sent && words.contains("check `smtp_tls`"), "{words}");
     assert_eq!(
         run_with_email(&postbox, "tls", TrustedAuthority::Own).await,
         (false, untrusted.to_owned())

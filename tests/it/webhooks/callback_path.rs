@@ -72,7 +72,7 @@ async fn check_tests_the_public_webhook_url() {
     let dead = free_port();
     office.write_batch("", &format!("{LIMITS}\n[webhook]\npublic_url = 'http://127.0.0.1:{dead}'"));
     let checked = office.run(&["check", "b.toml"]);
-    assert!(checked.stdout.contains("did not come through"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("did not arrive"), "{}", checked.stdout);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
 }
 
