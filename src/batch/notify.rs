@@ -238,7 +238,7 @@ fn parse_secret_ref(
         DeValue::Table(table) => table,
         DeValue::String(_) => {
             let problem = SettingProblem::new("is a secret, and a batch file is shared");
-            return Err(problem.with_help(help).as_confidential());
+            return Err(problem.with_help(help).into_confidential());
         }
         DeValue::Integer(_)
         | DeValue::Float(_)
@@ -246,7 +246,7 @@ fn parse_secret_ref(
         | DeValue::Datetime(_)
         | DeValue::Array(_) => {
             let problem = SettingProblem::new("must be a reference to a secret");
-            return Err(problem.with_help(help).as_confidential());
+            return Err(problem.with_help(help).into_confidential());
         }
     };
     let mut entries = table.iter();
@@ -260,7 +260,7 @@ fn parse_secret_ref(
         "env" => Ok(SecretRef::Env(text)),
         "command" => Ok(SecretRef::Command(text)),
         "file" => Ok(SecretRef::File(resolve_path(file, &text))),
-        _ => Err(SettingProblem::new("has an unknown entry").with_help(help).as_confidential()),
+        _ => Err(SettingProblem::new("has an unknown entry").with_help(help).into_confidential()),
     }
 }
 
@@ -271,15 +271,15 @@ fn parse_notify_url(value: &DeValue<'_>, file: &Path) -> Result<NotifyUrl, Setti
     }
     let text = value::parse_text(value)?;
     let malformed = || SettingProblem::new("must be an address like `https://example.org/hook`");
-    let url = Url::parse(text.trim()).map_err(|_| malformed().as_confidential())?;
+    let url = Url::parse(text.trim()).map_err(|_| malformed().into_confidential())?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return Err(malformed().as_confidential());
+        return Err(malformed().into_confidential());
     }
     if !url.username().is_empty() || url.password().is_some() {
         let problem = SettingProblem::new("must not contain a user name or a password");
         return Err(problem
             .with_help("refer to the URL instead: `{ env = \"NAME\" }`")
-            .as_confidential());
+            .into_confidential());
     }
     Ok(NotifyUrl::Plain(url))
 }
@@ -318,7 +318,7 @@ fn parse_smtp_server(value: &DeValue<'_>) -> Result<(String, Option<u16>), Setti
     let text = text.trim();
     let malformed = || SettingProblem::new("must be a host, such as \"smtp.example.org:587\"");
     if text.contains(['/', '@']) || text.contains(char::is_whitespace) {
-        return Err(malformed().as_confidential());
+        return Err(malformed().into_confidential());
     }
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() => {

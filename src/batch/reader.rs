@@ -32,7 +32,7 @@ impl SettingProblem {
         Self { help: Some(help.into()), ..self }
     }
 
-    pub(super) fn as_confidential(self) -> Self {
+    pub(super) fn into_confidential(self) -> Self {
         Self { is_confidential: true, ..self }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn parse_sheet_source(value: &DeValue<'_>) -> Result<SheetSource, Set
         let problem = SettingProblem::new("contains a password, and batch files are shared");
         return Err(problem
             .with_help("publish the sheet under a link without a password")
-            .as_confidential());
+            .into_confidential());
     }
     match url.scheme() {
         "https" => Ok(SheetSource::Link(url)),

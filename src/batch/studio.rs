@@ -221,9 +221,9 @@ fn read_host(reader: &mut SettingsReader<'_>) -> Option<StudioHost> {
         StudioHost::parse(&value::parse_text(value)?).map_err(|err| {
             let problem = SettingProblem::new(err.to_string());
             match err {
-                InvalidStudioHost::Credentials => problem.as_confidential(),
+                InvalidStudioHost::Credentials => problem.into_confidential(),
                 // Text that is not a URL may still contain a password.
-                InvalidStudioHost::Malformed => problem.as_confidential(),
+                InvalidStudioHost::Malformed => problem.into_confidential(),
                 InvalidStudioHost::Insecure | InvalidStudioHost::QueryOrFragment => problem,
             }
         })

@@ -60,15 +60,15 @@ fn parse_variant(value: &DeValue<'_>) -> Result<Variant, SettingProblem> {
         match key {
             "name" => variant.name = parse_variant_name(value).map_err(in_key)?,
             "columns" => {
-                variant.columns = parse_string_map(value, value::parse_text).map_err(in_key)?
+                variant.columns = parse_string_map(value, value::parse_text).map_err(in_key)?;
             }
             "values" => {
                 variant.values =
-                    parse_string_map(value, value::parse_text_or_empty).map_err(in_key)?
+                    parse_string_map(value, value::parse_text_or_empty).map_err(in_key)?;
             }
             "needs" => variant.needs = value::parse_text_list(value).map_err(in_key)?,
             other => {
-                let near = nearest_name(other, VARIANT_KEYS.into_iter());
+                let near = nearest_name(other, VARIANT_KEYS);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 let problem = SettingProblem::new(format!("has the unknown setting `{other}`"));
                 return Err(SettingProblem { help, ..problem });

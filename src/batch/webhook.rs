@@ -50,7 +50,7 @@ fn parse_public_url(value: &DeValue<'_>) -> Result<Url, SettingProblem> {
             | InvalidStudioHost::Credentials
             | InvalidStudioHost::QueryOrFragment => error.to_string(),
         };
-        SettingProblem::new(predicate).as_confidential()
+        SettingProblem::new(predicate).into_confidential()
     })?;
     Ok(host.base_url())
 }

@@ -37,7 +37,7 @@ pub(crate) struct GlobalArgs {
     /// More output (-vv: all)
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 902)]
     pub(crate) verbose: u8,
-    /// Colour: auto, always or never; NO_COLOR is honoured
+    /// Colour: auto, always or never; `NO_COLOR` is honoured
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto)]
     #[arg(hide_possible_values = true, hide_default_value = true, display_order = 903)]
     pub(crate) color: ColorMode,

@@ -51,7 +51,7 @@ pub fn build_starter_sheet(template: &SceneTemplate) -> StarterSheet {
     }
     let columns = ColumnMapping { names: headings.clone(), grouped, ..ColumnMapping::default() };
     let count = if grouped { 2 } else { 1 };
-    let mut merger = PayloadMerger::new(&template, &columns);
+    let mut merger = PayloadMerger::new(template, &columns);
     let mut is_mergeable = false;
     // Each round changes one cell to its next candidate.
     for _ in 0..=headings.len() * CANDIDATE_VALUES.len() {

@@ -76,7 +76,7 @@ pub(super) fn apply_fault(
         }
         FaultEffect::DelayedWork => {
             handle_request_later(server, request, number_argument(injected));
-            ResponseDelivery::new_cut(empty_response(), CutPoint::AfterBytes(0), CloseKind::Close)
+            ResponseDelivery::new_cut(empty_response(), CutPoint::Bytes(0), CloseKind::Close)
         }
         FaultEffect::RepeatedWork => {
             let response = server.handle_request(request);
@@ -134,17 +134,17 @@ fn break_connection(
         let drawn_place = injected.random_bits % (response.body.len() as u64).max(1);
         let place =
             if number_argument(injected) > 0 { number_argument(injected) } else { drawn_place };
-        CutPoint::AfterBodyBytes(place as usize)
+        CutPoint::BodyBytes(place as usize)
     };
     match broken {
         ConnectionFault::Close => {
-            ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Close)
+            ResponseDelivery::new_cut(response, CutPoint::Bytes(0), CloseKind::Close)
         }
         ConnectionFault::Reset => {
-            ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Reset)
+            ResponseDelivery::new_cut(response, CutPoint::Bytes(0), CloseKind::Reset)
         }
         ConnectionFault::StatusLine => {
-            ResponseDelivery::new_cut(response, CutPoint::AfterStatusLine, CloseKind::Close)
+            ResponseDelivery::new_cut(response, CutPoint::StatusLine, CloseKind::Close)
         }
         ConnectionFault::Truncate => {
             let place = cut();
@@ -158,7 +158,7 @@ fn break_connection(
             let wait = Duration::from_secs(number_argument(injected));
             ResponseDelivery {
                 delay: wait,
-                ..ResponseDelivery::new_cut(response, CutPoint::AfterBytes(0), CloseKind::Close)
+                ..ResponseDelivery::new_cut(response, CutPoint::Bytes(0), CloseKind::Close)
             }
         }
         ConnectionFault::ByteByByte => {
@@ -244,14 +244,14 @@ fn corrupt_body(
     match garble {
         BodyCorruption::Empty => response.body.clear(),
         BodyCorruption::WrongJson => {
-            response.body = raw::wrong_json(&response.body, injected.random_bits)
+            response.body = raw::wrong_json(&response.body, injected.random_bits);
         }
         BodyCorruption::Huge => {
             response.body =
-                raw::pad_json(&response.body, (number_argument(injected) as usize) << 20)
+                raw::pad_json(&response.body, (number_argument(injected) as usize) << 20);
         }
         BodyCorruption::OtherShape => {
-            raw::change_json_shape(&mut response.body, word_argument(injected))
+            raw::change_json_shape(&mut response.body, word_argument(injected));
         }
         BodyCorruption::Gzip => return response.with_header("content-encoding", "gzip".to_owned()),
         BodyCorruption::NoId => {

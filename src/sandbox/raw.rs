@@ -31,7 +31,7 @@ pub(super) fn malformed_response(odd: MalformedHttp, response: &SandboxResponse)
         MalformedHttp::ShortLength => head(&length(body.len() / 2)),
         MalformedHttp::TwoLengths => head(&(length(body.len()) + &length(body.len() / 2))),
         MalformedHttp::BadChunk | MalformedHttp::EndlessBody => {
-            head("transfer-encoding: chunked\r\n")
+            head("transfer-encoding: chunked\r\n");
         }
         MalformedHttp::HugeHeader => {
             let padding = "x-padding: ".to_owned() + &"a".repeat(1 << 20) + "\r\n";
@@ -89,7 +89,7 @@ pub(super) fn change_json_shape(body: &mut Vec<u8>, how: &str) {
             object.insert("data".to_owned(), json!({ "data": data }));
         }
         "case" => {
-            object = object.into_iter().map(|(key, value)| (key, capitalize_keys(value))).collect()
+            object = object.into_iter().map(|(key, value)| (key, capitalize_keys(value))).collect();
         }
         _ => {
             object.insert("requestId".to_owned(), json!("r-1"));

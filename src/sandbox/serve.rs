@@ -263,7 +263,7 @@ fn reject_request(
 
 /// Closes the connection without a byte: the server is shutting down.
 fn close_without_response(connection: &ConnectionControl) -> Response<Body> {
-    connection.set_fault(ResponseFault::Cut(CutPoint::AfterBytes(0), CloseKind::Close));
+    connection.set_fault(ResponseFault::Cut(CutPoint::Bytes(0), CloseKind::Close));
     Response::new(Body::empty())
 }
 

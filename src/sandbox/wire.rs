@@ -34,10 +34,10 @@ pub(super) enum CloseKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CutPoint {
     /// After this many more bytes.
-    AfterBytes(usize),
+    Bytes(usize),
     /// After this many bytes of the body.
-    AfterBodyBytes(usize),
-    AfterStatusLine,
+    BodyBytes(usize),
+    StatusLine,
 }
 
 /// The fault applied to the next response on a connection.
@@ -127,7 +127,7 @@ impl FaultyStream {
                 let part = &buf[..allowed.unwrap_or(buf.len()).min(buf.len())];
                 let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, part))?;
                 if let Some(allowed) = allowed {
-                    *place = CutPoint::AfterBytes(allowed - sent);
+                    *place = CutPoint::Bytes(allowed - sent);
                 }
                 Poll::Ready(Ok(sent))
             }
@@ -159,9 +159,7 @@ impl FaultyStream {
         let fault = line.fault();
         match &*fault {
             // The cut is exactly at the end of the response.
-            ResponseFault::Cut(CutPoint::AfterBytes(0), how) => {
-                Poll::Ready(Err(self.close_error(*how)))
-            }
+            ResponseFault::Cut(CutPoint::Bytes(0), how) => Poll::Ready(Err(self.close_error(*how))),
             ResponseFault::CloseAfterResponse => {
                 self.is_read_closed = true;
                 Poll::Ready(Ok(()))
@@ -190,9 +188,9 @@ impl FaultyStream {
 /// Returns how many bytes from the start of `buf` may still be sent; `None` while that is open.
 fn bytes_before_cut(place: CutPoint, buf: &[u8]) -> Option<usize> {
     match place {
-        CutPoint::AfterBytes(left) => Some(left),
-        CutPoint::AfterStatusLine => find_bytes(buf, b"\r\n").map(|at| at + 2),
-        CutPoint::AfterBodyBytes(bytes) => find_bytes(buf, b"\r\n\r\n").map(|at| at + 4 + bytes),
+        CutPoint::Bytes(left) => Some(left),
+        CutPoint::StatusLine => find_bytes(buf, b"\r\n").map(|at| at + 2),
+        CutPoint::BodyBytes(bytes) => find_bytes(buf, b"\r\n\r\n").map(|at| at + 4 + bytes),
     }
 }
 
@@ -311,12 +309,12 @@ mod tests {
     #[test]
     fn a_cut_is_measured_from_the_start_of_the_body() {
         let response = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":1}";
-        assert_eq!(bytes_before_cut(CutPoint::AfterStatusLine, response), Some(17));
+        assert_eq!(bytes_before_cut(CutPoint::StatusLine, response), Some(17));
         assert_eq!(
-            bytes_before_cut(CutPoint::AfterBodyBytes(3), response),
+            bytes_before_cut(CutPoint::BodyBytes(3), response),
             Some(response.len() - 7 + 3)
         );
-        assert_eq!(bytes_before_cut(CutPoint::AfterBytes(5), response), Some(5));
-        assert_eq!(bytes_before_cut(CutPoint::AfterBodyBytes(3), b"HTTP/1.1 200 OK\r\n"), None);
+        assert_eq!(bytes_before_cut(CutPoint::Bytes(5), response), Some(5));
+        assert_eq!(bytes_before_cut(CutPoint::BodyBytes(3), b"HTTP/1.1 200 OK\r\n"), None);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) enum SessionTarget {
     /// At AI Studios, with the target of each batch. Batches of one account have the same.
     Live(Vec<Arc<RunTarget>>),
     /// In a sandbox that is yet to be started.
-    Rehearsal(SandboxSettings),
+    Rehearsal(Box<SandboxSettings>),
 }
 
 /// A batch whose lock is held.
@@ -127,7 +127,7 @@ pub(crate) fn resolve_targets(
     rehearsal: Option<&RehearsalOptions>,
 ) -> Result<SessionTarget, CommandError> {
     if let Some(options) = rehearsal {
-        return Ok(SessionTarget::Rehearsal(target::sandbox_settings(options)?));
+        return Ok(SessionTarget::Rehearsal(Box::new(target::sandbox_settings(options)?)));
     }
     let mut targets: Vec<Arc<RunTarget>> = Vec::new();
     for ParsedBatch { batch, .. } in batches {
@@ -153,7 +153,7 @@ pub(crate) async fn lock_all(
     let targets = match target {
         SessionTarget::Live(targets) => targets,
         SessionTarget::Rehearsal(settings) => {
-            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger, settings).await?);
+            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger, *settings).await?);
             vec![sandbox; batches.len()]
         }
     };

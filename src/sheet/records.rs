@@ -267,7 +267,7 @@ impl<R: Read> RecordReader<R> {
             let first = self.input.fill_buf()?.first();
             match first {
                 Some(b'\n') if self.next_position.after_carriage_return => {
-                    self.next_position.after_carriage_return = false
+                    self.next_position.after_carriage_return = false;
                 }
                 Some(b'\n') => self.next_position.row += 1,
                 Some(b'\r') => {

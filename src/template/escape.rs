@@ -52,7 +52,7 @@ pub fn rows_to_json(rows: &[Vec<String>]) -> String {
     let cells = rows.iter().flatten();
     let mut json = String::with_capacity(cells.map(|cell| cell.len() + 8).sum::<usize>() + 16);
     push_list(&mut json, rows, |json, row| {
-        push_list(json, row, |json, cell| push_json_string(json, cell))
+        push_list(json, row, |json, cell| push_json_string(json, cell));
     });
     json
 }

@@ -106,7 +106,7 @@ async fn receive_callback(state: &CallbackState, request: Request) -> StatusCode
     let address = &secret.hash()[..8];
     match state.ledger.record_callback(&secret, callback, state.clock.now()).await {
         Ok(CallbackEffect::UnknownAddress) => {
-            tracing::debug!(address, "callback for an unknown address")
+            tracing::debug!(address, "callback for an unknown address");
         }
         Ok(CallbackEffect::SelfTest) => tracing::debug!(address, "our own self-test arrived"),
         Ok(CallbackEffect::Job { key, warning: None }) => {

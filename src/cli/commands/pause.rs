@@ -1,7 +1,7 @@
 //! `callsheet pause` and `callsheet unpause`: stop and continue the submissions of a batch, also
 //! during a run.
 //!
-//! Neither takes the batch's lock, batch_ref belongs to the live run. The run reads the pause in every
+//! Neither takes the batch's lock, `batch_ref` belongs to the live run. The run reads the pause in every
 //! claim.
 
 use clap::Args;

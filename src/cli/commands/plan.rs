@@ -111,11 +111,11 @@ async fn execute(
     }
     plan.discard().await;
     ledger.close().await;
-    if args.check_media {
-        if let Some(report) = media_check::check_media(&batch).await? {
-            session_output::print_media_report(&report, printer);
-            is_clean &= report.is_ok();
-        }
+    if args.check_media
+        && let Some(report) = media_check::check_media(&batch).await?
+    {
+        session_output::print_media_report(&report, printer);
+        is_clean &= report.is_ok();
     }
     Ok(if is_clean { ExitReason::Done } else { ExitReason::Input })
 }

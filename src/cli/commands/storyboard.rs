@@ -236,7 +236,7 @@ impl<'l> PreviousVersions<'l> {
             return Ok(None);
         };
         let Some(kind) = RequestKind::from_name(&planned.request) else { return Ok(None) };
-        let merged = PayloadMerger::new(&template, &columns).with_request_kind(kind).merge(&rows);
+        let merged = PayloadMerger::new(template, &columns).with_request_kind(kind).merge(&rows);
         Ok(merged.ok().map(crate::payload::Payload::into_text))
     }
 }

@@ -133,7 +133,7 @@ pub(crate) fn print_plan_error(
 pub(crate) fn print_template_error(printer: &Printer, error: &PlanError) -> ExitReason {
     match error {
         PlanError::Template { files, problems } => {
-            print_template_problems(printer, files, problems)
+            print_template_problems(printer, files, problems);
         }
         other => printer.error(&other.to_string()),
     }

@@ -131,7 +131,7 @@ impl RunProgress {
                 state.update_bar(&self.display_key(key), *progress as u64, word);
             }
             RunEvent::Rendered { key } => {
-                state.update_bar(&self.display_key(key), 100, "downloading")
+                state.update_bar(&self.display_key(key), 100, "downloading");
             }
             RunEvent::Done { key, .. } => {
                 let key = self.display_key(key);

@@ -103,7 +103,7 @@ pub(in crate::ledger) fn apply_update(
         }
         // A link that never works must come to an end as well.
         JobUpdate::FetchAttemptFailed { .. } | JobUpdate::LinkRefreshed { .. } => {
-            job.fetch_failures += 1
+            job.fetch_failures += 1;
         }
         JobUpdate::Accepted { .. } => {
             job.submission_id = Some(submission.id);

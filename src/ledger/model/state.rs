@@ -257,7 +257,7 @@ mod tests {
         for &event in JobEvent::ALL {
             match apply_event(JobState::Done, event) {
                 Ok(Transition::Moved(to)) => {
-                    assert_eq!((event, to), (JobEvent::Replaced, JobState::Ready))
+                    assert_eq!((event, to), (JobEvent::Replaced, JobState::Ready));
                 }
                 Ok(Transition::Unchanged) | Err(_) => {}
             }

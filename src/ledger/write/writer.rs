@@ -167,7 +167,7 @@ async fn run_writer(
 /// Commits the group, or each of its operations alone if the group fails.
 async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn QueuedOp>>) {
     match try_commit_group(db, &mut group).await {
-        Ok(()) => group.into_iter().for_each(|op| op.acknowledge()),
+        Ok(()) => group.into_iter().for_each(QueuedOp::acknowledge),
         Err(error) => match group.len() {
             0 => {}
             1 => group.remove(0).fail(error),

@@ -104,7 +104,7 @@ fn check_update(
                     .set_help("an edit takes the bare text, without `org`");
             }
             ("textImage", "text", Value::String(text)) => {
-                placeholders::check_placeholders(text, here, findings)
+                placeholders::check_placeholders(text, here, findings);
             }
             ("textImage", "text", other) => {
                 findings.add_problem(

@@ -127,7 +127,7 @@ pub(super) fn judge(
 /// Returns whether a callback's render task is worth searching for: the submission has no project,
 /// and its tag does not find one.
 pub(super) fn needs_task_search(due: &DueJob, index: &ProjectIndex) -> bool {
-    due.project_id.is_none() && !(is_tagged(due) && !index.with_tag(&due.tag).is_empty())
+    due.project_id.is_none() && (!is_tagged(due) || index.with_tag(&due.tag).is_empty())
 }
 
 /// Assesses a submission from the project list and, in two-step mode, its draft.

@@ -121,12 +121,12 @@ impl PartFile {
         self.path.with_added_extension("mark")
     }
 
-    /// Returns the offset at which the download can resume, and the ETag of the file.
+    /// Returns the offset at which the download can resume, and the `ETag` of the file.
     pub(in crate::runner) fn resume_point(&self) -> Option<DownloadResume> {
         DownloadResume::new(self.length, self.etag.as_deref()?)
     }
 
-    /// Prepares for bytes from `offset` on, of the file with this ETag.
+    /// Prepares for bytes from `offset` on, of the file with this `ETag`.
     pub(in crate::runner) async fn begin_at(
         &mut self,
         offset: u64,

@@ -210,7 +210,7 @@ async fn read_former_render_identity<S: StudioApi>(
     match run.call_api(run.studio.read_project(id)).await {
         Some(Ok(project)) => return Ok(Some(project.render_identity())),
         Some(Err(error)) => {
-            let message = format!("the edited project could not be read: {}", error);
+            let message = format!("the edited project could not be read: {error}");
             let (circuit, cause) = (CircuitKind::Draft, FailureCause::Unknown);
             retry_unpaid(run, claim, circuit, cause, message).await?;
         }

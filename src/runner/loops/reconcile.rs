@@ -109,7 +109,7 @@ impl<S: StudioApi> Reconciler<S> {
         let draft = match &due.project_id {
             Some(id) => match self.run.call_api(self.run.studio.read_project(id)).await {
                 Some(response) => Some(
-                    response.map_err(|error| format!("its project could not be read: {}", error)),
+                    response.map_err(|error| format!("its project could not be read: {error}")),
                 ),
                 None => return Ok(None),
             },
@@ -195,7 +195,7 @@ impl<S: StudioApi> Reconciler<S> {
         let list = match run.call_api(run.studio.list_projects()).await {
             Some(Ok(list)) => list,
             Some(Err(error)) => {
-                let message = format!("the project list could not be read: {}", error);
+                let message = format!("the project list could not be read: {error}");
                 return Ok(Some(Err(message)));
             }
             None => return Ok(None),

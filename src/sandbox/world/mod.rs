@@ -93,7 +93,7 @@ impl SandboxWorld {
             for entry in entries {
                 match &entry {
                     JournalEntry::Clock { wall, now, scale } => {
-                        restored.clock = Some((*wall, *now, *scale))
+                        restored.clock = Some((*wall, *now, *scale));
                     }
                     JournalEntry::Downloads { port } => restored.download_port = Some(*port),
                     JournalEntry::Fault(injected) => restored.faults.push(injected.clone()),

@@ -70,7 +70,7 @@ fn write_number(
     match given.value() {
         Value::Number(number) => out.write(&number.to_string())?,
         Value::String(cell) => {
-            out.write(parse_json_number(cell).map_err(|error| number_error(error.0, error.1))?)?
+            out.write(parse_json_number(cell).map_err(|error| number_error(error.0, error.1))?)?;
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             return Err(number_error("this is not a number".to_owned(), None).into());

@@ -169,7 +169,7 @@ impl ScriptedStudio {
         .await;
         let url = server.url("/").to_string();
         state.lock().unwrap().origin.clone_from(&url);
-        Self { state: state, url }
+        Self { state, url }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, ScriptedState> {

@@ -66,14 +66,12 @@ impl SimulatedOperator<'_> {
         let (due_at, message) = (self.now, "seen on the website".to_owned());
         match self.studio.actual_outcome(due.tag.as_str()) {
             ActualOutcome::Pending => None,
-            ActualOutcome::NotAccepted => {
-                Some(JobUpdate::ProvenAbsent { due_at, message: message })
-            }
+            ActualOutcome::NotAccepted => Some(JobUpdate::ProvenAbsent { due_at, message }),
             ActualOutcome::Rendered { project, id } => {
                 self.studio.mark_accepted(self.now, project);
                 let project_id = due.project_id.clone().unwrap_or_else(|| id.clone());
                 let render_id = (project_id != id).then_some(id);
-                Some(JobUpdate::Accepted { project_id, render_id, due_at, message: message })
+                Some(JobUpdate::Accepted { project_id, render_id, due_at, message })
             }
         }
     }

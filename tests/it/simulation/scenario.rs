@@ -124,7 +124,7 @@ impl Simulation {
             studio: Arc::new(Mutex::new(StudioState::new(setup.clone(), keeps_trace))),
             sheet,
             now: "2026-02-01T22:00:00Z".parse().unwrap(),
-            rng: rng,
+            rng,
             seeded_bug: bug,
             crashes_left: setup.crashes,
             crashed_runs: 0,

@@ -79,7 +79,7 @@ fn oracle_detects_trust_in_an_outdated_list() {
 #[test]
 fn oracle_detects_a_running_render_taken_for_failed() {
     assert_detected(SeededBug::TreatsRunningAsFailed, "paid twice", |setup| {
-        setup.limits.rerenders = 2
+        setup.limits.rerenders = 2;
     });
 }
 
@@ -116,7 +116,7 @@ fn oracle_detects_an_invisible_render_that_outlasts_the_quiet_wait() {
 #[test]
 fn oracle_detects_too_many_renders_in_flight() {
     assert_detected(SeededBug::ExceedsInFlightLimit, "renders in flight", |setup| {
-        setup.limits.canary = 0
+        setup.limits.canary = 0;
     });
 }
 

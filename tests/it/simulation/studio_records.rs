@@ -155,7 +155,7 @@ impl StudioState {
         let rng = StdRng::seed_from_u64(setup.seed ^ 0x57_0d_10);
         let lines = keeps_trace.then(Vec::new);
         let mut studio = Self {
-            rng: rng,
+            rng,
             fault_level: 1.0,
             projects: Vec::new(),
             ids: BTreeMap::new(),

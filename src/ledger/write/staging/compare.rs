@@ -129,7 +129,7 @@ impl StagedSheet {
                 "done" => counts.done = totals.rows,
                 "under-way" => counts.under_way = totals.rows,
                 "given-up" => {
-                    (counts.given_up, counts.given_up_ms) = (totals.rows, totals.spoken_ms)
+                    (counts.given_up, counts.given_up_ms) = (totals.rows, totals.spoken_ms);
                 }
                 _ => {}
             }
