@@ -120,7 +120,7 @@ impl fmt::Display for PlanProblem {
     }
 }
 
-/// The problems of a whole sheet: all counted, the first [`PROBLEMS_KEPT_MAX`] kept.
+/// The problems of a whole sheet: all counted, the first `PROBLEMS_KEPT_MAX` kept.
 #[derive(Clone, Debug, Default)]
 pub struct PlanProblems {
     kept: Vec<PlanProblem>,

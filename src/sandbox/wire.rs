@@ -5,7 +5,7 @@
 //! response is written, byte by byte. A connection without a fault costs one relaxed load per write.
 //!
 //! Invariant: bytes that a fault lets through are the server's own, in order; only
-//! [`ResponseFault::Raw`] replaces them.
+//! [`ResponseFault::RawBytes`] replaces them.
 
 use std::future::Future;
 use std::io;

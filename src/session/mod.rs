@@ -2,7 +2,7 @@
 //! credentials, the status of a batch, exclusive use of a batch, reports.
 //!
 //! A session decides and reports; it never prints. What is shown while it works is a
-//! [`event::SessionEvent`], results are returned. Batches of one account share its client and its
+//! `SessionEvent`, results are returned. Batches of one account share its client and its
 //! rate limits; each has its own lock, lease, halts, canaries and reports.
 //!
 //! Invariant: until every batch is planned and every account has responded to a free request,

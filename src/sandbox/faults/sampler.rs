@@ -2,7 +2,7 @@
 //!
 //! Decisions depend on the seed, the fault, the endpoint and the number of the request at that endpoint,
 //! so polls in between change nothing. Counts of injected faults survive a restart
-//! ([`FaultSampler::recall`]); counts of requests that a rule let pass (`+3`) start again.
+//! ([`FaultSampler::restore_counts`]); counts of requests that a rule let pass (`+3`) start again.
 
 use serde::{Deserialize, Serialize};
 
