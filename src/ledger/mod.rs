@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
+use crate::ledger::read::identity::read_identity;
 use crate::ledger::store::open;
 use crate::ledger::write::writer;
 
 pub use crate::ledger::error::LedgerError;
 pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
+pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
 pub use crate::ledger::model::row_status::RowStatus;
@@ -66,6 +68,7 @@ pub struct Ledger {
     durability: Durability,
     writer: writer::LedgerWriter,
     readers: SqlitePool,
+    identity: LedgerIdentity,
 }
 
 impl Ledger {
@@ -75,12 +78,13 @@ impl Ledger {
     /// If the file cannot be opened, is not a ledger, is damaged, or was written by a newer
     /// program.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        let db = open::open_writer(path, durability).await?;
+        let mut db = open::open_writer(path, durability).await?;
+        let identity = read_identity(&mut db).await.map_err(|error| error.with_path(path))?;
         let readers = open::open_readers(path, durability).await?;
         let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
         let writer = writer::LedgerWriter::start(db, turn)
             .map_err(|source| open::open_error(path, &open::io_error_message(&source)))?;
-        Ok(Self { path: path.to_owned(), durability, writer, readers })
+        Ok(Self { path: path.to_owned(), durability, writer, readers, identity })
     }
 
     /// Returns the path of the file.

@@ -3,6 +3,7 @@
 
 pub(super) mod batches;
 pub(super) mod export;
+pub(super) mod identity;
 pub(super) mod job_history;
 pub(super) mod planned_version;
 pub(super) mod rows_without_job;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod file;
+mod identity;
 mod webhooks;
 
 use std::collections::BTreeSet;
