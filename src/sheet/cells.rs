@@ -3,6 +3,7 @@
 //! Invariant: a row has exactly one UTF-8 cell per heading. Cells are never added or cut off: a
 //! guess could put a text into the wrong field of a paid video.
 
+use super::heading_match::{HeadingRepeat, HeadingSet};
 use super::normalize::RowOrigin;
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
@@ -12,6 +13,7 @@ use super::report_input;
 #[derive(Debug)]
 pub(super) struct RowShape {
     pub(super) headings: Vec<String>,
+    pub(super) heading_set: HeadingSet,
     pub(super) origin: RowOrigin,
     /// The number of report columns after those of the sheet.
     pub(super) report_columns: usize,
@@ -74,6 +76,16 @@ impl<'r> RowCells<'r> {
 }
 
 impl RowShape {
+    pub(super) fn new(headings: Vec<String>, origin: RowOrigin, report_columns: usize) -> Self {
+        let heading_set = HeadingSet::new(&headings);
+        Self { headings, heading_set, origin, report_columns }
+    }
+
+    /// The shape of the heading row itself.
+    pub(super) fn without_headings(origin: RowOrigin) -> Self {
+        Self::new(Vec::new(), origin, 0)
+    }
+
     /// Decodes a record as a row.
     pub(super) fn decode_row<'r>(
         &self,
@@ -87,10 +99,13 @@ impl RowShape {
         let cells = RowCells::decode(record).map_err(|column| {
             self.origin.undecodable_cell_problem(record, column).with_column(column, &self.headings)
         })?;
-        if cells.len() == self.headings.len() + self.report_columns {
-            Ok(cells.without_report_columns(self.report_columns))
-        } else {
-            Err(self.cell_count_problem(&cells))
+        if cells.len() != self.headings.len() + self.report_columns {
+            return Err(self.cell_count_problem(&cells));
+        }
+        let cells = cells.without_report_columns(self.report_columns);
+        match self.heading_set.find_repeat(cells.iter()) {
+            None => Ok(cells),
+            Some(repeat) => Err(repeated_headings_problem(cells.row, repeat)),
         }
     }
 
@@ -187,5 +202,21 @@ impl RowShape {
                 "delete the columns that are not needed",
             ),
         }
+    }
+}
+
+fn repeated_headings_problem(row: u64, repeat: HeadingRepeat) -> SheetProblem {
+    match repeat {
+        HeadingRepeat::SameOrder => SheetProblem::for_row(
+            row,
+            "this row repeats the headings",
+            "delete it; it is left over where two sheets were joined",
+        ),
+        HeadingRepeat::OtherOrder => SheetProblem::for_row(
+            row,
+            "this row repeats the headings in another order, so the cells below are in other columns",
+            "sort the columns of the rows below as in the heading row, and delete this row",
+        )
+        .with_hidden_rows(),
     }
 }

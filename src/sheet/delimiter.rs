@@ -1,8 +1,9 @@
 //! Detects the delimiter of a CSV file.
 //!
 //! Every candidate is tried: the right one splits the headings into several cells, and the rows
-//! below into as many. A CSV reader does the splitting, so that quoted text does not count.
+//! below into as many. The rows are split as they will be read, so that quoted text does not count.
 
+use super::records::{CsvRecord, RecordReader};
 use super::source::FileSample;
 
 /// Rows that are read. More would not change the result.
@@ -71,20 +72,14 @@ fn parse_sep_line(bytes: &[u8]) -> Option<(Delimiter, u64)> {
 /// Returns how many of a million rows have as many cells as the headings, and that number of
 /// cells; `None` if the headings are a single cell.
 fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usize)> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(tried.byte)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(sample.bytes.as_slice());
-    let mut rows = Vec::new();
-    let mut record = csv::ByteRecord::new();
-    while rows.len() <= ROWS_MAX && reader.read_byte_record(&mut record).unwrap_or(false) {
-        if record.iter().any(|cell| !cell.is_empty()) {
-            rows.push((record.len(), record.iter().all(has_balanced_quotes)));
-        }
+    let mut records = RecordReader::new(sample.bytes.as_slice(), tried, 0).ok()?;
+    let (mut rows, mut record) = (Vec::new(), CsvRecord::new());
+    while rows.len() <= ROWS_MAX && records.read_non_blank(&mut record).unwrap_or(false) {
+        let cells = record.parts().1.len();
+        rows.push((cells, (0..cells).all(|column| has_balanced_quotes(record.cell(column)))));
     }
     // The sample may end inside the last row.
-    if !sample.is_complete && reader.is_done() && rows.len() > 1 {
+    if !sample.is_complete && rows.len() <= ROWS_MAX && rows.len() > 1 {
         rows.pop();
     }
     let (headings, _) = *rows.first()?;

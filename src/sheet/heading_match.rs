@@ -29,6 +29,53 @@ pub(super) fn is_same_heading(one: &str, other: &str) -> bool {
     !normalized.is_empty() && normalized == normalize_heading(other)
 }
 
+/// The headings of a sheet, to recognize rows that repeat them.
+#[derive(Debug, Default)]
+pub(super) struct HeadingSet {
+    normalized: Vec<String>,
+    /// No cell longer than this is a heading.
+    bytes_max: usize,
+}
+
+/// A row that repeats the headings, as between two files that were joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadingRepeat {
+    SameOrder,
+    OtherOrder,
+}
+
+impl HeadingSet {
+    pub(super) fn new(headings: &[String]) -> Self {
+        let normalized: Vec<String> = headings.iter().map(|text| normalize_heading(text)).collect();
+        // Other spellings of a heading have more spaces or marks.
+        let bytes_max = headings.iter().map(String::len).max().unwrap_or(0) * 2 + 16;
+        Self { normalized, bytes_max }
+    }
+
+    /// Returns whether these cells are the headings again, in any spelling.
+    pub(super) fn find_repeat<'c>(
+        &self,
+        cells: impl Iterator<Item = &'c str>,
+    ) -> Option<HeadingRepeat> {
+        let mut is_used = vec![false; self.normalized.len()];
+        let mut repeat = HeadingRepeat::SameOrder;
+        for (column, cell) in cells.enumerate() {
+            if cell.len() > self.bytes_max {
+                return None;
+            }
+            let cell = normalize_heading(cell);
+            if *self.normalized.get(column)? == cell && !is_used[column] {
+                is_used[column] = true;
+                continue;
+            }
+            let other = (0..is_used.len()).find(|at| !is_used[*at] && self.normalized[*at] == cell);
+            is_used[other?] = true;
+            repeat = HeadingRepeat::OtherOrder;
+        }
+        Some(repeat)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +95,23 @@ mod tests {
             ("groesse", vec![]),
         ] {
             assert_eq!(matching_headings(wanted, &headings), want, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_repeats_the_headings_is_recognized() {
+        let headings = ["SKU", "Script (EN)", "Größe"].map(str::to_owned);
+        let set = HeadingSet::new(&headings);
+        for (cells, want) in [
+            (["SKU", "Script (EN)", "Größe"], Some(HeadingRepeat::SameOrder)),
+            (["\u{feff}sku ", "script_(en)", "GRÖSSE"], None),
+            (["\u{feff}sku ", "script_(en)", "GRÖßE"], Some(HeadingRepeat::SameOrder)),
+            (["Script (EN)", "sku", "größe"], Some(HeadingRepeat::OtherOrder)),
+            (["SKU", "SKU", "Größe"], None),
+            (["SKU", "Script (EN)", ""], None),
+            (["SKU", "Hello", "Größe"], None),
+        ] {
+            assert_eq!(set.find_repeat(cells.into_iter()), want, "{cells:?}");
         }
     }
 }

@@ -107,8 +107,7 @@ fn numbered_lists(
 fn decode_headings(record: &CsvRecord, origin: RowOrigin) -> Result<Vec<String>, SheetProblem> {
     let row = record.position.row;
     if let Some(damage) = record.damage {
-        return Err(RowShape { headings: Vec::new(), origin, report_columns: 0 }
-            .damage_problem(row, damage));
+        return Err(RowShape::without_headings(origin).damage_problem(row, damage));
     }
     let cells = RowCells::decode(record).map_err(|column| {
         origin.undecodable_cell_problem(record, column).with_column(column, &[])

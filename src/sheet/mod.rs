@@ -21,12 +21,12 @@ mod input;
 mod key;
 mod normalize;
 mod problem;
-mod quotes;
 mod records;
 mod report_input;
 mod signature;
 mod skip;
 mod source;
+mod splitter;
 #[cfg(test)]
 mod tests;
 mod transcode;
@@ -189,8 +189,7 @@ impl Sheet {
         let (Some(key_source), true) = (headings.key_source, problems.is_empty()) else {
             return Err(problems);
         };
-        let report_columns = headings.report_columns;
-        let shape = RowShape { headings: headings.headings, origin, report_columns };
+        let shape = RowShape::new(headings.headings, origin, headings.report_columns);
         Ok(Self {
             source,
             format,

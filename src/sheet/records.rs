@@ -1,17 +1,14 @@
 //! CSV records with correct row numbers.
 //!
-//! Wraps the automaton of `csv-core` and adds three things that the `csv` crate lacks: row numbers as
-//! a spreadsheet shows them (blank lines count, quoted line breaks do not, with any line ends), byte
-//! offsets for seeking, and the detection of an unclosed quote. Headings and encodings are unknown
-//! here. Invariant: a record needs at most [`RECORD_BYTES_MAX`]; a longer one is read to its end,
-//! dropped, and marked as damaged.
+//! Beside the cells, which `splitter` separates, a record has its row number as a spreadsheet shows it
+//! (blank lines count, quoted line breaks do not, with any line ends) and its byte offset for seeking.
+//! Headings and encodings are unknown here. Invariant: a record needs at most [`RECORD_BYTES_MAX`]; a
+//! longer one is read to its end, dropped, and marked as damaged.
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
-use csv_core::ReadRecordResult;
-
 use super::delimiter::Delimiter;
-use super::quotes::QuoteTracker;
+use super::splitter::{self, RecordSplitter};
 
 /// The longest valid cell. Spreadsheets themselves stop at 32,767 characters.
 pub(super) const CELL_BYTES_MAX: usize = 1 << 20;
@@ -32,8 +29,6 @@ pub(super) struct CsvRecord {
     pub(super) damage: Option<RecordDamage>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    bytes_used: usize,
-    ends_used: usize,
 }
 
 /// A position between two records.
@@ -81,19 +76,13 @@ impl RecordDamage {
 
 impl CsvRecord {
     pub(super) fn new() -> Self {
-        Self {
-            position: RecordPosition::new(1, 0),
-            damage: None,
-            bytes: vec![0; 1 << 10],
-            ends: vec![0; 32],
-            bytes_used: 0,
-            ends_used: 0,
-        }
+        let position = RecordPosition::new(1, 0);
+        Self { position, damage: None, bytes: Vec::new(), ends: Vec::new() }
     }
 
     /// Returns all cells, concatenated, and the end of each.
     pub(super) fn parts(&self) -> (&[u8], &[usize]) {
-        (&self.bytes[..self.bytes_used], &self.ends[..self.ends_used])
+        (&self.bytes, &self.ends)
     }
 
     /// Returns one cell.
@@ -104,44 +93,59 @@ impl CsvRecord {
         bytes.get(start.unwrap_or(0)..end.unwrap_or(bytes.len())).unwrap_or_default()
     }
 
-    fn reset(&mut self, at: RecordPosition) {
-        (self.position, self.damage, self.bytes_used, self.ends_used) = (at, None, 0, 0);
+    /// Returns the part of the current cell that was read so far.
+    pub(super) fn open_cell(&self) -> &[u8] {
+        &self.bytes[self.open_cell_start()..]
     }
 
-    fn is_blank(&self) -> bool {
-        self.damage.is_none() && self.parts().0.iter().all(u8::is_ascii_whitespace)
+    /// Appends bytes to the current cell.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        if matches!(self.damage, None | Some(RecordDamage::StrayText { .. })) {
+            self.bytes.extend_from_slice(bytes);
+            if self.bytes.len() > RECORD_BYTES_MAX {
+                let is_cell_long = self.open_cell().len() > CELL_BYTES_MAX;
+                let column = self.ends.len();
+                self.drop_cells(match is_cell_long {
+                    true => RecordDamage::LongCell { column },
+                    false => RecordDamage::LongRecord,
+                });
+            }
+        }
     }
 
-    /// Enlarges the buffer, or marks the record as damaged and overwrites it.
-    fn grow_bytes(&mut self) {
-        if self.bytes.len() < RECORD_BYTES_MAX {
-            self.bytes.resize(self.bytes.len() * 2, 0);
-            return;
-        }
-        if self.damage.is_none() {
-            let cell_start = self.ends_used.checked_sub(1).map_or(0, |last| self.ends[last]);
-            self.damage = Some(if self.bytes_used - cell_start > CELL_BYTES_MAX {
-                RecordDamage::LongCell { column: self.ends_used }
-            } else {
-                RecordDamage::LongRecord
-            });
-        }
-        self.bytes_used = 0;
+    /// Shortens the current cell to its first bytes.
+    pub(super) fn truncate_open_cell(&mut self, bytes: usize) {
+        let end = (self.open_cell_start() + bytes).min(self.bytes.len());
+        self.bytes.truncate(end);
     }
 
-    fn grow_ends(&mut self) {
-        if self.ends.len() < CELLS_MAX {
-            self.ends.resize(self.ends.len() * 2, 0);
-            return;
+    /// Ends the current cell.
+    pub(super) fn end_cell(&mut self) {
+        match self.damage {
+            None | Some(RecordDamage::StrayText { .. }) if self.ends.len() < CELLS_MAX => {
+                let start = self.open_cell_start();
+                if self.bytes.len() - start > CELL_BYTES_MAX {
+                    self.damage = Some(RecordDamage::LongCell { column: self.ends.len() });
+                }
+                splitter::clean_cell(&mut self.bytes, start, self.ends.is_empty());
+                self.ends.push(self.bytes.len());
+            }
+            None | Some(RecordDamage::StrayText { .. }) => {
+                self.drop_cells(RecordDamage::ManyCells);
+            }
+            Some(_) => {}
         }
-        self.damage.get_or_insert(RecordDamage::ManyCells);
-        self.ends_used = 0;
+    }
+
+    /// Marks text after the closing quote of the current cell.
+    pub(super) fn mark_stray_text(&mut self) {
+        self.damage.get_or_insert(RecordDamage::StrayText { column: self.ends.len() });
     }
 
     /// Marks that the file ends within quotes, which takes precedence over the size of the cell.
-    fn mark_open_quote(&mut self) {
+    pub(super) fn mark_open_quote(&mut self) {
         let column = match self.damage {
-            None => self.ends_used,
+            None => self.ends.len(),
             Some(
                 RecordDamage::LongCell { column }
                 | RecordDamage::OpenQuote { column }
@@ -152,30 +156,30 @@ impl CsvRecord {
         self.damage = Some(RecordDamage::OpenQuote { column });
     }
 
-    /// Marks damage that is known only at the end of the record.
-    fn finish(&mut self, stray: Option<usize>) {
-        if self.damage.is_some() {
-            return;
-        }
-        self.damage = stray.map(|column| RecordDamage::StrayText { column });
-        if self.bytes_used > CELL_BYTES_MAX {
-            let ends = &self.ends[..self.ends_used];
-            let starts = [0].into_iter().chain(ends.iter().copied());
-            let long = starts.zip(ends).position(|(start, end)| end - start > CELL_BYTES_MAX);
-            self.damage = long.map(|column| RecordDamage::LongCell { column }).or(self.damage);
-        }
+    fn open_cell_start(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Returns the unused parts of both buffers.
-    fn free_buffers(&mut self) -> (&mut [u8], &mut [usize]) {
-        (&mut self.bytes[self.bytes_used..], &mut self.ends[self.ends_used..])
+    fn drop_cells(&mut self, damage: RecordDamage) {
+        self.damage = Some(damage);
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn reset(&mut self, at: RecordPosition) {
+        (self.position, self.damage) = (at, None);
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn is_blank(&self) -> bool {
+        self.damage.is_none() && self.parts().0.iter().all(u8::is_ascii_whitespace)
     }
 }
 
 /// Reads records one by one.
 pub(super) struct RecordReader<R> {
     input: BufReader<R>,
-    core: csv_core::Reader,
     delimiter: u8,
     next_position: RecordPosition,
 }
@@ -190,11 +194,7 @@ impl<R: Read> RecordReader<R> {
             next.offset = start.max(BOM.len() as u64);
         }
         input.consume(usize::try_from(next.offset).map_err(|_| io::ErrorKind::InvalidInput)?);
-        let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter.byte).build();
-        // The automaton drops a byte order mark from its first bytes, which after `seek_to` may be
-        // those of any row.
-        core.read_record(b"\n", &mut [0], &mut [0]);
-        Ok(Self { input, core, delimiter: delimiter.byte, next_position: next })
+        Ok(Self { input, delimiter: delimiter.byte, next_position: next })
     }
 
     /// Returns the start of the next record, including blank lines before it.
@@ -224,39 +224,25 @@ impl<R: Read> RecordReader<R> {
         if self.input.fill_buf()?.is_empty() {
             return Ok(false);
         }
-        let mut quotes = QuoteTracker::new(self.delimiter);
-        let mut plain = true;
+        let mut splitter = RecordSplitter::new(self.delimiter);
         loop {
             let input = self.input.fill_buf()?;
             let at_end = input.is_empty();
-            // A line break ends the last record, unless it falls within quotes.
-            let open = matches!(record.damage, Some(RecordDamage::OpenQuote { .. }));
-            let fed = if at_end && !open { b"\n" } else { input };
-            let (bytes, ends) = record.free_buffers();
-            let (result, taken, written, ended) = self.core.read_record(fed, bytes, ends);
-            let done = matches!(result, ReadRecordResult::Record | ReadRecordResult::End);
-            // Most records are complete and without quotes, and need no tracking.
-            plain = plain && done && !fed[..taken].contains(&b'"');
-            if !plain {
-                quotes.feed(&fed[..taken]);
-            }
-            if !at_end {
-                self.next_position.after_carriage_return = taken > 0 && fed[taken - 1] == b'\r';
+            let taken = match at_end {
+                true => {
+                    splitter.end_input(record);
+                    0
+                }
+                false => splitter.split(input, record),
+            };
+            if taken > 0 {
+                self.next_position.after_carriage_return = input[taken - 1] == b'\r';
                 self.next_position.offset += taken as u64;
                 self.input.consume(taken);
             }
-            record.bytes_used += written;
-            record.ends_used += ended;
-            match result {
-                ReadRecordResult::InputEmpty if at_end => record.mark_open_quote(),
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => record.grow_bytes(),
-                ReadRecordResult::OutputEndsFull => record.grow_ends(),
-                ReadRecordResult::Record | ReadRecordResult::End => {
-                    self.next_position.row += 1;
-                    record.finish(quotes.stray_column());
-                    return Ok(true);
-                }
+            if at_end || splitter.is_done() {
+                self.next_position.row += 1;
+                return Ok(true);
             }
         }
     }
@@ -334,7 +320,7 @@ mod tests {
             ("h\n\"a\n\nx\"\nb\n", vec![1, 2, 3]),
             ("h\r\n\"a\r\nx\"\r\n\r\nb\r\n", vec![1, 2, 4]),
             ("h\n\"\"\nb\n", vec![1, 2, 3]),
-            ("\u{feff}h\n\u{feff}a\n", vec![1, 2]),
+            ("\u{feff}h\n\u{feff}a\n\u{feff}\n", vec![1, 2, 3]),
             ("\u{feff}\nh\n", vec![2]),
             ("\n\n\n", vec![]),
             ("", vec![]),
@@ -344,9 +330,47 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_byte_order_mark_is_dropped() {
-        let all = read_all("\u{feff}h\n\u{feff}a\n".as_bytes());
-        assert_eq!((all[0].1[0].as_str(), all[1].1[0].as_str()), ("h", "\u{feff}a"));
+    fn a_byte_order_mark_at_the_start_of_any_row_is_dropped() {
+        let all = read_all("\u{feff}h\n\u{feff}a,\u{feff}b\n\u{feff}\"c, d\",e\n".as_bytes());
+        let cells: Vec<_> = all.iter().map(|(_, cells, _)| cells.join("|")).collect();
+        assert_eq!(cells, ["h", "a|\u{feff}b", "c, d|e"]);
+    }
+
+    #[test]
+    fn white_space_beside_quotes_is_not_part_of_the_cell() {
+        for (text, want) in [
+            ("1, \"Hello, there\",x", "1|Hello, there|x"),
+            ("1,\t \"a\"\t ,x", "1|a|x"),
+            ("  \"a\nb\"  ,\"\" , c ", "a\nb|| c "),
+            ("1,\u{a0}\"a\"\u{3000},\" b \"", "1|a| b "),
+            ("1,\"a\" \r", "1|a"),
+            ("1, say \"a\" ,x", "1| say \"a\" |x"),
+            ("1, \"a\"\" b\" ,", "1|a\" b|"),
+        ] {
+            let all = read_all(text.as_bytes());
+            assert_eq!(
+                (all.len(), all[0].1.join("|").as_str(), all[0].2),
+                (1, want, None),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_text_guard_of_spreadsheets_is_not_part_of_the_cell() {
+        for (text, want) in [
+            ("=\"00123\",x", "00123|x"),
+            ("=\"\",\"=\"\"007\"\"\"", "|007"),
+            (" =\"1,5\" , =\"a\"\"b\"", "1,5|a\"b"),
+            ("\"=\"\"a, \"\"\"\"b\"\"\"\"\"\"\"", "a, \"b\""),
+            ("=\"a\"&B2,=SUM(A1)", "=\"a\"&B2|=SUM(A1)"),
+            ("=\"a\"&\"b\",=\"", "=\"a\"&\"b\"|=\""),
+            ("=\"a\"\"b,c\",=\"x,y\n1", "a\"b,c|=\"x,y"),
+            ("\u{feff}=\"01\",=\"\u{e9}\"", "01|\u{e9}"),
+        ] {
+            let all = read_all(text.as_bytes());
+            assert_eq!(all[0].1.join("|"), want, "{text:?}");
+        }
     }
 
     #[test]
