@@ -2,8 +2,8 @@
 //!
 //! The runner, the ledger and the clients read time only from here, so that a whole run can take
 //! place in simulated time. Two readings are distinguished: the wall clock, which may jump, for
-//! display and storage, and awake time, which advances only while this process can run, for every
-//! decision that money depends on. The sandbox, which shares nothing with the rest, has its own
+//! display, storage and the time window, and awake time, which advances only while this process can
+//! run, for every duration. The sandbox, which shares nothing with the rest, has its own
 //! clock.
 //!
 //! The simulated clock stands still while any task with a [`BusyGuard`] has work, and advances to the
@@ -13,25 +13,30 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A source of time. Clones share the same clock.
 #[derive(Clone, Debug)]
-pub enum Clock {
-    /// The machine's clock.
-    Real {
-        /// The start of awake time.
-        started: Instant,
-    },
+pub struct Clock {
+    source: ClockSource,
+    /// How far the wall clock was set, in milliseconds; only tests set it.
+    wall_offset_ms: Arc<AtomicI64>,
+}
+
+#[derive(Clone, Debug)]
+enum ClockSource {
+    /// The machine's clock, and the start of awake time.
+    Real(Instant),
     /// Advances only while all tasks wait.
     Simulated(Arc<SimulatedClock>),
 }
 
-/// A clock without wall time, for one process. The module describes when it advances.
+/// A clock that runs without the machine's, for one process. The module describes when it advances.
 #[derive(Debug)]
 pub struct SimulatedClock {
     origin: Timestamp,
@@ -49,31 +54,47 @@ struct ClockState {
 }
 
 impl Clock {
+    fn from_source(source: ClockSource) -> Self {
+        Self { source, wall_offset_ms: Arc::default() }
+    }
+
     /// Returns the machine's clock.
     pub fn real() -> Self {
-        Self::Real { started: Instant::now() }
+        Self::from_source(ClockSource::Real(Instant::now()))
     }
 
     /// Returns a clock that stands at `origin` until [`SimulatedClock::drive`] advances it.
     pub fn simulated(origin: Timestamp) -> (Self, Arc<SimulatedClock>) {
         let simulated = Arc::new(SimulatedClock { origin, state: Mutex::default() });
-        (Self::Simulated(simulated.clone()), simulated)
+        (Self::from_source(ClockSource::Simulated(simulated.clone())), simulated)
     }
 
     /// Returns the wall-clock time.
     pub fn now(&self) -> Timestamp {
-        match self {
-            Self::Real { .. } => Timestamp::now(),
-            Self::Simulated(simulated) => simulated.origin + simulated.lock_state().elapsed,
-        }
+        let now = match &self.source {
+            ClockSource::Real(_) => Timestamp::now(),
+            ClockSource::Simulated(simulated) => simulated.origin + simulated.lock_state().elapsed,
+        };
+        now + SignedDuration::from_millis(self.wall_offset_ms.load(Ordering::SeqCst))
+    }
+
+    /// Returns a clock with the same awake time and a wall clock of its own, to be set.
+    pub fn with_own_wall(&self) -> Self {
+        Self::from_source(self.source.clone())
+    }
+
+    /// Sets the wall clock of this clock and its clones forward, or back if `by` is negative.
+    pub fn shift_wall(&self, by: SignedDuration) {
+        let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.wall_offset_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 
     /// Returns how long this process has been awake since the clock was created. On Linux, time during
     /// suspend does not count.
     pub fn awake_time(&self) -> Duration {
-        match self {
-            Self::Real { started } => started.elapsed(),
-            Self::Simulated(simulated) => simulated.lock_state().elapsed,
+        match &self.source {
+            ClockSource::Real(started) => started.elapsed(),
+            ClockSource::Simulated(simulated) => simulated.lock_state().elapsed,
         }
     }
 
@@ -81,17 +102,17 @@ impl Clock {
     /// or another process may act. Simulated time never jumps: there the interval is longer, so that
     /// hours pass quickly.
     pub fn recheck_interval(&self, span: Duration) -> Duration {
-        match self {
-            Self::Real { .. } => span,
-            Self::Simulated(_) => span * SIMULATED_INTERVAL_FACTOR,
+        match &self.source {
+            ClockSource::Real(_) => span,
+            ClockSource::Simulated(_) => span * SIMULATED_INTERVAL_FACTOR,
         }
     }
 
     /// Waits for `pause` of awake time.
     pub async fn sleep(&self, pause: Duration) {
-        match self {
-            Self::Real { .. } => tokio::time::sleep(pause).await,
-            Self::Simulated(simulated) => {
+        match &self.source {
+            ClockSource::Real(_) => tokio::time::sleep(pause).await,
+            ClockSource::Simulated(simulated) => {
                 let until = simulated.lock_state().elapsed + pause;
                 SimulatedSleep { clock: simulated.clone(), until, sleeper_id: None }.await;
             }
@@ -106,9 +127,9 @@ impl Clock {
 
     /// Waits for `event` as an idle task; only then may simulated time advance.
     pub async fn idle<F: Future>(&self, event: F) -> F::Output {
-        match self {
-            Self::Real { .. } => event.await,
-            Self::Simulated(_) => {
+        match &self.source {
+            ClockSource::Real(_) => event.await,
+            ClockSource::Simulated(_) => {
                 let _idle = IdleGuard::new(self.clone());
                 event.await
             }
@@ -116,7 +137,7 @@ impl Clock {
     }
 
     fn adjust_busy(&self, by: isize) {
-        if let Self::Simulated(simulated) = self {
+        if let ClockSource::Simulated(simulated) = &self.source {
             let mut state = simulated.lock_state();
             state.busy_tasks = state.busy_tasks.saturating_add_signed(by);
             if state.busy_tasks == 0
@@ -267,6 +288,15 @@ mod tests {
         assert_eq!(simulated.drive(Duration::MAX).await, DriveOutcome::NoSleepers);
         assert_eq!(task.await.unwrap(), Duration::from_secs(3600));
         assert_eq!(clock.now(), "1970-01-01T01:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn wall_clock_that_is_set_changes_no_awake_time_and_no_other_clock() {
+        let (studio, _) = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let runner = studio.with_own_wall();
+        runner.clone().shift_wall(SignedDuration::from_hours(-9));
+        assert_eq!(runner.now(), "1969-12-31T15:00:00Z".parse().unwrap());
+        assert_eq!((runner.awake_time(), studio.now()), (Duration::ZERO, Timestamp::UNIX_EPOCH));
     }
 
     #[tokio::test]

@@ -52,6 +52,7 @@ pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
 pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::record::RecordedUpdate;
+pub use crate::ledger::write::retry_after::RetryAfterFloor;
 pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, JobSelection, MergedRow, PlanCounts, PlanHeader, StagedRow,

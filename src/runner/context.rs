@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::aistudios::{CallError, StudioApi};
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchId, BatchLease, JobId, JobUpdate, Ledger, LedgerError, RecordedUpdate, SubmissionId,
+    BatchId, BatchLease, JobId, JobUpdate, Ledger, LedgerError, RecordedUpdate, RetryAfterFloor,
+    SubmissionId,
 };
 use crate::runner::event::{RunEvent, RunObserver};
 use crate::runner::input::{RunInput, RunOptions, RunSettings};
@@ -80,7 +81,7 @@ impl<S: StudioApi> RunContext<S> {
         let awake_time = clock.awake_time();
         Ok(Self {
             limits: RunLimits::new(account, input.settings.limits.halt_after.get(), awake_time),
-            progress: WorkProgress::new(awake_time, started_paused),
+            progress: WorkProgress::new(started_paused),
             shutdown: RunShutdown::new(input.stop),
             studio: input.studio,
             ledger,
@@ -262,7 +263,8 @@ impl<S: StudioApi> RunContext<S> {
         self.limits.account.slow_down(pause);
         let until = self.timestamp_after(pause);
         self.observer.notify(RunEvent::RateLimited { until });
-        self.report(self.ledger.raise_retry_after_floor(&self.base_url, until).await);
+        let floor = RetryAfterFloor { until, raised_at: self.clock.now() };
+        self.report(self.ledger.raise_retry_after_floor(&self.base_url, floor).await);
     }
 
     /// Treats an error with a retry-after, such as a 503, like a "too many requests".

@@ -13,6 +13,7 @@ use crate::runner::event::RunEvent;
 use crate::runner::input::RunInput;
 use crate::runner::limits::halt::Halt;
 use crate::runner::loops::callback_watch::callback_loop;
+use crate::runner::loops::clock_watch::clock_loop;
 use crate::runner::loops::download::download_loop;
 use crate::runner::loops::draft::draft_loop;
 use crate::runner::loops::generation::generation_loop;
@@ -87,6 +88,7 @@ fn start_loops<S: StudioApi>(run: &Arc<RunContext<S>>) {
     run.spawn(wake_when_submitting_stops(run.clone()));
     run.spawn(pause_loop(run.clone()));
     run.spawn(callback_loop(run.clone()));
+    run.spawn(clock_loop(run.clone()));
 }
 
 /// Re-evaluates whether the run is complete when submitting stops: the cause may come from outside

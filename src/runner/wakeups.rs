@@ -41,6 +41,15 @@ impl Wakeups {
         }
     }
 
+    /// Wakes every loop that waits for due jobs.
+    pub(super) fn wake_all(&self) {
+        self.wake_submitting();
+        self.poll.wake();
+        for wakeup in [&self.generation, &self.download, &self.reconcile] {
+            wakeup.notify_one();
+        }
+    }
+
     /// Wakes both submit loops.
     pub(super) fn wake_submitting(&self) {
         self.draft.notify_one();

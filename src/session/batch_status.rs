@@ -5,6 +5,7 @@
 //! separately.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,6 +17,7 @@ use crate::report::{AttentionGroup, BatchRecord, CreditsRecord};
 use crate::runner::lock_holder;
 use crate::session::attention;
 use crate::session::next_steps::{CommandHints, NextStep};
+use crate::text::estimate_time_left;
 
 /// The status of a batch.
 #[derive(Clone, Debug)]
@@ -93,6 +95,12 @@ impl Throughput {
         let start = run.started_at.max(end - HOUR_MS);
         let videos = ledger.count_done_between(batch, start, end).await?;
         Ok((videos > 0).then_some(Self { videos, span_ms: (end - start).max(1) }))
+    }
+
+    /// Returns the estimated time for `open` more videos.
+    pub(crate) fn time_left(self, open: u64) -> Option<Duration> {
+        let span = Duration::from_millis(self.span_ms.unsigned_abs());
+        estimate_time_left(open, self.videos, span)
     }
 
     pub(crate) fn per_hour(self) -> f64 {

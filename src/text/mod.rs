@@ -11,6 +11,7 @@ mod invisible;
 mod number;
 mod plural;
 mod suggest;
+mod time_left;
 mod truncate;
 
 pub(crate) use control::{is_terminal_control, strip_control};
@@ -20,4 +21,5 @@ pub(crate) use invisible::{is_invisible_mark, is_visible, trim_invisible};
 pub(crate) use number::format_number;
 pub(crate) use plural::pluralize;
 pub(crate) use suggest::{nearest_name, nearest_names, suggest_name};
+pub(crate) use time_left::estimate_time_left;
 pub(crate) use truncate::truncate;

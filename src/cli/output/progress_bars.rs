@@ -11,7 +11,7 @@ use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::output::printer::{STANDARD_WIDTH, pad_or_truncate};
-use crate::text::{format_duration, strip_control};
+use crate::text::{estimate_time_left, format_duration, strip_control};
 
 /// Renders with a bar of their own; the overall bar counts the others.
 const RENDER_BARS_MAX: usize = 8;
@@ -34,7 +34,7 @@ pub(crate) struct VideoCounts {
 #[derive(Clone, Copy)]
 struct RunTimes {
     elapsed: Duration,
-    left: Duration,
+    left: Option<Duration>,
 }
 
 /// The visible bars.
@@ -43,6 +43,8 @@ pub(crate) struct ProgressBars {
     overall: ProgressBar,
     renders: HashMap<String, ProgressBar>,
     columns: usize,
+    /// Videos that were finished before the run.
+    done_before: u64,
 }
 
 impl ProgressBars {
@@ -52,9 +54,14 @@ impl ProgressBars {
         let columns = terminal_columns();
         overall.set_style(bar_style(&overall_template(columns)));
         overall.set_position(videos.done);
-        overall.reset_eta();
         overall.enable_steady_tick(Duration::from_millis(500));
-        Self { multi_progress: multi_progress.clone(), overall, renders: HashMap::new(), columns }
+        Self {
+            multi_progress: multi_progress.clone(),
+            overall,
+            renders: HashMap::new(),
+            columns,
+            done_before: videos.done,
+        }
     }
 
     /// Adds the bar of a render, up to [`RENDER_BARS_MAX`].
@@ -94,7 +101,9 @@ impl ProgressBars {
         }
         self.overall.set_position(done);
         let total = self.overall.length().unwrap_or_default();
-        let times = RunTimes { elapsed: self.overall.elapsed(), left: self.overall.eta() };
+        let elapsed = self.overall.elapsed();
+        let (open, done_here) = (total.saturating_sub(done), done.saturating_sub(self.done_before));
+        let times = RunTimes { elapsed, left: estimate_time_left(open, done_here, elapsed) };
         let text_columns = if columns < OVERALL_BAR_COLUMNS_MIN {
             columns
         } else {
@@ -129,10 +138,9 @@ fn overall_message(
     let short = format!("{}/{} videos, {in_flight}", videos.done, videos.total);
     let with_elapsed = format!("{short}, {} elapsed", format_duration(times.elapsed));
     // Before the first video there is no estimate.
-    let with_left = if times.left.is_zero() {
-        with_elapsed.clone()
-    } else {
-        format!("{with_elapsed}, about {} left", format_duration(times.left))
+    let with_left = match times.left {
+        Some(left) => format!("{with_elapsed}, about {} left", format_duration(left)),
+        None => with_elapsed.clone(),
     };
     let fits = |text: &&String| text.chars().count() <= columns;
     let text = [&with_left, &with_elapsed].into_iter().find(fits).unwrap_or(&short);
@@ -219,7 +227,7 @@ mod tests {
     #[test]
     fn the_overall_bar_omits_times_that_do_not_fit() {
         let text = |columns| {
-            let (elapsed, left) = (Duration::from_secs(12), Duration::from_secs(600));
+            let (elapsed, left) = (Duration::from_secs(12), Some(Duration::from_secs(600)));
             let videos = VideoCounts { done: 3, total: 12 };
             let times = RunTimes { elapsed, left };
             overall_message(videos, "4 rendering, 1 uncertain", times, columns)

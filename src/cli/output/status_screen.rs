@@ -10,7 +10,7 @@ use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
 use crate::cli::output::time_format::{format_elapsed, format_local_time};
 use crate::ledger::{JobState, RecentEvent, RenderingJob};
-use crate::session::batch_status::{BatchStatus, Throughput};
+use crate::session::batch_status::BatchStatus;
 use crate::text::{format_duration, strip_control};
 
 /// Columns of a key.
@@ -95,9 +95,7 @@ impl StatusFrame {
     fn remaining_time(&self) -> Option<String> {
         self.status.live_holder.as_ref()?;
         let (open, throughput) = (self.status.count_open(), self.status.throughput?);
-        let seconds = open as f64 * 3600.0 / Throughput::per_hour(throughput);
-        (open > 0 && seconds.is_finite())
-            .then(|| format_duration(std::time::Duration::from_secs_f64(seconds.min(1e9))))
+        throughput.time_left(open).map(format_duration)
     }
 
     /// Returns the counts. Every row is in exactly one of them, so that their sum is `rows`.

@@ -319,33 +319,66 @@ async fn a_video_that_could_not_be_fetched_holds_its_project_only_while_its_row_
 async fn a_floor_is_never_shortened_by_the_part_of_a_millisecond_that_the_file_cannot_hold() {
     let test = TestLedger::new().await;
     let until = NOW + SignedDuration::from_nanos(1_500_000);
-    test.ledger.raise_retry_after_floor("http://x", until).await.unwrap();
+    test.ledger.raise_retry_after_floor("http://x", floor(NOW, until)).await.unwrap();
     let kept = test.ledger.retry_after_floor("http://x", NOW).await.unwrap().unwrap();
     assert!(kept >= until, "{kept} is before {until}");
+}
+
+fn floor(raised_at: Timestamp, until: Timestamp) -> RetryAfterFloor {
+    RetryAfterFloor { until, raised_at }
 }
 
 /// Found with a clock that was ten years ahead for a minute: the next run waited ten years.
 #[tokio::test]
 async fn a_clock_that_was_ahead_keeps_no_later_run_waiting() {
+    for hours in [9, 10 * 365 * 24] {
+        let test = TestLedger::new().await;
+        let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
+        let lease = test.run(batch).await;
+        let claim = claim_draft(&lease).await;
+        let ahead = NOW + SignedDuration::from_hours(hours);
+        record(&lease, &claim, JobUpdate::DraftLost { due_at: ahead, message: "lost".to_owned() })
+            .await;
+        let lease = test.run(batch).await;
+        let claimed = lease.claim_drafts(capacity(), NOW).await.unwrap();
+        assert_eq!(claimed.submissions.len(), 1, "{hours} h");
+    }
+}
+
+#[tokio::test]
+async fn a_floor_lasts_as_long_as_it_was_asked_for_though_the_clock_was_ahead() {
+    let seconds = SignedDuration::from_secs;
+    for hours in [9, 10 * 365 * 24] {
+        let test = TestLedger::new().await;
+        let ahead = NOW + SignedDuration::from_hours(hours);
+        let raise = async |floor| test.ledger.raise_retry_after_floor("http://x", floor).await;
+        let rest = async |now| {
+            let until = test.ledger.retry_after_floor("http://x", now).await.unwrap();
+            until.map(|until| until.duration_since(now).as_secs())
+        };
+        raise(floor(ahead, ahead + seconds(60))).await.unwrap();
+        assert_eq!(rest(ahead + seconds(10)).await, Some(50));
+        assert_eq!(rest(NOW).await, Some(60), "{hours} h");
+        raise(floor(NOW, NOW + seconds(20))).await.unwrap();
+        assert_eq!(rest(NOW).await, Some(60), "never shortened");
+        raise(floor(NOW, NOW + seconds(90))).await.unwrap();
+        assert_eq!(rest(NOW).await, Some(90));
+    }
+}
+
+#[tokio::test]
+async fn due_times_move_back_with_the_clock() {
     let test = TestLedger::new().await;
     let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
     let lease = test.run(batch).await;
     let claim = claim_draft(&lease).await;
-    let ahead = NOW + SignedDuration::from_hours(10 * 365 * 24);
-    record(&lease, &claim, JobUpdate::DraftLost { due_at: ahead, message: "lost".to_owned() })
-        .await;
-    test.ledger.raise_retry_after_floor("http://x", ahead).await.unwrap();
-    assert_eq!(test.ledger.retry_after_floor("http://x", NOW).await.unwrap(), None);
-    let soon = NOW + SignedDuration::from_secs(60);
-    test.ledger.raise_retry_after_floor("http://x", soon).await.unwrap();
-    assert!(
-        test.ledger
-            .retry_after_floor("http://x", NOW)
-            .await
-            .unwrap()
-            .is_some_and(|kept| kept < ahead)
-    );
-    let lease = test.run(batch).await;
-    let claimed = lease.claim_drafts(capacity(), NOW).await.unwrap();
-    assert_eq!(claimed.submissions.len(), 1);
+    let due_at = NOW + SignedDuration::from_secs(30);
+    record(&lease, &claim, JobUpdate::DraftLost { due_at, message: "lost".to_owned() }).await;
+    let by = SignedDuration::from_hours(9);
+    lease.move_due_times_back(by, NOW - by).await.unwrap();
+    for (seconds, due) in [(29, 0), (30, 1)] {
+        let now = NOW - by + SignedDuration::from_secs(seconds);
+        let claimed = lease.claim_drafts(capacity(), now).await.unwrap();
+        assert_eq!(claimed.submissions.len(), due, "{seconds} s");
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
@@ -89,6 +89,12 @@ const POSTPONE_JOBS: &str = "-- ledger::claim_due_jobs, postpone
     update job set due_at = ?3
     where id in (select value from json_each(?1) named) and lease_token = ?2";
 
+const MOVE_DUE_TIMES_BACK: &str = "-- ledger::move_due_times_back
+    update job indexed by job_due set due_at = due_at - ?3
+    where batch_id = ?1 and state in ('ready', 'uncertain', 'rendering', 'fetching')
+        and drafted in (0, 1, 2) and due_at > ?4
+        and exists (select 1 from run where id = ?2 and ended_at is null)";
+
 const REMAINING_WORK: &str = "-- ledger::remaining_work
     select state, jobs from tally where batch_id = ?1
     union all
@@ -106,7 +112,7 @@ const COUNT_PROVEN_ABSENT: &str = "-- ledger::count_proven_absent
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
 pub(in crate::ledger) const STATEMENTS: &[&str] =
-    &[DUE_JOBS, POSTPONE_JOBS, REMAINING_WORK, NEXT_DUE, COUNT_PROVEN_ABSENT];
+    &[DUE_JOBS, POSTPONE_JOBS, MOVE_DUE_TIMES_BACK, REMAINING_WORK, NEXT_DUE, COUNT_PROVEN_ABSENT];
 
 /// How many due jobs to claim, and for how long.
 #[derive(Clone, Debug)]
@@ -157,6 +163,28 @@ impl WriteOp for ClaimDueJobs {
     }
 }
 
+struct MoveDueTimesBack {
+    run: RunId,
+    batch: BatchId,
+    by: SignedDuration,
+    now: Timestamp,
+}
+
+impl WriteOp for MoveDueTimesBack {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        sqlx::query(MOVE_DUE_TIMES_BACK)
+            .bind(self.batch.0)
+            .bind(self.run.0)
+            .bind(i64::try_from(self.by.as_millis()).unwrap_or(i64::MAX))
+            .bind(self.now.as_millisecond())
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+}
+
 /// Returns the ids as a JSON list.
 pub(in crate::ledger) fn job_ids_json(jobs: &[JobId]) -> String {
     jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
@@ -174,6 +202,17 @@ impl BatchLease {
         }
         let (run, batch) = (self.run, self.batch);
         self.ledger.writer.execute(ClaimDueJobs { run, batch, state, claim }).await
+    }
+
+    /// Moves all due times of open jobs that are in the future back by `by`, because the wall clock,
+    /// which shows `now`, was set back by that.
+    pub async fn move_due_times_back(
+        &self,
+        by: SignedDuration,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let (run, batch) = (self.run, self.batch);
+        self.ledger.writer.execute(MoveDueTimesBack { run, batch, by, now }).await
     }
 }
 

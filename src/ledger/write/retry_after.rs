@@ -1,7 +1,8 @@
 //! The retry-after floor of a host: a `Retry-After` that outlives the process which received it.
 //!
-//! No service asks to wait for more than a day. A floor that is further away was recorded by a
-//! clock that was ahead, and is ignored.
+//! It is stored with the time at which it was raised. If that lies in the future, the clock has been
+//! set back since, and only the length of the pause counts. No service asks to wait for more than a
+//! day: a longer pause is ignored.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -10,40 +11,80 @@ use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::write::write_op::WriteOp;
 
+/// A floor of earlier versions has no time at which it was raised.
+const UNKNOWN: i64 = 0;
+/// The longest plausible pause, in milliseconds.
+const PAUSE_MAX_MS: i64 = 48 * 3600 * 1000;
+
+const FIND_FLOOR: &str = "-- ledger::floor
+    select until, raised_at from floor where base_url = ?1";
+
+const SET_FLOOR: &str = "-- ledger::raise_floor
+    insert into floor (base_url, until, raised_at) values (?1, ?2, ?3)
+    on conflict do update set until = excluded.until, raised_at = excluded.raised_at";
+
+/// The time before which no request may be sent, and when that was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAfterFloor {
+    /// The end of the pause.
+    pub until: Timestamp,
+    /// The time by the same clock at which it was received.
+    pub raised_at: Timestamp,
+}
+
+/// A floor as stored, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+struct StoredFloor {
+    until: i64,
+    raised_at: i64,
+}
+
+impl StoredFloor {
+    /// Returns the end of the pause by a clock that shows `now`; `None` if it is not plausible.
+    fn until_by(self, now: i64) -> Option<i64> {
+        let until = if self.raised_at != UNKNOWN && self.raised_at > now {
+            now.saturating_add(self.until.saturating_sub(self.raised_at))
+        } else {
+            self.until
+        };
+        (until.saturating_sub(now) <= PAUSE_MAX_MS).then_some(until)
+    }
+}
+
 struct RaiseRetryAfterFloor {
     base_url: String,
-    until: Timestamp,
+    floor: RetryAfterFloor,
 }
 
 impl WriteOp for RaiseRetryAfterFloor {
     type Output = ();
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(
-            "-- ledger::raise_floor
-             insert into floor (base_url, until) values (?1, ?2)
-             on conflict do update set until = case
-                 when until - excluded.until > 172800000 then excluded.until
-                 else max(until, excluded.until) end",
-        )
-        .bind(&self.base_url)
+        let now = self.floor.raised_at.as_millisecond();
         // Rounded up: a floor is never shortened, not even by half a millisecond.
-        .bind(self.until.as_millisecond().saturating_add(1))
-        .execute(db)
-        .await?;
+        let raised = self.floor.until.as_millisecond().saturating_add(1);
+        let stored: Option<StoredFloor> =
+            sqlx::query_as(FIND_FLOOR).bind(&self.base_url).fetch_optional(&mut *db).await?;
+        let earlier = stored.and_then(|stored| stored.until_by(now));
+        sqlx::query(SET_FLOOR)
+            .bind(&self.base_url)
+            .bind(earlier.map_or(raised, |earlier| earlier.max(raised)))
+            .bind(now)
+            .execute(db)
+            .await?;
         Ok(())
     }
 }
 
 impl Ledger {
-    /// Records that no request may be sent to `base_url` before `until`. Never shortens an earlier
+    /// Records that no request may be sent to `base_url` before the floor. Never shortens an earlier
     /// plausible floor.
     pub async fn raise_retry_after_floor(
         &self,
         base_url: &str,
-        until: Timestamp,
+        floor: RetryAfterFloor,
     ) -> Result<(), LedgerError> {
-        self.writer.execute(RaiseRetryAfterFloor { base_url: base_url.to_owned(), until }).await
+        self.writer.execute(RaiseRetryAfterFloor { base_url: base_url.to_owned(), floor }).await
     }
 
     /// Returns the time before which no request may be sent to `base_url`, if there is a plausible
@@ -53,14 +94,9 @@ impl Ledger {
         base_url: &str,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let until: Option<i64> = sqlx::query_scalar(
-            "-- ledger::floor
-             select until from floor where base_url = ?1 and until - ?2 <= 172800000",
-        )
-        .bind(base_url)
-        .bind(now.as_millisecond())
-        .fetch_optional(&self.readers)
-        .await?;
+        let stored: Option<StoredFloor> =
+            sqlx::query_as(FIND_FLOOR).bind(base_url).fetch_optional(&self.readers).await?;
+        let until = stored.and_then(|stored| stored.until_by(now.as_millisecond()));
         Ok(until.and_then(|until| Timestamp::from_millisecond(until).ok()))
     }
 }

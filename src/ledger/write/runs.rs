@@ -102,10 +102,12 @@ const MAKE_DRAFTS_DUE: &str = "-- ledger::begin_run, drafts in the making due no
     update job indexed by job_due set due_at = min(due_at, ?2)
     where batch_id = ?1 and state = 'ready' and drafted = 2";
 
-/// A clock that was ahead for a while must not delay a batch until then.
-const CLAMP_DUE_AT: &str = "-- ledger::begin_run, implausible due times
+/// A due time in the future is the back-off of an earlier run, or was recorded by a clock that was
+/// ahead, which must not delay the batch until then. The ledger cannot tell them apart; one early
+/// request per run is harmless, and the retry-after floor is kept elsewhere.
+const MAKE_READY_JOBS_DUE: &str = "-- ledger::begin_run, ready jobs due now
     update job indexed by job_due set due_at = ?2
-    where batch_id = ?1 and state = 'ready' and drafted = ?3 and due_at > ?2 + 172800000";
+    where batch_id = ?1 and state = 'ready' and drafted = ?3 and due_at > ?2";
 
 /// Every statement of this file, for the test that asserts their query plans.
 #[cfg(test)]
@@ -121,7 +123,7 @@ pub(in crate::ledger) const STATEMENTS: &[&str] = &[
     LEASE_OPEN_JOBS,
     MAKE_OPEN_JOBS_DUE,
     MAKE_DRAFTS_DUE,
-    CLAMP_DUE_AT,
+    MAKE_READY_JOBS_DUE,
 ];
 
 struct BeginRun {
@@ -168,8 +170,8 @@ impl WriteOp for BeginRun {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;
         }
         for drafted in [DraftStatus::None, DraftStatus::Ready] {
-            let clamp = sqlx::query(CLAMP_DUE_AT).bind(batch).bind(now).bind(drafted);
-            clamp.execute(&mut *db).await?;
+            let due = sqlx::query(MAKE_READY_JOBS_DUE).bind(batch).bind(now).bind(drafted);
+            due.execute(&mut *db).await?;
         }
         Ok((RunId(run), found))
     }

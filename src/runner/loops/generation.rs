@@ -93,13 +93,14 @@ async fn on_running<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let stall_after = run.settings.limits.stall_after;
     let progress = progress.clamp(0.0, 100.0);
-    let has_progress = draft.progress != Some(progress);
-    if !has_progress && run.elapsed_since(draft.moved_at) > stall_after {
+    let now = run.clock.awake_time();
+    let watched = run.progress.render_watch().note_progress(draft.submission, now, progress);
+    if watched.unmoved > stall_after {
         let stalled_for = format_exact_duration(stall_after);
         let message = format!("no progress beyond {progress:.0} % for {stalled_for}");
         return on_failed(run, draft, message).await;
     }
-    let elapsed = run.elapsed_since(Some(draft.begun_at));
+    let elapsed = run.elapsed_since(Some(draft.begun_at)).max(watched.total);
     let pause = next_poll_delay(elapsed, progress, run.poll_intervals());
     reschedule(run, draft, progress, pause).await?;
     run.observer.notify(RunEvent::Generating { key: draft.key.clone(), progress });

@@ -2,10 +2,12 @@
 //! holds state that a restart needs.
 //!
 //! `draft`, `generation` and `submit` create and pay, with `declined` for requests that had no effect;
-//! `poll`, `late_renders` and `download` follow renders, with `render_outcome`; `reconcile` resolves
-//! uncertain submissions; the others watch the clock, the pause, callbacks and the lease.
+//! `poll`, `late_renders` and `download` follow renders, with `render_watch` and `render_outcome`;
+//! `reconcile` resolves uncertain submissions; the others watch the clock, the time window, the pause,
+//! callbacks and the lease.
 
 pub(super) mod callback_watch;
+pub(super) mod clock_watch;
 pub(super) mod declined;
 pub(super) mod download;
 pub(super) mod draft;
@@ -17,5 +19,6 @@ pub(super) mod poll;
 pub(super) mod poll_schedule;
 pub(super) mod reconcile;
 pub(super) mod render_outcome;
+pub(super) mod render_watch;
 pub(super) mod submit;
 pub(super) mod time_window;

@@ -23,6 +23,7 @@ use crate::runner::loops::poll_schedule::{next_poll_delay, next_poll_delay_with_
 use crate::runner::loops::render_outcome::{
     follow_other_project, give_up, on_failed, on_finished, polled_id,
 };
+use crate::runner::loops::render_watch::WatchedTime;
 use crate::text::format_exact_duration;
 
 /// Open polls at once; the rate limiter spaces them.
@@ -178,15 +179,16 @@ async fn on_running<S: StudioApi>(
     progress: f64,
 ) -> Result<(), LedgerError> {
     let limits = &run.settings.limits;
-    let elapsed = run.elapsed_since(due.rendering_at);
-    if elapsed > limits.render_timeout {
+    let progress = progress.clamp(0.0, 100.0);
+    let now = run.clock.awake_time();
+    let watched = run.progress.render_watch().note_progress(due.submission, now, progress);
+    if watched.total > limits.render_timeout {
         let timeout = format_exact_duration(limits.render_timeout);
         let message = format!("timed out after {timeout}; may still finish");
         return on_timeout(run, due, message).await;
     }
-    let progress = progress.clamp(0.0, 100.0);
-    let has_progress = due.progress != Some(progress);
-    let stalled = !has_progress && run.elapsed_since(due.moved_at) > limits.stall_after;
+    let stalled = watched.unmoved > limits.stall_after;
+    let elapsed = render_age(run, due, watched);
     let callbacks = callbacks::observe_callbacks(run, due).await?;
     let is_end_reported = callbacks.is_some_and(|report| report.progress >= Some(100.0));
     let pause = if stalled {
@@ -205,13 +207,21 @@ async fn on_running<S: StudioApi>(
     Ok(())
 }
 
+/// Returns the age of a render, from which its end is predicted. That of an earlier run's render is
+/// by the wall clock, which may be wrong: nothing but the next poll depends on it.
+fn render_age<S: StudioApi>(run: &RunContext<S>, due: &DueJob, watched: WatchedTime) -> Duration {
+    if watched.is_from_start {
+        return watched.total;
+    }
+    run.elapsed_since(due.rendering_at).max(watched.total)
+}
+
 /// Handles a failed poll, which says nothing about the render: an account that was blocked for hours
 /// must not turn paid renders into failures. Only if this run itself could not poll for the whole
 /// timeout is the render given up.
 async fn on_poll_error<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<(), LedgerError> {
     let timeout = run.settings.limits.render_timeout;
-    let elapsed = run.elapsed_since(due.rendering_at);
-    if elapsed.min(run_duration(run)) > timeout {
+    if watched_time(run, due) > timeout {
         let message =
             format!("its progress could not be read for {}", format_exact_duration(timeout));
         return on_timeout(run, due, message).await;
@@ -219,9 +229,11 @@ async fn on_poll_error<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Resul
     reschedule(run, due).await
 }
 
-/// Returns how long this run has been polling, in awake time.
-fn run_duration<S: StudioApi>(run: &RunContext<S>) -> Duration {
-    run.clock.awake_time().saturating_sub(run.progress.started_at)
+/// Returns how long this run has followed a render. Time in which no run polled is not counted: a
+/// batch that was stopped for a day must not give up what it has paid for.
+fn watched_time<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Duration {
+    let now = run.clock.awake_time();
+    run.progress.render_watch().note_unread(due.submission, now).total
 }
 
 async fn reschedule<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<(), LedgerError> {
@@ -239,8 +251,8 @@ async fn on_timeout<S: StudioApi>(
     message: String,
 ) -> Result<(), LedgerError> {
     let limits = &run.settings.limits;
-    let overdue = run.elapsed_since(due.rendering_at).saturating_sub(limits.render_timeout);
-    let has_failed_long = overdue.min(run_duration(run)) > limits.poll_max * FAILED_CHECKS_MAX;
+    let overdue = watched_time(run, due).saturating_sub(limits.render_timeout);
+    let has_failed_long = overdue > limits.poll_max * FAILED_CHECKS_MAX;
     match recheck_render(run, due, &mut None).await {
         RecheckResult::Finished { video_url } => on_finished(run, due, video_url).await,
         RecheckResult::OtherProject { id, .. } => {

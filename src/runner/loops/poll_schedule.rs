@@ -2,7 +2,8 @@
 //!
 //! A render takes minutes, and every poll uses the account's rate. So the first poll comes when the
 //! earliest finish is plausible, the next ones approach the predicted finish, and the durations of
-//! other renders are remembered for the length of the run.
+//! other renders are remembered for the length of the run. Invariant: no pause is longer than
+//! `poll_max`, whatever was learned, unless callbacks arrive.
 
 use std::time::Duration;
 
@@ -31,6 +32,13 @@ pub(in crate::runner) struct PollIntervals {
     pub(in crate::runner) max: Duration,
 }
 
+impl PollIntervals {
+    /// Returns the longest pause between two polls without callbacks.
+    pub(in crate::runner) fn longest(self) -> Duration {
+        self.max.max(self.min)
+    }
+}
+
 /// The durations of the last renders of this run.
 #[derive(Clone, Debug, Default)]
 pub(in crate::runner) struct RenderTimes {
@@ -51,21 +59,8 @@ impl RenderTimes {
 
     /// Returns the delay before the first poll.
     pub(in crate::runner) fn first_poll_delay(&self, intervals: PollIntervals) -> Duration {
-        let PollIntervals { min, max } = intervals;
-        match self.shortest() {
-            Some(shortest) => shortest.mul_f64(EARLIEST_FINISH_FRACTION).max(min),
-            None => FIRST_POLL_DEFAULT.clamp(min, max.max(min)),
-        }
-    }
-
-    /// Returns the delay before the first poll of a render that a callback should report: at least
-    /// `poll_max`.
-    pub(in crate::runner) fn first_poll_delay_with_callbacks(
-        &self,
-        poll_max: Duration,
-    ) -> Duration {
         let earliest = self.shortest().map(|shortest| shortest.mul_f64(EARLIEST_FINISH_FRACTION));
-        earliest.map_or(poll_max, |earliest| earliest.max(poll_max))
+        earliest.unwrap_or(FIRST_POLL_DEFAULT).clamp(intervals.min, intervals.longest())
     }
 }
 
@@ -76,7 +71,7 @@ pub(in crate::runner) fn next_poll_delay(
     progress: f64,
     intervals: PollIntervals,
 ) -> Duration {
-    let PollIntervals { min, max } = intervals;
+    let min = intervals.min;
     let pause = if progress >= 1.0 {
         let whole = elapsed.mul_f64(100.0 / progress.min(100.0));
         let left = whole.saturating_sub(elapsed);
@@ -89,7 +84,7 @@ pub(in crate::runner) fn next_poll_delay(
         // Most likely still queued: poll more rarely the longer it lasts.
         elapsed / 2
     };
-    pause.clamp(min, max.max(min))
+    pause.clamp(min, intervals.longest())
 }
 
 /// Returns the delay before the next poll of a render that a callback should report. It is polled
@@ -130,13 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn render_of_one_to_ten_minutes_needs_at_most_eight_polls_and_ends_in_time() {
+    fn render_of_one_to_ten_minutes_needs_few_polls_and_ends_in_time() {
         for seconds in (60..=600).step_by(7) {
             let length = Duration::from_secs(seconds);
             let mut render_times = RenderTimes::default();
             render_times.record(length.mul_f64(0.8));
             let (polls, late) = simulate_polls(length, &render_times);
-            assert!(polls <= 8, "{seconds} s: {polls} polls");
+            let by_poll_max = length.div_duration_f64(INTERVALS.max).ceil() as u32;
+            assert!(polls <= by_poll_max.max(8) + 1, "{seconds} s: {polls} polls");
             assert!(
                 late.as_secs_f64() <= 0.05 * length.as_secs_f64(),
                 "{seconds} s: {late:?} late"
@@ -155,7 +151,7 @@ mod tests {
             assert_eq!(first_poll(&render_times), 42);
         }
         render_times.record(Duration::from_secs(600));
-        assert_eq!(first_poll(&render_times), 420);
+        assert_eq!(first_poll(&render_times), 60, "`poll_max` at the latest");
     }
 
     #[test]
@@ -163,7 +159,7 @@ mod tests {
         let length = Duration::from_secs(600);
         for queued in [0, 20, 100] {
             let (queued, mut polls) = (Duration::from_secs(queued), 0);
-            let mut at = RenderTimes::default().first_poll_delay_with_callbacks(INTERVALS.max);
+            let mut at = INTERVALS.max;
             while at < queued + length {
                 polls += 1;
                 let done = at.saturating_sub(queued).as_secs_f64() / length.as_secs_f64();

@@ -8,6 +8,10 @@ use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 
+/// The end of a render was observed if it was seen unfinished at most this many of the longest
+/// pauses before: their jitter, and a wait for a permit.
+const END_GAP_FACTOR: f64 = 1.5;
+
 /// Returns the id under which a render is polled: its own, or that of its project.
 pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
     due.render_id.as_deref().or(due.project_id.as_deref())
@@ -20,13 +24,24 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
     video_url: String,
 ) -> Result<(), LedgerError> {
     run.limits.breakers.record_success(CircuitKind::Render);
-    run.progress.render_times().record(run.elapsed_since(due.rendering_at));
+    learn_render_time(run, due);
     if due.rendering_at.is_some() {
         callbacks::observe_final_callback(run, due).await?;
     }
     run.record(due.job, due.submission, JobUpdate::Rendered { video_url }).await?;
     run.observer.notify(RunEvent::Rendered { key: due.key.clone() });
     read_actual_credits(run, due).await
+}
+
+/// Remembers how long the render took, if this run has seen that. The time between two runs and an
+/// outage are no render time: later renders would be polled too late.
+fn learn_render_time<S: StudioApi>(run: &RunContext<S>, due: &DueJob) {
+    let gap_max = run.poll_intervals().longest().mul_f64(END_GAP_FACTOR);
+    let now = run.clock.awake_time();
+    let finished = run.progress.render_watch().finish(due.submission, now, gap_max);
+    if let Some(duration) = finished {
+        run.progress.render_times().record(duration);
+    }
 }
 
 /// Replaces the estimated credits by the actual ones. Reading them is free but takes a request, so

@@ -151,6 +151,7 @@ async fn on_accepted<S: StudioApi>(
     run.limits.account.submit_limiter().record_success();
     run.limits.breakers.record_success(CircuitKind::Paid);
     let due_at = run.timestamp_after(run.jitter.apply(first_poll_delay(run, &claim), 0.1));
+    run.progress.render_watch().start(claim.submission, run.clock.awake_time());
     let AcceptedProject { project_id, render_id } = project;
     let polled_id = render_id.clone().unwrap_or_else(|| project_id.clone());
     let message = "AI Studios accepted it".to_owned();
@@ -175,7 +176,7 @@ fn first_poll_delay<S: StudioApi>(run: &RunContext<S>, claim: &ClaimedSubmission
         // A project that was rendered before must be seen in progress, or its end proves little.
         intervals.min
     } else if has_working_callbacks(run) {
-        run.progress.render_times().first_poll_delay_with_callbacks(intervals.max)
+        intervals.max
     } else {
         run.progress.render_times().first_poll_delay(intervals)
     }

@@ -6,6 +6,7 @@
 //! `cargo test --release --test it -- --ignored soak --nocapture` (`CALLSHEET_SEEDS=1000`: their
 //! number, `CALLSHEET_SEED`: the first).
 
+mod downtime;
 mod operator;
 mod oracle;
 mod render_slots;

@@ -17,7 +17,7 @@ use callsheet::runner::{
     self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
     StopSignal,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -75,7 +75,9 @@ pub(super) struct Simulation {
     pub(super) setup: SimulationSetup,
     pub(super) studio: Arc<Mutex<StudioState>>,
     pub(super) sheet: Vec<SimulatedRow>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
+    /// How far the runner's wall clock is ahead of the studio's.
+    pub(super) wall_offset: SignedDuration,
     rng: StdRng,
     seeded_bug: Option<SeededBug>,
     crashes_left: u32,
@@ -84,13 +86,26 @@ pub(super) struct Simulation {
 
 /// The scenario of one run.
 #[derive(Clone, Debug, Default)]
-struct RunScenario {
-    options: RunOptions,
+pub(super) struct RunScenario {
+    pub(super) options: RunOptions,
     /// The submitted keys; all if empty.
-    only_keys: Vec<String>,
-    crash_while_planning: Option<u32>,
-    crash_in: Option<u32>,
-    stop_in: Option<u32>,
+    pub(super) only_keys: Vec<String>,
+    pub(super) crash_while_planning: Option<u32>,
+    pub(super) crash_in: Option<u32>,
+    pub(super) stop_in: Option<u32>,
+    /// The time after which the run crashes.
+    pub(super) crash_after: Option<Duration>,
+    /// Sets the runner's wall clock during the run.
+    pub(super) wall_jump: Option<WallJump>,
+    /// The time until the next run; random if `None`.
+    pub(super) downtime: Option<Duration>,
+}
+
+/// A wall clock that is set: forward, or back if `by` is negative.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WallJump {
+    pub(super) after: Duration,
+    pub(super) by: SignedDuration,
 }
 
 /// Simulates one seed and checks the result.
@@ -112,7 +127,7 @@ pub(super) fn simulate(
 }
 
 impl Simulation {
-    fn new(setup: SimulationSetup, bug: Option<SeededBug>, keeps_trace: bool) -> Self {
+    pub(super) fn new(setup: SimulationSetup, bug: Option<SeededBug>, keeps_trace: bool) -> Self {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
         let mut rng = StdRng::seed_from_u64(setup.seed ^ 0x4e19_4847);
@@ -124,6 +139,7 @@ impl Simulation {
             studio: Arc::new(Mutex::new(StudioState::new(setup.clone(), keeps_trace))),
             sheet,
             now: "2026-02-01T22:00:00Z".parse().unwrap(),
+            wall_offset: SignedDuration::ZERO,
             rng,
             seeded_bug: bug,
             crashes_left: setup.crashes,
@@ -282,8 +298,9 @@ impl Simulation {
         }
     }
 
-    /// One run, from the sheet to its end or crash, and the pause until the next.
-    fn run(&mut self, scenario: RunScenario) {
+    /// One run, from the sheet to its end or crash, and the pause until the next. Returns how long it
+    /// took.
+    pub(super) fn run(&mut self, scenario: RunScenario) -> Duration {
         self.write_sheet();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -297,10 +314,12 @@ impl Simulation {
         let handle = SimulationHandle {
             studio: self.studio.clone(),
             clock: clock.clone(),
+            runner_clock: clock.with_own_wall(),
             crash: Arc::new(Notify::new()),
             stop: StopSignal::default(),
         };
         handle.lock_studio().note(self.now, &format!("run: {scenario:?}"));
+        handle.runner_clock.shift_wall(self.wall_offset);
         (handle.lock_studio().crash_in, handle.lock_studio().stop_in) =
             (scenario.crash_in, scenario.stop_in);
         let outcome = runtime.block_on(async {
@@ -311,6 +330,7 @@ impl Simulation {
             }
             let input = self.run_input(&handle, lease.clone(), options.clone());
             let run = tokio::spawn(runner::run_batch(input));
+            schedule_incidents(&handle, &scenario);
             let mut driver = tokio::spawn(advance_time(simulated.clone()));
             let outcome = tokio::select! {
                 biased;
@@ -338,10 +358,14 @@ impl Simulation {
             truncate_video(&self.path("out"));
         }
         oracle::check_video_files(&self.path("out"), clock.now(), &mut studio);
+        if let Some(jump) = scenario.wall_jump {
+            self.wall_offset += jump.by;
+        }
         let hours = if self.rng.random_bool(0.1) { 12.0 } else { 0.5 };
         let gap = Duration::from_secs(1)
             + Duration::from_secs(3600).mul_f64(hours * self.rng.random::<f64>());
-        self.now = clock.now() + gap;
+        self.now = clock.now() + scenario.downtime.unwrap_or(gap);
+        clock.awake_time()
     }
 
     /// Plans the batch and acquires its lease, unless the run crashes before that.
@@ -350,7 +374,7 @@ impl Simulation {
         handle: &SimulationHandle,
         scenario: &RunScenario,
     ) -> Option<(Ledger, BatchId, BatchLease)> {
-        let now = handle.clock.now();
+        let now = handle.runner_clock.now();
         let survives = |step| {
             let crashes = scenario.crash_while_planning == Some(step);
             if crashes {
@@ -404,7 +428,8 @@ impl Simulation {
         });
         let settings = self.settings();
         let limits = &settings.limits;
-        let account_limits = AccountLimits::new(limits.requests, limits.submits, &handle.clock);
+        let account_limits =
+            AccountLimits::new(limits.requests, limits.submits, &handle.runner_clock);
         RunInput {
             account_limits,
             studio: SimulatedStudio { handle: handle.clone(), seeded_bug: self.seeded_bug },
@@ -414,7 +439,7 @@ impl Simulation {
             base_url: BASE_URL.to_owned(),
             settings,
             options,
-            clock: handle.clock.clone(),
+            clock: handle.runner_clock.clone(),
             jitter: Jitter::from_seed(self.setup.seed),
             stop: handle.stop.clone(),
             observer,
@@ -437,6 +462,26 @@ impl Simulation {
         audit.check_invariants(self, now, &mut studio);
         oracle::check_run_outcome(outcome, options, submitted, |violation| {
             studio.add_violation(now, format!("run {}: {violation}", lease.run_id()));
+        });
+    }
+}
+
+/// Schedules what happens to the run at a certain time.
+fn schedule_incidents(handle: &SimulationHandle, scenario: &RunScenario) {
+    if let Some(after) = scenario.crash_after {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.clock.sleep(after).await;
+            handle.lock_studio().crash_in = Some(1);
+            handle.reach_event("a certain time");
+        });
+    }
+    if let Some(WallJump { after, by }) = scenario.wall_jump {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.clock.sleep(after).await;
+            handle.lock_studio().note(handle.clock.now(), &format!("the clock is set by {by}"));
+            handle.runner_clock.shift_wall(by);
         });
     }
 }

@@ -26,7 +26,10 @@ use super::studio_records::{ActionResult, StudioAction, StudioState};
 #[derive(Clone, Debug)]
 pub(super) struct SimulationHandle {
     pub(super) studio: Arc<Mutex<StudioState>>,
+    /// The studio's time.
     pub(super) clock: Clock,
+    /// The runner's, whose wall clock may be wrong.
+    pub(super) runner_clock: Clock,
     pub(super) crash: Arc<Notify>,
     pub(super) stop: StopSignal,
 }
@@ -93,7 +96,8 @@ impl SimulatedStudio {
     /// Delivers a request that changes something, and its response unless that is lost.
     async fn deliver(&self, action: StudioAction, paid: bool) -> SubmitOutcome<usize> {
         let handle = &self.handle;
-        if handle.lock_studio().should_inject(SimulatedFault::NotSent) {
+        let is_down = handle.lock_studio().is_down(handle.clock.now());
+        if is_down || handle.lock_studio().should_inject(SimulatedFault::NotSent) {
             handle.sleep(Duration::from_secs(10)).await;
             return not_sent("cannot be reached");
         }
@@ -230,7 +234,7 @@ impl SimulatedStudio {
             if studio.should_refuse_polls(now) {
                 let kind = AccountRefusalKind::CredentialsRefused;
                 Err(CallError::Account { kind, message: "token refused".to_owned() })
-            } else if studio.should_inject(SimulatedFault::FreeCallFails) {
+            } else if studio.is_down(now) || studio.should_inject(SimulatedFault::FreeCallFails) {
                 Err(CallError::Transient {
                     cause: TransientCause::Unusable(UnknownReason::ServerError),
                     message: "503".to_owned(),

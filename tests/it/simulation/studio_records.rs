@@ -4,6 +4,7 @@
 //! here at once; those that need the ledger are left to `oracle`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use callsheet::aistudios::{
@@ -122,6 +123,8 @@ pub(super) struct StudioState {
     /// The number of edits of each row.
     pub(super) edits: BTreeMap<String, u32>,
     account_error_until: Option<(Timestamp, bool)>,
+    /// The time in which no request has an effect or a response.
+    pub(super) outage: Option<Range<Timestamp>>,
     /// When a retry-after was reported, and its end.
     retry_after_floors: Vec<(Timestamp, Timestamp)>,
     paid_in_flight: u32,
@@ -162,6 +165,7 @@ impl StudioState {
             delayed_actions: Vec::new(),
             edits: BTreeMap::new(),
             account_error_until: None,
+            outage: None,
             retry_after_floors: Vec::new(),
             paid_in_flight: 0,
             violations: Vec::new(),
@@ -258,6 +262,11 @@ impl StudioState {
             }
         }
         self.account_error_until.map(|(_, polls_too)| polls_too)
+    }
+
+    /// Returns whether the studio is unreachable.
+    pub(super) fn is_down(&self, now: Timestamp) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.contains(&now))
     }
 
     pub(super) fn should_refuse_polls(&self, now: Timestamp) -> bool {
