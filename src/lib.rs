@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod notify;
 pub mod payload;
 pub mod plan;
+pub mod process;
 pub mod report;
 pub mod request;
 pub mod runner;

@@ -9,6 +9,7 @@
 //! and [`DURATION_MAX`], the lower end of a pair is not above the upper one, and the host is https
 //! unless it is this machine.
 
+mod access;
 mod duration;
 mod keys;
 mod limits;
@@ -39,6 +40,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use self::access::{AccessTarget, BatchAccess, CREDENTIAL_VARS};
 pub use self::duration::DURATION_MAX;
 pub use self::limits::BatchLimits;
 pub use self::name::{BatchName, InvalidBatchName};
@@ -49,7 +51,7 @@ pub use self::problem::{BatchFileProblem, BatchFileProblems, FilePosition};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::sheet::SheetSource;
 pub use self::studio::{
-    InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, VideoResolution,
+    HostOrigin, InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, VideoResolution,
 };
 pub use self::variant::Variant;
 pub use self::vendor::{

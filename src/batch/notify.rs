@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 use url::Url;
 
+use super::access::CREDENTIAL_VARS;
 use super::paths::resolve_path;
 use super::reader::{SettingProblem, SettingsReader};
 use super::value;
@@ -91,6 +92,17 @@ pub struct EmailSettings {
     pub user: Option<String>,
     /// `smtp_password`.
     pub password: Option<SecretRef>,
+}
+
+impl EmailSettings {
+    /// Returns whether the mail server is on this machine.
+    pub fn has_local_server(&self) -> bool {
+        is_local_server(&self.host)
+    }
+}
+
+fn is_local_server(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
 /// The encryption of the connection to the mail server.
@@ -198,8 +210,7 @@ fn read_email(
         reader.reject_value(SECTION, key, problem);
     }
     let (host, port) = server?;
-    let is_local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    if tls == SmtpTls::None && !is_local {
+    if tls == SmtpTls::None && !is_local_server(&host) {
         let problem = SettingProblem::new("would send the mail and the password unencrypted");
         let help = "\"none\" is only for a server on this machine; use \"starttls\" or \"tls\"";
         reader.reject_value(SECTION, "smtp_tls", problem.with_help(help));
@@ -257,6 +268,11 @@ fn parse_secret_ref(
         SettingProblem::new("must refer to the secret by a text").with_help(help.clone())
     })?;
     match key.get_ref().as_ref() {
+        // It would be sent to a mail server, a chat or a webhook.
+        "env" if CREDENTIAL_VARS.iter().any(|name| name.eq_ignore_ascii_case(text.trim())) => {
+            let problem = SettingProblem::new("refers to the credentials of AI Studios");
+            Err(problem.with_help("they are sent to AI Studios only; name another variable"))
+        }
         "env" => Ok(SecretRef::Env(text)),
         "command" => Ok(SecretRef::Command(text)),
         "file" => Ok(SecretRef::File(resolve_path(file, &text))),

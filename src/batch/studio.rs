@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::reader::{SettingProblem, SettingsReader};
 use super::value;
@@ -131,6 +131,62 @@ impl StudioHost {
     }
 }
 
+/// The source of a host, which decides whose credentials may be sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostOrigin {
+    /// The batch file, which another user may have written, or the default.
+    BatchFile,
+    /// The ledger, which stores the host of a batch.
+    Ledger,
+    /// `--base-url` or `AISTUDIOS_BASE_URL`.
+    Operator,
+}
+
+impl HostOrigin {
+    /// Returns its name in a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BatchFile => "batch file",
+            Self::Ledger => "ledger",
+            Self::Operator => "command line",
+        }
+    }
+}
+
+/// The domains of AI Studios' global region, and of its Chinese one.
+const GLOBAL_DOMAINS: &[&str] = &["aistudios.com", "deepbrain.io"];
+const CHINA_DOMAINS: &[&str] = &["aistudios.cn"];
+
+impl StudioHost {
+    /// Returns whether AI Studios itself serves this host: https, the usual port, and one of its
+    /// domains.
+    pub fn is_official(&self) -> bool {
+        let url = self.base_url();
+        let is_usual = url.scheme() == "https" && url.port().is_none();
+        is_usual && (is_in_domain(&url, GLOBAL_DOMAINS) || is_in_domain(&url, CHINA_DOMAINS))
+    }
+
+    /// Returns whether this machine serves it.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.base_url())
+    }
+
+    /// Returns whether it belongs to the Chinese region, in any spelling.
+    pub fn is_china(&self) -> bool {
+        is_in_domain(&self.base_url(), CHINA_DOMAINS)
+    }
+}
+
+/// Returns whether the host of `url` is one of `domains` or a subdomain. The parser of URLs has
+/// already turned it into lower case and Punycode; a trailing dot names the same host.
+fn is_in_domain(url: &Url, domains: &[&str]) -> bool {
+    let Some(Host::Domain(name)) = url.host() else { return false };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    domains.iter().any(|domain| {
+        name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
 impl fmt::Display for StudioHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -152,6 +208,8 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 pub struct StudioSettings {
     /// `region` or `base_url`; default global.
     pub host: StudioHost,
+    /// The source of `host`.
+    pub host_origin: HostOrigin,
     /// `request`; default `project`.
     pub request: &'static RequestKind,
     /// `submission`; default [`SubmissionMode::TwoStep`].
@@ -172,6 +230,7 @@ impl Default for StudioSettings {
     fn default() -> Self {
         Self {
             host: StudioHost::Global,
+            host_origin: HostOrigin::BatchFile,
             request: &PROJECT,
             submission: SubmissionMode::TwoStep,
             on_uncertain: OnUncertain::Settle,
@@ -200,6 +259,7 @@ impl StudioSettings {
             reader.get(SECTION, "on_uncertain", value::parse_choice(OnUncertain::CHOICES));
         Self {
             host: read_host(reader).unwrap_or(defaults.host),
+            host_origin: defaults.host_origin,
             request: kind,
             submission: submission.unwrap_or(defaults.submission),
             on_uncertain: on_uncertain.unwrap_or(defaults.on_uncertain),
@@ -258,6 +318,36 @@ mod tests {
             let got = StudioHost::parse(text).map(|host| host.base_url().to_string());
             assert_eq!(got.as_deref(), want.as_ref().map(|url| *url), "{text}");
         }
+    }
+
+    #[test]
+    fn look_alikes_of_the_official_hosts_are_foreign() {
+        for (address, is_official) in [
+            ("https://app.aistudios.com", true),
+            ("https://aistudios.com/v3", true),
+            ("https://APP.AIStudios.COM:443", true),
+            ("https://app.aistudios.com.", true),
+            ("https://app.aistudios.cn", true),
+            ("https://api.deepbrain.io", true),
+            ("https://\u{ff41}istudios.com", true),
+            ("https://app.aistudios.com:8443", false),
+            ("https://aistudios.com.evil.example", false),
+            ("https://app.aistudios.com-evil.example", false),
+            ("https://evilaistudios.com", false),
+            ("https://aistudios.com.cn", false),
+            ("https://app.aistudios.com..", false),
+            ("https://aistud\u{456}os.com", false),
+            ("https://evil.example/aistudios.com", false),
+            ("https://1.2.3.4", false),
+            ("http://127.0.0.1:1", false),
+            ("http://localhost:1", false),
+        ] {
+            // What the parser already rejects reaches no host at all.
+            let is_found = StudioHost::parse(address).is_ok_and(|host| host.is_official());
+            assert_eq!(is_found, is_official, "{address}");
+        }
+        let with_user = StudioHost::parse("https://app.aistudios.com@evil.example");
+        assert_eq!(with_user, Err(InvalidStudioHost::Credentials));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::batch::Batch;
 use crate::cli::output::logging::Verbosity;
+use crate::cli::output::prompt;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, StoredBatch};
 use crate::plan::{RowCondition, RowSelection};
@@ -157,9 +158,28 @@ impl BatchRef {
     pub(crate) async fn load_target(
         &self,
         leased: &LeasedBatch,
+        trust: TrustArgs,
     ) -> Result<(Batch, RunTarget), CommandError> {
-        leased.load_target(self.sandbox.then(RehearsalOptions::default)).await
+        if self.sandbox {
+            return leased.load_target(Some(RehearsalOptions::default())).await;
+        }
+        if let Some(question) = leased.trust_question()? {
+            let message = question.message();
+            if !trust.trust && !prompt::confirm_trust(question).await {
+                let help = "; confirm it with --trust";
+                return Err(CommandError::usage(message).with_context(help));
+            }
+        }
+        leased.load_target(None).await
     }
+}
+
+/// `--trust`: whether stored batch files of other users are used.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Use a batch file that another user put into the ledger
+    #[arg(long)]
+    pub(crate) trust: bool,
 }
 
 /// `--until` and `--any-time`: when a run may submit.

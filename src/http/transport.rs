@@ -132,7 +132,7 @@ fn has_cause(error: &(dyn Error + 'static), matches: fn(&(dyn Error + 'static)) 
 }
 
 /// Returns whether `url` points at this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

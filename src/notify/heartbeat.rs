@@ -6,7 +6,7 @@
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::{NotifyChannel, message, notification_record, secret_ref};
+use super::{NotifyChannel, message, notification_record};
 use crate::batch::NotifySettings;
 use crate::clock::Clock;
 use crate::http::{HttpPoster, PostRequest};
@@ -46,7 +46,7 @@ async fn ping_start(notify: &NotifySettings) -> Result<(), String> {
     let Some(address) = &notify.heartbeat_url else { return Ok(()) };
     let poster =
         HttpPoster::new(notify.timeout).map_err(|_| "this machine cannot create a TLS client")?;
-    let url = with_path_segment(secret_ref::resolve_address(address).await?, "start");
+    let url = with_path_segment(notify.resolve_address(address).await?, "start");
     poster.post(PostRequest { url, headers: Vec::new(), body: Vec::new() }).await
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn ping_end(
     poster: &HttpPoster,
 ) -> Result<(), String> {
     let Some(address) = &notify.heartbeat_url else { return Ok(()) };
-    let url = secret_ref::resolve_address(address).await?;
+    let url = notify.resolve_address(address).await?;
     let url = if message::should_alert(record) { with_path_segment(url, "fail") } else { url };
     let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
     let text = format!("{} (exit {})\n", message::headline(record), record.exit);

@@ -16,6 +16,12 @@ pub(super) fn should_alert(record: &RunRecord) -> bool {
     !matches!(record.exit, 0 | 8 | 10) || has_jobs("failed") || has_jobs("uncertain")
 }
 
+/// Returns an id that is unique to this run.
+pub(super) fn run_id(record: &RunRecord) -> String {
+    let run = format!("{}/{}/{}/{}", record.host, record.pid, record.batch, record.began);
+    blake3::hash(run.as_bytes()).to_hex()[..24].to_owned()
+}
+
 /// Returns the result in one line.
 pub(super) fn headline(record: &RunRecord) -> String {
     let rehearsal = if record.rehearsal { " (rehearsal)" } else { "" };

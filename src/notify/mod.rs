@@ -9,6 +9,7 @@ mod command;
 mod email;
 mod heartbeat;
 mod message;
+mod plaintext;
 mod secret_ref;
 mod slack;
 mod webhook;
@@ -73,7 +74,7 @@ impl NotifyChannel {
             poster.map_err(|_| "this machine cannot create a TLS client".to_owned())
         };
         match self {
-            Self::Command => command::run_command(&notify.command, record).await,
+            Self::Command => command::run_command(notify, record).await,
             Self::Webhook => webhook::send(notify, record, &poster()?, clock).await,
             Self::Slack => slack::send(notify, record, &poster()?).await,
             Self::Email => email::send(notify, record).await,
@@ -91,6 +92,9 @@ pub async fn send_notifications(
     cancelled: impl Future<Output = ()>,
 ) -> Vec<NotificationRecord> {
     let due = NotifyChannel::enabled_channels(notify, record);
+    for (setting, host) in notify.plaintext_targets().await {
+        tracing::warn!("`{setting}` reaches `{host}` without encryption: use https");
+    }
     let started = clock.awake_time();
     let mut records: Vec<NotificationRecord> = due
         .iter()

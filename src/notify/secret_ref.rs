@@ -1,72 +1,80 @@
 //! Reads a secret from the place that the batch file names. The result is a type that cannot be
 //! printed, and no error message contains a part of it.
+//!
+//! A batch file decides where its secrets are sent, so a file is only taken for a secret if it looks
+//! like one: a short regular file with one line. A private key or a list of users does not.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::Stdio;
 
 use secrecy::SecretString;
 use url::Url;
 
-use crate::batch::{NotifyUrl, SecretRef};
+use crate::batch::{NotifySettings, NotifyUrl, SecretRef};
+use crate::process::ForeignCommand;
 
 /// A longer value is not a secret but, for instance, the wrong file.
-const SECRET_MAX: usize = 16 * 1024;
+const SECRET_BYTES_MAX: usize = 16 << 10;
 
-/// Returns the secret.
-pub(super) async fn resolve_secret(secret_ref: &SecretRef) -> Result<SecretString, String> {
-    let text = match secret_ref {
-        SecretRef::Env(name) => {
-            std::env::var(name).map_err(|_| format!("`{name}` is not set in the environment"))?
+impl NotifySettings {
+    /// Returns the secret to which a setting refers.
+    pub(super) async fn resolve_secret(&self, secret: &SecretRef) -> Result<SecretString, String> {
+        let source = describe_source(secret);
+        let text = match secret {
+            SecretRef::Env(name) => std::env::var(name)
+                .map_err(|_| format!("{source} is not set in the environment"))?,
+            SecretRef::File(path) => read_secret_file(path)?,
+            SecretRef::Command(command) => ForeignCommand::shell(command, &self.secret_vars())
+                .read_output(SECRET_BYTES_MAX)
+                .await
+                .map_err(|failure| format!("{source} {failure}"))?,
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(format!("{source} contains no secret"));
         }
-        SecretRef::File(path) => read_secret_file(path)?,
-        SecretRef::Command(command) => command_output(command).await?,
-    };
-    let text = text.trim();
-    if text.is_empty() || text.len() > SECRET_MAX {
-        return Err(format!("{} contains no secret", describe_source(secret_ref)));
+        if text.len() > SECRET_BYTES_MAX || text.contains(['\r', '\n']) {
+            return Err(format!("{source} contains no secret: a secret is one line"));
+        }
+        Ok(text.to_owned().into())
     }
-    Ok(text.to_owned().into())
-}
 
-/// Returns a URL, secret or not.
-pub(super) async fn resolve_address(address: &NotifyUrl) -> Result<Url, String> {
-    match address {
-        NotifyUrl::Plain(url) => Ok(url.clone()),
-        NotifyUrl::Secret(secret_ref) => resolve_url(secret_ref).await,
+    /// Returns a URL, secret or not.
+    pub(super) async fn resolve_address(&self, address: &NotifyUrl) -> Result<Url, String> {
+        match address {
+            NotifyUrl::Plain(url) => Ok(url.clone()),
+            NotifyUrl::Secret(secret) => self.resolve_url(secret).await,
+        }
+    }
+
+    /// Returns a URL that is a secret.
+    pub(super) async fn resolve_url(&self, secret: &SecretRef) -> Result<Url, String> {
+        use secrecy::ExposeSecret;
+        let text = self.resolve_secret(secret).await?;
+        let url = Url::parse(text.expose_secret()).ok();
+        let is_web_url = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
+        url.filter(is_web_url)
+            .ok_or_else(|| format!("{} contains no http(s) URL", describe_source(secret)))
     }
 }
 
-/// Returns a URL that is a secret.
-pub(super) async fn resolve_url(secret_ref: &SecretRef) -> Result<Url, String> {
-    use secrecy::ExposeSecret;
-    let secret = resolve_secret(secret_ref).await?;
-    let url = Url::parse(secret.expose_secret()).ok();
-    let is_web_url = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host();
-    url.filter(is_web_url)
-        .ok_or_else(|| format!("{} contains no http(s) URL", describe_source(secret_ref)))
-}
-
-fn describe_source(secret_ref: &SecretRef) -> String {
-    match secret_ref {
+fn describe_source(secret: &SecretRef) -> String {
+    match secret {
         SecretRef::Env(name) => format!("`{name}`"),
         SecretRef::File(path) => format!("`{}`", path.display()),
-        SecretRef::Command(_) => "the output of the command for the secret".to_owned(),
+        SecretRef::Command(_) => "the command for the secret".to_owned(),
     }
 }
 
 fn read_secret_file(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|_| format!("`{}` cannot be read", path.display()))
-}
-
-async fn command_output(command: &str) -> Result<String, String> {
-    let shell = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let mut shell_command = tokio::process::Command::new(shell.0);
-    shell_command.args([shell.1, command]).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = shell_command.kill_on_drop(true).output().await;
-    match output {
-        Ok(output) if output.status.success() => String::from_utf8(output.stdout)
-            .map_err(|_| "the command for the secret printed invalid text".to_owned()),
-        Ok(output) => Err(format!("the command for the secret exited with {}", output.status)),
-        Err(_) => Err("the command for the secret could not be started".to_owned()),
+    let shown = path.display();
+    let unreadable = |_| format!("`{shown}` cannot be read");
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(format!("`{shown}` is not a file"));
     }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(SECRET_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
 }

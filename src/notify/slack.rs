@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{message, secret_ref};
+use super::message;
 use crate::batch::NotifySettings;
 use crate::http::{HttpPoster, PostRequest};
 use crate::report::RunRecord;
@@ -18,7 +18,7 @@ pub(super) async fn send(
     poster: &HttpPoster,
 ) -> Result<(), String> {
     let Some(secret) = &notify.slack else { return Ok(()) };
-    let url = secret_ref::resolve_url(secret).await?;
+    let url = notify.resolve_url(secret).await?;
     let headers = vec![("content-type", "application/json".to_owned())];
     let body = build_message(record).to_string().into_bytes();
     poster.post(PostRequest { url, headers, body }).await
@@ -36,13 +36,23 @@ fn build_message(record: &RunRecord) -> Value {
     })];
     if !lines.is_empty() {
         let text = truncate(&lines.join("\n"), TEXT_MAX);
-        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&text) }));
     }
     if let Some(next) = &record.next {
         let text = truncate(&format!("next: `{}`", escape_mrkdwn(next)), TEXT_MAX);
-        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&text) }));
     }
     let footer = escape_mrkdwn(&message::footer(record));
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
-    json!({ "text": escape_mrkdwn(&headline), "blocks": blocks })
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&footer)] }));
+    json!({
+        "text": escape_mrkdwn(&headline),
+        "blocks": blocks,
+        "unfurl_links": false,
+        "unfurl_media": false,
+    })
+}
+
+/// Returns text in which Slack makes no links: cells and texts of AI Studios are not the operator's.
+fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secret_ref;
+use super::message;
 use crate::batch::NotifySettings;
 use crate::clock::Clock;
 use crate::http::{HttpPoster, PostRequest};
@@ -22,24 +22,21 @@ pub(super) async fn send(
     clock: &Clock,
 ) -> Result<(), String> {
     let Some(address) = &notify.webhook else { return Ok(()) };
-    let url = secret_ref::resolve_address(address).await?;
+    let url = notify.resolve_address(address).await?;
     let body = record.to_json().into_bytes();
     let mut headers = vec![("content-type", "application/json".to_owned())];
-    let signed =
-        SignedContent { id: message_id(record), timestamp: clock.now().as_second(), body: &body };
+    let signed = SignedContent {
+        id: format!("msg_{}", message::run_id(record)),
+        timestamp: clock.now().as_second(),
+        body: &body,
+    };
     if let Some(secret) = &notify.webhook_secret {
-        let secret = secret_ref::resolve_secret(secret).await?;
+        let secret = notify.resolve_secret(secret).await?;
         headers.push(("webhook-signature", signature(&secret, &signed)));
     }
     let timestamp = signed.timestamp.to_string();
     headers.extend([("webhook-id", signed.id), ("webhook-timestamp", timestamp)]);
     poster.post(PostRequest { url, headers, body }).await
-}
-
-/// Returns an id that is unique to this run.
-fn message_id(record: &RunRecord) -> String {
-    let run = format!("{}/{}/{}/{}", record.host, record.pid, record.batch, record.began);
-    format!("msg_{}", &blake3::hash(run.as_bytes()).to_hex()[..24])
 }
 
 /// The content that a signature covers.

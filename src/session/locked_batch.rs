@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::ledger::{BatchId, BatchLease, Ledger, LedgerError, RunEnding, RunOwner, StoredBatch};
 use crate::runner;
 use crate::runner::{BatchLock, LockError};
+use crate::session::account::batch_trust::TrustQuestion;
 use crate::session::account::target::{RehearsalOptions, RunTarget, sandbox_settings};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -88,15 +89,23 @@ impl LeasedBatch {
         Ok(Self { ledger, stored, lease, clock, _lock: lock })
     }
 
+    /// Returns the question about the stored batch file, unless this user has run it here.
+    pub(crate) fn trust_question(&self) -> Result<Option<TrustQuestion>, CommandError> {
+        Ok(TrustQuestion::about(&self.parse_stored()?, self.ledger.path()))
+    }
+
+    fn parse_stored(&self) -> Result<Batch, CommandError> {
+        batch::parse(&PathBuf::from(&self.stored.file), self.stored.source.clone())
+            .map_err(|problems| CommandError::new(ExitReason::Input, problems))
+    }
+
     /// Returns the stored settings of the batch and the account that it belongs to; a rehearsal
     /// starts its sandbox.
     pub(crate) async fn load_target(
         &self,
         rehearsal: Option<RehearsalOptions>,
     ) -> Result<(Batch, RunTarget), CommandError> {
-        let file = PathBuf::from(&self.stored.file);
-        let mut batch = batch::parse(&file, self.stored.source.clone())
-            .map_err(|problems| CommandError::new(ExitReason::Input, problems))?;
+        let mut batch = self.parse_stored()?;
         let target = match rehearsal {
             Some(options) => {
                 // Measurements of the real service do not apply to the sandbox.

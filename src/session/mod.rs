@@ -41,6 +41,7 @@ use futures_util::future::join_all;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger, LedgerError};
 use crate::runner::StopSignal;
+use crate::session::account::batch_trust::TrustQuestion;
 use crate::session::account_client::AccountClient;
 use crate::session::batch_run::{BatchRun, RunEnvironment};
 use crate::session::error::CommandError;
@@ -105,9 +106,14 @@ impl Session {
         self.execute(self.prepare_run(request, confirm)).await
     }
 
-    /// Runs batches from the ledger alone.
-    pub(crate) async fn resume(self, request: ResumeRequest) -> SessionResult {
-        self.execute(self.prepare_resume(request)).await
+    /// Runs batches from the ledger alone. `confirm` is called before a batch file is used that this
+    /// user has not run here.
+    pub(crate) async fn resume(
+        self,
+        request: ResumeRequest,
+        confirm: impl AsyncFn(TrustQuestion) -> bool,
+    ) -> SessionResult {
+        self.execute(self.prepare_resume(request, confirm)).await
     }
 
     /// Both phases and the reports, while every signal is passed on to the loops.

@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use crate::batch;
 use crate::ledger::{JobState, Ledger, StoredBatch};
 use crate::runner::RunOptions;
+use crate::session::account::batch_trust;
+use crate::session::account::batch_trust::TrustQuestion;
 use crate::session::account::target::RehearsalOptions;
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
@@ -32,6 +34,8 @@ pub(crate) struct ResumeRequest {
     pub(crate) window: WindowOptions,
     /// Receives webhooks in this process.
     pub(crate) has_receiver: bool,
+    /// Trusts batch files that this user has not run here.
+    pub(crate) trusts: bool,
 }
 
 impl Session {
@@ -39,6 +43,7 @@ impl Session {
     pub(super) async fn prepare_resume(
         &self,
         request: ResumeRequest,
+        confirm: impl AsyncFn(TrustQuestion) -> bool,
     ) -> Result<Option<PreparedRuns>, CommandError> {
         let location = &request.location;
         if !location.path.exists() {
@@ -56,6 +61,9 @@ impl Session {
             }
             [only] => self.observer.notify(SessionEvent::OnlyBatch { name: &only.name }),
             [_, _, ..] => {}
+        }
+        if request.rehearsal.is_none() {
+            ensure_trusted(&stored, &request, confirm).await?;
         }
         let batches = self.parse_stored(&stored, &request, &ledger)?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
@@ -121,6 +129,29 @@ impl Session {
         let options = RunOptions { until: window.until, ..request.options.clone() };
         Ok(BatchRun { batch, id: stored.id, lease, options, lock, target, report })
     }
+}
+
+/// Asks about every batch file that this user has not run here, before any report or notification of
+/// the batches exists.
+async fn ensure_trusted(
+    stored: &[StoredBatch],
+    request: &ResumeRequest,
+    confirm: impl AsyncFn(TrustQuestion) -> bool,
+) -> Result<(), CommandError> {
+    for stored in stored {
+        // An invalid file is reported later; nothing of it is used.
+        let Ok(batch) = batch::parse(&PathBuf::from(&stored.file), stored.source.clone()) else {
+            continue;
+        };
+        let Some(question) = TrustQuestion::about(&batch, &request.location.path) else { continue };
+        let message = question.message();
+        if !request.trusts && !confirm(question).await {
+            let help = "; look at it with `callsheet ledger export`, then confirm with --trust";
+            return Err(CommandError::usage(message).with_context(help));
+        }
+        batch_trust::remember(&batch);
+    }
+    Ok(())
 }
 
 /// Returns the named batch, or all batches with work left.

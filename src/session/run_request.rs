@@ -8,6 +8,7 @@ use crate::batch;
 use crate::ledger::RetryFilter;
 use crate::plan::RowSelection;
 use crate::runner::RunOptions;
+use crate::session::account::batch_trust;
 use crate::session::account::target::RehearsalOptions;
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
@@ -70,6 +71,9 @@ impl Session {
         }
         // Settings are checked before anything is created on disk.
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
+        if request.rehearsal.is_none() {
+            batches.iter().for_each(|parsed| batch_trust::remember(&parsed.batch));
+        }
         let ledger = open_ledger(&request.location.path).await?;
         let context = self.context(&ledger);
         let locked =

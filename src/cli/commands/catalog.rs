@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::aistudios::CallError;
 use crate::batch;
 use crate::cli::args::GlobalArgs;
+use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::time_format::format_rfc3339;
-use crate::cli::output::{diagnostics, settings_table};
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
 use crate::session::account::credentials::CredentialQuery;
@@ -112,10 +112,8 @@ async fn execute(
         },
         None => None,
     };
-    let (host, from) = settings_table::configured_host(batch.as_ref());
-    let host =
-        host.map_err(|error| CommandError::new(ExitReason::Usage, format!("{from}: {error}")))?;
-    let query = CredentialQuery::new(&host, batch.as_ref().map(|batch| &batch.studio));
+    let host = target::choose_host(batch.as_ref())?;
+    let query = CredentialQuery::new(&host, batch.as_ref());
     let account = target::catalog_key(query);
     let clock = Clock::real();
     let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;

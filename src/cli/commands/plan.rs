@@ -9,11 +9,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::batch;
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchAccess};
 use crate::cli::args::{GlobalArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::{diagnostics, estimate, session_output, settings_table, sheet_remarks};
+use crate::cli::output::{diagnostics, estimate, session_output, sheet_remarks};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::plan as planning;
@@ -37,7 +37,8 @@ Examples:
   callsheet plan jobs/spring.toml --html plan.html   every scene, drawn
 
 With credentials, the models, clothes, workspaces and templates that the batch
-names are compared with the account's (free, at most once a day).")]
+names are compared with the account's (free, at most once a day). No command of
+the batch file is run; --ask lets `user_key_command` run for this comparison.")]
 pub(crate) struct PlanArgs {
     /// Batch file
     batch: PathBuf,
@@ -55,6 +56,9 @@ pub(crate) struct PlanArgs {
     /// Compare with the cached lists; send no request
     #[arg(long)]
     offline: bool,
+    /// Let `user_key_command` ask for the user key
+    #[arg(long, conflicts_with = "offline")]
+    ask: bool,
 }
 
 pub(crate) async fn run(args: PlanArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -128,9 +132,12 @@ async fn compare_with_catalog(
     ledger: &Ledger,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    let (Ok(host), _) = settings_table::configured_host(Some(batch)) else { return Ok(()) };
-    let query = CredentialQuery::new(&host, Some(&batch.studio));
-    let provider = || RunTarget::for_query(query).ok();
+    let Ok(host) = target::choose_host(Some(batch)) else { return Ok(()) };
+    let query = CredentialQuery::new(&host, Some(batch));
+    let provider = || match args.ask {
+        true => RunTarget::for_query(query).ok(),
+        false => RunTarget::without_key_command(query),
+    };
     let source = CatalogSource {
         ledger,
         clock: &Clock::real(),
@@ -159,6 +166,9 @@ fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
     }
     let expected = RenderEstimate::from_counts(&plan.counts, &batch.limits);
     printer.print_result(&estimate::describe_estimate(&expected, ""));
+    for access in batch.accesses() {
+        printer.print_result(&format!("a run {}", strip_control(&access.message())));
+    }
     if printer.is_verbose() {
         printer.status(&format!(
             "{} in {:.1} s ({}/s)",
@@ -259,6 +269,7 @@ pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
         "least_seconds": estimate.duration_min.as_secs(),
         "most_seconds": estimate.duration_max.as_secs(),
         "changes": changes,
+        "access": batch.accesses().iter().map(BatchAccess::message).collect::<Vec<_>>(),
         "problems": problems_json(&plan.problems),
         "warnings": problems_json(&plan.warnings),
     })

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::aistudios::{CallError, StudioApi};
-use crate::cli::args::{BatchRef, GlobalArgs};
+use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
 use crate::cli::output::printer::Printer;
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
@@ -37,6 +37,8 @@ AI Studios is checked first; what it shows takes precedence over the options.
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Key, or an unambiguous part of it
     key: String,
     /// It was accepted as this project
@@ -117,7 +119,7 @@ async fn gather_evidence(
     callback: Option<&CallbackReport>,
     printer: &Printer,
 ) -> Result<SubmissionEvidence, CommandError> {
-    let (batch, target) = args.batch_ref.load_target(leased).await?;
+    let (batch, target) = args.batch_ref.load_target(leased, args.trust).await?;
     let studio = target.ai_studios(&batch, &leased.clock)?;
     let draft = match &due.project_id {
         Some(id) => Some(studio.read_project(id).await.map_err(|error| error.to_string())),

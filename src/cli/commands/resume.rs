@@ -4,9 +4,9 @@
 
 use clap::Args;
 
-use crate::cli::args::{GlobalArgs, WindowArgs, parse_number};
+use crate::cli::args::{GlobalArgs, TrustArgs, WindowArgs, parse_number};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::session_output;
+use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
 use crate::runner::RunOptions;
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
@@ -46,6 +46,8 @@ pub(crate) struct ResumeArgs {
     #[arg(long, value_name = "URL", conflicts_with = "sandbox")]
     #[arg(help = "AI Studios host [env: AISTUDIOS_BASE_URL]")]
     base_url: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Simulated seconds per second of a rehearsal
     #[arg(long, value_name = "N", requires = "sandbox", default_value_t = REHEARSAL_SPEED)]
     speed: f64,
@@ -55,7 +57,8 @@ pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, printer: &Printer
     let clock = Clock::real();
     let observer = session_output::observer(printer);
     let session = Session::start(SessionSetup { clock, observer, notifies_rehearsals: false });
-    let result = session.resume(resume_request(args, global)).await;
+    let request = resume_request(args, global);
+    let result = session.resume(request, prompt::confirm_trust).await;
     printer.print_summary(result.summary);
     result.exit
 }
@@ -75,5 +78,6 @@ fn resume_request(args: ResumeArgs, global: &GlobalArgs) -> ResumeRequest {
         overrides: BatchOverrides { max_videos: args.max_videos, base_url: args.base_url },
         window: args.window.options(),
         has_receiver: args.webhook,
+        trusts: args.trust.trust,
     }
 }

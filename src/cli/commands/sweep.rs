@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
-use crate::cli::args::{BatchRef, GlobalArgs};
+use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::prompt::confirm;
 use crate::ledger::{StrayDraft, SubmissionId, Tag};
@@ -31,6 +31,8 @@ found by the tag in its name. The drafts are listed before any is deleted.")]
 pub(crate) struct SweepArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -49,7 +51,13 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let leased = args.batch_ref.lease_batch(global).await?;
-    let (batch, target) = args.batch_ref.load_target(&leased).await?;
+    let (batch, target) = match args.batch_ref.load_target(&leased, args.trust).await {
+        Ok(found) => found,
+        Err(error) => {
+            leased.release().await?;
+            return Err(error);
+        }
+    };
     let studio = target.ai_studios(&batch, &leased.clock)?;
     let outcome = sweep_drafts(&args, &leased, &studio, printer).await;
     target.close().await;

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use crate::cli::output::printer::Printer;
+use crate::session::account::batch_trust::TrustQuestion;
 use crate::session::run_request::SpendingQuestion;
+use crate::text::strip_control;
 
 /// Where answers are read from.
 enum Prompt {
@@ -52,6 +54,14 @@ pub(crate) fn confirm(question: &str, has_yes: bool, printer: &Printer) -> bool 
             false
         }
     }
+}
+
+/// Asks before a batch file from the ledger is used that this user has not run here. Without a
+/// terminal it needs `--trust`.
+pub(crate) async fn confirm_trust(question: TrustQuestion) -> bool {
+    let Some(prompt) = Prompt::available(false) else { return false };
+    let text = format!("{}\nContinue it?", strip_control(&question.message()));
+    tokio::task::spawn_blocking(move || prompt.ask(&text)).await.unwrap_or(false)
 }
 
 /// Asks before credits are spent. Without a terminal, scheduled runs are not asked.

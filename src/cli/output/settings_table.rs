@@ -1,23 +1,23 @@
 //! The effective settings and the source of each: a flag, the environment, the batch file or the
 //! default.
 //!
-//! Decides nothing, except the host of commands without `--base-url`. Of a secret it contains only
-//! the source.
+//! Decides nothing. Of a secret it contains only the source.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::batch::{
-    Batch, BatchLimits, InvalidStudioHost, NotifyCondition, NotifySettings, NotifyUrl, SecretRef,
-    StudioHost, StudioSettings, WebhookSettings,
+    Batch, BatchLimits, NotifyCondition, NotifySettings, NotifyUrl, SecretRef, StudioSettings,
+    WebhookSettings,
 };
 use crate::cli::args::{ColorMode, GlobalArgs};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::target;
+use crate::session::account::target::BASE_URL_VAR;
 
 const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
-const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
 const BATCH_FILE: &str = "batch file";
 const DEFAULT: &str = "default";
 const VENDOR_SECTION: &str = "[vendor]";
@@ -38,19 +38,15 @@ impl EffectiveSetting {
     }
 }
 
-/// Returns the host from the environment or the batch file, and the source.
-pub(crate) fn configured_host(
-    batch: Option<&Batch>,
-) -> (Result<StudioHost, InvalidStudioHost>, &'static str) {
-    let value_set = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
-    match (value_set, batch) {
-        (Some(value_set), _) => (StudioHost::parse(&value_set), BASE_URL_VAR),
-        (None, Some(batch)) => {
-            let is_set = section_key_check(batch, "studio");
-            let from = is_set("region") || is_set("base_url");
-            (Ok(batch.studio.host.clone()), if from { BATCH_FILE } else { DEFAULT })
-        }
-        (None, None) => (Ok(StudioHost::Global), DEFAULT),
+/// Returns the source of the host.
+fn host_source(batch: Option<&Batch>) -> &'static str {
+    if std::env::var(BASE_URL_VAR).is_ok_and(|value| !value.trim().is_empty()) {
+        return BASE_URL_VAR;
+    }
+    let is_set = batch.map(|batch| section_key_check(batch, "studio"));
+    match is_set {
+        Some(is_set) if is_set("region") || is_set("base_url") => BATCH_FILE,
+        Some(_) | None => DEFAULT,
     }
 }
 
@@ -80,15 +76,18 @@ pub(crate) fn effective_settings(
         },
     ];
     if !sandbox {
-        let (host, from) = configured_host(batch);
-        let known = host.as_ref().cloned().unwrap_or(StudioHost::Global);
-        let value = host.map_or_else(|error| error.to_string(), |host| host.base_url().into());
-        all.push(EffectiveSetting { name: "base_url", value, source: from });
-        let value = credentials::describe_source(CredentialQuery::new(
-            &known,
-            batch.map(|batch| &batch.studio),
-        ));
-        all.push(EffectiveSetting { name: "credentials", value, source: "checked in this order" });
+        let host = target::choose_host(batch);
+        let source = host_source(batch);
+        let value = match &host {
+            Ok(chosen) => chosen.host.base_url().into(),
+            Err(error) => error.message().unwrap_or_default().to_owned(),
+        };
+        all.push(EffectiveSetting { name: "base_url", value, source });
+        if let Ok(chosen) = &host {
+            let value = credentials::describe_source(CredentialQuery::new(chosen, batch));
+            let source = "checked in this order";
+            all.push(EffectiveSetting { name: "credentials", value, source });
+        }
     }
     if let Some(batch) = batch {
         let output = batch.source.parse::<toml::Table>().unwrap_or_default().contains_key("output");
@@ -166,6 +165,7 @@ fn studio_values(studio: &StudioSettings) -> Vec<(&'static str, String)> {
     // Without `..`, so that a new setting must be added here.
     let StudioSettings {
         host: _,
+        host_origin: _,
         request,
         submission,
         on_uncertain,

@@ -9,13 +9,13 @@ use std::time::Duration;
 use url::Url;
 
 use crate::aistudios::{AiStudios, ApiClient, Credentials, StateWords};
-use crate::batch::{Batch, StudioHost, VendorProfile};
+use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfile};
 use crate::clock::Clock;
 use crate::runner::Halt;
 use crate::sandbox;
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::session::account::credentials;
-use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::credentials::{ChosenHost, CredentialQuery, FoundCredentials};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 
@@ -41,26 +41,40 @@ pub(crate) struct RunTarget {
 impl RunTarget {
     /// Returns AI Studios with the host and credentials of the batch.
     pub(crate) fn for_batch(batch: &Batch) -> Result<Self, CommandError> {
-        Self::for_query(CredentialQuery::new(&batch.studio.host, Some(&batch.studio)))
+        Self::for_query(CredentialQuery::from_batch(batch))
     }
 
     /// Returns AI Studios with the credentials that `query` finds.
     pub(crate) fn for_query(query: CredentialQuery<'_>) -> Result<Self, CommandError> {
         let credentials = credentials::load_credentials(query).map_err(CommandError::usage)?;
-        Ok(Self {
+        Ok(Self::new(query, credentials))
+    }
+
+    /// Returns AI Studios, unless a command of the batch file would have to be run for the user key.
+    pub(crate) fn without_key_command(query: CredentialQuery<'_>) -> Option<Self> {
+        match credentials::find_credentials(query).ok()? {
+            FoundCredentials::Pair(credentials) => Some(Self::new(query, credentials)),
+            FoundCredentials::KeyCommand { .. } => None,
+        }
+    }
+
+    fn new(query: CredentialQuery<'_>, credentials: Credentials) -> Self {
+        Self {
             stored_host: stored_host(query.host),
             catalog_key: catalog_key(query),
             base_url: query.host.base_url(),
             credentials,
             sandbox: None,
-        })
+        }
     }
 
     /// Returns AI Studios at the host that the ledger stores for the batch, whatever its file says.
     pub(crate) fn at_stored_host(host: &str, batch: &Batch) -> Result<Self, CommandError> {
-        let mut batch = batch.clone();
-        override_host(&mut batch, Some(host))?;
-        Self::for_batch(&batch)
+        let host = StudioHost::parse(host).map_err(CommandError::usage)?;
+        // The operator's variable vouches for the host that it names.
+        let is_operators = matches!(host_from_environment(), Some(Ok(named)) if named == host);
+        let origin = if is_operators { HostOrigin::Operator } else { HostOrigin::Ledger };
+        Self::for_query(CredentialQuery { host: &host, origin, batch: Some(batch) })
     }
 
     /// Starts a sandbox in this process. It stores its state beside the ledger, so that a rehearsal
@@ -189,7 +203,7 @@ pub(crate) fn stored_host(host: &StudioHost) -> String {
 
 /// Returns the key of an account's catalogues in the ledger: its host, and its profile if it has one.
 pub(crate) fn catalog_key(query: CredentialQuery<'_>) -> String {
-    match query.profile {
+    match query.profile() {
         Some(profile) => format!("{} ({profile})", stored_host(query.host)),
         None => stored_host(query.host),
     }
@@ -212,17 +226,36 @@ fn state_words(vendor: &VendorProfile) -> StateWords {
 }
 
 /// The environment variable that replaces the host.
-const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
+pub(crate) const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
+
+fn host_from_environment() -> Option<Result<StudioHost, InvalidStudioHost>> {
+    let value = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
+    value.map(|value| StudioHost::parse(&value))
+}
 
 /// Replaces the host of a batch by that of `--base-url`, or else of the environment.
 pub(crate) fn override_host(batch: &mut Batch, flag: Option<&str>) -> Result<(), CommandError> {
-    let variable = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
-    let (source, base_url) = match (flag, variable) {
-        (Some(flag), _) => ("--base-url", flag.to_owned()),
-        (None, Some(variable)) => (BASE_URL_VAR, variable),
+    let (source, host) = match (flag.map(StudioHost::parse), host_from_environment()) {
+        (Some(host), _) => ("--base-url", host),
+        (None, Some(host)) => (BASE_URL_VAR, host),
         (None, None) => return Ok(()),
     };
-    batch.studio.host = StudioHost::parse(&base_url)
-        .map_err(|error| CommandError::usage(format!("{source}: {error}")))?;
+    let invalid = |error| CommandError::usage(format!("{source}: {error}"));
+    batch.studio.host = host.map_err(invalid)?;
+    batch.studio.host_origin = HostOrigin::Operator;
     Ok(())
+}
+
+/// Returns the host of a command without `--base-url`: from the environment, the batch file or the
+/// default.
+pub(crate) fn choose_host(batch: Option<&Batch>) -> Result<ChosenHost, CommandError> {
+    let (host, origin) = match (host_from_environment(), batch) {
+        (Some(host), _) => {
+            let invalid = |error| CommandError::usage(format!("{BASE_URL_VAR}: {error}"));
+            (host.map_err(invalid)?, HostOrigin::Operator)
+        }
+        (None, Some(batch)) => (batch.studio.host.clone(), batch.studio.host_origin),
+        (None, None) => (StudioHost::Global, HostOrigin::BatchFile),
+    };
+    Ok(ChosenHost { host, origin })
 }

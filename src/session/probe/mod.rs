@@ -19,13 +19,13 @@ use crate::aistudios::{
     ApiClient, CallError, CreateRequest, ProjectDetails, ProjectId, RenderState, SubmitOutcome,
 };
 use crate::batch::{
-    Batch, DraftBilling, ListContents, MeasurementInfo, ProjectNameHandling, StudioHost,
-    VendorProfile, render_measured_file,
+    Batch, DraftBilling, ListContents, MeasurementInfo, ProjectNameHandling, VendorProfile,
+    render_measured_file,
 };
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind};
 use crate::session::account::account_catalog;
-use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::credentials::{ChosenHost, CredentialQuery};
 use crate::session::account::target;
 use crate::session::account::target::RunTarget;
 use crate::session::check_finding::CheckFinding;
@@ -38,7 +38,7 @@ use crate::text::{format_duration, pluralize};
 #[derive(Clone, Copy)]
 pub(crate) struct ProbeRequest<'a> {
     pub(crate) batch: &'a Batch,
-    pub(crate) host: &'a StudioHost,
+    pub(crate) host: &'a ChosenHost,
     /// Whether the draft is rendered, which is charged. The user has agreed.
     pub(crate) may_render: bool,
     pub(crate) clock: &'a Clock,
@@ -63,7 +63,7 @@ pub(crate) async fn run_probe(
     request: ProbeRequest<'_>,
 ) -> Result<Vec<CheckFinding>, CommandError> {
     let ProbeRequest { batch, host, may_render, clock, observer } = request;
-    let target = RunTarget::for_query(CredentialQuery::new(host, Some(&batch.studio)))?;
+    let target = RunTarget::for_query(CredentialQuery::new(host, Some(batch)))?;
     let client = target.client(batch.limits.request_timeout, clock)?;
     let now = clock.now();
     let mut probe = AccountProbe {
@@ -78,7 +78,7 @@ pub(crate) async fn run_probe(
     };
     if probe.probe_reads().await.is_some() {
         probe.probe_draft(may_render).await;
-        probe.write_profile(now, target::stored_host(host));
+        probe.write_profile(now, target::stored_host(&host.host));
     }
     Ok(probe.findings)
 }

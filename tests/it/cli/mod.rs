@@ -26,5 +26,6 @@ mod signals;
 mod storyboard;
 mod sweep;
 mod templates;
+mod trust;
 mod variants;
 mod windows;

@@ -71,8 +71,8 @@ async fn email_is_sent_over_tls_to_a_trusted_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
-    let untrusted =
-        "the mail server `127.0.0.1` offers no trusted TLS connection: check `smtp_tls`";
+    let untrusted = "not sent to `ann@example.org`: the mail server `127.0.0.1` offers no trusted TLS \
+                     connection: check `smtp_tls`";
     for (secrecy, word) in [(SmtpSecurity::Tls, "tls"), (SmtpSecurity::Starttls, "starttls")] {
         let postbox = SmtpServer::start(secrecy);
         let told = run_with_email(&postbox, word, TrustedAuthority::Other).await;
@@ -87,4 +87,52 @@ async fn email_is_not_sent_to_an_untrusted_or_plaintext_server() {
         (false, untrusted.to_owned())
     );
     assert!(postbox.messages().is_empty() && !postbox.plaintext().contains("AUTH"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_recipient_is_named_and_does_not_stop_the_others() {
+    for (recipients, sent_to, expected) in [
+        (
+            "['ann@example.org', 'refused@example.org', 'Bob <bob@example.org>']",
+            &["ann@example.org", "bob@example.org"][..],
+            "not sent to `refused@example.org`: the mail server `127.0.0.1` refused the message \
+             (code 550); sent to 2 other recipients",
+        ),
+        (
+            "['gr\u{fc}\u{df}e@example.org', 'ann@example.org']",
+            &["ann@example.org"][..],
+            "not sent to `gr\u{fc}\u{df}e@example.org`: the mail server `127.0.0.1` does not support \
+             addresses with characters outside ASCII (SMTPUTF8); sent to 1 other recipient",
+        ),
+    ] {
+        let postbox = SmtpServer::start_plain();
+        let office = TestCli::new(1).await;
+        write_notify_settings(
+            &office,
+            &format!(
+                "email_to = {recipients}\nemail_from = 'Callsheet N\u{e4}chte <jobs@mail.example.org>'\n\
+                 smtp = '127.0.0.1:{}'\nsmtp_tls = 'none'",
+                postbox.port()
+            ),
+        );
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let record = run_record(&office, "out");
+        assert_eq!(record["notices"][0]["words"], expected, "{record:#}");
+        let letters = postbox.messages();
+        let mut ids = std::collections::BTreeSet::new();
+        for recipient in sent_to {
+            let to = format!("RCPT TO:<{recipient}>");
+            let letter: Vec<_> = letters.iter().filter(|letter| letter.contains(&to)).collect();
+            let [letter] = letter[..] else { panic!("{recipient}: {letters:?}") };
+            assert_eq!(letter.matches("RCPT TO").count(), 1, "{letter}");
+            let header = |name: &str| letter.lines().find_map(|line| line.strip_prefix(name));
+            assert_eq!(header("MIME-Version: "), Some("1.0"), "{letter}");
+            assert!(header("Date: ").is_some(), "{letter}");
+            let id = header("Message-ID: ").unwrap();
+            assert!(id.starts_with('<') && id.ends_with("@mail.example.org>"), "{id}");
+            assert!(ids.insert(id), "two messages have the id {id}");
+        }
+        assert_eq!(letters.len(), sent_to.len(), "{letters:?}");
+    }
 }

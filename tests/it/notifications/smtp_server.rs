@@ -153,6 +153,7 @@ fn serve_smtp<C: Read + Write>(
             "EHLO" => "250-postbox\r\n250 AUTH PLAIN",
             "STARTTLS" => "220 go on",
             "AUTH" => "235 welcome",
+            "RCPT" if line.contains("refused@") => "550 no such user",
             "DATA" => "354 go on",
             "QUIT" => "221 bye",
             _ => "250 fine",

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
 use crate::batch;
-use crate::batch::{Batch, SheetSource, StudioHost, VendorProfileEntry};
+use crate::batch::{Batch, BatchAccess, SheetSource, VendorProfileEntry};
 use crate::cli::args::GlobalArgs;
 use crate::cli::commands::check::probe::ProbeArgs;
 use crate::cli::output::finding::{finding_json, print_finding};
@@ -27,12 +27,13 @@ use crate::clock::Clock;
 use crate::runner::{BatchLock, LockError, lock_holder};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::target;
 use crate::session::check_finding::{CheckFinding, exit_for_findings};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{output_dir, overwrite_guard};
 use crate::session::ledger_location;
-use crate::text::format_duration;
+use crate::text::{format_duration, strip_control};
 
 /// Below this, writes to the ledger or to a video will soon fail.
 const FREE_BYTES_MIN: u64 = 200_000_000;
@@ -92,6 +93,8 @@ async fn execute(
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
+        findings.extend(check_accesses(batch));
+        findings.extend(check_notification_addresses(batch).await);
         let folder = output_dir::output_dir(batch, args.sandbox);
         if let Err(error) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
             findings.push(CheckFinding::fail(
@@ -120,8 +123,8 @@ async fn execute(
     }
     if let Some(batch) = batch.as_ref() {
         // An invalid host has already been reported.
-        if let Ok(host) = resolve_host(Some(batch)) {
-            findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host));
+        if let Ok(host) = target::choose_host(Some(batch)) {
+            findings.extend(vendor_profile::measurement_findings(&batch.vendor, &host.host));
             if args.probe.is_requested() && exit_for_findings(&findings) == ExitReason::Done {
                 findings.extend(args.probe.run(batch, &host, printer).await?);
             } else if args.probe.is_requested() {
@@ -167,6 +170,21 @@ fn check_files(batch: &Batch) -> Vec<CheckFinding> {
     findings
 }
 
+/// Lists the commands, foreign hosts and secrets of the batch file. Only the user can judge them.
+fn check_accesses(batch: &Batch) -> impl Iterator<Item = CheckFinding> {
+    let message = |access: BatchAccess| strip_control(&access.message()).into_owned();
+    let finding = move |access| CheckFinding::ok("access", message(access));
+    batch.accesses().into_iter().map(finding)
+}
+
+/// Warns of addresses that would receive notifications unencrypted.
+async fn check_notification_addresses(batch: &Batch) -> impl Iterator<Item = CheckFinding> {
+    batch.notify.plaintext_targets().await.into_iter().map(|(setting, host)| {
+        let message = format!("`{setting}` reaches `{host}` without encryption");
+        CheckFinding::warn("notify", message, "use an https address")
+    })
+}
+
 /// Checks the ledger, its disk, and that the batch belongs to this host.
 async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<CheckFinding> {
     let topic = "ledger";
@@ -200,7 +218,7 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
         && let Ok(stored) = ledger.batch(batch.name.as_str()).await
         && !sandbox
     {
-        let host = resolve_host(Some(batch)).map(|host| host.base_url().to_string());
+        let host = target::choose_host(Some(batch)).map(|host| host.host.base_url().to_string());
         let host = host.unwrap_or_default();
         if stored.base_url.trim_end_matches('/') != host.trim_end_matches('/') {
             let message = format!("the batch belongs to {}, not to {host}", stored.base_url);
@@ -274,26 +292,17 @@ fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
     }
 }
 
-/// Returns the host that a run would use.
-fn resolve_host(batch: Option<&Batch>) -> Result<StudioHost, CommandError> {
-    let (host, from) = settings_table::configured_host(batch);
-    match host {
-        Ok(host) => Ok(host),
-        Err(error) => Err(CommandError::new(ExitReason::Usage, format!("{from}: {error}"))),
-    }
-}
-
 /// Checks the credentials, and compares the clock with the host's.
 async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding> {
     let topic = "account";
     let fail = |message: String| vec![CheckFinding::fail(ExitReason::Usage, topic, message)];
-    let host = match resolve_host(batch) {
+    let host = match target::choose_host(batch) {
         Ok(host) => host,
         Err(error) => return fail(error.message().unwrap_or_default().to_owned()),
     };
-    let query = CredentialQuery::new(&host, batch.map(|batch| &batch.studio));
-    let credentials = match credentials::load_credentials(query) {
-        Ok(credentials) => credentials,
+    let query = CredentialQuery::new(&host, batch);
+    let found = match credentials::find_credentials(query) {
+        Ok(found) => found,
         Err(error) => return fail(error.to_string()),
     };
     let from = credentials::describe_source(query);
@@ -301,6 +310,11 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
         let message = format!("credentials from {from} (not verified: --offline)");
         return vec![CheckFinding::ok(topic, message)];
     }
+    let credentials = match found.resolve() {
+        Ok(credentials) => credentials,
+        Err(error) => return fail(error.to_string()),
+    };
+    let host = host.host;
     let mut settings = ClientSettings::new(host.base_url(), credentials);
     if let Some(batch) = batch {
         settings.request_timeout = batch.limits.request_timeout;

@@ -3,10 +3,11 @@
 
 use clap::Args;
 
-use crate::batch::{Batch, StudioHost};
+use crate::batch::Batch;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
+use crate::session::account::credentials::ChosenHost;
 use crate::session::check_finding::CheckFinding;
 use crate::session::error::CommandError;
 use crate::session::probe;
@@ -35,7 +36,7 @@ impl ProbeArgs {
     pub(super) async fn run(
         &self,
         batch: &Batch,
-        host: &StudioHost,
+        host: &ChosenHost,
         printer: &Printer,
     ) -> Result<Vec<CheckFinding>, CommandError> {
         let question = "render a video of a few seconds, which AI Studios charges for?";
