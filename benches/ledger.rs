@@ -116,8 +116,13 @@ async fn ledger_with_ready_jobs(file: &Path, jobs: usize) -> (Ledger, BatchId) {
         let key = format!("TEA-{position:07} en");
         let hash = blake3::hash(key.as_bytes()).to_hex()[..32].to_owned();
         let file_name = format!("{key}.mp4");
-        let merged =
-            MergedRow { payload_hash: hash, file_name, spoken_ms: 9, exclusive_project: None };
+        let merged = MergedRow {
+            payload: format!("{{\"name\":\"{key}\"}}"),
+            payload_hash: hash,
+            file_name,
+            spoken_ms: 9,
+            exclusive_project: None,
+        };
         chunk.push(StagedRow {
             position: position as i64,
             row_number: position as i64 + 2,

@@ -31,6 +31,7 @@ pub use crate::ledger::model::outcome::SubmissionOutcome;
 pub use crate::ledger::model::row_status::RowStatus;
 pub use crate::ledger::model::run_ending::RunEnding;
 pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
+pub use crate::ledger::model::stored_payload::{StoredPayload, StoredPayloadError};
 pub use crate::ledger::model::tag::Tag;
 pub use crate::ledger::read::batches::{
     BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
@@ -58,6 +59,7 @@ pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, JobSelection, MergedRow, PlanCounts, PlanHeader, StagedRow,
     StagedSheet, UnmergedReason,
 };
+pub use crate::ledger::write::stored_payloads::{RestoredPayload, VersionWithoutPayload};
 pub use crate::ledger::write::webhook::{
     CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
 };

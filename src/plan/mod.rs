@@ -15,6 +15,7 @@ mod rejected_rows;
 mod row_filter;
 mod row_merger;
 mod starter_sheet;
+mod stored_payloads;
 mod template_files;
 mod variant;
 
@@ -41,6 +42,7 @@ pub use row_filter::{
     InvalidCondition, RowCondition, RowFilter, RowSelection, UnknownConditionColumn,
 };
 pub use starter_sheet::{StarterSheet, build_starter_sheet};
+pub use stored_payloads::store_missing_payloads;
 pub use template_files::TemplateFiles;
 pub use variant::VariantMapping;
 
@@ -130,6 +132,7 @@ pub async fn plan_filtered(
     selection: &RowSelection,
 ) -> Result<Plan, PlanError> {
     let start = Instant::now();
+    store_missing_payloads(ledger, batch.name.as_str()).await?;
     let inputs = PlanInputs::open(batch)?;
     let filters = inputs.row_filters(selection)?;
     let header = PlanHeader {

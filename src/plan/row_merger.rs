@@ -211,6 +211,7 @@ impl RowMerger<'_> {
             file_name: file_name::safe_file_name(&wanted_name, key),
             spoken_ms: i64::try_from(payload.speech_duration().as_millis()).unwrap_or(i64::MAX),
             exclusive_project: payload.exclusive_project().map(str::to_owned),
+            payload: payload.into_text(),
         })
     }
 }

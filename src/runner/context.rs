@@ -24,7 +24,6 @@ use crate::runner::limits::backoff::{BackoffRange, Jitter};
 use crate::runner::limits::halt::Halt;
 use crate::runner::limits::run_limits::RunLimits;
 use crate::runner::loops::poll_schedule::PollIntervals;
-use crate::runner::payload::Payloads;
 use crate::runner::shutdown::RunShutdown;
 use crate::runner::wakeups::Wakeups;
 use crate::runner::webhook_urls::CallbackHealth;
@@ -52,7 +51,6 @@ pub(super) struct RunContext<S> {
     pub(super) clock: Clock,
     pub(super) jitter: Jitter,
     pub(super) observer: RunObserver,
-    pub(super) payloads: Payloads,
     pub(super) tasks: TaskTracker,
     pub(super) limits: RunLimits,
     pub(super) shutdown: RunShutdown,
@@ -93,7 +91,6 @@ impl<S: StudioApi> RunContext<S> {
             clock,
             jitter: input.jitter,
             observer: input.observer,
-            payloads: Payloads::default(),
             tasks: TaskTracker::new(),
             wakeups: Wakeups::default(),
             callback_health: CallbackHealth::default(),

@@ -19,7 +19,6 @@ mod input;
 mod limits;
 mod lock;
 mod loops;
-mod payload;
 mod quiescence;
 mod request;
 mod run;

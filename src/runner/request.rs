@@ -8,7 +8,6 @@ use crate::payload::{Payload, PreparedRequest, RequestOptions};
 use crate::request::RequestKind;
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
-use crate::runner::payload::Unmade;
 
 /// A request that is ready to be sent, or the reason why the job fails before anything is sent.
 pub(super) enum BuiltRequest {
@@ -31,11 +30,9 @@ pub(super) async fn build_request<S: StudioApi>(
     if starts_render && !kind.can_submit_in_one_step() {
         return invalid(format!("`{kind}` cannot be rendered with one request; plan it again"));
     }
-    let resolution = run.settings.resolution.as_deref();
-    let text = match run.payloads.make(&run.ledger, claim, kind, resolution).await {
+    let text = match claim.payload.text() {
         Ok(text) => text,
-        Err(Unmade::Ledger(error)) => return Err(error),
-        Err(Unmade::Differs(message)) => return invalid(message),
+        Err(error) => return invalid(error.to_string()),
     };
     // A draft is free and ends in no video, so it needs no callback.
     let secret = claim.secret.as_ref().filter(|_| starts_render);
@@ -43,7 +40,7 @@ pub(super) async fn build_request<S: StudioApi>(
     let options = RequestOptions {
         tag: claim.tag.as_str(),
         starts_render,
-        resolution,
+        resolution: run.settings.resolution.as_deref(),
         workspace_id: run.settings.workspace_id.as_deref(),
         webhook_url: webhook_url.as_deref(),
     };

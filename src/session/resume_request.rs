@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::batch;
 use crate::ledger::{JobState, Ledger, StoredBatch};
+use crate::plan;
 use crate::runner::RunOptions;
 use crate::session::account::batch_trust;
 use crate::session::account::batch_trust::TrustQuestion;
@@ -125,6 +126,7 @@ impl Session {
             observer.notify(SessionEvent::WindowClosed { reason });
         }
         let lease = begin_run(ledger, stored.id, &self.clock).await?;
+        plan::store_missing_payloads(ledger, &stored.name).await?;
         report.set_ledger_batch(ledger, stored.id, Some(lease.clone()));
         let options = RunOptions { until: window.until, ..request.options.clone() };
         Ok(BatchRun { batch, id: stored.id, lease, options, lock, target, report })

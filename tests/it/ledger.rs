@@ -89,31 +89,44 @@ fn copy_sample_ledger(dir: &Path) {
     }
 }
 
+async fn unstored_payloads(file: &Path) -> i64 {
+    let mut db = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let count = "select count(*) from version where payload is null";
+    let count = sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap();
+    db.close().await.unwrap();
+    count
+}
+
 /// The sample holds 12 rows: 4 done, 2 rendered but not downloaded, 1 whose response was lost,
 /// 3 drafts and 2 without a request. 7 renders are paid for.
 #[tokio::test(flavor = "multi_thread")]
 async fn ledger_of_format_1_finishes_its_batch_without_a_second_payment() {
-    let dir = tempfile::tempdir().unwrap();
-    copy_sample_ledger(dir.path());
-    let output = Command::new(env!("CARGO_BIN_EXE_callsheet"))
-        .args(["run", "demo.toml", "--sandbox", "--yes"])
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let path = dir.path().join("callsheet-sandbox.db");
-    let ledger = Ledger::open(&path, Durability::PowerLoss).await.unwrap();
-    assert_eq!(ledger.find_defects().await.unwrap(), Vec::<String>::new());
-    let batch = ledger.batch("demo").await.unwrap();
-    let rows = ledger.rows(batch.id, -1, 100).await.unwrap();
-    assert_eq!(rows.len(), 12);
-    for row in rows {
-        assert_eq!((row.state, row.version), (Some(JobState::Done), 1), "{:?}", row.key);
+    for command in
+        [["run", "demo.toml", "--sandbox", "--yes"].as_slice(), &["resume", "demo", "--sandbox"]]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        copy_sample_ledger(dir.path());
+        let output = Command::new(env!("CARGO_BIN_EXE_callsheet"))
+            .args(command)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {stderr}");
+        let path = dir.path().join("callsheet-sandbox.db");
+        let ledger = Ledger::open(&path, Durability::PowerLoss).await.unwrap();
+        assert_eq!(ledger.find_defects().await.unwrap(), Vec::<String>::new());
+        let batch = ledger.batch("demo").await.unwrap();
+        let rows = ledger.rows(batch.id, -1, 100).await.unwrap();
+        assert_eq!(rows.len(), 12);
+        for row in rows {
+            assert_eq!((row.state, row.version), (Some(JobState::Done), 1), "{:?}", row.key);
+        }
+        ledger.close().await;
+        assert_eq!(unstored_payloads(&path).await, 0);
+        let state = Some(dir.path().join("callsheet-sandbox.db.studio.jsonl"));
+        let sandbox = Sandbox::start(SandboxSettings { state, ..SandboxSettings::default() }).await;
+        let bill = sandbox.unwrap().bill();
+        assert_eq!((bill.render_count(), bill.paid_twice().len()), (12, 0), "{bill:?}");
     }
-    ledger.close().await;
-    let state = Some(dir.path().join("callsheet-sandbox.db.studio.jsonl"));
-    let sandbox = Sandbox::start(SandboxSettings { state, ..SandboxSettings::default() }).await;
-    let bill = sandbox.unwrap().bill();
-    assert_eq!((bill.render_count(), bill.paid_twice().len()), (12, 0), "{bill:?}");
 }

@@ -3,25 +3,23 @@
 //! Sends no request and changes nothing in the ledger. The file is renamed into place when it is
 //! complete.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::batch::{Batch, VideoResolution};
 use crate::cli::output::printer::Printer;
-use crate::ledger::{BatchId, Ledger, LedgerError, PlannedVersion};
-use crate::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
+use crate::ledger::{BatchId, Ledger, LedgerError};
+use crate::payload::{HashAlgorithm, PayloadMerger};
 use crate::plan::{PlanError, PlanInputs};
 use crate::report::storyboard::{
     ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, storyboard_foot as page_foot,
     storyboard_head as page_head,
 };
 use crate::report::{create_temp_file, io_error_message};
-use crate::request::RequestKind;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::sheet::SheetEntry;
-use crate::template::{PartialFiles, SceneTemplate, TemplateProblem, TemplateProblemLocation};
+use crate::template::{TemplateProblem, TemplateProblemLocation};
 use crate::text::pluralize;
 
 /// A storyboard to be written.
@@ -179,12 +177,9 @@ impl StoryboardRenderer<'_, '_> {
                 self.invalid_jobs += 1;
             }
         }
-        let before = match (&mut self.previous, known) {
-            (Some(previous), Some(known)) if card.change_status == ChangeStatus::Changed => {
-                previous.merge_previous(&known).await?.map(|text| (known.version, text))
-            }
-            _ => None,
-        };
+        let before = known
+            .filter(|_| card.change_status == ChangeStatus::Changed)
+            .and_then(|known| Some((known.version, known.payload.text().ok()?)));
         card.text = text.as_deref();
         card.previous_version = before.as_ref().map(|(version, text)| (*version, text.as_str()));
         (card.problems, card.warnings) = (&problems, &warnings);
@@ -206,37 +201,15 @@ impl StoryboardRenderer<'_, '_> {
 struct PreviousVersions<'l> {
     ledger: &'l Ledger,
     batch: BatchId,
-    templates: HashMap<String, Option<SceneTemplate>>,
 }
 
 impl<'l> PreviousVersions<'l> {
     /// Returns `None` if the batch is not in the ledger.
     async fn find(ledger: &'l Ledger, batch: &Batch) -> Result<Option<Self>, LedgerError> {
         match ledger.batch(batch.name.as_str()).await {
-            Ok(stored) => Ok(Some(Self { ledger, batch: stored.id, templates: HashMap::new() })),
+            Ok(stored) => Ok(Some(Self { ledger, batch: stored.id })),
             Err(LedgerError::BatchNotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Merges the previous version again; `None` if its template or cells cannot be read.
-    async fn merge_previous(
-        &mut self,
-        planned: &PlannedVersion,
-    ) -> Result<Option<String>, LedgerError> {
-        if !self.templates.contains_key(&planned.template_hash) {
-            let source = self.ledger.template_source(&planned.template_hash).await?;
-            let template = SceneTemplate::parse("template", &source, &PartialFiles::default()).ok();
-            self.templates.insert(planned.template_hash.clone(), template);
-        }
-        let template = self.templates.get(&planned.template_hash).and_then(Option::as_ref);
-        let columns: Option<ColumnMapping> = serde_json::from_str(&planned.columns).ok();
-        let rows: Option<Vec<Vec<String>>> = serde_json::from_str(&planned.cells).ok();
-        let (Some(template), Some(columns), Some(rows)) = (template, columns, rows) else {
-            return Ok(None);
-        };
-        let Some(kind) = RequestKind::from_name(&planned.request) else { return Ok(None) };
-        let merged = PayloadMerger::new(template, &columns).with_request_kind(kind).merge(&rows);
-        Ok(merged.ok().map(crate::payload::Payload::into_text))
     }
 }

@@ -10,4 +10,5 @@ pub(super) mod outcome;
 pub(super) mod row_status;
 pub(super) mod run_ending;
 pub(super) mod state;
+pub(super) mod stored_payload;
 pub(super) mod tag;

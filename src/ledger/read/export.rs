@@ -5,10 +5,10 @@
 
 use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Column, Row, TypeInfo, ValueRef};
+use sqlx::{Column, FromRow, Row, TypeInfo, ValueRef};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::{BatchId, Ledger};
+use crate::ledger::{BatchId, Ledger, StoredPayload};
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +78,9 @@ const TABLES: &[(&str, &str)] = &[
         "-- ledger::export, version
         select v.job_id, v.version, v.cells, v.layout_id, v.template_hash, v.payload_hash,
             v.request, v.subject, v.file_name, v.spoken_ms, v.planned_at, v.reused_from, v.video_file, v.video_bytes,
-            v.video_hash, v.video_ms, v.done_at
+            v.video_hash, v.video_ms, v.done_at, v.payload, d.payload as dictionary
         from version v join job j on j.id = v.job_id
+        left join payload_dictionary d on d.id = v.dictionary_id
         where ?1 is null or j.batch_id = ?1 order by v.job_id, v.version",
     ),
     (
@@ -142,9 +143,11 @@ impl Ledger {
     }
 }
 
-fn read_columns(row: &SqliteRow) -> Result<Vec<(String, ExportedValue)>, sqlx::Error> {
+fn read_columns(row: &SqliteRow) -> Result<Vec<(String, ExportedValue)>, LedgerError> {
     let mut columns = Vec::with_capacity(row.len());
-    for (place, column) in row.columns().iter().enumerate() {
+    // A payload is exported as text, which needs no dictionary.
+    let exported = row.columns().iter().enumerate().filter(|(_, one)| one.name() != "dictionary");
+    for (place, column) in exported {
         let raw = row.try_get_raw(place)?;
         let cell = if raw.is_null() {
             ExportedValue::Null
@@ -152,10 +155,16 @@ fn read_columns(row: &SqliteRow) -> Result<Vec<(String, ExportedValue)>, sqlx::E
             match raw.type_info().name() {
                 "INTEGER" | "BOOLEAN" => ExportedValue::Integer(row.try_get_unchecked(place)?),
                 "REAL" => ExportedValue::Real(row.try_get_unchecked(place)?),
+                "BLOB" => ExportedValue::Text(read_payload(row)?),
                 _ => ExportedValue::Text(row.try_get_unchecked(place)?),
             }
         };
         columns.push((column.name().to_owned(), cell));
     }
     Ok(columns)
+}
+
+fn read_payload(row: &SqliteRow) -> Result<String, LedgerError> {
+    let payload = StoredPayload::from_row(row)?.text();
+    payload.map_err(|_| LedgerError::Corrupt("a payload that cannot be read".to_owned()))
 }

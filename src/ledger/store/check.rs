@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open;
+use crate::ledger::{Ledger, StoredPayload};
+use crate::text::pluralize;
 
 /// Defects that are listed one by one.
 const DEFECTS_MAX: usize = 20;
@@ -18,6 +20,11 @@ const COUNT_WRONG_TALLIES: &str = "-- ledger::find_defects, tally
     select count(*) from (
         select batch_id, in_sheet, state, count(*) as jobs from job group by 1, 2, 3
         except select batch_id, in_sheet, state, jobs from tally)";
+
+const PAYLOADS: &str = "-- ledger::find_defects, payloads
+    select v.payload, d.payload as dictionary
+    from version v left join payload_dictionary d on d.id = v.dictionary_id
+    where v.payload is not null";
 
 impl Ledger {
     /// Reads the whole file and returns its defects; empty if it is sound.
@@ -39,8 +46,22 @@ impl Ledger {
         if wrong > 0 {
             defects.push(format!("{wrong} counts of jobs are wrong"));
         }
+        let damaged = self.count_damaged_payloads().await?;
+        if damaged > 0 {
+            defects.push(format!("{} cannot be read", pluralize(damaged, "payload")));
+        }
         defects.truncate(DEFECTS_MAX);
         Ok(defects)
+    }
+
+    async fn count_damaged_payloads(&self) -> Result<u64, LedgerError> {
+        let mut payloads = sqlx::query_as(PAYLOADS).fetch(&self.readers);
+        let mut damaged = 0;
+        while let Some(payload) = payloads.try_next().await? {
+            let payload: StoredPayload = payload;
+            damaged += u64::from(payload.text().is_err());
+        }
+        Ok(damaged)
     }
 
     /// Copies the whole ledger to `target` while other connections may write to it. An existing file

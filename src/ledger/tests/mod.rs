@@ -45,6 +45,7 @@ fn row(position: i64, key: &str, content: &str) -> StagedRow {
         key: Some(key.to_owned()),
         cells: format!("[[\"{key}\",\"{content}\"]]"),
         merged: Ok(MergedRow {
+            payload: format!("{{\"script\":\"{content}\"}}"),
             payload_hash: hash,
             file_name: format!("{key}.mp4"),
             spoken_ms: 1500,
@@ -259,7 +260,7 @@ async fn a_row_that_changes_while_it_renders_is_rendered_again_only_afterwards()
         RecordedUpdate { transition: Transition::Moved(JobState::Done), state: JobState::Ready }
     );
     let next = claim_one_step(&lease).await;
-    assert_ne!(next.payload_hash, claim.payload_hash);
+    assert_ne!(next.payload.text(), claim.payload.text());
 }
 
 async fn claim_one_step(lease: &BatchLease) -> ClaimedSubmission {

@@ -13,6 +13,7 @@ pub(super) mod record;
 pub(super) mod retry_after;
 pub(super) mod runs;
 pub(super) mod staging;
+pub(super) mod stored_payloads;
 pub(super) mod webhook;
 pub(super) mod write_op;
 pub(super) mod writer;

@@ -2,6 +2,7 @@
 
 mod retry_after;
 mod scripted_studio;
+mod stored_payloads;
 mod verify_failure;
 
 use callsheet::ledger::JobState;

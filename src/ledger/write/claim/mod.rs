@@ -13,6 +13,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::capacity::{Capacity, CapacityCounts, ClaimBlock, SubmitStep};
 use crate::ledger::model::state::JobEvent;
+use crate::ledger::model::stored_payload::StoredPayload;
 use crate::ledger::model::tag::Tag;
 use crate::ledger::write::credits::CreditBudget;
 use crate::ledger::write::lease::BatchLease;
@@ -35,14 +36,8 @@ pub struct ClaimedSubmission {
     pub tag: Tag,
     /// The draft to be exported, for the second of two steps.
     pub project_id: Option<String>,
-    /// The row's cells, as JSON.
-    pub cells: String,
-    /// The mapping that names the cells.
-    pub variant_mapping_id: i64,
-    /// The template that merges them.
-    pub template_hash: String,
-    /// The expected hash of the merged payload.
-    pub payload_hash: String,
+    /// The payload that was checked.
+    pub payload: StoredPayload,
     /// Free submit failures so far.
     pub submit_failures: i64,
     /// The kind of request, as text.
@@ -94,13 +89,14 @@ macro_rules! due {
             $what,
             "
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag, s.project_id, v.cells, v.layout_id as layout, v.template_hash, v.payload_hash,
-           v.spoken_ms, v.request, v.subject,
+           s.tag, s.project_id, v.payload, d.payload as dictionary, v.payload_hash, v.spoken_ms,
+           v.request, v.subject,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from job j indexed by ",
             $index,
             "
     join version v on v.job_id = j.id and v.version = j.version
+    left join payload_dictionary d on d.id = v.dictionary_id
     left join submission s on s.id = j.submission_id
     where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3",
             $among,
@@ -184,9 +180,8 @@ struct ReadyJob {
     submission_id: Option<i64>,
     tag: Option<String>,
     project_id: Option<String>,
-    cells: String,
-    layout: i64,
-    template_hash: String,
+    #[sqlx(flatten)]
+    payload: StoredPayload,
     payload_hash: String,
     spoken_ms: i64,
     request: String,
@@ -286,10 +281,7 @@ impl ClaimSubmissions {
                 submission: SubmissionId(submission),
                 tag,
                 project_id: queued.project_id,
-                cells: queued.cells,
-                variant_mapping_id: queued.layout,
-                template_hash: queued.template_hash,
-                payload_hash: queued.payload_hash,
+                payload: queued.payload,
                 submit_failures: queued.submit_failures,
                 request: queued.request,
                 exclusive_project: queued.subject,

@@ -16,8 +16,9 @@ enum StatementBind {
     FirstJob,
     Request,
     OnlyLayout,
+    Dictionary,
 }
-use StatementBind::{Batch, FirstJob, Now, OnlyLayout, Request, Template};
+use StatementBind::{Batch, Dictionary, FirstJob, Now, OnlyLayout, Request, Template};
 
 /// The rows that a statement handles.
 enum StatementScope {
@@ -69,6 +70,7 @@ impl StagedSheet {
             .await?;
         let only_layout: Option<i64> =
             sqlx::query_scalar(ONLY_LAYOUT).fetch_one(&mut self.db).await?;
+        let dictionary = self.write_dictionary().await?;
         for (_, text, binds) in STATEMENTS.iter().filter(|(of, _, _)| of.has_rows(counts)) {
             let mut query = sqlx::query(*text);
             for bind in *binds {
@@ -79,6 +81,7 @@ impl StagedSheet {
                     Request => query.bind(self.header.request.as_str()),
                     FirstJob => query.bind(first_job),
                     OnlyLayout => query.bind(only_layout),
+                    Dictionary => query.bind(dictionary),
                 };
             }
             query.execute(&mut self.db).await?;
@@ -92,6 +95,20 @@ impl StagedSheet {
                 .await?;
         }
         Ok(batch)
+    }
+
+    /// Returns the id of the dictionary of all payloads; `None` without any.
+    async fn write_dictionary(&mut self) -> Result<Option<i64>, sqlx::Error> {
+        let Some(dictionary) = self.payloads.dictionary() else { return Ok(None) };
+        if dictionary.id.is_some() {
+            return Ok(dictionary.id);
+        }
+        let id = sqlx::query_scalar(INSERT_DICTIONARY)
+            .bind(&self.header.template_hash)
+            .bind(&dictionary.payload)
+            .fetch_one(&mut self.db)
+            .await?;
+        Ok(Some(id))
     }
 
     async fn write_header(&mut self, now: i64) -> Result<i64, sqlx::Error> {
@@ -124,6 +141,9 @@ impl StagedSheet {
     }
 }
 
+pub(in crate::ledger) const INSERT_DICTIONARY: &str = "-- ledger::commit_plan, dictionary
+    insert into payload_dictionary (template_hash, payload) values (?1, ?2) returning id";
+
 const INSERT_LAYOUT: &str = "-- ledger::commit_plan, layout
     insert into layout (headings, columns) values (?1, ?2) on conflict do nothing";
 
@@ -137,8 +157,9 @@ const ONLY_LAYOUT: &str = "-- ledger::commit_plan, the only layout
 
 /// A changed template needs a new canary.
 const UPSERT_BATCH: &str = "-- ledger::commit_plan, batch
-    insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at)
-    values (?1, ?2, ?3, ?4, ?5, (select id from temp.layout_of where layout = 0), ?6, ?7)
+    insert into batch (name, file, source, base_url, template_hash, layout_id, tool, planned_at,
+        payloads_stored)
+    values (?1, ?2, ?3, ?4, ?5, (select id from temp.layout_of where layout = 0), ?6, ?7, 1)
     on conflict (name) do update set
         canary_done = case when template_hash = excluded.template_hash then canary_done
             else 0 end,
@@ -155,11 +176,15 @@ const STATEMENTS: &[(StatementScope, &str, &[StatementBind])] = &[
     (StatementScope::Removed, MARK_ROWS_REMOVED, &[Batch]),
     (StatementScope::New, INSERT_JOBS, &[Batch, FirstJob]),
     (StatementScope::New, ADD_TO_TALLY, &[Batch]),
-    (StatementScope::New, INSERT_FIRST_VERSIONS, &[FirstJob, Template, Now, Request, OnlyLayout]),
+    (
+        StatementScope::New,
+        INSERT_FIRST_VERSIONS,
+        &[FirstJob, Template, Now, Request, OnlyLayout, Dictionary],
+    ),
     (StatementScope::Known, UPDATE_POSITIONS, &[]),
-    (StatementScope::Unchanged, UPDATE_CELLS, &[Template]),
+    (StatementScope::Unchanged, UPDATE_CELLS, &[Template, Dictionary]),
     (StatementScope::Changed, CREATE_CHANGES, &[]),
-    (StatementScope::Changed, INSERT_NEXT_VERSIONS, &[Template, Now, Request]),
+    (StatementScope::Changed, INSERT_NEXT_VERSIONS, &[Template, Now, Request, Dictionary]),
     (StatementScope::Changed, SET_WANTED_VERSIONS, &[]),
     (StatementScope::Changed, MARK_REPLACED_DRAFTS_STRAY, &[Now]),
     (StatementScope::Changed, INSERT_REPLACED_EVENTS, &[Now]),
@@ -181,10 +206,10 @@ const ADD_TO_TALLY: &str = "-- ledger::commit_plan, tally
 
 const INSERT_FIRST_VERSIONS: &str = "-- ledger::commit_plan, first versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
-        file_name, spoken_ms, planned_at, request, subject)
+        file_name, spoken_ms, planned_at, request, subject, payload, dictionary_id)
     select ?1 + position, 1, cells,
         coalesce(?5, (select id from temp.layout_of l where l.layout = s.layout)),
-        ?2, payload_hash, file_name, spoken_ms, ?3, ?4, subject
+        ?2, payload_hash, file_name, spoken_ms, ?3, ?4, subject, payload, ?6
     from temp.staged s where row_change = 'new' order by position";
 
 const UPDATE_POSITIONS: &str = "-- ledger::commit_plan, places
@@ -197,9 +222,10 @@ const UPDATE_POSITIONS: &str = "-- ledger::commit_plan, places
     where s.job_id = job.id and s.row_change in ('unchanged', 'changed', 'kept')
         and (job.position <> s.position or job.row_number <> s.row_number or job.in_sheet = 0)";
 
-/// The payload is the same, so these cells and this template produce the same bytes.
+/// The video is the same; its payload is stored as these cells and this template spell it.
 const UPDATE_CELLS: &str = "-- ledger::commit_plan, cells that change no payload
-    update version set cells = s.cells, layout_id = l.id, template_hash = ?1
+    update version set cells = s.cells, layout_id = l.id, template_hash = ?1,
+        payload = s.payload, dictionary_id = ?2
     from temp.staged s
     join temp.layout_of l on l.layout = s.layout
     join job j on j.id = s.job_id
@@ -218,10 +244,10 @@ const CREATE_CHANGES: &str = "-- ledger::commit_plan, changes
 
 const INSERT_NEXT_VERSIONS: &str = "-- ledger::commit_plan, next versions
     insert into version (job_id, version, cells, layout_id, template_hash, payload_hash,
-        file_name, spoken_ms, planned_at, request, subject, reused_from)
+        file_name, spoken_ms, planned_at, request, subject, payload, dictionary_id, reused_from)
     select c.job_id, c.next_version, s.cells,
         (select id from temp.layout_of l where l.layout = s.layout), ?1, s.payload_hash,
-        s.file_name, s.spoken_ms, ?2, ?3, s.subject,
+        s.file_name, s.spoken_ms, ?2, ?3, s.subject, s.payload, ?4,
         case when c.state in ('ready', 'done', 'reused', 'failed', 'cancelled')
             then c.same_as end
     from temp.change c join temp.staged s on s.position = c.position";

@@ -4,7 +4,7 @@
 //! memory and no lock. Only [`ComparedSheet::commit`] writes to the ledger, in one transaction:
 //! after a crash while planning, the previous plan is intact.
 
-mod commit;
+pub(in crate::ledger) mod commit;
 mod compare;
 
 use std::sync::LazyLock;
@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::model::stored_payload::PayloadCompressor;
 use crate::ledger::store::open;
 use crate::ledger::{BatchId, Ledger};
 
@@ -81,7 +82,9 @@ pub struct JobSelection(pub(in crate::ledger) i64);
 /// A row that merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergedRow {
-    /// 32 hex digits over everything that determines the video.
+    /// The checked payload.
+    pub payload: String,
+    /// 32 characters over everything that determines the video.
     pub payload_hash: String,
     /// The video's file name.
     pub file_name: String,
@@ -223,6 +226,7 @@ pub struct StagedSheet {
     header: PlanHeader,
     batch: Option<i64>,
     known_hash: Option<String>,
+    payloads: PayloadCompressor,
     /// The totals without a comparison with the ledger.
     counts: PlanCounts,
 }
@@ -232,7 +236,7 @@ const ROWS_PER_STATEMENT: usize = 256;
 
 /// The columns that every staged row has.
 const BASE_COLUMNS: &str =
-    "position, row_number, key, cells, payload_hash, file_name, spoken_ms, selected";
+    "position, row_number, key, cells, payload, payload_hash, file_name, spoken_ms, selected";
 /// Further columns of some rows; all other rows have the defaults of the table.
 const EXTRA_COLUMNS: &str = "row_change, problem, variant, layout, subject";
 
@@ -255,6 +259,7 @@ const CREATE_TABLES: &str = "-- ledger::stage
         row_number   integer not null,
         key          text,
         cells        text not null,
+        payload      blob,
         payload_hash text,
         file_name    text,
         spoken_ms    integer,
@@ -273,6 +278,9 @@ const KNOWN_HASH: &str = "-- ledger::known_hash
     select payload_hash from version
     where job_id = (select id from job indexed by job_position where batch_id = ?1 limit 1) limit 1";
 
+pub(in crate::ledger) const DICTIONARY: &str = "-- ledger::stage, dictionary
+    select id, payload from payload_dictionary where template_hash = ?1 order by id limit 1";
+
 impl Ledger {
     /// Begins to compare a sheet with its batch in the ledger.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
@@ -282,8 +290,11 @@ impl Ledger {
             .fetch_optional(&mut db)
             .await?;
         let known_hash = sqlx::query_scalar(KNOWN_HASH).bind(batch).fetch_optional(&mut db).await?;
+        let dictionary =
+            sqlx::query_as(DICTIONARY).bind(&header.template_hash).fetch_optional(&mut db).await?;
         sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await?;
-        Ok(StagedSheet { db, header, batch, known_hash, counts: PlanCounts::default() })
+        let payloads = PayloadCompressor::new(dictionary);
+        Ok(StagedSheet { db, header, batch, known_hash, payloads, counts: PlanCounts::default() })
     }
 
     /// Returns the selection of the last plan that had one.
@@ -325,24 +336,28 @@ impl StagedSheet {
                     Err(UnmergedReason::Invalid(words)) => (None, Some(words)),
                     Err(UnmergedReason::Skipped) => (None, None),
                 };
-                // Texts are moved: copying them would cost more than all the rest.
-                let (hash, file, spoken_ms, subject) = match merged {
-                    Some(MergedRow {
-                        payload_hash,
-                        file_name,
-                        spoken_ms,
-                        exclusive_project: subject,
-                    }) => (Some(payload_hash), Some(file_name), Some(spoken_ms), subject),
-                    None => (None, None, None, None),
-                };
                 query = query.bind(row.position).bind(row.row_number).bind(row.key);
-                query = query.bind(row.cells).bind(hash).bind(file).bind(spoken_ms);
+                query = query.bind(row.cells);
+                // Texts are moved: copying them would cost more than all the rest.
+                let mut exclusive_project = None;
+                query = match merged {
+                    Some(merged) => {
+                        exclusive_project = merged.exclusive_project;
+                        let payload = self.payloads.compress(&merged.payload)?;
+                        let query = query.bind(payload).bind(merged.payload_hash);
+                        query.bind(merged.file_name).bind(merged.spoken_ms)
+                    }
+                    None => {
+                        let query = query.bind(None::<Vec<u8>>).bind(None::<String>);
+                        query.bind(None::<String>).bind(None::<i64>)
+                    }
+                };
                 query = query.bind(row.selected);
                 if wide {
                     query = query.bind(row_change.as_str()).bind(problem).bind(row.variant);
                     query = query
                         .bind(i64::try_from(row.mapping_index).unwrap_or(i64::MAX))
-                        .bind(subject);
+                        .bind(exclusive_project);
                 }
             }
             query.execute(&mut self.db).await?;
@@ -377,8 +392,8 @@ impl StagedRow {
 
 fn insert_statement(rows: usize, wide: bool) -> String {
     let (columns, binds) = match wide {
-        true => (format!("{BASE_COLUMNS}, {EXTRA_COLUMNS}"), "(?,?,?,?,?,?,?,?,?,?,?,?,?)"),
-        false => (BASE_COLUMNS.to_owned(), "(?,?,?,?,?,?,?,?)"),
+        true => (format!("{BASE_COLUMNS}, {EXTRA_COLUMNS}"), "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+        false => (BASE_COLUMNS.to_owned(), "(?,?,?,?,?,?,?,?,?)"),
     };
     let values = vec![binds; rows].join(",");
     format!("-- ledger::push\ninsert into temp.staged ({columns}) values {values}")

@@ -1,0 +1,148 @@
+//! Versions that were planned before payloads were stored, and the payloads that are stored for them
+//! later.
+//!
+//! How a payload is made is not known here. Invariant: a version that has its payload never changes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use sqlx::SqliteConnection;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::stored_payload::PayloadCompressor;
+use crate::ledger::write::staging::DICTIONARY;
+use crate::ledger::write::staging::commit::INSERT_DICTIONARY;
+use crate::ledger::write::write_op::WriteOp;
+use crate::ledger::{BatchId, Ledger};
+
+/// A version whose payload must be made from its cells.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct VersionWithoutPayload {
+    job_id: i64,
+    version: i64,
+    /// The hash of its template.
+    pub template_hash: String,
+    /// The id of its mapping of cells to fields.
+    pub layout_id: i64,
+    /// Its cells as JSON: a list of rows, each a list of texts.
+    pub cells: String,
+    /// 32 characters over everything that determines the video.
+    pub payload_hash: String,
+    /// The kind of request, as text.
+    pub request: String,
+}
+
+/// The payload of a version.
+#[derive(Clone, Debug)]
+pub struct RestoredPayload {
+    /// The version.
+    pub version: VersionWithoutPayload,
+    /// Its payload.
+    pub payload: String,
+}
+
+/// Versions that are read together.
+const VERSIONS_PER_PAGE: i64 = 1_000;
+
+const BATCH_WITHOUT_PAYLOADS: &str = "-- ledger::batch_without_payloads
+    select id from batch where name = ?1 and payloads_stored = 0";
+
+const VERSIONS_WITHOUT_PAYLOAD: &str = "-- ledger::versions_without_payload
+    select v.job_id, v.version, v.template_hash, v.layout_id, v.cells, v.payload_hash, v.request
+    from version v cross join job j on j.id = v.job_id
+    where (v.job_id, v.version) > (?2, ?3) and v.payload is null and j.batch_id = ?1
+    order by v.job_id, v.version limit ?4";
+
+const STORE_PAYLOAD: &str = "-- ledger::store_payloads
+    update version set payload = ?3, dictionary_id = ?4
+    where job_id = ?1 and version = ?2 and payload is null";
+
+const MARK_PAYLOADS_STORED: &str = "-- ledger::mark_payloads_stored
+    update batch set payloads_stored = 1 where id = ?1";
+
+struct StorePayloads(Vec<RestoredPayload>);
+
+struct MarkPayloadsStored(BatchId);
+
+impl WriteOp for StorePayloads {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        let mut by_template: HashMap<&str, (i64, PayloadCompressor)> = HashMap::new();
+        for RestoredPayload { version, payload } in &self.0 {
+            let (dictionary, compressor) = match by_template.entry(&version.template_hash) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    new.insert(open_dictionary(db, &version.template_hash, payload).await?)
+                }
+            };
+            sqlx::query(STORE_PAYLOAD)
+                .bind(version.job_id)
+                .bind(version.version)
+                .bind(compressor.compress(payload)?)
+                .bind(*dictionary)
+                .execute(&mut *db)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the dictionary of a template, which is this payload if it has none.
+async fn open_dictionary(
+    db: &mut SqliteConnection,
+    template_hash: &str,
+    payload: &str,
+) -> Result<(i64, PayloadCompressor), LedgerError> {
+    let known = sqlx::query_as(DICTIONARY).bind(template_hash).fetch_optional(&mut *db).await?;
+    let mut compressor = PayloadCompressor::new(known);
+    if let Some(id) = compressor.dictionary().and_then(|known| known.id) {
+        return Ok((id, compressor));
+    }
+    compressor.compress(payload)?;
+    let id = sqlx::query_scalar(INSERT_DICTIONARY).bind(template_hash).bind(payload);
+    Ok((id.fetch_one(db).await?, compressor))
+}
+
+impl WriteOp for MarkPayloadsStored {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+        sqlx::query(MARK_PAYLOADS_STORED).bind(self.0.0).execute(db).await?;
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Returns the batch if it was planned before payloads were stored.
+    pub async fn batch_without_payloads(&self, name: &str) -> Result<Option<BatchId>, LedgerError> {
+        let found = sqlx::query_scalar(BATCH_WITHOUT_PAYLOADS).bind(name);
+        Ok(found.fetch_optional(&self.readers).await?.map(BatchId))
+    }
+
+    /// Returns some versions without a payload, behind `after`.
+    pub async fn versions_without_payload(
+        &self,
+        batch: BatchId,
+        after: Option<&VersionWithoutPayload>,
+    ) -> Result<Vec<VersionWithoutPayload>, LedgerError> {
+        let (job, version) = after.map_or((0, 0), |after| (after.job_id, after.version));
+        Ok(sqlx::query_as(VERSIONS_WITHOUT_PAYLOAD)
+            .bind(batch.0)
+            .bind(job)
+            .bind(version)
+            .bind(VERSIONS_PER_PAGE)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// Stores payloads.
+    pub async fn store_payloads(&self, payloads: Vec<RestoredPayload>) -> Result<(), LedgerError> {
+        self.writer.execute(StorePayloads(payloads)).await
+    }
+
+    /// Records that every payload is stored that can be.
+    pub async fn mark_payloads_stored(&self, batch: BatchId) -> Result<(), LedgerError> {
+        self.writer.execute(MarkPayloadsStored(batch)).await
+    }
+}
