@@ -133,7 +133,7 @@ pub(in crate::ledger) fn restrict_to_owner(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(in crate::ledger) fn keep_private(_: &Path) -> io::Result<()> {
+pub(in crate::ledger) fn restrict_to_owner(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

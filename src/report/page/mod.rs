@@ -9,6 +9,7 @@
 mod body;
 mod plots;
 mod rows;
+mod svg_chart;
 mod timeline;
 
 use std::collections::BTreeMap;

@@ -1,43 +1,33 @@
-//! The plots of the page, drawn as SVG by a library.
+//! The plots of the page: what a run did over time.
 //!
-//! Their colours are placeholders that the style sheet replaces, in light and in dark mode. Invariant:
-//! keys are the only text from outside, and the library escapes them.
+//! Drawing belongs to `svg_chart`, the data to `timeline`. Invariant: keys are the only text from outside, and they
+//! are escaped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use charts_rs::{
-    AxisType, ChartBase, Color, GanttChart, GanttTask, HistogramChart, LineChart, LineStep,
-    MarkLine, MarkLineCategory, Series, Symbol, YAxisConfig,
-};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use maud::html;
 
 use super::SubmitLimits;
-use super::timeline::{RunTimeline, TimelineSteps};
+use super::svg_chart::{AxisRange, AxisTick, ChartBar, ChartFrame, ChartPoint, round_step};
+use super::timeline::{JobTiming, RunTimeline, TimelineSteps};
 use crate::text::{format_duration, format_number, truncate};
 
 /// Jobs with their own line in the timeline.
 const TIMELINE_LANES_MAX: usize = 40;
 /// Points of a line.
 const LINE_POINTS_MAX: usize = 120;
-/// Points of a line that counts events per minute; more would only show noise.
-const RATE_POINTS_MAX: usize = 30;
 /// Characters of a key beside its line.
 const KEY_CHARS_MAX: usize = 20;
+/// Bars of the histogram, about.
+const HISTOGRAM_BINS: f64 = 16.0;
 
-/// Placeholders, replaced by the style sheet.
-const WAITING_COLOR: &str = "#0A0A01";
-const RENDERING_COLOR: &str = "#0A0A02";
-const DOWNLOADING_COLOR: &str = "#0A0A03";
-const LIMIT_COLOR: &str = "#0A0A04";
-const GRID_COLOR: &str = "#0A0A05";
-const AXIS_COLOR: &str = "#0A0A06";
-const BACKGROUND_COLOR: &str = "#0A0A07";
-
-const FULL_WIDTH: f32 = 920.0;
-const HALF_WIDTH: f32 = 450.0;
-const PLOT_HEIGHT: f32 = 240.0;
+const FULL_WIDTH: f64 = 920.0;
+const HALF_WIDTH: f64 = 450.0;
+const PLOT_HEIGHT: f64 = 240.0;
+const LANE_HEIGHT: f64 = 16.0;
+const NUMBERS_MARGIN: f64 = 36.0;
 
 /// A plot with its text.
 #[derive(Clone, Debug)]
@@ -61,158 +51,139 @@ pub(super) fn draw_plots(
     if timeline.jobs.is_empty() {
         return Vec::new();
     }
-    let utc_offset_minutes = Timestamp::from_millisecond(timeline.started_at)
-        .map_or(0, |at| zone.to_offset(at).seconds() / 60);
-    [
-        timeline_plot(timeline, utc_offset_minutes, keys),
-        in_flight_plot(
-            &TimelineSteps::from_timeline(timeline, LINE_POINTS_MAX),
-            limits,
-            utc_offset_minutes,
-        ),
-        throughput_plot(
-            &TimelineSteps::from_timeline(timeline, RATE_POINTS_MAX),
-            limits,
-            utc_offset_minutes,
-        ),
-        render_time_plot(timeline),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let steps = TimelineSteps::from_timeline(timeline, LINE_POINTS_MAX);
+    let mut plots = vec![
+        timeline_plot(timeline, zone, keys),
+        in_flight_plot(&steps, limits, zone),
+        progress_plot(&steps, limits, zone),
+    ];
+    plots.extend(render_time_plot(timeline));
+    plots
 }
 
 /// Returns the jobs with their own line: all, or every n-th.
-pub(super) fn timeline_lanes(
-    timeline: &RunTimeline,
-) -> impl Iterator<Item = &super::timeline::JobTiming> {
-    timeline.jobs.iter().step_by(timeline.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1))
+pub(super) fn timeline_lanes(timeline: &RunTimeline) -> impl Iterator<Item = &JobTiming> {
+    timeline.jobs.iter().step_by(lane_distance(timeline))
 }
 
-fn timeline_plot(
-    timeline: &RunTimeline,
-    utc_offset_minutes: i32,
-    keys: &BTreeMap<i64, String>,
-) -> Option<RunPlot> {
-    let seconds = |ms: i64| ms as f64 / 1000.0;
-    let mut tasks = Vec::new();
-    let mut shown = 0;
-    for (number, job) in timeline_lanes(timeline).enumerate() {
-        shown += 1;
-        // Two long keys may be equal when truncated, and must not share a line.
-        let key = keys.get(&job.position).map_or("", String::as_str);
-        let row = format!("{}{}", truncate(key, KEY_CHARS_MAX), "\u{200b}".repeat(number % 7));
-        let rendered = job.rendered_at.unwrap_or(timeline.ended_at);
-        let mut part = |category: &str, from: i64, to: i64, color: &str| {
-            tasks.push(GanttTask {
-                name: category.to_owned(),
-                start: seconds(from),
-                end: seconds(to.max(from + 1)),
-                row: Some(row.clone()),
-                category: Some(category.to_owned()),
-                progress: None,
-                color: Some(color.into()),
-            });
-        };
-        part("waiting", timeline.started_at, job.submitted_at, WAITING_COLOR);
-        part("rendering", job.submitted_at, rendered, RENDERING_COLOR);
-        if job.rendered_at.is_some() {
-            part(
-                "downloading",
-                rendered,
-                job.done_at.unwrap_or(timeline.ended_at),
-                DOWNLOADING_COLOR,
-            );
-        }
-    }
-    let mut chart = GanttChart::new(tasks);
-    style_chart(&mut chart, FULL_WIDTH, 60.0 + 16.0 * shown as f32);
-    chart.x_axis.kind = AxisType::Time;
-    chart.x_axis.time_offset = utc_offset_minutes;
-    chart.x_axis.min = Some(seconds(timeline.started_at));
-    chart.x_axis.max = Some(seconds(timeline.ended_at));
-    chart.series.colors =
-        [WAITING_COLOR, RENDERING_COLOR, DOWNLOADING_COLOR].map(Color::from).to_vec();
-    chart.label_show = false;
-    chart.radius = 2.0;
-    chart.y_axis_configs.iter_mut().for_each(style_axis);
-    let every = timeline.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1);
-    let which = if every == 1 {
-        format!("All {shown} jobs")
-    } else {
-        format!("{shown} of {} jobs, one in {every}", timeline.jobs.len())
+fn lane_distance(timeline: &RunTimeline) -> usize {
+    timeline.jobs.len().div_ceil(TIMELINE_LANES_MAX).max(1)
+}
+
+fn timeline_plot(timeline: &RunTimeline, zone: &TimeZone, keys: &BTreeMap<i64, String>) -> RunPlot {
+    let lanes: Vec<_> = timeline_lanes(timeline).collect();
+    let key = |job: &JobTiming| {
+        truncate(keys.get(&job.position).map_or("", String::as_str), KEY_CHARS_MAX)
     };
-    let caption = format!("{which}, in the order of their requests; all are in the table below.");
-    Some(RunPlot {
+    let labels: Vec<AxisTick> = (0u32..)
+        .zip(&lanes)
+        .map(|(lane, job)| AxisTick { value: f64::from(lane) + 0.5, label: key(job).to_string() })
+        .collect();
+    let count = lanes.len() as f64;
+    let frame = ChartFrame {
+        width: FULL_WIDTH,
+        height: 32.0 + LANE_HEIGHT * count,
+        left_margin: 12.0 + labels.iter().map(|tick| label_width(&tick.label)).fold(0.0, f64::max),
+        x: AxisRange { first: seconds(timeline.started_at), last: seconds(timeline.ended_at) },
+        // The first job is at the top.
+        y: AxisRange { first: count, last: 0.0 },
+    };
+    let bars: Vec<ChartBar> =
+        (0u32..).zip(&lanes).flat_map(|(lane, job)| lane_bars(timeline, job, lane)).collect();
+    let every = lane_distance(timeline);
+    let which = match (every, lanes.len()) {
+        (1, 1) => "The job of this run".to_owned(),
+        (1, shown) => format!("All {shown} jobs"),
+        (_, shown) => format!("{shown} of {} jobs, one in {every}", timeline.jobs.len()),
+    };
+    RunPlot {
         title: "Timeline",
-        svg: chart.svg().ok()?,
-        caption,
+        svg: frame.draw(&frame.x.time_ticks(zone), &labels, frame.bars(&bars)),
+        caption: format!("{which}, in the order of submission; all are in the table below."),
         is_wide: true,
         legend: &[("w", "waiting"), ("r", "rendering"), ("f", "downloading")],
-    })
+    }
 }
 
-fn in_flight_plot(
-    steps: &TimelineSteps,
-    limits: SubmitLimits,
-    utc_offset_minutes: i32,
-) -> Option<RunPlot> {
-    let mut line = step_series("rendering", &steps.renders_in_flight, 1.0, RENDERING_COLOR);
-    line.fill = Some(true);
+/// Returns the bars of one job: waiting, rendering, and downloading once it was rendered.
+fn lane_bars(timeline: &RunTimeline, job: &JobTiming, lane: u32) -> impl Iterator<Item = ChartBar> {
+    let rendered = job.rendered_at.unwrap_or(timeline.ended_at);
+    let done = job.rendered_at.map(|_| job.done_at.unwrap_or(timeline.ended_at));
+    let bar = move |class, from: i64, to: i64| ChartBar {
+        from: seconds(from),
+        to: seconds(to),
+        bottom: f64::from(lane) + 0.85,
+        top: f64::from(lane) + 0.15,
+        class,
+    };
+    [
+        Some(bar("w", timeline.started_at, job.submitted_at)),
+        Some(bar("r", job.submitted_at, rendered)),
+        done.map(|done| bar("f", rendered, done)),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn in_flight_plot(steps: &TimelineSteps, limits: SubmitLimits, zone: &TimeZone) -> RunPlot {
     let most = steps.renders_in_flight.iter().max().copied().unwrap_or(0);
-    let limit = f64::from(limits.in_flight);
-    line.mark_lines = limit_mark_lines(limit);
-    let top = limit.max(f64::from(most));
-    let mut chart = time_chart(vec![line], steps, utc_offset_minutes, top);
-    chart.series.fill_opacity = Some(0.25);
-    let caption = format!(
-        "At most {most} at once; the dashed line is the limit (in_flight = {}).",
-        limits.in_flight
-    );
-    Some(RunPlot {
+    let frame = time_frame(steps, f64::from(most.max(limits.in_flight)));
+    let in_flight = step_points(steps, steps.renders_in_flight.iter().copied());
+    let shapes = html! {
+        (frame.step_area(&in_flight, "r"))
+        (frame.limit_line(f64::from(limits.in_flight)))
+    };
+    RunPlot {
         title: "In progress",
-        svg: chart.svg().ok()?,
-        caption,
+        svg: frame.draw(&frame.x.time_ticks(zone), &frame.y.count_ticks(), shapes),
+        caption: format!(
+            "At most {most} at once; the dashed line is the limit (in_flight = {}).",
+            limits.in_flight
+        ),
         is_wide: false,
         legend: &[],
-    })
+    }
 }
 
-fn throughput_plot(
-    steps: &TimelineSteps,
-    limits: SubmitLimits,
-    utc_offset_minutes: i32,
-) -> Option<RunPlot> {
-    let per_minute = 1.0 / steps.step_minutes;
-    let mut started = step_series("started", &steps.submitted, per_minute, RENDERING_COLOR);
-    let done = step_series("done", &steps.completed, per_minute, DOWNLOADING_COLOR);
-    let most = |counts: &[u32]| f64::from(counts.iter().max().copied().unwrap_or(0)) * per_minute;
-    let (most_started, most_done) = (most(&steps.submitted), most(&steps.completed));
-    let mut top = most_started.max(most_done);
-    let (started_rate, done_rate) = (format_rate(most_started), format_rate(most_done));
-    let mut caption = format!("At most {started_rate} started and {done_rate} done per minute; ");
-    // A limit far above the data would hide it.
-    match limits.submits_per_minute {
-        Some(limit) if limit <= 4.0 * top => {
-            started.mark_lines = limit_mark_lines(limit);
-            top = top.max(limit);
-            let limit = format_number(limit);
-            caption.push_str(&format!("the dashed line is the limit (submits = {limit}/min)."));
-        }
-        Some(limit) => {
-            let limit = format_number(limit);
-            caption.push_str(&format!("the limit of {limit}/min (submits) is far higher."));
-        }
-        None => caption.push_str("there is no limit (submits)."),
-    }
-    let chart = time_chart(vec![started, done], steps, utc_offset_minutes, top);
-    Some(RunPlot {
-        title: "Videos per minute",
-        svg: chart.svg().ok()?,
-        caption,
+/// Plots how many videos were submitted and done by each time.
+fn progress_plot(steps: &TimelineSteps, limits: SubmitLimits, zone: &TimeZone) -> RunPlot {
+    let frame = time_frame(steps, f64::from(steps.submitted.iter().sum::<u32>()));
+    let shapes = html! {
+        (frame.step_line(&running_totals(steps, &steps.submitted), "r"))
+        (frame.step_line(&running_totals(steps, &steps.completed), "f"))
+    };
+    let most = |counts: &[u32]| {
+        format_rate(f64::from(counts.iter().max().copied().unwrap_or(0)) / steps.step_minutes)
+    };
+    let limit = limits.submits_per_minute.map_or_else(
+        || "there is no limit".to_owned(),
+        |limit| format!("the limit is {} submissions", format_number(limit)),
+    );
+    RunPlot {
+        title: "Progress",
+        svg: frame.draw(&frame.x.time_ticks(zone), &frame.y.count_ticks(), shapes),
+        caption: format!(
+            "At most {} submitted and {} done per minute; {limit} (submits).",
+            most(&steps.submitted),
+            most(&steps.completed)
+        ),
         is_wide: false,
-        legend: &[("r", "started"), ("f", "done")],
-    })
+        legend: &[("r", "submitted"), ("f", "done")],
+    }
+}
+
+fn running_totals(steps: &TimelineSteps, counts: &[u32]) -> Vec<ChartPoint> {
+    let mut total = 0u32;
+    let totals = counts.iter().map(|count| {
+        total = total.saturating_add(*count);
+        total
+    });
+    step_points(steps, totals)
+}
+
+fn step_points(steps: &TimelineSteps, counts: impl Iterator<Item = u32>) -> Vec<ChartPoint> {
+    let point = |(start, count): (&f64, u32)| ChartPoint { x: *start, y: f64::from(count) };
+    steps.starts_at.iter().zip(counts).map(point).collect()
 }
 
 /// Returns a rate with few digits: 0.25, 3.5, 114.
@@ -227,109 +198,71 @@ fn render_time_plot(timeline: &RunTimeline) -> Option<RunPlot> {
     let mut took: Vec<i64> = timeline.render_times_ms().collect();
     took.sort_unstable();
     let (first, last) = (*took.first()?, *took.last()?);
-    let (unit, ms) = if last < 180_000 { ("s", 1000.0) } else { ("min", 60_000.0) };
-    let data: Vec<f32> = took.iter().map(|took| (*took as f64 / ms) as f32).collect();
-    let mut chart = HistogramChart::new(vec![Series::new("renders".to_owned(), data)]);
-    style_chart(&mut chart, HALF_WIDTH, PLOT_HEIGHT);
-    chart.bin_width = Some(round_step((last - first) as f64 / ms / 16.0) as f32);
-    chart.series.colors = vec![RENDERING_COLOR.into()];
-    chart.y_axis_configs.iter_mut().for_each(style_axis);
-    chart.x_axis.formatter = Some(format!("{{c}} {unit}"));
+    let (unit, ms) = if last < 180_000 { (" s", 1000.0) } else { (" min", 60_000.0) };
+    let bin = round_step((last - first) as f64 / ms / HISTOGRAM_BINS);
+    let mut bins = BTreeMap::<i64, u32>::new();
+    for took in &took {
+        *bins.entry((*took as f64 / ms / bin) as i64).or_default() += 1;
+    }
+    let bars: Vec<ChartBar> = bins
+        .iter()
+        .map(|(number, count)| ChartBar {
+            from: *number as f64 * bin,
+            to: (*number as f64 + 0.9) * bin,
+            bottom: 0.0,
+            top: f64::from(*count),
+            class: "r",
+        })
+        .collect();
+    let frame = ChartFrame {
+        width: HALF_WIDTH,
+        height: PLOT_HEIGHT,
+        left_margin: NUMBERS_MARGIN,
+        x: AxisRange {
+            first: (first as f64 / ms / bin).floor() * bin,
+            last: (last as f64 / ms / bin).floor() * bin + bin,
+        },
+        y: AxisRange { first: 0.0, last: f64::from(bins.values().max().copied().unwrap_or(1)) },
+    };
     let duration = |ms: i64| format_duration(Duration::from_millis(ms.max(0).unsigned_abs()));
-    let caption = format!(
-        "{} renders took {} to {}, half of them at most {}.",
-        took.len(),
-        duration(first),
-        duration(last),
-        duration(took[took.len() / 2])
-    );
+    let caption = match took.len() {
+        1 => format!("The only render took {}.", duration(first)),
+        count => format!(
+            "{count} renders took {} to {}, half of them at most {}.",
+            duration(first),
+            duration(last),
+            duration(took[count / 2])
+        ),
+    };
     Some(RunPlot {
-        title: "How long a render takes",
-        svg: chart.svg().ok()?,
+        title: "Render times",
+        svg: frame.draw(&frame.x.number_ticks(unit), &frame.y.count_ticks(), frame.bars(&bars)),
         caption,
         is_wide: false,
         legend: &[],
     })
 }
 
-fn step_series(name: &str, counts: &[u32], factor: f64, color: &str) -> Series {
-    let data = counts.iter().map(|count| (f64::from(*count) * factor) as f32).collect();
-    let mut series = Series::new(name.to_owned(), data);
-    series.step = Some(LineStep::Start);
-    series.symbol = Some(Symbol::None);
-    series.colors = Some(vec![Some(color.into())]);
-    series
-}
-
-fn limit_mark_lines(limit: f64) -> Vec<MarkLine> {
-    vec![MarkLine {
-        category: MarkLineCategory::Value(limit as f32),
-        color: Some(LIMIT_COLOR.into()),
-        stroke_width: Some(1.5),
-        stroke_dash_array: None,
-    }]
-}
-
-fn time_chart(
-    lines: Vec<Series>,
-    steps: &TimelineSteps,
-    utc_offset_minutes: i32,
-    top: f64,
-) -> LineChart {
-    let mut chart = LineChart::new(lines, Vec::new());
-    style_chart(&mut chart, HALF_WIDTH, PLOT_HEIGHT);
-    chart.x_axis.kind = AxisType::Time;
-    chart.x_axis.time_offset = utc_offset_minutes;
-    chart.x_axis.values = steps.starts_at.clone();
-    chart.series.colors = [RENDERING_COLOR, DOWNLOADING_COLOR].map(Color::from).to_vec();
-    chart.series.stroke_width = 2.0;
-    for axis in &mut chart.y_axis_configs {
-        style_axis(axis);
-        let (step, count) = axis_ticks(top);
-        axis.min = Some(0.0);
-        axis.max = Some((step * count as f64) as f32);
-        axis.split_number = count;
+/// Returns a frame over the whole run, whose vertical axis ends a little above `top`.
+fn time_frame(steps: &TimelineSteps, top: f64) -> ChartFrame {
+    let first = steps.starts_at.first().copied().unwrap_or(0.0);
+    let last = steps.starts_at.last().copied().unwrap_or(first);
+    ChartFrame {
+        width: HALF_WIDTH,
+        height: PLOT_HEIGHT,
+        left_margin: NUMBERS_MARGIN,
+        x: AxisRange { first, last: last + steps.step_minutes * 60.0 },
+        y: AxisRange { first: 0.0, last: top.max(1.0) * 1.05 },
     }
-    chart
 }
 
-/// Returns the round distance between the ticks of an axis that ends a little above `top`, and
-/// their number.
-fn axis_ticks(top: f64) -> (f64, usize) {
-    let step = round_step(top / 5.0).max(1.0);
-    let count = ((top * 1.02) / step).ceil().max(1.0);
-    (step, count as usize)
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
 }
 
-/// Returns the next higher of 1, 2, 5, 10, 20, 50 … or of their tenths, hundredths ….
-fn round_step(at_least: f64) -> f64 {
-    if !(at_least.is_finite() && at_least > 0.0) {
-        return 1.0;
-    }
-    let ten = 10f64.powf(at_least.log10().floor());
-    let round = [1.0, 2.0, 5.0].into_iter().find(|digit| digit * ten >= at_least * 0.999);
-    round.unwrap_or(10.0) * ten
-}
-
-fn style_chart(chart: &mut ChartBase, width: f32, height: f32) {
-    (chart.width, chart.height) = (width, height);
-    chart.background_color = BACKGROUND_COLOR.into();
-    chart.font_family = "system-ui".to_owned();
-    chart.compact = true;
-    chart.grid.stroke_color = GRID_COLOR.into();
-    chart.x_axis.stroke_color = AXIS_COLOR.into();
-    chart.x_axis.font.color = AXIS_COLOR.into();
-    chart.x_axis.font.size = 11.0;
-    // The page contains the legend: the library would measure a font that may be missing.
-    chart.legend.show = Some(false);
-    chart.series.label.font.color = AXIS_COLOR.into();
-    chart.series.label.font.size = 11.0;
-}
-
-fn style_axis(axis: &mut YAxisConfig) {
-    axis.stroke_color = AXIS_COLOR.into();
-    axis.font.color = AXIS_COLOR.into();
-    axis.font.size = 11.0;
+/// Returns about the width of a label, in pixels; characters beyond ASCII count as wide ones.
+fn label_width(label: &str) -> f64 {
+    label.chars().map(|c| if c.is_ascii() { 6.5 } else { 11.5 }).sum()
 }
 
 #[cfg(test)]
@@ -374,17 +307,6 @@ mod tests {
                 prop_assert!(plot.svg.starts_with("<svg") && plot.svg.ends_with("</svg>"));
                 prop_assert!(!plot.svg.contains("NaN"), "{}", plot.title);
             }
-        }
-    }
-
-    #[test]
-    fn axis_ticks_are_round_numbers() {
-        assert_eq!(axis_ticks(4.0), (1.0, 5));
-        assert_eq!(axis_ticks(120.0), (50.0, 3));
-        assert_eq!(axis_ticks(0.0), (1.0, 1));
-        for (at_least, round) in [(0.8, 1.0), (1.1, 2.0), (30.0, 50.0), (51.0, 100.0), (0.03, 0.05)]
-        {
-            assert!((round_step(at_least) - round).abs() < 1e-9, "{at_least}");
         }
     }
 }
