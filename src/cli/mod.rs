@@ -25,7 +25,7 @@ pub use crate::session::exit_code::ExitReason;
 
 /// One spreadsheet, one scene template, one verified video per row
 #[derive(Debug, Parser)]
-#[command(name = "callsheet", version, max_term_width = 80, term_width = 80)]
+#[command(name = "callsheet", version = env!("CALLSHEET_VERSION"), max_term_width = 80, term_width = 80)]
 #[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
