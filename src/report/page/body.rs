@@ -1,7 +1,7 @@
 //! The page except its rows: everything that needs no script, and the table that the script fills.
 //!
-//! `maud` escapes every text. Invariant: only our own style sheet and script, and the SVG of the
-//! chart library, are inserted unescaped.
+//! `maud` escapes every text. Invariant: only our own style sheet, script and drawings are inserted
+//! unescaped.
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::plots::RunPlot;
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
-use crate::report::run::{AttentionGroup, SpendingRecord};
+use crate::report::run::{AttentionGroup, BatchRecord, SpendingRecord};
 use crate::text::{format_duration, format_number, pluralize};
 
 /// Replaced by the rows.
@@ -46,8 +46,9 @@ pub(super) fn page_markup(
                 main {
                     (counts_section(page))
                     (attention_section(page))
-                    (plots_section(page, plots, timeline))
+                    (videos_section())
                     (rows_section())
+                    (plots_section(page, plots, timeline))
                 }
                 footer {
                     "Written by Callsheet " (env!("CARGO_PKG_VERSION")) " on "
@@ -61,14 +62,11 @@ pub(super) fn page_markup(
 }
 
 fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
-    let status = page.status;
-    let jobs = |state| status.counts.get(state).copied().unwrap_or(0);
-    let done = jobs("done") + jobs("reused");
     html! {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
-            p .lead { (done) " of " (pluralize(status.rows, "video")) " done" }
+            (progress_lead(page.status))
             @if let Some(run) = &timeline.run {
                 p .muted {
                     "Last paying run: run " (run.id) ", " (format_time(page, timeline.started_at)) ", "
@@ -80,6 +78,20 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
             @if let Some(next) = &page.status.next {
                 p .next { "Next: " code { (next) } }
             }
+        }
+    }
+}
+
+/// Says how many of the videos that are wanted exist; skipped rows are not wanted.
+fn progress_lead(status: &BatchRecord) -> Markup {
+    let jobs = |state| status.counts.get(state).copied().unwrap_or(0);
+    let done = jobs("done") + jobs("reused");
+    let wanted = status.rows.saturating_sub(jobs("skipped"));
+    html! {
+        @if done == wanted && done > 1 {
+            p .lead.complete { "All " (done) " videos done" }
+        } @else {
+            p .lead { (done) " of " (pluralize(wanted, "video")) " done" }
         }
     }
 }
@@ -142,10 +154,10 @@ fn attention_article(group: &AttentionGroup) -> Markup {
 
 fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], timeline: &RunTimeline) -> Markup {
     html! {
-        section aria-labelledby="run" {
-            h2 id="run" {
-                @match &timeline.run { Some(run) => { "Run " (run.id) }, None => "Credits" }
-            }
+        section aria-labelledby="run" { details .run {
+            summary { h2 id="run" {
+                @match &timeline.run { Some(run) => { "Timing and credits of run " (run.id) }, None => "Credits" }
+            } }
             div .plots {
                 @for plot in plots {
                     figure .wide[plot.is_wide] {
@@ -163,7 +175,7 @@ fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], timeline: &RunTimelin
                 }
                 (credits_figure(page))
             }
-        }
+        } }
     }
 }
 
@@ -204,6 +216,17 @@ fn spending_row(what: &str, spending: SpendingRecord) -> Markup {
                 Some(credits) => { (format_number(credits)) " for " (spending.observed_of) },
                 None => "–",
             } }
+        }
+    }
+}
+
+/// The script adds the videos; without one, the rows say why nothing is here.
+fn videos_section() -> Markup {
+    html! {
+        section aria-labelledby="videos" id="gallery" hidden {
+            h2 id="videos" { "Videos" }
+            div .gallery {}
+            p .more { button type="button" id="more-videos" hidden {} }
         }
     }
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Adds rows to the table on demand. Everything from outside is inserted as text, never as markup.
+// Adds videos to the gallery and rows to the table on demand. Everything from outside is inserted as text, never as markup.
 // A row is [row, key, state, version, attempts, length, credits, message, file, project, cells,
 // timing]; a timing is [submitted, rendered, done] in milliseconds since the start of the run.
 (() => {
@@ -9,8 +9,10 @@
   const more = document.getElementById("more");
   const search = document.getElementById("search");
   const tiles = [...document.querySelectorAll(".tile")];
-  const STEP = 100, PRINTED = 2000;
-  let state = "", sort = "0", down = false, found = data.rows, shown = 0;
+  const gallery = document.getElementById("gallery");
+  const moreVideos = document.getElementById("more-videos");
+  const STEP = 100, PRINTED = 2000, CARDS = 12;
+  let state = "", sort = "0", down = false, found = data.rows, shown = 0, films = [], cards = 0;
 
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
@@ -78,6 +80,33 @@
     const inside = file.split("/").map(encodeURIComponent).join("/");
     return data.videos ? data.videos.split("/").map(encodeURIComponent).join("/") + "/" + inside : "./" + inside;
   };
+  // The first frame is the thumbnail.
+  const player = (row) => make("video", {
+    controls: "", preload: "metadata", playsinline: "", src: path(row[8]), "aria-label": "Video of " + row[1],
+  });
+  const card = (row) => {
+    // The longest cell is what is spoken, or the next best description.
+    const text = row[10].flat().reduce((longest, cell) => (cell.length > longest.length ? cell : longest), "");
+    const facts = [row[5] === null ? null : row[5] + " s", row[3] > 1 ? "version " + row[3] : null];
+    return make("figure", { class: "card" }, player(row),
+      make("figcaption", null, make("strong", null, String(row[1])), make("p", { class: "muted text" }, text),
+        make("p", { class: "facts" }, make("span", { class: "muted" }, facts.filter(Boolean).join(" · ")),
+          make("a", { href: path(row[8]), download: "" }, "Download"))));
+  };
+  const showVideosUpTo = (number) => {
+    const next = films.slice(cards, number);
+    gallery.querySelector(".gallery").append(...next.map(card));
+    cards += next.length;
+    moreVideos.hidden = cards >= films.length;
+    moreVideos.textContent = "Show " + Math.min(CARDS, films.length - cards) + " more of " + (films.length - cards);
+  };
+  const drawVideos = () => {
+    films = found.filter((row) => row[8]);
+    gallery.querySelector(".gallery").replaceChildren();
+    cards = 0;
+    showVideosUpTo(CARDS);
+    gallery.hidden = films.length === 0;
+  };
   const detail = (row) => {
     const list = make("dl");
     const add = (name, text) => {
@@ -96,8 +125,7 @@
     if (row[8]) {
       const link = make("a", { href: path(row[8]) }, row[8]);
       list.append(make("dt", null, "file"), make("dd", null, link));
-      // The first frame is the thumbnail.
-      box.append(make("video", { controls: "", preload: "metadata", src: path(row[8]), "aria-label": "Video of " + row[1] }));
+      box.append(player(row));
     }
     box.append(list);
     return make("tr", { class: "more-of" }, make("td", { colspan: "8" }, box));
@@ -132,12 +160,14 @@
     body.replaceChildren();
     shown = 0;
     showUpTo(STEP);
+    drawVideos();
     count.textContent = found.length + (found.length === 1 ? " row" : " rows")
       + (data.left_out > 0 ? "; " + data.left_out + " more are only in results.csv" : "");
   };
 
   search.addEventListener("input", draw);
   more.addEventListener("click", () => showUpTo(shown + STEP));
+  moreVideos.addEventListener("click", () => showVideosUpTo(cards + CARDS));
   for (const tile of tiles) {
     tile.addEventListener("click", () => {
       state = tile.dataset.state;
