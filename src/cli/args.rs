@@ -232,6 +232,7 @@ impl RowFilterArgs {
         RowSelection {
             keys: self.only.clone(),
             conditions: self.conditions.clone(),
+            with_file: None,
             should_record_catalog_uses: false,
         }
     }

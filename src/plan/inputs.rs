@@ -1,7 +1,9 @@
 //! The files of a batch, read and checked before the first row: template, sheet and file pattern.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use super::row_replacements::RowReplacements;
 use super::{
     PlanError, RowFilter, RowSelection, TemplateFiles, UnknownConditionColumn, VariantMapping,
     variant,
@@ -9,7 +11,7 @@ use super::{
 use crate::batch::Batch;
 use crate::payload::ColumnMapping;
 use crate::request::RequestKind;
-use crate::sheet::{Sheet, SheetSpec, SkipSpec};
+use crate::sheet::{ReportColumns, Sheet, SheetProblem, SheetProblems, SheetSpec, SkipSpec};
 use crate::template::{FileNamePattern, SceneTemplate};
 
 /// The opened files of a batch.
@@ -27,6 +29,8 @@ pub struct PlanInputs {
     pub variants: Vec<VariantMapping>,
     /// The kind of request sent for each row.
     pub request_kind: &'static RequestKind,
+    /// The rows that replace rows of the sheet.
+    pub(super) replacements: Option<RowReplacements>,
 }
 
 impl PlanInputs {
@@ -38,7 +42,8 @@ impl PlanInputs {
         let (template, template_files) = TemplateFiles::read(&batch.template)?.compile()?;
         let pattern = batch.video_file.as_deref().map(FileNamePattern::parse).transpose();
         let file_pattern = pattern.map_err(PlanError::FilePattern)?;
-        let sheet = open_sheet(batch, &template, file_pattern.as_ref())?;
+        let sheet = open_sheet(batch, &template, file_pattern.as_ref(), None)?;
+        reject_report(batch, &sheet)?;
         let columns = ColumnMapping {
             names: sheet.template_names().to_vec(),
             defaults: batch.defaults.clone(),
@@ -49,7 +54,32 @@ impl PlanInputs {
         let variants = variant::variant_mappings(batch, &sheet, &template, &columns)
             .map_err(PlanError::Sheet)?;
         let request_kind = batch.studio.request;
-        Ok(Self { template, template_files, file_pattern, sheet, variants, request_kind })
+        Ok(Self {
+            template,
+            template_files,
+            file_pattern,
+            sheet,
+            variants,
+            request_kind,
+            replacements: None,
+        })
+    }
+
+    /// Reads the file that the selection names, if it names one. Returns the selection of its rows.
+    pub(super) fn replace_rows(
+        &mut self,
+        batch: &Batch,
+        selection: &RowSelection,
+    ) -> Result<RowSelection, PlanError> {
+        let mut selection = selection.clone();
+        if let Some(path) = &selection.with_file {
+            let pattern = self.file_pattern.as_ref();
+            let with = open_sheet(batch, &self.template, pattern, Some(path))?;
+            let replacements = RowReplacements::read(path, &with, &self.sheet)?;
+            selection.keys.clone_from(&replacements.keys);
+            self.replacements = Some(replacements);
+        }
+        Ok(selection)
     }
 
     /// Returns the filter of each variant.
@@ -91,10 +121,35 @@ impl PlanInputs {
     }
 }
 
+/// Rejects a sheet that is one of our own reports: the rows that it lacks would count as removed.
+fn reject_report(batch: &Batch, sheet: &Sheet) -> Result<(), PlanError> {
+    match sheet.report_columns() {
+        ReportColumns::None => return Ok(()),
+        ReportColumns::Some | ReportColumns::All => {}
+    }
+    let file = batch.sheet.clone();
+    let problem = SheetProblem {
+        row: None,
+        column: None,
+        message: "this is a report of Callsheet, which may lack rows of the sheet".to_owned(),
+        help: Some(format!(
+            "keep the `sheet` from which it was made, and run the rows of this file with \
+             `callsheet run {} --with {}`",
+            batch.file.display(),
+            file.display()
+        )),
+        can_hide_rows: false,
+        lost_rows: Box::default(),
+    };
+    Err(PlanError::Sheet(SheetProblems { file, problems: vec![problem] }))
+}
+
+/// Opens the sheet of the batch, or `with`, a file with rows that replace rows of it.
 fn open_sheet(
     batch: &Batch,
     template: &SceneTemplate,
     file_pattern: Option<&FileNamePattern>,
+    with: Option<&Path>,
 ) -> Result<Sheet, PlanError> {
     let from_variants = variant::names_set_by_all_variants(batch);
     let is_given =
@@ -118,7 +173,7 @@ fn open_sheet(
             .as_ref()
             .map(|skip| SkipSpec { column: &skip.column, values: &skip.values }),
         encoding: batch.encoding.as_deref(),
-        worksheet: batch.worksheet.as_deref(),
+        worksheet: batch.worksheet.as_deref().filter(|_| with.is_none()),
     };
-    Sheet::open(&batch.sheet, &spec).map_err(PlanError::Sheet)
+    Sheet::open(with.unwrap_or(&batch.sheet), &spec).map_err(PlanError::Sheet)
 }

@@ -14,6 +14,7 @@ mod problem;
 mod rejected_rows;
 mod row_filter;
 mod row_merger;
+mod row_replacements;
 mod starter_sheet;
 mod stored_payloads;
 mod template_files;
@@ -133,7 +134,8 @@ pub async fn plan_filtered(
 ) -> Result<Plan, PlanError> {
     let start = Instant::now();
     store_missing_payloads(ledger, batch.name.as_str()).await?;
-    let inputs = PlanInputs::open(batch)?;
+    let mut inputs = PlanInputs::open(batch)?;
+    let selection = &inputs.replace_rows(batch, selection)?;
     let filters = inputs.row_filters(selection)?;
     let header = PlanHeader {
         has_selection: !selection.is_unrestricted(),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::catalog_check::{self, CatalogUse};
 use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
+use super::row_replacements::RowReplacements;
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::{CatalogRef, HashAlgorithm};
@@ -29,6 +30,12 @@ pub(super) struct SheetSelection<'s> {
     pub(super) selection: &'s RowSelection,
     /// The conditions, for each variant.
     pub(super) filters: Vec<RowFilter>,
+}
+
+/// Where entries come from.
+struct EntrySource {
+    sheet: Sheet,
+    replacements: Option<RowReplacements>,
 }
 
 /// Consecutive entries of the sheet.
@@ -81,7 +88,8 @@ pub(super) async fn merge_sheet(
         row_filters: selected.filters,
         should_record_catalog_uses: selected.selection.should_record_catalog_uses,
     });
-    let (threads, mut chunks) = start_threads(inputs.sheet, &context);
+    let source = EntrySource { sheet: inputs.sheet, replacements: inputs.replacements };
+    let (threads, mut chunks) = start_threads(source, &context);
     let unknown_keys = keys.iter().cloned().collect();
     let mut totals = MergeTotals { unknown_keys, ..MergeTotals::default() };
     let mut early = BTreeMap::new();
@@ -102,13 +110,13 @@ pub(super) async fn merge_sheet(
 
 /// Starts the reader and the mergers. They end with the sheet, or when the receiver is dropped.
 fn start_threads(
-    sheet: Sheet,
+    source: EntrySource,
     context: &Arc<MergeContext>,
 ) -> (Vec<JoinHandle<()>>, mpsc::Receiver<MergedChunk>) {
     let (entry_sender, entries) = sync_channel::<EntryChunk>(CHUNKS_QUEUED_MAX);
     let (row_sender, rows) = mpsc::channel::<MergedChunk>(CHUNKS_QUEUED_MAX);
     let entries = Arc::new(Mutex::new(entries));
-    let mut threads = vec![std::thread::spawn(move || read_entries(&sheet, &entry_sender))];
+    let mut threads = vec![std::thread::spawn(move || read_entries(&source, &entry_sender))];
     for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
         let (context, entries, rows) = (context.clone(), entries.clone(), row_sender.clone());
         threads.push(std::thread::spawn(move || merge_chunks(&context, &entries, &rows)));
@@ -116,11 +124,14 @@ fn start_threads(
     (threads, rows)
 }
 
-fn read_entries(sheet: &Sheet, chunks: &SyncSender<EntryChunk>) {
+fn read_entries(source: &EntrySource, chunks: &SyncSender<EntryChunk>) {
     let mut index = 0;
     let mut entries = Vec::with_capacity(CHUNK_ENTRIES);
-    for entry in sheet.entries() {
-        entries.push(entry);
+    for entry in source.sheet.entries() {
+        entries.push(match &source.replacements {
+            Some(replacements) => replacements.replace(&source.sheet, entry),
+            None => entry,
+        });
         if entries.len() == CHUNK_ENTRIES {
             let full = std::mem::replace(&mut entries, Vec::with_capacity(CHUNK_ENTRIES));
             // An error means that staging has failed and dropped the receiver.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::payload::ColumnMapping;
@@ -15,6 +16,8 @@ use crate::sheet;
 pub struct RowSelection {
     /// Only these keys; all if empty.
     pub keys: Vec<String>,
+    /// Only the rows of this file, which replace those of the sheet with their keys.
+    pub with_file: Option<PathBuf>,
     /// Only rows that meet all of these conditions.
     pub conditions: Vec<RowCondition>,
     /// Whether the plan records the catalogue items that its payloads use.
@@ -52,7 +55,7 @@ pub struct UnknownConditionColumn {
 impl RowSelection {
     /// Returns whether every row is selected.
     pub fn is_unrestricted(&self) -> bool {
-        self.keys.is_empty() && self.conditions.is_empty()
+        self.keys.is_empty() && self.conditions.is_empty() && self.with_file.is_none()
     }
 
     /// Returns the error message if nothing matches: a typing error must not look like a run with
@@ -63,7 +66,8 @@ impl RowSelection {
         unknown_key: Option<&String>,
     ) -> Option<String> {
         if let Some(key) = unknown_key {
-            return Some(format!("--only: no row of the sheet has the key `{key}`"));
+            let option = if self.with_file.is_some() { "--with" } else { "--only" };
+            return Some(format!("{option}: no row of the sheet has the key `{key}`"));
         }
         let option = |condition: &RowCondition| format!(" --where {condition}");
         let conditions: String = self.conditions.iter().map(option).collect();

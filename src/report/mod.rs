@@ -12,9 +12,7 @@ pub mod storyboard;
 
 pub use atomic_file::create_temp_file;
 pub use page::{ReportPage, SubmitLimits, write_page, write_page_to};
-pub use results::{
-    ReportError, ReportRows, WrittenResults, escape_formula, io_error_message, write_results,
-};
+pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, write_results};
 pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
 pub use run::{
     AttentionGroup, BatchRecord, CreditsRecord, HaltRecord, MessageRecord, NotificationRecord,

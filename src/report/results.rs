@@ -2,7 +2,7 @@
 //! `failures.csv`, the same for rows that can be fixed and used as a sheet.
 //!
 //! Invariant: a report replaces the previous one completely or not at all, and no cell is read as a
-//! formula: a leading apostrophe, which spreadsheets hide, makes it text.
+//! formula. The byte order mark makes every spreadsheet program read the file as UTF-8.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic_file::create_temp_file;
 use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError};
+use crate::text::escape_formula;
 
 /// The reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub fn io_error_message(source: &io::Error) -> &'static str {
 }
 
 /// The columns after those of the sheet.
-pub(super) const OUTCOME_COLUMNS: [&str; 10] = [
+const OUTCOME_COLUMNS: [&str; 10] = [
     "status",
     "version",
     "project_id",
@@ -121,10 +122,7 @@ impl ResultsFile {
         let path = folder.join(name);
         let create = || {
             std::fs::create_dir_all(folder)?;
-            let mut out = csv::Writer::from_writer(io::BufWriter::new(create_temp_file(folder)?));
-            let own = headings.iter().map(|heading| escape_formula(heading));
-            write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Cow::Borrowed)))?;
-            Ok(out)
+            write_headings(io::BufWriter::new(create_temp_file(folder)?), headings)
         };
         match create() {
             Ok(out) => Ok(Self { path, sheet_columns: headings.len(), rows: 0, writer: out }),
@@ -220,6 +218,18 @@ impl RowPages {
     }
 }
 
+/// Begins a report: the byte order mark and the headings.
+pub(super) fn write_headings<W: Write>(
+    mut out: W,
+    headings: &[String],
+) -> io::Result<csv::Writer<W>> {
+    out.write_all("\u{feff}".as_bytes())?;
+    let mut out = csv::Writer::from_writer(out);
+    let own = headings.iter().map(|heading| escape_formula(heading));
+    write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Cow::Borrowed)))?;
+    Ok(out)
+}
+
 pub(super) fn write_row_lines<W: Write>(
     out: &mut csv::Writer<W>,
     row: &JobRow,
@@ -268,7 +278,7 @@ pub(super) fn strip_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-pub(super) fn write_record<'c, W: Write>(
+fn write_record<'c, W: Write>(
     out: &mut csv::Writer<W>,
     cells: impl Iterator<Item = Cow<'c, str>>,
 ) -> io::Result<()> {
@@ -282,38 +292,5 @@ fn into_io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
-    }
-}
-
-/// Returns a cell that no spreadsheet reads as a formula. Plain numbers stay numbers.
-pub fn escape_formula(cell: &str) -> Cow<'_, str> {
-    // An apostrophe is added to existing ones too, so that removing one always restores the cell.
-    let rest = cell.trim_start_matches('\'');
-    let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if rest.starts_with(formula) && rest.parse::<f64>().is_err() {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formulas_become_text_and_numbers_stay_numbers() {
-        for (cell, shown) in [
-            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("-cmd", "'-cmd"),
-            ("-12.5", "-12.5"),
-            ("+49 171", "'+49 171"),
-            ("007", "007"),
-            ("＝1", "'＝1"),
-            ("", ""),
-        ] {
-            assert_eq!(escape_formula(cell), shown);
-        }
     }
 }

@@ -10,10 +10,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::results::{
-    OUTCOME_COLUMNS, ReportError, ReportRows, escape_formula, strip_query, write_record,
-    write_row_lines,
-};
+use super::results::{ReportError, ReportRows, strip_query, write_headings, write_row_lines};
 use crate::ledger::{JobRow, Ledger, StoredBatch};
 
 /// The version of the JSON fields.
@@ -31,10 +28,7 @@ pub async fn write_rows_csv(
 ) -> Result<(), ReportError> {
     let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(batch.id).await?;
-    let mut out = csv::Writer::from_writer(io::BufWriter::new(out));
-    let own = headings.iter().map(|heading| escape_formula(heading));
-    write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Into::into)))
-        .map_err(failed)?;
+    let mut out = write_headings(io::BufWriter::new(out), &headings).map_err(failed)?;
     let mut rows = ReportRows::new(ledger, batch.id);
     while let Some(row) = rows.next_row().await? {
         write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;

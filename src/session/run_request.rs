@@ -123,6 +123,9 @@ impl Session {
             let batch = request.overrides.apply(batch, is_rehearsal)?;
             let output = output_dir::output_dir(&batch, is_rehearsal);
             overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
+            if let Some(with) = &request.selection.with_file {
+                overwrite_guard::keep_replacement_file(with, &output)?;
+            }
             if request.has_receiver && !is_rehearsal {
                 webhooks::require_webhook(&batch)?;
             }

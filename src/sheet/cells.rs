@@ -3,11 +3,13 @@
 //! Invariant: a row has exactly one UTF-8 cell per heading. Cells are never added or cut off: a
 //! guess could put a text into the wrong field of a paid video.
 
+use std::borrow::Cow;
+
 use super::heading_match::{HeadingRepeat, HeadingSet};
 use super::normalize::RowOrigin;
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
-use super::report_input;
+use crate::text::unescape_formula;
 
 /// The shape that a record must have to be a row.
 #[derive(Debug)]
@@ -52,16 +54,20 @@ impl<'r> RowCells<'r> {
     }
 
     /// Returns the cell in this column.
-    pub(super) fn get(&self, column: usize) -> &'r str {
+    pub(super) fn get(&self, column: usize) -> Cow<'r, str> {
+        let cell = self.raw_text(column);
+        if self.is_report { unescape_formula(cell) } else { Cow::Borrowed(cell) }
+    }
+
+    fn raw_text(&self, column: usize) -> &'r str {
         let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let cell = &self.text[start..self.ends[column]];
-        if self.is_report { report_input::unescape_formula(cell) } else { cell }
+        &self.text[start..self.ends[column]]
     }
 
     /// Returns the cells without those of the report columns.
     fn without_report_columns(self, columns: usize) -> Self {
         let is_report = columns > 0;
-        let last = is_report.then(|| self.get(self.ends.len() - 1));
+        let last = is_report.then(|| self.raw_text(self.ends.len() - 1));
         let variant = last.filter(|name| !name.is_empty());
         Self { ends: &self.ends[..self.ends.len() - columns], is_report, variant, ..self }
     }
@@ -70,7 +76,7 @@ impl<'r> RowCells<'r> {
         self.ends.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'r str> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Cow<'r, str>> {
         (0..self.ends.len()).map(|column| self.get(column))
     }
 }
@@ -126,13 +132,14 @@ impl RowShape {
         let text = |column| str::from_utf8(record.cell(column)).unwrap_or_default();
         let own = |column| {
             if self.report_columns > 0 {
-                report_input::unescape_formula(text(column))
+                unescape_formula(text(column))
             } else {
-                text(column)
+                Cow::Borrowed(text(column))
             }
         };
         let count = record.parts().1.len();
-        let mut cells: Vec<String> = (0..count.min(columns)).map(|at| own(at).to_owned()).collect();
+        let mut cells: Vec<String> =
+            (0..count.min(columns)).map(|at| own(at).into_owned()).collect();
         cells.resize(columns, String::new());
         // In a report, the surplus cells are those of the report columns.
         if let (Some(last), 0) = (cells.last_mut(), self.report_columns) {

@@ -3,6 +3,7 @@
 //! An invalid row does not end the iteration; an unreadable file does, with a last problem that
 //! hides rows. Invariant: every problem takes the place of the entry that it prevents.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::cells::RowCells;
@@ -267,13 +268,21 @@ impl Sheet {
         })
     }
 
+    /// Returns the key of a row that has no entry because of a problem.
+    pub fn lost_row_key(&self, row: &SheetRow) -> Option<String> {
+        match &self.key_source {
+            KeySource::Content => None,
+            KeySource::Columns(columns) => key::key_of_cells(&row.cells, columns),
+        }
+    }
+
     fn keyed_group_row<'r>(
         &self,
         record: &'r CsvRecord,
         group_by: usize,
     ) -> Result<(RowCells<'r>, String), SheetProblem> {
         let cells = self.shape.decode_row(record)?;
-        if key::normalize_name(cells.get(group_by)).is_empty() {
+        if key::normalize_name(&cells.get(group_by)).is_empty() {
             return Err(SheetProblem::for_row(
                 record.position.row,
                 "this cell is empty, so the row belongs to no group",
@@ -319,5 +328,5 @@ impl Sheet {
 }
 
 fn owned_cells(cells: &RowCells<'_>) -> Vec<String> {
-    cells.iter().map(str::to_owned).collect()
+    cells.iter().map(Cow::into_owned).collect()
 }

@@ -47,7 +47,7 @@ impl RowGroups {
                 continue;
             }
             let value =
-                cells.map(|cells| (key::normalize_name(cells.get(group_by)), cells.variant));
+                cells.map(|cells| (key::normalize_name(&cells.get(group_by)), cells.variant));
             match value.filter(|(value, _)| !value.is_empty()) {
                 Some((value, None)) => index.add(record.position, value),
                 // A zero byte separates the two: headings and names contain none.

@@ -53,13 +53,14 @@ impl HeadingSet {
     }
 
     /// Returns whether these cells are the headings again, in any spelling.
-    pub(super) fn find_repeat<'c>(
+    pub(super) fn find_repeat(
         &self,
-        cells: impl Iterator<Item = &'c str>,
+        cells: impl Iterator<Item = impl AsRef<str>>,
     ) -> Option<HeadingRepeat> {
         let mut is_used = vec![false; self.normalized.len()];
         let mut repeat = HeadingRepeat::SameOrder;
         for (column, cell) in cells.enumerate() {
+            let cell = cell.as_ref();
             if cell.len() > self.bytes_max {
                 return None;
             }

@@ -3,6 +3,7 @@
 //! Headings are trimmed. An exact heading wins over the only equivalent one. All problems are
 //! reported at once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::SheetSpec;
@@ -17,7 +18,7 @@ use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use super::records::CsvRecord;
 use super::report_input;
 use super::skip::SkipRule;
-use crate::text::trim_invisible;
+use crate::text::{trim_invisible, unescape_formula};
 
 /// The heading row, resolved for a batch.
 pub(super) struct HeadingRow {
@@ -116,7 +117,9 @@ fn decode_headings(record: &CsvRecord, origin: RowOrigin) -> Result<Vec<String>,
     if let Some(column) = cells.iter().position(|cell| cell.contains('\0')) {
         return Err(origin.undecodable_cell_problem(record, column).with_column(column, &[]));
     }
-    Ok(cells.iter().map(|cell| trim_invisible(cell).to_owned()).collect())
+    // A starter sheet and a report guard headings that would be formulas.
+    let text = |cell: Cow<'_, str>| trim_invisible(&unescape_formula(&cell)).to_owned();
+    Ok(cells.iter().map(text).collect())
 }
 
 /// The reason why a column is required.

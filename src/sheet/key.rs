@@ -40,7 +40,7 @@ impl KeySource {
             Self::Columns(columns) => {
                 let mut parts = Vec::with_capacity(columns.len());
                 for column in columns {
-                    let part = normalize_name(cells.get(*column));
+                    let part = normalize_name(&cells.get(*column));
                     if part.is_empty() {
                         return Err(empty_key_problem(cells.row).with_column(*column, headings));
                     }
@@ -77,6 +77,13 @@ fn join_key_parts(mut parts: Vec<String>) -> String {
             parts.into_iter().map(doubled).collect::<Vec<_>>().join(SEPARATOR)
         }
     }
+}
+
+/// Returns the key in these columns; `None` if a part of it is empty.
+pub(super) fn key_of_cells(cells: &[String], columns: &[usize]) -> Option<String> {
+    let part = |column: &usize| cells.get(*column).map(|cell| normalize_name(cell));
+    let parts: Vec<String> = columns.iter().map(part).collect::<Option<_>>()?;
+    (!parts.iter().any(String::is_empty)).then(|| join_key_parts(parts))
 }
 
 fn empty_key_problem(row: u64) -> SheetProblem {

@@ -91,6 +91,17 @@ pub struct Sheet {
     first_row: RecordPosition,
 }
 
+/// The columns of `results.csv` in a sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportColumns {
+    /// It is a sheet.
+    None,
+    /// It was a report, and some of its columns were deleted or moved.
+    Some,
+    /// It is a report.
+    All,
+}
+
 /// One video to render.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetEntry {
@@ -137,6 +148,20 @@ impl Sheet {
     /// Returns the wanted lists that the sheet has, each with its columns in order.
     pub fn lists(&self) -> &BTreeMap<String, Vec<usize>> {
         &self.lists
+    }
+
+    /// Returns how much of a report this is: a report may lack rows of the sheet it was made from.
+    pub fn report_columns(&self) -> ReportColumns {
+        match self.shape.report_columns {
+            1.. => ReportColumns::All,
+            0 if report_input::is_partial_report(self.headings()) => ReportColumns::Some,
+            0 => ReportColumns::None,
+        }
+    }
+
+    /// Returns whether keys are hashes of the rows, so that a changed row is another one.
+    pub fn has_content_keys(&self) -> bool {
+        self.key_source == KeySource::Content
     }
 
     /// Returns the columns used by `key`, `group_by` and `skip`.

@@ -1,6 +1,6 @@
 //! Our own reports as sheets: the user fixes `failures.csv` and runs it.
 //!
-//! A sheet that ends in the columns of a report is treated as one. Invariant: its own columns are read
+//! A sheet that ends in the columns of a report is read as one. Invariant: its own columns are read
 //! as they were in the original sheet, without the report columns and the apostrophes that escape
 //! formulas.
 
@@ -18,21 +18,18 @@ const REPORT_COLUMNS: [&str; 10] = [
     "variant",
 ];
 
+/// The columns by which a report is recognised if some of its columns were deleted.
+const TYPICAL_COLUMNS: [&str; 4] = ["project_id", "video_file", "video_url", "attempts"];
+
+/// Returns whether the sheet has columns of a report, but not all of them, or not at its end.
+pub(super) fn is_partial_report(headings: &[String]) -> bool {
+    let has = |name: &&&str| headings.iter().any(|heading| heading == **name);
+    TYPICAL_COLUMNS.iter().filter(has).count() >= 3
+}
+
 /// Returns the number of report columns at the end of a sheet.
 pub(super) fn count_report_columns(headings: &[String]) -> usize {
     let own = headings.len().saturating_sub(REPORT_COLUMNS.len());
     let is_report = own > 0 && headings[own..].iter().eq(REPORT_COLUMNS.iter());
     if is_report { REPORT_COLUMNS.len() } else { 0 }
-}
-
-/// Returns a cell as it was before the report escaped it.
-pub(super) fn unescape_formula(cell: &str) -> &str {
-    let Some(rest) = cell.strip_prefix('\'') else { return cell };
-    let formula_text = rest.trim_start_matches('\'');
-    let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if formula_text.starts_with(formula) && formula_text.parse::<f64>().is_err() {
-        rest
-    } else {
-        cell
-    }
 }

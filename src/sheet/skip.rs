@@ -39,7 +39,7 @@ impl SkipRule {
     }
 
     pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
-        let value = normalize_value(cells.get(self.column));
+        let value = normalize_value(&cells.get(self.column));
         !value.is_empty() && self.values.contains(&value)
     }
 }

@@ -7,6 +7,7 @@
 mod control;
 mod duration;
 mod escape;
+mod formula;
 mod invisible;
 mod number;
 mod plural;
@@ -17,6 +18,7 @@ mod truncate;
 pub(crate) use control::{is_terminal_control, strip_control};
 pub(crate) use duration::{format_duration, format_exact_duration};
 pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};
+pub(crate) use formula::{escape_formula, unescape_formula};
 pub(crate) use invisible::{is_invisible_mark, is_visible, trim_invisible};
 pub(crate) use number::format_number;
 pub(crate) use plural::pluralize;

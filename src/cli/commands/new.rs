@@ -14,6 +14,7 @@ use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::plan::{PlanError, StarterSheet, TemplateFiles, build_starter_sheet};
 use crate::session::exit_code::ExitReason;
+use crate::text::escape_formula;
 
 /// The template shipped with the program.
 const STARTER_TEMPLATE: &str = include_str!("../../../templates/presenter.json.hbs");
@@ -118,9 +119,12 @@ fn exists_message(path: &Path) -> String {
 
 fn sheet_text(starter: &StarterSheet) -> String {
     let line = |cells: &Vec<String>| {
-        let quoted = |cell: &String| match cell.contains(['"', ',', '\n', ';']) {
-            true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell.clone(),
+        let quoted = |cell: &String| {
+            let cell = escape_formula(cell);
+            match cell.contains(['"', ',', '\r', '\n', ';']) {
+                true => format!("\"{}\"", cell.replace('"', "\"\"")),
+                false => cell.into_owned(),
+            }
         };
         cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n"
     };

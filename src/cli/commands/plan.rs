@@ -47,6 +47,9 @@ pub(crate) struct PlanArgs {
     sandbox: bool,
     #[command(flatten)]
     row_filter: RowFilterArgs,
+    /// Plan the rows of this file (a fixed failures.csv)
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
+    with: Option<PathBuf>,
     /// Write the plan as an HTML page, with every job's scenes
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -87,6 +90,7 @@ async fn execute(
     let ledger = ledger_location::open_ledger(&path).await?;
     let selection = RowSelection {
         should_record_catalog_uses: !args.sandbox,
+        with_file: args.with.clone(),
         ..args.row_filter.row_selection()
     };
     let mut plan = match planning::plan_filtered(&batch, None, &ledger, &selection).await {

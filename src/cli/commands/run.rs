@@ -2,7 +2,7 @@
 //!
 //! `session` prepares and runs them; this file reads the arguments and asks the user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,8 +10,10 @@ use crate::cli::args::{GlobalArgs, RowFilterArgs, WindowArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
+use crate::plan::RowSelection;
 use crate::runner::RunOptions;
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
+use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::prepare::BatchOverrides;
 use crate::session::run_request::RunRequest;
@@ -37,6 +39,9 @@ pub(crate) struct RunArgs {
     limit: Option<u32>,
     #[command(flatten)]
     row_filter: RowFilterArgs,
+    /// Run the rows of this file (a fixed failures.csv)
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
+    with: Option<PathBuf>,
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
@@ -85,6 +90,13 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    if let Some(file) = &args.with {
+        if args.batches.len() > 1 {
+            let message = "--with names the rows of one batch: run the batches one by one";
+            return CommandError::usage(message).report(printer);
+        }
+        printer.status(&with_message(file));
+    }
     let clock = Clock::real();
     let observer = session_output::observer(printer);
     let session =
@@ -94,12 +106,21 @@ pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -
     result.exit
 }
 
+/// Returns the reminder that the sheet itself is not changed.
+pub(super) fn with_message(file: &Path) -> String {
+    format!(
+        "rows of `{}` replace those of the sheet in this run; change the sheet as well, or a later \
+         run without --with renders its rows again",
+        file.display()
+    )
+}
+
 fn run_request(args: RunArgs, global: &GlobalArgs) -> RunRequest {
     let rehearsal = RehearsalOptions { faults: args.fault, speed: args.speed };
     RunRequest {
         location: global.ledger_location(args.sandbox),
         rehearsal: args.sandbox.then_some(rehearsal),
-        selection: args.row_filter.row_selection(),
+        selection: RowSelection { with_file: args.with, ..args.row_filter.row_selection() },
         options: RunOptions {
             only: None,
             limit: args.limit,

@@ -105,7 +105,12 @@ pub(crate) fn print_plan_error(
     match error {
         PlanError::Sheet(problems) => {
             print_sheet_problems(printer, problems);
-            print_nothing_spent(printer, problems.problems.len() as u64, &sheet_label(batch));
+            let label = match problems.file == batch.sheet {
+                true => sheet_label(batch),
+                // The file of --with.
+                false => format!("`{}`", problems.file.display()),
+            };
+            print_nothing_spent(printer, problems.problems.len() as u64, &label);
         }
         PlanError::Template { files, problems } => {
             print_template_problems(printer, files, problems);

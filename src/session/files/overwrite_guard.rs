@@ -16,6 +16,9 @@ use crate::session::exit_code::ExitReason;
 /// The first bytes of every ledger, and of every other `SQLite` file.
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
+/// The copy of a fixed `failures.csv` that a run has used and then replaced.
+const USED_ROWS_FILE: &str = "failures-used.csv";
+
 /// Rejects an output file that is the ledger, an input of the batch, or any database.
 pub(crate) fn ensure_not_protected(
     target: &Path,
@@ -48,14 +51,28 @@ pub(crate) fn ensure_inputs_are_not_reports(
     for (name, path) in input_files(batch) {
         if report::REPORT_FILE_NAMES.iter().any(|report| is_same_file(path, &folder.join(report))) {
             let message = format!(
-                "{name} `{}` is a report that the run overwrites in its output folder: copy it \
-                 beside the batch file, and name the copy; nothing was spent",
+                "{name} `{}` is a report that the run overwrites in its output folder: name the \
+                 file from which it was made (the rows of a `failures.csv` are run with `--with`); \
+                 nothing was spent",
                 path.display()
             );
             return Err(CommandError::new(ExitReason::Input, message));
         }
     }
     Ok(())
+}
+
+/// Copies a file with replacing rows that the run's own reports would overwrite in `folder`.
+pub(crate) fn keep_replacement_file(with: &Path, folder: &Path) -> Result<(), CommandError> {
+    let is_report = |report: &&str| is_same_file(with, &folder.join(report));
+    if !report::REPORT_FILE_NAMES.iter().any(is_report) {
+        return Ok(());
+    }
+    let copy = folder.join(USED_ROWS_FILE);
+    std::fs::copy(with, &copy).map(drop).map_err(|error| {
+        let reason = report::io_error_message(&error);
+        CommandError::unexpected(format!("cannot write `{}`: {reason}", copy.display()))
+    })
 }
 
 fn input_files(batch: &Batch) -> impl Iterator<Item = (&'static str, &Path)> {

@@ -99,18 +99,33 @@ async fn an_invalid_row_keeps_its_readable_cells_and_can_be_fixed() {
     E|x y|invalid
     ");
     let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
-    let fixed = failures.replace("A,doubled", "A2,fixed").replace("\n,no key", "\nF,has one");
-    office.write("s.csv", &fixed);
-    insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    6 rows: 4 done, 2 invalid
-    A2|fixed|done
-    F|has one|done
+    office.write("fixed.csv", &failures);
+    let refused = office.run(&["run", "b.toml", "--skip-invalid", "--with", "fixed.csv"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    for problem in
+        ["row 3, column A `key`: the key is empty", "row 2: 2 rows of the sheet have the key `A`"]
+    {
+        assert!(refused.stderr.contains(problem), "{problem}: {}", refused.stderr);
+    }
+    let is_fixed = |line: &&str| !line.contains("A,doubled") && !line.starts_with(",no key");
+    let fixed: String = failures.lines().filter(is_fixed).map(|line| format!("{line}\n")).collect();
+    office.write("fixed.csv", &fixed);
+    let ended = office.run(&["run", "b.toml", "--skip-invalid", "--with", "fixed.csv"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let states: Vec<String> = office.results("out")[1..]
+        .iter()
+        .map(|row| format!("{}|{}|{}", row[0], row[1], row[2]))
+        .collect();
+    insta::assert_snapshot!(states.join("\n"), @"
+    A|ok|done
+    A|doubled|invalid
+    |no key|invalid
     B|one, two|done
     C||invalid
     '=D||invalid
     E|x y|done
     ");
-    assert_eq!(office.sandbox.render_count(), 5);
+    assert_eq!(office.sandbox.render_count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

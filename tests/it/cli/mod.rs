@@ -5,6 +5,7 @@ mod demo;
 mod disk;
 mod error_messages;
 mod exit_codes;
+mod fixed_rows;
 mod help;
 mod inputs;
 mod invalid;

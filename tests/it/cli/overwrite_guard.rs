@@ -56,7 +56,7 @@ async fn a_batch_does_not_overwrite_its_own_inputs() {
         for command in ["plan", "run", "check"] {
             let ended = office.run(&[command, "b.toml"]);
             assert_eq!(ended.code, Some(4), "{ended:?}");
-            let words = "copy it beside the batch file, and name the copy; nothing was spent";
+            let words = "name the file from which it was made";
             assert!(format!("{}{}", ended.stdout, ended.stderr).contains(words), "{ended:?}");
         }
         assert_eq!(fs::read(office.path("out").join(name)).unwrap(), sheet);
@@ -70,7 +70,7 @@ async fn a_batch_does_not_overwrite_its_own_inputs() {
     office.write("b.toml", &moved);
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    insta::assert_snapshot!(ended.stderr, @"error: the template `out/report.html` is a report that the run overwrites in its output folder: copy it beside the batch file, and name the copy; nothing was spent");
+    insta::assert_snapshot!(ended.stderr, @"error: the template `out/report.html` is a report that the run overwrites in its output folder: name the file from which it was made (the rows of a `failures.csv` are run with `--with`); nothing was spent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,7 +85,7 @@ async fn resume_submits_every_variant_from_the_ledger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_rows_used_as_a_sheet_keep_their_variant() {
+async fn fixed_failures_keep_their_variant() {
     let office = cli_with_variants("").await;
     let mut faults = callsheet::sandbox::FaultRules::default();
     faults.add("400=create:always").unwrap();
@@ -94,28 +94,26 @@ async fn failed_rows_used_as_a_sheet_keep_their_variant() {
     office.sandbox.set_faults(callsheet::sandbox::FaultRules::default());
     let failures = std::fs::read_to_string(office.path("out/failures.csv")).unwrap();
     assert_eq!(failures.lines().count(), 4, "{failures}");
-    std::fs::rename(office.path("out/failures.csv"), office.path("s.csv")).unwrap();
-    office.write("s.csv", &failures.replace("World", "Planet"));
-    let planned = office.run(&["plan", "b.toml"]);
-    assert!(planned.stdout.starts_with("promo: 1 changed, 2 unchanged\n"), "{planned:?}");
-    let ended = office.run(&["run", "b.toml", "--retry-failed"]);
+    office.write("fixed.csv", &failures.replace("World", "Planet"));
+    let with_fixed = ["b.toml", "--with", "fixed.csv"];
+    let planned = office.run(&[&["plan"], &with_fixed[..]].concat());
+    assert!(planned.stdout.starts_with("promo: 1 changed, 2 unchanged, 1 skipped"), "{planned:?}");
+    let ended = office.run(&[&["run", "--retry-failed"], &with_fixed[..]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
         result_lines(&office),
-        ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en-v2.mp4"]
+        ["a en done a_en.mp4", "a ko done a_ko.mp4", "b en done b_en-v2.mp4", "b ko skipped "]
     );
     assert_eq!(office.sandbox.render_count(), 3);
 
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("b.toml", &batch.replace("name = 'ko'", "name = 'kr'"));
-    office.write("s.csv", &failures);
-    let refused = office.run(&["run", "b.toml"]);
-    assert_eq!(refused.code, Some(4), "{refused:?}");
-    insta::assert_snapshot!(refused.stderr, @"
-    error: row 3: this report line is for the variant `ko`, which is not in the batch file
-    1 problem in the sheet `s.csv`. Nothing was spent
-    fix the rows, or run with --skip-invalid to skip them
-    ");
+    let refused = office.run(&[&["run"], &with_fixed[..]].concat());
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("--with: no row of the sheet has the key `a/ko`"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,11 +13,10 @@ use serde_json::{Map, Value, json};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::format_rfc3339;
 use crate::ledger::{ExportedRow, ExportedValue};
-use crate::report::escape_formula;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
-use crate::text::escape_json_for_terminal;
+use crate::text::{escape_formula, escape_json_for_terminal};
 
 /// Arguments of `callsheet ledger export`.
 #[derive(Debug, Args)]
