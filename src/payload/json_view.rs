@@ -220,7 +220,7 @@ impl<'de> Visitor<'de> for ViewVisitor {
 }
 
 /// Reads a key, borrowed if it has no escapes. (serde's own `Cow` copies every key.)
-struct KeySeed;
+pub(crate) struct KeySeed;
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Cow<'de, str>;

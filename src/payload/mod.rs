@@ -17,6 +17,7 @@ pub(crate) mod merge;
 pub(crate) mod request_body;
 pub(crate) mod speech;
 mod template_fit;
+mod video_hash;
 
 pub use bisect_row::ProblemOrigin;
 pub use catalog_refs::{CatalogRef, catalog_refs};
@@ -26,8 +27,6 @@ pub use merge::PayloadMerger;
 pub use request_body::{CorruptPayloadError, PreparedRequest, RequestOptions};
 
 use std::time::Duration;
-
-use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::payload::check::{PayloadFinding, PayloadSummary, Severity};
 use crate::request::{PROJECT, RequestKind};
@@ -123,51 +122,6 @@ impl Payload {
     /// Returns the number of spoken characters, without tags and with white space counted once.
     pub fn script_chars(&self) -> usize {
         self.script_chars
-    }
-
-    /// Returns 32 characters over everything that determines the video: the merged text, the kind of
-    /// request, and the resolution that is requested beside it. If they are equal, nothing has to be
-    /// rendered again.
-    pub fn video_hash(&self, resolution: Option<&str>, hashing: HashAlgorithm) -> String {
-        // A byte that no JSON text contains separates the text from what follows.
-        let resolution = resolution.map(|resolution| [b"\0", resolution.as_bytes()]);
-        let kind =
-            (*self.request_kind != PROJECT).then_some([b"\x01", self.request_kind.name.as_bytes()]);
-        let more = resolution.into_iter().chain(kind).flatten();
-        let parts = std::iter::once(self.text.as_bytes()).chain(more);
-        match hashing {
-            HashAlgorithm::Xxh3 => {
-                let mut hasher = Xxh3Default::new();
-                parts.for_each(|part| hasher.update(part));
-                format!("x{:031x}", hasher.digest128() >> 4)
-            }
-            HashAlgorithm::Blake3 => {
-                let mut hasher = blake3::Hasher::new();
-                parts.for_each(|part| {
-                    hasher.update(part);
-                });
-                hasher.finalize().to_hex()[..32].to_owned()
-            }
-        }
-    }
-}
-
-/// The hash algorithm of a batch's payloads. A batch keeps the one it began with: with another, every
-/// row would count as changed and be paid for again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HashAlgorithm {
-    /// XXH3 with the prefix `x`. A deliberate collision would only prevent that author's own row from
-    /// being rendered again.
-    #[default]
-    Xxh3,
-    /// The first 128 bits of BLAKE3, as in older batches.
-    Blake3,
-}
-
-impl HashAlgorithm {
-    /// Returns the algorithm of a hash.
-    pub fn from_hash(hash: &str) -> Self {
-        if hash.starts_with('x') { Self::Xxh3 } else { Self::Blake3 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The files of a batch, read and checked before the first row: template, sheet and file pattern.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::row_replacements::RowReplacements;
@@ -13,6 +13,7 @@ use crate::payload::ColumnMapping;
 use crate::request::RequestKind;
 use crate::sheet::{ReportColumns, Sheet, SheetProblem, SheetProblems, SheetSpec, SkipSpec};
 use crate::template::{FileNamePattern, SceneTemplate};
+use crate::text::canonical_characters;
 
 /// The opened files of a batch.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl PlanInputs {
         reject_report(batch, &sheet)?;
         let columns = ColumnMapping {
             names: sheet.template_names().to_vec(),
-            defaults: batch.defaults.clone(),
+            defaults: canonical_values(&batch.defaults),
             grouped: batch.group_by.is_some(),
             lists: sheet.lists().clone(),
             ..ColumnMapping::default()
@@ -142,6 +143,14 @@ fn reject_report(batch: &Batch, sheet: &Sheet) -> Result<(), PlanError> {
         lost_rows: Box::default(),
     };
     Err(PlanError::Sheet(SheetProblems { file, problems: vec![problem] }))
+}
+
+/// Returns texts of the batch file with the characters that cells have, white space at their ends
+/// included: it was written there on purpose.
+pub(super) fn canonical_values(texts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let canonical =
+        |(name, text): (&String, &String)| (name.clone(), canonical_characters(text).into_owned());
+    texts.iter().map(canonical).collect()
 }
 
 /// Opens the sheet of the batch, or `with`, a file with rows that replace rows of it.

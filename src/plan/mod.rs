@@ -7,6 +7,7 @@
 mod catalog_check;
 mod estimate;
 mod file_name;
+mod former_hash;
 mod inputs;
 mod payload_change;
 mod pipeline;

@@ -17,7 +17,7 @@ use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
-use crate::payload::{CatalogRef, HashAlgorithm};
+use crate::payload::CatalogRef;
 use crate::sheet::{Sheet, SheetEntry, SheetProblem};
 
 /// Entries that are passed on together.
@@ -83,7 +83,6 @@ pub(super) async fn merge_sheet(
         headings: inputs.sheet.headings().to_vec(),
         request_kind: inputs.request_kind,
         resolution,
-        hashing: staging.known_hash().map(HashAlgorithm::from_hash).unwrap_or_default(),
         selected_keys: keys.iter().cloned().collect(),
         row_filters: selected.filters,
         should_record_catalog_uses: selected.selection.should_record_catalog_uses,

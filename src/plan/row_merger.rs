@@ -11,7 +11,7 @@ use super::problem::PlanProblem;
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
 use super::{RowFilter, VariantMapping, file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
-use crate::payload::{CatalogRef, HashAlgorithm, Payload, PayloadMerger, catalog_refs};
+use crate::payload::{CatalogRef, Payload, PayloadMerger, catalog_refs};
 use crate::request::RequestKind;
 use crate::sheet::{SheetEntry, SheetProblem};
 use crate::template::{FileNamePattern, SceneTemplate, TemplateProblem, rows_to_json};
@@ -27,7 +27,6 @@ pub(super) struct MergeContext {
     pub(super) request_kind: &'static RequestKind,
     /// Part of the video's identity besides the payload.
     pub(super) resolution: Option<String>,
-    pub(super) hashing: HashAlgorithm,
     /// The keys selected by the user; all if empty.
     pub(super) selected_keys: HashSet<String>,
     /// The conditions of the user, for each variant.
@@ -207,7 +206,7 @@ impl RowMerger<'_> {
             None => key.to_owned(),
         };
         Ok(MergedRow {
-            payload_hash: payload.video_hash(context.resolution.as_deref(), context.hashing),
+            payload_hash: payload.video_hash(context.resolution.as_deref()),
             file_name: file_name::safe_file_name(&wanted_name, key),
             spoken_ms: i64::try_from(payload.speech_duration().as_millis()).unwrap_or(i64::MAX),
             exclusive_project: payload.exclusive_project().map(str::to_owned),

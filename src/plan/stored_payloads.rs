@@ -1,15 +1,20 @@
-//! Payloads of batches that an earlier program planned without storing them.
+//! The upgrade of batches that were planned by a program of ledger format 1.
 //!
-//! They are made once, from the stored template and cells, before the batch is planned or resumed.
-//! Invariant: a payload is stored only if its hash is the one that was planned.
+//! Such a ledger has cells and hashes as they were spelled, and no payloads. Before the batch is
+//! planned or resumed, each payload is made from its stored cells and template, once, and payload,
+//! hash and key are stored in their present form: unchanged rows are then recognised, although the
+//! sheet may have been saved by another program. Invariant: only a payload whose former hash is the
+//! stored one is trusted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::former_hash::is_former_hash;
 use crate::batch::VideoResolution;
 use crate::ledger::{Ledger, LedgerError, RestoredPayload, VersionWithoutPayload};
-use crate::payload::{ColumnMapping, HashAlgorithm, PayloadMerger};
+use crate::payload::{ColumnMapping, Payload, PayloadMerger};
 use crate::request::RequestKind;
+use crate::sheet;
 use crate::template::{PartialFiles, SceneTemplate};
 
 /// What some versions are merged with.
@@ -36,8 +41,8 @@ pub async fn store_missing_payloads(ledger: &Ledger, batch: &str) -> Result<(), 
         last = Some(end.clone());
         let mut restored = Vec::with_capacity(versions.len());
         for version in versions {
-            let key = (version.template_hash.clone(), version.layout_id);
-            let recipe = match recipes.entry(key) {
+            let id = (version.template_hash.clone(), version.layout_id);
+            let recipe = match recipes.entry(id) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(read_recipe(ledger, &version).await?),
             };
@@ -64,14 +69,40 @@ impl MergeRecipe {
         let kind = RequestKind::from_name(&version.request)?;
         let rows: Vec<Vec<String>> = serde_json::from_str(&version.cells).ok()?;
         let mut merger = PayloadMerger::new(&self.template, &self.columns).with_request_kind(kind);
-        let payload = merger.merge(&rows).ok()?;
-        let hashing = HashAlgorithm::from_hash(&version.payload_hash);
-        // The resolution of the batch at that time is part of the hash, and stored nowhere else.
-        let resolutions = VideoResolution::CHOICES.iter().map(|(text, _)| Some(*text));
-        let is_planned = |resolution: Option<&str>| {
-            payload.video_hash(resolution, hashing) == version.payload_hash
+        let former = merger.merge(&rows).ok()?;
+        let resolution = planned_resolution(&version, &former, kind)?;
+        let normalize = |row: &Vec<String>| -> Vec<String> {
+            row.iter().map(|cell| sheet::normalize_cell(cell).into_owned()).collect()
         };
-        let is_same = is_planned(None) || resolutions.into_iter().any(is_planned);
-        is_same.then(|| RestoredPayload { version, payload: payload.into_text() })
+        let normalized: Vec<_> = rows.iter().map(normalize).collect();
+        let payload = merger.merge(&normalized).ok()?;
+        let key = if version.is_wanted { present_key(&version, &rows) } else { None };
+        let payload_hash = payload.video_hash(resolution);
+        Some(RestoredPayload { version, payload: payload.into_text(), payload_hash, key })
     }
+}
+
+/// Returns the resolution with which the payload has the stored hash; `None` if it never has it. The
+/// batch's resolution at that time is part of the hash, and stored nowhere else.
+fn planned_resolution(
+    version: &VersionWithoutPayload,
+    payload: &Payload,
+    kind: &RequestKind,
+) -> Option<Option<&'static str>> {
+    let known = VideoResolution::CHOICES.iter().map(|(text, _)| Some(*text));
+    let mut possible = std::iter::once(None).chain(known);
+    possible.find(|resolution| is_former_hash(&version.payload_hash, payload, kind, *resolution))
+}
+
+/// Returns the key of a version's row in its present form, if it had another one.
+fn present_key(version: &VersionWithoutPayload, rows: &[Vec<String>]) -> Option<String> {
+    let row_key = super::row_merger::row_key(&version.key, version.variant.as_deref());
+    let present = match rows {
+        [cells] if sheet::content_key(cells.iter()) == row_key => {
+            sheet::content_key(cells.iter().map(|cell| sheet::normalize_cell(cell)))
+        }
+        _ => sheet::normalize_name(row_key),
+    };
+    let key = format!("{present}{}", &version.key[row_key.len()..]);
+    (key != version.key && !present.is_empty()).then_some(key)
 }

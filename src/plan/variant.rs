@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::inputs;
 use crate::batch::{Batch, Variant};
 use crate::payload::ColumnMapping;
 use crate::sheet::{self, Sheet, SheetEntry};
@@ -102,7 +103,7 @@ pub(super) fn variant_mappings(
         if !known.chain(variant.values.keys()).any(|name| name == VARIANT_NAME) {
             columns.values.insert(VARIANT_NAME.to_owned(), variant.name.clone());
         }
-        columns.values.extend(variant.values.clone());
+        columns.values.extend(inputs::canonical_values(&variant.values));
         let needs = variant.needs.clone();
         for name in needs.iter().filter(|name| columns.name_text(name, &[]).is_none()) {
             if let Err(missing) = sheet.find_column(name) {

@@ -3,7 +3,6 @@
 //! An invalid row does not end the iteration; an unreadable file does, with a last problem that
 //! hides rows. Invariant: every problem takes the place of the entry that it prevents.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::cells::RowCells;
@@ -328,5 +327,5 @@ impl Sheet {
 }
 
 fn owned_cells(cells: &RowCells<'_>) -> Vec<String> {
-    cells.iter().map(Cow::into_owned).collect()
+    cells.iter().map(|cell| key::normalize_cell(&cell).into_owned()).collect()
 }

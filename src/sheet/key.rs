@@ -1,14 +1,14 @@
 //! The key of a row.
 //!
 //! A key does not depend on the order of the sheet: a row keeps it when others are inserted above.
-//! Keys that look the same are equal, so their ends are trimmed and their letters composed (NFC).
+//! Keys that look the same are equal: a key is made from the one form of its cells (`text`).
 //! Duplicates are detected elsewhere.
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use std::borrow::Cow;
 
 use super::cells::RowCells;
 use super::problem::SheetProblem;
-use crate::text::trim_invisible;
+use crate::text::{canonical_key, canonical_text};
 
 /// Separates the parts of a key with several columns; within a part it is doubled.
 const SEPARATOR: &str = "/";
@@ -36,7 +36,9 @@ impl KeySource {
         headings: &[String],
     ) -> Result<String, SheetProblem> {
         match self {
-            Self::Content => Ok(content_key(cells)),
+            Self::Content => {
+                Ok(content_key(cells.iter().map(|cell| normalize_cell(&cell).into_owned())))
+            }
             Self::Columns(columns) => {
                 let mut parts = Vec::with_capacity(columns.len());
                 for column in columns {
@@ -60,13 +62,14 @@ impl KeySource {
     }
 }
 
-/// Returns a cell as a name: trimmed, with composed letters.
+/// Returns a cell as a name, in the one form that all spellings have which look the same.
 pub fn normalize_name(cell: &str) -> String {
-    let cell = trim_invisible(cell);
-    if cell.is_ascii() || is_nfc_quick(cell.chars()) == IsNormalized::Yes {
-        return cell.to_owned();
-    }
-    cell.nfc().collect()
+    canonical_key(cell).into_owned()
+}
+
+/// Returns the text of a cell, in the one form that all spellings have which look the same.
+pub fn normalize_cell(cell: &str) -> Cow<'_, str> {
+    canonical_text(cell)
 }
 
 fn join_key_parts(mut parts: Vec<String>) -> String {
@@ -94,9 +97,11 @@ fn empty_key_problem(row: u64) -> SheetProblem {
     )
 }
 
-fn content_key(cells: &RowCells<'_>) -> String {
+/// Returns the key of a row without a key column: a hash of its cells.
+pub fn content_key(cells: impl Iterator<Item: AsRef<str>>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for cell in cells.iter() {
+    for cell in cells {
+        let cell = cell.as_ref();
         // The length distinguishes `ab`, `c` from `a`, `bc`.
         hasher.update(&(cell.len() as u64).to_le_bytes()).update(cell.as_bytes());
     }

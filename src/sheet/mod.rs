@@ -2,7 +2,7 @@
 //!
 //! Yields entries (one row, or the rows of one group) or problems, each with the row and column that
 //! the spreadsheet shows. It fills no empty cells, checks no texts and knows no videos; a cell is
-//! returned exactly as it is in the file.
+//! returned in the one form that all spellings of its text have (`text`).
 //!
 //! Invariants: every row that is not blank belongs to exactly one entry, possibly a skipped one, or
 //! to a problem; no two entries to render have the same key; entries keep the order of the sheet.
@@ -37,7 +37,7 @@ use std::path::Path;
 
 pub use self::entries::SheetEntries;
 pub use self::find::{ColumnLookupError, find_column};
-pub use self::key::normalize_name;
+pub use self::key::{content_key, normalize_cell, normalize_name};
 pub use self::normalize::SheetFormat;
 pub use self::problem::{SheetColumn, SheetProblem, SheetProblems};
 pub use self::skip::SkipSpec;

@@ -1,9 +1,10 @@
-//! Text shared by all modules: suggestions, truncation, plurals, durations, escapes, and
-//! characters that are invisible or act on a terminal.
+//! Text shared by all modules: the one form of a text, suggestions, truncation, plurals, durations,
+//! escapes, and characters that are invisible or act on a terminal.
 //!
 //! Wordings that belong to one subject stay in the module of that subject. Invariant: pure; this
 //! module imports no other.
 
+mod canonical;
 mod control;
 mod duration;
 mod escape;
@@ -15,6 +16,7 @@ mod suggest;
 mod time_left;
 mod truncate;
 
+pub(crate) use canonical::{canonical_characters, canonical_key, canonical_text};
 pub(crate) use control::{is_terminal_control, strip_control};
 pub(crate) use duration::{format_duration, format_exact_duration};
 pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};

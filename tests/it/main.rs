@@ -17,6 +17,7 @@ mod payload_checks;
 mod reconcile;
 mod report_page;
 mod run;
+mod same_content;
 mod sandbox;
 mod sheet;
 mod simulation;

@@ -1,7 +1,8 @@
 //! `callsheet plan BATCH.toml`: plans a batch as `run` does, and prints the plan instead of
 //! submitting.
 //!
-//! Changes nothing in the ledger, except the cached catalogue of the account.
+//! Changes nothing in the ledger, except the cached catalogue of the account and the stored form of a
+//! batch of ledger format 1.
 
 use std::path::{Path, PathBuf};
 

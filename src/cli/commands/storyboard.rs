@@ -9,7 +9,8 @@ use std::path::Path;
 use crate::batch::{Batch, VideoResolution};
 use crate::cli::output::printer::Printer;
 use crate::ledger::{BatchId, Ledger, LedgerError};
-use crate::payload::{HashAlgorithm, PayloadMerger};
+use crate::payload::PayloadMerger;
+use crate::plan;
 use crate::plan::{PlanError, PlanInputs};
 use crate::report::storyboard::{
     ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, storyboard_foot as page_foot,
@@ -162,9 +163,7 @@ impl StoryboardRenderer<'_, '_> {
                 warnings = merger.warnings(&payload);
                 problems = Vec::new();
                 if let Some(known) = &known {
-                    let hashing = HashAlgorithm::from_hash(&known.payload_hash);
-                    let hash = payload.video_hash(self.resolution, hashing);
-                    let same = hash == known.payload_hash;
+                    let same = payload.video_hash(self.resolution) == known.payload_hash;
                     card.change_status =
                         if same { ChangeStatus::Unchanged } else { ChangeStatus::Changed };
                 }
@@ -206,6 +205,7 @@ struct PreviousVersions<'l> {
 impl<'l> PreviousVersions<'l> {
     /// Returns `None` if the batch is not in the ledger.
     async fn find(ledger: &'l Ledger, batch: &Batch) -> Result<Option<Self>, LedgerError> {
+        plan::store_missing_payloads(ledger, batch.name.as_str()).await?;
         match ledger.batch(batch.name.as_str()).await {
             Ok(stored) => Ok(Some(Self { ledger, batch: stored.id })),
             Err(LedgerError::BatchNotFound { .. }) => Ok(None),

@@ -1,7 +1,6 @@
-//! Versions that were planned before payloads were stored, and the payloads that are stored for them
-//! later.
+//! Versions that were planned before payloads were stored: what is stored for them later.
 //!
-//! How a payload is made is not known here. Invariant: a version that has its payload never changes.
+//! How a payload is made, hashed and keyed is not known here. Invariant: a version that has its payload never changes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,10 +25,16 @@ pub struct VersionWithoutPayload {
     pub layout_id: i64,
     /// Its cells as JSON: a list of rows, each a list of texts.
     pub cells: String,
-    /// 32 characters over everything that determines the video.
+    /// Its hash, of a form that is no longer made.
     pub payload_hash: String,
     /// The kind of request, as text.
     pub request: String,
+    /// Its job's key.
+    pub key: String,
+    /// Its job's variant of the row, if the batch has variants.
+    pub variant: Option<String>,
+    /// Whether it is the content of its row, instead of a former one.
+    pub is_wanted: bool,
 }
 
 /// The payload of a version.
@@ -39,6 +44,10 @@ pub struct RestoredPayload {
     pub version: VersionWithoutPayload,
     /// Its payload.
     pub payload: String,
+    /// 32 characters over everything that determines the video.
+    pub payload_hash: String,
+    /// The key of the job, if its form has changed.
+    pub key: Option<String>,
 }
 
 /// Versions that are read together.
@@ -48,14 +57,19 @@ const BATCH_WITHOUT_PAYLOADS: &str = "-- ledger::batch_without_payloads
     select id from batch where name = ?1 and payloads_stored = 0";
 
 const VERSIONS_WITHOUT_PAYLOAD: &str = "-- ledger::versions_without_payload
-    select v.job_id, v.version, v.template_hash, v.layout_id, v.cells, v.payload_hash, v.request
+    select v.job_id, v.version, v.template_hash, v.layout_id, v.cells, v.payload_hash, v.request,
+        j.key, j.variant, v.version = j.wanted_version as is_wanted
     from version v cross join job j on j.id = v.job_id
     where (v.job_id, v.version) > (?2, ?3) and v.payload is null and j.batch_id = ?1
     order by v.job_id, v.version limit ?4";
 
 const STORE_PAYLOAD: &str = "-- ledger::store_payloads
-    update version set payload = ?3, dictionary_id = ?4
+    update version set payload = ?3, dictionary_id = ?4, payload_hash = ?5
     where job_id = ?1 and version = ?2 and payload is null";
+
+/// Of two keys that look the same, the first one has the key from now on.
+const CHANGE_KEY: &str = "-- ledger::store_payloads, key
+    update or ignore job set key = ?2 where id = ?1";
 
 const MARK_PAYLOADS_STORED: &str = "-- ledger::mark_payloads_stored
     update batch set payloads_stored = 1 where id = ?1";
@@ -69,7 +83,7 @@ impl WriteOp for StorePayloads {
 
     async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
         let mut by_template: HashMap<&str, (i64, PayloadCompressor)> = HashMap::new();
-        for RestoredPayload { version, payload } in &self.0 {
+        for RestoredPayload { version, payload, payload_hash, key } in &self.0 {
             let (dictionary, compressor) = match by_template.entry(&version.template_hash) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
@@ -81,8 +95,13 @@ impl WriteOp for StorePayloads {
                 .bind(version.version)
                 .bind(compressor.compress(payload)?)
                 .bind(*dictionary)
+                .bind(payload_hash)
                 .execute(&mut *db)
                 .await?;
+            if let Some(key) = key {
+                let change = sqlx::query(CHANGE_KEY).bind(version.job_id).bind(key);
+                change.execute(&mut *db).await?;
+            }
         }
         Ok(())
     }

@@ -225,7 +225,6 @@ pub struct StagedSheet {
     db: SqliteConnection,
     header: PlanHeader,
     batch: Option<i64>,
-    known_hash: Option<String>,
     payloads: PayloadCompressor,
     /// The totals without a comparison with the ledger.
     counts: PlanCounts,
@@ -274,10 +273,6 @@ const CREATE_TABLES: &str = "-- ledger::stage
     create temp table layout_of (layout integer primary key, id integer not null) strict;
     begin";
 
-const KNOWN_HASH: &str = "-- ledger::known_hash
-    select payload_hash from version
-    where job_id = (select id from job indexed by job_position where batch_id = ?1 limit 1) limit 1";
-
 pub(in crate::ledger) const DICTIONARY: &str = "-- ledger::stage, dictionary
     select id, payload from payload_dictionary where template_hash = ?1 order by id limit 1";
 
@@ -289,12 +284,11 @@ impl Ledger {
             .bind(&header.name)
             .fetch_optional(&mut db)
             .await?;
-        let known_hash = sqlx::query_scalar(KNOWN_HASH).bind(batch).fetch_optional(&mut db).await?;
         let dictionary =
             sqlx::query_as(DICTIONARY).bind(&header.template_hash).fetch_optional(&mut db).await?;
         sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await?;
         let payloads = PayloadCompressor::new(dictionary);
-        Ok(StagedSheet { db, header, batch, known_hash, payloads, counts: PlanCounts::default() })
+        Ok(StagedSheet { db, header, batch, payloads, counts: PlanCounts::default() })
     }
 
     /// Returns the selection of the last plan that had one.
@@ -310,12 +304,6 @@ impl Ledger {
 }
 
 impl StagedSheet {
-    /// Returns the hash of a stored payload, if the batch is known: the new ones must use its
-    /// algorithm.
-    pub fn known_hash(&self) -> Option<&str> {
-        self.known_hash.as_deref()
-    }
-
     /// Adds rows in the order of the sheet.
     pub async fn push_rows(&mut self, rows: Vec<StagedRow>) -> Result<(), LedgerError> {
         let mut rows = rows.into_iter();
