@@ -19,7 +19,7 @@ use super::settings::{ClientSettings, ClientSetupError};
 use super::studio_api::CreateRequest;
 use crate::clock::Clock;
 use crate::http::redact::Redactor;
-use crate::http::transport::{self, host_and_port};
+use crate::http::transport::{self, ConnectOptions, host_and_port};
 
 /// The largest JSON response; a project with all its scenes has a few hundred KB.
 const JSON_BYTES_MAX: usize = 4 << 20;
@@ -90,7 +90,7 @@ pub(super) struct ApiTransport {
     free_client: reqwest::Client,
     base_url: Url,
     host: String,
-    connect_timeout: Duration,
+    connect: ConnectOptions,
 }
 
 impl<'a> ApiCall<'a> {
@@ -151,7 +151,7 @@ impl ApiTransport {
         let connect = settings.connect_options();
         // A rehearsal's API is plain http: its clients skip the machine's CA certificates, which
         // take longer to read than everything else.
-        let is_plain = settings.base_url.scheme() == "http" && !settings.system_proxy;
+        let is_plain = settings.base_url.scheme() == "http";
         let api = |builder: ClientBuilder| {
             if is_plain { builder.tls_certs_only([]) } else { builder }
         };
@@ -171,7 +171,7 @@ impl ApiTransport {
             free_client,
             base_url: settings.base_url.clone(),
             host: host_and_port(&settings.base_url),
-            connect_timeout: settings.connect_timeout,
+            connect,
         })
     }
 
@@ -242,7 +242,7 @@ impl ApiTransport {
     }
 
     fn failed_outcome(&self, error: &reqwest::Error) -> ExchangeOutcome {
-        if let Some(reason) = transport::not_sent_reason(error, &self.host, self.connect_timeout) {
+        if let Some(reason) = transport::not_sent_reason(error, &self.host, &self.connect) {
             return ExchangeOutcome::NotSent(reason);
         }
         ExchangeOutcome::NoResponse(if error.is_timeout() {

@@ -8,10 +8,10 @@ use std::{fmt, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::http::TlsSetupError;
 use crate::http::address_policy::AddressPolicy;
 use crate::http::download::DownloadOptions;
 use crate::http::transport::{ConnectOptions, host_and_port, is_loopback};
+use crate::http::{ProxyMode, TlsSetupError};
 
 /// The settings of a client.
 #[derive(Clone)]
@@ -30,8 +30,9 @@ pub struct ClientSettings {
     pub paid_timeout: Duration,
     /// The time between two chunks of a download.
     pub idle_timeout: Duration,
-    /// Whether the system's proxy variables are used. If not, no proxy sees the token.
-    pub system_proxy: bool,
+    /// The proxy, which sees no token: https goes through it encrypted, and this machine is reached
+    /// without it.
+    pub proxy: ProxyMode,
 }
 
 impl ClientSettings {
@@ -44,7 +45,7 @@ impl ClientSettings {
             request_timeout: Duration::from_secs(30),
             paid_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(30),
-            system_proxy: false,
+            proxy: ProxyMode::default(),
         }
     }
 
@@ -82,7 +83,8 @@ impl ClientSettings {
     }
 
     pub(super) fn connect_options(&self) -> ConnectOptions {
-        ConnectOptions { connect_timeout: self.connect_timeout, system_proxy: self.system_proxy }
+        let proxy = self.proxy.for_url(&self.base_url);
+        ConnectOptions { connect_timeout: self.connect_timeout, proxy }
     }
 
     pub(super) fn download_options(&self) -> DownloadOptions {
@@ -102,7 +104,7 @@ impl fmt::Debug for ClientSettings {
             .field("request_timeout", &self.request_timeout)
             .field("paid_timeout", &self.paid_timeout)
             .field("idle_timeout", &self.idle_timeout)
-            .field("system_proxy", &self.system_proxy)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }

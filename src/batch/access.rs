@@ -9,7 +9,7 @@ use url::Url;
 use super::notify::{NotifySettings, NotifyUrl, SecretRef};
 use super::sheet::SheetSource;
 use super::studio::is_loopback;
-use super::{Batch, StudioHost};
+use super::{Batch, ProxySetting, StudioHost};
 
 /// The environment variables with AI Studios' credentials, which no other host and no command gets.
 pub const CREDENTIAL_VARS: [&str; 4] =
@@ -55,6 +55,10 @@ impl Batch {
         if let Some(host) = foreign_host(&self.studio.host) {
             add("studio.base_url", AccessTarget::Host(host));
         }
+        if let ProxySetting::Url(url) = &self.studio.proxy {
+            all.extend(host_access("studio.proxy", url));
+        }
+        let mut add = |setting, target| all.push(BatchAccess { setting, target });
         if let Some(command) = &self.studio.user_key_command {
             add("studio.user_key_command", AccessTarget::Command(command.clone()));
         }

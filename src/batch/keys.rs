@@ -40,6 +40,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "on_uncertain",
             "resolution",
             "workspace_id",
+            "proxy",
             "profile",
             "user_key_command",
         ],

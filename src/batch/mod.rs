@@ -51,7 +51,8 @@ pub use self::problem::{BatchFileProblem, BatchFileProblems, FilePosition};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::sheet::SheetSource;
 pub use self::studio::{
-    HostOrigin, InvalidStudioHost, OnUncertain, StudioHost, StudioSettings, VideoResolution,
+    HostOrigin, InvalidStudioHost, OnUncertain, ProxySetting, StudioHost, StudioSettings,
+    VideoResolution,
 };
 pub use self::variant::Variant;
 pub use self::vendor::{
@@ -190,7 +191,8 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let studio = StudioSettings::read(reader);
     let vendor = VendorProfile::read(reader);
     let limits = vendor.clamp_limits(BatchLimits::read(reader));
-    let notify = NotifySettings::read(reader, path);
+    let proxy = studio.proxy.clone();
+    let notify = NotifySettings { proxy, ..NotifySettings::read(reader, path) };
     let window = TimeWindow::read(reader);
     let webhook = WebhookSettings::read(reader);
     let (name, sheet_source, template) = (name?, sheet_source?, template?);

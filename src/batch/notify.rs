@@ -13,6 +13,7 @@ use url::Url;
 use super::access::CREDENTIAL_VARS;
 use super::paths::resolve_path;
 use super::reader::{SettingProblem, SettingsReader};
+use super::studio::ProxySetting;
 use super::value;
 
 const SECTION: &str = "notify";
@@ -34,6 +35,8 @@ pub struct NotifySettings {
     pub email: Option<EmailSettings>,
     /// `heartbeat_url`: pinged at the start, at success and at failure, whatever `when` says.
     pub heartbeat_url: Option<NotifyUrl>,
+    /// `proxy` of `[studio]`, for the channels that use HTTP.
+    pub proxy: ProxySetting,
     /// `timeout`: the limit for all notifications together; default 20 s.
     pub timeout: Duration,
 }
@@ -132,6 +135,7 @@ impl Default for NotifySettings {
             slack: None,
             email: None,
             heartbeat_url: None,
+            proxy: ProxySetting::Unused,
             timeout: Duration::from_secs(20),
         }
     }
@@ -164,6 +168,7 @@ impl NotifySettings {
             email: read_email(reader, secret_ref("{ env = \"SMTP_PASSWORD\" }")),
             heartbeat_url: reader
                 .get(SECTION, "heartbeat_url", |value| parse_notify_url(value, file)),
+            proxy: defaults.proxy,
             timeout: reader
                 .get(SECTION, "timeout", value::parse_duration)
                 .unwrap_or(defaults.timeout),

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use toml::de::DeValue;
 use url::{Host, Url};
 
 use super::reader::{SettingProblem, SettingsReader};
@@ -203,6 +204,27 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// The proxy to the internet. This machine is always reached without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxySetting {
+    /// No proxy, whatever the environment says.
+    Unused,
+    /// The proxy variables of the environment, or the settings of the operating system.
+    System,
+    /// This proxy.
+    Url(Url),
+}
+
+impl fmt::Display for ProxySetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unused => f.write_str("none"),
+            Self::System => f.write_str("system"),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
 /// Host, request kind and submission mode of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudioSettings {
@@ -220,6 +242,8 @@ pub struct StudioSettings {
     pub resolution: Option<VideoResolution>,
     /// `workspace_id`: the workspace that is billed; default: the account's.
     pub workspace_id: Option<String>,
+    /// `proxy`; default none.
+    pub proxy: ProxySetting,
     /// `profile`: the profile in the credentials file.
     pub profile: Option<String>,
     /// `user_key_command`: prints the user key, for users who keep it in a password manager.
@@ -236,6 +260,7 @@ impl Default for StudioSettings {
             on_uncertain: OnUncertain::Settle,
             resolution: None,
             workspace_id: None,
+            proxy: ProxySetting::Unused,
             profile: None,
             user_key_command: None,
         }
@@ -269,10 +294,32 @@ impl StudioSettings {
                 value::parse_choice(VideoResolution::CHOICES),
             ),
             workspace_id: reader.get(SECTION, "workspace_id", value::parse_text),
+            proxy: reader.get(SECTION, "proxy", parse_proxy).unwrap_or(defaults.proxy),
             profile: reader.get(SECTION, "profile", value::parse_text),
             user_key_command: reader.get(SECTION, "user_key_command", value::parse_text),
         }
     }
+}
+
+fn parse_proxy(value: &DeValue<'_>) -> Result<ProxySetting, SettingProblem> {
+    let text = value::parse_text(value)?;
+    if text.trim() == "system" {
+        return Ok(ProxySetting::System);
+    }
+    let malformed = || {
+        let problem = SettingProblem::new("must be an address like `http://proxy.example:3128`");
+        problem.with_help("or \"system\", for the proxy variables of the environment")
+    };
+    let url = Url::parse(text.trim()).map_err(|_| malformed().into_confidential())?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(malformed().into_confidential());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = SettingProblem::new("must not contain a user name or a password");
+        let help = "write \"system\", and put the address into the variable `HTTPS_PROXY`";
+        return Err(problem.with_help(help).into_confidential());
+    }
+    Ok(ProxySetting::Url(url))
 }
 
 fn read_host(reader: &mut SettingsReader<'_>) -> Option<StudioHost> {

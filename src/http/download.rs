@@ -15,7 +15,7 @@ use super::address_policy::{AddressError, AddressPolicy, GuardedResolver};
 use super::not_sent::NotSentReason;
 use super::redact::Redactor;
 use super::retry_after;
-use super::transport::{self, ConnectOptions, TlsSetupError, host_and_port};
+use super::transport::{self, ConnectOptions, ProxyMode, TlsSetupError, host_and_port};
 use crate::clock::Clock;
 
 /// The largest video. Finished files have a few hundred MB; anything larger is not a video.
@@ -135,7 +135,7 @@ pub enum DownloadError {
 }
 
 /// The settings of a [`Downloader`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DownloadOptions {
     pub(crate) address_policy: AddressPolicy,
     pub(crate) connect: ConnectOptions,
@@ -156,10 +156,10 @@ impl Downloader {
     ///
     /// # Errors
     /// This machine cannot create a TLS client.
-    pub fn for_url(url: &Url, clock: Clock) -> Result<Self, TlsSetupError> {
+    pub fn for_url(url: &Url, proxy: &ProxyMode, clock: Clock) -> Result<Self, TlsSetupError> {
         let options = DownloadOptions {
             address_policy: AddressPolicy::for_origin(url),
-            connect: ConnectOptions { connect_timeout: CONNECT_TIMEOUT, system_proxy: false },
+            connect: ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy: proxy.for_url(url) },
             idle_timeout: IDLE_TIMEOUT,
         };
         Self::new(options, Arc::new(Redactor::new(&[])), clock)
@@ -173,7 +173,7 @@ impl Downloader {
     ) -> Result<Self, TlsSetupError> {
         let client = transport::build_client(&options.connect, |builder| {
             // A proxy resolves the name itself; here only the proxy's own name would be checked.
-            if options.connect.system_proxy {
+            if options.connect.proxy.is_proxied() {
                 builder
             } else {
                 builder.dns_resolver(GuardedResolver(options.address_policy))
@@ -258,8 +258,7 @@ impl Downloader {
             return self.rejected(url, address_error_message(AddressError::PrivateAddress));
         }
         let host = host_and_port(url);
-        let connect_timeout = self.options.connect.connect_timeout;
-        match transport::not_sent_reason(error, &host, connect_timeout) {
+        match transport::not_sent_reason(error, &host, &self.options.connect) {
             Some(reason) => DownloadError::Unreachable(reason),
             None => DownloadError::NoResponse { host },
         }

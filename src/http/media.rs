@@ -11,7 +11,7 @@ use reqwest::{Method, Response, StatusCode, header};
 use url::Url;
 
 use super::address_policy::{AddressError, AddressPolicy, GuardedResolver};
-use super::transport::{self, ConnectOptions, TlsSetupError};
+use super::transport::{self, ConnectOptions, ProxyMode, TlsSetupError};
 
 /// The time for one address, including redirects.
 const MEDIA_CHECK_TIMEOUT: Duration = Duration::from_secs(15);
@@ -71,7 +71,8 @@ struct MediaChecker {
 
 impl MediaChecker {
     fn new(policy: AddressPolicy) -> Result<Self, TlsSetupError> {
-        let options = ConnectOptions { connect_timeout: CONNECT_TIMEOUT, system_proxy: false };
+        let options =
+            ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy: ProxyMode::default() };
         let client = transport::build_client(&options, |builder| {
             builder.dns_resolver(GuardedResolver(policy))
         })?;

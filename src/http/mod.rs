@@ -18,4 +18,7 @@ pub use download::{DOWNLOAD_BYTES_MAX, DownloadError, DownloadResume, Downloader
 pub use media::{MediaAvailability, check_media_urls};
 pub use not_sent::{NotSentKind, NotSentReason};
 pub use post::{HttpPoster, PostRequest};
-pub use transport::{TlsSetupError, is_loopback as is_loopback_url};
+pub use transport::{
+    ProxyMode, TlsSetupError, check_certificate_file, is_loopback as is_loopback_url,
+    unused_proxy_variable,
+};

@@ -1,11 +1,11 @@
 //! HTTP clients, and the proof that a failed request was never sent.
 //!
-//! No client here follows a redirect, retries, decompresses, or uses the system's proxies unless
-//! told to. Timeouts and pooling of a particular client are its caller's.
+//! No client here follows a redirect, retries, decompresses, or uses a proxy unless told to. Timeouts and pooling of a particular client are its caller's.
 
+use std::path::Path;
 use std::{error::Error, io, time::Duration};
 
-use reqwest::{Certificate, ClientBuilder, redirect, retry};
+use reqwest::{Certificate, ClientBuilder, Proxy, redirect, retry};
 use url::{Host, Url};
 
 use super::address_policy::PrivateAddressError;
@@ -17,18 +17,101 @@ use super::not_sent::{NotSentKind, NotSentReason};
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How a client connects.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ConnectOptions {
     /// Name resolution, TCP and TLS together.
     pub(crate) connect_timeout: Duration,
-    /// Whether the system's proxy variables are used.
-    pub(crate) system_proxy: bool,
+    /// The proxy to use.
+    pub(crate) proxy: ProxyMode,
+}
+
+/// The proxy of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// None, although there may be variables that name one.
+    #[default]
+    Unused,
+    /// None, because the host is on this machine.
+    Bypassed,
+    /// The proxy variables of the environment, or the settings of the operating system.
+    System,
+    /// This proxy.
+    Url(Url),
+}
+
+impl ProxyMode {
+    /// Returns the mode for `url`: this machine is reached without a proxy.
+    pub(crate) fn for_url(&self, url: &Url) -> Self {
+        if is_loopback(url) { Self::Bypassed } else { self.clone() }
+    }
+
+    pub(crate) fn is_proxied(&self) -> bool {
+        match self {
+            Self::Unused | Self::Bypassed => false,
+            Self::System | Self::Url(_) => true,
+        }
+    }
+
+    /// Returns a hint for a failed connection if a variable names a proxy that is not used.
+    pub(crate) fn unused_proxy_hint(&self) -> String {
+        match (self, unused_proxy_variable()) {
+            (Self::Unused, Some(name)) => {
+                format!("; `{name}` is not used: set `proxy = \"system\"` under [studio]")
+            }
+            (Self::Unused | Self::Bypassed | Self::System | Self::Url(_), _) => String::new(),
+        }
+    }
+}
+
+/// Returns an environment variable that names a proxy for https.
+pub fn unused_proxy_variable() -> Option<&'static str> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    names.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// No TLS client can be created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this machine cannot create a TLS client: reinstall its CA certificates")]
-pub struct TlsSetupError;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsSetupError {
+    /// There are no CA certificates.
+    #[error("this machine cannot create a TLS client: reinstall its CA certificates")]
+    NoClient,
+    /// The file that should replace them cannot be used.
+    #[error("`SSL_CERT_FILE` names `{path}`, which {problem}: name a PEM file, or unset it")]
+    CertificateFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The proxy's address is not usable.
+    #[error("the proxy cannot be used: check `proxy` and the proxy variables")]
+    Proxy,
+}
+
+/// Checks the file with the machine's CA certificates, if the environment names one. The TLS library
+/// would fall back to other certificates without a message.
+///
+/// # Errors
+/// It cannot be read, or contains no certificate.
+pub fn check_certificate_file() -> Result<(), TlsSetupError> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let wrong = |problem| {
+        let path = Path::new(&path).display().to_string();
+        Err(TlsSetupError::CertificateFile { path, problem })
+    };
+    match std::fs::read(&path) {
+        Err(_) => wrong("cannot be read"),
+        Ok(text) if !text.windows(CERTIFICATE_MARK.len()).any(|part| part == CERTIFICATE_MARK) => {
+            wrong("contains no certificate")
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Ends the first line of every certificate in a PEM file.
+const CERTIFICATE_MARK: &[u8] = b"CERTIFICATE-----";
 
 /// Builds a client; `configure` adds what is particular to it. The first call installs the TLS
 /// provider of the process.
@@ -41,6 +124,15 @@ pub(crate) fn build_client(
 ) -> Result<reqwest::Client, TlsSetupError> {
     // An error means that it is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
+    if options.proxy != ProxyMode::Bypassed {
+        check_certificate_file()?;
+    }
+    let proxy = match &options.proxy {
+        ProxyMode::Unused | ProxyMode::Bypassed | ProxyMode::System => None,
+        ProxyMode::Url(url) => {
+            Some(Proxy::all(url.clone()).map_err(|_invalid| TlsSetupError::Proxy)?)
+        }
+    };
     let base = || {
         let builder = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -50,7 +142,12 @@ pub(crate) fn build_client(
             .referer(false);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let builder = builder.tcp_user_timeout(TCP_USER_TIMEOUT);
-        configure(if options.system_proxy { builder } else { builder.no_proxy() })
+        let is_system = options.proxy == ProxyMode::System;
+        let builder = if is_system { builder } else { builder.no_proxy() };
+        configure(match &proxy {
+            Some(proxy) => builder.proxy(proxy.clone()),
+            None => builder,
+        })
     };
     // This reads the machine's CA certificates; a slim container has none.
     base().build().or_else(|_no_roots| {
@@ -58,18 +155,18 @@ pub(crate) fn build_client(
             .iter()
             .map(|der| Certificate::from_der(der))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|_invalid_root| TlsSetupError)?;
+            .map_err(|_invalid_root| TlsSetupError::NoClient)?;
         tracing::debug!("this machine has no CA certificates; using the built-in ones");
-        base().tls_certs_only(roots).build().map_err(|_no_client| TlsSetupError)
+        base().tls_certs_only(roots).build().map_err(|_no_client| TlsSetupError::NoClient)
     })
 }
 
-/// Returns why nothing was sent, if `error` proves that nothing was. `connect_timeout` is the one
-/// of the client that failed.
+/// Returns why nothing was sent, if `error` proves that nothing was. `options` are those of the
+/// client that failed.
 pub(crate) fn not_sent_reason(
     error: &reqwest::Error,
     host: &str,
-    connect_timeout: Duration,
+    options: &ConnectOptions,
 ) -> Option<NotSentReason> {
     if !error.is_connect() && !error.is_builder() {
         return None;
@@ -84,7 +181,7 @@ pub(crate) fn not_sent_reason(
             NotSentKind::ConnectTimedOut,
             format!(
                 "no connection to `{host}` within {} s: check the network, or `base_url`",
-                connect_timeout.as_secs_f64()
+                options.connect_timeout.as_secs_f64()
             ),
         )
     } else if has_cause(error, <dyn Error>::is::<rustls::Error>) {
@@ -106,7 +203,7 @@ pub(crate) fn not_sent_reason(
             format!("the request to `{host}` cannot be built: check `base_url`"),
         )
     };
-    Some(NotSentReason { kind, message })
+    Some(NotSentReason { kind, message: message + &options.proxy.unused_proxy_hint() })
 }
 
 /// Returns whether `error` is due to a name that resolves to private addresses only.

@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 
 use super::message;
 use crate::batch::{EmailSettings, NotifySettings, SmtpTls};
+use crate::http::check_certificate_file;
 use crate::report::RunRecord;
 use crate::text::pluralize;
 
@@ -74,6 +75,7 @@ async fn mail_server(email: &EmailSettings, notify: &NotifySettings) -> Result<M
 
 fn tls_mode(email: &EmailSettings) -> Result<Privacy, String> {
     let parameters = || {
+        check_certificate_file().map_err(|error| error.to_string())?;
         TlsParameters::new(email.host.clone())
             .map_err(|_| "this machine cannot create a TLS client".to_owned())
     };

@@ -44,8 +44,8 @@ impl HeartbeatPing {
 
 async fn ping_start(notify: &NotifySettings) -> Result<(), String> {
     let Some(address) = &notify.heartbeat_url else { return Ok(()) };
-    let poster =
-        HttpPoster::new(notify.timeout).map_err(|_| "this machine cannot create a TLS client")?;
+    let poster = HttpPoster::new(notify.timeout, (&notify.proxy).into());
+    let poster = poster.map_err(|error| error.to_string())?;
     let url = with_path_segment(notify.resolve_address(address).await?, "start");
     poster.post(PostRequest { url, headers: Vec::new(), body: Vec::new() }).await
 }

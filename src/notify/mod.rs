@@ -10,6 +10,7 @@ mod email;
 mod heartbeat;
 mod message;
 mod plaintext;
+mod proxy;
 mod secret_ref;
 mod slack;
 mod webhook;
@@ -70,8 +71,8 @@ impl NotifyChannel {
         clock: &Clock,
     ) -> Result<(), String> {
         let poster = || {
-            let poster = HttpPoster::new(notify.timeout);
-            poster.map_err(|_| "this machine cannot create a TLS client".to_owned())
+            let poster = HttpPoster::new(notify.timeout, (&notify.proxy).into());
+            poster.map_err(|error| error.to_string())
         };
         match self {
             Self::Command => command::run_command(notify, record).await,

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::batch::{Batch, WebhookSettings};
 use crate::clock::Clock;
-use crate::http::{HttpPoster, PostRequest};
+use crate::http::{HttpPoster, PostRequest, ProxyMode};
 use crate::ledger::Ledger;
 use crate::runner::WebhookUrls;
 use crate::session::error::CommandError;
@@ -178,7 +178,8 @@ pub(crate) async fn run_self_test(
     let host = url.host_str().unwrap_or_default().to_owned();
     let failed = |error| format!("the ledger could not record the test callback: {error}");
     ledger.expect_self_test(&secret, clock.now()).await.map_err(failed)?;
-    let poster = HttpPoster::new(SELF_TEST_TIMEOUT).map_err(|error| error.to_string())?;
+    let poster = HttpPoster::new(SELF_TEST_TIMEOUT, ProxyMode::default())
+        .map_err(|error| error.to_string())?;
     let headers = vec![("content-type", "application/json".to_owned())];
     let posted = poster.post(PostRequest { url, headers, body: b"{}".to_vec() }).await;
     let has_arrived = ledger.finish_self_test(&secret).await.map_err(failed)?;

@@ -171,6 +171,7 @@ fn studio_values(studio: &StudioSettings) -> Vec<(&'static str, String)> {
         on_uncertain,
         resolution,
         workspace_id,
+        proxy,
         profile: _,
         user_key_command: _,
     } = studio;
@@ -180,6 +181,7 @@ fn studio_values(studio: &StudioSettings) -> Vec<(&'static str, String)> {
         ("on_uncertain", on_uncertain.to_string()),
         ("resolution", value_or(resolution, "the template's")),
         ("workspace_id", value_or(workspace_id, "the account's own")),
+        ("proxy", proxy.to_string()),
     ]
 }
 
@@ -251,6 +253,7 @@ fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
         slack,
         email,
         heartbeat_url,
+        proxy: _,
         timeout,
     } = notify;
     let secret_source = |secret: &SecretRef| match secret {

@@ -11,6 +11,7 @@ use url::Url;
 use crate::aistudios::{AiStudios, ApiClient, Credentials, StateWords};
 use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfile};
 use crate::clock::Clock;
+use crate::http::ProxyMode;
 use crate::runner::Halt;
 use crate::sandbox;
 use crate::sandbox::{Sandbox, SandboxSettings};
@@ -34,6 +35,7 @@ pub(crate) struct RunTarget {
     pub(crate) catalog_key: String,
     base_url: Url,
     credentials: Credentials,
+    proxy: ProxyMode,
     /// The sandbox of a rehearsal; it ends with the run.
     sandbox: Option<Sandbox>,
 }
@@ -64,6 +66,7 @@ impl RunTarget {
             catalog_key: catalog_key(query),
             base_url: query.host.base_url(),
             credentials,
+            proxy: query.batch.map(|batch| (&batch.studio.proxy).into()).unwrap_or_default(),
             sandbox: None,
         }
     }
@@ -104,6 +107,7 @@ impl RunTarget {
             stored_host: REHEARSAL_HOST.to_owned(),
             base_url,
             credentials,
+            proxy: ProxyMode::Bypassed,
             sandbox: Some(sandbox),
         })
     }
@@ -139,6 +143,7 @@ impl RunTarget {
         let mut settings =
             crate::aistudios::ClientSettings::new(self.base_url.clone(), self.credentials.clone());
         settings.request_timeout = timeout;
+        settings.proxy = self.proxy.clone();
         let client = ApiClient::new(settings, clock.clone());
         client.map(Arc::new).map_err(CommandError::usage)
     }

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::batch::{Batch, SheetSource};
 use crate::clock::Clock;
-use crate::http::{DownloadError, Downloader};
+use crate::http::{DownloadError, Downloader, ProxyMode};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 
@@ -37,7 +37,9 @@ pub(crate) async fn spool_sheet(batch: &mut Batch) -> Result<SpooledSheet, Comma
         SheetSource::File(_) => return Ok(SpooledSheet { _copy: None }),
         SheetSource::Stdin => copy_stdin().await?,
         SheetSource::Link(url) => {
-            let downloaded = tokio::time::timeout(DOWNLOAD_TIMEOUT, download_sheet(url)).await;
+            let proxy = ProxyMode::from(&batch.studio.proxy);
+            let downloading = download_sheet(url, &proxy);
+            let downloaded = tokio::time::timeout(DOWNLOAD_TIMEOUT, downloading).await;
             let timed_out = |_| {
                 let message = format!(
                     "`{}` did not send the whole sheet within {} min",
@@ -81,10 +83,10 @@ async fn copy_stdin() -> Result<NamedTempFile, CommandError> {
     }
 }
 
-async fn download_sheet(url: &Url) -> Result<NamedTempFile, CommandError> {
+async fn download_sheet(url: &Url, proxy: &ProxyMode) -> Result<NamedTempFile, CommandError> {
     let host = url.host_str().unwrap_or_default();
     let mut copy = NamedTempFile::new().map_err(|error| copy_error(&error))?;
-    let downloader = Downloader::for_url(url, Clock::real()).map_err(CommandError::unexpected)?;
+    let downloader = Downloader::for_url(url, proxy, Clock::real()).map_err(CommandError::usage)?;
     let mut download =
         downloader.start(url, None).await.map_err(|error| download_error(&error, host))?;
     let mut bytes = 0;

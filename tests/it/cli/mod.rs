@@ -17,6 +17,7 @@ mod pause;
 mod probe;
 mod progress_output;
 mod prompts;
+mod proxies;
 mod regions;
 mod retry_and_resolve;
 mod row_filters;

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
 use crate::batch;
-use crate::batch::{Batch, BatchAccess, SheetSource, VendorProfileEntry};
+use crate::batch::{Batch, BatchAccess, ProxySetting, SheetSource, VendorProfileEntry};
 use crate::cli::args::GlobalArgs;
 use crate::cli::commands::check::probe::ProbeArgs;
 use crate::cli::output::finding::{finding_json, print_finding};
@@ -24,6 +24,7 @@ use crate::cli::output::settings_table::EffectiveSetting;
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::{diagnostics, settings_table, vendor_profile};
 use crate::clock::Clock;
+use crate::http::unused_proxy_variable;
 use crate::runner::{BatchLock, LockError, lock_holder};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
@@ -115,6 +116,7 @@ async fn execute(
     if args.sandbox {
         findings.push(CheckFinding::ok("account", "not needed for a rehearsal"));
     } else {
+        findings.extend(check_proxy(batch.as_ref()));
         findings.extend(check_account(batch.as_ref(), args.offline).await);
         let settings = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
         if let (Some(settings), false) = (settings, args.offline) {
@@ -292,6 +294,15 @@ fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
     }
 }
 
+/// Warns of a proxy variable that is not used.
+fn check_proxy(batch: Option<&Batch>) -> Option<CheckFinding> {
+    let is_unused = batch.is_none_or(|batch| batch.studio.proxy == ProxySetting::Unused);
+    let is_remote = target::choose_host(batch).is_ok_and(|chosen| !chosen.host.is_loopback());
+    let name = unused_proxy_variable().filter(|_| is_unused && is_remote)?;
+    let todo = "set `proxy = \"system\"` under [studio] if the internet is behind a proxy";
+    Some(CheckFinding::warn("proxy", format!("`{name}` is set, but not used"), todo))
+}
+
 /// Checks the credentials, and compares the clock with the host's.
 async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding> {
     let topic = "account";
@@ -318,6 +329,7 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
     let mut settings = ClientSettings::new(host.base_url(), credentials);
     if let Some(batch) = batch {
         settings.request_timeout = batch.limits.request_timeout;
+        settings.proxy = (&batch.studio.proxy).into();
     }
     let client = match ApiClient::new(settings, Clock::real()) {
         Ok(client) => client,
