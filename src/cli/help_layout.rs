@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["run", "resume", "pause", "unpause", "serve"]),
     ("Inspect", &["status", "jobs", "show", "runs", "report"]),
     ("Fix", &["retry", "cancel", "resolve", "sweep"]),
-    ("Account", &["check", "models", "workspaces", "templates"]),
+    ("Account", &["login", "check", "models", "workspaces", "templates"]),
     ("Tools", &["ledger", "sandbox", "completions", "man"]),
 ];
 

@@ -16,7 +16,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use crate::cli::args::GlobalArgs;
 use crate::cli::commands::{
-    catalog, check, completions, help, jobs, ledger, man, new, pause, plan, preview, report,
+    catalog, check, completions, help, jobs, ledger, login, man, new, pause, plan, preview, report,
     resolve, resume, retry, run, runs, sandbox, serve, show, status, sweep,
 };
 use crate::cli::output::logging;
@@ -37,6 +37,7 @@ pub struct Cli {
 /// The commands. The doc comment of a command's arguments is its line in `--help`.
 #[derive(Debug, Subcommand)]
 enum CliCommand {
+    Login(login::LoginArgs),
     New(new::NewArgs),
     Run(run::RunArgs),
     Plan(plan::PlanArgs),
@@ -103,6 +104,7 @@ impl CliCommand {
             Self::Run(args) => run::run(args, global, printer).await,
             Self::Plan(args) => plan::run(args, global, printer).await,
             Self::Preview(args) => preview::run(&args, global, printer).await,
+            Self::Login(args) => login::run(args, printer).await,
             Self::New(args) => new::run(&args, printer),
             Self::Help(args) => help::run(&args, help_layout::apply(Cli::command()), printer),
             Self::Resume(args) => resume::run(args, global, printer).await,

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod help;
 pub(crate) mod jobs;
 pub(crate) mod ledger;
+pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod pause;

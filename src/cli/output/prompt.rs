@@ -42,6 +42,27 @@ impl Prompt {
     }
 }
 
+/// Returns whether the user can answer questions.
+pub(crate) fn has_terminal() -> bool {
+    Prompt::available(false).is_some()
+}
+
+/// Asks for a line; `None` if the terminal is closed.
+pub(crate) fn ask_for_line(question: &str) -> Option<String> {
+    let mut err = std::io::stderr();
+    write!(err, "{question}").and_then(|()| err.flush()).ok()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Asks for a secret, which the terminal does not show; `None` if the terminal is closed.
+pub(crate) fn ask_for_secret(question: &str) -> Option<String> {
+    let terminal = console::Term::stderr();
+    terminal.write_str(question).ok()?;
+    terminal.is_term().then(|| terminal.read_secure_line().ok()).flatten()
+}
+
 /// Asks before an action. Without a terminal the action needs `--yes`.
 pub(crate) fn confirm(question: &str, has_yes: bool, printer: &Printer) -> bool {
     if has_yes {

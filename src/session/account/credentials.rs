@@ -17,8 +17,9 @@ use crate::session::account::credentials_file::{CredentialEntry, CredentialsFile
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     #[error(
-        "no credentials: set {} and {} in the environment, or put app_id and user_key {}into \
-         `{}`{}", names.app_id, names.user_key, names.table_hint(), file.display(), names.wrong_region_hint()
+        "no credentials: run `callsheet login{}`, which saves them in `{}`, or set {} and {} in the \
+         environment{}", names.login_option(), file.display(), names.app_id, names.user_key,
+        names.wrong_region_hint()
     )]
     Missing { names: EnvVars, file: PathBuf },
     #[error("{given} is set, but not {missing}: both are needed")]
@@ -32,14 +33,20 @@ pub(crate) enum CredentialsError {
     InsecurePermissions { path: PathBuf },
     #[error("the credentials file `{}` cannot be read ({kind})", path.display())]
     Unreadable { path: PathBuf, kind: std::io::ErrorKind },
-    #[error("the credentials file `{}` needs two lines: app_id = \"…\" and user_key = \"…\"", path.display())]
+    #[error(
+        "the credentials file `{}` needs two lines: app_id = \"…\" and user_key = \"…\"; \
+         `callsheet login` writes them", path.display()
+    )]
     InvalidFile { path: PathBuf },
     #[error(
-        "there is no credentials file `{}`, and so no profile `{profile}`: create it with a table \
-         [{profile}], app_id and user_key", path.display()
+        "there is no credentials file `{}`, and so no profile `{profile}`: run `callsheet login \
+         --profile {profile}`", path.display()
     )]
     NoFile { path: PathBuf, profile: String },
-    #[error("the credentials file `{}` has no profile `{profile}`: add [{profile}] with app_id and user_key", path.display())]
+    #[error(
+        "the credentials file `{}` has no profile `{profile}`: run `callsheet login --profile \
+         {profile}`", path.display()
+    )]
     UnknownProfile { path: PathBuf, profile: String },
     #[error(
         "profile `{profile}` belongs to {belongs}, and its credentials are not sent to {requested}: give \
@@ -79,8 +86,8 @@ impl EnvVars {
         if host.is_china() { CHINA_ENV_VARS } else { GLOBAL_ENV_VARS }
     }
 
-    fn table_hint(self) -> &'static str {
-        if self.is_china { "under [china] " } else { "" }
+    fn login_option(self) -> &'static str {
+        if self.is_china { " --region china" } else { "" }
     }
 
     /// Returns a hint if the variables of the other region are set.

@@ -4,4 +4,5 @@ pub(crate) mod account_catalog;
 pub(crate) mod batch_trust;
 pub(crate) mod credentials;
 pub(crate) mod credentials_file;
+pub(crate) mod credentials_writer;
 pub(crate) mod target;

@@ -10,6 +10,7 @@ mod help;
 mod inputs;
 mod invalid;
 mod ledger_maintenance;
+mod login;
 mod multiple_batches;
 mod operator_workflow;
 mod overwrite_guard;

@@ -15,14 +15,29 @@ pub(super) struct TerminalSession {
 
 impl TerminalSession {
     pub(super) fn start(office: &TestCli, args: &str) -> Self {
+        let mut terminal = Self::command(office, args);
+        terminal.env("AISTUDIOS_APP_ID", sandbox::APP_ID);
+        Self::spawn(terminal.env("AISTUDIOS_USER_KEY", sandbox::USER_KEY))
+    }
+
+    /// Returns the command that runs the program on a pseudo-terminal, without credentials.
+    pub(super) fn command(office: &TestCli, args: &str) -> Command {
         let line = format!("{} {args}", env!("CARGO_BIN_EXE_callsheet"));
         let mut command = Command::new("script");
         command.args(["-q", "-e", "-c", &line, "/dev/null"]).current_dir(office.dir.path());
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", office.dir.path());
-        command.env("AISTUDIOS_APP_ID", sandbox::APP_ID);
-        command.env("AISTUDIOS_USER_KEY", sandbox::USER_KEY);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    pub(super) fn spawn(command: &mut Command) -> Self {
         Self { child: command.spawn().unwrap(), shown: String::new() }
+    }
+
+    /// Types a line.
+    pub(super) fn answer(&mut self, answer: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }
 
     /// Reads until the terminal shows `text`.
