@@ -53,7 +53,21 @@ fn sanitize_stem(text: &str) -> String {
     let bare = visible.trim().trim_end_matches(['.', ' ']);
     let safe = sanitize_with_options(bare, options);
     let safe = safe.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
-    if safe.chars().all(|c| c == '_') { String::new() } else { safe.to_owned() }
+    if safe.chars().all(|c| c == '_') || is_device_name(safe) {
+        return String::new();
+    }
+    safe.to_owned()
+}
+
+/// Returns whether Windows opens a device under this name, with any extension.
+fn is_device_name(name: &str) -> bool {
+    let base = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+    if matches!(base.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") {
+        return true;
+    }
+    let number = base.strip_prefix("com").or_else(|| base.strip_prefix("lpt"));
+    let mut digits = number.unwrap_or_default().chars();
+    matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
 /// Returns a text that is equal for names which are one file on some disk: many ignore case, and
@@ -91,6 +105,11 @@ mod tests {
             ("..", "key.mp4"),
             ("", "key.mp4"),
             ("CON", "key.mp4"),
+            ("COM¹", "key.mp4"),
+            ("lpt³.old", "key.mp4"),
+            ("CONIN$", "key.mp4"),
+            ("conout$.txt", "key.mp4"),
+            ("COM¹0", "COM¹0.mp4"),
             ("nul.mp4", "key.mp4"),
             ("-rf", "rf.mp4"),
             ("a:b?.mp4", "a_b_.mp4"),

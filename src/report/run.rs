@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use super::atomic_file::create_temp_file;
 use super::results::ReportError;
 use crate::ledger::{RowStatus, SpendingTotals};
+use crate::text::escape_json_for_terminal;
 
 /// The version of the fields.
 pub const RUN_RECORD_VERSION: u32 = 1;
@@ -212,7 +213,7 @@ impl RunRecord {
         let mut text = serde_json::to_string_pretty(self)
             .expect("its numbers are finite and its map keys are strings");
         text.push('\n');
-        text
+        escape_json_for_terminal(&text).into_owned()
     }
 
     /// Sets the start, the end and the duration.

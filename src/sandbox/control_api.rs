@@ -69,6 +69,7 @@ fn projects_response(server: &ServerState) -> SandboxResponse {
     let api = SandboxApi {
         world: &mut world,
         switches: &switches,
+        credentials: &server.credentials,
         download_links: &server.download_links,
         now: server.clock.now(),
         scale: server.clock.scale(),

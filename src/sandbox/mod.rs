@@ -10,7 +10,8 @@
 //! implements the endpoints as plain functions over `world`, the records and their journal. Invariant:
 //! work is done, journalled and billed before the first byte of its response is sent.
 //!
-//! It is not meant for a network: it trusts every client.
+//! It is not meant for a network: it trusts every client that reaches it by an address of this
+//! machine. A web page cannot: its requests name another host, or are not JSON.
 
 mod api;
 mod bill;
@@ -21,6 +22,7 @@ mod endpoint;
 mod faults;
 mod inject_fault;
 mod raw;
+mod request_guard;
 mod request_log;
 mod rng;
 mod sample_videos;
@@ -56,6 +58,28 @@ pub const APP_ID: &str = "studiov3.rehearsal@callsheet.invalid";
 /// The `userKey` it accepts. It opens nothing anywhere else.
 pub const USER_KEY: &str = "5a1bca11-5ee7-4000-8000-00000000cafe";
 
+/// The credentials that a sandbox accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxCredentials {
+    pub app_id: String,
+    pub user_key: String,
+}
+
+impl Default for SandboxCredentials {
+    /// The well-known pair, for a sandbox that scripts start and use.
+    fn default() -> Self {
+        Self { app_id: APP_ID.to_owned(), user_key: USER_KEY.to_owned() }
+    }
+}
+
+impl SandboxCredentials {
+    /// Returns a pair that no other program knows.
+    pub fn random() -> Self {
+        let key: u128 = rand::random();
+        Self { app_id: APP_ID.to_owned(), user_key: format!("{key:032x}") }
+    }
+}
+
 /// How a sandbox is opened. The default listens on a free port of this machine, keeps no state and
 /// behaves as documented.
 #[derive(Clone, Debug)]
@@ -66,6 +90,7 @@ pub struct SandboxSettings {
     pub seed: u64,
     pub switches: SandboxSwitches,
     pub faults: FaultRules,
+    pub credentials: SandboxCredentials,
     /// The file that keeps its state across a kill. Switches and faults are not in it.
     pub state: Option<PathBuf>,
 }
@@ -77,6 +102,7 @@ impl Default for SandboxSettings {
             seed: 0,
             switches: SandboxSwitches::default(),
             faults: FaultRules::default(),
+            credentials: SandboxCredentials::default(),
             state: None,
         }
     }
@@ -102,13 +128,14 @@ impl Sandbox {
         let (world, restored) = SandboxWorld::open(rng, settings.state.as_deref())?;
         let downloads = listen_on_former_port(settings.listen.ip(), restored.download_port).await?;
         let address = downloads.local_addr()?;
-        let SandboxSettings { switches, faults, .. } = settings;
+        let SandboxSettings { switches, faults, credentials, .. } = settings;
         let server = Arc::new(ServerState::open(ServerParts {
             world,
             restored,
             rng,
             switches,
             faults,
+            credentials,
             downloads: address,
         })?);
         let tasks = vec![

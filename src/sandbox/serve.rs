@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, header};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -21,6 +22,7 @@ use super::control_api;
 use super::endpoint::{RouteMatch, SandboxEndpoint, match_route};
 use super::faults::{FaultEffect, InjectedFault, RequestWork};
 use super::inject_fault::{ResponseDelivery, apply_fault};
+use super::request_guard::check_request;
 use super::request_log::RequestLogEntry;
 use super::state::ServerState;
 use super::wire::{CloseKind, ConnectionControl, CutPoint, FaultyListener, ResponseFault};
@@ -57,11 +59,18 @@ async fn serve(
     origin: ServerKind,
 ) -> std::io::Result<()> {
     let stop = server.stop.clone();
+    let listen = listener.local_addr()?;
     let door = Arc::clone(&server);
     let refuses = move || origin == ServerKind::Api && door.fault_sampler().refuses_connection();
     let service = Router::new()
-        .fallback(async move |state, connection, request| {
-            response(state, connection, request, origin).await
+        .fallback(async move |state: State<Arc<ServerState>>, connection, request| {
+            let (parts, body): (Parts, Body) = Request::into_parts(request);
+            match check_request(&parts.method, &parts.headers, listen) {
+                Ok(()) => {
+                    response(state, connection, Request::from_parts(parts, body), origin).await
+                }
+                Err(problem) => build_http_response(problem.to_response(&state.switches().errors)),
+            }
         })
         .with_state(server)
         .into_make_service_with_connect_info::<ConnectionControl>();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::SandboxCredentials;
 use super::api::{RequestRejection, SandboxApi, SandboxRequest, SandboxResponse};
 use super::bill::Bill;
 use super::callbacks::CallbackQueue;
@@ -33,6 +34,7 @@ pub(super) struct ServerState {
     /// Times of the latest requests within the rate limit.
     recent_requests: Mutex<VecDeque<Instant>>,
     pub(super) clock: VirtualClock,
+    pub(super) credentials: SandboxCredentials,
     pub(super) download_links: DownloadLinks,
     pub(super) callbacks: CallbackQueue,
     pub(super) rng: SeededRng,
@@ -48,6 +50,7 @@ pub(super) struct ServerParts {
     pub(super) rng: SeededRng,
     pub(super) switches: SandboxSwitches,
     pub(super) faults: FaultRules,
+    pub(super) credentials: SandboxCredentials,
     /// The address at which finished files are served.
     pub(super) downloads: SocketAddr,
 }
@@ -55,7 +58,7 @@ pub(super) struct ServerParts {
 impl ServerState {
     /// Creates the state of a sandbox.
     pub(super) fn open(parts: ServerParts) -> std::io::Result<Self> {
-        let ServerParts { world, restored, rng, switches, faults, downloads } = parts;
+        let ServerParts { world, restored, rng, switches, faults, credentials, downloads } = parts;
         let wall = wall_ms();
         let now = restored
             .clock
@@ -69,6 +72,7 @@ impl ServerState {
             fault_sampler: Mutex::new(sampler),
             request_log: Mutex::default(),
             recent_requests: Mutex::default(),
+            credentials,
             download_links: DownloadLinks { origin: origin_url(downloads), rng },
             callbacks: CallbackQueue::default(),
             rng,
@@ -156,6 +160,7 @@ impl ServerState {
         let mut api = SandboxApi {
             world: &mut world,
             switches: &switches,
+            credentials: &self.credentials,
             download_links: &self.download_links,
             now,
             scale: self.clock.scale(),

@@ -64,6 +64,11 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
         printer.print_result(&format!("base_url  {url}"));
         printer.print_result(&format!("app_id    {app_id}\nuser_key  {user_key}"));
         printer.print_result(&format!("bill      {url}/__sandbox/bill"));
+        if !args.listen.ip().is_loopback() {
+            printer.status(
+                "warning: everyone on the network can reach the sandbox and read its scripts",
+            );
+        }
         printer.status("Ctrl-C stops the sandbox");
     }
     // A failed signal handler is ignored: the server then ends with the process.

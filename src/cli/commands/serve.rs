@@ -80,6 +80,12 @@ async fn execute(
             printer.print_result(&format!("Receiving webhooks on http://{address}"));
         }
     }
+    if receivers.iter().any(|receiver| !receiver.address().ip().is_loopback()) {
+        printer.status(
+            "warning: the whole network can reach the receiver, without encryption; listen on \
+             127.0.0.1 behind a proxy or tunnel with https",
+        );
+    }
     printer.status("Ctrl-C stops the receiver");
     signals.first().await;
     for receiver in receivers {

@@ -21,6 +21,7 @@ pub(super) use response::{RequestRejection, SandboxResponse};
 
 use axum::body::Bytes;
 
+use super::SandboxCredentials;
 use super::endpoint::SandboxEndpoint;
 use super::sample_videos::DownloadLinks;
 use super::switches::{AuthErrorShape, SandboxSwitches};
@@ -46,6 +47,7 @@ pub(super) struct SandboxRequest {
 pub(super) struct SandboxApi<'a> {
     pub(super) world: &'a mut SandboxWorld,
     pub(super) switches: &'a SandboxSwitches,
+    pub(super) credentials: &'a SandboxCredentials,
     pub(super) download_links: &'a DownloadLinks,
     /// Virtual epoch milliseconds.
     pub(super) now: i64,

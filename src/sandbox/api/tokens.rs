@@ -14,7 +14,6 @@ use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, Sandbox
 use crate::sandbox::clock::{seconds_to_ms, wall_ms};
 use crate::sandbox::switches::AuthErrorShape;
 use crate::sandbox::world::JournalEntry;
-use crate::sandbox::{APP_ID, USER_KEY};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -30,7 +29,8 @@ impl SandboxApi<'_> {
             return Err(RequestRejection::bad_request("appId and userKey are required"));
         };
         let auth = &self.switches.auth;
-        let known = auth.accept_any || (app_id == APP_ID && user_key == USER_KEY);
+        let known = auth.accept_any
+            || (app_id == self.credentials.app_id && user_key == self.credentials.user_key);
         if !known || auth.revoked {
             let problem = RequestRejection::new(401, 4011, "appId or userKey is wrong");
             return Err(match auth.bad_credentials {

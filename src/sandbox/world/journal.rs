@@ -24,10 +24,15 @@ impl StateJournal {
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<JournalEntry>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
+        // It holds scripts and tokens.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(|error| {
             let text = format!("the sandbox state `{}` cannot be opened: {error}", path.display());
             io::Error::new(error.kind(), text)
         })?;
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

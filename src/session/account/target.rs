@@ -13,8 +13,7 @@ use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfi
 use crate::clock::Clock;
 use crate::http::ProxyMode;
 use crate::runner::Halt;
-use crate::sandbox;
-use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::sandbox::{Sandbox, SandboxCredentials, SandboxSettings};
 use crate::session::account::credentials;
 use crate::session::account::credentials::{ChosenHost, CredentialQuery, FoundCredentials};
 use crate::session::error::CommandError;
@@ -87,6 +86,8 @@ impl RunTarget {
         mut settings: SandboxSettings,
     ) -> Result<Self, CommandError> {
         settings.state = Some(ledger.with_added_extension("studio.jsonl"));
+        settings.credentials = SandboxCredentials::random();
+        let SandboxCredentials { app_id, user_key } = settings.credentials.clone();
         let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
             // The batch's own lock is held by now, so another batch of this ledger is rehearsed.
             std::io::ErrorKind::ResourceBusy => CommandError::new(
@@ -100,8 +101,7 @@ impl RunTarget {
             _ => CommandError::unexpected(format!("the sandbox cannot start: {error}")),
         })?;
         let base_url = Url::parse(&sandbox.base_url()).map_err(CommandError::unexpected)?;
-        let credentials = Credentials::new(sandbox::APP_ID, sandbox::USER_KEY)
-            .map_err(CommandError::unexpected)?;
+        let credentials = Credentials::new(&app_id, &user_key).map_err(CommandError::unexpected)?;
         Ok(Self {
             catalog_key: REHEARSAL_HOST.to_owned(),
             stored_host: REHEARSAL_HOST.to_owned(),
