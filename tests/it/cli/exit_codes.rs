@@ -162,7 +162,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
 
     For more information, try '--help'.
     # no credentials
-    error: no credentials: set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment, or put app_id and user_key into `DIR/.config/callsheet/credentials.toml`
+    error: no credentials: run `callsheet login`, which saves them in `DIR/.config/callsheet/credentials.toml`, or set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment
     # half of them
     error: AISTUDIOS_APP_ID is set, but not AISTUDIOS_USER_KEY: both are needed
     # a file for all
