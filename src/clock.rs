@@ -270,6 +270,14 @@ impl Drop for SimulatedSleep {
     }
 }
 
+/// Returns when the UTC day of `at` began: the day of the caps on credits, independent of the time
+/// zone of the operator.
+pub(crate) fn start_of_utc_day(at: Timestamp) -> Timestamp {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let ms = at.as_millisecond();
+    Timestamp::from_millisecond(ms - ms.rem_euclid(DAY_MS)).unwrap_or(at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,6 +68,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "max_videos",
             "max_credits",
             "max_credits_per_day",
+            "rerender_share",
         ],
     ),
     ("window", &["from", "to", "zone", "days"]),

@@ -56,6 +56,8 @@ pub struct BatchLimits {
     pub max_credits: Option<f64>,
     /// Credits per day.
     pub max_credits_per_day: Option<f64>,
+    /// The share of the paid videos that a plan may render again without a confirmation, 0 to 1.
+    pub rerender_share: f64,
 }
 
 impl Default for BatchLimits {
@@ -82,6 +84,7 @@ impl Default for BatchLimits {
             max_videos: None,
             max_credits: None,
             max_credits_per_day: None,
+            rerender_share: 0.25,
         }
     }
 }
@@ -110,6 +113,7 @@ impl BatchLimits {
         limits.max_credits = reader.get(SECTION, "max_credits", value::parse_credits);
         limits.max_credits_per_day =
             reader.get(SECTION, "max_credits_per_day", value::parse_credits);
+        read_limit(&mut limits.rerender_share, reader, "rerender_share", value::parse_share);
         let keyed = |key, duration| KeyedDuration { key, duration };
         let poll_max = keyed("poll_max", limits.poll_max);
         check_order(reader, keyed("poll_min", limits.poll_min), poll_max);

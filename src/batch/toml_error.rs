@@ -70,6 +70,13 @@ const EXPLANATIONS: &[(&str, &str, &str)] = &[
 /// Explains a syntax error.
 pub(super) fn explain_syntax_error(error: &Error, source: &str) -> BatchFileProblem {
     let span = error.span().map(|span| clamp_to_line(span, source));
+    if let Some(quote) = span.as_ref().and_then(|span| find_curly_quote(span, source)) {
+        return BatchFileProblem {
+            message: "curly quotes: use straight ones".to_owned(),
+            help: Some("write it like `name = \"spring-launch\"`".to_owned()),
+            span: Some(quote),
+        };
+    }
     let is_empty = span.as_ref().is_some_and(Range::is_empty);
     // The parser reports a missing value as a text without quotes.
     let parser_message = match error.message() {
@@ -86,6 +93,31 @@ pub(super) fn explain_syntax_error(error: &Error, source: &str) -> BatchFileProb
         ),
     };
     BatchFileProblem { message: message.to_owned(), help: Some(help.to_owned()), span }
+}
+
+/// Returns the first typographic quotation mark in the line of a span, outside straight quotes.
+/// Word processors and chats write them instead of straight ones.
+fn find_curly_quote(span: &Range<usize>, source: &str) -> Option<Range<usize>> {
+    let at = source.floor_char_boundary(span.start);
+    let start = source[..at].rfind('\n').map_or(0, |line_end| line_end + 1);
+    let line = source[start..].lines().next().unwrap_or_default();
+    let mut open: Option<char> = None;
+    for (offset, c) in line.char_indices() {
+        match (open, c) {
+            (None, '#') => return None,
+            (None, '"' | '\'') => open = Some(c),
+            (Some(quote), c) if c == quote => open = None,
+            (
+                None,
+                '“' | '”' | '„' | '‟' | '‘' | '’' | '‚' | '‛' | '«' | '»' | '″' | '′' | '＂',
+            ) => {
+                let from = start + offset;
+                return Some(from..from + c.len_utf8());
+            }
+            (_, _) => {}
+        }
+    }
+    None
 }
 
 /// Moves a span at the end of a line or of the file back to the last character of the text.

@@ -126,18 +126,29 @@ pub(super) fn parse_positive_count(value: &DeValue<'_>) -> Result<NonZeroU32, Se
 
 /// Parses an amount of credits.
 pub(super) fn parse_credits(value: &DeValue<'_>) -> Result<f64, SettingProblem> {
-    let amount = match value {
-        DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
-        DeValue::Integer(_) => parse_count(value).ok().map(f64::from),
+    parse_number(value)?
+        .filter(|amount| amount.is_finite() && *amount >= 0.0)
+        .ok_or_else(|| SettingProblem::new("must be a number of credits, 0 or more"))
+}
+
+/// Parses a share of a whole.
+pub(super) fn parse_share(value: &DeValue<'_>) -> Result<f64, SettingProblem> {
+    parse_number(value)?
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| SettingProblem::new("must be a share from 0 to 1, such as 0.25"))
+}
+
+/// Returns a number; `None` if it is out of range.
+fn parse_number(value: &DeValue<'_>) -> Result<Option<f64>, SettingProblem> {
+    match value {
+        DeValue::Float(number) => Ok(number.as_str().parse::<f64>().ok()),
+        DeValue::Integer(_) => Ok(parse_count(value).ok().map(f64::from)),
         DeValue::String(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
         | DeValue::Array(_)
-        | DeValue::Table(_) => return Err(wrong_type("a number", value)),
-    };
-    amount
-        .filter(|amount| amount.is_finite() && *amount >= 0.0)
-        .ok_or_else(|| SettingProblem::new("must be a number of credits, 0 or more"))
+        | DeValue::Table(_) => Err(wrong_type("a number", value)),
+    }
 }
 
 /// Parses a duration longer than 0.

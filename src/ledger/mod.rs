@@ -56,7 +56,8 @@ pub use crate::ledger::write::record::RecordedUpdate;
 pub use crate::ledger::write::retry_after::RetryAfterFloor;
 pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::staging::{
-    ChangedRow, ComparedSheet, JobSelection, MergedRow, PlanCounts, PlanHeader, StagedRow,
+    ChangedRow, ComparedSheet, JobSelection, ListedRow, MergedRow, NewRowContent, PaidTotals,
+    PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkippedRow, StagedRow,
     StagedSheet, UnmergedReason,
 };
 pub use crate::ledger::write::stored_payloads::{RestoredPayload, VersionWithoutPayload};

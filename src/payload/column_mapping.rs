@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::template::ROWS;
+use crate::text::is_blank_text;
 
 /// The mapping from a sheet's columns to the fields of a template.
 ///
@@ -62,17 +63,17 @@ impl ColumnMapping {
     }
 
     fn cell_or_default<'v>(&'v self, name: &str, cell: &'v str) -> &'v str {
-        if !cell.trim().is_empty() {
+        if !is_blank_text(cell) {
             return cell;
         }
-        self.defaults.get(name).map_or(cell, String::as_str)
+        self.defaults.get(name).map_or("", String::as_str)
     }
 
     /// Returns the texts of a list, without the empty cells at its end.
     fn list_items(&self, columns: &[usize], row: &[String]) -> Value {
         let mut texts: Vec<&str> =
             columns.iter().map(|column| self.cell_text(*column, row)).collect();
-        let last_filled = texts.iter().rposition(|text| !text.trim().is_empty());
+        let last_filled = texts.iter().rposition(|text| !is_blank_text(text));
         texts.truncate(last_filled.map_or(0, |last| last + 1));
         texts.into_iter().map(Value::from).collect()
     }

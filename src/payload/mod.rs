@@ -26,6 +26,8 @@ pub use media::media_urls;
 pub use merge::PayloadMerger;
 pub use request_body::{CorruptPayloadError, PreparedRequest, RequestOptions};
 
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 use crate::payload::check::{PayloadFinding, PayloadSummary, Severity};
@@ -122,6 +124,19 @@ impl Payload {
     /// Returns the number of spoken characters, without tags and with white space counted once.
     pub fn script_chars(&self) -> usize {
         self.script_chars
+    }
+
+    /// Returns a hash over what a viewer sees and hears: the text without the project's name. Only
+    /// for comparisons within one run.
+    pub(crate) fn likeness_hash(&self) -> u64 {
+        let name = self.project_name.as_deref().map(serde_json::Value::from);
+        let text = match name {
+            Some(name) => Cow::Owned(self.text.replacen(&format!("\"name\":{name}"), "", 1)),
+            None => Cow::Borrowed(&self.text),
+        };
+        let mut hasher = DefaultHasher::new();
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 }
 

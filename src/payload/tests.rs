@@ -19,9 +19,9 @@ fn valid_payload() -> Value {
                  "script": {"org": "<p>Hello.</p>"}},
                 {"type": "textImage", "text": "", "fill": "red", "fontSize": 72},
                 {"type": "shape", "shapeName": "Star", "fill": ""},
-                {"type": "image", "source_url": "a.png"},
-                {"type": "videoImage", "video_url": "a.mp4"},
-                {"type": "audio", "source_url": "a.mp3", "label": ""},
+                {"type": "image", "source_url": "/a.png"},
+                {"type": "videoImage", "video_url": "/a.mp4"},
+                {"type": "audio", "source_url": "/a.mp3", "label": ""},
             ],
             "scripts": [{"org": "Hello.", "isTTS": false, "modelId": "M1", "clothId": "B1"}],
         }],
@@ -133,7 +133,7 @@ fn every_clip_type_has_required_fields() {
         ("1", json!({"type": "textImage", "text": 1, "fontSize": "72"})),
         ("2", json!({"type": "shape", "shapeName": ""})),
         ("3", json!({"type": "image", "source_url": " "})),
-        ("4", json!({"type": "videoImage", "source_url": "poster.png"})),
+        ("4", json!({"type": "videoImage", "source_url": "/poster.png"})),
         ("5", json!({"type": "audio"})),
     ]
     .into_iter()

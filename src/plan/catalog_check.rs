@@ -65,7 +65,10 @@ pub(super) fn catalog_warnings(
         Some(PlanProblem {
             source: PlanProblemSource::Template,
             row: used.first_row,
+            last_row: used.first_row,
+            row_numbers: Vec::new(),
             rows: used.rows,
+            variants: Vec::new(),
             message,
             help,
             column: None,

@@ -10,12 +10,14 @@ const RENDER_TIME_MIN: Duration = Duration::from_secs(60);
 const RENDER_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// An estimate for the videos that are still to be rendered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RenderEstimate {
     /// Videos to render.
     pub videos: u64,
     /// Videos already submitted, which only have to be downloaded.
     pub under_way: u64,
+    /// What they cost, by the prices that AI Studios reported so far.
+    pub credits: f64,
     /// The total length of their speech.
     pub speech_duration: Duration,
     /// The shortest duration that the limits allow.
@@ -25,8 +27,8 @@ pub struct RenderEstimate {
 }
 
 impl RenderEstimate {
-    /// Estimates from a plan's counts and the batch's limits.
-    pub fn from_counts(counts: &PlanCounts, limits: &BatchLimits) -> Self {
+    /// Estimates from a plan's counts, the batch's limits and the price of a started minute.
+    pub fn from_counts(counts: &PlanCounts, limits: &BatchLimits, credits_per_minute: f64) -> Self {
         let videos = counts.to_render;
         let submitting = match limits.submits {
             Rate::Unlimited => Duration::ZERO,
@@ -38,9 +40,18 @@ impl RenderEstimate {
         Self {
             videos,
             under_way: counts.under_way,
+            credits: counts.minutes as f64 * credits_per_minute,
             speech_duration: Duration::from_millis(counts.spoken_ms),
             duration_min: submitting.max(rendering(RENDER_TIME_MIN)),
             duration_max: submitting.saturating_add(rendering(RENDER_TIME_MAX)),
+        }
+    }
+
+    /// Returns what the first of the videos cost, if only so many are submitted.
+    pub fn credits_for(&self, videos: u64) -> f64 {
+        match self.videos {
+            0 => 0.0,
+            all => self.credits * videos.min(all) as f64 / all as f64,
         }
     }
 }

@@ -9,14 +9,30 @@ use std::hash::{DefaultHasher, Hasher};
 use sanitize_filename::{Options, sanitize_with_options};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use crate::payload::PayloadMerger;
+use crate::template::{FileNamePattern, TemplateProblem};
 use crate::text::is_invisible_mark;
 
 /// The most bytes of a name with its extension; leaves space for `-v12.mp4.part.mark`.
 const NAME_BYTES_MAX: usize = 180;
 const EXTENSION: &str = ".mp4";
 
+/// Returns the file name of the video whose payload was merged last: by the `file` pattern, or by
+/// its key.
+///
+/// # Errors
+/// The first tag of the pattern that cannot be rendered.
+pub fn video_file_name(
+    pattern: Option<&FileNamePattern>,
+    merger: &PayloadMerger<'_>,
+    key: &str,
+) -> Result<String, TemplateProblem> {
+    let wanted = pattern.map(|pattern| merger.render_file_name(pattern)).transpose()?;
+    Ok(safe_file_name(wanted.as_deref().unwrap_or(key), key))
+}
+
 /// Returns a safe file name for `wanted`, or for `key` if nothing of it remains.
-pub(super) fn safe_file_name(wanted: &str, key: &str) -> String {
+fn safe_file_name(wanted: &str, key: &str) -> String {
     let stem = wanted.strip_suffix(EXTENSION).unwrap_or(wanted);
     if is_already_safe(stem) {
         return format!("{stem}{EXTENSION}");

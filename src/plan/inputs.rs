@@ -11,7 +11,9 @@ use super::{
 use crate::batch::Batch;
 use crate::payload::ColumnMapping;
 use crate::request::RequestKind;
-use crate::sheet::{ReportColumns, Sheet, SheetProblem, SheetProblems, SheetSpec, SkipSpec};
+use crate::sheet::{
+    ReportColumns, Sheet, SheetProblem, SheetProblems, SheetSpec, SkipRule, SkipSpec,
+};
 use crate::template::{FileNamePattern, SceneTemplate};
 use crate::text::canonical_characters;
 
@@ -100,8 +102,35 @@ impl PlanInputs {
 
     /// Returns the headings of unused columns: usually a misspelt one is among them.
     pub(super) fn unused_columns(&self, filters: &[RowFilter]) -> Vec<String> {
+        let Some(mut used) = self.rendered_columns() else { return Vec::new() };
+        used.extend(self.sheet.setting_columns());
+        used.extend(filters.iter().flat_map(RowFilter::tested_columns));
+        let columns = self.sheet.headings().iter().enumerate();
+        columns
+            .filter(|(column, _)| !used.contains(column))
+            .map(|(_, heading)| heading.clone())
+            .collect()
+    }
+
+    /// Returns the columns whose cells reach a payload, a file name or a key.
+    pub(super) fn checked_columns(&self) -> Vec<usize> {
+        match self.rendered_columns() {
+            None => {
+                let skip = self.sheet.skip_rule().map(SkipRule::column);
+                (0..self.sheet.headings().len()).filter(|column| skip != Some(*column)).collect()
+            }
+            Some(mut used) => {
+                used.extend(self.sheet.key_columns());
+                used.into_iter().collect()
+            }
+        }
+    }
+
+    /// Returns the columns that the template, the file pattern and the variants use; `None` if the
+    /// template can use any.
+    fn rendered_columns(&self) -> Option<BTreeSet<usize>> {
         if self.template.can_use_any_column() {
-            return Vec::new();
+            return None;
         }
         let of_pattern = self.file_pattern.iter().flat_map(|pattern| {
             pattern.required_columns().iter().chain(pattern.optional_columns())
@@ -109,16 +138,13 @@ impl PlanInputs {
         let of_template =
             self.template.required_columns().iter().chain(self.template.optional_columns());
         let names: BTreeSet<&String> = of_template.chain(of_pattern).collect();
-        let mut used: BTreeSet<usize> = self.sheet.setting_columns().into_iter().collect();
-        used.extend(filters.iter().flat_map(RowFilter::tested_columns));
+        let columns = self.sheet.template_names().iter().enumerate();
+        let mut used: BTreeSet<usize> =
+            columns.filter(|(_, name)| names.contains(name)).map(|(column, _)| column).collect();
         for VariantMapping { columns, .. } in &self.variants {
             used.extend(columns.lists.values().flatten().chain(columns.assigned.values()));
         }
-        let columns = self.sheet.headings().iter().zip(self.sheet.template_names()).enumerate();
-        columns
-            .filter(|(column, (_, name))| !used.contains(column) && !names.contains(*name))
-            .map(|(_, (heading, _))| heading.clone())
-            .collect()
+        Some(used)
     }
 }
 

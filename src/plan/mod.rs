@@ -5,51 +5,63 @@
 //! no request to AI Studios. Invariant: nothing is written before the whole plan is committed.
 
 mod catalog_check;
+mod cell_check;
 mod estimate;
 mod file_name;
 mod former_hash;
 mod inputs;
+mod likeness;
 mod payload_change;
 mod pipeline;
 mod problem;
 mod rejected_rows;
+mod replaced_keys;
+mod review;
 mod row_filter;
+mod row_listing;
 mod row_merger;
 mod row_replacements;
+mod skip_reason;
 mod starter_sheet;
 mod stored_payloads;
 mod template_files;
 mod variant;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::batch::Batch;
-use crate::ledger::{BatchId, ComparedSheet, Ledger, LedgerError, PlanCounts, PlanHeader};
+use crate::batch::{Batch, BatchLimits};
+use crate::ledger::{
+    BatchId, ComparedSheet, Ledger, LedgerError, PlanCounts, PlanHeader, StagedSheet,
+};
 use crate::payload::CatalogRef;
 use crate::sheet;
 
 use payload_change::to_json;
 use pipeline::{MergeTotals, SheetSelection};
+use replaced_keys::KeyColumns;
+use row_listing::ROWS_LISTED_MAX;
 
 pub use catalog_check::{AccountCatalog, CatalogUse};
 pub use estimate::RenderEstimate;
+pub use file_name::video_file_name;
 pub use inputs::PlanInputs;
 pub use payload_change::PayloadChange;
 pub use problem::{PlanProblem, PlanProblemSource, PlanProblems};
+pub use replaced_keys::ReplacedKey;
+pub use review::{ConfirmationCause, PlanReview};
 pub use row_filter::{
     InvalidCondition, RowCondition, RowFilter, RowSelection, UnknownConditionColumn,
 };
+pub use row_listing::RowListing;
+pub use skip_reason::SkipReasons;
 pub use starter_sheet::{StarterSheet, build_starter_sheet};
 pub use stored_payloads::store_missing_payloads;
 pub use template_files::TemplateFiles;
 pub use variant::VariantMapping;
-
-/// Changed rows that are listed one by one; the others are only counted.
-const CHANGES_LISTED_MAX: u32 = 20;
 
 /// A plan that can be committed.
 #[derive(Debug)]
@@ -62,10 +74,16 @@ pub struct Plan {
     pub warnings: PlanProblems,
     /// The catalogue items that the payloads use, if [`RowSelection`] requests them.
     pub catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
-    /// The first changed rows, with the changed columns.
-    pub changes: Vec<PayloadChange>,
-    /// The rows read, without those marked to be skipped.
+    /// The first rows of each kind, by key; [`Plan::list_all_rows`] has all.
+    pub listing: RowListing,
+    /// The assumed price of a started minute of speech.
+    pub credits_per_minute: f64,
+    /// What it would pay for a second time.
+    pub review: PlanReview,
+    /// The videos of all rows, without those that are skipped.
     pub rows: u64,
+    /// The rows of the sheet that make at least one of these videos.
+    pub sheet_rows: u64,
     /// The rows selected by the user; `None` without a selection.
     pub selected_rows: Option<u64>,
     /// The headings of columns that neither the template nor the batch file uses.
@@ -76,6 +94,7 @@ pub struct Plan {
     pub template_files: TemplateFiles,
     /// The time that planning took.
     pub elapsed: Duration,
+    columns: KeyColumns,
     compared: ComparedSheet,
 }
 
@@ -144,7 +163,10 @@ pub async fn plan_filtered(
     };
     let mut staging = ledger.stage(header).await?;
     let resolution = batch.studio.resolution.map(|resolution| resolution.as_str().to_owned());
-    let headings = inputs.sheet.headings().to_vec();
+    let columns = KeyColumns {
+        headings: inputs.sheet.headings().to_vec(),
+        key: inputs.sheet.key_columns().to_vec(),
+    };
     let (sheet_reading, template_files) =
         (inputs.sheet.format().clone(), inputs.template_files.clone());
     let unused_columns = inputs.unused_columns(&filters);
@@ -157,40 +179,83 @@ pub async fn plan_filtered(
         return Err(PlanError::Selection(message));
     }
     let shared_files = totals.shared_file_hashes();
-    let MergeTotals { rows, mut problems, warnings, mut catalog_uses, selected_rows, .. } = totals;
+    let identical_videos = totals.identical_videos();
+    let MergeTotals {
+        rows,
+        sheet_rows,
+        mut problems,
+        warnings,
+        mut catalog_uses,
+        selected_rows,
+        ..
+    } = totals;
     if let (true, Some(id)) = (selection.should_record_catalog_uses, &batch.studio.workspace_id) {
         let used = CatalogUse { first_row: None, rows };
         catalog_check::record_use(&mut catalog_uses, CatalogRef::Workspace(id.clone()), used);
     }
-    if !shared_files.is_empty() {
-        let is_shared = |name: &str| shared_files.contains(&file_name::collision_hash(name));
-        let shared_key = |name: &str| is_shared(name).then(|| file_name::collision_key(name));
-        for (file, first, last) in staging.shared_file_names(shared_key).await? {
-            problems.add_shared_file(&file, first, last);
-        }
-    }
+    add_shared_files(&mut problems, &shared_files, &mut staging).await?;
     let mut compared = staging.classify().await?;
-    let changed = compared.changed_rows(CHANGES_LISTED_MAX).await?;
+    let share = batch.limits.rerender_share;
+    let mut review = PlanReview::new(&mut compared, &columns, share).await?;
+    if let Some(videos) = identical_videos.filter(|_| compared.counts().to_render > 0) {
+        review.set_identical(videos);
+    }
     Ok(Plan {
         counts: compared.counts().clone(),
         problems,
         warnings,
         catalog_uses,
-        changes: changed.into_iter().map(|row| PayloadChange::new(row, &headings)).collect(),
+        listing: RowListing::read(&mut compared, &columns.headings, ROWS_LISTED_MAX).await?,
+        credits_per_minute: ledger.credits_per_minute().await?,
+        review,
         rows,
+        sheet_rows,
         selected_rows: (!selection.is_unrestricted()).then_some(selected_rows),
         unused_columns,
         sheet_reading,
         template_files,
         elapsed: start.elapsed(),
+        columns,
         compared,
     })
+}
+
+/// Adds the rows that would be written to one file. `hashes` are those of candidates.
+async fn add_shared_files(
+    problems: &mut PlanProblems,
+    hashes: &HashSet<u64>,
+    staging: &mut StagedSheet,
+) -> Result<(), LedgerError> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let is_shared = |name: &str| hashes.contains(&file_name::collision_hash(name));
+    let shared_key = |name: &str| is_shared(name).then(|| file_name::collision_key(name));
+    for file in staging.shared_file_names(shared_key).await? {
+        problems.add_shared_file(&file);
+    }
+    Ok(())
 }
 
 impl Plan {
     /// Returns whether every row was merged and has a file of its own.
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Estimates the videos to render, without retries.
+    pub fn estimate(&self, limits: &BatchLimits) -> RenderEstimate {
+        RenderEstimate::from_counts(&self.counts, limits, self.credits_per_minute)
+    }
+
+    /// Lists every row, for programs.
+    ///
+    /// # Errors
+    /// If the ledger fails.
+    pub async fn list_all_rows(&mut self) -> Result<(), LedgerError> {
+        let headings = &self.columns.headings;
+        self.listing = RowListing::read(&mut self.compared, headings, u32::MAX).await?;
+        Ok(())
     }
 
     /// Adds a warning for every catalogue item that is used but missing in `catalog`.

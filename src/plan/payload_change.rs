@@ -16,6 +16,10 @@ pub struct PayloadChange {
     pub row_number: i64,
     /// The headings of the changed cells; empty if only the template or the settings changed.
     pub columns: Vec<String>,
+    /// Whether the template changed.
+    pub template_changed: bool,
+    /// Whether its video is paid for, and would be rendered again.
+    pub is_paid_again: bool,
 }
 
 /// The cells of one entry, with their headings.
@@ -43,7 +47,13 @@ impl PayloadChange {
             columns.extend(after.filled_columns_missing_in(&before));
             columns.extend(before.filled_columns_missing_in(&after));
         }
-        Self { key: row.key, row_number: row.row_number, columns }
+        Self {
+            key: row.key,
+            row_number: row.row_number,
+            columns,
+            template_changed: row.template_changed,
+            is_paid_again: row.is_paid_again,
+        }
     }
 }
 

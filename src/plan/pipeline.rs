@@ -12,9 +12,11 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use super::catalog_check::{self, CatalogUse};
+use super::likeness::VideoLikeness;
 use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
+use super::skip_reason::SkipReasons;
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::CatalogRef;
@@ -57,6 +59,9 @@ struct MergedChunk {
 pub(super) struct MergeTotals {
     /// Rows, or groups of rows, that are in the plan.
     pub(super) rows: u64,
+    /// Rows of the sheet that make at least one video.
+    pub(super) sheet_rows: u64,
+    likeness: VideoLikeness,
     pub(super) problems: PlanProblems,
     pub(super) warnings: PlanProblems,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
@@ -76,21 +81,29 @@ pub(super) async fn merge_sheet(
     staging: &mut StagedSheet,
 ) -> Result<MergeTotals, PlanError> {
     let keys = &selected.selection.keys;
+    let checked_columns = inputs.checked_columns();
     let context = Arc::new(MergeContext {
         template: inputs.template,
         file_pattern: inputs.file_pattern,
         variants: inputs.variants,
-        headings: inputs.sheet.headings().to_vec(),
         request_kind: inputs.request_kind,
         resolution,
         selected_keys: keys.iter().cloned().collect(),
         row_filters: selected.filters,
+        checked_columns,
+        skip: SkipReasons::of_sheet(&inputs.sheet),
         should_record_catalog_uses: selected.selection.should_record_catalog_uses,
     });
     let source = EntrySource { sheet: inputs.sheet, replacements: inputs.replacements };
     let (threads, mut chunks) = start_threads(source, &context);
     let unknown_keys = keys.iter().cloned().collect();
-    let mut totals = MergeTotals { unknown_keys, ..MergeTotals::default() };
+    let problems = || PlanProblems::for_variants(context.variants.len());
+    let mut totals = MergeTotals {
+        unknown_keys,
+        problems: problems(),
+        warnings: problems(),
+        ..MergeTotals::default()
+    };
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Some(chunk) = chunks.recv().await {
@@ -177,10 +190,17 @@ impl MergeTotals {
         self.file_hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
     }
 
+    /// Returns the number of videos if all are identical and there are several.
+    pub(super) fn identical_videos(&self) -> Option<u64> {
+        self.likeness.identical_videos()
+    }
+
     fn add_chunk(&mut self, rows: &[StagedRow], findings: RowFindings) {
-        let is_planned = |row: &&StagedRow| row.merged != Err(UnmergedReason::Skipped);
+        let is_planned = |row: &&StagedRow| !matches!(row.merged, Err(UnmergedReason::Skipped(_)));
         self.rows += rows.iter().filter(is_planned).count() as u64;
         self.selected_rows += rows.iter().filter(|row| row.selected).count() as u64;
+        self.sheet_rows += findings.sheet_rows;
+        self.likeness.merge(findings.likeness);
         findings.problems.into_iter().for_each(|problem| self.problems.add(problem));
         findings.warnings.into_iter().for_each(|warning| self.warnings.add(warning));
         for (item, used) in findings.catalog_uses {

@@ -12,11 +12,14 @@ pub(super) fn invalid_row(
     reported: &mut Vec<PlanProblem>,
 ) -> UnmergedReason {
     let first = rows.first().copied();
-    let located = problems.into_iter().map(|one| PlanProblem { row: one.row.or(first), ..one });
+    let located = problems.into_iter().map(|one| {
+        let row = one.row.or(first);
+        PlanProblem { row, last_row: row, ..one }
+    });
     let located: Vec<PlanProblem> = located.collect();
     // In a group, the message must name the row.
     let message =
-        |one: &PlanProblem| if rows.len() > 1 { one.to_string() } else { one.message.clone() };
+        |one: &PlanProblem| if rows.len() > 1 { one.to_string() } else { one.message_in_row() };
     let messages: Vec<String> = located.iter().map(message).collect();
     reported.extend(located);
     UnmergedReason::Invalid(messages.join("; "))
@@ -34,7 +37,10 @@ pub(super) fn unknown_variant(
     reported.push(PlanProblem {
         source: PlanProblemSource::Sheet,
         row: Some(row),
+        last_row: Some(row),
+        row_numbers: Vec::new(),
         rows: 1,
+        variants: Vec::new(),
         message: format!("row {row}: {message}"),
         help: Some("add the variant to the batch file, or delete this line".to_owned()),
         column: None,
@@ -65,7 +71,10 @@ pub(super) fn unreadable_row(
     reported.push(PlanProblem {
         source: PlanProblemSource::Sheet,
         row: problem.row,
+        last_row: problem.row,
+        row_numbers: Vec::new(),
         rows: 1,
+        variants: Vec::new(),
         message: message.clone(),
         help: problem.help,
         column: None,

@@ -7,14 +7,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::catalog_check::{self, CatalogUse};
-use super::problem::PlanProblem;
+use super::cell_check::{SuspectCell, SuspectKind, check_cell};
+use super::likeness::VideoLikeness;
+use super::problem::{CellFinding, PlanProblem};
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
+use super::skip_reason::{SkipReasons, shorten_cell};
 use super::{RowFilter, VariantMapping, file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
-use crate::payload::{CatalogRef, Payload, PayloadMerger, catalog_refs};
+use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_refs};
 use crate::request::RequestKind;
-use crate::sheet::{SheetEntry, SheetProblem};
+use crate::sheet;
+use crate::sheet::{SheetColumn, SheetEntry, SheetProblem, SkipDecision};
 use crate::template::{FileNamePattern, SceneTemplate, TemplateProblem, rows_to_json};
+use crate::text::{is_blank_text, trim_invisible};
 
 /// Everything that the rows of one sheet are merged with.
 #[derive(Debug)]
@@ -22,8 +27,6 @@ pub(super) struct MergeContext {
     pub(super) template: SceneTemplate,
     pub(super) file_pattern: Option<FileNamePattern>,
     pub(super) variants: Vec<VariantMapping>,
-    /// The headings of the sheet, to name its columns in messages.
-    pub(super) headings: Vec<String>,
     pub(super) request_kind: &'static RequestKind,
     /// Part of the video's identity besides the payload.
     pub(super) resolution: Option<String>,
@@ -31,6 +34,10 @@ pub(super) struct MergeContext {
     pub(super) selected_keys: HashSet<String>,
     /// The conditions of the user, for each variant.
     pub(super) row_filters: Vec<RowFilter>,
+    /// The columns whose cells are checked.
+    pub(super) checked_columns: Vec<usize>,
+    /// The headings of the sheet and its rule for rows to skip.
+    pub(super) skip: SkipReasons,
     pub(super) should_record_catalog_uses: bool,
 }
 
@@ -40,6 +47,9 @@ pub(super) struct RowFindings {
     pub(super) problems: Vec<PlanProblem>,
     pub(super) warnings: Vec<PlanProblem>,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
+    /// Rows of the sheet that make at least one video.
+    pub(super) sheet_rows: u64,
+    pub(super) likeness: VideoLikeness,
 }
 
 /// An entry as all of its variants need it.
@@ -50,6 +60,8 @@ struct MergeEntry {
     row_numbers: Vec<u64>,
     rows: Vec<Vec<String>>,
     is_skipped: bool,
+    /// Problems of its cells, which prevent every variant.
+    problems: Vec<PlanProblem>,
 }
 
 pub(super) struct RowMerger<'m> {
@@ -73,6 +85,114 @@ impl MergeContext {
             || self.selected_keys.contains(key)
             || self.selected_keys.contains(&entry.row_key);
         is_named && self.row_filters[variant].is_match(&entry.rows, &self.variants[variant].columns)
+    }
+
+    fn sheet_column(&self, index: usize) -> SheetColumn {
+        SheetColumn { index, heading: self.skip.headings.get(index).cloned() }
+    }
+
+    /// Warns about rows that are rendered although their `skip` cell is neither "yes" nor "no".
+    fn warn_about_unclear_skip(&self, entry: &MergeEntry, findings: &mut RowFindings) {
+        let Some(rule) = self.skip.rule.as_ref().filter(|_| !entry.is_skipped) else { return };
+        for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+            let cell = row.get(rule.column()).map_or("", String::as_str);
+            if rule.decide(cell) != SkipDecision::Unclear {
+                continue;
+            }
+            let shown = shorten_cell(cell);
+            let heading = self.skip.heading(rule.column());
+            let finding = CellFinding {
+                message: format!("`{shown}` is neither yes nor no, so the row is rendered"),
+                help: format!(
+                    "to skip such rows, write `skip = {{ column = \"{heading}\", values = \
+                     [\"{shown}\"] }}` in the batch file"
+                ),
+            };
+            let column = Some(self.sheet_column(rule.column()));
+            findings.warnings.push(PlanProblem::for_cell(*number, column, finding));
+        }
+    }
+
+    /// Checks the cells of an entry that reach its videos. Adds warnings, and returns problems.
+    fn check_cells(&self, entry: &MergeEntry, findings: &mut RowFindings) -> Vec<PlanProblem> {
+        let mut problems = Vec::new();
+        if entry.is_skipped {
+            return problems;
+        }
+        for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+            let cells =
+                self.checked_columns.iter().filter_map(|column| Some((*column, row.get(*column)?)));
+            for (column, cell) in cells {
+                let Some(SuspectCell { kind, finding }) = check_cell(cell) else { continue };
+                let column = Some(self.sheet_column(column));
+                let found = PlanProblem::for_cell(*number, column, finding);
+                match kind {
+                    SuspectKind::ControlCharacter => problems.push(found),
+                    SuspectKind::NullWord
+                    | SuspectKind::SheetError
+                    | SuspectKind::Formula
+                    | SuspectKind::Markup
+                    | SuspectKind::Garbled
+                    | SuspectKind::LostLetters => findings.warnings.push(found),
+                }
+            }
+        }
+        problems
+    }
+
+    /// Warns about cells such as `FALSE` in columns that decide whether a part is kept: they are
+    /// filled, so the part is kept.
+    fn warn_about_conditions(&self, entry: &MergeEntry, findings: &mut RowFindings) {
+        if entry.is_skipped {
+            return;
+        }
+        let columns = &self.variants[0].columns;
+        let tested = self.template.condition_names();
+        let tested = tested.filter_map(|name| Some((name, columns.column_index(name)?)));
+        for (name, column) in tested {
+            for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+                let Some(no) = row.get(column).map(|cell| trim_invisible(cell)) else { continue };
+                let Some(yes) = sheet::opposite_of_no(no) else { continue };
+                let finding = CellFinding {
+                    message: format!(
+                        "`{no}` is filled, so a condition on `{name}` in the template holds"
+                    ),
+                    help: match no {
+                        // A number, more likely than a checkbox.
+                        "0" => format!(
+                            "write `{{{{#if (and {name} (ne {name} \"0\"))}}}}`, or empty the cell"
+                        ),
+                        _ => {
+                            format!("write `{{{{#if (eq {name} \"{yes}\")}}}}`, or empty the cell")
+                        }
+                    },
+                };
+                let column = Some(self.sheet_column(column));
+                findings.warnings.push(PlanProblem::for_cell(*number, column, finding));
+            }
+        }
+    }
+
+    /// Returns a problem for each column of a file name that is empty in an entry: its name would
+    /// lack a part, and names of other rows with the same gap would be equal.
+    fn blank_name_columns(
+        &self,
+        pattern: &FileNamePattern,
+        columns: &ColumnMapping,
+        entry: &MergeEntry,
+    ) -> Vec<PlanProblem> {
+        let row = entry.rows.first().map_or(&[][..], Vec::as_slice);
+        let is_blank = |name: &&String| columns.name_text(name, row).is_some_and(is_blank_text);
+        let blank = pattern.required_columns().iter().filter(is_blank);
+        let problem = |name: &String| {
+            let finding = CellFinding {
+                message: format!("empty, and `file` in the batch file uses it: {name}"),
+                help: format!("fill it in, or write `{{{{default {name} \"…\"}}}}` in `file`"),
+            };
+            let column = columns.column_index(name).map(|index| self.sheet_column(index));
+            PlanProblem::for_cell(entry.first_row(), column, finding)
+        };
+        blank.map(problem).collect()
     }
 
     /// Returns the indexes of the variants to make from an entry.
@@ -116,13 +236,21 @@ impl RowMerger<'_> {
                 return;
             }
         };
-        let entry = MergeEntry::new(entry);
+        let mut entry = MergeEntry::new(entry);
+        self.context.warn_about_unclear_skip(&entry, findings);
+        self.context.warn_about_conditions(&entry, findings);
+        entry.problems = self.context.check_cells(&entry, findings);
         let mut cells = rows_to_json(&entry.rows);
         let last = variants.end - 1;
+        let mut is_made = false;
         for (position, variant) in (position..).zip(variants) {
             let cells = if variant == last { std::mem::take(&mut cells) } else { cells.clone() };
             let row = self.stage_variant(&entry, variant, findings);
+            is_made |= row.merged.is_ok();
             staged.push(StagedRow { position, cells, ..row });
+        }
+        if is_made {
+            findings.sheet_rows += entry.rows.len() as u64;
         }
     }
 
@@ -138,17 +266,18 @@ impl RowMerger<'_> {
             "" => String::new(),
             row => mapping.job_key(row),
         };
-        let is_skipped = entry.is_skipped || mapping.should_skip(&entry.rows);
         let known_warnings = findings.warnings.len();
-        let merged = if is_skipped {
-            Err(UnmergedReason::Skipped)
-        } else {
-            self.merge_variant(entry, &key, variant, findings).map_err(|problems| {
+        let skip_reason = self.context.skip.reason(mapping, &entry.rows, entry.is_skipped);
+        let is_skipped = skip_reason.is_some();
+        let merged = match skip_reason {
+            Some(reason) => Err(UnmergedReason::Skipped(reason)),
+            None => self.merge_variant(entry, &key, variant, findings).map_err(|problems| {
                 invalid_row(problems, &entry.row_numbers, &mut findings.problems)
-            })
+            }),
         };
         for warning in &mut findings.warnings[known_warnings..] {
-            warning.row = Some(entry.first_row());
+            warning.row = Some(warning.row.unwrap_or_else(|| entry.first_row()));
+            warning.last_row = warning.row;
         }
         StagedRow {
             position: 0,
@@ -170,10 +299,13 @@ impl RowMerger<'_> {
         findings: &mut RowFindings,
     ) -> Result<MergedRow, Vec<PlanProblem>> {
         let context = self.context;
+        if !entry.problems.is_empty() {
+            return Err(entry.problems.clone());
+        }
         let VariantMapping { variant: name, columns, .. } = &context.variants[variant];
         let merger = &mut self.mergers[variant];
         let at_column = |problem: TemplateProblem, column: Option<usize>| {
-            let problem = PlanProblem::from_template(problem, column, &context.headings);
+            let problem = PlanProblem::from_template(problem, column, &context.skip.headings);
             match name {
                 Some(name) => problem.with_variant(name),
                 None => problem,
@@ -199,15 +331,18 @@ impl RowMerger<'_> {
                 catalog_check::record_use(&mut findings.catalog_uses, item, used);
             }
         }
-        let wanted_name = match &context.file_pattern {
-            Some(pattern) => {
-                merger.render_file_name(pattern).map_err(|problem| vec![at_own_column(problem)])?
+        findings.likeness.add(|| payload.likeness_hash());
+        if let Some(pattern) = &context.file_pattern {
+            let blank = context.blank_name_columns(pattern, columns, entry);
+            if !blank.is_empty() {
+                return Err(blank);
             }
-            None => key.to_owned(),
-        };
+        }
+        let file_name = file_name::video_file_name(context.file_pattern.as_ref(), merger, key)
+            .map_err(|problem| vec![at_own_column(problem)])?;
         Ok(MergedRow {
             payload_hash: payload.video_hash(context.resolution.as_deref()),
-            file_name: file_name::safe_file_name(&wanted_name, key),
+            file_name,
             spoken_ms: i64::try_from(payload.speech_duration().as_millis()).unwrap_or(i64::MAX),
             exclusive_project: payload.exclusive_project().map(str::to_owned),
             payload: payload.into_text(),
@@ -226,6 +361,7 @@ impl MergeEntry {
             row_numbers,
             rows: entry.rows.into_iter().map(|row| row.cells).collect(),
             is_skipped: entry.is_skipped,
+            problems: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::batch::{Batch, Variant};
 use crate::payload::ColumnMapping;
 use crate::sheet::{self, Sheet, SheetEntry};
 use crate::template::SceneTemplate;
+use crate::text::is_blank_text;
 
 /// The mapping from cells to fields for one variant.
 #[derive(Clone, Debug)]
@@ -37,17 +38,16 @@ impl VariantMapping {
     /// Returns whether the entry itself allows this variant to be made.
     pub fn should_make(&self, entry: &SheetEntry, rows: &[Vec<String>]) -> bool {
         let is_own = entry.variant.is_none() || entry.variant == self.variant;
-        is_own && !entry.is_skipped && !self.should_skip(rows)
+        is_own && !entry.is_skipped && self.blank_required_name(rows).is_none()
     }
 
-    /// Returns whether a name required by this variant is empty in all rows.
-    pub(super) fn should_skip(&self, rows: &[Vec<String>]) -> bool {
-        let is_blank = |name: &String| {
-            rows.iter().all(|row| {
-                self.columns.name_text(name, row).is_none_or(|text| text.trim().is_empty())
-            })
+    /// Returns a name that this variant requires and that is empty in all rows, which are skipped
+    /// then.
+    pub(super) fn blank_required_name(&self, rows: &[Vec<String>]) -> Option<&str> {
+        let is_blank = |name: &&String| {
+            rows.iter().all(|row| self.columns.name_text(name, row).is_none_or(is_blank_text))
         };
-        self.required_names.iter().any(is_blank)
+        self.required_names.iter().find(is_blank).map(String::as_str)
     }
 }
 

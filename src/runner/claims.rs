@@ -6,6 +6,7 @@ use tokio::sync::MutexGuard;
 
 use crate::aistudios::StudioApi;
 use crate::batch::{SecondExportEffect, SubmissionMode};
+use crate::clock::start_of_utc_day;
 use crate::ledger::{Capacity, ClaimOutcome, ClaimedSubmission, CreditCaps, JobState, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
@@ -14,7 +15,6 @@ use crate::runner::context::RunContext;
 const DRAFTS_PER_CLAIM: u32 = 8;
 /// Paid requests claimed together if no rate is set: one commit for many intents.
 const UNLIMITED_PER_CLAIM: u32 = 256;
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Claims jobs whose free draft is to be created.
 pub(super) async fn claim_drafts<S: StudioApi>(
@@ -61,9 +61,7 @@ fn claim_capacity<S: StudioApi>(run: &RunContext<S>, claim_max: u32) -> Capacity
 fn credit_caps<S: StudioApi>(run: &RunContext<S>) -> Option<CreditCaps> {
     let limits = &run.settings.limits;
     let (per_run, per_day) = (limits.max_credits, limits.max_credits_per_day);
-    // The account's day is a UTC day, independent of the time zone of the operator.
-    let now = run.clock.now().as_millisecond();
-    let day_began = Timestamp::from_millisecond(now - now.rem_euclid(DAY_MS)).ok()?;
+    let day_began = start_of_utc_day(run.clock.now());
     (per_run.is_some() || per_day.is_some()).then_some(CreditCaps { per_run, per_day, day_began })
 }
 

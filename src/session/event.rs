@@ -38,6 +38,8 @@ pub(crate) enum SessionEvent<'e> {
     RowsInvalid { batch: &'e Batch, plan: &'e Plan, fix: Option<InvalidRowsFix> },
     /// The batch was compared with the ledger and can be run.
     Planned { batch: &'e Batch, plan: &'e Plan, forecast: &'e RunForecast },
+    /// The plan changes so much of what is paid for that the run stops until that is confirmed.
+    ConfirmationNeeded { batch: &'e Batch, plan: &'e Plan },
     /// Failed and cancelled jobs will be retried.
     Retrying { jobs: u64 },
     /// The user declined to spend credits.

@@ -1,8 +1,12 @@
-//! What a run of a planned batch will do: whether its problems stop it, how many videos it submits
-//! at most, and how long it takes.
+//! What a run of a planned batch will do: whether its problems or its changes stop it, how many
+//! videos it submits at most, what they cost, and how long it takes.
+//!
+//! Invariant: a plan that needs a confirmation of its own stops every batch of the session, whatever
+//! else the user confirmed, before anything is spent.
 
 use jiff::tz::TimeZone;
 
+use crate::clock::start_of_utc_day;
 use crate::plan::RenderEstimate;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
@@ -28,6 +32,31 @@ pub(crate) enum RunStart {
     Submits { videos: u64, is_rehearsal: bool },
 }
 
+/// What the runs of a session spend at most.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ExpectedSpending {
+    pub(crate) videos: u64,
+    /// Their estimated price.
+    pub(crate) credits: f64,
+    /// Those that are paid for already and changed.
+    pub(crate) paid_again: u64,
+    /// The credits that the caps of the only batch leave.
+    pub(crate) credits_left: Option<f64>,
+    /// What the user should know before: videos that would be identical.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl ExpectedSpending {
+    /// Adds the spending of another batch. Several batches have no common rest of their caps.
+    fn add(&mut self, other: Self) {
+        self.videos += other.videos;
+        self.credits += other.credits;
+        self.paid_again += other.paid_again;
+        self.credits_left = None;
+        self.remarks.extend(other.remarks);
+    }
+}
+
 /// How the user can fix invalid rows that stop a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidRowsFix {
@@ -49,14 +78,13 @@ impl RunForecast {
     }
 }
 
-/// Reports the plans and the problems of all batches. Returns how many videos the runs submit at
-/// most.
-pub(crate) fn forecast_all(
+/// Reports the plans and the problems of all batches. Returns what the runs spend at most.
+pub(crate) async fn forecast_all(
     batches: &[PlannedBatch],
     request: &RunRequest,
     context: SessionContext<'_>,
-) -> Result<u64, CommandError> {
-    let (mut videos, mut exits) = (0, Vec::new());
+) -> Result<ExpectedSpending, CommandError> {
+    let (mut total, mut exits) = (None::<ExpectedSpending>, Vec::new());
     for batch in batches {
         let observer = match batches.len() {
             1 => context.observer.clone(),
@@ -64,14 +92,45 @@ pub(crate) fn forecast_all(
         };
         let context = SessionContext { observer: &observer, ..context };
         match forecast_one(batch, request, context) {
-            Ok(forecast) => videos += forecast.submits(),
+            Ok(forecast) => {
+                let spending = expected_spending(batch, &forecast, context).await?;
+                match &mut total {
+                    Some(total) => total.add(spending),
+                    None => total = Some(spending),
+                }
+            }
             Err(exit) => exits.push(exit),
         }
     }
     match exits.is_empty() {
-        true => Ok(videos),
+        true => Ok(total.unwrap_or_default()),
         false => Err(CommandError::Reported(ExitReason::most_severe(exits))),
     }
+}
+
+/// Returns what one run spends at most.
+async fn expected_spending(
+    planned: &PlannedBatch,
+    forecast: &RunForecast,
+    context: SessionContext<'_>,
+) -> Result<ExpectedSpending, CommandError> {
+    let videos = forecast.submits();
+    let review = &planned.plan.review;
+    let limits = &planned.locked.batch.limits;
+    let mut left = limits.max_credits;
+    if let Some(cap) = limits.max_credits_per_day {
+        let since = start_of_utc_day(context.clock.now());
+        let host = &planned.locked.target.stored_host;
+        let today = (cap - context.ledger.credits_spent_since(host, since).await?).max(0.0);
+        left = Some(left.map_or(today, |left| left.min(today)));
+    }
+    Ok(ExpectedSpending {
+        videos,
+        credits: forecast.estimate.credits_for(videos),
+        paid_again: review.paid_again_selected.min(videos),
+        credits_left: left,
+        remarks: review.identical_message().into_iter().collect(),
+    })
 }
 
 fn forecast_one(
@@ -87,7 +146,7 @@ fn forecast_one(
     }
     let retries = request.options.retry_failed.then(|| plan.counts.with_retries());
     let counts = retries.as_ref().unwrap_or(&plan.counts);
-    let estimate = RenderEstimate::from_counts(counts, &batch.limits);
+    let estimate = RenderEstimate::from_counts(counts, &batch.limits, plan.credits_per_minute);
     let now = context.clock.now().to_zoned(TimeZone::system());
     let window = request.window.resolve(batch.window.as_ref(), &now);
     let start = match window.closed_reason {
@@ -101,7 +160,14 @@ fn forecast_one(
     };
     let forecast = RunForecast { estimate, start };
     context.observer.notify(SessionEvent::Planned { batch, plan, forecast: &forecast });
-    Ok(forecast)
+    match plan.review.confirmation.filter(|_| !request.accepts_changes) {
+        None => Ok(forecast),
+        Some(_) => {
+            planned.locked.report.record_problems(plan.review.messages(plan.credits_per_minute));
+            context.observer.notify(SessionEvent::ConfirmationNeeded { batch, plan });
+            Err(ExitReason::CapReached)
+        }
+    }
 }
 
 /// Reports invalid rows. Returns an error if they stop the run.

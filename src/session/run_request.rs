@@ -19,6 +19,7 @@ use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::prepare::{
     BatchOverrides, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
 };
+use crate::session::run_forecast::ExpectedSpending;
 use crate::session::time_window::WindowOptions;
 use crate::session::{PreparedRuns, Session, prepare, run_forecast, webhooks};
 
@@ -37,6 +38,8 @@ pub(crate) struct RunRequest {
     pub(crate) window: WindowOptions,
     /// Skips invalid rows instead of stopping.
     pub(crate) skip_invalid: bool,
+    /// Accepts a plan that renders or replaces a large part of the paid videos.
+    pub(crate) accepts_changes: bool,
     /// Checks media URLs first.
     pub(crate) check_media: bool,
     /// Receives webhooks in this process.
@@ -46,10 +49,10 @@ pub(crate) struct RunRequest {
 }
 
 /// The question before credits are spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SpendingQuestion {
-    /// Videos that are submitted at most.
-    pub(crate) videos: u64,
+    /// What is submitted at most.
+    pub(crate) spending: ExpectedSpending,
     /// Whether standard input is a sheet, and so cannot answer.
     pub(crate) is_stdin_used: bool,
 }
@@ -81,16 +84,17 @@ impl Session {
         let planned = prepare::plan_all(locked, &request.selection, context).await?;
         // The plans contain the sheets now.
         drop(spooled);
-        let videos = match run_forecast::forecast_all(&planned, &request, context) {
-            Ok(videos) => videos,
+        let spending = match run_forecast::forecast_all(&planned, &request, context).await {
+            Ok(spending) => spending,
             Err(error) => {
                 prepare::discard_all(planned).await;
                 return Err(error);
             }
         };
         let is_stdin_used = planned.iter().any(prepare::PlannedBatch::has_stdin_sheet);
-        let question = SpendingQuestion { videos, is_stdin_used };
-        if videos > 0 && request.asks && !confirm(question).await {
+        let asks = spending.videos > 0 && request.asks;
+        let question = SpendingQuestion { spending, is_stdin_used };
+        if asks && !confirm(question).await {
             self.observer.notify(SessionEvent::Declined);
             prepare::discard_all(planned).await;
             return Ok(None);

@@ -14,6 +14,7 @@ mod delimiter;
 mod encoding;
 mod entries;
 mod find;
+mod garbled_text;
 mod groups;
 mod heading_match;
 mod headings;
@@ -37,10 +38,11 @@ use std::path::Path;
 
 pub use self::entries::SheetEntries;
 pub use self::find::{ColumnLookupError, find_column};
+pub use self::garbled_text::find_garbled_text;
 pub use self::key::{content_key, normalize_cell, normalize_name};
 pub use self::normalize::SheetFormat;
 pub use self::problem::{SheetColumn, SheetProblem, SheetProblems};
-pub use self::skip::SkipSpec;
+pub use self::skip::{SkipDecision, SkipRule, SkipSpec, opposite_of_no};
 pub use self::workbook::Worksheet;
 
 use self::cells::RowShape;
@@ -49,7 +51,6 @@ use self::input::CsvInput;
 use self::key::KeySource;
 use self::normalize::NormalizedSheet;
 use self::records::{CsvRecord, RecordPosition, RecordReader};
-use self::skip::SkipRule;
 use self::source::SheetFile;
 
 /// The requirements of a batch for its sheet.
@@ -164,14 +165,23 @@ impl Sheet {
         self.key_source == KeySource::Content
     }
 
-    /// Returns the columns used by `key`, `group_by` and `skip`.
-    pub fn setting_columns(&self) -> Vec<usize> {
-        let key: &[usize] = match &self.key_source {
+    /// Returns the columns that make the key; none if it is a hash of the row.
+    pub fn key_columns(&self) -> &[usize] {
+        match &self.key_source {
             KeySource::Content => &[],
             KeySource::Columns(columns) => columns,
-        };
+        }
+    }
+
+    /// Returns the columns used by `key`, `group_by` and `skip`.
+    pub fn setting_columns(&self) -> Vec<usize> {
         let skip = self.skip_rule.as_ref().map(SkipRule::column);
-        key.iter().copied().chain(self.group_by).chain(skip).collect()
+        self.key_columns().iter().copied().chain(self.group_by).chain(skip).collect()
+    }
+
+    /// Returns the rule for rows to skip, if the batch has one.
+    pub fn skip_rule(&self) -> Option<&SkipRule> {
+        self.skip_rule.as_ref()
     }
 
     /// Returns how the file was read; guesses should be reported.

@@ -35,6 +35,10 @@ pub(crate) struct ColumnUsage {
     pub(crate) list_uses: BTreeMap<String, LineColumn>,
     /// Names whose text is used, with the first use.
     pub(crate) text_uses: BTreeMap<String, LineColumn>,
+    /// Names that decide whether a part is kept by being filled, with the first use.
+    pub(crate) conditions: BTreeMap<String, LineColumn>,
+    /// Names whose text is compared: their conditions are meant as they are.
+    pub(crate) compared: BTreeSet<String>,
     /// Whether whole rows are used, so that no column counts as unused.
     pub(crate) can_use_any_column: bool,
 }
@@ -154,9 +158,17 @@ impl ColumnCollector {
                 | PathScope::Rows
                 | PathScope::Other => {}
             }
+            if let (Some("eq" | "ne"), PathScope::Column(name)) =
+                (tag.name.as_name(), self.resolve_scope(value, at))
+            {
+                self.usage.compared.insert(name);
+            }
             match tag.name.as_name() {
                 Some("default") if index < last => self.collect_optional(value, at),
-                Some("and" | "or" | "not") => self.collect_optional(value, at),
+                Some("and" | "or" | "not") => {
+                    self.record_condition(value, at);
+                    self.collect_optional(value, at);
+                }
                 _ => {
                     self.collect_required(value, at, needed);
                 }
@@ -200,6 +212,12 @@ impl ColumnCollector {
         self.collect_required(value, at, &mut RequiredNames::new());
     }
 
+    fn record_condition(&mut self, value: &Parameter, at: LineColumn) {
+        if let PathScope::Column(name) = self.resolve_scope(value, at) {
+            self.usage.conditions.entry(name).or_insert(at);
+        }
+    }
+
     fn record_use(&mut self, name: &str, at: LineColumn) {
         if !self.usage.first_use.contains_key(name) {
             self.usage.first_use.insert(name.to_owned(), at);
@@ -232,7 +250,10 @@ impl ColumnCollector {
             }
             (_, Some(condition)) => {
                 match condition {
-                    Parameter::Path(_) | Parameter::Name(_) => self.collect_optional(condition, at),
+                    Parameter::Path(_) | Parameter::Name(_) => {
+                        self.record_condition(condition, at);
+                        self.collect_optional(condition, at);
+                    }
                     _ => {
                         self.collect_required(condition, at, needed);
                     }

@@ -116,6 +116,13 @@ impl SceneTemplate {
         &self.column_usage.optional
     }
 
+    /// Returns the names that decide whether a part is kept by being filled, as in `{{#if name}}`,
+    /// and whose text is compared nowhere.
+    pub fn condition_names(&self) -> impl Iterator<Item = &String> {
+        let compared = &self.column_usage.compared;
+        self.column_usage.conditions.keys().filter(|name| !compared.contains(*name))
+    }
+
     /// Returns the names that `each` goes through.
     pub fn list_names(&self) -> impl Iterator<Item = &String> {
         self.column_usage.list_uses.keys()

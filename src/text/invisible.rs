@@ -17,6 +17,12 @@ pub(crate) fn trim_invisible(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible_mark(c))
 }
 
+/// Returns whether a text is empty to the eye: it has white space and invisible marks at most. The
+/// only meaning of "empty" in sheets, templates, defaults and checks.
+pub(crate) fn is_blank_text(text: &str) -> bool {
+    !text.chars().any(is_visible)
+}
+
 /// Selects the form of the emoji before it, or spells the region of a flag.
 fn is_emoji_part(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
@@ -50,6 +56,18 @@ mod tests {
     fn only_the_ends_are_trimmed() {
         assert_eq!(trim_invisible("\u{feff}\u{a0} a\u{200b}b\t\u{2060}\u{3000}"), "a\u{200b}b");
         assert_eq!(trim_invisible("\u{200e}\u{202f}"), "");
+    }
+
+    #[test]
+    fn a_text_without_a_glyph_is_blank() {
+        for text in
+            ["", " \t\r\n", "\u{a0}", "\u{200b}\u{feff}", "\u{3000}\u{2060}", "\u{ad}", "\u{3164}"]
+        {
+            assert!(is_blank_text(text), "{text:?}");
+        }
+        for text in ["-", "0", "\u{a0}x", "✓"] {
+            assert!(!is_blank_text(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,12 @@ pub(crate) fn format_number(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Returns an amount of credits with at most one decimal: "1 credit", "2.5 credits".
+pub(crate) fn format_credits(credits: f64) -> String {
+    let rounded = (credits * 10.0).round() / 10.0;
+    if rounded == 1.0 { "1 credit".to_owned() } else { format!("{rounded} credits") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

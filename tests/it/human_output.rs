@@ -22,12 +22,12 @@ async fn mixed_outcomes() -> TestCli {
     .await;
     cli.write_batch("", &sequential_limits());
     for rows in [
-        "k005,Hello 5\n",
-        "k000,Hello 0\n",
-        "k000,Hello 0\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\n",
-        "k000,Hello 0\nk001,Hello 1\nk002,\"=evil \u{1b}[2J\"\nk003,Hello 3\nk004,\n",
+        "k005,Hello 5,\n",
+        "k000,Hello 0,\n",
+        "k000,Hello 0,\nk002,Hello 2,\"=evil \u{1b}[2J\"\nk003,Hello 3,\n",
+        "k000,Hello 0,\nk001,Hello 1,\nk002,Hello 2,\"=evil \u{1b}[2J\"\nk003,Hello 3,\nk004,,\n",
     ] {
-        cli.write("s.csv", &format!("key,script\n{rows}"));
+        cli.write("s.csv", &format!("key,script,note\n{rows}"));
         let ended = cli.run(&["run", "b.toml", "--no-wait", "--skip-invalid"]);
         assert!(matches!(ended.code, Some(0 | 3 | 6)), "{ended:?}");
     }

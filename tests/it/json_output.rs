@@ -113,7 +113,7 @@ async fn every_event_of_a_run_with_faults_is_valid() {
     let rows = (0..24).map(|n| format!("k{n:03},Hello again {n}\n"));
     cli.write("s.csv", &format!("key,script\n{}", rows.collect::<String>()));
     cli.sandbox.update_switches(|switches| switches.time_scale = 20.0);
-    let run = cli.start(&mut cli.command(&["run", "b.toml", "--json"]));
+    let run = cli.start(&mut cli.command(&["run", "b.toml", "--json", "--accept-changes"]));
     let renders = cli.sandbox.render_count();
     cli.sandbox.wait_until(move |sandbox| sandbox.render_count() >= renders + 2).await;
     run.signal("TERM");

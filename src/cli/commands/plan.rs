@@ -7,18 +7,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::batch;
-use crate::batch::{Batch, BatchAccess};
+use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::{diagnostics, estimate, session_output, sheet_remarks};
+use crate::cli::output::{diagnostics, plan_text, session_output, sheet_remarks};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::plan as planning;
-use crate::plan::{PayloadChange, Plan, PlanProblem, PlanProblems, RenderEstimate, RowSelection};
+use crate::plan::{Plan, RowSelection};
 use crate::session::account::account_catalog::CatalogSource;
 use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::target::RunTarget;
@@ -99,12 +98,21 @@ async fn execute(
         Err(error) => return Ok(diagnostics::print_plan_error(printer, &error, &batch)),
     };
     compare_with_catalog(&mut plan, &args, &batch, &ledger, printer).await?;
-    print_plan(&plan, &batch, printer);
+    if printer.is_json() {
+        plan.list_all_rows().await?;
+    } else {
+        sheet_remarks::sheet_remarks(&plan).iter().for_each(|line| printer.status(line));
+    }
     diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
     if let Err(error) = output_dir::check_writable(&output) {
         let message = output_dir::unwritable_message(&output, &error);
         printer.status(&format!("warning: {message}"));
     }
+    if !plan.is_clean() {
+        let total = diagnostics::print_row_problems(printer, &plan, &batch);
+        printer.status(&format!("{}. Nothing was spent", total.text));
+    }
+    print_plan(&plan, &batch, printer);
     if let Some(page) = &args.html {
         match write_page(page, &plan, &batch, &ledger, printer).await {
             Ok(()) => {}
@@ -114,19 +122,26 @@ async fn execute(
             Err(StoryboardError::Command(error)) => return Err(error),
         }
     }
-    let mut is_clean = plan.is_clean();
-    if !is_clean {
-        diagnostics::print_row_problems(printer, &plan.problems, &plan.template_files, &batch);
-    }
+    plan_text::print_confirmation(&plan, &batch, printer);
+    let mut exits = vec![verdict(&plan)];
     plan.discard().await;
     ledger.close().await;
     if args.check_media
         && let Some(report) = media_check::check_media(&batch).await?
     {
         session_output::print_media_report(&report, printer);
-        is_clean &= report.is_ok();
+        exits.extend((!report.is_ok()).then_some(ExitReason::Input));
     }
-    Ok(if is_clean { ExitReason::Done } else { ExitReason::Input })
+    Ok(ExitReason::most_severe(exits))
+}
+
+/// Returns the exit code with which a run of this plan would stop before it spends anything.
+fn verdict(plan: &Plan) -> ExitReason {
+    match (plan.is_clean(), plan.review.confirmation) {
+        (false, _) => ExitReason::Input,
+        (true, Some(_)) => ExitReason::CapReached,
+        (true, None) => ExitReason::Done,
+    }
 }
 
 /// Adds warnings about models, clothes, workspaces and templates that the account lacks.
@@ -157,29 +172,22 @@ async fn compare_with_catalog(
 
 fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
     if printer.is_json() {
-        printer.print_json(&plan_json(plan, batch));
+        printer.print_json(&plan_text::plan_json(plan, batch));
         return;
     }
-    sheet_remarks::sheet_remarks(plan).iter().for_each(|line| printer.status(line));
-    printer.print_result(&headline(plan, batch));
-    for change in &plan.changes {
-        printer.print_result(&change_line(change));
+    for line in plan_text::summary_lines(plan, batch) {
+        printer.print_result(&line);
     }
-    let omitted = plan.counts.changed.saturating_sub(plan.changes.len() as u64);
-    if omitted > 0 {
-        printer.print_result(&format!("  and {omitted} more"));
-    }
-    let expected = RenderEstimate::from_counts(&plan.counts, &batch.limits);
-    printer.print_result(&estimate::describe_estimate(&expected, ""));
+    printer.print_result(&plan_text::action_line(plan, batch));
     for access in batch.accesses() {
         printer.print_result(&format!("a run {}", strip_control(&access.message())));
     }
     if printer.is_verbose() {
         printer.status(&format!(
             "{} in {:.1} s ({}/s)",
-            pluralize(plan.rows, "row"),
+            pluralize(plan.rows, "video"),
             plan.elapsed.as_secs_f64(),
-            rows_per_second(plan)
+            videos_per_second(plan)
         ));
     }
 }
@@ -192,90 +200,17 @@ async fn write_page(
     ledger: &Ledger,
     printer: &Printer,
 ) -> Result<(), StoryboardError> {
-    let expected = RenderEstimate::from_counts(&plan.counts, &batch.limits);
     let storyboard = Storyboard {
         path: page,
         batch,
         ledger: Some(ledger),
-        header_lines: vec![headline(plan, batch), estimate::describe_estimate(&expected, "")],
+        header_lines: plan_text::header_lines(plan, batch),
         includes_unreadable_rows: true,
         empty_message: None,
     };
     storyboard.write(|_, _| true, printer).await.map(|_| ())
 }
 
-fn rows_per_second(plan: &Plan) -> u64 {
+fn videos_per_second(plan: &Plan) -> u64 {
     (plan.rows as f64 / plan.elapsed.as_secs_f64().max(1e-6)) as u64
-}
-
-/// Returns one line with the number of new, changed, unchanged, removed, invalid and skipped rows.
-pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
-    let counts = &plan.counts;
-    let parts: Vec<String> = [
-        (counts.new, "new"),
-        (counts.changed, "changed"),
-        (counts.unchanged, "unchanged"),
-        (counts.removed, "removed"),
-        (counts.invalid, "invalid"),
-        (counts.skipped, "skipped"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, kind)| format!("{count} {kind}"))
-    .collect();
-    let parts = if parts.is_empty() { "no rows".to_owned() } else { parts.join(", ") };
-    let selection = match plan.selected_rows {
-        Some(selected) => format!("; {selected} of {} selected", pluralize(plan.rows, "row")),
-        None => String::new(),
-    };
-    format!("{}: {parts}{selection}", batch.name)
-}
-
-fn change_line(change: &PayloadChange) -> String {
-    let cause = if change.columns.is_empty() {
-        "template or settings".to_owned()
-    } else {
-        let columns: Vec<String> =
-            change.columns.iter().map(|column| format!("`{}`", strip_control(column))).collect();
-        columns.join(", ")
-    };
-    format!("  row {} {}: {cause} changed", change.row_number, strip_control(&change.key))
-}
-
-/// Returns the plan as JSON.
-pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
-    let counts = &plan.counts;
-    let estimate = RenderEstimate::from_counts(counts, &batch.limits);
-    let changes: Vec<Value> = plan
-        .changes
-        .iter()
-        .map(|change| {
-            json!({ "key": change.key, "row": change.row_number, "columns": change.columns })
-        })
-        .collect();
-    let problems_json = |problems: &PlanProblems| -> Vec<Value> {
-        let problem_json = |one: &PlanProblem| json!({ "row": one.row, "rows": one.rows, "words": one.message, "help": one.help });
-        problems.kept().iter().map(problem_json).collect()
-    };
-    json!({
-        "batch": batch.name.as_str(),
-        "rows": plan.rows,
-        "reading": sheet_remarks::sheet_format_json(&plan.sheet_reading),
-        "unused": plan.unused_columns,
-        "named": plan.selected_rows,
-        "new": counts.new,
-        "changed": counts.changed,
-        "unchanged": counts.unchanged,
-        "removed": counts.removed,
-        "invalid": counts.invalid,
-        "skipped": counts.skipped,
-        "to_render": estimate.videos,
-        "spoken_seconds": estimate.speech_duration.as_secs(),
-        "least_seconds": estimate.duration_min.as_secs(),
-        "most_seconds": estimate.duration_max.as_secs(),
-        "changes": changes,
-        "access": batch.accesses().iter().map(BatchAccess::message).collect::<Vec<_>>(),
-        "problems": problems_json(&plan.problems),
-        "warnings": problems_json(&plan.warnings),
-    })
 }

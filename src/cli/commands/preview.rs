@@ -1,4 +1,5 @@
-//! `callsheet preview BATCH.toml`: prints merged payloads, or draws them as a storyboard.
+//! `callsheet preview BATCH.toml`: shows a video as its reader sees it, prints merged payloads, or
+//! draws them as a storyboard.
 //!
 //! Sends no request and creates no ledger.
 
@@ -11,23 +12,24 @@ use crate::batch;
 use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, parse_number};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
-use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
+use crate::cli::output::{diagnostics, payload_text};
 use crate::payload::{PAYLOAD_SCHEMA, PayloadMerger};
-use crate::plan::{PlanInputs, VariantMapping};
+use crate::plan;
+use crate::plan::{PlanInputs, SkipReasons, VariantMapping};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{overwrite_guard, sheet_input};
 use crate::session::ledger_location;
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
-use crate::text::{escape_json_for_terminal, pluralize};
+use crate::text::{escape_json_for_terminal, pluralize, strip_control};
 
-/// Print payloads, or draw a storyboard
+/// Show what a video will contain, or draw a storyboard
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callsheet preview jobs/spring.toml                  payload of the first row
-  callsheet preview jobs/spring.toml --key TEA-001
+  callsheet preview jobs/spring.toml                  the first video
+  callsheet preview jobs/spring.toml --key TEA-001 --json
   callsheet preview jobs/spring.toml --all            one payload per line
   callsheet preview jobs/spring.toml --storyboard board.html
 
@@ -142,52 +144,79 @@ impl PreviewArgs {
     }
 }
 
-fn print_one(materials: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitReason {
-    let PlanInputs {
-        template,
-        sheet,
-        variants: editions,
-        template_files: texts,
-        request_kind: kind,
-        ..
-    } = materials;
-    for entry in sheet.entries() {
-        match entry {
-            Ok(entry) => {
-                let rows = row_cells(&entry);
-                let wanted = |edition: &&VariantMapping| {
-                    edition.should_make(&entry, &rows)
-                        && args.is_selected(&entry, &edition.job_key(&entry.key))
-                };
-                let Some(edition) = editions.iter().find(wanted) else { continue };
-                return match PayloadMerger::new(&template, &edition.columns)
-                    .with_request_kind(kind)
-                    .merge(&rows)
-                {
-                    Ok(payload) => {
-                        let value: Result<Value, _> = serde_json::from_str(payload.text());
-                        let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
-                        printer.print_result(&escape_json_for_terminal(
-                            pretty.as_deref().unwrap_or(payload.text()),
-                        ));
-                        ExitReason::Done
-                    }
-                    Err(problems) => {
-                        diagnostics::print_template_problems(printer, &texts, &problems);
-                        ExitReason::Input
-                    }
-                };
-            }
+fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitReason {
+    let reasons = SkipReasons::of_sheet(&inputs.sheet);
+    for entry in inputs.sheet.entries() {
+        let entry = match entry {
+            Ok(entry) => entry,
             // Problems of other rows are reported by `plan`.
             Err(problem) if problem.row.is_some() && problem.row == args.row => {
                 printer.error(&problem.to_string());
                 return ExitReason::Input;
             }
-            Err(_) => {}
-        }
+            Err(_) => continue,
+        };
+        let rows = row_cells(&entry);
+        let is_selected = |variant: &&VariantMapping| {
+            let is_own = entry.variant.is_none() || entry.variant == variant.variant;
+            is_own && args.is_selected(&entry, &variant.job_key(&entry.key))
+        };
+        let mut selected = inputs.variants.iter().filter(is_selected).peekable();
+        let Some(first) = selected.peek().copied() else { continue };
+        let made = selected.find(|variant| variant.should_make(&entry, &rows));
+        let Some(variant) = made else {
+            // Without --row and --key, the first row that makes a video is shown.
+            if args.row.is_none() && args.key.is_none() {
+                continue;
+            }
+            let reason = reasons.reason(first, &rows, entry.is_skipped).unwrap_or_default();
+            printer.error(&format!("{} is skipped: {reason}", describe_row(&entry, &entry.key)));
+            return ExitReason::Input;
+        };
+        return print_payload(&inputs, variant, &entry, printer);
     }
     printer.error(&args.no_match_message());
     ExitReason::Input
+}
+
+/// Returns "row 3 TEA-001".
+fn describe_row(entry: &SheetEntry, key: &str) -> String {
+    let row = entry.rows.first().map_or(1, |row| row.number);
+    format!("row {row} {}", strip_control(key)).trim_end().to_owned()
+}
+
+fn print_payload(
+    inputs: &PlanInputs,
+    variant: &VariantMapping,
+    entry: &SheetEntry,
+    printer: &Printer,
+) -> ExitReason {
+    let mut merger = PayloadMerger::new(&inputs.template, &variant.columns)
+        .with_request_kind(inputs.request_kind);
+    let key = variant.job_key(&entry.key);
+    let named = merger.merge(&row_cells(entry)).and_then(|payload| {
+        let file = plan::video_file_name(inputs.file_pattern.as_ref(), &merger, &key);
+        file.map(|file| (payload, file)).map_err(|problem| vec![problem])
+    });
+    let (payload, file) = match named {
+        Ok(named) => named,
+        Err(problems) => {
+            diagnostics::print_template_problems(printer, &inputs.template_files, &problems);
+            return ExitReason::Input;
+        }
+    };
+    let value: Value = serde_json::from_str(payload.text()).unwrap_or_default();
+    if printer.is_json() {
+        let pretty = serde_json::to_string_pretty(&value);
+        let pretty = pretty.as_deref().unwrap_or(payload.text());
+        printer.print_result(&escape_json_for_terminal(pretty));
+        return ExitReason::Done;
+    }
+    printer.print_result(&format!("{}: {}", describe_row(entry, &key), strip_control(&file)));
+    for line in payload_text::payload_lines(&value) {
+        printer.print_result(&line);
+    }
+    ExitReason::Done
 }
 
 fn row_cells(entry: &SheetEntry) -> Vec<Vec<String>> {

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::prompt::confirm;
-use crate::cli::output::status_text::format_credits;
 use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_job_key;
 use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
-use crate::text::pluralize;
+use crate::text::{format_credits, pluralize};
 
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]

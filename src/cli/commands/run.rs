@@ -45,6 +45,9 @@ pub(crate) struct RunArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
+    /// Go on although much of what is paid for changed
+    #[arg(long)]
+    accept_changes: bool,
     /// Skip invalid rows instead of stopping
     #[arg(long)]
     skip_invalid: bool,
@@ -133,6 +136,7 @@ fn run_request(args: RunArgs, global: &GlobalArgs) -> RunRequest {
         overrides: BatchOverrides { max_videos: args.max_videos, base_url: args.base_url },
         window: args.window.options(),
         skip_invalid: args.skip_invalid,
+        accepts_changes: args.accept_changes,
         check_media: args.check_media,
         has_receiver: args.webhook,
         asks: !args.sandbox && !args.yes,

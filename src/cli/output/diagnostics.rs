@@ -7,7 +7,7 @@ use miette::{
 };
 
 use crate::cli::output::printer::Printer;
-use crate::plan::{PlanError, PlanProblem, PlanProblemSource, PlanProblems, TemplateFiles};
+use crate::plan::{Plan, PlanError, PlanProblem, PlanProblemSource, PlanProblems, TemplateFiles};
 use crate::session::error::exit_for_plan_error;
 use crate::session::exit_code::ExitReason;
 use crate::text::{is_terminal_control, pluralize, strip_control};
@@ -190,21 +190,28 @@ fn print_template_problem(
     );
 }
 
-/// Prints the problems of rows. Returns whether they can be fixed in the sheet.
+/// The problems of rows in one line, and where they can be fixed.
+pub(crate) struct RowProblemTotal {
+    /// "2 problems in the sheet `s.csv`".
+    pub(crate) text: String,
+    /// Whether they can be fixed in the sheet.
+    pub(crate) is_in_sheet: bool,
+}
+
+/// Prints the problems of rows, each once.
 pub(crate) fn print_row_problems(
     printer: &Printer,
-    problems: &PlanProblems,
-    template_files: &TemplateFiles,
+    plan: &Plan,
     batch: &batch::Batch,
-) -> bool {
+) -> RowProblemTotal {
+    let Plan { problems, template_files, .. } = plan;
     let mut rendered = 0;
     for problem in problems.kept() {
         if rendered < DIAGNOSTICS_MAX && try_print_template_line(printer, problem, template_files) {
             rendered += 1;
             continue;
         }
-        let help =
-            problem.help.as_deref().filter(|_| problem.source == PlanProblemSource::Template);
+        let help = problem.help.as_deref().filter(|_| problem.source != PlanProblemSource::Sheet);
         let help = help.map(|help| format!("\n  {}", strip_control(help))).unwrap_or_default();
         printer.error(&format!("{problem}{help}"));
     }
@@ -216,15 +223,16 @@ pub(crate) fn print_row_problems(
     }
     let is_cell =
         |problem: &PlanProblem| problem.template_problem.is_none() || problem.column.is_some();
-    if problems.kept().iter().any(is_cell) {
-        print_nothing_spent(printer, problems.count(), &sheet_label(batch));
-        true
-    } else {
-        let count = pluralize(problems.kept().len() as u64, "problem");
-        let (file, _) = template_files.file_of_origin(None);
-        printer.status(&format!("{count} in the template `{file}`. Nothing was spent"));
-        false
-    }
+    let is_in_sheet = problems.kept().iter().any(is_cell);
+    let text = match is_in_sheet {
+        true => format!("{} in {}", pluralize(problems.count(), "problem"), sheet_label(batch)),
+        false => {
+            let count = pluralize(problems.kept().len() as u64, "problem");
+            let (file, _) = template_files.file_of_origin(None);
+            format!("{count} in the template `{file}`")
+        }
+    };
+    RowProblemTotal { text, is_in_sheet }
 }
 
 /// Prints warnings: findings that do not prevent a run.
@@ -249,14 +257,16 @@ pub(crate) fn print_warnings(
         });
         let place = place.unwrap_or_default();
         let rows = warning.describe_rows();
+        let variants = warning.describe_variants();
         let help = warning.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
         printer.status(&strip_control_lines(&format!(
-            "warning: {rows}{column}: {message}{place}{help}"
+            "warning: {rows}{column}: {message}{place}{variants}{help}"
         )));
     }
-    let omitted = warnings.kept().len().saturating_sub(DIAGNOSTICS_MAX);
+    let shown = warnings.kept().iter().take(DIAGNOSTICS_MAX).map(|warning| warning.rows.max(1));
+    let omitted = warnings.count().saturating_sub(shown.sum());
     if omitted > 0 {
-        printer.status(&format!("and {}", pluralize(omitted as u64, "other warning")));
+        printer.status(&format!("and {}", pluralize(omitted, "other warning")));
     }
 }
 
@@ -282,7 +292,12 @@ fn try_print_template_line(
     };
     let (file, text) = template_files.file_of_origin(Some(origin));
     let column = problem.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
-    let message = format!("{}{column}: {}", problem.describe_rows(), template_problem.message);
+    let message = format!(
+        "{}{column}: {}{}",
+        problem.describe_rows(),
+        template_problem.message,
+        problem.describe_variants()
+    );
     let span = template_problem.byte_span(text);
     print_diagnostic(
         printer,

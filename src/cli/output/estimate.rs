@@ -1,9 +1,9 @@
-//! The line that estimates a run: videos, speech, duration.
+//! The line that estimates a run: videos, speech, duration, price.
 
 use std::time::Duration;
 
 use crate::plan::RenderEstimate;
-use crate::text::{format_duration, pluralize};
+use crate::text::{format_credits, format_duration, pluralize};
 
 /// Returns the line. `context` is appended to the duration.
 pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> String {
@@ -18,9 +18,10 @@ pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> Str
         (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
     let duration = if min == max { min } else { format!("{min} to {max}") };
     format!(
-        "{} to render, {} of speech, {duration}{context}{in_progress}",
+        "{} to render, {} of speech, {duration}, about {}{context}{in_progress}",
         pluralize(estimate.videos, "video"),
         format_duration(at_least_one_second(estimate.speech_duration)),
+        format_credits(estimate.credits),
     )
 }
 
@@ -37,6 +38,7 @@ mod tests {
         RenderEstimate {
             videos,
             under_way,
+            credits: 3.0,
             speech_duration: Duration::from_millis(speech_ms),
             duration_min: Duration::from_secs(60),
             duration_max: Duration::from_secs(600),
@@ -51,7 +53,8 @@ mod tests {
         );
         assert_eq!(
             describe_estimate(&estimate(3, 1, 61_000), " in a real run"),
-            "3 videos to render, 61 s of speech, 60 s to 10 min in a real run; 1 in progress"
+            "3 videos to render, 61 s of speech, 60 s to 10 min, about 3 credits in a \
+             real run; 1 in progress"
         );
     }
 

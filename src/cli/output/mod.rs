@@ -6,6 +6,8 @@ pub(crate) mod diagnostics;
 pub(crate) mod estimate;
 pub(crate) mod finding;
 pub(crate) mod logging;
+pub(crate) mod payload_text;
+pub(crate) mod plan_text;
 pub(crate) mod printer;
 pub(crate) mod progress_bars;
 pub(crate) mod prompt;

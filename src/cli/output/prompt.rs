@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use crate::cli::output::printer::Printer;
 use crate::session::account::batch_trust::TrustQuestion;
+use crate::session::run_forecast::ExpectedSpending;
 use crate::session::run_request::SpendingQuestion;
-use crate::text::strip_control;
+use crate::text::{format_credits, pluralize, strip_control};
 
 /// Where answers are read from.
 enum Prompt {
@@ -88,8 +89,51 @@ pub(crate) async fn confirm_trust(question: TrustQuestion) -> bool {
 /// Asks before credits are spent. Without a terminal, scheduled runs are not asked.
 pub(crate) async fn confirm_spending(question: SpendingQuestion) -> bool {
     let Some(prompt) = Prompt::available(question.is_stdin_used) else { return true };
-    let videos = question.videos;
-    let text = format!("submit {videos} to AI Studios? This costs credits.");
+    let text = spending_question(&question.spending);
     // On its own thread, so that Ctrl-C works while the question is open.
     tokio::task::spawn_blocking(move || prompt.ask(&text)).await.unwrap_or(false)
+}
+
+/// Returns the question: how many videos, their price, and what the user should know before.
+fn spending_question(spending: &ExpectedSpending) -> String {
+    let ExpectedSpending { videos, credits, paid_again, credits_left, remarks } = spending;
+    let mut text = String::new();
+    for remark in remarks {
+        text.push_str(&format!("{}\n", strip_control(remark)));
+    }
+    let left = credits_left.map(|left| format!(" ({} left)", format_credits(left)));
+    let again = match paid_again {
+        0 => String::new(),
+        again => format!(", {again} of them paid for before"),
+    };
+    text.push_str(&format!(
+        "Render {} for about {}{}{again}?",
+        pluralize(*videos, "video"),
+        format_credits(*credits),
+        left.unwrap_or_default(),
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_states_videos_price_and_what_is_paid_for_again() {
+        let one = ExpectedSpending { videos: 1, credits: 1.0, ..ExpectedSpending::default() };
+        let capped = ExpectedSpending {
+            videos: 41,
+            credits: 61.5,
+            paid_again: 3,
+            credits_left: Some(50.0),
+            remarks: vec!["all 41 videos would be identical".to_owned()],
+        };
+        assert_eq!(spending_question(&one), "Render 1 video for about 1 credit?");
+        assert_eq!(
+            spending_question(&capped),
+            "all 41 videos would be identical\nRender 41 videos for about 61.5 credits (50 \
+             credits left), 3 of them paid for before?"
+        );
+    }
 }

@@ -5,15 +5,16 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use crate::batch::Batch;
-use crate::cli::commands::plan;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::run_progress::RunProgress;
-use crate::cli::output::{diagnostics, estimate, run_summary, sheet_remarks};
+use crate::cli::output::{diagnostics, estimate, plan_text, run_summary, sheet_remarks};
 use crate::http::MediaAvailability;
 use crate::plan::Plan;
 use crate::session::account::account_catalog::CatalogNotice;
 use crate::session::event::{SessionEvent, SessionObserver};
-use crate::session::files::media_check::{ADDRESSES_MAX, CHECK_DURATION_MAX, MediaReport};
+use crate::session::files::media_check::{
+    ADDRESSES_MAX, CHECK_DURATION_MAX, MediaFinding, MediaReport,
+};
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast, RunStart};
 use crate::text::{format_duration, pluralize, strip_control};
 
@@ -51,18 +52,16 @@ impl SessionOutput {
                 printer.status(&describe_notice(notice));
             }
             SessionEvent::RowsInvalid { batch, plan, fix } => {
-                let problems = &plan.problems;
-                let is_in_sheet =
-                    diagnostics::print_row_problems(printer, problems, &plan.template_files, batch);
-                if let Some(message) = fix.and_then(|fix| fix_message(fix, is_in_sheet)) {
-                    printer.status(message);
-                }
+                print_invalid_rows(plan, batch, fix, printer);
             }
             SessionEvent::Planned { batch, plan, forecast } => {
                 print_plan(plan, batch, printer);
                 if let Some(line) = forecast_line(forecast) {
-                    status(&line);
+                    status(&plan_text::with_skipped_rows(plan, &line));
                 }
+            }
+            SessionEvent::ConfirmationNeeded { batch, plan } => {
+                plan_text::print_confirmation(plan, batch, printer);
             }
             SessionEvent::Retrying { jobs } => printer.status(&format!(
                 "retrying {} (unless their video has arrived)",
@@ -122,6 +121,16 @@ impl SessionOutput {
     }
 }
 
+fn print_invalid_rows(plan: &Plan, batch: &Batch, fix: Option<InvalidRowsFix>, printer: &Printer) {
+    let total = diagnostics::print_row_problems(printer, plan, batch);
+    // A run that skips these rows goes on to spend.
+    let Some(fix) = fix else { return printer.status(&total.text) };
+    printer.status(&format!("{}. Nothing was spent", total.text));
+    if let Some(message) = fix_message(fix, total.is_in_sheet) {
+        printer.status(message);
+    }
+}
+
 fn fix_message(fix: InvalidRowsFix, is_in_sheet: bool) -> Option<&'static str> {
     match fix {
         InvalidRowsFix::Sheet => Some("fix the sheet: hidden rows cannot be skipped"),
@@ -138,13 +147,15 @@ fn fix_message(fix: InvalidRowsFix, is_in_sheet: bool) -> Option<&'static str> {
 fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
     diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
     if printer.is_json() {
-        let plan = plan::plan_json(plan, batch);
+        let plan = plan_text::plan_json(plan, batch);
         return printer.print_event(json!({ "type": "plan", "plan": plan }));
     }
     for line in sheet_remarks::sheet_remarks(plan) {
         printer.status(&printer.with_batch_prefix(&line));
     }
-    printer.status(&plan::headline(plan, batch));
+    for line in plan_text::summary_lines(plan, batch) {
+        printer.status(&line);
+    }
 }
 
 /// Returns the line about how the run starts. A pause is reported by the run itself.
@@ -179,26 +190,27 @@ pub(crate) fn describe_notice(notice: &CatalogNotice) -> String {
     }
 }
 
-/// Prints the result of `--check-media`.
+/// URLs of one host that are listed one by one.
+const URLS_LISTED_MAX: usize = 10;
+
+/// Prints the result of `--check-media`; nothing if the payloads name no URL.
 pub(crate) fn print_media_report(report: &MediaReport, printer: &Printer) {
-    for finding in &report.findings {
-        let rows = match finding.rows {
-            1 => format!("row {}", finding.first_row),
-            rows => format!("row {} and {} more", finding.first_row, rows - 1),
-        };
-        let url = strip_control(&finding.url);
-        match &finding.availability {
+    let all = report.checked + report.unchecked;
+    if all == 0 {
+        return;
+    }
+    for group in report.grouped_findings() {
+        match &group[0].availability {
             MediaAvailability::Available => {}
             MediaAvailability::Unavailable(message) => {
-                printer.error(&format!("{rows}: {message}\n  {url}"));
+                printer.error(&describe_media_group(message, &group));
             }
             MediaAvailability::Undetermined(message) => {
-                printer.status(&format!("warning: {rows}: {message}\n  {url}"));
+                printer.status(&format!("warning: {}", describe_media_group(message, &group)));
             }
         }
     }
     let available = report.checked - report.findings.len() as u64;
-    let urls = pluralize(report.checked + report.unchecked, "media URL");
     let unchecked = match report.unchecked {
         0 => String::new(),
         urls => {
@@ -206,5 +218,26 @@ pub(crate) fn print_media_report(report: &MediaReport, printer: &Printer) {
             format!(", {urls} not checked (limits: {ADDRESSES_MAX} URLs, {minutes} min)")
         }
     };
-    printer.status(&format!("{available} of {urls} available{unchecked}"));
+    printer.status(&format!("{available} of {} available{unchecked}", pluralize(all, "media URL")));
+}
+
+/// Returns what is wrong with the URLs of one host, and their rows.
+fn describe_media_group(message: &str, group: &[&MediaFinding]) -> String {
+    let rows = |finding: &MediaFinding| match finding.rows {
+        1 => format!("row {}", finding.first_row),
+        rows => format!("row {} and {} more", finding.first_row, rows - 1),
+    };
+    if let [only] = group {
+        return format!("{}: {message}\n  {}", rows(only), strip_control(&only.url));
+    }
+    let urls = pluralize(group.len() as u64, "URL");
+    let mut text = format!("{urls} at {}: {message}", strip_control(group[0].host()));
+    for finding in group.iter().take(URLS_LISTED_MAX) {
+        text.push_str(&format!("\n  {}: {}", rows(finding), strip_control(&finding.url)));
+    }
+    let omitted = group.len().saturating_sub(URLS_LISTED_MAX);
+    if omitted > 0 {
+        text.push_str(&format!("\n  … and {omitted} more"));
+    }
+    text
 }

@@ -207,6 +207,7 @@ fn limit_values(limits: &BatchLimits) -> Vec<(&'static str, String)> {
         max_videos,
         max_credits,
         max_credits_per_day,
+        rerender_share,
     } = limits;
     vec![
         ("requests", requests.to_string()),
@@ -229,6 +230,7 @@ fn limit_values(limits: &BatchLimits) -> Vec<(&'static str, String)> {
         ("max_videos", value_or(max_videos, "no cap")),
         ("max_credits", value_or(max_credits, "no cap")),
         ("max_credits_per_day", value_or(max_credits_per_day, "no cap")),
+        ("rerender_share", rerender_share.to_string()),
     ]
 }
 

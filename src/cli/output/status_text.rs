@@ -13,7 +13,7 @@ use crate::report::AttentionGroup;
 use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, RunStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
-use crate::text::{pluralize, strip_control, truncate};
+use crate::text::{format_credits, pluralize, strip_control, truncate};
 
 /// A shorter run has no meaningful number of videos per hour.
 const PER_HOUR_SPAN_MIN_MS: i64 = 60_000;
@@ -101,12 +101,6 @@ fn describe_spending(spending: &SpendingTotals) -> Option<String> {
             "about {estimate} (estimate, {paid}); AI Studios reported {heard} for {heard_of} of them"
         )),
     }
-}
-
-/// Returns credits rounded for people.
-pub(crate) fn format_credits(credits: f64) -> String {
-    let rounded = (credits * 10.0).round() / 10.0;
-    if rounded == 1.0 { "1 credit".to_owned() } else { format!("{rounded} credits") }
 }
 
 /// Returns a group of rows that need attention: its heading, its first rows, the commands.

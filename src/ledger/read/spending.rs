@@ -3,6 +3,7 @@
 //!
 //! Reads only. A request that may have been accepted counts as spent, as for the caps in `credits`.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
@@ -99,6 +100,15 @@ const RUN_SPENDING: &str = "-- ledger::spent, run
     where s.run_id = ?1 and s.paid_at is not null and s.outcome in
         ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
 
+const SPENT_SINCE: &str = "-- ledger::spent, since
+    select coalesce(sum(coalesce(nullif(s.credits, 0),
+        ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    from submission s indexed by submission_paid
+    join version v on v.job_id = s.job_id and v.version = s.version
+    join job j on j.id = s.job_id join batch b on b.id = j.batch_id
+    where s.paid_at >= ?1 and b.base_url = ?3 and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+
 const MESSAGE_COUNTS: &str = "-- ledger::wordings
     select state, cause, words, count(*) as jobs, min(key) as key
     from job indexed by job_due
@@ -127,6 +137,17 @@ impl Ledger {
         let heard: Option<f64> =
             sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE).fetch_one(&self.readers).await?;
         Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
+    }
+
+    /// Returns the credits spent at a host since a time, as the daily cap counts them.
+    pub async fn credits_spent_since(
+        &self,
+        base_url: &str,
+        since: Timestamp,
+    ) -> Result<f64, LedgerError> {
+        let per_minute = self.credits_per_minute().await?;
+        let spent = sqlx::query_scalar(SPENT_SINCE).bind(since.as_millisecond());
+        Ok(spent.bind(per_minute).bind(base_url).fetch_one(&self.readers).await?)
     }
 
     async fn query_spending(

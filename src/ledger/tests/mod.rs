@@ -435,7 +435,7 @@ async fn files_that_two_rows_would_share_are_named() {
     staging.push_rows(vec![row(0, "ann", "one"), twin]).await.unwrap();
     assert_eq!(
         staging.shared_file_names(|name| Some(name.to_lowercase())).await.unwrap(),
-        [("ann.mp4".to_owned(), 2, 3)]
+        [SharedFileName { file_name: "ann.mp4".to_owned(), row_numbers: vec![2, 3] }]
     );
     staging.discard().await;
     assert!(test.ledger.batches().await.unwrap().is_empty());

@@ -174,7 +174,8 @@ fn check_number(
     }
 }
 
-/// Checks that AI Studios can fetch the file of a URL.
+/// Checks that AI Studios can fetch the file of a URL: an absolute web address, or one of its own
+/// paths. Anything else would only be missing in the video.
 pub(super) fn check_url(
     value: Option<&JsonView<'_>>,
     pointer: fmt::Arguments<'_>,
@@ -184,21 +185,130 @@ pub(super) fn check_url(
     else {
         return;
     };
-    let has_scheme = |scheme: &str| {
-        url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    let is_drive = url.get(1..3).is_some_and(|rest| matches!(rest, ":\\" | ":/"));
-    if has_scheme("file:") || has_scheme("blob:") || url.starts_with('\\') || is_drive {
-        findings
-            .add_problem(pointer, "a local path, which AI Studios cannot reach")
-            .set_help("upload the file and use its https URL");
-    } else if has_scheme("http:") {
-        findings.add_warning(pointer, "the address is not https").set_help(
-            "write `https://` if the server supports it; services often refuse the other",
-        );
-    } else if url.contains(char::is_whitespace) {
+    match UrlForm::parse(url) {
+        UrlForm::OwnPath | UrlForm::Https => {}
+        UrlForm::Http => {
+            findings.add_warning(pointer, "the address is not https").set_help(
+                "write `https://` if the server supports it; services often refuse the other",
+            );
+            return;
+        }
+        UrlForm::LocalPath => {
+            findings
+                .add_problem(pointer, "a local path, which AI Studios cannot reach")
+                .set_help("upload the file and use its https URL");
+            return;
+        }
+        UrlForm::WithoutScheme => {
+            let url = truncate_quoted(url);
+            findings
+                .add_problem(pointer, format!("`{url}` is no web address: `https://` is missing"))
+                .set_help(format!("write `https://{}`", url.trim_start_matches('/')));
+            return;
+        }
+        UrlForm::NoAddress => {
+            let message = format!("`{}` is no web address", truncate_quoted(url));
+            findings
+                .add_problem(pointer, message)
+                .set_help("upload the file and use its https URL");
+            return;
+        }
+    }
+    if url.contains(char::is_whitespace) {
         findings
             .add_warning(pointer, "the address has a space in it")
             .set_help("write `%20` instead");
+    }
+}
+
+/// The form of a text that should be a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UrlForm {
+    Https,
+    Http,
+    /// A path of AI Studios, such as `/images/background/bg.png`.
+    OwnPath,
+    /// A file on the author's computer.
+    LocalPath,
+    /// `www.example.com/logo.png`
+    WithoutScheme,
+    /// `logo.png`, `data:…`, `ftp://…`
+    NoAddress,
+}
+
+impl UrlForm {
+    fn parse(url: &str) -> Self {
+        let after = |scheme: &str| {
+            let is_scheme = |start: &str| start.eq_ignore_ascii_case(scheme);
+            url.get(..scheme.len()).is_some_and(is_scheme).then(|| &url[scheme.len()..])
+        };
+        let is_host = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || c == '[');
+        let is_drive = url.get(1..3).is_some_and(|rest| matches!(rest, ":\\" | ":/"));
+        if let Some(rest) = after("https://") {
+            return if is_host(rest) { Self::Https } else { Self::NoAddress };
+        }
+        if let Some(rest) = after("http://") {
+            return if is_host(rest) { Self::Http } else { Self::NoAddress };
+        }
+        if after("file:").is_some() || after("blob:").is_some() || url.starts_with('\\') || is_drive
+        {
+            return Self::LocalPath;
+        }
+        let is_user_folder = ["/Users/", "/home/", "/Volumes/", "/mnt/", "/tmp/", "~/"]
+            .iter()
+            .any(|folder| url.starts_with(folder));
+        match url.strip_prefix('/') {
+            _ if is_user_folder => Self::LocalPath,
+            Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Self::OwnPath,
+            Some(rest) if is_host(rest.trim_start_matches('/')) => Self::WithoutScheme,
+            Some(_) => Self::NoAddress,
+            None if starts_with_domain(url) => Self::WithoutScheme,
+            None => Self::NoAddress,
+        }
+    }
+}
+
+/// Recognizes `www.example.com/…`: a name with dots before the first slash.
+fn starts_with_domain(url: &str) -> bool {
+    let Some((domain, _)) = url.split_once('/') else { return url.starts_with("www.") };
+    let labels: Vec<&str> = domain.split('.').collect();
+    let is_label =
+        |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    let is_top = |label: &&str| label.len() > 1 && label.chars().all(char::is_alphabetic);
+    labels.len() > 1 && labels.iter().all(is_label) && labels.last().is_some_and(is_top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_and_own_paths_can_be_fetched() {
+        for (url, form) in [
+            ("https://example.com/a.png", UrlForm::Https),
+            ("HTTPS://bücher.example/a.png", UrlForm::Https),
+            ("http://example.com/a.png", UrlForm::Http),
+            ("/images/background/bg.png", UrlForm::OwnPath),
+            ("C:\\logo.png", UrlForm::LocalPath),
+            ("C:/logo.png", UrlForm::LocalPath),
+            ("\\\\server\\logo.png", UrlForm::LocalPath),
+            ("file:///logo.png", UrlForm::LocalPath),
+            ("/Users/anna/logo.png", UrlForm::LocalPath),
+            ("~/logo.png", UrlForm::LocalPath),
+            ("www.example.com/logo.png", UrlForm::WithoutScheme),
+            ("example.com/logo.png", UrlForm::WithoutScheme),
+            ("//cdn.example.com/logo.png", UrlForm::WithoutScheme),
+            ("logo.png", UrlForm::NoAddress),
+            ("images/logo.png", UrlForm::NoAddress),
+            ("./logo.png", UrlForm::NoAddress),
+            ("data:image/png;base64,AA", UrlForm::NoAddress),
+            ("ftp://example.com/logo.png", UrlForm::NoAddress),
+            ("https:/example.com/logo.png", UrlForm::NoAddress),
+            ("https://", UrlForm::NoAddress),
+            ("n/a", UrlForm::NoAddress),
+            ("/", UrlForm::NoAddress),
+        ] {
+            assert_eq!(UrlForm::parse(url), form, "{url}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::payload::json_view::JsonView;
-use crate::text::truncate;
+use crate::text::{is_blank_text, truncate};
 
 /// One finding in a payload, located by JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl FindingCollector {
         pointer: fmt::Arguments<'_>,
     ) -> Option<&'p str> {
         let message = match value {
-            Some(JsonView::Text(text)) if !text.trim().is_empty() => return Some(text),
+            Some(JsonView::Text(text)) if !is_blank_text(text) => return Some(text),
             Some(JsonView::Text(_)) => format!("`{name}` is empty"),
             None => format!("`{name}` is missing"),
             Some(other) => format!("`{name}` must be text, not {}", other.kind()),

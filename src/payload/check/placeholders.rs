@@ -1,4 +1,5 @@
 //! Warns about text that was probably left to be filled in. It would be spoken aloud or shown.
+//! Cells that another program left behind, such as `#N/A`, are recognized by `plan`.
 //!
 //! Only forms that hardly occur in speech count: a false alarm costs the user a moment, and too many
 //! of them cost attention. A warning never stops a run.
@@ -22,9 +23,6 @@ pub(super) fn check_placeholders(
     }
 }
 
-/// Error values of spreadsheet formulas.
-const FORMULA_ERRORS: [&str; 9] =
-    ["#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#BEZUG!", "#WERT!"];
 /// Notes that authors leave for themselves.
 const NOTE_WORDS: [&str; 4] = ["TODO", "TBD", "FIXME", "XXX"];
 /// The longest placeholder.
@@ -32,7 +30,7 @@ const PLACEHOLDER_BYTES_MAX: usize = 40;
 
 /// Checks whether a placeholder can begin with this byte. Most bytes are skipped by this test alone.
 fn can_begin_placeholder(byte: u8) -> bool {
-    matches!(byte, b'{' | b'}' | b'[' | b'<' | b'%' | b'_' | b'#' | b'T' | b'F' | b'X')
+    matches!(byte, b'{' | b'}' | b'[' | b'<' | b'%' | b'_' | b'T' | b'F' | b'X')
 }
 
 /// Returns the first placeholder.
@@ -50,7 +48,6 @@ fn find_placeholder(text: &str) -> Option<&str> {
                 .filter(|name| is_upper_case_name(name) && name.len() > 4 && !is_markup(name)),
             b'%' => enclosed_text(rest(), '%').filter(is_upper_case_name),
             b'_' => rest().get(..4).filter(|line| *line == "____"),
-            b'#' => FORMULA_ERRORS.into_iter().find(|error| rest().starts_with(error)),
             b'T' | b'F' | b'X' if is_word_boundary(bytes, at.checked_sub(1)) => {
                 NOTE_WORDS.into_iter().find(|note| {
                     rest().starts_with(note) && is_word_boundary(bytes, Some(at + note.len()))
@@ -137,7 +134,6 @@ mod tests {
             ("for <PRICE> a day", "<PRICE>"),
             ("for %PRICE% a day", "%PRICE%"),
             ("call ____ now", "____"),
-            ("costs #N/A", "#N/A"),
             ("TODO", "TODO"),
             ("(TBD)", "TBD"),
             ("Lorem Ipsum dolor", "Lorem Ipsum"),

@@ -12,7 +12,7 @@ use crate::payload::check::placeholders;
 use crate::payload::json_kind::JsonKind;
 use crate::payload::json_view::{JsonObject, JsonView};
 use crate::payload::speech::{SpeechLength, is_same_speech, is_silent, join_scripts};
-use crate::text::nearest_name;
+use crate::text::{is_blank_text, nearest_name};
 
 /// An avatar that will be rendered.
 struct AvatarClip<'p> {
@@ -108,7 +108,7 @@ fn collect_avatars<'p>(
         let pointer = ClipPointer { scene: index, clip: number };
         let model_id = |name: &str| {
             let JsonView::Object(model) = clip.get("model")? else { return None };
-            model.text(name).filter(|id| !id.trim().is_empty())
+            model.text(name).filter(|id| !is_blank_text(id))
         };
         avatars.push(AvatarClip {
             pointer,

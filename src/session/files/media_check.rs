@@ -35,13 +35,37 @@ pub(crate) struct MediaReport {
 pub(crate) struct MediaFinding {
     pub(crate) url: String,
     pub(crate) availability: MediaAvailability,
-    /// The first row with this URL.
+    /// The first row with this URL; the findings are in its order.
     pub(crate) first_row: u64,
     /// How many rows have it.
     pub(crate) rows: u64,
 }
 
+impl MediaFinding {
+    /// Returns the host of the URL.
+    pub(crate) fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or(rest)
+    }
+}
+
 impl MediaReport {
+    /// Returns the findings grouped by what is wrong at one host, in the order of the sheet: a host
+    /// that is down is one finding, not one for each of its files.
+    pub(crate) fn grouped_findings(&self) -> Vec<Vec<&MediaFinding>> {
+        let mut groups: Vec<Vec<&MediaFinding>> = Vec::new();
+        for finding in &self.findings {
+            let is_same = |group: &&mut Vec<&MediaFinding>| {
+                group[0].host() == finding.host() && group[0].availability == finding.availability
+            };
+            match groups.iter_mut().find(is_same) {
+                Some(group) => group.push(finding),
+                None => groups.push(vec![finding]),
+            }
+        }
+        groups
+    }
+
     /// Returns whether every requested URL may exist.
     pub(crate) fn is_ok(&self) -> bool {
         let is_unavailable = |finding: &MediaFinding| {
@@ -73,6 +97,9 @@ pub(crate) async fn check_media(batch: &Batch) -> Result<Option<MediaReport>, Co
             report.findings.push(MediaFinding { url, availability, first_row, rows });
         }
     }
+    report
+        .findings
+        .sort_by(|one, other| (one.first_row, &one.url).cmp(&(other.first_row, &other.url)));
     Ok(Some(report))
 }
 
@@ -131,6 +158,28 @@ fn collect_media_addresses(batch: &Batch) -> Result<MediaAddresses, PlanError> {
 #[cfg(test)]
 mod tests {
     use crate::session::files::media_check::*;
+
+    #[test]
+    fn findings_of_one_host_with_one_cause_are_one_group() {
+        let finding = |url: &str, first_row, message: &str| MediaFinding {
+            url: url.to_owned(),
+            availability: MediaAvailability::Undetermined(message.to_owned()),
+            first_row,
+            rows: 1,
+        };
+        let findings = vec![
+            finding("https://a.example/1.png", 2, "no answer"),
+            finding("https://b.example/1.png", 3, "no answer"),
+            finding("https://a.example/2.png?x=/", 4, "no answer"),
+            finding("https://a.example/3.png", 5, "HTTP 503"),
+        ];
+        let report = MediaReport { findings, checked: 4, unchecked: 0 };
+        let rows = |group: Vec<&MediaFinding>| -> Vec<u64> {
+            group.into_iter().map(|finding| finding.first_row).collect()
+        };
+        let groups: Vec<Vec<u64>> = report.grouped_findings().into_iter().map(rows).collect();
+        assert_eq!(groups, [vec![2, 4], vec![3], vec![5]]);
+    }
 
     #[test]
     fn the_first_urls_are_kept_and_the_others_only_counted() {

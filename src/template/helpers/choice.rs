@@ -3,12 +3,10 @@
 //! Cells are always text, so `eq` compares as text: `{{#if (eq count 3)}}` is true for a cell `3`,
 //! for which the library's own comparison would always be false.
 
-use handlebars::{
-    Context, Handlebars, Helper, HelperDef, JsonTruthy, RenderContext, RenderError, ScopedJson,
-};
+use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, ScopedJson};
 use serde_json::Value;
 
-use crate::template::helpers::{HelperDoc, TagOutput, text_param};
+use crate::template::helpers::{HelperDoc, TagOutput, is_filled, text_param};
 
 pub(crate) const IF: HelperDoc = HelperDoc {
     name: "if",
@@ -148,5 +146,5 @@ fn is_equal_text(helper: &Helper<'_>) -> Result<bool, RenderError> {
 
 /// A missing column counts as empty here, as it does for `if`.
 fn truthy_params(helper: &Helper<'_>) -> impl Iterator<Item = bool> {
-    helper.params().iter().map(|given| given.value().is_truthy(false))
+    helper.params().iter().map(|given| is_filled(given.value()))
 }

@@ -14,11 +14,14 @@ mod value;
 
 use std::borrow::Cow;
 
-use handlebars::{Handlebars, Helper, HelperResult, JsonRender, Output, PathAndJson, RenderError};
+use handlebars::{
+    Handlebars, Helper, HelperResult, JsonRender, JsonTruthy, Output, PathAndJson, RenderError,
+};
 use serde_json::Value;
 
 use crate::template::escape;
 use crate::template::render_error::{HelperError, column_in_path};
+use crate::text::is_blank_text;
 
 /// One helper, as `docs/reference/helpers.md` lists it and as a template is checked against it.
 #[derive(Clone, Copy, Debug)]
@@ -135,11 +138,21 @@ fn param_column(given: &PathAndJson<'_>) -> Option<String> {
     given.relative_path().map(|path| column_in_path(path).to_owned())
 }
 
-/// Checks whether a value is empty. White space alone is empty, as in a sheet.
+/// Checks whether a value counts in a condition. A blank text is empty, as in a sheet.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !is_blank_text(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.is_truthy(false)
+        }
+    }
+}
+
+/// Checks whether a value is empty. White space and invisible marks alone are empty, as in a sheet.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
+        Value::String(text) => is_blank_text(text),
         Value::Array(items) => items.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     }

@@ -1,6 +1,7 @@
 //! The real binary: arguments, output and exit codes.
 
 mod catalogues;
+mod cell_content;
 mod demo;
 mod disk;
 mod error_messages;
@@ -14,6 +15,7 @@ mod login;
 mod multiple_batches;
 mod operator_workflow;
 mod overwrite_guard;
+mod paid_again;
 mod pause;
 mod probe;
 mod progress_output;

@@ -59,22 +59,27 @@ async fn plan_status_and_preview_print_text_and_json() {
     let office = TestCli::new(3).await;
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
-    promo: 3 new
-    3 videos to render, 1 s of speech, 60 s to 10 min
+    promo: 3 videos: 3 to render
+    3 new
+    3 videos to render, 1 s of speech, 60 s to 10 min, about 3 credits
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
     let second = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(second.stdout, @"
-    promo: 1 new, 1 changed, 1 unchanged, 1 removed
-      row 3 k001: `script` changed
-    2 videos to render, 1 s of speech, 60 s to 10 min
+    promo: 3 videos: 1 done, 2 to render
+    1 new, 1 changed, 1 unchanged, 1 removed
+      row 3 k001: `script` changed; paid for before, rendered again
+      k002: removed, not in the sheet; its video is kept
+      row 4 k003: new
+    2 videos to render, 1 s of speech, 60 s to 10 min, about 2 credits
     ");
     let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
         .pop()
         .unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
     {
+      "access": [],
       "batch": "promo",
       "changed": 1,
       "changes": [
@@ -83,14 +88,32 @@ async fn plan_status_and_preview_print_text_and_json() {
             "script"
           ],
           "key": "k001",
-          "row": 3
+          "paid_again": true,
+          "row": 3,
+          "template": false
         }
       ],
+      "confirmation": null,
+      "done": 1,
+      "estimated_credits": 2.0,
+      "identical": null,
+      "in_progress": 0,
       "invalid": 0,
+      "invalid_rows": 0,
       "least_seconds": 60,
       "most_seconds": 600,
       "named": null,
       "new": 1,
+      "new_rows": [
+        {
+          "key": "k003",
+          "row": 4
+        }
+      ],
+      "paid": 3,
+      "paid_again": 1,
+      "paid_again_credits": 1.0,
+      "paid_removed": 1,
       "problems": [],
       "reading": {
         "delimiter": "comma",
@@ -99,8 +122,17 @@ async fn plan_status_and_preview_print_text_and_json() {
         "worksheet": null
       },
       "removed": 1,
+      "removed_rows": [
+        {
+          "key": "k002",
+          "paid": true
+        }
+      ],
+      "replaced_keys": [],
       "rows": 3,
+      "sheet_rows": 3,
       "skipped": 0,
+      "skipped_rows": [],
       "spoken_seconds": 1,
       "to_render": 2,
       "unchanged": 1,
@@ -125,7 +157,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     assert_eq!(unknown.code, Some(2));
     insta::assert_snapshot!(unknown.stderr, @"error: no batch `unknown` in this ledger (it holds promo)");
 
-    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).stdout, @r#"
+    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003", "--json"]).stdout, @r#"
     {
       "name": "k003",
       "scenes": [
@@ -158,6 +190,13 @@ async fn plan_status_and_preview_print_text_and_json() {
       ]
     }
     "#);
+    insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003"]).stdout, @"
+    row 4 k003: k003.mp4
+      title    k003
+      avatar   M1
+      clothes  B1
+      says     New
+    ");
     let by_row = office.run(&["preview", "b.toml", "--row", "4"]).stdout;
     assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).stdout);
     let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);

@@ -80,7 +80,7 @@ async fn declining_a_run_spends_nothing_and_keeps_the_last_reports() {
     for answer in ["n", "", "nonsense"] {
         let said = run_at_terminal(&office, "run b.toml", answer);
         assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.stdout.contains("submit 1 to AI Studios? This costs credits."), "{said:?}");
+        assert!(said.stdout.contains("Render 1 video for about 1 credit? [y/N]"), "{said:?}");
         assert!(said.stdout.contains("nothing was submitted"), "{said:?}");
         assert_eq!(
             (report_files(&office), office.sandbox.render_count()),

@@ -37,8 +37,11 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     };
     sheet("", "skip", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    promo: 1 new, 2 skipped
-    1 video to render, 1 s of speech, 60 s to 10 min
+    promo: 1 video: 1 to render
+    1 new, 2 skipped
+      row 3 b: skipped, `Status` is `skip`
+      row 4 c: skipped, `Status` is `x`
+    1 video to render, 1 s of speech, 60 s to 10 min, about 1 credit
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -60,8 +63,11 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     // A finished job stays done with its video if its row is skipped later.
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    promo: 1 new, 2 skipped
-    1 video to render, 1 s of speech, 60 s to 10 min
+    promo: 1 video: 1 to render
+    1 new, 2 skipped
+      row 2 a: skipped, `Status` is `done`; its video is kept
+      row 4 c: skipped, `Status` is `x`
+    1 video to render, 1 s of speech, 60 s to 10 min, about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
     assert_eq!(keys_by_status(&office), "a done, b done, c skipped");
@@ -81,7 +87,10 @@ async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     assert_eq!(keys_by_status(&office), "b skipped, a done, b ready");
     sheet("skip");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
-    promo: 1 unchanged, 2 skipped
+    promo: 1 video: 1 done
+    1 unchanged, 2 skipped
+      row 2 b: skipped, `Status` is `skip`
+      row 4 b: skipped, `Status` is `skip`
     nothing new to render
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
@@ -192,9 +201,9 @@ async fn a_plan_names_changed_columns_also_if_they_were_moved() {
         assert_eq!(office.run(&["run", "b.toml", "--no-wait"]).code, Some(0));
     }
     insta::assert_snapshot!(told.join("\n"), @"
-    row 2 a: `script` changed
-    row 3 b: `script` changed
-    row 3 b: `Text`, `note`, `script`, `owner` changed
+    row 2 a: `script` changed; paid for before, rendered again
+    row 3 b: `script` changed; paid for before, rendered again
+    row 3 b: `Text`, `note`, `script`, `owner` changed; paid for before, rendered again
     ");
 }
 

@@ -71,7 +71,7 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     let plan = office.run(&["plan", "b.toml", "--html", "plan.html"]);
     assert_eq!(plan.code, Some(4), "{plan:?}");
     let page = fs::read_to_string(office.path("plan.html")).unwrap();
-    assert!(page.contains("<p>promo: 1 new, 1 changed, 1 unchanged, 1 invalid</p>"), "{page}");
+    assert!(page.contains("<p>1 new, 1 changed, 1 unchanged, 1 invalid row</p>"), "{page}");
     assert_eq!(page.matches("<article").count(), 4);
 }
 
@@ -132,7 +132,7 @@ async fn a_new_batch_has_the_templates_columns_and_overwrites_nothing() {
     "#);
     let plan = office.run(&["plan", "jobs/spring.toml", "--offline"]);
     assert_eq!(plan.code, Some(0), "{plan:?}");
-    assert!(plan.stdout.starts_with("spring: 1 new\n"), "{plan:?}");
+    assert!(plan.stdout.starts_with("spring: 1 video: 1 to render\n1 new\n"), "{plan:?}");
 
     office.write("jobs/spring.toml", "mine");
     let again = office.run(&["new", "spring"]);

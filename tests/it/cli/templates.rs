@@ -42,7 +42,7 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
     let partial = std::fs::read_to_string(office.path("partials/avatar.json.hbs")).unwrap();
     let lines = partial.replace(", ", ",\n  ");
     office.write("partials/avatar.json.hbs", &format!("{{{{! laid out }}}}\n{lines}"));
-    assert_eq!(plan_stderr(&office, 0).0.lines().next(), Some("promo: 3 unchanged"));
+    assert_eq!(plan_stderr(&office, 0).0.lines().nth(1), Some("3 unchanged"));
 
     let one = "{{#if (eq key \"k001\")}}2{{else}}1{{/if}}";
     office.write(
@@ -50,9 +50,10 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
         &partial.replace("\"layer\": 1", &format!("\"layer\": {one}")),
     );
     insta::assert_snapshot!(plan_stderr(&office, 0).0, @"
-    promo: 1 changed, 2 unchanged
-      row 3 k001: template or settings changed
-    1 video to render, 1 s of speech, 60 s to 10 min
+    promo: 3 videos: 2 done, 1 to render
+    1 changed, 2 unchanged
+      row 3 k001: the template changed; paid for before, rendered again
+    1 video to render, 1 s of speech, 60 s to 10 min, about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.sandbox.render_count(), 4);

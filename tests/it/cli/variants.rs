@@ -40,7 +40,10 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let office = cli_with_variants("").await;
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.stdout.starts_with("promo: 3 new, 1 skipped\n"), "{planned:?}");
+    assert!(
+        planned.stdout.starts_with("promo: 3 videos (2 rows): 3 to render\n3 new, 1 skipped\n"),
+        "{planned:?}"
+    );
     assert!(planned.stderr.contains("Unused column: Note"), "{planned:?}");
     let ended = office.run(&["run", "b.toml", "--where", "language=ko"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -59,9 +62,11 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     office.write("s.csv", &SHEET.replace("안녕하세요", "반갑습니다").replace(",x", ",z"));
     let planned = office.run(&["plan", "b.toml"]);
     insta::assert_snapshot!(planned.stdout, @"
-    promo: 1 changed, 2 unchanged, 1 skipped
-      row 2 a/ko: `Script_KO`, `Note` changed
-    1 video to render, 1 s of speech, 60 s to 10 min
+    promo: 3 videos (2 rows): 2 done, 1 to render
+    1 changed, 2 unchanged, 1 skipped
+      row 2 a/ko: `Script_KO`, `Note` changed; paid for before, rendered again
+      row 3 b/ko: skipped, `Script_KO` is empty
+    1 video to render, 1 s of speech, 60 s to 10 min, about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
@@ -97,7 +102,7 @@ async fn fixed_failures_keep_their_variant() {
     office.write("fixed.csv", &failures.replace("World", "Planet"));
     let with_fixed = ["b.toml", "--with", "fixed.csv"];
     let planned = office.run(&[&["plan"], &with_fixed[..]].concat());
-    assert!(planned.stdout.starts_with("promo: 1 changed, 2 unchanged, 1 skipped"), "{planned:?}");
+    assert!(planned.stdout.contains("\n1 changed, 2 unchanged, 1 skipped\n"), "{planned:?}");
     let ended = office.run(&[&["run", "--retry-failed"], &with_fixed[..]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
@@ -149,7 +154,7 @@ async fn problems_of_variants_are_reported_before_any_request() {
       help: the nearest: `Script (EN)`, `Script_KO`
     2 problems in the sheet `s.csv`. Nothing was spent
     --
-      × row 3, column C `Script_KO`: the script is empty
+      × row 3, column C `Script_KO`: the script is empty (variant `ko`)
        ╭─[t.json.hbs:4:25]
      3 │   "scenes": [{
      4 │     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",

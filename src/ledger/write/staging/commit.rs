@@ -320,7 +320,8 @@ const DELETE_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, former rows witho
 const INSERT_ROWS_WITHOUT_JOB: &str = "-- ledger::commit_plan, rows without a job
     insert into row_without_job
         (batch_id, position, row_number, key, variant, cells, why, problem)
-    select ?1, position, row_number, key, variant, cells, row_change, problem
+    select ?1, position, row_number, key, variant, cells, row_change,
+        case when row_change = 'invalid' then problem end
     from temp.staged where row_change in ('invalid', 'skipped')";
 
 /// Selections of earlier plans are kept; each run uses the number of its own.

@@ -6,6 +6,8 @@
 
 pub(in crate::ledger) mod commit;
 mod compare;
+mod paid;
+mod row_lists;
 
 use std::sync::LazyLock;
 
@@ -17,6 +19,10 @@ use crate::ledger::store::open;
 use crate::ledger::{BatchId, Ledger};
 
 pub use crate::ledger::write::staging::compare::ComparedSheet;
+pub use crate::ledger::write::staging::paid::{NewRowContent, PaidTotals, RemovedPaidRow};
+pub use crate::ledger::write::staging::row_lists::{
+    ListedRow, RemovedRow, SharedFileName, SkippedRow,
+};
 
 /// The properties of a plan that apply to the whole batch.
 #[derive(Clone, Debug)]
@@ -71,8 +77,8 @@ pub struct StagedRow {
 pub enum UnmergedReason {
     /// It could not be merged; the message says why.
     Invalid(String),
-    /// Its `skip` cell excludes it.
-    Skipped,
+    /// One of its cells excludes it; the message says which.
+    Skipped(String),
 }
 
 /// The jobs that the user selected in one plan: a run submits only these.
@@ -105,14 +111,18 @@ pub struct PlanCounts {
     pub unchanged: u64,
     /// Jobs of the ledger without a row in the sheet.
     pub removed: u64,
-    /// Rows that could not be merged.
+    /// Videos that could not be merged: each variant of a row counts.
     pub invalid: u64,
+    /// Rows of the sheet that have one of those.
+    pub invalid_rows: u64,
     /// Rows that their own `skip` cell excludes.
     pub skipped: u64,
     /// Selected rows whose video is done.
     pub done: u64,
     /// Estimated speech of the rows to be rendered now, in milliseconds.
     pub spoken_ms: u64,
+    /// The started minutes of those, each row by itself: what is charged for.
+    pub minutes: u64,
     /// Selected rows that still have to be submitted; renders in flight, pending downloads and
     /// failed rows do not count.
     pub to_render: u64,
@@ -122,6 +132,14 @@ pub struct PlanCounts {
     pub given_up: u64,
     /// Estimated speech of those, in milliseconds.
     pub given_up_ms: u64,
+    /// The started minutes of those.
+    pub given_up_minutes: u64,
+    /// Selected rows whose rendered video is still to be downloaded, with a retry.
+    pub to_fetch: u64,
+    /// Selected changed rows whose content was rendered before: their old video is used.
+    pub reused: u64,
+    /// Unchanged rows that keep the file name of an earlier plan, although `file` changed.
+    pub old_names: u64,
     /// Selected rows that could be merged.
     pub selected: u64,
 }
@@ -165,8 +183,10 @@ impl PlanCounts {
         Self {
             to_render: self.to_render + self.given_up,
             spoken_ms: self.spoken_ms + self.given_up_ms,
+            minutes: self.minutes + self.given_up_minutes,
             given_up: 0,
             given_up_ms: 0,
+            given_up_minutes: 0,
             ..self.clone()
         }
     }
@@ -175,6 +195,7 @@ impl PlanCounts {
     fn exclude_from_render(&mut self, excluded: RowTotals) {
         self.to_render -= excluded.rows;
         self.spoken_ms -= excluded.spoken_ms;
+        self.minutes -= excluded.minutes;
     }
 
     /// Adds rows of one classification.
@@ -191,17 +212,19 @@ impl PlanCounts {
                 self.selected += selected.rows;
                 self.to_render += selected.rows;
                 self.spoken_ms += selected.spoken_ms;
+                self.minutes += selected.minutes;
             }
             RowChange::Invalid | RowChange::Skipped | RowChange::Kept => {}
         }
     }
 }
 
-/// A number of rows and their estimated speech.
+/// A number of rows and their estimated speech, in milliseconds and in started minutes.
 #[derive(Clone, Copy, Debug)]
 struct RowTotals {
     rows: u64,
     spoken_ms: u64,
+    minutes: u64,
 }
 
 /// A row whose payload differs from the planned one.
@@ -217,6 +240,8 @@ pub struct ChangedRow {
     pub after: String,
     /// Whether the template changed as well.
     pub template_changed: bool,
+    /// Whether the planned video is paid for, and the changed one is still to be rendered.
+    pub is_paid_again: bool,
 }
 
 /// A sheet on its way into the ledger.
@@ -268,8 +293,10 @@ const CREATE_TABLES: &str = "-- ledger::stage
         variant      text,
         layout       integer not null default 0,
         subject      text,
-        job_id       integer
+        job_id       integer,
+        paid_again   integer not null default 0
     ) strict;
+    create temp table paid_job (id integer primary key) strict;
     create temp table layout_of (layout integer primary key, id integer not null) strict;
     begin";
 
@@ -321,8 +348,9 @@ impl StagedSheet {
                 self.counts.add_rows(row_change, 1, row.selected_totals());
                 let (merged, problem) = match row.merged {
                     Ok(merged) => (Some(merged), None),
-                    Err(UnmergedReason::Invalid(words)) => (None, Some(words)),
-                    Err(UnmergedReason::Skipped) => (None, None),
+                    Err(UnmergedReason::Invalid(words) | UnmergedReason::Skipped(words)) => {
+                        (None, Some(words))
+                    }
                 };
                 query = query.bind(row.position).bind(row.row_number).bind(row.key);
                 query = query.bind(row.cells);
@@ -359,7 +387,7 @@ impl StagedRow {
         match &self.merged {
             Ok(_) => RowChange::New,
             Err(UnmergedReason::Invalid(_)) => RowChange::Invalid,
-            Err(UnmergedReason::Skipped) => RowChange::Skipped,
+            Err(UnmergedReason::Skipped(_)) => RowChange::Skipped,
         }
     }
 
@@ -367,7 +395,8 @@ impl StagedRow {
     fn selected_totals(&self) -> RowTotals {
         let merged = self.merged.as_ref().ok().filter(|_| self.selected);
         let spoken_ms = merged.map_or(0, |merged| merged.spoken_ms.unsigned_abs());
-        RowTotals { rows: self.selected.into(), spoken_ms }
+        let minutes = if merged.is_some() { spoken_ms.div_ceil(60_000).max(1) } else { 0 };
+        RowTotals { rows: self.selected.into(), spoken_ms, minutes }
     }
 
     /// Returns whether it needs only [`BASE_COLUMNS`].

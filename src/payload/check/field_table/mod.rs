@@ -12,7 +12,7 @@ use crate::payload::check::{PayloadFinding, PayloadSummary, placeholders, update
 use crate::payload::json_kind::JsonKind;
 use crate::payload::speech::{SpeechLength, is_silent};
 use crate::request::{FieldSpec, FieldType, RequestKind};
-use crate::text::nearest_name;
+use crate::text::{is_blank_text, nearest_name};
 
 /// The assumed speech of a video whose payload gives neither a script nor a duration.
 const ASSUMED_SPEECH_DURATION: Duration = Duration::from_secs(60);
@@ -188,7 +188,7 @@ impl FieldTableChecker {
 
     fn require_text<'v>(&mut self, value: &'v Value, name: &str, pointer: &str) -> Option<&'v str> {
         let message = match value {
-            Value::String(text) if !text.trim().is_empty() => return Some(text),
+            Value::String(text) if !is_blank_text(text) => return Some(text),
             Value::String(_) => format!("`{name}` is empty"),
             other => format!("`{name}` must be text, not {}", JsonKind::from_value(other)),
         };

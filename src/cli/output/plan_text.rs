@@ -1,0 +1,261 @@
+//! A plan as text and as JSON: counts, rows by key with their reasons, and what must be confirmed.
+//!
+//! Counts are videos unless "rows" stands beside them. Long lists are cut on a terminal and
+//! complete in `callsheet plan --json`.
+
+use serde_json::{Value, json};
+
+use crate::batch::{Batch, BatchAccess};
+use crate::cli::output::printer::Printer;
+use crate::cli::output::{estimate, sheet_remarks};
+use crate::ledger::{ListedRow, RemovedRow, SkippedRow};
+use crate::plan::{ConfirmationCause, PayloadChange, Plan, PlanProblem, PlanProblems};
+use crate::session::next_steps::shell_quote;
+use crate::text::{pluralize, strip_control};
+
+/// Replaced keys that are listed one by one.
+const REPLACED_KEYS_LISTED_MAX: usize = 10;
+
+/// A number with the words that follow it.
+struct LabeledCount {
+    count: u64,
+    label: &'static str,
+}
+
+/// Returns one line with all videos and their states: "spring: 43 videos (25 rows): 2 done, 41 to
+/// render".
+pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
+    let counts = &plan.counts;
+    let all = counts.new + counts.changed + counts.unchanged;
+    if all + counts.removed + counts.invalid + counts.skipped == 0 {
+        return format!("{}: no rows", batch.name);
+    }
+    let videos = match plan.selected_rows {
+        Some(_) => format!("{} of {} selected", counts.selected, pluralize(all, "video")),
+        None => pluralize(all, "video"),
+    };
+    let rows = match plan.sheet_rows == all {
+        true => String::new(),
+        false => format!(" ({})", pluralize(plan.sheet_rows, "row")),
+    };
+    let states = join_counts(&[
+        LabeledCount { count: counts.done, label: "done" },
+        LabeledCount { count: counts.to_render, label: "to render" },
+        LabeledCount { count: counts.under_way, label: "in progress" },
+        LabeledCount { count: counts.to_fetch, label: "to download" },
+        LabeledCount { count: counts.reused, label: "rendered before" },
+        LabeledCount { count: counts.given_up, label: "failed or cancelled" },
+    ]);
+    let states = if states.is_empty() { states } else { format!(": {states}") };
+    format!("{}: {videos}{rows}{states}", batch.name)
+}
+
+/// Returns one line with the classes of the rows: "38 new, 3 changed, 2 unchanged".
+fn class_line(plan: &Plan) -> String {
+    let counts = &plan.counts;
+    let invalid = if counts.invalid_rows == 1 { "invalid row" } else { "invalid rows" };
+    join_counts(&[
+        LabeledCount { count: counts.new, label: "new" },
+        LabeledCount { count: counts.changed, label: "changed" },
+        LabeledCount { count: counts.unchanged, label: "unchanged" },
+        LabeledCount { count: counts.removed, label: "removed" },
+        LabeledCount { count: counts.skipped, label: "skipped" },
+        LabeledCount { count: counts.invalid_rows, label: invalid },
+    ])
+}
+
+fn join_counts(counts: &[LabeledCount]) -> String {
+    let filled = counts.iter().filter(|one| one.count > 0);
+    let texts: Vec<String> = filled.map(|one| format!("{} {}", one.count, one.label)).collect();
+    texts.join(", ")
+}
+
+/// Returns the counts of a plan, and its rows by key with their reasons.
+pub(crate) fn summary_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
+    let mut lines = vec![headline(plan, batch)];
+    lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
+    let (counts, listing) = (&plan.counts, &plan.listing);
+    let all = format!("callsheet plan {} --json", shell_quote(&batch.file.display().to_string()));
+    let mut add = |rows: Vec<String>, count: u64, kind: &str| {
+        let omitted = count.saturating_sub(rows.len() as u64);
+        lines.extend(rows.into_iter().map(|row| format!("  {}", strip_control(&row))));
+        if omitted > 0 {
+            lines.push(format!("  … and {omitted} more {kind}: {all}"));
+        }
+    };
+    add(listing.changed.iter().map(describe_change).collect(), counts.changed, "changed");
+    add(listing.removed.iter().map(describe_removed).collect(), counts.removed, "removed");
+    add(listing.skipped.iter().map(describe_skipped).collect(), counts.skipped, "skipped");
+    // In a new batch every row is new.
+    if counts.new > 0 && counts.changed + counts.unchanged + counts.removed > 0 {
+        add(listing.new.iter().map(describe_new).collect(), counts.new, "new");
+    }
+    if counts.old_names > 0 {
+        lines.push(format!(
+            "  {} the file name of the earlier plan: `file` names videos that are rendered from \
+             now on",
+            match counts.old_names {
+                1 => "1 video keeps".to_owned(),
+                videos => format!("{videos} videos keep"),
+            }
+        ));
+    }
+    lines
+}
+
+fn describe_change(change: &PayloadChange) -> String {
+    let mut causes: Vec<String> =
+        change.columns.iter().map(|column| format!("`{column}`")).collect();
+    if change.template_changed {
+        causes.push("the template".to_owned());
+    }
+    let cause = if causes.is_empty() { "settings".to_owned() } else { causes.join(", ") };
+    let paid = if change.is_paid_again { "; paid for before, rendered again" } else { "" };
+    format!("row {} {}: {cause} changed{paid}", change.row_number, change.key)
+}
+
+fn describe_removed(row: &RemovedRow) -> String {
+    let video = if row.is_paid { "; its video is kept" } else { "" };
+    format!("{}: removed, not in the sheet{video}", row.key)
+}
+
+fn describe_skipped(row: &SkippedRow) -> String {
+    let key = row.key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
+    let video = if row.is_done { "; its video is kept" } else { "" };
+    format!("row {}{key}: skipped, {}{video}", row.row_number, row.reason)
+}
+
+fn describe_new(row: &ListedRow) -> String {
+    format!("row {} {}: new", row.row_number, row.key)
+}
+
+/// Returns the counts and the estimate, for the head of a page.
+pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
+    let estimate = plan.estimate(&batch.limits);
+    let mut lines = vec![headline(plan, batch), class_line(plan)];
+    lines.push(estimate::describe_estimate(&estimate, ""));
+    lines.extend(plan.review.messages(plan.credits_per_minute));
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+/// Returns what a run of this plan would do.
+pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
+    let estimate = estimate::describe_estimate(&plan.estimate(&batch.limits), "");
+    let invalid = plan.counts.invalid_rows;
+    match plan.is_clean() {
+        true => estimate,
+        false if invalid == 0 || plan.problems.has_unskippable() => {
+            format!("`run` stops at {}", these_problems(plan))
+        }
+        false => format!(
+            "`run` stops at {}; with --skip-invalid: {} skipped, {estimate}",
+            these_problems(plan),
+            pluralize(invalid, "invalid row"),
+        ),
+    }
+}
+
+fn these_problems(plan: &Plan) -> &'static str {
+    if plan.problems.count() == 1 { "this problem" } else { "these problems" }
+}
+
+/// Returns what a run does, after the invalid rows that it skips.
+pub(crate) fn with_skipped_rows(plan: &Plan, action: &str) -> String {
+    match plan.counts.invalid_rows {
+        0 => action.to_owned(),
+        rows => format!("{} skipped; {action}", pluralize(rows, "invalid row")),
+    }
+}
+
+/// Prints why a plan needs a confirmation, and how to give it.
+pub(crate) fn print_confirmation(plan: &Plan, batch: &Batch, printer: &Printer) {
+    let messages = plan.review.messages(plan.credits_per_minute);
+    let Some((reason, details)) = messages.split_first() else {
+        if let Some(message) = plan.review.identical_message() {
+            printer.status(&printer.with_batch_prefix(&format!("warning: {message}")));
+        }
+        return;
+    };
+    let path = batch.file.display().to_string();
+    let file = shell_quote(&path);
+    let mut text = format!("stopped before spending: {reason}");
+    for detail in details.iter().take(REPLACED_KEYS_LISTED_MAX) {
+        text.push_str(&format!("\n  {}", strip_control(detail)));
+    }
+    let omitted = details.len().saturating_sub(REPLACED_KEYS_LISTED_MAX);
+    if omitted > 0 {
+        text.push_str(&format!("\n  … and {omitted} more: callsheet plan {file} --json"));
+    }
+    printer.error(&printer.with_batch_prefix(&text));
+    let hint = "If this is intended, give `run` the option --accept-changes";
+    printer.status(&printer.with_batch_prefix(hint));
+}
+
+/// Returns the plan as JSON.
+pub(crate) fn plan_json(plan: &Plan, batch: &Batch) -> Value {
+    let (counts, review) = (&plan.counts, &plan.review);
+    let estimate = plan.estimate(&batch.limits);
+    let changes = plan.listing.changed.iter().map(|change| {
+        json!({
+            "key": change.key, "row": change.row_number, "columns": change.columns,
+            "template": change.template_changed, "paid_again": change.is_paid_again,
+        })
+    });
+    let new = plan.listing.new.iter().map(|row| json!({ "key": row.key, "row": row.row_number }));
+    let removed =
+        plan.listing.removed.iter().map(|row| json!({ "key": row.key, "paid": row.is_paid }));
+    let skipped = plan.listing.skipped.iter().map(|row| {
+        json!({ "key": row.key, "row": row.row_number, "why": row.reason, "done": row.is_done })
+    });
+    let replaced = review.replaced_keys.iter().map(
+        |replaced| json!({ "old": replaced.old, "new": replaced.new, "row": replaced.row_number }),
+    );
+    json!({
+        "batch": batch.name.as_str(),
+        "rows": plan.rows,
+        "sheet_rows": plan.sheet_rows,
+        "reading": sheet_remarks::sheet_format_json(&plan.sheet_reading),
+        "unused": plan.unused_columns,
+        "named": plan.selected_rows,
+        "new": counts.new,
+        "changed": counts.changed,
+        "unchanged": counts.unchanged,
+        "removed": counts.removed,
+        "invalid": counts.invalid,
+        "invalid_rows": counts.invalid_rows,
+        "skipped": counts.skipped,
+        "done": counts.done,
+        "in_progress": counts.under_way,
+        "to_render": estimate.videos,
+        "spoken_seconds": estimate.speech_duration.as_secs(),
+        "least_seconds": estimate.duration_min.as_secs(),
+        "most_seconds": estimate.duration_max.as_secs(),
+        "estimated_credits": estimate.credits,
+        "paid": review.paid,
+        "paid_again": review.paid_again,
+        "paid_again_credits": review.paid_again_minutes as f64 * plan.credits_per_minute,
+        "paid_removed": review.paid_removed,
+        "replaced_keys": replaced.collect::<Vec<_>>(),
+        "identical": review.identical_videos,
+        "confirmation": review.confirmation.map(ConfirmationCause::as_str),
+        "access": batch.accesses().iter().map(BatchAccess::message).collect::<Vec<_>>(),
+        "changes": changes.collect::<Vec<_>>(),
+        "new_rows": new.collect::<Vec<_>>(),
+        "removed_rows": removed.collect::<Vec<_>>(),
+        "skipped_rows": skipped.collect::<Vec<_>>(),
+        "problems": problems_json(&plan.problems),
+        "warnings": problems_json(&plan.warnings),
+    })
+}
+
+fn problems_json(problems: &PlanProblems) -> Vec<Value> {
+    let problem_json = |one: &PlanProblem| {
+        json!({
+            "row": one.row, "rows": one.rows,
+            "words": format!("{}{}", one.message_in_row(), one.describe_variants()),
+            "help": one.help,
+        })
+    };
+    problems.kept().iter().map(problem_json).collect()
+}

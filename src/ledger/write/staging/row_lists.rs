@@ -1,0 +1,81 @@
+//! The rows of a compared sheet by key, for the user: new, removed, skipped. Reads only.
+
+use sqlx::FromRow;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::write::staging::{ComparedSheet, StagedSheet};
+
+/// A row of the sheet.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ListedRow {
+    /// Its key.
+    pub key: String,
+    /// Its row number.
+    pub row_number: i64,
+}
+
+/// A job whose row is no longer in the sheet.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RemovedRow {
+    /// Its key.
+    pub key: String,
+    /// Whether its video is paid for; it is kept.
+    pub is_paid: bool,
+}
+
+/// A row that one of its cells excludes.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct SkippedRow {
+    /// Its key; a skipped row may have none.
+    pub key: Option<String>,
+    /// Its row number.
+    pub row_number: i64,
+    /// The cell that excludes it, as a message.
+    pub reason: String,
+    /// Whether its video is done already; it is kept.
+    pub is_done: bool,
+}
+
+/// Rows that would be written to one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFileName {
+    /// The file name.
+    pub file_name: String,
+    /// Their row numbers, in order; several variants of one row have the same.
+    pub row_numbers: Vec<i64>,
+}
+
+const LIST_NEW_ROWS: &str = "-- ledger::list_new_rows
+    select key, row_number from temp.staged where row_change = 'new' order by position limit ?1";
+
+const LIST_REMOVED_ROWS: &str = "-- ledger::list_removed_rows
+    select j.key, j.id in (select id from temp.paid_job) as is_paid
+    from job j indexed by job_position
+    where j.batch_id = ?1 and j.in_sheet = 1
+        and j.id not in (select job_id from temp.staged where job_id is not null)
+    order by j.position limit ?2";
+
+const LIST_SKIPPED_ROWS: &str = "-- ledger::list_skipped_rows
+    select key, row_number, coalesce(problem, '') as reason, row_change = 'kept' as is_done
+    from temp.staged where row_change in ('skipped', 'kept') order by position limit ?1";
+
+impl ComparedSheet {
+    /// Returns up to `max` new rows in the order of the sheet.
+    pub async fn list_new_rows(&mut self, max: u32) -> Result<Vec<ListedRow>, LedgerError> {
+        let rows = sqlx::query_as(LIST_NEW_ROWS).bind(i64::from(max));
+        Ok(rows.fetch_all(&mut self.staging.db).await?)
+    }
+
+    /// Returns up to `max` jobs whose row is no longer in the sheet.
+    pub async fn list_removed_rows(&mut self, max: u32) -> Result<Vec<RemovedRow>, LedgerError> {
+        let StagedSheet { db, batch, .. } = &mut self.staging;
+        let rows = sqlx::query_as(LIST_REMOVED_ROWS).bind(*batch).bind(i64::from(max));
+        Ok(rows.fetch_all(db).await?)
+    }
+
+    /// Returns up to `max` skipped rows in the order of the sheet.
+    pub async fn list_skipped_rows(&mut self, max: u32) -> Result<Vec<SkippedRow>, LedgerError> {
+        let rows = sqlx::query_as(LIST_SKIPPED_ROWS).bind(i64::from(max));
+        Ok(rows.fetch_all(&mut self.staging.db).await?)
+    }
+}
