@@ -148,6 +148,7 @@ async fn submissions_per_second(
         jitter: Jitter::from_seed(7),
         stop,
         observer,
+        marker: None,
     })
     .await
     .expect("the ledger can be read");

@@ -179,8 +179,8 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let sheet_source = reader.get_required("sheet", sheet::parse_sheet_source);
     let encoding = reader.get("", "encoding", value::parse_text);
     let worksheet = reader.get("", "worksheet", value::parse_text);
-    let template = reader.get_required("template", value::parse_text).map(beside);
-    let output = reader.get("", "output", value::parse_text).map(beside);
+    let template = reader.get_required("template", value::parse_path).map(beside);
+    let output = reader.get("", "output", value::parse_path).map(beside);
     let key = reader.get("", "key", value::parse_text_list).unwrap_or_default();
     let group_by = reader.get("", "group_by", value::parse_text);
     let columns = reader.get_string_map("columns", value::parse_text);

@@ -1,4 +1,5 @@
-//! Paths in a batch file: relative to the folder of the batch file, not to the current folder.
+//! Paths in a batch file: relative to the folder of the batch file, not to the current folder; `~/` is
+//! the home folder.
 //!
 //! They are shortened for display: `../templates/a.json.hbs` in `jobs/a.toml` becomes
 //! `templates/a.json.hbs`. This file does not check whether a path exists. Invariant: the shortened
@@ -8,6 +9,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// Returns the path that `written` means in the batch file `file`.
 pub(super) fn resolve_path(file: &Path, written: &str) -> PathBuf {
+    if let (Ok(below_home), Some(home)) =
+        (Path::new(written).strip_prefix("~"), std::env::home_dir())
+    {
+        return home.join(below_home);
+    }
     let mut folder = file.parent().unwrap_or(Path::new(""));
     let mut rest = Path::new(written);
     while let Some(component) = rest.components().next() {
@@ -57,6 +63,19 @@ mod tests {
                 Path::new(expected),
                 "{file} {written}"
             );
+        }
+    }
+
+    #[test]
+    fn tilde_is_the_home_folder_only_at_the_beginning_of_a_path() {
+        let home = std::env::home_dir().expect("a home folder");
+        for (written, expected) in [
+            ("~/videos", home.join("videos")),
+            ("~", home.clone()),
+            ("~draft.csv", PathBuf::from("jobs/~draft.csv")),
+            ("a/~/b", PathBuf::from("jobs/a/~/b")),
+        ] {
+            assert_eq!(resolve_path(Path::new("jobs/a.toml"), written), expected, "{written}");
         }
     }
 

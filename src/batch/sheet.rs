@@ -42,7 +42,7 @@ pub(super) fn parse_sheet_source(value: &DeValue<'_>) -> Result<SheetSource, Set
         return Ok(SheetSource::Stdin);
     }
     if !text.contains("://") {
-        return Ok(SheetSource::File(text));
+        return value::parse_path(value).map(SheetSource::File);
     }
     let example = "write it like \"https://docs.google.com/…/pub?output=csv\"";
     let url = Url::parse(text.trim()).ok().filter(Url::has_host);

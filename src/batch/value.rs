@@ -25,6 +25,17 @@ pub(super) fn parse_text(value: &DeValue<'_>) -> Result<String, SettingProblem> 
     Ok(text)
 }
 
+/// Parses a path. `~/` at its beginning means the home folder; a variable of the shell would become
+/// a folder of that name.
+pub(super) fn parse_path(value: &DeValue<'_>) -> Result<String, SettingProblem> {
+    let text = parse_text(value)?;
+    match text.contains('$') {
+        true => Err(SettingProblem::new("contains `$`, and variables are not filled in here")
+            .with_help("write the path out; `~/` at its beginning is your home folder")),
+        false => Ok(text),
+    }
+}
+
 /// Parses a text that may be empty.
 pub(super) fn parse_text_or_empty(value: &DeValue<'_>) -> Result<String, SettingProblem> {
     match value {

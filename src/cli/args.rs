@@ -18,7 +18,8 @@ use crate::ledger::{Ledger, StoredBatch};
 use crate::plan::{RowCondition, RowSelection};
 use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::CommandError;
-use crate::session::ledger_location::LedgerLocation;
+use crate::session::ledger_location::{LedgerLocation, LedgerOptions};
+use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch;
 use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
@@ -55,9 +56,6 @@ pub(crate) enum ColorMode {
     Never,
 }
 
-/// Suffix of the file name of the ledger for rehearsals.
-const REHEARSAL_SUFFIX: &str = "-sandbox";
-
 impl GlobalArgs {
     pub(crate) fn is_colored(&self) -> bool {
         match self.color {
@@ -79,51 +77,33 @@ impl GlobalArgs {
         }
     }
 
-    /// Returns the ledger's path for a real run or a rehearsal.
+    /// Returns the options that select the ledger of real runs or of rehearsals.
     ///
     /// A rehearsal never touches the real ledger, wherever its name comes from: a batch belongs to
     /// one host permanently.
-    pub(crate) fn ledger_path(&self, rehearsal: bool) -> PathBuf {
-        let ledger = self.ledger.clone().unwrap_or_else(|| PathBuf::from("callsheet.db"));
-        if !rehearsal {
-            return ledger;
-        }
-        let mut name = ledger.file_stem().unwrap_or_default().to_owned();
-        if name.to_string_lossy().ends_with(REHEARSAL_SUFFIX) {
-            return ledger;
-        }
-        name.push(REHEARSAL_SUFFIX);
-        if let Some(extension) = ledger.extension() {
-            name.push(".");
-            name.push(extension);
-        }
-        ledger.with_file_name(name)
-    }
-
-    /// Returns the hint for users whose batch is in the ledger of rehearsals; empty if there is no
-    /// such ledger, or if it is the one in use.
-    pub(crate) fn rehearsal_hint(&self, rehearsal: bool) -> String {
-        let rehearsals = self.ledger_path(true);
-        if rehearsal || !rehearsals.exists() {
-            return String::new();
-        }
-        format!("; rehearsals are in `{}`: add --sandbox", rehearsals.display())
-    }
-
-    /// Returns the ledger for a real run or a rehearsal.
-    pub(crate) fn ledger_location(&self, rehearsal: bool) -> LedgerLocation {
+    pub(crate) fn ledger_options(&self, is_rehearsal: bool) -> LedgerOptions {
         let variable = std::env::var_os("CALLSHEET_LEDGER").map(PathBuf::from);
-        LedgerLocation {
-            path: self.ledger_path(rehearsal),
-            is_rehearsal: rehearsal,
+        LedgerOptions {
+            is_rehearsal,
+            named: self.ledger.clone(),
             option: self.ledger.clone().filter(|ledger| variable.as_ref() != Some(ledger)),
-            hint: self.rehearsal_hint(rehearsal),
         }
+    }
+
+    /// Finds the ledger of some batch files, or without one, that of the current folder.
+    pub(crate) fn find_ledger(
+        &self,
+        is_rehearsal: bool,
+        files: &[PathBuf],
+    ) -> Result<LedgerLocation, CommandError> {
+        LedgerLocation::find(self.ledger_options(is_rehearsal), files)
     }
 
     /// Returns the commands of a batch in that ledger.
     pub(crate) fn command_hints(&self, rehearsal: bool, batch: &str, file: &str) -> CommandHints {
-        CommandHints::new(&self.ledger_location(rehearsal), batch, file)
+        let mut options = self.ledger_options(rehearsal);
+        options.is_rehearsal |= options.names_rehearsals();
+        CommandHints::new(&options, batch, file)
     }
 }
 
@@ -143,7 +123,8 @@ impl BatchRef {
         &self,
         global: &GlobalArgs,
     ) -> Result<(Ledger, StoredBatch), CommandError> {
-        locked_batch::open_batch(&global.ledger_location(self.sandbox), &self.batch).await
+        let location = LedgerLocation::find_for(global.ledger_options(self.sandbox), &self.batch)?;
+        locked_batch::open_batch(&location, &self.batch).await
     }
 
     /// Opens the batch for exclusive use.
@@ -151,7 +132,8 @@ impl BatchRef {
         &self,
         global: &GlobalArgs,
     ) -> Result<LeasedBatch, CommandError> {
-        LeasedBatch::open(&global.ledger_location(self.sandbox), &self.batch, Clock::real()).await
+        let location = LedgerLocation::find_for(global.ledger_options(self.sandbox), &self.batch)?;
+        LeasedBatch::open(&location, &self.batch, Clock::real()).await
     }
 
     /// Returns the stored settings of the batch and the account that it belongs to.
@@ -180,6 +162,23 @@ pub(crate) struct TrustArgs {
     /// Use a batch file that another user put into the ledger
     #[arg(long)]
     pub(crate) trust: bool,
+}
+
+/// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MatchArgs {
+    /// Confirm this ledger, although another wrote the output folder
+    #[arg(long)]
+    new_ledger: bool,
+    /// Confirm this batch file, although the batch has another
+    #[arg(long)]
+    new_file: bool,
+}
+
+impl MatchArgs {
+    pub(crate) fn overrides(&self) -> MatchOverrides {
+        MatchOverrides { new_ledger: self.new_ledger, new_file: self.new_file }
+    }
 }
 
 /// `--until` and `--any-time`: when a run may submit.
@@ -248,24 +247,4 @@ fn parse_key(text: &str) -> Result<String, &'static str> {
 /// Parses a count, or a row number of the spreadsheet.
 pub(crate) fn parse_number<N: FromStr>(text: &str) -> Result<N, &'static str> {
     text.parse().map_err(|_| "must be a whole number, such as 3")
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::cli::args::*;
-
-    #[test]
-    fn a_rehearsal_has_its_own_ledger_beside_the_real_one() {
-        for (given, rehearsal) in [
-            (None, "callsheet-sandbox.db"),
-            (Some("/var/lib/spring.db"), "/var/lib/spring-sandbox.db"),
-            (Some("spring"), "spring-sandbox"),
-            (Some("callsheet-sandbox.db"), "callsheet-sandbox.db"),
-        ] {
-            let ledger = given.map(PathBuf::from);
-            let color = ColorMode::Auto;
-            let global = GlobalArgs { ledger, quiet: false, verbose: 0, color, json: false };
-            assert_eq!(global.ledger_path(true), PathBuf::from(rehearsal));
-        }
-    }
 }

@@ -39,6 +39,36 @@ pub enum LedgerError {
         /// The newest format that this program knows.
         known: i64,
     },
+    /// The file has several names, and is in use.
+    #[error(
+        "the ledger `{}` has several names (hard links) and is in use: two commands would damage it; \
+         wait, or remove the other names", path.display()
+    )]
+    SeveralNames {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// Only the ledger's file is shared, and not the log beside it.
+    #[error(
+        "the ledger `{}` is mounted as a single file, without the log beside it: what a run records \
+         there is lost with the container, and would be paid for again; mount its folder instead",
+        path.display()
+    )]
+    MountedAlone {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// The file was deleted, renamed, replaced or emptied while it was open.
+    #[error(
+        "the ledger `{}` {change} while this run used it; nothing more was sent. Put it back before \
+         the next run, or its videos may be paid for again", path.display()
+    )]
+    Displaced {
+        /// The ledger.
+        path: PathBuf,
+        /// What happened to it.
+        change: &'static str,
+    },
     /// `SQLite` found the file damaged.
     #[error(
         "the ledger `{}` is damaged ({reason}): nothing was changed; choose another --ledger, or \

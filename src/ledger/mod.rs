@@ -15,10 +15,13 @@ mod tests;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sqlx::SqlitePool;
 
 use crate::ledger::read::identity::read_identity;
+use crate::ledger::store::file_guard::OpenedFile;
+use crate::ledger::store::file_lock::lock_all_names;
 use crate::ledger::store::open;
 use crate::ledger::write::writer;
 
@@ -43,6 +46,7 @@ pub use crate::ledger::read::job_history::{
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::throughput::RecentEvent;
+pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
@@ -73,6 +77,9 @@ pub struct Ledger {
     writer: writer::LedgerWriter,
     readers: SqlitePool,
     identity: LedgerIdentity,
+    opened: OpenedFile,
+    /// Held while a ledger with several names is open.
+    _all_names: Option<Arc<LedgerFileLock>>,
 }
 
 impl Ledger {
@@ -82,13 +89,23 @@ impl Ledger {
     /// If the file cannot be opened, is not a ledger, is damaged, or was written by a newer
     /// program.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        let all_names = lock_all_names(path)?.map(Arc::new);
         let mut db = open::open_writer(path, durability).await?;
         let identity = read_identity(&mut db).await.map_err(|error| error.with_path(path))?;
+        let opened = OpenedFile::new(path);
         let readers = open::open_readers(path, durability).await?;
         let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
         let writer = writer::LedgerWriter::start(db, turn)
             .map_err(|source| open::open_error(path, &open::io_error_message(&source)))?;
-        Ok(Self { path: path.to_owned(), durability, writer, readers, identity })
+        Ok(Self {
+            path: path.to_owned(),
+            durability,
+            writer,
+            readers,
+            identity,
+            opened,
+            _all_names: all_names,
+        })
     }
 
     /// Returns the path of the file.

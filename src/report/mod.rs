@@ -16,13 +16,14 @@ pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, wri
 pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
 pub use run::{
     AttentionGroup, BatchRecord, CreditsRecord, HaltRecord, MessageRecord, NotificationRecord,
-    RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, write_run_record,
+    OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, write_run_record,
 };
 
 const RESULTS_FILE: &str = "results.csv";
 const FAILURES_FILE: &str = "failures.csv";
 const PAGE_FILE: &str = "report.html";
-const RUN_FILE: &str = "run.json";
+/// The name of the record of a run.
+pub const RUN_FILE_NAME: &str = "run.json";
 
 /// The reports that a run writes beside its videos, replacing files with these names.
-pub const REPORT_FILE_NAMES: [&str; 4] = [RESULTS_FILE, FAILURES_FILE, PAGE_FILE, RUN_FILE];
+pub const REPORT_FILE_NAMES: [&str; 4] = [RESULTS_FILE, FAILURES_FILE, PAGE_FILE, RUN_FILE_NAME];

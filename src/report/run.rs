@@ -73,8 +73,19 @@ pub struct RunRecord {
     pub files: ReportFiles,
     /// The notifications sent.
     pub notices: Vec<NotificationRecord>,
+    /// Projects that were open when the ledger failed; empty otherwise.
+    pub open_projects: Vec<OpenProject>,
     /// The next step: a command.
     pub next: Option<String>,
+}
+
+/// A project at AI Studios that the ledger may no longer know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct OpenProject {
+    /// The job's key.
+    pub key: String,
+    /// The id of the project that was polled.
+    pub project: String,
 }
 
 /// The reason why a run stopped submitting.
@@ -230,7 +241,7 @@ impl RunRecord {
 /// # Errors
 /// [`ReportError`]; the previous file is unchanged.
 pub fn write_run_record(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
-    let path = folder.join(super::RUN_FILE);
+    let path = folder.join(super::RUN_FILE_NAME);
     let write = || {
         std::fs::create_dir_all(folder)?;
         let mut file = create_temp_file(folder)?;

@@ -19,6 +19,7 @@ use crate::ledger::{
     SubmissionId,
 };
 use crate::runner::event::{RunEvent, RunObserver};
+use crate::runner::files::output_marker::OutputMarker;
 use crate::runner::input::{RunInput, RunOptions, RunSettings};
 use crate::runner::limits::backoff::{BackoffRange, Jitter};
 use crate::runner::limits::halt::Halt;
@@ -51,6 +52,7 @@ pub(super) struct RunContext<S> {
     pub(super) clock: Clock,
     pub(super) jitter: Jitter,
     pub(super) observer: RunObserver,
+    pub(super) marker: Option<OutputMarker>,
     pub(super) tasks: TaskTracker,
     pub(super) limits: RunLimits,
     pub(super) shutdown: RunShutdown,
@@ -91,6 +93,7 @@ impl<S: StudioApi> RunContext<S> {
             clock,
             jitter: input.jitter,
             observer: input.observer,
+            marker: input.marker,
             tasks: TaskTracker::new(),
             wakeups: Wakeups::default(),
             callback_health: CallbackHealth::default(),
@@ -111,6 +114,14 @@ impl<S: StudioApi> RunContext<S> {
         let recorded = recorded?;
         self.wakeups.wake_for(recorded, due);
         Ok(recorded)
+    }
+
+    /// Records in the output folder how far the ledger has come.
+    pub(super) async fn mark_output(&self) -> Result<(), LedgerError> {
+        match &self.marker {
+            Some(marker) => marker.record().await,
+            None => Ok(()),
+        }
     }
 
     /// Halts the run if a ledger operation failed: without the ledger, nothing may be sent.

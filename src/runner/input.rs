@@ -9,6 +9,7 @@ use crate::batch::{BatchLimits, OnUncertain, SubmissionMode, VendorProfile};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger};
 use crate::runner::event::RunObserver;
+use crate::runner::files::output_marker::OutputMarker;
 use crate::runner::limits::account_limits::AccountLimits;
 use crate::runner::limits::backoff::Jitter;
 use crate::runner::shutdown::StopSignal;
@@ -95,4 +96,6 @@ pub struct RunInput<S> {
     pub stop: StopSignal,
     /// Receives the run's events.
     pub observer: RunObserver,
+    /// Marks the output folder; a simulation has none.
+    pub marker: Option<OutputMarker>,
 }

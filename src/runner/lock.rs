@@ -1,5 +1,6 @@
 //! One live run per batch: an operating-system lock that ends with its process.
 //!
+//! On Linux, a second lock on the ledger's own file excludes runs that use it under another name.
 //! The lock is on a separate file beside the ledger: closing any handle of the ledger's file would
 //! drop the locks that `SQLite` holds on it. The file's text names the holder, for the message to a
 //! second run; it decides nothing, so an outdated text after a power failure is harmless.
@@ -10,10 +11,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::ledger::{FileLockOutcome, LedgerFileLock};
+
 /// The lock of one batch, held from the start of a run to its end.
 #[derive(Debug)]
 pub struct BatchLock {
     file: File,
+    _ledger_file: Option<LedgerFileLock>,
 }
 
 /// Why the lock was not acquired.
@@ -31,6 +35,15 @@ pub enum LockError {
          move the ledger to a local disk", path.display()
     )]
     Unreliable {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock file is something else.
+    #[error(
+        "cannot lock the batch: `{}` is a link, or not a lock file; remove it and run again",
+        path.display()
+    )]
+    NotALockFile {
         /// The lock file.
         path: PathBuf,
     },
@@ -54,6 +67,9 @@ impl BatchLock {
         let path = Self::path(ledger, batch);
         let failed = |source| LockError::Io { path: path.clone(), source };
         let mut file = open_lock_file(&path).map_err(failed)?;
+        if !is_lock_file(&file) {
+            return Err(LockError::NotALockFile { path });
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -69,10 +85,18 @@ impl BatchLock {
         if second.try_lock().is_ok() {
             return Err(LockError::Unreliable { path });
         }
+        let ledger_file = match LedgerFileLock::acquire(ledger, batch) {
+            FileLockOutcome::Acquired(lock) => Some(lock),
+            FileLockOutcome::Unavailable => None,
+            FileLockOutcome::Held => {
+                let holder = "a process that uses the ledger under another name".to_owned();
+                return Err(LockError::Held { holder });
+            }
+        };
         let text = format!("{} since {now:.0}", describe_process());
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
-        Ok(Self { file })
+        Ok(Self { file, _ledger_file: ledger_file })
     }
 
     /// Returns the path of the lock file, beside the ledger itself: a second run that uses a link to
@@ -95,7 +119,11 @@ impl Drop for BatchLock {
 /// For display only. It must not disturb a run that is just starting, so it tries the lock only if
 /// the file names a holder.
 pub fn lock_holder(ledger: &Path, batch: &str) -> Option<String> {
-    let file = File::open(BatchLock::path(ledger, batch)).ok()?;
+    let path = BatchLock::path(ledger, batch);
+    let file = without_links(File::options().read(true)).open(path).ok()?;
+    if !is_lock_file(&file) {
+        return None;
+    }
     let mut text = String::new();
     (&file).read_to_string(&mut text).ok()?;
     if text.is_empty() {
@@ -110,7 +138,33 @@ fn open_lock_file(path: &Path) -> io::Result<File> {
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    match without_links(&mut options).open(path) {
+        // In a folder of several users, a link could lead to a file that is then emptied.
+        Err(_) if path.is_symlink() => Err(io::Error::other("it is a symbolic link; remove it")),
+        opened => opened,
+    }
+}
+
+/// Opens neither what a link leads to, nor waits for the other end of a pipe.
+#[cfg(unix)]
+fn without_links(options: &mut OpenOptions) -> &OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
+}
+
+#[cfg(not(unix))]
+fn without_links(options: &mut OpenOptions) -> &OpenOptions {
+    options
+}
+
+/// Returns whether the open file is a regular file with one name: nothing of the user is emptied.
+fn is_lock_file(file: &File) -> bool {
+    let Ok(found) = file.metadata() else { return false };
+    #[cfg(unix)]
+    let has_one_name = std::os::unix::fs::MetadataExt::nlink(&found) == 1;
+    #[cfg(not(unix))]
+    let has_one_name = true;
+    found.is_file() && has_one_name
 }
 
 /// Returns the host and process id of this process.
@@ -145,6 +199,41 @@ mod tests {
         std::fs::write(BatchLock::path(&ledger, "spring"), "process 1 since the power failure")
             .unwrap();
         assert_eq!(lock_holder(&ledger, "spring"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symlink_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = dir.path().join("l.db");
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "keep me").unwrap();
+        let path = BatchLock::path(&ledger, "spring");
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        BatchLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(lock_holder(&ledger, "spring"), None);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::hard_link(&victim, &path).unwrap();
+        BatchLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "keep me");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_hard_link_of_the_ledger_has_the_same_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, link) = (dir.path().join("l.db"), dir.path().join("other.db"));
+        std::fs::write(&ledger, "").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let first = BatchLock::acquire(&ledger, "spring", now).unwrap();
+        BatchLock::acquire(&ledger, "autumn", now).unwrap();
+        std::fs::hard_link(&ledger, &link).unwrap();
+        for batch in ["spring", "autumn"] {
+            let error = BatchLock::acquire(&link, batch, now).unwrap_err();
+            assert!(matches!(error, LockError::Held { .. }), "{error}");
+        }
+        drop(first);
+        BatchLock::acquire(&link, "spring", now).unwrap();
     }
 
     #[cfg(unix)]

@@ -33,6 +33,7 @@ pub use evidence::{
     ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id,
 };
+pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};
 pub use input::{RunInput, RunOptions, RunSettings};
 pub use limits::account_limits::AccountLimits;
 pub use limits::backoff::Jitter;

@@ -11,7 +11,8 @@ use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
 use crate::runner::{
-    BatchLock, Halt, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings, StopSignal,
+    BatchLock, Halt, Jitter, OutputMarker, RunInput, RunObserver, RunOptions, RunOutcome,
+    RunSettings, StopSignal,
 };
 use crate::session::account::target;
 use crate::session::account::target::RunTarget;
@@ -21,6 +22,7 @@ use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
+use crate::session::open_projects::OpenProjects;
 use crate::session::outcome::{RunSummary, exit_for_outcome};
 use crate::session::run_report::{Finishing, RunReport};
 use crate::session::signals::ShutdownSignals;
@@ -49,9 +51,20 @@ pub(super) struct RunEnvironment<'s> {
     pub(super) has_several_batches: bool,
 }
 
+/// What follows the events of a run.
+#[derive(Clone, Copy)]
+struct RunObservers<'o> {
+    observer: &'o SessionObserver,
+    open_projects: &'o OpenProjects,
+}
+
 impl BatchRun {
     pub(super) fn output_dir(&self) -> PathBuf {
         output_dir::output_dir(&self.batch, self.target.is_rehearsal())
+    }
+
+    pub(super) fn output_marker(&self, ledger: &Ledger) -> OutputMarker {
+        OutputMarker::new(&self.output_dir(), self.batch.name.as_str(), ledger)
     }
 
     pub(super) fn webhook_need(&self, has_receiver: bool) -> WebhookNeed<'_> {
@@ -97,15 +110,26 @@ impl BatchRun {
         environment: &RunEnvironment<'_>,
         observer: &SessionObserver,
     ) -> Result<ExitReason, CommandError> {
-        let input = self.run_input(account, environment, observer);
+        let (ledger, open_projects) = (environment.ledger, OpenProjects::default());
+        let input = self.run_input(
+            account,
+            environment,
+            RunObservers { observer, open_projects: &open_projects },
+        );
         let outcome = runner::run_batch(input).await;
         observer.notify(SessionEvent::RunEnded);
-        let outcome = outcome?;
-        if let Some(Halt::Ledger { message }) = &outcome.halt {
+        let outcome = match outcome {
             // The ledger cannot be read, or another run took the batch over and writes the reports.
-            return Err(CommandError::unexpected(message));
-        }
-        let ledger = environment.ledger;
+            Ok(RunOutcome { halt: Some(Halt::Ledger { message }), .. }) => {
+                self.report.record_open_projects(open_projects.list(ledger, self.id).await);
+                return Err(CommandError::unexpected(message));
+            }
+            Err(error) => {
+                self.report.record_open_projects(open_projects.list(ledger, self.id).await);
+                return Err(error.into());
+            }
+            Ok(outcome) => outcome,
+        };
         let output = self.output_dir();
         let written = report::write_results(ledger, self.id, &output).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
@@ -157,11 +181,13 @@ impl BatchRun {
         &self,
         account: &AccountClient,
         environment: &RunEnvironment<'_>,
-        observer: &SessionObserver,
+        observers: RunObservers<'_>,
     ) -> RunInput<AiStudios> {
         let quiet_wait = self.options.wait.then_some(self.batch.limits.settle_after);
-        let observer = observer.clone();
+        let (observer, open_projects) =
+            (observers.observer.clone(), observers.open_projects.clone());
         let observer = RunObserver::new(move |event| {
+            open_projects.observe(&event);
             observer.notify(SessionEvent::Run { event: &event, quiet_wait });
         });
         RunInput {
@@ -180,6 +206,7 @@ impl BatchRun {
             jitter: Jitter::new(),
             stop: environment.stop.clone(),
             observer,
+            marker: Some(self.output_marker(environment.ledger)),
         }
     }
 }

@@ -60,7 +60,11 @@ impl CommandError {
 
 impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
-        Self::unexpected(error)
+        match error {
+            LedgerError::SeveralNames { .. } => Self::new(ExitReason::BatchLocked, error),
+            LedgerError::MountedAlone { .. } => Self::usage(error),
+            _ => Self::unexpected(error),
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn lock_batch(
     BatchLock::acquire(ledger, batch, clock.now()).map_err(|error| {
         let exit = match &error {
             LockError::Held { .. } => ExitReason::BatchLocked,
-            LockError::Unreliable { .. } => ExitReason::Usage,
+            LockError::Unreliable { .. } | LockError::NotALockFile { .. } => ExitReason::Usage,
             LockError::Io { .. } => ExitReason::Unexpected,
         };
         CommandError::new(exit, error)

@@ -20,8 +20,10 @@ pub(crate) mod exit_code;
 pub(crate) mod files;
 pub(crate) mod job_key;
 pub(crate) mod ledger_location;
+pub(crate) mod ledger_match;
 pub(crate) mod locked_batch;
 pub(crate) mod next_steps;
+mod open_projects;
 pub(crate) mod outcome;
 pub(crate) mod prepare;
 pub(crate) mod probe;
@@ -159,6 +161,9 @@ impl Session {
         let accounts = account_client::account_clients(&runs, &self.clock, &self.observer)?;
         for account in &accounts {
             account.check_connection(&self.clock, &self.observer).await?;
+        }
+        for run in &runs {
+            run.output_marker(&ledger).record().await?;
         }
         let needs: Vec<_> = runs.iter().map(|run| run.webhook_need(has_receiver)).collect();
         let receivers = WebhookReceivers::open(&needs, &ledger, &self.clock).await?;

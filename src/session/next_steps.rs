@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::ledger::{JobRow, JobState, RowStatus};
-use crate::session::ledger_location::LedgerLocation;
+use crate::session::ledger_location::LedgerOptions;
 
 /// The commands of one batch.
 #[derive(Clone, Debug)]
@@ -107,13 +107,13 @@ impl<'c> AttentionReason<'c> {
 }
 
 impl CommandHints {
-    /// Returns the commands of a batch in the ledger at `location`.
-    pub(crate) fn new(location: &LedgerLocation, batch: &str, file: &str) -> Self {
+    /// Returns the commands of a batch in the ledger that `options` select.
+    pub(crate) fn new(options: &LedgerOptions, batch: &str, file: &str) -> Self {
         let mut ledger_options = String::new();
-        if location.is_rehearsal {
+        if options.is_rehearsal {
             ledger_options.push_str(" --sandbox");
         }
-        if let Some(ledger) = &location.option {
+        if let Some(ledger) = &options.option {
             ledger_options
                 .push_str(&format!(" --ledger {}", shell_quote(&ledger.display().to_string())));
         }

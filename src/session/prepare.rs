@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::batch::{Batch, SheetSource, VendorProfile};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger, LedgerError, StoredBatch};
+use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger, StoredBatch};
 use crate::plan;
 use crate::plan::{Plan, PlanError, RowSelection};
 use crate::runner::BatchLock;
@@ -22,6 +22,8 @@ use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::{CommandError, exit_for_plan_error, plan_error_messages};
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::ledger_location::LedgerLocation;
+use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 use crate::session::locked_batch::{begin_run, lock_batch};
 use crate::session::run_report::RunReport;
 
@@ -138,6 +140,34 @@ pub(crate) fn resolve_targets(
     Ok(SessionTarget::Live(targets))
 }
 
+/// Rejects batches whose ledger would be a new one although their output folders name another.
+pub(crate) fn ensure_ledger_not_missing(
+    batches: &[ParsedBatch],
+    location: &LedgerLocation,
+    overrides: MatchOverrides,
+) -> Result<(), CommandError> {
+    batches.iter().try_for_each(|parsed| {
+        LedgerMatch::new(&parsed.batch, location, overrides).ensure_not_missing()
+    })
+}
+
+/// Rejects batches that were begun with another ledger or another batch file.
+pub(crate) async fn ensure_ledger_matches(
+    batches: &[ParsedBatch],
+    ledger: &Ledger,
+    location: &LedgerLocation,
+    overrides: MatchOverrides,
+) -> Result<(), CommandError> {
+    for ParsedBatch { batch, .. } in batches {
+        let matching = LedgerMatch::new(batch, location, overrides);
+        matching.ensure_same_ledger(ledger).await?;
+        if let Some(stored) = stored_batch(ledger, batch.name.as_str()).await? {
+            matching.ensure_same_file(&stored, ledger)?;
+        }
+    }
+    Ok(())
+}
+
 /// Locks all batches; if another run holds one of them, no batch is begun. Then starts the sandbox
 /// of a rehearsal.
 pub(crate) async fn lock_all(
@@ -232,23 +262,21 @@ async fn plan_one(
 
 /// Returns the batch as the ledger stores it.
 ///
-/// A batch belongs to one host permanently: its open renders could not be found at another one, and
-/// would be paid for again.
+/// A batch belongs to one host permanently, once a request was sent there: its open renders could
+/// not be found at another one, and would be paid for again.
 async fn find_stored_batch(
     ledger: &Ledger,
     batch: &Batch,
     target: &RunTarget,
 ) -> Result<Option<StoredBatch>, CommandError> {
-    match ledger.batch(batch.name.as_str()).await {
-        Ok(stored) => {
-            ensure_same_host(&stored, target).map_err(|error| {
-                error.with_context(": give it another name, or choose another ledger")
-            })?;
-            Ok(Some(stored))
-        }
-        Err(LedgerError::BatchNotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+    let Some(stored) = stored_batch(ledger, batch.name.as_str()).await? else { return Ok(None) };
+    // A host to which nothing was sent, such as a misspelled one, is replaced by the next plan.
+    if ledger.has_requests(stored.id).await? {
+        ensure_same_host(&stored, target).map_err(|error| {
+            error.with_context(": give it another name, or choose another ledger")
+        })?;
     }
+    Ok(Some(stored))
 }
 
 /// Rejects a target that is not the batch's host.

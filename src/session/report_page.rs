@@ -11,6 +11,7 @@ use crate::batch::{BatchLimits, Rate};
 use crate::ledger::{Ledger, SpendingTotals, StoredBatch};
 use crate::report;
 use crate::report::{BatchRecord, ReportError, ReportPage, SubmitLimits};
+use crate::session::account::target;
 use crate::session::batch_status::BatchStatus;
 use crate::session::files::output_dir;
 use crate::session::next_steps::CommandHints;
@@ -37,7 +38,7 @@ impl<'p> PageContext<'p> {
         ReportPage {
             batch: self.batch,
             status: self.status,
-            limits: submit_limits(&stored_settings(self.batch).0),
+            limits: submit_limits(&stored_limits(self.batch)),
             videos_folder,
             rehearsal: self.is_rehearsal,
             now: self.now,
@@ -49,7 +50,6 @@ impl<'p> PageContext<'p> {
 /// The options of [`print_page`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest<'a> {
-    pub(crate) is_rehearsal: bool,
     pub(crate) now: Timestamp,
     /// The file that is written, if it is one.
     pub(crate) file: Option<&'a Path>,
@@ -75,10 +75,9 @@ pub(crate) async fn print_page(
     status.read_messages(ledger).await?;
     let record = status.to_record(run_spending);
     let folder = page.file.and_then(Path::parent).unwrap_or(Path::new(""));
-    let (_, output) = stored_settings(batch);
-    let output = if page.is_rehearsal { output_dir::rehearsal_output_dir(&output) } else { output };
-    let context =
-        PageContext { batch, status: &record, is_rehearsal: page.is_rehearsal, now: page.now };
+    let output = output_dir::stored_output_dir(batch).unwrap_or_default();
+    let is_rehearsal = target::is_rehearsal_host(&batch.base_url);
+    let context = PageContext { batch, status: &record, is_rehearsal, now: page.now };
     let (videos, zone) = (relative_path(folder, &output), TimeZone::system());
     report::write_page_to(ledger, &context.report_page(&videos, &zone), page.name, out).await
 }
@@ -91,11 +90,10 @@ fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
     SubmitLimits { in_flight: limits.in_flight.get(), submits_per_minute }
 }
 
-/// Returns the limits and the output folder of the stored batch file. A file of an earlier version
-/// may no longer parse.
-fn stored_settings(batch: &StoredBatch) -> (BatchLimits, PathBuf) {
+/// Returns the limits of the stored batch file. A file of an earlier version may no longer parse.
+fn stored_limits(batch: &StoredBatch) -> BatchLimits {
     let parsed = batch::parse(Path::new(&batch.file), batch.source.clone());
-    parsed.map(|batch| (batch.limits, batch.output)).unwrap_or_default()
+    parsed.map(|batch| batch.limits).unwrap_or_default()
 }
 
 /// Returns the path from one folder to another, with slashes; empty if they are the same.

@@ -16,6 +16,7 @@ use crate::session::error::CommandError;
 use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
+use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch::begin_run;
 use crate::session::prepare::{BatchOverrides, LockedBatch, ParsedBatch};
 use crate::session::time_window::WindowOptions;
@@ -27,6 +28,8 @@ pub(crate) struct ResumeRequest {
     /// The batch's name; `None` for every batch with work left.
     pub(crate) batch: Option<String>,
     pub(crate) location: LedgerLocation,
+    /// What the user confirms about the ledger.
+    pub(crate) match_overrides: MatchOverrides,
     /// The options of the sandbox, for a rehearsal.
     pub(crate) rehearsal: Option<RehearsalOptions>,
     /// The options of each run; its end time is determined here.
@@ -67,6 +70,8 @@ impl Session {
             ensure_trusted(&stored, &request, confirm).await?;
         }
         let batches = self.parse_stored(&stored, &request, &ledger)?;
+        let overrides = request.match_overrides;
+        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides).await?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
         let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
         for (stored, locked) in stored.iter().zip(&locked) {
@@ -86,7 +91,7 @@ impl Session {
         request: &ResumeRequest,
         ledger: &Ledger,
     ) -> Result<Vec<ParsedBatch>, CommandError> {
-        let is_rehearsal = request.location.is_rehearsal;
+        let is_rehearsal = request.location.options.is_rehearsal;
         let (mut batches, mut exits) = (Vec::new(), Vec::new());
         for stored in stored {
             match batch::parse(&PathBuf::from(&stored.file), stored.source.clone()) {

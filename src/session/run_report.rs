@@ -19,8 +19,8 @@ use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
 use crate::report::{
-    BatchRecord, CreditsRecord, HaltRecord, NotificationRecord, RUN_RECORD_VERSION, ReportError,
-    ReportFiles, RunRecord, WrittenResults,
+    BatchRecord, CreditsRecord, HaltRecord, NotificationRecord, OpenProject, RUN_RECORD_VERSION,
+    ReportError, ReportFiles, RunRecord, WrittenResults,
 };
 use crate::runner;
 use crate::runner::{RunOutcome, StopSignal};
@@ -94,7 +94,7 @@ impl SessionReports {
 
     /// Adds a batch whose file was read.
     pub(crate) fn add_batch(&self, batch: &Batch, location: &LedgerLocation) -> Arc<RunReport> {
-        let sends_notifications = !location.is_rehearsal || self.notifies_rehearsals;
+        let sends_notifications = !location.options.is_rehearsal || self.notifies_rehearsals;
         let notify = sends_notifications.then(|| batch.notify.clone());
         let report = Arc::new(RunReport::new(batch, location, notify, self.clock.clone()));
         lock(&self.reports).push(report.clone());
@@ -155,14 +155,16 @@ impl RunReport {
         notify: Option<NotifySettings>,
         clock: Clock,
     ) -> Self {
-        let folder = output_dir::output_dir(batch, location.is_rehearsal);
+        let folder = output_dir::output_dir(batch, location.options.is_rehearsal);
         let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
-        let commands = CommandHints::new(location, name, &file);
+        let commands = CommandHints::new(&location.options, name, &file);
         let mut record = empty_record(&folder);
         record.batch = name.to_owned();
         record.batch_file = file;
-        record.ledger = location.path.display().to_string();
-        record.rehearsal = location.is_rehearsal;
+        // Absolute: the file is read in other folders.
+        let ledger = std::path::absolute(&location.path).unwrap_or(location.path.clone());
+        record.ledger = ledger.display().to_string();
+        record.rehearsal = location.options.is_rehearsal;
         let data = ReportData {
             record,
             folder,
@@ -227,6 +229,11 @@ impl RunReport {
     pub(crate) fn record_problems(&self, problems: impl IntoIterator<Item = String>) {
         let problems = problems.into_iter().take(PROBLEMS_MAX).collect();
         self.update(|data| data.record.problems = problems);
+    }
+
+    /// Records the projects that are open while the ledger cannot be relied on.
+    pub(crate) fn record_open_projects(&self, projects: Vec<OpenProject>) {
+        self.update(|data| data.record.open_projects = projects);
     }
 
     fn discard(&self) {
@@ -404,6 +411,7 @@ fn empty_record(folder: &Path) -> RunRecord {
         failures: Vec::new(),
         files: ReportFiles { output: folder.display().to_string(), ..ReportFiles::default() },
         notices: Vec::new(),
+        open_projects: Vec::new(),
         next: None,
     }
 }

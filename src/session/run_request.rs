@@ -16,6 +16,7 @@ use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
+use crate::session::ledger_match::MatchOverrides;
 use crate::session::prepare::{
     BatchOverrides, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
 };
@@ -29,6 +30,8 @@ pub(crate) struct RunRequest {
     /// The batch files.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) location: LedgerLocation,
+    /// What the user confirms about the ledger and the batch file.
+    pub(crate) match_overrides: MatchOverrides,
     /// The options of the sandbox, for a rehearsal.
     pub(crate) rehearsal: Option<RehearsalOptions>,
     pub(crate) selection: RowSelection,
@@ -74,13 +77,15 @@ impl Session {
         }
         // Settings are checked before anything is created on disk.
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
+        let (location, overrides) = (&request.location, request.match_overrides);
+        prepare::ensure_ledger_not_missing(&batches, location, overrides)?;
         if request.rehearsal.is_none() {
             batches.iter().for_each(|parsed| batch_trust::remember(&parsed.batch));
         }
-        let ledger = open_ledger(&request.location.path).await?;
+        let ledger = open_ledger(&location.path).await?;
+        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides).await?;
         let context = self.context(&ledger);
-        let locked =
-            prepare::lock_all(batches, target, &request.location.path, &self.clock).await?;
+        let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
         let planned = prepare::plan_all(locked, &request.selection, context).await?;
         // The plans contain the sheets now.
         drop(spooled);
@@ -109,7 +114,7 @@ impl Session {
 
     /// Reads all batch files and reports the problems of all of them.
     fn parse_files(&self, request: &RunRequest) -> Result<Vec<ParsedBatch>, CommandError> {
-        let is_rehearsal = request.location.is_rehearsal;
+        let is_rehearsal = request.location.options.is_rehearsal;
         let (mut batches, mut exits) = (Vec::new(), Vec::new());
         for file in &request.files {
             let batch = match batch::read(file) {

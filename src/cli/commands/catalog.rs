@@ -116,7 +116,9 @@ async fn execute(
     let query = CredentialQuery::new(&host, batch.as_ref());
     let account = target::catalog_key(query);
     let clock = Clock::real();
-    let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;
+    let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
+    let location = global.find_ledger(false, &files)?;
+    let ledger = ledger_location::open_ledger(&location.path).await?;
     let catalog = if args.offline {
         read_cached_catalog(&ledger, &account, kind).await
     } else {

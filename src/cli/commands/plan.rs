@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::args::{GlobalArgs, RowFilterArgs};
+use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, plan_text, session_output, sheet_remarks};
@@ -26,6 +26,7 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
 use crate::session::ledger_location;
+use crate::session::ledger_match::{LedgerMatch, stored_batch};
 use crate::text::{pluralize, strip_control};
 
 /// Show what a run would do; spends nothing
@@ -62,6 +63,8 @@ pub(crate) struct PlanArgs {
     /// Let `user_key_command` ask for the user key
     #[arg(long, conflicts_with = "offline")]
     ask: bool,
+    #[command(flatten)]
+    ledger_match: MatchArgs,
 }
 
 pub(crate) async fn run(args: PlanArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -80,14 +83,21 @@ async fn execute(
         Ok(batch) => batch,
         Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),
     };
-    let path = global.ledger_path(args.sandbox);
+    let location = global.find_ledger(args.sandbox, std::slice::from_ref(&args.batch))?;
+    location.notice.iter().for_each(|notice| printer.status(notice));
     let output = output_dir::output_dir(&batch, args.sandbox);
     overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
     if let Some(page) = &args.html {
-        overwrite_guard::ensure_not_protected(page, &path, Some(&batch))?;
+        overwrite_guard::ensure_not_protected(page, &location.path, Some(&batch))?;
     }
     let _spooled_sheet = sheet_input::spool_sheet(&mut batch).await?;
-    let ledger = ledger_location::open_ledger(&path).await?;
+    let matching = LedgerMatch::new(&batch, &location, args.ledger_match.overrides());
+    matching.ensure_not_missing()?;
+    let ledger = ledger_location::open_ledger(&location.path).await?;
+    matching.ensure_same_ledger(&ledger).await?;
+    if let Some(stored) = stored_batch(&ledger, batch.name.as_str()).await? {
+        matching.ensure_same_file(&stored, &ledger)?;
+    }
     let selection = RowSelection {
         should_record_catalog_uses: !args.sandbox,
         with_file: args.with.clone(),

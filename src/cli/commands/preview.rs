@@ -98,7 +98,9 @@ async fn write_storyboard(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, StoryboardError> {
-    let path = global.ledger_path(args.sandbox);
+    let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
+    let location = global.find_ledger(args.sandbox, &files).map_err(StoryboardError::Command)?;
+    let path = location.path;
     overwrite_guard::ensure_not_protected(page, &path, Some(batch))
         .map_err(StoryboardError::Command)?;
     // A preview must not create a ledger.

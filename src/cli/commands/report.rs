@@ -141,7 +141,6 @@ impl ReportRequest<'_> {
             ReportFormat::Json => report::write_rows_json(ledger, stored, place, out).await,
             ReportFormat::Html => {
                 let page = PageRequest {
-                    is_rehearsal: self.args.batch_ref.sandbox,
                     now: Clock::real().now(),
                     file: self.args.output.as_deref(),
                     name: place,

@@ -4,13 +4,14 @@
 
 use clap::Args;
 
-use crate::cli::args::{GlobalArgs, TrustArgs, WindowArgs, parse_number};
+use crate::cli::args::{GlobalArgs, MatchArgs, TrustArgs, WindowArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
 use crate::runner::RunOptions;
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::exit_code::ExitReason;
+use crate::session::ledger_location::LedgerLocation;
 use crate::session::prepare::BatchOverrides;
 use crate::session::resume_request::ResumeRequest;
 use crate::session::{Session, SessionSetup};
@@ -28,6 +29,8 @@ pub(crate) struct ResumeArgs {
     /// Submit at most N videos per batch
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     limit: Option<u32>,
+    #[command(flatten)]
+    ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
     /// Submit all rows at once, without a canary
@@ -54,20 +57,30 @@ pub(crate) struct ResumeArgs {
 }
 
 pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    let options = global.ledger_options(args.sandbox);
+    let location = match args.batch.as_deref() {
+        Some(batch) => LedgerLocation::find_for(options, batch),
+        None => LedgerLocation::find(options, &[]),
+    };
+    let location = match location {
+        Ok(location) => location,
+        Err(error) => return session_output::print_early_error(&error, printer),
+    };
     let clock = Clock::real();
     let observer = session_output::observer(printer);
     let session = Session::start(SessionSetup { clock, observer, notifies_rehearsals: false });
-    let request = resume_request(args, global);
+    let request = resume_request(args, location);
     let result = session.resume(request, prompt::confirm_trust).await;
     printer.print_summary(result.summary);
     result.exit
 }
 
-fn resume_request(args: ResumeArgs, global: &GlobalArgs) -> ResumeRequest {
+fn resume_request(args: ResumeArgs, location: LedgerLocation) -> ResumeRequest {
     let rehearsal = RehearsalOptions { faults: Vec::new(), speed: args.speed };
     ResumeRequest {
         batch: args.batch,
-        location: global.ledger_location(args.sandbox),
+        location,
+        match_overrides: args.ledger_match.overrides(),
         rehearsal: args.sandbox.then_some(rehearsal),
         options: RunOptions {
             limit: args.limit,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::{GlobalArgs, RowFilterArgs, WindowArgs, parse_number};
+use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs, WindowArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
@@ -15,6 +15,7 @@ use crate::runner::RunOptions;
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::session::ledger_location::LedgerLocation;
 use crate::session::prepare::BatchOverrides;
 use crate::session::run_request::RunRequest;
 use crate::session::{Session, SessionSetup};
@@ -54,6 +55,8 @@ pub(crate) struct RunArgs {
     /// Retry failed jobs, unless their video has arrived
     #[arg(long)]
     retry_failed: bool,
+    #[command(flatten)]
+    ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
     /// Submit all rows at once, without a canary
@@ -100,11 +103,16 @@ pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -
         }
         printer.status(&with_message(file));
     }
+    let location = match global.find_ledger(args.sandbox, &args.batches) {
+        Ok(location) => location,
+        Err(error) => return session_output::print_early_error(&error, printer),
+    };
+    location.notice.iter().for_each(|notice| printer.status(notice));
     let clock = Clock::real();
     let observer = session_output::observer(printer);
     let session =
         Session::start(SessionSetup { clock, observer, notifies_rehearsals: args.notify });
-    let result = session.run(run_request(args, global), prompt::confirm_spending).await;
+    let result = session.run(run_request(args, location), prompt::confirm_spending).await;
     printer.print_summary(result.summary);
     result.exit
 }
@@ -118,10 +126,11 @@ pub(super) fn with_message(file: &Path) -> String {
     )
 }
 
-fn run_request(args: RunArgs, global: &GlobalArgs) -> RunRequest {
+fn run_request(args: RunArgs, location: LedgerLocation) -> RunRequest {
     let rehearsal = RehearsalOptions { faults: args.fault, speed: args.speed };
     RunRequest {
-        location: global.ledger_location(args.sandbox),
+        location,
+        match_overrides: args.ledger_match.overrides(),
         rehearsal: args.sandbox.then_some(rehearsal),
         selection: RowSelection { with_file: args.with, ..args.row_filter.row_selection() },
         options: RunOptions {

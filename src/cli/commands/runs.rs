@@ -49,6 +49,7 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
+    let location = global.find_ledger(args.sandbox, &[])?;
     let (ledger, batch) = match args.batch {
         Some(batch) => {
             let batch_ref = BatchRef { batch, sandbox: args.sandbox };
@@ -56,12 +57,8 @@ async fn execute(
             (ledger, Some(stored.id))
         }
         None => {
-            let ledger =
-                ledger_location::open_existing_ledger(&global.ledger_path(args.sandbox)).await;
-            (
-                ledger.map_err(|error| error.with_context(&global.rehearsal_hint(args.sandbox)))?,
-                None,
-            )
+            let ledger = ledger_location::open_existing_ledger(&location.path).await;
+            (ledger.map_err(|error| error.with_context(&location.hint))?, None)
         }
     };
     let runs = ledger.runs(batch, args.limit).await?;
@@ -69,7 +66,7 @@ async fn execute(
         let runs: Vec<_> = runs.iter().map(|run| run_json(run, &ledger)).collect();
         printer.print_json(&json!({ "runs": runs }));
     } else if runs.is_empty() {
-        printer.status(&format!("No runs yet{}", global.rehearsal_hint(args.sandbox)));
+        printer.status(&format!("No runs yet{}", location.hint));
     } else {
         printer.print_result(&runs_table(&runs, &ledger));
     }

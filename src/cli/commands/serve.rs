@@ -54,7 +54,9 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let signals = ShutdownSignals::listen();
-    let ledger = ledger_location::open_ledger(&global.ledger_path(false)).await?;
+    let files = args.batches.iter().filter(|batch| batch.ends_with(".toml")).map(PathBuf::from);
+    let location = global.find_ledger(false, &files.collect::<Vec<_>>())?;
+    let ledger = ledger_location::open_ledger(&location.path).await?;
     let mut addresses = BTreeSet::from_iter(args.listen);
     if addresses.is_empty() {
         for batch_ref in &args.batches {

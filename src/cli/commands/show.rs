@@ -5,7 +5,6 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::batch;
 use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::time_format::{format_elapsed, format_local, format_rfc3339};
@@ -72,23 +71,13 @@ async fn execute(
         let page = JobPage {
             history: &history,
             key: &key,
-            folder: stored_output_dir(&stored, &args.batch_ref),
+            folder: output_dir::stored_output_dir(&stored)
+                .map(|folder| folder.display().to_string()),
         };
         printer.print_result(&page.render(&stored, &commands));
     }
     ledger.close().await;
     Ok(ExitReason::Done)
-}
-
-/// Returns the output folder from the batch file stored in the ledger.
-fn stored_output_dir(stored: &StoredBatch, batch_ref: &BatchRef) -> Option<String> {
-    let batch = batch::parse(stored.file.as_ref(), stored.source.clone()).ok()?;
-    let folder = if batch_ref.sandbox {
-        output_dir::rehearsal_output_dir(&batch.output)
-    } else {
-        batch.output
-    };
-    Some(folder.display().to_string())
 }
 
 struct JobPage<'a> {

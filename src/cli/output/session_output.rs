@@ -11,7 +11,9 @@ use crate::cli::output::{diagnostics, estimate, plan_text, run_summary, sheet_re
 use crate::http::MediaAvailability;
 use crate::plan::Plan;
 use crate::session::account::account_catalog::CatalogNotice;
+use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
+use crate::session::exit_code::ExitReason;
 use crate::session::files::media_check::{
     ADDRESSES_MAX, CHECK_DURATION_MAX, MediaFinding, MediaReport,
 };
@@ -22,6 +24,14 @@ use crate::text::{format_duration, pluralize, strip_control};
 pub(crate) fn observer(printer: &Printer) -> SessionObserver {
     let output = SessionOutput { printer: printer.clone(), progress: OnceLock::new() };
     SessionObserver::new(move |batch, event| output.print(batch, event))
+}
+
+/// Prints why a session could not start, and its last line for programs.
+pub(crate) fn print_early_error(error: &CommandError, printer: &Printer) -> ExitReason {
+    let (exit, message) = (error.exit(), error.message());
+    message.iter().for_each(|message| printer.error(message));
+    printer.print_summary(json!({ "exit": exit.code(), "error": message }));
+    exit
 }
 
 struct SessionOutput {

@@ -3,6 +3,8 @@
 //!
 //! Decides nothing. Of a secret it contains only the source.
 
+use std::path::PathBuf;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -57,6 +59,14 @@ fn section_key_check(batch: &Batch, section: &str) -> impl Fn(&str) -> bool {
     move |key| section.as_ref().is_some_and(|section| section.contains_key(key))
 }
 
+fn ledger_value(global: &GlobalArgs, sandbox: bool, batch: Option<&Batch>) -> String {
+    let files: Vec<PathBuf> = batch.iter().map(|batch| batch.file.clone()).collect();
+    match global.find_ledger(sandbox, &files) {
+        Ok(location) => location.path.display().to_string(),
+        Err(error) => error.message().unwrap_or_default().to_owned(),
+    }
+}
+
 /// Returns every setting that applies to a run of `batch`, or to any run.
 pub(crate) fn effective_settings(
     global: &GlobalArgs,
@@ -66,7 +76,7 @@ pub(crate) fn effective_settings(
     let mut all = vec![
         EffectiveSetting {
             name: "ledger",
-            value: global.ledger_path(sandbox).display().to_string(),
+            value: ledger_value(global, sandbox, batch),
             source: ledger_source(global),
         },
         EffectiveSetting {
@@ -131,7 +141,7 @@ fn section_settings(
 }
 
 fn ledger_source(global: &GlobalArgs) -> &'static str {
-    let value_set = std::env::var_os(LEDGER_VAR).map(std::path::PathBuf::from);
+    let value_set = std::env::var_os(LEDGER_VAR).map(PathBuf::from);
     match &global.ledger {
         None => DEFAULT,
         Some(ledger) if value_set.as_ref() == Some(ledger) => LEDGER_VAR,

@@ -1,7 +1,11 @@
-//! The database under the ledger: opening it, its settings and migrations, and its integrity check.
+//! The database under the ledger: opening it, its settings and migrations, its integrity check, and
+//! whether the file is still in its place.
 
 pub(super) mod check;
+pub(super) mod file_guard;
+pub(super) mod file_lock;
 pub(super) mod open;
+mod schema;
 
 /// How long a statement waits for another process that holds the file.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);

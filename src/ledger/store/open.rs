@@ -1,4 +1,4 @@
-//! Opening the ledger file: permissions, durability, and whether it is a ledger of a known format.
+//! Opening the ledger file: permissions and durability. `schema` checks its format.
 //!
 //! A row of the ledger records that money was or was not spent, so every commit waits for the disk
 //! (`synchronous = FULL`): an intent that is lost in a power failure would be a bill without a
@@ -7,20 +7,18 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::store::BUSY_TIMEOUT;
+use crate::ledger::store::{BUSY_TIMEOUT, schema};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// "CALL", which distinguishes a ledger from any other database, also for `file`.
-const APPLICATION_ID: i64 = 0x4341_4c4c;
+const CONNECT_RETRIES_MAX: u32 = 600;
+const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// Older versions can lose committed work when two connections checkpoint at the same time.
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Readers beside the writer: a live screen, a report and a few queries at the same time.
@@ -41,28 +39,31 @@ pub(in crate::ledger) async fn open_writer(
     path: &Path,
     durability: Durability,
 ) -> Result<SqliteConnection, LedgerError> {
-    open_connection(path, connect_options(path, durability).optimize_on_close(true, 400)).await
-}
-
-/// Opens another connection that writes, for one plan. Only the first one updates the file's
-/// statistics when it closes; here the user waits for the close.
-pub(in crate::ledger) async fn open_staging(
-    path: &Path,
-    durability: Durability,
-) -> Result<SqliteConnection, LedgerError> {
-    open_connection(path, connect_options(path, durability)).await
-}
-
-async fn open_connection(
-    path: &Path,
-    options: SqliteConnectOptions,
-) -> Result<SqliteConnection, LedgerError> {
+    if path.to_str().is_none() {
+        return Err(open_error(path, "its path is not valid UTF-8; choose another name or folder"));
+    }
     create_private(path).map_err(|source| open_error(path, &io_error_message(&source)))?;
-    let mut db = options.connect().await.map_err(|source| sqlx_open_error(path, source))?;
+    let mut db = connect(path, &connect_options(path, durability)).await?;
     check_sqlite_version(&mut db, path).await?;
-    check_application_id(&mut db, path).await?;
-    migrate(&mut db, path).await?;
+    if !schema::is_up_to_date(&mut db, path).await? {
+        schema::bring_up_to_date(&mut db, path).await?;
+    }
     Ok(db)
+}
+
+/// Connects. Another process may be giving a new file its journal mode, for which `SQLite` itself
+/// does not wait.
+async fn connect(
+    path: &Path,
+    options: &SqliteConnectOptions,
+) -> Result<SqliteConnection, LedgerError> {
+    for _ in 0..CONNECT_RETRIES_MAX {
+        match options.connect().await.map_err(|source| sqlx_open_error(path, source)) {
+            Err(LedgerError::Busy { .. }) => tokio::time::sleep(CONNECT_PAUSE).await,
+            connected => return connected,
+        }
+    }
+    Err(LedgerError::Busy { seconds: BUSY_TIMEOUT.as_secs() })
 }
 
 /// Opens the read-only connections. The file must exist and be migrated.
@@ -151,68 +152,7 @@ async fn check_sqlite_version(db: &mut SqliteConnection, path: &Path) -> Result<
     Ok(())
 }
 
-async fn check_application_id(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
-    let found: i64 = query_integer(db, path, "pragma application_id").await?;
-    let tables: i64 = query_integer(db, path, "select count(*) from sqlite_schema").await?;
-    let version: i64 = query_integer(db, path, "pragma user_version").await?;
-    let known = newest_schema_version();
-    match (found, tables) {
-        // The file is marked before anything is created in it: after a crash in the first
-        // migration, the next start recognises it and continues.
-        (0, 0) => {
-            execute_pragma(db, path, format!("pragma application_id = {APPLICATION_ID}")).await
-        }
-        (APPLICATION_ID, _) if version > known => {
-            Err(LedgerError::TooNew { path: path.to_owned(), found: version, known })
-        }
-        (APPLICATION_ID, _) => Ok(()),
-        (_, _) => Err(LedgerError::NotALedger { path: path.to_owned() }),
-    }
-}
-
-fn newest_schema_version() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
-}
-
-async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
-    let version: i64 = query_integer(db, path, "pragma user_version").await?;
-    if version == newest_schema_version() {
-        return Ok(());
-    }
-    MIGRATIONS.run(&mut *db).await.map_err(|source| migration_error(path, source))?;
-    execute_pragma(db, path, format!("pragma user_version = {}", newest_schema_version())).await
-}
-
-/// Returns why a file could not be migrated; a disk error is not a problem of the format.
-fn migration_error(path: &Path, source: MigrateError) -> LedgerError {
-    tracing::debug!(error = ?source, "migration");
-    let disk = match source {
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            Some(LedgerError::from(source))
-        }
-        _ => None,
-    };
-    match disk {
-        Some(disk @ (LedgerError::DiskFull | LedgerError::DiskFailure | LedgerError::ReadOnly)) => {
-            disk
-        }
-        Some(_) | None => {
-            open_error(path, "its format could not be brought up to date; nothing was changed")
-        }
-    }
-}
-
-/// Writes a value into the file's header.
-async fn execute_pragma(
-    db: &mut SqliteConnection,
-    path: &Path,
-    statement: String,
-) -> Result<(), LedgerError> {
-    let marked = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(db).await;
-    marked.map(|_| ()).map_err(|source| sqlx_open_error(path, source))
-}
-
-async fn query_integer(
+pub(super) async fn query_integer(
     db: &mut SqliteConnection,
     path: &Path,
     statement: &'static str,
@@ -228,7 +168,7 @@ pub(in crate::ledger) fn open_error(path: &Path, reason: &str) -> LedgerError {
     LedgerError::Open { path: path.to_owned(), reason: reason.to_owned() }
 }
 
-fn sqlx_open_error(path: &Path, source: sqlx::Error) -> LedgerError {
+pub(super) fn sqlx_open_error(path: &Path, source: sqlx::Error) -> LedgerError {
     match LedgerError::from(source).with_path(path) {
         LedgerError::Database { source, .. } => {
             tracing::debug!(error = ?source, "opening the ledger");

@@ -69,6 +69,89 @@ async fn interrupted_creation_of_a_ledger_is_completed() {
     }
 }
 
+/// Changes a closed ledger by SQL.
+async fn change_file(path: &Path, statements: &str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut db).await.unwrap();
+    sqlx::Connection::close(db).await.unwrap();
+}
+
+#[tokio::test]
+async fn half_applied_or_foreign_format_is_rejected_with_its_step() {
+    for (change, expected) in [
+        ("delete from _sqlx_migrations where version = 3", "not those of its format"),
+        ("update _sqlx_migrations set checksum = x'00' where version = 1", "step 1 "),
+        ("update _sqlx_migrations set success = 0 where version = 3", "step 3 "),
+        (
+            "insert into _sqlx_migrations (version, description, success, checksum,
+                execution_time) values (2999, 'x', 1, x'00', 0)",
+            "step 2999 ",
+        ),
+        ("drop table _sqlx_migrations", "not those of its format"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        open_ledger(&dir).await.close().await;
+        let path = dir.path().join("l.db");
+        change_file(&path, change).await;
+        let error = Ledger::open(&path, Durability::PowerLoss).await.unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("Nothing was changed"), "{error}");
+    }
+}
+
+/// Statistics of a small ledger would decide the query plans of a large one.
+#[tokio::test]
+async fn no_ledger_keeps_statistics_that_query_plans_depend_on() {
+    let test = TestLedger::new().await;
+    test.plan(&[row(0, "ann", "one")]).await;
+    test.ledger.close().await;
+    let path = test.dir.path().join("l.db");
+    change_file(&path, "select * from job where key = 'ann'; analyze").await;
+    let dir = tempfile::tempdir().unwrap();
+    let earlier = dir.path().join("earlier.db");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ledgers/0001.db");
+    std::fs::copy(sample, &earlier).unwrap();
+    for path in [path, earlier] {
+        let ledger = Ledger::open(&path, Durability::PowerLoss).await.unwrap();
+        ledger.close().await;
+        let mut db = open::open_writer(&path, Durability::PowerLoss).await.unwrap();
+        let statistics: i64 =
+            sqlx::query_scalar("select count(*) from sqlite_schema where name like 'sqlite_stat%'")
+                .fetch_one(&mut db)
+                .await
+                .unwrap();
+        assert_eq!(statistics, 0, "{path:?}");
+    }
+}
+
+type FileChange = fn(&Path);
+
+#[tokio::test]
+async fn ledger_that_is_taken_away_is_noticed() {
+    let take_away: [(&str, FileChange); 4] = [
+        ("was deleted or renamed", |path| std::fs::remove_file(path).unwrap()),
+        ("was emptied", |path| {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_len(0).unwrap();
+        }),
+        ("was replaced", |path| {
+            std::fs::copy(path, path.with_extension("copy")).unwrap();
+            std::fs::rename(path.with_extension("copy"), path).unwrap();
+        }),
+        ("lost its log", |path| {
+            std::fs::remove_file(path.with_file_name("l.db-wal")).unwrap();
+        }),
+    ];
+    for (expected, take_away) in take_away {
+        let test = TestLedger::new().await;
+        test.plan(&[row(0, "ann", "one")]).await;
+        test.ledger.ensure_in_place().unwrap();
+        take_away(&test.dir.path().join("l.db"));
+        let error = test.ledger.ensure_in_place().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn the_ledger_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;

@@ -52,6 +52,7 @@ pub(in crate::runner) async fn resend_export<S: StudioApi>(
     read_at: Duration,
 ) -> Result<ResendOutcome, LedgerError> {
     let Some(project_id) = due.project_id.clone() else { return Ok(ResendOutcome::NotSent) };
+    run.ledger.ensure_in_place()?;
     if run.ledger.is_paused(run.batch).await?
         || !has_in_flight_capacity(run).await?
         || !acquire_permits(run, read_at).await

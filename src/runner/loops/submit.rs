@@ -46,6 +46,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     while run.can_submit() {
         let Some(turn) = wait_for_turn(&run).await else { break };
+        run.ledger.ensure_in_place()?;
         let claim_lock = lock_claims(&run).await;
         // Read before the claim, so that an intent is never taken for younger than it is.
         let claimed_at = run.clock.awake_time();
@@ -59,6 +60,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
             run.wait_for_work(&run.wakeups.paid, due, run.submitting_stopped()).await;
             continue;
         }
+        run.mark_output().await?;
         for claim in claims {
             if acquire_permits(&run, claimed_at).await {
                 run.spawn(send_paid_request(run.clone(), claim, claimed_at));

@@ -201,6 +201,11 @@ pub(crate) fn sandbox_settings(
     Ok(settings)
 }
 
+/// Returns whether the ledger stores a batch with this host as a rehearsal.
+pub(crate) fn is_rehearsal_host(stored: &str) -> bool {
+    stored == REHEARSAL_HOST
+}
+
 /// Returns a host as the ledger stores it.
 pub(crate) fn stored_host(host: &StudioHost) -> String {
     host.base_url().as_str().trim_end_matches('/').to_owned()
@@ -234,8 +239,9 @@ fn state_words(vendor: &VendorProfile) -> StateWords {
 pub(crate) const BASE_URL_VAR: &str = "AISTUDIOS_BASE_URL";
 
 fn host_from_environment() -> Option<Result<StudioHost, InvalidStudioHost>> {
-    let value = std::env::var(BASE_URL_VAR).ok().filter(|value| !value.trim().is_empty());
-    value.map(|value| StudioHost::parse(&value))
+    // A value that is no text is an invalid host, not an absent one.
+    let value = std::env::var_os(BASE_URL_VAR)?.to_string_lossy().into_owned();
+    (!value.trim().is_empty()).then(|| StudioHost::parse(&value))
 }
 
 /// Replaces the host of a batch by that of `--base-url`, or else of the environment.

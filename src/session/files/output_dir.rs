@@ -4,7 +4,10 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::batch;
 use crate::batch::Batch;
+use crate::ledger::StoredBatch;
+use crate::session::account::target;
 use crate::session::error::CommandError;
 
 /// Free bytes without which no video fits. A run that stopped at a full disk would otherwise pay
@@ -16,8 +19,15 @@ pub(crate) fn output_dir(batch: &Batch, is_rehearsal: bool) -> PathBuf {
     if is_rehearsal { rehearsal_output_dir(&batch.output) } else { batch.output.clone() }
 }
 
+/// Returns the output folder of a batch in the ledger, whichever ledger that is; `None` if its batch
+/// file is no longer valid.
+pub(crate) fn stored_output_dir(stored: &StoredBatch) -> Option<PathBuf> {
+    let batch = batch::parse(Path::new(&stored.file), stored.source.clone()).ok()?;
+    Some(output_dir(&batch, target::is_rehearsal_host(&stored.base_url)))
+}
+
 /// Returns the output folder of rehearsals, beside the real one.
-pub(crate) fn rehearsal_output_dir(output: &Path) -> PathBuf {
+fn rehearsal_output_dir(output: &Path) -> PathBuf {
     let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push("-rehearsal");
     output.with_file_name(name)

@@ -74,9 +74,15 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     let toml = fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("c.toml", &toml.replace("'promo'", "'other'"));
     let other = office
-        .start(&mut office.command_without_credentials(&["run", "c.toml", "--sandbox"]))
+        .start(&mut office.command_without_credentials(&[
+            "--ledger",
+            "promo.db",
+            "run",
+            "c.toml",
+            "--sandbox",
+        ]))
         .wait();
     assert_eq!(other.code, Some(11), "{other:?}");
-    insta::assert_snapshot!(other.stderr, @"error: another rehearsal uses the ledger `callsheet-sandbox.db`: wait for it, or choose another --ledger");
+    insta::assert_snapshot!(other.stderr, @"error: another rehearsal uses the ledger `promo-sandbox.db`: wait for it, or choose another --ledger");
     first.signal("KILL");
 }

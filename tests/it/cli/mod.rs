@@ -11,6 +11,7 @@ mod help;
 mod inputs;
 mod invalid;
 mod ledger_maintenance;
+mod ledger_match;
 mod login;
 mod multiple_batches;
 mod operator_workflow;

@@ -164,6 +164,34 @@ async fn suspend_between_commits(cli: &TestCli, run: &RunningCommand) {
     }
 }
 
+/// Behaves like a file system without locks that belong to an open file, for one program.
+const NO_FILE_LOCKS_SOURCE: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+static int call(const char *name, int file, int command, void *argument) {
+    if (command == 37) { errno = EINVAL; return -1; }
+    int (*real)(int, int, ...) = dlsym(RTLD_NEXT, name);
+    return real(file, command, argument);
+}
+#define WRAP(name) int name(int file, int command, ...) { \
+    va_list list; va_start(list, command); void *argument = va_arg(list, void *); va_end(list); \
+    return call(#name, file, command, argument); }
+WRAP(fcntl)
+WRAP(fcntl64)
+"#;
+
+fn build_library_without_file_locks(cli: &TestCli) -> std::path::PathBuf {
+    cli.write("locks.c", NO_FILE_LOCKS_SOURCE);
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o", "locks.so", "locks.c", "-ldl"])
+        .current_dir(cli.dir.path())
+        .status();
+    assert!(built.unwrap().success());
+    cli.path("locks.so")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_run_that_lost_its_batch_changes_nothing_when_it_continues() {
     for mode in ["two-step", "one-step"] {
@@ -182,7 +210,10 @@ async fn suspended_run_that_lost_its_batch_changes_nothing_when_it_continues() {
         // An operator should not, but may.
         std::fs::remove_file(cli.path("callsheet.db.promo.lock")).unwrap();
         cli.sandbox.update_switches(|switches| switches.time_scale = super::support::TIME_SCALE);
-        let second = cli.run(&["run", "b.toml"]);
+        assert_eq!(cli.run(&["run", "b.toml"]).code, Some(11), "the ledger's own file is locked");
+        let mut second = cli.command(&["run", "b.toml"]);
+        second.env("LD_PRELOAD", build_library_without_file_locks(&cli));
+        let second = cli.start(&mut second).wait();
         assert!(matches!(second.code, Some(0 | 6)), "{mode}: {second:?}");
         let (bill, results) = (cli.sandbox.bill(), cli.results("out"));
         first.signal("CONT");

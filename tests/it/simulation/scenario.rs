@@ -443,6 +443,7 @@ impl Simulation {
             jitter: Jitter::from_seed(self.setup.seed),
             stop: handle.stop.clone(),
             observer,
+            marker: None,
         }
     }
 

@@ -229,6 +229,7 @@ pub(crate) async fn run_input<S: StudioApi>(
         jitter: Jitter::from_seed(7),
         stop: StopSignal::default(),
         observer: RunObserver::noop(),
+        marker: None,
     }
 }
 

@@ -90,7 +90,8 @@ async fn execute(
         },
         None => None,
     };
-    let path = global.ledger_path(args.sandbox);
+    let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
+    let path = global.find_ledger(args.sandbox, &files)?.path;
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
@@ -208,6 +209,10 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
             return findings;
         }
     };
+    if is_open_to_others(path) {
+        let message = format!("others can read `{shown}`: it holds every row and payload");
+        findings.push(CheckFinding::warn(topic, message, "chmod 600 the ledger's file"));
+    }
     findings.push(match ledger.find_defects().await {
         Ok(defects) if defects.is_empty() => {
             CheckFinding::ok(topic, format!("`{shown}` is undamaged"))
@@ -241,6 +246,17 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
     findings
 }
 
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> bool {
+    false
+}
+
 /// Checks that file locking works in the ledger's folder.
 fn check_lock(ledger: &Path) -> CheckFinding {
     let (topic, name) = ("lock", format!("check-{}", std::process::id()));
@@ -250,7 +266,7 @@ fn check_lock(ledger: &Path) -> CheckFinding {
             drop(lock);
             CheckFinding::ok(topic, "file locking works")
         }
-        Err(error @ LockError::Unreliable { .. }) => {
+        Err(error @ (LockError::Unreliable { .. } | LockError::NotALockFile { .. })) => {
             CheckFinding::fail(ExitReason::Usage, topic, error.to_string())
         }
         Err(error @ (LockError::Io { .. } | LockError::Held { .. })) => {

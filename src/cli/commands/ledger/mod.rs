@@ -47,7 +47,10 @@ enum LedgerCommand {
 }
 
 pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
-    let path = global.ledger_path(args.sandbox);
+    let path = match global.find_ledger(args.sandbox, &[]) {
+        Ok(location) => location.path,
+        Err(error) => return error.report(printer),
+    };
     let result = match args.command {
         LedgerCommand::Path => {
             printer.print_result(&path.display().to_string());

@@ -18,6 +18,7 @@ use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::session::ledger_location::LedgerLocation;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
@@ -55,9 +56,13 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let path = global.ledger_path(args.sandbox);
-    if args.batch.is_none() && !path.exists() {
-        return Ok(print_no_ledger(&path, &global.rehearsal_hint(args.sandbox), printer));
+    let options = global.ledger_options(args.sandbox);
+    let location = match &args.batch {
+        Some(batch) => LedgerLocation::find_for(options, batch)?,
+        None => LedgerLocation::find(options, &[])?,
+    };
+    if args.batch.is_none() && !location.path.exists() {
+        return Ok(print_no_ledger(&location, printer));
     }
     let batch_ref = args.batch.map(|batch| BatchRef { batch, sandbox: args.sandbox });
     let (ledger, only) = match &batch_ref {
@@ -65,7 +70,7 @@ async fn execute(
             let (ledger, stored) = batch_ref.open_batch(global).await?;
             (ledger, Some(stored.id))
         }
-        None => (ledger_location::open_existing_ledger(&path).await?, None),
+        None => (ledger_location::open_existing_ledger(&location.path).await?, None),
     };
     if let (true, Some(id)) = (args.watch, only) {
         let batch = watch::WatchedBatch { id, global, is_rehearsal: args.sandbox };
@@ -83,7 +88,7 @@ async fn execute(
         let batches: Vec<_> = statuses.iter().map(|status| status_json(status, &ledger)).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
-        let hint = global.rehearsal_hint(args.sandbox);
+        let hint = &location.hint;
         printer.print_result(&format!("no batches yet. Next: callsheet run jobs/NAME.toml{hint}"));
     } else {
         printer.print_result(&status_table(&statuses));
@@ -95,13 +100,14 @@ async fn execute(
     Ok(ExitReason::Done)
 }
 
-fn print_no_ledger(path: &std::path::Path, hint: &str, printer: &Printer) -> ExitReason {
+fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
     if printer.is_json() {
         printer.print_json(&json!({ "batches": [] }));
     } else {
         printer.print_result(&format!(
-            "no runs yet; the first run creates the ledger `{}`{hint}",
-            path.display()
+            "no runs yet; the first run creates the ledger `{}`{}",
+            location.path.display(),
+            location.hint
         ));
         printer.status("Next (free): callsheet run jobs/NAME.toml --sandbox");
     }

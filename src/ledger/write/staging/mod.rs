@@ -306,7 +306,7 @@ pub(in crate::ledger) const DICTIONARY: &str = "-- ledger::stage, dictionary
 impl Ledger {
     /// Begins to compare a sheet with its batch in the ledger.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
-        let mut db = open::open_staging(&self.path, self.durability).await?;
+        let mut db = open::open_writer(&self.path, self.durability).await?;
         let batch = sqlx::query_scalar("select id from batch where name = ?1")
             .bind(&header.name)
             .fetch_optional(&mut db)

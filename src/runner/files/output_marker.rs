@@ -1,0 +1,164 @@
+//! The file in the output folder that names the ledger which wrote there, and how far that ledger
+//! had come.
+//!
+//! A run with another ledger, or with an older copy of this one, would pay for the same rows again:
+//! the session compares this file before anything is sent. Invariant: it is written before the
+//! request whose intent it counts, and never blocks a run that has sent something already.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, LedgerError};
+
+/// The name of the file.
+pub const MARKER_FILE_NAME: &str = ".callsheet.json";
+
+/// The ledger of one batch, as the output folder names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkedLedger {
+    /// Its path, relative to the output folder where possible: both may be moved together, or be
+    /// mounted elsewhere.
+    pub ledger: PathBuf,
+    /// Its id.
+    pub id: String,
+    /// Its generation before the last request.
+    pub generation: i64,
+}
+
+/// The content of the file: batches may share a folder.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct MarkerFile {
+    about: String,
+    batches: BTreeMap<String, MarkedLedger>,
+}
+
+impl MarkedLedger {
+    /// Reads which ledger wrote the files of `batch` in `folder`; `None` if the folder does not say.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not one of ours.
+    pub fn read(folder: &Path, batch: &str) -> io::Result<Option<Self>> {
+        Ok(read_file(folder)?.batches.remove(batch))
+    }
+
+    /// Returns the path of the ledger.
+    pub fn path_from(&self, folder: &Path) -> PathBuf {
+        let path = folder.join(&self.ledger);
+        path.canonicalize().unwrap_or(path)
+    }
+}
+
+fn read_file(folder: &Path) -> io::Result<MarkerFile> {
+    match std::fs::read(folder.join(MARKER_FILE_NAME)) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+        Err(error) => match error.kind() {
+            // The folder does not exist yet, or is a file, which the run reports.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(MarkerFile::default()),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Marks the output folder of one batch.
+#[derive(Debug)]
+pub struct OutputMarker {
+    folder: PathBuf,
+    batch: String,
+    ledger: Ledger,
+    written: AtomicI64,
+}
+
+impl OutputMarker {
+    /// Marks `folder`, which exists, for a batch in `ledger`. Writes nothing yet.
+    pub fn new(folder: &Path, batch: &str, ledger: &Ledger) -> Self {
+        let (folder, batch, ledger) = (folder.to_owned(), batch.to_owned(), ledger.clone());
+        Self { folder, batch, ledger, written: AtomicI64::new(-1) }
+    }
+
+    /// Writes the ledger's current generation, unless it is written already.
+    ///
+    /// # Errors
+    /// The ledger cannot be read. A folder that cannot be written is logged: a video that was paid
+    /// for fails there as well, and halts the run.
+    pub async fn record(&self) -> Result<(), LedgerError> {
+        let generation = self.ledger.generation().await?;
+        if self.written.swap(generation, Ordering::Relaxed) != generation
+            && let Err(error) = self.write(generation)
+        {
+            tracing::warn!(%error, folder = %self.folder.display(), "cannot mark the output folder");
+        }
+        Ok(())
+    }
+
+    fn write(&self, generation: i64) -> io::Result<()> {
+        // A damaged file is replaced: it would only repeat what is known here.
+        let mut file = read_file(&self.folder).unwrap_or_default();
+        file.about = "which ledger the videos in this folder belong to; keep it".to_owned();
+        let ledger = relative_ledger(&self.folder, self.ledger.path());
+        let id = self.ledger.identity().id.to_string();
+        file.batches.insert(self.batch.clone(), MarkedLedger { ledger, id, generation });
+        let mut new = tempfile::Builder::new().prefix(".callsheet-").tempfile_in(&self.folder)?;
+        serde_json::to_writer_pretty(&mut new, &file)?;
+        new.write_all(b"\n")?;
+        new.as_file().sync_data()?;
+        new.persist(self.folder.join(MARKER_FILE_NAME)).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// Returns the path from the folder to the ledger; the whole path if only the root is shared.
+fn relative_ledger(folder: &Path, ledger: &Path) -> PathBuf {
+    let whole = |path: &Path| {
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or(path.to_owned())
+    };
+    let (folder, ledger) = (whole(folder), whole(ledger));
+    let (from, to): (Vec<Component<'_>>, Vec<_>) =
+        (folder.components().collect(), ledger.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared <= 1 {
+        return ledger;
+    }
+    let up = std::iter::repeat_n(Component::ParentDir, from.len() - shared);
+    up.chain(to[shared..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_is_named_relative_to_the_folder() {
+        for (folder, ledger, expected) in [
+            ("/srv/jobs/out/a", "/srv/callsheet.db", "../../../callsheet.db"),
+            ("/srv/out", "/srv/out/l.db", "l.db"),
+            ("/videos", "/srv/callsheet.db", "/srv/callsheet.db"),
+        ] {
+            let relative = relative_ledger(Path::new(folder), Path::new(ledger));
+            assert_eq!(relative, Path::new(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_names_the_ledger_of_each_batch() {
+        use crate::ledger::Durability;
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let ledger = dir.path().join("l.db");
+        let ledger = Ledger::open(&ledger, Durability::ProcessDeath).await.unwrap();
+        assert_eq!(MarkedLedger::read(&out, "spring").unwrap(), None);
+        for batch in ["spring", "autumn"] {
+            OutputMarker::new(&out, batch, &ledger).record().await.unwrap();
+        }
+        let marked = MarkedLedger::read(&out, "spring").unwrap().unwrap();
+        assert_eq!(marked.id, ledger.identity().id.as_str());
+        assert_eq!(marked.path_from(&out), ledger.path().canonicalize().unwrap());
+        std::fs::write(out.join(MARKER_FILE_NAME), "{").unwrap();
+        MarkedLedger::read(&out, "spring").unwrap_err();
+        ledger.close().await;
+    }
+}
