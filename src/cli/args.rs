@@ -167,11 +167,12 @@ pub(crate) struct TrustArgs {
 /// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Confirm this ledger, although another wrote the output folder
+    /// Confirm another ledger for the output folder
     #[arg(long)]
     new_ledger: bool,
-    /// Confirm this batch file, although the batch has another
-    #[arg(long)]
+    /// Confirm another batch file for the batch
+    // Its message names it; the help must fit one screen.
+    #[arg(long, hide = true)]
     new_file: bool,
 }
 
@@ -220,8 +221,7 @@ pub(crate) struct RowFilterArgs {
     /// Only rows with these keys (comma-separated)
     #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = parse_key)]
     only: Vec<String>,
-    /// Only rows where COLUMN is VALUE (`!=`: is not);
-    /// OR within a column, AND between columns
+    /// Only rows where COLUMN is VALUE (`!=`: is not)
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
 }

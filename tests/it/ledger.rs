@@ -99,7 +99,8 @@ const RUN: &[&str] = &["run", "demo.toml", "--sandbox", "--yes"];
 /// 3 drafts and 2 without a request. 7 renders are paid for.
 #[tokio::test(flavor = "multi_thread")]
 async fn ledger_of_format_1_finishes_its_batch_without_a_second_payment() {
-    for command in [RUN, &["resume", "demo", "--sandbox"]] {
+    // The stored batch file's output folder may hold what an earlier test left there.
+    for command in [RUN, &["resume", "demo", "--sandbox", "--new-ledger"]] {
         let dir = tempfile::tempdir().unwrap();
         copy_sample_ledger(dir.path());
         run_callsheet(dir.path(), command);

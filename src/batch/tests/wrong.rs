@@ -264,3 +264,17 @@ fn unreadable_files_have_distinct_messages() {
     let marked = file("marked.toml", format!("\u{feff}{MINIMAL_SOURCE}").as_bytes());
     assert_eq!(read(&marked).unwrap().source, MINIMAL_SOURCE);
 }
+
+#[test]
+fn variable_in_a_path_is_a_problem_with_its_position() {
+    for (line, key) in ["sheet", "template", "output"].into_iter().enumerate() {
+        let lines = ["sheet = 's.csv'", "template = 't.json.hbs'", "output = 'out'"];
+        let lines = lines.map(|text| match text.starts_with(key) {
+            true => format!("{key} = '$HOME/x'"),
+            false => text.to_owned(),
+        });
+        let problems = parse_source(&lines.join("\n")).unwrap_err().to_string();
+        let expected = format!("launch.toml:{}:{}: `{key}` contains `$`", line + 1, key.len() + 4);
+        assert!(problems.contains(&expected), "{problems}");
+    }
+}

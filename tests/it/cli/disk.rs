@@ -129,7 +129,7 @@ async fn a_full_video_disk_stops_the_run_and_leaves_only_downloads() {
         return;
     };
     assert_eq!(before.code, Some(1), "{before:?}");
-    // With even less space left, the results cannot be written, and only that is said.
+    // With even less space left, the results cannot be written, and only that is reported.
     let is_told =
         ["the output folder", "the disk is full"].iter().any(|words| before.stderr.contains(words));
     assert!(is_told, "{before:?}");

@@ -155,3 +155,37 @@ async fn a_batch_resumes_in_its_folder_from_any_directory() {
     let status = office.run(&["status", "promo", "--json"]);
     assert!(status.stdout.contains("\"file\":\"b.toml\""), "as it would be typed here: {status:?}");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_path_that_is_not_utf_8_is_named_as_the_cause() {
+    use std::os::unix::ffi::OsStrExt;
+    let office = TestCli::new(1).await;
+    for command in ["run", "plan"] {
+        let mut command = office.command(&[command, "b.toml", "--ledger"]);
+        command.arg(std::ffi::OsStr::from_bytes(b"l\xfe.db"));
+        let ended = office.start(&mut command).wait();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("its path is not valid UTF-8"), "{ended:?}");
+    }
+    let mut command = office.command(&["run", "b.toml"]);
+    command.env("AISTUDIOS_BASE_URL", std::ffi::OsStr::from_bytes(b"http://127.0.0.1\xff"));
+    let ended = office.start(&mut command).wait();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("AISTUDIOS_BASE_URL"), "{ended:?}");
+    assert_eq!(office.sandbox.requests(), []);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn check_warns_of_a_ledger_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let office = TestCli::new(1).await;
+    assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
+    for (mode, is_warned) in [(0o600, false), (0o640, true), (0o644, true)] {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(office.path("callsheet.db"), permissions).unwrap();
+        let checked = office.run(&["check", "b.toml", "--offline"]);
+        assert_eq!(checked.stdout.contains("others can read"), is_warned, "{mode:o}: {checked:?}");
+    }
+}
