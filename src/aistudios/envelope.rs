@@ -140,10 +140,16 @@ pub(super) fn find_download_url(value: &Value) -> Option<Url> {
     parse_web_url(first_text(value, DOWNLOAD_URL_KEYS)?)
 }
 
-/// Parses an http or https URL with a host.
+/// Parses an http or https URL with a host. A user name and a password are removed: they would be
+/// stored and shown, and downloads are requested without credentials.
 pub(super) fn parse_web_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    let mut url = Url::parse(text.trim()).ok()?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return None;
+    }
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    Some(url)
 }
 
 #[cfg(test)]
@@ -154,6 +160,20 @@ mod tests {
 
     fn envelope(body: Value) -> ParsedEnvelope {
         ParsedEnvelope::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_download_link_has_no_credentials() {
+        for (link, kept) in [
+            ("https://ann:canary@h.com/a.mp4?x=1", Some("https://h.com/a.mp4?x=1")),
+            ("https://canary@h.com/a.mp4", Some("https://h.com/a.mp4")),
+            ("https://:canary@h.com/a.mp4", Some("https://h.com/a.mp4")),
+            ("https://h.com/a@b.mp4", Some("https://h.com/a@b.mp4")),
+            ("ftp://ann:canary@h.com/a.mp4", None),
+        ] {
+            let found = find_download_url(&json!({"downloadUrl": link}));
+            assert_eq!(found.as_ref().map(Url::as_str), kept, "{link}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::http::address_policy::AddressPolicy;
-use crate::http::download::DownloadOptions;
+use crate::http::download::{DOWNLOAD_PACE, DownloadOptions, DownloadPace};
 use crate::http::transport::{ConnectOptions, host_and_port, is_loopback};
 use crate::http::{ProxyMode, TlsSetupError};
 
@@ -30,6 +30,10 @@ pub struct ClientSettings {
     pub paid_timeout: Duration,
     /// The time between two chunks of a download.
     pub idle_timeout: Duration,
+    /// The time of waiting within which 64 KB of a download must arrive.
+    pub slow_timeout: Duration,
+    /// Whether an API over https may name downloads over plain http.
+    pub plain_links: bool,
     /// The proxy, which sees no token: https goes through it encrypted, and this machine is reached
     /// without it.
     pub proxy: ProxyMode,
@@ -44,7 +48,9 @@ impl ClientSettings {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             paid_timeout: Duration::from_secs(120),
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: DOWNLOAD_PACE.idle_timeout,
+            slow_timeout: DOWNLOAD_PACE.period,
+            plain_links: false,
             proxy: ProxyMode::default(),
         }
     }
@@ -73,6 +79,7 @@ impl ClientSettings {
             ("request_timeout", self.request_timeout),
             ("paid_timeout", self.paid_timeout),
             ("idle_timeout", self.idle_timeout),
+            ("slow_timeout", self.slow_timeout),
         ] {
             if time.is_zero() {
                 return Err(ClientSetupError::ZeroTimeout(name));
@@ -88,10 +95,11 @@ impl ClientSettings {
     }
 
     pub(super) fn download_options(&self) -> DownloadOptions {
+        let policy = AddressPolicy::for_origin(&self.base_url);
         DownloadOptions {
-            address_policy: AddressPolicy::for_origin(&self.base_url),
+            address_policy: if self.plain_links { policy } else { policy.with_https_only() },
             connect: self.connect_options(),
-            idle_timeout: self.idle_timeout,
+            pace: DownloadPace { idle_timeout: self.idle_timeout, period: self.slow_timeout },
         }
     }
 }
@@ -104,6 +112,8 @@ impl fmt::Debug for ClientSettings {
             .field("request_timeout", &self.request_timeout)
             .field("paid_timeout", &self.paid_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("slow_timeout", &self.slow_timeout)
+            .field("plain_links", &self.plain_links)
             .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }

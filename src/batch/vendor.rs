@@ -144,6 +144,8 @@ pub struct VendorProfile {
     pub drafts: DraftBilling,
     /// `names`; default [`ProjectNameHandling::Kept`].
     pub names: ProjectNameHandling,
+    /// `plain_links`: whether videos are downloaded over plain http, too; default no.
+    pub plain_links: bool,
     /// `requests`: the account's rate limit for all requests.
     pub requests: Option<Rate>,
     /// `submits`: the account's rate limit for requests that start a render.
@@ -167,6 +169,7 @@ impl Default for VendorProfile {
             second_export: SecondExportEffect::Bills,
             drafts: DraftBilling::Free,
             names: ProjectNameHandling::Kept,
+            plain_links: false,
             requests: None,
             submits: None,
             in_flight: None,
@@ -229,6 +232,9 @@ impl VendorProfile {
             names: settings
                 .get("names", |value| value::parse_choice(ProjectNameHandling::CHOICES)(value))
                 .unwrap_or(defaults.names),
+            plain_links: settings
+                .get("plain_links", value::parse_flag)
+                .unwrap_or(defaults.plain_links),
             requests: settings.get("requests", value::parse_rate),
             submits: settings.get("submits", value::parse_rate),
             in_flight: settings.get("in_flight", value::parse_positive_count),
@@ -301,6 +307,7 @@ impl VendorProfile {
             second_export,
             drafts,
             names,
+            plain_links,
             requests,
             submits,
             in_flight,
@@ -315,7 +322,7 @@ impl VendorProfile {
         let entry = |key: &'static str, value: String, rationale: &'static str| {
             VendorProfileEntry { key, value, source: source(key), rationale }
         };
-        vec![
+        let mut entries = vec![
             entry("done_words", list_words(done_words), DONE_WORDS),
             entry("failed_words", list_words(failed_words), FAILED_WORDS),
             entry("draft_words", list_words(draft_words), DRAFT_WORDS),
@@ -328,7 +335,12 @@ impl VendorProfile {
             entry("requests", rate(requests), RATES),
             entry("submits", rate(submits), RATES),
             entry("in_flight", in_flight.map_or_else(not_known, |most| most.to_string()), RATES),
-        ]
+        ];
+        // Only where it is set: it is no open question, but a risk that the user has accepted.
+        if *plain_links {
+            entries.push(entry("plain_links", "true".to_owned(), PLAIN_LINKS));
+        }
+        entries
     }
 }
 
@@ -342,6 +354,7 @@ const EXPORT_ID: &str = "both are tracked; without a tag, a batch waits until it
 const SECOND_EXPORT: &str = "the expensive assumption; with `nothing`, a lost export is resent";
 const DRAFTS: &str = "not documented; with `cost`, a lost draft is not made again";
 const NAMES: &str = "with `kept`, a lost request is found by the tag in the name";
+const PLAIN_LINKS: &str = "with `true`, a network can read and replace the videos on their way";
 const RATES: &str = "not documented; the lower of this and `[limits]` applies";
 
 fn read_measured(reader: &mut SettingsReader<'_>) -> Option<MeasurementInfo> {

@@ -20,6 +20,8 @@ use super::transport::is_loopback;
 pub(crate) enum AddressPolicy {
     /// Public addresses only.
     PublicOnly,
+    /// Public addresses over https only, because the API itself is reached over https.
+    PublicHttpsOnly,
     /// All addresses, because the API itself is on loopback, and its downloads are too.
     Unrestricted,
 }
@@ -31,12 +33,22 @@ pub(crate) enum AddressError {
     UnsupportedUrl,
     /// An address of this machine or of a private network.
     PrivateAddress,
+    /// Neither encrypted nor allowed to be plain.
+    PlainHttp,
 }
 
 impl AddressPolicy {
     /// Returns the policy for links that `origin` gave us.
     pub(crate) fn for_origin(origin: &Url) -> Self {
         if is_loopback(origin) { Self::Unrestricted } else { Self::PublicOnly }
+    }
+
+    /// Returns the policy that also requires https, unless the links lead to this machine.
+    pub(crate) fn with_https_only(self) -> Self {
+        match self {
+            Self::PublicOnly | Self::PublicHttpsOnly => Self::PublicHttpsOnly,
+            Self::Unrestricted => Self::Unrestricted,
+        }
     }
 
     /// Checks everything that the URL itself shows.
@@ -48,18 +60,24 @@ impl AddressPolicy {
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(_)) if self != Self::Unrestricted && is_loopback(url) => {
+                return Err(AddressError::PrivateAddress);
+            }
             Some(Host::Domain(_)) => None,
             None => return Err(AddressError::UnsupportedUrl),
         };
         match literal {
             Some(address) if !self.is_allowed(address) => Err(AddressError::PrivateAddress),
+            Some(_) | None if self == Self::PublicHttpsOnly && url.scheme() != "https" => {
+                Err(AddressError::PlainHttp)
+            }
             Some(_) | None => Ok(()),
         }
     }
 
     fn is_allowed(self, address: IpAddr) -> bool {
         match self {
-            Self::PublicOnly => is_public(address),
+            Self::PublicOnly | Self::PublicHttpsOnly => is_public(address),
             Self::Unrestricted => true,
         }
     }
@@ -107,34 +125,60 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// The IPv4 ranges that are not public, or belong to no host of files: the special-purpose registry of
+/// IANA, multicast, reserved addresses, and one address through which a cloud shows its own services.
+const SPECIAL_V4: [(Ipv4Addr, u32); 20] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // the platform of Azure
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),    // protocol assignments
+    (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation
+    (Ipv4Addr::new(192, 31, 196, 0), 24), // AS112
+    (Ipv4Addr::new(192, 52, 193, 0), 24), // AMT
+    (Ipv4Addr::new(192, 88, 99, 0), 24),  // relays of 6to4
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(192, 175, 48, 0), 24), // AS112
+    (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarking
+    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
+    (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation
+    (Ipv4Addr::new(224, 0, 0, 0), 4),     // multicast
+    (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, broadcast
+    (Ipv4Addr::new(255, 255, 255, 255), 32),
+];
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || a == 0
-        || (a == 100 && (64..128).contains(&b)) // carrier-grade NAT
-        || (a == 192 && b == 0 && c == 0) // protocol assignments
-        || (a == 198 && (b == 18 || b == 19)) // benchmarking
-        || a >= 224) // multicast, reserved, broadcast
+    let is_in = |(network, length): &(Ipv4Addr, u32)| {
+        (address.to_bits() ^ network.to_bits()) >> (32 - length) == 0
+    };
+    !SPECIAL_V4.iter().any(is_in)
 }
 
+/// All assigned public addresses are in `2000::/3`; loopback, unique-local, link-local, site-local,
+/// multicast, discard-only and segment-routing addresses are not.
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let parts = address.segments();
     let embedded = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match parts {
-        // An embedded IPv4 address: mapped, NAT64, 6to4.
+    match address.segments() {
+        // An embedded IPv4 address: mapped, NAT64, 6to4, ISATAP.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             embedded(high, low)
         }
         [0x2002, high, low, ..] => embedded(high, low),
-        [0x2001, 0 | 0xdb8, ..] => false, // Teredo, documentation
-        // All assigned public addresses are in 2000::/3; loopback, unique-local, link-local,
-        // site-local and multicast addresses are not.
+        [first, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
+            first & 0xe000 == 0x2000 && embedded(high, low)
+        }
+        // Protocol assignments, among them Teredo, benchmarking, AMT and ORCHID.
+        [0x2001, 0..=0x1ff, ..] => false,
+        [0x2001, 0xdb8, ..] => false,        // documentation
+        [0x2620, 0x4f, 0x8000, ..] => false, // AS112
+        [0x3fff, 0..=0xfff, ..] => false,    // documentation
+        [0x3ffe, ..] => false,               // 6bone, returned
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -177,6 +221,36 @@ mod tests {
             "http://[fd00::1]/x",
             "http://[ff02::1]/x",
             "http://[::127.0.0.1]/x",
+            "http://localhost/x",
+            "http://a.localhost/x",
+            "http://168.63.129.16/x",
+            "http://192.0.0.170/x",
+            "http://192.0.2.1/x",
+            "http://192.88.99.1/x",
+            "http://198.51.100.1/x",
+            "http://203.0.113.1/x",
+            "http://240.0.0.1/x",
+            "http://[::ffff:168.63.129.16]/x",
+            "http://[64:ff9b::a83f:8110]/x",
+            "http://[64:ff9b:1::1]/x",
+            "http://[100::1]/x",
+            "http://[100:0:0:1::1]/x",
+            "http://[2001:1::1]/x",
+            "http://[2001:2::1]/x",
+            "http://[2001:10::1]/x",
+            "http://[2001:2f::1]/x",
+            "http://[2001:30::1]/x",
+            "http://[2001:1ff::1]/x",
+            "http://[2001:db8::1]/x",
+            "http://[2002:c058:6301::]/x",
+            "http://[2606:4700::5efe:a00:1]/x",
+            "http://[2606:4700::200:5efe:c0a8:1]/x",
+            "http://[2620:4f:8000::1]/x",
+            "http://[3ffe::1]/x",
+            "http://[3fff::1]/x",
+            "http://[3fff:fff::1]/x",
+            "http://[5f00::1]/x",
+            "http://[fec0::1]/x",
         ] {
             assert_eq!(check(url), Err(AddressError::PrivateAddress), "{url}");
             assert_eq!(
@@ -198,9 +272,31 @@ mod tests {
             "https://media.aistudios.com/a.mp4?sig=1",
             "http://8.8.8.8/x",
             "http://[2606:4700::1]/x",
+            "http://168.63.129.17/x",
+            "http://192.88.98.1/x",
+            "http://100.63.255.255/x",
+            "http://172.32.0.1/x",
+            "http://[2001:200::1]/x",
+            "http://[2001:4860:4860::8888]/x",
+            "http://[2002:808:808::1]/x",
+            "http://[3fff:1000::1]/x",
         ] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
+    }
+
+    #[test]
+    fn links_of_an_encrypted_api_are_encrypted() {
+        let api = |url: &str| AddressPolicy::for_origin(&Url::parse(url).unwrap());
+        let policy = api("https://app.aistudios.com").with_https_only();
+        let check = |url: &str| policy.check_url(&Url::parse(url).unwrap());
+        assert_eq!(check("https://media.aistudios.com/a.mp4"), Ok(()));
+        assert_eq!(check("http://media.aistudios.com/a.mp4"), Err(AddressError::PlainHttp));
+        assert_eq!(check("http://8.8.8.8/a.mp4"), Err(AddressError::PlainHttp));
+        assert_eq!(check("http://10.0.0.1/a.mp4"), Err(AddressError::PrivateAddress));
+        assert_eq!(check("https://10.0.0.1/a.mp4"), Err(AddressError::PrivateAddress));
+        let sandbox = api("http://127.0.0.1:4000").with_https_only();
+        assert_eq!(sandbox, AddressPolicy::Unrestricted);
     }
 
     #[tokio::test]

@@ -6,12 +6,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 use reqwest::{Response, StatusCode, header};
 use tokio_util::bytes::Bytes;
 use url::Url;
 
 use super::address_policy::{AddressError, AddressPolicy, GuardedResolver};
+pub(crate) use super::download_body::DownloadPace;
+use super::download_body::{BodyEncoding, BodyReader, decode_gzip};
 use super::not_sent::NotSentReason;
 use super::redact::Redactor;
 use super::retry_after;
@@ -24,8 +26,9 @@ pub const DOWNLOAD_BYTES_MAX: u64 = 8 << 30;
 const REDIRECTS_MAX: usize = 3;
 /// The default for name resolution, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The default for the time between two chunks.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The default for how slow a download may be.
+pub(crate) const DOWNLOAD_PACE: DownloadPace =
+    DownloadPace { idle_timeout: Duration::from_secs(30), period: Duration::from_secs(60) };
 
 /// The point at which a download can be resumed: the bytes on disk, and the strong entity tag of
 /// the file, without which it might be another file by now.
@@ -126,10 +129,19 @@ pub enum DownloadError {
         /// The size of the whole file, if the server reported it.
         total: Option<u64>,
     },
-    /// Nothing arrived for too long.
-    #[error("the download stalled for {} s", idle.as_secs_f64())]
+    /// The host encodes the file in a way that cannot be decoded here.
+    #[error("the download host sent the file encoded as `{encoding}`, which was not requested")]
+    UnsupportedEncoding {
+        /// The encoding, as the host calls it.
+        encoding: String,
+    },
+    /// The body is not what its encoding states, or ends early.
+    #[error("the download host sent the file as `gzip`, and it cannot be decoded")]
+    Undecodable,
+    /// Nothing arrived for too long, or too little.
+    #[error("the download stalled: less than 64 KB in {} s", idle.as_secs_f64())]
     Stalled {
-        /// The idle time-out.
+        /// The time that was waited.
         idle: Duration,
     },
 }
@@ -139,8 +151,8 @@ pub enum DownloadError {
 pub(crate) struct DownloadOptions {
     pub(crate) address_policy: AddressPolicy,
     pub(crate) connect: ConnectOptions,
-    /// The time between two chunks.
-    pub(crate) idle_timeout: Duration,
+    /// How slow a download may be.
+    pub(crate) pace: DownloadPace,
 }
 
 /// Downloads files without credentials.
@@ -160,7 +172,7 @@ impl Downloader {
         let options = DownloadOptions {
             address_policy: AddressPolicy::for_origin(url),
             connect: ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy: proxy.for_url(url) },
-            idle_timeout: IDLE_TIMEOUT,
+            pace: DOWNLOAD_PACE,
         };
         Self::new(options, Arc::new(Redactor::new(&[])), clock)
     }
@@ -240,7 +252,7 @@ impl Downloader {
         }
         let host = host_and_port(url);
         let started = self.clock.awake_time();
-        let timeout = self.options.connect.connect_timeout + self.options.idle_timeout;
+        let timeout = self.options.connect.connect_timeout + self.options.pace.idle_timeout;
         let sent = tokio::time::timeout(timeout, request.send()).await;
         let ms = self.clock.awake_time().saturating_sub(started).as_millis();
         let response = match sent {
@@ -297,56 +309,28 @@ impl Downloader {
             return Err(DownloadError::TooLarge);
         }
         let etag = etag_header(&response).filter(|etag| is_strong_etag(etag)).map(str::to_owned);
+        let encoding = BodyEncoding::from_response(&response);
         let body = BodyReader {
             response,
             received: offset,
             total: total_bytes,
-            idle_timeout: self.options.idle_timeout,
+            pace: self.options.pace,
+            clock: self.clock.clone(),
+            waited: Duration::ZERO,
+            arrived: 0,
         };
-        Ok(HttpDownload { offset, total_bytes, etag, body: body.into_stream() })
-    }
-}
-
-/// Reads a body and checks its length and its pauses.
-struct BodyReader {
-    response: Response,
-    received: u64,
-    total: Option<u64>,
-    idle_timeout: Duration,
-}
-
-impl BodyReader {
-    fn into_stream(self) -> BoxStream<'static, Result<Bytes, DownloadError>> {
-        let chunks = stream::unfold(Some(self), |reader| async {
-            let mut reader = reader?;
-            match reader.next_chunk().await {
-                Ok(Some(chunk)) => Some((Ok(chunk), Some(reader))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
+        let body = body.into_stream();
+        match encoding {
+            BodyEncoding::Identity => Ok(HttpDownload { offset, total_bytes, etag, body }),
+            // Neither the size nor the entity tag is that of the file itself.
+            BodyEncoding::Gzip => {
+                let body = decode_gzip(body);
+                Ok(HttpDownload { offset: 0, total_bytes: None, etag: None, body })
             }
-        });
-        chunks.boxed()
-    }
-
-    async fn next_chunk(&mut self) -> Result<Option<Bytes>, DownloadError> {
-        let next = tokio::time::timeout(self.idle_timeout, self.response.chunk()).await;
-        let chunk = match next {
-            Err(_elapsed) => return Err(DownloadError::Stalled { idle: self.idle_timeout }),
-            Ok(Err(_broken)) => return Err(self.truncated()),
-            Ok(Ok(None)) if self.total.is_some_and(|total| total != self.received) => {
-                return Err(self.truncated());
+            BodyEncoding::Unsupported(encoding) => {
+                Err(DownloadError::UnsupportedEncoding { encoding })
             }
-            Ok(Ok(chunk)) => chunk,
-        };
-        self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if self.received > DOWNLOAD_BYTES_MAX {
-            return Err(DownloadError::TooLarge);
         }
-        Ok(chunk)
-    }
-
-    fn truncated(&self) -> DownloadError {
-        DownloadError::Truncated { received: self.received, total: self.total }
     }
 }
 
@@ -361,7 +345,8 @@ fn redirect_target(response: &Response, from: &Url) -> Option<Url> {
 /// Returns the size of the whole file, if known, when a 206 continues exactly the requested file.
 #[expect(clippy::option_option, reason = "whether it continues, and whether the size is known")]
 fn resumed_total(response: &Response, resume: &DownloadResume) -> Option<Option<u64>> {
-    if etag_header(response).is_some_and(|etag| etag != resume.etag) {
+    let is_encoded = BodyEncoding::from_response(response) != BodyEncoding::Identity;
+    if is_encoded || etag_header(response).is_some_and(|etag| etag != resume.etag) {
         return None;
     }
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
@@ -394,5 +379,6 @@ fn address_error_message(error: AddressError) -> &'static str {
     match error {
         AddressError::UnsupportedUrl => "is not a plain http or https address",
         AddressError::PrivateAddress => "leads into a private network",
+        AddressError::PlainHttp => "is not https, and `plain_links` does not allow it",
     }
 }

@@ -21,6 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MEDIA_CHECKS_AT_ONCE: usize = 8;
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 3;
+/// The finding for an address without encryption, where that is required.
+const PLAIN_HTTP_MESSAGE: &str = "this URL is not https";
 /// The finding for an address that only this network can reach.
 const PRIVATE_ADDRESS_MESSAGE: &str =
     "it leads into a private network, which AI Studios cannot reach";
@@ -90,6 +92,8 @@ impl MediaChecker {
                 return MediaAvailability::Unavailable(match error {
                     AddressError::UnsupportedUrl => "this URL cannot be fetched".to_owned(),
                     AddressError::PrivateAddress => PRIVATE_ADDRESS_MESSAGE.to_owned(),
+                    // Media may be plain: AI Studios itself requests them.
+                    AddressError::PlainHttp => PLAIN_HTTP_MESSAGE.to_owned(),
                 });
             }
             let response = match self.send(&method, &url).await {

@@ -7,6 +7,7 @@
 
 pub(crate) mod address_policy;
 pub(crate) mod download;
+mod download_body;
 pub(crate) mod media;
 mod not_sent;
 pub(crate) mod post;

@@ -54,6 +54,7 @@ pub use crate::ledger::write::credits::CreditCaps;
 pub use crate::ledger::write::due::{DueClaim, DueJob};
 pub use crate::ledger::write::generation::GeneratingDraft;
 pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
+pub use crate::ledger::write::lost_file::FinishedFile;
 pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
 pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::record::RecordedUpdate;

@@ -111,6 +111,13 @@ pub enum RunEvent {
         /// The end of the pause.
         until: Timestamp,
     },
+    /// Why nothing is submitted for now, for the user who watches.
+    #[serde(rename = "run.waiting")]
+    Waiting {
+        /// The cause, and what ends it.
+        #[serde(rename = "words")]
+        message: String,
+    },
     /// A warning that the user must see.
     #[serde(rename = "run.alarm")]
     Alarm {

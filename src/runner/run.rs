@@ -19,6 +19,7 @@ use crate::runner::loops::draft::draft_loop;
 use crate::runner::loops::generation::generation_loop;
 use crate::runner::loops::heartbeat::{heartbeat_loop, record_heartbeat};
 use crate::runner::loops::late_renders::recheck_late_renders;
+use crate::runner::loops::lost_files::recover_lost_files;
 use crate::runner::loops::pause::pause_loop;
 use crate::runner::loops::poll::poll_loop;
 use crate::runner::loops::reconcile::reconcile_loop;
@@ -57,6 +58,7 @@ pub async fn run_batch<S: StudioApi>(input: RunInput<S>) -> Result<RunOutcome, L
     let _busy = input.clock.busy();
     let run = Arc::new(RunContext::new(input).await?);
     start_loops(&run);
+    run.report(recover_lost_files(&run).await);
     run.report(recheck_late_renders(&run).await);
     wait_until_complete(&run).await;
     if run.shutdown.signal().is_draining() {

@@ -1,7 +1,8 @@
 //! The progress of a run's own work: what it has learned since it started. Nothing here survives
 //! the run, and a restart needs none of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::JobId;
@@ -19,9 +20,13 @@ pub(super) struct WorkProgress {
     pub(super) quiescence: QuiescenceTracker,
     /// Projects created for drafts that are not in the ledger yet.
     pub(super) unrecorded_projects: InFlightSet<String>,
+    /// Whether the user was told that jobs wait for the canary videos.
+    canary_wait_reported: AtomicBool,
     render_times: Mutex<RenderTimes>,
     render_watch: Mutex<RenderWatch>,
     jobs_for_operator: Mutex<BTreeSet<JobId>>,
+    /// How often the link of a job was refused since the last byte of its file.
+    link_refusals: Mutex<BTreeMap<JobId, u32>>,
 }
 
 impl WorkProgress {
@@ -30,9 +35,11 @@ impl WorkProgress {
             started_paused,
             quiescence: QuiescenceTracker::default(),
             unrecorded_projects: InFlightSet::default(),
+            canary_wait_reported: AtomicBool::new(false),
             render_times: Mutex::default(),
             render_watch: Mutex::default(),
             jobs_for_operator: Mutex::default(),
+            link_refusals: Mutex::default(),
         }
     }
 
@@ -44,6 +51,29 @@ impl WorkProgress {
     /// Returns what this run has seen of its renders.
     pub(super) fn render_watch(&self) -> MutexGuard<'_, RenderWatch> {
         self.render_watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the canary wait was reported.
+    pub(super) fn is_canary_wait_reported(&self) -> bool {
+        self.canary_wait_reported.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the canary wait was reported.
+    pub(super) fn set_canary_wait_reported(&self) {
+        self.canary_wait_reported.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a refused link of a job; returns how many there are by now.
+    pub(super) fn count_link_refusal(&self, job: JobId) -> u32 {
+        let mut refusals = self.link_refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = refusals.entry(job).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Forgets the refused links of a job whose file arrives.
+    pub(super) fn clear_link_refusals(&self, job: JobId) {
+        self.link_refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
     }
 
     /// Returns the uncertain jobs that neither evidence nor waiting can resolve any more.

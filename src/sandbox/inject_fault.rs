@@ -74,6 +74,14 @@ pub(super) fn apply_fault(
                 ..ResponseDelivery::new(server.handle_request(request))
             }
         }
+        FaultEffect::LateFile => {
+            let is_late = is_file_late(server, request, number_argument(injected));
+            ResponseDelivery::new(if is_late {
+                RequestRejection::not_found("file").to_response(&server.switches().errors)
+            } else {
+                server.handle_request(request)
+            })
+        }
         FaultEffect::DelayedWork => {
             handle_request_later(server, request, number_argument(injected));
             ResponseDelivery::new_cut(empty_response(), CutPoint::Bytes(0), CloseKind::Close)
@@ -100,6 +108,15 @@ pub(super) fn apply_fault(
             ResponseDelivery::new(server.handle_request(request))
         }
     }
+}
+
+/// Returns whether the render of the requested file ended less than `late_s` ago.
+fn is_file_late(server: &ServerState, request: &SandboxRequest, late_s: u64) -> bool {
+    let now = server.clock.now();
+    let late_ms = i64::try_from(late_s).unwrap_or(i64::MAX / 4000) * 1000;
+    let world = server.world();
+    let render = world.project(&request.key).and_then(|project| world.newest_render(project));
+    render.is_some_and(|render| now < render.end + late_ms)
 }
 
 fn empty_response() -> SandboxResponse {
@@ -254,6 +271,10 @@ fn corrupt_body(
             raw::change_json_shape(&mut response.body, word_argument(injected));
         }
         BodyCorruption::Gzip => return response.with_header("content-encoding", "gzip".to_owned()),
+        BodyCorruption::NestedBoxes => {
+            raw::nest_boxes(&mut response.body, number_argument(injected) as usize);
+        }
+        BodyCorruption::TrailingBytes => response.body.extend_from_slice(b"<!-- cached -->"),
         BodyCorruption::NoId => {
             let id = match word_argument(injected) {
                 "empty" => Some(json!("")),

@@ -124,6 +124,21 @@ pub(super) fn pad_json(body: &[u8], bytes: usize) -> Vec<u8> {
     }
 }
 
+/// Appends `levels` nested `meta` boxes to the metadata of an MP4, as a hostile host may.
+pub(super) fn nest_boxes(video: &mut Vec<u8>, levels: usize) {
+    const META_SIZE: usize = 12;
+    let Some(found) = video.windows(4).position(|kind| kind == b"moov") else { return };
+    let (start, nested) = (found - 4, levels * META_SIZE);
+    let size = video[start..found].iter().fold(0, |size, byte| size << 8 | usize::from(*byte));
+    let Ok(grown) = u32::try_from(size + nested) else { return };
+    let sizes = (1..=levels).rev().map(|level| (level * META_SIZE) as u32);
+    let boxes: Vec<u8> =
+        sizes.flat_map(|size| [&size.to_be_bytes()[..], b"meta", &[0; 4]].concat()).collect();
+    video[start..found].copy_from_slice(&grown.to_be_bytes());
+    let end = (start + size).min(video.len());
+    video.splice(end..end, boxes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use crate::aistudios::{AiStudios, ApiClient, CallError};
 use crate::batch::Rate;
 use crate::clock::Clock;
 use crate::runner::{AccountLimits, Halt};
-use crate::session::account::target::RunTarget;
+use crate::session::account::target::{ClientOptions, RunTarget};
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
@@ -48,9 +48,12 @@ pub(crate) fn account_clients(
             observer.notify(SessionEvent::AccountShared { batches, requests, submits });
         }
         let timeout = sharing.iter().map(|run| run.batch.limits.request_timeout).max();
+        // One batch must not lower the protection of another.
+        let plain_links = sharing.iter().all(|run| run.batch.vendor.plain_links);
+        let options = ClientOptions { request_timeout: timeout.unwrap_or_default(), plain_links };
         clients.push(AccountClient {
             target: run.target.clone(),
-            client: run.target.client(timeout.unwrap_or_default(), clock)?,
+            client: run.target.client_with_options(options, clock)?,
             limits: AccountLimits::new(requests, submits, clock),
         });
     }

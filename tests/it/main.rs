@@ -6,6 +6,7 @@ mod batch;
 mod cli;
 mod crash;
 mod docs;
+mod download;
 mod human_output;
 mod json_output;
 mod kill;

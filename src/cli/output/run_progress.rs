@@ -150,6 +150,7 @@ impl RunProgress {
             RunEvent::Started { .. }
             | RunEvent::Downloading { .. }
             | RunEvent::RateLimited { .. }
+            | RunEvent::Waiting { .. }
             | RunEvent::Alarm { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Paused
@@ -207,6 +208,7 @@ impl RunProgress {
             RunEvent::RateLimited { until } => {
                 Some(format!("rate limited by AI Studios until {until:.0}"))
             }
+            RunEvent::Waiting { message } => Some(message.clone()),
             RunEvent::Alarm { message } => Some(format!("warning: {}", strip_control(message))),
             RunEvent::Halted { message } => {
                 Some(format!("submitting stopped: {}", strip_control(message)))

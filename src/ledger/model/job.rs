@@ -127,6 +127,7 @@ pub(in crate::ledger) fn apply_update(
         }
         JobUpdate::Fetched(video) => job.video_file = Some(video.file.clone()),
         JobUpdate::Drafted { .. }
+        | JobUpdate::FileAwaited { .. }
         | JobUpdate::GenerationFinished
         | JobUpdate::Requeued { .. }
         | JobUpdate::Refused { .. }
@@ -151,6 +152,7 @@ fn is_outdated(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
         | JobUpdate::Rerendered { .. }
         | JobUpdate::RenderFailed { .. } => JobState::Rendering,
         JobUpdate::LinkRefreshed { .. }
+        | JobUpdate::FileAwaited { .. }
         | JobUpdate::FetchAttemptFailed { .. }
         | JobUpdate::FetchFailed { .. }
         | JobUpdate::Fetched(_) => JobState::Fetching,
@@ -291,7 +293,8 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
             submission.video_url = Some(video_url.clone());
             SubmissionOutcome::Rendered
         }
-        JobUpdate::LinkRefreshed { video_url } => {
+        JobUpdate::LinkRefreshed { video_url }
+        | JobUpdate::FileAwaited { video_url: Some(video_url), .. } => {
             submission.video_url = Some(video_url.clone());
             submission.outcome
         }
@@ -325,6 +328,7 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
         }
         JobUpdate::Polled { .. }
         | JobUpdate::GenerationPolled { .. }
+        | JobUpdate::FileAwaited { video_url: None, .. }
         | JobUpdate::FetchAttemptFailed { .. }
         | JobUpdate::FetchFailed { .. }
         | JobUpdate::Fetched(_) => submission.outcome,

@@ -147,6 +147,15 @@ pub enum JobUpdate {
         /// The observation.
         message: String,
     },
+    /// The host does not have the file yet. It costs no attempt.
+    FileAwaited {
+        /// The time of the next attempt.
+        due_at: jiff::Timestamp,
+        /// The URL of the file now, if it has changed.
+        video_url: Option<String>,
+        /// The observation.
+        message: String,
+    },
     /// The file could not be downloaded within the retry budget.
     FetchFailed {
         /// The last observation.
@@ -194,6 +203,7 @@ impl JobUpdate {
             | Self::GenerationFinished
             | Self::GenerationFailed { .. }
             | Self::LinkRefreshed { .. }
+            | Self::FileAwaited { .. }
             | Self::FetchAttemptFailed { .. } => None,
         }
     }
@@ -203,9 +213,9 @@ impl JobUpdate {
         match self {
             Self::Inconclusive { .. } => Some(JobState::Uncertain),
             Self::Polled { .. } => Some(JobState::Rendering),
-            Self::LinkRefreshed { .. } | Self::FetchAttemptFailed { .. } => {
-                Some(JobState::Fetching)
-            }
+            Self::LinkRefreshed { .. }
+            | Self::FileAwaited { .. }
+            | Self::FetchAttemptFailed { .. } => Some(JobState::Fetching),
             Self::GenerationPolled { .. }
             | Self::GenerationFinished
             | Self::GenerationFailed { .. } => Some(JobState::Ready),
@@ -240,6 +250,7 @@ impl JobUpdate {
                 Self::GenerationFailed { .. } => "generation-failed",
                 Self::Inconclusive { .. } => "looked",
                 Self::LinkRefreshed { .. } => "fresh-link",
+                Self::FileAwaited { .. } => "file-awaited",
                 Self::FetchAttemptFailed { .. } => "fetch-trouble",
                 _ => "polled",
             },
@@ -262,6 +273,7 @@ impl JobUpdate {
             | Self::GenerationFailed { message, .. }
             | Self::Rerendered { message, .. }
             | Self::RenderFailed { message }
+            | Self::FileAwaited { message, .. }
             | Self::FetchAttemptFailed { message, .. }
             | Self::FetchFailed { message } => Some(message),
             Self::Drafted { project_id, .. } | Self::Generating { project_id, .. } => {
@@ -296,6 +308,7 @@ impl JobUpdate {
             | Self::Generating { due_at, .. }
             | Self::GenerationPolled { due_at, .. }
             | Self::GenerationFailed { due_at, .. }
+            | Self::FileAwaited { due_at, .. }
             | Self::FetchAttemptFailed { due_at, .. } => Some(due_at.as_millisecond()),
             Self::Drafted { .. }
             | Self::GenerationFinished

@@ -123,6 +123,8 @@ pub enum JobEvent {
     Fetched,
     /// The file could not be downloaded within the retry budget.
     FetchFailed,
+    /// The file is no longer in the output folder, and is downloaded again.
+    FileLost,
     /// The operator cancelled the job.
     Cancelled,
     /// The operator retries a failed or cancelled job.
@@ -186,6 +188,7 @@ pub(in crate::ledger) fn apply_event(
         (S::Rendering, E::RenderFailed) => S::Failed,
         (S::Fetching, E::Fetched) => S::Done,
         (S::Fetching, E::FetchFailed) => S::Failed,
+        (S::Done | S::Reused, E::FileLost) => S::Fetching,
         (S::Ready, E::Cancelled) => S::Cancelled,
         (S::Failed | S::Cancelled, E::Retried) => S::Ready,
         (S::Ready | S::Done | S::Reused | S::Failed | S::Cancelled, E::Replaced) => S::Ready,
@@ -253,9 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn a_done_job_stays_done_until_its_content_changes() {
+    fn a_done_job_stays_done_until_its_content_changes_or_its_file_is_lost() {
         for &event in JobEvent::ALL {
             match apply_event(JobState::Done, event) {
+                Ok(Transition::Moved(JobState::Fetching)) => assert_eq!(event, JobEvent::FileLost),
                 Ok(Transition::Moved(to)) => {
                     assert_eq!((event, to), (JobEvent::Replaced, JobState::Ready));
                 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
-use crate::ledger::write::{claim, due, generation, record, runs, webhook};
+use crate::ledger::write::{claim, due, generation, lost_file, record, runs, webhook};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
@@ -165,7 +165,7 @@ async fn the_ledger_is_readable_by_its_owner_alone() {
 /// The transitions in the file are those of the state machine: no more, no fewer.
 #[test]
 fn schema_and_state_machine_have_the_same_transitions() {
-    let schema = include_str!("../../../migrations/0001_ledger.sql");
+    let schema = include_str!("../../../migrations/0007_lost_files.sql");
     let drawn: BTreeSet<String> = schema
         .split('\'')
         .filter(|word| {
@@ -199,6 +199,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         &claim::exclusive_project::STATEMENTS,
         due::STATEMENTS,
         generation::STATEMENTS,
+        lost_file::STATEMENTS,
         webhook::STATEMENTS,
         &record::statements(),
         runs::STATEMENTS,

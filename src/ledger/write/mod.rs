@@ -6,6 +6,7 @@ pub(super) mod credits;
 pub(super) mod due;
 pub(super) mod generation;
 pub(super) mod lease;
+pub(super) mod lost_file;
 pub(super) mod operator;
 pub(super) mod pause;
 pub(super) mod prune;

@@ -6,7 +6,7 @@
 //! of one name, in one run or in two, have separate part files; and only the same owner resumes it.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -15,6 +15,7 @@ use crate::http::DownloadResume;
 use crate::ledger::VerifiedVideo;
 use crate::runner::files::mp4_check;
 use crate::runner::files::mp4_check::Mp4Defect;
+use crate::runner::files::part_mark::{PartMark, remove_if_exists};
 
 /// Numbered names tried if the name belongs to another file.
 const NAME_NUMBERS_MAX: u32 = 1000;
@@ -83,12 +84,15 @@ impl PartFile {
             }
             self.path = part_path(&self.folder, &self.name, number);
         };
+        if self.mark().is_check_unfinished() {
+            // Its check ended the process, and would do so in every run.
+            self.discard().map_err(|source| disk(&self.path, source))?;
+            return Err(Mp4Defect::CrashedCheck.into());
+        }
         self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
         self.file = Some(file);
         // Without the ETag that it was started with, a partial file cannot be trusted.
-        let stored = std::fs::read_to_string(self.etag_path()).unwrap_or_default();
-        let etag = stored.strip_prefix(&self.owner).and_then(|rest| rest.strip_prefix('\n'));
-        self.etag = etag.filter(|etag| !etag.is_empty()).map(str::to_owned);
+        self.etag = self.mark().read_etag(&self.owner);
         Ok(self)
     }
 
@@ -117,8 +121,8 @@ impl PartFile {
         }
     }
 
-    fn etag_path(&self) -> PathBuf {
-        self.path.with_added_extension("mark")
+    fn mark(&self) -> PartMark {
+        PartMark::new(&self.path)
     }
 
     /// Returns the offset at which the download can resume, and the `ETag` of the file.
@@ -133,17 +137,16 @@ impl PartFile {
         etag: Option<&str>,
     ) -> Result<(), PartFileError> {
         let offset = offset.min(self.length);
-        let path = self.path.clone();
-        let etag_path = self.etag_path();
-        let etag = etag.map(|etag| format!("{}\n{etag}", self.owner));
+        let (path, mark, owner) = (self.path.clone(), self.mark(), self.owner.clone());
+        let etag = etag.map(str::to_owned);
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let opened = run_blocking(move || {
             let begin = |file: &mut File| {
                 file.set_len(offset)?;
                 io::Seek::seek(file, io::SeekFrom::Start(offset))?;
                 match &etag {
-                    Some(etag) => std::fs::write(&etag_path, etag),
-                    None => remove_if_exists(&etag_path),
+                    Some(etag) => mark.write(&owner, etag),
+                    None => mark.remove(),
                 }
             };
             begin(&mut file).map(|()| file).map_err(|source| PartFileError::Disk { path, source })
@@ -194,7 +197,11 @@ impl PartFile {
         }
         // The lock is kept until the rename, on systems where an open file can be renamed.
         let _locked = file.filter(|_| cfg!(unix));
-        let info = match mp4_check::check_mp4(&self.path) {
+        // Noted first, so that a file whose check ends the process is known in the next run.
+        self.mark().begin_check().map_err(|source| disk(&self.path, source))?;
+        let checked = mp4_check::check_mp4(&self.path);
+        self.mark().end_check().map_err(|source| disk(&self.path, source))?;
+        let info = match checked {
             Ok(info) => info,
             Err(defect) => {
                 self.discard().map_err(|source| disk(&self.path, source))?;
@@ -203,7 +210,7 @@ impl PartFile {
         };
         let hash = hash_file(&self.path).map_err(|source| disk(&self.path, source))?;
         let named = self.rename_to_final(&hash).map_err(|source| disk(&self.folder, source))?;
-        remove_if_exists(&self.etag_path()).map_err(|source| disk(&self.path, source))?;
+        self.mark().remove().map_err(|source| disk(&self.path, source))?;
         sync_folder(&self.folder).map_err(|source| disk(&self.folder, source))?;
         Ok(VerifiedVideo {
             file: named,
@@ -215,7 +222,8 @@ impl PartFile {
 
     fn discard(&self) -> io::Result<()> {
         remove_if_exists(&self.path)?;
-        remove_if_exists(&self.etag_path())
+        self.mark().end_check()?;
+        self.mark().remove()
     }
 
     /// Renames the part file to its name, or to the first free numbered name; returns that name.
@@ -235,6 +243,11 @@ impl PartFile {
             if is_file && hash_file(&target).is_ok_and(|there| there == hash) {
                 // After a crash between the rename and its record: this is our file already.
                 remove_if_exists(&self.path)?;
+                return Ok(name.display().to_string());
+            }
+            if is_beginning_of(&target, &self.path)? {
+                // This very video, truncated: nothing is lost with it.
+                std::fs::rename(&self.path, &target)?;
                 return Ok(name.display().to_string());
             }
         }
@@ -298,17 +311,25 @@ fn rename_without_overwrite(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-fn hash_file(path: &Path) -> io::Result<String> {
+/// Returns whether `short` is a regular file whose bytes are the beginning of `whole`, and not all of
+/// it. An empty file shows nothing, and is not.
+fn is_beginning_of(short: &Path, whole: &Path) -> io::Result<bool> {
+    let found = short.symlink_metadata()?;
+    let length = found.len();
+    if !found.is_file() || length == 0 || length >= whole.metadata()?.len() {
+        return Ok(false);
+    }
+    Ok(hash_file(short)? == hash_reader(File::open(whole)?.take(length))?)
+}
+
+fn hash_reader(bytes: impl Read) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
+    hasher.update_reader(bytes)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn remove_if_exists(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
+fn hash_file(path: &Path) -> io::Result<String> {
+    hash_reader(File::open(path)?)
 }
 
 /// Makes a rename durable.
@@ -342,7 +363,9 @@ fn io_error_message(source: &io::Error) -> &'static str {
 
 /// Runs `work` where it blocks no other task. A single-threaded runtime belongs to a simulation: there
 /// it runs in turn, so that a seed always gives the same run.
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(in crate::runner) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return work();
     }
@@ -403,6 +426,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn truncated_copy_of_the_video_is_replaced_and_any_other_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a.mp4");
+        std::fs::write(&target, &VIDEO[..1000]).unwrap();
+        assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a.mp4");
+        assert_eq!(std::fs::read(&target).unwrap(), VIDEO);
+        for other in [&[][..], &VIDEO[1..1000], &[VIDEO, b"more"].concat()] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("a.mp4"), other).unwrap();
+            assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a (2).mp4");
+            assert_eq!(std::fs::read(dir.path().join("a.mp4")).unwrap(), other);
+        }
+    }
+
+    #[tokio::test]
     async fn file_renamed_before_a_crash_is_recognised() {
         let dir = tempfile::tempdir().unwrap();
         download(dir.path(), "a.mp4", VIDEO).await.unwrap();
@@ -435,6 +473,30 @@ mod tests {
         std::fs::remove_file(dir.path().join("a.mp4.part.mark")).unwrap();
         let part = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap();
         assert_eq!(part.resume_point(), None);
+    }
+
+    #[tokio::test]
+    async fn file_whose_check_ended_the_process_is_discarded_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.mp4.part"), VIDEO).unwrap();
+        std::fs::write(dir.path().join("a.mp4.part.scan"), "").unwrap();
+        let error = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap_err();
+        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::CrashedCheck)), "{error}");
+        assert!(file_names(dir.path()).is_empty());
+        assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a.mp4");
+        assert_eq!(file_names(dir.path()), ["a.mp4"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn link_at_the_part_file_is_not_followed() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let victim = other.path().join("victim");
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("a.mp4.part")).unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("a.mp4")).unwrap();
+        assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a (2).mp4");
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use crate::http::{DownloadError, HttpDownload};
 use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError, VerifiedVideo};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::files::mp4_check::Mp4Defect;
 use crate::runner::files::part_file::{self, PartFile, PartFileError};
 use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::limits::halt::Halt;
@@ -24,6 +25,13 @@ use crate::runner::loops::render_outcome::polled_id;
 
 /// A claimed download is not claimed again for this long.
 const DOWNLOAD_LEASE: Duration = Duration::from_secs(6 * 3600);
+/// Refused links for which a job waits without losing an attempt: a file may reach the host some time
+/// after its link, and then every link is refused.
+const FREE_REFUSALS_MAX: u32 = 8;
+/// The shortest of these waits.
+const FILE_WAIT_MIN: Duration = Duration::from_millis(500);
+/// A file whose check ended the process is downloaded again after this.
+const CRASHED_CHECK_PAUSE: Duration = Duration::from_secs(120);
 /// Bytes between two progress events.
 const REPORT_INTERVAL_BYTES: u64 = 1 << 20;
 
@@ -36,8 +44,8 @@ struct DownloadTask {
 
 /// Why a video is not downloaded yet.
 enum DownloadFailure {
-    /// The link has expired.
-    LinkExpired,
+    /// The link is refused: it has expired, or the file is not there yet.
+    LinkRefused(String),
     /// A retry may succeed, no earlier than after `retry_after`.
     Transient { message: String, retry_after: Option<Duration> },
     /// A retry is pointless.
@@ -52,13 +60,15 @@ impl From<DownloadError> for DownloadFailure {
     fn from(error: DownloadError) -> Self {
         let message = error.to_string();
         match error {
-            DownloadError::LinkExpired { .. } => Self::LinkExpired,
+            DownloadError::LinkExpired { .. } => Self::LinkRefused(message),
             DownloadError::UrlRejected { .. } | DownloadError::TooLarge => Self::Permanent(message),
             DownloadError::RateLimited { retry_after } => Self::Transient { message, retry_after },
             DownloadError::Unreachable(_)
             | DownloadError::NoResponse { .. }
             | DownloadError::UnexpectedStatus { .. }
             | DownloadError::Stalled { .. }
+            | DownloadError::UnsupportedEncoding { .. }
+            | DownloadError::Undecodable
             | DownloadError::Truncated { .. } => Self::Transient { message, retry_after: None },
         }
     }
@@ -69,6 +79,10 @@ impl From<PartFileError> for DownloadFailure {
         let message = error.to_string();
         match error {
             PartFileError::Disk { .. } => Self::OutputFolder(message),
+            // The others first: this file may end the process again.
+            PartFileError::Incomplete(Mp4Defect::CrashedCheck) => {
+                Self::Transient { message, retry_after: Some(CRASHED_CHECK_PAUSE) }
+            }
             PartFileError::Incomplete(_) => Self::Transient { message, retry_after: None },
         }
     }
@@ -139,26 +153,57 @@ async fn download_job<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result
             }
             retry_download(run, due, message, retry_after).await
         }
-        Err(DownloadFailure::LinkExpired) => on_link_expired(run, due).await,
+        Err(DownloadFailure::LinkRefused(message)) => on_link_refused(run, due, message).await,
     }
 }
 
-/// Uses a fresh link at once if there is one and retries are left; otherwise counts a failure.
-async fn on_link_expired<S: StudioApi>(
+/// Uses a fresh link at once if there is one, and later ones after a pause. Only a link that is refused
+/// again and again costs attempts.
+async fn on_link_refused<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
+    message: String,
 ) -> Result<(), LedgerError> {
-    match refresh_link(run, due).await {
-        Some(video_url) if has_retries_left(run, due) => {
-            let update = JobUpdate::LinkRefreshed { video_url };
-            run.record(due.job, due.submission, update).await?;
-            Ok(())
-        }
-        Some(_) | None => {
-            let message = "the link to the video has expired".to_owned();
-            retry_download(run, due, message, None).await
-        }
+    let refusals = run.progress.count_link_refusal(due.job);
+    let video_url = refresh_link(run, due).await;
+    if refusals <= FREE_REFUSALS_MAX {
+        return await_file(run, due, FileWait { refusals, video_url, message }).await;
     }
+    if let Some(video_url) = video_url.filter(|_| has_retries_left(run, due)) {
+        let update = JobUpdate::LinkRefreshed { video_url };
+        run.record(due.job, due.submission, update).await?;
+        return Ok(());
+    }
+    retry_download(run, due, message, None).await
+}
+
+/// A wait for a file whose link is refused.
+struct FileWait {
+    refusals: u32,
+    /// The link to use next, if it has changed.
+    video_url: Option<String>,
+    message: String,
+}
+
+async fn await_file<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    wait: FileWait,
+) -> Result<(), LedgerError> {
+    let FileWait { refusals, video_url, message } = wait;
+    // A link that has expired is simply replaced.
+    let pause = if refusals == 1 && video_url.is_some() {
+        Duration::ZERO
+    } else {
+        run.backoff_delay(i64::from(refusals)).max(FILE_WAIT_MIN)
+    };
+    let due_at = run.timestamp_after(pause);
+    let update = JobUpdate::FileAwaited { due_at, video_url, message: message.clone() };
+    run.record(due.job, due.submission, update).await?;
+    if !pause.is_zero() {
+        run.observer.notify(RunEvent::Retry { key: due.key.clone(), message, due_at });
+    }
+    Ok(())
 }
 
 fn has_retries_left<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> bool {
@@ -211,10 +256,12 @@ async fn download_video<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
 ) -> Result<VerifiedVideo, DownloadFailure> {
-    let url = due.video_url.as_deref().ok_or(DownloadFailure::LinkExpired)?;
+    let url = due.video_url.as_deref();
+    let url = url.ok_or_else(|| DownloadFailure::LinkRefused("it has no link".to_owned()))?;
     let name = versioned_name(&due.file_name, due.version);
     let mut part = PartFile::open(&run.settings.output_dir, &name, due.tag.as_str()).await?;
     let mut download = run.studio.open_download(url, part.resume_point()).await?;
+    run.progress.clear_link_refusals(due.job);
     part.begin_at(download.offset, download.etag.as_deref()).await?;
     if let Err(failure) = receive_body(run, due, &mut download, &mut part).await {
         // The received bytes stay in the part file; the next download resumes there.

@@ -2,11 +2,12 @@
 //! holds state that a restart needs.
 //!
 //! `draft`, `generation` and `submit` create and pay, with `declined` for requests that had no effect;
-//! `poll`, `late_renders` and `download` follow renders, with `render_watch` and `render_outcome`;
+//! `poll`, `late_renders`, `download` and `lost_files` follow renders, with `render_watch` and `render_outcome`;
 //! `reconcile` resolves uncertain submissions; the others watch the clock, the time window, the pause,
 //! callbacks and the lease.
 
 pub(super) mod callback_watch;
+pub(super) mod canary_wait;
 pub(super) mod clock_watch;
 pub(super) mod declined;
 pub(super) mod download;
@@ -14,6 +15,7 @@ pub(super) mod draft;
 pub(super) mod generation;
 pub(super) mod heartbeat;
 pub(super) mod late_renders;
+pub(super) mod lost_files;
 pub(super) mod pause;
 pub(super) mod poll;
 pub(super) mod poll_schedule;

@@ -16,6 +16,7 @@ use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::permits::{acquire_permits, is_within_intent_age, wait_for_turn};
+use crate::runner::loops::canary_wait::report_canary_wait;
 use crate::runner::loops::declined::{handle_declined, record_refusal, requeue_unsent};
 use crate::runner::request::{BuiltRequest, build_request};
 use crate::runner::webhook_urls::redact_secret;
@@ -55,6 +56,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         let claims = claimed?;
         if claims.is_empty() {
             drop(turn);
+            report_canary_wait(&run).await?;
             let due = next_paid_due(&run).await?;
             run.wakeups.run_end.notify_one();
             run.wait_for_work(&run.wakeups.paid, due, run.submitting_stopped()).await;

@@ -68,6 +68,10 @@ pub(in crate::sandbox) enum BodyCorruption {
     Empty,
     OtherShape,
     Gzip,
+    /// The file's metadata contains boxes within boxes.
+    NestedBoxes,
+    /// Bytes of a cache follow the file.
+    TrailingBytes,
     WrongJson,
     NoId,
     WrongId,
@@ -81,6 +85,8 @@ pub(in crate::sandbox) enum FaultEffect {
     CorruptBody(BodyCorruption),
     /// The correct response, late.
     Latency,
+    /// A finished file is on its host only some time after its link.
+    LateFile,
     /// The connection closes now; the work is done later.
     DelayedWork,
     /// The work is done twice.
@@ -110,6 +116,8 @@ pub(in crate::sandbox) enum EndpointGroup {
     Reads,
     /// `auth/token`.
     Token,
+    /// Finished files.
+    Downloads,
     /// Before a request is received.
     Connections,
 }
@@ -146,7 +154,7 @@ const fn fault_kind(
     FaultKind { name, description: meaning, default_group: group, effect, param }
 }
 
-use EndpointGroup::{Any, Connections, Paid, Reads, Token, Writes};
+use EndpointGroup::{Any, Connections, Downloads, Paid, Reads, Token, Writes};
 use FaultEffect::{BreakConnection, CorruptBody, ReplaceResponse};
 use FaultParam::{None as Plain, Number, Word};
 use RequestWork::{Done, Skipped};
@@ -262,6 +270,12 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "the work is done, a header of a megabyte comes before the response"),
     fault_kind("early-hints", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::EarlyHints)), Plain,
         "ten 103 responses come before the final one"),
+    fault_kind("file-late", Downloads, FaultEffect::LateFile, Number(3, "virtual seconds"),
+        "404 for a finished file until so long after its render"),
+    fault_kind("nested-boxes", Downloads, CorruptBody(BodyCorruption::NestedBoxes), Number(20_000, "levels"),
+        "the metadata of the file contains boxes within boxes"),
+    fault_kind("trailing-bytes", Downloads, CorruptBody(BodyCorruption::TrailingBytes), Plain,
+        "bytes that a cache has added follow the file"),
     fault_kind("token-expires", Any, FaultEffect::ExpireToken, Plain,
         "the token of the request expires before it is checked"),
     fault_kind("refused-token", Token, FaultEffect::InvalidToken, Plain,

@@ -52,6 +52,7 @@ impl FaultScope {
                 )
             }
             Self::Group(EndpointGroup::Token) => endpoint == SandboxEndpoint::Token,
+            Self::Group(EndpointGroup::Downloads) => endpoint == SandboxEndpoint::Download,
             Self::Group(EndpointGroup::Connections) => false,
         }
     }

@@ -140,9 +140,20 @@ impl RunTarget {
         timeout: Duration,
         clock: &Clock,
     ) -> Result<Arc<ApiClient>, CommandError> {
+        let options = ClientOptions { request_timeout: timeout, plain_links: false };
+        self.client_with_options(options, clock)
+    }
+
+    /// Returns a client with a token of its own.
+    pub(crate) fn client_with_options(
+        &self,
+        options: ClientOptions,
+        clock: &Clock,
+    ) -> Result<Arc<ApiClient>, CommandError> {
         let mut settings =
             crate::aistudios::ClientSettings::new(self.base_url.clone(), self.credentials.clone());
-        settings.request_timeout = timeout;
+        settings.request_timeout = options.request_timeout;
+        settings.plain_links = options.plain_links;
         settings.proxy = self.proxy.clone();
         let client = ApiClient::new(settings, clock.clone());
         client.map(Arc::new).map_err(CommandError::usage)
@@ -163,6 +174,15 @@ impl RunTarget {
             sandbox.stop().await;
         }
     }
+}
+
+/// What the batches of an account set for its client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientOptions {
+    /// Applies to each request.
+    pub(crate) request_timeout: Duration,
+    /// Whether downloads may be plain http.
+    pub(crate) plain_links: bool,
 }
 
 /// The options of a rehearsal.

@@ -113,6 +113,7 @@ fn download_error(error: &DownloadError, host: &str) -> CommandError {
         ),
         DownloadError::NoResponse { .. }
         | DownloadError::Truncated { .. }
+        | DownloadError::Undecodable
         | DownloadError::Stalled { .. } => (
             ExitReason::TransientFailure,
             format!("`{host}` did not send the whole sheet: run the same command again"),
@@ -131,6 +132,10 @@ fn download_error(error: &DownloadError, host: &str) -> CommandError {
         DownloadError::UnexpectedStatus { status } => (
             ExitReason::TransientFailure,
             format!("`{host}` responded with HTTP {status} instead of the sheet"),
+        ),
+        DownloadError::UnsupportedEncoding { encoding } => (
+            ExitReason::TransientFailure,
+            format!("`{host}` sent the sheet encoded as `{encoding}`, which was not requested"),
         ),
         DownloadError::UrlRejected { why, .. } => {
             (ExitReason::Input, format!("the link in `sheet` leads to an address that {why}"))

@@ -254,3 +254,90 @@ async fn download_link_into_a_private_network_is_rejected() {
     `http://localhost:PORT/a.mp4` leads into a private network; it was not followed
     ");
 }
+
+#[tokio::test]
+async fn a_body_that_is_packed_without_being_asked_for_is_unpacked() {
+    let packed = gzip(FILE.as_bytes());
+    let head = format!(
+        "HTTP/1.1 200 X\r\nETag: \"v1\"\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
+    let answer = [head.as_bytes(), &packed].concat();
+    let server = StubServer::start(move |_, _| ServerAction::Respond(answer.clone())).await;
+    // A part of the packed file cannot be continued: its offsets are others.
+    for resume in [None, Some(resume_point())] {
+        let download = patient_client().start_download(&server.url("/"), resume.as_ref()).await;
+        let mut download = download.unwrap();
+        assert_eq!((download.offset, download.total_bytes, &download.etag), (0, None, &None));
+        assert_eq!(read_body(&mut download).await.unwrap(), FILE);
+    }
+    for seen in server.received() {
+        assert_eq!(seen.header("accept-encoding"), Some("identity"));
+    }
+}
+
+#[tokio::test]
+async fn a_packed_body_that_cannot_be_unpacked_is_an_error_that_says_so() {
+    let packed = gzip(FILE.as_bytes());
+    for (encoding, body, message) in [
+        ("gzip", FILE.as_bytes(), "cannot be decoded"),
+        ("gzip", &packed[..packed.len() - 9], "cannot be decoded"),
+        ("br", FILE.as_bytes(), "`br`"),
+        ("zstd", FILE.as_bytes(), "`zstd`"),
+        ("gzip, gzip", &packed, "`gzip, gzip`"),
+    ] {
+        let head = format!(
+            "HTTP/1.1 200 X\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = [head.as_bytes(), body].concat();
+        let server = StubServer::start(move |_, _| ServerAction::Respond(answer.clone())).await;
+        let error = match patient_client().start_download(&server.url("/"), None).await {
+            Ok(mut download) => read_body(&mut download).await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains(message), "{encoding}: {error}");
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_download_that_brings_too_little_stalls() {
+    let stall = Duration::from_millis(200);
+    let head = b"HTTP/1.1 200 X\r\nContent-Length: 16\r\n\r\n0123".to_vec();
+    let server = StubServer::start(move |_, _| ServerAction::RespondAndHang(head.clone())).await;
+    let credentials = Credentials::new(APP_ID, USER_KEY).unwrap();
+    let mut settings = ClientSettings::new(Url::parse("http://127.0.0.1:1").unwrap(), credentials);
+    settings.slow_timeout = stall;
+    let client = ApiClient::new(settings, Clock::real()).unwrap();
+    let mut download = client.start_download(&server.url("/"), None).await.unwrap();
+    let error = read_body(&mut download).await.unwrap_err();
+    assert_eq!(error, DownloadError::Stalled { idle: stall });
+}
+
+#[tokio::test]
+async fn an_https_api_never_leads_to_plain_http() {
+    let link = Url::parse("http://media.example.com/a.mp4?sig=1").unwrap();
+    let client = |plain_links: bool| {
+        let credentials = Credentials::new(APP_ID, USER_KEY).unwrap();
+        let base_url = Url::parse("https://app.aistudios.com").unwrap();
+        let mut settings = ClientSettings::new(base_url, credentials);
+        settings.plain_links = plain_links;
+        settings.connect_timeout = Duration::from_millis(300);
+        ApiClient::new(settings, Clock::real()).unwrap()
+    };
+    let error = client(false).start_download(&link, None).await.unwrap_err();
+    assert!(matches!(error, DownloadError::UrlRejected { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("plain_links") && !error.to_string().contains("sig"),
+        "{error}"
+    );
+    let error = client(true).start_download(&link, None).await.unwrap_err();
+    assert!(!matches!(error, DownloadError::UrlRejected { .. }), "{error:?}");
+}
