@@ -29,14 +29,6 @@ fn copy_sample_ledger(dir: &Path) {
     }
 }
 
-async fn unstored_payloads(file: &Path) -> i64 {
-    let mut db = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
-    let count = "select count(*) from version where payload is null";
-    let count = sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap();
-    db.close().await.unwrap();
-    count
-}
-
 /// Changes nothing that a viewer of the videos can see.
 fn save_again(dir: &Path, change: fn(&Path)) {
     change(&dir.join("demo.csv"));
@@ -151,7 +143,7 @@ async fn spell_as_format_1(file: &Path, template: &str) {
     let mut db = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
     for (row, record) in csv::Reader::from_reader(SHEET.as_bytes()).records().enumerate() {
         let cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
-        let payload = merger.merge(&[cells.clone()]).unwrap();
+        let payload = merger.merge(std::slice::from_ref(&cells)).unwrap();
         let hash = blake3::hash(payload.text().as_bytes()).to_hex()[..32].to_owned();
         sqlx::query(
             "update version set payload = null, dictionary_id = null, cells = ?1, payload_hash = ?2
