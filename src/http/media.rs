@@ -46,10 +46,11 @@ pub enum MediaAvailability {
 /// This machine cannot create a TLS client.
 pub async fn check_media_urls(
     base_url: &Url,
+    proxy: &ProxyMode,
     addresses: Vec<String>,
     within: Duration,
 ) -> Result<Vec<(String, MediaAvailability)>, TlsSetupError> {
-    let checker = MediaChecker::new(AddressPolicy::for_origin(base_url))?;
+    let checker = MediaChecker::new(AddressPolicy::for_origin(base_url), proxy.for_url(base_url))?;
     let checks = addresses.into_iter().map(|address| {
         let checker = &checker;
         async move {
@@ -72,11 +73,15 @@ struct MediaChecker {
 }
 
 impl MediaChecker {
-    fn new(policy: AddressPolicy) -> Result<Self, TlsSetupError> {
-        let options =
-            ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy: ProxyMode::default() };
+    fn new(policy: AddressPolicy, proxy: ProxyMode) -> Result<Self, TlsSetupError> {
+        let options = ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy };
         let client = transport::build_client(&options, |builder| {
-            builder.dns_resolver(GuardedResolver(policy))
+            // A proxy resolves the name itself.
+            if options.proxy.is_proxied() {
+                builder
+            } else {
+                builder.dns_resolver(GuardedResolver(policy))
+            }
         })?;
         Ok(Self { client, policy })
     }
@@ -160,7 +165,8 @@ mod tests {
         let base_url = Url::parse(&base).unwrap();
         let addresses = vec!["no address".to_owned(), format!("{base}/a"), format!("{base}/b")];
         let within = Duration::from_millis(50);
-        let results = check_media_urls(&base_url, addresses, within).await.unwrap();
+        let results =
+            check_media_urls(&base_url, &ProxyMode::default(), addresses, within).await.unwrap();
         let absent = MediaAvailability::Unavailable("this is not a URL".to_owned());
         assert_eq!(results, [("no address".to_owned(), absent)]);
     }

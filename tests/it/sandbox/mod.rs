@@ -6,6 +6,7 @@ mod api;
 mod faults;
 mod files;
 mod money;
+mod network;
 mod persistence;
 mod webhooks;
 
