@@ -88,6 +88,8 @@ pub struct Batch {
     pub encoding: Option<String>,
     /// The worksheet of a workbook; default: the first.
     pub worksheet: Option<String>,
+    /// The row of the headings, as the spreadsheet counts; default: the first that is not blank.
+    pub header_row: Option<u32>,
     /// The scene template.
     pub template: PathBuf,
     /// The folder for videos and reports; default: `out/<name>` beside the batch file.
@@ -100,6 +102,8 @@ pub struct Batch {
     pub columns: BTreeMap<String, String>,
     /// The rows to skip.
     pub skip: Option<SkipSetting>,
+    /// Whether rows that the spreadsheet hides are skipped.
+    pub skip_hidden: bool,
     /// The texts that replace empty cells, by template name.
     pub defaults: BTreeMap<String, String>,
     /// The variants made from each row. Empty: one video per row.
@@ -179,12 +183,14 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let sheet_source = reader.get_required("sheet", sheet::parse_sheet_source);
     let encoding = reader.get("", "encoding", value::parse_text);
     let worksheet = reader.get("", "worksheet", value::parse_text);
+    let header_row = reader.get("", "header_row", value::parse_row_number);
     let template = reader.get_required("template", value::parse_path).map(beside);
     let output = reader.get("", "output", value::parse_path).map(beside);
     let key = reader.get("", "key", value::parse_text_list).unwrap_or_default();
     let group_by = reader.get("", "group_by", value::parse_text);
     let columns = reader.get_string_map("columns", value::parse_text);
     let skip = reader.get("", "skip", value::parse_skip);
+    let skip_hidden = reader.get("", "skip_hidden", value::parse_flag).unwrap_or_default();
     let defaults = reader.get_string_map("defaults", value::parse_text_or_empty);
     let variants = reader.get("", "variants", variant::parse_variants).unwrap_or_default();
     let video_file = reader.get("", "file", value::parse_text);
@@ -210,12 +216,14 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
         sheet_source,
         encoding,
         worksheet,
+        header_row,
         template,
         output,
         key,
         group_by,
         columns,
         skip,
+        skip_hidden,
         defaults,
         variants,
         video_file,

@@ -94,6 +94,16 @@ pub(super) fn parse_skip(value: &DeValue<'_>) -> Result<SkipSetting, SettingProb
     Ok(SkipSetting { column, values })
 }
 
+/// Parses true or false.
+pub(super) fn parse_flag(value: &DeValue<'_>) -> Result<bool, SettingProblem> {
+    match value {
+        DeValue::Boolean(flag) => Ok(*flag),
+        other => {
+            Err(wrong_type("true or false", other).with_help("write it without quotes: `true`"))
+        }
+    }
+}
+
 /// Parses one of the `choices`.
 pub(super) fn parse_choice<T: Clone>(
     choices: &[(&'static str, T)],
@@ -126,6 +136,14 @@ pub(super) fn parse_count(value: &DeValue<'_>) -> Result<u32, SettingProblem> {
     };
     u32::from_str_radix(number.as_str(), number.radix())
         .map_err(|_| SettingProblem::new(format!("must be a whole number from 0 to {}", u32::MAX)))
+}
+
+/// Parses the number of a row of a sheet.
+pub(super) fn parse_row_number(value: &DeValue<'_>) -> Result<u32, SettingProblem> {
+    match parse_count(value)? {
+        0 => Err(SettingProblem::new("must be at least 1, the first row of the sheet")),
+        row => Ok(row),
+    }
 }
 
 /// Parses a whole number, 1 or more, where zero would wait forever.

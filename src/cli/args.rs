@@ -219,7 +219,7 @@ pub(crate) fn early_color_choice(arguments: &[OsString]) -> clap::ColorChoice {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RowFilterArgs {
     /// Only rows with these keys (comma-separated)
-    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = parse_key)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, value_parser = parse_key)]
     only: Vec<String>,
     /// Only rows where COLUMN is VALUE (`!=`: is not)
     #[arg(long = "where", value_name = "COLUMN=VALUE")]

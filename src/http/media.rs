@@ -46,11 +46,10 @@ pub enum MediaAvailability {
 /// This machine cannot create a TLS client.
 pub async fn check_media_urls(
     base_url: &Url,
-    proxy: &ProxyMode,
     addresses: Vec<String>,
     within: Duration,
 ) -> Result<Vec<(String, MediaAvailability)>, TlsSetupError> {
-    let checker = MediaChecker::new(AddressPolicy::for_origin(base_url), proxy.for_url(base_url))?;
+    let checker = MediaChecker::new(AddressPolicy::for_origin(base_url))?;
     let checks = addresses.into_iter().map(|address| {
         let checker = &checker;
         async move {
@@ -73,15 +72,11 @@ struct MediaChecker {
 }
 
 impl MediaChecker {
-    fn new(policy: AddressPolicy, proxy: ProxyMode) -> Result<Self, TlsSetupError> {
-        let options = ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy };
+    fn new(policy: AddressPolicy) -> Result<Self, TlsSetupError> {
+        let options =
+            ConnectOptions { connect_timeout: CONNECT_TIMEOUT, proxy: ProxyMode::default() };
         let client = transport::build_client(&options, |builder| {
-            // A proxy resolves the name itself.
-            if options.proxy.is_proxied() {
-                builder
-            } else {
-                builder.dns_resolver(GuardedResolver(policy))
-            }
+            builder.dns_resolver(GuardedResolver(policy))
         })?;
         Ok(Self { client, policy })
     }
@@ -165,8 +160,7 @@ mod tests {
         let base_url = Url::parse(&base).unwrap();
         let addresses = vec!["no address".to_owned(), format!("{base}/a"), format!("{base}/b")];
         let within = Duration::from_millis(50);
-        let results =
-            check_media_urls(&base_url, &ProxyMode::default(), addresses, within).await.unwrap();
+        let results = check_media_urls(&base_url, addresses, within).await.unwrap();
         let absent = MediaAvailability::Unavailable("this is not a URL".to_owned());
         assert_eq!(results, [("no address".to_owned(), absent)]);
     }

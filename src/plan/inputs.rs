@@ -8,7 +8,7 @@ use super::{
     PlanError, RowFilter, RowSelection, TemplateFiles, UnknownConditionColumn, VariantMapping,
     variant,
 };
-use crate::batch::Batch;
+use crate::batch::{Batch, SheetSource};
 use crate::payload::ColumnMapping;
 use crate::request::RequestKind;
 use crate::sheet::{
@@ -209,6 +209,9 @@ fn open_sheet(
             .map(|skip| SkipSpec { column: &skip.column, values: &skip.values }),
         encoding: batch.encoding.as_deref(),
         worksheet: batch.worksheet.as_deref().filter(|_| with.is_none()),
+        header_row: batch.header_row.map(u64::from).filter(|_| with.is_none()),
+        skip_hidden: batch.skip_hidden,
+        is_link: matches!(batch.sheet_source, SheetSource::Link(_)) && with.is_none(),
     };
     Sheet::open(with.unwrap_or(&batch.sheet), &spec).map_err(PlanError::Sheet)
 }

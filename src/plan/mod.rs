@@ -21,6 +21,7 @@ mod row_filter;
 mod row_listing;
 mod row_merger;
 mod row_replacements;
+mod selected_keys;
 mod skip_reason;
 mod starter_sheet;
 mod stored_payloads;
@@ -157,6 +158,8 @@ pub async fn plan_filtered(
     let mut inputs = PlanInputs::open(batch)?;
     let selection = &inputs.replace_rows(batch, selection)?;
     let filters = inputs.row_filters(selection)?;
+    let keys = selected_keys::resolve_keys(&selection.keys, &inputs)?;
+    let selection = &RowSelection { keys, ..selection.clone() };
     let header = PlanHeader {
         has_selection: !selection.is_unrestricted(),
         ..staging_header(batch, base_url, &inputs)
@@ -170,6 +173,7 @@ pub async fn plan_filtered(
     let (sheet_reading, template_files) =
         (inputs.sheet.format().clone(), inputs.template_files.clone());
     let unused_columns = inputs.unused_columns(&filters);
+    let sheet_warnings = inputs.sheet.warnings().to_vec();
     let selected = SheetSelection { selection, filters };
     let mut totals = pipeline::merge_sheet(inputs, resolution, selected, &mut staging).await?;
     if let Some(message) =
@@ -200,6 +204,8 @@ pub async fn plan_filtered(
     if let Some(videos) = identical_videos.filter(|_| compared.counts().to_render > 0) {
         review.set_identical(videos);
     }
+    let sheet_warnings = sheet_warnings.into_iter().map(PlanProblem::from_sheet_warning);
+    let warnings = warnings.after(sheet_warnings);
     Ok(Plan {
         counts: compared.counts().clone(),
         problems,

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::ledger::SharedFileName;
-use crate::sheet::SheetColumn;
+use crate::sheet::{SheetColumn, SheetProblem};
 use crate::template;
 
 /// A finding, and the rows that have it.
@@ -75,6 +75,23 @@ impl PlanProblem {
             message,
             column,
             template_problem: Some(Box::new(problem)),
+            can_hide_rows: false,
+        }
+    }
+
+    /// A warning about the sheet.
+    pub(super) fn from_sheet_warning(warning: SheetProblem) -> Self {
+        Self {
+            source: PlanProblemSource::Sheet,
+            row: warning.row,
+            last_row: warning.row,
+            row_numbers: warning.row.into_iter().collect(),
+            rows: 1,
+            variants: Vec::new(),
+            message: warning.message,
+            help: warning.help,
+            column: warning.column,
+            template_problem: None,
             can_hide_rows: false,
         }
     }
@@ -271,6 +288,17 @@ impl PlanProblems {
             self.kept.push(problem);
         }
         self.total += u64::from(!is_counted);
+    }
+
+    /// Returns these findings behind others.
+    pub(super) fn after(self, first: impl Iterator<Item = PlanProblem>) -> Self {
+        let mut all = Self { variant_count: self.variant_count, ..Self::default() };
+        first.for_each(|problem| all.add(problem));
+        all.kept.extend(self.kept);
+        all.total += self.total;
+        all.has_hidden_rows |= self.has_hidden_rows;
+        all.has_shared_files |= self.has_shared_files;
+        all
     }
 
     /// Adds that rows would be written to one file. All of them are valid rows.

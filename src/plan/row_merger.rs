@@ -236,6 +236,8 @@ impl RowMerger<'_> {
                 return;
             }
         };
+        let warnings = entry.warnings.iter().cloned().map(PlanProblem::from_sheet_warning);
+        findings.warnings.extend(warnings);
         let mut entry = MergeEntry::new(entry);
         self.context.warn_about_unclear_skip(&entry, findings);
         self.context.warn_about_conditions(&entry, findings);

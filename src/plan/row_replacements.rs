@@ -146,8 +146,13 @@ impl ReplacementReader {
                 Some(_) => {}
                 None => {
                     self.rows.insert(key.clone(), number);
-                    let entry =
-                        SheetEntry { key: key.clone(), variant: None, rows, is_skipped: false };
+                    let entry = SheetEntry {
+                        key: key.clone(),
+                        variant: None,
+                        rows,
+                        is_skipped: false,
+                        warnings: entry.warnings,
+                    };
                     self.entries.insert(key, entry);
                 }
             }

@@ -21,15 +21,16 @@ pub(super) fn check_request(
         let message = "the sandbox is reached by the address on which it listens";
         return Err(RequestRejection::new(421, 4210, message));
     }
-    // Without a body, only a token changes anything.
-    let has_body = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
-        || headers.contains_key(header::TRANSFER_ENCODING);
+    let has_body = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length != "0")
+        && (headers.contains_key(header::CONTENT_LENGTH)
+            || headers.contains_key(header::TRANSFER_ENCODING));
+    let needs_type = *method == Method::POST || has_body;
     let is_read = *method == Method::GET || *method == Method::HEAD;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_json = kind.is_some_and(|kind| {
         kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
     });
-    if !is_read && has_body && !is_json {
+    if !is_read && needs_type && !is_json {
         let message = "the body must have the type application/json";
         return Err(RequestRejection::new(415, 4150, message));
     }

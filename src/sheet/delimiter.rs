@@ -18,7 +18,7 @@ pub(super) struct Delimiter {
 }
 
 /// The candidates; of equal ones the first wins.
-const CANDIDATES: &[Delimiter] = &[
+pub(super) const CANDIDATES: &[Delimiter] = &[
     Delimiter::COMMA,
     Delimiter { byte: b';', name: "semicolon" },
     Delimiter { byte: b'\t', name: "tab" },
@@ -32,13 +32,16 @@ impl Delimiter {
     pub(super) const COMMA: Self = Self { byte: b',', name: "comma" };
 
     /// Returns the delimiter of a sheet that begins with `sample`, and the offset of its first row.
-    pub(super) fn detect(sample: &FileSample) -> (Self, u64) {
-        parse_sep_line(&sample.bytes).unwrap_or_else(|| (Self::best_candidate(sample), 0))
+    /// Its headings are in the row `header_row` or below.
+    pub(super) fn detect(sample: &FileSample, header_row: u64) -> (Self, u64) {
+        let best = || (Self::best_candidate(sample, header_row), 0);
+        parse_sep_line(&sample.bytes).unwrap_or_else(best)
     }
 
-    fn best_candidate(sample: &FileSample) -> Self {
-        let scored =
-            CANDIDATES.iter().filter_map(|tried| Some((score_candidate(sample, *tried)?, *tried)));
+    fn best_candidate(sample: &FileSample, header_row: u64) -> Self {
+        let scored = CANDIDATES
+            .iter()
+            .filter_map(|tried| Some((score_candidate(sample, *tried, header_row)?, *tried)));
         scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(
             // A sheet of one column has no delimiter, and any will do.
             CANDIDATES[0],
@@ -71,10 +74,17 @@ fn parse_sep_line(bytes: &[u8]) -> Option<(Delimiter, u64)> {
 
 /// Returns how many of a million rows have as many cells as the headings, and that number of
 /// cells; `None` if the headings are a single cell.
-fn score_candidate(sample: &FileSample, tried: Delimiter) -> Option<(usize, usize)> {
+fn score_candidate(
+    sample: &FileSample,
+    tried: Delimiter,
+    header_row: u64,
+) -> Option<(usize, usize)> {
     let mut records = RecordReader::new(sample.bytes.as_slice(), tried, 0).ok()?;
     let (mut rows, mut record) = (Vec::new(), CsvRecord::new());
     while rows.len() <= ROWS_MAX && records.read_non_blank(&mut record).unwrap_or(false) {
+        if record.position.row < header_row {
+            continue;
+        }
         let cells = record.parts().1.len();
         rows.push((cells, (0..cells).all(|column| has_balanced_quotes(record.cell(column)))));
     }
@@ -118,10 +128,11 @@ mod tests {
             ("sep=\t\t\t\na,b,c\n", "tab"),
             ("sep=a\n1\n", "comma"),
             ("sep=^\na^b\n", "separator"),
+            ("script\nOne; two\nThree; four\n", "comma"),
         ];
         for (text, want) in cases {
             let sample = FileSample { bytes: text.into(), is_complete: true };
-            assert_eq!(Delimiter::detect(&sample).0.name, want, "{text:?}");
+            assert_eq!(Delimiter::detect(&sample, 1).0.name, want, "{text:?}");
         }
     }
 
@@ -137,13 +148,13 @@ mod tests {
             ("separator\n", 0),
         ] {
             let sample = FileSample { bytes: text.into(), is_complete: true };
-            assert_eq!(Delimiter::detect(&sample).1, want, "{text:?}");
+            assert_eq!(Delimiter::detect(&sample, 1).1, want, "{text:?}");
         }
     }
 
     #[test]
     fn a_row_cut_by_the_sample_does_not_count() {
         let sample = FileSample { bytes: b"a;b;c\n1;2".to_vec(), is_complete: false };
-        assert_eq!(score_candidate(&sample, CANDIDATES[1]), Some((1_000_000, 3)));
+        assert_eq!(score_candidate(&sample, CANDIDATES[1], 1), Some((1_000_000, 3)));
     }
 }

@@ -37,8 +37,7 @@ struct GroupReader {
     groups: RowGroups,
     /// The number of rows of the index that have been read.
     visited: usize,
-    /// `None` if the key is the name of the group, which is unique.
-    keys: Option<FirstRows>,
+    keys: FirstRows,
 }
 
 /// The key of the first row of a group.
@@ -47,20 +46,35 @@ struct FirstKey<'k> {
     row: u64,
 }
 
-/// The keys read so far, with the first row of each: about 80 bytes per row.
+/// The keys read so far, by their look: about 100 bytes per row.
 #[derive(Default)]
-struct FirstRows(HashMap<Box<str>, u64>);
+struct FirstRows(HashMap<Box<str>, FirstRow>);
+
+/// The first row with a key.
+#[derive(Clone)]
+struct FirstRow {
+    row: u64,
+    /// Its key, if that differs from its look.
+    key: Option<Box<str>>,
+}
+
+/// A key that another row has, or one that looks like it.
+struct DuplicateKey {
+    first: u64,
+    is_same: bool,
+}
 
 impl FirstRows {
-    /// Returns the row that already has this key; otherwise records `row` for it.
-    fn insert(&mut self, key: &str, row: u64) -> Option<u64> {
-        match self.0.get(key) {
-            Some(first) => Some(*first),
-            None => {
-                self.0.insert(key.into(), row);
-                None
-            }
+    /// Returns the row that already has this key, or one that looks the same; otherwise records
+    /// `row` for it.
+    fn insert(&mut self, key: &str, row: u64) -> Option<DuplicateKey> {
+        let look = key::look_of_key(key);
+        let spelled: Option<Box<str>> = (look != key).then(|| key.into());
+        if let Some(first) = self.0.get(look.as_ref()) {
+            return Some(DuplicateKey { first: first.row, is_same: first.key == spelled });
         }
+        self.0.insert(look.into(), FirstRow { row, key: spelled });
+        None
     }
 }
 
@@ -78,8 +92,7 @@ impl<'s> SheetEntries<'s> {
             Some(column) => {
                 let groups = RowGroups::build(sheet, column)?;
                 let records = sheet.open_records()?;
-                let named_by_group = sheet.key_source == KeySource::Columns(vec![column]);
-                let keys = (!named_by_group).then(FirstRows::default);
+                let keys = FirstRows::default();
                 EntriesState::Groups(GroupReader { records, column, groups, visited: 0, keys })
             }
         };
@@ -111,13 +124,14 @@ impl<'s> SheetEntries<'s> {
                 };
                 let number = record.position.row;
                 let rows = vec![SheetRow { number, cells: owned_cells(&cells) }];
-                if let Some(first) = keys.insert(&key, number) {
+                if let Some(duplicate) = keys.insert(&key, number) {
                     return Ok(Some(Err(sheet
-                        .duplicate_key_problem(&key, number, first)
+                        .duplicate_key_problem(&key, number, &duplicate)
                         .with_lost_rows(rows))));
                 }
                 let variant = cells.variant.map(str::to_owned);
-                Ok(Some(Ok(SheetEntry { key, variant, rows, is_skipped: false })))
+                let warnings = sheet.key_source.warnings(&cells, sheet.headings());
+                Ok(Some(Ok(SheetEntry { key, variant, rows, is_skipped: false, warnings })))
             }
         }
     }
@@ -160,15 +174,16 @@ impl GroupReader {
             }
             None => read_group(sheet, self.column, &mut self.records, record, group)?,
         };
-        let entry = entry.and_then(|entry| match &mut self.keys {
-            Some(keys) if !entry.is_skipped => {
-                let number = group[0].row;
-                match keys.insert(&entry.key, number) {
-                    None => Ok(entry),
-                    Some(first) => Err(sheet.duplicate_key_problem(&entry.key, number, first)),
-                }
+        let number = group[0].row;
+        let entry = entry.and_then(|entry| {
+            let duplicate = match entry.is_skipped {
+                true => None,
+                false => self.keys.insert(&entry.key, number),
+            };
+            match duplicate {
+                None => Ok(entry),
+                Some(duplicate) => Err(sheet.duplicate_key_problem(&entry.key, number, &duplicate)),
             }
-            Some(_) | None => Ok(entry),
         });
         let Err(problem) = entry else { return Ok(Some(entry)) };
         // The problem of one row prevents the whole group.
@@ -203,7 +218,7 @@ fn read_group(
     group: &[GroupedRow],
 ) -> Result<Result<SheetEntry, SheetProblem>, SheetProblem> {
     let mut key: Option<String> = None;
-    let mut variant = None;
+    let (mut variant, mut warnings) = (None, Vec::new());
     let mut rows = Vec::with_capacity(group.len());
     for row in group {
         read_record_at(sheet, records, record, row)?;
@@ -221,29 +236,35 @@ fn read_group(
                 return Ok(Err(sheet.conflicting_key_problem(&own, row.row, first)));
             }
             Some(_) => {}
-            None => key = Some(own),
+            None => {
+                key = Some(own);
+                warnings = sheet.key_source.warnings(&cells, sheet.headings());
+            }
         }
         variant = cells.variant.map(str::to_owned);
         rows.push(SheetRow { number: row.row, cells: owned_cells(&cells) });
     }
     let key = key.expect("a group has at least one row");
-    Ok(Ok(SheetEntry { key, variant, rows, is_skipped: false }))
+    Ok(Ok(SheetEntry { key, variant, rows, is_skipped: false, warnings }))
 }
 
 impl Sheet {
-    /// Returns whether a row is marked to be skipped.
+    /// Returns whether a row is marked to be skipped, or hidden.
     pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
         self.skip_rule.as_ref().is_some_and(|skip| skip.should_skip(cells))
+            || self.hidden_rows.contains(cells.row)
     }
 
     /// Returns the entry of a row that is marked to be skipped. An unreadable row is never skipped.
     fn skipped_entry(&self, record: &CsvRecord) -> Option<SheetEntry> {
-        self.skip_rule.as_ref()?;
+        if self.skip_rule.is_none() && self.hidden_rows.is_empty() {
+            return None;
+        }
         let cells = self.shape.decode_row(record).ok().filter(|cells| self.should_skip(cells))?;
         let key = self.row_key(&cells).unwrap_or_default();
         let variant = cells.variant.map(str::to_owned);
         let rows = vec![SheetRow { number: record.position.row, cells: owned_cells(&cells) }];
-        Some(SheetEntry { key, variant, rows, is_skipped: true })
+        Some(SheetEntry { key, variant, rows, is_skipped: true, warnings: Vec::new() })
     }
 
     /// Returns the readable cells of an invalid row.
@@ -292,13 +313,20 @@ impl Sheet {
         self.keyed_row(record)
     }
 
-    fn duplicate_key_problem(&self, key: &str, row: u64, first: u64) -> SheetProblem {
-        let key = shorten_for_message(key);
+    fn duplicate_key_problem(&self, key: &str, row: u64, duplicate: &DuplicateKey) -> SheetProblem {
+        let (key, first) = (shorten_for_message(key), duplicate.first);
         match self.key_source.first_column() {
-            Some(column) => SheetProblem::for_row(
+            Some(column) if duplicate.is_same => SheetProblem::for_row(
                 row,
                 format!("the key `{key}` is already that of row {first}"),
                 "keys must be unique",
+            )
+            .with_column(column, self.headings()),
+            Some(column) => SheetProblem::for_row(
+                row,
+                format!("the key `{key}` looks like that of row {first}"),
+                "the two differ only in invisible characters, or in the kind of a hyphen or a blank: \
+                 type one of them again",
             )
             .with_column(column, self.headings()),
             None => SheetProblem::for_row(

@@ -71,7 +71,7 @@ pub fn find_column(
         [column] => Ok(column),
         [] => Err(ColumnLookupError {
             message: format!("there is no column `{}`", shorten_for_message(wanted)),
-            help: missing_column_help(headings, wanted, None),
+            help: missing_column_help(headings, true, wanted, None),
         }),
         [_, _, ..] => Err(ColumnLookupError {
             message: ambiguous_column_message(wanted, &like, headings),
@@ -125,13 +125,16 @@ pub(super) fn ambiguous_column_message(
     format!("`{}` may be any of {}", shorten_for_message(wanted), all.join(", "))
 }
 
-/// Returns help for a missing column: near headings with `way_out`, or a list of all headings.
+/// Returns help for a missing column of a text or a workbook: near headings with `way_out`, or a list of all headings.
 pub(super) fn missing_column_help(
     headings: &[String],
+    is_text: bool,
     wanted: &str,
     way_out: Option<&str>,
 ) -> String {
-    if let [only] = headings {
+    if let [only] = headings
+        && is_text
+    {
         return format!(
             "there is only one column, `{}`; separate cells by commas, semicolons, tabs or pipes",
             shorten_for_message(only)

@@ -22,6 +22,8 @@ use crate::text::{trim_invisible, unescape_formula};
 
 /// The heading row, resolved for a batch.
 pub(super) struct HeadingRow {
+    /// Its number.
+    pub(super) row: u64,
     pub(super) headings: Vec<String>,
     pub(super) template_names: Vec<String>,
     /// The wanted lists that the sheet has, with their columns.
@@ -48,8 +50,12 @@ impl HeadingRow {
         let mut headings = decode_headings(record, origin).map_err(|problem| vec![problem])?;
         let report = report_input::count_report_columns(&headings);
         headings.truncate(headings.len() - report);
-        let mut check =
-            HeadingCheck { row: record.position.row, headings: &headings, problems: Vec::new() };
+        let mut check = HeadingCheck {
+            row: record.position.row,
+            headings: &headings,
+            is_text: origin != RowOrigin::Workbook,
+            problems: Vec::new(),
+        };
         check.note_missing_headings();
         check.note_duplicate_headings();
         let mut names = check.template_names(want);
@@ -81,6 +87,7 @@ impl HeadingRow {
         });
         Ok((
             Self {
+                row: record.position.row,
                 headings,
                 template_names: names,
                 lists,
@@ -133,6 +140,7 @@ enum RequiredBy {
 struct HeadingCheck<'h> {
     row: u64,
     headings: &'h [String],
+    is_text: bool,
     problems: Vec<SheetProblem>,
 }
 
@@ -188,7 +196,7 @@ impl HeadingCheck<'_> {
                     "there is no column `{}`, which `columns` gives to `{name}`",
                     shorten_for_message(heading)
                 );
-                let help = missing_column_help(self.headings, heading, None);
+                let help = missing_column_help(self.headings, self.is_text, heading, None);
                 self.problems.push(SheetProblem::for_row(self.row, message, help));
                 continue;
             };
@@ -279,7 +287,7 @@ impl HeadingCheck<'_> {
                     (format!("which `{setting}` names"), format!("change `{setting}`"))
                 }
             };
-            let help = missing_column_help(self.headings, name, Some(&way_out));
+            let help = missing_column_help(self.headings, self.is_text, name, Some(&way_out));
             self.problems.push(SheetProblem::for_row(self.row, format!("{message}, {why}"), help));
         }
         None

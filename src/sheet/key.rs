@@ -1,14 +1,16 @@
 //! The key of a row.
 //!
 //! A key does not depend on the order of the sheet: a row keeps it when others are inserted above.
-//! Keys that look the same are equal: a key is made from the one form of its cells (`text`).
-//! Duplicates are detected elsewhere.
+//! A key is made from the one form of its cells (`text`), so that most keys that look the same are
+//! equal; the others are reported. Duplicates are detected elsewhere.
+
+use std::borrow::Cow;
 
 use std::borrow::Cow;
 
 use super::cells::RowCells;
-use super::problem::SheetProblem;
-use crate::text::{canonical_key, canonical_text};
+use super::problem::{SheetProblem, shorten_for_message};
+use crate::text::{canonical_key, canonical_text, is_invisible_mark, trim_invisible};
 
 /// Separates the parts of a key with several columns; within a part it is doubled.
 const SEPARATOR: &str = "/";
@@ -53,6 +55,22 @@ impl KeySource {
         }
     }
 
+    /// Returns the warnings about the key of a row.
+    pub(super) fn warnings(&self, cells: &RowCells<'_>, headings: &[String]) -> Vec<SheetProblem> {
+        let Self::Columns(columns) = self else { return Vec::new() };
+        let shortened = columns.iter().filter(|column| is_shortened_number(&cells.get(**column)));
+        let warning = |column: &usize| {
+            let key = shorten_for_message(trim_invisible(&cells.get(*column)));
+            SheetProblem::for_row(
+                cells.row,
+                format!("the key `{key}` was probably shortened by a spreadsheet, and lost digits"),
+                "format the column as text in the spreadsheet, and enter the whole number",
+            )
+            .with_column(*column, headings)
+        };
+        shortened.map(warning).collect()
+    }
+
     /// Returns the column in which problems with the key are reported.
     pub(super) fn first_column(&self) -> Option<usize> {
         match self {
@@ -70,6 +88,47 @@ pub fn normalize_name(cell: &str) -> String {
 /// Returns the text of a cell, in the one form that all spellings have which look the same.
 pub fn normalize_cell(cell: &str) -> Cow<'_, str> {
     canonical_text(cell)
+}
+
+/// Returns a key without what no reader sees: invisible marks, and kinds of hyphens and blanks.
+pub(super) fn look_of_key(key: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_graphic() || c == ' ';
+    if key.chars().all(is_plain) && !key.contains("  ") {
+        return Cow::Borrowed(key);
+    }
+    let mut look = String::with_capacity(key.len());
+    for c in key.chars().filter(|c| !is_invisible_mark(*c)) {
+        match c {
+            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => {
+                look.push('-');
+            }
+            blank if blank.is_whitespace() => {
+                if !look.ends_with(' ') {
+                    look.push(' ');
+                }
+            }
+            other => look.push(other),
+        }
+    }
+    Cow::Owned(look)
+}
+
+/// Returns whether a spreadsheet has probably shortened a number to this text, such as
+/// `8.80123E+12`.
+fn is_shortened_number(cell: &str) -> bool {
+    let text = trim_invisible(cell).trim_start_matches('-');
+    let Some((mantissa, exponent)) = text.split_once(['E', 'e']) else { return false };
+    let (whole, part) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let power = exponent.trim_start_matches(['+', '-']);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_marked = part.len() + (exponent.len() - power.len()) > 0;
+    let has_point = mantissa.len() > whole.len();
+    // `1E5` without a sign or a point may be a part number.
+    whole.len() == 1
+        && is_number(whole)
+        && (is_number(part) || !has_point)
+        && is_number(power)
+        && is_marked
 }
 
 fn join_key_parts(mut parts: Vec<String>) -> String {
@@ -124,6 +183,33 @@ mod tests {
         assert_eq!(normalize_name(" caf\u{e9}\u{a0}"), normalize_name("cafe\u{301}\u{200b}"));
         assert_eq!(normalize_name("\u{1100}\u{1161}"), "가");
         assert_ne!(normalize_name("a"), normalize_name("A"));
+    }
+
+    #[test]
+    fn keys_that_look_the_same_have_one_look() {
+        for (one, other, is_same) in [
+            ("TEA\u{2011}002", "TEA-002", true),
+            ("TEA\u{2013}002", "TEA\u{2212}002", true),
+            ("TEA\u{200b}-00\u{ad}2", "TEA-002", true),
+            ("TEA\u{a0}002", "TEA  002", true),
+            ("TEA\u{202f}002", "TEA 002", true),
+            ("TEA 002", "TEA002", false),
+            ("TEA-002", "TEA_002", false),
+            ("tea", "TEA", false),
+        ] {
+            assert_eq!(look_of_key(one) == look_of_key(other), is_same, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn shortened_numbers_are_recognized() {
+        for shortened in ["8.80123E+12", "8,80123E+12", " 1E+05", "-1.5e-07", "2.5E12"] {
+            assert!(is_shortened_number(shortened), "{shortened}");
+        }
+        for key in ["1E5", "8E", "E+12", "12.5E+3", "TEA-1E+5", "1.E+5", "8801234567890", "1E+", ""]
+        {
+            assert!(!is_shortened_number(key), "{key}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! Invariants: every row that is not blank belongs to exactly one entry, possibly a skipped one, or
 //! to a problem; no two entries to render have the same key; entries keep the order of the sheet.
-//! Memory grows only by about 80 bytes per row for the keys, or, with `group_by`, by an index of 24
+//! Memory grows only by about 100 bytes per row for the keys, or, with `group_by`, by an index of 24
 //! bytes per row and the names of the groups.
 
 mod cells;
@@ -17,6 +17,7 @@ mod find;
 mod garbled_text;
 mod groups;
 mod heading_match;
+mod heading_search;
 mod headings;
 mod input;
 mod key;
@@ -30,7 +31,7 @@ mod source;
 mod splitter;
 #[cfg(test)]
 mod tests;
-mod transcode;
+mod warnings;
 mod workbook;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ use self::key::KeySource;
 use self::normalize::NormalizedSheet;
 use self::records::{CsvRecord, RecordPosition, RecordReader};
 use self::source::SheetFile;
+use self::workbook::RowRanges;
 
 /// The requirements of a batch for its sheet.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,12 @@ pub struct SheetSpec<'a> {
     pub encoding: Option<&'a str>,
     /// The worksheet of a workbook; `None` for the first visible one.
     pub worksheet: Option<&'a str>,
+    /// The row of the headings, as the spreadsheet counts; `None` for the first that is not blank.
+    pub header_row: Option<u64>,
+    /// Whether rows that the spreadsheet hides are skipped.
+    pub skip_hidden: bool,
+    /// Whether the file was downloaded from a link, so that advice concerns what is published there.
+    pub is_link: bool,
 }
 
 /// A sheet with valid headings and at least one row.
@@ -88,6 +96,9 @@ pub struct Sheet {
     key_source: KeySource,
     group_by: Option<usize>,
     skip_rule: Option<SkipRule>,
+    /// Hidden rows, if they are to be skipped.
+    hidden_rows: RowRanges,
+    warnings: Vec<SheetProblem>,
     /// The position of the first row after the headings.
     first_row: RecordPosition,
 }
@@ -114,6 +125,8 @@ pub struct SheetEntry {
     pub rows: Vec<SheetRow>,
     /// Whether the row is marked to be skipped. Its key may then be empty or a duplicate.
     pub is_skipped: bool,
+    /// Probable mistakes in its key.
+    pub warnings: Vec<SheetProblem>,
 }
 
 /// One row.
@@ -189,6 +202,11 @@ impl Sheet {
         &self.format
     }
 
+    /// Returns what does not prevent the sheet from being read, but is probably a mistake.
+    pub fn warnings(&self) -> &[SheetProblem] {
+        &self.warnings
+    }
+
     /// Reads the sheet from its first row to its last; each call starts again.
     pub fn entries(&self) -> SheetEntries<'_> {
         SheetEntries::new(self)
@@ -197,34 +215,30 @@ impl Sheet {
     fn try_open(path: &Path, want: &SheetSpec<'_>) -> Result<Self, Vec<SheetProblem>> {
         let one = |problem| vec![problem];
         let source = SheetFile::inspect(path).map_err(one)?;
-        let NormalizedSheet { source, origin, format, start_offset: start } =
-            NormalizedSheet::new(source, want).map_err(one)?;
-        let file = source.open().map_err(one)?;
-        let records = RecordReader::new(file, origin.delimiter(), start);
-        let mut records = records.map_err(|err| one(source.read_problem(&err)))?;
+        let normalized = NormalizedSheet::new(source, want).map_err(one)?;
+        let mut records = normalized.open_records().map_err(one)?;
         let mut record = CsvRecord::new();
-        let next = |records: &mut RecordReader<_>, record: &mut CsvRecord| {
-            records.read_non_blank(record).map_err(|err| one(source.read_problem(&err)))
-        };
-        if !next(&mut records, &mut record)? {
-            return Err(one(SheetProblem::for_sheet(
-                "the sheet is empty",
-                "add a row of headings and, below it, one row per video",
-            )));
-        }
-        let (headings, mut problems) = HeadingRow::read(&record, origin, want)?;
+        normalized.read_heading_record(&mut records, &mut record, want).map_err(one)?;
+        let (mut headings, mut problems) = HeadingRow::read(&record, normalized.origin, want)?;
         let first_row = records.position();
-        if !next(&mut records, &mut record)? {
+        let broken = |err| one(normalized.source.read_problem(&err));
+        if !records.read_non_blank(&mut record).map_err(broken)? {
             problems.push(SheetProblem::for_sheet(
                 "the sheet has headings but no rows",
                 "add one row per video",
             ));
         }
         // A missing key column is already among the problems.
-        let (Some(key_source), true) = (headings.key_source, problems.is_empty()) else {
-            return Err(problems);
+        let key_source = headings.key_source.take().filter(|_| problems.is_empty());
+        let Some(key_source) = key_source else {
+            return Err(normalized.explain_headings(problems, &headings, want));
         };
+        let NormalizedSheet { source, origin, format, notes, guess_warning, .. } = normalized;
         let shape = RowShape::new(headings.headings, origin, headings.report_columns);
+        let skips_hidden = want.skip_hidden;
+        let mut warnings: Vec<SheetProblem> = guess_warning.into_iter().collect();
+        warnings.extend(warnings::worksheet_warnings(&notes, &shape, headings.row, skips_hidden));
+        let hidden_rows = if skips_hidden { notes.hidden_rows } else { RowRanges::default() };
         Ok(Self {
             source,
             format,
@@ -234,6 +248,8 @@ impl Sheet {
             key_source,
             group_by: headings.group_by,
             skip_rule: headings.skip_rule,
+            hidden_rows,
+            warnings,
             first_row,
         })
     }

@@ -6,14 +6,19 @@
 use encoding_rs::UTF_8;
 
 use super::SheetSpec;
-use super::delimiter::Delimiter;
-use super::encoding;
+use super::delimiter::{self, Delimiter};
+use super::encoding::{self, GuessEvidence, SevenBitEncoding, TextEncoding};
+use super::heading_search::{self, LikelyHeadings, find_likely_headings};
+use super::headings::HeadingRow;
+use super::input::{CsvInput, SharedTempFile};
 use super::problem::{SheetProblem, shorten_for_message};
-use super::records::CsvRecord;
+use super::records::{CsvRecord, RecordReader};
 use super::signature::{self, SheetFileKind};
 use super::source::{self, SheetFile};
-use super::transcode;
-use super::workbook::{self, Worksheet};
+use super::workbook::{self, Worksheet, WorksheetNotes};
+
+/// Other worksheets in which the headings are looked for.
+const WORKSHEETS_SEARCHED: usize = 8;
 
 /// How a sheet was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub struct SheetFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowOrigin {
     /// A delimited text.
-    Text { encoding: &'static str, delimiter: Delimiter },
+    Text { encoding: &'static str, is_guess: bool, delimiter: Delimiter },
     /// A workbook.
     Workbook,
 }
@@ -45,6 +50,10 @@ pub(super) struct NormalizedSheet {
     pub(super) format: SheetFormat,
     /// The offset of the first row: after a line that only declares the delimiter.
     pub(super) start_offset: u64,
+    /// What a worksheet contains besides its cells; empty for a text.
+    pub(super) notes: WorksheetNotes,
+    /// The warning that the encoding of a text is guessed.
+    pub(super) guess_warning: Option<SheetProblem>,
 }
 
 impl RowOrigin {
@@ -86,29 +95,120 @@ impl RowOrigin {
                 }
             }
         };
-        SheetProblem::for_row(record.position.row, message, help)
+        let problem = SheetProblem::for_row(record.position.row, message, help);
+        match self {
+            // A row that contradicts a guess proves it wrong for all others.
+            Self::Text { is_guess: true, .. } => problem.with_hidden_rows(),
+            Self::Text { is_guess: false, .. } | Self::Workbook => problem,
+        }
     }
 }
 
 impl NormalizedSheet {
+    /// Opens the rows.
+    pub(super) fn open_records(&self) -> Result<RecordReader<CsvInput>, SheetProblem> {
+        let records =
+            RecordReader::new(self.source.open()?, self.origin.delimiter(), self.start_offset);
+        records.map_err(|err| self.source.read_problem(&err))
+    }
+
+    /// Reads up to the heading row: the wanted one, or the first that is not blank.
+    pub(super) fn read_heading_record(
+        &self,
+        records: &mut RecordReader<CsvInput>,
+        record: &mut CsvRecord,
+        want: &SheetSpec<'_>,
+    ) -> Result<(), SheetProblem> {
+        let mut next = || {
+            records
+                .read_non_blank(record)
+                .map_err(|err| self.source.read_problem(&err))
+                .map(|is_read| is_read.then_some(record.position.row))
+        };
+        let Some(mut row) = next()? else {
+            return Err(SheetProblem::for_sheet(
+                "the sheet is empty",
+                "add a row of headings and, below it, one row per video",
+            ));
+        };
+        let Some(wanted) = want.header_row else { return Ok(()) };
+        while row < wanted {
+            match next()? {
+                Some(after) => row = after,
+                None => break,
+            }
+        }
+        if row == wanted {
+            return Ok(());
+        }
+        Err(SheetProblem::for_row(
+            wanted,
+            "this row is empty, and `header_row` names it",
+            "set `header_row` to the row of the headings",
+        ))
+    }
+
+    /// Returns the problems of the headings, or the one that they are elsewhere.
+    pub(super) fn explain_headings(
+        &self,
+        mut problems: Vec<SheetProblem>,
+        headings: &HeadingRow,
+        want: &SheetSpec<'_>,
+    ) -> Vec<SheetProblem> {
+        let names = heading_search::count_wanted_names(&headings.headings, want);
+        let heading_row = headings.row;
+        // Below a title of one cell, the delimiter may be another one.
+        let delimiters = match self.origin {
+            RowOrigin::Text { .. } => delimiter::CANDIDATES,
+            RowOrigin::Workbook => &[Delimiter::COMMA],
+        };
+        let below = delimiters.iter().filter_map(|delimiter| {
+            let input = self.source.open().ok()?;
+            let mut records = RecordReader::new(input, *delimiter, self.start_offset).ok()?;
+            find_likely_headings(&mut records, want)
+        });
+        let below = below.max_by_key(LikelyHeadings::names);
+        if let Some(below) = below.filter(|below| below.is_better_than(names)) {
+            return vec![below.row_problem(heading_row)];
+        }
+        let Some(worksheet) = &self.format.worksheet else { return problems };
+        for other in worksheet.others.iter().take(WORKSHEETS_SEARCHED) {
+            let likely = self.likely_headings_in(other, want);
+            if let Some(likely) = likely.filter(|likely| likely.is_better_than(names)) {
+                return vec![likely.worksheet_problem(worksheet, other)];
+            }
+        }
+        heading_search::name_worksheets(&mut problems, worksheet);
+        problems
+    }
+
+    fn likely_headings_in(&self, worksheet: &str, want: &SheetSpec<'_>) -> Option<LikelyHeadings> {
+        let file = self.source.open_file().ok()?;
+        let rows = workbook::copy_first_rows(&file, worksheet, tempfile::tempfile().ok()?).ok()?;
+        let rows = CsvInput::Copy(SharedTempFile::new(rows));
+        let mut records = RecordReader::new(rows, Delimiter::COMMA, 0).ok()?;
+        find_likely_headings(&mut records, want)
+    }
+
     /// Detects the kind of the file and normalizes it.
     pub(super) fn new(source: SheetFile, want: &SheetSpec<'_>) -> Result<Self, SheetProblem> {
         let sample = source.read_sample()?;
-        match signature::detect_file_kind(&sample.bytes)? {
+        match signature::detect_file_kind(&sample.bytes, want.is_link)? {
             SheetFileKind::Workbook => Self::from_workbook(source, want),
             SheetFileKind::Text => Self::from_text(source, &sample.bytes, want),
         }
     }
 
     fn from_workbook(source: SheetFile, want: &SheetSpec<'_>) -> Result<Self, SheetProblem> {
-        let mut worksheet = None;
+        let (mut worksheet, mut notes) = (None, WorksheetNotes::default());
         let source = source.with_utf8_copy(|file, to| {
-            let (copy, chosen) = workbook::copy_worksheet(file, want.worksheet, to)?;
-            worksheet = Some(chosen);
-            Ok(copy)
+            let copy = workbook::copy_worksheet(file, want, to)?;
+            (worksheet, notes) = (Some(copy.worksheet), copy.notes);
+            Ok(copy.file)
         })?;
         let format = SheetFormat { encoding: None, is_guess: false, delimiter: None, worksheet };
-        Ok(Self { source, origin: RowOrigin::Workbook, format, start_offset: 0 })
+        let origin = RowOrigin::Workbook;
+        Ok(Self { source, origin, format, start_offset: 0, notes, guess_warning: None })
     }
 
     fn from_text(
@@ -126,17 +226,22 @@ impl NormalizedSheet {
             ));
         }
         let (encoding, is_guess) = detect_encoding(&source, sample, want)?;
-        if encoding != UTF_8 {
+        let guess_warning = match is_guess {
+            true => Some(judge_guess(&source, encoding)?),
+            false => None,
+        };
+        if encoding != TextEncoding::UTF_8 {
             source = source.with_utf8_copy(|file, to| {
-                transcode::copy_to_utf8(file, encoding, to)
-                    .map_err(|err| source::copy_problem(&err))
+                encoding::copy_to_utf8(file, encoding, to).map_err(|err| source::copy_problem(&err))
             })?;
         }
-        let (delimiter, start) = Delimiter::detect(&source.read_sample()?);
-        let origin = RowOrigin::Text { encoding: encoding.name(), delimiter };
+        let (delimiter, start_offset) =
+            Delimiter::detect(&source.read_sample()?, want.header_row.unwrap_or(1));
+        let origin = RowOrigin::Text { encoding: encoding.name(), is_guess, delimiter };
         let (encoding, delimiter) = (Some(encoding.name()), Some(delimiter.name));
         let format = SheetFormat { encoding, is_guess, delimiter, worksheet: None };
-        Ok(Self { source, origin, format, start_offset: start })
+        let notes = WorksheetNotes::default();
+        Ok(Self { source, origin, format, start_offset, notes, guess_warning })
     }
 }
 
@@ -145,19 +250,33 @@ fn detect_encoding(
     source: &SheetFile,
     sample: &[u8],
     want: &SheetSpec<'_>,
-) -> Result<(&'static encoding_rs::Encoding, bool), SheetProblem> {
+) -> Result<(TextEncoding, bool), SheetProblem> {
     let named = want.encoding.map(encoding::encoding_from_name).transpose()?;
     // A byte order mark takes precedence: it means nothing in any other encoding.
     let marked = encoding_rs::Encoding::for_bom(sample).map(|(marked, _)| marked);
-    if let Some(certain) = marked.or(named).or_else(|| encoding::declared_encoding(sample)) {
-        return Ok((certain, false));
+    if let Some(marked) = marked {
+        return Ok((TextEncoding::Standard(marked), false));
+    }
+    if let Some(named) = named {
+        return Ok((named, false));
+    }
+    if let Some(declared) = encoding::declared_encoding(sample) {
+        return Ok((TextEncoding::Standard(declared), false));
     }
     let broken = |err| source.read_problem(&err);
+    if let Some(found) = encoding::seven_bit_encoding(source.open_file()?).map_err(broken)? {
+        return match found {
+            SevenBitEncoding::Iso2022Jp => {
+                Ok((TextEncoding::Standard(encoding_rs::ISO_2022_JP), true))
+            }
+            SevenBitEncoding::Unsupported(name) => Err(unsupported_encoding_problem(name)),
+        };
+    }
     if encoding::is_utf8(source.open_file()?).map_err(broken)? {
-        return Ok((UTF_8, false));
+        return Ok((TextEncoding::UTF_8, false));
     }
     match encoding::guess_encoding(source.open_file()?).map_err(broken)? {
-        Ok(guess) => Ok((guess, guess != UTF_8)),
+        Ok(guess) => Ok((TextEncoding::Standard(guess), guess != UTF_8)),
         Err(guess) => Err(SheetProblem::for_sheet(
             format!(
                 "the sheet is not UTF-8, and its encoding is uncertain; it may be {}",
@@ -166,4 +285,44 @@ fn detect_encoding(
             "save it as \"CSV UTF-8\", or set `encoding` in the batch file",
         )),
     }
+}
+
+fn unsupported_encoding_problem(name: &str) -> SheetProblem {
+    SheetProblem::for_sheet(
+        format!("the sheet is written in {name}, which is not read"),
+        "save it as \"CSV UTF-8\"; if it is UTF-8, set `encoding = \"utf-8\"` in the batch file",
+    )
+}
+
+/// Returns the warning that the encoding is guessed.
+///
+/// # Errors
+/// The words of the text show that the guess is wrong.
+fn judge_guess(source: &SheetFile, guess: TextEncoding) -> Result<SheetProblem, SheetProblem> {
+    let evidence = encoding::judge_guess(source.open_file()?, guess);
+    let GuessEvidence { sample_word, odd_word, rival } =
+        evidence.map_err(|err| source.read_problem(&err))?;
+    let guess = guess.name();
+    if let Some(odd) = odd_word {
+        let message = format!(
+            "the encoding of the sheet is uncertain: as {guess} it contains `{}`",
+            shorten_for_message(&odd)
+        );
+        let help = match rival {
+            Some((rival, reading)) => format!(
+                "as {rival} it contains `{}`: if that is right, set `encoding = \"{rival}\"`; if not, \
+                 save it as \"CSV UTF-8\"",
+                shorten_for_message(&reading)
+            ),
+            None => format!(
+                "save it as \"CSV UTF-8\"; if the word is right, set `encoding = \"{guess}\"`"
+            ),
+        };
+        return Err(SheetProblem::for_sheet(message, help));
+    }
+    let example = sample_word.map(|word| format!(", for example `{}`", shorten_for_message(&word)));
+    Ok(SheetProblem::for_sheet(
+        format!("the encoding is guessed: it is read as {guess}{}", example.unwrap_or_default()),
+        "if that looks wrong, set `encoding` in the batch file, or save it as \"CSV UTF-8\"",
+    ))
 }

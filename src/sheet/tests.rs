@@ -24,6 +24,9 @@ pub(super) fn open_sheet(
         skip: None,
         encoding: None,
         worksheet: None,
+        header_row: None,
+        skip_hidden: false,
+        is_link: false,
     };
     let sheet = Sheet::open(&path, &want).unwrap();
     (dir, sheet)

@@ -190,6 +190,9 @@ fn scripts_from_report(path: &std::path::Path) -> Vec<String> {
         skip: None,
         encoding: None,
         worksheet: None,
+        header_row: None,
+        skip_hidden: false,
+        is_link: false,
     };
     let sheet = Sheet::open(path, &want).unwrap();
     assert_eq!(sheet.headings(), ["key", "script"], "the report's columns are not the sheet's");

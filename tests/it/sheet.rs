@@ -10,20 +10,22 @@ use callsheet::sheet::{
 use proptest::prelude::*;
 
 /// A [`SheetSpec`] that is easy to write.
-#[derive(Default)]
-struct SheetOptions<'a> {
-    key: &'a [&'a str],
-    group_by: Option<&'a str>,
-    columns: &'a [(&'a str, &'a str)],
-    required: &'a [&'a str],
-    optional: &'a [&'a str],
-    lists: &'a [&'a str],
-    skip: Option<(&'a str, &'a [&'a str])>,
-    encoding: Option<&'a str>,
-    worksheet: Option<&'a str>,
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SheetOptions<'a> {
+    pub(crate) key: &'a [&'a str],
+    pub(crate) group_by: Option<&'a str>,
+    pub(crate) columns: &'a [(&'a str, &'a str)],
+    pub(crate) required: &'a [&'a str],
+    pub(crate) optional: &'a [&'a str],
+    pub(crate) lists: &'a [&'a str],
+    pub(crate) skip: Option<(&'a str, &'a [&'a str])>,
+    pub(crate) encoding: Option<&'a str>,
+    pub(crate) worksheet: Option<&'a str>,
+    pub(crate) skip_hidden: bool,
+    pub(crate) header_row: Option<u64>,
 }
 
-fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, SheetProblems> {
+pub(crate) fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, SheetProblems> {
     let strings = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
     let (key, required) = (strings(ask.key), strings(ask.required));
     let (optional, values) = (strings(ask.optional), ask.skip.map(|(_, values)| strings(values)));
@@ -40,6 +42,9 @@ fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, SheetProblem
         skip: ask.skip.map(|(column, _)| SkipSpec { column, values }),
         encoding: ask.encoding,
         worksheet: ask.worksheet,
+        header_row: ask.header_row,
+        skip_hidden: ask.skip_hidden,
+        is_link: false,
     };
     Sheet::open(path, &want)
 }
@@ -60,7 +65,7 @@ fn write_sheet(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Returns the entries and problems of a sheet as text.
-fn describe_sheet(bytes: impl AsRef<[u8]>, ask: &SheetOptions<'_>) -> String {
+pub(crate) fn describe_sheet(bytes: impl AsRef<[u8]>, ask: &SheetOptions<'_>) -> String {
     let (_dir, path) = write_sheet(bytes.as_ref());
     match read_entries(&path, ask) {
         Err(SheetProblems { problems: list, .. }) => {
@@ -70,7 +75,7 @@ fn describe_sheet(bytes: impl AsRef<[u8]>, ask: &SheetOptions<'_>) -> String {
     }
 }
 
-fn describe_entry(item: &Result<SheetEntry, SheetProblem>) -> String {
+pub(crate) fn describe_entry(item: &Result<SheetEntry, SheetProblem>) -> String {
     match item {
         Err(problem) => format!("{problem}\n"),
         Ok(entry) => {
@@ -91,8 +96,10 @@ const NO_OPTIONS: SheetOptions<'_> = SheetOptions {
     skip: None,
     encoding: None,
     worksheet: None,
+    skip_hidden: false,
+    header_row: None,
 };
-const KEY_ID: SheetOptions<'_> = SheetOptions { key: &["id"], ..NO_OPTIONS };
+pub(crate) const KEY_ID: SheetOptions<'_> = SheetOptions { key: &["id"], ..NO_OPTIONS };
 const GROUP_BY_VIDEO: SheetOptions<'_> = SheetOptions { group_by: Some("video"), ..NO_OPTIONS };
 
 #[test]
@@ -173,7 +180,7 @@ fn undecodable_text_is_reported_with_its_cell() {
     let ask = SheetOptions { encoding: Some("klingon"), ..KEY_ID };
     insta::assert_snapshot!(describe_sheet("id,text\n1,a\n", &ask), @r#"
     `encoding = "klingon"` is not a known encoding
-      help: one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out to have it detected
+      help: one of `utf-8`, `utf-16`, `windows-1252`, `cp850`, `cp949`, `gb18030`, `shift_jis`, `big5`; or leave it out to have it detected
     "#);
 }
 
@@ -575,6 +582,70 @@ fn numbered_columns_make_a_list() {
     insta::assert_snapshot!(describe_sheet("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
     row 1: there is no column `script`, which the template needs
       help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
+    ");
+}
+
+#[test]
+fn headings_below_a_title_are_found_and_suggested() {
+    let ask = SheetOptions { key: &["sku"], required: &["script", "headline"], ..NO_OPTIONS };
+    let text = "Spring campaign 2026;;\n\nSKU;Script;Headline\nA1;\"Hi; you\";Tea\n";
+    for text in [text, &text.replace(";;", ""), &text.replace(';', "\t"), &text.replace(';', ",")] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(describe_sheet(text, &ask), @"
+            row 1: this row is read as the headings, but row 3 looks like the headings
+              help: set `header_row = 3` in the batch file
+            ");
+        }
+        let found = describe_sheet(text, &SheetOptions { header_row: Some(3), ..ask });
+        assert!(found.starts_with("A1 => 4[\"A1\", \"Hi"), "{found}");
+    }
+    insta::assert_snapshot!(describe_sheet(text, &SheetOptions { header_row: Some(2), ..ask }), @"
+    row 2: this row is empty, and `header_row` names it
+      help: set `header_row` to the row of the headings
+    ");
+    insta::assert_snapshot!(describe_sheet("a,b\nsku,x\nA1,Hi\n", &ask), @"
+    row 1: there is no column `script`, which the template needs
+      help: the columns are: `a`, `b`
+    row 1: there is no column `headline`, which the template needs
+      help: the columns are: `a`, `b`
+    row 1: there is no column `sku`, which `key` names
+      help: the columns are: `a`, `b`
+    ");
+}
+
+#[test]
+fn keys_that_look_the_same_are_duplicates_and_shortened_numbers_are_warnings() {
+    let text = "id,text\nTEA-001,a\nTEA\u{2011}001,b\nTEA\u{2011}002,c\nTEA\u{2011}002,d\n\
+        TEA\u{200b}-003,e\nTEA-003\u{a0},f\nTEA 4,g\nTEA\u{a0} 4,h\n";
+    insta::assert_snapshot!(describe_sheet(text, &KEY_ID), @r#"
+    TEA-001 => 2["TEA-001", "a"]
+    row 3, column A `id`: the key `TEA‑001` looks like that of row 2
+      help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
+    TEA‑002 => 4["TEA‑002", "c"]
+    row 5, column A `id`: the key `TEA‑002` is already that of row 4
+      help: keys must be unique
+    TEA​-003 => 6["TEA\u{200b}-003", "e"]
+    row 7, column A `id`: the key `TEA-003` looks like that of row 6
+      help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
+    TEA 4 => 8["TEA 4", "g"]
+    row 9, column A `id`: the key `TEA  4` looks like that of row 8
+      help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
+    "#);
+    let grouped = "video,text\nTEA-1,a\nTEA\u{2212}1,b\nTEA-1,c\n";
+    insta::assert_snapshot!(describe_sheet(grouped, &GROUP_BY_VIDEO), @r#"
+    TEA-1 => 2["TEA-1", "a"] 4["TEA-1", "c"]
+    row 3, column A `video`: the key `TEA−1` looks like that of row 2
+      help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
+    "#);
+    let (_dir, path) = write_sheet(b"id,text\n8.80123E+12,a\n\"8,80124E+12\",b\n1E5,c\n");
+    let entries = read_entries(&path, &KEY_ID).unwrap();
+    let warnings = entries.into_iter().flat_map(|entry| entry.unwrap().warnings);
+    let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
+    insta::assert_snapshot!(warnings, @"
+    row 2, column A `id`: the key `8.80123E+12` was probably shortened by a spreadsheet, and lost digits
+      help: format the column as text in the spreadsheet, and enter the whole number
+    row 3, column A `id`: the key `8,80124E+12` was probably shortened by a spreadsheet, and lost digits
+      help: format the column as text in the spreadsheet, and enter the whole number
     ");
 }
 

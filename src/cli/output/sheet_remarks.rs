@@ -1,4 +1,4 @@
-//! Remarks about a sheet: guessed encoding, delimiter and worksheet, and unused columns.
+//! Remarks about a sheet: encoding, delimiter, guessed worksheet, and unused columns.
 //!
 //! One line each. A plain CSV without unused columns has no remark.
 
@@ -20,11 +20,7 @@ pub(crate) fn sheet_remarks(plan: &Plan) -> Vec<String> {
 fn format_remarks(reading: &SheetFormat) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(encoding) = reading.encoding.filter(|encoding| *encoding != "UTF-8") {
-        let guess = match reading.is_guess {
-            true => " (guessed; to change it, set `encoding`)",
-            false => "",
-        };
-        remarks.push(format!("Encoding: {encoding}{guess}"));
+        remarks.push(format!("Encoding: {encoding}"));
     }
     if let Some(delimiter) = reading.delimiter.filter(|delimiter| *delimiter != "comma") {
         remarks.push(format!("Delimiter: {delimiter}"));

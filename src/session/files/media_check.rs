@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::http::{MediaAvailability, ProxyMode, check_media_urls};
+use crate::http::{MediaAvailability, check_media_urls};
 use crate::payload::{PayloadMerger, media_urls};
 use crate::plan::{PlanError, PlanInputs, VariantMapping};
 use crate::session::error::CommandError;
@@ -83,8 +83,7 @@ pub(crate) async fn check_media(batch: &Batch) -> Result<Option<MediaReport>, Co
     };
     let all = rows_by_url.len() + overflow_hashes.len();
     let urls = rows_by_url.keys().cloned().collect();
-    let (host, proxy) = (batch.studio.host.base_url(), ProxyMode::from(&batch.studio.proxy));
-    let checked = check_media_urls(&host, &proxy, urls, CHECK_DURATION_MAX)
+    let checked = check_media_urls(&batch.studio.host.base_url(), urls, CHECK_DURATION_MAX)
         .await
         .map_err(CommandError::unexpected)?;
     let mut report = MediaReport {

@@ -1,29 +1,48 @@
-//! Copies one worksheet of an XLSX or ODS file to CSV.
+//! Copies one worksheet of an XLSX or ODS file to CSV, as it is displayed.
 //!
-//! Every row becomes one record, including empty ones, so that rows keep their numbers. XLSX is
-//! streamed, except for the table of shared strings; ODS is held in memory while it is copied.
-//! Invariant: a cell with an error, or with a formula without a value, becomes bytes that never occur
-//! in UTF-8, so that it is reported with its position and never spoken.
+//! Every row becomes one record, including empty ones, so that rows keep their numbers. Invariants: a
+//! cell with an error, or with a formula without a value, becomes bytes that never occur in UTF-8, so
+//! that it is reported with its position and never spoken; no workbook, however it was made, takes more
+//! memory than its limits allow.
 
-mod formula_errors;
+mod archive;
+mod number_format;
+mod ods;
+mod row_ranges;
+#[cfg(test)]
+mod tests;
 mod value;
+mod worksheet_scan;
+mod writer;
+mod xlsx;
+mod xlsx_parts;
+mod xml_guard;
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Seek, SeekFrom};
 
-use calamine::{Data, Ods, OdsError, Reader, SheetType, SheetVisible, Xlsx};
+use quick_xml::escape::unescape;
+use quick_xml::events::BytesStart;
 
+use self::archive::WorkbookKind;
+use self::writer::WorksheetWriter;
+use self::xml_guard::WorkbookLimit;
+use super::SheetSpec;
 use super::heading_match;
-use super::problem::{SheetProblem, shorten_for_message};
-use super::source::copy_problem;
-use formula_errors::CellPosition;
+use super::heading_search::ROWS_SEARCHED;
+use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
+
+pub(super) use self::row_ranges::RowRanges;
+pub(super) use self::writer::WorksheetNotes;
 
 /// Precedes the name of a cell's error; alone, it marks a formula without a value. Never occurs in
 /// UTF-8.
 pub(super) const ERROR_MARKER: u8 = 0xfe;
 /// Worksheets listed if the wanted one does not exist.
 const LISTED_WORKSHEETS_MAX: usize = 8;
+
+/// The row and the column of a cell, from 0.
+type CellPosition = (usize, usize);
 
 /// The worksheet that rows are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,107 +55,88 @@ pub struct Worksheet {
     pub others: Vec<String>,
 }
 
+/// A worksheet as CSV.
+pub(super) struct WorksheetCopy {
+    pub(super) file: File,
+    pub(super) worksheet: Worksheet,
+    pub(super) notes: WorksheetNotes,
+}
+
+/// Merged cells, from 0. Only the first one has a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MergedRange {
+    pub(super) top: usize,
+    pub(super) left: usize,
+    pub(super) bottom: usize,
+    pub(super) right: usize,
+}
+
+/// A worksheet of a workbook.
+struct WorksheetName {
+    name: String,
+    is_visible: bool,
+}
+
+impl MergedRange {
+    /// Parses a range such as `C2:C4`, or one cell.
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        let (top, left) = worksheet_scan::parse_reference(first)?;
+        let (bottom, right) = worksheet_scan::parse_reference(last)?;
+        (top <= bottom && left <= right).then_some(Self { top, left, bottom, right })
+    }
+
+    /// Returns the range as the spreadsheet writes it.
+    pub(super) fn name(&self) -> String {
+        format!("{}:{}", cell_name((self.top, self.left)), cell_name((self.bottom, self.right)))
+    }
+}
+
 /// Copies the worksheet of this name, or the first.
 pub(super) fn copy_worksheet(
     file: &File,
-    wanted: Option<&str>,
+    want: &SheetSpec<'_>,
     to: File,
-) -> Result<(File, Worksheet), SheetProblem> {
-    let mut rows = WorksheetWriter::new(to);
-    let worksheet = match Xlsx::new(BufReader::new(file)) {
-        Ok(mut book) => {
-            let worksheet = choose_worksheet(book.sheets_metadata(), wanted)?;
-            let has_blanks = copy_xlsx(&mut book, &worksheet.name, &HashSet::new(), &mut rows)?;
-            if has_blanks {
-                let blank = formula_errors::formulas_without_value(&mut book, &worksheet.name);
-                let blank = blank.map_err(|_| damaged_workbook_problem())?;
-                if !blank.is_empty() {
-                    rows = rows.restart().map_err(|err| copy_problem(&err))?;
-                    copy_xlsx(&mut book, &worksheet.name, &blank, &mut rows)?;
-                }
-            }
-            worksheet
-        }
-        Err(_) => {
-            let mut file = file;
-            file.seek(SeekFrom::Start(0)).map_err(|_| damaged_workbook_problem())?;
-            let mut book = Ods::new(BufReader::new(file)).map_err(|err| workbook_problem(&err))?;
-            let worksheet = choose_worksheet(book.sheets_metadata(), wanted)?;
-            copy_ods(&mut book, file, &worksheet.name, &mut rows)?;
-            worksheet
-        }
-    };
-    rows.end_row().map_err(|err| copy_problem(&err))?;
-    let file = rows.writer.into_inner().map_err(|err| copy_problem(err.error()))?;
-    Ok((file, worksheet))
+) -> Result<WorksheetCopy, SheetProblem> {
+    let kind = archive::check_archive(file)?;
+    let worksheet = choose_worksheet(&list_worksheets(file, kind)?, want.worksheet)?;
+    let mut rows = WorksheetWriter::new(to, want.header_row);
+    match kind {
+        WorkbookKind::Xlsx => xlsx::copy_cells(file, &worksheet.name, &mut rows)?,
+        WorkbookKind::Ods => ods::copy_cells(file, &worksheet.name, &mut rows)?,
+    }
+    let (file, notes) = rows.finish().map_err(|err| err.to_problem())?;
+    Ok(WorksheetCopy { file, worksheet, notes })
 }
 
-/// Copies all cells; those in `blank` have a formula without a value. Returns whether any cell is
-/// empty, so that it may have such a formula.
-fn copy_xlsx(
-    book: &mut Xlsx<BufReader<&File>>,
-    name: &str,
-    blank: &HashSet<CellPosition>,
-    rows: &mut WorksheetWriter,
-) -> Result<bool, SheetProblem> {
-    let mut has_blanks = false;
-    let mut cells = book.worksheet_cells_reader(name).map_err(|_| damaged_workbook_problem())?;
-    while let Some((cell, style)) =
-        cells.next_cell_with_style_id().map_err(|_| damaged_workbook_problem())?
-    {
-        let (row, column) = cell.get_position();
-        let style = cells.styles().get(style).and_then(|style| style.number_format.as_ref());
-        let format = style.map(|format| format.format_code.as_str());
-        let position = (row as usize, column as usize);
-        let value = Data::from(cell.get_value().clone());
-        has_blanks |= value == Data::Empty;
-        let text = match blank.contains(&position) {
-            true => value::error_cell(""),
-            false => value::cell_text(&value, format),
-        };
-        rows.put_cell(position, text).map_err(|err| err.to_problem())?;
+/// Copies the first rows of another worksheet of a workbook that was copied before.
+pub(super) fn copy_first_rows(file: &File, name: &str, to: File) -> Result<File, SheetProblem> {
+    let mut rows = WorksheetWriter::new(to, None);
+    rows.stop_behind(ROWS_SEARCHED);
+    let copied = match archive::check_archive(file)? {
+        WorkbookKind::Xlsx => xlsx::copy_cells(file, name, &mut rows),
+        WorkbookKind::Ods => ods::copy_cells(file, name, &mut rows),
+    };
+    if !rows.has_stopped() {
+        copied?;
     }
-    Ok(has_blanks)
+    let (file, _) = rows.finish().map_err(|err| err.to_problem())?;
+    Ok(file)
 }
 
-fn copy_ods(
-    book: &mut Ods<BufReader<&File>>,
-    file: &File,
-    name: &str,
-    rows: &mut WorksheetWriter,
-) -> Result<(), SheetProblem> {
-    let range = book.worksheet_range(name).map_err(|err| workbook_problem(&err))?;
-    let formulas = book.worksheet_formula(name).map_err(|err| workbook_problem(&err))?;
-    let errors = match formulas.is_empty() {
-        true => HashMap::new(),
-        false => formula_errors::error_cells(file, name).ok_or_else(damaged_workbook_problem)?,
-    };
-    let (top, left) = range.start().unwrap_or_default();
-    let formula = |(row, column): CellPosition| {
-        let position = (u32::try_from(row).ok()?, u32::try_from(column).ok()?);
-        formulas.get_value(position).filter(|formula| !formula.is_empty())
-    };
-    for (row, column, value) in range.cells() {
-        let position = (top as usize + row, left as usize + column);
-        let text = match (errors.get(&position), value) {
-            (Some(error), _) => value::error_cell(error),
-            (None, Data::Empty) if formula(position).is_none() => continue,
-            (None, Data::Empty) => value::error_cell(""),
-            (None, value) => value::cell_text(value, None),
-        };
-        rows.put_cell(position, text).map_err(|err| err.to_problem())?;
+fn list_worksheets(file: &File, kind: WorkbookKind) -> Result<Vec<WorksheetName>, SheetProblem> {
+    match kind {
+        WorkbookKind::Xlsx => xlsx::list_worksheets(file),
+        WorkbookKind::Ods => ods::list_worksheets(file),
     }
-    Ok(())
 }
 
 fn choose_worksheet(
-    all: &[calamine::Sheet],
+    all: &[WorksheetName],
     wanted: Option<&str>,
 ) -> Result<Worksheet, SheetProblem> {
-    let worksheets = all.iter().filter(|one| one.typ == SheetType::WorkSheet);
-    let names: Vec<String> = worksheets.clone().map(|one| one.name.clone()).collect();
-    let visible =
-        worksheets.filter(|one| one.visible == SheetVisible::Visible).map(|one| &one.name);
+    let names: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let visible = all.iter().filter(|one| one.is_visible).map(|one| &one.name);
     let name = match wanted {
         Some(wanted) => {
             let exact = names.iter().find(|name| *name == wanted);
@@ -171,88 +171,32 @@ fn unknown_worksheet_problem(wanted: &str, names: &[String]) -> SheetProblem {
     )
 }
 
-fn csv_writer(to: File) -> csv::Writer<File> {
-    csv::WriterBuilder::new().flexible(true).from_writer(to)
+/// Returns the name of a cell, such as `C7`.
+fn cell_name(position: CellPosition) -> String {
+    let (row, column) = position;
+    format!("{}{}", SheetColumn { index: column, heading: None }.letter(), row + 1)
 }
 
-/// Writes the rows of a worksheet to a file.
-struct WorksheetWriter {
-    writer: csv::Writer<File>,
-    /// The current row, from 0.
-    row: usize,
-    cells: Vec<Vec<u8>>,
-    /// The number of cells in the first row that is not empty.
-    width: usize,
+/// Returns an attribute; `None` if it is missing or damaged.
+fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+    let value = tag.try_get_attribute(name).ok()??.value;
+    unescape(&value).ok().map(Cow::into_owned)
 }
 
-/// The reason why a cell could not be written.
-enum CellWriteError {
-    Io(io::Error),
-    OutOfOrder,
-}
-
-impl CellWriteError {
-    fn to_problem(&self) -> SheetProblem {
-        match self {
-            Self::Io(err) => copy_problem(err),
-            Self::OutOfOrder => damaged_workbook_problem(),
-        }
-    }
-}
-
-impl WorksheetWriter {
-    fn new(to: File) -> Self {
-        Self { writer: csv_writer(to), row: 0, cells: Vec::new(), width: 0 }
-    }
-
-    /// Starts again with an empty file.
-    fn restart(self) -> io::Result<Self> {
-        let mut to = self.writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
-        to.set_len(0)?;
-        to.seek(SeekFrom::Start(0))?;
-        Ok(Self::new(to))
-    }
-
-    fn put_cell(&mut self, position: CellPosition, text: Vec<u8>) -> Result<(), CellWriteError> {
-        let (row, column) = position;
-        if row < self.row {
-            return Err(CellWriteError::OutOfOrder);
-        }
-        while self.row < row {
-            self.end_row().map_err(CellWriteError::Io)?;
-            self.row += 1;
-        }
-        if !text.is_empty() {
-            self.cells.resize(self.cells.len().max(column + 1), Vec::new());
-            self.cells[column] = text;
-        }
-        Ok(())
-    }
-
-    /// Writes the current row, at least as wide as the headings.
-    fn end_row(&mut self) -> io::Result<()> {
-        if self.width == 0 {
-            self.width = self.cells.len();
-        }
-        if self.cells.is_empty() {
-            // A record with one empty cell counts as a blank row.
-            return Ok(self.writer.write_record([""])?);
-        }
-        self.cells.resize(self.cells.len().max(self.width), Vec::new());
-        self.writer.write_record(&self.cells)?;
-        self.cells.clear();
-        Ok(())
-    }
-}
-
-fn workbook_problem(err: &OdsError) -> SheetProblem {
+/// Returns the problem of a part that is invalid, or above a limit.
+fn xml_problem(err: &quick_xml::Error, part: &str) -> SheetProblem {
     match err {
-        OdsError::Password => SheetProblem::for_sheet(
-            "the workbook is protected by a password",
-            "save it without a password",
-        ),
+        quick_xml::Error::Io(err) => archive::read_problem(err, part),
         _ => damaged_workbook_problem(),
     }
+}
+
+fn limit_problem(limit: WorkbookLimit, part: Option<&str>) -> SheetProblem {
+    let place = part.map(|part| format!(" (in `{}`)", shorten_for_message(part)));
+    SheetProblem::for_sheet(
+        format!("{limit}{}", place.unwrap_or_default()),
+        "delete what is not needed and save it again, or save the table as \"CSV UTF-8\"",
+    )
 }
 
 fn damaged_workbook_problem() -> SheetProblem {

@@ -1,69 +1,100 @@
-//! The text of a cell as the spreadsheet shows it.
+//! The text of an XLSX cell as the spreadsheet shows it.
 //!
-//! Whole numbers have no `.0`, number formats of zeros and percent are applied, and dates and times
-//! are written in ISO 8601. Invariant: the text does not depend on the machine, so formats that
-//! depend on its locale (thousands, currencies, names of months) are ignored.
+//! Number formats are followed. Where one depends on the settings of a computer, as the short date does,
+//! dates and times are written in ISO 8601 and numbers without a format. Invariant: the text does not
+//! depend on the machine, and whether the format was followed is returned with it.
 
 use calamine::{Data, ExcelDateTime};
 
 use super::ERROR_MARKER;
+use super::number_format::{DateEpoch, NumberFormat, format_general};
+use crate::text::trim_invisible;
 
-/// Spreadsheets store and show at most this many digits.
-const DIGITS: usize = 15;
+/// The number format of a style.
+#[derive(Debug)]
+pub(super) enum CellFormatRule {
+    General,
+    Parsed(NumberFormat),
+    /// A format that depends on the machine, or is not understood.
+    NotFollowed,
+}
 
-/// Returns the text of a cell, or [`ERROR_MARKER`] and the name of its error.
-pub(super) fn cell_text(value: &Data, format: Option<&str>) -> Vec<u8> {
+/// A cell as text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CellText {
+    /// UTF-8, or [`ERROR_MARKER`] and the name of an error.
+    pub(super) bytes: Vec<u8>,
+    /// Whether the number format was followed.
+    pub(super) is_followed: bool,
+}
+
+impl CellFormatRule {
+    /// Returns the rule for a code; `None` stands for a built-in format without one.
+    pub(super) fn new(code: Option<&str>) -> Self {
+        match code {
+            None | Some("" | "General") => Self::General,
+            Some(code) => NumberFormat::parse(code).map_or(Self::NotFollowed, Self::Parsed),
+        }
+    }
+
+    fn format_number(&self, number: f64, epoch: DateEpoch) -> Option<String> {
+        match self {
+            Self::General => Some(format_general(number)),
+            Self::Parsed(format) => format.format_number(number, epoch),
+            Self::NotFollowed => None,
+        }
+    }
+
+    /// Returns a text with what the format adds to it, except blanks.
+    fn format_text(&self, text: &str) -> String {
+        let shown = match self {
+            Self::Parsed(format) => format.format_text(text),
+            Self::General | Self::NotFollowed => None,
+        };
+        let is_same = |shown: &String| trim_invisible(shown) == trim_invisible(text);
+        shown.filter(|shown| !is_same(shown)).unwrap_or_else(|| text.to_owned())
+    }
+}
+
+/// Returns the text of a cell.
+pub(super) fn cell_text(value: &Data, format: &CellFormatRule, epoch: DateEpoch) -> CellText {
+    let number = |number: f64, fallback: String| {
+        let shown = format.format_number(number, epoch);
+        let is_followed = shown.is_some();
+        CellText { bytes: shown.unwrap_or(fallback).into_bytes(), is_followed }
+    };
     let text = match value {
         Data::Empty => String::new(),
-        Data::String(text) => text.clone(),
-        Data::Int(number) => format_number(*number as f64, format).unwrap_or(number.to_string()),
-        Data::Float(number) => {
-            format_number(*number, format).unwrap_or_else(|| format_general(*number))
-        }
+        Data::String(text) => format.format_text(text),
+        Data::Int(whole) => return number(*whole as f64, whole.to_string()),
+        Data::Float(value) => return number(*value, format_general(*value)),
         Data::Bool(true) => "TRUE".to_owned(),
         Data::Bool(false) => "FALSE".to_owned(),
-        Data::DateTime(date_time) => format_date_time(date_time),
+        Data::DateTime(moment) => {
+            let fallback = format_date_time(moment);
+            return match format {
+                // A built-in format without a code depends on the machine.
+                CellFormatRule::General => {
+                    CellText { bytes: fallback.into_bytes(), is_followed: false }
+                }
+                CellFormatRule::Parsed(_) | CellFormatRule::NotFollowed => {
+                    number(moment.as_f64(), fallback)
+                }
+            };
+        }
         Data::DateTimeIso(iso) => format_iso_date_time(iso),
         Data::DurationIso(iso) => format_iso_duration(iso).unwrap_or_else(|| iso.clone()),
-        Data::Error(error) => return error_cell(&error.to_string()),
+        Data::Error(error) => {
+            return CellText { bytes: error_cell(&error.to_string()), is_followed: true };
+        }
     };
-    text.into_bytes()
+    let is_iso = matches!(value, Data::DateTimeIso(_) | Data::DurationIso(_));
+    CellText { bytes: text.into_bytes(), is_followed: !is_iso }
 }
 
 /// Returns the bytes for a cell with this error; empty for a formula without a value.
 pub(super) fn error_cell(error: &str) -> Vec<u8> {
     [&[ERROR_MARKER], error.as_bytes()].concat()
-}
-
-/// Returns a number without a format.
-fn format_general(number: f64) -> String {
-    let digits = format!("{number:.*e}", DIGITS - 1);
-    let rounded: f64 = digits.parse().unwrap_or(number);
-    // Zero has no sign in a spreadsheet.
-    (rounded + 0.0).to_string()
-}
-
-/// Returns a number in a format of zeros and percent; `None` for other formats.
-fn format_number(number: f64, format: Option<&str>) -> Option<String> {
-    let format = format?;
-    let (zeros, percent) = match format.strip_suffix('%') {
-        Some(zeros) => (zeros, "%"),
-        None => (format, ""),
-    };
-    let (whole, part) = zeros.split_once('.').unwrap_or((zeros, ""));
-    let only_zeros = |text: &str| text.bytes().all(|byte| byte == b'0');
-    if whole.is_empty() || !only_zeros(whole) || !only_zeros(part) || format.len() > 32 {
-        return None;
-    }
-    let number = if percent.is_empty() { number } else { number * 100.0 };
-    // Rounded to the stored digits first, so that 1.005 becomes 1.01 as in a spreadsheet.
-    let decimals = part.len();
-    let shift = 10_f64.powi(i32::try_from(decimals).ok()?);
-    let scaled: f64 = format!("{:.*e}", DIGITS - 1, number.abs() * shift).parse().ok()?;
-    let text = format!("{:.decimals$}", scaled.round() / shift);
-    let missing = whole.len().saturating_sub(text.split('.').next()?.len());
-    let sign = if number < 0.0 && scaled.round() > 0.0 { "-" } else { "" };
-    Some(format!("{sign}{}{text}{percent}", "0".repeat(missing)))
 }
 
 fn format_date_time(moment: &ExcelDateTime) -> String {
@@ -86,7 +117,7 @@ fn format_date_time(moment: &ExcelDateTime) -> String {
 }
 
 /// Converts `2026-11-21T14:30:00.000` to `2026-11-21 14:30`.
-fn format_iso_date_time(iso: &str) -> String {
+pub(super) fn format_iso_date_time(iso: &str) -> String {
     let Some((date, time)) = iso.split_once('T') else { return iso.to_owned() };
     let time = time.split('.').next().unwrap_or(time).trim_end_matches('Z');
     match time.strip_suffix(":00").unwrap_or(time) {
@@ -96,7 +127,7 @@ fn format_iso_date_time(iso: &str) -> String {
 }
 
 /// Converts `PT14H30M00S` to `14:30`.
-fn format_iso_duration(iso: &str) -> Option<String> {
+pub(super) fn format_iso_duration(iso: &str) -> Option<String> {
     let (hours, rest) = iso.strip_prefix("PT")?.split_once('H')?;
     let (minutes, rest) = rest.split_once('M')?;
     let seconds = rest.strip_suffix('S')?.split(['.', ',']).next()?;
@@ -114,36 +145,12 @@ mod tests {
 
     use super::*;
 
-    fn text(value: Data, format: Option<&str>) -> String {
-        String::from_utf8(cell_text(&value, format)).unwrap()
+    fn text(value: Data, code: Option<&str>) -> CellText {
+        cell_text(&value, &CellFormatRule::new(code), DateEpoch::Year1900)
     }
 
     #[test]
-    fn numbers_are_shown_as_in_the_cell() {
-        for (number, format, want) in [
-            (7.0, None, "7"),
-            (-7.5, None, "-7.5"),
-            (0.1 + 0.2, None, "0.3"),
-            (-0.0, None, "0"),
-            (1_234_567_890_123.0, None, "1234567890123"),
-            (7.0, Some("00000"), "00007"),
-            (123_456.0, Some("00000"), "123456"),
-            (-7.0, Some("000"), "-007"),
-            (3.0, Some("0.00"), "3.00"),
-            (1.005, Some("0.00"), "1.01"),
-            (2.5, Some("0"), "3"),
-            (-0.001, Some("0.00"), "0.00"),
-            (0.25, Some("0%"), "25%"),
-            (0.125, Some("0.0%"), "12.5%"),
-            (1234.5, Some("#,##0.00 €"), "1234.5"),
-            (7.0, Some("General"), "7"),
-        ] {
-            assert_eq!(text(Data::Float(number), format), want, "{number} {format:?}");
-        }
-    }
-
-    #[test]
-    fn dates_and_times_are_written_in_iso_8601() {
+    fn dates_without_a_format_that_can_be_followed_are_written_in_iso_8601() {
         let excel = |value, kind| Data::DateTime(ExcelDateTime::new(value, kind, false));
         let moment = |value| excel(value, ExcelDateTimeType::DateTime);
         for (value, want) in [
@@ -157,14 +164,16 @@ mod tests {
             (Data::DateTimeIso("2026-11-21T14:30:05.000".to_owned()), "2026-11-21 14:30:05"),
             (Data::DurationIso("PT14H30M00S".to_owned()), "14:30"),
             (Data::DurationIso("P1D".to_owned()), "P1D"),
-            (Data::Bool(true), "TRUE"),
         ] {
-            assert_eq!(text(value, None), want);
+            for code in [None, Some("mm-dd-yy"), Some("[$-F800]dddd, mmmm dd, yyyy")] {
+                let shown = text(value.clone(), code);
+                assert_eq!((shown.bytes, shown.is_followed), (want.into(), false), "{code:?}");
+            }
         }
     }
 
     #[test]
     fn an_error_differs_from_any_text() {
-        assert_eq!(cell_text(&Data::Error(CellErrorType::NA), None), b"\xfe#N/A");
+        assert_eq!(text(Data::Error(CellErrorType::NA), None).bytes, b"\xfe#N/A");
     }
 }

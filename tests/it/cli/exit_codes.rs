@@ -168,7 +168,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
     # a file for all
     error: others can read the credentials file `DIR/mine.toml`: run `chmod 600 DIR/mine.toml`
     # an odd file
-    error: the credentials file `DIR/mine.toml` needs two lines: app_id = "…" and user_key = "…"; `callsheet login` writes them
+    error: the credentials file `DIR/mine.toml` needs two lines: app_id = "…" and user_key = "…"
     # in the open
     error: --base-url: must begin with `https://` (`http://` is allowed for this machine only)
     # in the environment

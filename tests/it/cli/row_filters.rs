@@ -110,13 +110,9 @@ async fn an_invalid_row_filter_is_reported_before_any_request() {
 
     For more information, try '--help'.
 
-    error: invalid value ' ' for '--only <KEY>': a key is missing; omit --only to select every row
+    error: --only: a key is missing in `,`
 
-    For more information, try '--help'.
-
-    error: invalid value '' for '--only <KEY>': a key is missing; omit --only to select every row
-
-    For more information, try '--help'.
+    error: --only: a key is missing in `b,`
     ");
 }
 

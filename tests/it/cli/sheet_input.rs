@@ -108,16 +108,16 @@ async fn a_published_sheet_is_downloaded_before_planning() {
     let ended = gone.run(&["plan", "b.toml"]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
     told.push(ended.stderr);
-    insta::assert_snapshot!(told.join(""), @r#"
+    insta::assert_snapshot!(told.join(""), @"
     error: the link in `sheet` leads to an address that is one redirect too many
     error: the link in `sheet` leads to an address that is not a plain http or https address
     error: the sheet is a web page, not CSV
-      help: in the spreadsheet, save it as "CSV UTF-8" or as XLSX
+      help: publish the sheet as CSV, and use that link: in Google Sheets, File → Share → Publish to web → CSV (it ends in `output=csv`)
     1 problem in the sheet from http://127.0.0.1/…. Nothing was spent
     error: `127.0.0.1` does not show the sheet (HTTP 403): publish it for anyone who has the link, and check the link in `sheet`
     error: `127.0.0.1` responded with HTTP 502 instead of the sheet
     error: `127.0.0.1`, the host of the sheet, cannot be reached: check the network and `sheet`
-    "#);
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,16 +130,18 @@ async fn the_detected_format_of_a_sheet_is_shown() {
             .replace("{{script}}", "{{text}}"),
     );
     told.push(output_without_rate(&plan_batch(&office)));
-    insta::assert_snapshot!(told.join("\n--\n"), @"
+    insta::assert_snapshot!(told.join("\n--\n"), @r#"
     --
     Delimiter: semicolon
     Unused column: Owner
     --
-    Encoding: EUC-KR (guessed; to change it, set `encoding`)
+    Encoding: EUC-KR
     Unused columns: 담당 and 메모
+    warning: the sheet: the encoding is guessed: it is read as EUC-KR, for example `안녕하세요`
+      if that looks wrong, set `encoding` in the batch file, or save it as "CSV UTF-8"
     --
     Worksheet: Scripts (for Old, set `worksheet`)
-    ");
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,39 +87,24 @@ slack = { env = 'SLACK' }
 ";
 const KEY_COMMAND: &str = "user_key_command = 'echo key >> proof; echo key'";
 
-async fn cli_with_foreign_settings() -> TestCli {
-    let office = TestCli::new(2).await;
-    office.write_batch(KEY_COMMAND, &format!("{LIMITS}{FOREIGN_SETTINGS}"));
-    office
-}
-
-/// Runs with an app id alone, so that the user key comes from the command.
-fn run_with_app_id(office: &TestCli, args: &[&str]) -> CommandOutput {
-    let mut command = office.command_without_credentials(args);
-    office.start(command.env("AISTUDIOS_APP_ID", APP_ID)).wait()
-}
-
-/// Runs a command that only looks at the batch file.
-fn assert_lists_without_running(office: &TestCli, args: &[&str]) {
-    let ended = run_with_app_id(office, args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(!office.path("proof").exists(), "{args:?} ran a command");
-    for listed in ["echo key >> proof", "echo notified", "echo secret", "hook.example", "SLACK"] {
-        assert!(ended.stdout.contains(listed), "{args:?} does not list {listed}: {ended:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn check_lists_every_command_and_host() {
-    let office = cli_with_foreign_settings().await;
-    assert_lists_without_running(&office, &["check", "b.toml", "--offline"]);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_runs_no_command_from_a_batch_file() {
-    let office = cli_with_foreign_settings().await;
-    assert_lists_without_running(&office, &["plan", "b.toml"]);
-    let asked = run_with_app_id(&office, &["plan", "b.toml", "--ask"]);
+    let office = TestCli::new(2).await;
+    office.write_batch(KEY_COMMAND, &format!("{LIMITS}{FOREIGN_SETTINGS}"));
+    let run = |args: &[&str]| {
+        let mut command = office.command_without_credentials(args);
+        office.start(command.env("AISTUDIOS_APP_ID", APP_ID)).wait()
+    };
+    for args in [&["plan", "b.toml"][..], &["check", "b.toml", "--offline"]] {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!office.path("proof").exists(), "{args:?} ran a command");
+        for listed in ["echo key >> proof", "echo notified", "echo secret", "hook.example", "SLACK"]
+        {
+            assert!(ended.stdout.contains(listed), "{args:?} does not list {listed}: {ended:?}");
+        }
+    }
+    let asked = run(&["plan", "b.toml", "--ask"]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
     assert_eq!(std::fs::read_to_string(office.path("proof")).unwrap(), "key\n");
 }
@@ -165,7 +150,7 @@ async fn ledger_of_another_owner_needs_a_confirmation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_inherits_no_secret_variable() {
+async fn commands_inherit_no_secret_variable() {
     let office = TestCli::new(1).await;
     let names = [
         "AISTUDIOS_APP_ID",

@@ -6,7 +6,6 @@ mod api;
 mod faults;
 mod files;
 mod money;
-mod network;
 mod persistence;
 mod webhooks;
 

@@ -2,7 +2,13 @@
 //!
 //! A byte order mark decides, then the batch file, then the bytes of the whole file. A file that is
 //! UTF-8 except for some rows stays UTF-8, and those rows are reported: in any other encoding the
-//! other rows would be garbled, unnoticed until the video speaks them.
+//! other rows would be garbled, unnoticed until the video speaks them. A guess is always reported, and
+//! rejected if its words are not plausible.
+
+mod plausibility;
+mod seven_bit;
+mod text_encoding;
+mod transcode;
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::RangeInclusive;
@@ -10,7 +16,13 @@ use std::ops::RangeInclusive;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
 
+use self::plausibility::GuessJudge;
 use super::problem::{SheetProblem, shorten_for_message};
+
+pub(super) use self::plausibility::GuessEvidence;
+pub(super) use self::seven_bit::{SevenBitEncoding, seven_bit_encoding};
+pub(super) use self::text_encoding::TextEncoding;
+pub(super) use self::transcode::copy_to_utf8;
 
 /// The longest piece of a file that is treated as one line.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -26,6 +38,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("cp936", "gb18030"),
     ("ms936", "gb18030"),
     ("cp950", "big5"),
+    ("cp874", "windows-874"),
     ("ansi", "windows-1252"),
     ("utf16", "utf-16le"),
     ("utf-16", "utf-16le"),
@@ -34,19 +47,19 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Returns the encoding named in the batch file.
-pub(super) fn encoding_from_name(name: &str) -> Result<&'static Encoding, SheetProblem> {
+pub(super) fn encoding_from_name(name: &str) -> Result<TextEncoding, SheetProblem> {
     let plain = name.trim().to_ascii_lowercase();
     let alias = ALIASES.iter().find(|(alias, _)| *alias == plain).map(|(_, label)| *label);
     let found = Encoding::for_label(alias.unwrap_or(&plain).as_bytes());
-    found.filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED).ok_or_else(
-        || {
-            SheetProblem::for_sheet(
-                format!("`encoding = \"{}\"` is not a known encoding", shorten_for_message(name)),
-                "one of `utf-8`, `utf-16`, `windows-1252`, `cp949`, `gb18030`, `shift_jis`, \
-                 `big5`; or leave it out to have it detected",
-            )
-        },
-    )
+    let found = found.filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED);
+    let code_page = || TextEncoding::from_code_page_name(&plain);
+    found.map(TextEncoding::Standard).or_else(code_page).ok_or_else(|| {
+        SheetProblem::for_sheet(
+            format!("`encoding = \"{}\"` is not a known encoding", shorten_for_message(name)),
+            "one of `utf-8`, `utf-16`, `windows-1252`, `cp850`, `cp949`, `gb18030`, `shift_jis`, \
+             `big5`; or leave it out to have it detected",
+        )
+    })
 }
 
 /// Returns the encoding declared by a byte order mark, or UTF-16 if zeros alternate with ASCII.
@@ -129,6 +142,23 @@ pub(super) fn guess_encoding(
     }
     let written = !guess.is_single_byte() || guess.name().starts_with("windows-");
     Ok(if written { Ok(guess) } else { Err(guess) })
+}
+
+/// Returns whether the words of a text in a guessed encoding are plausible.
+pub(super) fn judge_guess(text: impl Read, guess: TextEncoding) -> io::Result<GuessEvidence> {
+    let mut text = BufReader::new(text);
+    let mut judge = GuessJudge::new(guess);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if (&mut text).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            return Ok(judge.finish());
+        }
+        let is_escaped = guess == TextEncoding::Standard(encoding_rs::ISO_2022_JP);
+        if !line.is_ascii() || is_escaped {
+            judge.feed(&line);
+        }
+    }
 }
 
 /// One detector that reads every line, and eight that read every eighth line.
@@ -292,9 +322,15 @@ mod tests {
             ("UTF-16", UTF_16LE),
             ("utf8", UTF_8),
         ] {
-            assert_eq!(encoding_from_name(name).unwrap(), want, "{name}");
+            let found = encoding_from_name(name).unwrap();
+            assert_eq!(found, TextEncoding::Standard(want), "{name}");
         }
-        for name in ["", "klingon", "hz-gb-2312", "x-user-defined"] {
+        for (name, want) in
+            [("cp850", "cp850"), ("IBM-437", "cp437"), ("852", "cp852"), ("cp866", "IBM866")]
+        {
+            assert_eq!(encoding_from_name(name).unwrap().name(), want, "{name}");
+        }
+        for name in ["", "klingon", "hz-gb-2312", "x-user-defined", "cp1", "utf-850"] {
             assert!(encoding_from_name(name).is_err(), "{name}");
         }
     }

@@ -7,66 +7,38 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
-use encoding_rs::{DecoderResult, Encoding, UTF_16BE, UTF_16LE};
-
-/// Replaces undecodable bytes. Never occurs in UTF-8.
-const UNDECODABLE: u8 = 0xff;
+use super::text_encoding::TextEncoding;
 
 /// Copies all of `text`.
-pub(super) fn copy_to_utf8(
+pub(in crate::sheet) fn copy_to_utf8(
     mut text: impl Read,
-    encoding: &'static Encoding,
+    encoding: TextEncoding,
     to: File,
 ) -> io::Result<File> {
     let mut to = BufWriter::new(to);
-    let mut decoder = encoding.new_decoder_with_bom_removal();
-    // Unassigned bytes of legacy encodings are decoded to C1 control characters.
-    let keeps_controls = encoding == UTF_16LE || encoding == UTF_16BE;
-    let (mut bytes, mut decoded) = (vec![0; 64 << 10], vec![0; 128 << 10]);
+    let mut decoder = encoding.new_decoder();
+    let (mut bytes, mut decoded) = (vec![0; 64 << 10], Vec::new());
     loop {
         let read = text.read(&mut bytes)?;
-        let (mut left, last) = (&bytes[..read], read == 0);
-        loop {
-            let (result, taken, written) =
-                decoder.decode_to_utf8_without_replacement(left, &mut decoded, last);
-            left = &left[taken..];
-            if keeps_controls {
-                to.write_all(&decoded[..written])?;
-            } else {
-                write_without_controls(&decoded[..written], &mut to)?;
-            }
-            match result {
-                DecoderResult::InputEmpty => break,
-                DecoderResult::OutputFull => {}
-                DecoderResult::Malformed(..) => to.write_all(&[UNDECODABLE])?,
-            }
-        }
-        if last {
+        decoded.clear();
+        decoder.decode(&bytes[..read], read == 0, &mut decoded);
+        to.write_all(&decoded)?;
+        if read == 0 {
             return to.into_inner().map_err(io::IntoInnerError::into_error);
         }
     }
-}
-
-/// Writes UTF-8, with U+0080 to U+009F as undecodable bytes.
-fn write_without_controls(mut text: &[u8], to: &mut impl Write) -> io::Result<()> {
-    let is_control = |pair: &[u8]| pair[0] == 0xc2 && (0x80..0xa0).contains(&pair[1]);
-    while let Some(at) = text.windows(2).position(is_control) {
-        to.write_all(&text[..at])?;
-        to.write_all(&[UNDECODABLE])?;
-        text = &text[at + 2..];
-    }
-    to.write_all(text)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, SeekFrom};
 
-    use encoding_rs::{EUC_KR, SHIFT_JIS, WINDOWS_1252};
+    use encoding_rs::{EUC_KR, Encoding, SHIFT_JIS, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
     use super::*;
 
     fn transcoded(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
+        let encoding = TextEncoding::Standard(encoding);
         let mut file = copy_to_utf8(bytes, encoding, tempfile::tempfile().unwrap()).unwrap();
         let mut copied = Vec::new();
         file.seek(SeekFrom::Start(0)).unwrap();
