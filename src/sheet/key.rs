@@ -6,8 +6,6 @@
 
 use std::borrow::Cow;
 
-use std::borrow::Cow;
-
 use super::cells::RowCells;
 use super::problem::{SheetProblem, shorten_for_message};
 use crate::text::{canonical_key, canonical_text, is_invisible_mark, trim_invisible};
