@@ -108,10 +108,10 @@ impl PlanReview {
         let message = match self.confirmation {
             None => return Vec::new(),
             Some(ConfirmationCause::KeysReplaced) => {
-                let keys = pluralize(self.replaced_keys.len() as u64, "key");
+                let keys = self.replaced_keys.len();
                 format!(
-                    "{keys} of {paid} gone, and replaced by new keys of rows that are otherwise \
-                     the same; each would be rendered and paid for again"
+                    "{keys} of {paid} lost their key, replaced by new keys of rows that are \
+                     otherwise the same; each would be rendered and paid for again"
                 )
             }
             Some(ConfirmationCause::RenderedAgain) => {

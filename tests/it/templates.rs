@@ -475,6 +475,13 @@ proptest! {
         columns.lists = [("list".to_owned(), vec![0, 1])].into();
         let mut merger = PayloadMerger::new(&template, &columns);
         let value = merge_to_json(&mut merger, &[&a, &b, "Hi."]);
+        // A cell in which nothing can be seen is empty; any other is unchanged.
+        let fields = merger.template_fields(&[vec![a.clone(), b.clone(), "Hi.".to_owned()]]);
+        let seen = ["a", "b"].map(|name| fields[name].as_str().unwrap().to_owned());
+        for (text, seen) in [&a, &b].into_iter().zip(&seen) {
+            prop_assert!(text == seen || seen.is_empty() && !text.contains(char::is_alphanumeric));
+        }
+        let [a, b] = seen;
         let listed = [&a, &b].map(|text| Value::from(text.as_str()));
         let filled = listed.iter().rposition(|text| !text.as_str().unwrap().trim().is_empty());
         prop_assert_eq!(&value["list"], &Value::from(&listed[..filled.map_or(0, |last| last + 1)]));

@@ -18,6 +18,9 @@ const DIAGNOSTIC_WIDTH: usize = 80;
 /// Row problems shown with a line of the template; further ones take one line each.
 const DIAGNOSTICS_MAX: usize = 10;
 
+/// Warnings shown; each takes a line or two.
+const WARNINGS_MAX: usize = 30;
+
 /// A problem and its location in a source text.
 struct SourceDiagnostic<'a> {
     file: &'a str,
@@ -241,7 +244,7 @@ pub(crate) fn print_warnings(
     warnings: &PlanProblems,
     template_files: &TemplateFiles,
 ) {
-    for warning in warnings.kept().iter().take(DIAGNOSTICS_MAX) {
+    for warning in warnings.kept().iter().take(WARNINGS_MAX) {
         let column =
             warning.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
         let message = warning
@@ -263,7 +266,7 @@ pub(crate) fn print_warnings(
             "warning: {rows}{column}: {message}{place}{variants}{help}"
         )));
     }
-    let shown = warnings.kept().iter().take(DIAGNOSTICS_MAX).map(|warning| warning.rows.max(1));
+    let shown = warnings.kept().iter().take(WARNINGS_MAX).map(|warning| warning.rows.max(1));
     let omitted = warnings.count().saturating_sub(shown.sum());
     if omitted > 0 {
         printer.status(&format!("and {}", pluralize(omitted, "other warning")));
