@@ -69,7 +69,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     no_wait: bool,
     /// Overrides `max_videos` of the batch file
-    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
+    // `--limit` says the same; the help must fit one screen.
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>, hide = true)]
     max_videos: Option<u32>,
     /// First check that every media URL exists
     #[arg(long)]

@@ -3,6 +3,7 @@
 //! Covers the batch file, the account (one free request), webhooks, the clock, free disk space, the
 //! ledger and file locking. Spends nothing and leaves nothing behind.
 
+mod ledger_match;
 mod probe;
 mod webhook;
 mod window;
@@ -91,7 +92,8 @@ async fn execute(
         None => None,
     };
     let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
-    let path = global.find_ledger(args.sandbox, &files)?.path;
+    let location = global.find_ledger(args.sandbox, &files)?;
+    let path = location.path.clone();
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
@@ -107,6 +109,9 @@ async fn execute(
         }
     }
     findings.extend(check_ledger(&path, batch.as_ref(), args.sandbox).await);
+    if let Some(batch) = &batch {
+        findings.extend(ledger_match::check_ledger_match(batch, &location).await);
+    }
     findings.push(check_lock(&path));
     if let Some(batch) = &batch {
         findings.push(check_disk_space("output", &output_dir::output_dir(batch, args.sandbox)));
@@ -227,7 +232,9 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
     {
         let host = target::choose_host(Some(batch)).map(|host| host.host.base_url().to_string());
         let host = host.unwrap_or_default();
-        if stored.base_url.trim_end_matches('/') != host.trim_end_matches('/') {
+        // Once a request was sent, the batch stays at its host.
+        let is_bound = ledger.has_requests(stored.id).await.unwrap_or(true);
+        if is_bound && stored.base_url.trim_end_matches('/') != host.trim_end_matches('/') {
             let message = format!("the batch belongs to {}, not to {host}", stored.base_url);
             findings.push(
                 CheckFinding::fail(ExitReason::Usage, "host", message)
