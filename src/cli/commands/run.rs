@@ -26,7 +26,6 @@ use crate::session::{Session, SessionSetup};
 Examples:
   callsheet run jobs/spring.toml --sandbox          rehearse (free)
   callsheet run jobs/spring.toml --limit 3          render three
-  callsheet run jobs/spring.toml                    render the rest
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
     /// Batch files; those of one account share its lowest rates
