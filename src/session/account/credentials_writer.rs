@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
 /// The reason why the credentials file cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ impl CredentialsDocument {
     pub(crate) fn has_pair(&self, profile: Option<&str>) -> bool {
         let table = match profile {
             Some(profile) => self.document.get(profile).and_then(Item::as_table_like),
-            None => Some(self.document.as_table() as &dyn toml_edit::TableLike),
+            None => Some(self.document.as_table() as &dyn TableLike),
         };
         table.is_some_and(|table| table.contains_key("app_id") || table.contains_key("user_key"))
     }
@@ -78,7 +78,7 @@ impl CredentialsDocument {
         entry: &CredentialsEntry<'_>,
     ) -> Result<(), CredentialsWriteError> {
         let table = match entry.profile {
-            None => self.document.as_table_mut() as &mut dyn toml_edit::TableLike,
+            None => self.document.as_table_mut() as &mut dyn TableLike,
             Some(profile) => {
                 let item = self.document.entry(profile).or_insert(Item::Table(Table::new()));
                 let Some(table) = item.as_table_like_mut() else {
@@ -88,8 +88,8 @@ impl CredentialsDocument {
                 table
             }
         };
-        table.insert("app_id", value(entry.app_id));
-        table.insert("user_key", value(entry.user_key));
+        set_text(table, "app_id", entry.app_id);
+        set_text(table, "user_key", entry.user_key);
         if entry.place.is_some() {
             table.remove("base_url");
             table.remove("region");
@@ -104,6 +104,18 @@ impl CredentialsDocument {
             let (path, action, kind) = (self.path, "written", error.kind());
             CredentialsWriteError::Io { path, action, kind }
         })
+    }
+}
+
+/// Sets a text. Comments beside and above a text that it replaces stay.
+fn set_text(table: &mut dyn TableLike, key: &str, text: &str) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = Value::from(text);
+            *old.decor_mut() = decor;
+        }
+        None => drop(table.insert(key, value(text))),
     }
 }
 
@@ -146,7 +158,7 @@ mod tests {
         let url = EntryPlace::BaseUrl("https://proxy.example".to_owned());
         insta::assert_snapshot!(save(Some("agency"), Some(url)), @r#"
         # mine
-        app_id = "new"
+        app_id = "new" # first
         user_key = "new-key"
 
         [other]
