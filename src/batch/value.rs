@@ -153,14 +153,6 @@ pub(super) fn parse_positive_count(value: &DeValue<'_>) -> Result<NonZeroU32, Se
     })
 }
 
-/// Parses `true` or `false`.
-pub(super) fn parse_flag(value: &DeValue<'_>) -> Result<bool, SettingProblem> {
-    let DeValue::Boolean(flag) = value else {
-        return Err(wrong_type("true or false", value));
-    };
-    Ok(*flag)
-}
-
 /// Parses an amount of credits.
 pub(super) fn parse_credits(value: &DeValue<'_>) -> Result<f64, SettingProblem> {
     parse_number(value)?

@@ -68,8 +68,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     no_wait: bool,
     /// Overrides `max_videos` of the batch file
-    // `--limit` says the same; the help must fit one screen.
-    #[arg(long, value_name = "N", value_parser = parse_number::<u32>, hide = true)]
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// First check that every media URL exists
     #[arg(long)]
