@@ -326,7 +326,7 @@ fn marked_rows_are_skipped_in_their_position() {
     let ask = SheetOptions { skip: Some(("Status", &["Later", "x"])), ..KEY_ID };
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
-    2 => 3["2", "a", " Done"]
+    2 => 3["2", "a", "Done"]
     row 4, column A `id`: the key `1` is already that of row 2
       help: keys must be unique
     3 skipped 5["3", "b", "later"]
