@@ -337,7 +337,7 @@ fn marked_rows_are_skipped_in_their_position() {
     let ask = SheetOptions { skip: Some(("Status", &[])), ..GROUP_BY_VIDEO };
     insta::assert_snapshot!(count(&ask), @r#"
     a => 2["1", "a", ""]
-     skipped 3["2", "a", " Done"]
+     skipped 3["2", "a", "Done"]
      skipped 4["1", "b", "SKIP"]
     row 5, column B `video`: this group is skipped, because row 7 may belong to it
       help: fix row 7 first
