@@ -63,6 +63,7 @@ pub use self::vendor_file::render_measured_file;
 pub use self::webhook::WebhookSettings;
 pub use self::window::{TimeWindow, WindowState};
 pub use crate::request::SubmissionMode;
+use crate::text::nearest_name;
 
 use self::paths::resolve_path;
 use self::reader::{SettingProblem, SettingsReader};
@@ -261,7 +262,7 @@ fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
     // One byte beyond the limit reveals a file that is too large.
     fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|err| read_problem(err.kind()))?;
+        .map_err(|err| read_problem(path, err.kind()))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(BatchFileProblem {
             message: "the file is larger than 1 MB, so it is probably not a batch file".to_owned(),
@@ -277,7 +278,24 @@ fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-fn read_problem(kind: io::ErrorKind) -> BatchFileProblem {
+/// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
+fn suggest_file(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folders = [folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from("jobs")];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let files: Vec<PathBuf> = files
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let names: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
+    let nearest = nearest_name(&stem(path)?, names.iter().map(String::as_str))?;
+    let file = files.iter().find(|file| stem(file).as_deref() == Some(nearest))?;
+    let file = file.strip_prefix(".").unwrap_or(file);
+    Some(format!("did you mean `{}`?", file.display()))
+}
+
+fn read_problem(path: &Path, kind: io::ErrorKind) -> BatchFileProblem {
     let (message, help) = match kind {
         io::ErrorKind::NotFound => {
             ("there is no such file", Some("check the path; `callsheet new` creates a batch file"))
@@ -286,5 +304,7 @@ fn read_problem(kind: io::ErrorKind) -> BatchFileProblem {
         io::ErrorKind::IsADirectory => ("this is a folder", Some("name the `.toml` file in it")),
         _ => ("the file cannot be read", None),
     };
-    BatchFileProblem { message: message.to_owned(), help: help.map(str::to_owned), span: None }
+    let suggested = (kind == io::ErrorKind::NotFound).then(|| suggest_file(path)).flatten();
+    let help = suggested.or_else(|| help.map(str::to_owned));
+    BatchFileProblem { message: message.to_owned(), help, span: None }
 }

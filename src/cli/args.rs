@@ -5,9 +5,10 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::batch::Batch;
@@ -25,6 +26,23 @@ use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
 use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
+
+/// Returns the parser of a batch file: a path, or the name of a file here or in `jobs`.
+pub(crate) fn batch_file_parser() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(|given| find_batch_file(PathBuf::from(given)))
+}
+
+fn find_batch_file(given: PathBuf) -> PathBuf {
+    if given.is_file() || given.components().count() != 1 {
+        return given;
+    }
+    let file = given.with_added_extension("toml");
+    let places = [file.clone(), Path::new(BATCH_FOLDER).join(file)];
+    places.into_iter().find(|place| place.is_file()).unwrap_or(given)
+}
+
+/// The folder in which `new` creates batch files.
+const BATCH_FOLDER: &str = "jobs";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -57,13 +75,22 @@ pub(crate) enum ColorMode {
 }
 
 impl GlobalArgs {
+    /// Returns whether messages on stderr are coloured.
     pub(crate) fn is_colored(&self) -> bool {
+        self.is_stream_colored(std::io::stderr().is_terminal())
+    }
+
+    /// Returns whether results on stdout are coloured.
+    pub(crate) fn is_stdout_colored(&self) -> bool {
+        self.is_stream_colored(std::io::stdout().is_terminal())
+    }
+
+    fn is_stream_colored(&self, is_terminal: bool) -> bool {
         match self.color {
             ColorMode::Always => true,
             ColorMode::Never => false,
             ColorMode::Auto => {
-                std::io::stderr().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
         }
     }

@@ -8,10 +8,13 @@ pub(crate) mod commands;
 mod error;
 mod help_layout;
 pub(crate) mod output;
+mod panic_hook;
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use crate::cli::args::GlobalArgs;
@@ -22,6 +25,7 @@ use crate::cli::commands::{
 use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
 pub use crate::session::exit_code::ExitReason;
+use crate::text::nearest_names;
 
 /// One spreadsheet, one scene template, one verified video per row
 #[derive(Debug, Parser)]
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = help_layout::apply(Cli::command()).color(args::early_color_choice(&arguments));
     let matches = command.try_get_matches_from(arguments);
+    let matches = matches.map_err(suggest_command);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -80,8 +85,12 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let printer = Printer::new(&cli.global);
-    logging::init(cli.global.verbosity(), cli.global.is_colored(), printer.bars());
+    let printer = match cli.command.is_long() {
+        true => Printer::for_long_command(&cli.global),
+        false => Printer::new(&cli.global),
+    };
+    logging::init(cli.global.verbosity(), cli.global.is_colored(), &printer);
+    panic_hook::install(&printer);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -91,14 +100,38 @@ pub fn main() -> ExitCode {
     };
     // The outcome of a run is also in its reports, so lost output does not change its exit code.
     let has_reports = matches!(cli.command, CliCommand::Run(_) | CliCommand::Resume(_));
-    let exit = runtime.block_on(cli.command.execute(&cli.global, &printer));
+    let command = || runtime.block_on(cli.command.execute(&cli.global, &printer));
+    // The hook has printed the failure.
+    let exit = catch_unwind(AssertUnwindSafe(command)).unwrap_or(ExitReason::Unexpected);
     let is_output_lost = printer.report_lost_results() && !has_reports;
     // A second Ctrl-C may leave requests in flight; their intents are in the ledger.
     runtime.shutdown_background();
+    printer.wait_until_written();
     if is_output_lost { ExitReason::Unexpected.into() } else { exit.into() }
 }
 
+/// Names the nearest command in the error of a misspelled one, by the measure of all other names.
+fn suggest_command(mut error: clap::Error) -> clap::Error {
+    let command = Cli::command();
+    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let wrong = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(wrong)) => wrong.clone(),
+        Some(_) | None => return error,
+    };
+    let nearest: Vec<String> =
+        nearest_names(&wrong, names).into_iter().take(1).map(str::to_owned).collect();
+    if !nearest.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(nearest));
+    }
+    error
+}
+
 impl CliCommand {
+    /// Returns whether it runs for long, perhaps unattended.
+    fn is_long(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Resume(_) | Self::Serve(_))
+    }
+
     async fn execute(self, global: &GlobalArgs, printer: &Printer) -> ExitReason {
         match self {
             Self::Run(args) => run::run(args, global, printer).await,

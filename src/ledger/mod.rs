@@ -33,6 +33,7 @@ pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
 pub use crate::ledger::model::row_status::RowStatus;
 pub use crate::ledger::model::run_ending::RunEnding;
+pub use crate::ledger::model::run_stop::{RunStop, StopCause};
 pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
 pub use crate::ledger::model::stored_payload::{StoredPayload, StoredPayloadError};
 pub use crate::ledger::model::tag::Tag;
@@ -59,6 +60,7 @@ pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
 pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::record::RecordedUpdate;
 pub use crate::ledger::write::retry_after::RetryAfterFloor;
+pub use crate::ledger::write::run_stops::UnstartedRun;
 pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, JobSelection, ListedRow, MergedRow, NewRowContent, PaidTotals,

@@ -27,7 +27,8 @@ pub(super) fn headline(record: &RunRecord) -> String {
     let rehearsal = if record.rehearsal { " (rehearsal)" } else { "" };
     let name = &record.batch;
     let Some(rows) = record.rows else {
-        return format!("{name}{rehearsal}: not started (exit {})", record.exit);
+        let words = truncate(&record.stop.words, MESSAGE_CHARS_MAX);
+        return format!("{name}{rehearsal}: not started: {words}");
     };
     let jobs = |word: &str| record.counts.get(word).copied().unwrap_or(0);
     let mut parts = vec![format!("{} of {rows} done", jobs("done") + jobs("reused"))];
@@ -48,10 +49,11 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(match record.exit {
         0 => "Everything is done.".to_owned(),
-        code => format!("Exit {code}: {}.", exit_code_meaning(code)),
+        code => truncate(&format!("Exit {code}: {}", record.stop.words), 2 * MESSAGE_CHARS_MAX),
     });
-    let why = record.error.as_ref().or(record.halt.as_ref().map(|halt| &halt.words));
-    lines.extend(why.map(|why| truncate(why, 2 * MESSAGE_CHARS_MAX)));
+    let detail = record.error.as_ref().or(record.halt.as_ref().map(|halt| &halt.words));
+    let is_new = |detail: &&String| !record.stop.words.contains(detail.as_str());
+    lines.extend(detail.filter(is_new).map(|detail| truncate(detail, 2 * MESSAGE_CHARS_MAX)));
     let problems = &record.problems;
     lines.extend(
         problems
@@ -96,19 +98,4 @@ pub(super) fn footer(record: &RunRecord) -> String {
         "callsheet {}, {run}{} on {}, {} to {}",
         record.tool_version, record.batch_file, record.host, record.began, record.ended
     )
-}
-
-fn exit_code_meaning(code: u8) -> &'static str {
-    match code {
-        2 => "invalid settings or credentials",
-        3 => "finished; some rows failed",
-        4 => "invalid sheet or template; nothing was spent",
-        5 => "stopped by a temporary failure; run it again",
-        6 => "some rows are uncertain",
-        7 => "account problem: credentials refused, not allowed, or out of credits",
-        8 => "stopped at --limit; run it again for more",
-        10 => "outside the time window; the next run continues",
-        130 | 143 => "stopped by a signal; everything is saved",
-        _ => "an unexpected error",
-    }
 }

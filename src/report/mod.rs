@@ -16,7 +16,8 @@ pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, wri
 pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
 pub use run::{
     AttentionGroup, BatchRecord, CreditsRecord, HaltRecord, MessageRecord, NotificationRecord,
-    OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, write_run_record,
+    OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, StopRecord,
+    write_run_record, write_run_record_to,
 };
 
 const RESULTS_FILE: &str = "results.csv";

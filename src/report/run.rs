@@ -51,6 +51,8 @@ pub struct RunRecord {
     pub exit: u8,
     /// `ended`, `interrupted` or `not begun`, as in the ledger.
     pub ending: &'static str,
+    /// Why it ended, in every case.
+    pub stop: StopRecord,
     /// The reason why it stopped submitting.
     pub halt: Option<HaltRecord>,
     /// The error that prevented or ended it.
@@ -86,6 +88,23 @@ pub struct OpenProject {
     pub key: String,
     /// The id of the project that was polled.
     pub project: String,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StopRecord {
+    /// The kind of cause.
+    pub cause: &'static str,
+    /// What happened.
+    pub words: String,
+    /// What to do before the next step.
+    pub advice: &'static str,
+    /// The exit code; `None` for a run that was killed.
+    #[serde(skip)]
+    pub exit: Option<u8>,
+    /// When it ended, in milliseconds since 1970.
+    #[serde(skip)]
+    pub at: i64,
 }
 
 /// The reason why a run stopped submitting.
@@ -203,6 +222,8 @@ pub struct BatchRecord {
     pub credits: CreditsRecord,
     /// The attention groups.
     pub failures: Vec<AttentionGroup>,
+    /// How the last run ended, unless one is live.
+    pub stop: Option<StopRecord>,
     /// The next step: a command.
     pub next: Option<String>,
 }
@@ -242,8 +263,20 @@ impl RunRecord {
 /// [`ReportError`]; the previous file is unchanged.
 pub fn write_run_record(folder: &Path, record: &RunRecord) -> Result<PathBuf, ReportError> {
     let path = folder.join(super::RUN_FILE_NAME);
+    match std::fs::create_dir_all(folder) {
+        Ok(()) => write_run_record_to(path, record),
+        Err(source) => Err(ReportError::Io { path, source }),
+    }
+}
+
+/// Writes the record to `path`, whose folder exists.
+///
+/// # Errors
+/// [`ReportError`]; the previous file is unchanged.
+pub fn write_run_record_to(path: PathBuf, record: &RunRecord) -> Result<PathBuf, ReportError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let write = || {
-        std::fs::create_dir_all(folder)?;
         let mut file = create_temp_file(folder)?;
         file.write_all(record.to_json().as_bytes())?;
         file.as_file().sync_all()?;

@@ -231,8 +231,8 @@ impl<S: StudioApi> RunContext<S> {
             Ok(_) | Err(CallError::NotFound) => self.note_response(),
             Err(CallError::RateLimited { retry_after }) => self.on_rate_limited(*retry_after).await,
             Err(CallError::Account { kind, message }) => {
-                let (message, blocks_polls) = (message.clone(), kind.blocks_polls());
-                self.limits.breakers.halt(Halt::Account { message, blocks_polls });
+                let (kind, message) = (*kind, message.clone());
+                self.limits.breakers.halt(Halt::Account { kind, message });
             }
             Err(CallError::Moved { message }) => {
                 self.limits.breakers.halt(Halt::Moved { message: message.clone() });

@@ -11,7 +11,7 @@ use crate::session::account::target::{ClientOptions, RunTarget};
 use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
-use crate::session::outcome::exit_for_halt;
+use crate::session::run_stop::{exit_reason, stop_for_halt};
 
 /// Attempts of the first request, a few seconds apart, for a network that is just coming up.
 const CONNECTION_ATTEMPTS: u32 = 3;
@@ -80,7 +80,11 @@ impl AccountClient {
                 Err(error) => {
                     let halt = connection_halt(error);
                     let message = self.target.start_failure_message(&halt);
-                    return Err(CommandError::new(exit_for_halt(&halt), message));
+                    let stop = stop_for_halt(&halt);
+                    let exit = exit_reason(&stop);
+                    return Err(CommandError::new(exit, message)
+                        .with_cause(stop.cause)
+                        .with_summary(stop.message));
                 }
             }
         }
@@ -90,9 +94,7 @@ impl AccountClient {
 /// Returns the halt that this error would cause in a run.
 fn connection_halt(error: CallError) -> Halt {
     match error {
-        CallError::Account { kind, message } => {
-            Halt::Account { message, blocks_polls: kind.blocks_polls() }
-        }
+        CallError::Account { kind, message } => Halt::Account { kind, message },
         CallError::Moved { message } => Halt::Moved { message },
         CallError::Transient { .. }
         | CallError::Refused { .. }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::aistudios::AiStudios;
 use crate::batch::Batch;
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError};
+use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError, RunStop, StopCause};
 use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
@@ -23,8 +23,9 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
-use crate::session::outcome::{RunSummary, exit_for_outcome};
-use crate::session::run_report::{Finishing, RunReport};
+use crate::session::outcome::{RunSummary, RunTotals};
+use crate::session::reports::run_report::{Finishing, RunReport};
+use crate::session::run_stop::{exit_reason, stop_for_outcome};
 use crate::session::signals::ShutdownSignals;
 use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
 
@@ -88,14 +89,14 @@ impl BatchRun {
         };
         let (exit, error) = match self.execute(account, environment, &observer).await {
             Ok(exit) => (exit, None),
-            Err(error) => (error.exit(), error.message().map(str::to_owned)),
+            Err(error) => (error.exit(), Some(error)),
         };
-        if let Some(message) = &error {
+        if let Some(message) = error.as_ref().and_then(CommandError::message) {
             observer.notify(SessionEvent::Failed { message });
         }
         let finishing =
             Finishing { observer: &observer, clock: environment.clock, stop: environment.stop };
-        let summary = self.report.finish(exit, error, finishing).await;
+        let summary = self.report.finish_run(exit, error.as_ref(), finishing).await;
         if environment.has_several_batches {
             observer.notify(SessionEvent::BatchFinished { summary: &summary });
         }
@@ -122,7 +123,7 @@ impl BatchRun {
             // The ledger cannot be read, or another run took the batch over and writes the reports.
             Ok(RunOutcome { halt: Some(Halt::Ledger { message }), .. }) => {
                 self.report.record_open_projects(open_projects.list(ledger, self.id).await);
-                return Err(CommandError::unexpected(message));
+                return Err(CommandError::unexpected(message).with_cause(StopCause::Ledger));
             }
             Err(error) => {
                 self.report.record_open_projects(open_projects.list(ledger, self.id).await);
@@ -133,10 +134,13 @@ impl BatchRun {
         let output = self.output_dir();
         let written = report::write_results(ledger, self.id, &output).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
-        let exit = exit_for_outcome(&outcome, has_unsubmitted, environment.signals.received());
+        let stop = stop_for_outcome(&outcome, has_unsubmitted, environment.signals.received());
+        let exit = exit_reason(&stop);
+        self.report.record_stop(stop.clone());
         let status = self.report.record_outcome(&outcome, &written).await?;
         if let Some(status) = status {
-            let summary = self.summarize(exit, outcome, written, &status);
+            let totals = self.report.totals(ledger, self.id).await?;
+            let summary = RunSummary { totals, ..self.summarize(stop, outcome, written, &status) };
             observer.notify(SessionEvent::RunSummarized(&summary));
             self.report.set_summary(summary);
         }
@@ -157,23 +161,24 @@ impl BatchRun {
 
     fn summarize(
         &self,
-        exit: ExitReason,
+        stop: RunStop,
         outcome: RunOutcome,
         written: WrittenResults,
         status: &BatchStatus,
     ) -> RunSummary {
         RunSummary {
-            exit,
+            exit: exit_reason(&stop),
+            stop,
             counts: outcome.counts,
             invalid: status.invalid,
             skipped: status.skipped,
             halt: outcome.halt.as_ref().map(|halt| halt.message().to_owned()),
-            is_paused: status.batch.paused,
             output_dir: self.output_dir(),
             results: written.results,
             failures: written.failures,
             page: self.report.page_path(),
             next_step: status.next_step(),
+            totals: RunTotals::default(),
         }
     }
 

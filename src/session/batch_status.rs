@@ -10,13 +10,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ledger::{
-    BatchId, BatchRow, JobState, Ledger, LedgerError, RowStatus, RunEnding, RunWithBatch,
-    SpendingTotals,
+    BatchId, BatchRow, JobState, Ledger, LedgerError, RowStatus, RunEnding, RunStop, RunWithBatch,
+    SpendingTotals, StopCause,
 };
-use crate::report::{AttentionGroup, BatchRecord, CreditsRecord};
+use crate::report::{AttentionGroup, BatchRecord, CreditsRecord, StopRecord};
 use crate::runner::lock_holder;
 use crate::session::attention;
 use crate::session::next_steps::{CommandHints, NextStep};
+use crate::session::run_stop;
+use crate::session::run_stop::{advice, is_before_plan, stop_after_death};
 use crate::text::estimate_time_left;
 
 /// The status of a batch.
@@ -34,11 +36,21 @@ pub(crate) struct BatchStatus {
     /// The cost of all paid requests.
     pub(crate) spending: SpendingTotals,
     pub(crate) throughput: Option<Throughput>,
+    /// The last run that began.
     pub(crate) last_run: Option<RunWithBatch>,
+    /// How the last run ended, even if it could not begin; `None` if that was not recorded.
+    pub(crate) last_stop: Option<LastStop>,
     /// The process that is running the batch now.
     pub(crate) live_holder: Option<String>,
     pub(crate) attention_groups: Vec<AttentionGroup>,
     pub(crate) commands: CommandHints,
+}
+
+/// The end of a run, and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LastStop {
+    pub(crate) at: i64,
+    pub(crate) stop: RunStop,
 }
 
 /// Videos finished in the last hour of a run, or in all of it if it was shorter.
@@ -108,16 +120,35 @@ impl Throughput {
     }
 }
 
-/// Returns the last run of the batch that did more than serve a command of the operator.
-async fn read_last_run(
-    ledger: &Ledger,
-    batch: BatchId,
-) -> Result<Option<RunWithBatch>, LedgerError> {
-    let runs = ledger.runs(Some(batch), RUNS_READ_MAX).await?;
-    let has_begun = |run: &RunWithBatch| {
-        !matches!(run.run.ending, Some(RunEnding::ByHand | RunEnding::NotBegun))
-    };
-    Ok(runs.into_iter().find(has_begun))
+/// Returns whether a run did more than serve a command of the operator.
+fn has_begun(run: &RunWithBatch) -> bool {
+    !matches!(run.run.ending, Some(RunEnding::ByHand | RunEnding::NotBegun))
+}
+
+impl LastStop {
+    /// Returns how the last of these runs ended, leaving out commands of the operator and runs that
+    /// the user declined.
+    fn from_runs(runs: &[RunWithBatch]) -> Option<Self> {
+        let is_counted = |run: &&RunWithBatch| has_begun(run) || run.run.stop().is_some();
+        let run = &runs.iter().find(is_counted)?.run;
+        let at = run.ended_at.unwrap_or(run.heartbeat_at);
+        match run.ending {
+            None | Some(RunEnding::Died) => Some(Self { at, stop: stop_after_death() }),
+            Some(_) => Some(Self { at, stop: run.stop()? }),
+        }
+    }
+
+    /// Returns the end as the reports of a run contain it.
+    pub(crate) fn to_record(&self) -> StopRecord {
+        let RunStop { exit, cause, message } = self.stop.clone();
+        StopRecord {
+            cause: cause.as_str(),
+            words: message,
+            advice: advice(cause).lead,
+            exit: (cause != StopCause::Died).then_some(exit),
+            at: self.at,
+        }
+    }
 }
 
 impl BatchStatus {
@@ -132,7 +163,11 @@ impl BatchStatus {
         let mut status = Self::read_counts(ledger, batch, commands).await?;
         let live_until = holder.is_some().then_some(now);
         status.live_holder = holder;
-        status.last_run = read_last_run(ledger, status.batch.id).await?;
+        let runs = ledger.runs(Some(status.batch.id), RUNS_READ_MAX).await?;
+        if status.live_holder.is_none() {
+            status.last_stop = LastStop::from_runs(&runs);
+        }
+        status.last_run = runs.into_iter().find(has_begun);
         if let Some(run) = &status.last_run {
             status.throughput = Throughput::read(ledger, status.batch.id, run, live_until).await?;
         }
@@ -166,6 +201,7 @@ impl BatchStatus {
             spending: ledger.batch_spending(id).await?,
             throughput: None,
             last_run: None,
+            last_stop: None,
             live_holder: None,
             attention_groups: attention::read_groups(ledger, id, &commands).await?,
             batch,
@@ -222,6 +258,8 @@ impl BatchStatus {
             step(self.commands.unpause_command(), "submits the remaining videos again")
         } else if self.live_holder.is_some() {
             None
+        } else if let Some(step) = self.next_step_after_stop() {
+            Some(step)
         } else if self.count_failed() > 0 {
             // It names the command for each reason; a run alone would fix none of them.
             step(self.commands.status_command(), "shows what failed, and how to fix it")
@@ -230,6 +268,26 @@ impl BatchStatus {
         } else {
             None
         }
+    }
+
+    /// Returns the next step if the end of the last run determines it.
+    fn next_step_after_stop(&self) -> Option<NextStep> {
+        let cause = self.last_stop.as_ref()?.stop.cause;
+        let is_open = !self.is_finished() || is_before_plan(cause);
+        run_stop::next_step(cause, &self.commands).filter(|_| is_open)
+    }
+
+    /// Returns the groups of rows that no run continues by itself.
+    pub(crate) fn failure_groups(&self) -> impl Iterator<Item = &AttentionGroup> {
+        let groups = self.attention_groups.iter();
+        let failed = RowStatus::State(JobState::Failed);
+        groups.filter(move |group| group.state == failed || group.state == RowStatus::Invalid)
+    }
+
+    /// Returns whether every row of the sheet has its video, or was skipped or cancelled.
+    pub(crate) fn is_finished(&self) -> bool {
+        let open = self.count_open() + self.count_in_state(JobState::Uncertain);
+        self.batch.planned_at.is_some() && open + self.count_failed() == 0
     }
 
     /// Returns the command of the next step.
@@ -250,6 +308,7 @@ impl BatchStatus {
             removed: counts_by_text(&self.removed),
             credits: CreditsRecord { run: run_spending.into(), batch: self.spending.into() },
             failures: self.attention_groups.clone(),
+            stop: self.last_stop.as_ref().map(LastStop::to_record),
             next: self.next_command(),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, StopCause};
 use crate::plan::PlanError;
 use crate::report::ReportError;
 use crate::session::exit_code::ExitReason;
@@ -15,14 +15,37 @@ use crate::template::TemplateProblem;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
     /// It failed; the message is yet to be shown.
-    Failed { exit: ExitReason, message: String },
+    Failed {
+        exit: ExitReason,
+        cause: StopCause,
+        message: String,
+        /// The cause alone, where the message has more.
+        summary: Option<String>,
+    },
     /// It failed, and the cause was already shown as a diagnostic or an event.
     Reported(ExitReason),
 }
 
 impl CommandError {
     pub(crate) fn new(exit: ExitReason, message: impl fmt::Display) -> Self {
-        Self::Failed { exit, message: message.to_string() }
+        let (cause, message) = (exit.default_cause(), message.to_string());
+        Self::Failed { exit, cause, message, summary: None }
+    }
+
+    /// Names the kind of cause, where the exit code alone does not determine it.
+    pub(crate) fn with_cause(mut self, new: StopCause) -> Self {
+        if let Self::Failed { cause, .. } = &mut self {
+            *cause = new;
+        }
+        self
+    }
+
+    /// Adds the cause alone, without what to do about it.
+    pub(crate) fn with_summary(mut self, text: String) -> Self {
+        if let Self::Failed { summary, .. } = &mut self {
+            *summary = Some(text);
+        }
+        self
     }
 
     /// An error that no other exit code describes.
@@ -63,7 +86,7 @@ impl From<LedgerError> for CommandError {
         match error {
             LedgerError::SeveralNames { .. } => Self::new(ExitReason::BatchLocked, error),
             LedgerError::MountedAlone { .. } => Self::usage(error),
-            _ => Self::unexpected(error),
+            _ => Self::unexpected(error).with_cause(StopCause::Ledger),
         }
     }
 }
@@ -83,6 +106,17 @@ pub(crate) fn exit_for_plan_error(error: &PlanError) -> ExitReason {
         | PlanError::File { .. } => ExitReason::Input,
         PlanError::Selection(_) => ExitReason::Usage,
         PlanError::Ledger(_) => ExitReason::Unexpected,
+    }
+}
+
+/// Returns the kind of cause of a batch that cannot be planned.
+pub(crate) fn cause_of_plan_error(error: &PlanError) -> StopCause {
+    match error {
+        PlanError::Sheet(_) => StopCause::Sheet,
+        PlanError::Template { .. } => StopCause::Template,
+        PlanError::FilePattern(_) | PlanError::File { .. } => StopCause::BatchFile,
+        PlanError::Selection(_) => StopCause::Settings,
+        PlanError::Ledger(_) => StopCause::Ledger,
     }
 }
 

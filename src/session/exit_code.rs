@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use crate::ledger::StopCause;
+
 /// The reason for an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {
@@ -30,7 +32,7 @@ pub enum ExitReason {
     BatchLocked,
     /// Interrupted by Ctrl-C; everything is saved.
     Interrupted,
-    /// Stopped by SIGTERM; everything is saved.
+    /// Stopped by SIGTERM or SIGHUP; everything is saved.
     Terminated,
 }
 
@@ -52,7 +54,9 @@ impl ExitReason {
         Self::Terminated,
     ];
 
-    /// The order in which one reason represents several batches: the first that applies.
+    /// The order in which one reason represents several batches, or several reasons of one: the
+    /// first that applies. What a scheduler should try again comes before failures, and failures
+    /// before planned stops.
     const SEVERITY_ORDER: [Self; 13] = [
         Self::Unexpected,
         Self::Account,
@@ -62,17 +66,46 @@ impl ExitReason {
         Self::Input,
         Self::BatchLocked,
         Self::Uncertain,
-        Self::CapReached,
-        Self::WindowClosed,
         Self::TransientFailure,
         Self::SomeFailed,
+        Self::CapReached,
+        Self::WindowClosed,
         Self::Done,
     ];
 
     /// Returns the reason that represents several batches together.
     pub(crate) fn most_severe(exits: impl IntoIterator<Item = Self>) -> Self {
-        let rank = |exit: &Self| Self::SEVERITY_ORDER.iter().position(|reason| reason == exit);
-        exits.into_iter().min_by_key(rank).unwrap_or(Self::Done)
+        exits.into_iter().min_by_key(|exit| exit.severity_rank()).unwrap_or(Self::Done)
+    }
+
+    /// Returns its place in the order of severity, 0 for the most severe.
+    pub(crate) fn severity_rank(self) -> usize {
+        let order = Self::SEVERITY_ORDER.iter();
+        order.take_while(|reason| **reason != self).count()
+    }
+
+    /// Returns the reason with this number.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// Returns the kind of cause that the reason alone stands for.
+    pub(crate) fn default_cause(self) -> StopCause {
+        match self {
+            Self::Done => StopCause::Done,
+            Self::Unexpected => StopCause::Unexpected,
+            Self::Usage => StopCause::Settings,
+            Self::SomeFailed => StopCause::RowsFailed,
+            Self::Input => StopCause::Sheet,
+            Self::TransientFailure => StopCause::Unavailable,
+            Self::Uncertain => StopCause::Uncertain,
+            Self::Account => StopCause::Permission,
+            Self::CapReached => StopCause::VideoLimit,
+            Self::WindowClosed => StopCause::WindowClosed,
+            Self::BatchLocked => StopCause::OtherBatch,
+            Self::Interrupted => StopCause::Interrupted,
+            Self::Terminated => StopCause::Terminated,
+        }
     }
 
     /// Returns the number.
@@ -115,8 +148,9 @@ mod tests {
                     ExitReason::WindowClosed,
                     ExitReason::CapReached,
                 ],
-                ExitReason::CapReached,
+                ExitReason::TransientFailure,
             ),
+            (vec![ExitReason::CapReached, ExitReason::SomeFailed], ExitReason::SomeFailed),
             (
                 vec![ExitReason::Uncertain, ExitReason::Account, ExitReason::Interrupted],
                 ExitReason::Account,

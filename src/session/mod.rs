@@ -11,6 +11,7 @@
 pub(crate) mod account;
 mod account_client;
 pub(crate) mod attention;
+pub(crate) mod batch_headline;
 mod batch_run;
 pub(crate) mod batch_status;
 pub(crate) mod check_finding;
@@ -27,17 +28,19 @@ mod open_projects;
 pub(crate) mod outcome;
 pub(crate) mod prepare;
 pub(crate) mod probe;
-pub(crate) mod report_page;
+pub(crate) mod reports;
 pub(crate) mod resume_request;
 pub(crate) mod run_forecast;
-pub(crate) mod run_report;
 pub(crate) mod run_request;
+pub(crate) mod run_stop;
 pub(crate) mod signals;
 pub(crate) mod time_window;
 pub(crate) mod webhooks;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use crate::clock::Clock;
@@ -51,9 +54,10 @@ use crate::session::event::{JobStateCounts, SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::prepare::SessionContext;
+use crate::session::reports::run_report::{Finishing, SessionReports, SessionResult};
 use crate::session::resume_request::ResumeRequest;
-use crate::session::run_report::{Finishing, SessionReports, SessionResult};
 use crate::session::run_request::{RunRequest, SpendingQuestion};
+use crate::session::run_stop::PANIC_MESSAGE;
 use crate::session::signals::{ShutdownSignals, Signal};
 use crate::session::webhooks::WebhookReceivers;
 
@@ -124,20 +128,36 @@ impl Session {
         preparation: impl Future<Output = Result<Option<PreparedRuns>, CommandError>>,
     ) -> SessionResult {
         let work = async {
-            let prepared = tokio::select! {
-                prepared = preparation => prepared,
-                signal = self.signals.first() => Err(stopped_early(signal)),
-            };
-            let result = match prepared {
-                Ok(Some(prepared)) => Ok(self.run_all(prepared).await),
-                Ok(None) => self.abandon_preparation(Ok(ExitReason::Done)).await,
-                Err(error) => self.abandon_preparation(Err(error)).await,
+            let phases = AssertUnwindSafe(self.run_phases(preparation)).catch_unwind();
+            let result = match phases.await {
+                Ok(result) => result,
+                // The hook has shown where; the reports are finished all the same.
+                Err(_) => {
+                    let error = CommandError::unexpected(PANIC_MESSAGE);
+                    self.abandon_preparation(Err(error)).await
+                }
             };
             self.finish(result).await
         };
         tokio::select! {
             result = work => result,
             never = self.signals.escalate(&self.stop) => match never {},
+        }
+    }
+
+    /// Prepares the runs and runs them; the first signal ends the preparation.
+    async fn run_phases(
+        &self,
+        preparation: impl Future<Output = Result<Option<PreparedRuns>, CommandError>>,
+    ) -> Result<ExitReason, CommandError> {
+        let prepared = tokio::select! {
+            prepared = preparation => prepared,
+            signal = self.signals.first() => Err(stopped_early(signal)),
+        };
+        match prepared {
+            Ok(Some(prepared)) => Ok(self.run_all(prepared).await),
+            Ok(None) => self.abandon_preparation(Ok(ExitReason::Done)).await,
+            Err(error) => self.abandon_preparation(Err(error)).await,
         }
     }
 
@@ -221,9 +241,9 @@ impl Session {
     async fn finish(&self, result: Result<ExitReason, CommandError>) -> SessionResult {
         let (exit, error) = match result {
             Ok(exit) => (exit, None),
-            Err(error) => (error.exit(), error.message().map(str::to_owned)),
+            Err(error) => (error.exit(), Some(error)),
         };
-        if let Some(message) = &error {
+        if let Some(message) = error.as_ref().and_then(CommandError::message) {
             self.observer.notify(SessionEvent::Failed { message });
         }
         let finishing =

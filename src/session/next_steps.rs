@@ -133,6 +133,11 @@ impl CommandHints {
         }
     }
 
+    /// Returns the command that lists the problems of the inputs, for free.
+    pub(crate) fn plan_command(&self) -> String {
+        format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
+    }
+
     /// Returns the command that retries failed jobs unless their video has arrived. It needs the
     /// batch file.
     pub(crate) fn retry_failed_command(&self) -> Option<String> {

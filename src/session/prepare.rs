@@ -19,13 +19,15 @@ use crate::session::account::account_catalog;
 use crate::session::account::account_catalog::CatalogSource;
 use crate::session::account::target;
 use crate::session::account::target::{RehearsalOptions, RunTarget};
-use crate::session::error::{CommandError, exit_for_plan_error, plan_error_messages};
+use crate::session::error::{
+    CommandError, cause_of_plan_error, exit_for_plan_error, plan_error_messages,
+};
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 use crate::session::locked_batch::{begin_run, lock_batch};
-use crate::session::run_report::RunReport;
+use crate::session::reports::run_report::RunReport;
 
 /// What the steps of a session share.
 #[derive(Clone, Copy, Debug)]
@@ -208,10 +210,12 @@ pub(crate) async fn plan_all(
     let is_single = batches.len() == 1;
     let (mut planned, mut exits) = (Vec::new(), Vec::new());
     for locked in batches {
+        let report = locked.report.clone();
         match plan_one(locked, selection, context).await {
             Ok(batch) => planned.push(batch),
             Err(error) if is_single => return Err(error),
             Err(error) => {
+                report.record_error(&error);
                 if let Some(message) = error.message() {
                     context.observer.notify(SessionEvent::Failed { message });
                 }
@@ -253,7 +257,8 @@ async fn plan_one(
         }
         Err(PlanError::Selection(message)) => Err(CommandError::usage(message)),
         Err(error) => {
-            locked.report.record_problems(plan_error_messages(&error));
+            let problems = plan_error_messages(&error);
+            locked.report.record_problems(problems, cause_of_plan_error(&error));
             observer.notify(SessionEvent::PlanFailed { batch: &locked.batch, error: &error });
             Err(CommandError::Reported(exit_for_plan_error(&error)))
         }

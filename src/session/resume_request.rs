@@ -167,9 +167,15 @@ async fn select_batches(
     name: Option<&str>,
 ) -> Result<Vec<StoredBatch>, CommandError> {
     if let Some(name) = name {
-        return Ok(vec![ledger.batch(name).await.map_err(CommandError::usage)?]);
+        let stored = ledger.batch(name).await.map_err(CommandError::usage)?;
+        if !stored.is_planned() {
+            let message = format!("batch `{name}` was never planned: use `callsheet run`");
+            return Err(CommandError::usage(message));
+        }
+        return Ok(vec![stored]);
     }
-    let batches = ledger.batches().await.map_err(CommandError::usage)?;
+    let mut batches = ledger.batches().await.map_err(CommandError::usage)?;
+    batches.retain(|batch| batch.planned_at.is_some());
     if batches.is_empty() {
         return Err(CommandError::usage("this ledger has no batch yet: use `callsheet run`"));
     }

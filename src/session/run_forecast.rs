@@ -13,6 +13,7 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::prepare::{PlannedBatch, SessionContext};
 use crate::session::run_request::RunRequest;
+use crate::session::run_stop::stop_for_invalid_rows;
 
 /// The forecast of a run.
 #[derive(Clone, Debug)]
@@ -139,8 +140,7 @@ fn forecast_one(
     context: SessionContext<'_>,
 ) -> Result<RunForecast, ExitReason> {
     let (plan, batch) = (&planned.plan, &planned.locked.batch);
-    let problems = plan.problems.kept().iter().map(ToString::to_string);
-    planned.locked.report.record_problems(problems);
+    planned.locked.report.list_problems(plan.problems.kept().iter().map(ToString::to_string));
     if !plan.is_clean() {
         report_invalid_rows(planned, request, context.observer)?;
     }
@@ -191,7 +191,11 @@ fn report_invalid_rows(
         (false, false, false) => Some(InvalidRowsFix::RowsOrFile),
     };
     observer.notify(SessionEvent::RowsInvalid { batch, plan, fix });
-    if fix.is_some() { Err(ExitReason::Input) } else { Ok(()) }
+    if fix.is_none() {
+        return Ok(());
+    }
+    planned.locked.report.record_stop(stop_for_invalid_rows(&plan.problems));
+    Err(ExitReason::Input)
 }
 
 /// Returns how many of `videos` one run may submit.

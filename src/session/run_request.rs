@@ -121,6 +121,7 @@ impl Session {
                 Ok(batch) => batch,
                 Err(problems) => {
                     self.observer.notify(SessionEvent::BatchFileInvalid { problems: &problems });
+                    self.reports.add_unreadable(problems, &request.location);
                     exits.push(ExitReason::Input);
                     continue;
                 }

@@ -1,13 +1,13 @@
-//! The two signals that stop a command: the first stops it gracefully, the second at once.
+//! The signals that stop a command: the first stops it gracefully, the second at once.
 //!
-//! Ctrl-C and SIGTERM arrive here and nowhere else. [`ShutdownSignals`] reports them in order; what
+//! Ctrl-C, SIGTERM, SIGHUP and the failure of a task arrive here and nowhere else. [`ShutdownSignals`] reports them in order; what
 //! stopping means is decided by the phase of the session (see [`super::Session`]) and by the
 //! runner's [`StopSignal`].
 
 use std::convert::Infallible;
 
 use tokio::signal;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::runner::StopSignal;
 
@@ -16,8 +16,20 @@ use crate::runner::StopSignal;
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM. It determines the exit code if both signals arrive.
+    /// The terminal was closed (SIGHUP), such as by a lost connection.
+    HangUp,
+    /// SIGTERM. It determines the exit code if several signals arrive.
     Terminate,
+    /// A task of this program panicked: the run cannot finish, and stops as after a signal.
+    Panic,
+}
+
+/// Stores the panic of a task until a session stops because of it.
+static PANICKED: Notify = Notify::const_new();
+
+/// Stops the session of this process after the panic of a task.
+pub(crate) fn report_panic() {
+    PANICKED.notify_one();
 }
 
 /// A request to stop.
@@ -104,6 +116,7 @@ async fn forward_signals(
 struct SignalStreams {
     interrupt: signal::unix::Signal,
     terminate: signal::unix::Signal,
+    hang_up: signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -112,13 +125,16 @@ impl SignalStreams {
         use signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt()).ok()?;
         let terminate = signal(SignalKind::terminate()).ok()?;
-        Some(Self { interrupt, terminate })
+        let hang_up = signal(SignalKind::hangup()).ok()?;
+        Some(Self { interrupt, terminate, hang_up })
     }
 
     async fn next(&mut self) -> Option<Signal> {
         tokio::select! {
             received = self.interrupt.recv() => received.map(|()| Signal::Interrupt),
             received = self.terminate.recv() => received.map(|()| Signal::Terminate),
+            received = self.hang_up.recv() => received.map(|()| Signal::HangUp),
+            () = PANICKED.notified() => Some(Signal::Panic),
         }
     }
 }
@@ -133,7 +149,10 @@ impl SignalStreams {
     }
 
     async fn next(&mut self) -> Option<Signal> {
-        signal::ctrl_c().await.ok().map(|()| Signal::Interrupt)
+        tokio::select! {
+            received = signal::ctrl_c() => received.ok().map(|()| Signal::Interrupt),
+            () = PANICKED.notified() => Some(Signal::Panic),
+        }
     }
 }
 

@@ -17,7 +17,9 @@ mod time_left;
 mod truncate;
 
 pub(crate) use canonical::{canonical_characters, canonical_key, canonical_text};
-pub(crate) use control::{is_terminal_control, strip_control};
+pub(crate) use control::{
+    is_terminal_control, keep_only_colors, strip_control, strip_control_from_lines,
+};
 pub(crate) use duration::{format_duration, format_exact_duration};
 pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};
 pub(crate) use formula::{escape_formula, unescape_formula};

@@ -4,7 +4,7 @@
 pub(crate) fn pluralize(count: u64, noun: &str) -> String {
     let ending = match count {
         1 => "",
-        _ if noun.ends_with('s') => "es",
+        _ if noun.ends_with('s') || noun.ends_with("ch") => "es",
         _ => "s",
     };
     format!("{count} {noun}{ending}")
@@ -16,7 +16,8 @@ mod tests {
 
     #[test]
     fn only_one_is_singular() {
-        let texts = [(0, "row"), (1, "row"), (2, "media address")].map(|(n, s)| pluralize(n, s));
-        assert_eq!(texts, ["0 rows", "1 row", "2 media addresses"]);
+        let texts = [(0, "row"), (1, "row"), (2, "media address"), (2, "batch")]
+            .map(|(n, s)| pluralize(n, s));
+        assert_eq!(texts, ["0 rows", "1 row", "2 media addresses", "2 batches"]);
     }
 }

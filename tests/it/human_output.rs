@@ -53,6 +53,7 @@ fn snapshot_settings() -> insta::Settings {
         (r"cs:[0-9a-z]{13}", "cs:[TAG]"),
         (r"\d+\.\d KB, \d+\.\d s long", "[SIZE]"),
         (r"after \d+\.\d s", "after [SPAN]"),
+        (r"  \d\d:\d\d: ", "  [TIME]: "),
         (r"\b\d+ s\b", "[SPAN]"),
         (r"\d+\.\d GB free", "[ROOM] free"),
     ] {

@@ -97,7 +97,8 @@ async fn large_ledger(rows: usize) -> TestCli {
     let took = "60000 + (j.position * 7919) % 240000";
     let statements = format!(
         "begin;
-         insert into run values (1000, 1, 'here', 1, 1760000000000, 1760020500000, 1760020500000, 'ended', {rows});
+         insert into run values (1000, 1, 'here', 1, 1760000000000, 1760020500000, 1760020500000, 'ended', {rows}, 0, 'done',
+             'every selected video is done');
          insert into submission (job_id, version, attempt, run_id, tag, way, outcome, project_id, begun_at, paid_at)
              select j.id, 1, 1, 1000, printf('%013d', j.id), 'two-step', 'rendered',
                  printf('%024x', j.id), {paid}, {paid} from job j;

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs};
+use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs, batch_file_parser};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, plan_text, session_output, sheet_remarks};
@@ -42,6 +42,7 @@ names are compared with the account's (free, at most once a day). No command of
 the batch file is run; --ask lets `user_key_command` run for this comparison.")]
 pub(crate) struct PlanArgs {
     /// Batch file
+    #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
     /// Compare with the ledger of rehearsals
     #[arg(long)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::cli::args::{GlobalArgs, parse_number};
+use crate::cli::args::{GlobalArgs, batch_file_parser, parse_number};
 use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, payload_text};
@@ -38,6 +38,7 @@ storyboard shows changed scenes beside the previous version, and marks problems.
 pub(crate) struct PreviewArgs {
     /// Batch file
     #[arg(required_unless_present = "schema")]
+    #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
     /// Row number in the spreadsheet
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]

@@ -18,8 +18,8 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::overwrite_guard;
 use crate::session::next_steps::CommandHints;
-use crate::session::report_page;
-use crate::session::report_page::PageRequest;
+use crate::session::reports::report_page;
+use crate::session::reports::report_page::PageRequest;
 use crate::text::strip_control;
 
 /// Export the results of a batch

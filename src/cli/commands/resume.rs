@@ -70,7 +70,12 @@ pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, printer: &Printer
     let observer = session_output::observer(printer);
     let session = Session::start(SessionSetup { clock, observer, notifies_rehearsals: false });
     let request = resume_request(args, location);
-    let result = session.resume(request, prompt::confirm_trust).await;
+    let confirm = async |question| {
+        // The question follows everything that it is about.
+        printer.wait_until_written();
+        prompt::confirm_trust(question).await
+    };
+    let result = session.resume(request, confirm).await;
     printer.print_summary(result.summary);
     result.exit
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs, WindowArgs, parse_number};
+use crate::cli::args::{
+    GlobalArgs, MatchArgs, RowFilterArgs, WindowArgs, batch_file_parser, parse_number,
+};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
@@ -29,7 +31,7 @@ Examples:
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
     /// Batch files; those of one account share its lowest rates
-    #[arg(value_name = "BATCH", required = true)]
+    #[arg(value_name = "BATCH", required = true, value_parser = batch_file_parser())]
     batches: Vec<PathBuf>,
     /// Rehearse (free), with its own ledger and folder
     #[arg(long)]
@@ -111,7 +113,12 @@ pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -
     let observer = session_output::observer(printer);
     let session =
         Session::start(SessionSetup { clock, observer, notifies_rehearsals: args.notify });
-    let result = session.run(run_request(args, location), prompt::confirm_spending).await;
+    let confirm = async |question| {
+        // The question follows everything that it is about.
+        printer.wait_until_written();
+        prompt::confirm_spending(question).await
+    };
+    let result = session.run(run_request(args, location), confirm).await;
     printer.print_summary(result.summary);
     result.exit
 }

@@ -20,12 +20,13 @@ use crate::session::ledger_location;
 /// List the runs and how they ended
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Endings: `ended`, `interrupted` (Ctrl-C or a signal), `by hand` (retry, resolve
-and similar commands), `not begun` (nothing was submitted), `died` (killed, or
-power failure); `live` if the run is active.
+Ending: why the run ended. Without a reason: `by hand` (retry, resolve and
+similar commands), `not begun` (declined), `died` (killed, or power failure);
+`live` if the run is active.
 
 With --json: {\"runs\": […]} with run, batch, host, pid, started, heartbeat,
-ended, ending, live, submitted (paid requests begun). Times are RFC 3339.")]
+ended, ending, exit, cause, words, live, submitted (paid requests begun). Times
+are RFC 3339.")]
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,
@@ -76,9 +77,10 @@ async fn execute(
 
 fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
     let mut table =
-        TextTable::new(&["run#", "batch", "began", "lasted", "submitted#", "ending", "process"]);
+        TextTable::new(&["run#", "batch", "began", "lasted", "submitted#", "exit#", "ending"]);
     for entry in runs {
         let status = RunStatus::from_run(entry, ledger);
+        let stop = entry.run.stop();
         let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);
         let lasted = match status {
             RunStatus::Live => format_elapsed(began, Clock::real().now().as_millisecond()),
@@ -91,8 +93,8 @@ fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
             format_local(entry.run.started_at),
             lasted,
             entry.run.submitted.to_string(),
-            status.as_str().to_owned(),
-            format!("{} on {}", entry.run.pid, entry.run.host),
+            stop.as_ref().map(|stop| stop.exit.to_string()).unwrap_or_default(),
+            stop.map_or_else(|| status.as_str().to_owned(), |stop| stop.message),
         ]);
     }
     table.render()

@@ -2,6 +2,8 @@
 //!
 //! The modules below report problems as values; only this file knows their layout.
 
+use std::ops::Range;
+
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
@@ -10,9 +12,11 @@ use crate::cli::output::printer::Printer;
 use crate::plan::{Plan, PlanError, PlanProblem, PlanProblemSource, PlanProblems, TemplateFiles};
 use crate::session::error::exit_for_plan_error;
 use crate::session::exit_code::ExitReason;
-use crate::text::{is_terminal_control, pluralize, strip_control};
+use crate::text::{is_terminal_control, pluralize, strip_control, truncate};
 use crate::{batch, sheet, template};
 
+/// Columns of a source line that are shown.
+const LINE_COLUMNS_MAX: usize = 200;
 /// Columns of a diagnostic.
 const DIAGNOSTIC_WIDTH: usize = 80;
 /// Row problems shown with a line of the template; further ones take one line each.
@@ -25,25 +29,30 @@ const WARNINGS_MAX: usize = 30;
 struct SourceDiagnostic<'a> {
     file: &'a str,
     text: &'a str,
-    span: Option<std::ops::Range<usize>>,
+    span: Option<Range<usize>>,
     message: String,
     help: Option<String>,
 }
 
 fn print_diagnostic(printer: &Printer, problem: SourceDiagnostic<'_>) {
+    let CroppedSource { text, span, column } = CroppedSource::new(problem.text, problem.span);
+    let label = match column {
+        Some(column) => format!("here (column {column})"),
+        None => "here".to_owned(),
+    };
     let mut diagnostic = MietteDiagnostic::new(strip_control(&problem.message).into_owned());
     diagnostic.help = problem.help.map(|help| strip_control(&help).into_owned());
-    let label = problem.span.map(|span| {
-        let end = span.end.clamp(span.start, problem.text.len());
-        LabeledSpan::new_with_span(Some("here".to_owned()), span.start..end)
-    });
+    let label = span.map(|span| LabeledSpan::new_with_span(Some(label), span));
     let has_span = label.is_some();
     diagnostic.labels = label.map(|label| vec![label]);
     let report = Report::new(diagnostic);
     let report = if has_span {
-        report.with_source_code(NamedSource::new(problem.file, blank_control_chars(problem.text)))
+        report.with_source_code(NamedSource::new(
+            strip_control(problem.file),
+            blank_control_chars(&text),
+        ))
     } else {
-        report.wrap_err(problem.file.to_owned())
+        report.wrap_err(strip_control(problem.file).into_owned())
     };
     let theme = if printer.is_colored() {
         GraphicalTheme::unicode()
@@ -57,6 +66,56 @@ fn print_diagnostic(printer: &Printer, problem: SourceDiagnostic<'_>) {
     if handler.render_report(&mut rendered, report.as_ref()).is_ok() {
         printer.diagnostic(rendered.trim_end());
     }
+}
+
+/// A source text whose long lines are cut around the span: miette can draw no column beyond 65,535,
+/// and nothing of a line that fills a screen is easier to find.
+struct CroppedSource {
+    text: String,
+    span: Option<Range<usize>>,
+    /// The true column of the span, from 1, if its line was cut.
+    column: Option<usize>,
+}
+
+impl CroppedSource {
+    fn new(text: &str, span: Option<Range<usize>>) -> Self {
+        let start = floor_boundary(text, span.as_ref().map_or(0, |span| span.start));
+        let end = floor_boundary(text, span.as_ref().map_or(0, |span| span.end).max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let before = crop_lines(&text[..line_start]);
+        let after = crop_lines(&text[line_end..]);
+        let mut column = None;
+        let mut line = text[line_start..line_end].to_owned();
+        let (mut from, mut to) = (start - line_start, end.min(line_end) - line_start);
+        if line.chars().count() > LINE_COLUMNS_MAX {
+            column = Some(line[..from].chars().count() + 1);
+            let side = LINE_COLUMNS_MAX / 2;
+            let left = last_chars(&line[..from], side);
+            let marked: String = line[from..to].chars().take(side).collect();
+            let right: String = line[from + marked.len()..].chars().take(side).collect();
+            (from, to) = ('…'.len_utf8() + left.len(), '…'.len_utf8() + left.len() + marked.len());
+            line = format!("…{left}{marked}{right}…");
+        }
+        let offset = before.len();
+        let span = span.map(|_| offset + from..offset + to);
+        Self { text: format!("{before}{line}{after}"), span, column }
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// Returns the text with every line cut behind the columns of a diagnostic.
+fn crop_lines(text: &str) -> String {
+    text.split('\n').map(|line| truncate(line, LINE_COLUMNS_MAX)).collect::<Vec<_>>().join("\n")
+}
+
+fn last_chars(text: &str, chars_max: usize) -> &str {
+    let from = text.char_indices().rev().take(chars_max).last().map_or(text.len(), |(at, _)| at);
+    &text[from..]
 }
 
 /// Replaces control characters by blanks; the length in bytes, and so every span, stays the same.
@@ -311,4 +370,24 @@ fn try_print_template_line(
 
 fn print_nothing_spent(printer: &Printer, count: u64, source: &str) {
     printer.status(&format!("{} in {source}. Nothing was spent", pluralize(count, "problem")));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::output::diagnostics::*;
+
+    #[test]
+    fn a_problem_at_column_100_000_is_shown() {
+        let line = format!("{}봄\"b\"{}", "x".repeat(99_999), "y".repeat(5_000));
+        let text = format!("first\n{line}\nlast");
+        let at = text.find('"').unwrap();
+        let cropped = CroppedSource::new(&text, Some(at..at + 3));
+        let span = cropped.span.unwrap();
+        assert_eq!(&cropped.text[span], "\"b\"");
+        assert_eq!(cropped.column, Some(100_001));
+        assert!(cropped.text.lines().all(|line| line.chars().count() < 400), "{}", cropped.text);
+        assert_eq!(cropped.text.lines().count(), 3);
+        let short = CroppedSource::new("a b", Some(2..3));
+        assert_eq!((short.text.as_str(), short.span, short.column), ("a b", Some(2..3), None));
+    }
 }

@@ -5,12 +5,16 @@
 
 use std::io::Write;
 
-use indicatif::MultiProgress;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use crate::cli::output::printer::{Printer, log_time};
+use crate::cli::output::stream_writer::OutputWeight;
 
 /// Amount of output on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,8 +25,8 @@ pub(crate) enum Verbosity {
     Everything,
 }
 
-/// Starts logging. `bars` are hidden while a line is written.
-pub(crate) fn init(verbosity: Verbosity, color: bool, bars: &MultiProgress) {
+/// Starts logging through `printer`.
+pub(crate) fn init(verbosity: Verbosity, color: bool, printer: &Printer) {
     let ours = match verbosity {
         Verbosity::Quiet => LevelFilter::ERROR,
         Verbosity::Normal => LevelFilter::ERROR,
@@ -35,7 +39,8 @@ pub(crate) fn init(verbosity: Verbosity, color: bool, bars: &MultiProgress) {
     };
     let filter = Targets::new().with_target("callsheet", ours).with_default(others);
     let lines = fmt::layer()
-        .with_writer(LogWriter(bars.clone()))
+        .with_writer(LogWriter { printer: printer.clone(), weight: OutputWeight::Message })
+        .with_timer(LocalTime)
         .with_ansi(color)
         .with_target(false)
         .with_filter(filter);
@@ -43,13 +48,26 @@ pub(crate) fn init(verbosity: Verbosity, color: bool, bars: &MultiProgress) {
     drop(tracing_subscriber::registry().with(lines).try_init());
 }
 
+/// Begins a line of the log as messages of an unattended run begin.
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&log_time())
+    }
+}
+
+/// Writes log lines through the printer, which no reader delays.
 #[derive(Clone)]
-struct LogWriter(MultiProgress);
+struct LogWriter {
+    printer: Printer,
+    weight: OutputWeight,
+}
 
 impl Write for LogWriter {
     /// Never fails: on an error the subscriber would write to the same closed pipe and panic.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.suspend(|| drop(std::io::stderr().write_all(bytes)));
+        self.printer.log_line(&String::from_utf8_lossy(bytes), self.weight);
         Ok(bytes.len())
     }
 
@@ -63,5 +81,11 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
     fn make_writer(&'a self) -> Self {
         self.clone()
+    }
+
+    fn make_writer_for(&'a self, meta: &tracing::Metadata<'_>) -> Self {
+        let is_important = *meta.level() <= tracing::Level::WARN;
+        let weight = if is_important { OutputWeight::Message } else { OutputWeight::Progress };
+        Self { weight, ..self.clone() }
     }
 }

@@ -1,33 +1,43 @@
 //! The only writer to the terminal: results to stdout, messages to stderr, above the progress bars.
 //!
-//! Foreign text (cells, messages of AI Studios) passes through `strip_control` before it is shown:
-//! an escape sequence in a cell must not reach the terminal. A closed pipe ends the output, not the
-//! run.
+//! Everything that is printed loses its escape sequences, control codes and hidden characters here:
+//! an escape sequence in a cell, a file name or a ledger must not reach the terminal. Colour is a
+//! type of its own, `StyledText`. A closed pipe ends the output, not the run, and a reader that stops
+//! reading delays no run.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthChar;
 
 use crate::cli::args::GlobalArgs;
+use crate::cli::output::bar_terminal::BarTerminal;
 use crate::cli::output::logging::Verbosity;
-use crate::text::{escape_json_for_terminal, strip_control};
+use crate::cli::output::stream_writer::{OutputStream, OutputWeight, StreamWriter};
+use crate::cli::output::styled_text::StyledText;
+use crate::text::{
+    escape_json_for_terminal, keep_only_colors, pluralize, strip_control, strip_control_from_lines,
+};
 
 /// Output to the user, or to the calling program with `--json`.
 #[derive(Clone, Debug)]
 pub(crate) struct Printer {
     bars: MultiProgress,
     color: bool,
+    /// Whether results on stdout are coloured.
+    colors_results: bool,
     json: bool,
     quiet: bool,
     verbose: bool,
     /// Whether stderr is a terminal; in a file or pipe a message stays on one line.
     wraps_lines: bool,
     events: Arc<Mutex<EventStream>>,
-    /// The first error on stdout, except a closed pipe.
-    stdout_error: Arc<OnceLock<io::ErrorKind>>,
+    stdout: StreamWriter,
+    stderr: StreamWriter,
+    /// Whether messages begin with the time: the run is unattended.
+    stamps_messages: bool,
     /// The batch of this handle, if there are several batches.
     batch_label: Option<Arc<str>>,
 }
@@ -44,22 +54,42 @@ struct EventStream {
 pub(crate) const STANDARD_WIDTH: usize = 80;
 
 impl Printer {
+    /// Returns the printer of a command that only prints: it waits for the reader.
     pub(crate) fn new(global: &GlobalArgs) -> Self {
+        let stderr = StreamWriter::direct(OutputStream::Stderr);
+        Self::with_streams(global, StreamWriter::direct(OutputStream::Stdout), stderr)
+    }
+
+    /// Returns the printer of a command that runs for long: no reader delays it, and without a
+    /// terminal its messages have a time.
+    pub(crate) fn for_long_command(global: &GlobalArgs) -> Self {
+        let stderr = StreamWriter::queued(OutputStream::Stderr);
+        let stamps_messages = !io::stderr().is_terminal();
+        let printer =
+            Self::with_streams(global, StreamWriter::queued(OutputStream::Stdout), stderr);
+        Self { stamps_messages, ..printer }
+    }
+
+    fn with_streams(global: &GlobalArgs, stdout: StreamWriter, stderr: StreamWriter) -> Self {
         let hidden = global.json || global.quiet || !io::stderr().is_terminal();
         let target = if hidden {
             ProgressDrawTarget::hidden()
         } else {
-            ProgressDrawTarget::stderr_with_hz(10)
+            let terminal = BarTerminal::new(stderr.clone());
+            ProgressDrawTarget::term_like_with_hz(Box::new(terminal), 10)
         };
         Self {
             bars: MultiProgress::with_draw_target(target),
             color: global.is_colored(),
+            colors_results: global.is_stdout_colored(),
             json: global.json,
             quiet: global.verbosity() == Verbosity::Quiet,
             verbose: global.verbosity() >= Verbosity::Verbose,
             wraps_lines: io::stderr().is_terminal(),
             events: Arc::default(),
-            stdout_error: Arc::default(),
+            stdout,
+            stderr,
+            stamps_messages: false,
             batch_label: None,
         }
     }
@@ -90,27 +120,35 @@ impl Printer {
 
     /// Prints a result to stdout.
     pub(crate) fn print_result(&self, text: &str) {
-        self.bars.suspend(|| self.try_print_result(text));
+        self.try_print_result(text);
+    }
+
+    /// Prints a coloured result to stdout.
+    pub(crate) fn print_styled(&self, text: &StyledText) {
+        self.write_stdout_line(text.render(self.colors_results), OutputWeight::Message);
     }
 
     /// Prints a result to stdout. Returns false if it could not be written.
     pub(crate) fn try_print_result(&self, text: &str) -> bool {
-        let mut out = io::stdout().lock();
-        match writeln!(out, "{text}").and_then(|()| out.flush()) {
-            Ok(()) => true,
-            // A closed pipe is not an error: the reader has enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
-            Err(error) => {
-                // Reported once, at the end: a run continues without its output.
-                let _ = self.stdout_error.set(error.kind());
-                false
-            }
-        }
+        let text = strip_control_from_lines(text).into_owned();
+        self.write_stdout_line(text, OutputWeight::Message)
+    }
+
+    fn write_stdout_line(&self, text: String, weight: OutputWeight) -> bool {
+        self.bars.suspend(|| self.stdout.write(text + "\n", weight))
+    }
+
+    /// Waits until all messages are written, as long as they are read.
+    pub(crate) fn wait_until_written(&self) {
+        self.stdout.wait_until_written();
+        self.stderr.wait_until_written();
     }
 
     /// Reports an error of stdout. Returns whether there was one.
     pub(crate) fn report_lost_results(&self) -> bool {
-        let Some(kind) = self.stdout_error.get() else { return false };
+        self.stdout.wait_until_written();
+        // Reported once, at the end: a run continues without its output.
+        let Some(kind) = self.stdout.error() else { return false };
         self.error(&format!("cannot write to standard output ({kind})"));
         true
     }
@@ -144,7 +182,16 @@ impl Printer {
     }
 
     /// Prints one event with its sequence number and time.
-    pub(crate) fn print_event(&self, mut event: Value) {
+    pub(crate) fn print_event(&self, event: Value) {
+        self.print_event_with(event, OutputWeight::Message);
+    }
+
+    /// Prints an event that may be dropped while stdout is not read.
+    pub(crate) fn print_progress_event(&self, event: Value) {
+        self.print_event_with(event, OutputWeight::Progress);
+    }
+
+    fn print_event_with(&self, mut event: Value, weight: OutputWeight) {
         // Locked while printing, so that the sequence numbers are in order.
         let mut stream = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         stream.seq += 1;
@@ -155,8 +202,12 @@ impl Printer {
             let batch = self.batch_label.as_deref().or(stream.batch.as_deref());
             fields.insert("batch".to_owned(), json!(batch));
             stream.is_summary_written |= fields.get("type").is_some_and(|kind| kind == "summary");
+            // The summary counts the events that were dropped: their numbers are missing.
+            if stream.is_summary_written {
+                fields.insert("dropped".to_owned(), json!(self.stdout.take_dropped()));
+            }
         }
-        self.print_json(&event);
+        self.write_stdout_line(escape_json_for_terminal(&event.to_string()).into_owned(), weight);
     }
 
     /// Prints the last event, unless it has been printed. A stream of events always has one.
@@ -174,8 +225,17 @@ impl Printer {
 
     /// Prints a message that is not a result; not with `--quiet` or `--json`.
     pub(crate) fn status(&self, text: &str) {
+        self.print_status(text, OutputWeight::Message);
+    }
+
+    /// Prints a message that may be dropped while stderr is not read: a later one says the same.
+    pub(crate) fn progress(&self, text: &str) {
+        self.print_status(text, OutputWeight::Progress);
+    }
+
+    fn print_status(&self, text: &str, weight: OutputWeight) {
         if !self.quiet && !self.json {
-            self.write_stderr_line(&self.format_message(text));
+            self.write_message(self.format_message(text), weight);
         }
     }
 
@@ -184,7 +244,7 @@ impl Printer {
         let message = self.format_message(&format!("error: {text}"));
         let rest = message.strip_prefix("error:").unwrap_or(&message);
         let label = if self.color { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
-        self.write_stderr_line(&format!("{label}{rest}"));
+        self.write_message(format!("{label}{rest}"), OutputWeight::Message);
     }
 
     /// Removes control characters and, on a terminal, wraps lines.
@@ -195,16 +255,39 @@ impl Printer {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Prints a rendered diagnostic.
+    /// Prints a rendered diagnostic, of which only the colours are kept.
     pub(crate) fn diagnostic(&self, diagnostic: &str) {
-        self.write_stderr_line(diagnostic);
+        self.write_message(keep_only_colors(diagnostic), OutputWeight::Message);
     }
 
-    fn write_stderr_line(&self, text: &str) {
+    /// Prints a line of the log.
+    pub(crate) fn log_line(&self, line: &str, weight: OutputWeight) {
+        let line = keep_only_colors(line.trim_end());
+        self.write_stderr_line(line, weight);
+    }
+
+    fn write_message(&self, text: String, weight: OutputWeight) {
+        let stamp = if self.stamps_messages { log_time() + " " } else { String::new() };
+        self.write_stderr_line(format!("{stamp}{text}"), weight);
+    }
+
+    fn write_stderr_line(&self, text: String, weight: OutputWeight) {
         self.bars.suspend(|| {
-            let _ = writeln!(io::stderr(), "{text}");
+            if weight == OutputWeight::Message
+                && let dropped @ 1.. = self.stderr.take_dropped()
+            {
+                let lines = pluralize(dropped, "line");
+                let note = format!("{lines} of progress dropped: the output was not read\n");
+                self.stderr.write(note, OutputWeight::Message);
+            }
+            self.stderr.write(text + "\n", weight)
         });
     }
+}
+
+/// Returns the local date and time with the offset from UTC, as log lines begin.
+pub(crate) fn log_time() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
 /// Returns the columns of a character: two for Hangul, kana and other wide characters.

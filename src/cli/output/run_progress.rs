@@ -89,7 +89,7 @@ impl RunProgress {
             let counts = read_job_counts(&ledger, &batches).await.ok();
             let line = self.lock_state().refresh(counts, silent);
             if let (Some(line), false) = (line, self.printer.has_bars()) {
-                self.printer.status(&line);
+                self.printer.progress(&line);
                 self.lock_state().last_line_at = Instant::now();
             }
         }
@@ -102,12 +102,19 @@ impl RunProgress {
     pub(crate) fn show_event(&self, event: &RunEvent) {
         if self.printer.is_json() {
             let json = serde_json::to_value(event).unwrap_or_default();
-            return self.printer.print_event(json);
+            return match is_progress(event) {
+                true => self.printer.print_progress_event(json),
+                false => self.printer.print_event(json),
+            };
         }
         self.update_counts(event);
         let line = self.event_line(event);
         if let Some(line) = line {
-            self.printer.status(&self.printer.with_batch_prefix(&line));
+            let line = self.printer.with_batch_prefix(&line);
+            match is_progress(event) {
+                true => self.printer.progress(&line),
+                false => self.printer.status(&line),
+            }
             self.lock_state().last_line_at = Instant::now();
         }
     }
@@ -300,6 +307,30 @@ impl ProgressState {
         let description = || describe_in_flight(&self.counts, self.failed);
         (self.batches_left > 0 && is_line_due(silent))
             .then(|| format!("[{}/{}] {}", self.done, self.total, description()))
+    }
+}
+
+/// Returns whether an event may be dropped while the output is not read: the counts of a later one
+/// include it.
+fn is_progress(event: &RunEvent) -> bool {
+    match event {
+        RunEvent::Generating { .. }
+        | RunEvent::Drafted { .. }
+        | RunEvent::Rendering { .. }
+        | RunEvent::Progress { .. }
+        | RunEvent::Rendered { .. }
+        | RunEvent::Downloading { .. }
+        | RunEvent::Done { .. }
+        | RunEvent::Retry { .. } => true,
+        RunEvent::Started { .. }
+        | RunEvent::Uncertain { .. }
+        | RunEvent::Failed { .. }
+        | RunEvent::RateLimited { .. }
+        | RunEvent::Alarm { .. }
+        | RunEvent::Halted { .. }
+        | RunEvent::Paused
+        | RunEvent::Unpaused
+        | RunEvent::Draining => false,
     }
 }
 

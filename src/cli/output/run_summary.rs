@@ -1,10 +1,11 @@
 //! The summary at the end of a run: every row, the files, the next step.
 
 use crate::cli::output::printer::Printer;
+use crate::cli::output::status_text::format_credits;
 use crate::ledger::JobState;
 use crate::session::exit_code::ExitReason;
-use crate::session::outcome::RunSummary;
-use crate::text::pluralize;
+use crate::session::outcome::{RunSummary, RunTotals};
+use crate::text::{format_duration, pluralize};
 
 /// Prints the summary. Programs read it in the last line instead.
 pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
@@ -13,6 +14,7 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     }
     let result = |line: &str| printer.print_result(&printer.with_batch_prefix(line));
     result(&describe_rows(summary));
+    result(&describe_totals(summary));
     result(&format!("Videos: {}", summary.output_dir.display()));
     result(&format!("Results: {}", summary.results.display()));
     if let Some(page) = &summary.page {
@@ -25,8 +27,8 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
         // Shown before, but among many other lines, and not with --quiet.
         printer.error(&printer.with_batch_prefix(message));
     }
-    if let Some(reason) = stop_reason(summary) {
-        printer.status(&printer.with_batch_prefix(&reason));
+    if summary.exit != ExitReason::Done && summary.halt.is_none() {
+        printer.status(&printer.with_batch_prefix(&summary.stop.message));
     }
     if let (Some(step), true) = (&summary.next_step, summary.exit != ExitReason::Done) {
         let line = format!("Next: {}", step.command);
@@ -59,28 +61,17 @@ fn describe_rows(summary: &RunSummary) -> String {
     format!("{}: {}", pluralize(summary.count_rows(), "row"), parts.join(", "))
 }
 
-/// Returns why the run stopped before everything was done, if the other lines do not show it.
-fn stop_reason(summary: &RunSummary) -> Option<String> {
-    let reason = match summary.exit {
-        ExitReason::Uncertain => format!(
-            "{} may already be paid for; not resubmitted until that is known",
-            pluralize(summary.count_in_state(JobState::Uncertain), "video")
-        ),
-        ExitReason::Account => "fix the account, then run again".to_owned(),
-        ExitReason::CapReached if summary.is_paused => "the batch is paused".to_owned(),
-        ExitReason::CapReached => format!(
-            "stopped at the cap of this run; {} left",
-            summary.count_in_state(JobState::Ready)
-        ),
-        ExitReason::Interrupted | ExitReason::Terminated => "everything is saved".to_owned(),
-        ExitReason::WindowClosed => "the time window has closed".to_owned(),
-        ExitReason::Done
-        | ExitReason::SomeFailed
-        | ExitReason::Unexpected
-        | ExitReason::Usage
-        | ExitReason::Input
-        | ExitReason::TransientFailure
-        | ExitReason::BatchLocked => return None,
-    };
-    Some(reason)
+/// Returns what this run did, and what is left.
+fn describe_totals(summary: &RunSummary) -> String {
+    let RunTotals { videos, duration, credits } = summary.totals;
+    let mut parts =
+        vec![format!("{} in {}", pluralize(videos, "video"), format_duration(duration))];
+    if credits > 0.0 {
+        parts.push(format!("about {}", format_credits(credits)));
+    }
+    match summary.count_left() {
+        0 => {}
+        left => parts.push(format!("{left} left")),
+    }
+    format!("This run: {}", parts.join(", "))
 }

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
-use crate::cli::output::time_format::{format_elapsed, format_local_time};
+use crate::cli::output::time_format::{
+    format_elapsed, format_local_time, format_local_time_in_zone,
+};
 use crate::ledger::{JobState, RecentEvent, RenderingJob};
 use crate::session::batch_status::BatchStatus;
 use crate::text::{format_duration, strip_control};
@@ -60,6 +62,9 @@ impl StatusFrame {
         let mut lines = vec![self.headline(), self.progress_bar(columns), StyledLine::empty()];
         lines.extend(self.count_lines());
         lines.push(StyledLine::empty());
+        if let Some(last) = &self.status.last_stop {
+            lines.push(StyledLine::new(format!("  {}", last.stop.message), TextStyle::Warning));
+        }
         lines.extend(remarks(&self.status).into_iter().map(|remark| {
             let style =
                 if remark.starts_with("paused") { TextStyle::Warning } else { TextStyle::Plain };
@@ -188,8 +193,9 @@ impl StatusFrame {
             (None, Some(_)) => live_hint(&self.status),
             (None, None) => "Nothing to do".to_owned(),
         };
-        let at = format_local_time(self.now.as_millisecond());
-        let hint = format!("{at}  Ctrl-C closes this frame; a run continues");
+        let at = format_local_time_in_zone(self.now);
+        let live = if self.status.live_holder.is_some() { "; the run continues" } else { "" };
+        let hint = format!("{at}  q closes this view{live}");
         vec![
             StyledLine::empty(),
             StyledLine::new(next, TextStyle::Plain),
@@ -317,6 +323,7 @@ mod tests {
                 spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
                 throughput: Some(Throughput { videos: 30, span_ms: 2_700_000 }),
                 last_run: None,
+                last_stop: None,
                 live_holder: Some("process 4711 on studio-pc, since 2026-11-21 11:15:00".to_owned()),
                 attention_groups: Vec::new(),
             },

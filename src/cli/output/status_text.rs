@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use crate::report::AttentionGroup;
 use crate::session::attention;
-use crate::session::batch_status::{BatchStatus, RunStatus, Throughput};
+use crate::session::batch_status::{BatchStatus, LastStop, RunStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::text::{format_credits, pluralize, strip_control, truncate};
 
@@ -181,7 +181,19 @@ pub(crate) fn status_json(status: &BatchStatus, ledger: &Ledger) -> Value {
         "live": status.live_holder,
         "last_run": status.last_run.as_ref().map(|run| run_json(run, ledger)),
         "troubles": status.attention_groups.iter().map(group_json).collect::<Vec<_>>(),
+        "stop": status.last_stop.as_ref().map(last_stop_json),
         "next": status.next_command(),
+    })
+}
+
+fn last_stop_json(last: &LastStop) -> Value {
+    let record = last.to_record();
+    json!({
+        "cause": record.cause,
+        "words": record.words,
+        "advice": record.advice,
+        "exit": record.exit,
+        "at": time_format::format_rfc3339(last.at),
     })
 }
 
@@ -196,7 +208,7 @@ fn group_json(group: &AttentionGroup) -> Value {
 
 /// Returns a run as `runs --json` prints it.
 pub(crate) fn run_json(run: &RunWithBatch, ledger: &Ledger) -> Value {
-    let status = RunStatus::from_run(run, ledger);
+    let (status, stop) = (RunStatus::from_run(run, ledger), run.run.stop());
     json!({
         "run": run.run.id,
         "batch": run.batch,
@@ -206,6 +218,9 @@ pub(crate) fn run_json(run: &RunWithBatch, ledger: &Ledger) -> Value {
         "heartbeat": time_format::format_rfc3339(run.run.heartbeat_at),
         "ended": run.run.ended_at.map(time_format::format_rfc3339),
         "ending": (status != RunStatus::Live).then(|| status.as_str()),
+        "exit": stop.as_ref().map(|stop| stop.exit),
+        "cause": stop.as_ref().map(|stop| stop.cause.as_str()),
+        "words": stop.as_ref().map(|stop| &stop.message),
         "live": status == RunStatus::Live,
         "submitted": run.run.submitted,
     })

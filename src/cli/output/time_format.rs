@@ -18,6 +18,11 @@ pub(crate) fn format_local_time(ms: i64) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
+/// Returns a time as local time of day, with the time zone.
+pub(crate) fn format_local_time_in_zone(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S %Z").to_string()
+}
+
 /// Returns a stored time as RFC 3339 in UTC with milliseconds.
 pub(crate) fn format_rfc3339(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| format!("{at:.3}"))

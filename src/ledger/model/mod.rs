@@ -9,6 +9,7 @@ pub(super) mod job_update;
 pub(super) mod outcome;
 pub(super) mod row_status;
 pub(super) mod run_ending;
+pub(super) mod run_stop;
 pub(super) mod state;
 pub(super) mod stored_payload;
 pub(super) mod tag;

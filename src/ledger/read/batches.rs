@@ -10,6 +10,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::batch_path;
 use crate::ledger::model::row_status::RowStatus;
 use crate::ledger::model::run_ending::RunEnding;
+use crate::ledger::model::run_stop::{RunStop, StopCause};
 use crate::ledger::model::state::JobState;
 use crate::ledger::{BatchId, Ledger};
 
@@ -79,6 +80,9 @@ pub struct RunRow {
     pub ending: Option<RunEnding>,
     /// Paid requests that it began and that may have been accepted.
     pub submitted: i64,
+    exit_code: Option<u8>,
+    cause: Option<String>,
+    words: Option<String>,
 }
 
 /// One row of the sheet with its job.
@@ -125,7 +129,10 @@ pub struct JobRow {
 }
 
 const BATCHES: &str = "-- ledger::batches
-    select id, name, file, base_url, planned_at, paused from batch order by id";
+    select id, name, file, base_url, planned_at, paused from batch b
+    where planned_at is not null or not exists (
+        select 1 from batch p where p.file = b.file and p.planned_at is not null)
+    order by id";
 
 const BATCH: &str = "-- ledger::batch
     select id, name, file, source, base_url, template_hash, layout_id from batch where name = ?1";
@@ -152,7 +159,8 @@ const RENDERING_JOBS: &str = "-- ledger::rendering
     order by j.due_at limit ?2";
 
 const LAST_RUN: &str = "-- ledger::last_run
-    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted
+    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted, exit_code, cause,
+           words
     from run where batch_id = ?1 order by id desc limit 1";
 
 /// The statements whose query plans a test asserts.
@@ -171,7 +179,8 @@ pub struct RenderingJob {
 }
 
 impl Ledger {
-    /// Returns every batch, in the order of their first plans.
+    /// Returns every batch, in the order of their first runs. One that was never planned is left out
+    /// once its file belongs to another batch: the file was unreadable, and its name a guess.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
         let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
         let mut batches: Vec<BatchRow> = read?;
@@ -318,6 +327,21 @@ impl Ledger {
     /// Returns the last run of a batch.
     pub async fn last_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
         Ok(sqlx::query_as(LAST_RUN).bind(batch.0).fetch_optional(&self.readers).await?)
+    }
+}
+
+impl RunRow {
+    /// Returns why it ended, if it recorded that.
+    pub fn stop(&self) -> Option<RunStop> {
+        let cause = StopCause::parse(self.cause.as_deref()?)?;
+        Some(RunStop { exit: self.exit_code?, cause, message: self.words.clone()? })
+    }
+}
+
+impl StoredBatch {
+    /// Returns whether a plan was ever committed. Before that, its host binds it to nothing.
+    pub fn is_planned(&self) -> bool {
+        self.layout_id.is_some()
     }
 }
 

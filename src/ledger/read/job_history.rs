@@ -169,12 +169,12 @@ const REMOVED_ROWS: &str = "-- ledger::removed_rows
 
 const RUNS: &str = "-- ledger::runs
     select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
-           r.ending, r.submitted
+           r.ending, r.submitted, r.exit_code, r.cause, r.words
     from run r join batch b on b.id = r.batch_id order by r.id desc limit ?1";
 
 const RUNS_OF_BATCH: &str = "-- ledger::runs, of a batch
     select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
-           r.ending, r.submitted
+           r.ending, r.submitted, r.exit_code, r.cause, r.words
     from run r indexed by run_batch join batch b on b.id = r.batch_id
     where r.batch_id = ?1 order by r.id desc limit ?2";
 

@@ -69,7 +69,8 @@ const RENDER_TIMINGS: &str = "-- ledger::passages
     order by j.position limit ?3";
 
 const LAST_PAYING_RUN: &str = "-- ledger::last_paying_run
-    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted
+    select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted, exit_code, cause,
+           words
     from run where id = (
         select max(s.run_id) from job j indexed by job_position
         join submission s on s.job_id = j.id

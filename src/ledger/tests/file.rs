@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
-use crate::ledger::write::{claim, due, generation, lost_file, record, runs, webhook};
+use crate::ledger::write::{
+    claim, due, generation, lost_file, record, run_stops, runs, webhook,
+};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
@@ -202,6 +204,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         lost_file::STATEMENTS,
         webhook::STATEMENTS,
         &record::statements(),
+        run_stops::STATEMENTS,
         runs::STATEMENTS,
         batches::STATEMENTS,
         rows_without_job::STATEMENTS,

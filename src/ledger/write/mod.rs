@@ -12,6 +12,7 @@ pub(super) mod pause;
 pub(super) mod prune;
 pub(super) mod record;
 pub(super) mod retry_after;
+pub(super) mod run_stops;
 pub(super) mod runs;
 pub(super) mod staging;
 pub(super) mod stored_payloads;

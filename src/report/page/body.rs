@@ -66,6 +66,7 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
         header {
             p .eyebrow { "Callsheet" @if page.rehearsal { " · rehearsal" } }
             h1 { (page.batch.name) }
+            (stop_paragraph(page))
             (progress_lead(page.status))
             @if let Some(run) = &timeline.run {
                 p .muted {
@@ -75,8 +76,22 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
                     @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
             }
-            @if let Some(next) = &page.status.next {
-                p .next { "Next: " code { (next) } }
+            (next_paragraph(page))
+        }
+    }
+}
+
+/// Returns why the last run ended before everything was done.
+fn stop_paragraph(page: &ReportPage<'_>) -> Markup {
+    let stop = page.status.stop.as_ref().filter(|stop| stop.exit != Some(0));
+    html! {
+        @if let Some(stop) = stop {
+            p .stop {
+                strong { "Stopped: " (stop.words) }
+                span .muted {
+                    " · " (format_time(page, stop.at))
+                    @if let Some(exit) = stop.exit { ", exit " (exit) }
+                }
             }
         }
     }
@@ -93,6 +108,15 @@ fn progress_lead(status: &BatchRecord) -> Markup {
         } @else {
             p .lead { (done) " of " (pluralize(wanted, "video")) " done" }
         }
+    }
+}
+
+/// Returns the next step, with what the user does before it.
+fn next_paragraph(page: &ReportPage<'_>) -> Markup {
+    let stop = page.status.stop.as_ref();
+    let lead = stop.map(|stop| stop.advice).filter(|lead| !lead.is_empty()).unwrap_or("Next");
+    html! {
+        @if let Some(next) = &page.status.next { p .next { (lead) ": " code { (next) } } }
     }
 }
 
@@ -153,6 +177,9 @@ fn attention_article(group: &AttentionGroup) -> Markup {
 }
 
 fn plots_section(page: &ReportPage<'_>, plots: &[RunPlot], timeline: &RunTimeline) -> Markup {
+    if plots.is_empty() && page.status.credits.batch.requests == 0 {
+        return html! {};
+    }
     html! {
         section aria-labelledby="run" { details .run {
             summary { h2 id="run" {

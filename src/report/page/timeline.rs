@@ -42,7 +42,9 @@ impl RunTimeline {
         batch: BatchId,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let Some(run) = ledger.last_paying_run(batch).await? else {
+        // Of a run whose requests were all refused there is nothing to draw.
+        let run = ledger.last_paying_run(batch).await?.filter(|run| run.submitted > 0);
+        let Some(run) = run else {
             return Ok(Self { run: None, started_at: 0, ended_at: 0, jobs: Vec::new() });
         };
         let mut jobs = Vec::new();

@@ -90,7 +90,7 @@ async fn handle_outcome<S: StudioApi>(
         SubmitOutcome::Refused { .. } => {}
         SubmitOutcome::RateLimited { retry_after } => run.on_rate_limited(retry_after).await,
         SubmitOutcome::Account { kind, message } => {
-            breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
+            breakers.halt(Halt::Account { kind, message });
         }
         SubmitOutcome::Moved { message } => breakers.halt(Halt::Moved { message }),
     }

@@ -162,6 +162,7 @@ impl CircuitBreakers {
 mod tests {
     use futures_util::FutureExt;
 
+    use crate::aistudios::AccountRefusalKind;
     use crate::batch::Rate;
     use crate::clock::Clock;
     use crate::runner::limits::circuit_breaker::*;
@@ -178,7 +179,8 @@ mod tests {
         let other_account = CircuitBreakers::new(3, account_limits());
         first.halt(Halt::OutputFolder { message: "full".to_owned() });
         assert_eq!(second.current_halt(), None);
-        let no_credits = Halt::Account { message: "no credits".to_owned(), blocks_polls: false };
+        let no_credits =
+            Halt::Account { kind: AccountRefusalKind::NoCredits, message: "no credits".to_owned() };
         first.halt(no_credits.clone());
         assert_eq!(first.current_halt(), Some(Halt::OutputFolder { message: "full".to_owned() }));
         assert_eq!(second.current_halt(), Some(no_credits));

@@ -7,15 +7,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::aistudios::AccountRefusalKind;
+
 /// Why a run stopped spending. Every message gives the cause and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
     /// The account cannot be used: credentials refused, no credits, or no permission.
     Account {
+        /// The kind of account problem.
+        kind: AccountRefusalKind,
         /// The cause, and what to do.
         message: String,
-        /// Whether polls are refused as well.
-        blocks_polls: bool,
     },
     /// The host redirects to another host.
     Moved {
@@ -82,7 +84,7 @@ impl Halt {
     /// Returns whether following paid submissions is pointless as well.
     pub(in crate::runner) fn should_stop_all_calls(&self) -> bool {
         match self {
-            Self::Account { blocks_polls, .. } => *blocks_polls,
+            Self::Account { kind, .. } => kind.blocks_polls(),
             Self::Moved { .. } | Self::Unresponsive { .. } | Self::Ledger { .. } => true,
             Self::PermanentFailures { .. }
             | Self::TransientFailures { .. }

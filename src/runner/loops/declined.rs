@@ -27,7 +27,7 @@ pub(in crate::runner) async fn handle_declined<S: StudioApi>(
         }
         SubmitOutcome::Account { kind, message } => {
             let requeued = requeue_unsent(run, claim, &message).await;
-            run.limits.breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
+            run.limits.breakers.halt(Halt::Account { kind, message });
             requeued
         }
         SubmitOutcome::Moved { message } => {

@@ -12,6 +12,7 @@ use crate::aistudios::{AiStudios, ApiClient, Credentials, StateWords};
 use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfile};
 use crate::clock::Clock;
 use crate::http::ProxyMode;
+use crate::ledger::StopCause;
 use crate::runner::Halt;
 use crate::sandbox::{Sandbox, SandboxCredentials, SandboxSettings};
 use crate::session::account::credentials;
@@ -47,7 +48,8 @@ impl RunTarget {
 
     /// Returns AI Studios with the credentials that `query` finds.
     pub(crate) fn for_query(query: CredentialQuery<'_>) -> Result<Self, CommandError> {
-        let credentials = credentials::load_credentials(query).map_err(CommandError::usage)?;
+        let credentials = credentials::load_credentials(query)
+            .map_err(|error| CommandError::usage(error).with_cause(StopCause::Credentials))?;
         Ok(Self::new(query, credentials))
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::batch;
 use crate::batch::Batch;
-use crate::ledger::StoredBatch;
+use crate::ledger::{StopCause, StoredBatch};
 use crate::session::account::target;
 use crate::session::error::CommandError;
 
@@ -61,6 +61,7 @@ pub(crate) fn create_output_dir(folder: &Path) -> Result<(), CommandError> {
     create().map_err(|error| {
         let message = unwritable_message(folder, &error);
         CommandError::unexpected(format!("{message}; nothing was submitted"))
+            .with_cause(StopCause::OutputFolder)
     })
 }
 

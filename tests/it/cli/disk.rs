@@ -38,6 +38,7 @@ impl TestCli {
         let script = format!(
             "mount -t tmpfs -o {options} none {folder} || exit 99
              \"$CALLSHEET\" {args} > tight.out 2> tight.err; echo $? > tight.code
+             \"$CALLSHEET\" status > status.txt
              mount -o remount,{remounted} {folder}
              \"$CALLSHEET\" {args} > roomy.out 2> roomy.err; echo $? > roomy.code
              mkdir kept && cp -a {folder}/. kept/"
@@ -55,6 +56,7 @@ impl TestCli {
             code: read(&format!("{name}.code")).trim().parse().ok(),
             stdout: read(&format!("{name}.out")),
             stderr: read(&format!("{name}.err")),
+            log: String::new(),
         };
         Some(RunsBeforeAndAfter { before: end("tight"), after: end("roomy") })
     }
@@ -105,6 +107,14 @@ async fn a_full_disk_under_the_ledger_stops_the_run_and_the_same_command_finishe
     }
 }
 
+/// Checks the first line of `status` on the full disk, and that the record of the run exists
+/// somewhere.
+fn assert_disk_is_named(office: &TestCli) {
+    let status = fs::read_to_string(office.path("status.txt")).unwrap();
+    let line = status.lines().next().unwrap();
+    assert!(line.contains("the disk is full") && line.ends_with("callsheet run b.toml"), "{line}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_video_disk_is_reported_before_anything_is_paid() {
     let office = TestCli::new(3).await;
@@ -116,6 +126,7 @@ async fn a_full_video_disk_is_reported_before_anything_is_paid() {
     assert_eq!(before.code, Some(1), "{before:?}");
     let words = "cannot be written (the disk is full; free some space); nothing was submitted";
     assert!(before.stderr.contains(words), "{before:?}");
+    assert_disk_is_named(&office);
     assert_eq!(after.code, Some(0), "{after:?}");
     assert_eq!(office.assert_guarantees(3), ["done"; 3]);
 }
@@ -133,6 +144,7 @@ async fn a_full_video_disk_stops_the_run_and_leaves_only_downloads() {
     let is_told =
         ["the output folder", "the disk is full"].iter().any(|words| before.stderr.contains(words));
     assert!(is_told, "{before:?}");
+    assert_disk_is_named(&office);
     assert_eq!(after.code, Some(0), "{after:?}");
     assert_all_done(&office);
 }

@@ -174,7 +174,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
     # in the environment
     error: AISTUDIOS_BASE_URL: must be an address like `https://app.aistudios.com`
     # no ledger to resume
-    error: there is no ledger `callsheet.db` to resume from
+    error: this ledger has no batch yet: use `callsheet run`
     # a fault unheard of
     error: --fault lost-anser: `lost-anser` is not a known fault; did you mean `lost-answer`?
     "#);
@@ -243,7 +243,7 @@ async fn exit_6_for_lost_responses_without_resubmission() {
         let ended = office.run(&["run", "b.toml"]);
         assert_eq!(ended.code, Some(6), "{ended:?}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(ended.stdout, @"
+            insta::assert_snapshot!(ended.stdout_without_totals(), @"
             3 rows: 3 uncertain
             Videos: out
             Results: out/results.csv

@@ -35,4 +35,5 @@ mod sweep;
 mod templates;
 mod trust;
 mod variants;
+mod why_it_stopped;
 mod windows;

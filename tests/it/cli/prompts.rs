@@ -57,7 +57,12 @@ impl TerminalSession {
         typed.unwrap();
         let ended = self.child.wait_with_output().unwrap();
         let out = format!("{}{}", self.shown, String::from_utf8_lossy(&ended.stdout));
-        CommandOutput { code: ended.status.code(), stdout: out, stderr: String::new() }
+        CommandOutput {
+            code: ended.status.code(),
+            stdout: out,
+            stderr: String::new(),
+            log: String::new(),
+        }
     }
 }
 
@@ -122,7 +127,7 @@ async fn retry_with_a_state_leaves_jobs_of_other_states_unchanged() {
         "",
         &crate::support::test_cli::LIMITS.replace("in_flight = 32", "in_flight = 1"),
     );
-    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(8));
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(3));
     assert_eq!(office.run(&["cancel", "promo", "--yes"]).code, Some(0));
     let states = |office: &TestCli| {
         let told = office.run(&["jobs", "promo", "--json"]).stdout;

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::routing::get;
 
 use crate::support::test_cli::TestCli;
+use crate::support::test_cli::without_times;
 
 const SHEET: &str = "key,script\na,Hello\nb,World\n";
 
@@ -53,7 +54,7 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     let (code, _, err) =
         run_with_stdin(&office, &["run", "b.toml"], "key;script\na;\"Hello\nb;x\n");
     assert_eq!(code, Some(4));
-    insta::assert_snapshot!(err, @"
+    insta::assert_snapshot!(without_times(&err), @"
     error: row 2, column B `script`: a quote opens here and is never closed, so the rest of the sheet is lost
       help: close it, or delete it; write a quote within a text twice
     1 problem in the sheet from standard input. Nothing was spent

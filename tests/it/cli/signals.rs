@@ -19,7 +19,9 @@ async fn cli_with_slow_renders(way: &str) -> TestCli {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_run_is_saved_and_the_same_command_continues() {
-    for (signal, code, way) in [("INT", 130, "two-step"), ("TERM", 143, "one-step")] {
+    for (signal, code, way) in
+        [("INT", 130, "two-step"), ("TERM", 143, "one-step"), ("HUP", 143, "two-step")]
+    {
         let office = cli_with_slow_renders(way).await;
         let run = office.start(&mut office.command(&["run", "b.toml"]));
         office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
@@ -28,6 +30,9 @@ async fn an_interrupted_run_is_saved_and_the_same_command_continues() {
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(ended.stderr.contains("everything is saved"), "{}", ended.stderr);
         assert_eq!(office.results("out").len(), 9, "a report is written all the same");
+        assert!(office.path("out/run.json").exists(), "{signal}");
+        let status = office.run(&["status"]).stdout;
+        assert!(status.contains(signal) || status.contains("Ctrl-C"), "{status}");
         office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
         let again = office.run(&["run", "b.toml"]);
         assert_eq!(again.code, Some(0), "{again:?}");
@@ -97,5 +102,78 @@ async fn a_closed_pipe_loses_nothing_and_causes_no_panic() {
         let ended = run_shell(&office, &format!("\"$CALLSHEET\" {line} | true"));
         assert!(!ended.stderr.contains("panicked"), "{line}: {}", ended.stderr);
         assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
+    }
+}
+
+/// Fills both pipes several times over: a pipe holds 64 KiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_is_never_read_delays_no_run() {
+    for option in ["--json", "-vv"] {
+        let office = TestCli::new(400).await;
+        let mut command = office.command(&["run", "b.toml", option]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = command.spawn().unwrap();
+        let status = run.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{option}");
+        assert_eq!(office.assert_guarantees(400), vec!["done"; 400], "{option}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_run_whose_output_is_never_read() {
+    let office = cli_with_slow_renders("two-step").await;
+    let mut command = office.command(&["run", "b.toml", "-vv"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
+    let sent = Command::new("kill").args(["-s", "TERM", &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_an_unattended_run_begins_with_its_local_time() {
+    let office = TestCli::new(2).await;
+    let ended = office.run(&["run", "b.toml", "-v"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.log.lines().count() > 3, "{}", ended.log);
+    for line in ended.log.lines() {
+        let time = line.get(..26).unwrap_or_default();
+        assert!(crate::support::test_cli::is_log_time(time), "{line}");
+    }
+    // Results are no log.
+    assert!(ended.stdout.starts_with("2 rows: 2 done\n"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_escape_sequence_of_a_file_name_or_a_ledger_reaches_the_terminal() {
+    let office = TestCli::new(1).await;
+    let hostile = "t\u{1b}]0;owned\u{7}\u{202e}\u{200b}.json.hbs";
+    office.write(hostile, "{\"name\": \"{{nothing}}\", \"a\" \"b\"}");
+    let source = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let quoted = r"t\u001b]0;owned\u0007\u202e\u200b.json.hbs";
+    let source = source.replace("'t.json.hbs'", &format!("\"{quoted}\""));
+    let source = source.replace("'out'", r#""out\u001b[2J\u200b""#);
+    office.write("b.toml", &source);
+    office.write("c.toml", &source.replace(&format!("\"{quoted}\""), "'t.json.hbs'"));
+    let is_hostile = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+    };
+    for args in [
+        ["run", "b.toml"].as_slice(),
+        &["plan", "b.toml"],
+        &["run", "c.toml"],
+        &["status"],
+        &["status", "promo"],
+        &["status", "--json"],
+        &["runs"],
+        &["show", "promo", "k000"],
+        &["check", "b.toml", "--offline"],
+    ] {
+        let ended = office.run(args);
+        for text in [&ended.stdout, &ended.log] {
+            assert!(!text.contains(is_hostile), "{args:?}: {text:?}");
+        }
     }
 }

@@ -428,7 +428,7 @@ async fn secret_may_come_from_a_command_and_check_shows_only_its_source() {
             receiver.url
         ),
     );
-    let checked = run_with_secrets(&office, &receiver, &["check", "b.toml", "--offline"]);
+    let checked = run_with_secrets(&office, &receiver, &["check", "b.toml", "--offline", "-v"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let lines: Vec<_> = checked
         .stdout

@@ -43,7 +43,10 @@ pub(crate) struct CommandOutput {
     /// `None`: ended by a signal.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
+    /// Without the times at the beginning of its lines.
     pub(crate) stderr: String,
+    /// The same with these times, as a log file holds it.
+    pub(crate) log: String,
 }
 
 /// An invocation under way.
@@ -206,6 +209,33 @@ impl TestCli {
     }
 }
 
+/// Returns a log without the times at the beginning of its lines, such as
+/// `2026-11-29 13:05:12+01:00 `.
+pub(crate) fn without_times(log: &str) -> String {
+    let line = |line: &str| -> String {
+        match line.get(..26).filter(|time| is_log_time(time)) {
+            Some(time) => line[time.len()..].to_owned(),
+            None => line.to_owned(),
+        }
+    };
+    log.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns whether a text is a local date and time with its offset, and a blank.
+pub(crate) fn is_log_time(text: &str) -> bool {
+    let shape = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c });
+    let shape = shape.collect::<String>().replace("-00:00 ", "+00:00 ");
+    shape == "0000-00-00 00:00:00+00:00 "
+}
+
+impl CommandOutput {
+    /// Returns stdout without the line about this run, whose duration differs each time.
+    pub(crate) fn stdout_without_totals(&self) -> String {
+        let lines = self.stdout.lines().filter(|line| !line.contains("This run: "));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+}
+
 impl RunningCommand {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
@@ -235,7 +265,7 @@ impl RunningCommand {
 
     /// What it has said so far.
     pub(crate) fn stderr(&self) -> String {
-        fs::read_to_string(&self.stderr).unwrap()
+        without_times(&fs::read_to_string(&self.stderr).unwrap())
     }
 
     /// Waits for its end.
@@ -252,11 +282,9 @@ impl RunningCommand {
             std::thread::sleep(Duration::from_millis(5));
         };
         let read = |path: &Path| fs::read_to_string(path).unwrap();
-        CommandOutput {
-            code: status.code(),
-            stdout: read(&self.stdout),
-            stderr: read(&self.stderr),
-        }
+        let log = read(&self.stderr);
+        let stderr = without_times(&log);
+        CommandOutput { code: status.code(), stdout: read(&self.stdout), stderr, log }
     }
 }
 

@@ -17,11 +17,12 @@ use serde_json::json;
 use crate::aistudios::{ApiClient, ClientSettings, CredentialCheck};
 use crate::batch;
 use crate::batch::{Batch, BatchAccess, ProxySetting, SheetSource, VendorProfileEntry};
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{GlobalArgs, batch_file_parser};
 use crate::cli::commands::check::probe::ProbeArgs;
 use crate::cli::output::finding::{finding_json, print_finding};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::settings_table::EffectiveSetting;
+use crate::cli::output::styled_text::{MessageStyle, StyledText};
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::{diagnostics, settings_table, vendor_profile};
 use crate::clock::Clock;
@@ -30,12 +31,12 @@ use crate::runner::{BatchLock, LockError, lock_holder};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::target;
-use crate::session::check_finding::{CheckFinding, exit_for_findings};
+use crate::session::check_finding::{CheckFinding, FindingGrade, exit_for_findings};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{output_dir, overwrite_guard};
 use crate::session::ledger_location;
-use crate::text::{format_duration, strip_control};
+use crate::text::{format_duration, pluralize, strip_control};
 
 /// Below this, writes to the ledger or to a video will soon fail.
 const FREE_BYTES_MIN: u64 = 200_000_000;
@@ -48,7 +49,8 @@ const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks the batch file, account (free), clock, disks, ledger and file locking,
-and prints every setting with its source. Spends nothing without --probe-render.
+and ends with the verdict; -v also prints every setting with its source. Spends
+nothing without --probe-render.
 
 --probe makes and deletes one free draft, and writes the results to
 vendor-DATE.toml beside the batch file, for `[vendor] file`.
@@ -61,6 +63,7 @@ With --json: {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"sett
 [{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
 pub(crate) struct CheckArgs {
     /// Batch file
+    #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
     /// Send no request to AI Studios
     #[arg(long)]
@@ -228,6 +231,7 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
     });
     if let Some(batch) = batch
         && let Ok(stored) = ledger.batch(batch.name.as_str()).await
+        && stored.is_planned()
         && !sandbox
     {
         let host = target::choose_host(Some(batch)).map(|host| host.host.base_url().to_string());
@@ -393,10 +397,34 @@ fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {
         return;
     }
     found.findings.iter().for_each(|finding| print_finding(finding, printer));
-    let mut table = TextTable::new(&["setting", "value", "from"]);
-    for setting in &found.settings {
-        table.add([setting.name.to_owned(), setting.value.clone(), setting.source.to_owned()]);
+    if printer.is_verbose() {
+        let mut table = TextTable::new(&["setting", "value", "from"]);
+        for setting in &found.settings {
+            table.add([setting.name.to_owned(), setting.value.clone(), setting.source.to_owned()]);
+        }
+        printer.print_result(&format!("\n{}", table.render()));
+        vendor_profile::print_profile(&found.vendor, printer);
     }
-    printer.print_result(&format!("\n{}", table.render()));
-    vendor_profile::print_profile(&found.vendor, printer);
+    printer.print_result("");
+    printer.print_styled(&verdict(&found.findings));
+}
+
+/// Returns the last line: whether a run can start.
+fn verdict(findings: &[CheckFinding]) -> StyledText {
+    let count = |is_counted: fn(FindingGrade) -> bool| {
+        findings.iter().filter(|finding| is_counted(finding.grade)).count() as u64
+    };
+    let problems = count(|grade| matches!(grade, FindingGrade::Fail(_)));
+    let warnings = count(|grade| grade == FindingGrade::Warn);
+    let text = StyledText::default();
+    match (problems, warnings) {
+        (0, 0) => text.with(MessageStyle::Good, "A run can start"),
+        (0, _) => text
+            .with(MessageStyle::Good, "A run can start")
+            .plain("; ")
+            .with(MessageStyle::Warning, pluralize(warnings, "warning")),
+        (_, _) => text
+            .with(MessageStyle::Bad, pluralize(problems, "problem"))
+            .plain(": a run cannot start"),
+    }
 }

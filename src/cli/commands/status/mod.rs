@@ -8,12 +8,15 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{BatchRef, GlobalArgs};
+use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::status_text::{describe_group, describe_last_run, remarks, status_json};
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger, RowStatus};
 use crate::report::AttentionGroup;
+use crate::session::batch_headline;
+use crate::session::batch_headline::BatchHeadline;
 use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -31,16 +34,17 @@ state), invalid, skipped, stalled, generating, removed (by state), credits (as
 reported by AI Studios), spent (requests, estimated, observed, observed_of),
 tempo (videos, seconds, per_hour: in the last hour of the last run), paused,
 planned, live (holder of the lock), last_run (as in `callsheet runs --json`),
-troubles (state, cause, jobs, next), next. With --watch: one such batch per
-line, at every change and at least once a minute.")]
+troubles (state, cause, jobs, next), stop (cause, words, advice, exit, at), next.
+With --watch: one such line (for one batch, one such batch) at every change and
+at least once a minute.")]
 pub(crate) struct StatusArgs {
     /// Batch name or file [default: all]; shows what needs attention
     batch: Option<String>,
     /// Use the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
-    /// Live view of one batch; Ctrl-C closes it, the run continues
-    #[arg(long, requires = "batch")]
+    /// Live view; q or Ctrl-C closes it, runs continue
+    #[arg(long)]
     watch: bool,
 }
 
@@ -72,18 +76,11 @@ async fn execute(
         }
         None => (ledger_location::open_existing_ledger(&location.path).await?, None),
     };
-    if let (true, Some(id)) = (args.watch, only) {
-        let batch = watch::WatchedBatch { id, global, is_rehearsal: args.sandbox };
-        return watch::watch_batch(&ledger, batch, printer).await;
+    if args.watch {
+        let batch = watch::WatchedBatch { id: only, global, is_rehearsal: args.sandbox };
+        return watch::watch(&ledger, batch, printer).await;
     }
-    let clock = Clock::real();
-    let mut statuses = Vec::new();
-    for batch in ledger.batches().await? {
-        if only.is_none_or(|id| id == batch.id) {
-            let commands = global.command_hints(args.sandbox, &batch.name, &batch.file);
-            statuses.push(BatchStatus::read(&ledger, batch, commands, clock.now()).await?);
-        }
-    }
+    let statuses = read_statuses(&ledger, only, args.sandbox, global).await?;
     if printer.is_json() {
         let batches: Vec<_> = statuses.iter().map(|status| status_json(status, &ledger)).collect();
         printer.print_json(&json!({ "batches": batches }));
@@ -91,13 +88,45 @@ async fn execute(
         let hint = &location.hint;
         printer.print_result(&format!("no batches yet. Next: callsheet run jobs/NAME.toml{hint}"));
     } else {
-        printer.print_result(&status_table(&statuses));
-        for status in &statuses {
+        print_headlines(&statuses, printer);
+        for status in statuses.iter().filter(|_| only.is_some() || printer.is_verbose()) {
             print_batch_status(status, &ledger, only, printer).await?;
         }
     }
     ledger.close().await;
     Ok(ExitReason::Done)
+}
+
+async fn read_statuses(
+    ledger: &Ledger,
+    only: Option<BatchId>,
+    is_rehearsal: bool,
+    global: &GlobalArgs,
+) -> Result<Vec<BatchStatus>, CommandError> {
+    let now = Clock::real().now();
+    let mut statuses = Vec::new();
+    for batch in ledger.batches().await? {
+        if only.is_none_or(|id| id == batch.id) {
+            let commands = global.command_hints(is_rehearsal, &batch.name, &batch.file);
+            let mut status = BatchStatus::read(ledger, batch, commands, now).await?;
+            if status.count_failed() > 0 {
+                status.read_messages(ledger).await?;
+            }
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
+}
+
+/// Prints what needs the user, worst first, and the counts.
+fn print_headlines(statuses: &[BatchStatus], printer: &Printer) {
+    let mut headlines: Vec<_> = statuses.iter().map(BatchHeadline::from_status).collect();
+    batch_headline::sort_headlines(&mut headlines);
+    for line in headline_text::headline_lines(&headlines, Clock::real().now()) {
+        printer.print_styled(&line);
+    }
+    let all: Vec<_> = statuses.iter().collect();
+    printer.print_result(&format!("\n{}", status_table(&all)));
 }
 
 fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
@@ -125,11 +154,6 @@ async fn print_batch_status(
         printer.print_result(&format!("  {line}"));
     }
     if only.is_none() {
-        match status.next_command() {
-            Some(command) => printer.print_result(&format!("  Next: {command}")),
-            None if status.live_holder.is_none() => printer.print_result("  Nothing to do"),
-            None => {}
-        }
         return Ok(());
     }
     for group in &status.attention_groups {
@@ -156,30 +180,34 @@ async fn print_batch_status(
     Ok(())
 }
 
-fn status_table(statuses: &[BatchStatus]) -> String {
-    let mut table = TextTable::new(&[
-        "batch",
-        "rows#",
-        "done#",
-        "open#",
-        "uncertain#",
-        "failed#",
-        "cancelled#",
-        "invalid#",
-        "skipped#",
-    ]);
+/// A count of a batch, as a column of the table.
+type StatusCount = fn(&BatchStatus) -> u64;
+
+/// Returns the counts, without columns of zeros.
+fn status_table(statuses: &[&BatchStatus]) -> String {
+    let columns: [(&str, StatusCount); 8] = [
+        ("rows#", BatchStatus::count_rows),
+        ("done#", BatchStatus::count_done),
+        ("open#", BatchStatus::count_open),
+        ("uncertain#", |status| status.count_in_state(JobState::Uncertain)),
+        ("failed#", |status| status.count_in_state(JobState::Failed)),
+        ("cancelled#", |status| status.count_in_state(JobState::Cancelled)),
+        ("invalid#", |status| status.invalid),
+        ("skipped#", |status| status.skipped),
+    ];
+    let is_shown = |index: usize, count: StatusCount| {
+        index < 2 || statuses.iter().any(|status| count(status) > 0)
+    };
+    let shown: Vec<_> = columns
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, column)| is_shown(index, column.1).then_some(column))
+        .collect();
+    let headings: Vec<_> = ["batch"].into_iter().chain(shown.iter().map(|one| one.0)).collect();
+    let mut table = TextTable::new(&headings);
     for status in statuses {
-        table.add([
-            status.batch.name.clone(),
-            status.count_rows().to_string(),
-            status.count_done().to_string(),
-            status.count_open().to_string(),
-            status.count_in_state(JobState::Uncertain).to_string(),
-            status.count_in_state(JobState::Failed).to_string(),
-            status.count_in_state(JobState::Cancelled).to_string(),
-            status.invalid.to_string(),
-            status.skipped.to_string(),
-        ]);
+        let counts = shown.iter().map(|(_, count)| count(status).to_string());
+        table.add([status.batch.name.clone()].into_iter().chain(counts));
     }
     table.render()
 }

@@ -1,24 +1,30 @@
-//! `callsheet status BATCH --watch`: live frame of one batch.
+//! `callsheet status [BATCH] --watch`: live frame of one batch, or of all.
 //!
 //! Reads only the ledger, so it can be opened and closed at any time without effect on the run. On a
 //! terminal each frame replaces the previous one; elsewhere a line is printed at every change and
-//! at least once a minute. `output::status_screen` renders the frames.
+//! at least once a minute. `output::status_screen` renders the frames of one batch.
 
 use std::time::{Duration, Instant};
 
 use console::Term;
+use serde_json::json;
 
 use crate::cli::args::GlobalArgs;
+use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
+use crate::cli::output::quit_key::QuitKey;
 use crate::cli::output::status_screen::{ScreenSize, StatusFrame, TextColor};
 use crate::cli::output::status_text::{describe_throughput, status_json};
-use crate::cli::output::time_format::format_local;
+use crate::cli::output::time_format::{format_local, format_local_time_in_zone};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger};
+use crate::session::batch_headline;
+use crate::session::batch_headline::BatchHeadline;
 use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::signals::{ShutdownSignals, Signal};
+use crate::text::{escape_json_for_terminal, pluralize};
 
 /// Time between two reads of the ledger; longer if reading takes long.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,46 +35,128 @@ const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// Renders and events that a screen could ever display.
 const LIST_LIMIT: u32 = 100;
 
-/// The batch to show, and the ledger it is in.
+/// The batch to show, or all, and the ledger they are in.
 #[derive(Clone, Copy)]
 pub(crate) struct WatchedBatch<'a> {
-    pub(crate) id: BatchId,
+    pub(crate) id: Option<BatchId>,
     pub(crate) global: &'a GlobalArgs,
     pub(crate) is_rehearsal: bool,
 }
 
-/// Shows one batch until Ctrl-C, a signal or a closed pipe.
-pub(crate) async fn watch_batch(
+/// What is shown.
+enum WatchView {
+    Batch(Box<StatusFrame>),
+    All(Vec<BatchStatus>),
+}
+
+/// Shows one batch, or all batches, until `q`, Ctrl-C, a signal or a closed pipe.
+pub(crate) async fn watch(
     ledger: &Ledger,
     batch: WatchedBatch<'_>,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let signals = ShutdownSignals::listen();
     let mut display = WatchDisplay::open(printer);
+    let key = QuitKey::listen(display.is_screen());
     while signals.received().is_none() {
         let began = Instant::now();
-        let frame = read_frame(ledger, batch).await?;
-        if !display.show_frame(&frame, ledger) {
+        let view = read_view(ledger, batch).await?;
+        if !display.show(&view, ledger) {
             break;
         }
         let pause = REFRESH_INTERVAL.max(began.elapsed() * READ_TIME_FACTOR);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = signals.first() => {}
+            () = key.pressed() => break,
         }
     }
     display.close();
+    drop(key);
     ledger.close().await;
     // Ctrl-C is the normal way to close the view, so it is not a failure.
     Ok(match signals.received() {
-        Some(Signal::Terminate) => ExitReason::Terminated,
+        Some(Signal::HangUp | Signal::Terminate) => ExitReason::Terminated,
+        Some(Signal::Panic) => ExitReason::Unexpected,
         Some(Signal::Interrupt) | None => ExitReason::Done,
     })
 }
 
-async fn read_frame(ledger: &Ledger, batch: WatchedBatch<'_>) -> Result<StatusFrame, CommandError> {
+async fn read_view(ledger: &Ledger, batch: WatchedBatch<'_>) -> Result<WatchView, CommandError> {
+    match batch.id {
+        Some(id) => Ok(WatchView::Batch(Box::new(read_frame(ledger, id, batch).await?))),
+        None => {
+            let all = super::read_statuses(ledger, None, batch.is_rehearsal, batch.global).await?;
+            Ok(WatchView::All(all))
+        }
+    }
+}
+
+impl WatchView {
+    fn render(&self, size: ScreenSize, printer: &Printer) -> Vec<String> {
+        match self {
+            Self::Batch(frame) => {
+                let color =
+                    if printer.is_colored() { TextColor::Colored } else { TextColor::Plain };
+                frame.render(size, color)
+            }
+            Self::All(statuses) => render_all(statuses, size, printer),
+        }
+    }
+
+    /// Returns the view as one line, and the part of it whose change causes the next line.
+    fn line(&self, ledger: &Ledger, printer: &Printer) -> (String, String) {
+        match self {
+            Self::Batch(frame) => status_line(frame, ledger, printer),
+            Self::All(statuses) => overview_line(statuses, ledger, printer),
+        }
+    }
+}
+
+/// Returns the live batches with their counts, and how many others need the user.
+fn render_all(statuses: &[BatchStatus], size: ScreenSize, printer: &Printer) -> Vec<String> {
+    let now = Clock::real().now();
+    let live: Vec<_> = statuses.iter().filter(|status| status.live_holder.is_some()).collect();
+    let shown: Vec<_> = if live.is_empty() { statuses.iter().collect() } else { live };
+    let mut headlines: Vec<_> =
+        shown.iter().map(|status| BatchHeadline::from_status(status)).collect();
+    batch_headline::sort_headlines(&mut headlines);
+    let lines = headline_text::headline_lines(&headlines, now);
+    let mut lines: Vec<_> = lines.iter().map(|line| line.render(printer.is_colored())).collect();
+    lines.push(String::new());
+    lines.extend(super::status_table(&shown).lines().map(str::to_owned));
+    let hidden = statuses.len() - shown.len();
+    if hidden > 0 {
+        lines.push(format!("\n{} without a live run", pluralize(hidden as u64, "batch")));
+    }
+    lines.push(format!("\n{}  q closes this view", format_local_time_in_zone(now)));
+    lines.truncate(size.rows.max(1));
+    lines
+}
+
+fn overview_line(statuses: &[BatchStatus], ledger: &Ledger, printer: &Printer) -> (String, String) {
+    let one = |status: &BatchStatus| {
+        let state = if status.live_holder.is_some() { "live" } else { "no run" };
+        let (name, done) = (&status.batch.name, status.count_done());
+        format!("{name}: {done} of {}, {state}", status.count_rows())
+    };
+    let key = statuses.iter().map(one).collect::<Vec<_>>().join("; ");
+    if printer.is_json() {
+        let batches: Vec<_> = statuses.iter().map(|status| status_json(status, ledger)).collect();
+        let line = json!({ "batches": batches }).to_string();
+        return (escape_json_for_terminal(&line).into_owned(), key);
+    }
+    let at = format_local(Clock::real().now().as_millisecond());
+    (format!("{at}  {key}"), key)
+}
+
+async fn read_frame(
+    ledger: &Ledger,
+    id: BatchId,
+    batch: WatchedBatch<'_>,
+) -> Result<StatusFrame, CommandError> {
     let batches = ledger.batches().await?;
-    let row = batches.into_iter().find(|row| row.id == batch.id);
+    let row = batches.into_iter().find(|row| row.id == id);
     let row = row.ok_or_else(|| {
         CommandError::new(ExitReason::Unexpected, "the batch is no longer in the ledger")
     })?;
@@ -76,8 +164,8 @@ async fn read_frame(ledger: &Ledger, batch: WatchedBatch<'_>) -> Result<StatusFr
     let commands = batch.global.command_hints(batch.is_rehearsal, &row.name, &row.file);
     Ok(StatusFrame {
         status: BatchStatus::read(ledger, row, commands, now).await?,
-        rendering: ledger.rendering_jobs(batch.id, LIST_LIMIT).await?,
-        recent_events: ledger.recent_events(batch.id, LIST_LIMIT).await?,
+        rendering: ledger.rendering_jobs(id, LIST_LIMIT).await?,
+        recent_events: ledger.recent_events(id, LIST_LIMIT).await?,
         now,
     })
 }
@@ -101,18 +189,20 @@ impl<'t> WatchDisplay<'t> {
         Self::Screen { term, printer }
     }
 
+    fn is_screen(&self) -> bool {
+        matches!(self, Self::Screen { .. })
+    }
+
     /// Shows the next frame. Returns false if the output is closed.
-    fn show_frame(&mut self, frame: &StatusFrame, ledger: &Ledger) -> bool {
+    fn show(&mut self, view: &WatchView, ledger: &Ledger) -> bool {
         match self {
             Self::Screen { term, printer } => {
                 let (rows, columns) = term.size();
                 let size = ScreenSize { columns: columns.into(), rows: rows.into() };
-                let color =
-                    if printer.is_colored() { TextColor::Colored } else { TextColor::Plain };
-                draw_lines(term, &frame.render(size, color)).is_ok()
+                draw_lines(term, &view.render(size, printer)).is_ok()
             }
             Self::Lines { printer, last } => {
-                let (line, key) = status_line(frame, ledger, printer);
+                let (line, key) = view.line(ledger, printer);
                 let known = last.as_ref().filter(|(known, _)| *known == key);
                 if known.is_none_or(|(_, at)| at.elapsed() >= MAX_SILENCE) {
                     *last = Some((key, Instant::now()));
@@ -173,7 +263,8 @@ fn status_line(frame: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (Stri
     };
     let key = format!("{counts}; {state}");
     if printer.is_json() {
-        return (status_json(status, ledger).to_string(), key);
+        let line = status_json(status, ledger).to_string();
+        return (escape_json_for_terminal(&line).into_owned(), key);
     }
     let throughput = status
         .throughput

@@ -6,32 +6,33 @@
 //! batch) leaves nothing behind. Invariant: nothing here changes the exit code, and the ledger only
 //! to end a run that was never begun.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::batch::{Batch, NotifySettings};
+use crate::batch::{Batch, BatchFileProblems, NotifySettings};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, Ledger, RunEnding, SpendingTotals};
-use crate::notify;
-use crate::notify::HeartbeatPing;
-use crate::report;
-use crate::report::{
-    BatchRecord, CreditsRecord, HaltRecord, NotificationRecord, OpenProject, RUN_RECORD_VERSION,
-    ReportError, ReportFiles, RunRecord, WrittenResults,
+use crate::ledger::{
+    BatchId, BatchLease, Ledger, LedgerError, RunEnding, RunStop, SpendingTotals, StopCause,
 };
-use crate::runner;
+use crate::notify::HeartbeatPing;
+use crate::report::{BatchRecord, HaltRecord, OpenProject, ReportError, WrittenResults};
 use crate::runner::{RunOutcome, StopSignal};
-use crate::session::batch_status::BatchStatus;
-use crate::session::event::{SessionEvent, SessionObserver};
+use crate::session::batch_status::{BatchStatus, LastStop};
+use crate::session::error::CommandError;
+use crate::session::event::SessionObserver;
 use crate::session::exit_code::ExitReason;
-use crate::session::files::output_dir;
 use crate::session::ledger_location::LedgerLocation;
-use crate::session::next_steps::CommandHints;
-use crate::session::outcome::{RunSummary, halt_cause};
-use crate::session::report_page::PageContext;
+use crate::session::outcome::{RunSummary, RunTotals};
+use crate::session::reports::report_data::ReportData;
+use crate::session::reports::report_page::PageContext;
+use crate::session::reports::unreadable_batch::UnreadableBatch;
+use crate::session::run_stop::{
+    halt_cause, stop_for_error, stop_for_exit, stop_for_other_batch, stop_for_problems,
+};
 
 /// Problems of a sheet that `run.json` lists.
 const PROBLEMS_MAX: usize = 20;
@@ -42,6 +43,7 @@ pub(crate) struct SessionReports {
     clock: Clock,
     notifies_rehearsals: bool,
     reports: Mutex<Vec<Arc<RunReport>>>,
+    unreadable: Mutex<Vec<UnreadableBatch>>,
 }
 
 /// The end of a command.
@@ -70,26 +72,13 @@ enum ReportState {
     Finished(Value),
 }
 
-#[derive(Debug)]
-struct ReportData {
-    record: RunRecord,
-    folder: PathBuf,
-    commands: CommandHints,
-    stored: Option<(Ledger, BatchId)>,
-    lease: Option<BatchLease>,
-    summary: Option<RunSummary>,
-    /// Where notifications go; most rehearsals send none.
-    notify: Option<NotifySettings>,
-    heartbeat: Option<HeartbeatPing>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SessionReports {
     pub(crate) fn new(clock: Clock, notifies_rehearsals: bool) -> Self {
-        Self { clock, notifies_rehearsals, reports: Mutex::default() }
+        Self { clock, notifies_rehearsals, reports: Mutex::default(), unreadable: Mutex::default() }
     }
 
     /// Adds a batch whose file was read.
@@ -99,6 +88,11 @@ impl SessionReports {
         let report = Arc::new(RunReport::new(batch, location, notify, self.clock.clone()));
         lock(&self.reports).push(report.clone());
         report
+    }
+
+    /// Adds a batch whose file cannot be read.
+    pub(crate) fn add_unreadable(&self, problems: BatchFileProblems, location: &LedgerLocation) {
+        lock(&self.unreadable).push(UnreadableBatch::new(problems, location, &self.clock));
     }
 
     /// Discards all reports: the user declined the run.
@@ -118,25 +112,39 @@ impl SessionReports {
     pub(crate) async fn finish(
         &self,
         exit: ExitReason,
-        error: Option<String>,
+        error: Option<CommandError>,
         finishing: Finishing<'_>,
     ) -> SessionResult {
         let all = lock(&self.reports).clone();
         let mut lines = Vec::new();
         for report in &all {
-            lines.push(report.finish(exit, error.clone(), finishing).await);
+            let is_only = all.len() == 1;
+            report.settle_stop(exit, error.as_ref(), is_only);
+            let mut line = report.finish(exit, error.as_ref(), finishing).await;
+            line["batch"] = json!(report.batch);
+            lines.push(line);
         }
-        let summary = match lines.as_mut_slice() {
-            [only] => only.take(),
-            several => {
-                for (line, report) in several.iter_mut().zip(&all) {
-                    line["batch"] = json!(report.batch);
-                }
-                json!({ "exit": exit.code(), "error": error, "batches": lines })
-            }
-        };
-        SessionResult { exit, summary }
+        let unreadable = std::mem::take(&mut *lock(&self.unreadable));
+        for batch in unreadable {
+            lines.push(batch.finish(self.clock.now()).await);
+        }
+        let message = error.as_ref().and_then(CommandError::message);
+        SessionResult { exit, summary: session_summary(exit, message, lines) }
     }
+}
+
+/// Returns the last line for programs: that of the only batch, or one with those of all.
+fn session_summary(exit: ExitReason, message: Option<&str>, mut lines: Vec<Value>) -> Value {
+    if let [only] = lines.as_mut_slice() {
+        if let Some(fields) = only.as_object_mut() {
+            fields.remove("batch");
+        }
+        return only.take();
+    }
+    // A failure is never without a reason, even if each batch has its own.
+    let first = lines.iter().filter_map(|line| line["error"].as_str()).next();
+    let error = message.or(first).filter(|_| exit != ExitReason::Done);
+    json!({ "exit": exit.code(), "error": error, "batches": lines })
 }
 
 /// What finishing a report needs.
@@ -155,28 +163,9 @@ impl RunReport {
         notify: Option<NotifySettings>,
         clock: Clock,
     ) -> Self {
-        let folder = output_dir::output_dir(batch, location.options.is_rehearsal);
-        let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
-        let commands = CommandHints::new(&location.options, name, &file);
-        let mut record = empty_record(&folder);
-        record.batch = name.to_owned();
-        record.batch_file = file;
-        // Absolute: the file is read in other folders.
-        let ledger = std::path::absolute(&location.path).unwrap_or(location.path.clone());
-        record.ledger = ledger.display().to_string();
-        record.rehearsal = location.options.is_rehearsal;
-        let data = ReportData {
-            record,
-            folder,
-            commands,
-            stored: None,
-            lease: None,
-            summary: None,
-            notify,
-            heartbeat: None,
-        };
+        let data = ReportData::new(batch, location, notify);
         let state = Mutex::new(ReportState::Open(Box::new(data)));
-        Self { batch: name.to_owned(), started_at: clock.now(), clock, state }
+        Self { batch: batch.name.to_string(), started_at: clock.now(), clock, state }
     }
 
     fn update(&self, change: impl FnOnce(&mut ReportData)) {
@@ -225,8 +214,8 @@ impl RunReport {
         }
     }
 
-    /// Records the problems of the inputs.
-    pub(crate) fn record_problems(&self, problems: impl IntoIterator<Item = String>) {
+    /// Records the problems of the inputs, some of which may be skipped.
+    pub(crate) fn list_problems(&self, problems: impl IntoIterator<Item = String>) {
         let problems = problems.into_iter().take(PROBLEMS_MAX).collect();
         self.update(|data| data.record.problems = problems);
     }
@@ -234,6 +223,39 @@ impl RunReport {
     /// Records the projects that are open while the ledger cannot be relied on.
     pub(crate) fn record_open_projects(&self, projects: Vec<OpenProject>) {
         self.update(|data| data.record.open_projects = projects);
+    }
+
+    /// Records the problems of the inputs as the cause of the end.
+    pub(crate) fn record_problems(&self, problems: Vec<String>, cause: StopCause) {
+        self.record_stop(stop_for_problems(ExitReason::Input, cause, &problems));
+        self.list_problems(problems);
+    }
+
+    /// Records why the run ended.
+    pub(crate) fn record_stop(&self, stop: RunStop) {
+        self.update(|data| data.stop = Some(stop));
+    }
+
+    /// Records the error that ended the run; an error whose cause was already shown was recorded
+    /// with its cause.
+    pub(crate) fn record_error(&self, error: &CommandError) {
+        if let Some(stop) = stop_for_error(error) {
+            self.record_stop(stop);
+        }
+        let message = error.message().map(str::to_owned);
+        self.update(|data| data.record.error = message.or(data.record.error.take()));
+    }
+
+    /// Records why the command ended, unless the batch has a cause of its own. `is_only` is whether
+    /// the command has no other batch.
+    fn settle_stop(&self, exit: ExitReason, error: Option<&CommandError>, is_only: bool) {
+        if let Some(error) = error {
+            self.record_error(error);
+        }
+        self.update(|data| {
+            let default = || if is_only { stop_for_exit(exit) } else { stop_for_other_batch(exit) };
+            data.stop.get_or_insert_with(default);
+        });
     }
 
     fn discard(&self) {
@@ -260,29 +282,40 @@ impl RunReport {
             data.record.files.failures = written.failures.as_deref().map(path);
         });
         let Some((status, record)) = self.read_status().await? else { return Ok(None) };
+        self.write_page(&record).await?;
+        Ok(Some(status))
+    }
+
+    /// Writes `report.html`, if the batch was ever planned.
+    async fn write_page(&self, status: &BatchRecord) -> Result<(), ReportError> {
         let Some((ledger, folder, is_rehearsal)) = self.read(|data| {
             Some((data.stored.clone()?.0, data.folder.clone(), data.record.rehearsal))
         }) else {
-            return Ok(None);
+            return Ok(());
         };
-        let stored = ledger.batch(&status.batch.name).await?;
-        let page =
-            PageContext { batch: &stored, status: &record, is_rehearsal, now: self.clock.now() };
-        let path = page.write(&ledger, &folder).await?.display().to_string();
-        self.update(|data| data.record.files.report = Some(path));
-        Ok(Some(status))
+        let stored = ledger.batch(&self.batch).await?;
+        if stored.is_planned() {
+            let now = self.clock.now();
+            let page = PageContext { batch: &stored, status, is_rehearsal, now };
+            let path = page.write(&ledger, &folder).await?.display().to_string();
+            self.update(|data| data.record.files.report = Some(path));
+        }
+        Ok(())
     }
 
     /// Reads the status of the batch and records it.
     async fn read_status(&self) -> Result<Option<(BatchStatus, BatchRecord)>, ReportError> {
-        let Some(((ledger, batch), run, commands)) =
-            self.read(|data| Some((data.stored.clone()?, data.record.run, data.commands.clone())))
-        else {
+        let Some(((ledger, batch), run, commands, stop)) = self.read(|data| {
+            let stored = data.stored.clone()?;
+            Some((stored, data.record.run, data.commands.clone(), data.stop.clone()))
+        }) else {
             return Ok(None);
         };
         let Some(mut status) = BatchStatus::read_as_holder(&ledger, batch, commands).await? else {
             return Ok(None);
         };
+        let at = self.clock.now().as_millisecond();
+        status.last_stop = stop.map(|stop| LastStop { at, stop });
         status.read_messages(&ledger).await?;
         let run_spending = match run {
             Some(run) => ledger.run_spending(run).await?,
@@ -298,16 +331,40 @@ impl RunReport {
         self.read(|data| data.record.files.report.clone())
     }
 
+    /// Returns what this run has done so far.
+    pub(crate) async fn totals(
+        &self,
+        ledger: &Ledger,
+        batch: BatchId,
+    ) -> Result<RunTotals, LedgerError> {
+        let (started, now) = (self.started_at.as_millisecond(), self.clock.now().as_millisecond());
+        let duration = Duration::from_millis(now.saturating_sub(started).max(0).unsigned_abs());
+        let videos = ledger.count_done_between(batch, started, now).await?;
+        let credits = self.read(|data| Some(data.record.credits.run.estimated));
+        Ok(RunTotals { videos, duration, credits: credits.unwrap_or_default() })
+    }
+
     pub(crate) fn set_summary(&self, summary: RunSummary) {
         self.update(|data| data.summary = Some(summary));
     }
 
-    /// Writes `run.json`, sends the notifications, and returns the last line for programs. The
-    /// second call only returns that line.
-    pub(crate) async fn finish(
+    /// Ends the run of a batch whose loops were started.
+    pub(crate) async fn finish_run(
         &self,
         exit: ExitReason,
-        error: Option<String>,
+        error: Option<&CommandError>,
+        finishing: Finishing<'_>,
+    ) -> Value {
+        self.settle_stop(exit, error, true);
+        self.finish(exit, error, finishing).await
+    }
+
+    /// Records the end in the ledger, writes `run.json`, sends the notifications, and returns the
+    /// last line for programs. The second call only returns that line.
+    async fn finish(
+        &self,
+        exit: ExitReason,
+        error: Option<&CommandError>,
         finishing: Finishing<'_>,
     ) -> Value {
         if let ReportState::Finished(line) = &*lock(&self.state) {
@@ -317,101 +374,49 @@ impl RunReport {
             // The run that holds the batch writes these files.
             self.discard();
         }
+        let opened = self.record_in_ledger().await;
         if self.read(|data| data.record.rows.is_none().then_some(())).is_some()
-            && let Err(error) = self.read_status().await
+            && let Err(error) = self.report_unstarted_run().await
         {
             tracing::debug!(%error, "the status of the batch stays unknown");
         }
         let ended_at = self.clock.now();
-        let mut line = json!({ "exit": exit.code(), "error": error });
+        let message = error.and_then(CommandError::message);
+        let mut line = json!({ "exit": exit.code(), "error": message });
         let state = std::mem::replace(&mut *lock(&self.state), ReportState::Discarded);
         if let ReportState::Open(mut data) = state {
-            data.record.exit = exit.code();
-            data.record.error = error;
             data.record.set_times(self.started_at, ended_at);
-            let file = data.publish(finishing).await;
-            line = data.summary.as_ref().map_or(line, RunSummary::to_json);
-            line["run_file"] = json!(file);
+            line = data.publish(finishing).await;
         }
         *lock(&self.state) = ReportState::Finished(line.clone());
+        if let Some(ledger) = opened {
+            ledger.close().await;
+        }
         line
     }
-}
 
-impl ReportData {
-    /// Writes `run.json`, sends the notifications, and records them. Returns the path of the file.
-    async fn publish(&mut self, finishing: Finishing<'_>) -> Option<String> {
-        let mut file = self.write_run_file(finishing.observer);
-        if let Some(notify) = self.notify.take() {
-            self.record.notices = self.send_notifications(&notify, finishing).await;
-            if !self.record.notices.is_empty() {
-                file = self.write_run_file(finishing.observer);
-            }
+    /// Reads the status of a batch whose loops were not started, and brings its page up to date.
+    async fn report_unstarted_run(&self) -> Result<(), ReportError> {
+        let Some((_, record)) = self.read_status().await? else { return Ok(()) };
+        match self.read(|data| data.folder.is_dir().then_some(())) {
+            Some(()) => self.write_page(&record).await,
+            None => Ok(()),
         }
-        file
     }
 
-    fn write_run_file(&self, observer: &SessionObserver) -> Option<String> {
-        match report::write_run_record(&self.folder, &self.record) {
-            Ok(path) => Some(path.display().to_string()),
+    /// Records why the run ended. Returns the ledger if it was opened for this alone.
+    async fn record_in_ledger(&self) -> Option<Ledger> {
+        let record = self.read(|data| data.stop_to_store(self.started_at, self.clock.now()))?;
+        match record.write().await {
+            Ok(written) => {
+                self.update(|data| data.set_written_stop(&written));
+                written.opened
+            }
             Err(error) => {
-                observer.notify(SessionEvent::Failed { message: &error.to_string() });
+                // `run.json` and the notifications have the cause all the same.
+                tracing::debug!(?error, "the end of the run is not in the ledger");
                 None
             }
         }
-    }
-
-    async fn send_notifications(
-        &mut self,
-        notify: &NotifySettings,
-        finishing: Finishing<'_>,
-    ) -> Vec<NotificationRecord> {
-        let started = match self.heartbeat.take() {
-            Some(heartbeat) => heartbeat.wait_until_sent().await,
-            None => None,
-        };
-        let mut sent: Vec<NotificationRecord> = started.into_iter().collect();
-        let abandoned = finishing.stop.abandoned();
-        let clock = finishing.clock;
-        sent.extend(notify::send_notifications(notify, &self.record, clock, abandoned).await);
-        for record in &sent {
-            if let Some(message) = &record.words {
-                let channel = record.channel;
-                finishing.observer.notify(SessionEvent::NotificationFailed { channel, message });
-            }
-        }
-        sent
-    }
-}
-
-fn empty_record(folder: &Path) -> RunRecord {
-    RunRecord {
-        v: RUN_RECORD_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        batch: String::new(),
-        batch_file: String::new(),
-        ledger: String::new(),
-        rehearsal: false,
-        run: None,
-        host: runner::host_name(),
-        pid: std::process::id(),
-        began: String::new(),
-        ended: String::new(),
-        seconds: 0.0,
-        exit: 0,
-        ending: RunEnding::NotBegun.as_str(),
-        halt: None,
-        error: None,
-        problems: Vec::new(),
-        rows: None,
-        counts: Default::default(),
-        stalled: 0,
-        removed: Default::default(),
-        credits: CreditsRecord::default(),
-        failures: Vec::new(),
-        files: ReportFiles { output: folder.display().to_string(), ..ReportFiles::default() },
-        notices: Vec::new(),
-        open_projects: Vec::new(),
-        next: None,
     }
 }

@@ -112,7 +112,7 @@ fn relative_path(from: &Path, to: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::report_page::*;
+    use crate::session::reports::report_page::*;
 
     #[test]
     fn a_page_in_another_folder_finds_its_videos() {

@@ -1,0 +1,78 @@
+//! Text with styles: the only way to print colour.
+//!
+//! The printer removes every escape sequence from plain text, so colour cannot be written into a
+//! string. Invariant: the parts of a styled text contain no escape sequence of their own.
+
+use crate::text::strip_control;
+
+/// What a part of a text means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageStyle {
+    Plain,
+    /// Finished: green.
+    Good,
+    /// Failed: red.
+    Bad,
+    /// Needs attention: yellow.
+    Warning,
+    /// Counts and names: bold.
+    Bold,
+    /// A command to type: cyan.
+    Command,
+}
+
+/// A text whose parts have styles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StyledText {
+    parts: Vec<(MessageStyle, String)>,
+}
+
+impl StyledText {
+    /// Appends a part.
+    pub(crate) fn with(mut self, style: MessageStyle, text: impl Into<String>) -> Self {
+        self.parts.push((style, text.into()));
+        self
+    }
+
+    /// Appends a part without a style.
+    pub(crate) fn plain(self, text: impl Into<String>) -> Self {
+        self.with(MessageStyle::Plain, text)
+    }
+
+    /// Returns the text, with the terminal's codes if `is_colored`.
+    pub(crate) fn render(&self, is_colored: bool) -> String {
+        let part = |(style, text): &(MessageStyle, String)| {
+            let text = text.split('\n').map(strip_control).collect::<Vec<_>>().join("\n");
+            match style.code() {
+                Some(code) if is_colored => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+                Some(_) | None => text,
+            }
+        };
+        self.parts.iter().map(part).collect()
+    }
+}
+
+impl MessageStyle {
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Good => Some("32"),
+            Self::Bad => Some("31"),
+            Self::Warning => Some("33"),
+            Self::Bold => Some("1"),
+            Self::Command => Some("36"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::output::styled_text::*;
+
+    #[test]
+    fn only_the_styles_themselves_become_escape_sequences() {
+        let text = StyledText::default().with(MessageStyle::Bad, "a\u{1b}]0;b").plain("\u{202e}c");
+        assert_eq!(text.render(false), "a ]0;b c");
+        assert_eq!(text.render(true), "\u{1b}[31ma ]0;b\u{1b}[0m c");
+    }
+}
