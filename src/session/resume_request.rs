@@ -71,7 +71,9 @@ impl Session {
         }
         let batches = self.parse_stored(&stored, &request, &ledger)?;
         let overrides = request.match_overrides;
-        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides).await?;
+        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
+            .await
+            .inspect_err(|_| self.reports.leave_no_record())?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
         let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
         for (stored, locked) in stored.iter().zip(&locked) {

@@ -78,12 +78,15 @@ impl Session {
         // Settings are checked before anything is created on disk.
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
         let (location, overrides) = (&request.location, request.match_overrides);
-        prepare::ensure_ledger_not_missing(&batches, location, overrides)?;
+        prepare::ensure_ledger_not_missing(&batches, location, overrides)
+            .inspect_err(|_| self.reports.leave_no_record())?;
         if request.rehearsal.is_none() {
             batches.iter().for_each(|parsed| batch_trust::remember(&parsed.batch));
         }
         let ledger = open_ledger(&location.path).await?;
-        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides).await?;
+        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
+            .await
+            .inspect_err(|_| self.reports.leave_no_record())?;
         let context = self.context(&ledger);
         let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
         let planned = prepare::plan_all(locked, &request.selection, context).await?;

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
-use crate::ledger::write::{
-    claim, due, generation, lost_file, record, run_stops, runs, webhook,
-};
+use crate::ledger::write::{claim, due, generation, lost_file, record, run_stops, runs, webhook};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {

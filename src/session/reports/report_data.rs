@@ -41,6 +41,8 @@ pub(super) struct ReportData {
     /// Where notifications go; most rehearsals send none.
     pub(super) notify: Option<NotifySettings>,
     pub(super) heartbeat: Option<HeartbeatPing>,
+    /// Whether the folder or the batch belongs to another ledger or batch file.
+    pub(super) is_foreign: bool,
     ledger: PathBuf,
     /// The text of the batch file, and its host.
     source: String,
@@ -73,6 +75,7 @@ impl ReportData {
             stop: None,
             notify,
             heartbeat: None,
+            is_foreign: false,
             ledger: location.path.clone(),
             source: batch.source.clone(),
             base_url: target::stored_host(&batch.studio.host),
@@ -85,7 +88,7 @@ impl ReportData {
         started_at: Timestamp,
         ended_at: Timestamp,
     ) -> Option<StopToStore> {
-        let stop = self.stop.clone()?;
+        let stop = self.stop.clone().filter(|_| !self.is_foreign)?;
         let target = match (&self.lease, &self.stored) {
             (Some(lease), _) => StopTarget::Lease(lease.clone()),
             (None, Some((ledger, _))) => StopTarget::Ledger(ledger.clone()),
@@ -151,6 +154,9 @@ impl ReportData {
 
     /// Writes `run.json` into the output folder or, if that is impossible, beside the ledger.
     fn write_run_file(&self, observer: &SessionObserver) -> Option<String> {
+        if self.is_foreign {
+            return None;
+        }
         let beside = format!("{}.run.json", self.record.batch);
         let beside = self.ledger.with_added_extension(beside);
         let error = match report::write_run_record(&self.folder, &self.record) {

@@ -95,6 +95,12 @@ impl SessionReports {
         lock(&self.unreadable).push(UnreadableBatch::new(problems, location, &self.clock));
     }
 
+    /// Leaves neither `run.json` nor a run in the ledger: the output folder or the batch belongs to
+    /// another ledger or batch file, and its records decide what is paid for.
+    pub(crate) fn leave_no_record(&self) {
+        lock(&self.reports).iter().for_each(|report| report.update(|data| data.is_foreign = true));
+    }
+
     /// Discards all reports: the user declined the run.
     pub(crate) fn discard_all(&self) {
         lock(&self.reports).iter().for_each(|report| report.discard());
