@@ -162,6 +162,7 @@ fn mark_for_cause(cause: StopCause) -> HeadlineMark {
         | StopCause::Sheet
         | StopCause::Template
         | StopCause::BatchFile
+        | StopCause::Confirmation
         | StopCause::OtherBatch
         | StopCause::Settings
         | StopCause::Credentials

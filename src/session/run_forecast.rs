@@ -13,7 +13,7 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::prepare::{PlannedBatch, SessionContext};
 use crate::session::run_request::RunRequest;
-use crate::session::run_stop::stop_for_invalid_rows;
+use crate::session::run_stop::{stop_for_confirmation, stop_for_invalid_rows};
 
 /// The forecast of a run.
 #[derive(Clone, Debug)]
@@ -163,7 +163,9 @@ fn forecast_one(
     match plan.review.confirmation.filter(|_| !request.accepts_changes) {
         None => Ok(forecast),
         Some(_) => {
-            planned.locked.report.record_problems(plan.review.messages(plan.credits_per_minute));
+            let report = &planned.locked.report;
+            report.list_problems(plan.review.messages(plan.credits_per_minute));
+            report.record_stop(stop_for_confirmation());
             context.observer.notify(SessionEvent::ConfirmationNeeded { batch, plan });
             Err(ExitReason::CapReached)
         }

@@ -192,6 +192,12 @@ fn list_rows(rows: &[u64]) -> String {
     }
 }
 
+/// Returns the end of a run whose plan the user has to confirm.
+pub(crate) fn stop_for_confirmation() -> RunStop {
+    let message = "the plan pays again for much of what is paid for; nothing was submitted";
+    new_stop(ExitReason::CapReached, StopCause::Confirmation, message.to_owned())
+}
+
 /// Returns the end of a batch that another batch of the same command stopped.
 pub(crate) fn stop_for_other_batch(exit: ExitReason) -> RunStop {
     let message = "another batch of the same command stopped it; nothing was submitted";
@@ -237,7 +243,9 @@ pub(crate) fn next_step(cause: StopCause, commands: &CommandHints) -> Option<Nex
         | StopCause::Interrupted
         | StopCause::Terminated
         | StopCause::Died => return None,
-        StopCause::Sheet | StopCause::Template | StopCause::BatchFile => commands.plan_command(),
+        StopCause::Sheet | StopCause::Template | StopCause::BatchFile | StopCause::Confirmation => {
+            commands.plan_command()
+        }
         StopCause::OtherBatch
         | StopCause::Settings
         | StopCause::Credentials
@@ -278,6 +286,9 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
         StopCause::Sheet | StopCause::Template | StopCause::BatchFile => {
             ("List and fix them", "lists them (free)")
         }
+        StopCause::Confirmation => {
+            ("Review it, then run with --accept-changes", "lists what is paid for again")
+        }
         StopCause::OtherBatch => ("Fix the other batch, then", "after you fix the other batch"),
         StopCause::Unavailable | StopCause::RequestsFailed | StopCause::ProjectInUse => {
             ("The next run tries again", "tries again")
@@ -305,6 +316,7 @@ pub(crate) fn is_before_plan(cause: StopCause) -> bool {
         StopCause::Sheet
         | StopCause::Template
         | StopCause::BatchFile
+        | StopCause::Confirmation
         | StopCause::OtherBatch
         | StopCause::Settings
         | StopCause::Credentials

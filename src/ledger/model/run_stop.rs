@@ -41,6 +41,8 @@ pub enum StopCause {
     Uncertain,
     /// The number of videos of one run is reached.
     VideoLimit,
+    /// The plan pays again for videos that are paid for, and the user has to confirm that.
+    Confirmation,
     /// The credits that the batch may spend are spent.
     CreditCap,
     /// The user paused the batch.
