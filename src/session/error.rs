@@ -93,7 +93,11 @@ impl From<LedgerError> for CommandError {
 
 impl From<ReportError> for CommandError {
     fn from(error: ReportError) -> Self {
-        Self::unexpected(error)
+        let cause = match &error {
+            ReportError::Io { .. } => StopCause::OutputFolder,
+            ReportError::Ledger(_) => StopCause::Ledger,
+        };
+        Self::unexpected(error).with_cause(cause)
     }
 }
 
