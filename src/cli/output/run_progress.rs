@@ -330,7 +330,8 @@ fn is_progress(event: &RunEvent) -> bool {
         | RunEvent::Halted { .. }
         | RunEvent::Paused
         | RunEvent::Unpaused
-        | RunEvent::Draining => false,
+        | RunEvent::Draining
+        | RunEvent::Waiting { .. } => false,
     }
 }
 
