@@ -1,11 +1,10 @@
 //! The summary at the end of a run: every row, the files, the next step.
 
 use crate::cli::output::printer::Printer;
-use crate::cli::output::status_text::format_credits;
 use crate::ledger::JobState;
 use crate::session::exit_code::ExitReason;
 use crate::session::outcome::{RunSummary, RunTotals};
-use crate::text::{format_duration, pluralize};
+use crate::text::{format_credits, format_duration, pluralize};
 
 /// Prints the summary. Programs read it in the last line instead.
 pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
