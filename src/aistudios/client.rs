@@ -14,7 +14,7 @@ use super::call_error::{CallError, TransientCause};
 use super::classify::{self, Classification, ClassifiedExchange};
 use super::envelope::{self, ParsedEnvelope, SuccessClaim};
 use super::error_text::ErrorText;
-use super::exchange::{ApiCall, ApiTransport, BodyHandling, V3Endpoint};
+use super::exchange::{ApiCall, ApiTransport, BodyHandling, CallCost, V3Endpoint};
 use super::project::{
     ExportRequest, ProgressReport, ProjectDetails, ProjectId, ProjectList, RenderState,
 };
@@ -228,7 +228,9 @@ impl ApiClient {
         self.downloader.start(url, resume).await
     }
 
-    /// Sends `call` with a token; a second time with a new one if that token was clearly refused.
+    /// Sends `call` with a token; a second time with a new one if that token was clearly refused. A
+    /// call that may cost money is not sent again if the token had worked before: its refusal is
+    /// left to the caller, who checks first.
     pub(super) async fn send_with_token(
         &self,
         call: &ApiCall<'_>,
@@ -236,17 +238,43 @@ impl ApiClient {
         let token = self.token_cache.current(&self.transport).await?;
         let exchange = self.send_once(&token, call).await;
         if !matches!(exchange.classification, Classification::TokenRefused(_)) {
+            self.token_cache.note_accepted(&token);
             return Ok(exchange);
         }
         tracing::debug!("the access token was refused; requesting a new one");
-        let token = self.token_cache.replace_refused(&token, &self.transport).await?;
-        let exchange = self.send_once(&token, call).await;
-        if let Classification::TokenRefused(text) = &exchange.classification {
-            let kind = AccountRefusalKind::CredentialsRefused;
-            let message = classify::account_message(kind, text, &self.transport);
-            return Err(CallError::Account { kind, message });
+        let is_suspect = call.cost == CallCost::Paid && self.token_cache.was_accepted(&token);
+        let token = match self.token_cache.replace_refused(&token, &self.transport).await {
+            Ok(_) | Err(CallError::Transient { .. }) if is_suspect => return Ok(exchange),
+            replaced => replaced?,
+        };
+        self.send_with_fresh_token(token, call).await
+    }
+
+    /// Sends `call` with a token that was just requested. Another command of the account may end it
+    /// before it is used, so a free call is tried a few times before the credentials are to blame.
+    async fn send_with_fresh_token(
+        &self,
+        mut token: AccessToken,
+        call: &ApiCall<'_>,
+    ) -> Result<ClassifiedExchange<ParsedEnvelope>, CallError> {
+        loop {
+            let exchange = self.send_once(&token, call).await;
+            let Classification::TokenRefused(text) = &exchange.classification else {
+                self.token_cache.note_accepted(&token);
+                return Ok(exchange);
+            };
+            let is_paid = call.cost == CallCost::Paid;
+            if self.token_cache.note_fresh_refusal(&token, is_paid) {
+                let kind = AccountRefusalKind::CredentialsRefused;
+                let message = classify::account_message(kind, text, &self.transport);
+                return Err(CallError::Account { kind, message });
+            }
+            if is_paid {
+                return Ok(exchange);
+            }
+            self.transport.clock.sleep(token.retry_pause()).await;
+            token = self.token_cache.replace_refused(&token, &self.transport).await?;
         }
-        Ok(exchange)
     }
 
     /// Returns the lifetime of the current token, after requesting one if there is none.

@@ -149,6 +149,8 @@ pub struct ProjectDetails {
     pub price: Option<f64>,
     /// The download link of its video.
     pub video_url: Option<String>,
+    /// When it was created, in milliseconds since 1970, by the vendor's clock.
+    pub created_at: Option<i64>,
 }
 
 /// State words of a project that was never exported. Every other word counts as evidence of an
@@ -195,6 +197,7 @@ impl ProjectDetails {
                 .or_else(|| envelope::parse_flag(fields, "creditSubtracted")),
             price: envelope::first_number(fields, &["credit", "credits"]),
             video_url: envelope::find_download_url(fields).map(String::from),
+            created_at: parse_created_at(fields),
         })
     }
 
@@ -271,6 +274,20 @@ pub struct ProjectList {
     /// Whether every entry could be read and nothing indicates further pages. Only then may
     /// anything be concluded from the absence of a project.
     pub is_complete: bool,
+}
+
+/// Parses the time of creation: a date, or a number of seconds or milliseconds since 1970.
+fn parse_created_at(fields: &Value) -> Option<i64> {
+    /// A number below this counts seconds: in milliseconds, it would be in 1973.
+    const SECONDS_MAX: f64 = 1e11;
+    const KEYS: &[&str] = &["createdAt", "created_at", "createDate", "created"];
+    if let Some(text) = envelope::first_text(fields, KEYS)
+        && let Ok(time) = text.parse::<jiff::Timestamp>()
+    {
+        return Some(time.as_millisecond());
+    }
+    let number = envelope::first_number(fields, KEYS)?;
+    Some(if number < SECONDS_MAX { number * 1000.0 } else { number } as i64)
 }
 
 fn parse_percent(fields: &Value) -> Option<f64> {

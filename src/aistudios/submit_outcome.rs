@@ -33,6 +33,12 @@ pub enum SubmitOutcome<T> {
         /// What to do about it, and the vendor's message.
         message: String,
     },
+    /// Declined because of its token, which had worked before: another command of the account may
+    /// have ended it. It was not sent again.
+    TokenRefused {
+        /// The vendor's message.
+        message: String,
+    },
     /// Certainly not accepted, because of a rate limit.
     RateLimited {
         /// The wait that AI Studios asks for, at most 24 h. `None`: it named none.
@@ -117,6 +123,7 @@ impl<T> SubmitOutcome<T> {
             Self::NotSent { kind, message } => SubmitOutcome::NotSent { kind, message },
             Self::Refused { kind, message } => SubmitOutcome::Refused { kind, message },
             Self::Account { kind, message } => SubmitOutcome::Account { kind, message },
+            Self::TokenRefused { message } => SubmitOutcome::TokenRefused { message },
             Self::RateLimited { retry_after } => SubmitOutcome::RateLimited { retry_after },
             Self::Moved { message } => SubmitOutcome::Moved { message },
             Self::Unknown { reason, message, retry_after } => {
@@ -132,6 +139,7 @@ impl<T> SubmitOutcome<T> {
             Self::NotSent { message, .. }
             | Self::Refused { message, .. }
             | Self::Account { message, .. }
+            | Self::TokenRefused { message }
             | Self::Moved { message }
             | Self::Unknown { message, .. } => *message = convert(std::mem::take(message)),
             Self::Accepted(_) | Self::RateLimited { .. } => {}

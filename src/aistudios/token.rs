@@ -5,8 +5,11 @@
 //! change nor a suspended machine leaves an expired token in use. Its signature is not verified;
 //! only its expiry is read.
 //!
-//! Invariants: concurrent callers that need a token cause one request; a refused token is not used
-//! again; no failure here starts a loop.
+//! Another command of the same account may request a token, and AI Studios may end ours with that. So
+//! a young token that worked and is refused is renewed at growing intervals: in between, the other
+//! command works, and both finish.
+//!
+//! Invariants: concurrent callers that need a token cause one request; no failure here starts a loop.
 
 use std::{
     fmt,
@@ -19,7 +22,7 @@ use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
-use super::call_error::CallError;
+use super::call_error::{CallError, TransientCause};
 use super::classify::{self, Classification, ClassifiedExchange};
 use super::envelope::{self, ParsedEnvelope};
 use super::exchange::{ApiCall, ApiTransport, V3Endpoint};
@@ -31,6 +34,16 @@ use crate::http::{NotSentKind, NotSentReason};
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The wait after a failed renewal while the old token is still valid.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(60);
+
+/// A token that is refused when it is younger than this was ended by another one.
+const ENDED_EARLY: Duration = Duration::from_secs(60);
+/// The shortest and the longest interval between renewals of tokens that are ended early.
+const CONTENDED_RENEWAL_MIN: Duration = Duration::from_secs(1);
+const CONTENDED_RENEWAL_MAX: Duration = Duration::from_secs(30);
+/// Fresh tokens refused in a row after which the credentials are to blame.
+const FRESH_REFUSALS_MAX: u64 = 5;
+/// The same before any token has worked.
+const FIRST_REFUSALS_MAX: u64 = 3;
 
 /// An access token, ready to be sent. Its generation grows with each new one.
 #[derive(Clone)]
@@ -51,6 +64,10 @@ pub(super) struct TokenCache {
     /// The number of completed token requests. A caller that waited for the lock while one
     /// completed uses its result.
     completed_requests: AtomicU64,
+    /// The newest generation that an endpoint accepted; 0: none.
+    accepted_generation: AtomicU64,
+    /// Fresh tokens refused in a row.
+    fresh_refusals: AtomicU64,
     state: Mutex<TokenState>,
 }
 
@@ -61,6 +78,10 @@ struct TokenState {
     last_result: Option<Result<AccessToken, CallError>>,
     /// No renewal before this awake time.
     renewal_paused_until: Duration,
+    /// No renewal of a token that was ended early before this awake time, and the interval to the
+    /// next.
+    contended_until: Duration,
+    contended_interval: Duration,
 }
 
 /// When a token was obtained, on both clocks, and for how long it is valid.
@@ -87,9 +108,53 @@ impl TokenLifetime {
     }
 }
 
+impl AccessToken {
+    /// Returns the pause before another token is requested: different for each command.
+    pub(super) fn retry_pause(&self) -> Duration {
+        let random = blake3::hash(self.header.as_bytes()).as_bytes()[1];
+        Duration::from_millis(50 + u64::from(random))
+    }
+}
+
+impl TokenState {
+    /// Admits the renewal of `refused`, at growing intervals if it was ended early.
+    fn limit_renewals(
+        &mut self,
+        is_early: bool,
+        refused: &AccessToken,
+        awake: Duration,
+    ) -> Result<(), CallError> {
+        if !is_early {
+            self.contended_interval = Duration::ZERO;
+            return Ok(());
+        }
+        if awake < self.contended_until {
+            return Err(CallError::Transient {
+                cause: TransientCause::Unusable(UnknownReason::UnclassifiedStatus),
+                message: "the access token was refused: another command of this account may have \
+                          requested one; it is renewed soon"
+                    .to_owned(),
+                retry_after: None,
+            });
+        }
+        let doubled = self.contended_interval * 2;
+        self.contended_interval = doubled.clamp(CONTENDED_RENEWAL_MIN, CONTENDED_RENEWAL_MAX);
+        // Two commands in step would end each other's tokens all the time; tokens are random.
+        let part = f64::from(blake3::hash(refused.header.as_bytes()).as_bytes()[0]) / 255.0;
+        self.contended_until = awake + self.contended_interval.mul_f64(0.5 + part);
+        Ok(())
+    }
+}
+
 impl TokenCache {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, completed_requests: AtomicU64::new(0), state: Mutex::default() }
+        Self {
+            credentials,
+            completed_requests: AtomicU64::new(0),
+            accepted_generation: AtomicU64::new(0),
+            fresh_refusals: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// Returns a token that should be valid.
@@ -122,10 +187,34 @@ impl TokenCache {
         self.state.lock().await.current.as_ref().map(|(_, lifetime)| lifetime.duration)
     }
 
+    /// Notes that an endpoint accepted `token`.
+    pub(super) fn note_accepted(&self, token: &AccessToken) {
+        self.accepted_generation.fetch_max(token.generation, Ordering::SeqCst);
+        self.fresh_refusals.store(0, Ordering::SeqCst);
+    }
+
+    /// Returns whether an endpoint accepted `token` before.
+    pub(super) fn was_accepted(&self, token: &AccessToken) -> bool {
+        self.accepted_generation.load(Ordering::SeqCst) >= token.generation
+    }
+
+    /// Notes that a fresh token was refused. Returns whether the credentials are to blame, and not
+    /// another command that requested a token in between.
+    pub(super) fn note_fresh_refusal(&self, token: &AccessToken, is_paid: bool) -> bool {
+        let has_worked = self.accepted_generation.load(Ordering::SeqCst) > 0;
+        let in_row = self.fresh_refusals.fetch_add(1, Ordering::SeqCst) + 1;
+        let most = match (has_worked, is_paid) {
+            (true, _) => FRESH_REFUSALS_MAX,
+            (false, true) => 1,
+            (false, false) => FIRST_REFUSALS_MAX,
+        };
+        !self.was_accepted(token) && in_row >= most
+    }
+
     /// Returns a token to use after `refused` was refused: a newer one, if there is one already.
     ///
     /// # Errors
-    /// No other token could be obtained.
+    /// No other token could be obtained, or none may be requested yet.
     pub(super) async fn replace_refused(
         &self,
         refused: &AccessToken,
@@ -135,7 +224,13 @@ impl TokenCache {
         let mut state = self.state.lock().await;
         match &state.current {
             Some((token, _)) if token.generation > refused.generation => return Ok(token.clone()),
-            Some(_) => (state.current, state.last_result) = (None, None),
+            Some((_, lifetime)) => {
+                let (now, awake) = (transport.clock.now(), transport.clock.awake_time());
+                let is_early =
+                    self.was_accepted(refused) && lifetime.elapsed(now, awake) < ENDED_EARLY;
+                state.limit_renewals(is_early, refused, awake)?;
+                (state.current, state.last_result) = (None, None);
+            }
             None => {}
         }
         self.renew(&mut state, completed_before, transport).await
@@ -326,6 +421,8 @@ mod tests {
         let tokens = TokenCache {
             credentials,
             completed_requests: AtomicU64::new(7),
+            accepted_generation: AtomicU64::new(0),
+            fresh_refusals: AtomicU64::new(0),
             state: Mutex::new(state),
         };
         (transport, tokens)

@@ -59,6 +59,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "poll_min",
             "poll_max",
             "settle_after",
+            "confirm_after",
             "stall_after",
             "render_timeout",
             "backoff_min",

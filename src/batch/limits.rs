@@ -34,6 +34,8 @@ pub struct BatchLimits {
     pub poll_max: Duration,
     /// The quiet wait before an uncertain submission may be treated as not accepted.
     pub settle_after: Duration,
+    /// The wait before a reported failure or a declined paid request is checked again, and believed.
+    pub confirm_after: Duration,
     /// A render without progress for this long is shown as stalled.
     pub stall_after: Duration,
     /// A render that takes longer fails; it is not resubmitted automatically.
@@ -73,6 +75,7 @@ impl Default for BatchLimits {
             poll_min: Duration::from_secs(3),
             poll_max: Duration::from_secs(60),
             settle_after: Duration::from_secs(20 * 60),
+            confirm_after: Duration::from_secs(30),
             stall_after: Duration::from_secs(30 * 60),
             render_timeout: Duration::from_secs(6 * 3_600),
             backoff_min: Duration::from_secs(1),
@@ -101,6 +104,7 @@ impl BatchLimits {
         read_limit(&mut limits.poll_min, reader, "poll_min", value::parse_duration);
         read_limit(&mut limits.poll_max, reader, "poll_max", value::parse_duration);
         read_limit(&mut limits.settle_after, reader, "settle_after", value::parse_duration);
+        read_limit(&mut limits.confirm_after, reader, "confirm_after", value::parse_duration);
         read_limit(&mut limits.stall_after, reader, "stall_after", value::parse_duration);
         read_limit(&mut limits.render_timeout, reader, "render_timeout", value::parse_duration);
         read_limit(&mut limits.backoff_min, reader, "backoff_min", value::parse_duration);

@@ -31,6 +31,7 @@ pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
+pub use crate::ledger::model::recheck_reason::RecheckReason;
 pub use crate::ledger::model::row_status::RowStatus;
 pub use crate::ledger::model::run_ending::RunEnding;
 pub use crate::ledger::model::run_stop::{RunStop, StopCause};
@@ -41,6 +42,7 @@ pub use crate::ledger::read::batches::{
     BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
 };
 pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
+pub use crate::ledger::read::finished_projects::FinishedProject;
 pub use crate::ledger::read::job_history::{
     AttentionCount, EventRow, JobHistory, RunWithBatch, SubmissionRow, VersionRow,
 };

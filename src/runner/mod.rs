@@ -29,8 +29,10 @@ mod webhook_urls;
 mod work_progress;
 
 pub use event::{RunEvent, RunObserver};
+pub use evidence::project_index::ProjectIndex;
+pub use evidence::sent_name::sent_project_name;
 pub use evidence::{
-    ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
+    Observation, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id,
 };
 pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};

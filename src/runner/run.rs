@@ -10,6 +10,7 @@ use crate::ledger::{ClaimBlock, JobState, LedgerError, RunEnding};
 use crate::runner::completion::wait_until_complete;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::double_renders::report_double_renders;
 use crate::runner::input::RunInput;
 use crate::runner::limits::halt::Halt;
 use crate::runner::loops::callback_watch::callback_loop;
@@ -61,6 +62,7 @@ pub async fn run_batch<S: StudioApi>(input: RunInput<S>) -> Result<RunOutcome, L
     run.report(recover_lost_files(&run).await);
     run.report(recheck_late_renders(&run).await);
     wait_until_complete(&run).await;
+    run.report(report_double_renders(&run).await);
     if run.shutdown.signal().is_draining() {
         run.observer.notify(RunEvent::Draining);
     }

@@ -1,11 +1,12 @@
 //! The progress of a run's own work: what it has learned since it started. Nothing here survives
 //! the run, and a restart needs none of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::ledger::JobId;
+use crate::ledger::{JobId, SubmissionId};
 use crate::runner::in_flight::InFlightSet;
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::loops::render_watch::RenderWatch;
@@ -27,6 +28,10 @@ pub(super) struct WorkProgress {
     jobs_for_operator: Mutex<BTreeSet<JobId>>,
     /// How often the link of a job was refused since the last byte of its file.
     link_refusals: Mutex<BTreeMap<JobId, u32>>,
+    /// Whether a render has finished.
+    pub(super) has_rendered: AtomicBool,
+    /// When each doubted response arrived, in awake time.
+    suspects: Mutex<HashMap<SubmissionId, Duration>>,
 }
 
 impl WorkProgress {
@@ -40,6 +45,8 @@ impl WorkProgress {
             render_watch: Mutex::default(),
             jobs_for_operator: Mutex::default(),
             link_refusals: Mutex::default(),
+            has_rendered: AtomicBool::default(),
+            suspects: Mutex::default(),
         }
     }
 
@@ -74,6 +81,18 @@ impl WorkProgress {
     /// Forgets the refused links of a job whose file arrives.
     pub(super) fn clear_link_refusals(&self, job: JobId) {
         self.link_refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+    }
+
+    /// Notes at awake time `awake` that a response about a submission is doubted. Returns how long
+    /// it has been.
+    pub(super) fn note_suspect(&self, submission: SubmissionId, awake: Duration) -> Duration {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        awake.saturating_sub(*suspects.entry(submission).or_insert(awake))
+    }
+
+    /// Forgets the suspicion about a submission.
+    pub(super) fn clear_suspect(&self, submission: SubmissionId) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&submission);
     }
 
     /// Returns the uncertain jobs that neither evidence nor waiting can resolve any more.

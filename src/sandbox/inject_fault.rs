@@ -9,10 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::altered_list::alter_list;
 use super::api::{RequestRejection, SandboxRequest, SandboxResponse};
+use super::crossed_responses::Crossing;
 use super::endpoint::SandboxEndpoint;
 use super::faults::{
-    BodyCorruption, ConnectionFault, FaultArgument, FaultEffect, InjectedFault,
+    BodyCorruption, ConnectionFault, FalseAnswer, FaultArgument, FaultEffect, InjectedFault,
     ReplacementResponse, RequestWork,
 };
 use super::raw;
@@ -26,15 +28,22 @@ pub(super) struct ResponseDelivery {
     pub(super) fault: ResponseFault,
     /// Real time before anything is sent.
     pub(super) delay: Duration,
+    /// The response reaches another request.
+    pub(super) crossing: Option<Crossing>,
 }
 
 impl ResponseDelivery {
     pub(super) fn new(response: SandboxResponse) -> Self {
-        Self { response, fault: ResponseFault::NoFault, delay: Duration::ZERO }
+        Self { response, fault: ResponseFault::NoFault, delay: Duration::ZERO, crossing: None }
     }
 
     fn new_cut(response: SandboxResponse, place: CutPoint, how: CloseKind) -> Self {
-        Self { response, fault: ResponseFault::Cut(place, how), delay: Duration::ZERO }
+        Self {
+            response,
+            fault: ResponseFault::Cut(place, how),
+            delay: Duration::ZERO,
+            crossing: None,
+        }
     }
 }
 
@@ -103,6 +112,7 @@ pub(super) fn apply_fault(
         FaultEffect::MalformedToken => {
             ResponseDelivery::new(replace_token(server.handle_request(request), "two\nlines"))
         }
+        FaultEffect::FalseAnswer(answer) => answer_falsely(server, request, answer, injected),
         // These two are handled elsewhere: when a connection is accepted, and where credits are counted.
         FaultEffect::RefuseConnection | FaultEffect::ExhaustCredits => {
             ResponseDelivery::new(server.handle_request(request))
@@ -117,6 +127,78 @@ fn is_file_late(server: &ServerState, request: &SandboxRequest, late_s: u64) -> 
     let world = server.world();
     let render = world.project(&request.key).and_then(|project| world.newest_render(project));
     render.is_some_and(|render| now < render.end + late_ms)
+}
+
+/// Does the work, as far as it is done, and prepares a response that is wrong and looks right.
+fn answer_falsely(
+    server: &Arc<ServerState>,
+    request: &SandboxRequest,
+    answer: FalseAnswer,
+    injected: InjectedFault,
+) -> ResponseDelivery {
+    match answer {
+        FalseAnswer::AlterList(alteration) => {
+            let mut response = server.handle_request(request);
+            alter_list(&mut response, alteration, number_argument(injected));
+            ResponseDelivery::new(response)
+        }
+        FalseAnswer::DeclineAfterWork => {
+            server.handle_request(request);
+            ResponseDelivery::new(decline(server, word_argument(injected)))
+        }
+        FalseAnswer::HideYoungDraft => {
+            let hidden = is_young_draft(server, request, number_argument(injected));
+            ResponseDelivery::new(if hidden {
+                RequestRejection::not_found("project").to_response(&server.switches().errors)
+            } else {
+                server.handle_request(request)
+            })
+        }
+        FalseAnswer::ReportFailure => {
+            let mut response = server.handle_request(request);
+            change_data(&mut response, |data| *data = json!({"state": "failed", "progress": 0}));
+            ResponseDelivery::new(response)
+        }
+        FalseAnswer::CrossResponses => ResponseDelivery {
+            crossing: Some(match word_argument(injected) {
+                "older" => Crossing::Older,
+                _ => Crossing::Swapped,
+            }),
+            ..ResponseDelivery::new(server.handle_request(request))
+        },
+        FalseAnswer::EndOtherTokens => {
+            let mut world = server.world();
+            let revoked = world.tokens().map(|token| JournalEntry::Revoked { token });
+            let revoked: Vec<_> = revoked.collect();
+            let _ = world.commit(revoked);
+            drop(world);
+            ResponseDelivery::new(server.handle_request(request))
+        }
+    }
+}
+
+/// Returns a response that declines a request whose work is done.
+fn decline(server: &ServerState, status: &str) -> SandboxResponse {
+    let errors = &server.switches().errors;
+    let rejection = match status {
+        "403" => return SandboxResponse::html_page(403, "Request blocked"),
+        "429" => RequestRejection::new(429, 4290, "too many requests"),
+        "404" => RequestRejection::not_found("project"),
+        "402" => RequestRejection::no_credit(),
+        "422" => RequestRejection::new(422, 4000, "invalid state"),
+        // "The project is already being exported."
+        _ => RequestRejection::bad_request("이미 내보내는 중인 프로젝트입니다"),
+    };
+    rejection.to_response(errors)
+}
+
+/// Returns whether the project of an export was created less than `younger_s` virtual seconds ago.
+fn is_young_draft(server: &ServerState, request: &SandboxRequest, younger_s: u64) -> bool {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let id = body["projectId"].as_str().unwrap_or_default();
+    let now = server.clock.now();
+    let younger_ms = i64::try_from(younger_s).unwrap_or(i64::MAX / 4000) * 1000;
+    server.world().project(id).is_some_and(|project| now - project.created < younger_ms)
 }
 
 fn empty_response() -> SandboxResponse {

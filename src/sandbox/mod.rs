@@ -13,11 +13,13 @@
 //! It is not meant for a network: it trusts every client that reaches it by an address of this
 //! machine. A web page cannot: its requests name another host, or are not JSON.
 
+mod altered_list;
 mod api;
 mod bill;
 mod callbacks;
 mod clock;
 mod control_api;
+mod crossed_responses;
 mod endpoint;
 mod faults;
 mod inject_fault;

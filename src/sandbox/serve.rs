@@ -231,6 +231,10 @@ async fn handle_endpoint(
     {
         return close_without_response(connection);
     }
+    if let Some(crossing) = delivery.crossing {
+        let own = delivery.response;
+        delivery.response = server.crossed_responses.cross(endpoint, own, crossing).await;
+    }
     if !matches!(delivery.fault, ResponseFault::NoFault) {
         connection.set_fault(delivery.fault);
     }

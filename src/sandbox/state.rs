@@ -16,6 +16,7 @@ use super::api::{RequestRejection, SandboxApi, SandboxRequest, SandboxResponse};
 use super::bill::Bill;
 use super::callbacks::CallbackQueue;
 use super::clock::{VirtualClock, wall_ms};
+use super::crossed_responses::CrossedResponses;
 use super::endpoint::SandboxEndpoint;
 use super::faults::{FaultRules, FaultSampler, InjectedFault};
 use super::inject_fault::retry_after_value;
@@ -37,6 +38,7 @@ pub(super) struct ServerState {
     pub(super) credentials: SandboxCredentials,
     pub(super) download_links: DownloadLinks,
     pub(super) callbacks: CallbackQueue,
+    pub(super) crossed_responses: CrossedResponses,
     pub(super) rng: SeededRng,
     /// Changes with every event; its value has no meaning.
     changes: watch::Sender<u64>,
@@ -75,6 +77,7 @@ impl ServerState {
             credentials,
             download_links: DownloadLinks { origin: origin_url(downloads), rng },
             callbacks: CallbackQueue::default(),
+            crossed_responses: CrossedResponses::default(),
             rng,
             changes: watch::Sender::new(0),
             stop: CancellationToken::new(),

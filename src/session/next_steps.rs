@@ -27,6 +27,39 @@ pub(crate) struct NextStep {
     pub(crate) effect: &'static str,
 }
 
+/// What a retry of a job does, and whether it costs money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RetryEffect {
+    /// A paid video is downloaded again.
+    DownloadAgain,
+    /// It is rendered, and was not paid for before.
+    Render,
+    /// It is checked, and rendered and paid for again unless it has finished.
+    RenderAgain,
+}
+
+impl RetryEffect {
+    /// Returns the effect of retrying a job that failed with this cause.
+    fn from_cause(cause: &str) -> Self {
+        match cause {
+            "fetch-failed" => Self::DownloadAgain,
+            "refused" | "submit-given-up" | "cancelled" => Self::Render,
+            _ => Self::RenderAgain,
+        }
+    }
+
+    /// Returns it as the user reads it.
+    fn describe(self) -> &'static str {
+        match self {
+            Self::DownloadAgain => "downloads it again (free)",
+            Self::Render => "renders it (not paid before)",
+            Self::RenderAgain => {
+                "checks it first, then renders and pays again if it did not finish"
+            }
+        }
+    }
+}
+
 /// Why a row needs the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttentionReason<'c> {
@@ -79,11 +112,11 @@ impl<'c> AttentionReason<'c> {
     /// Returns a short explanation.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Uncertain => "no response to a paid request; it may be paid for",
+            Self::Uncertain => "it may be paid for; checked before anything is paid again",
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
             Self::Failed("submit-given-up") => "it could not be submitted; nothing was rendered",
-            Self::Failed("render-failed") => "the render failed or timed out",
+            Self::Failed("render-failed") => "the render failed or timed out; it may have finished",
             Self::Failed("fetch-failed") => {
                 "rendered and paid for; the file could not be downloaded"
             }
@@ -207,7 +240,7 @@ impl CommandHints {
             }
             AttentionReason::Cancelled => {
                 let command = self.retry_command("--cause cancelled");
-                vec![NextStep { command, effect: "queues them again" }]
+                vec![NextStep { command, effect: RetryEffect::Render.describe() }]
             }
             AttentionReason::Invalid => vec![self.fix_step()],
         }
@@ -241,7 +274,8 @@ impl CommandHints {
                 self.steps_after_failure(cause, self.retry_one_command(key))
             }
             AttentionReason::Cancelled => {
-                vec![NextStep { command: self.retry_one_command(key), effect: "queues it again" }]
+                let effect = RetryEffect::Render.describe();
+                vec![NextStep { command: self.retry_one_command(key), effect }]
             }
             AttentionReason::Stalled | AttentionReason::Invalid => self.steps_for_group(reason),
         }
@@ -268,13 +302,15 @@ impl CommandHints {
     }
 
     fn steps_after_failure(&self, cause: &str, retry: String) -> Vec<NextStep> {
-        let retry = |effect| NextStep { command: retry, effect };
+        let effect = RetryEffect::from_cause(cause);
+        let retry = NextStep { command: retry, effect: effect.describe() };
         match cause {
-            "refused" => vec![self.fix_step(), retry("resends it unchanged")],
-            "submit-given-up" => vec![retry("submits it; nothing has been paid yet")],
-            "fetch-failed" => vec![retry("downloads it; costs nothing")],
-            "abandoned" => vec![retry("renders it; paid again if it was accepted before")],
-            _ => vec![retry("renders it again (paid), after showing how many")],
+            "refused" => vec![self.fix_step(), retry],
+            "render-failed" => {
+                let free = "may have finished: checks, and downloads it for free";
+                vec![self.run_step(free), retry]
+            }
+            _ => vec![retry],
         }
     }
 }

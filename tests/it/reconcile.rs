@@ -6,6 +6,9 @@ use callsheet::runner::{Halt, RunOutcome};
 use callsheet::sandbox::FaultRules;
 use sqlx::{ConnectOptions, Connection};
 
+use serde_json::json;
+
+use super::run::scripted_studio::{ScriptedRequest, ScriptedState, ScriptedStudio, success};
 use super::support::TestBatch;
 
 fn count_in_state(outcome: &RunOutcome, state: JobState) -> u64 {
@@ -62,4 +65,98 @@ async fn link_that_always_expires_fails_the_download() {
     assert_eq!(test.rows().await[0].cause.as_deref(), Some("fetch-failed"));
     test.sandbox.update_switches(|switches| switches.download.ttl_hours = 24.0);
     assert_eq!(test.sandbox.render_count(), 1);
+}
+
+/// The response to the first request of this kind is lost.
+fn is_first(state: &ScriptedState, is_kind: impl Fn(&ScriptedRequest) -> bool) -> bool {
+    state.count_requests(is_kind) == 0
+}
+
+fn is_export(request: &ScriptedRequest) -> bool {
+    matches!(request, ScriptedRequest::Export(_))
+}
+
+fn is_creation(request: &ScriptedRequest) -> bool {
+    matches!(request, ScriptedRequest::CreateDraft(_))
+}
+
+/// The user duplicates a project in the editor, which keeps the tag, and exports the copy; the copy is
+/// listed first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicated_project_is_not_adopted() {
+    for keeps_name in [false, true] {
+        let studio = ScriptedStudio::start(move |state, request| {
+            let ScriptedRequest::Export(id) = request else { return None };
+            is_first(state, is_export).then_some(())?;
+            state.export_project(id);
+            let name = state.projects[id].0.clone();
+            let name = if keeps_name { name } else { format!("Copy of {name}") };
+            let copied_at = state.projects[id].1;
+            state.projects.insert("a0copy".to_owned(), (name, copied_at));
+            Some(Vec::new())
+        })
+        .await;
+        let test = TestBatch::new(1).await;
+        let outcome = studio.run_batch(&test).await;
+        assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{outcome:?}");
+        let row = &test.rows().await[0];
+        assert_eq!(row.project_id.as_deref(), Some("p0000"));
+        assert_eq!(studio.state().exports, ["p0000"]);
+    }
+}
+
+/// Anyone with the sheet can compute the first part of a tag. The request itself never arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_tag_is_not_evidence() {
+    let plants: [fn(&str) -> String; 3] = [
+        |name| name.to_owned(),
+        |name| name.split('-').next().unwrap().to_owned() + "]",
+        |name| name.split('-').next().unwrap().to_owned() + "-0000000000000]",
+    ];
+    // The first of them is the name that was sent, as control.
+    for (number, plant) in plants.into_iter().enumerate() {
+        let studio = ScriptedStudio::start(move |state, request| {
+            let ScriptedRequest::CreateDraft(name) = request else { return None };
+            is_first(state, is_creation).then_some(())?;
+            let planted = state.create_project(&plant(name));
+            state.export_project(&planted);
+            Some(Vec::new())
+        })
+        .await;
+        let test = TestBatch::with_settings(1, "submission = 'one-step'", |_| ()).await;
+        let outcome = studio.run_batch(&test).await;
+        let state = if number == 0 { JobState::Done } else { JobState::Uncertain };
+        assert_eq!(count_in_state(&outcome, state), 1, "plant {number}: {outcome:?}");
+        let message = test.rows().await[0].message.clone().unwrap_or_default();
+        assert_eq!(message.contains("callsheet resolve"), number > 0, "{message}");
+    }
+}
+
+/// A list without the finished projects of this ledger, or with other names, is not evidence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_the_known_projects_proves_no_absence() {
+    let studio = ScriptedStudio::start(|state, request| match request {
+        // The third export renders under another id, and its response is lost.
+        ScriptedRequest::Export(id) if state.count_requests(is_export) == 2 => {
+            let name = state.projects[id].0.clone();
+            let other = state.create_project(&name);
+            state.export_project(&other);
+            Some(Vec::new())
+        }
+        ScriptedRequest::Export(id) => {
+            let name = state.projects[id].0.clone();
+            let other = state.create_project(&name);
+            state.export_project(&other);
+            Some(success(&json!({"projectId": other})))
+        }
+        ScriptedRequest::List => Some(success(&json!([]))),
+        _ => None,
+    })
+    .await;
+    let limits = "[limits]\nin_flight = 1";
+    let test = TestBatch::with_settings(3, limits, |_| ()).await;
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 2, "{outcome:?}");
+    assert_eq!(count_in_state(&outcome, JobState::Uncertain), 1, "{outcome:?}");
+    assert_eq!(studio.state().exports.len(), 3);
 }

@@ -55,10 +55,9 @@ impl<T> ClassifiedExchange<T> {
                 kind,
                 message: refusal_message(&text, exchange.status(), transport),
             },
-            Classification::TokenRefused(text) => {
-                let kind = AccountRefusalKind::CredentialsRefused;
-                SubmitOutcome::Account { kind, message: account_message(kind, &text, transport) }
-            }
+            Classification::TokenRefused(text) => SubmitOutcome::TokenRefused {
+                message: refusal_message(&text, exchange.status(), transport),
+            },
             Classification::Account(kind, text) => {
                 SubmitOutcome::Account { kind, message: account_message(kind, &text, transport) }
             }
@@ -90,6 +89,11 @@ impl<T> ClassifiedExchange<T> {
             }),
             SubmitOutcome::Refused { kind, message } => Err(CallError::Refused { kind, message }),
             SubmitOutcome::Account { kind, message } => Err(CallError::Account { kind, message }),
+            SubmitOutcome::TokenRefused { message } => Err(CallError::Transient {
+                cause: TransientCause::Unusable(UnknownReason::UnclassifiedStatus),
+                message,
+                retry_after: None,
+            }),
             SubmitOutcome::RateLimited { retry_after } => {
                 Err(CallError::RateLimited { retry_after })
             }

@@ -6,13 +6,13 @@ use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::aistudios::{CallError, StudioApi};
+use crate::aistudios::{CallError, ProjectDetails, StudioApi};
 use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
 use crate::cli::output::printer::Printer;
 use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
 use crate::runner::{
-    ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
-    profile_keeps_export_id,
+    Observation, ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
+    profile_keeps_export_id, sent_project_name,
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -121,10 +121,13 @@ async fn gather_evidence(
 ) -> Result<SubmissionEvidence, CommandError> {
     let (batch, target) = args.batch_ref.load_target(leased, args.trust).await?;
     let studio = target.ai_studios(&batch, &leased.clock)?;
-    let draft = match &due.project_id {
-        Some(id) => Some(studio.read_project(id).await.map_err(|error| error.to_string())),
-        None => None,
-    };
+    let own_id = due.render_id.as_ref().or(due.project_id.as_ref());
+    let mut observation = Observation::default();
+    if let Some(id) = own_id {
+        let read = studio.read_project(id).await;
+        observation.draft = Some(read.map_err(|error| error.to_string()));
+    }
+    observation.sent_name = sent_project_name(&leased.ledger, due.submission, &due.tag).await?;
     let list = match studio.list_projects().await {
         Ok(list) => {
             let mut index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
@@ -133,6 +136,9 @@ async fn gather_evidence(
             let keeps_ids =
                 leased.ledger.has_stable_export_ids(leased.stored.id, profile_setting).await;
             index.keeps_ids = keeps_ids?;
+            let finished = leased.ledger.finished_projects(leased.stored.id).await?;
+            index.hides_known_projects = !index.compare_with(&finished).is_empty();
+            observation.others = read_others(due, &index, &studio).await;
             Ok(index)
         }
         Err(error) => Err(error.to_string()),
@@ -140,7 +146,7 @@ async fn gather_evidence(
     let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
     let evidence = combine_with_callback(
         due,
-        assess_submission(due, &list, draft.as_ref()),
+        assess_submission(due, &list, &observation),
         callback,
         keeps_ids,
     );
@@ -153,6 +159,21 @@ async fn gather_evidence(
     };
     target.close().await;
     adoptable.map(|()| evidence)
+}
+
+/// Reads the other projects with the job's tag, as far as possible.
+async fn read_others(
+    due: &DueJob,
+    index: &ProjectIndex,
+    studio: &impl StudioApi,
+) -> Vec<ProjectDetails> {
+    let mut others = Vec::new();
+    for listed in index.with_tag(&due.tag) {
+        if due.project_id.as_deref() != Some(listed.id.as_str()) {
+            others.extend(studio.read_project(listed.id.as_str()).await.ok());
+        }
+    }
+    others
 }
 
 /// Returns an error if the project does not exist or belongs to another row. A wrong adoption could

@@ -25,7 +25,8 @@ Examples:
   callsheet retry spring TEA-001 TEA-002
 
 Shows the number of videos and their cost first. A finished video whose
-download failed is only downloaded again. Uncertain jobs are left unchanged,
+download failed is only downloaded again. A render that was given up is checked
+first, and paid for again only if it did not finish. Uncertain jobs are left unchanged,
 because they may already be paid for (see `callsheet resolve`).")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
@@ -115,12 +116,7 @@ async fn execute_retry(
     }
     let per_minute = hold.ledger.credits_per_minute().await?;
     let credits = again.minutes as f64 * per_minute;
-    let what = format!(
-        "{} to render again (paid, about {}), {} to download again",
-        pluralize(again.submissions, "video"),
-        format_credits(credits),
-        pluralize(again.downloads, "finished video")
-    );
+    let what = describe_retry(again, credits);
     let commands =
         global.command_hints(args.batch_ref.sandbox, &hold.stored.name, &hold.stored.file);
     warn_about_late_renders(&hold, chosen.clone(), &commands, printer).await?;
@@ -140,7 +136,29 @@ async fn execute_retry(
     Ok(ExitReason::Done)
 }
 
-/// Warns about failed renders that may have finished meanwhile: a retry here pays for them again.
+/// Describes a retry: what is downloaded, rendered for the first time, and paid for again.
+fn describe_retry(again: RetryTotals, credits: f64) -> String {
+    let RetryTotals { submissions, paid_before, downloads, .. } = again;
+    let mut parts = Vec::new();
+    if downloads > 0 {
+        let videos = pluralize(downloads, "finished video");
+        parts.push(format!("{videos} to download again (free)"));
+    }
+    if submissions > paid_before {
+        let videos = pluralize(submissions - paid_before, "video");
+        parts.push(format!("{videos} to render (not paid before)"));
+    }
+    if paid_before > 0 {
+        let videos = pluralize(paid_before, "video");
+        parts.push(format!("{videos} to check, then to render and pay again if not finished"));
+    }
+    if submissions > 0 {
+        parts.push(format!("at most about {}", format_credits(credits)));
+    }
+    parts.join("; ")
+}
+
+/// Names the command that only takes renders which have finished meanwhile.
 async fn warn_about_late_renders(
     hold: &LeasedBatch,
     chosen: RetryFilter,
@@ -152,11 +170,11 @@ async fn warn_about_late_renders(
     }
     let given_up = RetryFilter { cause: Some(RENDER_FAILED_CAUSE.to_owned()), ..chosen };
     let again = hold.ledger.count_retries(hold.stored.id, &given_up).await?;
-    if let (1.., Some(run)) = (again.submissions, commands.retry_failed_command()) {
-        let jobs = pluralize(again.submissions, "render");
+    if again.submissions > 0 {
+        let (jobs, run) = (pluralize(again.submissions, "render"), commands.run_command());
         printer.status(&format!(
-            "{jobs} failed or timed out, and may have finished since: `{run}` checks that first \
-             and pays only for the rest"
+            "{jobs} failed or timed out, and may have finished: `{run}` checks, and downloads for \
+             free; retried, they are checked first as well, and the rest is paid for again"
         ));
     }
     Ok(())
@@ -169,7 +187,7 @@ fn print_outcome(printer: &Printer, words: &str, document: &Value) {
 
 fn retry_json(again: RetryTotals, credits: f64) -> Value {
     json!({
-        "submits": again.submissions, "fetches": again.downloads, "estimated_credits": credits,
+        "submits": again.submissions, "paid_before": again.paid_before, "fetches": again.downloads, "estimated_credits": credits,
     })
 }
 

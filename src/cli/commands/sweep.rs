@@ -1,8 +1,9 @@
 //! `callsheet sweep`: deletes stray drafts from the AI Studios account.
 //!
-//! Only drafts with a tag of this ledger, whose export never began and which AI Studios does not
-//! show as exported; if that is not certain, a project stays. If AI Studios reports a different number of
-//! deletions than requested, each project is checked.
+//! Only drafts with exactly the name that was sent, tag included, created between the request and its
+//! reconciliation, whose export never began and which AI Studios does not show as exported; if that is
+//! not certain, a project stays. A copy that a user made is kept. If AI Studios reports a different
+//! number of deletions than requested, each project is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,8 @@ use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
 use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::prompt::confirm;
-use crate::ledger::{StrayDraft, SubmissionId, Tag};
+use crate::ledger::{Ledger, StrayDraft, SubmissionId, Tag};
+use crate::runner;
 use crate::runner::ProjectIndex;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -22,6 +24,8 @@ use crate::text::{pluralize, strip_control};
 
 /// Reason for keeping a project that may no longer be a draft.
 const MAYBE_EXPORTED: &str = "it may have been exported";
+/// The clocks of this machine and of AI Studios may differ by this many milliseconds.
+const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
 
 /// Delete leftover drafts from AI Studios
 #[derive(Debug, Args)]
@@ -74,15 +78,21 @@ async fn sweep_drafts(
     let strays = leased.ledger.stray_drafts(leased.stored.id).await?;
     let list = studio.list_projects().await.map_err(call_error)?;
     let mut plan = SweepPlan::default();
+    let now = leased.clock.now().as_millisecond();
     for (id, candidate) in find_candidates(&strays, &ProjectIndex::from_list(list)) {
-        plan.add(id, candidate, studio, printer).await;
+        let sent_name = sent_project_name(&leased.ledger, candidate.stray).await?;
+        let check = DraftCheck { stray: candidate.stray, sent_name, now };
+        plan.add(id, check, candidate.is_exported, studio, printer).await;
     }
-    for (id, stray) in &plan.to_delete {
+    plan.keep_copies(printer);
+    for draft in &plan.to_delete {
         if !printer.is_json() {
-            printer.print_result(&format!("{id}  draft of `{}`", strip_control(&stray.key)));
+            let (id, name) = (&draft.id, strip_control(&draft.name));
+            let key = strip_control(&draft.stray.key);
+            printer.print_result(&format!("{id}  draft of `{key}`: {name}"));
         }
     }
-    let ids: Vec<String> = plan.to_delete.iter().map(|(id, _)| id.clone()).collect();
+    let ids: Vec<String> = plan.to_delete.iter().map(|draft| draft.id.clone()).collect();
     let drafts = pluralize(ids.len() as u64, "draft");
     let mut deleted = 0;
     if !ids.is_empty() {
@@ -111,7 +121,7 @@ fn call_error(error: CallError) -> CommandError {
 #[derive(Default)]
 struct SweepPlan<'s> {
     /// Projects to delete.
-    to_delete: Vec<(String, &'s StrayDraft)>,
+    to_delete: Vec<SweptDraft<'s>>,
     /// Submissions with a project that no longer exists.
     deleted: Vec<SubmissionId>,
     /// Submissions with a project that is kept.
@@ -123,17 +133,21 @@ impl<'s> SweepPlan<'s> {
     async fn add(
         &mut self,
         id: String,
-        candidate: SweepCandidate<'s>,
+        check: DraftCheck<'s>,
+        is_exported: bool,
         studio: &AiStudios,
         printer: &Printer,
     ) {
-        let SweepCandidate { stray, is_exported } = candidate;
+        let stray = check.stray;
         // The details of the project decide whether it is still a draft.
         let project = if is_exported { None } else { Some(studio.read_project(&id).await) };
         let reason = match project {
             None => MAYBE_EXPORTED.to_owned(),
-            Some(Ok(project)) => match keep_reason(&project, stray) {
-                None => return self.to_delete.push((id, stray)),
+            Some(Ok(project)) => match check.keep_reason(&project) {
+                None => {
+                    let (name, created_at) = (project.name.unwrap_or_default(), project.created_at);
+                    return self.to_delete.push(SweptDraft { id, name, created_at, stray });
+                }
                 Some(reason) => reason.to_owned(),
             },
             Some(Err(CallError::NotFound)) => return self.deleted.push(stray.submission),
@@ -143,10 +157,28 @@ impl<'s> SweepPlan<'s> {
         self.kept.insert(stray.submission);
     }
 
+    /// Keeps all but the oldest project of a draft whose response was lost: a copy is made later.
+    fn keep_copies(&mut self, printer: &Printer) {
+        self.to_delete.sort_by_key(|draft| (draft.stray.submission, draft.created_at));
+        let mut kept = Vec::new();
+        let mut last = None;
+        self.to_delete.retain(|draft| {
+            let is_copy = last.replace(draft.stray.submission) == Some(draft.stray.submission);
+            if is_copy {
+                kept.push((draft.id.clone(), draft.stray.submission));
+            }
+            !is_copy
+        });
+        for (id, submission) in kept {
+            printer.status(&format!("{id} is kept: it may be a copy of another project"));
+            self.kept.insert(submission);
+        }
+    }
+
     /// Records the deletions. If their number differs from the request, it does not show which
     /// projects remain, so each is checked.
     async fn record_deleted(&mut self, deleted: u64, studio: &AiStudios) {
-        for (id, stray) in &self.to_delete {
+        for SweptDraft { id, stray, .. } in &self.to_delete {
             let is_gone = deleted == self.to_delete.len() as u64
                 || studio.read_project(id).await == Err(CallError::NotFound);
             if is_gone {
@@ -165,16 +197,60 @@ impl<'s> SweepPlan<'s> {
     }
 }
 
-/// Returns the reason for keeping a project; `None` if it may be deleted.
-fn keep_reason(project: &ProjectDetails, stray: &StrayDraft) -> Option<&'static str> {
-    let tag = project.name.as_deref().and_then(Tag::find_in_name);
-    if project.export_evidence().is_some() {
-        Some(MAYBE_EXPORTED)
-    } else if tag.is_none_or(|tag| tag.as_str() != stray.tag) {
-        Some("its name no longer has the tag of this draft; it may be in use")
-    } else {
-        None
+/// A draft that will be deleted.
+struct SweptDraft<'s> {
+    id: String,
+    name: String,
+    created_at: Option<i64>,
+    stray: &'s StrayDraft,
+}
+
+/// What is known of a stray draft, to compare a project with it.
+struct DraftCheck<'s> {
+    stray: &'s StrayDraft,
+    sent_name: Option<String>,
+    /// Milliseconds since 1970.
+    now: i64,
+}
+
+impl DraftCheck<'_> {
+    /// Returns the reason for keeping a project; `None` if it may be deleted.
+    fn keep_reason(&self, project: &ProjectDetails) -> Option<&'static str> {
+        let tag = project.name.as_deref().and_then(Tag::find_in_name);
+        if project.export_evidence().is_some() {
+            Some(MAYBE_EXPORTED)
+        } else if tag.is_none_or(|tag| tag.as_str() != self.stray.tag) {
+            Some("its name no longer has the tag of this draft; it may be in use")
+        } else if self.sent_name.is_none() {
+            Some("the name that was sent for it is no longer known")
+        } else if project.name != self.sent_name {
+            Some("its name is not the one that was sent; it may be a copy, or in use")
+        } else if !self.is_of_that_time(project) {
+            Some("it was not created when this draft was; it may be a copy")
+        } else {
+            None
+        }
     }
+
+    /// Returns whether the project was created between the draft's request and its reconciliation,
+    /// as far as that is known. If it is from the future, the clocks cannot be compared.
+    fn is_of_that_time(&self, project: &ProjectDetails) -> bool {
+        let Some(created_at) = project.created_at else { return true };
+        let is_after_request = created_at + CLOCK_SKEW_MS >= self.stray.begun_at;
+        let settled_at = self.stray.settled_at.unwrap_or(self.now);
+        let is_from_future = created_at > self.now + CLOCK_SKEW_MS;
+        is_after_request && (is_from_future || created_at <= settled_at + CLOCK_SKEW_MS)
+    }
+}
+
+/// Returns the name that was sent for a draft, if its payload can still be read.
+async fn sent_project_name(
+    ledger: &Ledger,
+    stray: &StrayDraft,
+) -> Result<Option<String>, CommandError> {
+    let tag = Tag::find_in_name(&format!("[cs:{}]", stray.tag));
+    let Some(tag) = tag else { return Ok(None) };
+    Ok(runner::sent_project_name(ledger, stray.submission, &tag).await?)
 }
 
 /// A project with the tag of a stray draft.

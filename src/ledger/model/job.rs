@@ -5,6 +5,7 @@
 
 use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
+use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition, apply_event};
 
 /// Milliseconds since 1970 UTC, as stored.
@@ -51,6 +52,10 @@ pub(in crate::ledger) struct Submission {
     pub(in crate::ledger) evidence_checks: i64,
     pub(in crate::ledger) video_url: Option<String>,
     pub(in crate::ledger) credits: Option<f64>,
+    /// Why it is checked although its response arrived, and since when.
+    pub(in crate::ledger) recheck: Option<(RecheckReason, Millis)>,
+    /// What AI Studios reported when it declined the request.
+    pub(in crate::ledger) decline: Option<String>,
     /// Whether AI Studios sent a callback about it, which proves that it was accepted. Read only.
     pub(in crate::ledger) has_callback: bool,
 }
@@ -66,8 +71,7 @@ pub(in crate::ledger) fn apply_update(
     now: Millis,
 ) -> Result<Transition, IllegalTransition> {
     // A callback proves acceptance, whatever the quiet wait or the operator concluded.
-    let is_refuted = submission.has_callback && matches!(update, JobUpdate::ProvenAbsent { .. });
-    if is_refuted || is_outdated(job, submission, update) {
+    if is_refuted(job, submission, update) || is_outdated(job, submission, update) {
         return Ok(Transition::Unchanged);
     }
     let transition = match update.event() {
@@ -77,6 +81,7 @@ pub(in crate::ledger) fn apply_update(
         None => Transition::Unchanged,
     };
     let Transition::Moved(state) = transition else { return Ok(transition) };
+    let from = job.state;
     job.due_at = update.due_at().unwrap_or(now);
     update_submission(submission, update, now);
     job.state = state;
@@ -87,7 +92,8 @@ pub(in crate::ledger) fn apply_update(
     };
     match update {
         JobUpdate::NotSent { .. } | JobUpdate::DraftLost { .. } => job.submit_failures += 1,
-        JobUpdate::Rerendered { .. } => job.rerenders += 1,
+        // One that the user retried is not a rerender of the batch's own.
+        JobUpdate::Rerendered { .. } if from == JobState::Rendering => job.rerenders += 1,
         JobUpdate::GenerationFailed { .. } => {
             job.rerenders += 1;
             (job.progress, job.moved_at) = (None, None);
@@ -128,11 +134,14 @@ pub(in crate::ledger) fn apply_update(
         JobUpdate::Fetched(video) => job.video_file = Some(video.file.clone()),
         JobUpdate::Drafted { .. }
         | JobUpdate::FileAwaited { .. }
+        | JobUpdate::Reassigned { .. }
         | JobUpdate::GenerationFinished
+        | JobUpdate::Rerendered { .. }
         | JobUpdate::Requeued { .. }
         | JobUpdate::Refused { .. }
         | JobUpdate::SubmitGivenUp { .. }
         | JobUpdate::Uncertain { .. }
+        | JobUpdate::Declined { .. }
         | JobUpdate::Inconclusive { .. }
         | JobUpdate::ProvenAbsent { .. }
         | JobUpdate::Abandoned { .. }
@@ -143,12 +152,27 @@ pub(in crate::ledger) fn apply_update(
     Ok(transition)
 }
 
+/// Returns whether a callback contradicts the update: it proves that the request was accepted.
+fn is_refuted(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
+    let is_retried = matches!(submission.recheck, Some((RecheckReason::Retried, _)));
+    let claims_absence = match update {
+        JobUpdate::ProvenAbsent { .. } => true,
+        JobUpdate::Requeued { .. } | JobUpdate::Refused { .. } | JobUpdate::NotSent { .. } => {
+            job.state == JobState::Uncertain
+        }
+        _ => false,
+    };
+    submission.has_callback && claims_absence && !is_retried
+}
+
 /// Returns whether an update within a state comes too late: the job has moved on since the request
 /// was sent, perhaps to another submission. Two polls of one render may cross.
 fn is_outdated(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
     let within = match update {
         JobUpdate::Inconclusive { .. } => JobState::Uncertain,
+        JobUpdate::Rerendered { .. } if job.state == JobState::Uncertain => JobState::Uncertain,
         JobUpdate::Polled { .. }
+        | JobUpdate::Reassigned { .. }
         | JobUpdate::Rerendered { .. }
         | JobUpdate::RenderFailed { .. } => JobState::Rendering,
         JobUpdate::LinkRefreshed { .. }
@@ -172,6 +196,7 @@ fn is_outdated(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
         | JobUpdate::Refused { .. }
         | JobUpdate::SubmitGivenUp { .. }
         | JobUpdate::Uncertain { .. }
+        | JobUpdate::Declined { .. }
         | JobUpdate::Accepted { .. }
         | JobUpdate::ProvenAbsent { .. }
         | JobUpdate::Abandoned { .. } => return false,
@@ -289,6 +314,11 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
             submission.render_id.clone_from(render_id);
             SubmissionOutcome::Accepted
         }
+        JobUpdate::Reassigned { project_id, render_id, .. } => {
+            submission.project_id = Some(project_id.clone());
+            submission.render_id.clone_from(render_id);
+            submission.outcome
+        }
         JobUpdate::Rendered { video_url } => {
             submission.video_url = Some(video_url.clone());
             SubmissionOutcome::Rendered
@@ -303,6 +333,15 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
             submission.outcome
         }
         JobUpdate::DraftLost { .. } => SubmissionOutcome::Stray,
+        // A render that was given up is not exported again: another one is made.
+        JobUpdate::ProvenAbsent { .. } | JobUpdate::Rerendered { .. }
+            if matches!(submission.recheck, Some((RecheckReason::Retried, _))) =>
+        {
+            match submission.decline {
+                Some(_) => SubmissionOutcome::Refused,
+                None => SubmissionOutcome::RenderFailed,
+            }
+        }
         // An existing draft is kept for the next attempt of its paid step.
         JobUpdate::NotSent { .. } | JobUpdate::Requeued { .. } | JobUpdate::ProvenAbsent { .. }
             if submission.project_id.is_some() =>
@@ -320,7 +359,7 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
         | JobUpdate::Requeued { .. }
         | JobUpdate::SubmitGivenUp { .. } => SubmissionOutcome::NotSent,
         JobUpdate::Refused { .. } => SubmissionOutcome::Refused,
-        JobUpdate::Uncertain { .. } => SubmissionOutcome::Uncertain,
+        JobUpdate::Uncertain { .. } | JobUpdate::Declined { .. } => SubmissionOutcome::Uncertain,
         JobUpdate::ProvenAbsent { .. } => SubmissionOutcome::Absent,
         JobUpdate::Abandoned { .. } => SubmissionOutcome::Abandoned,
         JobUpdate::Rerendered { .. } | JobUpdate::RenderFailed { .. } => {
@@ -333,6 +372,12 @@ fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Milli
         | JobUpdate::FetchFailed { .. }
         | JobUpdate::Fetched(_) => submission.outcome,
     };
+    if let JobUpdate::Declined { recheck, message, .. } = update {
+        submission.recheck = Some((*recheck, now));
+        submission.decline = Some(message.clone());
+    } else if outcome != SubmissionOutcome::Uncertain {
+        submission.recheck = None;
+    }
     if outcome != submission.outcome {
         submission.outcome = outcome;
         submission.settled_at = Some(now);
@@ -412,6 +457,8 @@ mod tests {
             evidence_checks: 0,
             video_url: None,
             credits: None,
+            recheck: None,
+            decline: None,
             has_callback: false,
         };
         (job, submission)

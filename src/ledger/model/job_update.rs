@@ -4,6 +4,7 @@
 //! Plain data. The effect of an update on a job is defined in `job`, the transition in `state`.
 
 use crate::ledger::model::job::Millis;
+use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{JobEvent, JobState};
 
 /// A finding about one job.
@@ -79,6 +80,15 @@ pub enum JobUpdate {
         /// The observation.
         message: String,
     },
+    /// AI Studios declined the paid request, which is believed only after a check.
+    Declined {
+        /// The time of the first evidence check.
+        due_at: jiff::Timestamp,
+        /// How it was declined.
+        recheck: RecheckReason,
+        /// The message of AI Studios.
+        message: String,
+    },
     /// An evidence check was inconclusive.
     Inconclusive {
         /// The time of the next check.
@@ -117,6 +127,17 @@ pub enum JobUpdate {
         due_at: jiff::Timestamp,
         /// Whether the render made no progress for too long.
         stalled: bool,
+    },
+    /// Its project turned out to be another one: two responses were crossed.
+    Reassigned {
+        /// The project as made.
+        project_id: String,
+        /// The project as rendered, if it is another.
+        render_id: Option<String>,
+        /// The time of the next poll.
+        due_at: jiff::Timestamp,
+        /// The evidence.
+        message: String,
     },
     /// The render is finished.
     Rendered {
@@ -188,7 +209,7 @@ impl JobUpdate {
             Self::Requeued { .. } => Some(JobEvent::Requeued),
             Self::Refused { .. } => Some(JobEvent::Refused),
             Self::SubmitGivenUp { .. } => Some(JobEvent::SubmitGivenUp),
-            Self::Uncertain { .. } => Some(JobEvent::Uncertain),
+            Self::Uncertain { .. } | Self::Declined { .. } => Some(JobEvent::Uncertain),
             Self::Accepted { .. } => Some(JobEvent::Accepted),
             Self::ProvenAbsent { .. } => Some(JobEvent::ProvenAbsent),
             Self::Abandoned { .. } => Some(JobEvent::Abandoned),
@@ -199,6 +220,7 @@ impl JobUpdate {
             Self::FetchFailed { .. } => Some(JobEvent::FetchFailed),
             Self::Inconclusive { .. }
             | Self::Polled { .. }
+            | Self::Reassigned { .. }
             | Self::GenerationPolled { .. }
             | Self::GenerationFinished
             | Self::GenerationFailed { .. }
@@ -212,7 +234,7 @@ impl JobUpdate {
     pub(in crate::ledger) fn expected_state(&self) -> Option<JobState> {
         match self {
             Self::Inconclusive { .. } => Some(JobState::Uncertain),
-            Self::Polled { .. } => Some(JobState::Rendering),
+            Self::Polled { .. } | Self::Reassigned { .. } => Some(JobState::Rendering),
             Self::LinkRefreshed { .. }
             | Self::FileAwaited { .. }
             | Self::FetchAttemptFailed { .. } => Some(JobState::Fetching),
@@ -227,6 +249,7 @@ impl JobUpdate {
             | Self::Refused { .. }
             | Self::SubmitGivenUp { .. }
             | Self::Uncertain { .. }
+            | Self::Declined { .. }
             | Self::Accepted { .. }
             | Self::ProvenAbsent { .. }
             | Self::Abandoned { .. }
@@ -240,8 +263,10 @@ impl JobUpdate {
 
     /// Returns the event's text in the history.
     pub(in crate::ledger) fn as_str(&self) -> &'static str {
-        if let Self::Generating { .. } = self {
-            return "generating";
+        match self {
+            Self::Generating { .. } => return "generating",
+            Self::Declined { .. } => return "declined",
+            _ => {}
         }
         match self.event() {
             Some(event) => event.as_str(),
@@ -249,6 +274,7 @@ impl JobUpdate {
                 Self::GenerationFinished => "generated",
                 Self::GenerationFailed { .. } => "generation-failed",
                 Self::Inconclusive { .. } => "looked",
+                Self::Reassigned { .. } => "reassigned",
                 Self::LinkRefreshed { .. } => "fresh-link",
                 Self::FileAwaited { .. } => "file-awaited",
                 Self::FetchAttemptFailed { .. } => "fetch-trouble",
@@ -266,8 +292,10 @@ impl JobUpdate {
             | Self::Refused { message }
             | Self::SubmitGivenUp { message }
             | Self::Uncertain { message, .. }
+            | Self::Declined { message, .. }
             | Self::Inconclusive { message, .. }
             | Self::Accepted { message, .. }
+            | Self::Reassigned { message, .. }
             | Self::ProvenAbsent { message, .. }
             | Self::Abandoned { message }
             | Self::GenerationFailed { message, .. }
@@ -300,10 +328,12 @@ impl JobUpdate {
             | Self::NotSent { due_at, .. }
             | Self::Requeued { due_at, .. }
             | Self::Uncertain { due_at, .. }
+            | Self::Declined { due_at, .. }
             | Self::Inconclusive { due_at, .. }
             | Self::Accepted { due_at, .. }
             | Self::ProvenAbsent { due_at, .. }
             | Self::Polled { due_at, .. }
+            | Self::Reassigned { due_at, .. }
             | Self::Rerendered { due_at, .. }
             | Self::Generating { due_at, .. }
             | Self::GenerationPolled { due_at, .. }

@@ -7,6 +7,7 @@ pub(super) mod identity;
 pub(super) mod job;
 pub(super) mod job_update;
 pub(super) mod outcome;
+pub(super) mod recheck_reason;
 pub(super) mod row_status;
 pub(super) mod run_ending;
 pub(super) mod run_stop;

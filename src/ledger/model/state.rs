@@ -106,6 +106,8 @@ pub enum JobEvent {
     /// The response to a paid request was lost.
     #[strum(serialize = "answer-lost")]
     Uncertain,
+    /// An earlier paid request of a job that is due again is checked first.
+    Rechecked,
     /// AI Studios has the render, according to its response or to evidence.
     Accepted,
     /// The request was never accepted, according to evidence, the operator or the settings.
@@ -180,8 +182,11 @@ pub(in crate::ledger) fn apply_event(
         (S::Submitting, E::Refused) => S::Failed,
         (S::Ready | S::Submitting, E::SubmitGivenUp) => S::Failed,
         (S::Submitting, E::Uncertain) => S::Uncertain,
+        (S::Ready, E::Rechecked) => S::Uncertain,
         (S::Submitting | S::Uncertain, E::Accepted) => S::Rendering,
-        (S::Uncertain, E::ProvenAbsent) => S::Ready,
+        // A decline is believed, or a render that was given up is paid for again, after a check.
+        (S::Uncertain, E::ProvenAbsent | E::Requeued | E::NotSent | E::Rerendered) => S::Ready,
+        (S::Uncertain, E::Refused) => S::Failed,
         (S::Uncertain, E::Abandoned) => S::Failed,
         (S::Rendering, E::Rendered) => S::Fetching,
         (S::Rendering, E::Rerendered) => S::Ready,

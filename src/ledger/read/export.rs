@@ -86,10 +86,11 @@ const TABLES: &[(&str, &str)] = &[
     (
         "submission",
         "-- ledger::export, submission
-        select s.id, s.job_id, s.version, s.attempt, s.run_id, s.tag, s.way, s.outcome,
+        select s.id, s.job_id, s.version, s.attempt, s.run_id,
+            s.tag || ifnull('-' || s.seal, '') as tag, s.way, s.outcome,
             s.project_id, s.render_id, s.subject, s.mark, s.begun_at, s.paid_at, s.settled_at, s.looks,
             substr(s.video_url, 1, instr(s.video_url || '?', '?') - 1) as video_url, s.credits,
-            s.swept_at
+            s.swept_at, s.recheck, s.recheck_since, s.decline
         from submission s join job j on j.id = s.job_id
         where ?1 is null or j.batch_id = ?1 order by s.id",
     ),

@@ -146,7 +146,7 @@ const VERSIONS: &str = "-- ledger::story, versions
     from version where job_id = ?1 order by version";
 
 const SUBMISSIONS: &str = "-- ledger::story, submissions
-    select s.attempt, s.version, s.run_id, s.tag, s.way, s.outcome, s.project_id, s.render_id,
+    select s.attempt, s.version, s.run_id, s.tag || ifnull('-' || s.seal, '') as tag, s.way, s.outcome, s.project_id, s.render_id,
            s.subject, s.begun_at, s.paid_at, s.settled_at, s.looks, s.credits,
            y.first_at as called_at, y.at as called_last, y.credits as called_credits
     from submission s left join hearsay y on y.submission_id = s.id

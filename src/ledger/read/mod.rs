@@ -3,9 +3,11 @@
 
 pub(super) mod batches;
 pub(super) mod export;
+pub(super) mod finished_projects;
 pub(super) mod identity;
 pub(super) mod job_history;
 pub(super) mod planned_version;
 pub(super) mod rows_without_job;
+pub(super) mod sent_payload;
 pub(super) mod spending;
 pub(super) mod throughput;

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
-use crate::ledger::write::{claim, due, generation, lost_file, record, run_stops, runs, webhook};
+use crate::ledger::write::{
+    claim, due, generation, lost_file, recheck, record, run_stops, runs, webhook,
+};
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
@@ -165,7 +167,7 @@ async fn the_ledger_is_readable_by_its_owner_alone() {
 /// The transitions in the file are those of the state machine: no more, no fewer.
 #[test]
 fn schema_and_state_machine_have_the_same_transitions() {
-    let schema = include_str!("../../../migrations/0007_lost_files.sql");
+    let schema = include_str!("../../../migrations/0011_transitions.sql");
     let drawn: BTreeSet<String> = schema
         .split('\'')
         .filter(|word| {
@@ -204,6 +206,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         &record::statements(),
         run_stops::STATEMENTS,
         runs::STATEMENTS,
+        recheck::STATEMENTS,
         batches::STATEMENTS,
         rows_without_job::STATEMENTS,
         job_history::STATEMENTS,

@@ -11,6 +11,7 @@ use sqlx::SqliteConnection;
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::outcome::DraftStatus;
+use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::JobState;
 use crate::ledger::model::tag::Tag;
 use crate::ledger::write::lease::BatchLease;
@@ -66,6 +67,21 @@ pub struct DueJob {
     pub subject: Option<String>,
     /// The render that its project already had before.
     pub mark: Option<String>,
+    /// Why it is checked although its response arrived.
+    pub recheck: Option<RecheckReason>,
+    /// Since when.
+    pub recheck_since: Option<i64>,
+    /// What AI Studios reported when it declined the request.
+    pub decline: Option<String>,
+    /// Free submit failures so far.
+    pub submit_failures: i64,
+}
+
+impl DueJob {
+    /// Returns whether its render was given up and the job retried: it may still finish.
+    pub fn was_given_up(&self) -> bool {
+        self.recheck == Some(RecheckReason::Retried) && self.decline.is_none()
+    }
 }
 
 impl From<String> for Tag {
@@ -75,9 +91,11 @@ impl From<String> for Tag {
 }
 
 const DUE_JOBS: &str = "-- ledger::claim_due_jobs
-    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+    select j.id as job, j.key, j.version, s.id as submission,
+           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
+           s.recheck, s.recheck_since, s.decline, j.submit_failures
     from job j indexed by job_due
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version

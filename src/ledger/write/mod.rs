@@ -10,6 +10,7 @@ pub(super) mod lost_file;
 pub(super) mod operator;
 pub(super) mod pause;
 pub(super) mod prune;
+pub(super) mod recheck;
 pub(super) mod record;
 pub(super) mod retry_after;
 pub(super) mod run_stops;

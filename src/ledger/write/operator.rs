@@ -12,6 +12,7 @@ use crate::ledger::ids::RunId;
 use crate::ledger::model::state::JobState;
 use crate::ledger::write::due::DueJob;
 use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::recheck::Recheck;
 use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger, SubmissionId};
@@ -32,8 +33,10 @@ pub struct RetryFilter {
 /// The effect of a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryTotals {
-    /// Jobs that are submitted, and paid for, again.
+    /// Jobs that are submitted again.
     pub submissions: u64,
+    /// Those of them that were or may have been paid for before.
+    pub paid_before: u64,
     /// Jobs whose paid video is only downloaded.
     pub downloads: u64,
     /// Started minutes of speech of the submitted jobs.
@@ -52,6 +55,10 @@ pub struct StrayDraft {
     pub project_id: Option<String>,
     /// The job's key.
     pub key: String,
+    /// When its request was begun, in milliseconds since 1970.
+    pub begun_at: i64,
+    /// When it was found to be no longer needed.
+    pub settled_at: Option<i64>,
 }
 
 const RETRYABLE_JOBS: &str = "-- ledger::retryable_jobs
@@ -101,7 +108,8 @@ const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
 
 /// A project that was changed in place belongs to the user and is not stray.
 const STRAY_DRAFTS: &str = "-- ledger::stray_drafts
-    select s.id as submission, s.tag, s.project_id, j.key
+    select s.id as submission, s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, j.key,
+           s.begun_at, s.settled_at
     from submission s join job j on j.id = s.job_id
     where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
         and (s.subject is null or s.project_id is null or s.subject <> s.project_id)";
@@ -111,9 +119,11 @@ const MARK_SWEPT: &str = "-- ledger::mark_swept
     where id = ?1 and outcome = 'stray' and paid_at is null";
 
 const UNCERTAIN_JOB: &str = "-- ledger::uncertain_job
-    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+    select j.id as job, j.key, j.version, s.id as submission,
+           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
+           s.recheck, s.recheck_since, s.decline, j.submit_failures
     from job j
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version
@@ -127,9 +137,11 @@ const KEYS_CONTAINING: &str = "-- ledger::keys_containing
 /// A project that rows change one after the other is excluded, because it may show a later row's
 /// render.
 const LATE_RENDERS: &str = "-- ledger::claim_late_renders
-    select j.id as job, j.key, j.version, s.id as submission, s.tag, s.project_id, s.render_id,
+    select j.id as job, j.key, j.version, s.id as submission,
+           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
-           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark
+           j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
+           s.recheck, s.recheck_since, s.decline, j.submit_failures
     from job j indexed by job_due
     join submission s on s.id = (
         select max(id) from submission t where t.job_id = j.id and t.version = j.version)
@@ -158,6 +170,8 @@ struct RetryJobs {
     batch: BatchId,
     filter: RetryFilter,
     now: Timestamp,
+    /// Whether a run is under way, which may claim the jobs at once.
+    is_in_run: bool,
 }
 
 impl WriteOp for RetryJobs {
@@ -173,7 +187,11 @@ impl WriteOp for RetryJobs {
                 .bind(self.now.as_millisecond())
                 .execute(&mut *db)
                 .await?;
-            totals.add_job(fetch, minutes);
+            totals.add_job(&cause, minutes);
+        }
+        if self.is_in_run {
+            let (batch, run) = (self.batch.0, self.run.0);
+            Recheck { batch, run, now: self.now.as_millisecond() }.mark_jobs(db).await?;
         }
         Ok(totals)
     }
@@ -181,13 +199,16 @@ impl WriteOp for RetryJobs {
 
 /// The one cause after which a paid video exists and only has to be downloaded.
 const CAUSE_FETCH_FAILED: &str = "fetch-failed";
+/// The causes after which the earlier request was or may have been paid for.
+const CAUSES_PAID_BEFORE: [&str; 2] = ["render-failed", "abandoned"];
 
 impl RetryTotals {
-    fn add_job(&mut self, fetch: bool, minutes: i64) {
-        if fetch {
+    fn add_job(&mut self, cause: &str, minutes: i64) {
+        if cause == CAUSE_FETCH_FAILED {
             self.downloads += 1;
         } else {
             self.submissions += 1;
+            self.paid_before += u64::from(CAUSES_PAID_BEFORE.contains(&cause));
             self.minutes += minutes.unsigned_abs();
         }
     }
@@ -291,10 +312,22 @@ impl BatchLease {
         filter: RetryFilter,
         now: Timestamp,
     ) -> Result<RetryTotals, LedgerError> {
-        self.ledger
-            .writer
-            .execute(RetryJobs { run: self.run, batch: self.batch, filter, now })
-            .await
+        let (run, batch) = (self.run, self.batch);
+        let retry = RetryJobs { run, batch, filter, now, is_in_run: false };
+        self.ledger.writer.execute(retry).await
+    }
+
+    /// Does the same within a run. Jobs that may have been accepted before become uncertain, and
+    /// are checked before they are submitted again; those of [`Self::retry_jobs`] are when the next
+    /// run begins.
+    pub async fn retry_jobs_in_run(
+        &self,
+        filter: RetryFilter,
+        now: Timestamp,
+    ) -> Result<RetryTotals, LedgerError> {
+        let (run, batch) = (self.run, self.batch);
+        let retry = RetryJobs { run, batch, filter, now, is_in_run: true };
+        self.ledger.writer.execute(retry).await
     }
 
     /// Cancels jobs that are not submitted yet; all of them if `keys` is empty. Requests in flight
@@ -328,7 +361,7 @@ impl Ledger {
     ) -> Result<RetryTotals, LedgerError> {
         let mut totals = RetryTotals::default();
         for (_, cause, minutes) in retryable_jobs(&self.readers, batch, filter).await? {
-            totals.add_job(cause == CAUSE_FETCH_FAILED, minutes);
+            totals.add_job(&cause, minutes);
         }
         Ok(totals)
     }

@@ -11,6 +11,7 @@ use crate::ledger::ids::RunId;
 use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::write::lease::{BatchLease, RecoveredWork};
+use crate::ledger::write::recheck::Recheck;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
@@ -165,6 +166,7 @@ impl WriteOp for BeginRun {
             drafts_lost: released?.rows_affected(),
             uncertain: marked_uncertain?.rows_affected(),
         };
+        Recheck { batch, run, now }.mark_jobs(&mut *db).await?;
         sqlx::query(LEASE_OPEN_JOBS).bind(batch).bind(run).execute(&mut *db).await?;
         for statement in [MAKE_OPEN_JOBS_DUE, MAKE_DRAFTS_DUE] {
             sqlx::query(statement).bind(batch).bind(now).execute(&mut *db).await?;

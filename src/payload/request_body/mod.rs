@@ -74,6 +74,17 @@ impl Payload {
         Ok(Self::build_request(text, &PROJECT, options)?.body)
     }
 
+    /// Returns the name under which a merged text is sent with this tag.
+    ///
+    /// # Errors
+    ///
+    /// [`CorruptPayloadError`] for a text that is not a payload.
+    pub fn sent_project_name(text: &str, tag: &str) -> Result<String, CorruptPayloadError> {
+        let fields: JsonEntries<'_> =
+            serde_json::from_str(text).map_err(|_| CorruptPayloadError)?;
+        Ok(tagged_project_name(fields.get("name").and_then(parse_string), tag))
+    }
+
     /// Returns the request of a kind for a merged text. It contains those of the options that the
     /// kind has fields for.
     ///

@@ -1,18 +1,28 @@
-//! Evidence about a paid request whose response was lost. Pure.
+//! Evidence about a paid request whose response was lost or is doubted. Pure.
 //!
-//! Presence proves acceptance. Absence proves nothing by itself: a failed request, an incomplete
-//! list, a list that shows none of our known projects, and a name without its tag are all
-//! *inconclusive*, which is not the same as *absent*.
+//! Presence proves acceptance, but only of a project that is certainly ours: the draft itself, or one
+//! with the name that was sent, tag included, created after the request was paid for. Absence proves
+//! nothing by itself: a failed request, an incomplete list, a list that hides known projects, and a
+//! name without its tag are all *inconclusive*, which is not the same as *absent*.
 
-use std::collections::HashMap;
-
-use crate::aistudios::{ListedProject, ProjectDetails, ProjectList};
-use crate::batch::{ExportIdBehavior, ListContents, ProjectNameHandling, VendorProfile};
+use crate::aistudios::{ProjectDetails, RenderStatus};
+use crate::batch::{ExportIdBehavior, ListContents, VendorProfile};
 use crate::ledger::{CallbackReport, DueJob, Tag};
 use crate::request::RequestKind;
+use crate::runner::evidence::other_projects::{OtherProjects, sort_other_projects};
+use crate::runner::evidence::project_index::ProjectIndex;
 
+pub(super) mod double_renders;
+pub(super) mod gather;
+pub(super) mod other_projects;
+pub(super) mod project_index;
 pub(super) mod quiet_wait;
+pub(super) mod recheck;
+pub(super) mod render_owner;
 pub(super) mod resend_export;
+pub(super) mod sent_name;
+#[cfg(test)]
+mod tests;
 pub(super) mod verify_failure;
 
 /// A draft counts as rendered under its own id after this many checks, if a callback has arrived and
@@ -30,7 +40,7 @@ pub enum SubmissionEvidence {
         render_id: Option<String>,
         /// How this is known.
         message: String,
-        /// Set if several projects carry the tag: something was paid twice, outside our control.
+        /// Set if another project carries the tag: it may have been paid twice, or copied.
         duplicate_warning: Option<String>,
     },
     /// The check worked, and found nothing.
@@ -43,68 +53,22 @@ pub enum SubmissionEvidence {
 }
 
 /// The observations of one check of one submission.
-#[derive(Clone, Debug)]
-pub(super) struct Observation {
-    /// The draft, if the submission has one, or why it could not be read.
-    pub(super) draft: Option<Result<ProjectDetails, String>>,
-    /// The callbacks received about the submission.
-    pub(super) callbacks: Option<CallbackReport>,
-    /// The project whose render task is the one that a callback named.
-    pub(super) project_by_task: Option<String>,
-}
-
-/// The account's project list, by tag.
 #[derive(Clone, Debug, Default)]
-pub struct ProjectIndex {
-    by_tag: HashMap<Tag, Vec<ListedProject>>,
-    /// The ids of the projects with a tag.
-    pub tagged_ids: Vec<String>,
-    /// The ids of the projects without a tag.
-    pub untagged_ids: Vec<String>,
-    complete: bool,
-    /// Whether the list shows a known project of ours with its tag. Only then does it prove that it
-    /// shows such projects at all.
-    pub shows_known_projects: bool,
-    /// Whether this batch's exports were observed to render under their draft's id, and none under
-    /// another.
-    pub keeps_ids: bool,
-    list_shows: Option<ListContents>,
-    loses_tags: bool,
-}
-
-impl ProjectIndex {
-    /// Indexes a project list by tag.
-    pub fn from_list(list: ProjectList) -> Self {
-        let (mut tagged_ids, mut untagged_ids) = (Vec::new(), Vec::new());
-        let mut by_tag: HashMap<Tag, Vec<ListedProject>> = HashMap::new();
-        for listed in list.projects {
-            if let Some(tag) = listed.name.as_deref().and_then(Tag::find_in_name) {
-                tagged_ids.push(listed.id.to_string());
-                by_tag.entry(tag).or_default().push(listed);
-            } else {
-                untagged_ids.push(listed.id.into());
-            }
-        }
-        Self { by_tag, tagged_ids, untagged_ids, complete: list.is_complete, ..Self::default() }
-    }
-
-    /// Adds what the vendor profile states about the list.
-    #[must_use]
-    pub fn with_profile(self, vendor: &VendorProfile) -> Self {
-        Self {
-            list_shows: vendor.list,
-            loses_tags: vendor.names == ProjectNameHandling::Changed,
-            ..self
-        }
-    }
-
-    /// Returns the projects that carry `tag`, sorted by id, each once.
-    pub fn with_tag(&self, tag: &Tag) -> Vec<&ListedProject> {
-        let mut found: Vec<&ListedProject> = self.by_tag.get(tag).into_iter().flatten().collect();
-        found.sort_by(|one, other| one.id.cmp(&other.id));
-        found.dedup_by(|one, other| one.id == other.id);
-        found
-    }
+pub struct Observation {
+    /// The draft, if the submission has one, or why it could not be read.
+    pub draft: Option<Result<ProjectDetails, String>>,
+    /// Whether AI Studios does not know the draft.
+    pub is_draft_gone: bool,
+    /// The other projects that carry its tag, as far as they could be read.
+    pub others: Vec<ProjectDetails>,
+    /// The name that was sent, if it is known.
+    pub sent_name: Option<String>,
+    /// The callbacks received about the submission.
+    pub callbacks: Option<CallbackReport>,
+    /// The project whose render task is the one that a callback named.
+    pub project_by_task: Option<String>,
+    /// The progress of a render that was given up.
+    pub progress: Option<RenderStatus>,
 }
 
 /// Draws the conclusion from a check: the project list, and the observations about one submission.
@@ -113,7 +77,7 @@ pub(super) fn judge(
     index: &Result<ProjectIndex, String>,
     observation: &Observation,
 ) -> SubmissionEvidence {
-    let assessed = assess_submission(due, index, observation.draft.as_ref());
+    let assessed = assess_submission(due, index, observation);
     let keeps_ids = index.as_ref().is_ok_and(|index| index.keeps_ids);
     let evidence = combine_with_callback(due, assessed, observation.callbacks.as_ref(), keeps_ids);
     match (evidence, &observation.project_by_task) {
@@ -130,16 +94,26 @@ pub(super) fn needs_task_search(due: &DueJob, index: &ProjectIndex) -> bool {
     due.project_id.is_none() && (!is_tagged(due) || index.with_tag(&due.tag).is_empty())
 }
 
-/// Assesses a submission from the project list and, in two-step mode, its draft.
+/// Assesses a submission from the project list and the projects that were read.
 pub fn assess_submission(
     due: &DueJob,
     index: &Result<ProjectIndex, String>,
-    draft: Option<&Result<ProjectDetails, String>>,
+    observation: &Observation,
 ) -> SubmissionEvidence {
-    match (&due.project_id, draft) {
-        (Some(id), Some(draft)) => assess_two_step(due, id, index, draft),
+    match (&due.project_id, &observation.draft) {
+        (Some(_), Some(draft)) if due.was_given_up() => assess_given_up(due, draft),
+        (Some(id), Some(draft)) => {
+            let own_name = draft.as_ref().ok().and_then(|draft| draft.name.as_deref());
+            let sent_name = own_name.or(observation.sent_name.as_deref());
+            let others = sort_other_projects(due, index, &observation.others, sent_name);
+            assess_two_step(due, id, index, &DraftView { draft, others })
+        }
         (Some(_), None) => inconclusive("its draft was not read"),
-        (None, _) => assess_one_step(due, index),
+        (None, _) => {
+            let sent_name = observation.sent_name.as_deref();
+            let others = sort_other_projects(due, index, &observation.others, sent_name);
+            assess_one_step(due, index, others)
+        }
     }
 }
 
@@ -164,42 +138,74 @@ pub fn combine_with_callback(
     }
 }
 
-/// Two-step: the draft itself shows whether it was exported; the export may also have created another
-/// project, which then carries the tag in the list.
+/// A render that was given up, and may have finished: that it was exported proves nothing.
+fn assess_given_up(due: &DueJob, project: &Result<ProjectDetails, String>) -> SubmissionEvidence {
+    match project {
+        Ok(project) if project.video_url.is_some() && !is_foreign_to(project, due) => {
+            SubmissionEvidence::Accepted {
+                project_id: due.project_id.clone().unwrap_or_default(),
+                render_id: due.render_id.clone(),
+                message: "it finished after it was given up".to_owned(),
+                duplicate_warning: None,
+            }
+        }
+        Ok(_) => inconclusive("its render was given up, and may still finish"),
+        Err(message) => inconclusive(message),
+    }
+}
+
+/// A draft, and the other projects with its tag.
+struct DraftView<'a> {
+    draft: &'a Result<ProjectDetails, String>,
+    others: OtherProjects,
+}
+
+/// Two-step: the draft itself shows whether it was exported, and comes first; the export may also
+/// have created another project, which then has the draft's name in the list.
 fn assess_two_step(
     due: &DueJob,
     draft_id: &str,
     index: &Result<ProjectIndex, String>,
-    draft: &Result<ProjectDetails, String>,
+    view: &DraftView<'_>,
 ) -> SubmissionEvidence {
-    let carriers = index.as_ref().map_or_else(|_| Vec::new(), |index| index.with_tag(&due.tag));
-    let others: Vec<&str> = carriers.iter().map(|listed| listed.id.as_str()).collect();
-    let others: Vec<&str> = others.into_iter().filter(|id| *id != draft_id).collect();
+    let DraftView { draft, others } = view;
     let exported = |render_id: Option<&str>, message: &str| SubmissionEvidence::Accepted {
         project_id: draft_id.to_owned(),
         render_id: render_id.map(str::to_owned),
         message: message.to_owned(),
-        duplicate_warning: duplicate_warning(due, &others),
+        duplicate_warning: others.warning(due),
     };
-    if let Some(other) = others.first() {
-        return exported(Some(other), "its tag is in the project list under another id");
+    if let Ok(project) = draft
+        && has_own_render(project, due)
+    {
+        return exported(None, project.export_evidence().unwrap_or_default());
     }
-    if carriers.iter().any(|listed| listed.is_exported()) {
+    if due.mark.is_none() && is_listed_as_exported(due, index, draft_id) {
         return exported(None, "the project list shows it as exported");
     }
-    let (project, index) = match (draft, index) {
-        (Ok(project), _) if has_own_render(project, due) => {
-            return exported(None, project.export_evidence().unwrap_or_default());
-        }
+    if let Some(other) = &others.own {
+        return exported(Some(other), "its name and tag are in the project list under another id");
+    }
+    match (draft, index) {
         (Ok(_), _) if due.mark.is_some() => {
-            return inconclusive(
-                "its project shows its earlier render, possibly from an outdated view",
-            );
+            inconclusive("its project shows its earlier render, possibly from an outdated view")
         }
-        (Ok(project), Ok(index)) => (project, index),
-        (Err(message), _) | (Ok(_), Err(message)) => return inconclusive(message),
-    };
-    assess_unexported_draft(due, index, project, carriers.is_empty())
+        (Ok(project), Ok(index)) => match others.describe_hint() {
+            Some(hint) => SubmissionEvidence::Inconclusive { message: hint },
+            None => assess_unexported_draft(due, index, project),
+        },
+        (Err(message), _) | (Ok(_), Err(message)) => inconclusive(message),
+    }
+}
+
+fn is_listed_as_exported(
+    due: &DueJob,
+    index: &Result<ProjectIndex, String>,
+    draft_id: &str,
+) -> bool {
+    let Ok(index) = index else { return false };
+    let listed = index.with_tag(&due.tag).into_iter();
+    listed.into_iter().any(|listed| listed.id.as_str() == draft_id && listed.is_exported())
 }
 
 /// A draft that shows no render: it was not exported, unless the render may be in a project that the
@@ -208,7 +214,6 @@ fn assess_unexported_draft(
     due: &DueJob,
     index: &ProjectIndex,
     project: &ProjectDetails,
-    is_unlisted: bool,
 ) -> SubmissionEvidence {
     if !is_tagged(due) || index.loses_tags {
         return match index.keeps_ids {
@@ -229,17 +234,24 @@ fn assess_unexported_draft(
             "AI Studios does not keep the tag in the project's name, so the list proves nothing",
         );
     }
-    if !index.complete {
-        return inconclusive("the project list was incomplete");
+    let is_unlisted = index.with_tag(&due.tag).is_empty();
+    match index.absence_objection(due) {
+        // Only the draft itself can show it.
+        Some(_) if index.keeps_ids => SubmissionEvidence::Absent,
+        Some(objection) => inconclusive(objection),
+        None if index.list_shows == Some(ListContents::Everything) && is_unlisted => {
+            inconclusive("the project list shows drafts, but not yet this one: it is outdated")
+        }
+        None => SubmissionEvidence::Absent,
     }
-    if index.list_shows == Some(ListContents::Everything) && is_unlisted {
-        return inconclusive("the project list shows drafts, but not yet this one: it is outdated");
-    }
-    SubmissionEvidence::Absent
 }
 
-/// One-step: only the tag in the list can prove it.
-fn assess_one_step(due: &DueJob, index: &Result<ProjectIndex, String>) -> SubmissionEvidence {
+/// One-step: only the name with its tag in the list can prove it.
+fn assess_one_step(
+    due: &DueJob,
+    index: &Result<ProjectIndex, String>,
+    others: OtherProjects,
+) -> SubmissionEvidence {
     if !is_tagged(due) {
         return inconclusive("this kind of request carries no tag; look for it at AI Studios");
     }
@@ -247,26 +259,29 @@ fn assess_one_step(due: &DueJob, index: &Result<ProjectIndex, String>) -> Submis
         Ok(index) => index,
         Err(message) => return inconclusive(message),
     };
-    let carriers: Vec<&str> =
-        index.with_tag(&due.tag).into_iter().map(|listed| listed.id.as_str()).collect();
-    match carriers.as_slice() {
-        [first, ..] => SubmissionEvidence::Accepted {
-            project_id: (*first).to_owned(),
+    if let Some(project_id) = &others.own {
+        return SubmissionEvidence::Accepted {
+            project_id: project_id.clone(),
             render_id: None,
-            message: "its tag is in the project list".to_owned(),
-            duplicate_warning: duplicate_warning(due, &carriers),
-        },
-        [] if index.loses_tags => {
-            inconclusive("AI Studios does not keep the tag in the project's name")
-        }
-        [] if index.list_shows == Some(ListContents::Finished) => {
-            inconclusive("the project list shows a video only when it is finished")
-        }
-        [] if !index.complete => inconclusive("the project list was incomplete"),
-        [] if !index.shows_known_projects => {
+            message: "its name and tag are in the project list".to_owned(),
+            duplicate_warning: others.warning(due),
+        };
+    }
+    if let Some(message) = others.describe_hint() {
+        return SubmissionEvidence::Inconclusive { message };
+    }
+    if index.loses_tags {
+        return inconclusive("AI Studios does not keep the tag in the project's name");
+    }
+    if index.list_shows == Some(ListContents::Finished) {
+        return inconclusive("the project list shows a video only when it is finished");
+    }
+    match index.absence_objection(due) {
+        Some(objection) => inconclusive(objection),
+        None if !index.shows_known_projects => {
             inconclusive("the project list shows none of the known projects, so it proves nothing")
         }
-        [] => SubmissionEvidence::Absent,
+        None => SubmissionEvidence::Absent,
     }
 }
 
@@ -289,20 +304,19 @@ fn has_own_render(project: &ProjectDetails, due: &DueJob) -> bool {
         && (due.mark.is_none() || project.render_identity() != due.mark)
 }
 
-fn has_lost_tag(project: &ProjectDetails, tag: &Tag) -> bool {
-    project.name.as_deref().is_some_and(|name| Tag::find_in_name(name).as_ref() != Some(tag))
+/// Returns whether the project's name carries the tag of another submission: two responses may have
+/// been crossed, and its video is another row's.
+pub(super) fn is_foreign(project: &ProjectDetails, tag: &Tag) -> bool {
+    let found = project.name.as_deref().and_then(Tag::find_in_name);
+    found.is_some_and(|found| found != *tag)
 }
 
-fn duplicate_warning(due: &DueJob, ids: &[&str]) -> Option<String> {
-    (ids.len() > 1).then(|| {
-        format!(
-            "{} projects carry the tag of `{}` ({}): AI Studios or a proxy may have processed one \
-             request twice",
-            ids.len(),
-            due.key,
-            ids.join(", ")
-        )
-    })
+fn is_foreign_to(project: &ProjectDetails, due: &DueJob) -> bool {
+    is_tagged(due) && is_foreign(project, &due.tag)
+}
+
+fn has_lost_tag(project: &ProjectDetails, tag: &Tag) -> bool {
+    project.name.as_deref().is_some_and(|name| Tag::find_in_name(name).as_ref() != Some(tag))
 }
 
 fn accepted(project_id: &str, message: &str) -> SubmissionEvidence {
@@ -316,75 +330,4 @@ fn accepted(project_id: &str, message: &str) -> SubmissionEvidence {
 
 fn inconclusive(message: &str) -> SubmissionEvidence {
     SubmissionEvidence::Inconclusive { message: message.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn due(project_id: Option<&str>, looks: i64) -> DueJob {
-        DueJob {
-            job: 1.into(),
-            key: "ann".to_owned(),
-            version: 1,
-            submission: 1.into(),
-            tag: Tag::from("a".repeat(13)),
-            project_id: project_id.map(str::to_owned),
-            render_id: None,
-            paid_at: Some(0),
-            rendering_at: None,
-            progress: None,
-            moved_at: None,
-            polls: 0,
-            looks,
-            rerenders: 0,
-            fetch_failures: 0,
-            video_url: None,
-            file_name: "ann.mp4".to_owned(),
-            spoken_ms: 1000,
-            request: "project".to_owned(),
-            subject: None,
-            mark: None,
-        }
-    }
-
-    #[test]
-    fn callback_proves_acceptance_and_identifies_no_project() {
-        let callbacks = CallbackReport { task: Some("t1".to_owned()), ..CallbackReport::default() };
-        let combine = |due: DueJob, assessed: &SubmissionEvidence, keeps_ids| {
-            combine_with_callback(&due, assessed.clone(), Some(&callbacks), keeps_ids)
-        };
-        let is_held = |evidence: &SubmissionEvidence| matches!(evidence, SubmissionEvidence::Inconclusive { message } if message.contains("was accepted"));
-        let is_draft = |evidence: &SubmissionEvidence| matches!(evidence, SubmissionEvidence::Accepted { project_id, .. } if project_id == "p1");
-        for assessed in [SubmissionEvidence::Absent, inconclusive("no response")] {
-            let without = combine_with_callback(&due(Some("p1"), 9), assessed.clone(), None, true);
-            assert_eq!(without, assessed, "no callback");
-            assert!(is_held(&combine(due(None, 9), &assessed, true)), "never taken as absent");
-            assert!(is_held(&combine(due(Some("p1"), 0), &assessed, false)), "may be another id");
-            assert!(is_draft(&combine(due(Some("p1"), 2), &assessed, false)));
-            assert!(is_draft(&combine(due(Some("p1"), 0), &assessed, true)));
-        }
-        let found = accepted("p9", "its tag");
-        for due in [due(None, 0), due(Some("p1"), 0)] {
-            assert_eq!(combine(due, &found, true), found, "an observation has priority");
-        }
-    }
-
-    #[test]
-    fn render_task_of_a_callback_identifies_the_project_of_an_untagged_request() {
-        let due = DueJob { request: "url_to_video".to_owned(), ..due(None, 0) };
-        let index = Ok(ProjectIndex::default());
-        let mut observation = Observation {
-            draft: None,
-            callbacks: Some(CallbackReport::default()),
-            project_by_task: None,
-        };
-        let evidence = judge(&due, &index, &observation);
-        assert!(matches!(evidence, SubmissionEvidence::Inconclusive { .. }), "{evidence:?}");
-        observation.project_by_task = Some("p7".to_owned());
-        let evidence = judge(&due, &index, &observation);
-        assert!(
-            matches!(&evidence, SubmissionEvidence::Accepted { project_id, .. } if project_id == "p7")
-        );
-    }
 }

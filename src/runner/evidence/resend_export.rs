@@ -11,7 +11,7 @@ use crate::batch::{OnUncertain, SecondExportEffect};
 use crate::ledger::{DueJob, JobState, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
-use crate::runner::evidence::ProjectIndex;
+use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
 use crate::runner::limits::permits::acquire_permits;
@@ -87,7 +87,7 @@ async fn handle_outcome<S: StudioApi>(
         }
         SubmitOutcome::NotSent { message, .. } => run.note_no_response(&message),
         // It may be refused because the first one was accepted: the quiet wait continues.
-        SubmitOutcome::Refused { .. } => {}
+        SubmitOutcome::Refused { .. } | SubmitOutcome::TokenRefused { .. } => {}
         SubmitOutcome::RateLimited { retry_after } => run.on_rate_limited(retry_after).await,
         SubmitOutcome::Account { kind, message } => {
             breakers.halt(Halt::Account { kind, message });

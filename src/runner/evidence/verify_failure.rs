@@ -8,7 +8,12 @@
 use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
 use crate::ledger::DueJob;
 use crate::runner::context::RunContext;
-use crate::runner::evidence::{ProjectIndex, is_tagged};
+use crate::runner::event::RunEvent;
+use crate::runner::evidence::gather::read_others;
+use crate::runner::evidence::other_projects::ownership_objection;
+use crate::runner::evidence::project_index::ProjectIndex;
+use crate::runner::evidence::sent_name::sent_project_name;
+use crate::runner::evidence::{is_foreign_to, is_tagged};
 
 /// The state of a render according to everything but the progress endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,27 +80,45 @@ pub(in crate::runner) async fn recheck_render<S: StudioApi>(
             Some(Err(_)) | None => return RecheckResult::Inconclusive,
         }
     }
-    let carriers = index.iter().flat_map(|index| index.with_tag(&due.tag));
-    let others: Vec<String> = carriers
-        .map(|listed| listed.id.to_string())
-        .filter(|id| !is_own_project(due, id))
-        .collect();
-    for id in others {
-        // A draft that was created twice carries the tag as well.
-        match run.call_api(run.studio.read_project(&id)).await {
-            Some(Ok(project)) if project.export_evidence().is_some() => {
-                let is_finished = project.video_url.is_some();
-                return RecheckResult::OtherProject { id, is_finished };
-            }
-            Some(Ok(_) | Err(CallError::NotFound)) => {}
-            Some(Err(_)) | None => return RecheckResult::Inconclusive,
-        }
+    let Some(index) = index else { return RecheckResult::Inconclusive };
+    match find_other_render(run, due, index).await {
+        Some(Some(found)) => found,
+        Some(None) => own,
+        None => RecheckResult::Inconclusive,
     }
-    own
 }
 
-fn is_own_project(due: &DueJob, id: &str) -> bool {
-    [&due.project_id, &due.render_id].into_iter().flatten().any(|own| own == id)
+/// Finds the render under another project with its tag, and reports such projects. The outer `None`
+/// means that the run ends or a project could not be read.
+async fn find_other_render<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    index: &ProjectIndex,
+) -> Option<Option<RecheckResult>> {
+    let others = read_others(run, due, index).await?;
+    if others.is_empty() {
+        return Some(None);
+    }
+    let sent_name = sent_project_name(&run.ledger, due.submission, &due.tag).await.ok()?;
+    let own_name = match &due.project_id {
+        Some(id) => run.call_api(run.studio.read_project(id)).await?.ok().and_then(|own| own.name),
+        None => None,
+    };
+    let name = own_name.or(sent_name);
+    let exported = others.iter().filter(|project| project.export_evidence().is_some());
+    let exported: Vec<&ProjectDetails> = exported.collect();
+    for project in &exported {
+        let (id, key) = (&project.id, &due.key);
+        let message =
+            format!("project `{id}` carries the tag of `{key}`, and was rendered as well");
+        run.observer.notify(RunEvent::Alarm { message });
+    }
+    let is_own =
+        |project: &&&ProjectDetails| ownership_objection(due, project, name.as_deref()).is_none();
+    Some(exported.iter().find(is_own).map(|project| RecheckResult::OtherProject {
+        id: project.id.to_string(),
+        is_finished: project.video_url.is_some(),
+    }))
 }
 
 /// Reads the projects under which a render is known: the rendered one and the created one.
@@ -122,5 +145,8 @@ pub(in crate::runner) async fn check_own_projects<S: StudioApi>(
 /// Returns the project's video, unless it belongs to the render that the project showed before ours.
 fn own_video_url(project: ProjectDetails, due: &DueJob) -> Option<String> {
     let is_former = due.mark.is_some() && project.render_identity() == due.mark;
+    if is_foreign_to(&project, due) {
+        return None;
+    }
     project.video_url.filter(|_| !is_former)
 }

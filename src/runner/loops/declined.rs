@@ -35,6 +35,7 @@ pub(in crate::runner) async fn handle_declined<S: StudioApi>(
             run.limits.breakers.halt(Halt::Moved { message });
             requeued
         }
+        SubmitOutcome::TokenRefused { message } => requeue_unsent(run, claim, &message).await,
         SubmitOutcome::RateLimited { retry_after } => {
             // The floor first: the requeued job is due at once.
             run.on_rate_limited(retry_after).await;

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
-use crate::batch::{DraftBilling, SubmissionMode};
+use crate::batch::{DraftBilling, ProjectNameHandling, SubmissionMode};
 use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
 use crate::payload::PreparedRequest;
 use crate::request::{PreExportStep, RequestKind};
 use crate::runner::claims::{claim_drafts, next_draft_due};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::is_foreign;
 use crate::runner::in_flight::InFlightGuard;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::loops::declined::{
@@ -171,6 +172,12 @@ async fn claim_project_id<S: StudioApi>(
     id: &str,
 ) -> Result<Option<InFlightGuard<String>>, LedgerError> {
     let guard = run.progress.unrecorded_projects.try_acquire(id.to_owned());
+    if guard.is_some() && is_foreign_draft(run, claim, id).await {
+        let message = format!("AI Studios returned `{id}`, which carries the tag of another row");
+        tracing::warn!(key = claim.key, "{message}; creating another draft");
+        retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
+        return Ok(None);
+    }
     let owner = match run.ledger.project_owner(id, claim.submission).await? {
         Some((batch, key)) => format!("`{key}` of `{batch}`"),
         None if guard.is_some() => return Ok(guard),
@@ -180,6 +187,22 @@ async fn claim_project_id<S: StudioApi>(
     tracing::warn!(key = claim.key, "{message}; creating another draft");
     retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
     Ok(None)
+}
+
+/// Returns whether a created project carries another row's tag. One that cannot be read yet does not,
+/// and is checked again when its render has finished.
+async fn is_foreign_draft<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    id: &str,
+) -> bool {
+    let is_tagged = RequestKind::from_name(&claim.request).is_some_and(RequestKind::is_tagged);
+    let keeps_names = run.settings.vendor.names != ProjectNameHandling::Changed;
+    if !is_tagged || !keeps_names {
+        return false;
+    }
+    let read = run.call_api(run.studio.read_project(id)).await;
+    read.is_some_and(|read| read.is_ok_and(|project| is_foreign(&project, &claim.tag)))
 }
 
 /// Returns whether a lost edit of another row may still change the project; the job is then

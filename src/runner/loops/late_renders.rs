@@ -4,7 +4,7 @@
 use crate::aistudios::{CallError, RenderStatus, StudioApi};
 use crate::ledger::{DueJob, LedgerError, RetryFilter};
 use crate::runner::context::RunContext;
-use crate::runner::evidence::ProjectIndex;
+use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::verify_failure::{RecheckResult, recheck_render};
 use crate::runner::loops::render_outcome::{follow_other_project, on_finished, polled_id};
 
@@ -77,9 +77,10 @@ async fn recheck_one<S: StudioApi>(
 
 async fn retry_failed_jobs<S: StudioApi>(run: &RunContext<S>) -> Result<(), LedgerError> {
     let filter = RetryFilter { selection: run.options.only, ..RetryFilter::default() };
-    let retry = run.lease.retry_jobs(filter, run.clock.now());
+    let retry = run.lease.retry_jobs_in_run(filter, run.clock.now());
     run.progress.quiescence.track(retry, Result::is_ok).await?;
     run.wakeups.wake_submitting();
+    run.wakeups.reconcile.notify_one();
     run.wakeups.download.notify_one();
     Ok(())
 }

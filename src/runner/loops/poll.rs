@@ -15,13 +15,14 @@ use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::render_owner::{RenderOwner, find_render_owner};
 use crate::runner::evidence::verify_failure::{
     FailureCheck, RecheckResult, check_own_projects, recheck_render, verify_failure,
 };
 use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::loops::poll_schedule::{next_poll_delay, next_poll_delay_with_callbacks};
 use crate::runner::loops::render_outcome::{
-    follow_other_project, give_up, on_failed, on_finished, polled_id,
+    follow_other_project, give_up, on_crossed, on_failed, on_finished, polled_id,
 };
 use crate::runner::loops::render_watch::WatchedTime;
 use crate::text::format_exact_duration;
@@ -98,14 +99,20 @@ async fn run_poll_task<S: StudioApi>(
 async fn poll_render<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<(), LedgerError> {
     let Some(id) = polled_id(due) else { return Ok(()) };
     let Some(response) = run.call_api(run.studio.render_status(id)).await else { return Ok(()) };
+    if matches!(response, Ok(RenderStatus::Running { .. })) {
+        run.progress.clear_suspect(due.submission);
+    }
     match response {
         Ok(RenderStatus::Running { progress }) => on_running(run, due, progress).await,
         Ok(
             RenderStatus::Finished { .. } | RenderStatus::WithoutLink | RenderStatus::Failed { .. },
         ) if is_former_render(run, due, id).await => on_running(run, due, 100.0).await,
         Ok(RenderStatus::Finished { video_url }) => on_finished(run, due, video_url).await,
+        Ok(RenderStatus::Failed { .. }) if let Some(left) = failure_wait(run, due) => {
+            reschedule(run, due, left).await
+        }
         Ok(RenderStatus::Failed { message }) => match verify_failure(run, due, id).await {
-            FailureCheck::Failed => on_failed(run, due, message).await,
+            FailureCheck::Failed => on_verified_failure(run, due, id, message).await,
             FailureCheck::Running { progress } => on_running(run, due, progress).await,
             FailureCheck::Finished { video_url } => on_finished(run, due, video_url).await,
             FailureCheck::Inconclusive => on_poll_error(run, due).await,
@@ -127,6 +134,28 @@ async fn poll_render<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<
             | CallError::Moved { .. },
         ) => on_poll_error(run, due).await,
     }
+}
+
+/// Handles a render that has certainly failed, unless it is another row's: this row's own may not have.
+async fn on_verified_failure<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    id: &str,
+    message: String,
+) -> Result<(), LedgerError> {
+    match find_render_owner(run, due, id).await {
+        RenderOwner::Own => on_failed(run, due, message).await,
+        RenderOwner::Other => on_crossed(run, due).await,
+        RenderOwner::Unread => on_poll_error(run, due).await,
+    }
+}
+
+/// Returns how long a reported failure is still doubted; `None` once it may be verified. One response
+/// may be wrong for a moment, and would cost another render.
+fn failure_wait<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Option<Duration> {
+    let doubted = run.progress.note_suspect(due.submission, run.clock.awake_time());
+    let left = run.settings.limits.confirm_after.saturating_sub(doubted);
+    (!left.is_zero()).then_some(left)
 }
 
 /// Returns whether the reported end may be that of a former render. A project that was rendered
@@ -226,7 +255,7 @@ async fn on_poll_error<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Resul
             format!("its progress could not be read for {}", format_exact_duration(timeout));
         return on_timeout(run, due, message).await;
     }
-    reschedule(run, due).await
+    reschedule(run, due, run.settings.limits.poll_max).await
 }
 
 /// Returns how long this run has followed a render. Time in which no run polled is not counted: a
@@ -236,8 +265,12 @@ fn watched_time<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Duration {
     run.progress.render_watch().note_unread(due.submission, now).total
 }
 
-async fn reschedule<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<(), LedgerError> {
-    let due_at = run.timestamp_after(run.jitter.apply(run.settings.limits.poll_max, 0.05));
+async fn reschedule<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    pause: Duration,
+) -> Result<(), LedgerError> {
+    let due_at = run.timestamp_after(run.jitter.apply(pause, 0.05));
     let (progress, stalled) = (due.progress.unwrap_or(0.0), false);
     let update = JobUpdate::Polled { progress, due_at, stalled };
     run.record(due.job, due.submission, update).await?;
@@ -266,7 +299,9 @@ async fn on_timeout<S: StudioApi>(
         }
         // The run ends; the next one checks again.
         RecheckResult::Inconclusive if !run.can_follow() => Ok(()),
-        RecheckResult::Inconclusive if !has_failed_long => reschedule(run, due).await,
+        RecheckResult::Inconclusive if !has_failed_long => {
+            reschedule(run, due, limits.poll_max).await
+        }
         RecheckResult::NotFinished | RecheckResult::Inconclusive => {
             give_up(run, due, message).await
         }

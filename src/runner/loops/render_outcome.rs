@@ -1,11 +1,14 @@
 //! The ends of a render: finished, failed, given up, or found under another project. Shared by the
 //! poll loop and the late-render check, which decide which end it is.
 
+use std::sync::atomic::Ordering;
+
 use crate::aistudios::StudioApi;
 use crate::ledger::{DueJob, JobUpdate, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::render_owner::{RenderOwner, find_own_project, find_render_owner};
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 
 /// The end of a render was observed if it was seen unfinished at most this many of the longest
@@ -17,14 +20,31 @@ pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
     due.render_id.as_deref().or(due.project_id.as_deref())
 }
 
-/// Records a finished render, which makes its download due.
+/// Records a finished render, which makes its download due, if it is certainly not another row's.
 pub(in crate::runner) async fn on_finished<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
     video_url: String,
 ) -> Result<(), LedgerError> {
+    let owner = match polled_id(due) {
+        Some(id) => find_render_owner(run, due, id).await,
+        None => RenderOwner::Own,
+    };
+    let confirm_after = run.settings.limits.confirm_after;
+    match owner {
+        RenderOwner::Other => return on_crossed(run, due).await,
+        // A page that is never readable must not hold a video back for good.
+        RenderOwner::Unread
+            if run.progress.note_suspect(due.submission, run.clock.awake_time())
+                < confirm_after =>
+        {
+            return poll_again(run, due, 100.0).await;
+        }
+        RenderOwner::Unread | RenderOwner::Own => run.progress.clear_suspect(due.submission),
+    }
     run.limits.breakers.record_success(CircuitKind::Render);
     learn_render_time(run, due);
+    run.progress.has_rendered.store(true, Ordering::Relaxed);
     if due.rendering_at.is_some() {
         callbacks::observe_final_callback(run, due).await?;
     }
@@ -42,6 +62,56 @@ fn learn_render_time<S: StudioApi>(run: &RunContext<S>, due: &DueJob) {
     if let Some(duration) = finished {
         run.progress.render_times().record(duration);
     }
+}
+
+/// Handles a row whose project is another row's: follows the project with its own tag instead, as soon
+/// as the list shows it. Nothing is paid again.
+pub(in crate::runner) async fn on_crossed<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+) -> Result<(), LedgerError> {
+    let id = polled_id(due).unwrap_or_default();
+    let message = format!(
+        "project `{id}` is not the render of `{}`: its name carries another tag, so two responses \
+         were crossed",
+        due.key
+    );
+    let now = run.clock.awake_time();
+    let watched = run.progress.render_watch().note_unread(due.submission, now);
+    // Its own render may be under way as another row's; later runs look for it as well.
+    let is_overdue = watched.total > run.settings.limits.settle_after;
+    let Some(own) = find_own_project(run, due).await else {
+        if is_overdue && due.rendering_at.is_some() {
+            return give_up(run, due, message).await;
+        }
+        tracing::warn!(key = due.key, "{message}");
+        return poll_again(run, due, due.progress.unwrap_or(0.0)).await;
+    };
+    run.observer.notify(RunEvent::Alarm { message: message.clone() });
+    let own_id = own.id.to_string();
+    let (project_id, render_id) = match (&due.project_id, &due.render_id) {
+        (Some(draft_id), Some(_)) => {
+            (draft_id.clone(), Some(own_id).filter(|own_id| own_id != draft_id))
+        }
+        (Some(_), None) | (None, _) => (own_id, None),
+    };
+    let due_at = run.clock.now();
+    let update = JobUpdate::Reassigned { project_id, render_id, due_at, message };
+    run.record(due.job, due.submission, update).await?;
+    Ok(())
+}
+
+/// Polls a render again at the longest interval.
+async fn poll_again<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    progress: f64,
+) -> Result<(), LedgerError> {
+    let pause = run.settings.limits.poll_max.min(run.settings.limits.confirm_after);
+    let due_at = run.timestamp_after(run.jitter.apply(pause, 0.05));
+    let update = JobUpdate::Polled { progress, due_at, stalled: false };
+    run.record(due.job, due.submission, update).await?;
+    Ok(())
 }
 
 /// Replaces the estimated credits by the actual ones. Reading them is free but takes a request, so
@@ -70,6 +140,7 @@ pub(in crate::runner) async fn on_failed<S: StudioApi>(
     due: &DueJob,
     message: String,
 ) -> Result<(), LedgerError> {
+    run.progress.clear_suspect(due.submission);
     let breakers = &run.limits.breakers;
     breakers.record_failure(CircuitKind::Render, FailureCause::RenderFailed, &message);
     if due.rerenders >= i64::from(run.settings.limits.rerenders) {

@@ -7,14 +7,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aistudios::{CreateRequest, ProjectExport, StudioApi, SubmitOutcome, UnknownReason};
+use crate::aistudios::{
+    AccountRefusalKind, CreateRequest, ProjectExport, RefusalKind, StudioApi, SubmitOutcome,
+    UnknownReason,
+};
 use crate::batch::SubmissionMode;
-use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
+use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, RecheckReason};
 use crate::runner::callbacks::{has_working_callbacks, webhook_url};
 use crate::runner::claims::{claim_paid, lock_claims, next_paid_due};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
+use crate::runner::limits::halt::Halt;
 use crate::runner::limits::permits::{acquire_permits, is_within_intent_age, wait_for_turn};
 use crate::runner::loops::canary_wait::report_canary_wait;
 use crate::runner::loops::declined::{handle_declined, record_refusal, requeue_unsent};
@@ -103,8 +107,73 @@ async fn send_paid_request<S: StudioApi>(
             breakers.record_failure(CircuitKind::Paid, FailureCause::Unknown, &message);
             recorded
         }
-        other => handle_declined(&run, &claim, CircuitKind::Paid, other.map(drop)).await,
+        other => handle_paid_decline(&run, &claim, other.map(drop)).await,
     }
+}
+
+/// Handles a paid request that was not accepted, according to its response. A decline is believed
+/// only after a check: a service may decline what it has begun.
+async fn handle_paid_decline<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    outcome: SubmitOutcome<()>,
+) -> Result<(), LedgerError> {
+    match outcome {
+        SubmitOutcome::Refused { kind: RefusalKind::NotFound, message }
+            if claim.project_id.is_some() =>
+        {
+            run.note_response();
+            record_declined(run, claim, RecheckReason::NotFound, message).await
+        }
+        SubmitOutcome::Refused { message, .. } => {
+            run.note_response();
+            let breakers = &run.limits.breakers;
+            breakers.record_failure(CircuitKind::Paid, FailureCause::Refused, &message);
+            record_declined(run, claim, RecheckReason::Declined, message).await
+        }
+        SubmitOutcome::TokenRefused { message } => {
+            record_declined(run, claim, RecheckReason::Postponed, message).await
+        }
+        SubmitOutcome::RateLimited { retry_after } => {
+            run.on_rate_limited(retry_after).await;
+            let message = "rate limited by AI Studios".to_owned();
+            record_declined(run, claim, RecheckReason::Postponed, message).await
+        }
+        SubmitOutcome::Account {
+            kind: kind @ (AccountRefusalKind::NoCredits | AccountRefusalKind::Forbidden),
+            message,
+        } => {
+            let recheck = RecheckReason::Postponed;
+            let recorded = record_declined(run, claim, recheck, message.clone()).await;
+            run.limits.breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
+            recorded
+        }
+        // Without a valid token, nothing was looked at; and the API that has moved did nothing.
+        SubmitOutcome::Account { kind: AccountRefusalKind::CredentialsRefused, .. }
+        | SubmitOutcome::Moved { .. }
+        | SubmitOutcome::NotSent { .. }
+        | SubmitOutcome::Accepted(())
+        | SubmitOutcome::Unknown { .. } => {
+            handle_declined(run, claim, CircuitKind::Paid, outcome).await
+        }
+    }
+}
+
+/// Records a decline that is to be checked.
+async fn record_declined<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    recheck: RecheckReason,
+    message: String,
+) -> Result<(), LedgerError> {
+    run.progress.clear_suspect(claim.submission);
+    run.progress.note_suspect(claim.submission, run.clock.awake_time());
+    let due_at = run.timestamp_after(run.settings.limits.confirm_after);
+    let update = JobUpdate::Declined { due_at, recheck, message: message.clone() };
+    run.record(claim.job, claim.submission, update).await?;
+    let message = format!("declined, and checked before that is believed: {message}");
+    run.observer.notify(RunEvent::Retry { key: claim.key.clone(), message, due_at });
+    Ok(())
 }
 
 /// Builds the paid request. The inner error is the reason why the job fails before it is sent.
@@ -158,6 +227,15 @@ async fn on_accepted<S: StudioApi>(
     run.progress.render_watch().start(claim.submission, run.clock.awake_time());
     let AcceptedProject { project_id, render_id } = project;
     let polled_id = render_id.clone().unwrap_or_else(|| project_id.clone());
+    // Held until the id is recorded: two responses at once may name one project.
+    let guard = run.progress.unrecorded_projects.try_acquire(polled_id.clone());
+    let is_in_place = claim.exclusive_project.is_some();
+    if let (false, Some(owner)) =
+        (is_in_place, foreign_owner(run, &claim, &polled_id, guard.is_some()).await?)
+    {
+        let message = format!("AI Studios returned `{polled_id}`, the project of {owner}");
+        return record_uncertain(run, &claim, Duration::ZERO, message).await;
+    }
     let message = "AI Studios accepted it".to_owned();
     let update = JobUpdate::Accepted { project_id, render_id, due_at, message };
     if let Err(error) = run.record(claim.job, claim.submission, update).await {
@@ -171,6 +249,22 @@ async fn on_accepted<S: StudioApi>(
     }
     run.observer.notify(RunEvent::Rendering { key: claim.key, project_id: polled_id });
     Ok(())
+}
+
+/// Returns the other row to which an accepted project belongs: a proxy or cache may have crossed two
+/// responses, and one row would get the other's video.
+async fn foreign_owner<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    id: &str,
+    is_unclaimed: bool,
+) -> Result<Option<String>, LedgerError> {
+    let owner = run.ledger.project_owner(id, claim.submission).await?;
+    Ok(match owner {
+        Some((batch, key)) => Some(format!("`{key}` of `{batch}`")),
+        None if is_unclaimed => None,
+        None => Some("another row".to_owned()),
+    })
 }
 
 /// Returns the pause before the first poll of an accepted render.

@@ -3,6 +3,8 @@
 //! One table, and the small enums that describe each entry. `inject_fault.rs` applies them; here nothing
 //! happens.
 
+use crate::sandbox::endpoint::SandboxEndpoint;
+
 /// Whether the work of the request is done before the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum RequestWork {
@@ -78,6 +80,36 @@ pub(in crate::sandbox) enum BodyCorruption {
     Huge,
 }
 
+/// The alteration of the project list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum ListAlteration {
+    /// Only the oldest.
+    Oldest,
+    /// Only the newest.
+    Newest,
+    /// Names are HTML-escaped, brackets included.
+    Escaped,
+    /// Some are left out.
+    Gaps,
+}
+
+/// A response that is wrong, and looks right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum FalseAnswer {
+    /// The project list is altered.
+    AlterList(ListAlteration),
+    /// The work is done, and the response declines it.
+    DeclineAfterWork,
+    /// A young draft is not known yet.
+    HideYoungDraft,
+    /// A render is reported as failed.
+    ReportFailure,
+    /// Responses reach other requests than their own.
+    CrossResponses,
+    /// A new token ends all earlier ones.
+    EndOtherTokens,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum FaultEffect {
     BreakConnection(RequestWork, ConnectionFault),
@@ -101,6 +133,8 @@ pub(in crate::sandbox) enum FaultEffect {
     RefuseConnection,
     /// After this many renders the account has no credits left.
     ExhaustCredits,
+    /// The response is wrong, and looks right.
+    FalseAnswer(FalseAnswer),
 }
 
 /// Which endpoints a fault affects when the rule names none.
@@ -120,6 +154,8 @@ pub(in crate::sandbox) enum EndpointGroup {
     Downloads,
     /// Before a request is received.
     Connections,
+    /// This endpoint.
+    Only(SandboxEndpoint),
 }
 
 /// The parameter that may follow `@` in a rule.
@@ -154,11 +190,12 @@ const fn fault_kind(
     FaultKind { name, description: meaning, default_group: group, effect, param }
 }
 
-use EndpointGroup::{Any, Connections, Downloads, Paid, Reads, Token, Writes};
+use EndpointGroup::{Any, Connections, Downloads, Only, Paid, Reads, Token, Writes};
 use FaultEffect::{BreakConnection, CorruptBody, ReplaceResponse};
 use FaultParam::{None as Plain, Number, Word};
 use RequestWork::{Done, Skipped};
 
+const DECLINES: &[&str] = &["400", "404", "403", "429", "402", "422"];
 const RETRY_AFTER_FORMATS: &[&str] = &["seconds", "date", "none", "odd"];
 
 /// All known faults, the most important first.
@@ -282,4 +319,23 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "a token is issued that no endpoint accepts"),
     fault_kind("bad-token", Token, FaultEffect::MalformedToken, Plain,
         "a token is issued with a line break in it"),
+    fault_kind("single-token", Token, FaultEffect::FalseAnswer(FalseAnswer::EndOtherTokens), Plain,
+        "a new token ends the one before"),
+    fault_kind("decline-after", Paid, FaultEffect::FalseAnswer(FalseAnswer::DeclineAfterWork), Word(DECLINES),
+        "the work is done and billed, the response declines it with this status"),
+    fault_kind("young-draft-404", Only(SandboxEndpoint::Export), FaultEffect::FalseAnswer(FalseAnswer::HideYoungDraft),
+        Number(90, "virtual seconds"),
+        "404 for the export of a draft that is younger than this, nothing is done"),
+    fault_kind("progress-flap", Only(SandboxEndpoint::Progress), FaultEffect::FalseAnswer(FalseAnswer::ReportFailure), Plain,
+        "the render is reported as failed at 0 %, although it continues"),
+    fault_kind("list-page", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Oldest)),
+        Number(20, "projects"), "the list shows only its oldest projects, as a page would"),
+    fault_kind("list-newest", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Newest)),
+        Number(20, "projects"), "the list shows only its newest projects"),
+    fault_kind("list-escaped", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Escaped)), Plain,
+        "the names in the list are HTML-escaped, brackets included"),
+    fault_kind("list-gaps", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Gaps)),
+        Number(40, "percent"), "the list leaves this share of the projects out"),
+    fault_kind("crossed-answers", Writes, FaultEffect::FalseAnswer(FalseAnswer::CrossResponses), Word(&["swapped", "older"]),
+        "the work is done, the responses of two requests are swapped, or an older one is sent"),
 ];

@@ -12,8 +12,8 @@ mod sampler;
 
 pub use known::FaultKind;
 pub(super) use known::{
-    BodyCorruption, ConnectionFault, EndpointGroup, FaultEffect, FaultParam, MalformedHttp,
-    ReplacementResponse, RequestWork,
+    BodyCorruption, ConnectionFault, EndpointGroup, FalseAnswer, FaultEffect, FaultParam,
+    ListAlteration, MalformedHttp, ReplacementResponse, RequestWork,
 };
 pub(super) use sampler::{FaultRecord, FaultSampler, InjectedFault};
 
@@ -53,6 +53,7 @@ impl FaultScope {
             }
             Self::Group(EndpointGroup::Token) => endpoint == SandboxEndpoint::Token,
             Self::Group(EndpointGroup::Downloads) => endpoint == SandboxEndpoint::Download,
+            Self::Group(EndpointGroup::Only(one)) => one == endpoint,
             Self::Group(EndpointGroup::Connections) => false,
         }
     }

@@ -218,6 +218,11 @@ impl SandboxWorld {
         self.tokens.get(token).copied()
     }
 
+    /// Returns all tokens.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = String> {
+        self.tokens.keys().cloned()
+    }
+
     /// Removes tokens that expired before `now`. They are rejected either way.
     pub(super) fn delete_expired_tokens(&mut self, now: i64) {
         self.tokens.retain(|_, expires| *expires > now);

@@ -208,7 +208,7 @@ impl AccountProbe<'_> {
         let todo = "find a draft of that name on the website, and delete it";
         match outcome {
             SubmitOutcome::Accepted(..) => {}
-            SubmitOutcome::NotSent { message, .. } => {
+            SubmitOutcome::NotSent { message, .. } | SubmitOutcome::TokenRefused { message } => {
                 let finding = CheckFinding::fail(ExitReason::TransientFailure, "draft", message);
                 self.findings.push(finding);
             }

@@ -88,7 +88,9 @@ impl AccountProbe<'_> {
     ) -> bool {
         let (exit, message) = match outcome {
             SubmitOutcome::Accepted(..) => return true,
-            SubmitOutcome::NotSent { message, .. } => (ExitReason::TransientFailure, message),
+            SubmitOutcome::NotSent { message, .. } | SubmitOutcome::TokenRefused { message } => {
+                (ExitReason::TransientFailure, message)
+            }
             SubmitOutcome::Refused { message, .. } => (ExitReason::Input, message),
             SubmitOutcome::Account { message, .. } => (ExitReason::Account, message),
             SubmitOutcome::RateLimited { .. } => {

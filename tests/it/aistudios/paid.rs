@@ -28,6 +28,7 @@ fn outcome_label<T>(answer: &SubmitOutcome<T>) -> String {
         SubmitOutcome::RateLimited { retry_after, .. } => {
             format!("slow down {:?}", retry_after.map(|wait| wait.as_secs()))
         }
+        SubmitOutcome::TokenRefused { .. } => "token refused".into(),
         SubmitOutcome::Moved { message } => message.clone(),
         SubmitOutcome::Unknown { reason, .. } => format!("unknown {reason:?}"),
     }

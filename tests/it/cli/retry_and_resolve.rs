@@ -34,9 +34,83 @@ async fn retry_shows_how_to_check_for_late_videos_before_paying() {
     let ended = office.run(&["retry", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
-    2 renders failed or timed out, and may have finished since: `callsheet run b.toml --retry-failed` checks that first and pays only for the rest
+    2 renders failed or timed out, and may have finished: `callsheet run b.toml` checks, and downloads for free; retried, they are checked first as well, and the rest is paid for again
     nothing was done; use --yes to skip the question
     ");
+}
+
+/// Whichever command makes a given-up render due again, its video is taken if it has finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_renders_are_never_paid_again_whichever_command_retries_them() {
+    for commands in [
+        vec![vec!["run", "b.toml"]],
+        vec![vec!["run", "b.toml", "--retry-failed"]],
+        vec![vec!["retry", "promo", "--yes"], vec!["run", "b.toml"]],
+        vec![vec!["retry", "promo", "--yes"], vec!["run", "b.toml", "--retry-failed"]],
+        vec![vec!["retry", "promo", "--yes"], vec!["resume", "promo"]],
+        vec![
+            vec!["retry", "promo", "--yes"],
+            vec!["status"],
+            vec!["retry", "promo", "--yes"],
+            vec!["run", "b.toml"],
+        ],
+    ] {
+        let office = cli_with_timed_out_renders(2).await;
+        office.sandbox.advance(Duration::from_secs(3600));
+        let status = office.run(&["status", "promo"]);
+        let words = "may have finished: checks, and downloads it for free";
+        assert!(status.stdout.contains(words), "{status:?}");
+        let mut last = None;
+        for command in &commands {
+            last = office.run(command).code;
+        }
+        assert_eq!(last, Some(0), "{commands:?}");
+        assert_eq!(office.assert_guarantees(2), ["done"; 2], "{commands:?}");
+        assert_eq!(office.sandbox.render_count(), 2, "{commands:?}");
+    }
+}
+
+/// A render that is under way is followed, and one that failed is rendered again.
+#[tokio::test(flavor = "multi_thread")]
+async fn retried_renders_are_followed_if_under_way_and_paid_again_if_failed() {
+    let office = cli_with_timed_out_renders(2).await;
+    office.sandbox.update_switches(|switches| switches.time_scale = 600.0);
+    let limits = LIMITS.replace("confirm_after = '50ms'", "confirm_after = '300ms'");
+    office.write_batch("", &limits);
+    assert_eq!(office.run(&["retry", "promo", "--yes"]).code, Some(0));
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 2);
+
+    let office =
+        TestCli::with_settings(2, "", |settings| settings.switches.failure.first = 2).await;
+    office.write_batch("", &format!("{LIMITS}rerenders = 0\nhalt_after = 9"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(3));
+    assert_eq!(office.run(&["retry", "promo", "--yes"]).code, Some(0));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(office.sandbox.render_count(), 4);
+    assert_eq!(office.assert_guarantees(2), ["done"; 2]);
+}
+
+/// A new token ends the one before, so two commands end each other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_commands_of_one_account_with_a_single_valid_token_both_finish() {
+    let office = TestCli::with_settings(6, "", |settings| {
+        settings.faults.add("single-token=token:always").unwrap();
+        settings.switches.time_scale = 300.0;
+    })
+    .await;
+    office.add_second_batch(6, LIMITS);
+    let both = [["run", "b.toml"], ["run", "c.toml"]];
+    let running = both.map(|args| office.start(&mut office.command(&args)));
+    for command in running {
+        let ended = command.wait();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    assert_eq!(office.sandbox.render_count(), 12);
+    assert_eq!(office.sandbox.bill().paid_twice(), []);
+    let requests = office.sandbox.counters().request_count("token");
+    assert!(requests < 60, "{requests} tokens were requested");
 }
 
 fn keys_with_status(office: &TestCli, status: &str) -> Vec<String> {

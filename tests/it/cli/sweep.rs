@@ -1,13 +1,15 @@
 //! Stray drafts: found by their tag, deleted after confirmation, and nothing else with them.
 
-use callsheet::aistudios::{ApiClient, ClientSettings, Credentials, ExportRequest, ProjectId};
+use callsheet::aistudios::{
+    ApiClient, ClientSettings, CreateRequest, Credentials, ExportRequest, ProjectId, SubmitOutcome,
+};
 use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, StrayDraft};
 use callsheet::sandbox::{self, FaultRules, ListFilter};
 use url::Url;
 
 use super::prompts::TerminalSession;
-use crate::support::test_cli::TestCli;
+use crate::support::test_cli::{TEMPLATE, TestCli};
 
 async fn stray_drafts(office: &TestCli) -> Vec<StrayDraft> {
     let ledger = Ledger::open(&office.path("callsheet.db"), Durability::PowerLoss).await.unwrap();
@@ -141,4 +143,35 @@ async fn sweep_checks_each_draft_if_fewer_deletions_are_reported() {
     let words = format!("Deleted {} of {} drafts", known.len() - 1, known.len());
     assert!(swept.stdout.contains(&words), "{swept:?}");
     assert_eq!(stray_drafts(&office).await.len(), 0, "they are gone, and that was seen");
+}
+
+/// A colleague duplicates a lost draft in the editor, which keeps the tag, and works on the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicated_project_is_not_deleted() {
+    let office = TestCli::with_settings(2, "", |settings| {
+        settings.faults.add("lost-answer=create:1").unwrap();
+        settings.switches.list.include = ListFilter::All;
+    })
+    .await;
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let listed = office.run(&["sweep", "promo"]);
+    let (line, client) = (listed.stdout.lines().next().unwrap(), separate_client(&office));
+    let (id, name) = (line.split(' ').next().unwrap(), line.split("`: ").nth(1).unwrap());
+    assert!(name.contains("[cs:") && name.ends_with(']'), "{listed:?}");
+    let mut copies = Vec::new();
+    for name in [format!("Copy of {name}"), name.to_owned()] {
+        let scene = TEMPLATE.replace("{{script}}", "Another text.");
+        let mut body: serde_json::Value = serde_json::from_str(&scene).unwrap();
+        (body["name"], body["isExport"]) = (name.into(), false.into());
+        let request = CreateRequest::from_body(body.to_string().into_bytes());
+        let created = client.create_project(request).await;
+        let SubmitOutcome::Accepted(copy) = created else { panic!("{created:?}") };
+        copies.push(copy);
+    }
+    let swept = office.run(&["sweep", "promo", "--yes"]);
+    assert!(swept.stdout.ends_with("Deleted 1 of 1 draft\n"), "{swept:?}");
+    for copy in &copies {
+        assert!(client.fetch_project(copy).await.is_ok(), "{swept:?}");
+    }
+    assert!(client.fetch_project(&ProjectId::parse(id).unwrap()).await.is_err());
 }

@@ -40,6 +40,7 @@ poll_max = '40ms'
 backoff_min = '5ms'
 backoff_max = '40ms'
 settle_after = '300ms'
+confirm_after = '30ms'
 request_timeout = '2s'
 ";
 

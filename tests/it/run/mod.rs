@@ -1,7 +1,8 @@
 //! Batches from the sheet to finished videos, against the sandbox.
 
+mod false_answers;
 mod retry_after;
-mod scripted_studio;
+pub(crate) mod scripted_studio;
 mod stored_payloads;
 mod verify_failure;
 

@@ -15,7 +15,7 @@ const SAMPLE_VIDEO: &[u8] = include_bytes!("../../../src/sandbox/sample_videos/l
 
 /// A request, as far as a test distinguishes it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum ScriptedRequest {
+pub(crate) enum ScriptedRequest {
     CreateDraft(String),
     Export(String),
     Progress(String),
@@ -26,44 +26,44 @@ pub(super) enum ScriptedRequest {
 
 /// The server's projects, and everything that it received.
 #[derive(Debug, Default)]
-pub(super) struct ScriptedState {
+pub(crate) struct ScriptedState {
     /// Name and time of export, by id.
-    pub(super) projects: BTreeMap<String, (String, Option<Instant>)>,
-    pub(super) exports: Vec<String>,
-    pub(super) requests: Vec<(Instant, ScriptedRequest)>,
-    pub(super) origin: String,
+    pub(crate) projects: BTreeMap<String, (String, Option<Instant>)>,
+    pub(crate) exports: Vec<String>,
+    pub(crate) requests: Vec<(Instant, ScriptedRequest)>,
+    pub(crate) origin: String,
 }
 
 /// The duration of a render.
 const RENDER_TIME: Duration = Duration::from_millis(150);
 
 impl ScriptedState {
-    pub(super) fn create_project(&mut self, name: &str) -> String {
+    pub(crate) fn create_project(&mut self, name: &str) -> String {
         let id = format!("p{:04}", self.projects.len());
         self.projects.insert(id.clone(), (name.to_owned(), None));
         id
     }
 
-    pub(super) fn export_project(&mut self, id: &str) {
+    pub(crate) fn export_project(&mut self, id: &str) {
         self.exports.push(id.to_owned());
         self.projects.get_mut(id).unwrap().1 = Some(Instant::now());
     }
 
     /// Returns how many matching requests arrived before.
-    pub(super) fn count_requests(&self, is_match: impl Fn(&ScriptedRequest) -> bool) -> usize {
+    pub(crate) fn count_requests(&self, is_match: impl Fn(&ScriptedRequest) -> bool) -> usize {
         self.requests.iter().filter(|(_, request)| is_match(request)).count()
     }
 
-    pub(super) fn video_link(&self, id: &str) -> String {
+    pub(crate) fn video_link(&self, id: &str) -> String {
         format!("{}video/{id}", self.origin)
     }
 
-    pub(super) fn is_rendered(&self, id: &str) -> bool {
+    pub(crate) fn is_rendered(&self, id: &str) -> bool {
         let exported = self.projects.get(id).and_then(|(_, exported)| *exported);
         exported.is_some_and(|at| at.elapsed() >= RENDER_TIME)
     }
 
-    pub(super) fn project_page(&self, id: &str) -> Value {
+    pub(crate) fn project_page(&self, id: &str) -> Value {
         let (name, exported) = &self.projects[id];
         let mut page = json!({"_id": id, "name": name, "scenes": []});
         if exported.is_some() {
@@ -75,7 +75,7 @@ impl ScriptedState {
         page
     }
 
-    pub(super) fn progress(&self, id: &str) -> Value {
+    pub(crate) fn progress(&self, id: &str) -> Value {
         match self.projects[id].1 {
             None => json!({"progress": 0}),
             Some(_) if self.is_rendered(id) => {
@@ -123,31 +123,31 @@ impl ScriptedState {
     }
 }
 
-pub(super) fn success(data: &Value) -> Vec<u8> {
+pub(crate) fn success(data: &Value) -> Vec<u8> {
     let body = json!({"success": true, "data": data}).to_string();
     response_with_headers(200, "Content-Type: application/json\r\n", &body)
 }
 
-pub(super) fn failure(status: u16, message: &str) -> Vec<u8> {
+pub(crate) fn failure(status: u16, message: &str) -> Vec<u8> {
     let body = json!({"success": false, "error": {"msg": message}}).to_string();
     response_with_headers(status, "Content-Type: application/json\r\n", &body)
 }
 
 /// Returns a response with a Retry-After in seconds.
-pub(super) fn busy_response(status: u16, seconds: u32) -> Vec<u8> {
+pub(crate) fn busy_response(status: u16, seconds: u32) -> Vec<u8> {
     response_with_headers(status, &format!("Retry-After: {seconds}\r\n"), "maintenance")
 }
 
 /// The server.
-pub(super) struct ScriptedStudio {
-    pub(super) state: Arc<Mutex<ScriptedState>>,
+pub(crate) struct ScriptedStudio {
+    pub(crate) state: Arc<Mutex<ScriptedState>>,
     url: String,
 }
 
 impl ScriptedStudio {
     /// Responds with `respond` if that returns a response, and regularly otherwise. An empty response
     /// closes the connection.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         respond: impl Fn(&mut ScriptedState, &ScriptedRequest) -> Option<Vec<u8>>
         + Send
         + Sync
@@ -172,12 +172,12 @@ impl ScriptedStudio {
         Self { state, url }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, ScriptedState> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, ScriptedState> {
         self.state.lock().unwrap()
     }
 
     /// Plans the test's batch and runs it against this server until nothing is left to do.
-    pub(super) async fn run_batch(&self, test: &TestBatch) -> RunOutcome {
+    pub(crate) async fn run_batch(&self, test: &TestBatch) -> RunOutcome {
         let id = test.plan_and_commit().await;
         let batch = test.batch();
         let studio = ai_studios(&batch, &self.url);

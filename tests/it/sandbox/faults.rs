@@ -284,3 +284,52 @@ async fn rate_limit_counts_all_requests_and_sends_retry_after() {
     let (status, response) = client.get("auth").await;
     assert_eq!((status, &response["success"]), (200, &json!(false)));
 }
+
+#[tokio::test]
+async fn declines_after_the_work_are_billed() {
+    for (status, code) in [("400", 400), ("404", 404), ("403", 403), ("429", 429), ("402", 402)] {
+        let sandbox = start_sandbox(&format!("decline-after=create:1@{status}"), |_| {}).await;
+        let client = ApiClient::with_token(&sandbox).await;
+        let answer = client.request("POST", "editor/project", Some(&paid_request("A"))).await;
+        assert_eq!(answer.unwrap().status, code);
+        assert_eq!(sandbox.bill().render_count(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn altered_lists_hide_or_rename_projects() {
+    let names = |list: &Value| -> Vec<String> {
+        let all = list["data"].as_array().or_else(|| list.as_array()).unwrap();
+        all.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (fault, expected) in [
+        ("list-page@2", vec!["A [cs:1]", "B [cs:1]"]),
+        ("list-newest@1", vec!["C [cs:1]"]),
+        ("list-gaps@100", vec![]),
+        (
+            "list-escaped",
+            vec!["A &#91;cs&#58;1&#93;", "B &#91;cs&#58;1&#93;", "C &#91;cs&#58;1&#93;"],
+        ),
+    ] {
+        let sandbox = start_sandbox(fault, |_| {}).await;
+        let client = ApiClient::with_token(&sandbox).await;
+        for name in ["A [cs:1]", "B [cs:1]", "C [cs:1]"] {
+            sandbox.advance(Duration::from_secs(60));
+            client.create(name, true).await;
+        }
+        sandbox.advance(AFTER_RENDER);
+        let (_, list) = client.get("editor/project").await;
+        assert_eq!(names(&list), expected, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn crossed_responses_reach_another_request() {
+    let sandbox = start_sandbox("crossed-answers=create:2@swapped", |_| {}).await;
+    let client = ApiClient::with_token(&sandbox).await;
+    let (first, second) = tokio::join!(client.create("A", false), client.create("B", false));
+    for (id, name) in [(&first, "B"), (&second, "A")] {
+        let (_, page) = client.get(&format!("editor/project/{id}")).await;
+        assert_eq!(page["data"]["project"]["name"], name);
+    }
+}

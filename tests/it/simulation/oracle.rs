@@ -281,7 +281,11 @@ pub(super) fn check_final_state(simulation: &Simulation, studio: &mut StudioStat
                 let says = |part| message.as_deref().is_some_and(|message| message.contains(part));
                 let is_untraceable = !simulation.setup.kind.is_tagged()
                     && (says("carries no tag") || says("from an outdated view"));
-                is_untraceable || says("proves nothing") || requires_operator(&simulation.setup)
+                let is_hint = says("callsheet resolve");
+                is_untraceable
+                    || is_hint
+                    || says("proves nothing")
+                    || requires_operator(&simulation.setup)
             }
             Some(JobState::Ready) => {
                 (uncertain > 0 && simulation.setup.limits.canary > 0)

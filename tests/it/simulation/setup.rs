@@ -60,10 +60,22 @@ pub(super) enum SimulatedFault {
     NotAVideo,
     /// The download host refuses.
     DownloadRefused,
+    /// A paid request takes effect, and is declined all the same.
+    DeclinedAfterWork,
+    /// An export is declined because its draft is not known yet.
+    DraftNotKnownYet,
+    /// A poll reports a render as failed, which continues.
+    FalseFailure,
+    /// The list shows only a page, and does not say so.
+    PagedList,
+    /// A response is that of the request before.
+    CrossedResponse,
+    /// A user copies a project, and exports the copy.
+    CopiedProject,
 }
 
 impl SimulatedFault {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 27] = [
         Self::RequestLost,
         Self::ResponseLost,
         Self::ActedLate,
@@ -85,6 +97,12 @@ impl SimulatedFault {
         Self::DownloadTruncated,
         Self::NotAVideo,
         Self::DownloadRefused,
+        Self::DeclinedAfterWork,
+        Self::DraftNotKnownYet,
+        Self::FalseFailure,
+        Self::PagedList,
+        Self::CrossedResponse,
+        Self::CopiedProject,
     ];
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::sample_video::video_for_bill;
 use super::seeded_bugs::SeededBug;
 use super::setup::SimulatedFault;
-use super::studio_records::{ActionResult, StudioAction, StudioState};
+use super::studio_records::{ActionResult, ResponseKind, StudioAction, StudioState};
 
 /// The state shared by the API, the observer and the simulation.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl SimulatedStudio {
                 studio.begin_paid_request(handle.clock.now());
             }
         }
-        let response = self.respond(action).await;
+        let response = self.respond(action, paid).await;
         if paid {
             handle.lock_studio().end_paid_request();
         }
@@ -129,11 +129,16 @@ impl SimulatedStudio {
         }
     }
 
-    async fn respond(&self, action: StudioAction) -> SubmitOutcome<usize> {
+    async fn respond(&self, action: StudioAction, paid: bool) -> SubmitOutcome<usize> {
         let handle = &self.handle;
         let response_time = handle.lock_studio().setup.behavior.response_time;
         handle.sleep(response_time / 2).await;
         if let Some(response) = self.decline() {
+            handle.sleep(response_time / 2).await;
+            return response;
+        }
+        if paid && let Some(response) = self.decline_falsely(&action) {
+            handle.crash_or_continue("after a request that was declined").await;
             handle.sleep(response_time / 2).await;
             return response;
         }
@@ -188,6 +193,28 @@ impl SimulatedStudio {
         handle.crash_or_continue("after a request with a lost response").await;
         handle.sleep(response_time / 2).await;
         unknown(UnknownReason::ServerError)
+    }
+
+    /// Returns a response that declines a paid request for a wrong reason, if a fault requires one.
+    fn decline_falsely<T>(&self, action: &StudioAction) -> Option<SubmitOutcome<T>> {
+        let now = self.handle.clock.now();
+        let mut studio = self.handle.lock_studio();
+        let is_export = matches!(action, StudioAction::Export { .. });
+        if is_export && studio.should_inject(SimulatedFault::DraftNotKnownYet) {
+            studio.note(now, "response: the draft is not known");
+            let kind = RefusalKind::NotFound;
+            return Some(SubmitOutcome::Refused { kind, message: "no such project".to_owned() });
+        }
+        if !studio.should_inject(SimulatedFault::DeclinedAfterWork) {
+            return None;
+        }
+        studio.note(now, "(declined after the work)");
+        studio.apply_action(now, action.clone());
+        Some(match studio.rng.random_range(0..3) {
+            0 => SubmitOutcome::RateLimited { retry_after: None },
+            1 => SubmitOutcome::TokenRefused { message: "who are you".to_owned() },
+            _ => refused("it is being exported"),
+        })
     }
 
     /// Returns a response that reports no effect, if a fault requires one.
@@ -322,7 +349,8 @@ impl StudioApi for SimulatedStudio {
             if is_generated {
                 studio.start_generation(self.handle.clock.now(), project);
             }
-            project_id(&studio.projects[project].id)
+            let id = studio.projects[project].id.clone();
+            project_id(&studio.cross_response(ResponseKind::Create, id))
         })
     }
 
@@ -331,7 +359,11 @@ impl StudioApi for SimulatedStudio {
             return refused("no such project");
         };
         let created = self.deliver(StudioAction::Export { project }, true).await;
-        created.map(|project| Some(project_id(&self.handle.lock_studio().exported_id(project))))
+        created.map(|project| {
+            let mut studio = self.handle.lock_studio();
+            let id = studio.exported_id(project);
+            Some(project_id(&studio.cross_response(ResponseKind::Export, id)))
+        })
     }
 
     async fn render_status(&self, project_id: &str) -> Result<RenderStatus, CallError> {

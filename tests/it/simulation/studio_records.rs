@@ -23,6 +23,11 @@ use super::setup::{
 /// sent. Each may be billed once.
 pub(super) type RequestContent = (String, String, u32);
 
+/// The length of a page of the list.
+const PAGE_LENGTH: usize = 10;
+/// The link of a copy's video, which is no row's.
+const COPY_LINK: &str = "https://videos.sim/copy";
+
 /// The longest generation of a project, unless it stalls.
 const GENERATION_TIME_MAX: Duration = Duration::from_secs(300);
 
@@ -38,6 +43,8 @@ pub(super) struct SimulatedProject {
     exported_copy: Option<usize>,
     /// When its generation ends, if the studio generates it.
     generated_at: Option<Timestamp>,
+    /// A user copied another project, and exported the copy.
+    is_copy: bool,
     /// It was edited after it was rendered.
     edited_since_render: bool,
     /// The bill of the previous render, which an outdated view may show.
@@ -93,6 +100,13 @@ pub(super) enum StudioAction {
     },
 }
 
+/// The requests whose responses may be crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ResponseKind {
+    Create,
+    Export,
+}
+
 /// The effect of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ActionResult {
@@ -134,6 +148,8 @@ pub(super) struct StudioState {
     pub(super) crash_in: Option<u32>,
     pub(super) stop_in: Option<u32>,
     pub(super) billed_renders: Vec<BilledRender>,
+    /// The last id in a response of each kind.
+    last_ids: BTreeMap<ResponseKind, String>,
 }
 
 /// The project that every row edits, if the kind edits in place.
@@ -173,6 +189,7 @@ impl StudioState {
             crash_in: None,
             stop_in: None,
             billed_renders: Vec::new(),
+            last_ids: BTreeMap::new(),
             setup,
         };
         let message = format!("{:#?}", studio.setup);
@@ -410,10 +427,32 @@ impl StudioState {
             render: None,
             exported_copy: None,
             generated_at: None,
+            is_copy: false,
             edited_since_render: false,
             previous_bill: None,
         });
         number
+    }
+
+    /// Returns the id in the response to a request, which may be that of the request before.
+    pub(super) fn cross_response(&mut self, kind: ResponseKind, own: String) -> String {
+        let last = self.last_ids.insert(kind, own.clone());
+        match last {
+            Some(last) if self.should_inject(SimulatedFault::CrossedResponse) => {
+                self.trace.note(format!("(response of another request) {last}"));
+                last
+            }
+            Some(_) | None => own,
+        }
+    }
+
+    /// A user copies this project in the editor, which keeps the tag, and exports the copy.
+    fn copy_project(&mut self, now: Timestamp, project: usize) {
+        let SimulatedProject { name, content, .. } = self.projects[project].clone();
+        let name = if self.rng.random_bool(0.5) { format!("Copy of {name}") } else { name };
+        self.note(now, &format!("a user copies project {project} as `{name}`"));
+        let copy = self.create_project(now + Duration::from_secs(1), &name, &content);
+        self.projects[copy].is_copy = true;
     }
 
     /// Starts a render, and bills it.
@@ -462,6 +501,9 @@ impl StudioState {
         let rendered = &mut self.projects[project];
         rendered.previous_bill = rendered.render.as_ref().map(|former| former.bill);
         (rendered.render, rendered.edited_since_render) = (Some(render), false);
+        if self.setup.kind.is_tagged() && self.should_inject(SimulatedFault::CopiedProject) {
+            self.copy_project(now, project);
+        }
     }
 
     /// Returns the project with this id, once it is visible.
@@ -487,11 +529,17 @@ impl StudioState {
     }
 
     pub(super) fn progress(&mut self, now: Timestamp, project: usize) -> RenderStatus {
+        if self.projects[project].is_copy {
+            return RenderStatus::Finished { video_url: COPY_LINK.to_owned() };
+        }
         let Some(render) = self.projects[project].render.clone() else {
             return RenderStatus::Running { progress: 0.0 };
         };
         self.billed_renders[render.bill].polls += 1;
         let Some(ends) = render.ends_at.filter(|ends| *ends <= now) else {
+            if self.should_inject(SimulatedFault::FalseFailure) {
+                return RenderStatus::Failed { message: "not for long".to_owned() };
+            }
             return self.running_render(now, &render);
         };
         self.billed_renders[render.bill].noticed_at.get_or_insert(now);
@@ -583,7 +631,9 @@ impl StudioState {
             credit_subtracted: None,
             price: None,
             video_url: None,
+            created_at: Some(self.projects[project].created_at.as_millisecond()),
         };
+        page.video_url = self.projects[project].is_copy.then(|| COPY_LINK.to_owned());
         let Some(render) = render.clone() else { return page };
         let previous_bill = *previous_bill;
         let finished = render.ends_at.filter(|ends| *ends <= now && !render.fails);
@@ -599,15 +649,17 @@ impl StudioState {
         let mut projects = Vec::new();
         for number in 0..self.projects.len() {
             let project = &self.projects[number];
-            let finished = project.render.as_ref().is_some_and(|render| {
-                !render.fails && render.ends_at.is_some_and(|ends| self.is_visible(now, ends))
-            });
+            let finished = project.is_copy
+                || project.render.as_ref().is_some_and(|render| {
+                    !render.fails && render.ends_at.is_some_and(|ends| self.is_visible(now, ends))
+                });
             let shown = match self.setup.behavior.list_visibility {
                 ListVisibility::Finished => finished,
-                ListVisibility::Exported => project
-                    .render
-                    .as_ref()
-                    .is_some_and(|render| self.is_visible(now, render.started_at)),
+                ListVisibility::Exported => {
+                    let is_visible =
+                        |render: &SimulatedRender| self.is_visible(now, render.started_at);
+                    project.is_copy || project.render.as_ref().is_some_and(is_visible)
+                }
                 ListVisibility::Everything => self.is_visible(now, project.created_at),
             };
             if shown {
@@ -618,6 +670,9 @@ impl StudioState {
                     has_video: finished,
                 });
             }
+        }
+        if self.should_inject(SimulatedFault::PagedList) {
+            projects.truncate(PAGE_LENGTH);
         }
         if is_incomplete {
             projects.retain(|_| self.rng.random_bool(0.5));

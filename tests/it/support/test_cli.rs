@@ -27,6 +27,7 @@ poll_max = '100ms'
 backoff_min = '20ms'
 backoff_max = '100ms'
 settle_after = '1s'
+confirm_after = '50ms'
 request_timeout = '2s'
 ";
 

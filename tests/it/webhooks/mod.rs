@@ -30,6 +30,7 @@ poll_max = '10min'
 backoff_min = '20ms'
 backoff_max = '100ms'
 settle_after = '8s'
+confirm_after = '50ms'
 request_timeout = '2s'
 ";
 
@@ -97,7 +98,9 @@ pub(super) fn ledger_content(office: &TestCli) -> Vec<String> {
         };
         told.push(pick(&story, &["key", "state", "version", "attempts", "video_file"]));
         for one in story["submissions"].as_array().unwrap() {
-            told.push(pick(one, &["attempt", "version", "tag", "way", "outcome", "looks"]));
+            told.push(pick(one, &["attempt", "version", "way", "outcome", "looks"]));
+            // The second part belongs to the ledger.
+            told.push(one["tag"].as_str().unwrap().split('-').next().unwrap().to_owned());
         }
         for one in story["events"].as_array().unwrap() {
             told.push(pick(one, &["event", "state", "version"]));

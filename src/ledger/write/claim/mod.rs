@@ -12,6 +12,7 @@ use sqlx::SqliteConnection;
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::capacity::{Capacity, CapacityCounts, ClaimBlock, SubmitStep};
+use crate::ledger::model::identity::TagSecret;
 use crate::ledger::model::state::JobEvent;
 use crate::ledger::model::stored_payload::StoredPayload;
 use crate::ledger::model::tag::Tag;
@@ -89,7 +90,8 @@ macro_rules! due {
             $what,
             "
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag, s.project_id, v.payload, d.payload as dictionary, v.payload_hash, v.spoken_ms,
+           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, v.payload,
+           d.payload as dictionary, v.payload_hash, v.spoken_ms,
            v.request, v.subject,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from job j indexed by ",
@@ -120,12 +122,12 @@ const READY_SELECTED_JOBS: &str = due!("selected queue", "job_selected", " and j
 const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, last id
     select coalesce(max(id), 0) from submission";
 
-/// Each of `named` is a list: submission, job, version, attempt, tag, project.
+/// Each of `named` is a list: submission, job, version, attempt, both parts of the tag, project.
 const INSERT_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
     insert into submission
-        (id, job_id, version, attempt, tag, subject, run_id, begun_at, way, outcome, paid_at)
+        (id, job_id, version, attempt, tag, seal, subject, run_id, begun_at, way, outcome, paid_at)
     select named.value ->> '$[0]', named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[3]',
-        named.value ->> '$[4]', named.value ->> '$[5]', ?2, ?3, ?4, ?5, ?6
+        named.value ->> '$[4]', named.value ->> '$[5]', named.value ->> '$[6]', ?2, ?3, ?4, ?5, ?6
     from json_each(?1) named";
 
 const MARK_DRAFTS_SENT: &str = "-- ledger::claim_submissions, paid step
@@ -167,6 +169,7 @@ struct ClaimSubmissions {
     batch: BatchId,
     step: SubmitStep,
     capacity: Capacity,
+    tag_secret: TagSecret,
     now: Timestamp,
 }
 
@@ -263,7 +266,8 @@ impl ClaimSubmissions {
                 }
                 (SubmitStep::Draft | SubmitStep::Export | SubmitStep::Create, _, _) => {
                     let attempt = queued.attempts + 1;
-                    let tag = Tag::new(batch_name, &queued.key, &queued.payload_hash, attempt);
+                    let (key, hash) = (&queued.key, &queued.payload_hash);
+                    let tag = Tag::new(batch_name, key, hash, attempt, Some(&self.tag_secret));
                     (number, tag, attempt)
                 }
             };
@@ -272,7 +276,8 @@ impl ClaimSubmissions {
                 queued.job,
                 queued.version,
                 attempt,
-                tag.as_str(),
+                tag.first_part(),
+                tag.second_part(),
                 queued.subject
             ]));
             claims.push(ClaimedSubmission {
@@ -417,6 +422,8 @@ impl BatchLease {
         now: Timestamp,
     ) -> Result<ClaimOutcome, LedgerError> {
         let (run, batch) = (self.run, self.batch);
-        self.ledger.writer.execute(ClaimSubmissions { run, batch, step, capacity, now }).await
+        let tag_secret = self.ledger.identity().tag_secret.clone();
+        let claim = ClaimSubmissions { run, batch, step, capacity, tag_secret, now };
+        self.ledger.writer.execute(claim).await
     }
 }

@@ -13,6 +13,7 @@ use crate::ledger::ids::RunId;
 use crate::ledger::model::job::{Job, Submission, apply_update, start_next_version};
 use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
+use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{JobState, Transition};
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::record::write::{EvaluatedUpdate, RecordedEvent};
@@ -28,7 +29,8 @@ const LOAD_ROWS: &str = "-- ledger::record, load
            j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
            j.rendering_at, j.progress, j.moved_at, j.stalled, j.video_file, j.cause, j.words,
            s.version as sent_version, s.run_id, s.outcome, s.project_id, s.render_id, s.subject,
-           s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits,
+           s.mark, s.paid_at, s.settled_at, s.looks, s.video_url, s.credits, s.recheck,
+           s.recheck_since, s.decline,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from submission s join job j on j.id = s.job_id
     where s.id = ?2 and j.id = ?1";
@@ -115,6 +117,8 @@ impl RecordUpdate {
         let (mut job, mut submission) = loaded.into_job_and_submission(self.submission.0)?;
         let before = submission.clone();
         let was_paid = before.paid_at.is_some();
+        // Whether it was paid for was settled before.
+        let is_retried = matches!(before.recheck, Some((RecheckReason::Retried, _)));
         let now = self.now.as_millisecond();
         let transition = apply_update(&mut job, &mut submission, &self.update, now)?;
         let Transition::Moved(reached) = transition else {
@@ -131,7 +135,8 @@ impl RecordUpdate {
             job_id: self.job.0,
             run: self.run.0,
             now,
-            unspent_run: (was_paid && !is_spent(submission.outcome)).then_some(sender),
+            unspent_run: (was_paid && !is_retried && !is_spent(submission.outcome))
+                .then_some(sender),
             video: match &self.update {
                 JobUpdate::Fetched(video) => Some((batch, video)),
                 _ => None,
@@ -181,6 +186,9 @@ struct LoadedRows {
     looks: i64,
     video_url: Option<String>,
     credits: Option<f64>,
+    recheck: Option<RecheckReason>,
+    recheck_since: Option<i64>,
+    decline: Option<String>,
     called_about: bool,
 }
 
@@ -221,6 +229,8 @@ impl LoadedRows {
             evidence_checks: self.looks,
             video_url: self.video_url,
             credits: self.credits,
+            recheck: self.recheck.zip(self.recheck_since),
+            decline: self.decline,
             has_callback: self.called_about,
         };
         Ok((job, submission))

@@ -46,7 +46,8 @@ const UPDATE_JOB: &str = "-- ledger::record, job
 
 const UPDATE_SUBMISSION: &str = "-- ledger::record, submission
     update submission set outcome = ?2, project_id = ?3, render_id = ?4, settled_at = ?5,
-        looks = ?6, video_url = ?7, credits = ?8, subject = ?9, mark = ?10, paid_at = ?11
+        looks = ?6, video_url = ?7, credits = ?8, subject = ?9, mark = ?10, paid_at = ?11,
+        recheck = ?12, recheck_since = ?13, decline = ?14
     where id = ?1";
 
 const INSERT_EVENT: &str = "-- ledger::record, event
@@ -143,7 +144,10 @@ impl EvaluatedUpdate<'_> {
             .bind(submission.credits)
             .bind(submission.exclusive_project.as_deref())
             .bind(submission.previous_render_identity.as_deref())
-            .bind(submission.paid_at);
+            .bind(submission.paid_at)
+            .bind(submission.recheck.map(|(recheck, _)| recheck.as_str()))
+            .bind(submission.recheck.map(|(_, since)| since))
+            .bind(submission.decline.as_deref());
         query.execute(db).await.map(drop)
     }
 

@@ -5,7 +5,7 @@
 //! accepted, and only if the batch allows it. Otherwise the job stays uncertain: a late video is
 //! better than one paid twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,17 @@ use crate::runner::callbacks::has_working_callbacks;
 use crate::runner::claims::lock_claims;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::gather::{has_hidden_project, read_projects};
+use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::quiet_wait::{QuietWait, check_interval};
 use crate::runner::evidence::resend_export::{ResendOutcome, can_resend_export, resend_export};
+use crate::runner::evidence::sent_name::sent_project_name;
 use crate::runner::evidence::{
-    Observation, ProjectIndex, SubmissionEvidence, is_tagged, judge, needs_task_search,
-    profile_keeps_export_id,
+    Observation, SubmissionEvidence, is_tagged, judge, needs_task_search, profile_keeps_export_id,
 };
 use crate::runner::limits::circuit_breaker::CircuitKind;
+
+mod rechecked;
 
 /// Checks claimed together; they share one read of the project list.
 const CHECKS_PER_CLAIM: u32 = 64;
@@ -67,6 +71,10 @@ struct Reconciler<S> {
     quiet_waits: HashMap<JobId, QuietWait>,
     /// The render tasks of projects that were read; those are not read again.
     tasks_by_project: HashMap<String, String>,
+    /// Finished projects of this ledger that no longer exist.
+    deleted_projects: HashSet<String>,
+    /// The progress of renders that were given up, as first seen.
+    watched_progress: HashMap<JobId, f64>,
 }
 
 /// One submission to check. Its observations are as old as `read_at`, in awake time: a wait for a
@@ -80,7 +88,13 @@ struct Check<'a> {
 
 impl<S: StudioApi> Reconciler<S> {
     fn new(run: Arc<RunContext<S>>) -> Self {
-        Self { run, quiet_waits: HashMap::new(), tasks_by_project: HashMap::new() }
+        Self {
+            run,
+            quiet_waits: HashMap::new(),
+            tasks_by_project: HashMap::new(),
+            deleted_projects: HashSet::new(),
+            watched_progress: HashMap::new(),
+        }
     }
 
     /// Checks claimed submissions against one read of the project list.
@@ -106,23 +120,37 @@ impl<S: StudioApi> Reconciler<S> {
         due: &DueJob,
         index: &Result<ProjectIndex, String>,
     ) -> Result<Option<Observation>, LedgerError> {
-        let draft = match &due.project_id {
-            Some(id) => match self.run.call_api(self.run.studio.read_project(id)).await {
-                Some(response) => Some(
-                    response.map_err(|error| format!("its project could not be read: {error}")),
-                ),
-                None => return Ok(None),
-            },
-            None => None,
+        let Some(mut observation) = read_projects(&self.run, due, index).await else {
+            return Ok(None);
         };
-        let callbacks = self.run.ledger.callback_report(due.submission).await?;
-        let project_by_task = match (&callbacks, index) {
+        let ledger = &self.run.ledger;
+        observation.sent_name = sent_project_name(ledger, due.submission, &due.tag).await?;
+        observation.callbacks = self.run.ledger.callback_report(due.submission).await?;
+        observation.project_by_task = match (&observation.callbacks, index) {
             (Some(callbacks), Ok(index)) if needs_task_search(due, index) => {
                 self.find_project_by_task(callbacks, index).await?
             }
             _ => None,
         };
-        Ok(Some(Observation { draft, callbacks, project_by_task }))
+        Ok(Some(observation))
+    }
+
+    /// Follows an accepted submission, and reports other projects with its tag.
+    async fn follow(
+        &mut self,
+        due: &DueJob,
+        evidence: SubmissionEvidence,
+    ) -> Result<(), LedgerError> {
+        let SubmissionEvidence::Accepted { project_id, render_id, message, duplicate_warning } =
+            evidence
+        else {
+            return Ok(());
+        };
+        if let Some(message) = duplicate_warning {
+            self.run.observer.notify(RunEvent::Alarm { message });
+        }
+        let update = self.accepted(project_id, render_id, message);
+        self.record_accepted(due, update).await
     }
 
     /// Records the conclusion, or resends the export if that cannot be paid twice.
@@ -133,6 +161,9 @@ impl<S: StudioApi> Reconciler<S> {
         observation: &Observation,
         evidence: SubmissionEvidence,
     ) -> Result<(), LedgerError> {
+        if check.due.recheck.is_some() {
+            return self.act_on_recheck(check, index, observation, evidence).await;
+        }
         let is_accepted = matches!(evidence, SubmissionEvidence::Accepted { .. });
         if !is_accepted
             && index.as_ref().is_ok_and(|index| can_resend_export(&self.run, check.due, index))
@@ -141,12 +172,8 @@ impl<S: StudioApi> Reconciler<S> {
             return Ok(());
         }
         match evidence {
-            SubmissionEvidence::Accepted { project_id, render_id, message, duplicate_warning } => {
-                if let Some(message) = duplicate_warning {
-                    self.run.observer.notify(RunEvent::Alarm { message });
-                }
-                let update = self.accepted(project_id, render_id, message);
-                self.record_accepted(check.due, update).await
+            accepted @ SubmissionEvidence::Accepted { .. } => {
+                self.follow(check.due, accepted).await
             }
             SubmissionEvidence::Absent => self.on_absent(check).await,
             SubmissionEvidence::Inconclusive { message } => {
@@ -189,9 +216,9 @@ impl<S: StudioApi> Reconciler<S> {
     /// Reads the account's project list, once for all claimed submissions. `None` if the run ends
     /// first.
     async fn read_project_index(
-        &self,
+        &mut self,
     ) -> Result<Option<Result<ProjectIndex, String>>, LedgerError> {
-        let run = &self.run;
+        let run = self.run.clone();
         let list = match run.call_api(run.studio.list_projects()).await {
             Some(Ok(list)) => list,
             Some(Err(error)) => {
@@ -205,6 +232,13 @@ impl<S: StudioApi> Reconciler<S> {
         index.shows_known_projects = run.ledger.has_any_project(&index.tagged_ids).await?;
         let stated = profile_keeps_export_id(vendor);
         index.keeps_ids = run.ledger.has_stable_export_ids(run.batch, stated).await?;
+        let finished = run.ledger.finished_projects(run.batch).await?;
+        let missing = index.compare_with(&finished);
+        let Some(hides_any) = has_hidden_project(&run, missing, &mut self.deleted_projects).await
+        else {
+            return Ok(None);
+        };
+        index.hides_known_projects = hides_any;
         Ok(Some(Ok(index)))
     }
 

@@ -1,0 +1,53 @@
+//! The finished projects of an account: what its project list must show to prove that another
+//! project is absent.
+
+use sqlx::FromRow;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::tag::Tag;
+use crate::ledger::{BatchId, Ledger};
+use crate::request::REQUEST_KINDS;
+
+/// A project that this ledger rendered and named.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct FinishedProject {
+    /// Its id, as rendered.
+    pub id: String,
+    /// The tag in its name.
+    #[sqlx(try_from = "String")]
+    pub tag: Tag,
+    /// When its paid request was begun, in milliseconds since 1970.
+    pub paid_at: i64,
+}
+
+/// Enough to notice that a list is incomplete.
+const PROJECTS_MAX: i64 = 5000;
+
+const FINISHED_PROJECTS: &str = "-- ledger::finished_projects
+    select ifnull(s.render_id, s.project_id) as id, s.tag || ifnull('-' || s.seal, '') as tag,
+           s.paid_at
+    from submission s
+    join job j on j.id = s.job_id
+    join batch b on b.id = j.batch_id
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.outcome = 'rendered' and s.paid_at is not null
+        and ifnull(s.subject, '') <> s.project_id
+        and b.base_url = (select base_url from batch where id = ?1)
+        and v.request in (select value from json_each(?2))
+    order by s.id desc limit ?3";
+
+impl Ledger {
+    /// Returns the latest finished projects of all batches at the batch's address whose names carry
+    /// a tag.
+    pub async fn finished_projects(
+        &self,
+        batch: BatchId,
+    ) -> Result<Vec<FinishedProject>, LedgerError> {
+        let tagged = REQUEST_KINDS.iter().filter(|kind| kind.is_tagged()).map(|kind| kind.name);
+        let read = sqlx::query_as(FINISHED_PROJECTS)
+            .bind(batch.0)
+            .bind(tagged.collect::<serde_json::Value>().to_string())
+            .bind(PROJECTS_MAX);
+        Ok(read.fetch_all(&self.readers).await?)
+    }
+}

@@ -1,0 +1,120 @@
+//! The account's project list as evidence: by tag, and how much its silence proves. Pure.
+//!
+//! A list proves that a project is absent only if it shows every finished project of this ledger, each
+//! under its id and with its tag, and does not look like one page of a longer list. Anything else (a
+//! page, the newest few, gaps, changed names) proves nothing about a project that it does not show.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::aistudios::{ListedProject, ProjectList};
+use crate::batch::{ListContents, ProjectNameHandling, VendorProfile};
+use crate::ledger::{DueJob, FinishedProject, Tag};
+
+/// Lists with this many entries look like one page, as do multiples of ten.
+const PAGE_SIZES: [usize; 11] = [12, 15, 16, 24, 25, 32, 48, 64, 96, 128, 256];
+
+/// The account's project list, by tag.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectIndex {
+    by_tag: HashMap<Tag, Vec<ListedProject>>,
+    /// The ids of the projects with a tag.
+    pub tagged_ids: Vec<String>,
+    /// The ids of the projects without a tag.
+    pub untagged_ids: Vec<String>,
+    complete: bool,
+    is_page_sized: bool,
+    /// When the oldest and the newest finished project of this ledger were paid for.
+    known_period: Option<(i64, i64)>,
+    /// Whether it leaves out finished projects of this ledger that exist, or changes their names.
+    pub hides_known_projects: bool,
+    /// Whether the list shows a known project of ours with its tag. Only then does it prove that it
+    /// shows such projects at all.
+    pub shows_known_projects: bool,
+    /// Whether this batch's exports were observed to render under their draft's id, and none under
+    /// another.
+    pub keeps_ids: bool,
+    pub(super) list_shows: Option<ListContents>,
+    pub(super) loses_tags: bool,
+}
+
+impl ProjectIndex {
+    /// Indexes a project list by tag.
+    pub fn from_list(list: ProjectList) -> Self {
+        let (mut tagged_ids, mut untagged_ids) = (Vec::new(), Vec::new());
+        let mut by_tag: HashMap<Tag, Vec<ListedProject>> = HashMap::new();
+        for listed in list.projects {
+            if let Some(tag) = listed.name.as_deref().and_then(Tag::find_in_name) {
+                tagged_ids.push(listed.id.to_string());
+                by_tag.entry(tag).or_default().push(listed);
+            } else {
+                untagged_ids.push(listed.id.into());
+            }
+        }
+        let all: HashSet<&String> = tagged_ids.iter().chain(&untagged_ids).collect();
+        let is_page_sized = is_page_size(all.len());
+        let complete = list.is_complete;
+        Self { by_tag, tagged_ids, untagged_ids, complete, is_page_sized, ..Self::default() }
+    }
+
+    /// Adds what the vendor profile states about the list.
+    #[must_use]
+    pub fn with_profile(self, vendor: &VendorProfile) -> Self {
+        Self {
+            list_shows: vendor.list,
+            loses_tags: vendor.names == ProjectNameHandling::Changed,
+            ..self
+        }
+    }
+
+    /// Returns the projects that carry `tag`, sorted by id, each once.
+    pub fn with_tag(&self, tag: &Tag) -> Vec<&ListedProject> {
+        let mut found: Vec<&ListedProject> = self.by_tag.get(tag).into_iter().flatten().collect();
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        found.dedup_by(|one, other| one.id == other.id);
+        found
+    }
+
+    /// Returns the ids of the projects that carry the first part of `tag`, which every ledger can
+    /// compute, with another second part or none.
+    pub(super) fn with_first_part(&self, tag: &Tag) -> Vec<String> {
+        let is_similar = |found: &&Tag| *found != tag && found.first_part() == tag.first_part();
+        let similar = self.by_tag.keys().filter(is_similar).collect::<Vec<_>>();
+        let listed = similar.into_iter().filter_map(|found| self.by_tag.get(found)).flatten();
+        listed.map(|listed| listed.id.to_string()).collect()
+    }
+
+    /// Compares the list with the finished projects of this ledger. Returns those that it does not
+    /// show under their id with their tag: they may have been deleted.
+    pub fn compare_with(&mut self, finished: &[FinishedProject]) -> Vec<String> {
+        let paid = || finished.iter().map(|project| project.paid_at);
+        self.known_period = paid().min().zip(paid().max());
+        let is_shown = |project: &&FinishedProject| {
+            let with_tag = self.by_tag.get(&project.tag).into_iter().flatten();
+            with_tag.into_iter().any(|listed| listed.id.as_str() == project.id)
+        };
+        let missing = finished.iter().filter(|project| !is_shown(project));
+        missing.map(|project| project.id.clone()).collect()
+    }
+
+    /// Returns why the list does not prove that a project of this submission is absent; `None` if
+    /// it does.
+    pub(super) fn absence_objection(&self, due: &DueJob) -> Option<&'static str> {
+        let paid_at = due.paid_at.unwrap_or(i64::MAX);
+        // A page, too, shows everything between two projects that it shows.
+        let is_between =
+            self.known_period.is_some_and(|(first, last)| first < paid_at && paid_at < last);
+        if !self.complete {
+            Some("the project list was incomplete")
+        } else if self.hides_known_projects {
+            Some("the project list leaves out or renames finished projects, so it proves nothing")
+        } else if self.is_page_sized && !is_between {
+            Some("the project list may be one page of a longer one, so it proves nothing")
+        } else {
+            None
+        }
+    }
+}
+
+fn is_page_size(count: usize) -> bool {
+    count > 0 && count.is_multiple_of(10) || PAGE_SIZES.contains(&count)
+}

@@ -1,0 +1,219 @@
+//! Which observations prove acceptance, which prove absence, and which prove nothing.
+
+use crate::aistudios::{ListedProject, ProjectId, ProjectList, RenderState};
+use crate::ledger::FinishedProject;
+use crate::runner::evidence::*;
+
+fn due(project_id: Option<&str>, looks: i64) -> DueJob {
+    DueJob {
+        job: 1.into(),
+        key: "ann".to_owned(),
+        version: 1,
+        submission: 1.into(),
+        tag: Tag::from("a".repeat(13)),
+        project_id: project_id.map(str::to_owned),
+        render_id: None,
+        paid_at: Some(0),
+        rendering_at: None,
+        progress: None,
+        moved_at: None,
+        polls: 0,
+        looks,
+        rerenders: 0,
+        fetch_failures: 0,
+        video_url: None,
+        file_name: "ann.mp4".to_owned(),
+        spoken_ms: 1000,
+        request: "project".to_owned(),
+        subject: None,
+        mark: None,
+        recheck: None,
+        recheck_since: None,
+        decline: None,
+        submit_failures: 0,
+    }
+}
+
+#[test]
+fn callback_proves_acceptance_and_identifies_no_project() {
+    let callbacks = CallbackReport { task: Some("t1".to_owned()), ..CallbackReport::default() };
+    let combine = |due: DueJob, assessed: &SubmissionEvidence, keeps_ids| {
+        combine_with_callback(&due, assessed.clone(), Some(&callbacks), keeps_ids)
+    };
+    let is_held = |evidence: &SubmissionEvidence| matches!(evidence, SubmissionEvidence::Inconclusive { message } if message.contains("was accepted"));
+    let is_draft = |evidence: &SubmissionEvidence| matches!(evidence, SubmissionEvidence::Accepted { project_id, .. } if project_id == "p1");
+    for assessed in [SubmissionEvidence::Absent, inconclusive("no response")] {
+        let without = combine_with_callback(&due(Some("p1"), 9), assessed.clone(), None, true);
+        assert_eq!(without, assessed, "no callback");
+        assert!(is_held(&combine(due(None, 9), &assessed, true)), "never taken as absent");
+        assert!(is_held(&combine(due(Some("p1"), 0), &assessed, false)), "may be another id");
+        assert!(is_draft(&combine(due(Some("p1"), 2), &assessed, false)));
+        assert!(is_draft(&combine(due(Some("p1"), 0), &assessed, true)));
+    }
+    let found = accepted("p9", "its tag");
+    for due in [due(None, 0), due(Some("p1"), 0)] {
+        assert_eq!(combine(due, &found, true), found, "an observation has priority");
+    }
+}
+
+#[test]
+fn render_task_of_a_callback_identifies_the_project_of_an_untagged_request() {
+    let due = DueJob { request: "url_to_video".to_owned(), ..due(None, 0) };
+    let index = Ok(ProjectIndex::default());
+    let callbacks = Some(CallbackReport::default());
+    let mut observation = Observation { callbacks, ..Observation::default() };
+    let evidence = judge(&due, &index, &observation);
+    assert!(matches!(evidence, SubmissionEvidence::Inconclusive { .. }), "{evidence:?}");
+    observation.project_by_task = Some("p7".to_owned());
+    let evidence = judge(&due, &index, &observation);
+    assert!(
+        matches!(&evidence, SubmissionEvidence::Accepted { project_id, .. } if project_id == "p7")
+    );
+}
+
+const NAME: &str = "Ann [cs:aaaaaaaaaaaaa]";
+const PAID_AT: i64 = 1_000_000_000;
+
+fn project(id: &str, name: &str) -> ProjectDetails {
+    ProjectDetails {
+        id: ProjectId::parse(id).unwrap(),
+        name: Some(name.to_owned()),
+        state: None,
+        percent: None,
+        task_id: None,
+        credit_subtracted: None,
+        price: None,
+        video_url: None,
+        created_at: Some(PAID_AT + 5000),
+    }
+}
+
+fn rendered(id: &str, name: &str) -> ProjectDetails {
+    ProjectDetails { video_url: Some("https://v.example/a.mp4".to_owned()), ..project(id, name) }
+}
+
+fn index_of(projects: &[&ProjectDetails]) -> Result<ProjectIndex, String> {
+    let listed = |project: &&ProjectDetails| ListedProject {
+        id: project.id.clone(),
+        name: project.name.clone(),
+        state: project.video_url.as_ref().map(|_| RenderState::Done("exported".to_owned())),
+        has_video: project.video_url.is_some(),
+    };
+    let projects = projects.iter().map(listed).collect();
+    let mut index = ProjectIndex::from_list(ProjectList { projects, is_complete: true });
+    index.shows_known_projects = true;
+    Ok(index)
+}
+
+fn paid(project_id: Option<&str>) -> DueJob {
+    DueJob { paid_at: Some(PAID_AT), ..due(project_id, 0) }
+}
+
+/// Assesses a two-step submission whose draft is `draft`, beside another project.
+fn assess_beside(draft: &ProjectDetails, other: &ProjectDetails) -> SubmissionEvidence {
+    let observation = Observation {
+        draft: Some(Ok(draft.clone())),
+        others: vec![other.clone()],
+        ..Observation::default()
+    };
+    assess_submission(&paid(Some("d1")), &index_of(&[draft, other]), &observation)
+}
+
+#[test]
+fn the_drafts_own_export_outranks_other_projects() {
+    for name in ["Copy of Ann [cs:aaaaaaaaaaaaa]", NAME] {
+        let evidence = assess_beside(&rendered("d1", NAME), &rendered("c2", name));
+        let SubmissionEvidence::Accepted { render_id: None, duplicate_warning, .. } = &evidence
+        else {
+            panic!("{evidence:?}")
+        };
+        assert!(duplicate_warning.as_ref().is_some_and(|warning| warning.contains("c2")));
+    }
+}
+
+#[test]
+fn another_project_is_evidence_only_with_the_name_that_was_sent_and_after_the_request() {
+    let copy = "Copy of Ann [cs:aaaaaaaaaaaaa]";
+    let before = Some(PAID_AT - 3_600_000);
+    for (other, is_evidence) in [
+        (rendered("c2", NAME), true),
+        (ProjectDetails { created_at: None, ..rendered("c2", NAME) }, true),
+        (rendered("c2", copy), false),
+        (ProjectDetails { created_at: before, ..rendered("c2", NAME) }, false),
+    ] {
+        let two_step = assess_beside(&project("d1", NAME), &other);
+        let observation = Observation {
+            others: vec![other.clone()],
+            sent_name: Some(NAME.to_owned()),
+            ..Observation::default()
+        };
+        let one_step = assess_submission(&paid(None), &index_of(&[&other]), &observation);
+        for evidence in [two_step, one_step] {
+            match (&evidence, is_evidence) {
+                (SubmissionEvidence::Accepted { .. }, true) => {}
+                (SubmissionEvidence::Inconclusive { message }, false) => {
+                    assert!(message.contains("`c2`") && message.contains("resolve"), "{message}");
+                }
+                _ => panic!("{other:?}: {evidence:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tag_of_another_ledger_is_never_evidence() {
+    let tag = format!("{}-{}", "a".repeat(13), "b".repeat(13));
+    let due = DueJob { tag: Tag::from(tag), ..paid(None) };
+    for planted in ["Ann [cs:aaaaaaaaaaaaa]", "Ann [cs:aaaaaaaaaaaaa-ccccccccccccc]"] {
+        let other = rendered("c2", planted);
+        let observation = Observation { others: vec![other.clone()], ..Observation::default() };
+        let evidence = assess_submission(&due, &index_of(&[&other]), &observation);
+        let SubmissionEvidence::Inconclusive { message } = &evidence else {
+            panic!("{planted}: {evidence:?}")
+        };
+        assert!(message.contains("`c2`"), "{message}");
+    }
+}
+
+/// The list leaves out, renames or cuts off finished projects of this ledger, or looks like a page.
+#[test]
+fn a_list_that_hides_known_projects_proves_no_absence() {
+    let tag = |n: usize| Tag::from(format!("{n:013}"));
+    let known: Vec<ProjectDetails> =
+        (0..21).map(|n| rendered(&format!("k{n}"), &format!("K [cs:{}]", tag(n)))).collect();
+    let finished: Vec<FinishedProject> = (0..known.len())
+        .map(|n| FinishedProject {
+            id: format!("k{n}"),
+            tag: tag(n),
+            paid_at: PAID_AT - 1000 + n as i64,
+        })
+        .collect();
+    let escaped =
+        ProjectDetails { name: Some(format!("K &#91;cs:{}&#93;", tag(0))), ..known[0].clone() };
+    let all: Vec<&ProjectDetails> = known.iter().collect();
+    let renamed: Vec<&ProjectDetails> = std::iter::once(&escaped).chain(&known[1..]).collect();
+    for (shown, is_proof) in [
+        (all.clone(), true),
+        (all[1..].to_vec(), false),
+        (all[..20].to_vec(), false),
+        (renamed, false),
+    ] {
+        let draft = project("d1", NAME);
+        let mut index = index_of(&shown).unwrap();
+        index.hides_known_projects = !index.compare_with(&finished).is_empty();
+        let observation = Observation { draft: Some(Ok(draft)), ..Observation::default() };
+        let evidence = assess_submission(&paid(Some("d1")), &Ok(index), &observation);
+        let absent = matches!(evidence, SubmissionEvidence::Absent);
+        assert_eq!(absent, is_proof, "{} shown: {evidence:?}", shown.len());
+    }
+    // A page of the first twenty may hide a later project, unless a still later one is on it.
+    for (paid_at, is_proof) in [(PAID_AT, false), (PAID_AT - 995, true)] {
+        let mut index = index_of(&all[..20]).unwrap();
+        index.hides_known_projects = !index.compare_with(&finished[..20]).is_empty();
+        let draft = Some(Ok(project("d1", NAME)));
+        let observation = Observation { draft, ..Observation::default() };
+        let due = DueJob { paid_at: Some(paid_at), ..due(Some("d1"), 0) };
+        let evidence = assess_submission(&due, &Ok(index), &observation);
+        assert_eq!(matches!(evidence, SubmissionEvidence::Absent), is_proof, "{evidence:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Answers that are wrong: declines of work that was begun, failures of renders that continue, lists
+//! that leave projects out, and responses that belong to other rows. Nothing is paid twice because of
+//! them, and no row gets another row's video.
+
+use std::collections::BTreeMap;
+
+use callsheet::ledger::{JobRow, JobState};
+use callsheet::runner::RunOptions;
+use callsheet::sandbox::{FaultRules, ListFilter, ReturnedId, SandboxSettings};
+
+use super::count_in_state;
+use crate::support::TestBatch;
+
+fn with_fault(fault: &str) -> impl FnOnce(&mut SandboxSettings) {
+    move |settings| settings.faults.add(fault).unwrap()
+}
+
+/// Runs until nothing changes any more, and retries failed jobs as an operator would.
+async fn run_to_the_end(test: &TestBatch) {
+    for retry_failed in [false, true, true] {
+        test.run_with(RunOptions { retry_failed, ..RunOptions::default() }).await;
+    }
+}
+
+async fn count_done(test: &TestBatch) -> usize {
+    test.rows().await.iter().filter(|row| row.state == Some(JobState::Done)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decline_of_an_accepted_request_pays_nothing_twice() {
+    for status in ["400", "404", "403", "429", "402", "422"] {
+        for (mode, place) in [("two-step", "export"), ("one-step", "create")] {
+            let settings = format!("submission = '{mode}'");
+            let fault = format!("decline-after={place}:3@{status}");
+            let test = TestBatch::with_settings(6, &settings, |settings| {
+                with_fault(&fault)(settings);
+                settings.switches.list.include = ListFilter::All;
+            })
+            .await;
+            run_to_the_end(&test).await;
+            assert_eq!(test.sandbox.bill().paid_twice(), [], "{mode}, {status}");
+            assert_eq!(count_done(&test).await, 6, "{mode}, {status}: {:?}", test.rows().await);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_that_hides_projects_never_proves_that_they_are_absent() {
+    let faults = ["list-page@5", "list-newest@5", "list-page", "list-escaped", "list-gaps"];
+    for fault in faults {
+        let test = TestBatch::with_settings(24, "", |settings| {
+            with_fault("lost-answer=export:6")(settings);
+            with_fault(fault)(settings);
+            settings.switches.export.id = ReturnedId::New;
+        })
+        .await;
+        run_to_the_end(&test).await;
+        assert_eq!(test.sandbox.bill().paid_twice(), [], "{fault}");
+        for row in test.rows().await {
+            let is_safe = matches!(row.state, Some(JobState::Done | JobState::Uncertain));
+            assert!(is_safe, "{fault}: {row:?}");
+        }
+        // The whole list finds the others.
+        test.sandbox.set_faults(FaultRules::default());
+        test.run().await;
+        assert_eq!(count_done(&test).await, 24, "{fault}");
+        assert_eq!(test.sandbox.render_count(), 24, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn export_of_a_draft_that_is_not_known_yet_is_tried_again() {
+    let change = with_fault("young-draft-404=export:always@60");
+    let test = TestBatch::with_settings(12, "", change).await;
+    let outcome = test.run().await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 12, "{outcome:?}");
+    assert_eq!(test.sandbox.render_count(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_false_failure_renders_nothing_again() {
+    let change = with_fault("progress-flap=progress:10");
+    let test = TestBatch::with_settings(12, "", change).await;
+    let outcome = test.run().await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 12, "{outcome:?}");
+    assert_eq!(test.sandbox.render_count(), 12);
+}
+
+/// Returns the names of the rendered projects, by id.
+fn rendered_names(test: &TestBatch) -> BTreeMap<String, String> {
+    let bill = test.sandbox.bill();
+    bill.lines.into_iter().map(|line| (line.project_id, line.name)).collect()
+}
+
+fn assert_own_project(row: &JobRow, names: &BTreeMap<String, String>, case: &str) {
+    let id = row.project_id.as_ref().unwrap();
+    let key = row.key.as_deref().unwrap();
+    let name = names.get(id).map(String::as_str).unwrap_or_default();
+    assert!(name.starts_with(&format!("{key} ")), "{case}: `{key}` has the video of `{name}`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crossed_responses_give_no_row_the_video_of_another() {
+    for (mode, place, id) in [
+        ("two-step", "create", ReturnedId::Same),
+        ("two-step", "export", ReturnedId::New),
+        ("one-step", "create", ReturnedId::Same),
+    ] {
+        for how in ["swapped", "older"] {
+            let case = format!("{mode}, {place}, {how}");
+            let fault = format!("crossed-answers={place}:6@{how}");
+            let settings = format!("submission = '{mode}'");
+            let test = TestBatch::with_settings(8, &settings, |settings| {
+                with_fault(&fault)(settings);
+                settings.switches.export.id = id;
+            })
+            .await;
+            run_to_the_end(&test).await;
+            let names = rendered_names(&test);
+            for row in test.rows().await {
+                assert_eq!(row.state, Some(JobState::Done), "{case}: {row:?}");
+                assert_own_project(&row, &names, &case);
+            }
+            assert_eq!(test.sandbox.bill().paid_twice(), [], "{case}");
+        }
+    }
+}
