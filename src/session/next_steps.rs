@@ -171,13 +171,6 @@ impl CommandHints {
         format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
     }
 
-    /// Returns the command that retries failed jobs unless their video has arrived. It needs the
-    /// batch file.
-    pub(crate) fn retry_failed_command(&self) -> Option<String> {
-        let (file, options) = (shell_quote(&self.file), &self.ledger_options);
-        self.has_file().then(|| format!("callsheet run {file} --retry-failed{options}"))
-    }
-
     /// Returns the command that lists the rows that need the user, and why.
     pub(crate) fn status_command(&self) -> String {
         format!("callsheet status {}{}", self.batch, self.ledger_options)

@@ -145,7 +145,7 @@ async fn handle_paid_decline<S: StudioApi>(
         } => {
             let recheck = RecheckReason::Postponed;
             let recorded = record_declined(run, claim, recheck, message.clone()).await;
-            run.limits.breakers.halt(Halt::Account { message, blocks_polls: kind.blocks_polls() });
+            run.limits.breakers.halt(Halt::Account { kind, message });
             recorded
         }
         // Without a valid token, nothing was looked at; and the API that has moved did nothing.
