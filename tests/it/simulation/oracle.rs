@@ -44,7 +44,8 @@ const SELECT_VERSIONS: &str = "select j.key, v.version, j.version as current, j.
     v.payload_hash, v.video_file, v.video_hash, v.done_at
     from job j join version v on v.job_id = j.id order by j.id, v.version";
 
-const SELECT_SUBMISSIONS: &str = "select j.key, s.tag, v.payload_hash, s.version, s.paid_at
+const SELECT_SUBMISSIONS: &str =
+    "select j.key, s.tag || ifnull('-' || s.seal, '') as tag, v.payload_hash, s.version, s.paid_at
     from submission s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = s.version order by s.id";
 
