@@ -24,7 +24,9 @@ pub(super) fn check_request(
     let has_body = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length != "0")
         && (headers.contains_key(header::CONTENT_LENGTH)
             || headers.contains_key(header::TRANSFER_ENCODING));
-    let needs_type = *method == Method::POST || has_body;
+    // A web page can send neither a body of this type nor a token to another site without asking.
+    let has_token = headers.contains_key(header::AUTHORIZATION);
+    let needs_type = has_body || (*method == Method::POST && !has_token);
     let is_read = *method == Method::GET || *method == Method::HEAD;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_json = kind.is_some_and(|kind| {

@@ -50,7 +50,7 @@ fn snapshot_settings() -> insta::Settings {
         (r"process \d+ on \S+", "process [PID]"),
         (r"\d+ on [A-Za-z]\S*", "[PID]"),
         (r"\b[0-9a-f]{24}\b", "[PROJECT]"),
-        (r"cs:[0-9a-z]{13}", "cs:[TAG]"),
+        (r"cs:[0-9a-z]{13}(-[0-9a-z]{13})?", "cs:[TAG]"),
         (r"\d+\.\d KB, \d+\.\d s long", "[SIZE]"),
         (r"after \d+\.\d s", "after [SPAN]"),
         (r"  \d\d:\d\d: ", "  [TIME]: "),

@@ -286,5 +286,14 @@ fn decompression_bombs_are_rejected_with_little_memory() {
         let line = stderr.lines().next().unwrap_or_default();
         told.push_str(&format!("{name} {code:?} {line}\n"));
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    blanks.xlsx Some(4) error: a text in the workbook is longer than 1 MB (in `xl/worksheets/one.xml`)
+    inline.xlsx Some(4) error: a text in the workbook is longer than 1 MB, in or after row 1 (in `xl/worksheets/one.xml`)
+    wide.xlsx Some(4) error: the worksheet has a value in cell XFD1; columns up to 4096 and rows up to 1048576 are read
+    deep.xlsx Some(4) error: the worksheet has a value in cell A4000000; columns up to 4096 and rows up to 1048576 are read
+    blanks.ods Some(4) error: a text in the workbook has more than 10,000 blanks at once (in `content.xml`)
+    errors.ods Some(4) error: the worksheet has more than 10,000,000 cells
+    wide.ods Some(4) error: the worksheet has a value in cell FAO1; columns up to 4096 and rows up to 1048576 are read
+    deep.ods Some(4) error: the worksheet has a value in cell A1048577; columns up to 4096 and rows up to 1048576 are read
+    ");
 }

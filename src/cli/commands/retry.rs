@@ -26,8 +26,8 @@ Examples:
 
 Shows the number of videos and their cost first. A finished video whose
 download failed is only downloaded again. A render that was given up is checked
-first, and paid for again only if it did not finish. Uncertain jobs are left unchanged,
-because they may already be paid for (see `callsheet resolve`).")]
+first, and paid for again only if it did not finish. Uncertain jobs are left
+unchanged, because they may already be paid for (see `callsheet resolve`).")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

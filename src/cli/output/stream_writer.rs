@@ -195,9 +195,13 @@ mod tests {
         for _ in 0..300 {
             assert!(state.push(line(), OutputWeight::Progress));
         }
-        assert_eq!((state.lock().texts.len(), state.lock().dropped), (256, 44));
+        let kept = || {
+            let queue = state.lock();
+            (queue.texts.len(), queue.dropped)
+        };
+        assert_eq!(kept(), (256, 44));
         assert!(state.push(line(), OutputWeight::Message));
         assert!(state.push(line(), OutputWeight::Frame));
-        assert_eq!((state.lock().texts.len(), state.lock().dropped), (257, 44));
+        assert_eq!(kept(), (257, 44));
     }
 }

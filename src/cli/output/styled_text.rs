@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_the_styles_themselves_become_escape_sequences() {
         let text = StyledText::default().with(MessageStyle::Bad, "a\u{1b}]0;b").plain("\u{202e}c");
-        assert_eq!(text.render(false), "a ]0;b c");
-        assert_eq!(text.render(true), "\u{1b}[31ma ]0;b\u{1b}[0m c");
+        assert_eq!(text.render(false), "a ]0;bc");
+        assert_eq!(text.render(true), "\u{1b}[31ma ]0;b\u{1b}[0mc");
     }
 }

@@ -62,7 +62,7 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     ");
     let (code, _, err) = run_with_stdin(&office, &["run", "b.toml"], "");
     assert_eq!(code, Some(4));
-    insta::assert_snapshot!(err, @"
+    insta::assert_snapshot!(without_times(&err), @"
     error: the sheet is empty
       help: add a row of headings and, below it, one row per video
     1 problem in the sheet from standard input. Nothing was spent

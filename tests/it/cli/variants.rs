@@ -168,35 +168,35 @@ async fn problems_of_variants_are_reported_before_any_request() {
     fix the rows, or run with --skip-invalid to skip them
     --
       × `variants` is invalid: number 2 repeats the name `EN`
-        ╭─[b.toml:23:1]
-     22 │ 
-     23 │ [[variants]]
+        ╭─[b.toml:24:1]
+     23 │ 
+     24 │ [[variants]]
         · ──────┬─────
         ·       ╰── here
-     24 │ name = 'en'
+     25 │ name = 'en'
         ╰────
       help: give each variant a different name
     1 problem in the batch file `b.toml`. Nothing was spent
     --
       × `variants` is invalid: number 2 has the unknown setting `need`
-        ╭─[b.toml:23:1]
-     22 │ 
-     23 │ [[variants]]
+        ╭─[b.toml:24:1]
+     23 │ 
+     24 │ [[variants]]
         · ──────┬─────
         ·       ╰── here
-     24 │ name = 'en'
+     25 │ name = 'en'
         ╰────
       help: did you mean `needs`?
     1 problem in the batch file `b.toml`. Nothing was spent
     --
       × `variants` is invalid: number 2 has a `name` that must be one word of at
       │ most 32 characters without `/`
-        ╭─[b.toml:23:1]
-     22 │ 
-     23 │ [[variants]]
+        ╭─[b.toml:24:1]
+     23 │ 
+     24 │ [[variants]]
         · ──────┬─────
         ·       ╰── here
-     24 │ name = 'en'
+     25 │ name = 'en'
         ╰────
       help: choose a short name, such as `name = "ko"`
     1 problem in the batch file `b.toml`. Nothing was spent
