@@ -1,10 +1,9 @@
-//! Tables that fit the terminal: one line per row, with long cells cut.
+//! Tables that fit the terminal: one line per row, with long cells cut. Elsewhere nothing is cut.
 //!
 //! A row never wraps, so that `grep` finds it and `wc` counts it.
 
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
-use crate::cli::output::printer::STANDARD_WIDTH;
 use crate::text::strip_control;
 
 /// A table of text.
@@ -16,8 +15,14 @@ impl TextTable {
     /// Creates a table. A heading that ends in `#` (not shown) marks a column of numbers.
     pub(crate) fn new(headings: &[&str]) -> Self {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(stdout_width()).set_truncation_indicator("…");
+        table.load_style(presets::NOTHING).set_truncation_indicator("…");
+        // A file or another program gets every cell whole.
+        match terminal_width() {
+            Some(columns) => {
+                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns)
+            }
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
         table.set_header(headings.iter().map(|heading| heading.trim_end_matches('#')));
         for (index, heading) in headings.iter().enumerate() {
             let Some(column) = table.column_mut(index) else { continue };
@@ -44,8 +49,8 @@ impl TextTable {
     }
 }
 
-/// Returns the columns for results.
-pub(crate) fn stdout_width() -> u16 {
+/// Returns the columns of the terminal, if results go to one.
+fn terminal_width() -> Option<u16> {
     let found = terminal_size::terminal_size_of(std::io::stdout());
-    found.map_or(STANDARD_WIDTH as u16, |(terminal_size::Width(columns), _)| columns.max(40))
+    found.map(|(terminal_size::Width(columns), _)| columns.max(40))
 }
