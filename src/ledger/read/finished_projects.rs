@@ -18,6 +18,8 @@ pub struct FinishedProject {
     pub tag: Tag,
     /// When its paid request was begun, in milliseconds since 1970.
     pub paid_at: i64,
+    /// When its render was seen to be finished, if that is known.
+    pub finished_at: Option<i64>,
 }
 
 /// Enough to notice that a list is incomplete.
@@ -25,7 +27,7 @@ const PROJECTS_MAX: i64 = 5000;
 
 const FINISHED_PROJECTS: &str = "-- ledger::finished_projects
     select ifnull(s.render_id, s.project_id) as id, s.tag || ifnull('-' || s.seal, '') as tag,
-           s.paid_at
+           s.paid_at, s.settled_at as finished_at
     from submission s
     join job j on j.id = s.job_id
     join batch b on b.id = j.batch_id

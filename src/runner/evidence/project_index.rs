@@ -1,14 +1,16 @@
 //! The account's project list as evidence: by tag, and how much its silence proves. Pure.
 //!
 //! A list proves that a project is absent only if it shows every finished project of this ledger, each
-//! under its id and with its tag, and does not look like one page of a longer list. Anything else (a
-//! page, the newest few, gaps, changed names) proves nothing about a project that it does not show.
+//! under its id and with its tag, does not look like one page of a longer list, and shows a project
+//! that is certainly older. Anything else (a page, the newest few, gaps, changed names) proves nothing
+//! about a project that it does not show.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::aistudios::{ListedProject, ProjectList};
 use crate::batch::{ListContents, ProjectNameHandling, VendorProfile};
 use crate::ledger::{DueJob, FinishedProject, Tag};
+use crate::runner::evidence::other_projects::is_own_id;
 
 /// Lists with this many entries look like one page, as do multiples of ten.
 const PAGE_SIZES: [usize; 11] = [12, 15, 16, 24, 25, 32, 48, 64, 96, 128, 256];
@@ -25,6 +27,8 @@ pub struct ProjectIndex {
     is_page_sized: bool,
     /// When the oldest and the newest finished project of this ledger were paid for.
     known_period: Option<(i64, i64)>,
+    /// When the first of the finished projects that it shows was finished.
+    first_finished_at: Option<i64>,
     /// Whether it leaves out finished projects of this ledger that exist, or changes their names.
     pub hides_known_projects: bool,
     /// Whether the list shows a known project of ours with its tag. Only then does it prove that it
@@ -92,8 +96,12 @@ impl ProjectIndex {
             let with_tag = self.by_tag.get(&project.tag).into_iter().flatten();
             with_tag.into_iter().any(|listed| listed.id.as_str() == project.id)
         };
+        let shown = finished.iter().filter(is_shown);
+        let first_finished_at = shown.filter_map(|project| project.finished_at).min();
         let missing = finished.iter().filter(|project| !is_shown(project));
-        missing.map(|project| project.id.clone()).collect()
+        let missing = missing.map(|project| project.id.clone()).collect();
+        self.first_finished_at = first_finished_at;
+        missing
     }
 
     /// Returns why the list does not prove that a project of this submission is absent; `None` if
@@ -109,9 +117,25 @@ impl ProjectIndex {
             Some("the project list leaves out or renames finished projects, so it proves nothing")
         } else if self.is_page_sized && !is_between {
             Some("the project list may be one page of a longer one, so it proves nothing")
+        } else if !self.reaches_back_to(due) {
+            Some(
+                "the project list may show only the newest projects, all of which may be newer, so \
+                 it proves nothing",
+            )
         } else {
             None
         }
+    }
+
+    /// Returns whether even a list of the newest projects would show one of this submission: it shows
+    /// an older one, such as its draft, or nothing at all.
+    fn reaches_back_to(&self, due: &DueJob) -> bool {
+        let paid_at = due.paid_at.unwrap_or(i64::MIN);
+        let is_empty = self.tagged_ids.is_empty() && self.untagged_ids.is_empty();
+        let mut with_tag = self.with_tag(&due.tag).into_iter();
+        is_empty
+            || self.first_finished_at.is_some_and(|finished_at| finished_at < paid_at)
+            || with_tag.any(|listed| is_own_id(due, listed.id.as_str()))
     }
 }
 

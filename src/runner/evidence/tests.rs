@@ -186,6 +186,7 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
             id: format!("k{n}"),
             tag: tag(n),
             paid_at: PAID_AT - 1000 + n as i64,
+            finished_at: Some(PAID_AT - 1000 + n as i64),
         })
         .collect();
     let escaped =
@@ -215,5 +216,29 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
         let due = DueJob { paid_at: Some(paid_at), ..due(Some("d1"), 0) };
         let evidence = assess_submission(&due, &Ok(index), &observation);
         assert_eq!(matches!(evidence, SubmissionEvidence::Absent), is_proof, "{evidence:?}");
+    }
+}
+
+/// A list of the newest projects, all of which may be newer than the one that is sought.
+#[test]
+fn a_list_without_an_older_project_proves_no_absence() {
+    let tag = Tag::from("0".repeat(13));
+    let known = rendered("k1", &format!("K [cs:{tag}]"));
+    let draft = project("d1", NAME);
+    for (finished_at, shown, is_proof) in [
+        (Some(PAID_AT - 1), vec![&known], true),
+        (Some(PAID_AT + 1), vec![&known], false),
+        (None, vec![&known], false),
+        (Some(PAID_AT + 1), vec![&known, &draft], true),
+        (None, Vec::new(), true),
+    ] {
+        let finished =
+            FinishedProject { id: "k1".to_owned(), tag: tag.clone(), paid_at: 0, finished_at };
+        let mut index = index_of(&shown).unwrap();
+        index.compare_with(&[finished]);
+        let observation = Observation { draft: Some(Ok(draft.clone())), ..Observation::default() };
+        let evidence = assess_submission(&paid(Some("d1")), &Ok(index), &observation);
+        let is_absent = matches!(evidence, SubmissionEvidence::Absent);
+        assert_eq!(is_absent, is_proof, "{finished_at:?}, {} shown: {evidence:?}", shown.len());
     }
 }

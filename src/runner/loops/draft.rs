@@ -38,6 +38,8 @@ struct CreatedDraft {
     created_id: String,
     /// The project to export: the same, or the copy that the second request returned.
     draft_id: String,
+    /// Reserves the created project, if it was reserved before it was edited.
+    guard: Option<InFlightGuard<String>>,
 }
 
 /// Creates drafts until nothing more may be submitted.
@@ -69,14 +71,17 @@ async fn create_draft<S: StudioApi>(
     if edits_in_place && has_pending_edit(&run, &claim).await? {
         return Ok(());
     }
-    let Some(draft) = send_draft_requests(&run, &claim, kind, request).await? else {
+    let Some(mut draft) = send_draft_requests(&run, &claim, kind, request).await? else {
         return Ok(());
     };
+    let reserved = draft.guard.take();
     let (guard, previous_render_identity) = if edits_in_place {
         match read_former_render_identity(&run, &claim, &draft.draft_id).await? {
             Some(former) => (None, former),
             None => return Ok(()),
         }
+    } else if reserved.is_some() && draft.draft_id == draft.created_id {
+        (reserved, None)
     } else {
         match claim_project_id(&run, &claim, &draft.draft_id).await? {
             Some(guard) => (Some(guard), None),
@@ -106,12 +111,20 @@ async fn send_draft_requests<S: StudioApi>(
         return Ok(None);
     };
     let Some(body) = request.edit_body else {
-        return Ok(Some(CreatedDraft { draft_id: created_id.clone(), created_id }));
+        return Ok(Some(CreatedDraft { draft_id: created_id.clone(), created_id, guard: None }));
+    };
+    // Before it is edited: another row's draft would get this row's text.
+    let guard = match kind.exclusive_project_field {
+        Some(_) => None,
+        None => match claim_project_id(run, claim, &created_id).await? {
+            Some(guard) => Some(guard),
+            None => return Ok(None),
+        },
     };
     let path = format!("editor/project/{created_id}");
     let edit = CreateRequest { path_template: "editor/project/{key}", path, body };
     let edited = send_draft_request(run, claim, DraftRequest::Second, edit).await?;
-    Ok(edited.map(|draft_id| CreatedDraft { created_id, draft_id }))
+    Ok(edited.map(|draft_id| CreatedDraft { created_id, draft_id, guard }))
 }
 
 /// Sends one of the free requests when its permit comes. `None` if it failed, which is recorded.
@@ -248,7 +261,7 @@ async fn record_drafted<S: StudioApi>(
     draft: CreatedDraft,
     previous_render_identity: Option<String>,
 ) -> Result<(), LedgerError> {
-    let CreatedDraft { created_id, draft_id } = draft;
+    let CreatedDraft { created_id, draft_id, guard: _ } = draft;
     let update = JobUpdate::Drafted {
         exclusive_project: (draft_id != created_id).then_some(created_id),
         project_id: draft_id,

@@ -60,11 +60,11 @@ pub(super) enum SimulatedFault {
     NotAVideo,
     /// The download host refuses.
     DownloadRefused,
-    /// A paid request takes effect, and is declined all the same.
+    /// A paid request takes effect, which its project shows at once, and is declined all the same.
     DeclinedAfterWork,
     /// An export is declined because its draft is not known yet.
     DraftNotKnownYet,
-    /// A poll reports a render as failed, which continues.
+    /// A poll reports a render as failed, and the next one that it continues.
     FalseFailure,
     /// The list shows only a page, and does not say so.
     PagedList,

@@ -45,6 +45,8 @@ pub(super) struct SimulatedProject {
     generated_at: Option<Timestamp>,
     /// A user copied another project, and exported the copy.
     is_copy: bool,
+    /// The last poll reported a failure falsely.
+    has_false_failure: bool,
     /// It was edited after it was rendered.
     edited_since_render: bool,
     /// The bill of the previous render, which an outdated view may show.
@@ -315,6 +317,14 @@ impl StudioState {
         self.paid_in_flight = self.paid_in_flight.saturating_sub(1);
     }
 
+    /// Returns whether the project itself shows this export at once, so that a false decline of it can
+    /// be noticed before it is believed.
+    pub(super) fn shows_exports_at_once(&self, action: &StudioAction) -> bool {
+        matches!(action, StudioAction::Export { .. })
+            && self.setup.behavior.export_id == SimulatedExportId::Same
+            && self.setup.behavior.visibility_lag.is_zero()
+    }
+
     pub(super) fn mark_accepted(&mut self, now: Timestamp, project: usize) {
         let rendered = self.projects[project].exported_copy.unwrap_or(project);
         if let Some(render) = &mut self.projects[rendered].render {
@@ -428,6 +438,7 @@ impl StudioState {
             exported_copy: None,
             generated_at: None,
             is_copy: false,
+            has_false_failure: false,
             edited_since_render: false,
             previous_bill: None,
         });
@@ -440,6 +451,10 @@ impl StudioState {
         match last {
             Some(last) if self.should_inject(SimulatedFault::CrossedResponse) => {
                 self.trace.note(format!("(response of another request) {last}"));
+                let project = self.project_index(&own);
+                if let Some(render) = project.and_then(|own| self.projects[own].render.as_mut()) {
+                    render.accepted_at = None;
+                }
                 last
             }
             Some(_) | None => own,
@@ -537,7 +552,11 @@ impl StudioState {
         };
         self.billed_renders[render.bill].polls += 1;
         let Some(ends) = render.ends_at.filter(|ends| *ends <= now) else {
-            if self.should_inject(SimulatedFault::FalseFailure) {
+            // Two in a row cannot be told from a failure.
+            let is_false = !self.projects[project].has_false_failure
+                && self.should_inject(SimulatedFault::FalseFailure);
+            self.projects[project].has_false_failure = is_false;
+            if is_false {
                 return RenderStatus::Failed { message: "not for long".to_owned() };
             }
             return self.running_render(now, &render);
