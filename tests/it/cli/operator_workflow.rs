@@ -23,7 +23,7 @@ fn set_faults(office: &TestCli, faults: &[&str]) {
 async fn cli_after_failed_run() -> TestCli {
     let office = TestCli::new(60).await;
     // Without a project list, lost responses stay uncertain over both runs.
-    let silent = ["503=list:always", "503=project:always"];
+    let silent = ["502=list:always", "502=project:always"];
     set_faults(&office, &[&silent[..], &["400=create:5", "lost-answer=export:2"]].concat());
     let limits = LIMITS.replace("in_flight = 32", "in_flight = 8\nhalt_after = 100");
     office.write_batch("", &limits);
@@ -83,7 +83,7 @@ async fn failures_are_fixed_with_four_suggested_commands() {
     let retry = [vec!["retry".to_owned()], suggested_command(&second, "callsheet retry ")].concat();
     // Without a terminal the question cannot be answered.
     let third = type_in(&retry, &["--yes"]);
-    assert!(third.stdout.contains("5 videos to render again"), "{third:?}");
+    assert!(third.stdout.contains("5 videos to render (not paid before)"), "{third:?}");
     let fourth = type_in(&suggested_command(&third, "Next: "), &[]);
     assert_eq!(fourth.code, Some(0), "{fourth:?}");
 

@@ -230,6 +230,8 @@ impl SimulationSetup {
             half.iter().map(|fault| (*fault, rng.random_range(0.01..0.3))).collect();
         let behavior =
             random_behavior(&mut rng, limits.settle_after, submission_mode, on_uncertain);
+        // Without a tag, a project under the wrong row cannot be recognized.
+        faults.retain(|(fault, _)| kind.is_tagged() || *fault != SimulatedFault::CrossedResponse);
         if behavior.leaves_no_trace(submission_mode, on_uncertain) {
             // A render that fails or never ends would remain invisible.
             faults.retain(|(fault, _)| {
