@@ -81,8 +81,9 @@ async fn configured_draft_word_is_no_evidence_of_an_export() {
 async fn list_of_finished_videos_does_not_prove_absence() {
     let way = "submission = 'one-step'\non_uncertain = 'resubmit'";
     let lost = || add_fault("close-before=create:1");
-    let (_, ending) = run_with_profile((way, ""), lost()).await;
-    assert_eq!(count_in_state(&ending, JobState::Done), 3, "{ending:?}");
+    // Nothing in the list is certainly older, so it may show only the newest.
+    let (told, ending) = run_with_profile((way, ""), lost()).await;
+    assert_eq!((ending.jobs_for_operator, told.sandbox.render_count()), (1, 2), "{ending:?}");
     let (told, ending) = run_with_profile((way, "list = 'finished'"), lost()).await;
     assert_eq!((ending.jobs_for_operator, told.sandbox.render_count()), (1, 2), "{ending:?}");
 }
