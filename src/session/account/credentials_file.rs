@@ -116,13 +116,14 @@ fn parse_entry(name: &str, table: &toml::Table) -> Option<CredentialEntry> {
     has_pair.then_some(CredentialEntry { pair, host, is_bound })
 }
 
+/// Returns whether the group or others may read or write a file.
 #[cfg(unix)]
-fn is_open_to_others(path: &Path) -> bool {
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> bool {
+pub(crate) fn is_open_to_others(_: &Path) -> bool {
     false
 }

@@ -30,6 +30,7 @@ use crate::http::unused_proxy_variable;
 use crate::runner::{BatchLock, LockError, lock_holder};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
+use crate::session::account::credentials_file;
 use crate::session::account::target;
 use crate::session::check_finding::{CheckFinding, FindingGrade, exit_for_findings};
 use crate::session::error::CommandError;
@@ -217,7 +218,7 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
             return findings;
         }
     };
-    if is_open_to_others(path) {
+    if credentials_file::is_open_to_others(path) {
         let message = format!("others can read `{shown}`: it holds every row and payload");
         findings.push(CheckFinding::warn(topic, message, "chmod 600 the ledger's file"));
     }
@@ -255,17 +256,6 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
     }
     ledger.close().await;
     findings
-}
-
-#[cfg(unix)]
-fn is_open_to_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> bool {
-    false
 }
 
 /// Checks that file locking works in the ledger's folder.

@@ -1,5 +1,5 @@
--- The transitions of the state machine, with those of all earlier migrations: a job that is due again
--- may be checked first.
+-- The transitions of the state machine, with two more: a done job whose file was lost is downloaded or
+-- rendered again, and a job that is due again may be checked first.
 drop trigger state_follows_its_arrows;
 
 create trigger state_follows_its_arrows before update of state on job
