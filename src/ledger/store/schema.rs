@@ -13,7 +13,7 @@ use sqlx::{Connection, SqliteConnection};
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open::{open_error, query_integer, sqlx_open_error};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
 /// "CALL", which distinguishes a ledger from any other database, also for `file`.
 const APPLICATION_ID: i64 = 0x4341_4c4c;

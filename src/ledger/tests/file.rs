@@ -167,7 +167,7 @@ async fn the_ledger_is_readable_by_its_owner_alone() {
 /// The transitions in the file are those of the state machine: no more, no fewer.
 #[test]
 fn schema_and_state_machine_have_the_same_transitions() {
-    let schema = include_str!("../../../migrations/0007_transitions.sql");
+    let schema = include_str!("../../../migrations/sqlite/0007_transitions.sql");
     let drawn: BTreeSet<String> = schema
         .split('\'')
         .filter(|word| {
