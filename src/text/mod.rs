@@ -1,4 +1,4 @@
-//! Text shared by all modules: the one form of a text, suggestions, truncation, plurals, durations,
+//! Text shared by all modules: the one form of a text, suggestions, truncation, plurals, durations, times,
 //! escapes, and characters that are invisible or act on a terminal.
 //!
 //! Wordings that belong to one subject stay in the module of that subject. Invariant: pure; this
@@ -13,6 +13,7 @@ mod invisible;
 mod number;
 mod plural;
 mod suggest;
+pub(crate) mod time_format;
 mod time_left;
 mod truncate;
 

@@ -15,7 +15,6 @@ use crate::cli::args::GlobalArgs;
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
-use crate::cli::output::time_format::format_rfc3339;
 use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger};
 use crate::session::account::credentials::CredentialQuery;
@@ -24,6 +23,7 @@ use crate::session::account::{account_catalog, target};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::text::time_format::format_rfc3339;
 use crate::text::{format_duration, pluralize};
 
 /// List the account's models and their clothes

@@ -7,15 +7,15 @@ use serde_json::json;
 
 use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::status_text::run_json;
 use crate::cli::output::text_table::TextTable;
-use crate::cli::output::time_format::{format_dead_run_duration, format_elapsed, format_local};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, RunWithBatch};
 use crate::session::batch_status::RunStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::session::reports::status_json::run_json;
+use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
 
 /// List the runs and how they ended
 #[derive(Debug, Args)]

@@ -2,20 +2,18 @@
 //!
 //! Reads only the ledger.
 
-use clap::Args;
-use serde_json::{Value, json};
-
 use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::time_format::{format_elapsed, format_local, format_rfc3339};
-use crate::ledger::{EventRow, JobHistory, JobState, StoredBatch, SubmissionRow, VersionRow};
-use crate::report;
+use crate::ledger::{EventRow, JobHistory, StoredBatch, SubmissionRow, VersionRow};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::job_key::find_job_key;
 use crate::session::next_steps::{AttentionReason, CommandHints};
+use crate::session::reports::job_json::job_json;
+use crate::text::time_format::{format_elapsed, format_local};
 use crate::text::{strip_control, truncate};
+use clap::Args;
 
 /// Characters shown of a cell or a message; `--json` has the complete text.
 const TEXT_MAX: usize = 300;
@@ -262,70 +260,4 @@ fn event_line(event: &EventRow) -> String {
     let state =
         if event.state == event.event { String::new() } else { format!(" → {}", event.state) };
     format!("{}  {}{state}{}", format_local(event.at), event.event, detail.unwrap_or_default())
-}
-
-fn job_json(history: &JobHistory, commands: &CommandHints, key: &str) -> Value {
-    let mut document = report::row_to_json(&history.job, &history.headings);
-    let steps = commands.steps_for_row(key, &history.job).into_iter();
-    let steps: Vec<_> = steps.map(|step| step.command).collect();
-    let Some(fields) = document.as_object_mut() else { return document };
-    let final_state = history.job.state.is_none_or(JobState::is_final);
-    for (name, value) in [
-        ("in_sheet", json!(history.in_sheet)),
-        ("due", json!((!final_state).then(|| format_rfc3339(history.due_at)))),
-        ("rendering_since", json!(history.rendering_at.map(format_rfc3339))),
-        ("moved", json!(history.moved_at.map(format_rfc3339))),
-        ("versions", history.versions.iter().map(version_json).collect()),
-        ("submissions", history.submissions.iter().map(submission_json).collect()),
-        ("events", history.events.iter().map(event_json).collect()),
-        ("next", json!(steps)),
-    ] {
-        fields.insert(name.to_owned(), value);
-    }
-    document
-}
-
-fn version_json(version: &VersionRow) -> Value {
-    json!({
-        "version": version.version,
-        "planned": format_rfc3339(version.planned_at),
-        "reused_from": version.reused_from,
-        "video_file": version.video_file,
-        "bytes": version.video_bytes,
-        "seconds": version.video_ms.map(|ms| ms as f64 / 1000.0),
-        "done": version.done_at.map(format_rfc3339),
-    })
-}
-
-fn submission_json(submission: &SubmissionRow) -> Value {
-    json!({
-        "attempt": submission.attempt,
-        "version": submission.version,
-        "run": submission.run_id,
-        "tag": submission.tag,
-        "way": submission.way,
-        "outcome": submission.outcome,
-        "project_id": submission.project_id,
-        "render_id": submission.render_id,
-        "made_from": submission.subject,
-        "begun": format_rfc3339(submission.begun_at),
-        "paid": submission.paid_at.map(format_rfc3339),
-        "settled": submission.settled_at.map(format_rfc3339),
-        "looks": submission.looks,
-        "credits": submission.credits,
-        "called": submission.called_at.map(format_rfc3339),
-        "called_last": submission.called_last.map(format_rfc3339),
-        "called_credits": submission.called_credits,
-    })
-}
-
-fn event_json(event: &EventRow) -> Value {
-    json!({
-        "at": format_rfc3339(event.at),
-        "event": event.event,
-        "state": event.state,
-        "version": event.version,
-        "run": event.run_id,
-        "detail": event.detail,
-    })
 }

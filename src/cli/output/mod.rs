@@ -24,5 +24,4 @@ pub(crate) mod status_text;
 pub(crate) mod stream_writer;
 pub(crate) mod styled_text;
 pub(crate) mod text_table;
-pub(crate) mod time_format;
 pub(crate) mod vendor_profile;

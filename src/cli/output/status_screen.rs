@@ -8,11 +8,9 @@ use jiff::Timestamp;
 
 use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
-use crate::cli::output::time_format::{
-    format_elapsed, format_local_time, format_local_time_in_zone,
-};
 use crate::ledger::{JobState, RecentEvent, RenderingJob};
 use crate::session::batch_status::BatchStatus;
+use crate::text::time_format::{format_elapsed, format_local_time, format_local_time_in_zone};
 use crate::text::{format_duration, strip_control};
 
 /// Columns of a key.

@@ -1,7 +1,9 @@
 //! The reports of a command: `run.json`, `report.html`, notifications, the end of each run in the
-//! ledger, and the last line for programs.
+//! ledger, and the JSON for programs.
 
+pub(crate) mod job_json;
 mod report_data;
 pub(crate) mod report_page;
 pub(crate) mod run_report;
+pub(crate) mod status_json;
 mod unreadable_batch;

@@ -11,11 +11,11 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::cli::output::printer::Printer;
-use crate::cli::output::time_format::format_rfc3339;
 use crate::ledger::{ExportedRow, ExportedValue};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::text::time_format::format_rfc3339;
 use crate::text::{escape_formula, escape_json_for_terminal};
 
 /// Arguments of `callsheet ledger export`.

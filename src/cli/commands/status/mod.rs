@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
-use crate::cli::output::status_text::{describe_group, describe_last_run, remarks, status_json};
+use crate::cli::output::status_text::{describe_group, describe_last_run, remarks};
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger, RowStatus};
@@ -22,6 +22,7 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
 use crate::session::ledger_location::LedgerLocation;
+use crate::session::reports::status_json::status_json;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]

@@ -14,8 +14,7 @@ use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::quit_key::QuitKey;
 use crate::cli::output::status_screen::{ScreenSize, StatusFrame, TextColor};
-use crate::cli::output::status_text::{describe_throughput, status_json};
-use crate::cli::output::time_format::{format_local, format_local_time_in_zone};
+use crate::cli::output::status_text::describe_throughput;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::session::batch_headline;
@@ -23,7 +22,9 @@ use crate::session::batch_headline::BatchHeadline;
 use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::session::reports::status_json::status_json;
 use crate::session::signals::{ShutdownSignals, Signal};
+use crate::text::time_format::{format_local, format_local_time_in_zone};
 use crate::text::{escape_json_for_terminal, pluralize};
 
 /// Time between two reads of the ledger; longer if reading takes long.

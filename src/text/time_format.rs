@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::text::format_duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+use crate::text::format_duration;
 
 /// Returns a stored time as local date and time.
 pub(crate) fn format_local(ms: i64) -> String {
@@ -49,7 +50,7 @@ pub(crate) fn format_dead_run_duration(from: i64, heartbeat: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::output::time_format::*;
+    use crate::text::time_format::*;
 
     #[test]
     fn a_run_killed_before_its_first_heartbeat_is_not_shown_as_zero() {
