@@ -12,6 +12,7 @@ mod json_output;
 mod kill;
 mod kinds;
 mod ledger;
+mod ledger_schemas;
 mod notifications;
 mod operator;
 mod payload_checks;

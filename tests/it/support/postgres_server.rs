@@ -1,0 +1,223 @@
+//! A PostgreSQL server for the tests of one binary, with one database per test.
+//!
+//! Uses the standard library alone, so that the ledger's own tests can include this file. Invariant: the
+//! server ends with the tests, also after `kill -9`, and leaves no files.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Ends the server when its input closes, which happens with the test process, however it ends.
+const SUPERVISOR: &str = r#"
+"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= >>"$1/log" 2>&1 &
+read -r _
+kill -INT $!
+wait
+rm -rf "$1"
+"#;
+
+/// Files are synced, because the program refuses a server that does not; ledgers of tests mostly commit
+/// without waiting for it.
+const SETTINGS: &str = "
+max_connections = 300
+shared_buffers = 64MB
+autovacuum_naptime = 10s
+checkpoint_timeout = 30min
+max_wal_size = 4GB
+";
+
+/// A running server, reached by a socket in its own folder.
+pub struct PostgresServer {
+    folder: PathBuf,
+    programs: PathBuf,
+    _supervisor: Child,
+}
+
+/// A database of one test, deleted with this value.
+pub struct TestDatabase {
+    server: &'static PostgresServer,
+    name: String,
+}
+
+impl PostgresServer {
+    /// Returns the server of this test binary and starts it first if necessary. `None`, with a line on
+    /// stderr, where PostgreSQL is not installed, unless `CALLSHEET_TEST_POSTGRES=require` is set.
+    pub fn shared() -> Option<&'static Self> {
+        static SERVER: OnceLock<Option<PostgresServer>> = OnceLock::new();
+        let server = SERVER.get_or_init(|| find_programs().map(|programs| Self::start(&programs)));
+        if server.is_none() {
+            let is_required =
+                std::env::var("CALLSHEET_TEST_POSTGRES").is_ok_and(|set| set == "require");
+            assert!(!is_required, "no PostgreSQL here (apt-get install postgresql)");
+            eprintln!("skipped: no PostgreSQL here (apt-get install postgresql)");
+        }
+        server.as_ref()
+    }
+
+    fn start(programs: &Path) -> Self {
+        // Short, because the path of a socket has at most 107 bytes.
+        let folder = std::env::temp_dir().join(format!("callsheet-pg-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let user = unprivileged_user();
+        if let Some((uid, gid)) = user {
+            std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        let as_user = |program: &Path| {
+            let mut command = Command::new(program);
+            if let Some((uid, gid)) = user {
+                command.uid(uid).gid(gid);
+            }
+            command.current_dir(&folder).env("LC_ALL", "C");
+            command
+        };
+        let made = as_user(&programs.join("initdb"))
+            .args([
+                "--no-sync",
+                "-U",
+                "callsheet",
+                "--auth=trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "-D",
+            ])
+            .arg(folder.join("data"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let settings = folder.join("data/postgresql.auto.conf");
+        fs::write(&settings, SETTINGS).unwrap();
+        if let Some((uid, gid)) = user {
+            std::os::unix::fs::chown(&settings, Some(uid), Some(gid)).unwrap();
+        }
+        let supervisor = as_user(Path::new("/bin/sh"))
+            .args(["-c", SUPERVISOR])
+            .args([programs, &folder])
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let server = Self { folder, programs: programs.to_owned(), _supervisor: supervisor };
+        server.wait_until_ready();
+        server
+    }
+
+    fn wait_until_ready(&self) {
+        for _ in 0..600 {
+            let ready = Command::new(self.programs.join("pg_isready"))
+                .args(["-q", "-d", "postgres", "-U", "callsheet", "-h"])
+                .arg(&self.folder)
+                .status();
+            if ready.unwrap().success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        panic!("PostgreSQL did not start: {log}");
+    }
+
+    /// Creates an empty database.
+    pub fn create_database(&'static self) -> TestDatabase {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.query("postgres", &format!("create database {name}"));
+        TestDatabase { server: self, name }
+    }
+
+    /// Executes `sql` in `database` with `psql` and returns the rows, with fields separated by `|`.
+    fn query(&self, database: &str, sql: &str) -> Vec<String> {
+        let output = Command::new(self.programs.join("psql"))
+            .args([
+                "-XqAt",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "callsheet",
+                "-d",
+                database,
+                "-c",
+                sql,
+                "-h",
+            ])
+            .arg(&self.folder)
+            .env("PGOPTIONS", "-c client_min_messages=warning")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl TestDatabase {
+    /// Returns a new database; `None` where PostgreSQL is not installed, see [`PostgresServer::shared`].
+    pub fn create() -> Option<Self> {
+        PostgresServer::shared().map(PostgresServer::create_database)
+    }
+
+    /// Returns the ledger address of this database.
+    pub fn url(&self) -> String {
+        let folder = self.server.folder.display();
+        format!("postgres:///{}?host={folder}&user=callsheet", self.name)
+    }
+
+    /// Executes `sql` and returns the rows, with fields separated by `|`.
+    pub fn query(&self, sql: &str) -> Vec<String> {
+        self.server.query(&self.name, sql)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        self.query_of_server(&format!("drop database if exists {} with (force)", self.name));
+    }
+}
+
+impl TestDatabase {
+    fn query_of_server(&self, sql: &str) {
+        // A failed test may leave a server that no longer responds; its folder is removed with it.
+        if !std::thread::panicking() {
+            self.server.query("postgres", sql);
+        }
+    }
+}
+
+/// Returns the folder of the server's programs.
+fn find_programs() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
+        .unwrap_or_default();
+    let configured = Command::new("pg_config").arg("--bindir").output().ok();
+    let configured = configured.and_then(|output| String::from_utf8(output.stdout).ok());
+    let mut installed: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    installed.sort();
+    configured
+        .map(|folder| PathBuf::from(folder.trim()))
+        .into_iter()
+        .chain(installed.into_iter().rev())
+        .chain(on_path)
+        .find(|folder| {
+            ["initdb", "postgres", "psql", "pg_isready"]
+                .iter()
+                .all(|name| folder.join(name).is_file())
+        })
+}
+
+/// Returns the user `postgres` if the tests run as root: the server refuses to start as root.
+fn unprivileged_user() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = fs::metadata("/proc/self").ok()?.uid() == 0;
+    if !is_root {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let fields: Vec<_> =
+        users.lines().find(|line| line.starts_with("postgres:"))?.split(':').collect();
+    Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+}
