@@ -17,6 +17,7 @@ mod problem;
 mod rejected_rows;
 mod replaced_keys;
 mod review;
+mod rewritten_cells;
 mod row_filter;
 mod row_listing;
 mod row_merger;

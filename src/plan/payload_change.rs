@@ -23,7 +23,7 @@ pub struct PayloadChange {
 }
 
 /// The cells of one entry, with their headings.
-struct EntryCells<'e> {
+pub(super) struct EntryCells<'e> {
     headings: &'e [String],
     rows: Vec<Vec<String>>,
 }
@@ -31,8 +31,8 @@ struct EntryCells<'e> {
 impl PayloadChange {
     pub(super) fn new(row: ChangedRow, headings: &[String]) -> Self {
         let old_headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
-        let before = EntryCells { headings: &old_headings, rows: parse_rows(&row.before.0) };
-        let after = EntryCells { headings, rows: parse_rows(&row.after) };
+        let before = EntryCells::parse(&old_headings, &row.before.0);
+        let after = EntryCells::parse(headings, &row.after);
         let differs = |(column, heading): &(usize, &String)| {
             let known = before.headings.iter().position(|known| known == *heading);
             known.is_some_and(|known| before.cells(known).ne(after.cells(*column)))
@@ -57,9 +57,14 @@ impl PayloadChange {
     }
 }
 
-impl EntryCells<'_> {
+impl<'e> EntryCells<'e> {
+    /// Parses the rows of an entry as the ledger stores them.
+    pub(super) fn parse(headings: &'e [String], rows: &str) -> Self {
+        Self { headings, rows: serde_json::from_str(rows).unwrap_or_default() }
+    }
+
     /// Returns the cells of one column, one per row; `None` where a row is shorter.
-    fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
+    pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
         self.rows.iter().map(move |row| row.get(column).map(String::as_str))
     }
 
@@ -71,10 +76,6 @@ impl EntryCells<'_> {
             .map(|(_, heading)| heading.clone())
             .collect()
     }
-}
-
-fn parse_rows(json: &str) -> Vec<Vec<String>> {
-    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// Returns lists or maps of texts as JSON.

@@ -7,6 +7,7 @@
 
 use super::PlanError;
 use super::replaced_keys::{KeyColumns, ReplacedKey, find_replaced_keys};
+use super::rewritten_cells::{RewrittenCell, find_rewritten_cell};
 use crate::ledger::ComparedSheet;
 use crate::text::{format_credits, pluralize};
 
@@ -14,6 +15,10 @@ use crate::text::{format_credits, pluralize};
 const UNCONFIRMED_VIDEOS_MAX: u64 = 3;
 /// The share of the paid videos that may be changed or removed together without a confirmation.
 const CONCERNED_SHARE_MAX: f64 = 0.5;
+/// Changed rows that are searched for rewritten cells; beyond that, most videos are rendered anyway.
+const REWRITTEN_ROWS_MAX: u32 = 100_000;
+/// Rewritten cells in a message.
+const CELLS_SHOWN_MAX: usize = 10;
 
 /// The paid videos that a plan concerns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +35,8 @@ pub struct PlanReview {
     pub paid_removed: u64,
     /// Keys of paid videos that other keys replace.
     pub replaced_keys: Vec<ReplacedKey>,
+    /// Cells of paid rows that another program rewrote, one of each row that changed in no other way.
+    pub rewritten_cells: Vec<RewrittenCell>,
     /// How many videos would be identical, if all of them would be and there are several.
     pub identical_videos: Option<u64>,
     /// Why the plan needs a confirmation, if it needs one.
@@ -41,6 +48,8 @@ pub struct PlanReview {
 pub enum ConfirmationCause {
     /// New keys stand for rows whose videos are paid for.
     KeysReplaced,
+    /// Rows whose videos are paid for changed only as another program writes their cells.
+    CellsRewritten,
     /// A large part of the paid videos would be rendered again.
     RenderedAgain,
     /// Most of the paid videos lost their row or would be rendered again, and others are new.
@@ -54,6 +63,7 @@ impl ConfirmationCause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeysReplaced => "keys-replaced",
+            Self::CellsRewritten => "cells-rewritten",
             Self::RenderedAgain => "rendered-again",
             Self::RowsReplaced => "rows-replaced",
             Self::Identical => "identical",
@@ -80,6 +90,12 @@ impl PlanReview {
         if review.paid_removed > 0 && compared.counts().new > 0 {
             review.replaced_keys = find_replaced_keys(compared, columns).await?;
         }
+        if review.paid_again > 0 {
+            let changed = compared.changed_rows(REWRITTEN_ROWS_MAX).await?;
+            let rewritten =
+                changed.iter().filter_map(|row| find_rewritten_cell(row, &columns.headings));
+            review.rewritten_cells = rewritten.collect();
+        }
         let to_render = compared.counts().new + review.paid_again;
         review.confirmation = review.confirmation_cause(share, to_render);
         Ok(review)
@@ -91,6 +107,9 @@ impl PlanReview {
         };
         if !self.replaced_keys.is_empty() {
             return Some(ConfirmationCause::KeysReplaced);
+        }
+        if !self.rewritten_cells.is_empty() {
+            return Some(ConfirmationCause::CellsRewritten);
         }
         if exceeds(self.paid_again, share) {
             return Some(ConfirmationCause::RenderedAgain);
@@ -114,6 +133,14 @@ impl PlanReview {
                      otherwise the same; each would be rendered and paid for again"
                 )
             }
+            Some(ConfirmationCause::CellsRewritten) => {
+                let rewritten = self.rewritten_cells.len();
+                format!(
+                    "{rewritten} of {paid} would be rendered again although their rows differ only \
+                     as another program writes the same cells; save the original sheet again, or \
+                     confirm what it says now"
+                )
+            }
             Some(ConfirmationCause::RenderedAgain) => {
                 let again = self.paid_again;
                 format!("{again} of {paid} would be rendered again, for about {credits}")
@@ -131,7 +158,11 @@ impl PlanReview {
             Some(ConfirmationCause::Identical) => self.identical_message().unwrap_or_default(),
         };
         let replaced = self.replaced_keys.iter().map(ToString::to_string);
-        std::iter::once(message).chain(replaced).collect()
+        let rewritten = self.rewritten_cells.iter().map(ToString::to_string);
+        let hidden = self.rewritten_cells.len().saturating_sub(CELLS_SHOWN_MAX);
+        let rest = (hidden > 0).then(|| format!("and {hidden} more rows"));
+        let rewritten = rewritten.take(CELLS_SHOWN_MAX).chain(rest);
+        std::iter::once(message).chain(replaced).chain(rewritten).collect()
     }
 
     /// Returns that all videos would be identical, if they would.

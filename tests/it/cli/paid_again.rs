@@ -239,3 +239,29 @@ async fn a_problem_of_a_row_is_reported_once_for_all_variants() {
     assert!(!run.stderr.contains("Nothing was spent"), "{run:?}");
     assert!(run.stderr.contains("1 invalid row skipped; 4 videos to render"), "{run:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cells_that_another_program_rewrote_stop_the_run() {
+    let rows = |first: &str| -> String {
+        let rest: String = (1..12).map(|n| format!("k{n:03},Hello {n},{n}.50\n")).collect();
+        format!("key,script,price\n{first}\n{rest}")
+    };
+    for (after, cell) in [
+        (
+            "k000,Gr??e von Jos?,2.50",
+            "row 2, column `script`: `Grüße von José` is now `Gr??e von Jos?`",
+        ),
+        ("k000,GrÃ¼ÃŸe von JosÃ©,2.50", "`Grüße von José` is now `GrÃ¼ÃŸe von JosÃ©`"),
+        ("k000,Grüße von José,2.5", "row 2, column `price`: `2.50` is now `2.5`"),
+    ] {
+        let office = TestCli::new(0).await;
+        office.write("t.json.hbs", &TEMPLATE.replace("{{script}}", "{{script}} {{price}}"));
+        office.write("s.csv", &rows("k000,Grüße von José,2.50"));
+        assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+        office.write("s.csv", &rows(after));
+        let plan = assert_stops(&office, "1 of 12 paid videos would be rendered again although");
+        assert!(plan.stderr.contains(cell), "{cell}: {plan:?}");
+        office.write("s.csv", &rows("k000,Grüße von Josefa,2.5"));
+        assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
+    }
+}
