@@ -27,6 +27,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "limits",
             "window",
             "notify",
+            "metrics",
             "vendor",
             "measured",
             "webhook",
@@ -94,6 +95,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "timeout",
         ],
     ),
+    ("metrics", &["textfile"]),
     (
         "vendor",
         &[

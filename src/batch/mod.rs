@@ -13,6 +13,7 @@ mod access;
 mod duration;
 mod keys;
 mod limits;
+mod metrics;
 mod name;
 mod notify;
 mod paths;
@@ -43,6 +44,7 @@ use toml::de::DeTable;
 pub use self::access::{AccessTarget, BatchAccess, CREDENTIAL_VARS};
 pub use self::duration::DURATION_MAX;
 pub use self::limits::BatchLimits;
+pub use self::metrics::MetricsSettings;
 pub use self::name::{BatchName, InvalidBatchName};
 pub use self::notify::{
     EmailSettings, NotifyCondition, NotifySettings, NotifyUrl, SecretRef, SmtpTls,
@@ -117,6 +119,8 @@ pub struct Batch {
     pub limits: BatchLimits,
     /// Notifications about the outcome of a run.
     pub notify: NotifySettings,
+    /// Metrics for Prometheus.
+    pub metrics: MetricsSettings,
     /// When submissions are allowed; default: always.
     pub window: Option<TimeWindow>,
     /// AI Studios behaviour that its documents leave open.
@@ -200,6 +204,7 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let limits = vendor.clamp_limits(BatchLimits::read(reader));
     let proxy = studio.proxy.clone();
     let notify = NotifySettings { proxy, ..NotifySettings::read(reader, path) };
+    let metrics = MetricsSettings::read(reader, path);
     let window = TimeWindow::read(reader);
     let webhook = WebhookSettings::read(reader);
     let (name, sheet_source, template) = (name?, sheet_source?, template?);
@@ -231,6 +236,7 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
         studio,
         limits,
         notify,
+        metrics,
         window,
         vendor,
         webhook,

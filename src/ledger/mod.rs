@@ -46,6 +46,7 @@ pub use crate::ledger::read::finished_projects::FinishedProject;
 pub use crate::ledger::read::job_history::{
     AttentionCount, EventRow, JobHistory, RunWithBatch, SubmissionRow, VersionRow,
 };
+pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::throughput::RecentEvent;

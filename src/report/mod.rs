@@ -1,9 +1,11 @@
-//! The reports of a batch: results.csv, run.json, report.html and the storyboard.
+//! The reports of a batch: results.csv, run.json, report.html and the storyboard; and the metrics of a
+//! ledger.
 //!
 //! Results are written from the ledger alone, without the sheet. Nothing here changes the ledger.
 //! Invariant: every row of the sheet is in every report exactly once.
 
 mod atomic_file;
+mod metrics;
 mod page;
 mod results;
 mod row_export;
@@ -11,6 +13,7 @@ mod run;
 pub mod storyboard;
 
 pub use atomic_file::create_temp_file;
+pub use metrics::{LedgerMetrics, MetricsContext};
 pub use page::{ReportPage, SubmitLimits, write_page, write_page_to};
 pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, write_results};
 pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};

@@ -117,7 +117,10 @@ impl BatchRun {
             environment,
             RunObservers { observer, open_projects: &open_projects },
         );
-        let outcome = runner::run_batch(input).await;
+        let outcome = tokio::select! {
+            outcome = runner::run_batch(input) => outcome,
+            never = self.report.keep_metrics_current(ledger) => match never {},
+        };
         observer.notify(SessionEvent::RunEnded);
         let outcome = match outcome {
             // The ledger cannot be read, or another run took the batch over and writes the reports.

@@ -13,6 +13,7 @@ mod kill;
 mod kinds;
 mod ledger;
 mod ledger_schemas;
+mod metrics;
 mod notifications;
 mod operator;
 mod payload_checks;

@@ -123,6 +123,11 @@ pub(crate) fn effective_settings(
         });
         all.extend(batch.webhook.iter().flat_map(webhook_settings));
         all.extend(notify_settings(&batch.notify));
+        all.extend(batch.metrics.textfile.iter().map(|textfile| EffectiveSetting {
+            name: "metrics.textfile",
+            value: textfile.display().to_string(),
+            source: BATCH_FILE,
+        }));
     }
     all
 }

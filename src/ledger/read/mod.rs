@@ -6,6 +6,7 @@ pub(super) mod export;
 pub(super) mod finished_projects;
 pub(super) mod identity;
 pub(super) mod job_history;
+pub(super) mod metrics;
 pub(super) mod planned_version;
 pub(super) mod rows_without_job;
 pub(super) mod sent_payload;

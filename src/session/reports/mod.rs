@@ -2,6 +2,7 @@
 //! ledger, and the JSON for programs.
 
 pub(crate) mod job_json;
+pub(crate) mod metrics_file;
 mod report_data;
 pub(crate) mod report_page;
 pub(crate) mod run_report;

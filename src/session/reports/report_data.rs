@@ -24,6 +24,7 @@ use crate::session::files::output_dir;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::next_steps::CommandHints;
 use crate::session::outcome::{RunSummary, stop_json};
+use crate::session::reports::metrics_file::MetricsFile;
 use crate::session::reports::run_report::Finishing;
 use crate::session::run_stop::{advice, next_step};
 
@@ -41,6 +42,8 @@ pub(super) struct ReportData {
     /// Where notifications go; most rehearsals send none.
     pub(super) notify: Option<NotifySettings>,
     pub(super) heartbeat: Option<HeartbeatPing>,
+    /// Where metrics are written; by most rehearsals nowhere.
+    pub(super) metrics: Option<MetricsFile>,
     /// Whether the folder or the batch belongs to another ledger or batch file.
     pub(super) is_foreign: bool,
     ledger: PathBuf,
@@ -75,6 +78,7 @@ impl ReportData {
             stop: None,
             notify,
             heartbeat: None,
+            metrics: None,
             is_foreign: false,
             ledger: location.path.clone(),
             source: batch.source.clone(),

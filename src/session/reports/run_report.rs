@@ -6,6 +6,7 @@
 //! batch) leaves nothing behind. Invariant: nothing here changes the exit code, and the ledger only
 //! to end a run that was never begun.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,10 +24,11 @@ use crate::report::{BatchRecord, HaltRecord, OpenProject, ReportError, WrittenRe
 use crate::runner::{RunOutcome, StopSignal};
 use crate::session::batch_status::{BatchStatus, LastStop};
 use crate::session::error::CommandError;
-use crate::session::event::SessionObserver;
+use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::outcome::{RunSummary, RunTotals};
+use crate::session::reports::metrics_file::MetricsFile;
 use crate::session::reports::report_data::ReportData;
 use crate::session::reports::report_page::PageContext;
 use crate::session::reports::unreadable_batch::UnreadableBatch;
@@ -85,7 +87,12 @@ impl SessionReports {
     pub(crate) fn add_batch(&self, batch: &Batch, location: &LedgerLocation) -> Arc<RunReport> {
         let sends_notifications = !location.options.is_rehearsal || self.notifies_rehearsals;
         let notify = sends_notifications.then(|| batch.notify.clone());
+        let textfile = batch.metrics.textfile.clone().filter(|_| sends_notifications);
         let report = Arc::new(RunReport::new(batch, location, notify, self.clock.clone()));
+        report.update(|data| {
+            let clock = self.clock.clone();
+            data.metrics = textfile.map(|path| MetricsFile { path, clock });
+        });
         lock(&self.reports).push(report.clone());
         report
     }
@@ -386,6 +393,7 @@ impl RunReport {
         {
             tracing::debug!(%error, "the status of the batch stays unknown");
         }
+        self.write_metrics(finishing.observer).await;
         let ended_at = self.clock.now();
         let message = error.and_then(CommandError::message);
         let mut line = json!({ "exit": exit.code(), "error": message });
@@ -399,6 +407,27 @@ impl RunReport {
             ledger.close().await;
         }
         line
+    }
+
+    /// Writes the metrics every minute, for as long as the caller waits.
+    pub(crate) async fn keep_metrics_current(&self, ledger: &Ledger) -> Infallible {
+        match self.read(|data| data.metrics.clone()) {
+            Some(file) => file.keep_current(ledger).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes the metrics at the end of the run, if the ledger could be opened.
+    async fn write_metrics(&self, observer: &SessionObserver) {
+        let Some((file, ledger)) = self.read(|data| {
+            let ledger = data.stored.as_ref().filter(|_| !data.is_foreign)?.0.clone();
+            Some((data.metrics.clone()?, ledger))
+        }) else {
+            return;
+        };
+        if let Err(error) = file.write(&ledger).await {
+            observer.notify(SessionEvent::Failed { message: &error.to_string() });
+        }
     }
 
     /// Reads the status of a batch whose loops were not started, and brings its page up to date.
