@@ -17,9 +17,8 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::SqlitePool;
-
 use crate::ledger::read::identity::read_identity;
+use crate::ledger::store::connection::StoreReaders;
 use crate::ledger::store::file_guard::OpenedFile;
 use crate::ledger::store::file_lock::lock_all_names;
 use crate::ledger::store::open;
@@ -81,7 +80,7 @@ pub struct Ledger {
     path: PathBuf,
     durability: Durability,
     writer: writer::LedgerWriter,
-    readers: SqlitePool,
+    readers: StoreReaders,
     identity: LedgerIdentity,
     opened: OpenedFile,
     /// Held while a ledger with several names is open.

@@ -30,8 +30,8 @@ pub(super) struct EntryCells<'e> {
 
 impl PayloadChange {
     pub(super) fn new(row: ChangedRow, headings: &[String]) -> Self {
-        let old_headings: Vec<String> = serde_json::from_str(&row.before.1).unwrap_or_default();
-        let before = EntryCells::parse(&old_headings, &row.before.0);
+        let old_headings: Vec<String> = serde_json::from_str(&row.headings).unwrap_or_default();
+        let before = EntryCells::parse(&old_headings, &row.before);
         let after = EntryCells::parse(headings, &row.after);
         let differs = |(column, heading): &(usize, &String)| {
             let known = before.headings.iter().position(|known| known == *heading);

@@ -41,8 +41,8 @@ pub(super) fn find_rewritten_cell(row: &ChangedRow, headings: &[String]) -> Opti
     if !row.is_paid_again || row.template_changed {
         return None;
     }
-    let known_headings: Vec<String> = serde_json::from_str(&row.before.1).ok()?;
-    let before = EntryCells::parse(&known_headings, &row.before.0);
+    let known_headings: Vec<String> = serde_json::from_str(&row.headings).ok()?;
+    let before = EntryCells::parse(&known_headings, &row.before);
     let after = EntryCells::parse(headings, &row.after);
     let mut first = None;
     for (column, heading) in headings.iter().enumerate() {

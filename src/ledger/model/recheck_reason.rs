@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr};
 /// The reason for the check. Without one, the response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, sqlx::Type)]
 #[strum(serialize_all = "kebab-case")]
-#[sqlx(rename_all = "kebab-case")]
+#[sqlx(rename_all = "kebab-case", type_name = "text")]
 pub enum RecheckReason {
     /// AI Studios declined the request for good.
     Declined,

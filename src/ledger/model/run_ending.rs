@@ -2,7 +2,7 @@
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum RunEnding {
     /// Nothing was left to do, or nothing more could be done.
     Ended,

@@ -32,6 +32,11 @@ pub enum StoredPayloadError {
 }
 
 impl StoredPayload {
+    /// Returns the payload with this compressed form and dictionary.
+    pub(in crate::ledger) fn new(payload: Option<Vec<u8>>, dictionary: Option<String>) -> Self {
+        Self { payload, dictionary }
+    }
+
     /// Returns the text that was checked.
     ///
     /// # Errors

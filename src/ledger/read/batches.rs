@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
+use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::batch_path;
+use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::row_status::RowStatus;
 use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::model::run_stop::{RunStop, StopCause};
 use crate::ledger::model::state::JobState;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreRow;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 
 /// A batch in a list.
@@ -80,7 +83,7 @@ pub struct RunRow {
     pub ending: Option<RunEnding>,
     /// Paid requests that it began and that may have been accepted.
     pub submitted: i64,
-    exit_code: Option<u8>,
+    exit_code: Option<i64>,
     cause: Option<String>,
     words: Option<String>,
 }
@@ -128,44 +131,70 @@ pub struct JobRow {
     pub generating: bool,
 }
 
-const BATCHES: &str = "-- ledger::batches
+static BATCHES: Statement = Statement::new(
+    "-- ledger::batches
     select id, name, file, base_url, planned_at, paused from batch b
     where planned_at is not null or not exists (
         select 1 from batch p where p.file = b.file and p.planned_at is not null)
-    order by id";
+    order by id",
+);
 
-const BATCH: &str = "-- ledger::batch
-    select id, name, file, source, base_url, template_hash, layout_id from batch where name = ?1";
+static BATCH: Statement = Statement::new(
+    "-- ledger::batch
+    select id, name, file, source, base_url, template_hash, layout_id from batch where name = $1",
+);
 
-const STATE_COUNTS: &str = "-- ledger::counts
-    select state, jobs from tally where batch_id = ?1 and in_sheet = ?2 and jobs > 0";
+static STATE_COUNTS: Statement = Statement::new(
+    "-- ledger::counts
+    select state, jobs from tally where batch_id = $1 and in_sheet = $2 and jobs > 0",
+);
 
-const ROWS: &str = "-- ledger::rows
+static ROWS: Statement = Statement::new("-- ledger::rows
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
            s.project_id, s.render_id, s.video_url, s.credits
-    from job j indexed by job_position
+    from job j {by job_position}
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
         select max(id) from submission t
-        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
-    where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
-    order by j.position limit ?3";
+        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
+    where j.batch_id = $1 and j.in_sheet = true and j.position > $2
+    order by j.position limit $3");
 
-const RENDERING_JOBS: &str = "-- ledger::rendering
+static RENDERING_JOBS: Statement = Statement::new(
+    "-- ledger::rendering
     select j.key, j.progress, j.rendering_at, j.stalled
-    from job j indexed by job_due
-    where j.batch_id = ?1 and j.state = 'rendering' and j.drafted = 0
-    order by j.due_at limit ?2";
+    from job j {by job_due}
+    where j.batch_id = $1 and j.state = 'rendering' and j.drafted = 0
+    order by j.due_at limit $2",
+);
 
-const LAST_RUN: &str = "-- ledger::last_run
+static LAST_RUN: Statement = Statement::new(
+    "-- ledger::last_run
     select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted, exit_code, cause,
            words
-    from run where batch_id = ?1 order by id desc limit 1";
+    from run where batch_id = $1 order by id desc limit 1",
+);
+
+static TEMPLATE_SOURCE: Statement = Statement::new(
+    "-- ledger::template_source
+    select source from template where hash = $1",
+);
+
+static VARIANT_MAPPING: Statement = Statement::new(
+    "-- ledger::variant_mapping
+    select headings, columns from layout where id = $1",
+);
+
+static HEADINGS: Statement = Statement::new(
+    "-- ledger::headings
+    select l.headings from batch b join layout l on l.id = b.layout_id where b.id = $1",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[STATE_COUNTS, ROWS, RENDERING_JOBS, LAST_RUN];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&STATE_COUNTS, &ROWS, &RENDERING_JOBS, &LAST_RUN];
 
 /// A video that AI Studios is rendering.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,7 +211,7 @@ impl Ledger {
     /// Returns every batch, in the order of their first runs. One that was never planned is left out
     /// once its file belongs to another batch: the file was unreadable, and its name a guess.
     pub async fn batches(&self) -> Result<Vec<BatchRow>, LedgerError> {
-        let read = sqlx::query_as(BATCHES).fetch_all(&self.readers).await;
+        let read = self.readers.fetch_all(&BATCHES, binds![]).await;
         let mut batches: Vec<BatchRow> = read?;
         for batch in &mut batches {
             batch.file = batch_path::display_path(&batch.file, self.path());
@@ -195,8 +224,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::BatchNotFound`] lists the existing ones.
     pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
-        let found: Option<StoredBatch> =
-            sqlx::query_as(BATCH).bind(name).fetch_optional(&self.readers).await?;
+        let found: Option<StoredBatch> = self.readers.fetch_optional(&BATCH, binds![name]).await?;
         match found {
             Some(batch) => Ok(StoredBatch {
                 file: batch_path::display_path(&batch.file, self.path()),
@@ -211,31 +239,23 @@ impl Ledger {
 
     /// Returns a template's source.
     pub async fn template_source(&self, hash: &str) -> Result<String, LedgerError> {
-        sqlx::query_scalar("select source from template where hash = ?1")
-            .bind(hash)
-            .fetch_optional(&self.readers)
+        self.readers
+            .find_value(&TEMPLATE_SOURCE, binds![hash])
             .await?
             .ok_or_else(|| LedgerError::Corrupt("a batch without its template".to_owned()))
     }
 
     /// Returns a mapping.
     pub async fn variant_mapping(&self, id: i64) -> Result<StoredVariantMapping, LedgerError> {
-        sqlx::query_as("select headings, columns from layout where id = ?1")
-            .bind(id)
-            .fetch_optional(&self.readers)
+        self.readers
+            .fetch_optional(&VARIANT_MAPPING, binds![id])
             .await?
             .ok_or_else(|| LedgerError::Corrupt("a batch without its layout".to_owned()))
     }
 
     /// Returns the headings of a batch's sheet, in their order.
     pub async fn headings(&self, batch: BatchId) -> Result<Vec<String>, LedgerError> {
-        let text: Option<String> = sqlx::query_scalar(
-            "-- ledger::headings
-             select l.headings from batch b join layout l on l.id = b.layout_id where b.id = ?1",
-        )
-        .bind(batch.0)
-        .fetch_optional(&self.readers)
-        .await?;
+        let text: Option<String> = self.readers.find_value(&HEADINGS, binds![batch.0]).await?;
         let text = text.unwrap_or_else(|| "[]".to_owned());
         serde_json::from_str(&text)
             .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))
@@ -262,11 +282,8 @@ impl Ledger {
         batch: BatchId,
         in_sheet: bool,
     ) -> Result<BTreeMap<JobState, u64>, LedgerError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(STATE_COUNTS)
-            .bind(batch.0)
-            .bind(in_sheet)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows: Vec<(String, i64)> =
+            self.readers.fetch_all(&STATE_COUNTS, binds![batch.0, in_sheet]).await?;
         let known =
             |(word, jobs): (String, i64)| Some((JobState::parse(&word)?, jobs.unsigned_abs()));
         Ok(rows.into_iter().filter_map(known).collect())
@@ -280,25 +297,19 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.read_page(ROWS, batch, after, max, read_job_row).await
+        self.read_page::<JobColumns>(&ROWS, batch, after, max).await
     }
 
     /// Reads one page of a batch's rows.
-    pub(in crate::ledger) async fn read_page(
+    pub(in crate::ledger) async fn read_page<T: StoreRow + Into<JobRow>>(
         &self,
-        statement: &'static str,
+        statement: &'static Statement,
         batch: BatchId,
         after: i64,
         max: u32,
-        read: fn(&SqliteRow) -> Result<JobRow, sqlx::Error>,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        let rows = sqlx::query(statement)
-            .bind(batch.0)
-            .bind(after)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        let rows: Vec<T> = self.readers.fetch_all(statement, binds![batch.0, after, max]).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Returns renders in progress: key, progress, start, and whether they stall.
@@ -307,11 +318,8 @@ impl Ledger {
         batch: BatchId,
         max: u32,
     ) -> Result<Vec<RenderingJob>, LedgerError> {
-        let rows: Vec<(String, f64, i64, bool)> = sqlx::query_as(RENDERING_JOBS)
-            .bind(batch.0)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await?;
+        let rows: Vec<(String, f64, i64, bool)> =
+            self.readers.fetch_all(&RENDERING_JOBS, binds![batch.0, i64::from(max)]).await?;
         let since = |at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(rows
             .into_iter()
@@ -326,7 +334,7 @@ impl Ledger {
 
     /// Returns the last run of a batch.
     pub async fn last_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
-        Ok(sqlx::query_as(LAST_RUN).bind(batch.0).fetch_optional(&self.readers).await?)
+        Ok(self.readers.fetch_optional(&LAST_RUN, binds![batch.0]).await?)
     }
 }
 
@@ -334,7 +342,8 @@ impl RunRow {
     /// Returns why it ended, if it recorded that.
     pub fn stop(&self) -> Option<RunStop> {
         let cause = StopCause::parse(self.cause.as_deref()?)?;
-        Some(RunStop { exit: self.exit_code?, cause, message: self.words.clone()? })
+        let exit = u8::try_from(self.exit_code?).ok()?;
+        Some(RunStop { exit, cause, message: self.words.clone()? })
     }
 }
 
@@ -369,29 +378,52 @@ impl JobRow {
     }
 }
 
-pub(in crate::ledger) fn read_job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
-    let state: String = row.try_get("state")?;
-    let made: Option<String> = row.try_get("project_id")?;
-    let rendered: Option<String> = row.try_get("render_id")?;
-    Ok(JobRow {
-        position: row.try_get("position")?,
-        row_number: row.try_get("row_number")?,
-        key: row.try_get("key")?,
-        variant: row.try_get("variant")?,
-        cells: row.try_get("cells")?,
-        state: JobState::parse(&state),
-        version: row.try_get("version")?,
-        project_id: rendered.or(made),
-        video_file: row.try_get("video_file")?,
-        video_url: row.try_get("video_url")?,
-        attempts: row.try_get("attempts")?,
-        video_ms: row.try_get("video_ms")?,
-        credits: row.try_get("credits")?,
-        cause: row.try_get("cause")?,
-        message: row.try_get("words")?,
-        progress: row.try_get("progress")?,
-        stalled: row.try_get("stalled")?,
-        skipped: false,
-        generating: row.try_get::<i64, _>("drafted")? == 2,
-    })
+/// A row of the sheet with its job, as it is stored.
+#[derive(FromRow)]
+pub(in crate::ledger) struct JobColumns {
+    position: i64,
+    row_number: i64,
+    key: Option<String>,
+    variant: Option<String>,
+    cells: String,
+    state: String,
+    version: i64,
+    project_id: Option<String>,
+    render_id: Option<String>,
+    video_file: Option<String>,
+    video_url: Option<String>,
+    attempts: i64,
+    video_ms: Option<i64>,
+    credits: Option<f64>,
+    cause: Option<String>,
+    words: Option<String>,
+    progress: Option<f64>,
+    stalled: bool,
+    drafted: DraftStatus,
+}
+
+impl From<JobColumns> for JobRow {
+    fn from(row: JobColumns) -> Self {
+        Self {
+            position: row.position,
+            row_number: row.row_number,
+            key: row.key,
+            variant: row.variant,
+            cells: row.cells,
+            state: JobState::parse(&row.state),
+            version: row.version,
+            project_id: row.render_id.or(row.project_id),
+            video_file: row.video_file,
+            video_url: row.video_url,
+            attempts: row.attempts,
+            video_ms: row.video_ms,
+            credits: row.credits,
+            cause: row.cause,
+            message: row.words,
+            progress: row.progress,
+            stalled: row.stalled,
+            skipped: false,
+            generating: row.drafted == DraftStatus::Generating,
+        }
+    }
 }

@@ -5,6 +5,8 @@ use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::tag::Tag;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 use crate::request::REQUEST_KINDS;
 
@@ -25,18 +27,20 @@ pub struct FinishedProject {
 /// Enough to notice that a list is incomplete.
 const PROJECTS_MAX: i64 = 5000;
 
-const FINISHED_PROJECTS: &str = "-- ledger::finished_projects
-    select ifnull(s.render_id, s.project_id) as id, s.tag || ifnull('-' || s.seal, '') as tag,
+static FINISHED_PROJECTS: Statement = Statement::new(
+    "-- ledger::finished_projects
+    select coalesce(s.render_id, s.project_id) as id, s.tag || coalesce('-' || s.seal, '') as tag,
            s.paid_at, s.settled_at as finished_at
     from submission s
     join job j on j.id = s.job_id
     join batch b on b.id = j.batch_id
     join version v on v.job_id = s.job_id and v.version = s.version
     where s.outcome = 'rendered' and s.paid_at is not null
-        and ifnull(s.subject, '') <> s.project_id
-        and b.base_url = (select base_url from batch where id = ?1)
-        and v.request in (select value from json_each(?2))
-    order by s.id desc limit ?3";
+        and coalesce(s.subject, '') <> s.project_id
+        and b.base_url = (select base_url from batch where id = $1)
+        and v.request in ({list $2})
+    order by s.id desc limit $3",
+);
 
 impl Ledger {
     /// Returns the latest finished projects of all batches at the batch's address whose names carry
@@ -46,10 +50,8 @@ impl Ledger {
         batch: BatchId,
     ) -> Result<Vec<FinishedProject>, LedgerError> {
         let tagged = REQUEST_KINDS.iter().filter(|kind| kind.is_tagged()).map(|kind| kind.name);
-        let read = sqlx::query_as(FINISHED_PROJECTS)
-            .bind(batch.0)
-            .bind(tagged.collect::<serde_json::Value>().to_string())
-            .bind(PROJECTS_MAX);
-        Ok(read.fetch_all(&self.readers).await?)
+        let tagged: Vec<String> = tagged.map(str::to_owned).collect();
+        let binds = binds![batch.0, tagged, PROJECTS_MAX];
+        Ok(self.readers.fetch_all(&FINISHED_PROJECTS, binds).await?)
     }
 }

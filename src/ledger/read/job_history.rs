@@ -2,11 +2,13 @@
 //!
 //! The stored facts are returned unjudged; next steps are suggested by the caller.
 
-use sqlx::{FromRow, Row};
+use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::state::JobState;
-use crate::ledger::read::batches::{JobRow, read_job_row};
+use crate::ledger::read::batches::{JobColumns, JobRow};
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 
 /// Everything known about one job.
@@ -30,6 +32,19 @@ pub struct JobHistory {
     pub submissions: Vec<SubmissionRow>,
     /// Its events, oldest first.
     pub events: Vec<EventRow>,
+}
+
+/// A job with its row, as they are stored.
+#[derive(FromRow)]
+struct JobHistoryRow {
+    id: i64,
+    #[sqlx(flatten)]
+    job: JobColumns,
+    in_sheet: bool,
+    due_at: i64,
+    rendering_at: Option<i64>,
+    moved_at: Option<i64>,
+    headings: String,
 }
 
 /// One version of a job.
@@ -128,7 +143,7 @@ pub struct AttentionCount {
     pub jobs: u64,
 }
 
-const JOB_HISTORY: &str = "-- ledger::story
+static JOB_HISTORY: Statement = Statement::new("-- ledger::story
     select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
            j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
            s.project_id, s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
@@ -138,71 +153,85 @@ const JOB_HISTORY: &str = "-- ledger::story
     join layout l on l.id = v.layout_id
     left join submission s on s.id = (
         select max(id) from submission t
-        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
-    where j.batch_id = ?1 and j.key = ?2";
+        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
+    where j.batch_id = $1 and j.key = $2");
 
-const VERSIONS: &str = "-- ledger::story, versions
+static VERSIONS: Statement = Statement::new(
+    "-- ledger::story, versions
     select version, planned_at, reused_from, video_file, video_bytes, video_ms, done_at
-    from version where job_id = ?1 order by version";
+    from version where job_id = $1 order by version",
+);
 
-const SUBMISSIONS: &str = "-- ledger::story, submissions
-    select s.attempt, s.version, s.run_id, s.tag || ifnull('-' || s.seal, '') as tag, s.way, s.outcome, s.project_id, s.render_id,
+static SUBMISSIONS: Statement = Statement::new("-- ledger::story, submissions
+    select s.attempt, s.version, s.run_id, s.tag || coalesce('-' || s.seal, '') as tag, s.way, s.outcome, s.project_id, s.render_id,
            s.subject, s.begun_at, s.paid_at, s.settled_at, s.looks, s.credits,
            y.first_at as called_at, y.at as called_last, y.credits as called_credits
     from submission s left join hearsay y on y.submission_id = s.id
-    where s.job_id = ?1 order by s.attempt";
+    where s.job_id = $1 order by s.attempt");
 
-const EVENTS: &str = "-- ledger::story, events
+static EVENTS: Statement = Statement::new(
+    "-- ledger::story, events
     select at, event, state, version, run_id, detail
-    from event where job_id = ?1 order by id";
+    from event where job_id = $1 order by id",
+);
 
-const REMOVED_ROWS: &str = "-- ledger::removed_rows
+static REMOVED_ROWS: Statement = Statement::new("-- ledger::removed_rows
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted, s.project_id, s.render_id,
            s.video_url, s.credits
-    from job j indexed by job_position
+    from job j {by job_position}
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
         select max(id) from submission t
-        where t.job_id = j.id and t.version = ifnull(v.reused_from, j.version))
-    where j.batch_id = ?1 and j.in_sheet = 0 order by j.position limit ?2";
+        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
+    where j.batch_id = $1 and j.in_sheet = false order by j.position limit $2");
 
-const RUNS: &str = "-- ledger::runs
+static RUNS: Statement = Statement::new(
+    "-- ledger::runs
     select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
            r.ending, r.submitted, r.exit_code, r.cause, r.words
-    from run r join batch b on b.id = r.batch_id order by r.id desc limit ?1";
+    from run r join batch b on b.id = r.batch_id order by r.id desc limit $1",
+);
 
-const RUNS_OF_BATCH: &str = "-- ledger::runs, of a batch
+static RUNS_OF_BATCH: Statement = Statement::new(
+    "-- ledger::runs, of a batch
     select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
            r.ending, r.submitted, r.exit_code, r.cause, r.words
-    from run r indexed by run_batch join batch b on b.id = r.batch_id
-    where r.batch_id = ?1 order by r.id desc limit ?2";
+    from run r {by run_batch} join batch b on b.id = r.batch_id
+    where r.batch_id = $1 order by r.id desc limit $2",
+);
 
-const ATTENTION_COUNTS: &str = "-- ledger::reasons
-    select state, cause, count(*) as jobs from job indexed by job_due
-    where batch_id = ?1 and in_sheet = 1 and state in ('uncertain', 'rendering', 'failed',
-        'cancelled') and (state <> 'rendering' or stalled = 1)
-    group by state, cause";
+static ATTENTION_COUNTS: Statement = Statement::new(
+    "-- ledger::reasons
+    select state, cause, count(*) as jobs from job {by job_due}
+    where batch_id = $1 and in_sheet = true and state in ('uncertain', 'rendering', 'failed',
+        'cancelled') and (state <> 'rendering' or stalled = true)
+    group by state, cause",
+);
 
-const FIRST_KEYS: &str = "-- ledger::keys
-    select key from job indexed by job_position where batch_id = ?1 and in_sheet = 1
-    order by position limit ?2";
+static FIRST_KEYS: Statement = Statement::new(
+    "-- ledger::keys
+    select key from job {by job_position} where batch_id = $1 and in_sheet = true
+    order by position limit $2",
+);
 
-const KEY_OF_ROW: &str = "-- ledger::key_of_row
-    select key from job indexed by job_position
-    where batch_id = ?1 and in_sheet = 1 and row_number = ?2 limit 1";
+static KEY_OF_ROW: Statement = Statement::new(
+    "-- ledger::key_of_row
+    select key from job {by job_position}
+    where batch_id = $1 and in_sheet = true and row_number = $2 limit 1",
+);
 
 /// Statements that must not become slower as the ledger grows.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[
-    JOB_HISTORY,
-    VERSIONS,
-    SUBMISSIONS,
-    EVENTS,
-    RUNS_OF_BATCH,
-    REMOVED_ROWS,
-    FIRST_KEYS,
-    KEY_OF_ROW,
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
+    &JOB_HISTORY,
+    &VERSIONS,
+    &SUBMISSIONS,
+    &EVENTS,
+    &RUNS_OF_BATCH,
+    &REMOVED_ROWS,
+    &FIRST_KEYS,
+    &KEY_OF_ROW,
 ];
 
 impl Ledger {
@@ -213,35 +242,30 @@ impl Ledger {
         key: &str,
     ) -> Result<Option<JobHistory>, LedgerError> {
         // One snapshot: a live run may write between two statements.
-        let mut db = self.readers.begin().await?;
-        let found =
-            sqlx::query(JOB_HISTORY).bind(batch.0).bind(key).fetch_optional(&mut *db).await?;
+        let mut db = self.readers.snapshot().await?;
+        let found: Option<JobHistoryRow> =
+            db.fetch_optional(&JOB_HISTORY, binds![batch.0, key]).await?;
         let Some(row) = found else { return Ok(None) };
-        let id: i64 = row.try_get("id")?;
-        let headings: String = row.try_get("headings")?;
-        let headings = serde_json::from_str(&headings)
+        let headings = serde_json::from_str(&row.headings)
             .map_err(|_| LedgerError::Corrupt("headings that are no list".to_owned()))?;
         Ok(Some(JobHistory {
-            job: read_job_row(&row)?,
-            in_sheet: row.try_get("in_sheet")?,
-            due_at: row.try_get("due_at")?,
-            rendering_at: row.try_get("rendering_at")?,
-            moved_at: row.try_get("moved_at")?,
+            job: row.job.into(),
+            in_sheet: row.in_sheet,
+            due_at: row.due_at,
+            rendering_at: row.rendering_at,
+            moved_at: row.moved_at,
             headings,
-            versions: sqlx::query_as(VERSIONS).bind(id).fetch_all(&mut *db).await?,
-            submissions: sqlx::query_as(SUBMISSIONS).bind(id).fetch_all(&mut *db).await?,
-            events: sqlx::query_as(EVENTS).bind(id).fetch_all(&mut *db).await?,
+            versions: db.fetch_all(&VERSIONS, binds![row.id]).await?,
+            submissions: db.fetch_all(&SUBMISSIONS, binds![row.id]).await?,
+            events: db.fetch_all(&EVENTS, binds![row.id]).await?,
         }))
     }
 
     /// Returns up to `max` jobs whose row was removed from the sheet, in their former order.
     pub async fn removed_rows(&self, batch: BatchId, max: u32) -> Result<Vec<JobRow>, LedgerError> {
-        let rows = sqlx::query(REMOVED_ROWS)
-            .bind(batch.0)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await?;
-        Ok(rows.iter().map(read_job_row).collect::<Result<_, _>>()?)
+        let rows: Vec<JobColumns> =
+            self.readers.fetch_all(&REMOVED_ROWS, binds![batch.0, max]).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Returns the last `max` runs of one batch or of all, latest first.
@@ -251,10 +275,9 @@ impl Ledger {
         max: u32,
     ) -> Result<Vec<RunWithBatch>, LedgerError> {
         let read = match batch {
-            Some(batch) => sqlx::query_as(RUNS_OF_BATCH).bind(batch.0).bind(i64::from(max)),
-            None => sqlx::query_as(RUNS).bind(i64::from(max)),
+            Some(batch) => self.readers.fetch_all(&RUNS_OF_BATCH, binds![batch.0, max]).await,
+            None => self.readers.fetch_all(&RUNS, binds![max]).await,
         };
-        let read = read.fetch_all(&self.readers).await;
         Ok(read?)
     }
 
@@ -264,7 +287,7 @@ impl Ledger {
         batch: BatchId,
     ) -> Result<Vec<AttentionCount>, LedgerError> {
         let rows: Vec<(String, Option<String>, i64)> =
-            sqlx::query_as(ATTENTION_COUNTS).bind(batch.0).fetch_all(&self.readers).await?;
+            self.readers.fetch_all(&ATTENTION_COUNTS, binds![batch.0]).await?;
         let known = |(word, cause, jobs): (String, Option<String>, i64)| {
             let state = JobState::parse(&word)?;
             Some(AttentionCount { state, cause, jobs: jobs.unsigned_abs() })
@@ -276,9 +299,9 @@ impl Ledger {
 
     /// Returns the first `max` keys of the sheet, to suggest the intended one.
     pub async fn first_keys(&self, batch: BatchId, max: u32) -> Result<Vec<String>, LedgerError> {
-        let read = sqlx::query_scalar(FIRST_KEYS).bind(batch.0).bind(i64::from(max));
-        let read = read.fetch_all(&self.readers).await;
-        Ok(read?)
+        let keys: Vec<(String,)> =
+            self.readers.fetch_all(&FIRST_KEYS, binds![batch.0, max]).await?;
+        Ok(keys.into_iter().map(|(key,)| key).collect())
     }
 
     /// Returns the key of the job whose (first) row has this number in the spreadsheet.
@@ -287,8 +310,6 @@ impl Ledger {
         batch: BatchId,
         row_number: u32,
     ) -> Result<Option<String>, LedgerError> {
-        let read = sqlx::query_scalar(KEY_OF_ROW).bind(batch.0).bind(i64::from(row_number));
-        let read = read.fetch_optional(&self.readers).await;
-        Ok(read?)
+        Ok(self.readers.find_value(&KEY_OF_ROW, binds![batch.0, row_number]).await?)
     }
 }

@@ -3,6 +3,8 @@
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger, StoredPayload};
 
 /// A job's content as it was last planned.
@@ -17,12 +19,14 @@ pub struct PlannedVersion {
     pub payload: StoredPayload,
 }
 
-const PLANNED_VERSION: &str = "-- ledger::planned
+static PLANNED_VERSION: Statement = Statement::new(
+    "-- ledger::planned
     select v.version, v.payload_hash, v.payload, d.payload as dictionary
     from job j
     join version v on v.job_id = j.id and v.version = j.wanted_version
     left join payload_dictionary d on d.id = v.dictionary_id
-    where j.batch_id = ?1 and j.key = ?2";
+    where j.batch_id = $1 and j.key = $2",
+);
 
 impl Ledger {
     /// Returns the planned version of a job; `None` for a key that is not in the batch.
@@ -31,10 +35,6 @@ impl Ledger {
         batch: BatchId,
         key: &str,
     ) -> Result<Option<PlannedVersion>, LedgerError> {
-        Ok(sqlx::query_as(PLANNED_VERSION)
-            .bind(batch.0)
-            .bind(key)
-            .fetch_optional(&self.readers)
-            .await?)
+        Ok(self.readers.fetch_optional(&PLANNED_VERSION, binds![batch.0, key]).await?)
     }
 }

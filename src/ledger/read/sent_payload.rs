@@ -2,14 +2,18 @@
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::stored_payload::StoredPayload;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{Ledger, SubmissionId};
 
-const SENT_PAYLOAD: &str = "-- ledger::sent_payload
+static SENT_PAYLOAD: Statement = Statement::new(
+    "-- ledger::sent_payload
     select v.payload, d.payload as dictionary
     from submission s
     join version v on v.job_id = s.job_id and v.version = s.version
     left join payload_dictionary d on d.id = v.dictionary_id
-    where s.id = ?1";
+    where s.id = $1",
+);
 
 impl Ledger {
     /// Returns the payload of the version that was sent for a submission.
@@ -17,7 +21,7 @@ impl Ledger {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<StoredPayload>, LedgerError> {
-        let found = sqlx::query_as(SENT_PAYLOAD).bind(submission.0).fetch_optional(&self.readers);
+        let found = self.readers.fetch_optional(&SENT_PAYLOAD, binds![submission.0]);
         Ok(found.await?)
     }
 }

@@ -9,6 +9,8 @@ use sqlx::FromRow;
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::RunRow;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 
 /// The cost of paid requests, as far as known.
@@ -54,89 +56,103 @@ pub struct RenderTiming {
     pub done_at: Option<i64>,
 }
 
-const RENDER_TIMINGS: &str = "-- ledger::passages
+static RENDER_TIMINGS: Statement = Statement::new(
+    "-- ledger::passages
     select j.position, s.run_id, s.paid_at, (
-            select max(e.at) from event e indexed by event_job
+            select max(e.at) from event e {by event_job}
             where e.job_id = j.id and e.submission_id = s.id
                 and e.event in ('rendered', 'render-failed', 'rerendered')) as rendered_at,
         v.done_at
-    from job j indexed by job_position
+    from job j {by job_position}
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
         select max(id) from submission t
         where t.job_id = j.id and t.version = j.version and t.paid_at is not null)
-    where j.batch_id = ?1 and j.in_sheet = 1 and j.position > ?2
-    order by j.position limit ?3";
+    where j.batch_id = $1 and j.in_sheet = true and j.position > $2
+    order by j.position limit $3",
+);
 
-const LAST_PAYING_RUN: &str = "-- ledger::last_paying_run
+static LAST_PAYING_RUN: Statement = Statement::new(
+    "-- ledger::last_paying_run
     select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted, exit_code, cause,
            words
     from run where id = (
-        select max(s.run_id) from job j indexed by job_position
+        select max(s.run_id) from job j {by job_position}
         join submission s on s.job_id = j.id
-        where j.batch_id = ?1 and s.paid_at is not null)";
+        where j.batch_id = $1 and s.paid_at is not null)",
+);
 
-const AVERAGE_CREDITS_PER_MINUTE: &str = "-- ledger::spent, per minute
-    select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
+static AVERAGE_CREDITS_PER_MINUTE: Statement = Statement::new(
+    "-- ledger::spent, per minute
+    select avg(s.credits / {greatest}(1, (v.spoken_ms + 59999) / 60000))
     from submission s
     join version v on v.job_id = s.job_id and v.version = s.version
-    where s.credits is not null and s.paid_at is not null";
+    where s.credits is not null and s.paid_at is not null",
+);
 
-const BATCH_SPENDING: &str = "-- ledger::spent, batch
+static BATCH_SPENDING: Statement = Statement::new(
+    "-- ledger::spent, batch
     select count(*) as requests,
-        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        coalesce(sum($2 * {greatest}(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
         count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
-    from job j indexed by job_position
+    from job j {by job_position}
     join submission s on s.job_id = j.id
     join version v on v.job_id = s.job_id and v.version = s.version
-    where j.batch_id = ?1 and s.paid_at is not null and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+    where j.batch_id = $1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+);
 
-const RUN_SPENDING: &str = "-- ledger::spent, run
+static RUN_SPENDING: Statement = Statement::new(
+    "-- ledger::spent, run
     select count(*) as requests,
-        coalesce(sum(?2 * max(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
+        coalesce(sum($2 * {greatest}(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
         count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
-    from submission s indexed by submission_run
+    from submission s {by submission_run}
     join version v on v.job_id = s.job_id and v.version = s.version
-    where s.run_id = ?1 and s.paid_at is not null and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+    where s.run_id = $1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+);
 
-const SPENT_SINCE: &str = "-- ledger::spent, since
+static SPENT_SINCE: Statement = Statement::new(
+    "-- ledger::spent, since
     select coalesce(sum(coalesce(nullif(s.credits, 0),
-        ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
-    from submission s indexed by submission_paid
+        $2 * {greatest}(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    from submission s {by submission_paid}
     join version v on v.job_id = s.job_id and v.version = s.version
     join job j on j.id = s.job_id join batch b on b.id = j.batch_id
-    where s.paid_at >= ?1 and b.base_url = ?3 and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+    where s.paid_at >= $1 and b.base_url = $3 and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+);
 
-const MESSAGE_COUNTS: &str = "-- ledger::wordings
+static MESSAGE_COUNTS: Statement = Statement::new(
+    "-- ledger::wordings
     select state, cause, words, count(*) as jobs, min(key) as key
-    from job indexed by job_due
-    where batch_id = ?1 and in_sheet = 1 and state in ('uncertain', 'rendering', 'failed',
-        'cancelled') and (state <> 'rendering' or stalled = 1)
-    group by state, cause, words order by jobs desc, key limit ?2";
+    from job {by job_due}
+    where batch_id = $1 and in_sheet = true and state in ('uncertain', 'rendering', 'failed',
+        'cancelled') and (state <> 'rendering' or stalled = true)
+    group by state, cause, words order by jobs desc, key limit $2",
+);
 
 /// Statements that must not become slower with other batches.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] =
-    &[BATCH_SPENDING, RUN_SPENDING, RENDER_TIMINGS, LAST_PAYING_RUN];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&BATCH_SPENDING, &RUN_SPENDING, &RENDER_TIMINGS, &LAST_PAYING_RUN];
 
 impl Ledger {
     /// Returns the spending of a batch.
     pub async fn batch_spending(&self, batch: BatchId) -> Result<SpendingTotals, LedgerError> {
-        self.query_spending(BATCH_SPENDING, batch.0).await
+        self.query_spending(&BATCH_SPENDING, batch.0).await
     }
 
     /// Returns the spending of one run.
     pub async fn run_spending(&self, run: i64) -> Result<SpendingTotals, LedgerError> {
-        self.query_spending(RUN_SPENDING, run).await
+        self.query_spending(&RUN_SPENDING, run).await
     }
 
     /// Returns the assumed cost of a started minute of speech: the average of the reported costs.
     pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
         let heard: Option<f64> =
-            sqlx::query_scalar(AVERAGE_CREDITS_PER_MINUTE).fetch_one(&self.readers).await?;
+            self.readers.fetch_value(&AVERAGE_CREDITS_PER_MINUTE, binds![]).await?;
         Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
     }
 
@@ -147,18 +163,17 @@ impl Ledger {
         since: Timestamp,
     ) -> Result<f64, LedgerError> {
         let per_minute = self.credits_per_minute().await?;
-        let spent = sqlx::query_scalar(SPENT_SINCE).bind(since.as_millisecond());
-        Ok(spent.bind(per_minute).bind(base_url).fetch_one(&self.readers).await?)
+        let binds = binds![since.as_millisecond(), per_minute, base_url];
+        Ok(self.readers.fetch_value(&SPENT_SINCE, binds).await?)
     }
 
     async fn query_spending(
         &self,
-        statement: &'static str,
+        statement: &'static Statement,
         whose: i64,
     ) -> Result<SpendingTotals, LedgerError> {
         let per_minute = self.credits_per_minute().await?;
-        let spent = sqlx::query_as(statement).bind(whose).bind(per_minute);
-        Ok(spent.fetch_one(&self.readers).await?)
+        Ok(self.readers.fetch_one(statement, binds![whose, per_minute]).await?)
     }
 
     /// Returns the render timings of up to `max` jobs after the position `after`, in the order of
@@ -169,14 +184,12 @@ impl Ledger {
         after: i64,
         max: u32,
     ) -> Result<Vec<RenderTiming>, LedgerError> {
-        let read = sqlx::query_as(RENDER_TIMINGS).bind(batch.0).bind(after).bind(i64::from(max));
-        let read = read.fetch_all(&self.readers).await;
-        Ok(read?)
+        Ok(self.readers.fetch_all(&RENDER_TIMINGS, binds![batch.0, after, max]).await?)
     }
 
     /// Returns the last run that sent a paid request for a job of this batch.
     pub async fn last_paying_run(&self, batch: BatchId) -> Result<Option<RunRow>, LedgerError> {
-        let read = sqlx::query_as(LAST_PAYING_RUN).bind(batch.0).fetch_optional(&self.readers);
+        let read = self.readers.fetch_optional(&LAST_PAYING_RUN, binds![batch.0]);
         Ok(read.await?)
     }
 
@@ -188,11 +201,8 @@ impl Ledger {
         max: u32,
     ) -> Result<Vec<MessageCount>, LedgerError> {
         type MessageCountRow = (String, Option<String>, Option<String>, i64, String);
-        let rows: Vec<MessageCountRow> = sqlx::query_as(MESSAGE_COUNTS)
-            .bind(batch.0)
-            .bind(i64::from(max))
-            .fetch_all(&self.readers)
-            .await?;
+        let rows: Vec<MessageCountRow> =
+            self.readers.fetch_all(&MESSAGE_COUNTS, binds![batch.0, i64::from(max)]).await?;
         let known = |(word, cause, words, jobs, key): MessageCountRow| {
             let state = JobState::parse(&word)?;
             Some(MessageCount { state, cause, message: words, jobs: jobs.unsigned_abs(), key })

@@ -5,6 +5,8 @@
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 
 /// A recent event of a job.
@@ -20,21 +22,25 @@ pub struct RecentEvent {
     pub detail: Option<String>,
 }
 
-const COUNT_DONE_BETWEEN: &str = "-- ledger::count_done_between
-    select count(*) from version v indexed by version_done join job j on j.id = v.job_id
-    where v.done_at >= ?2 and v.done_at <= ?3 and j.batch_id = ?1";
+static COUNT_DONE_BETWEEN: Statement = Statement::new(
+    "-- ledger::count_done_between
+    select count(*) from version v {by version_done} join job j on j.id = v.job_id
+    where v.done_at >= $2 and v.done_at <= $3 and j.batch_id = $1",
+);
 
 /// Only the last events of the whole ledger are searched.
-const RECENT_EVENTS: &str = "-- ledger::recent_events
+static RECENT_EVENTS: Statement = Statement::new(
+    "-- ledger::recent_events
     select e.at, j.key, e.event, e.detail from event e join job j on j.id = e.job_id
-    where e.id > (select max(id) from event) - 20000 and j.batch_id = ?1 and e.event in (
+    where e.id > (select max(id) from event) - 20000 and j.batch_id = $1 and e.event in (
         'fetched', 'refused', 'answer-lost', 'submit-given-up', 'render-failed', 'rerendered',
         'fetch-failed', 'reused')
-    order by e.id desc limit ?2";
+    order by e.id desc limit $2",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[COUNT_DONE_BETWEEN];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&COUNT_DONE_BETWEEN];
 
 impl Ledger {
     /// Returns how many videos of a batch were done within a period.
@@ -44,12 +50,8 @@ impl Ledger {
         from: i64,
         to: i64,
     ) -> Result<u64, LedgerError> {
-        let count: i64 = sqlx::query_scalar(COUNT_DONE_BETWEEN)
-            .bind(batch.0)
-            .bind(from)
-            .bind(to)
-            .fetch_one(&self.readers)
-            .await?;
+        let count: i64 =
+            self.readers.fetch_value(&COUNT_DONE_BETWEEN, binds![batch.0, from, to]).await?;
         Ok(count.unsigned_abs())
     }
 
@@ -59,8 +61,6 @@ impl Ledger {
         batch: BatchId,
         max: u32,
     ) -> Result<Vec<RecentEvent>, LedgerError> {
-        let read = sqlx::query_as(RECENT_EVENTS).bind(batch.0).bind(i64::from(max));
-        let read = read.fetch_all(&self.readers).await;
-        Ok(read?)
+        Ok(self.readers.fetch_all(&RECENT_EVENTS, binds![batch.0, max]).await?)
     }
 }

@@ -2,29 +2,41 @@
 
 use std::path::Path;
 
-use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, Connection};
+use std::ops::ControlFlow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::open;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::{Ledger, StoredPayload};
 use crate::text::pluralize;
 
 /// Defects that are listed one by one.
 const DEFECTS_MAX: usize = 20;
 
-const FIND_ORPHANS: &str = "-- ledger::find_defects, orphans
-    select \"table\", rowid, parent from pragma_foreign_key_check limit 20";
+static CHECK_PAGES: Statement = Statement::new("pragma integrity_check(20)");
+static COPY_INTO: Statement = Statement::new("vacuum into $1");
+static COMPACT: Statement = Statement::new("vacuum");
 
-const COUNT_WRONG_TALLIES: &str = "-- ledger::find_defects, tally
+static FIND_ORPHANS: Statement = Statement::new(
+    "-- ledger::find_defects, orphans
+    select \"table\", rowid, parent from pragma_foreign_key_check limit 20",
+);
+
+static COUNT_WRONG_TALLIES: Statement = Statement::new(
+    "-- ledger::find_defects, tally
     select count(*) from (
         select batch_id, in_sheet, state, count(*) as jobs from job group by 1, 2, 3
-        except select batch_id, in_sheet, state, jobs from tally)";
+        except select batch_id, in_sheet, state, jobs from tally) wrong",
+);
 
-const PAYLOADS: &str = "-- ledger::find_defects, payloads
+static PAYLOADS: Statement = Statement::new(
+    "-- ledger::find_defects, payloads
     select v.payload, d.payload as dictionary
     from version v left join payload_dictionary d on d.id = v.dictionary_id
-    where v.payload is not null";
+    where v.payload is not null",
+);
 
 impl Ledger {
     /// Reads the whole file and returns its defects; empty if it is sound.
@@ -33,16 +45,16 @@ impl Ledger {
     }
 
     async fn read_defects(&self) -> Result<Vec<String>, LedgerError> {
-        let pages: Vec<String> =
-            sqlx::query_scalar("pragma integrity_check(20)").fetch_all(&self.readers).await?;
-        let mut defects: Vec<String> = pages.into_iter().filter(|page| page != "ok").collect();
+        let pages: Vec<(String,)> = self.readers.fetch_all(&CHECK_PAGES, binds![]).await?;
+        let pages = pages.into_iter().map(|(page,)| page);
+        let mut defects: Vec<String> = pages.filter(|page| page != "ok").collect();
         let orphans: Vec<(String, Option<i64>, String)> =
-            sqlx::query_as(FIND_ORPHANS).fetch_all(&self.readers).await?;
+            self.readers.fetch_all(&FIND_ORPHANS, binds![]).await?;
         defects.extend(orphans.into_iter().map(|(table, row, parent)| {
             let row = row.map_or_else(String::new, |row| format!(" {row}"));
             format!("{table}{row} belongs to a {parent} that does not exist")
         }));
-        let wrong: i64 = sqlx::query_scalar(COUNT_WRONG_TALLIES).fetch_one(&self.readers).await?;
+        let wrong: i64 = self.readers.fetch_value(&COUNT_WRONG_TALLIES, binds![]).await?;
         if wrong > 0 {
             defects.push(format!("{wrong} counts of jobs are wrong"));
         }
@@ -55,12 +67,12 @@ impl Ledger {
     }
 
     async fn count_damaged_payloads(&self) -> Result<u64, LedgerError> {
-        let mut payloads = sqlx::query_as(PAYLOADS).fetch(&self.readers);
         let mut damaged = 0;
-        while let Some(payload) = payloads.try_next().await? {
-            let payload: StoredPayload = payload;
+        let count = |payload: StoredPayload| {
             damaged += u64::from(payload.text().is_err());
-        }
+            ControlFlow::Continue(())
+        };
+        self.readers.fetch_each(&PAYLOADS, binds![], count).await?;
         Ok(damaged)
     }
 
@@ -77,14 +89,22 @@ impl Ledger {
         }
         let half = target.with_added_extension("half");
         remove_if_exists(&half).map_err(|_| failed("its folder is not writable"))?;
-        sqlx::query("vacuum into ?1")
-            .bind(half.display().to_string())
-            .execute(&self.readers)
-            .await?;
+        let copy = binds![half.display().to_string()];
+        self.readers.acquire().await?.execute(&COPY_INTO, copy).await?;
         finalize_copy(&half, target).map_err(|_| failed("the copy could not be renamed"))?;
         // A backup that cannot be opened is worthless: find out now.
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
         options.connect().await?.close().await?;
+        Ok(())
+    }
+
+    /// Returns freed space to the disk. Needs as much free space as the size of the ledger; without
+    /// it nothing changes.
+    pub async fn compact(&self) -> Result<(), LedgerError> {
+        let mut db = open::open_writer(&self.path, self.durability).await?;
+        let written = db.execute(&COMPACT, binds![]).await;
+        db.close().await;
+        written?;
         Ok(())
     }
 }

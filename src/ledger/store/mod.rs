@@ -1,11 +1,15 @@
 //! The database under the ledger: opening it, its settings and migrations, its integrity check, and
 //! whether the file is still in its place.
 
+pub(super) mod bind_value;
 pub(super) mod check;
+pub(super) mod column_values;
+pub(super) mod connection;
 pub(super) mod file_guard;
 pub(super) mod file_lock;
 pub(super) mod open;
 mod schema;
+pub(super) mod statement;
 
 /// How long a statement waits for another process that holds the file.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -9,12 +9,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::{BUSY_TIMEOUT, schema};
 
 const CONNECT_RETRIES_MAX: u32 = 600;
@@ -38,7 +37,7 @@ pub enum Durability {
 pub(in crate::ledger) async fn open_writer(
     path: &Path,
     durability: Durability,
-) -> Result<SqliteConnection, LedgerError> {
+) -> Result<StoreConnection, LedgerError> {
     if path.to_str().is_none() {
         return Err(open_error(path, "its path is not valid UTF-8; choose another name or folder"));
     }
@@ -48,7 +47,7 @@ pub(in crate::ledger) async fn open_writer(
     if !schema::is_up_to_date(&mut db, path).await? {
         schema::bring_up_to_date(&mut db, path).await?;
     }
-    Ok(db)
+    Ok(StoreConnection::Sqlite(db))
 }
 
 /// Connects. Another process may be giving a new file its journal mode, for which `SQLite` itself
@@ -70,7 +69,7 @@ async fn connect(
 pub(in crate::ledger) async fn open_readers(
     path: &Path,
     durability: Durability,
-) -> Result<SqlitePool, LedgerError> {
+) -> Result<StoreReaders, LedgerError> {
     let at_once = match durability {
         Durability::PowerLoss => READERS_MAX,
         Durability::ProcessDeath => 1,
@@ -80,6 +79,7 @@ pub(in crate::ledger) async fn open_readers(
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_with(connect_options(path, durability).read_only(true))
         .await
+        .map(StoreReaders::Sqlite)
         .map_err(|source| sqlx_open_error(path, source))
 }
 
@@ -190,12 +190,5 @@ pub(in crate::ledger) fn io_error_message(source: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => "its folder is on a read-only disk".to_owned(),
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         _ => source.to_string(),
-    }
-}
-
-/// Closes the writer, which copies its log into the file.
-pub(in crate::ledger) async fn close_connection(db: SqliteConnection) {
-    if let Err(source) = db.close().await {
-        tracing::warn!(error = %source, "the ledger did not close cleanly; nothing is lost");
     }
 }

@@ -13,7 +13,16 @@ use tempfile::TempDir;
 use super::*;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::state::apply_event;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::request::SubmissionMode;
+
+static WRONG_TALLIES: Statement = Statement::new(
+    "select state, jobs from tally where jobs <> (select count(*) from job
+        where job.state = tally.state and job.in_sheet = tally.in_sheet)",
+);
+
+static COUNT_EVENTS: Statement = Statement::new("select count(*) from event");
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -398,18 +407,10 @@ async fn updates_in_one_write_group_are_judged_one_by_one() {
     }
     let counts = test.ledger.state_counts(batch).await.unwrap();
     assert_eq!((counts[&JobState::Fetching], counts[&JobState::Ready]), (30, 10));
-    let drifted: Vec<(String, i64)> = sqlx::query_as(
-        "select state, jobs from tally where jobs <> (select count(*) from job
-            where job.state = tally.state and job.in_sheet = tally.in_sheet)",
-    )
-    .fetch_all(&test.ledger.readers)
-    .await
-    .unwrap();
+    let drifted: Vec<(String, i64)> =
+        test.ledger.readers.fetch_all(&WRONG_TALLIES, binds![]).await.unwrap();
     assert_eq!(drifted, []);
-    let events: i64 = sqlx::query_scalar("select count(*) from event")
-        .fetch_one(&test.ledger.readers)
-        .await
-        .unwrap();
+    let events: i64 = test.ledger.readers.fetch_value(&COUNT_EVENTS, binds![]).await.unwrap();
     assert_eq!(events, 90, "a claim, an acceptance and a render each");
 }
 

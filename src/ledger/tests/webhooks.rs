@@ -1,7 +1,5 @@
 //! Callbacks of AI Studios in the ledger: they trigger checks and are not trusted otherwise.
 
-use sqlx::Row;
-
 use super::*;
 
 fn test_secret() -> Option<WebhookSecret> {
@@ -34,12 +32,11 @@ fn lost() -> JobUpdate {
     JobUpdate::Uncertain { due_at: later(900), message: "cut".to_owned() }
 }
 
+static STORED_ADDRESSES: Statement =
+    Statement::new("select secret_hash, submission_id is not null as own from hook");
+
 async fn stored_addresses(test: &TestLedger) -> Vec<(String, bool)> {
-    let rows = sqlx::query("select secret_hash, submission_id is not null as own from hook")
-        .fetch_all(&test.ledger.readers)
-        .await
-        .unwrap();
-    rows.into_iter().map(|row| (row.get(0), row.get(1))).collect()
+    test.ledger.readers.fetch_all(&STORED_ADDRESSES, binds![]).await.unwrap()
 }
 
 #[tokio::test]

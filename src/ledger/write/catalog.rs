@@ -4,10 +4,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::write_op::WriteOp;
 
 /// One of the catalogues of an account.
@@ -45,6 +47,17 @@ impl CatalogKind {
     }
 }
 
+static SAVE_CATALOG: Statement = Statement::new(
+    "-- ledger::save_catalog
+    insert into catalogue (account, kind, items, heard_at) values ($1, $2, $3, $4)
+    on conflict (account, kind) do update set items = excluded.items, heard_at = excluded.heard_at",
+);
+
+static CATALOG: Statement = Statement::new(
+    "-- ledger::catalog
+    select items, heard_at from catalogue where account = $1 and kind = $2",
+);
+
 struct SaveCatalog {
     account: String,
     kind: CatalogKind,
@@ -55,18 +68,9 @@ struct SaveCatalog {
 impl WriteOp for SaveCatalog {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(
-            "-- ledger::save_catalog
-             insert into catalogue (account, kind, items, heard_at) values (?1, ?2, ?3, ?4)
-             on conflict do update set items = excluded.items, heard_at = excluded.heard_at",
-        )
-        .bind(&self.account)
-        .bind(self.kind.as_str())
-        .bind(&self.items)
-        .bind(self.fetched_at.as_millisecond())
-        .execute(db)
-        .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        let (kind, at) = (self.kind.as_str(), self.fetched_at.as_millisecond());
+        db.execute(&SAVE_CATALOG, binds![&self.account, kind, &self.items, at]).await?;
         Ok(())
     }
 }
@@ -92,14 +96,8 @@ impl Ledger {
         account: &str,
         kind: CatalogKind,
     ) -> Result<Option<(Vec<CatalogItem>, Timestamp)>, LedgerError> {
-        let row: Option<(String, i64)> = sqlx::query_as(
-            "-- ledger::catalog
-             select items, heard_at from catalogue where account = ?1 and kind = ?2",
-        )
-        .bind(account)
-        .bind(kind.as_str())
-        .fetch_optional(&self.readers)
-        .await?;
+        let row: Option<(String, i64)> =
+            self.readers.fetch_optional(&CATALOG, binds![account, kind.as_str()]).await?;
         // A catalogue in the format of an earlier version is fetched again.
         Ok(row.and_then(|(items, at)| {
             Some((serde_json::from_str(&items).ok()?, Timestamp::from_millisecond(at).ok()?))

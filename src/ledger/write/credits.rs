@@ -6,10 +6,12 @@
 //! nothing is counted twice and the count cannot drift.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, SubmissionId};
@@ -28,27 +30,34 @@ pub struct CreditCaps {
     pub day_began: Timestamp,
 }
 
-const KNOWN_CREDITS_PER_MINUTE: &str = "-- ledger::credits, per minute
-    select avg(s.credits / max(1, (v.spoken_ms + 59999) / 60000))
+static KNOWN_CREDITS_PER_MINUTE: Statement = Statement::new(
+    "-- ledger::credits, per minute
+    select avg(s.credits / {greatest}(1, (v.spoken_ms + 59999) / 60000))
     from submission s join job j on j.id = s.job_id
     join version v on v.job_id = s.job_id and v.version = s.version
-    where s.credits > 0 and s.paid_at >= ?1";
+    where s.credits > 0 and s.paid_at >= $1",
+);
 
-const SPENT_BY_RUN: &str = "-- ledger::credits, run
-    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+static SPENT_BY_RUN: Statement = Statement::new("-- ledger::credits, run
+    select coalesce(sum(coalesce(nullif(s.credits, 0), $2 * {greatest}(1, (v.spoken_ms + 59999) / 60000))), 0.0)
     from submission s
     join version v on v.job_id = s.job_id and v.version = s.version
-    where s.run_id = ?1 and s.paid_at is not null and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+    where s.run_id = $1 and s.paid_at is not null and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')");
 
-const SPENT_SINCE: &str = "-- ledger::credits, day
-    select coalesce(sum(coalesce(nullif(s.credits, 0), ?2 * max(1, (v.spoken_ms + 59999) / 60000))), 0.0)
-    from submission s indexed by submission_paid
+static SPENT_SINCE: Statement = Statement::new("-- ledger::credits, day
+    select coalesce(sum(coalesce(nullif(s.credits, 0), $2 * {greatest}(1, (v.spoken_ms + 59999) / 60000))), 0.0)
+    from submission s {by submission_paid}
     join version v on v.job_id = s.job_id and v.version = s.version
     join job j on j.id = s.job_id join batch b on b.id = j.batch_id
-    where s.paid_at >= ?1 and b.base_url = (select base_url from batch where id = ?3)
+    where s.paid_at >= $1 and b.base_url = (select base_url from batch where id = $3)
         and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')";
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')");
+
+static RECORD_CREDITS: Statement = Statement::new(
+    "-- ledger::record_credits
+    update submission set credits = $2 where id = $1 and paid_at is not null",
+);
 
 struct RecordCredits {
     submission: SubmissionId,
@@ -58,15 +67,8 @@ struct RecordCredits {
 impl WriteOp for RecordCredits {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(
-            "-- ledger::record_credits
-             update submission set credits = ?2 where id = ?1 and paid_at is not null",
-        )
-        .bind(self.submission.0)
-        .bind(self.credits)
-        .execute(db)
-        .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        db.execute(&RECORD_CREDITS, binds![self.submission.0, self.credits]).await?;
         Ok(())
     }
 }
@@ -96,31 +98,22 @@ pub(in crate::ledger) struct CreditBudget {
 impl CreditBudget {
     /// Counts the spent credits within the transaction that is about to spend more.
     pub(in crate::ledger) async fn load(
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         caps: CreditCaps,
         run: RunId,
         batch: BatchId,
     ) -> Result<Self, LedgerError> {
         let since = caps.day_began.as_millisecond();
-        let known: Option<f64> =
-            sqlx::query_scalar(KNOWN_CREDITS_PER_MINUTE).bind(since).fetch_one(&mut *db).await?;
+        let known: Option<f64> = db.fetch_value(&KNOWN_CREDITS_PER_MINUTE, binds![since]).await?;
         let per_minute = known.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
         let mut left = f64::INFINITY;
         if let Some(cap) = caps.per_run {
-            let spent: f64 = sqlx::query_scalar(SPENT_BY_RUN)
-                .bind(run.0)
-                .bind(per_minute)
-                .fetch_one(&mut *db)
-                .await?;
+            let spent: f64 = db.fetch_value(&SPENT_BY_RUN, binds![run.0, per_minute]).await?;
             left = left.min(cap - spent);
         }
         if let Some(cap) = caps.per_day {
-            let spent: f64 = sqlx::query_scalar(SPENT_SINCE)
-                .bind(since)
-                .bind(per_minute)
-                .bind(batch.0)
-                .fetch_one(&mut *db)
-                .await?;
+            let spent: f64 =
+                db.fetch_value(&SPENT_SINCE, binds![since, per_minute, batch.0]).await?;
             left = left.min(cap - spent);
         }
         Ok(Self { remaining: left, per_minute })

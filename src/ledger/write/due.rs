@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
@@ -14,6 +13,9 @@ use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::JobState;
 use crate::ledger::model::tag::Tag;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::write_op::WriteOp;
@@ -90,47 +92,65 @@ impl From<String> for Tag {
     }
 }
 
-const DUE_JOBS: &str = "-- ledger::claim_due_jobs
+static DUE_JOBS: Statement = Statement::new(
+    "-- ledger::claim_due_jobs
     select j.id as job, j.key, j.version, s.id as submission,
-           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
+           s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
            s.recheck, s.recheck_since, s.decline, j.submit_failures
-    from job j indexed by job_due
+    from job j {by job_due}
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version
-    where j.batch_id = ?1 and j.state = ?2 and j.drafted = 0 and j.due_at <= ?3
-        and j.id not in (select value from json_each(?5) named)
-    order by j.due_at, j.position limit ?4";
+    where j.batch_id = $1 and j.state = $2 and j.drafted = 0 and j.due_at <= $3
+        and j.id not in ({list $5})
+    order by j.due_at, j.position limit $4",
+);
 
-const POSTPONE_JOBS: &str = "-- ledger::claim_due_jobs, postpone
-    update job set due_at = ?3
-    where id in (select value from json_each(?1) named) and lease_token = ?2";
+static POSTPONE_JOBS: Statement = Statement::new(
+    "-- ledger::claim_due_jobs, postpone
+    update job set due_at = $3
+    where id in ({list $1}) and lease_token = $2",
+);
 
-const MOVE_DUE_TIMES_BACK: &str = "-- ledger::move_due_times_back
-    update job indexed by job_due set due_at = due_at - ?3
-    where batch_id = ?1 and state in ('ready', 'uncertain', 'rendering', 'fetching')
-        and drafted in (0, 1, 2) and due_at > ?4
-        and exists (select 1 from run where id = ?2 and ended_at is null)";
+static MOVE_DUE_TIMES_BACK: Statement = Statement::new(
+    "-- ledger::move_due_times_back
+    update job {by job_due} set due_at = due_at - $3
+    where batch_id = $1 and state in ('ready', 'uncertain', 'rendering', 'fetching')
+        and drafted in (0, 1, 2) and due_at > $4
+        and exists (select 1 from run where id = $2 and ended_at is null)",
+);
 
-const REMAINING_WORK: &str = "-- ledger::remaining_work
-    select state, jobs from tally where batch_id = ?1
+static REMAINING_WORK: Statement = Statement::new(
+    "-- ledger::remaining_work
+    select state, jobs from tally where batch_id = $1
     union all
-    select 'named', exists (select 1 from job indexed by job_selected
-        where batch_id = ?1 and selection = ?2 and state = 'ready')";
+    select 'named', cast(case when exists (select 1 from job {by job_selected}
+        where batch_id = $1 and selection = $2 and state = 'ready') then 1 else 0 end as bigint)",
+);
 
-const NEXT_DUE: &str = "-- ledger::next_due_at
-    select min(due_at) from job indexed by job_due
-    where batch_id = ?1 and state = ?2 and drafted = ?3";
+static NEXT_DUE: Statement = Statement::new(
+    "-- ledger::next_due_at
+    select min(due_at) from job {by job_due}
+    where batch_id = $1 and state = $2 and drafted = $3",
+);
 
-const COUNT_PROVEN_ABSENT: &str = "-- ledger::count_proven_absent
-    select count(*) from event indexed by event_job
-    where job_id = ?1 and submission_id = ?2 and event = 'proven-not-made'";
+static COUNT_PROVEN_ABSENT: Statement = Statement::new(
+    "-- ledger::count_proven_absent
+    select count(*) from event {by event_job}
+    where job_id = $1 and submission_id = $2 and event = 'proven-not-made'",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] =
-    &[DUE_JOBS, POSTPONE_JOBS, MOVE_DUE_TIMES_BACK, REMAINING_WORK, NEXT_DUE, COUNT_PROVEN_ABSENT];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
+    &DUE_JOBS,
+    &POSTPONE_JOBS,
+    &MOVE_DUE_TIMES_BACK,
+    &REMAINING_WORK,
+    &NEXT_DUE,
+    &COUNT_PROVEN_ABSENT,
+];
 
 /// How many due jobs to claim, and for how long.
 #[derive(Clone, Debug)]
@@ -155,26 +175,30 @@ struct ClaimDueJobs {
 impl WriteOp for ClaimDueJobs {
     type Output = Vec<DueJob>;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
-        let due: Vec<DueJob> = sqlx::query_as(DUE_JOBS)
-            .bind(self.batch.0)
-            .bind(self.state.as_str())
-            .bind(self.claim.now.as_millisecond())
-            .bind(i64::from(self.claim.max))
-            .bind(job_ids_json(&self.claim.excluded))
-            .fetch_all(&mut *db)
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<Vec<DueJob>, LedgerError> {
+        let due: Vec<DueJob> = db
+            .fetch_all(
+                &DUE_JOBS,
+                binds![
+                    self.batch.0,
+                    self.state.as_str(),
+                    self.claim.now.as_millisecond(),
+                    i64::from(self.claim.max),
+                    job_id_list(&self.claim.excluded)
+                ],
+            )
             .await?;
         if due.is_empty() {
             return Ok(due);
         }
         let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
-        let postponed = sqlx::query(POSTPONE_JOBS)
-            .bind(job_ids_json(&jobs))
-            .bind(self.run.0)
-            .bind(self.claim.busy_until.as_millisecond())
-            .execute(&mut *db)
+        let postponed = db
+            .execute(
+                &POSTPONE_JOBS,
+                binds![job_id_list(&jobs), self.run.0, self.claim.busy_until.as_millisecond()],
+            )
             .await?;
-        if postponed.rows_affected() != due.len() as u64 {
+        if postponed != due.len() as u64 {
             return Err(LedgerError::LeaseLost);
         }
         Ok(due)
@@ -191,21 +215,24 @@ struct MoveDueTimesBack {
 impl WriteOp for MoveDueTimesBack {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(MOVE_DUE_TIMES_BACK)
-            .bind(self.batch.0)
-            .bind(self.run.0)
-            .bind(i64::try_from(self.by.as_millis()).unwrap_or(i64::MAX))
-            .bind(self.now.as_millisecond())
-            .execute(db)
-            .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        db.execute(
+            &MOVE_DUE_TIMES_BACK,
+            binds![
+                self.batch.0,
+                self.run.0,
+                i64::try_from(self.by.as_millis()).unwrap_or(i64::MAX),
+                self.now.as_millisecond()
+            ],
+        )
+        .await?;
         Ok(())
     }
 }
 
-/// Returns the ids as a JSON list.
-pub(in crate::ledger) fn job_ids_json(jobs: &[JobId]) -> String {
-    jobs.iter().map(|job| job.0).collect::<serde_json::Value>().to_string()
+/// Returns the ids as a list to bind.
+pub(in crate::ledger) fn job_id_list(jobs: &[JobId]) -> Vec<i64> {
+    jobs.iter().map(|job| job.0).collect()
 }
 
 impl BatchLease {
@@ -242,10 +269,9 @@ impl Ledger {
         batch: BatchId,
         selection: Option<JobSelection>,
     ) -> Result<(BTreeMap<JobState, u64>, bool), LedgerError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(REMAINING_WORK)
-            .bind(batch.0)
-            .bind(selection.map(|selection| selection.0))
-            .fetch_all(&self.readers)
+        let rows: Vec<(String, i64)> = self
+            .readers
+            .fetch_all(&REMAINING_WORK, binds![batch.0, selection.map(|selection| selection.0)])
             .await?;
         let mut counts: BTreeMap<JobState, u64> = BTreeMap::new();
         let mut has_selected = false;
@@ -266,11 +292,9 @@ impl Ledger {
         job: JobId,
         submission: SubmissionId,
     ) -> Result<u32, LedgerError> {
-        Ok(sqlx::query_scalar(COUNT_PROVEN_ABSENT)
-            .bind(job.0)
-            .bind(submission.0)
-            .fetch_one(&self.readers)
-            .await?)
+        let count: i64 =
+            self.readers.fetch_value(&COUNT_PROVEN_ABSENT, binds![job.0, submission.0]).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// Returns when the next job in `state` is due, if there is one. Ready jobs that have a draft do
@@ -297,12 +321,8 @@ impl Ledger {
         state: JobState,
         draft: DraftStatus,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let due: Option<i64> = sqlx::query_scalar(NEXT_DUE)
-            .bind(batch.0)
-            .bind(state.as_str())
-            .bind(draft)
-            .fetch_one(&self.readers)
-            .await?;
+        let due: Option<i64> =
+            self.readers.fetch_value(&NEXT_DUE, binds![batch.0, state.as_str(), draft]).await?;
         Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
     }
 }

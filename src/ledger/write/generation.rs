@@ -4,11 +4,13 @@
 //! submit, since a ready job may still carry the lease of an earlier run.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
-use crate::ledger::write::due::{DueClaim, job_ids_json};
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
+use crate::ledger::write::due::{DueClaim, job_id_list};
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger, SubmissionId};
@@ -36,44 +38,56 @@ pub struct GeneratingDraft {
     pub rerenders: i64,
 }
 
-const DUE_DRAFTS: &str = "-- ledger::claim_generating_drafts
+static DUE_DRAFTS: Statement = Statement::new(
+    "-- ledger::claim_generating_drafts
     select j.id as job, j.key, s.id as submission, s.project_id, s.begun_at, j.progress,
            j.moved_at, j.rerenders
-    from job j indexed by job_due
+    from job j {by job_due}
     join submission s on s.id = j.submission_id
-    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 2 and j.due_at <= ?2
-        and j.id not in (select value from json_each(?5) named)
-        and exists (select 1 from run where id = ?3 and ended_at is null)
-    order by j.due_at, j.position limit ?4";
+    where j.batch_id = $1 and j.state = 'ready' and j.drafted = 2 and j.due_at <= $2
+        and j.id not in ({list $5})
+        and exists (select 1 from run where id = $3 and ended_at is null)
+    order by j.due_at, j.position limit $4",
+);
 
-const LEASE_DRAFTS: &str = "-- ledger::claim_generating_drafts, lease
-    update job set due_at = ?3, lease_token = ?2
-    where id in (select value from json_each(?1) named) and +state = 'ready' and drafted = 2";
+static LEASE_DRAFTS: Statement = Statement::new(
+    "-- ledger::claim_generating_drafts, lease
+    update job set due_at = $3, lease_token = $2
+    where id in ({list $1}) and {unindexed state} = 'ready' and drafted = 2",
+);
 
-const NEXT_DRAFT_DUE: &str = "-- ledger::next_generating_due_at
-    select min(due_at) from job indexed by job_due
-    where batch_id = ?1 and state = 'ready' and drafted = 2";
+static NEXT_DRAFT_DUE: Statement = Statement::new(
+    "-- ledger::next_generating_due_at
+    select min(due_at) from job {by job_due}
+    where batch_id = $1 and state = 'ready' and drafted = 2",
+);
 
-const COUNT_GENERATING: &str = "-- ledger::count_generating
-    select count(*) from job indexed by job_due
-    where batch_id = ?1 and state = 'ready' and drafted = 2";
+static COUNT_GENERATING: Statement = Statement::new(
+    "-- ledger::count_generating
+    select count(*) from job {by job_due}
+    where batch_id = $1 and state = 'ready' and drafted = 2",
+);
 
-const ALL_EXPORTS_KEEP_ID: &str = "-- ledger::has_stable_export_ids
+static ALL_EXPORTS_KEEP_ID: Statement = Statement::new(
+    "-- ledger::has_stable_export_ids
     select exists (select 1 from submission s join job j on j.id = s.job_id
-            where j.batch_id = ?1 and s.way = 'two-step' and s.outcome = 'rendered'
-                and s.render_id is null and ifnull(s.subject, '') <> s.project_id)
+            where j.batch_id = $1 and s.way = 'two-step' and s.outcome = 'rendered'
+                and s.render_id is null and coalesce(s.subject, '') <> s.project_id)
         and not exists (select 1 from submission s join job j on j.id = s.job_id
-            where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
+            where j.batch_id = $1 and s.way = 'two-step' and s.render_id is not null)",
+);
 
 /// Whether an export of this batch ended under another id than its draft's.
-const ANY_EXPORT_CHANGED_ID: &str = "-- ledger::has_stable_export_ids, changed
+static ANY_EXPORT_CHANGED_ID: Statement = Statement::new(
+    "-- ledger::has_stable_export_ids, changed
     select exists (select 1 from submission s join job j on j.id = s.job_id
-            where j.batch_id = ?1 and s.way = 'two-step' and s.render_id is not null)";
+            where j.batch_id = $1 and s.way = 'two-step' and s.render_id is not null)",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] =
-    &[DUE_DRAFTS, LEASE_DRAFTS, NEXT_DRAFT_DUE, COUNT_GENERATING];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&DUE_DRAFTS, &LEASE_DRAFTS, &NEXT_DRAFT_DUE, &COUNT_GENERATING];
 
 struct ClaimGeneratingDrafts {
     run: RunId,
@@ -86,24 +100,27 @@ impl WriteOp for ClaimGeneratingDrafts {
 
     async fn apply(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
     ) -> Result<Vec<GeneratingDraft>, LedgerError> {
-        let due: Vec<GeneratingDraft> = sqlx::query_as(DUE_DRAFTS)
-            .bind(self.batch.0)
-            .bind(self.claim.now.as_millisecond())
-            .bind(self.run.0)
-            .bind(i64::from(self.claim.max))
-            .bind(job_ids_json(&self.claim.excluded))
-            .fetch_all(&mut *db)
+        let due: Vec<GeneratingDraft> = db
+            .fetch_all(
+                &DUE_DRAFTS,
+                binds![
+                    self.batch.0,
+                    self.claim.now.as_millisecond(),
+                    self.run.0,
+                    i64::from(self.claim.max),
+                    job_id_list(&self.claim.excluded)
+                ],
+            )
             .await?;
         if !due.is_empty() {
             let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
-            sqlx::query(LEASE_DRAFTS)
-                .bind(job_ids_json(&jobs))
-                .bind(self.run.0)
-                .bind(self.claim.busy_until.as_millisecond())
-                .execute(db)
-                .await?;
+            db.execute(
+                &LEASE_DRAFTS,
+                binds![job_id_list(&jobs), self.run.0, self.claim.busy_until.as_millisecond()],
+            )
+            .await?;
         }
         Ok(due)
     }
@@ -126,13 +143,13 @@ impl Ledger {
         &self,
         batch: BatchId,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let due: Option<i64> = self.query_number(NEXT_DRAFT_DUE, batch).await?;
+        let due: Option<i64> = self.query_number(&NEXT_DRAFT_DUE, batch).await?;
         Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
     }
 
     /// Returns how many drafts of a batch are being generated.
     pub async fn count_generating(&self, batch: BatchId) -> Result<u64, LedgerError> {
-        let count = self.query_number(COUNT_GENERATING, batch).await?;
+        let count = self.query_number(&COUNT_GENERATING, batch).await?;
         Ok(count.unwrap_or(0).unsigned_abs())
     }
 
@@ -146,16 +163,20 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         match known {
             Some(false) => Ok(false),
-            Some(true) => Ok(self.query_number(ANY_EXPORT_CHANGED_ID, batch).await? == Some(0)),
-            None => Ok(self.query_number(ALL_EXPORTS_KEEP_ID, batch).await? == Some(1)),
+            Some(true) => {
+                let is_changed: bool =
+                    self.readers.fetch_value(&ANY_EXPORT_CHANGED_ID, binds![batch.0]).await?;
+                Ok(!is_changed)
+            }
+            None => Ok(self.readers.fetch_value(&ALL_EXPORTS_KEEP_ID, binds![batch.0]).await?),
         }
     }
 
     async fn query_number(
         &self,
-        statement: &'static str,
+        statement: &'static Statement,
         batch: BatchId,
     ) -> Result<Option<i64>, LedgerError> {
-        Ok(sqlx::query_scalar(statement).bind(batch.0).fetch_one(&self.readers).await?)
+        Ok(self.readers.fetch_value(statement, binds![batch.0]).await?)
     }
 }

@@ -4,10 +4,12 @@
 //! A project that several rows change in place is left out: by now it may show another row's video.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId, Ledger};
@@ -27,45 +29,60 @@ pub struct FinishedFile {
 }
 
 /// A reused video is the file of an earlier version.
-const FINISHED_FILES: &str = "-- ledger::finished_files
+static FINISHED_FILES: Statement = Statement::new(
+    "-- ledger::finished_files
     select j.id as job, j.key, j.video_file as file, w.video_bytes as bytes
-    from job j indexed by job_due
+    from job j {by job_due}
     join version v on v.job_id = j.id and v.version = j.version
-    join version w on w.job_id = j.id and w.version = ifnull(v.reused_from, v.version)
-    where j.batch_id = ?1 and j.state in ('done', 'reused') and j.in_sheet = 1
+    join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
+    where j.batch_id = $1 and j.state in ('done', 'reused') and j.in_sheet = true
         and w.video_bytes is not null and exists (
             select 1 from submission s where s.job_id = j.id and s.version = w.version
                 and s.outcome = 'rendered' and s.project_id is not null
-                and ifnull(s.subject, '') <> s.project_id)";
+                and coalesce(s.subject, '') <> s.project_id)",
+);
 
 /// The version that has the file becomes current again; once the file has arrived, the wanted version
 /// uses it as before.
-const DOWNLOAD_AGAIN: &str = "-- ledger::download_again
-    update job set state = 'fetching', due_at = ?3, lease_token = ?2, rendering_at = ?3,
+static DOWNLOAD_AGAIN: [Statement; 4] = [
+    Statement::new(
+        "-- ledger::download_again, job
+    update job set state = 'fetching', due_at = $3, lease_token = $2, rendering_at = $3,
         fetch_failures = 0, words = null, video_file = null, wanted_version = version,
         version = (
-            select ifnull(v.reused_from, v.version) from version v
+            select coalesce(v.reused_from, v.version) from version v
             where v.job_id = job.id and v.version = job.version),
         submission_id = (
             select max(s.id) from submission s
             join version v on v.job_id = job.id and v.version = job.version
-            where s.job_id = job.id and s.version = ifnull(v.reused_from, v.version)
+            where s.job_id = job.id and s.version = coalesce(v.reused_from, v.version)
                 and s.outcome = 'rendered')
-    where id = ?1 and state in ('done', 'reused');
-    update batch set canary_done = max(0, canary_done - 1)
-    where id = (select batch_id from job where id = ?1) and template_hash = (
+    where id = $1 and state in ('done', 'reused')",
+    ),
+    Statement::new(
+        "-- ledger::download_again, canary
+    update batch set canary_done = {greatest}(0, canary_done - 1)
+    where id = (select batch_id from job where id = $1) and template_hash = (
         select v.template_hash from version v join job j on j.id = v.job_id
-        where j.id = ?1 and v.version = j.version and v.done_at is not null);
+        where j.id = $1 and v.version = j.version and v.done_at is not null)",
+    ),
+    Statement::new(
+        "-- ledger::download_again, version
     update version set video_file = null, video_bytes = null, video_hash = null, video_ms = null,
         done_at = null
-    where job_id = ?1 and version = (select version from job where id = ?1 and state = 'fetching');
+    where job_id = $1 and version = (select version from job where id = $1 and state = 'fetching')",
+    ),
+    Statement::new(
+        "-- ledger::download_again, history
     insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
-    select id, version, submission_id, ?2, ?3, 'file-lost', 'fetching', ?4
-    from job where id = ?1 and state = 'fetching'";
+    select id, version, submission_id, $2, $3, 'file-lost', 'fetching', $4
+    from job where id = $1 and state = 'fetching'",
+    ),
+];
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[FINISHED_FILES];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&FINISHED_FILES];
 
 struct DownloadAgain {
     run: RunId,
@@ -76,14 +93,10 @@ struct DownloadAgain {
 impl WriteOp for DownloadAgain {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(DOWNLOAD_AGAIN)
-            .bind(self.file.job.0)
-            .bind(self.run.0)
-            .bind(self.now.as_millisecond())
-            .bind(&self.file.file)
-            .execute(db)
-            .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        let (job, now) = (self.file.job.0, self.now.as_millisecond());
+        let binds = binds![job, self.run.0, now, &self.file.file];
+        db.execute_each(&DOWNLOAD_AGAIN, &binds).await?;
         Ok(())
     }
 }
@@ -91,7 +104,7 @@ impl WriteOp for DownloadAgain {
 impl Ledger {
     /// Returns the files that the batch's done jobs should have, if they could be downloaded again.
     pub async fn finished_files(&self, batch: BatchId) -> Result<Vec<FinishedFile>, LedgerError> {
-        Ok(sqlx::query_as(FINISHED_FILES).bind(batch.0).fetch_all(&self.readers).await?)
+        Ok(self.readers.fetch_all(&FINISHED_FILES, binds![batch.0]).await?)
     }
 }
 

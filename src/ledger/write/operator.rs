@@ -5,11 +5,14 @@
 //! operator's reason.
 
 use jiff::Timestamp;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::state::JobState;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::due::DueJob;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::recheck::Recheck;
@@ -61,109 +64,151 @@ pub struct StrayDraft {
     pub settled_at: Option<i64>,
 }
 
-const RETRYABLE_JOBS: &str = "-- ledger::retryable_jobs
-    select j.id, ifnull(j.cause, ''), max(1, (v.spoken_ms + 59999) / 60000)
-    from job j indexed by job_due
+static RETRYABLE_JOBS: Statement = Statement::new(
+    "-- ledger::retryable_jobs
+    select j.id, coalesce(j.cause, ''), {greatest}(1, (v.spoken_ms + 59999) / 60000)
+    from job j {by job_due}
     join version v on v.job_id = j.id and v.version = j.version
-    where j.batch_id = ?1 and j.state in ('failed', 'cancelled') and j.in_sheet = 1
-        and (?2 = '[]' or j.key in (select value from json_each(?2)))
-        and (?3 is null or j.cause = ?3) and (?4 is null or j.selection = ?4)
-        and (?5 is null or j.state = ?5)";
+    where j.batch_id = $1 and j.state in ('failed', 'cancelled') and j.in_sheet = true
+        and ($6 or j.key in ({list $2}))
+        and ($3 is null or j.cause = $3) and ($4 is null or j.selection = $4)
+        and ($5 is null or j.state = $5)",
+);
 
-const RETRY_SUBMISSION: &str = "-- ledger::retry_jobs, submit
-    update job set state = 'ready', drafted = 0, due_at = ?3, lease_token = ?2, cause = null,
+static RETRY_SUBMISSION: [Statement; 2] = [
+    Statement::new(
+        "-- ledger::retry_jobs, submit
+    update job set state = 'ready', drafted = 0, due_at = $3, lease_token = $2, cause = null,
         words = null, submit_failures = 0, rerenders = 0, fetch_failures = 0, polls = 0,
         progress = null, moved_at = null
-    where id = ?1 and state in ('failed', 'cancelled');
+    where id = $1 and state in ('failed', 'cancelled')",
+    ),
+    Statement::new(
+        "-- ledger::retry_jobs, history of a submission
     insert into event (job_id, version, run_id, at, event, state)
-    select id, version, ?2, ?3, 'retried', 'ready' from job where id = ?1";
+    select id, version, $2, $3, 'retried', 'ready' from job where id = $1",
+    ),
+];
 
-const RETRY_DOWNLOAD: &str = "-- ledger::retry_jobs, download
-    update job set state = 'fetching', due_at = ?3, lease_token = ?2, cause = null, words = null,
-        fetch_failures = 0, rendering_at = ?3, submission_id = (
+static RETRY_DOWNLOAD: [Statement; 2] = [
+    Statement::new(
+        "-- ledger::retry_jobs, download
+    update job set state = 'fetching', due_at = $3, lease_token = $2, cause = null, words = null,
+        fetch_failures = 0, rendering_at = $3, submission_id = (
             select max(id) from submission s
             where s.job_id = job.id and s.version = job.version and s.outcome = 'rendered')
-    where id = ?1 and state = 'failed';
+    where id = $1 and state = 'failed'",
+    ),
+    Statement::new(
+        "-- ledger::retry_jobs, history of a download
     insert into event (job_id, version, run_id, at, event, state)
-    select id, version, ?2, ?3, 'retried', 'fetching' from job where id = ?1";
+    select id, version, $2, $3, 'retried', 'fetching' from job where id = $1",
+    ),
+];
 
-const RECORD_CANCELLATIONS: &str = "-- ledger::cancel
-    update submission set outcome = 'stray', settled_at = ?4
+static RECORD_CANCELLATIONS: [Statement; 2] = [
+    Statement::new(
+        "-- ledger::cancel, drafts
+    update submission set outcome = 'stray', settled_at = $5
     where outcome in ('drafted', 'generating') and id in (
-        select submission_id from job indexed by job_due
-        where batch_id = ?1 and state = 'ready' and drafted > 0
-            and (?2 = '[]' or key in (select value from json_each(?2))));
+        select submission_id from job {by job_due}
+        where batch_id = $1 and state = 'ready' and drafted > 0
+            and ($3 or key in ({list $2})))",
+    ),
+    Statement::new(
+        "-- ledger::cancel, history
     insert into event (job_id, version, run_id, at, event, state, detail)
-    select id, version, ?3, ?4, 'cancelled', 'cancelled', 'cancelled by the operator'
-    from job indexed by job_due
-    where batch_id = ?1 and state = 'ready'
-        and (?2 = '[]' or key in (select value from json_each(?2)))";
+    select id, version, $4, $5, 'cancelled', 'cancelled', 'cancelled by the operator'
+    from job {by job_due}
+    where batch_id = $1 and state = 'ready' and ($3 or key in ({list $2}))",
+    ),
+];
 
-const CANCEL_JOBS: &str = "-- ledger::cancel, jobs
-    update job indexed by job_due
+static CANCEL_JOBS: Statement = Statement::new(
+    "-- ledger::cancel, jobs
+    update job {by job_due}
     set state = 'cancelled', cause = 'cancelled', drafted = 0, submission_id = null,
         progress = null, moved_at = null
-    where batch_id = ?1 and state = 'ready'
-        and (?2 = '[]' or key in (select value from json_each(?2)))";
+    where batch_id = $1 and state = 'ready' and ($3 or key in ({list $2}))",
+);
 
 /// A project that was changed in place belongs to the user and is not stray.
-const STRAY_DRAFTS: &str = "-- ledger::stray_drafts
-    select s.id as submission, s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, j.key,
+static STRAY_DRAFTS: Statement = Statement::new(
+    "-- ledger::stray_drafts
+    select s.id as submission, s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, j.key,
            s.begun_at, s.settled_at
     from submission s join job j on j.id = s.job_id
-    where j.batch_id = ?1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
-        and (s.subject is null or s.project_id is null or s.subject <> s.project_id)";
+    where j.batch_id = $1 and s.outcome = 'stray' and s.paid_at is null and s.swept_at is null
+        and (s.subject is null or s.project_id is null or s.subject <> s.project_id)",
+);
 
-const MARK_SWEPT: &str = "-- ledger::mark_swept
-    update submission set swept_at = ?2
-    where id = ?1 and outcome = 'stray' and paid_at is null";
+static MARK_SWEPT: Statement = Statement::new(
+    "-- ledger::mark_swept
+    update submission set swept_at = $2
+    where id = $1 and outcome = 'stray' and paid_at is null",
+);
 
-const UNCERTAIN_JOB: &str = "-- ledger::uncertain_job
+static UNCERTAIN_JOB: Statement = Statement::new(
+    "-- ledger::uncertain_job
     select j.id as job, j.key, j.version, s.id as submission,
-           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
+           s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
            s.recheck, s.recheck_since, s.decline, j.submit_failures
     from job j
     join submission s on s.id = j.submission_id
     join version v on v.job_id = j.id and v.version = s.version
-    where j.batch_id = ?1 and j.key = ?2 and j.state = 'uncertain'";
+    where j.batch_id = $1 and j.key = $2 and j.state = 'uncertain'",
+);
 
-const KEYS_CONTAINING: &str = "-- ledger::keys_containing
-    select key from job where batch_id = ?1 and instr(lower(key), lower(?2)) > 0
-    order by (key = ?2) desc, length(key), key limit 6";
+static KEYS_CONTAINING: Statement = Statement::new(
+    "-- ledger::keys_containing
+    select key from job where batch_id = $1 and {position}(lower(key), lower($2)) > 0
+    order by (key = $2) desc, length(key), key limit 6",
+);
 
 /// Jobs that have waited longest for a check come first: there may be more than one run can check.
 /// A project that rows change one after the other is excluded, because it may show a later row's
 /// render.
-const LATE_RENDERS: &str = "-- ledger::claim_late_renders
+static LATE_RENDERS: Statement = Statement::new(
+    "-- ledger::claim_late_renders
     select j.id as job, j.key, j.version, s.id as submission,
-           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, s.render_id,
+           s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, s.render_id,
            s.paid_at, j.rendering_at, j.progress, j.moved_at, j.polls, s.looks, j.rerenders,
            j.fetch_failures, s.video_url, v.file_name, v.spoken_ms, v.request, s.subject, s.mark,
            s.recheck, s.recheck_since, s.decline, j.submit_failures
-    from job j indexed by job_due
+    from job j {by job_due}
     join submission s on s.id = (
         select max(id) from submission t where t.job_id = j.id and t.version = j.version)
     join version v on v.job_id = j.id and v.version = s.version
-    where j.batch_id = ?1 and j.state = 'failed' and j.cause = 'render-failed'
+    where j.batch_id = $1 and j.state = 'failed' and j.cause = 'render-failed'
         and s.outcome = 'render-failed' and s.project_id is not null
-        and ifnull(s.subject, '') <> s.project_id and ifnull(j.lease_token, 0) < ?3
-    order by j.lease_token, j.position limit ?2";
+        and coalesce(s.subject, '') <> s.project_id and coalesce(j.lease_token, 0) < $3
+    order by coalesce(j.lease_token, 0), j.position limit $2",
+);
 
-const PROJECT_OWNER: &str = "-- ledger::project_owner
+static PROJECT_OWNER: Statement = Statement::new("-- ledger::project_owner
     select b.name, j.key
-    from (select id from submission where project_id = ?1 and ifnull(subject, '') <> ?1
-          union select id from submission where render_id = ?1 and ifnull(subject, '') <> ?1) found
+    from (select id from submission where project_id = $1 and coalesce(subject, '') <> $1
+          union select id from submission where render_id = $1 and coalesce(subject, '') <> $1) found
     join submission s on s.id = found.id
     join job j on j.id = s.job_id
     join batch b on b.id = j.batch_id
-    where s.id <> ?2 and (s.outcome = 'rendered'
-        or s.job_id <> (select job_id from submission where id = ?2))
-    limit 1";
+    where s.id <> $2 and (s.outcome = 'rendered'
+        or s.job_id <> (select job_id from submission where id = $2))
+    limit 1");
 
-const LEASE_LATE_JOB: &str = "-- ledger::claim_late_renders, lease
-    update job set lease_token = ?2 where id = ?1 and state = 'failed'";
+static LEASE_LATE_JOB: Statement = Statement::new(
+    "-- ledger::claim_late_renders, lease
+    update job set lease_token = $2 where id = $1 and state = 'failed'",
+);
+
+static HAS_ANY_PROJECT: Statement = Statement::new(
+    "-- ledger::has_any_project
+    select exists (select 1 from ({list $1}) listed where
+        exists (select 1 from submission where project_id = listed.value)
+        or exists (select 1 from submission where render_id = listed.value))",
+);
 
 struct RetryJobs {
     run: RunId,
@@ -177,16 +222,13 @@ struct RetryJobs {
 impl WriteOp for RetryJobs {
     type Output = RetryTotals;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<RetryTotals, LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<RetryTotals, LedgerError> {
         let mut totals = RetryTotals::default();
         for (job, cause, minutes) in retryable_jobs(&mut *db, self.batch, &self.filter).await? {
-            let fetch = cause == CAUSE_FETCH_FAILED;
-            sqlx::query(if fetch { RETRY_DOWNLOAD } else { RETRY_SUBMISSION })
-                .bind(job)
-                .bind(self.run.0)
-                .bind(self.now.as_millisecond())
-                .execute(&mut *db)
-                .await?;
+            let is_download = cause == CAUSE_FETCH_FAILED;
+            let statements = if is_download { &RETRY_DOWNLOAD } else { &RETRY_SUBMISSION };
+            let binds = binds![job, self.run.0, self.now.as_millisecond()];
+            db.execute_each(statements, &binds).await?;
             totals.add_job(&cause, minutes);
         }
         if self.is_in_run {
@@ -214,27 +256,20 @@ impl RetryTotals {
     }
 }
 
-async fn retryable_jobs<'c, E>(
-    db: E,
+async fn retryable_jobs(
+    db: &mut StoreConnection,
     batch: BatchId,
     filter: &RetryFilter,
-) -> Result<Vec<(i64, String, i64)>, LedgerError>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
-{
-    let rows = sqlx::query_as(RETRYABLE_JOBS)
-        .bind(batch.0)
-        .bind(json_list(&filter.keys))
-        .bind(filter.cause.as_deref())
-        .bind(filter.selection.map(|selection| selection.0))
-        .bind(filter.state.map(JobState::as_str))
-        .fetch_all(db)
-        .await?;
-    Ok(rows)
-}
-
-fn json_list(keys: &[String]) -> String {
-    serde_json::Value::from(keys).to_string()
+) -> Result<Vec<(i64, String, i64)>, LedgerError> {
+    let binds = binds![
+        batch.0,
+        filter.keys.as_slice(),
+        filter.cause.as_deref(),
+        filter.selection.map(|selection| selection.0),
+        filter.state.map(JobState::as_str),
+        filter.keys.is_empty()
+    ];
+    Ok(db.fetch_all(&RETRYABLE_JOBS, binds).await?)
 }
 
 struct CancelJobs {
@@ -247,17 +282,12 @@ struct CancelJobs {
 impl WriteOp for CancelJobs {
     type Output = u64;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<u64, LedgerError> {
-        let keys = json_list(&self.keys);
-        sqlx::query(RECORD_CANCELLATIONS)
-            .bind(self.batch.0)
-            .bind(&keys)
-            .bind(self.run.0)
-            .bind(self.now.as_millisecond())
-            .execute(&mut *db)
-            .await?;
-        let cancelled = sqlx::query(CANCEL_JOBS).bind(self.batch.0).bind(&keys).execute(db).await;
-        Ok(cancelled?.rows_affected())
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<u64, LedgerError> {
+        let keys = self.keys.as_slice();
+        let (run, now) = (self.run.0, self.now.as_millisecond());
+        let binds = binds![self.batch.0, keys, keys.is_empty(), run, now];
+        db.execute_each(&RECORD_CANCELLATIONS, &binds).await?;
+        Ok(db.execute(&CANCEL_JOBS, binds![self.batch.0, keys, keys.is_empty()]).await?)
     }
 }
 
@@ -269,13 +299,9 @@ struct MarkSwept {
 impl WriteOp for MarkSwept {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         for submission in &self.submissions {
-            sqlx::query(MARK_SWEPT)
-                .bind(submission.0)
-                .bind(self.now.as_millisecond())
-                .execute(&mut *db)
-                .await?;
+            db.execute(&MARK_SWEPT, binds![submission.0, self.now.as_millisecond()]).await?;
         }
         Ok(())
     }
@@ -290,16 +316,12 @@ struct ClaimLateRenders {
 impl WriteOp for ClaimLateRenders {
     type Output = Vec<DueJob>;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Vec<DueJob>, LedgerError> {
-        let late: Vec<DueJob> = sqlx::query_as(LATE_RENDERS)
-            .bind(self.batch.0)
-            .bind(i64::from(self.max))
-            .bind(self.run.0)
-            .fetch_all(&mut *db)
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<Vec<DueJob>, LedgerError> {
+        let late: Vec<DueJob> = db
+            .fetch_all(&LATE_RENDERS, binds![self.batch.0, i64::from(self.max), self.run.0])
             .await?;
         for one in &late {
-            let taken = sqlx::query(LEASE_LATE_JOB).bind(one.job.0).bind(self.run.0);
-            taken.execute(&mut *db).await?;
+            db.execute(&LEASE_LATE_JOB, binds![one.job.0, self.run.0]).await?;
         }
         Ok(late)
     }
@@ -360,7 +382,8 @@ impl Ledger {
         filter: &RetryFilter,
     ) -> Result<RetryTotals, LedgerError> {
         let mut totals = RetryTotals::default();
-        for (_, cause, minutes) in retryable_jobs(&self.readers, batch, filter).await? {
+        let mut db = self.readers.acquire().await?;
+        for (_, cause, minutes) in retryable_jobs(&mut db, batch, filter).await? {
             totals.add_job(&cause, minutes);
         }
         Ok(totals)
@@ -368,7 +391,7 @@ impl Ledger {
 
     /// Returns drafts that are no longer needed and were never exported.
     pub async fn stray_drafts(&self, batch: BatchId) -> Result<Vec<StrayDraft>, LedgerError> {
-        let read = sqlx::query_as(STRAY_DRAFTS).bind(batch.0).fetch_all(&self.readers).await;
+        let read = self.readers.fetch_all(&STRAY_DRAFTS, binds![batch.0]).await;
         Ok(read?)
     }
 
@@ -378,9 +401,7 @@ impl Ledger {
         batch: BatchId,
         key: &str,
     ) -> Result<Option<DueJob>, LedgerError> {
-        let found = sqlx::query_as(UNCERTAIN_JOB).bind(batch.0).bind(key);
-        let found = found.fetch_optional(&self.readers).await;
-        Ok(found?)
+        Ok(self.readers.fetch_optional(&UNCERTAIN_JOB, binds![batch.0, key]).await?)
     }
 
     /// Returns a few keys that contain `part`, the exact match first.
@@ -389,9 +410,9 @@ impl Ledger {
         batch: BatchId,
         part: &str,
     ) -> Result<Vec<String>, LedgerError> {
-        let found = sqlx::query_scalar(KEYS_CONTAINING).bind(batch.0).bind(part);
-        let found = found.fetch_all(&self.readers).await;
-        Ok(found?)
+        let keys: Vec<(String,)> =
+            self.readers.fetch_all(&KEYS_CONTAINING, binds![batch.0, part]).await?;
+        Ok(keys.into_iter().map(|(key,)| key).collect())
     }
 
     /// Returns the batch and key to which the render in `project` belongs, unless it is this
@@ -401,23 +422,12 @@ impl Ledger {
         project: &str,
         submission: SubmissionId,
     ) -> Result<Option<(String, String)>, LedgerError> {
-        let found = sqlx::query_as(PROJECT_OWNER).bind(project).bind(submission.0);
-        let found = found.fetch_optional(&self.readers).await;
-        Ok(found?)
+        Ok(self.readers.fetch_optional(&PROJECT_OWNER, binds![project, submission.0]).await?)
     }
 
     /// Returns whether this ledger submitted any of `projects`, which proves that the list
     /// containing them shows this account.
     pub async fn has_any_project(&self, projects: &[String]) -> Result<bool, LedgerError> {
-        let known: i64 = sqlx::query_scalar(
-            "-- ledger::knows_any
-             select exists (select 1 from json_each(?1) listed where
-                 exists (select 1 from submission where project_id = listed.value)
-                 or exists (select 1 from submission where render_id = listed.value))",
-        )
-        .bind(json_list(projects))
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(known != 0)
+        Ok(self.readers.fetch_value(&HAS_ANY_PROJECT, binds![projects]).await?)
     }
 }

@@ -1,11 +1,22 @@
 //! Pausing a batch. It needs no lease: it moves no job and works while another process drives the
 //! batch.
 
-use sqlx::SqliteConnection;
-
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
+
+static SET_PAUSED: Statement = Statement::new(
+    "-- ledger::set_paused
+    update batch set paused = $2 where id = $1 and paused <> $2",
+);
+
+static IS_PAUSED: Statement = Statement::new(
+    "-- ledger::is_paused
+    select paused from batch where id = $1",
+);
 
 struct SetPaused {
     batch: BatchId,
@@ -15,16 +26,8 @@ struct SetPaused {
 impl WriteOp for SetPaused {
     type Output = bool;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
-        let set = sqlx::query(
-            "-- ledger::set_paused
-             update batch set paused = ?2 where id = ?1 and paused <> ?2",
-        )
-        .bind(self.batch.0)
-        .bind(self.paused)
-        .execute(db)
-        .await?;
-        Ok(set.rows_affected() == 1)
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
+        Ok(db.execute(&SET_PAUSED, binds![self.batch.0, self.paused]).await? == 1)
     }
 }
 
@@ -36,9 +39,6 @@ impl Ledger {
 
     /// Returns whether the batch is paused.
     pub async fn is_paused(&self, batch: BatchId) -> Result<bool, LedgerError> {
-        Ok(sqlx::query_scalar("select paused from batch where id = ?1")
-            .bind(batch.0)
-            .fetch_one(&self.readers)
-            .await?)
+        Ok(self.readers.fetch_value(&IS_PAUSED, binds![batch.0]).await?)
     }
 }

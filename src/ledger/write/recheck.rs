@@ -5,44 +5,51 @@
 //! follows the earlier render or makes the job due again. A project that rows change in place is
 //! left out, because it may show another row's render.
 
-use sqlx::SqliteConnection;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 
 /// The last paid submission of each due job, if it may have been accepted. One that the operator
 /// abandoned is checked like a lost response.
-const MARK_SUBMISSIONS: &str = "-- ledger::recheck, submissions
+static MARK_SUBMISSIONS: Statement = Statement::new("-- ledger::recheck, submissions
     update submission set outcome = 'uncertain',
-        recheck = iif(outcome = 'abandoned', null, 'retried'),
-        recheck_since = iif(outcome = 'abandoned', null, ifnull(settled_at, ?2)),
-        decline = iif(outcome = 'refused', ifnull(decline, 'it was declined'), null)
+        recheck = case when outcome = 'abandoned' then null else 'retried' end,
+        recheck_since = case when outcome = 'abandoned' then null else coalesce(settled_at, $2) end,
+        decline = case when outcome = 'refused' then coalesce(decline, 'it was declined') else null end
     where id in (
         select (select max(t.id) from submission t
             where t.job_id = j.id and t.version = j.version and t.paid_at is not null)
-        from job j indexed by job_due
-        where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 0 and j.attempts > 0)
+        from job j {by job_due}
+        where j.batch_id = $1 and j.state = 'ready' and j.drafted = 0 and j.attempts > 0)
     and outcome in ('render-failed', 'refused', 'abandoned')
-    and (subject is null or (project_id is not null and subject <> project_id))";
+    and (subject is null or (project_id is not null and subject <> project_id))");
 
-const INSERT_EVENTS: &str = "-- ledger::recheck, history
+static INSERT_EVENTS: Statement = Statement::new(
+    "-- ledger::recheck, history
     insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
-    select j.id, j.version, s.id, ?3, ?2, 'rechecked', 'uncertain',
+    select j.id, j.version, s.id, $3, $2, 'rechecked', 'uncertain',
         'checked before anything is paid again'
-    from job j indexed by job_due
+    from job j {by job_due}
     join submission s on s.job_id = j.id and s.version = j.version and s.outcome = 'uncertain'
-    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = 0 and j.attempts > 0";
+    where j.batch_id = $1 and j.state = 'ready' and j.drafted = 0 and j.attempts > 0",
+);
 
-const MARK_JOBS: &str = "-- ledger::recheck, jobs
-    update job indexed by job_due set state = 'uncertain', due_at = ?2, lease_token = ?3,
+static MARK_JOBS: Statement = Statement::new(
+    "-- ledger::recheck, jobs
+    update job {by job_due} set state = 'uncertain', due_at = $2, lease_token = $3,
         words = 'checked before anything is paid again',
         submission_id = (
             select max(s.id) from submission s
             where s.job_id = job.id and s.version = job.version and s.outcome = 'uncertain')
-    where batch_id = ?1 and state = 'ready' and drafted = 0 and attempts > 0 and exists (
+    where batch_id = $1 and state = 'ready' and drafted = 0 and attempts > 0 and exists (
         select 1 from submission s
-        where s.job_id = job.id and s.version = job.version and s.outcome = 'uncertain')";
+        where s.job_id = job.id and s.version = job.version and s.outcome = 'uncertain')",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[MARK_SUBMISSIONS, INSERT_EVENTS, MARK_JOBS];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&MARK_SUBMISSIONS, &INSERT_EVENTS, &MARK_JOBS];
 
 /// The jobs to check: those of `batch`, by `run`, at `now` (milliseconds since 1970).
 #[derive(Clone, Copy, Debug)]
@@ -57,16 +64,16 @@ impl Recheck {
     /// their number.
     pub(in crate::ledger) async fn mark_jobs(
         self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
     ) -> Result<u64, sqlx::Error> {
         let Self { batch, run, now } = self;
-        let doubted = sqlx::query(MARK_SUBMISSIONS).bind(batch).bind(now).execute(&mut *db).await?;
-        if doubted.rows_affected() == 0 {
+        let doubted = db.execute(&MARK_SUBMISSIONS, binds![batch, now]).await?;
+        if doubted == 0 {
             return Ok(0);
         }
-        for statement in [INSERT_EVENTS, MARK_JOBS] {
-            sqlx::query(statement).bind(batch).bind(now).bind(run).execute(&mut *db).await?;
+        for statement in [&INSERT_EVENTS, &MARK_JOBS] {
+            db.execute(statement, binds![batch, now, run]).await?;
         }
-        Ok(doubted.rows_affected())
+        Ok(doubted)
     }
 }

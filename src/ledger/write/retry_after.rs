@@ -5,10 +5,12 @@
 //! day: a longer pause is ignored.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::write_op::WriteOp;
 
 /// A floor of earlier versions has no time at which it was raised.
@@ -16,12 +18,16 @@ const UNKNOWN: i64 = 0;
 /// The longest plausible pause, in milliseconds.
 const PAUSE_MAX_MS: i64 = 48 * 3600 * 1000;
 
-const FIND_FLOOR: &str = "-- ledger::floor
-    select until, raised_at from floor where base_url = ?1";
+static FIND_FLOOR: Statement = Statement::new(
+    "-- ledger::floor
+    select until, raised_at from floor where base_url = $1",
+);
 
-const SET_FLOOR: &str = "-- ledger::raise_floor
-    insert into floor (base_url, until, raised_at) values (?1, ?2, ?3)
-    on conflict do update set until = excluded.until, raised_at = excluded.raised_at";
+static SET_FLOOR: Statement = Statement::new(
+    "-- ledger::raise_floor
+    insert into floor (base_url, until, raised_at) values ($1, $2, $3)
+    on conflict (base_url) do update set until = excluded.until, raised_at = excluded.raised_at",
+);
 
 /// The time before which no request may be sent, and when that was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +65,18 @@ struct RaiseRetryAfterFloor {
 impl WriteOp for RaiseRetryAfterFloor {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         let now = self.floor.raised_at.as_millisecond();
         // Rounded up: a floor is never shortened, not even by half a millisecond.
         let raised = self.floor.until.as_millisecond().saturating_add(1);
         let stored: Option<StoredFloor> =
-            sqlx::query_as(FIND_FLOOR).bind(&self.base_url).fetch_optional(&mut *db).await?;
+            db.fetch_optional(&FIND_FLOOR, binds![&self.base_url]).await?;
         let earlier = stored.and_then(|stored| stored.until_by(now));
-        sqlx::query(SET_FLOOR)
-            .bind(&self.base_url)
-            .bind(earlier.map_or(raised, |earlier| earlier.max(raised)))
-            .bind(now)
-            .execute(db)
-            .await?;
+        db.execute(
+            &SET_FLOOR,
+            binds![&self.base_url, earlier.map_or(raised, |earlier| earlier.max(raised)), now],
+        )
+        .await?;
         Ok(())
     }
 }
@@ -95,7 +100,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, LedgerError> {
         let stored: Option<StoredFloor> =
-            sqlx::query_as(FIND_FLOOR).bind(base_url).fetch_optional(&self.readers).await?;
+            self.readers.fetch_optional(&FIND_FLOOR, binds![base_url]).await?;
         let until = stored.and_then(|stored| stored.until_by(now.as_millisecond()));
         Ok(until.and_then(|until| Timestamp::from_millisecond(until).ok()))
     }

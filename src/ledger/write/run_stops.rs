@@ -4,13 +4,15 @@
 //! and changes neither jobs nor the lease of a live run.
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::batch_path;
 use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::model::run_stop::RunStop;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::runs::RunOwner;
 use crate::ledger::write::write_op::WriteOp;
@@ -37,21 +39,27 @@ pub struct UnstartedRun {
     pub ended_at: Timestamp,
 }
 
-const RECORD_STOP: &str = "-- ledger::record_stop
-    update run set exit_code = ?2, cause = ?3, words = ?4 where id = ?1";
+static RECORD_STOP: Statement = Statement::new(
+    "-- ledger::record_stop
+    update run set exit_code = $2, cause = $3, words = $4 where id = $1",
+);
 
-const INSERT_BATCH: &str = "-- ledger::record_unstarted_run, batch
-    insert into batch (name, file, source, base_url, tool) values (?1, ?2, ?3, ?4, ?5)
-    on conflict (name) do nothing";
+static INSERT_BATCH: Statement = Statement::new(
+    "-- ledger::record_unstarted_run, batch
+    insert into batch (name, file, source, base_url, tool) values ($1, $2, $3, $4, $5)
+    on conflict (name) do nothing",
+);
 
-const INSERT_RUN: &str = "-- ledger::record_unstarted_run, run
+static INSERT_RUN: Statement = Statement::new(
+    "-- ledger::record_unstarted_run, run
     insert into run (batch_id, host, pid, started_at, heartbeat_at, ended_at, ending)
-    values ((select id from batch where name = ?1), ?2, ?3, ?4, ?5, ?5, ?6)
-    returning id, batch_id";
+    values ((select id from batch where name = $1), $2, $3, $4, $5, $5, $6)
+    returning id, batch_id",
+);
 
 /// The statement whose query plan a test asserts; a new run makes the others check foreign keys.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[RECORD_STOP];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&RECORD_STOP];
 
 struct RecordStop {
     run: RunId,
@@ -61,23 +69,21 @@ struct RecordStop {
 impl WriteOp for RecordStop {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         record_stop(db, self.run, &self.stop).await
     }
 }
 
 async fn record_stop(
-    db: &mut SqliteConnection,
+    db: &mut StoreConnection,
     run: RunId,
     stop: &RunStop,
 ) -> Result<(), LedgerError> {
-    sqlx::query(RECORD_STOP)
-        .bind(run.0)
-        .bind(i64::from(stop.exit))
-        .bind(stop.cause.as_str())
-        .bind(&stop.message)
-        .execute(db)
-        .await?;
+    db.execute(
+        &RECORD_STOP,
+        binds![run.0, i64::from(stop.exit), stop.cause.as_str(), &stop.message],
+    )
+    .await?;
     Ok(())
 }
 
@@ -89,25 +95,26 @@ struct RecordUnstartedRun {
 impl WriteOp for RecordUnstartedRun {
     type Output = (BatchId, RunId);
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Self::Output, LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<Self::Output, LedgerError> {
         let UnstartedRun { batch, file, source, base_url, tool, owner, started_at, ended_at } =
             &self.run;
-        sqlx::query(INSERT_BATCH)
-            .bind(batch)
-            .bind(batch_path::stored_path(file))
-            .bind(source)
-            .bind(base_url)
-            .bind(tool)
-            .execute(&mut *db)
-            .await?;
-        let (run, batch): (i64, i64) = sqlx::query_as(INSERT_RUN)
-            .bind(batch)
-            .bind(&owner.host)
-            .bind(i64::from(owner.pid))
-            .bind(started_at.as_millisecond())
-            .bind(ended_at.as_millisecond())
-            .bind(RunEnding::NotBegun)
-            .fetch_one(&mut *db)
+        db.execute(
+            &INSERT_BATCH,
+            binds![batch, batch_path::stored_path(file), source, base_url, tool],
+        )
+        .await?;
+        let (run, batch): (i64, i64) = db
+            .fetch_one(
+                &INSERT_RUN,
+                binds![
+                    batch,
+                    &owner.host,
+                    i64::from(owner.pid),
+                    started_at.as_millisecond(),
+                    ended_at.as_millisecond(),
+                    RunEnding::NotBegun
+                ],
+            )
             .await?;
         record_stop(db, RunId(run), &self.stop).await?;
         Ok((BatchId(batch), RunId(run)))

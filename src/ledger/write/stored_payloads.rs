@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use sqlx::SqliteConnection;
-
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::stored_payload::PayloadCompressor;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::staging::DICTIONARY;
 use crate::ledger::write::staging::commit::INSERT_DICTIONARY;
 use crate::ledger::write::write_op::WriteOp;
@@ -53,26 +54,37 @@ pub struct RestoredPayload {
 /// Versions that are read together.
 const VERSIONS_PER_PAGE: i64 = 1_000;
 
-const BATCH_WITHOUT_PAYLOADS: &str = "-- ledger::batch_without_payloads
-    select id from batch where name = ?1 and payloads_stored = 0";
+static BATCH_WITHOUT_PAYLOADS: Statement = Statement::new(
+    "-- ledger::batch_without_payloads
+    select id from batch where name = $1 and payloads_stored = false",
+);
 
-const VERSIONS_WITHOUT_PAYLOAD: &str = "-- ledger::versions_without_payload
+static VERSIONS_WITHOUT_PAYLOAD: Statement = Statement::new(
+    "-- ledger::versions_without_payload
     select v.job_id, v.version, v.template_hash, v.layout_id, v.cells, v.payload_hash, v.request,
         j.key, j.variant, v.version = j.wanted_version as is_wanted
-    from version v cross join job j on j.id = v.job_id
-    where (v.job_id, v.version) > (?2, ?3) and v.payload is null and j.batch_id = ?1
-    order by v.job_id, v.version limit ?4";
+    from version v {cross} join job j on j.id = v.job_id
+    where (v.job_id, v.version) > ($2, $3) and v.payload is null and j.batch_id = $1
+    order by v.job_id, v.version limit $4",
+);
 
-const STORE_PAYLOAD: &str = "-- ledger::store_payloads
-    update version set payload = ?3, dictionary_id = ?4, payload_hash = ?5
-    where job_id = ?1 and version = ?2 and payload is null";
+static STORE_PAYLOAD: Statement = Statement::new(
+    "-- ledger::store_payloads
+    update version set payload = $3, dictionary_id = $4, payload_hash = $5
+    where job_id = $1 and version = $2 and payload is null",
+);
 
 /// Of two keys that look the same, the first one has the key from now on.
-const CHANGE_KEY: &str = "-- ledger::store_payloads, key
-    update or ignore job set key = ?2 where id = ?1";
+static CHANGE_KEY: Statement = Statement::new(
+    "-- ledger::store_payloads, key
+    update job set key = $2 where id = $1 and not exists (
+        select 1 from job other where other.batch_id = job.batch_id and other.key = $2)",
+);
 
-const MARK_PAYLOADS_STORED: &str = "-- ledger::mark_payloads_stored
-    update batch set payloads_stored = 1 where id = ?1";
+static MARK_PAYLOADS_STORED: Statement = Statement::new(
+    "-- ledger::mark_payloads_stored
+    update batch set payloads_stored = true where id = $1",
+);
 
 struct StorePayloads(Vec<RestoredPayload>);
 
@@ -81,7 +93,7 @@ struct MarkPayloadsStored(BatchId);
 impl WriteOp for StorePayloads {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         let mut by_template: HashMap<&str, (i64, PayloadCompressor)> = HashMap::new();
         for RestoredPayload { version, payload, payload_hash, key } in &self.0 {
             let (dictionary, compressor) = match by_template.entry(&version.template_hash) {
@@ -90,17 +102,19 @@ impl WriteOp for StorePayloads {
                     new.insert(open_dictionary(db, &version.template_hash, payload).await?)
                 }
             };
-            sqlx::query(STORE_PAYLOAD)
-                .bind(version.job_id)
-                .bind(version.version)
-                .bind(compressor.compress(payload)?)
-                .bind(*dictionary)
-                .bind(payload_hash)
-                .execute(&mut *db)
-                .await?;
+            db.execute(
+                &STORE_PAYLOAD,
+                binds![
+                    version.job_id,
+                    version.version,
+                    compressor.compress(payload)?,
+                    *dictionary,
+                    payload_hash
+                ],
+            )
+            .await?;
             if let Some(key) = key {
-                let change = sqlx::query(CHANGE_KEY).bind(version.job_id).bind(key);
-                change.execute(&mut *db).await?;
+                db.execute(&CHANGE_KEY, binds![version.job_id, key]).await?;
             }
         }
         Ok(())
@@ -109,25 +123,25 @@ impl WriteOp for StorePayloads {
 
 /// Returns the dictionary of a template, which is this payload if it has none.
 async fn open_dictionary(
-    db: &mut SqliteConnection,
+    db: &mut StoreConnection,
     template_hash: &str,
     payload: &str,
 ) -> Result<(i64, PayloadCompressor), LedgerError> {
-    let known = sqlx::query_as(DICTIONARY).bind(template_hash).fetch_optional(&mut *db).await?;
+    let known = db.fetch_optional(&DICTIONARY, binds![template_hash]).await?;
     let mut compressor = PayloadCompressor::new(known);
     if let Some(id) = compressor.dictionary().and_then(|known| known.id) {
         return Ok((id, compressor));
     }
     compressor.compress(payload)?;
-    let id = sqlx::query_scalar(INSERT_DICTIONARY).bind(template_hash).bind(payload);
-    Ok((id.fetch_one(db).await?, compressor))
+    let id = db.fetch_value(&INSERT_DICTIONARY, binds![template_hash, payload]).await?;
+    Ok((id, compressor))
 }
 
 impl WriteOp for MarkPayloadsStored {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(MARK_PAYLOADS_STORED).bind(self.0.0).execute(db).await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        db.execute(&MARK_PAYLOADS_STORED, binds![self.0.0]).await?;
         Ok(())
     }
 }
@@ -135,8 +149,8 @@ impl WriteOp for MarkPayloadsStored {
 impl Ledger {
     /// Returns the batch if it was planned before payloads were stored.
     pub async fn batch_without_payloads(&self, name: &str) -> Result<Option<BatchId>, LedgerError> {
-        let found = sqlx::query_scalar(BATCH_WITHOUT_PAYLOADS).bind(name);
-        Ok(found.fetch_optional(&self.readers).await?.map(BatchId))
+        let found = self.readers.find_value(&BATCH_WITHOUT_PAYLOADS, binds![name]).await?;
+        Ok(found.map(BatchId))
     }
 
     /// Returns some versions without a payload, behind `after`.
@@ -146,12 +160,9 @@ impl Ledger {
         after: Option<&VersionWithoutPayload>,
     ) -> Result<Vec<VersionWithoutPayload>, LedgerError> {
         let (job, version) = after.map_or((0, 0), |after| (after.job_id, after.version));
-        Ok(sqlx::query_as(VERSIONS_WITHOUT_PAYLOAD)
-            .bind(batch.0)
-            .bind(job)
-            .bind(version)
-            .bind(VERSIONS_PER_PAGE)
-            .fetch_all(&self.readers)
+        Ok(self
+            .readers
+            .fetch_all(&VERSIONS_WITHOUT_PAYLOAD, binds![batch.0, job, version, VERSIONS_PER_PAGE])
             .await?)
     }
 

@@ -2,9 +2,8 @@
 
 use std::future::Future;
 
-use sqlx::SqliteConnection;
-
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::connection::StoreConnection;
 
 /// A change to the ledger that is written completely or not at all.
 ///
@@ -21,6 +20,6 @@ pub(in crate::ledger) trait WriteOp: Send + 'static {
     /// writing anything returns the rejection as its output instead.
     fn apply(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
     ) -> impl Future<Output = Result<Self::Output, LedgerError>> + Send;
 }

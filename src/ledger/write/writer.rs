@@ -12,11 +12,10 @@ use std::io;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::store::open;
+use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::write::write_op::WriteOp;
 
 /// Operations that wait for the writer. Each caller waits for its result, so this bounds callers;
@@ -56,8 +55,8 @@ impl LedgerWriter {
     /// # Errors
     /// If the system cannot start another thread.
     pub(in crate::ledger) fn start(
-        db: SqliteConnection,
-        turn: Option<SqlitePool>,
+        db: StoreConnection,
+        turn: Option<StoreReaders>,
     ) -> io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUED_WRITES_MAX);
         if turn.is_some() {
@@ -95,7 +94,7 @@ impl LedgerWriter {
 trait QueuedOp: Send {
     fn apply<'a>(
         &'a mut self,
-        db: &'a mut SqliteConnection,
+        db: &'a mut StoreConnection,
     ) -> BoxFuture<'a, Result<(), LedgerError>>;
     fn acknowledge(self: Box<Self>);
     fn fail(self: Box<Self>, error: LedgerError);
@@ -110,7 +109,7 @@ struct QueuedWrite<O: WriteOp> {
 impl<O: WriteOp> QueuedOp for QueuedWrite<O> {
     fn apply<'a>(
         &'a mut self,
-        db: &'a mut SqliteConnection,
+        db: &'a mut StoreConnection,
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         async move {
             self.output = Some(self.op.apply(db).await?);
@@ -130,9 +129,9 @@ impl<O: WriteOp> QueuedOp for QueuedWrite<O> {
 }
 
 async fn run_writer(
-    mut db: SqliteConnection,
+    mut db: StoreConnection,
     mut inbox: mpsc::Receiver<WriterMessage>,
-    turn: Option<SqlitePool>,
+    turn: Option<StoreReaders>,
 ) {
     // The size of a group depends on the machine's speed; in a simulation it must not.
     let group_max = if turn.is_some() { 1 } else { WRITE_GROUP_MAX };
@@ -157,7 +156,7 @@ async fn run_writer(
         commit_group(&mut db, group).await;
         drop(holding);
     }
-    open::close_connection(db).await;
+    db.close().await;
     if let Some(done) = closing {
         // The caller may have been cancelled; the file is closed all the same.
         let _ = done.send(());
@@ -165,7 +164,7 @@ async fn run_writer(
 }
 
 /// Commits the group, or each of its operations alone if the group fails.
-async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn QueuedOp>>) {
+async fn commit_group(db: &mut StoreConnection, mut group: Vec<Box<dyn QueuedOp>>) {
     match try_commit_group(db, &mut group).await {
         Ok(()) => group.into_iter().for_each(QueuedOp::acknowledge),
         Err(error) => match group.len() {
@@ -181,21 +180,21 @@ async fn commit_group(db: &mut SqliteConnection, mut group: Vec<Box<dyn QueuedOp
 }
 
 async fn try_commit_group(
-    db: &mut SqliteConnection,
+    db: &mut StoreConnection,
     group: &mut [Box<dyn QueuedOp>],
 ) -> Result<(), LedgerError> {
     if group.is_empty() {
         return Ok(());
     }
-    sqlx::query("begin immediate").execute(&mut *db).await?;
+    db.begin().await?;
     let ended = match apply_group(db, group).await {
-        Ok(()) => sqlx::query("commit").execute(&mut *db).await.map_err(LedgerError::from),
+        Ok(()) => db.commit().await.map_err(LedgerError::from),
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
         // After some errors `SQLite` has already rolled back, and this statement fails; in both
         // cases no transaction is open when the next group begins.
-        if let Err(error) = sqlx::query("rollback").execute(db).await {
+        if let Err(error) = db.rollback().await {
             tracing::debug!(%error, "rollback");
         }
         return Err(error);
@@ -205,7 +204,7 @@ async fn try_commit_group(
 
 /// Applies the operations in their order.
 async fn apply_group(
-    db: &mut SqliteConnection,
+    db: &mut StoreConnection,
     group: &mut [Box<dyn QueuedOp>],
 ) -> Result<(), LedgerError> {
     for op in group {

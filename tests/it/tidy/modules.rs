@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::source_files;
+use super::{is_test_file, lines_without_tests, source_files};
 
 /// One row of the module table.
 struct ModuleRule {
@@ -106,4 +106,25 @@ fn no_file_name_collects_everything() {
             assert!(!name.contains(word), "{}", path.display());
         }
     }
+}
+
+/// One text of a statement serves two databases; what differs is known to the store alone.
+#[test]
+fn only_the_store_names_the_types_of_a_database() {
+    let store = Path::new("src/ledger/store");
+    let mut found = Vec::new();
+    for (path, text) in source_files() {
+        if path.starts_with(store) || is_test_file(&path) {
+            continue;
+        }
+        for (number, line) in lines_without_tests(&text).enumerate() {
+            let code = line.split("//").next().unwrap();
+            let is_type =
+                ["sqlx::query", "sqlx::sqlite", "sqlx::postgres", "SqliteC", "SqliteP", "PgC"];
+            if is_type.iter().any(|name| code.contains(name)) {
+                found.push(format!("{}:{}: {line}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -5,9 +5,10 @@
 
 pub(in crate::ledger) mod exclusive_project;
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
@@ -16,6 +17,9 @@ use crate::ledger::model::identity::TagSecret;
 use crate::ledger::model::state::JobEvent;
 use crate::ledger::model::stored_payload::StoredPayload;
 use crate::ledger::model::tag::Tag;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::credits::CreditBudget;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::webhook;
@@ -68,17 +72,19 @@ pub struct ClaimOutcome {
     pub block: ClaimBlock,
 }
 
-const COUNT_CAPACITY: &str = "-- ledger::claim_submissions, counts
+static COUNT_CAPACITY: Statement = Statement::new(
+    "-- ledger::claim_submissions, counts
     select b.canary_done, b.paused, b.name, r.submitted,
         (select coalesce(sum(jobs), 0) from tally
          where batch_id = b.id and state in ('submitting', 'rendering')) as under_way,
         (select coalesce(sum(jobs), 0) from tally
-         where batch_id = b.id and in_sheet = 1 and state in ('uncertain', 'fetching')
+         where batch_id = b.id and in_sheet = true and state in ('uncertain', 'fetching')
         ) as unverified,
-        (select count(*) from job indexed by job_due
+        (select count(*) from job {by job_due}
          where batch_id = b.id and state = 'ready' and drafted > 0) as drafted
-    from batch b join run r on r.batch_id = b.id and r.id = ?2 and r.ended_at is null
-    where b.id = ?1";
+    from batch b join run r on r.batch_id = b.id and r.id = $2 and r.ended_at is null
+    where b.id = $1",
+);
 
 /// The due jobs in their order, except those that change a project which another job still uses:
 /// until that job's video is downloaded, its link may show the project's latest render. Videos of
@@ -90,7 +96,7 @@ macro_rules! due {
             $what,
             "
     select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag || ifnull('-' || s.seal, '') as tag, s.project_id, v.payload,
+           s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, v.payload,
            d.payload as dictionary, v.payload_hash, v.spoken_ms,
            v.request, v.subject,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
@@ -100,68 +106,84 @@ macro_rules! due {
     join version v on v.job_id = j.id and v.version = j.version
     left join payload_dictionary d on d.id = v.dictionary_id
     left join submission s on s.id = j.submission_id
-    where j.batch_id = ?1 and j.state = 'ready' and j.drafted = ?2 and j.due_at <= ?3",
+    where j.batch_id = $1 and j.state = 'ready' and j.drafted = $2 and j.due_at <= $3",
             $among,
             "
-        and (?2 = 1 or v.subject is null or not exists (
-            select 1 from submission o indexed by submission_subject
+        and ($2 = 1 or v.subject is null or not exists (
+            select 1 from submission o {by submission_subject}
             join job h on h.id = o.job_id
             where o.subject = v.subject and (o.project_id is null or o.project_id = o.subject)
                 and (o.live = 1 or h.submission_id = o.id
-                    or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = 1
+                    or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = true
                         and o.outcome = 'rendered'))))
-    order by j.due_at, j.position limit ?4"
+    order by j.due_at, j.position limit $4"
         )
     };
 }
 
-const READY_JOBS: &str = due!("queue", "job_due", "");
-const READY_SELECTED_JOBS: &str = due!("selected queue", "job_selected", " and j.selection = ?5");
+static READY_JOBS: Statement = Statement::new(due!("queue", "job_due", ""));
+static READY_SELECTED_JOBS: Statement =
+    Statement::new(due!("selected queue", "job_selected", " and j.selection = $5"));
 
-/// The ids of new submissions; no other connection writes at the same time.
-const LAST_SUBMISSION_ID: &str = "-- ledger::claim_submissions, last id
-    select coalesce(max(id), 0) from submission";
-
-/// Each of `named` is a list: submission, job, version, attempt, both parts of the tag, project.
-const INSERT_SUBMISSIONS: &str = "-- ledger::claim_submissions, intents
+/// Each row of `$1` is a list: job, version, attempt, both parts of the tag, project.
+static INSERT_SUBMISSIONS: Statement = Statement::new(
+    "-- ledger::claim_submissions, intents
     insert into submission
-        (id, job_id, version, attempt, tag, seal, subject, run_id, begun_at, way, outcome, paid_at)
-    select named.value ->> '$[0]', named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[3]',
-        named.value ->> '$[4]', named.value ->> '$[5]', named.value ->> '$[6]', ?2, ?3, ?4, ?5, ?6
-    from json_each(?1) named";
+        (job_id, version, attempt, tag, seal, subject, run_id, begun_at, way, outcome, paid_at)
+    select cast(named.value ->> 0 as bigint), cast(named.value ->> 1 as bigint),
+        cast(named.value ->> 2 as bigint), named.value ->> 3, named.value ->> 4, named.value ->> 5,
+        $2, $3, $4, $5, $6
+    from {rows $1} named returning id, job_id",
+);
 
-const MARK_DRAFTS_SENT: &str = "-- ledger::claim_submissions, paid step
-    update submission set outcome = 'sent', paid_at = ?3, run_id = ?2, settled_at = null
-    from json_each(?1) named
-    where submission.id = named.value ->> '$[0]' and submission.outcome = 'drafted'";
+/// Each row of `$1` is a list, here and below: submission, job, version, attempt.
+static MARK_DRAFTS_SENT: Statement = Statement::new(
+    "-- ledger::claim_submissions, paid step
+    update submission set outcome = 'sent', paid_at = $3, run_id = $2, settled_at = null
+    from {rows $1} named
+    where submission.id = cast(named.value ->> 0 as bigint) and submission.outcome = 'drafted'",
+);
 
-const MARK_JOBS_SUBMITTING: &str = "-- ledger::claim_submissions, jobs
-    update job set state = 'submitting', drafted = 0, lease_token = ?2,
-        submission_id = named.value ->> '$[0]', attempts = named.value ->> '$[3]'
-    from json_each(?1) named
-    where job.id = named.value ->> '$[1]' and +job.state = 'ready'";
+static MARK_JOBS_SUBMITTING: Statement = Statement::new(
+    "-- ledger::claim_submissions, jobs
+    update job set state = 'submitting', drafted = 0, lease_token = $2,
+        submission_id = cast(named.value ->> 0 as bigint),
+        attempts = cast(named.value ->> 3 as bigint)
+    from {rows $1} named
+    where job.id = cast(named.value ->> 1 as bigint) and {unindexed job.state} = 'ready'",
+);
 
-const INSERT_EVENTS: &str = "-- ledger::claim_submissions, history
+static INSERT_EVENTS: Statement = Statement::new(
+    "-- ledger::claim_submissions, history
     insert into event (job_id, version, submission_id, run_id, at, event, state)
-    select named.value ->> '$[1]', named.value ->> '$[2]', named.value ->> '$[0]', ?2, ?3, ?4, 'submitting'
-    from json_each(?1) named";
+    select cast(named.value ->> 1 as bigint), cast(named.value ->> 2 as bigint),
+        cast(named.value ->> 0 as bigint), $2, $3, $4, 'submitting'
+    from {rows $1} named",
+);
 
-const COUNT_SUBMITTED: &str = "-- ledger::claim_submissions, count
-    update run set submitted = submitted + ?2 where id = ?1";
+/// The id of a claim whose submission has no row yet; ids begin with 1.
+const NOT_INSERTED: i64 = 0;
 
-const COUNT_DRAFTED_SELECTED: &str = "-- ledger::claim_submissions, selected drafts
-    select count(*) from job indexed by job_selected
-    where batch_id = ?1 and selection = ?2 and state = 'ready' and drafted > 0";
+static COUNT_SUBMITTED: Statement = Statement::new(
+    "-- ledger::claim_submissions, count
+    update run set submitted = submitted + $2 where id = $1",
+);
+
+static COUNT_DRAFTED_SELECTED: Statement = Statement::new(
+    "-- ledger::claim_submissions, selected drafts
+    select count(*) from job {by job_selected}
+    where batch_id = $1 and selection = $2 and state = 'ready' and drafted > 0",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] = &[
-    COUNT_CAPACITY,
-    READY_JOBS,
-    READY_SELECTED_JOBS,
-    COUNT_DRAFTED_SELECTED,
-    MARK_DRAFTS_SENT,
-    MARK_JOBS_SUBMITTING,
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
+    &COUNT_CAPACITY,
+    &READY_JOBS,
+    &READY_SELECTED_JOBS,
+    &COUNT_DRAFTED_SELECTED,
+    &MARK_DRAFTS_SENT,
+    &MARK_JOBS_SUBMITTING,
 ];
 
 struct ClaimSubmissions {
@@ -197,7 +219,7 @@ impl ClaimSubmissions {
     /// them fit.
     async fn truncate_to_budget(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         queue: &mut Vec<ReadyJob>,
     ) -> Result<bool, LedgerError> {
         let Some(caps) = self.capacity.credit_caps else { return Ok(true) };
@@ -216,7 +238,7 @@ impl ClaimSubmissions {
     /// Returns the step for which the returned jobs are ready.
     async fn read_ready_jobs(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         max: i64,
         drafted: i64,
     ) -> Result<(SubmitStep, Vec<ReadyJob>), LedgerError> {
@@ -231,35 +253,32 @@ impl ClaimSubmissions {
 
     async fn query_ready_jobs(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         step: SubmitStep,
         max: i64,
     ) -> Result<Vec<ReadyJob>, LedgerError> {
         let selection = self.capacity.selection;
-        let text = if selection.is_some() { READY_SELECTED_JOBS } else { READY_JOBS };
-        let mut query = sqlx::query_as(text)
-            .bind(self.batch.0)
-            .bind(step == SubmitStep::Export)
-            .bind(self.now.as_millisecond())
-            .bind(max);
+        let is_export = i64::from(step == SubmitStep::Export);
+        let mut binds = binds![self.batch.0, is_export, self.now.as_millisecond(), max];
         if let Some(selection) = selection {
-            query = query.bind(selection.0);
+            binds.push(selection.0.into());
+            return Ok(db.fetch_all(&READY_SELECTED_JOBS, binds).await?);
         }
-        Ok(query.fetch_all(db).await?)
+        Ok(db.fetch_all(&READY_JOBS, binds).await?)
     }
 
     /// Writes the intents of the queued jobs and moves the jobs.
     async fn claim_jobs(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         step: SubmitStep,
         batch_name: &str,
         queue: Vec<ReadyJob>,
     ) -> Result<Vec<ClaimedSubmission>, sqlx::Error> {
-        let last: i64 = sqlx::query_scalar(LAST_SUBMISSION_ID).fetch_one(&mut *db).await?;
-        let mut named = Vec::with_capacity(queue.len());
         let mut claims = Vec::with_capacity(queue.len());
-        for (number, queued) in (last + 1..).zip(queue) {
+        let mut intents = Vec::new();
+        let mut attempts = Vec::with_capacity(queue.len());
+        for queued in queue {
             let (submission, tag, attempt) = match (step, queued.submission_id, queued.tag) {
                 (SubmitStep::Export, Some(id), Some(tag)) => {
                     (id, Tag::from_stored(tag), queued.attempts)
@@ -268,18 +287,18 @@ impl ClaimSubmissions {
                     let attempt = queued.attempts + 1;
                     let (key, hash) = (&queued.key, &queued.payload_hash);
                     let tag = Tag::new(batch_name, key, hash, attempt, Some(&self.tag_secret));
-                    (number, tag, attempt)
+                    intents.push(json!([
+                        queued.job,
+                        queued.version,
+                        attempt,
+                        tag.first_part(),
+                        tag.second_part(),
+                        queued.subject
+                    ]));
+                    (NOT_INSERTED, tag, attempt)
                 }
             };
-            named.push(json!([
-                submission,
-                queued.job,
-                queued.version,
-                attempt,
-                tag.first_part(),
-                tag.second_part(),
-                queued.subject
-            ]));
+            attempts.push((queued.version, attempt));
             claims.push(ClaimedSubmission {
                 job: JobId(queued.job),
                 key: queued.key,
@@ -298,39 +317,58 @@ impl ClaimSubmissions {
                     .and_then(|draw| draw()),
             });
         }
-        self.write_intents(db, step, &Value::from(named).to_string()).await?;
+        self.insert_submissions(db, step, intents, &mut claims).await?;
+        let named = claims.iter().zip(attempts).map(|(claim, (version, attempt))| {
+            json!([claim.submission.0, claim.job.0, version, attempt])
+        });
+        self.write_intents(db, step, &named.collect::<Value>().to_string()).await?;
         let addresses: Vec<_> = claims.iter().filter_map(ClaimedSubmission::address).collect();
         webhook::insert_addresses(db, &addresses, self.now).await?;
         Ok(claims)
     }
 
+    /// Inserts the submissions of a first or only step, and gives their ids to the claims.
+    async fn insert_submissions(
+        &self,
+        db: &mut StoreConnection,
+        step: SubmitStep,
+        intents: Vec<Value>,
+        claims: &mut [ClaimedSubmission],
+    ) -> Result<(), sqlx::Error> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let (run, now) = (self.run.0, self.now.as_millisecond());
+        let (mode, outcome, paid_at) = match step {
+            SubmitStep::Draft => (SubmissionMode::TwoStep, "drafting", None),
+            SubmitStep::Export | SubmitStep::Create => (SubmissionMode::OneStep, "sent", Some(now)),
+        };
+        let intents = Value::from(intents).to_string();
+        let binds = binds![intents, run, now, mode.as_str(), outcome, paid_at];
+        let inserted: Vec<(i64, i64)> = db.fetch_all(&INSERT_SUBMISSIONS, binds).await?;
+        let ids: HashMap<i64, i64> = inserted.into_iter().map(|(id, job)| (job, id)).collect();
+        for claim in claims.iter_mut().filter(|claim| claim.submission.0 == NOT_INSERTED) {
+            claim.submission =
+                SubmissionId(*ids.get(&claim.job.0).ok_or(sqlx::Error::RowNotFound)?);
+        }
+        Ok(())
+    }
+
     async fn write_intents(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         step: SubmitStep,
         named: &str,
     ) -> Result<(), sqlx::Error> {
         let (run, now) = (self.run.0, self.now.as_millisecond());
-        let intents = match step {
-            SubmitStep::Export => sqlx::query(MARK_DRAFTS_SENT).bind(named).bind(run).bind(now),
-            SubmitStep::Draft => {
-                let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
-                new.bind(SubmissionMode::TwoStep.as_str()).bind("drafting").bind(None::<i64>)
+        match step {
+            SubmitStep::Export => {
+                db.execute(&MARK_DRAFTS_SENT, binds![named, run, now]).await?;
             }
-            SubmitStep::Create => {
-                let new = sqlx::query(INSERT_SUBMISSIONS).bind(named).bind(run).bind(now);
-                new.bind(SubmissionMode::OneStep.as_str()).bind("sent").bind(now)
-            }
-        };
-        intents.execute(&mut *db).await?;
-        sqlx::query(MARK_JOBS_SUBMITTING).bind(named).bind(run).execute(&mut *db).await?;
-        sqlx::query(INSERT_EVENTS)
-            .bind(named)
-            .bind(run)
-            .bind(now)
-            .bind(JobEvent::Claimed.as_str())
-            .execute(db)
-            .await?;
+            SubmitStep::Draft | SubmitStep::Create => {}
+        }
+        db.execute(&MARK_JOBS_SUBMITTING, binds![named, run]).await?;
+        db.execute(&INSERT_EVENTS, binds![named, run, now, JobEvent::Claimed.as_str()]).await?;
         Ok(())
     }
 }
@@ -338,20 +376,15 @@ impl ClaimSubmissions {
 impl WriteOp for ClaimSubmissions {
     type Output = ClaimOutcome;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<ClaimOutcome, LedgerError> {
-        let mut counted: CapacityCounts = sqlx::query_as(COUNT_CAPACITY)
-            .bind(self.batch.0)
-            .bind(self.run.0)
-            .fetch_optional(&mut *db)
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<ClaimOutcome, LedgerError> {
+        let mut counted: CapacityCounts = db
+            .fetch_optional(&COUNT_CAPACITY, binds![self.batch.0, self.run.0])
             .await?
             .ok_or(LedgerError::LeaseLost)?;
         if let Some(selection) = self.capacity.selection {
             // Drafts outside this run's selection must not block its own.
-            counted.drafted = sqlx::query_scalar(COUNT_DRAFTED_SELECTED)
-                .bind(self.batch.0)
-                .bind(selection.0)
-                .fetch_one(&mut *db)
-                .await?;
+            counted.drafted =
+                db.fetch_value(&COUNT_DRAFTED_SELECTED, binds![self.batch.0, selection.0]).await?;
         }
         let (max, block) = self.capacity.available(self.step, &counted);
         if max == 0 {
@@ -380,11 +413,7 @@ impl WriteOp for ClaimSubmissions {
         }
         let claims = self.claim_jobs(db, step, &counted.name, queue).await?;
         if self.step != SubmitStep::Draft {
-            sqlx::query(COUNT_SUBMITTED)
-                .bind(self.run.0)
-                .bind(claims.len() as i64)
-                .execute(db)
-                .await?;
+            db.execute(&COUNT_SUBMITTED, binds![self.run.0, claims.len() as i64]).await?;
         }
         Ok(ClaimOutcome { submissions: claims, block })
     }

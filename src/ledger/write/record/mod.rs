@@ -6,7 +6,6 @@
 mod write;
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
@@ -15,6 +14,9 @@ use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
 use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{JobState, Transition};
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::record::write::{EvaluatedUpdate, RecordedEvent};
 use crate::ledger::write::write_op::WriteOp;
@@ -23,7 +25,8 @@ use crate::ledger::{JobId, SubmissionId};
 /// Bytes of a message that the history keeps for one event.
 const DETAIL_MAX: usize = 2048;
 
-const LOAD_ROWS: &str = "-- ledger::record, load
+static LOAD_ROWS: Statement = Statement::new(
+    "-- ledger::record, load
     select j.batch_id, j.lease_token, j.state, j.drafted, j.in_sheet, j.version, j.wanted_version,
            j.due_at,
            j.submit_failures, j.rerenders, j.fetch_failures, j.polls, j.submission_id,
@@ -33,12 +36,13 @@ const LOAD_ROWS: &str = "-- ledger::record, load
            s.recheck_since, s.decline,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
     from submission s join job j on j.id = s.job_id
-    where s.id = ?2 and j.id = ?1";
+    where s.id = $2 and j.id = $1",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) fn statements() -> Vec<&'static str> {
-    [&[LOAD_ROWS], write::STATEMENTS].concat()
+pub(in crate::ledger) fn statements() -> Vec<&'static Statement> {
+    [&[&LOAD_ROWS], write::STATEMENTS].concat()
 }
 
 /// The result of recording an update.
@@ -83,12 +87,9 @@ impl WriteOp for RecordUpdate {
     /// A rejection is an output: it writes nothing, so the operations beside it need no second try.
     type Output = Result<RecordedUpdate, LedgerError>;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<Self::Output, LedgerError> {
-        let loaded: Option<LoadedRows> = sqlx::query_as(LOAD_ROWS)
-            .bind(self.job.0)
-            .bind(self.submission.0)
-            .fetch_optional(&mut *db)
-            .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<Self::Output, LedgerError> {
+        let loaded: Option<LoadedRows> =
+            db.fetch_optional(&LOAD_ROWS, binds![self.job.0, self.submission.0]).await?;
         let (mut recorded, evaluated) = match self.evaluate(loaded) {
             Ok((recorded, Some(evaluated))) => (recorded, evaluated),
             Ok((recorded, None)) => return Ok(Ok(recorded)),

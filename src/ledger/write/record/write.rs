@@ -1,11 +1,12 @@
 //! Writing an evaluated update: the job, its submission, the video and the event. Nothing is decided
 //! here, except whether an earlier version's video can be used again.
 
-use sqlx::SqliteConnection;
-
 use crate::ledger::model::job::{Job, Submission};
 use crate::ledger::model::job_update::VerifiedVideo;
 use crate::ledger::model::state::{JobEvent, JobState};
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::record::truncate_detail;
 
 /// The rows that an update changes.
@@ -37,57 +38,76 @@ pub(super) struct RecordedEvent {
     pub(super) state: JobState,
 }
 
-const UPDATE_JOB: &str = "-- ledger::record, job
-    update job set state = ?3, drafted = ?4, version = ?5, wanted_version = ?6, due_at = ?7,
-        submit_failures = ?8, rerenders = ?9, fetch_failures = ?10, polls = ?11,
-        submission_id = ?12, rendering_at = ?13, progress = ?14, moved_at = ?15, stalled = ?16,
-        video_file = ?17, cause = ?18, words = ?19
-    where id = ?1 and lease_token = ?2";
+static UPDATE_JOB: Statement = Statement::new(
+    "-- ledger::record, job
+    update job set state = $3, drafted = $4, version = $5, wanted_version = $6, due_at = $7,
+        submit_failures = $8, rerenders = $9, fetch_failures = $10, polls = $11,
+        submission_id = $12, rendering_at = $13, progress = $14, moved_at = $15, stalled = $16,
+        video_file = $17, cause = $18, words = $19
+    where id = $1 and lease_token = $2",
+);
 
-const UPDATE_SUBMISSION: &str = "-- ledger::record, submission
-    update submission set outcome = ?2, project_id = ?3, render_id = ?4, settled_at = ?5,
-        looks = ?6, video_url = ?7, credits = ?8, subject = ?9, mark = ?10, paid_at = ?11,
-        recheck = ?12, recheck_since = ?13, decline = ?14
-    where id = ?1";
+static UPDATE_SUBMISSION: Statement = Statement::new(
+    "-- ledger::record, submission
+    update submission set outcome = $2, project_id = $3, render_id = $4, settled_at = $5,
+        looks = $6, video_url = $7, credits = $8, subject = $9, mark = $10, paid_at = $11,
+        recheck = $12, recheck_since = $13, decline = $14
+    where id = $1",
+);
 
-const INSERT_EVENT: &str = "-- ledger::record, event
+static INSERT_EVENT: Statement = Statement::new(
+    "-- ledger::record, event
     insert into event (job_id, version, submission_id, run_id, at, event, state, detail)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    values ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
 
-const SAVE_VIDEO: &str = "-- ledger::record, video
-    update version set video_file = ?3, video_bytes = ?4, video_hash = ?5, video_ms = ?6,
-        done_at = ?7
-    where job_id = ?1 and version = ?2;
+static SAVE_VIDEO: Statement = Statement::new(
+    "-- ledger::record, video
+    update version set video_file = $3, video_bytes = $4, video_hash = $5, video_ms = $6,
+        done_at = $7
+    where job_id = $1 and version = $2",
+);
+
+static COUNT_CANARY: Statement = Statement::new(
+    "-- ledger::record, canary
     update batch set canary_done = canary_done + 1
-    where id = ?8 and template_hash =
-        (select template_hash from version where job_id = ?1 and version = ?2)";
+    where id = $3 and template_hash =
+        (select template_hash from version where job_id = $1 and version = $2)",
+);
 
-const FIND_REUSABLE_VIDEO: &str = "-- ledger::record, rendered before
+static FIND_REUSABLE_VIDEO: Statement = Statement::new(
+    "-- ledger::record, rendered before
     select w.version, w.video_file from version v
     join version w on w.job_id = v.job_id and w.payload_hash = v.payload_hash
-    where v.job_id = ?1 and v.version = ?2 and w.done_at is not null
-    order by w.version desc limit 1";
+    where v.job_id = $1 and v.version = $2 and w.done_at is not null
+    order by w.version desc limit 1",
+);
 
-const REUSE_VIDEO: &str = "-- ledger::record, reuse
-    update version set reused_from = ?3 where job_id = ?1 and version = ?2";
+static REUSE_VIDEO: Statement = Statement::new(
+    "-- ledger::record, reuse
+    update version set reused_from = $3 where job_id = $1 and version = $2",
+);
 
-const UNCOUNT_SUBMITTED: &str = "-- ledger::record, uncount
-    update run set submitted = submitted - 1 where id = ?1 and submitted > 0";
+static UNCOUNT_SUBMITTED: Statement = Statement::new(
+    "-- ledger::record, uncount
+    update run set submitted = submitted - 1 where id = $1 and submitted > 0",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    UPDATE_JOB,
-    UPDATE_SUBMISSION,
-    SAVE_VIDEO,
-    FIND_REUSABLE_VIDEO,
-    REUSE_VIDEO,
-    UNCOUNT_SUBMITTED,
+pub(super) static STATEMENTS: &[&Statement] = &[
+    &UPDATE_JOB,
+    &UPDATE_SUBMISSION,
+    &SAVE_VIDEO,
+    &COUNT_CANARY,
+    &FIND_REUSABLE_VIDEO,
+    &REUSE_VIDEO,
+    &UNCOUNT_SUBMITTED,
 ];
 
 impl EvaluatedUpdate<'_> {
     /// Writes the job, the submission, the event, the video and the start of the next version.
-    pub(super) async fn write(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, db: &mut StoreConnection) -> Result<(), sqlx::Error> {
         self.write_job(db, &self.job).await?;
         if self.is_submission_changed {
             self.write_submission(db).await?;
@@ -96,7 +116,7 @@ impl EvaluatedUpdate<'_> {
             self.insert_event(db, event).await?;
         }
         if let Some(run) = self.unspent_run {
-            sqlx::query(UNCOUNT_SUBMITTED).bind(run).execute(&mut *db).await?;
+            db.execute(&UNCOUNT_SUBMITTED, binds![run]).await?;
         }
         if let Some((batch, video)) = self.video {
             self.save_video(db, batch, video).await?;
@@ -107,89 +127,87 @@ impl EvaluatedUpdate<'_> {
         }
     }
 
-    async fn write_job(&self, db: &mut SqliteConnection, job: &Job) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(UPDATE_JOB)
-            .bind(self.job_id)
-            .bind(self.run)
-            .bind(job.state.as_str())
-            .bind(job.draft)
-            .bind(job.version)
-            .bind(job.wanted_version)
-            .bind(job.due_at)
-            .bind(job.submit_failures)
-            .bind(job.rerenders)
-            .bind(job.fetch_failures)
-            .bind(job.polls)
-            .bind(job.submission_id)
-            .bind(job.rendering_at)
-            .bind(job.progress)
-            .bind(job.moved_at)
-            .bind(job.stalled)
-            .bind(job.video_file.as_deref())
-            .bind(job.cause.as_deref())
-            .bind(job.message.as_deref().map(truncate_detail));
-        query.execute(db).await.map(drop)
+    async fn write_job(&self, db: &mut StoreConnection, job: &Job) -> Result<(), sqlx::Error> {
+        let binds = binds![
+            self.job_id,
+            self.run,
+            job.state.as_str(),
+            job.draft,
+            job.version,
+            job.wanted_version,
+            job.due_at,
+            job.submit_failures,
+            job.rerenders,
+            job.fetch_failures,
+            job.polls,
+            job.submission_id,
+            job.rendering_at,
+            job.progress,
+            job.moved_at,
+            job.stalled,
+            job.video_file.as_deref(),
+            job.cause.as_deref(),
+            job.message.as_deref().map(truncate_detail)
+        ];
+        db.execute(&UPDATE_JOB, binds).await.map(drop)
     }
 
-    async fn write_submission(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn write_submission(&self, db: &mut StoreConnection) -> Result<(), sqlx::Error> {
         let submission = &self.submission;
-        let query = sqlx::query(UPDATE_SUBMISSION)
-            .bind(submission.id)
-            .bind(submission.outcome.as_str())
-            .bind(submission.project_id.as_deref())
-            .bind(submission.render_id.as_deref())
-            .bind(submission.settled_at)
-            .bind(submission.evidence_checks)
-            .bind(submission.video_url.as_deref())
-            .bind(submission.credits)
-            .bind(submission.exclusive_project.as_deref())
-            .bind(submission.previous_render_identity.as_deref())
-            .bind(submission.paid_at)
-            .bind(submission.recheck.map(|(recheck, _)| recheck.as_str()))
-            .bind(submission.recheck.map(|(_, since)| since))
-            .bind(submission.decline.as_deref());
-        query.execute(db).await.map(drop)
+        let binds = binds![
+            submission.id,
+            submission.outcome.as_str(),
+            submission.project_id.as_deref(),
+            submission.render_id.as_deref(),
+            submission.settled_at,
+            submission.evidence_checks,
+            submission.video_url.as_deref(),
+            submission.credits,
+            submission.exclusive_project.as_deref(),
+            submission.previous_render_identity.as_deref(),
+            submission.paid_at,
+            submission.recheck.map(|(recheck, _)| recheck.as_str()),
+            submission.recheck.map(|(_, since)| since),
+            submission.decline.as_deref()
+        ];
+        db.execute(&UPDATE_SUBMISSION, binds).await.map(drop)
     }
 
     async fn insert_event(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         event: &RecordedEvent,
     ) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(INSERT_EVENT)
-            .bind(self.job_id)
-            .bind(event.version)
-            .bind(self.submission.id)
-            .bind(self.run)
-            .bind(self.now)
-            .bind(event.event)
-            .bind(event.state.as_str())
-            .bind(self.detail);
-        query.execute(db).await.map(drop)
+        let binds = binds![
+            self.job_id,
+            event.version,
+            self.submission.id,
+            self.run,
+            self.now,
+            event.event,
+            event.state.as_str(),
+            self.detail
+        ];
+        db.execute(&INSERT_EVENT, binds).await.map(drop)
     }
 
     async fn save_video(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         batch: i64,
         video: &VerifiedVideo,
     ) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(SAVE_VIDEO)
-            .bind(self.job_id)
-            .bind(self.submission.version)
-            .bind(&video.file)
-            .bind(video.bytes)
-            .bind(&video.hash)
-            .bind(video.duration_ms)
-            .bind(self.now)
-            .bind(batch);
-        query.execute(db).await.map(drop)
+        let (job, version) = (self.job_id, self.submission.version);
+        let VerifiedVideo { file, bytes, hash, duration_ms } = video;
+        let binds = binds![job, version, file, *bytes, hash, *duration_ms, self.now];
+        db.execute(&SAVE_VIDEO, binds).await?;
+        db.execute(&COUNT_CANARY, binds![job, version, batch]).await.map(drop)
     }
 
     /// Writes the job as its next version, and the event that starts it.
     async fn write_successor(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
         event: JobEvent,
         job: &Job,
     ) -> Result<(), sqlx::Error> {
@@ -202,25 +220,17 @@ impl EvaluatedUpdate<'_> {
     /// Returns the job's state then.
     pub(super) async fn reuse_video(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut StoreConnection,
     ) -> Result<Option<JobState>, sqlx::Error> {
         let Some((_, successor)) = &self.successor else { return Ok(None) };
         if successor.state != JobState::Ready {
             return Ok(None);
         }
         let version = successor.version;
-        let same: Option<(i64, String)> = sqlx::query_as(FIND_REUSABLE_VIDEO)
-            .bind(self.job_id)
-            .bind(version)
-            .fetch_optional(&mut *db)
-            .await?;
+        let same: Option<(i64, String)> =
+            db.fetch_optional(&FIND_REUSABLE_VIDEO, binds![self.job_id, version]).await?;
         let Some((source, file)) = same else { return Ok(None) };
-        sqlx::query(REUSE_VIDEO)
-            .bind(self.job_id)
-            .bind(version)
-            .bind(source)
-            .execute(&mut *db)
-            .await?;
+        db.execute(&REUSE_VIDEO, binds![self.job_id, version, source]).await?;
         let reused = Job { state: JobState::Reused, video_file: Some(file), ..successor.clone() };
         self.write_successor(db, JobEvent::Reused, &reused).await?;
         Ok(Some(reused.state))

@@ -9,13 +9,12 @@ mod compare;
 mod paid;
 mod row_lists;
 
-use std::sync::LazyLock;
-
-use sqlx::{AssertSqlSafe, SqliteConnection};
-
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::stored_payload::PayloadCompressor;
+use crate::ledger::store::bind_value::{BindValue, binds};
+use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::open;
+use crate::ledger::store::statement::{SqlDialect, Statement};
 use crate::ledger::{BatchId, Ledger};
 
 pub use crate::ledger::write::staging::compare::ComparedSheet;
@@ -228,14 +227,16 @@ struct RowTotals {
 }
 
 /// A row whose payload differs from the planned one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ChangedRow {
     /// Its key.
     pub key: String,
     /// Its row number.
     pub row_number: i64,
-    /// Its planned cells and their headings.
-    pub before: (String, String),
+    /// Its planned cells.
+    pub before: String,
+    /// Their headings.
+    pub headings: String,
     /// Its cells now.
     pub after: String,
     /// Whether the template changed as well.
@@ -247,7 +248,7 @@ pub struct ChangedRow {
 /// A sheet on its way into the ledger.
 #[derive(Debug)]
 pub struct StagedSheet {
-    db: SqliteConnection,
+    db: StoreConnection,
     header: PlanHeader,
     batch: Option<i64>,
     payloads: PayloadCompressor,
@@ -259,14 +260,13 @@ pub struct StagedSheet {
 const ROWS_PER_STATEMENT: usize = 256;
 
 /// The columns that every staged row has.
-const BASE_COLUMNS: &str =
-    "position, row_number, key, cells, payload, payload_hash, file_name, spoken_ms, selected";
-/// Further columns of some rows; all other rows have the defaults of the table.
-const EXTRA_COLUMNS: &str = "row_change, problem, variant, layout, subject";
-
-/// The statement for [`ROWS_PER_STATEMENT`] rows, without and with the further columns.
-static INSERT_ROWS: LazyLock<[String; 2]> =
-    LazyLock::new(|| [false, true].map(|wide| insert_statement(ROWS_PER_STATEMENT, wide)));
+const BASE_COLUMNS: &str = "staged (position, row_number, key, cells, payload, payload_hash, \
+    file_name, spoken_ms, selected)";
+const BASE_COUNT: usize = 9;
+/// With those that only some rows have; all other rows have the defaults of the table.
+const WIDE_COLUMNS: &str = "staged (position, row_number, key, cells, payload, payload_hash, \
+    file_name, spoken_ms, selected, row_change, problem, variant, layout, subject)";
+const WIDE_COUNT: usize = 14;
 
 /// Unlike elsewhere, the temporary data is as large as the sheet and belongs in a file. Parent rows
 /// are written or read in the same transaction as their children, so foreign keys need no check for
@@ -298,35 +298,83 @@ const CREATE_TABLES: &str = "-- ledger::stage
     ) strict;
     create temp table paid_job (id integer primary key) strict;
     create temp table layout_of (layout integer primary key, id integer not null) strict;
+    create temp table change (
+        position     integer primary key,
+        job_id       integer not null,
+        state        text not null,
+        next_version integer not null,
+        same_as      integer
+    ) strict;
     begin";
 
-pub(in crate::ledger) const DICTIONARY: &str = "-- ledger::stage, dictionary
-    select id, payload from payload_dictionary where template_hash = ?1 order by id limit 1";
+/// The same at a server, within the transaction that the plan is one of: it ends with the user's
+/// decision.
+const CREATE_SERVER_TABLES: &str = "begin;
+    set local synchronous_commit = on;
+    set local statement_timeout = 0;
+    set local lock_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
+    create temp table staged (
+        position     bigint primary key,
+        row_number   bigint not null,
+        key          text collate \"C\",
+        cells        text not null,
+        payload      bytea,
+        payload_hash text,
+        file_name    text,
+        spoken_ms    bigint,
+        problem      text,
+        row_change      text not null default 'new',
+        selected     boolean not null,
+        variant      text,
+        layout       bigint not null default 0,
+        subject      text,
+        job_id       bigint,
+        paid_again   boolean not null default false
+    ) on commit drop;
+    create temp table paid_job (id bigint primary key) on commit drop;
+    create temp table layout_of (layout bigint primary key, id bigint not null) on commit drop;
+    create temp table change (
+        position     bigint primary key,
+        job_id       bigint not null,
+        state        text not null,
+        next_version bigint not null,
+        same_as      bigint
+    ) on commit drop";
+
+pub(in crate::ledger) static DICTIONARY: Statement = Statement::new(
+    "-- ledger::stage, dictionary
+    select id, payload from payload_dictionary where template_hash = $1 order by id limit 1",
+);
+
+static FIND_BATCH: Statement = Statement::new(
+    "-- ledger::stage, batch
+    select id from batch where name = $1",
+);
+
+static LAST_SELECTION: Statement = Statement::new(
+    "-- ledger::last_selection
+    select selection from batch where id = $1",
+);
 
 impl Ledger {
     /// Begins to compare a sheet with its batch in the ledger.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
         let mut db = open::open_writer(&self.path, self.durability).await?;
-        let batch = sqlx::query_scalar("select id from batch where name = ?1")
-            .bind(&header.name)
-            .fetch_optional(&mut db)
-            .await?;
-        let dictionary =
-            sqlx::query_as(DICTIONARY).bind(&header.template_hash).fetch_optional(&mut db).await?;
-        sqlx::raw_sql(CREATE_TABLES).execute(&mut db).await?;
+        let batch = db.find_value(&FIND_BATCH, binds![&header.name]).await?;
+        let dictionary = db.fetch_optional(&DICTIONARY, binds![&header.template_hash]).await?;
+        db.execute_script(match db.dialect() {
+            SqlDialect::Sqlite => CREATE_TABLES,
+            SqlDialect::Postgres => CREATE_SERVER_TABLES,
+        })
+        .await?;
         let payloads = PayloadCompressor::new(dictionary);
         Ok(StagedSheet { db, header, batch, payloads, counts: PlanCounts::default() })
     }
 
     /// Returns the selection of the last plan that had one.
     pub async fn last_selection(&self, batch: BatchId) -> Result<JobSelection, LedgerError> {
-        Ok(sqlx::query_scalar(
-            "-- ledger::last_selection\n select selection from batch where id = ?1",
-        )
-        .bind(batch.0)
-        .fetch_one(&self.readers)
-        .await
-        .map(JobSelection)?)
+        Ok(JobSelection(self.readers.fetch_value(&LAST_SELECTION, binds![batch.0]).await?))
     }
 }
 
@@ -337,46 +385,50 @@ impl StagedSheet {
         while rows.len() > 0 {
             let count = rows.len().min(ROWS_PER_STATEMENT);
             let wide = !rows.as_slice()[..count].iter().all(StagedRow::has_base_columns_only);
-            let mut query = match count == ROWS_PER_STATEMENT {
-                true => sqlx::query(INSERT_ROWS[usize::from(wide)].as_str()),
-                false => {
-                    sqlx::query(AssertSqlSafe(insert_statement(count, wide))).persistent(false)
-                }
+            let (into, columns) = match wide {
+                true => (WIDE_COLUMNS, WIDE_COUNT),
+                false => (BASE_COLUMNS, BASE_COUNT),
             };
+            let mut binds = Vec::with_capacity(count * columns);
             for row in rows.by_ref().take(count) {
-                let row_change = row.change();
-                self.counts.add_rows(row_change, 1, row.selected_totals());
-                let (merged, problem) = match row.merged {
-                    Ok(merged) => (Some(merged), None),
-                    Err(UnmergedReason::Invalid(words) | UnmergedReason::Skipped(words)) => {
-                        (None, Some(words))
-                    }
-                };
-                query = query.bind(row.position).bind(row.row_number).bind(row.key);
-                query = query.bind(row.cells);
-                // Texts are moved: copying them would cost more than all the rest.
-                let mut exclusive_project = None;
-                query = match merged {
-                    Some(merged) => {
-                        exclusive_project = merged.exclusive_project;
-                        let payload = self.payloads.compress(&merged.payload)?;
-                        let query = query.bind(payload).bind(merged.payload_hash);
-                        query.bind(merged.file_name).bind(merged.spoken_ms)
-                    }
-                    None => {
-                        let query = query.bind(None::<Vec<u8>>).bind(None::<String>);
-                        query.bind(None::<String>).bind(None::<i64>)
-                    }
-                };
-                query = query.bind(row.selected);
-                if wide {
-                    query = query.bind(row_change.as_str()).bind(problem).bind(row.variant);
-                    query = query
-                        .bind(i64::try_from(row.mapping_index).unwrap_or(i64::MAX))
-                        .bind(exclusive_project);
-                }
+                self.counts.add_rows(row.change(), 1, row.selected_totals());
+                self.bind_row(row, wide, &mut binds)?;
             }
-            query.execute(&mut self.db).await?;
+            let is_repeated = count == ROWS_PER_STATEMENT;
+            self.db.insert_rows(into, columns, binds, is_repeated).await?;
+        }
+        Ok(())
+    }
+}
+
+impl StagedSheet {
+    /// Appends the values of a row. Texts are moved: copying them would cost more than all the rest.
+    fn bind_row(
+        &mut self,
+        row: StagedRow,
+        wide: bool,
+        binds: &mut Vec<BindValue>,
+    ) -> Result<(), LedgerError> {
+        let row_change = row.change();
+        binds.extend(binds![row.position, row.row_number, row.key, row.cells]);
+        let (mut exclusive_project, mut problem) = (None, None);
+        match row.merged {
+            Ok(merged) => {
+                exclusive_project = merged.exclusive_project;
+                let payload = self.payloads.compress(&merged.payload)?;
+                binds.extend(binds![payload, merged.payload_hash, merged.file_name]);
+                binds.push(merged.spoken_ms.into());
+            }
+            Err(UnmergedReason::Invalid(words) | UnmergedReason::Skipped(words)) => {
+                problem = Some(words);
+                binds.extend(binds![None::<Vec<u8>>, None::<String>, None::<String>, None::<i64>]);
+            }
+        }
+        binds.push(row.selected.into());
+        if wide {
+            let mapping = i64::try_from(row.mapping_index).unwrap_or(i64::MAX);
+            binds.extend(binds![row_change.as_str(), problem, row.variant, mapping]);
+            binds.push(exclusive_project.into());
         }
         Ok(())
     }
@@ -405,13 +457,4 @@ impl StagedRow {
         let is_merged = merged.is_ok_and(|merged| merged.exclusive_project.is_none());
         is_merged && self.variant.is_none() && self.mapping_index == 0
     }
-}
-
-fn insert_statement(rows: usize, wide: bool) -> String {
-    let (columns, binds) = match wide {
-        true => (format!("{BASE_COLUMNS}, {EXTRA_COLUMNS}"), "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
-        false => (BASE_COLUMNS.to_owned(), "(?,?,?,?,?,?,?,?,?)"),
-    };
-    let values = vec![binds; rows].join(",");
-    format!("-- ledger::push\ninsert into temp.staged ({columns}) values {values}")
 }

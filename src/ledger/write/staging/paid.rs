@@ -5,10 +5,13 @@
 //! job is done, reused, or was or may have been accepted. Invariant: a job whose next version was
 //! already confirmed by an earlier plan does not count again.
 
-use futures_util::TryStreamExt;
-use sqlx::{FromRow, Row};
+use std::ops::ControlFlow;
+
+use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::staging::{ComparedSheet, StagedSheet};
 
 /// The paid videos of a batch that a plan concerns.
@@ -56,52 +59,62 @@ pub struct NewRowContent {
     pub cells: String,
 }
 
-const FIND_PAID_JOBS: &str = "-- ledger::paid_jobs
-    insert into temp.paid_job
-    select j.id from job j where j.batch_id = ?1 and j.version = j.wanted_version
+static FIND_PAID_JOBS: Statement = Statement::new(
+    "-- ledger::paid_jobs
+    insert into paid_job
+    select j.id from job j where j.batch_id = $1 and j.version = j.wanted_version
         and (j.state in ('done', 'reused') or exists (
             select 1 from submission p where p.job_id = j.id and p.version = j.wanted_version
                 and p.paid_at is not null
-                and p.outcome in ('sent', 'uncertain', 'accepted', 'rendered', 'abandoned')))";
+                and p.outcome in ('sent', 'uncertain', 'accepted', 'rendered', 'abandoned')))",
+);
 
 /// A changed row whose new content was rendered before costs nothing.
-const MARK_PAID_AGAIN: &str = "-- ledger::paid_again
-    update temp.staged set paid_again = 1
-    where row_change = 'changed' and job_id in (select id from temp.paid_job)
+static MARK_PAID_AGAIN: Statement = Statement::new(
+    "-- ledger::paid_again
+    update staged set paid_again = true
+    where row_change = 'changed' and job_id in (select id from paid_job)
         and not exists (select 1 from version v where v.job_id = staged.job_id
-            and v.payload_hash = staged.payload_hash and v.done_at is not null)";
+            and v.payload_hash = staged.payload_hash and v.done_at is not null)",
+);
 
-const PAID_TOTALS: &str = "-- ledger::paid_totals
+static PAID_TOTALS: Statement = Statement::new(
+    "-- ledger::paid_totals
     select
-        (select count(*) from temp.paid_job p join job j on j.id = p.id
-            where j.in_sheet = 1
-                or j.id in (select job_id from temp.staged where paid_again = 1)) as paid,
-        (select count(*) from temp.staged where paid_again = 1) as again,
-        (select coalesce(sum(max(1, (spoken_ms + 59999) / 60000)), 0)
-            from temp.staged where paid_again = 1) as again_minutes,
-        (select count(*) from temp.staged where paid_again = 1 and selected = 1) as again_selected,
-        (select count(*) from temp.paid_job p join job j on j.id = p.id
-            where j.in_sheet = 1 and j.id not in
-                (select job_id from temp.staged where job_id is not null)) as removed";
+        (select count(*) from paid_job p join job j on j.id = p.id
+            where j.in_sheet = true
+                or j.id in (select job_id from staged where paid_again = true)) as paid,
+        (select count(*) from staged where paid_again = true) as again,
+        (select cast(coalesce(sum({greatest}(1, (spoken_ms + 59999) / 60000)), 0) as bigint)
+            from staged where paid_again = true) as again_minutes,
+        (select count(*) from staged where paid_again = true and selected = true) as again_selected,
+        (select count(*) from paid_job p join job j on j.id = p.id
+            where j.in_sheet = true and j.id not in
+                (select job_id from staged where job_id is not null)) as removed",
+);
 
-const REMOVED_PAID_ROWS: &str = "-- ledger::removed_paid_rows
+static REMOVED_PAID_ROWS: Statement = Statement::new(
+    "-- ledger::removed_paid_rows
     select j.key, j.variant, v.payload_hash, v.cells, l.headings
-    from temp.paid_job p join job j on j.id = p.id
+    from paid_job p join job j on j.id = p.id
     join version v on v.job_id = j.id and v.version = j.wanted_version
     join layout l on l.id = v.layout_id
-    where j.in_sheet = 1
-        and j.id not in (select job_id from temp.staged where job_id is not null)
-    order by j.position limit ?1";
+    where j.in_sheet = true
+        and j.id not in (select job_id from staged where job_id is not null)
+    order by j.position limit $1",
+);
 
-const NEW_ROWS: &str = "-- ledger::new_rows
+static NEW_ROWS: Statement = Statement::new(
+    "-- ledger::new_rows
     select key, row_number, variant, payload_hash, cells
-    from temp.staged where row_change = 'new' order by position";
+    from staged where row_change = 'new' order by position",
+);
 
 impl StagedSheet {
     /// Records which jobs are paid for, and which changed rows would be paid for again.
     pub(super) async fn mark_paid_jobs(&mut self, batch: i64) -> Result<(), sqlx::Error> {
-        sqlx::query(FIND_PAID_JOBS).bind(batch).execute(&mut self.db).await?;
-        sqlx::query(MARK_PAID_AGAIN).execute(&mut self.db).await?;
+        self.db.execute(&FIND_PAID_JOBS, binds![batch]).await?;
+        self.db.execute(&MARK_PAID_AGAIN, binds![]).await?;
         Ok(())
     }
 }
@@ -109,7 +122,7 @@ impl StagedSheet {
 impl ComparedSheet {
     /// Returns the paid videos that the plan concerns; all zero if it changes and removes no row.
     pub async fn paid_totals(&mut self) -> Result<PaidTotals, LedgerError> {
-        Ok(sqlx::query_as(PAID_TOTALS).fetch_one(&mut self.staging.db).await?)
+        Ok(self.staging.db.fetch_one(&PAID_TOTALS, binds![]).await?)
     }
 
     /// Returns up to `max` rows that are no longer in the sheet and whose video is paid for.
@@ -117,25 +130,19 @@ impl ComparedSheet {
         &mut self,
         max: u32,
     ) -> Result<Vec<RemovedPaidRow>, LedgerError> {
-        let rows = sqlx::query_as(REMOVED_PAID_ROWS).bind(i64::from(max));
-        Ok(rows.fetch_all(&mut self.staging.db).await?)
+        Ok(self.staging.db.fetch_all(&REMOVED_PAID_ROWS, binds![max]).await?)
     }
 
     /// Passes every new row to `visit`, in the order of the sheet.
     pub async fn visit_new_rows(
         &mut self,
-        mut visit: impl FnMut(NewRowContent),
+        mut visit: impl FnMut(NewRowContent) + Send,
     ) -> Result<(), LedgerError> {
-        let mut rows = sqlx::query(NEW_ROWS).fetch(&mut self.staging.db);
-        while let Some(row) = rows.try_next().await? {
-            visit(NewRowContent {
-                key: row.try_get("key")?,
-                row_number: row.try_get("row_number")?,
-                variant: row.try_get("variant")?,
-                payload_hash: row.try_get("payload_hash")?,
-                cells: row.try_get("cells")?,
-            });
-        }
+        let each = |row| {
+            visit(row);
+            ControlFlow::Continue(())
+        };
+        self.staging.db.fetch_each(&NEW_ROWS, binds![], each).await?;
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::staging::{ComparedSheet, StagedSheet};
 
 /// A row of the sheet.
@@ -45,37 +47,40 @@ pub struct SharedFileName {
     pub row_numbers: Vec<i64>,
 }
 
-const LIST_NEW_ROWS: &str = "-- ledger::list_new_rows
-    select key, row_number from temp.staged where row_change = 'new' order by position limit ?1";
+static LIST_NEW_ROWS: Statement = Statement::new(
+    "-- ledger::list_new_rows
+    select key, row_number from staged where row_change = 'new' order by position limit $1",
+);
 
-const LIST_REMOVED_ROWS: &str = "-- ledger::list_removed_rows
-    select j.key, j.id in (select id from temp.paid_job) as is_paid
-    from job j indexed by job_position
-    where j.batch_id = ?1 and j.in_sheet = 1
-        and j.id not in (select job_id from temp.staged where job_id is not null)
-    order by j.position limit ?2";
+static LIST_REMOVED_ROWS: Statement = Statement::new(
+    "-- ledger::list_removed_rows
+    select j.key, j.id in (select id from paid_job) as is_paid
+    from job j {by job_position}
+    where j.batch_id = $1 and j.in_sheet = true
+        and j.id not in (select job_id from staged where job_id is not null)
+    order by j.position limit $2",
+);
 
-const LIST_SKIPPED_ROWS: &str = "-- ledger::list_skipped_rows
+static LIST_SKIPPED_ROWS: Statement = Statement::new(
+    "-- ledger::list_skipped_rows
     select key, row_number, coalesce(problem, '') as reason, row_change = 'kept' as is_done
-    from temp.staged where row_change in ('skipped', 'kept') order by position limit ?1";
+    from staged where row_change in ('skipped', 'kept') order by position limit $1",
+);
 
 impl ComparedSheet {
     /// Returns up to `max` new rows in the order of the sheet.
     pub async fn list_new_rows(&mut self, max: u32) -> Result<Vec<ListedRow>, LedgerError> {
-        let rows = sqlx::query_as(LIST_NEW_ROWS).bind(i64::from(max));
-        Ok(rows.fetch_all(&mut self.staging.db).await?)
+        Ok(self.staging.db.fetch_all(&LIST_NEW_ROWS, binds![max]).await?)
     }
 
     /// Returns up to `max` jobs whose row is no longer in the sheet.
     pub async fn list_removed_rows(&mut self, max: u32) -> Result<Vec<RemovedRow>, LedgerError> {
         let StagedSheet { db, batch, .. } = &mut self.staging;
-        let rows = sqlx::query_as(LIST_REMOVED_ROWS).bind(*batch).bind(i64::from(max));
-        Ok(rows.fetch_all(db).await?)
+        Ok(db.fetch_all(&LIST_REMOVED_ROWS, binds![*batch, max]).await?)
     }
 
     /// Returns up to `max` skipped rows in the order of the sheet.
     pub async fn list_skipped_rows(&mut self, max: u32) -> Result<Vec<SkippedRow>, LedgerError> {
-        let rows = sqlx::query_as(LIST_SKIPPED_ROWS).bind(i64::from(max));
-        Ok(rows.fetch_all(&mut self.staging.db).await?)
+        Ok(self.staging.db.fetch_all(&LIST_SKIPPED_ROWS, binds![max]).await?)
     }
 }

@@ -11,10 +11,12 @@ mod secret;
 
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::job::Millis;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::webhook::report::merge_callback;
 use crate::ledger::write::write_op::WriteOp;
@@ -42,39 +44,70 @@ pub enum CallbackEffect {
     },
 }
 
-const FIND_TARGET: &str = "-- ledger::record_callback, target
+static FIND_TARGET: Statement = Statement::new(
+    "-- ledger::record_callback, target
     select h.submission_id as submission, j.id as job, j.key, j.state, s.outcome,
         y.first_at, y.at, y.look_at, y.progress, y.task, y.other_task, y.credits
     from hook h
     left join submission s on s.id = h.submission_id
     left join job j on j.id = s.job_id
     left join hearsay y on y.submission_id = s.id
-    where h.secret_hash = ?1";
+    where h.secret_hash = $1",
+);
 
-const CALLBACK_REPORT: &str = "-- ledger::callback_report
+static CALLBACK_REPORT: Statement = Statement::new(
+    "-- ledger::callback_report
     select first_at, at, look_at, progress, task, other_task, credits
-    from hearsay where submission_id = ?1";
+    from hearsay where submission_id = $1",
+);
 
-const SAVE_REPORT: &str = "-- ledger::record_callback, save
+static SAVE_REPORT: Statement = Statement::new(
+    "-- ledger::record_callback, save
     insert into hearsay
         (submission_id, first_at, at, look_at, progress, task, other_task, credits)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    on conflict do update set at = excluded.at, look_at = excluded.look_at,
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
+    on conflict (submission_id) do update set at = excluded.at, look_at = excluded.look_at,
         progress = excluded.progress, task = excluded.task, other_task = excluded.other_task,
-        credits = excluded.credits";
+        credits = excluded.credits",
+);
 
-const BRING_CHECK_FORWARD: &str = "-- ledger::bring_check_forward
-    update job set due_at = ?3
-    where id = ?1 and submission_id = ?2 and state in ('rendering', 'uncertain') and due_at > ?3";
+static BRING_CHECK_FORWARD: Statement = Statement::new(
+    "-- ledger::bring_check_forward
+    update job set due_at = $3
+    where id = $1 and submission_id = $2 and state in ('rendering', 'uncertain') and due_at > $3",
+);
 
-const INSERT_ADDRESSES: &str = "-- ledger::claim_submissions, addresses
+static INSERT_ADDRESSES: Statement = Statement::new(
+    "-- ledger::claim_submissions, addresses
     insert into hook (secret_hash, submission_id, made_at)
-    select named.value ->> '$[0]', named.value ->> '$[1]', ?2 from json_each(?1) named";
+    select named.value ->> 0, cast(named.value ->> 1 as bigint), $2 from {rows $1} named",
+);
+
+static INSERT_ADDRESS: Statement = Statement::new(
+    "-- ledger::expect_callbacks
+    insert into hook (secret_hash, submission_id, made_at) values ($1, $2, $3)",
+);
+
+static MARK_ANSWERED: Statement = Statement::new(
+    "-- ledger::record_callback, self-test
+    update hook set answered_at = $2 where secret_hash = $1",
+);
+
+static DELETE_SELF_TESTS: Statement = Statement::new(
+    "-- ledger::expect_self_test, former ones
+    delete from hook where submission_id is null and made_at < $1",
+);
+
+static END_SELF_TEST: Statement = Statement::new(
+    "-- ledger::finish_self_test
+    delete from hook where secret_hash = $1 and submission_id is null
+    returning answered_at is not null",
+);
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) const STATEMENTS: &[&str] =
-    &[FIND_TARGET, CALLBACK_REPORT, BRING_CHECK_FORWARD];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&FIND_TARGET, &CALLBACK_REPORT, &BRING_CHECK_FORWARD];
 
 #[derive(sqlx::FromRow)]
 struct CallbackTarget {
@@ -138,35 +171,33 @@ struct RecordCallback {
 impl WriteOp for RecordCallback {
     type Output = CallbackEffect;
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<CallbackEffect, LedgerError> {
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<CallbackEffect, LedgerError> {
         let known: Option<CallbackTarget> =
-            sqlx::query_as(FIND_TARGET).bind(&self.secret_hash).fetch_optional(&mut *db).await?;
+            db.fetch_optional(&FIND_TARGET, binds![&self.secret_hash]).await?;
         let Some(known) = known else { return Ok(CallbackEffect::UnknownAddress) };
         let (Some(submission), Some(job)) = (known.submission, known.job) else {
-            sqlx::query("update hook set answered_at = ?2 where secret_hash = ?1")
-                .bind(&self.secret_hash)
-                .bind(self.now)
-                .execute(db)
-                .await?;
+            db.execute(&MARK_ANSWERED, binds![&self.secret_hash, self.now]).await?;
             return Ok(CallbackEffect::SelfTest);
         };
         let key = known.key.clone().unwrap_or_default();
         let report = merge_callback(known.report(), &self.callback, known.is_uncertain(), self.now);
         let Some(report) = report else { return Ok(CallbackEffect::Job { key, warning: None }) };
-        sqlx::query(SAVE_REPORT)
-            .bind(submission)
-            .bind(report.first_at)
-            .bind(report.at)
-            .bind(report.look_at)
-            .bind(report.progress)
-            .bind(&report.task)
-            .bind(&report.other_task)
-            .bind(report.credits)
-            .execute(&mut *db)
-            .await?;
+        db.execute(
+            &SAVE_REPORT,
+            binds![
+                submission,
+                report.first_at,
+                report.at,
+                report.look_at,
+                report.progress,
+                &report.task,
+                &report.other_task,
+                report.credits
+            ],
+        )
+        .await?;
         if let Some(look_at) = report.look_at {
-            let wake = sqlx::query(BRING_CHECK_FORWARD).bind(job).bind(submission).bind(look_at);
-            wake.execute(db).await?;
+            db.execute(&BRING_CHECK_FORWARD, binds![job, submission, look_at]).await?;
         }
         Ok(CallbackEffect::Job { warning: known.warning(&report), key })
     }
@@ -180,7 +211,7 @@ pub(in crate::ledger) struct CallbackAddress {
 
 /// Stores the addresses of claimed submissions.
 pub(in crate::ledger) async fn insert_addresses(
-    db: &mut SqliteConnection,
+    db: &mut StoreConnection,
     addresses: &[CallbackAddress],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -189,7 +220,7 @@ pub(in crate::ledger) async fn insert_addresses(
     }
     let row = |address: &CallbackAddress| json!([address.secret_hash, address.submission.0]);
     let named = addresses.iter().map(row).collect::<serde_json::Value>().to_string();
-    sqlx::query(INSERT_ADDRESSES).bind(named).bind(now.as_millisecond()).execute(db).await?;
+    db.execute(&INSERT_ADDRESSES, binds![named, now.as_millisecond()]).await?;
     Ok(())
 }
 
@@ -203,17 +234,9 @@ struct ExpectCallback {
 impl WriteOp for ExpectCallback {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query("delete from hook where submission_id is null and made_at < ?1")
-            .bind(self.now - SELF_TEST_TTL)
-            .execute(&mut *db)
-            .await?;
-        sqlx::query("insert into hook (secret_hash, submission_id, made_at) values (?1, ?2, ?3)")
-            .bind(&self.secret_hash)
-            .bind(self.submission)
-            .bind(self.now)
-            .execute(db)
-            .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        db.execute(&DELETE_SELF_TESTS, binds![self.now - SELF_TEST_TTL]).await?;
+        db.execute(&INSERT_ADDRESS, binds![&self.secret_hash, self.submission, self.now]).await?;
         Ok(())
     }
 }
@@ -224,14 +247,8 @@ impl WriteOp for EndSelfTest {
     type Output = bool;
 
     /// Returns whether the callback arrived.
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<bool, LedgerError> {
-        let came: Option<bool> = sqlx::query_scalar(
-            "delete from hook where secret_hash = ?1 and submission_id is null
-             returning answered_at is not null",
-        )
-        .bind(&self.0)
-        .fetch_optional(db)
-        .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
+        let came: Option<bool> = db.find_value(&END_SELF_TEST, binds![&self.0]).await?;
         Ok(came.unwrap_or(false))
     }
 }
@@ -247,7 +264,7 @@ impl Ledger {
     ) -> Result<CallbackEffect, LedgerError> {
         let (hash, now) = (secret.hash(), now.as_millisecond());
         let known: Option<CallbackTarget> =
-            sqlx::query_as(FIND_TARGET).bind(&hash).fetch_optional(&self.readers).await?;
+            self.readers.fetch_optional(&FIND_TARGET, binds![&hash]).await?;
         match known {
             None => return Ok(CallbackEffect::UnknownAddress),
             Some(known) if known.submission.is_some() => {
@@ -268,7 +285,7 @@ impl Ledger {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<CallbackReport>, LedgerError> {
-        Ok(sqlx::query_as(CALLBACK_REPORT).bind(submission.0).fetch_optional(&self.readers).await?)
+        Ok(self.readers.fetch_optional(&CALLBACK_REPORT, binds![submission.0]).await?)
     }
 
     /// Stores the address of a self-test.
@@ -326,13 +343,8 @@ struct BringCheckForward {
 impl WriteOp for BringCheckForward {
     type Output = ();
 
-    async fn apply(&mut self, db: &mut SqliteConnection) -> Result<(), LedgerError> {
-        sqlx::query(BRING_CHECK_FORWARD)
-            .bind(self.job)
-            .bind(self.submission)
-            .bind(self.at)
-            .execute(db)
-            .await?;
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        db.execute(&BRING_CHECK_FORWARD, binds![self.job, self.submission, self.at]).await?;
         Ok(())
     }
 }
