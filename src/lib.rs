@@ -18,6 +18,7 @@ pub mod report;
 pub mod request;
 pub mod runner;
 pub mod sandbox;
+pub mod scaffold;
 pub mod session;
 pub mod sheet;
 pub mod template;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::call_error::{CallError, TransientCause};
@@ -145,6 +145,20 @@ impl ApiClient {
             ProjectDetails::parse(body.data(), id).ok_or(UnknownReason::Incomplete)
         });
         project.into_project_result(&self.transport)
+    }
+
+    /// Returns one project as AI Studios shows it, for a template. Costs nothing.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn fetch_project_document(&self, id: &ProjectId) -> Result<Value, CallError> {
+        let call = ApiCall::free(Method::GET, V3Endpoint::Project(id));
+        let exchange = self.send_with_token(&call).await?;
+        let document = exchange.and_then(|body| match body.data() {
+            data @ Value::Object(_) => Ok(data.clone()),
+            _ => Err(UnknownReason::Incomplete),
+        });
+        document.into_project_result(&self.transport)
     }
 
     /// Returns the account's projects, as far as AI Studios lists them. Costs nothing.

@@ -22,6 +22,7 @@ mod rate;
 mod reader;
 mod redact;
 mod sheet;
+mod suggested_file;
 #[macro_use]
 mod studio;
 #[cfg(test)]
@@ -65,10 +66,10 @@ pub use self::vendor_file::render_measured_file;
 pub use self::webhook::WebhookSettings;
 pub use self::window::{TimeWindow, WindowState};
 pub use crate::request::SubmissionMode;
-use crate::text::nearest_name;
 
 use self::paths::resolve_path;
 use self::reader::{SettingProblem, SettingsReader};
+use self::suggested_file::{sheet_problem, suggest_file};
 
 /// A batch file fits on a page; a larger file was given by mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -144,7 +145,11 @@ pub struct SkipSetting {
 ///
 /// All problems of the file, or the reason why it cannot be read.
 pub fn read(path: &Path) -> Result<Batch, BatchFileProblems> {
-    match read_source(path) {
+    let source = match sheet_problem(path) {
+        Some(problem) => Err(problem),
+        None => read_source(path),
+    };
+    match source {
         Ok(source) => vendor_file::merge_measured_file(path, parse(path, source)?),
         Err(problem) => {
             let (file, source) = (path.to_owned(), String::new());
@@ -282,23 +287,6 @@ fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
         span: None,
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
-/// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
-fn suggest_file(path: &Path) -> Option<String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folders = [folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from("jobs")];
-    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    let files: Vec<PathBuf> = files
-        .map(|entry| entry.path())
-        .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let names: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
-    let nearest = nearest_name(&stem(path)?, names.iter().map(String::as_str))?;
-    let file = files.iter().find(|file| stem(file).as_deref() == Some(nearest))?;
-    let file = file.strip_prefix(".").unwrap_or(file);
-    Some(format!("did you mean `{}`?", file.display()))
 }
 
 fn read_problem(path: &Path, kind: io::ErrorKind) -> BatchFileProblem {

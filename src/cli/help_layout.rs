@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 
 /// The commands in the order of `--help`, by the user's purpose.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Get started", &["new", "plan", "preview", "help"]),
+    ("Get started", &["new", "pull", "plan", "preview", "help"]),
     ("Run", &["run", "resume", "pause", "unpause", "serve"]),
     ("Inspect", &["status", "jobs", "show", "runs", "report"]),
     ("Fix", &["retry", "cancel", "resolve", "sweep"]),
@@ -34,8 +34,7 @@ pub(crate) fn apply(command: Command) -> Command {
         command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let list = grouped_commands(&command);
     let template = format!(
-        "{{about}}\n{{usage-heading}} {{usage}}\nTry it (free): callsheet run jobs/demo.toml \
-         --sandbox\n\n{list}\nOptions:\n{{options}}"
+        "{{about}}\n{{usage-heading}} {{usage}}\nTry it (free): callsheet new --demo\n\n{list}\nOptions:\n{{options}}"
     );
     let mut command = command.help_template(template);
     let names: Vec<String> =

@@ -19,8 +19,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use crate::cli::args::GlobalArgs;
 use crate::cli::commands::{
-    catalog, check, completions, help, jobs, ledger, login, man, new, pause, plan, preview, report,
-    resolve, resume, retry, run, runs, sandbox, serve, show, status, sweep,
+    catalog, check, completions, help, jobs, ledger, login, man, new, pause, plan, preview, pull,
+    report, resolve, resume, retry, run, runs, sandbox, serve, show, status, sweep,
 };
 use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
@@ -43,6 +43,7 @@ pub struct Cli {
 enum CliCommand {
     Login(login::LoginArgs),
     New(new::NewArgs),
+    Pull(pull::PullArgs),
     Run(run::RunArgs),
     Plan(plan::PlanArgs),
     Preview(preview::PreviewArgs),
@@ -138,7 +139,8 @@ impl CliCommand {
             Self::Plan(args) => plan::run(args, global, printer).await,
             Self::Preview(args) => preview::run(&args, global, printer).await,
             Self::Login(args) => login::run(args, printer).await,
-            Self::New(args) => new::run(&args, printer),
+            Self::New(args) => new::run(&args, printer).await,
+            Self::Pull(args) => pull::run(args, printer).await,
             Self::Help(args) => help::run(&args, help_layout::apply(Cli::command()), printer),
             Self::Resume(args) => resume::run(args, global, printer).await,
             Self::Status(args) => status::run(args, global, printer).await,

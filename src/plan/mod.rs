@@ -4,6 +4,7 @@
 //! once. Rows are streamed: a million rows need no more memory than a thousand. This module sends
 //! no request to AI Studios. Invariant: nothing is written before the whole plan is committed.
 
+mod approval_hash;
 mod catalog_check;
 mod cell_check;
 mod estimate;
@@ -47,6 +48,7 @@ use pipeline::{MergeTotals, SheetSelection};
 use replaced_keys::KeyColumns;
 use row_listing::ROWS_LISTED_MAX;
 
+pub use approval_hash::sheet_hash;
 pub use catalog_check::{AccountCatalog, CatalogUse};
 pub use estimate::RenderEstimate;
 pub use file_name::video_file_name;
@@ -97,6 +99,8 @@ pub struct Plan {
     /// The time that planning took.
     pub elapsed: Duration,
     columns: KeyColumns,
+    /// The hash of the template.
+    template_hash: String,
     compared: ComparedSheet,
 }
 
@@ -173,6 +177,7 @@ pub async fn plan_filtered(
     };
     let (sheet_reading, template_files) =
         (inputs.sheet.format().clone(), inputs.template_files.clone());
+    let template_hash = inputs.template.hash().to_owned();
     let unused_columns = inputs.unused_columns(&filters);
     let sheet_warnings = inputs.sheet.warnings().to_vec();
     let selected = SheetSelection { selection, filters };
@@ -223,6 +228,7 @@ pub async fn plan_filtered(
         template_files,
         elapsed: start.elapsed(),
         columns,
+        template_hash,
         compared,
     })
 }

@@ -5,6 +5,7 @@
 //! outlives its time limit or the future that runs it, and none inherits a variable that its caller
 //! calls secret.
 
+mod detach;
 mod group;
 mod owner;
 
@@ -16,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use group::ProcessGroup;
+
+pub use detach::{detach, is_alive};
 pub use owner::is_owned_by_this_user;
 
 /// The time after which a command is killed.

@@ -35,6 +35,7 @@ pub(crate) mod run_request;
 pub(crate) mod run_stop;
 pub(crate) mod signals;
 pub(crate) mod time_window;
+pub(crate) mod upload;
 pub(crate) mod webhooks;
 
 use std::panic::AssertUnwindSafe;

@@ -22,6 +22,7 @@ use crate::session::prepare::{
 };
 use crate::session::run_forecast::ExpectedSpending;
 use crate::session::time_window::WindowOptions;
+use crate::session::upload::plan_approval::PlanApproval;
 use crate::session::{PreparedRuns, Session, prepare, run_forecast, webhooks};
 
 /// The arguments of `run`.
@@ -43,6 +44,8 @@ pub(crate) struct RunRequest {
     pub(crate) skip_invalid: bool,
     /// Accepts a plan that renders or replaces a large part of the paid videos.
     pub(crate) accepts_changes: bool,
+    /// The hash of the plan that was approved in the console: another plan is not run.
+    pub(crate) approved_plan: Option<String>,
     /// Checks media URLs first.
     pub(crate) check_media: bool,
     /// Receives webhooks in this process.
@@ -89,7 +92,15 @@ impl Session {
             .inspect_err(|_| self.reports.leave_no_record())?;
         let context = self.context(&ledger);
         let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
-        let planned = prepare::plan_all(locked, &request.selection, context).await?;
+        let approval =
+            request.approved_plan.as_deref().map(|hash| PlanApproval::new(hash, &locked));
+        let mut planned = prepare::plan_all(locked, &request.selection, context).await?;
+        if let Some(approval) = approval
+            && !approval.covers(&mut planned).await
+        {
+            prepare::discard_all(planned).await;
+            return Err(PlanApproval::outdated_error());
+        }
         // The plans contain the sheets now.
         drop(spooled);
         let spending = match run_forecast::forecast_all(&planned, &request, context).await {

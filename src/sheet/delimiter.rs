@@ -3,11 +3,14 @@
 //! Every candidate is tried: the right one splits the headings into several cells, and the rows
 //! below into as many. The rows are split as they will be read, so that quoted text does not count.
 
+use super::heading_search::ROWS_SEARCHED;
 use super::records::{CsvRecord, RecordReader};
 use super::source::FileSample;
 
 /// Rows that are read. More would not change the result.
 const ROWS_MAX: usize = 200;
+/// Rows of a million that have as many cells as the headings, at least.
+const AGREEING_MIN: usize = 500_000;
 
 /// A character between cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,17 @@ impl Delimiter {
     pub(super) fn detect(sample: &FileSample, header_row: u64) -> (Self, u64) {
         let best = || (Self::best_candidate(sample, header_row), 0);
         parse_sep_line(&sample.bytes).unwrap_or_else(best)
+    }
+
+    /// The same for a sheet that may begin with rows of a title: its headings are the first row that
+    /// most rows below agree with.
+    pub(super) fn detect_below_title(sample: &FileSample) -> (Self, u64) {
+        let agrees = |row: &u64| {
+            let mut scores =
+                CANDIDATES.iter().filter_map(|one| score_candidate(sample, *one, *row));
+            scores.any(|(agreeing, _)| agreeing > AGREEING_MIN)
+        };
+        Self::detect(sample, (1..=ROWS_SEARCHED).find(agrees).unwrap_or(1))
     }
 
     fn best_candidate(sample: &FileSample, header_row: u64) -> Self {

@@ -94,7 +94,7 @@ pub(super) fn match_column(wanted: &str, names: &[String], headings: &[String]) 
 
 /// Returns the columns named `wanted` with a number, such as `script_1` and `Script 2`, in the
 /// order of the numbers. Empty if two have the same number.
-pub(super) fn numbered_columns(wanted: &str, headings: &[String]) -> Vec<usize> {
+pub fn numbered_columns(wanted: &str, headings: &[String]) -> Vec<usize> {
     let mut found: Vec<(u32, usize)> = headings
         .iter()
         .enumerate()

@@ -167,7 +167,8 @@ pub enum SkipDecision {
 }
 
 impl SkipRule {
-    pub(super) fn new(column: usize, spec: SkipSpec<'_>) -> Self {
+    /// Returns the rule for the cells of `column`.
+    pub fn new(column: usize, spec: SkipSpec<'_>) -> Self {
         Self { column, values: spec.values.iter().map(|value| normalize_value(value)).collect() }
     }
 

@@ -13,6 +13,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{prompt, session_output};
 use crate::clock::Clock;
 use crate::plan::RowSelection;
+use crate::process;
 use crate::runner::RunOptions;
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions};
 use crate::session::error::CommandError;
@@ -90,6 +91,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FAULT", requires = "sandbox")]
     #[arg(help_heading = "Rehearsals")]
     fault: Vec<String>,
+    /// Run only the plan with this hash, which the console was shown
+    #[arg(long, value_name = "HASH", hide = true)]
+    approved_plan: Option<String>,
+    /// Survive the end of the process that started this run
+    #[arg(long, hide = true)]
+    detach: bool,
     /// Send notifications from the rehearsal as well
     #[arg(long, requires = "sandbox")]
     #[arg(help_heading = "Rehearsals")]
@@ -97,6 +104,9 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
+    if args.detach {
+        process::detach();
+    }
     if let Some(file) = &args.with {
         if args.batches.len() > 1 {
             let message = "--with names the rows of one batch: run the batches one by one";
@@ -152,6 +162,7 @@ fn run_request(args: RunArgs, location: LedgerLocation) -> RunRequest {
         window: args.window.options(),
         skip_invalid: args.skip_invalid,
         accepts_changes: args.accept_changes,
+        approved_plan: args.approved_plan,
         check_media: args.check_media,
         has_receiver: args.webhook,
         asks: !args.sandbox && !args.yes,

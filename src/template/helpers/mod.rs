@@ -9,6 +9,7 @@
 
 mod choice;
 mod list;
+mod locale;
 mod text;
 mod value;
 
@@ -64,6 +65,8 @@ pub const HELPERS: &[HelperDoc] = &[
     text::TRUNCATE,
     text::PARAGRAPHS,
     list::SENTENCES,
+    locale::MONEY,
+    locale::DATE,
     choice::IF,
     choice::UNLESS,
     choice::EACH,
@@ -86,6 +89,7 @@ pub(crate) fn register(engine: &mut Handlebars<'static>) {
     value::register(engine);
     text::register(engine);
     list::register(engine);
+    locale::register(engine);
     choice::register(engine);
 }
 

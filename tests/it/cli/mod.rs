@@ -14,6 +14,7 @@ mod ledger_maintenance;
 mod ledger_match;
 mod login;
 mod multiple_batches;
+mod new_from_sheet;
 mod odd_keys;
 mod operator_workflow;
 mod overwrite_guard;

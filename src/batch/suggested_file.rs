@@ -1,0 +1,74 @@
+//! The batch file that was probably meant where another path was given.
+//!
+//! Only suggests: no other file than the given one is used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::problem::BatchFileProblem;
+use crate::text::nearest_name;
+
+/// Endings of sheets.
+const SHEET_EXTENSIONS: [&str; 8] = ["xlsx", "ods", "csv", "tsv", "xls", "xlsm", "xlsb", "numbers"];
+
+/// Returns the problem that a sheet was given instead of a batch file.
+pub(super) fn sheet_problem(path: &Path) -> Option<BatchFileProblem> {
+    let extension = path.extension()?.to_string_lossy().to_lowercase();
+    if !SHEET_EXTENSIONS.contains(&extension.as_str()) || !path.is_file() {
+        return None;
+    }
+    let help = match batch_with_sheet(path) {
+        Some(file) => format!("name the batch file that reads it: `{}`", file.display()),
+        None => {
+            let shown = path.display().to_string();
+            let is_plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+            let quoted = match shown.chars().all(is_plain) {
+                true => shown,
+                false => format!("'{}'", shown.replace('\'', "'\\''")),
+            };
+            format!("`callsheet new --sheet {quoted}` creates a batch file for it")
+        }
+    };
+    let message = "this is a sheet, not a batch file".to_owned();
+    Some(BatchFileProblem { message, help: Some(help), span: None })
+}
+
+/// Returns the batch file that reads a sheet.
+fn batch_with_sheet(sheet: &Path) -> Option<PathBuf> {
+    let sheet = fs::canonicalize(sheet).ok()?;
+    let reads_it = |file: &PathBuf| {
+        let source = fs::read_to_string(file).ok();
+        let batch = source.and_then(|source| super::parse(file, source).ok());
+        batch.and_then(|batch| fs::canonicalize(batch.sheet).ok()).is_some_and(|path| path == sheet)
+    };
+    known_batch_files(&sheet).into_iter().find(reads_it).map(short_path)
+}
+
+fn short_path(file: PathBuf) -> PathBuf {
+    let current = std::env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
+    let shorter = file.strip_prefix(".").or_else(|_| file.strip_prefix(&current));
+    shorter.map(Path::to_owned).unwrap_or(file)
+}
+
+/// Returns the batch files beside `path` and in `jobs`.
+fn known_batch_files(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folders = [folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from("jobs")];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let files = files.map(|entry| entry.path());
+    let is_toml = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "toml");
+    let mut files: Vec<PathBuf> = files.filter(is_toml).collect();
+    files.sort();
+    files
+}
+
+/// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
+pub(super) fn suggest_file(path: &Path) -> Option<String> {
+    let files = known_batch_files(path);
+    let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let names: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
+    let nearest = nearest_name(&stem(path)?, names.iter().map(String::as_str))?;
+    let file = files.iter().find(|file| stem(file).as_deref() == Some(nearest))?;
+    let file = file.strip_prefix(".").unwrap_or(file);
+    Some(format!("did you mean `{}`?", file.display()))
+}

@@ -1,0 +1,144 @@
+//! Sheets as teams have them, and what is derived from each.
+
+use crate::batch;
+use crate::scaffold::*;
+use crate::sheet::{SheetPreview, SheetRow};
+use crate::template::{PartialFiles, SceneTemplate};
+
+fn preview(lines: &[&str]) -> SheetPreview {
+    let row = |(line, text): (usize, &&str)| SheetRow {
+        number: line as u64 + 1,
+        cells: text.split('|').map(str::to_owned).collect(),
+    };
+    let rows = lines.iter().enumerate().map(row).collect();
+    SheetPreview { worksheet: None, rows, is_complete: true }
+}
+
+fn presenter() -> SceneTemplate {
+    let source = find_gallery_template("presenter").unwrap().source;
+    SceneTemplate::parse("presenter", source, &PartialFiles::default()).unwrap()
+}
+
+/// Returns the settings of the batch file, without comments, and the questions.
+fn propose(lines: &[&str], answers: &SetupAnswers) -> (String, Vec<SetupQuestion>) {
+    let proposal = propose_batch(&preview(lines), &presenter(), answers).unwrap();
+    let name = "spring".parse().unwrap();
+    let places = DraftPlaces {
+        name: &name,
+        batch_file: "jobs/spring.toml",
+        sheet: "spring.csv",
+        template: "../templates/presenter.json.hbs",
+    };
+    let text = proposal.draft.to_text(&places);
+    batch::parse(std::path::Path::new("jobs/spring.toml"), text.clone()).unwrap();
+    let (settings, _) = text.split_once("\n[studio]").unwrap();
+    let is_setting = |line: &&str| {
+        !line.is_empty()
+            && !["#", "name = \"spring", "sheet", "template"]
+                .iter()
+                .any(|begin| line.starts_with(begin))
+    };
+    let settings: Vec<&str> = settings.lines().filter(is_setting).collect();
+    (settings.join("\n"), proposal.questions)
+}
+
+const LONG: &str = "A text that is long enough to be spoken by an avatar";
+
+#[test]
+fn sheets_as_teams_have_them_need_no_answer() {
+    let other = LONG.replace('A', "Another");
+    for (lines, want) in [
+        (
+            vec!["sku|script", &format!("1|{LONG}"), &format!("2|{other}")],
+            "key = \"sku\"\nfile = \"{{sku}}.mp4\"",
+        ),
+        (
+            vec![
+                "Spring campaign|||||||",
+                "Status 3 March|||||||",
+                "Art.-Nr.|Produkt|Skript DE|Skript EN|Preis|Status|Bild|Notiz",
+                &format!("A1|Tee|{LONG}|{other}|4,90 €|freigegeben|https://x.org/a.png|"),
+                &format!("A2|Tasse|{LONG}|{other}|9,90 €|Entwurf|https://x.org/b.png|?"),
+            ],
+            "header_row = 3\nskip = { column = \"Status\", values = [\"Entwurf\"] }\nkey = \"Art.-Nr.\"\n\
+             columns = { headline = \"Produkt\", sku = \"Art.-Nr.\" }\n\
+             file = \"{{sku}}-{{variant}}.mp4\"\n[[variants]]\nname = \"de\"\n\
+             columns = { script = \"Skript DE\" }\nvalues = { language = \"de\" }\nneeds = \"script\"\n\
+             [[variants]]\nname = \"en\"\ncolumns = { script = \"Skript EN\" }\n\
+             values = { language = \"en\" }\nneeds = \"script\"",
+        ),
+        (
+            vec![
+                "Product code|Language|Title|Voice-over",
+                &format!("A1|en|Tea|{LONG}"),
+                &format!("A1|ko|차|{other}"),
+            ],
+            "key = [\"Product code\", \"Language\"]\n\
+             columns = { headline = \"Title\", script = \"Voice-over\", sku = \"Product code\" }\n\
+             file = \"{{sku}}-{{language}}.mp4\"",
+        ),
+        (
+            vec!["ID|English|Deutsch", &format!("1|{LONG}|{other}"), &format!("2|{LONG}|{other}")],
+            "key = \"ID\"\ncolumns = { sku = \"ID\" }\nfile = \"{{sku}}-{{variant}}.mp4\"\n[[variants]]\n\
+             name = \"en\"\ncolumns = { script = \"English\" }\nvalues = { language = \"en\" }\n\
+             needs = \"script\"\n[[variants]]\nname = \"de\"\ncolumns = { script = \"Deutsch\" }\n\
+             values = { language = \"de\" }\nneeds = \"script\"",
+        ),
+        (
+            vec![
+                "SKU|Headline EN|Headline FR|Script EN|Script FR|Skip",
+                &format!("1|Tea|Thé|{LONG}|{other}|"),
+                &format!("2|Mug|Tasse|{LONG}|{other}|x"),
+            ],
+            "skip = \"Skip\"\nkey = \"SKU\"\nfile = \"{{sku}}-{{variant}}.mp4\"\n[[variants]]\nname = \"en\"\n\
+             columns = { headline = \"Headline EN\", script = \"Script EN\" }\n\
+             values = { language = \"en\" }\nneeds = \"script\"\n[[variants]]\nname = \"fr\"\n\
+             columns = { headline = \"Headline FR\", script = \"Script FR\" }\n\
+             values = { language = \"fr\" }\nneeds = \"script\"",
+        ),
+    ] {
+        let (settings, questions) = propose(&lines, &SetupAnswers::default());
+        assert_eq!(settings, want, "{lines:?}");
+        assert_eq!(questions, [], "{lines:?}");
+    }
+}
+
+#[test]
+fn uncertain_columns_are_questions_whose_answers_decide() {
+    let rows = [format!("Tea|{LONG}|{LONG} 1|Legal"), format!("Mug|{LONG}|{LONG} 2|Ready")];
+    let lines = ["Product|Briefing|Spot|Status", &rows[0], &rows[1]];
+    let (_, questions) = propose(&lines, &SetupAnswers::default());
+    let options: Vec<String> = questions.iter().map(SetupQuestion::option).collect();
+    assert_eq!(
+        options,
+        ["--key Product", "--column script=Spot", "--skip Status=Legal, or --no-skip"]
+    );
+    let mut answers = SetupAnswers::default();
+    for (question, answer) in questions.iter().zip(["product", "2", ""]) {
+        answers.answer(question, answer).unwrap();
+    }
+    let (settings, questions) = propose(&lines, &answers);
+    assert_eq!(questions, []);
+    assert_eq!(
+        settings,
+        "key = \"Product\"\ncolumns = { script = \"Briefing\", sku = \"Product\" }\n\
+         file = \"{{sku}}.mp4\""
+    );
+}
+
+#[test]
+fn answer_that_is_no_choice_is_refused_with_the_choices() {
+    let lines = ["Product|Spot", &format!("Tea|{LONG}")];
+    let (_, questions) = propose(&lines, &SetupAnswers::default());
+    let refused = SetupAnswers::default().answer(&questions[0], "Colour");
+    assert_eq!(refused, Err("`Colour` is none of: Product, Spot".to_owned()));
+}
+
+#[test]
+fn headings_with_any_character_make_a_batch_file_that_parses() {
+    for heading in ["a\"b", "a\\b", "a]]b", "줄 1", "a\nb", "{{x}}", "'"] {
+        let lines = [format!("Key {heading}|Script"), format!("1|{LONG}")];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        propose(&lines, &SetupAnswers::default());
+    }
+}
