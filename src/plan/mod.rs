@@ -207,9 +207,7 @@ pub async fn plan_filtered(
     let mut compared = staging.classify().await?;
     let share = batch.limits.rerender_share;
     let mut review = PlanReview::new(&mut compared, &columns, share).await?;
-    if let Some(videos) = identical_videos.filter(|_| compared.counts().to_render > 0) {
-        review.set_identical(videos);
-    }
+    review.identical_videos = identical_videos.filter(|_| compared.counts().to_render > 0);
     let sheet_warnings = sheet_warnings.into_iter().map(PlanProblem::from_sheet_warning);
     let warnings = warnings.after(sheet_warnings);
     Ok(Plan {

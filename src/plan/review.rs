@@ -17,8 +17,6 @@ const UNCONFIRMED_VIDEOS_MAX: u64 = 3;
 const CONCERNED_SHARE_MAX: f64 = 0.5;
 /// Changed rows that are searched for rewritten cells; beyond that, most videos are rendered anyway.
 const REWRITTEN_ROWS_MAX: u32 = 100_000;
-/// Rewritten cells in a message.
-const CELLS_SHOWN_MAX: usize = 10;
 
 /// The paid videos that a plan concerns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,8 +52,6 @@ pub enum ConfirmationCause {
     RenderedAgain,
     /// Most of the paid videos lost their row or would be rendered again, and others are new.
     RowsReplaced,
-    /// All videos would be identical.
-    Identical,
 }
 
 impl ConfirmationCause {
@@ -66,7 +62,6 @@ impl ConfirmationCause {
             Self::CellsRewritten => "cells-rewritten",
             Self::RenderedAgain => "rendered-again",
             Self::RowsReplaced => "rows-replaced",
-            Self::Identical => "identical",
         }
     }
 }
@@ -119,7 +114,8 @@ impl PlanReview {
         is_replaced.then_some(ConfirmationCause::RowsReplaced)
     }
 
-    /// Returns why the plan needs a confirmation: the reason, then each replaced key. Empty if it
+    /// Returns why the plan needs a confirmation: the reason, then each replaced key and
+    /// rewritten cell. Empty if it
     /// needs none.
     pub fn messages(&self, credits_per_minute: f64) -> Vec<String> {
         let credits = format_credits(self.paid_again_minutes as f64 * credits_per_minute);
@@ -155,13 +151,9 @@ impl PlanReview {
                     "{removed} of {paid} lost their row in the sheet{again}, and others are new"
                 )
             }
-            Some(ConfirmationCause::Identical) => self.identical_message().unwrap_or_default(),
         };
         let replaced = self.replaced_keys.iter().map(ToString::to_string);
         let rewritten = self.rewritten_cells.iter().map(ToString::to_string);
-        let hidden = self.rewritten_cells.len().saturating_sub(CELLS_SHOWN_MAX);
-        let rest = (hidden > 0).then(|| format!("and {hidden} more rows"));
-        let rewritten = rewritten.take(CELLS_SHOWN_MAX).chain(rest);
         std::iter::once(message).chain(replaced).chain(rewritten).collect()
     }
 
@@ -172,14 +164,6 @@ impl PlanReview {
             "all {videos} videos would be identical: the template uses no cell that differs \
              between the rows"
         ))
-    }
-
-    /// Records that all of `videos` would be identical.
-    pub(super) fn set_identical(&mut self, videos: u64) {
-        self.identical_videos = Some(videos);
-        if videos > UNCONFIRMED_VIDEOS_MAX {
-            self.confirmation.get_or_insert(ConfirmationCause::Identical);
-        }
     }
 }
 

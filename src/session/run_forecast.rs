@@ -164,8 +164,9 @@ fn forecast_one(
         None => Ok(forecast),
         Some(_) => {
             let report = &planned.locked.report;
-            report.list_problems(plan.review.messages(plan.credits_per_minute));
-            report.record_stop(stop_for_confirmation());
+            let messages = plan.review.messages(plan.credits_per_minute);
+            report.record_stop(stop_for_confirmation(messages.first()));
+            report.list_problems(messages);
             context.observer.notify(SessionEvent::ConfirmationNeeded { batch, plan });
             Err(ExitReason::CapReached)
         }

@@ -192,10 +192,11 @@ fn list_rows(rows: &[u64]) -> String {
     }
 }
 
-/// Returns the end of a run whose plan the user has to confirm.
-pub(crate) fn stop_for_confirmation() -> RunStop {
-    let message = "the plan pays again for much of what is paid for; nothing was submitted";
-    new_stop(ExitReason::CapReached, StopCause::Confirmation, message.to_owned())
+/// Returns the end of a run whose plan the user has to confirm, for this reason.
+pub(crate) fn stop_for_confirmation(reason: Option<&String>) -> RunStop {
+    let reason = reason.map_or("the plan needs a confirmation", String::as_str);
+    let message = format!("stopped before spending: {reason}");
+    new_stop(ExitReason::CapReached, StopCause::Confirmation, message)
 }
 
 /// Returns the end of a batch that another batch of the same command stopped.

@@ -133,6 +133,7 @@ async fn execute(
             Err(StoryboardError::Command(error)) => return Err(error),
         }
     }
+    plan_text::print_identical_videos(&plan, printer);
     plan_text::print_confirmation(&plan, &batch, printer);
     let mut exits = vec![verdict(&plan)];
     plan.discard().await;

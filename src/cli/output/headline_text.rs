@@ -44,7 +44,8 @@ fn open_line(headline: &BatchHeadline, widths: LineWidths, now: Timestamp) -> St
     match (&headline.command, headline.lead) {
         (Some(command), "") => line.plain(":  ").with(MessageStyle::Command, command.clone()),
         (Some(command), lead) => {
-            line.plain(format!(". {lead}:  ")).with(MessageStyle::Command, command.clone())
+            let end = if headline.message.ends_with(['.', '?', '!']) { "" } else { "." };
+            line.plain(format!("{end} {lead}:  ")).with(MessageStyle::Command, command.clone())
         }
         (None, _) => line,
     }

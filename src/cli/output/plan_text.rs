@@ -14,7 +14,7 @@ use crate::session::next_steps::shell_quote;
 use crate::text::{pluralize, strip_control};
 
 /// Replaced keys that are listed one by one.
-const REPLACED_KEYS_LISTED_MAX: usize = 10;
+const DETAILS_LISTED_MAX: usize = 10;
 
 /// A number with the words that follow it.
 struct LabeledCount {
@@ -132,9 +132,10 @@ fn describe_new(row: &ListedRow) -> String {
 /// Returns the counts and the estimate, for the head of a page.
 pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
     let estimate = plan.estimate(&batch.limits);
+    let messages = plan.review.messages(plan.credits_per_minute);
     let mut lines = vec![headline(plan, batch), class_line(plan)];
     lines.push(estimate::describe_estimate(&estimate, ""));
-    lines.extend(plan.review.messages(plan.credits_per_minute));
+    lines.extend(messages.into_iter().take(DETAILS_LISTED_MAX + 1));
     lines.retain(|line| !line.is_empty());
     lines
 }
@@ -168,22 +169,24 @@ pub(crate) fn with_skipped_rows(plan: &Plan, action: &str) -> String {
     }
 }
 
+/// Warns if all videos of a plan would be identical.
+pub(crate) fn print_identical_videos(plan: &Plan, printer: &Printer) {
+    if let Some(message) = plan.review.identical_message() {
+        printer.status(&printer.with_batch_prefix(&format!("warning: {message}")));
+    }
+}
+
 /// Prints why a plan needs a confirmation, and how to give it.
 pub(crate) fn print_confirmation(plan: &Plan, batch: &Batch, printer: &Printer) {
     let messages = plan.review.messages(plan.credits_per_minute);
-    let Some((reason, details)) = messages.split_first() else {
-        if let Some(message) = plan.review.identical_message() {
-            printer.status(&printer.with_batch_prefix(&format!("warning: {message}")));
-        }
-        return;
-    };
+    let Some((reason, details)) = messages.split_first() else { return };
     let path = batch.file.display().to_string();
     let file = shell_quote(&path);
     let mut text = format!("stopped before spending: {reason}");
-    for detail in details.iter().take(REPLACED_KEYS_LISTED_MAX) {
+    for detail in details.iter().take(DETAILS_LISTED_MAX) {
         text.push_str(&format!("\n  {}", strip_control(detail)));
     }
-    let omitted = details.len().saturating_sub(REPLACED_KEYS_LISTED_MAX);
+    let omitted = details.len().saturating_sub(DETAILS_LISTED_MAX);
     if omitted > 0 {
         text.push_str(&format!("\n  … and {omitted} more: callsheet plan {file} --json"));
     }

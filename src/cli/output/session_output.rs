@@ -66,6 +66,7 @@ impl SessionOutput {
             }
             SessionEvent::Planned { batch, plan, forecast } => {
                 print_plan(plan, batch, printer);
+                plan_text::print_identical_videos(plan, printer);
                 if let Some(line) = forecast_line(forecast) {
                     status(&plan_text::with_skipped_rows(plan, &line));
                 }

@@ -31,7 +31,8 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         return format!("a run is live ({holder})");
     }
     let Some(RunWithBatch { run, .. }) = &status.last_run else {
-        return "planned, never run".to_owned();
+        let plan = if status.batch.planned_at.is_some() { "planned" } else { "never planned" };
+        return format!("{plan}, never run");
     };
     let ended = run.ended_at.unwrap_or(run.heartbeat_at);
     let submitted = pluralize(run.submitted.unsigned_abs(), "paid request");
