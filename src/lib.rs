@@ -8,6 +8,7 @@ pub mod aistudios;
 pub mod batch;
 pub mod cli;
 pub mod clock;
+mod console;
 pub mod http;
 pub mod ledger;
 pub mod notify;

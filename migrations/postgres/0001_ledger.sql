@@ -123,6 +123,7 @@ create table job (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 create index job_due on job (batch_id, state, drafted, due_at, position);
 create index job_position on job (batch_id, in_sheet, position);
+create index job_in_state on job (batch_id, in_sheet, state, position);
 create index job_selected on job (batch_id, selection, state, drafted, due_at, position)
     where selection is not null;
 
@@ -415,6 +416,23 @@ end $$;
 create trigger generation_grows_when_paid after update on submission
     referencing old table as submissions_before new table as submissions_after
     for each statement execute function generation_grows_when_paid();
+
+-- Users of the console, and the browsers in which they are signed in.
+create table console_user (
+    name          text collate "C" not null primary key check (length(name) between 1 and 64),
+    role          text collate "C" not null check (role in ('viewer', 'reviewer', 'operator')),
+    password_hash text collate "C" not null check (length(password_hash) >= 32),
+    created_at    bigint not null
+);
+
+create table console_session (
+    token_hash text collate "C" not null primary key check (length(token_hash) = 64),
+    user_name  text collate "C" references console_user (name) on delete cascade,
+    created_at bigint not null,
+    used_at    bigint not null,
+    browser    text collate "C" not null
+);
+create index console_session_user on console_session (user_name);
 
 -- Of a server alone ----------------------------------------------------------------------------------
 

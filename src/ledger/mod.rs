@@ -27,6 +27,7 @@ use crate::ledger::write::writer;
 pub use crate::ledger::error::LedgerError;
 pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
+pub use crate::ledger::model::console_role::ConsoleRole;
 pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
@@ -40,6 +41,8 @@ pub use crate::ledger::model::tag::Tag;
 pub use crate::ledger::read::batches::{
     BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
 };
+pub use crate::ledger::read::change_mark::LedgerChangeMark;
+pub use crate::ledger::read::console_accounts::{ConsoleSession, ConsoleUser};
 pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
 pub use crate::ledger::read::finished_projects::FinishedProject;
 pub use crate::ledger::read::job_history::{
@@ -47,6 +50,7 @@ pub use crate::ledger::read::job_history::{
 };
 pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
+pub use crate::ledger::read::row_pages::RowPageStart;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::throughput::RecentEvent;
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};

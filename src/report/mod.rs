@@ -14,9 +14,12 @@ pub mod storyboard;
 
 pub use atomic_file::create_temp_file;
 pub use metrics::{LedgerMetrics, MetricsContext};
-pub use page::{ReportPage, SubmitLimits, write_page, write_page_to};
+pub use page::{ReportPage, RunPlot, SubmitLimits, draw_run_plots, write_page, write_page_to};
 pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, write_results};
-pub use row_export::{ROW_FIELDS_VERSION, row_to_json, write_rows_csv, write_rows_json};
+pub use row_export::{
+    ROW_FIELDS_VERSION, format_csv_headings, format_csv_rows, row_to_json, write_rows_csv,
+    write_rows_json,
+};
 pub use run::{
     AttentionGroup, BatchRecord, CreditsRecord, HaltRecord, MessageRecord, NotificationRecord,
     OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, StopRecord,

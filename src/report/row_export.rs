@@ -36,6 +36,27 @@ pub async fn write_rows_csv(
     out.flush().map_err(failed)
 }
 
+/// Returns the first line of a report with these headings of the sheet, as [`write_rows_csv`] writes
+/// it.
+///
+/// # Errors
+/// Memory cannot be written, which does not happen.
+pub fn format_csv_headings(headings: &[String]) -> io::Result<Vec<u8>> {
+    write_headings(Vec::new(), headings)?.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// Returns the lines of some rows of a sheet with so many columns.
+///
+/// # Errors
+/// As [`format_csv_headings`].
+pub fn format_csv_rows(rows: &[JobRow], columns: usize) -> io::Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        write_row_lines(&mut out, row, columns)?;
+    }
+    out.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
 /// Writes one document with every row of a batch as [`row_to_json`]. Its counts come last and add
 /// up to the rows in it.
 ///

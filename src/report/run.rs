@@ -208,7 +208,7 @@ pub struct NotificationRecord {
 }
 
 /// The status of a batch, as the reports of a run contain it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BatchRecord {
     /// Rows of the sheet.
     pub rows: u64,

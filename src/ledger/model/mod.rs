@@ -3,6 +3,7 @@
 
 pub(super) mod batch_path;
 pub(super) mod capacity;
+pub(super) mod console_role;
 pub(super) mod identity;
 pub(super) mod job;
 pub(super) mod job_update;

@@ -2,12 +2,15 @@
 //! connections of their own and never wait for the writer.
 
 pub(super) mod batches;
+pub(super) mod change_mark;
+pub(super) mod console_accounts;
 pub(super) mod export;
 pub(super) mod finished_projects;
 pub(super) mod identity;
 pub(super) mod job_history;
 pub(super) mod metrics;
 pub(super) mod planned_version;
+pub(super) mod row_pages;
 pub(super) mod rows_without_job;
 pub(super) mod sent_payload;
 pub(super) mod spending;

@@ -70,7 +70,7 @@ impl Ledger {
 
 /// An invalid or skipped row, as it is stored.
 #[derive(sqlx::FromRow)]
-struct RowWithoutJob {
+pub(in crate::ledger) struct RowWithoutJob {
     position: i64,
     row_number: i64,
     key: Option<String>,

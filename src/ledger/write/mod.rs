@@ -2,6 +2,7 @@
 
 pub(super) mod catalog;
 pub(super) mod claim;
+pub(super) mod console_accounts;
 pub(super) mod credits;
 pub(super) mod due;
 pub(super) mod generation;

@@ -23,6 +23,7 @@ use super::atomic_file::create_temp_file;
 use super::results::ReportError;
 use super::run::BatchRecord;
 use crate::ledger::{Ledger, StoredBatch};
+pub use plots::RunPlot;
 use timeline::RunTimeline;
 
 const PAGE_STYLE: &str = include_str!("page.css");
@@ -71,18 +72,38 @@ pub async fn write_page_to(
     let mut out = io::BufWriter::new(out);
     let timeline = RunTimeline::load(ledger, page.batch.id, page.now).await?;
     let nonce = csp_nonce(page);
-    let mut keys = BTreeMap::new();
-    for job in plots::timeline_lanes(&timeline) {
-        let rows = ledger.rows(page.batch.id, job.position - 1, 1).await?;
-        keys.extend(rows.into_iter().map(|row| (row.position, row.key.unwrap_or_default())));
-    }
-    let plots = plots::draw_plots(&timeline, page.limits, page.time_zone, &keys);
+    let plots = draw_timeline(ledger, page, &timeline).await?;
     let html = body::page_markup(page, &timeline, &plots, &nonce).into_string();
     let (before, after) = html.split_once(body::ROWS_PLACEHOLDER).unwrap_or((&html, ""));
     out.write_all(before.as_bytes()).map_err(failed)?;
     rows::write_rows(ledger, page, &timeline, &mut out, path).await?;
     out.write_all(after.as_bytes()).map_err(failed)?;
     out.flush().map_err(failed)
+}
+
+/// Draws the plots of the page.
+///
+/// # Errors
+/// The ledger failed.
+pub async fn draw_run_plots(
+    ledger: &Ledger,
+    page: &ReportPage<'_>,
+) -> Result<Vec<RunPlot>, ReportError> {
+    let timeline = RunTimeline::load(ledger, page.batch.id, page.now).await?;
+    draw_timeline(ledger, page, &timeline).await
+}
+
+async fn draw_timeline(
+    ledger: &Ledger,
+    page: &ReportPage<'_>,
+    timeline: &RunTimeline,
+) -> Result<Vec<RunPlot>, ReportError> {
+    let mut keys = BTreeMap::new();
+    for job in plots::timeline_lanes(timeline) {
+        let rows = ledger.rows(page.batch.id, job.position - 1, 1).await?;
+        keys.extend(rows.into_iter().map(|row| (row.position, row.key.unwrap_or_default())));
+    }
+    Ok(plots::draw_plots(timeline, page.limits, page.time_zone, &keys))
 }
 
 /// Writes `report.html` into `folder`, which must exist, and returns its path.

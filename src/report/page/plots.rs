@@ -31,14 +31,17 @@ const NUMBERS_MARGIN: f64 = 36.0;
 
 /// A plot with its text.
 #[derive(Clone, Debug)]
-pub(super) struct RunPlot {
-    pub(super) title: &'static str,
-    pub(super) svg: String,
+pub struct RunPlot {
+    /// Its title.
+    pub title: &'static str,
+    /// The drawing, in which every text is escaped.
+    pub svg: String,
     /// The content as text, shown below the plot and read by screen readers.
-    pub(super) caption: String,
-    pub(super) is_wide: bool,
+    pub caption: String,
+    /// Whether it needs the whole width of a page.
+    pub is_wide: bool,
     /// Its colours: a class of the style sheet and a name.
-    pub(super) legend: &'static [(&'static str, &'static str)],
+    pub legend: &'static [(&'static str, &'static str)],
 }
 
 /// Draws all plots; `keys` contains the keys of [`timeline_lanes`] by position.

@@ -108,6 +108,12 @@ pub fn storyboard_foot(omitted: u64) -> String {
     page.into_string()
 }
 
+/// Draws the scenes of one payload as HTML, for another page with its own style.
+pub fn draw_scenes(payload: &str) -> String {
+    let card = StoryboardCard { text: Some(payload), ..StoryboardCard::default() };
+    card.scenes().into_string()
+}
+
 impl ChangeStatus {
     fn as_str(self) -> Option<&'static str> {
         match self {

@@ -10,7 +10,7 @@ use crate::batch;
 use crate::batch::{BatchLimits, Rate};
 use crate::ledger::{Ledger, SpendingTotals, StoredBatch};
 use crate::report;
-use crate::report::{BatchRecord, ReportError, ReportPage, SubmitLimits};
+use crate::report::{BatchRecord, ReportError, ReportPage, RunPlot, SubmitLimits};
 use crate::session::account::target;
 use crate::session::batch_status::BatchStatus;
 use crate::session::files::output_dir;
@@ -55,6 +55,18 @@ pub(crate) struct PageRequest<'a> {
     pub(crate) file: Option<&'a Path>,
     /// Its name in error messages.
     pub(crate) name: &'a Path,
+}
+
+/// Draws the plots of `report.html` for a batch that may be running.
+pub(crate) async fn read_run_plots(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    now: Timestamp,
+) -> Result<Vec<RunPlot>, ReportError> {
+    let status = BatchRecord::default();
+    let is_rehearsal = target::is_rehearsal_host(&batch.base_url);
+    let context = PageContext { batch, status: &status, is_rehearsal, now };
+    report::draw_run_plots(ledger, &context.report_page("", &TimeZone::system())).await
 }
 
 /// Writes `report.html` of a batch that may be running.

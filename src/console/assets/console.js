@@ -1,0 +1,190 @@
+// The console's script. Pages work without it; with it, they follow the ledger, commands can be
+// copied, and forms are sent once. It loads nothing from other sites and writes no HTML of its own.
+"use strict";
+
+(() => {
+  const EVENTS = document.body.dataset.events;
+  const CHANNEL = "callsheet-console";
+  const RETRY_MS = 2000;
+  const connection = document.getElementById("connection");
+
+  // --- Styles of drawings: the content policy forbids them in the page, not in the document.
+  function applyStyles(root) {
+    for (const element of root.querySelectorAll("[data-style]")) {
+      element.style.cssText = element.dataset.style;
+    }
+  }
+
+  // --- Live pages.
+  let isLoading = false;
+  let isStale = false;
+
+  function isEdited(region) {
+    const active = document.activeElement;
+    const isTyping = region.contains(active) && /^(INPUT|TEXTAREA|SELECT)$/.test(active.tagName);
+    const isOpen = region.querySelector("details[open], dialog[open]") !== null;
+    const isPlaying = [...region.querySelectorAll("video")].some((video) => !video.paused);
+    return isTyping || isOpen || isPlaying;
+  }
+
+  // Returns a path to the focused element that its successor has as well.
+  function focusPath(region) {
+    const active = document.activeElement;
+    if (!active || active === document.body || !region.contains(active)) return null;
+    if (active.id) return { id: active.id };
+    const all = [...region.querySelectorAll("a, button, summary, [tabindex]")];
+    return { href: active.getAttribute("href"), index: all.indexOf(active) };
+  }
+
+  function restoreFocus(region, path) {
+    if (!path) return;
+    const all = [...region.querySelectorAll("a, button, summary, [tabindex]")];
+    const same = path.id
+      ? document.getElementById(path.id)
+      : all.find((one) => path.href && one.getAttribute("href") === path.href) || all[path.index];
+    if (same) same.focus({ preventScroll: true });
+  }
+
+  function replaceRegions(next) {
+    for (const region of document.querySelectorAll("[data-live][id]")) {
+      const fresh = next.getElementById(region.id);
+      if (!fresh || fresh.innerHTML === region.innerHTML || isEdited(region)) continue;
+      // A player that shows the same videos stays, with its place in them.
+      const sources = (root) => [...root.querySelectorAll("video")].map((v) => v.getAttribute("src")).join();
+      if (sources(region) !== "" && sources(region) === sources(fresh)) continue;
+      const path = focusPath(region);
+      const scroll = [...region.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+      region.replaceChildren(...document.importNode(fresh, true).childNodes);
+      region.querySelectorAll(".scroll").forEach((one, index) => { one.scrollLeft = scroll[index] || 0; });
+      applyStyles(region);
+      restoreFocus(region, path);
+    }
+  }
+
+  async function refresh() {
+    if (document.hidden) { isStale = true; return; }
+    if (isLoading) { isStale = true; return; }
+    isLoading = true;
+    isStale = false;
+    try {
+      const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      if (response.redirected && new URL(response.url).pathname !== location.pathname) {
+        location.reload();
+        return;
+      }
+      if (response.ok) {
+        replaceRegions(new DOMParser().parseFromString(await response.text(), "text/html"));
+        showConnected(true);
+      }
+    } catch {
+      showConnected(false);
+    } finally {
+      isLoading = false;
+      if (isStale && !document.hidden) setTimeout(refresh, 250);
+    }
+  }
+
+  function showConnected(isConnected) {
+    if (!connection) return;
+    connection.hidden = isConnected;
+    connection.textContent = isConnected ? "" : "Not connected; trying again";
+  }
+
+  // One tab of the browser holds the stream and passes its events on: a browser opens only six
+  // connections to a host. A hidden tab gives the stream to a visible one.
+  function follow() {
+    const channel = new BroadcastChannel(CHANNEL + EVENTS);
+    channel.onmessage = (message) => { if (message.data === "change") refresh(); };
+    let release = null;
+    let isWaiting = false;
+
+    function listen() {
+      return new Promise((done) => {
+        const source = new EventSource(EVENTS);
+        let retry = null;
+        const end = () => { clearTimeout(retry); source.close(); release = null; done(); };
+        release = end;
+        source.addEventListener("hello", () => { showConnected(true); refresh(); });
+        source.addEventListener("change", () => { channel.postMessage("change"); refresh(); });
+        source.onerror = () => {
+          // The browser connects again by itself, unless the console refused the stream.
+          if (source.readyState === EventSource.CLOSED) {
+            showConnected(false);
+            retry = setTimeout(() => { end(); refresh(); }, RETRY_MS);
+          }
+        };
+      });
+    }
+
+    async function lead() {
+      if (isWaiting || release) return;
+      isWaiting = true;
+      if (navigator.locks) {
+        await navigator.locks.request(CHANNEL + EVENTS, async () => {
+          isWaiting = false;
+          if (!document.hidden) await listen();
+        });
+      } else {
+        isWaiting = false;
+        await listen();
+      }
+      isWaiting = false;
+      if (!document.hidden) setTimeout(lead, RETRY_MS);
+    }
+
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        if (release) release();
+      } else {
+        refresh();
+        lead();
+      }
+    });
+    window.addEventListener("pagehide", () => { if (release) release(); });
+    lead();
+  }
+
+  // --- Commands that are copied with a click.
+  function copyOnClick(event) {
+    const code = event.target.closest("code[data-copy]");
+    if (!code || !navigator.clipboard || String(getSelection())) return;
+    navigator.clipboard.writeText(code.textContent).then(() => {
+      code.classList.add("copied");
+      setTimeout(() => code.classList.remove("copied"), 1200);
+    }, () => {});
+  }
+
+  // --- A form is sent once, however often its button is pressed.
+  function sendOnce(event) {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+  }
+
+  // --- A select of a filter applies at once.
+  function applyFilter(event) {
+    if (event.target.matches("form.filter select")) event.target.form.requestSubmit();
+  }
+
+  // --- "/" goes to the search field.
+  function focusSearch(event) {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+    const field = document.querySelector("form[role=search] input[type=search]");
+    if (field) { event.preventDefault(); field.focus(); }
+  }
+
+  document.documentElement.classList.add("js");
+  applyStyles(document);
+  document.addEventListener("click", copyOnClick);
+  document.addEventListener("submit", sendOnce);
+  document.addEventListener("change", applyFilter);
+  document.addEventListener("keydown", focusSearch);
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+  });
+  if (EVENTS && window.EventSource && window.BroadcastChannel) follow();
+  const once = document.querySelector("form[data-submit=once]");
+  if (once) once.requestSubmit();
+})();

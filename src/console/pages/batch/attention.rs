@@ -1,0 +1,62 @@
+//! "Needs you": the rows that no run continues by itself, grouped by cause, each with its next step.
+
+use maud::{Markup, html};
+
+use crate::console::form::FormFields;
+use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::{command, number};
+use crate::report::AttentionGroup;
+use crate::session::batch_status::BatchStatus;
+use crate::session::next_steps::AttentionReason;
+use crate::text::pluralize;
+
+pub(super) fn section(page: &PageRequest, status: &BatchStatus) -> Markup {
+    if status.attention_groups.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="h-attention" {
+            h2 id="h-attention" { "Needs you" }
+            div .groups {
+                @for group in &status.attention_groups { (group_card(page, status, group)) }
+            }
+        }
+    }
+}
+
+fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) -> Markup {
+    let Some(reason) = AttentionReason::from_status(group.state, group.cause.as_deref()) else {
+        return html! {};
+    };
+    let batch = &status.batch.name;
+    let query = group_query(group).to_query();
+    html! {
+        article .card.group {
+            div .row {
+                span .count { (number(group.jobs)) }
+                h3 { i class={ "dot s-" (group.state.as_str()) } {} (reason.title()) }
+                span .spacer {}
+                a href=(page.links().rows(batch, &query)) { "Show " (pluralize(group.jobs, "row")) }
+            }
+            p .muted { (reason.describe()) "." }
+            @if !group.messages.is_empty() {
+                ul .messages {
+                    @for message in &group.messages {
+                        li { q { (message.words) } " " span .muted {
+                            (pluralize(message.jobs, "row")) ", such as " (message.key)
+                        } }
+                    }
+                }
+            }
+            @for step in status.commands.steps_for_group(reason) {
+                p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+            }
+        }
+    }
+}
+
+/// Returns the filter whose rows are those of a group.
+pub(in crate::console::pages) fn group_query(group: &AttentionGroup) -> FormFields {
+    let query = FormFields::default().with("state", group.state.as_str());
+    query.with("cause", group.cause.as_deref().unwrap_or_default())
+}

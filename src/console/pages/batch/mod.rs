@@ -1,0 +1,229 @@
+//! `/batches/NAME`: the state of the batch now, what needs the user, money, recent events, runs.
+
+mod attention;
+mod money;
+mod runs;
+pub(in crate::console) mod timeline;
+
+use maud::{Markup, html};
+use serde_json::json;
+
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::overview::mark_chip;
+use crate::console::pages::page_parts::{
+    command, counts_by_status, number, status_bar, time, time_ago,
+};
+use crate::ledger::{BatchRow, RecentEvent, RenderingJob, StoredBatch};
+use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
+use crate::session::batch_status::BatchStatus;
+use crate::session::reports::status_json::{run_json, status_json};
+use crate::text::{format_duration, pluralize};
+
+/// Recent events on the page.
+const EVENTS_MAX: u32 = 8;
+/// Renders in progress on the page.
+const RENDERS_MAX: u32 = 8;
+/// Runs on the page.
+const RUNS_MAX: u32 = 10;
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let status = read_status(&page, &batch).await?;
+    let ledger = &page.state.ledger;
+    let runs = ledger.runs(Some(batch.id), RUNS_MAX).await?;
+    let renders = ledger.rendering_jobs(batch.id, RENDERS_MAX).await?;
+    let events = ledger.recent_events(batch.id, EVENTS_MAX).await?;
+    let mut document = status_json(&status, ledger);
+    document["runs"] = runs.iter().map(|run| run_json(run, ledger)).collect();
+    let money = money::section(&page, &batch, &status).await?;
+    let main = html! {
+        (batch_header(&page, &batch.name, BatchTab::Now))
+        div id="now" data-live { (now_section(&page, &status)) }
+        div id="attention" data-live { (attention::section(&page, &status)) }
+        div .columns {
+            div {
+                div id="activity" data-live { (activity_section(&page, &batch.name, &renders, &events)) }
+            }
+            div {
+                div id="money" data-live { (money) }
+                div id="runs" data-live { (runs::section(&page, &runs)) }
+            }
+        }
+    };
+    let title = batch.name.clone();
+    page.render(ConsolePage { title, section: "Batches", is_live: true, main }, json!(document))
+}
+
+/// Reads the status of a batch, with the messages of its attention groups.
+pub(in crate::console) async fn read_status(
+    page: &PageRequest,
+    batch: &StoredBatch,
+) -> Result<BatchStatus, PageError> {
+    let ledger = &page.state.ledger;
+    let row = find_batch_row(page, batch).await?;
+    let commands = page.state.command_hints(&batch.name, &batch.file);
+    let mut status = BatchStatus::read(ledger, row, commands, page.state.now()).await?;
+    status.read_messages(ledger).await?;
+    Ok(status)
+}
+
+async fn find_batch_row(page: &PageRequest, batch: &StoredBatch) -> Result<BatchRow, PageError> {
+    let batches = page.state.ledger.batches().await?;
+    batches.into_iter().find(|row| row.id == batch.id).ok_or_else(|| {
+        PageError::NotFound(format!("`{}` was never planned: plan it first", batch.name))
+    })
+}
+
+/// The pages of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BatchTab {
+    Now,
+    Rows,
+    Timeline,
+}
+
+impl BatchTab {
+    /// The tabs in their order, with their names and paths below the batch.
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Now, "Now", ""),
+        (Self::Rows, "Rows", "/rows"),
+        (Self::Timeline, "Timeline", "/timeline"),
+    ];
+}
+
+/// Returns the heading of every page of a batch.
+pub(crate) fn batch_header(page: &PageRequest, batch: &str, tab: BatchTab) -> Markup {
+    let links = page.links();
+    html! {
+        nav .trail aria-label="Breadcrumb" { a href=(links.to("/")) { "Batches" } }
+        div .title {
+            h1 { (batch) }
+            nav .tabs aria-label="Batch" {
+                @for (one, name, path) in BatchTab::ALL {
+                    a href={ (links.batch(batch)) (path) } aria-current=[(one == tab).then_some("page")] { (name) }
+                }
+            }
+        }
+    }
+}
+
+fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
+    let counts = counts_by_status(status);
+    let headline = BatchHeadline::from_status(status);
+    let wanted = status.count_rows().saturating_sub(status.skipped);
+    html! {
+        section .now aria-label="Now" {
+            div .row {
+                (mark_chip(headline.mark))
+                span .lead { (number(status.count_done())) " of " (number(wanted)) " videos" }
+                span .muted { (pace(page, status)) }
+            }
+            (status_bar(&counts))
+            (tiles(page, status))
+            (stop_message(&headline))
+        }
+    }
+}
+
+/// Returns the counts by status, each a link to its rows. They add up to the rows of the sheet.
+fn tiles(page: &PageRequest, status: &BatchStatus) -> Markup {
+    let links = page.links();
+    let batch = &status.batch.name;
+    html! {
+        ul .tiles {
+            li { a href=(links.rows(batch, "")) {
+                b { (number(status.count_rows())) } span { "rows" }
+            } }
+            @for (row_status, rows) in counts_by_status(status) {
+                li { a href=(links.rows(batch, &format!("?state={row_status}"))) {
+                    b { (number(rows)) }
+                    span { i class={ "dot s-" (row_status.as_str()) } {} (row_status.as_str()) }
+                } }
+            }
+        }
+    }
+}
+
+fn pace(page: &PageRequest, status: &BatchStatus) -> String {
+    let open = status.count_open();
+    let Some(throughput) = status.throughput else { return String::new() };
+    let per_hour = format!("{:.0} an hour", throughput.per_hour());
+    match (throughput.time_left(open), &status.live_holder) {
+        (Some(left), Some(_)) => format!("about {} left · {per_hour}", format_duration(left)),
+        (_, Some(_)) => per_hour,
+        (_, None) => status.last_run.as_ref().map_or_else(String::new, |run| {
+            let ended = run.run.ended_at.unwrap_or(run.run.heartbeat_at);
+            let ago = page.state.now().as_millisecond().saturating_sub(ended).max(0);
+            let ago = std::time::Duration::from_millis(ago.unsigned_abs());
+            format!("last run ended {} ago", format_duration(ago))
+        }),
+    }
+}
+
+/// Returns why the last run ended, and the next step.
+fn stop_message(headline: &BatchHeadline) -> Markup {
+    let lead = if headline.lead.is_empty() { "Next" } else { headline.lead };
+    html! {
+        @if headline.mark != HeadlineMark::Live && !headline.message.is_empty() {
+            p .stop { (headline.message) @if let Some(at) = headline.at { span .muted { " · " (time(at)) } } }
+        }
+        @if let Some(next) = &headline.command { p .next { span .muted { (lead) ": " } (command(next)) } }
+    }
+}
+
+fn activity_section(
+    page: &PageRequest,
+    batch: &str,
+    renders: &[RenderingJob],
+    events: &[RecentEvent],
+) -> Markup {
+    let now_ms = page.state.now().as_millisecond();
+    let links = page.links();
+    html! {
+        section .card aria-labelledby="h-activity" {
+            h2 id="h-activity" { "Activity" }
+            @if renders.is_empty() && events.is_empty() { p .muted { "Nothing has happened yet." } }
+            @if !renders.is_empty() {
+                ul .renders {
+                    @for job in renders {
+                        li {
+                            a .key href=(links.row(batch, &job.key)) { (job.key) }
+                            progress max="100" value=(format!("{:.0}", job.progress)) {}
+                            span .figure { (format!("{:.0}", job.progress)) " %" }
+                            @if job.is_stalled { span .muted { "stalled" } }
+                        }
+                    }
+                }
+            }
+            ul .events {
+                @for event in events {
+                    li {
+                        a .key href=(links.row(batch, &event.key)) { (event.key) }
+                        span { (event_text(&event.event)) }
+                        span .muted { (time_ago(event.at, now_ms)) }
+                    }
+                }
+            }
+            @if events.len() == EVENTS_MAX as usize {
+                p .muted { "The latest " (pluralize(events.len() as u64, "event")) "." }
+            }
+        }
+    }
+}
+
+/// Returns an event as the user reads it.
+pub(super) fn event_text(event: &str) -> &str {
+    match event {
+        "fetched" => "video done",
+        "answer-lost" => "response lost",
+        "submit-given-up" => "could not be submitted",
+        "render-failed" => "render failed",
+        "rerendered" => "renders again",
+        "fetch-failed" => "could not be downloaded",
+        "put-back" => "waits",
+        "proven-not-made" => "not accepted",
+        other => other,
+    }
+}

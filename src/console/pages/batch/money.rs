@@ -1,0 +1,91 @@
+//! "Money": what was spent by the batch and today, beside the caps of the batch file.
+
+use std::path::Path;
+
+use maud::{Markup, html};
+
+use crate::batch;
+use crate::batch::BatchLimits;
+use crate::clock::start_of_utc_day;
+use crate::console::page_error::PageError;
+use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::number;
+use crate::ledger::{SpendingTotals, StoredBatch};
+use crate::session::batch_status::BatchStatus;
+use crate::text::format_number;
+
+pub(super) async fn section(
+    page: &PageRequest,
+    stored: &StoredBatch,
+    status: &BatchStatus,
+) -> Result<Markup, PageError> {
+    let ledger = &page.state.ledger;
+    let run = match &status.last_run {
+        Some(run) => Some((run.run.id, ledger.run_spending(run.run.id).await?)),
+        None => None,
+    };
+    let since = start_of_utc_day(page.state.now());
+    let today = ledger.credits_spent_since(&stored.base_url, since).await?;
+    // A batch file of an earlier version may no longer parse; its caps are unknown then.
+    let parsed = batch::parse(Path::new(&stored.file), stored.source.clone());
+    let limits = parsed.map(|batch| batch.limits).unwrap_or_default();
+    Ok(html! {
+        section .card aria-labelledby="h-money" {
+            h2 id="h-money" { "Money" }
+            @if status.spending.requests == 0 { p .muted { "Nothing was paid yet." } }
+            @else { (spending_table(status.spending, run)) }
+            (caps(today, &limits))
+        }
+    })
+}
+
+fn spending_table(batch: SpendingTotals, run: Option<(i64, SpendingTotals)>) -> Markup {
+    html! {
+        table .figures {
+            thead { tr {
+                th scope="col" {} th scope="col" { "paid requests" }
+                th scope="col" { "estimated" } th scope="col" { "reported" }
+            } }
+            tbody {
+                @if let Some((run, spending)) = run { (spending_row(&format!("run {run}"), spending)) }
+                (spending_row("batch", batch))
+            }
+        }
+    }
+}
+
+fn spending_row(name: &str, spending: SpendingTotals) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td { (number(spending.requests.unsigned_abs())) }
+            td { (format_number(spending.estimated)) }
+            td {
+                @if spending.heard_of > 0 {
+                    (format_number(spending.heard))
+                    @if spending.heard_of < spending.requests {
+                        span .muted { " of " (number(spending.heard_of.unsigned_abs())) }
+                    }
+                } @else { "–" }
+            }
+        }
+    }
+}
+
+/// Returns the credits of today and the caps, each with what is left of it.
+fn caps(today: f64, limits: &BatchLimits) -> Markup {
+    html! {
+        dl .facts {
+            dt { "today (UTC)" }
+            dd {
+                (format_number(today))
+                @if let Some(cap) = limits.max_credits_per_day {
+                    " of " (format_number(cap))
+                    progress max=(cap) value=(today.min(cap)) {}
+                } @else { span .muted { " · no cap" } }
+            }
+            @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_number(cap)) " credits" } }
+            @if let Some(cap) = limits.max_videos { dt { "cap per run" } dd { (cap) " videos" } }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `/batches/NAME/timeline`: the plots of `report.html` for the last paying run.
+
+use maud::{Markup, PreEscaped, html};
+use serde_json::json;
+
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::batch::{BatchTab, batch_header};
+use crate::report::{ReportError, RunPlot};
+use crate::session::reports::report_page::read_run_plots;
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let plots = read_run_plots(&page.state.ledger, &batch, page.state.now()).await;
+    let plots = plots.map_err(|error| match error {
+        ReportError::Ledger(error) => PageError::from(error),
+        ReportError::Io { .. } => PageError::Unavailable("the plots cannot be drawn".to_owned()),
+    })?;
+    let document = json!({
+        "batch": batch.name,
+        "plots": plots.iter().map(|plot| json!({ "title": plot.title, "caption": plot.caption }))
+            .collect::<Vec<_>>(),
+    });
+    let main = html! {
+        (batch_header(&page, &batch.name, BatchTab::Timeline))
+        @if plots.is_empty() {
+            div .empty { h2 { "No timeline yet" } p { "It shows the last run that paid for a video." } }
+        } @else {
+            div .plots { @for plot in &plots { (plot_figure(plot)) } }
+        }
+    };
+    let title = format!("{} timeline", batch.name);
+    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+}
+
+fn plot_figure(plot: &RunPlot) -> Markup {
+    let label = format!("{}: {}", plot.title, plot.caption);
+    html! {
+        figure .card .wide[plot.is_wide] {
+            figcaption { h2 { (plot.title) } p .muted { (plot.caption) } }
+            @if !plot.legend.is_empty() {
+                ul .legend aria-hidden="true" {
+                    @for (class, name) in plot.legend { li { i class=(class) {} (name) } }
+                }
+            }
+            // Our own drawing, in which keys are escaped.
+            div .scroll tabindex="0" role="img" aria-label=(label) { (PreEscaped(&plot.svg)) }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Parts that several pages show: states, counts as a bar, times, credits, steps, empty lists.
+//!
+//! Pure. Every state has one colour in the whole console, and its name beside it.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use crate::console::assets::ConsoleLinks;
+use crate::ledger::{JobRow, JobState, RowStatus};
+use crate::session::batch_status::BatchStatus;
+use crate::text::format_duration;
+use crate::text::time_format::{format_local, format_rfc3339};
+
+/// The order of the states in bars and lists: what is finished, what moves, what waits, what needs
+/// the user.
+const BAR_ORDER: [RowStatus; 11] = [
+    RowStatus::State(JobState::Done),
+    RowStatus::State(JobState::Reused),
+    RowStatus::State(JobState::Fetching),
+    RowStatus::State(JobState::Rendering),
+    RowStatus::State(JobState::Submitting),
+    RowStatus::State(JobState::Uncertain),
+    RowStatus::State(JobState::Failed),
+    RowStatus::Invalid,
+    RowStatus::State(JobState::Ready),
+    RowStatus::State(JobState::Cancelled),
+    RowStatus::Skipped,
+];
+/// The width of a bar in its own units.
+const BAR_WIDTH: f64 = 1000.0;
+
+/// Returns the rows of a batch by status, without the statuses that no row has. They add up to the
+/// rows of the sheet.
+pub(crate) fn counts_by_status(status: &BatchStatus) -> Vec<(RowStatus, u64)> {
+    let count = |row_status| match row_status {
+        RowStatus::State(state) => status.count_in_state(state),
+        RowStatus::Invalid => status.invalid,
+        RowStatus::Skipped => status.skipped,
+        RowStatus::Stalled | RowStatus::Generating | RowStatus::Removed | RowStatus::Open => 0,
+    };
+    let counts = BAR_ORDER.map(|row_status| (row_status, count(row_status)));
+    counts.into_iter().filter(|(_, rows)| *rows > 0).collect()
+}
+
+/// Returns the counts as one bar.
+pub(crate) fn status_bar(counts: &[(RowStatus, u64)]) -> Markup {
+    let total: u64 = counts.iter().map(|(_, rows)| rows).sum();
+    let label: Vec<String> =
+        counts.iter().map(|(status, rows)| format!("{rows} {status}")).collect();
+    let mut left = 0.0;
+    let segments: Vec<_> = counts
+        .iter()
+        .map(|(status, rows)| {
+            let width = *rows as f64 / total.max(1) as f64 * BAR_WIDTH;
+            left += width;
+            (status.as_str(), format!("{:.1}", left - width), format!("{:.1}", width.max(4.0)))
+        })
+        .collect();
+    html! {
+        svg .status-bar viewBox="0 0 1000 8" preserveAspectRatio="none" role="img"
+            aria-label=(label.join(", ")) {
+            @for (state, x, width) in &segments {
+                rect class={ "s-" (state) } x=(x) y="0" width=(width) height="8" {}
+            }
+        }
+    }
+}
+
+/// Returns a status with its colour.
+pub(crate) fn status_chip(status: RowStatus) -> Markup {
+    html! { span .state { i class={ "dot s-" (status.as_str()) } {} (status.as_str()) } }
+}
+
+/// Returns the status of a row, more precisely where it has one: stalled, or generating.
+pub(crate) fn row_chip(row: &JobRow) -> Markup {
+    status_chip(match (row.stalled, row.generating) {
+        (true, _) => RowStatus::Stalled,
+        (false, true) => RowStatus::Generating,
+        (false, false) => row.status(),
+    })
+}
+
+/// Returns a stored time, in the time zone of the machine of the console.
+pub(crate) fn time(ms: i64) -> Markup {
+    html! { time datetime=(format_rfc3339(ms)) { (format_local(ms)) } }
+}
+
+/// Returns how long ago a stored time is, with the time itself as its title.
+pub(crate) fn time_ago(ms: i64, now_ms: i64) -> Markup {
+    let ago = Duration::from_millis(now_ms.saturating_sub(ms).max(0).unsigned_abs());
+    html! { time datetime=(format_rfc3339(ms)) title=(format_local(ms)) { (format_duration(ago)) " ago" } }
+}
+
+/// Returns a whole number with separators between its thousands.
+pub(crate) fn number(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(|group| String::from_utf8_lossy(group)).collect();
+    groups.join(",")
+}
+
+/// Returns a length of a video, such as "0:42".
+pub(crate) fn video_length(ms: i64) -> String {
+    let seconds = (ms.max(0) + 500) / 1000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// Returns a key as a link to its row.
+pub(crate) fn row_link(links: &ConsoleLinks, batch: &str, row: &JobRow) -> Markup {
+    html! {
+        @match &row.key {
+            Some(key) if row.state.is_some() => a .key href=(links.row(batch, key)) { (key) },
+            Some(key) => span .key { (key) },
+            None => span .muted { "no key" },
+        }
+    }
+}
+
+/// Returns a command that can be copied.
+pub(crate) fn command(text: &str) -> Markup {
+    html! { code .command data-copy { (text) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_lengths_are_written_for_readers() {
+        for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(number(count), text);
+        }
+        assert_eq!(
+            (video_length(42_400), video_length(3_599_600)),
+            ("0:42".into(), "60:00".into())
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! The history of one video: its events and its submissions.
+
+use maud::{Markup, html};
+
+use crate::console::pages::batch::event_text;
+use crate::console::pages::page_parts::time;
+use crate::ledger::{EventRow, JobHistory, SubmissionRow};
+
+/// Events shown; a render that was polled for days has more, and JSON has all.
+const EVENTS_MAX: usize = 200;
+
+pub(super) fn section(history: &JobHistory) -> Markup {
+    let events = &history.events;
+    html! {
+        section .card aria-labelledby="h-history" {
+            h2 id="h-history" { "History" }
+            @if events.is_empty() { p .muted { "Planned; nothing has happened yet." } }
+            ol .timeline { @for event in events.iter().rev().take(EVENTS_MAX) { (event_item(event)) } }
+            @if events.len() > EVENTS_MAX {
+                p .muted { "The latest " (EVENTS_MAX) " of " (events.len()) " events." }
+            }
+        }
+    }
+}
+
+fn event_item(event: &EventRow) -> Markup {
+    html! {
+        li {
+            i class={ "dot s-" (event.state) } {}
+            div {
+                strong { (event_text(&event.event)) }
+                @if event.state != event.event { span .muted { " → " (event.state) } }
+                @if let Some(detail) = &event.detail { p .quoted { (detail) } }
+                p .muted {
+                    (time(event.at)) " · version " (event.version)
+                    @if let Some(run) = event.run_id { " · run " (run) }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn submissions(history: &JobHistory) -> Markup {
+    html! {
+        @if !history.submissions.is_empty() {
+            section .card aria-labelledby="h-submissions" {
+                h2 id="h-submissions" { "Submissions" }
+                ul .runs { @for submission in history.submissions.iter().rev() { (submission_item(submission)) } }
+            }
+        }
+    }
+}
+
+fn submission_item(submission: &SubmissionRow) -> Markup {
+    html! {
+        li {
+            div .row {
+                span .figure { "#" (submission.attempt) }
+                strong { (submission.outcome) }
+                span .muted { (submission.way) ", version " (submission.version) ", run " (submission.run_id) }
+                span .spacer {}
+                @if let Some(credits) = submission.credits { span { (credits) " credits" } }
+            }
+            dl .facts {
+                dt { "tag" } dd { code data-copy { "[cs:" (submission.tag) "]" } }
+                @if let Some(id) = &submission.project_id { dt { "project" } dd { code data-copy { (id) } } }
+                @if let Some(id) = &submission.render_id { dt { "rendered as" } dd { code data-copy { (id) } } }
+                @if let Some(id) = &submission.subject { dt { "made from" } dd { code data-copy { (id) } } }
+                dt { "begun" } dd { (time(submission.begun_at)) }
+                @if let Some(at) = submission.paid_at { dt { "paid request" } dd { (time(at)) } }
+                @if let Some(at) = submission.settled_at { dt { "outcome known" } dd { (time(at)) } }
+                @if submission.looks > 0 { dt { "evidence checks" } dd { (submission.looks) } }
+                @if let Some(at) = submission.called_at { dt { "callback" } dd { (time(at)) } }
+            }
+        }
+    }
+}

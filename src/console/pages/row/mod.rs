@@ -1,0 +1,194 @@
+//! `/batches/NAME/rows/KEY`: one video: its player and versions, its cells, its submissions, its
+//! history, its payload.
+
+mod history;
+
+use maud::{Markup, PreEscaped, html};
+
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::{command, number, row_chip, time, video_length};
+use crate::ledger::{JobHistory, StoredBatch, VersionRow};
+use crate::report::storyboard::draw_scenes;
+use crate::session::next_steps::{AttentionReason, CommandHints};
+use crate::session::reports::job_json::job_json;
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let key = page.param("key").to_owned();
+    let history = page.state.ledger.job_history(batch.id, &key).await?;
+    let history = history.ok_or_else(|| {
+        PageError::NotFound(format!("`{}` has no row with the key `{key}`", batch.name))
+    })?;
+    let payload = read_payload(&page, &batch, &key).await?;
+    let commands = page.state.command_hints(&batch.name, &batch.file);
+    let document = job_json(&history, &commands, &key);
+    let view = RowView { page: &page, batch: &batch, key: &key, history: &history };
+    let main = html! {
+        (view.header())
+        div .columns.wide-first {
+            div {
+                div id="videos" data-live { (view.videos()) }
+                (view.cells())
+                (payload_section(payload.as_deref()))
+            }
+            div {
+                div id="status" data-live { (view.status(&commands)) }
+                div id="history" data-live { (history::section(&history)) }
+                div id="submissions" data-live { (history::submissions(&history)) }
+            }
+        }
+    };
+    let title = format!("{key} · {}", batch.name);
+    page.render(ConsolePage { title, section: "Batches", is_live: true, main }, document)
+}
+
+/// Returns the payload of the planned version; `None` if the ledger stores none.
+async fn read_payload(
+    page: &PageRequest,
+    batch: &StoredBatch,
+    key: &str,
+) -> Result<Option<String>, PageError> {
+    let planned = page.state.ledger.planned_version(batch.id, key).await?;
+    Ok(planned.and_then(|planned| planned.payload.text().ok()))
+}
+
+struct RowView<'v> {
+    page: &'v PageRequest,
+    batch: &'v StoredBatch,
+    key: &'v str,
+    history: &'v JobHistory,
+}
+
+impl RowView<'_> {
+    fn header(&self) -> Markup {
+        let links = self.page.links();
+        let batch = &self.batch.name;
+        html! {
+            nav .trail aria-label="Breadcrumb" {
+                a href=(links.to("/")) { "Batches" } " / "
+                a href=(links.batch(batch)) { (batch) } " / "
+                a href=(links.rows(batch, "")) { "Rows" }
+            }
+            div .title { h1 { (self.key) } }
+        }
+    }
+
+    /// Returns the player of the current version, and earlier ones beside it.
+    fn videos(&self) -> Markup {
+        let with_video =
+            self.history.versions.iter().filter(|version| version.video_file.is_some());
+        let versions: Vec<_> = with_video.rev().collect();
+        html! {
+            @if versions.is_empty() {
+                div .empty.video { p { "No video yet." } }
+            } @else {
+                div .versions { @for version in versions { (self.version_figure(version)) } }
+            }
+        }
+    }
+
+    fn version_figure(&self, version: &VersionRow) -> Markup {
+        let address = self.page.links().video(&self.batch.name, self.key, version.version);
+        let is_current = version.version == self.history.job.version;
+        html! {
+            figure .card {
+                video controls preload="metadata" src=(address) {}
+                figcaption {
+                    strong { "Version " (version.version) }
+                    @if is_current { span .chip.finished { "current" } }
+                    @if let Some(ms) = version.video_ms { span { (video_length(ms)) } }
+                    @if let Some(bytes) = version.video_bytes { span .muted { (megabytes(bytes)) } }
+                    @if let Some(at) = version.done_at { span .muted { (time(at)) } }
+                    a href=(address) download=[version.video_file.as_deref()] { "Download" }
+                }
+            }
+        }
+    }
+
+    fn status(&self, commands: &CommandHints) -> Markup {
+        let job = &self.history.job;
+        let steps = commands.steps_for_row(self.key, job);
+        html! {
+            section .card aria-label="State" {
+                div .row {
+                    (row_chip(job))
+                    span .spacer {}
+                    span .muted {
+                        @if self.history.in_sheet { "row " (job.row_number) } @else { "no longer in the sheet" }
+                    }
+                }
+                @if let Some(progress) = job.progress.filter(|_| self.history.rendering_at.is_some()) {
+                    progress max="100" value=(format!("{progress:.0}")) {}
+                }
+                @if let Some(reason) = AttentionReason::from_row(job) { p { (reason.describe()) "." } }
+                @if let Some(message) = &job.message { p .quoted { (message) } }
+                (self.facts())
+                @for step in &steps {
+                    p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Markup {
+        let job = &self.history.job;
+        let is_open = job.state.is_some_and(|state| !state.is_final());
+        html! {
+            dl .facts {
+                dt { "version" } dd { (job.version) }
+                dt { "paid requests" } dd { (number(job.attempts.unsigned_abs())) }
+                @if let Some(variant) = &job.variant { dt { "variant" } dd { (variant) } }
+                @if let Some(project) = &job.project_id { dt { "project" } dd { code data-copy { (project) } } }
+                @if let Some(credits) = job.credits { dt { "credits" } dd { (credits) } }
+                @if let Some(at) = self.history.rendering_at { dt { "rendering since" } dd { (time(at)) } }
+                @if is_open && self.history.due_at > 0 { dt { "next check" } dd { (time(self.history.due_at)) } }
+            }
+        }
+    }
+
+    fn cells(&self) -> Markup {
+        let rows: Vec<Vec<String>> =
+            serde_json::from_str(&self.history.job.cells).unwrap_or_default();
+        html! {
+            section .card aria-labelledby="h-cells" {
+                h2 id="h-cells" { "Cells" }
+                @for row in &rows {
+                    dl .cells {
+                        @for (heading, cell) in self.history.headings.iter().zip(row) {
+                            @if !cell.is_empty() { dt { (heading) } dd { (cell) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the storyboard of a payload, and the payload itself.
+fn payload_section(payload: Option<&str>) -> Markup {
+    let Some(payload) = payload else { return html! {} };
+    let parsed = serde_json::from_str::<serde_json::Value>(payload).ok();
+    let pretty = parsed.as_ref().and_then(|value| serde_json::to_string_pretty(value).ok());
+    html! {
+        section .card aria-labelledby="h-storyboard" {
+            h2 id="h-storyboard" { "Storyboard" }
+            div .storyboard { (PreEscaped(storyboard(payload))) }
+            details {
+                summary { "Payload" }
+                pre { (pretty.as_deref().unwrap_or(payload)) }
+            }
+        }
+    }
+}
+
+/// Returns our own drawing, in which every text is escaped. The content policy forbids styles in a
+/// page, so the script of the console applies them.
+fn storyboard(payload: &str) -> String {
+    draw_scenes(payload).replace(" style=\"", " data-style=\"")
+}
+
+fn megabytes(bytes: i64) -> String {
+    format!("{:.1} MB", bytes.max(0) as f64 / 1e6)
+}

@@ -1,0 +1,122 @@
+//! `/settings`: the users of the console, who is signed in, and how this console was started.
+
+use maud::{Markup, html};
+use serde_json::json;
+
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::PageResult;
+use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::{command, time, time_ago};
+use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser};
+use crate::text::time_format::format_rfc3339;
+use crate::text::truncate;
+
+/// Characters of a browser's description.
+const BROWSER_CHARS_MAX: usize = 60;
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let users = page.state.ledger.console_users().await?;
+    let mut sessions = page.state.ledger.console_sessions().await?;
+    if !page.requester.has_role(ConsoleRole::Operator) {
+        sessions.retain(|session| session.user_name.as_ref() == Some(&page.requester.name));
+    }
+    let document = json!({
+        "users": users.iter().map(user_json).collect::<Vec<_>>(),
+        "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    let main = html! {
+        div .title { h1 { "Settings" } }
+        div .columns {
+            div { (users_section(&users)) (sessions_section(&page, &sessions)) }
+            div { (console_section(&page)) }
+        }
+    };
+    let content =
+        ConsolePage { title: "Settings".to_owned(), section: "Settings", is_live: false, main };
+    page.render(content, document)
+}
+
+fn user_json(user: &ConsoleUser) -> serde_json::Value {
+    json!({
+        "name": user.name,
+        "role": user.role.as_str(),
+        "created": format_rfc3339(user.created_at),
+    })
+}
+
+fn session_json(session: &ConsoleSession) -> serde_json::Value {
+    json!({
+        "user": session.user_name,
+        "role": session.role.as_str(),
+        "created": format_rfc3339(session.created_at),
+        "used": format_rfc3339(session.used_at),
+        "browser": session.browser,
+    })
+}
+
+fn users_section(users: &[ConsoleUser]) -> Markup {
+    html! {
+        section .card aria-labelledby="h-users" {
+            h2 id="h-users" { "Users" }
+            @if users.is_empty() {
+                p { "None yet: browsers sign in with the link that " code { "callsheet serve" } " prints." }
+            } @else {
+                table {
+                    thead { tr { th scope="col" { "Name" } th scope="col" { "Role" } th scope="col" { "Added" } } }
+                    tbody {
+                        @for user in users {
+                            tr { td { (user.name) } td { (user.role.as_str()) } td .muted { (time(user.created_at)) } }
+                        }
+                    }
+                }
+            }
+            p .muted { "Users are added where the console runs; a viewer reads, a reviewer also judges \
+                videos, an operator also acts on batches." }
+            p { (command("callsheet serve user add NAME --role viewer")) }
+        }
+    }
+}
+
+fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
+    let now_ms = page.state.now().as_millisecond();
+    html! {
+        section .card aria-labelledby="h-sessions" {
+            h2 id="h-sessions" { "Signed in" }
+            ul .runs {
+                @for session in sessions {
+                    li {
+                        div .row {
+                            strong { (session.user_name.as_deref().unwrap_or("console link")) }
+                            @if page.requester.session.as_ref() == Some(&session.token_hash) {
+                                span .chip.live { "this browser" }
+                            }
+                            span .spacer {}
+                            span .muted { "used " (time_ago(session.used_at, now_ms)) }
+                        }
+                        p .muted { (truncate(&session.browser, BROWSER_CHARS_MAX)) }
+                    }
+                }
+            }
+            p .muted { "A session ends after 12 hours without a request." }
+        }
+    }
+}
+
+fn console_section(page: &PageRequest) -> Markup {
+    let settings = &page.state.settings;
+    html! {
+        section .card aria-labelledby="h-console" {
+            h2 id="h-console" { "This console" }
+            dl .facts {
+                dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
+                dt { "ledger" } dd { code { (page.state.ledger.path().display()) } }
+                dt { "listens on" } dd { (settings.listen) }
+                dt { "TLS" } dd { @if settings.is_behind_tls { "in front" } @else { "none" } }
+                @if !settings.hosts.is_empty() { dt { "names" } dd { (settings.hosts.join(", ")) } }
+                dt { "sign-in by a proxy" }
+                dd { @match &settings.trusted_header { Some(trusted) => { code { (trusted.name.as_str()) } }, None => "off" } }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Users of the console and their sessions. Reads only.
+//!
+//! What a session may do is its user's role at the moment of the request, so a removed user is
+//! signed out at once.
+
+use sqlx::FromRow;
+
+use crate::ledger::Ledger;
+use crate::ledger::error::LedgerError;
+use crate::ledger::model::console_role::ConsoleRole;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
+
+/// A user of the console.
+#[derive(Clone, Debug)]
+pub struct ConsoleUser {
+    /// The name that is typed to sign in.
+    pub name: String,
+    /// What the user may do.
+    pub role: ConsoleRole,
+    /// The Argon2id hash of the password, with its parameters and salt.
+    pub password_hash: String,
+    /// When the user was added.
+    pub created_at: i64,
+}
+
+/// A browser that is signed in.
+#[derive(Clone, Debug)]
+pub struct ConsoleSession {
+    /// The hash of the secret in its cookie.
+    pub token_hash: String,
+    /// The user; `None` if it signed in with the link that the console printed.
+    pub user_name: Option<String>,
+    /// The user's role now; that of an operator for the link.
+    pub role: ConsoleRole,
+    /// When it signed in.
+    pub created_at: i64,
+    /// Its last request, to a few minutes.
+    pub used_at: i64,
+    /// How the browser calls itself.
+    pub browser: String,
+}
+
+#[derive(FromRow)]
+struct StoredUser {
+    name: String,
+    role: String,
+    password_hash: String,
+    created_at: i64,
+}
+
+#[derive(FromRow)]
+struct StoredSession {
+    token_hash: String,
+    user_name: Option<String>,
+    role: Option<String>,
+    created_at: i64,
+    used_at: i64,
+    browser: String,
+}
+
+static USERS: Statement = Statement::new(
+    "-- ledger::console_users
+    select name, role, password_hash, created_at from console_user order by name",
+);
+
+static USER: Statement = Statement::new(
+    "-- ledger::console_user
+    select name, role, password_hash, created_at from console_user where name = $1",
+);
+
+static SESSION: Statement = Statement::new(
+    "-- ledger::console_session
+    select s.token_hash, s.user_name, u.role, s.created_at, s.used_at, s.browser
+    from console_session s left join console_user u on u.name = s.user_name
+    where s.token_hash = $1",
+);
+
+static SESSIONS: Statement = Statement::new(
+    "-- ledger::console_sessions
+    select s.token_hash, s.user_name, u.role, s.created_at, s.used_at, s.browser
+    from console_session s left join console_user u on u.name = s.user_name
+    order by s.used_at desc",
+);
+
+impl Ledger {
+    /// Returns the users of the console by name.
+    pub async fn console_users(&self) -> Result<Vec<ConsoleUser>, LedgerError> {
+        let users: Vec<StoredUser> = self.readers.fetch_all(&USERS, Vec::new()).await?;
+        users.into_iter().map(ConsoleUser::try_from).collect()
+    }
+
+    /// Returns a user of the console.
+    pub async fn console_user(&self, name: &str) -> Result<Option<ConsoleUser>, LedgerError> {
+        let user: Option<StoredUser> = self.readers.fetch_optional(&USER, binds![name]).await?;
+        user.map(ConsoleUser::try_from).transpose()
+    }
+
+    /// Returns the session with this hash of its secret.
+    pub async fn console_session(
+        &self,
+        token_hash: &str,
+    ) -> Result<Option<ConsoleSession>, LedgerError> {
+        let session: Option<StoredSession> =
+            self.readers.fetch_optional(&SESSION, binds![token_hash]).await?;
+        session.map(ConsoleSession::try_from).transpose()
+    }
+
+    /// Returns every session, the most recently used first.
+    pub async fn console_sessions(&self) -> Result<Vec<ConsoleSession>, LedgerError> {
+        let sessions: Vec<StoredSession> = self.readers.fetch_all(&SESSIONS, Vec::new()).await?;
+        sessions.into_iter().map(ConsoleSession::try_from).collect()
+    }
+}
+
+fn parse_role(text: &str) -> Result<ConsoleRole, LedgerError> {
+    ConsoleRole::parse(text)
+        .ok_or_else(|| LedgerError::Corrupt(format!("a console user with the role `{text}`")))
+}
+
+impl TryFrom<StoredUser> for ConsoleUser {
+    type Error = LedgerError;
+
+    fn try_from(user: StoredUser) -> Result<Self, LedgerError> {
+        Ok(Self {
+            role: parse_role(&user.role)?,
+            name: user.name,
+            password_hash: user.password_hash,
+            created_at: user.created_at,
+        })
+    }
+}
+
+impl TryFrom<StoredSession> for ConsoleSession {
+    type Error = LedgerError;
+
+    fn try_from(session: StoredSession) -> Result<Self, LedgerError> {
+        let role = match &session.role {
+            Some(role) => parse_role(role)?,
+            None => ConsoleRole::Operator,
+        };
+        Ok(Self {
+            token_hash: session.token_hash,
+            user_name: session.user_name,
+            role,
+            created_at: session.created_at,
+            used_at: session.used_at,
+            browser: session.browser,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Users of the console and their sessions: adding, changing, removing.
+//!
+//! No lease is needed: nothing here touches a batch. Invariant: a changed password and a removed
+//! user end every session of that user in the same transaction.
+
+use crate::ledger::Ledger;
+use crate::ledger::error::LedgerError;
+use crate::ledger::read::console_accounts::{ConsoleSession, ConsoleUser};
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
+use crate::ledger::write::write_op::WriteOp;
+
+/// A change of users or sessions; its output is whether it found what it changes.
+enum ConsoleAccountChange {
+    AddUser(ConsoleUser),
+    RemoveUser { name: String },
+    SetPassword { name: String, password_hash: String },
+    AddSession(ConsoleSession),
+    TouchSession { token_hash: String, at: i64 },
+    EndSession { token_hash: String },
+    EndIdleSessions { before: i64 },
+}
+
+static ADD_USER: Statement = Statement::new(
+    "-- ledger::add_console_user
+    insert into console_user (name, role, password_hash, created_at) values ($1, $2, $3, $4)
+    on conflict (name) do nothing",
+);
+
+static REMOVE_USER: Statement = Statement::new(
+    "-- ledger::remove_console_user
+    delete from console_user where name = $1",
+);
+
+static SET_PASSWORD: Statement = Statement::new(
+    "-- ledger::set_console_password
+    update console_user set password_hash = $2 where name = $1",
+);
+
+static END_SESSIONS_OF_USER: Statement = Statement::new(
+    "-- ledger::end_sessions_of_console_user
+    delete from console_session where user_name = $1",
+);
+
+static ADD_SESSION: Statement = Statement::new(
+    "-- ledger::add_console_session
+    insert into console_session (token_hash, user_name, created_at, used_at, browser)
+    values ($1, $2, $3, $4, $5)",
+);
+
+static TOUCH_SESSION: Statement = Statement::new(
+    "-- ledger::touch_console_session
+    update console_session set used_at = $2 where token_hash = $1 and used_at < $2",
+);
+
+static END_SESSION: Statement = Statement::new(
+    "-- ledger::end_console_session
+    delete from console_session where token_hash = $1",
+);
+
+static END_IDLE_SESSIONS: Statement = Statement::new(
+    "-- ledger::end_idle_console_sessions
+    delete from console_session where used_at < $1",
+);
+
+impl WriteOp for ConsoleAccountChange {
+    type Output = bool;
+
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
+        let (statement, values) = match self {
+            Self::AddUser(user) => {
+                let role = user.role.as_str();
+                let values = binds![&user.name, role, &user.password_hash, user.created_at];
+                (&ADD_USER, values)
+            }
+            Self::RemoveUser { name } => (&REMOVE_USER, binds![&*name]),
+            Self::SetPassword { name, password_hash } => {
+                db.execute(&END_SESSIONS_OF_USER, binds![&*name]).await?;
+                (&SET_PASSWORD, binds![&*name, &*password_hash])
+            }
+            Self::AddSession(ConsoleSession {
+                token_hash,
+                user_name,
+                created_at,
+                used_at,
+                browser,
+                ..
+            }) => {
+                let values = binds![&*token_hash, &*user_name, *created_at, *used_at, &*browser];
+                (&ADD_SESSION, values)
+            }
+            Self::TouchSession { token_hash, at } => (&TOUCH_SESSION, binds![&*token_hash, *at]),
+            Self::EndSession { token_hash } => (&END_SESSION, binds![&*token_hash]),
+            Self::EndIdleSessions { before } => (&END_IDLE_SESSIONS, binds![*before]),
+        };
+        Ok(db.execute(statement, values).await? > 0)
+    }
+}
+
+impl Ledger {
+    /// Adds a user of the console. Returns `false` if the name is taken.
+    pub async fn add_console_user(&self, user: ConsoleUser) -> Result<bool, LedgerError> {
+        self.writer.execute(ConsoleAccountChange::AddUser(user)).await
+    }
+
+    /// Removes a user and ends their sessions. Returns `false` if there is no such user.
+    pub async fn remove_console_user(&self, name: &str) -> Result<bool, LedgerError> {
+        let name = name.to_owned();
+        self.writer.execute(ConsoleAccountChange::RemoveUser { name }).await
+    }
+
+    /// Changes a user's password and ends their sessions. Returns `false` if there is no such user.
+    pub async fn set_console_password(
+        &self,
+        name: &str,
+        password_hash: String,
+    ) -> Result<bool, LedgerError> {
+        let name = name.to_owned();
+        self.writer.execute(ConsoleAccountChange::SetPassword { name, password_hash }).await
+    }
+
+    /// Adds a session.
+    pub async fn add_console_session(&self, session: ConsoleSession) -> Result<(), LedgerError> {
+        self.writer.execute(ConsoleAccountChange::AddSession(session)).await.map(drop)
+    }
+
+    /// Records that a session was used at this time.
+    pub async fn touch_console_session(
+        &self,
+        token_hash: &str,
+        at: i64,
+    ) -> Result<(), LedgerError> {
+        let token_hash = token_hash.to_owned();
+        self.writer.execute(ConsoleAccountChange::TouchSession { token_hash, at }).await.map(drop)
+    }
+
+    /// Ends a session. Returns `false` if there is none.
+    pub async fn end_console_session(&self, token_hash: &str) -> Result<bool, LedgerError> {
+        let token_hash = token_hash.to_owned();
+        self.writer.execute(ConsoleAccountChange::EndSession { token_hash }).await
+    }
+
+    /// Ends the sessions that were last used before this time.
+    pub async fn end_idle_console_sessions(&self, before: i64) -> Result<(), LedgerError> {
+        self.writer.execute(ConsoleAccountChange::EndIdleSessions { before }).await.map(drop)
+    }
+}
