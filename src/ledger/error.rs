@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ledger::model::state::IllegalTransition;
 use crate::ledger::store::BUSY_TIMEOUT;
+use crate::ledger::store::server_fault::{ServerFault, server_fault};
 
 /// An error of the ledger file. No acknowledged write is lost by any of these.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +116,32 @@ pub enum LedgerError {
     /// Another run has taken the batch over; nothing was written.
     #[error("another run has taken over this batch; this run stops")]
     LeaseLost,
+    /// A ledger on a server could not be opened.
+    #[error("cannot open the ledger `{address}`: {reason}")]
+    OpenServer {
+        /// Its address, without a password.
+        address: String,
+        /// The cause, and what to do.
+        reason: String,
+    },
+    /// The server cannot be reached, or does not write for now.
+    #[error(
+        "the ledger is unavailable ({reason}): nothing is sent without it. Run the same command again \
+         when its server is back"
+    )]
+    Unavailable {
+        /// The cause.
+        reason: String,
+    },
+    /// Other processes changed the same rows at the same time, again and again.
+    #[error("the ledger is busy: other commands change the same rows; run the command again")]
+    Conflict,
+    /// The user of the database may not do that.
+    #[error(
+        "the ledger's server does not permit that: its user needs all rights on the tables of the \
+         ledger's schema"
+    )]
+    NotPermitted,
     /// The writer has stopped after an earlier error.
     #[error("the ledger was closed")]
     Closed,
@@ -148,6 +175,10 @@ impl From<sqlx::Error> for LedgerError {
     /// Classifies an error of the library. `?` records its own location, which names the statement.
     #[track_caller]
     fn from(source: sqlx::Error) -> Self {
+        if let Some(fault) = server_fault(&source) {
+            tracing::debug!(error = ?source, "the ledger's server");
+            return Self::from(fault);
+        }
         let code = source
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
@@ -166,7 +197,33 @@ impl From<sqlx::Error> for LedgerError {
     }
 }
 
+impl From<ServerFault> for LedgerError {
+    fn from(fault: ServerFault) -> Self {
+        match fault {
+            ServerFault::Unavailable => {
+                Self::Unavailable { reason: "the connection to its server is lost".to_owned() }
+            }
+            ServerFault::TooManyConnections => {
+                Self::Unavailable { reason: "its server has no free connection".to_owned() }
+            }
+            ServerFault::Conflict => Self::Conflict,
+            ServerFault::DiskFull => Self::DiskFull,
+            ServerFault::NotPermitted => Self::NotPermitted,
+        }
+    }
+}
+
 impl LedgerError {
+    /// Returns whether only the connection to its server is the problem.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Returns whether the same change succeeds when it is made again.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict)
+    }
+
     /// Adds the file to errors that were made without knowing it.
     pub(super) fn with_path(self, ledger: &Path) -> Self {
         match self {

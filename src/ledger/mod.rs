@@ -16,13 +16,18 @@ mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ledger::read::identity::read_identity;
-use crate::ledger::store::connection::StoreReaders;
+use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::file_guard::OpenedFile;
 use crate::ledger::store::file_lock::lock_all_names;
 use crate::ledger::store::open;
+use crate::ledger::store::postgres::ServerConnector;
+use crate::ledger::store::server_readers::{ServerPatience, ServerReaders};
+use crate::ledger::store::server_session::ServerSession;
 use crate::ledger::write::writer;
+use crate::ledger::write::writer::WriterStore;
 
 pub use crate::ledger::error::LedgerError;
 pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
@@ -53,8 +58,10 @@ pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::row_pages::RowPageStart;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::throughput::RecentEvent;
+pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, ServerAddress};
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;
+pub use crate::ledger::store::server_session::SERVER_PATIENCE;
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
 pub use crate::ledger::write::credits::CreditCaps;
@@ -78,43 +85,101 @@ pub use crate::ledger::write::webhook::{
     CallbackEffect, CallbackReport, ReceivedCallback, WebhookSecret,
 };
 
-/// An open ledger. Cloning gives another handle on the same file.
+/// An open ledger. Cloning gives another handle on the same one.
 #[derive(Clone, Debug)]
 pub struct Ledger {
+    address: LedgerAddress,
     path: PathBuf,
     durability: Durability,
     writer: writer::LedgerWriter,
     readers: StoreReaders,
     identity: LedgerIdentity,
-    opened: OpenedFile,
+    opened: OpenedStore,
     /// Held while a ledger with several names is open.
     _all_names: Option<Arc<LedgerFileLock>>,
 }
 
+/// What the ledger was opened from.
+#[derive(Clone, Debug)]
+enum OpenedStore {
+    File(OpenedFile),
+    Server(Box<ServerConnector>),
+}
+
 impl Ledger {
-    /// Opens the ledger at `path` and creates it if it does not exist.
+    /// Opens the ledger at `address` and creates it if it does not exist.
     ///
     /// # Errors
-    /// If the file cannot be opened, is not a ledger, is damaged, or was written by a newer
-    /// program.
-    pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        let all_names = lock_all_names(path)?.map(Arc::new);
-        let mut db = open::open_writer(path, durability).await?;
-        let identity = read_identity(&mut db).await.map_err(|error| error.with_path(path))?;
-        let opened = OpenedFile::new(path);
-        let readers = open::open_readers(path, durability).await?;
+    /// If it cannot be opened, is not a ledger, is damaged, or was written by a newer program.
+    pub async fn open(
+        address: impl Into<LedgerAddress>,
+        durability: Durability,
+    ) -> Result<Self, LedgerError> {
+        match address.into() {
+            LedgerAddress::File(path) => Self::open_file(path, durability).await,
+            LedgerAddress::Server(server) => {
+                Self::open_server(server, durability, SERVER_PATIENCE).await
+            }
+        }
+    }
+
+    async fn open_file(path: PathBuf, durability: Durability) -> Result<Self, LedgerError> {
+        let all_names = lock_all_names(&path)?.map(Arc::new);
+        let mut db = open::open_writer(&path, durability).await?;
+        let identity = read_identity(&mut db).await.map_err(|error| error.with_path(&path))?;
+        let opened = OpenedStore::File(OpenedFile::new(&path));
+        let readers = open::open_readers(&path, durability).await?;
         let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
-        let writer = writer::LedgerWriter::start(db, turn)
-            .map_err(|source| open::open_error(path, &open::io_error_message(&source)))?;
+        let writer = writer::LedgerWriter::start(WriterStore::File(db), turn)
+            .map_err(|source| open::open_error(&path, &open::io_error_message(&source)))?;
+        let address = LedgerAddress::File(path.clone());
+        let _all_names = all_names;
+        Ok(Self { address, path, durability, writer, readers, identity, opened, _all_names })
+    }
+
+    /// Opens a ledger on a server, which may be unavailable for as long as the patience with it.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn open_server(
+        server: ServerAddress,
+        durability: Durability,
+        patience: Duration,
+    ) -> Result<Self, LedgerError> {
+        let connector = ServerConnector::new(&server)?;
+        let patience = ServerPatience::new(patience);
+        let mut db = StoreConnection::Postgres(connector.open_writer().await?);
+        let identity = read_identity(&mut db).await?;
+        let pool = connector.open_readers(durability);
+        let readers = StoreReaders::Postgres(ServerReaders::new(pool, patience.clone()));
+        let turn = (durability == Durability::ProcessDeath).then(|| readers.clone());
+        let path = PathBuf::from(connector.address_text());
+        let session = ServerSession::begin(connector.clone(), db, patience).await?;
+        let writer = writer::LedgerWriter::start(WriterStore::Server(Box::new(session)), turn)
+            .map_err(|source| open::open_error(&path, &open::io_error_message(&source)))?;
         Ok(Self {
-            path: path.to_owned(),
+            address: LedgerAddress::Server(server),
+            path,
             durability,
             writer,
             readers,
             identity,
-            opened,
-            _all_names: all_names,
+            opened: OpenedStore::Server(Box::new(connector)),
+            _all_names: None,
         })
+    }
+
+    /// Opens one more connection that writes.
+    async fn open_connection(&self) -> Result<StoreConnection, LedgerError> {
+        match &self.opened {
+            OpenedStore::File(_) => open::open_writer(&self.path, self.durability).await,
+            OpenedStore::Server(server) => server.connect().await.map(StoreConnection::Postgres),
+        }
+    }
+
+    /// Returns where the ledger is.
+    pub fn address(&self) -> &LedgerAddress {
+        &self.address
     }
 
     /// Returns the path of the file.
@@ -122,7 +187,7 @@ impl Ledger {
         &self.path
     }
 
-    /// Waits for the queued writes and closes the file.
+    /// Waits for the queued writes and closes the ledger.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

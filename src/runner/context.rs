@@ -129,7 +129,10 @@ impl<S: StudioApi> RunContext<S> {
         let Err(error) = result else { return };
         let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
         let message = format!("{error}{}", source.unwrap_or_default());
-        self.limits.breakers.halt(Halt::Ledger { message });
+        self.limits.breakers.halt(match error.is_unavailable() {
+            true => Halt::LedgerUnavailable { message },
+            false => Halt::Ledger { message },
+        });
     }
 
     /// Spawns a loop or task that the run waits for when it ends; reports its ledger failure.

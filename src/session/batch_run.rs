@@ -11,8 +11,8 @@ use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
 use crate::runner::{
-    BatchLock, Halt, Jitter, OutputMarker, RunInput, RunObserver, RunOptions, RunOutcome,
-    RunSettings, StopSignal,
+    BatchLock, Jitter, OutputMarker, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
+    StopSignal,
 };
 use crate::session::account::target;
 use crate::session::account::target::RunTarget;
@@ -25,7 +25,7 @@ use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
 use crate::session::outcome::{RunSummary, RunTotals};
 use crate::session::reports::run_report::{Finishing, RunReport};
-use crate::session::run_stop::{exit_reason, stop_for_outcome};
+use crate::session::run_stop::{exit_reason, stop_for_halt, stop_for_outcome};
 use crate::session::signals::ShutdownSignals;
 use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
 
@@ -124,9 +124,11 @@ impl BatchRun {
         observer.notify(SessionEvent::RunEnded);
         let outcome = match outcome {
             // The ledger cannot be read, or another run took the batch over and writes the reports.
-            Ok(RunOutcome { halt: Some(Halt::Ledger { message }), .. }) => {
+            Ok(RunOutcome { halt: Some(halt), .. }) if halt.is_of_ledger() => {
                 self.report.record_open_projects(open_projects.list(ledger, self.id).await);
-                return Err(CommandError::unexpected(message).with_cause(StopCause::Ledger));
+                let stop = stop_for_halt(&halt);
+                return Err(CommandError::new(exit_reason(&stop), halt.message())
+                    .with_cause(StopCause::Ledger));
             }
             Err(error) => {
                 self.report.record_open_projects(open_projects.list(ledger, self.id).await);

@@ -86,6 +86,9 @@ impl From<LedgerError> for CommandError {
         match error {
             LedgerError::SeveralNames { .. } => Self::new(ExitReason::BatchLocked, error),
             LedgerError::MountedAlone { .. } => Self::usage(error),
+            LedgerError::Unavailable { .. } => {
+                Self::new(ExitReason::TransientFailure, error).with_cause(StopCause::Ledger)
+            }
             _ => Self::unexpected(error).with_cause(StopCause::Ledger),
         }
     }
@@ -109,6 +112,7 @@ pub(crate) fn exit_for_plan_error(error: &PlanError) -> ExitReason {
         | PlanError::FilePattern(_)
         | PlanError::File { .. } => ExitReason::Input,
         PlanError::Selection(_) => ExitReason::Usage,
+        PlanError::Ledger(error) if error.is_unavailable() => ExitReason::TransientFailure,
         PlanError::Ledger(_) => ExitReason::Unexpected,
     }
 }

@@ -111,6 +111,7 @@ pub(crate) fn stop_for_halt(halt: &Halt) -> RunStop {
             format!("AI Studios was unavailable: {detail}"),
         ),
         Halt::OutputFolder { .. } => (ExitReason::Unexpected, StopCause::OutputFolder, detail),
+        Halt::LedgerUnavailable { .. } => (ExitReason::TransientFailure, StopCause::Ledger, detail),
         Halt::Ledger { .. } => (ExitReason::Unexpected, StopCause::Ledger, detail),
     };
     new_stop(exit, cause, message)
@@ -352,7 +353,7 @@ pub(crate) fn halt_cause(halt: &Halt) -> &'static str {
         Halt::TransientFailures { .. } => "passing-trouble",
         Halt::Unresponsive { .. } => "silence",
         Halt::OutputFolder { .. } => "output",
-        Halt::Ledger { .. } => "ledger",
+        Halt::LedgerUnavailable { .. } | Halt::Ledger { .. } => "ledger",
     }
 }
 
@@ -370,6 +371,7 @@ impl From<Signal> for ExitReason {
 mod tests {
     use std::collections::BTreeMap;
 
+    use crate::ledger::LedgerError;
     use crate::session::run_stop::*;
 
     fn outcome() -> RunOutcome {
@@ -408,6 +410,17 @@ mod tests {
         run.halt = Some(Halt::Ledger { message: "full".to_owned() });
         add(&run);
         assert_eq!(exits, [10, 8, 3, 5, 6, 130, 7, 1]);
+    }
+
+    #[test]
+    fn a_ledger_that_is_unavailable_is_tried_again_and_one_that_fails_is_not() {
+        let stop = |halt| stop_for_halt(&halt);
+        let message = String::new();
+        let unavailable = stop(Halt::LedgerUnavailable { message: message.clone() });
+        assert_eq!((unavailable.exit, unavailable.cause), (5, StopCause::Ledger));
+        assert_eq!(stop(Halt::Ledger { message }).exit, 1);
+        let error = LedgerError::Unavailable { reason: "gone".to_owned() };
+        assert_eq!(CommandError::from(error).exit(), ExitReason::TransientFailure);
     }
 
     #[test]

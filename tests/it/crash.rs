@@ -18,7 +18,7 @@ async fn run_until_crash_at(test: &TestBatch, crash_point: CrashPoint) {
     crash_injection::run_until_crash(
         test.batch(),
         test.sandbox.base_url(),
-        test.path("l.db"),
+        test.store.address(),
         crash_point.nth(1),
     )
     .await;

@@ -4,7 +4,6 @@
 use callsheet::ledger::JobState;
 use callsheet::runner::{Halt, RunOutcome};
 use callsheet::sandbox::FaultRules;
-use sqlx::{ConnectOptions, Connection};
 
 use serde_json::json;
 
@@ -43,14 +42,7 @@ async fn account_blocked_for_a_day_fails_no_render() {
 
 /// Moves renders in progress into the past, as a day without a run would.
 async fn age_renders_by_a_day(test: &TestBatch) {
-    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(test.path("l.db"));
-    let mut db = file.connect().await.unwrap();
-    let updated = sqlx::query("update job set rendering_at = rendering_at - 86400000, due_at = 0")
-        .execute(&mut db)
-        .await
-        .unwrap();
-    assert_eq!(updated.rows_affected(), 3);
-    db.close().await.unwrap();
+    test.store.execute("update job set rendering_at = rendering_at - 86400000, due_at = 0").await;
 }
 
 /// Found by the simulation: each new link had already expired, and was requested again endlessly.

@@ -87,10 +87,13 @@ impl PayloadCompressor {
             Some(compressor) => compressor,
             none => {
                 let dictionary = dictionary.payload.as_bytes();
-                none.insert(new_compressor(dictionary).map_err(sqlx::Error::Io)?)
+                none.insert(
+                    new_compressor(dictionary)
+                        .map_err(|source| sqlx::Error::Encode(source.into()))?,
+                )
             }
         };
-        compressor.compress(payload.as_bytes()).map_err(sqlx::Error::Io)
+        compressor.compress(payload.as_bytes()).map_err(|source| sqlx::Error::Encode(source.into()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreReaders;
 use crate::ledger::store::open;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::{Ledger, StoredPayload};
@@ -45,15 +46,11 @@ impl Ledger {
     }
 
     async fn read_defects(&self) -> Result<Vec<String>, LedgerError> {
-        let pages: Vec<(String,)> = self.readers.fetch_all(&CHECK_PAGES, binds![]).await?;
-        let pages = pages.into_iter().map(|(page,)| page);
-        let mut defects: Vec<String> = pages.filter(|page| page != "ok").collect();
-        let orphans: Vec<(String, Option<i64>, String)> =
-            self.readers.fetch_all(&FIND_ORPHANS, binds![]).await?;
-        defects.extend(orphans.into_iter().map(|(table, row, parent)| {
-            let row = row.map_or_else(String::new, |row| format!(" {row}"));
-            format!("{table}{row} belongs to a {parent} that does not exist")
-        }));
+        let mut defects = match &self.readers {
+            StoreReaders::Sqlite(_) => self.read_file_defects().await?,
+            // Pages and foreign keys are the server's responsibility.
+            StoreReaders::Postgres(_) => Vec::new(),
+        };
         let wrong: i64 = self.readers.fetch_value(&COUNT_WRONG_TALLIES, binds![]).await?;
         if wrong > 0 {
             defects.push(format!("{wrong} counts of jobs are wrong"));
@@ -63,6 +60,19 @@ impl Ledger {
             defects.push(format!("{} cannot be read", pluralize(damaged, "payload")));
         }
         defects.truncate(DEFECTS_MAX);
+        Ok(defects)
+    }
+
+    async fn read_file_defects(&self) -> Result<Vec<String>, LedgerError> {
+        let pages: Vec<(String,)> = self.readers.fetch_all(&CHECK_PAGES, binds![]).await?;
+        let pages = pages.into_iter().map(|(page,)| page);
+        let mut defects: Vec<String> = pages.filter(|page| page != "ok").collect();
+        let orphans: Vec<(String, Option<i64>, String)> =
+            self.readers.fetch_all(&FIND_ORPHANS, binds![]).await?;
+        defects.extend(orphans.into_iter().map(|(table, row, parent)| {
+            let row = row.map_or_else(String::new, |row| format!(" {row}"));
+            format!("{table}{row} belongs to a {parent} that does not exist")
+        }));
         Ok(defects)
     }
 
@@ -80,6 +90,12 @@ impl Ledger {
     /// is never overwritten.
     pub async fn back_up(&self, target: &Path) -> Result<(), LedgerError> {
         let failed = |reason: &str| open::open_error(target, reason);
+        match &self.readers {
+            StoreReaders::Sqlite(_) => {}
+            StoreReaders::Postgres(_) => {
+                return Err(failed("a ledger on a server is backed up like its other databases"));
+            }
+        }
         if target.exists() {
             return Err(failed("it exists already; choose another name"));
         }
@@ -101,7 +117,12 @@ impl Ledger {
     /// Returns freed space to the disk. Needs as much free space as the size of the ledger; without
     /// it nothing changes.
     pub async fn compact(&self) -> Result<(), LedgerError> {
-        let mut db = open::open_writer(&self.path, self.durability).await?;
+        match &self.readers {
+            StoreReaders::Sqlite(_) => {}
+            // A server does this by itself.
+            StoreReaders::Postgres(_) => return Ok(()),
+        }
+        let mut db = self.open_connection().await?;
         let written = db.execute(&COMPACT, binds![]).await;
         db.close().await;
         written?;

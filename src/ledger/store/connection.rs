@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, FromRow, Postgres, Sqlite, Transaction};
 
 use crate::ledger::store::bind_value::{BindValue, postgres_arguments, sqlite_arguments};
+use crate::ledger::store::server_readers::{ServerReaders, is_temporary};
 use crate::ledger::store::statement::{SqlDialect, Statement};
 
 /// A row that can be read from both databases: every `#[derive(FromRow)]`, and every tuple of
@@ -27,8 +28,8 @@ impl<T> StoreRow for T where
 {
 }
 
-static COMMIT: Statement = Statement::new("commit");
-static ROLLBACK: Statement = Statement::new("rollback");
+const COMMIT: &str = "commit";
+const ROLLBACK: &str = "rollback";
 
 const BEGIN_SQLITE: &str = "begin immediate";
 
@@ -278,12 +279,18 @@ impl StoreConnection {
 
     /// Commits the transaction: it is on disk when this returns.
     pub(in crate::ledger) async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        self.execute(&COMMIT, Vec::new()).await.map(drop)
+        match self.session() {
+            OpenSession::Sqlite(db) => sqlx::query(COMMIT).execute(db).await.map(drop),
+            OpenSession::Postgres(db) => sqlx::raw_sql(COMMIT).execute(db).await.map(drop),
+        }
     }
 
     /// Undoes the transaction.
     pub(in crate::ledger) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
-        self.execute(&ROLLBACK, Vec::new()).await.map(drop)
+        match self.session() {
+            OpenSession::Sqlite(db) => sqlx::query(ROLLBACK).execute(db).await.map(drop),
+            OpenSession::Postgres(db) => sqlx::raw_sql(ROLLBACK).execute(db).await.map(drop),
+        }
     }
 
     /// Closes it. A file's log is copied into the file by its last connection.
@@ -301,14 +308,43 @@ impl StoreConnection {
     }
 }
 
+/// Reads once from a file; from a server, until it responds or the patience is over.
+macro_rules! read_again {
+    ($readers:expr, $binds:ident, $db:ident => $read:expr) => {
+        match $readers {
+            Self::Sqlite(_) => {
+                let mut $db = $readers.acquire().await?;
+                $read
+            }
+            Self::Postgres(server) => {
+                let mut wait = server.patience.begin();
+                loop {
+                    let read = async {
+                        let $binds = $binds.clone();
+                        let mut $db = $readers.acquire().await?;
+                        $read
+                    };
+                    match server.attempt(read).await {
+                        Err(error) if is_temporary(&error) => {
+                            if !wait.has_next_attempt().await {
+                                break Err(error);
+                            }
+                        }
+                        ended => break ended,
+                    }
+                }
+            }
+        }
+    };
+}
+
 /// The connections that read.
 #[derive(Clone, Debug)]
 pub(in crate::ledger) enum StoreReaders {
     /// Of a file.
     Sqlite(SqlitePool),
     /// Of a server.
-    #[expect(dead_code, reason = "a ledger is opened at a server from the next change on")]
-    Postgres(PgPool),
+    Postgres(ServerReaders),
 }
 
 impl StoreReaders {
@@ -316,7 +352,9 @@ impl StoreReaders {
     pub(in crate::ledger) async fn acquire(&self) -> Result<StoreConnection, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.acquire().await.map(StoreConnection::SqliteReader),
-            Self::Postgres(pool) => pool.acquire().await.map(StoreConnection::PostgresReader),
+            Self::Postgres(readers) => {
+                readers.pool.acquire().await.map(StoreConnection::PostgresReader)
+            }
         }
     }
 
@@ -325,8 +363,8 @@ impl StoreReaders {
     pub(in crate::ledger) async fn snapshot(&self) -> Result<StoreConnection, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(StoreConnection::SqliteSnapshot),
-            Self::Postgres(pool) => {
-                let mut db = pool.acquire().await?.detach();
+            Self::Postgres(readers) => {
+                let mut db = readers.pool.acquire().await?.detach();
                 sqlx::raw_sql("begin isolation level repeatable read read only")
                     .execute(&mut db)
                     .await?;
@@ -341,7 +379,7 @@ impl StoreReaders {
         statement: &'static Statement,
         binds: Vec<BindValue>,
     ) -> Result<Option<T>, sqlx::Error> {
-        self.acquire().await?.fetch_optional(statement, binds).await
+        read_again!(self, binds, db => db.fetch_optional(statement, binds).await)
     }
 
     /// See [`StoreConnection::fetch_one`].
@@ -350,7 +388,7 @@ impl StoreReaders {
         statement: &'static Statement,
         binds: Vec<BindValue>,
     ) -> Result<T, sqlx::Error> {
-        self.acquire().await?.fetch_one(statement, binds).await
+        read_again!(self, binds, db => db.fetch_one(statement, binds).await)
     }
 
     /// See [`StoreConnection::fetch_all`].
@@ -359,7 +397,7 @@ impl StoreReaders {
         statement: &'static Statement,
         binds: Vec<BindValue>,
     ) -> Result<Vec<T>, sqlx::Error> {
-        self.acquire().await?.fetch_all(statement, binds).await
+        read_again!(self, binds, db => db.fetch_all(statement, binds).await)
     }
 
     /// See [`StoreConnection::fetch_each`].
@@ -381,7 +419,7 @@ impl StoreReaders {
     where
         (T,): StoreRow,
     {
-        self.acquire().await?.fetch_value(statement, binds).await
+        read_again!(self, binds, db => db.fetch_value(statement, binds).await)
     }
 
     /// See [`StoreConnection::find_value`].
@@ -393,14 +431,14 @@ impl StoreReaders {
     where
         (T,): StoreRow,
     {
-        self.acquire().await?.find_value(statement, binds).await
+        read_again!(self, binds, db => db.find_value(statement, binds).await)
     }
 
     /// Closes them all.
     pub(in crate::ledger) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(readers) => readers.pool.close().await,
         }
     }
 }

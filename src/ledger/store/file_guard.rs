@@ -9,8 +9,8 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
+use crate::ledger::{Ledger, OpenedStore};
 
 /// The header of a database: a shorter file was emptied.
 const DATABASE_BYTES_MIN: u64 = 100;
@@ -52,6 +52,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Displaced`] if the file was deleted, renamed, replaced or emptied.
     pub fn ensure_in_place(&self) -> Result<(), LedgerError> {
+        let opened = match &self.opened {
+            OpenedStore::File(opened) => opened,
+            OpenedStore::Server(_) => return Ok(()),
+        };
         let displaced = |change| Err(LedgerError::Displaced { path: self.path.clone(), change });
         match self.path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -59,11 +63,11 @@ impl Ledger {
             }
             // A disk that does not answer fails the next write.
             Err(_) => Ok(()),
-            Ok(found) if file_identity(&found) != self.opened.identity => {
+            Ok(found) if file_identity(&found) != opened.identity => {
                 displaced("was replaced by another file")
             }
             Ok(found) if found.len() < DATABASE_BYTES_MIN => displaced("was emptied"),
-            Ok(_) if !self.opened.log.exists() => displaced("lost its log (`-wal`)"),
+            Ok(_) if !opened.log.exists() => displaced("lost its log (`-wal`)"),
             Ok(_) => Ok(()),
         }
     }

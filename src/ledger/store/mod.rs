@@ -1,6 +1,7 @@
 //! The database under the ledger: opening it, its settings and migrations, its integrity check, and
 //! whether the file is still in its place.
 
+pub(super) mod address;
 pub(super) mod bind_value;
 pub(super) mod check;
 pub(super) mod column_values;
@@ -8,7 +9,11 @@ pub(super) mod connection;
 pub(super) mod file_guard;
 pub(super) mod file_lock;
 pub(super) mod open;
+pub(super) mod postgres;
 mod schema;
+pub(super) mod server_fault;
+pub(super) mod server_readers;
+pub(super) mod server_session;
 pub(super) mod statement;
 
 /// How long a statement waits for another process that holds the file.

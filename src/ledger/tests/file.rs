@@ -9,7 +9,7 @@ use crate::ledger::write::{
 
 #[tokio::test]
 async fn two_live_submissions_of_one_job_are_refused_by_the_file_itself() {
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     let (batch, _) = test.plan(&[row(0, "ann", "one")]).await;
     let lease = test.run(batch).await;
     claim_one_step(&lease).await;
@@ -105,7 +105,7 @@ async fn half_applied_or_foreign_format_is_rejected_with_its_step() {
 /// Statistics of a small ledger would decide the query plans of a large one.
 #[tokio::test]
 async fn no_ledger_keeps_statistics_that_query_plans_depend_on() {
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     test.plan(&[row(0, "ann", "one")]).await;
     test.ledger.close().await;
     let path = test.dir.path().join("l.db");
@@ -146,7 +146,7 @@ async fn ledger_that_is_taken_away_is_noticed() {
         }),
     ];
     for (expected, take_away) in take_away {
-        let test = TestLedger::new().await;
+        let test = TestLedger::in_file().await;
         test.plan(&[row(0, "ann", "one")]).await;
         test.ledger.ensure_in_place().unwrap();
         take_away(&test.dir.path().join("l.db"));
@@ -158,7 +158,7 @@ async fn ledger_that_is_taken_away_is_noticed() {
 #[tokio::test]
 async fn the_ledger_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     for name in ["l.db", "l.db-wal"] {
         let mode = std::fs::metadata(test.dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
@@ -193,7 +193,7 @@ fn schema_and_state_machine_have_the_same_transitions() {
 /// A full scan or a sort per claim would make a queue of a hundred thousand jobs slow.
 #[tokio::test]
 async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     let mut db =
         open::open_writer(&test.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let all = [
@@ -249,7 +249,7 @@ fn statement_literals(folder: &Path) -> Vec<String> {
 /// A misspelled column in a rarely used statement must not wait for its first use.
 #[tokio::test]
 async fn every_statement_is_valid_for_the_schema() {
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     let mut db =
         open::open_writer(&test.dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger");
@@ -289,7 +289,7 @@ async fn keys_after_power_cut(test: &TestLedger, log: u64) -> Vec<String> {
 /// The next commit copies the log into the file; until then only the log holds the plan.
 #[tokio::test]
 async fn a_power_cut_finds_a_plan_whole_or_the_one_before_it() {
-    let test = TestLedger::new().await;
+    let test = TestLedger::in_file().await;
     let log = || std::fs::metadata(test.dir.path().join("l.db-wal")).unwrap().len();
     let keys = |rows: &[StagedRow]| -> Vec<String> {
         rows.iter().map(|row| row.key.clone().unwrap()).collect()

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn identity_survives_reopening_and_copying_and_no_two_ledgers_share_it() {
-    let (test, other) = (TestLedger::new().await, TestLedger::new().await);
+    let (test, other) = (TestLedger::in_file().await, TestLedger::in_file().await);
     let identity = test.ledger.identity().clone();
     assert_ne!(&identity, other.ledger.identity());
     assert_ne!(identity.tag_secret.as_bytes(), other.ledger.identity().tag_secret.as_bytes());

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
+use postgres_server::TestDatabase;
+
 use super::*;
 use crate::ledger::ids::RunId;
 use crate::ledger::model::state::apply_event;
@@ -66,16 +68,35 @@ fn row(position: i64, key: &str, content: &str) -> StagedRow {
     }
 }
 
+#[path = "../../../tests/it/support/postgres_server.rs"]
+#[expect(dead_code, reason = "the integration tests use all of it")]
+mod postgres_server;
+
+/// A ledger in a file, or on a server if `CALLSHEET_TEST_LEDGER=postgres` is set.
 struct TestLedger {
     dir: TempDir,
     ledger: Ledger,
+    database: Option<TestDatabase>,
 }
 
 impl TestLedger {
     async fn new() -> Self {
+        let is_on_server =
+            std::env::var("CALLSHEET_TEST_LEDGER").is_ok_and(|store| store == "postgres");
+        match is_on_server.then(TestDatabase::create).flatten() {
+            Some(database) => {
+                let ledger = open_on_server(&database).await;
+                let dir = tempfile::tempdir().unwrap();
+                Self { dir, ledger, database: Some(database) }
+            }
+            None => Self::in_file().await,
+        }
+    }
+
+    async fn in_file() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ledger = open_ledger(&dir).await;
-        Self { dir, ledger }
+        Self { dir, ledger, database: None }
     }
 
     async fn plan(&self, rows: &[StagedRow]) -> (BatchId, PlanCounts) {
@@ -113,14 +134,22 @@ impl TestLedger {
     /// Closes the file as a crash would leave it to the next start, and opens it again.
     async fn reopen(self) -> Self {
         self.ledger.close().await;
-        let ledger = open_ledger(&self.dir).await;
-        Self { dir: self.dir, ledger }
+        let ledger = match &self.database {
+            Some(database) => open_on_server(database).await,
+            None => open_ledger(&self.dir).await,
+        };
+        Self { ledger, ..self }
     }
 
     async fn job_states(&self, batch: BatchId) -> Vec<JobState> {
         let rows = self.ledger.rows(batch, -1, 100).await.unwrap();
         rows.into_iter().map(|row| row.state.unwrap()).collect()
     }
+}
+
+async fn open_on_server(database: &TestDatabase) -> Ledger {
+    let address = LedgerAddress::parse(std::ffi::OsStr::new(&database.url())).unwrap();
+    Ledger::open(address, Durability::PowerLoss).await.unwrap()
 }
 
 async fn open_ledger(dir: &TempDir) -> Ledger {

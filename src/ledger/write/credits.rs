@@ -11,7 +11,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::ids::RunId;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
-use crate::ledger::store::statement::Statement;
+use crate::ledger::store::statement::{SqlDialect, Statement};
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, SubmissionId};
@@ -59,6 +59,13 @@ static RECORD_CREDITS: Statement = Statement::new(
     update submission set credits = $2 where id = $1 and paid_at is not null",
 );
 
+/// Two claims at the same time would each see the credits that the other has not yet spent.
+static LOCK_ACCOUNT: Statement = Statement::new(
+    "-- ledger::credits, lock
+    select id from batch where base_url = (select base_url from batch where id = $1)
+    order by id {lock}",
+);
+
 struct RecordCredits {
     submission: SubmissionId,
     credits: f64,
@@ -103,6 +110,13 @@ impl CreditBudget {
         run: RunId,
         batch: BatchId,
     ) -> Result<Self, LedgerError> {
+        match db.dialect() {
+            // There is one writer.
+            SqlDialect::Sqlite => {}
+            SqlDialect::Postgres => {
+                db.execute(&LOCK_ACCOUNT, binds![batch.0]).await?;
+            }
+        }
         let since = caps.day_began.as_millisecond();
         let known: Option<f64> = db.fetch_value(&KNOWN_CREDITS_PER_MINUTE, binds![since]).await?;
         let per_minute = known.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);

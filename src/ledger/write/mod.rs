@@ -16,6 +16,7 @@ pub(super) mod record;
 pub(super) mod retry_after;
 pub(super) mod run_stops;
 pub(super) mod runs;
+mod server_group;
 pub(super) mod staging;
 pub(super) mod stored_payloads;
 pub(super) mod webhook;

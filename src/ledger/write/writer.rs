@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::connection::{StoreConnection, StoreReaders};
+use crate::ledger::store::server_session::ServerSession;
+use crate::ledger::write::server_group::commit_at_server;
 use crate::ledger::write::write_op::WriteOp;
 
 /// Operations that wait for the writer. Each caller waits for its result, so this bounds callers;
@@ -55,16 +57,17 @@ impl LedgerWriter {
     /// # Errors
     /// If the system cannot start another thread.
     pub(in crate::ledger) fn start(
-        db: StoreConnection,
+        store: WriterStore,
         turn: Option<StoreReaders>,
     ) -> io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUED_WRITES_MAX);
-        if turn.is_some() {
-            tokio::spawn(run_writer(db, inbox, turn));
+        let is_at_server = matches!(store, WriterStore::Server(_));
+        if turn.is_some() || is_at_server {
+            tokio::spawn(run_writer(store, inbox, turn));
         } else {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             let thread = std::thread::Builder::new().name("ledger".to_owned());
-            thread.spawn(move || runtime.block_on(run_writer(db, inbox, turn)))?;
+            thread.spawn(move || runtime.block_on(run_writer(store, inbox, turn)))?;
         }
         Ok(Self { queue })
     }
@@ -90,8 +93,17 @@ impl LedgerWriter {
     }
 }
 
+/// What the writer commits to.
+#[derive(Debug)]
+pub(in crate::ledger) enum WriterStore {
+    /// A file, which it is the only one to write.
+    File(StoreConnection),
+    /// A server, which other processes write as well.
+    Server(Box<ServerSession>),
+}
+
 /// An operation and the caller that waits for it.
-trait QueuedOp: Send {
+pub(super) trait QueuedOp: Send {
     fn apply<'a>(
         &'a mut self,
         db: &'a mut StoreConnection,
@@ -129,7 +141,7 @@ impl<O: WriteOp> QueuedOp for QueuedWrite<O> {
 }
 
 async fn run_writer(
-    mut db: StoreConnection,
+    mut store: WriterStore,
     mut inbox: mpsc::Receiver<WriterMessage>,
     turn: Option<StoreReaders>,
 ) {
@@ -153,10 +165,13 @@ async fn run_writer(
             Some(turn) => turn.acquire().await.ok(),
             None => None,
         };
-        commit_group(&mut db, group).await;
+        commit_group(&mut store, group).await;
         drop(holding);
     }
-    db.close().await;
+    match store {
+        WriterStore::File(db) => db.close().await,
+        WriterStore::Server(session) => session.close().await,
+    }
     if let Some(done) = closing {
         // The caller may have been cancelled; the file is closed all the same.
         let _ = done.send(());
@@ -164,15 +179,21 @@ async fn run_writer(
 }
 
 /// Commits the group, or each of its operations alone if the group fails.
-async fn commit_group(db: &mut StoreConnection, mut group: Vec<Box<dyn QueuedOp>>) {
-    match try_commit_group(db, &mut group).await {
+async fn commit_group(store: &mut WriterStore, mut group: Vec<Box<dyn QueuedOp>>) {
+    match try_commit_group(store, &mut group).await {
         Ok(()) => group.into_iter().for_each(QueuedOp::acknowledge),
+        // No operation alone would reach the server either.
+        Err(LedgerError::Unavailable { reason }) => {
+            for op in group {
+                op.fail(LedgerError::Unavailable { reason: reason.clone() });
+            }
+        }
         Err(error) => match group.len() {
             0 => {}
             1 => group.remove(0).fail(error),
             2.. => {
                 for op in group {
-                    Box::pin(commit_group(db, vec![op])).await;
+                    Box::pin(commit_group(store, vec![op])).await;
                 }
             }
         },
@@ -180,12 +201,22 @@ async fn commit_group(db: &mut StoreConnection, mut group: Vec<Box<dyn QueuedOp>
 }
 
 async fn try_commit_group(
-    db: &mut StoreConnection,
+    store: &mut WriterStore,
     group: &mut [Box<dyn QueuedOp>],
 ) -> Result<(), LedgerError> {
     if group.is_empty() {
         return Ok(());
     }
+    match store {
+        WriterStore::File(db) => commit_to_file(db, group).await,
+        WriterStore::Server(session) => commit_at_server(session, group).await,
+    }
+}
+
+async fn commit_to_file(
+    db: &mut StoreConnection,
+    group: &mut [Box<dyn QueuedOp>],
+) -> Result<(), LedgerError> {
     db.begin().await?;
     let ended = match apply_group(db, group).await {
         Ok(()) => db.commit().await.map_err(LedgerError::from),
@@ -203,7 +234,7 @@ async fn try_commit_group(
 }
 
 /// Applies the operations in their order.
-async fn apply_group(
+pub(super) async fn apply_group(
     db: &mut StoreConnection,
     group: &mut [Box<dyn QueuedOp>],
 ) -> Result<(), LedgerError> {

@@ -48,6 +48,11 @@ pub enum Halt {
         /// The cause, and what to do.
         message: String,
     },
+    /// The ledger's server was unavailable for longer than the run waits for it.
+    LedgerUnavailable {
+        /// The cause, and what to do.
+        message: String,
+    },
     /// The ledger cannot be written, or another run has taken the batch over.
     Ledger {
         /// The cause, and what to do.
@@ -65,6 +70,7 @@ impl Halt {
             | Self::TransientFailures { message, .. }
             | Self::Unresponsive { message }
             | Self::OutputFolder { message }
+            | Self::LedgerUnavailable { message }
             | Self::Ledger { message } => message,
         }
     }
@@ -77,7 +83,21 @@ impl Halt {
             | Self::TransientFailures { .. }
             | Self::Unresponsive { .. }
             | Self::OutputFolder { .. }
+            | Self::LedgerUnavailable { .. }
             | Self::Ledger { .. } => false,
+        }
+    }
+
+    /// Returns whether the ledger is the cause.
+    pub fn is_of_ledger(&self) -> bool {
+        match self {
+            Self::LedgerUnavailable { .. } | Self::Ledger { .. } => true,
+            Self::Account { .. }
+            | Self::Moved { .. }
+            | Self::PermanentFailures { .. }
+            | Self::TransientFailures { .. }
+            | Self::Unresponsive { .. }
+            | Self::OutputFolder { .. } => false,
         }
     }
 
@@ -85,7 +105,10 @@ impl Halt {
     pub(in crate::runner) fn should_stop_all_calls(&self) -> bool {
         match self {
             Self::Account { kind, .. } => kind.blocks_polls(),
-            Self::Moved { .. } | Self::Unresponsive { .. } | Self::Ledger { .. } => true,
+            Self::Moved { .. }
+            | Self::Unresponsive { .. }
+            | Self::LedgerUnavailable { .. }
+            | Self::Ledger { .. } => true,
             Self::PermanentFailures { .. }
             | Self::TransientFailures { .. }
             | Self::OutputFolder { .. } => false,
@@ -107,7 +130,7 @@ impl HaltLatch {
     pub(in crate::runner) fn set(&self, halt: &Halt) -> bool {
         let is_latched = {
             let mut latched = self.lock();
-            let is_latched = latched.is_none() || matches!(halt, Halt::Ledger { .. });
+            let is_latched = latched.is_none() || halt.is_of_ledger();
             if is_latched {
                 *latched = Some(halt.clone());
             }

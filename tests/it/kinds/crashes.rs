@@ -21,7 +21,7 @@ async fn crash_and_resume(example: &ExampleBatch, more: &str, crash: CrashAt) ->
         }
         None => more,
     };
-    let ledger = example.dir.path().join("l.db");
+    let ledger = example.store.address();
     let base_url = example.sandbox.base_url();
     crash_injection::run_until_crash(example.batch(&more), base_url, ledger, crash).await;
     example.run_with(&more).await

@@ -16,7 +16,7 @@ use callsheet::sandbox::{self, Sandbox};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{TIME_SCALE, ai_studios, run_input};
+use super::support::{TIME_SCALE, TestStore, ai_studios, run_input};
 
 /// The example batches, with their numbers of rows.
 const EXAMPLES: &[(&str, usize)] = &[
@@ -53,6 +53,7 @@ struct ExampleBatch {
     dir: TempDir,
     sandbox: Sandbox,
     ledger: Ledger,
+    store: TestStore,
     stop: StopSignal,
 }
 
@@ -63,8 +64,9 @@ impl ExampleBatch {
         change(&mut settings);
         let sandbox = Sandbox::start(settings).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
-        Self { name, dir, sandbox, ledger, stop: StopSignal::default() }
+        let store = TestStore::new(dir.path());
+        let ledger = Ledger::open(store.address(), Durability::PowerLoss).await.unwrap();
+        Self { name, dir, sandbox, ledger, store, stop: StopSignal::default() }
     }
 
     /// Changes the sandbox's behavior by a patch of its switches.

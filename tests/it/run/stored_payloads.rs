@@ -1,32 +1,21 @@
 //! The payload that was checked is the one that is sent.
 
-use std::path::Path;
-
 use callsheet::ledger::JobState;
 use callsheet::runner::RunOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
 
 use super::count_in_state;
 use crate::support::TestBatch;
-
-async fn change_ledger(file: &Path, change: &'static str) {
-    let options = SqliteConnectOptions::new().filename(file).foreign_keys(false);
-    let mut db = options.connect().await.unwrap();
-    sqlx::raw_sql(change).execute(&mut db).await.unwrap();
-    db.close().await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payload_is_sent_as_checked_and_never_merged_again() {
     let test = TestBatch::new(4).await;
     let id = test.plan_and_commit().await;
-    change_ledger(
-        &test.path("l.db"),
-        "update template set source = '{\"other\": \"{{missing}}\"}';
+    test.store
+        .execute(
+            "update template set source = '{\"other\": \"{{missing}}\"}';
          update version set cells = '[[\"k\",\"Other words\"]]'; update layout set columns = '{}'",
-    )
-    .await;
+        )
+        .await;
     let outcome = test.resume(id, RunOptions::default()).await;
     assert_eq!(count_in_state(&outcome, JobState::Done), 4, "{outcome:?}");
 }
@@ -35,11 +24,9 @@ async fn payload_is_sent_as_checked_and_never_merged_again() {
 async fn damaged_payload_fails_its_own_row_before_anything_is_sent() {
     let test = TestBatch::new(4).await;
     let id = test.plan_and_commit().await;
-    change_ledger(
-        &test.path("l.db"),
-        "update version set payload = substr(payload, 1, 12) where job_id = 2",
-    )
-    .await;
+    test.store
+        .execute("update version set payload = substr(payload, 1, 12) where job_id = 2")
+        .await;
     let outcome = test.resume(id, RunOptions::default()).await;
     assert_eq!(count_in_state(&outcome, JobState::Done), 3, "{outcome:?}");
     let failed = test.rows().await.into_iter().find(|row| row.state == Some(JobState::Failed));

@@ -4,8 +4,6 @@
 //! The operator never states anything untrue, and leaves requests alone that may still take effect: no
 //! run can repair the consequences of a wrong decision.
 
-use std::path::Path;
-
 use callsheet::ledger::{
     BatchLease, DueJob, Durability, JobState, JobUpdate, Ledger, RetryFilter, RunEnding, RunOwner,
 };
@@ -14,6 +12,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::studio_records::{ActualOutcome, StudioState};
+use crate::support::TestStore;
 
 /// The operator at one point in time.
 pub(super) struct SimulatedOperator<'w> {
@@ -23,7 +22,7 @@ pub(super) struct SimulatedOperator<'w> {
 
 impl SimulatedOperator<'_> {
     /// Resolves some uncertain jobs and cancels some that were not sent.
-    pub(super) fn resolve_and_cancel(&mut self, ledger: &Path, rng: &mut StdRng) {
+    pub(super) fn resolve_and_cancel(&mut self, ledger: &TestStore, rng: &mut StdRng) {
         self.studio.open_website(self.now);
         with_leased_ledger(ledger, self.now, async |lease| {
             for row in lease.ledger().rows(lease.batch(), -1, 1000).await.unwrap() {
@@ -50,7 +49,7 @@ impl SimulatedOperator<'_> {
     }
 
     /// Retries all cancelled jobs.
-    pub(super) fn retry_cancelled(&mut self, ledger: &Path) {
+    pub(super) fn retry_cancelled(&mut self, ledger: &TestStore) {
         with_leased_ledger(ledger, self.now, async |lease| {
             let cause = Some("cancelled".to_owned());
             let filter = RetryFilter { cause, ..RetryFilter::default() };
@@ -78,10 +77,10 @@ impl SimulatedOperator<'_> {
 }
 
 /// Opens the ledger as a command of the operator does: with its own lease.
-fn with_leased_ledger(path: &Path, now: Timestamp, decide: impl AsyncFnOnce(&BatchLease)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+fn with_leased_ledger(store: &TestStore, now: Timestamp, decide: impl AsyncFnOnce(&BatchLease)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let ledger = Ledger::open(path, Durability::ProcessDeath).await.unwrap();
+        let ledger = Ledger::open(store.address(), Durability::ProcessDeath).await.unwrap();
         let Ok(batch) = ledger.batch("promo").await else { return };
         let owner = RunOwner { host: "sim".to_owned(), pid: 2 };
         let lease = ledger.begin_run(batch.id, owner, now).await.unwrap();
@@ -90,5 +89,5 @@ fn with_leased_ledger(path: &Path, now: Timestamp, decide: impl AsyncFnOnce(&Bat
         ledger.close().await;
     });
     drop(runtime);
-    super::scenario::wait_until_closed(path);
+    store.wait_until_closed();
 }

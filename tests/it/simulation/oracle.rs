@@ -9,12 +9,13 @@ use callsheet::ledger::{BatchId, ClaimBlock, JobRow, JobState, Ledger};
 use callsheet::report;
 use callsheet::runner::{Halt, RunOptions, RunOutcome};
 use jiff::Timestamp;
-use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection};
+use sqlx::FromRow;
 
 use super::sample_video::bill_number_of;
 use super::scenario::Simulation;
 use super::setup::SimulationSetup;
 use super::studio_records::{BilledRender, StudioState};
+use crate::support::TestStore;
 
 /// A version, as stored in the ledger's file.
 #[derive(Debug, FromRow)]
@@ -45,7 +46,7 @@ const SELECT_VERSIONS: &str = "select j.key, v.version, j.version as current, j.
     from job j join version v on v.job_id = j.id order by j.id, v.version";
 
 const SELECT_SUBMISSIONS: &str =
-    "select j.key, s.tag || ifnull('-' || s.seal, '') as tag, v.payload_hash, s.version, s.paid_at
+    "select j.key, s.tag || coalesce('-' || s.seal, '') as tag, v.payload_hash, s.version, s.paid_at
     from submission s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = s.version order by s.id";
 
@@ -59,21 +60,22 @@ pub(super) struct LedgerAudit {
 }
 
 impl LedgerAudit {
-    pub(super) async fn from_ledger(ledger: &Ledger, batch: BatchId, folder: &Path) -> Self {
+    pub(super) async fn from_ledger(
+        store: &TestStore,
+        ledger: &Ledger,
+        batch: BatchId,
+        folder: &Path,
+    ) -> Self {
         let results = report::write_results(ledger, batch, folder).await.unwrap();
         let mut results = csv::Reader::from_path(results.results).unwrap();
         let reported = results.records().map(|record| record.unwrap()[0].to_owned()).collect();
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ledger.path());
-        let mut db: SqliteConnection = options.read_only(true).connect().await.unwrap();
-        let audit = Self {
+        Self {
             rows: ledger.rows(batch, -1, 1000).await.unwrap(),
-            versions: sqlx::query_as(SELECT_VERSIONS).fetch_all(&mut db).await.unwrap(),
-            submissions: sqlx::query_as(SELECT_SUBMISSIONS).fetch_all(&mut db).await.unwrap(),
+            versions: store.fetch_all(SELECT_VERSIONS).await,
+            submissions: store.fetch_all(SELECT_SUBMISSIONS).await,
             reported_keys: reported,
             integrity_errors: ledger.find_defects().await.unwrap(),
-        };
-        db.close().await.unwrap();
-        audit
+        }
     }
 
     pub(super) fn check_invariants(
@@ -259,14 +261,8 @@ pub(super) fn check_run_outcome(
 pub(super) fn check_final_state(simulation: &Simulation, studio: &mut StudioState) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // The last column: whether the row is in the sheet. A paid submission blocks its project anyway.
-    let all: Vec<(String, String, Option<String>, bool)> = runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(simulation.ledger_path());
-        let mut db: SqliteConnection = options.connect().await.unwrap();
-        sqlx::query_as("select key, state, words, in_sheet from job")
-            .fetch_all(&mut db)
-            .await
-            .unwrap()
-    });
+    let all: Vec<(String, String, Option<String>, bool)> =
+        runtime.block_on(simulation.store.fetch_all("select key, state, words, in_sheet from job"));
     let now = Timestamp::UNIX_EPOCH;
     let held = all.iter().any(|row| row.1 == "uncertain");
     let rows: Vec<_> = all.into_iter().filter(|row| row.3).collect();

@@ -31,6 +31,7 @@ use super::seeded_bugs::SeededBug;
 use super::setup::SimulationSetup;
 use super::studio_api::{SimulatedStudio, SimulationHandle};
 use super::studio_records::{BilledRender, SUBJECT_PROJECT_ID, StudioState};
+use crate::support::TestStore;
 
 pub(super) const BASE_URL: &str = "https://studio.sim";
 /// A run that takes longer hangs.
@@ -72,6 +73,7 @@ pub(super) type SimulatedRow = (String, u32);
 
 pub(super) struct Simulation {
     pub(super) dir: TempDir,
+    pub(super) store: TestStore,
     pub(super) setup: SimulationSetup,
     pub(super) studio: Arc<Mutex<StudioState>>,
     pub(super) sheet: Vec<SimulatedRow>,
@@ -134,8 +136,10 @@ impl Simulation {
         let mut sheet: Vec<SimulatedRow> =
             (0..setup.rows).map(|row| (format!("row{row:02}"), 0)).collect();
         sheet.shuffle(&mut rng);
+        let dir = dir.unwrap();
         let simulation = Self {
-            dir: dir.unwrap(),
+            store: TestStore::new(dir.path()),
+            dir,
             studio: Arc::new(Mutex::new(StudioState::new(setup.clone(), keeps_trace))),
             sheet,
             now: "2026-02-01T22:00:00Z".parse().unwrap(),
@@ -148,16 +152,14 @@ impl Simulation {
         };
         fs::write(simulation.path("t.json.hbs"), template_for_kind(simulation.setup.kind.name))
             .unwrap();
-        fs::write(simulation.ledger_path(), empty_ledger_file()).unwrap();
+        if let Some(file) = simulation.store.address().as_file() {
+            fs::write(file, empty_ledger_file()).unwrap();
+        }
         simulation
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    pub(super) fn ledger_path(&self) -> PathBuf {
-        self.path("l.db")
     }
 
     fn run_all(&mut self) {
@@ -171,9 +173,9 @@ impl Simulation {
                 self.edit_sheet();
             }
             if self.setup.has_operator && self.rng.random_bool(0.6) {
-                let (mut studio, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
+                let (mut studio, ledger) = (self.studio.lock().unwrap(), &self.store);
                 SimulatedOperator { studio: &mut studio, now: self.now }
-                    .resolve_and_cancel(&ledger, &mut self.rng);
+                    .resolve_and_cancel(ledger, &mut self.rng);
             }
             if self.has_violations() {
                 return;
@@ -184,8 +186,8 @@ impl Simulation {
         for _ in 0..3 {
             self.run(RunScenario::default());
             if self.setup.has_operator {
-                let (mut studio, ledger) = (self.studio.lock().unwrap(), self.ledger_path());
-                SimulatedOperator { studio: &mut studio, now: self.now }.retry_cancelled(&ledger);
+                let (mut studio, ledger) = (self.studio.lock().unwrap(), &self.store);
+                SimulatedOperator { studio: &mut studio, now: self.now }.retry_cancelled(ledger);
             }
         }
         self.run(RunScenario::default());
@@ -303,7 +305,7 @@ impl Simulation {
     pub(super) fn run(&mut self, scenario: RunScenario) -> Duration {
         self.write_sheet();
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             // Results of SQLite's threads wait until all tasks here have run, and a crash takes effect
             // before the next task runs.
             .global_queue_interval(u32::MAX)
@@ -347,7 +349,7 @@ impl Simulation {
             Some(())
         });
         drop(runtime);
-        wait_until_closed(&self.ledger_path());
+        self.store.wait_until_closed();
         let mut studio = self.studio.lock().unwrap();
         if outcome.is_none() {
             self.crashed_runs += 1;
@@ -382,7 +384,7 @@ impl Simulation {
             }
             !crashes
         };
-        let ledger = Ledger::open(&self.ledger_path(), Durability::ProcessDeath).await.unwrap();
+        let ledger = Ledger::open(self.store.address(), Durability::ProcessDeath).await.unwrap();
         let selection =
             RowSelection { keys: scenario.only_keys.clone(), ..RowSelection::default() };
         let plan =
@@ -457,7 +459,8 @@ impl Simulation {
         let (ledger, batch) = (lease.ledger(), lease.batch());
         let now = handle.clock.now();
         handle.lock_studio().note(now, &format!("ended: {outcome:?}"));
-        let audit = oracle::LedgerAudit::from_ledger(ledger, batch, &self.path("out")).await;
+        let audit =
+            oracle::LedgerAudit::from_ledger(&self.store, ledger, batch, &self.path("out")).await;
         let submitted = ledger.last_run(batch).await.unwrap().map_or(0, |run| run.submitted);
         let mut studio = handle.lock_studio();
         audit.check_invariants(self, now, &mut studio);
@@ -498,22 +501,6 @@ async fn advance_time(simulated: Arc<SimulatedClock>) -> String {
             }
             DriveOutcome::NoSleepers => {}
         }
-    }
-}
-
-/// SQLite's threads outlive the runtime for a moment; the next run must not overlap with them.
-pub(super) fn wait_until_closed(ledger: &Path) {
-    let is_open = || {
-        let Ok(open) = fs::read_dir("/proc/self/fd") else { return false };
-        open.flatten().any(|one| {
-            fs::read_link(one.path())
-                .is_ok_and(|path| path.to_string_lossy().starts_with(&*ledger.to_string_lossy()))
-        })
-    };
-    let began = Instant::now();
-    while is_open() {
-        assert!(began.elapsed() < REAL_TIMEOUT, "the ledger was never closed");
-        std::thread::yield_now();
     }
 }
 

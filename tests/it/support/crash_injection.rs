@@ -2,7 +2,6 @@
 //! timers and connections. The sandbox outside of it continues and keeps the bill.
 
 use std::future::pending;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,7 +12,7 @@ use callsheet::aistudios::{
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
 use callsheet::http::{DownloadError, DownloadResume, HttpDownload};
-use callsheet::ledger::{Durability, Ledger};
+use callsheet::ledger::{Durability, Ledger, LedgerAddress};
 use callsheet::plan;
 use callsheet::runner::{self};
 use futures_util::{StreamExt, stream};
@@ -159,7 +158,7 @@ impl StudioApi for CrashingStudio {
 pub(crate) async fn run_until_crash(
     batch: Batch,
     base_url: String,
-    ledger: PathBuf,
+    ledger: LedgerAddress,
     crash: CrashAt,
 ) {
     let CrashAt { point, nth } = crash;
@@ -170,7 +169,7 @@ pub(crate) async fn run_until_crash(
             .build()
             .unwrap();
         runtime.block_on(async {
-            let ledger = Ledger::open(&ledger, Durability::PowerLoss).await.unwrap();
+            let ledger = Ledger::open(ledger, Durability::PowerLoss).await.unwrap();
             let plan = plan::plan_batch(&batch, &base_url, &ledger).await.unwrap();
             let id = plan.commit(Clock::real().now()).await.unwrap();
             let crashed = Arc::new(Notify::new());

@@ -5,29 +5,137 @@ pub(crate) mod crash_injection;
 pub(crate) mod postgres_server;
 pub(crate) mod test_cli;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use callsheet::aistudios::{AiStudios, ApiClient, Credentials, StateWords, StudioApi};
 use callsheet::batch::{self, Batch, VendorProfile};
 use callsheet::clock::Clock;
-use callsheet::ledger::{BatchId, Durability, JobRow, JobState, Ledger, RunOwner};
+use callsheet::ledger::{
+    BatchId, Durability, JobRow, JobState, Ledger, LedgerAddress, LedgerError, RunOwner,
+};
 use callsheet::plan;
 use callsheet::runner::{
     self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
     StopSignal,
 };
 use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions, Connection, FromRow};
 use tempfile::TempDir;
 use url::Url;
 
+use self::postgres_server::TestDatabase;
+
 /// Simulated seconds per real second: a render of ten minutes takes a fifth of a second.
 pub(crate) const TIME_SCALE: f64 = 3000.0;
+
+/// Where the ledger of a test is: a file in its folder, or a database of a server if
+/// `CALLSHEET_TEST_LEDGER=postgres` is set.
+pub(crate) struct TestStore {
+    address: LedgerAddress,
+    database: Option<TestDatabase>,
+}
+
+impl TestStore {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let is_on_server =
+            std::env::var("CALLSHEET_TEST_LEDGER").is_ok_and(|store| store == "postgres");
+        let database = is_on_server.then(TestDatabase::create).flatten();
+        let address = match &database {
+            Some(database) => LedgerAddress::parse(OsStr::new(&database.url())).unwrap(),
+            None => LedgerAddress::File(folder.join("l.db")),
+        };
+        Self { address, database }
+    }
+
+    pub(crate) fn address(&self) -> LedgerAddress {
+        self.address.clone()
+    }
+
+    pub(crate) fn is_on_server(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Waits until no process of an earlier run has the ledger open.
+    pub(crate) fn wait_until_closed(&self) {
+        match (&self.database, self.address.as_file()) {
+            (Some(database), _) => wait_until(|| {
+                let open = "select count(*) from pg_stat_activity
+                    where datname = current_database() and pid <> pg_backend_pid()";
+                database.query(open) == ["0"]
+            }),
+            (None, Some(file)) => wait_until(|| !is_open_here(file)),
+            (None, None) => {}
+        }
+    }
+
+    /// Returns the rows of a query of the ledger's tables.
+    pub(crate) async fn fetch_all<T>(&self, query: &'static str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        match (&self.database, self.address.as_file()) {
+            (Some(database), _) => {
+                let options: PgConnectOptions = database.url().parse().unwrap();
+                let mut db =
+                    options.options([("search_path", "callsheet")]).connect().await.unwrap();
+                let rows = sqlx::query_as(query).fetch_all(&mut db).await.unwrap();
+                db.close().await.unwrap();
+                rows
+            }
+            (None, Some(file)) => {
+                let options = SqliteConnectOptions::new().filename(file).read_only(true);
+                let mut db = options.connect().await.unwrap();
+                let rows = sqlx::query_as(query).fetch_all(&mut db).await.unwrap();
+                db.close().await.unwrap();
+                rows
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Executes statements behind the back of the program.
+    pub(crate) async fn execute(&self, statements: &'static str) {
+        match (&self.database, self.address.as_file()) {
+            (Some(database), _) => {
+                database.query(&format!("set search_path to callsheet; {statements}"));
+            }
+            (None, Some(file)) => {
+                let options = SqliteConnectOptions::new().filename(file).foreign_keys(false);
+                let mut db = options.connect().await.unwrap();
+                sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+                db.close().await.unwrap();
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// A file of this process stays open until its threads have ended.
+fn is_open_here(file: &Path) -> bool {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return false };
+    open.flatten().any(|one| {
+        std::fs::read_link(one.path())
+            .is_ok_and(|path| path.to_string_lossy().starts_with(&*file.to_string_lossy()))
+    })
+}
+
+fn wait_until(is_closed: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_closed() {
+        assert!(began.elapsed().as_secs() < 60, "the ledger was never closed");
+        std::thread::yield_now();
+    }
+}
 
 /// A folder with a batch and a ledger, and a sandbox.
 pub(crate) struct TestBatch {
     pub(crate) dir: TempDir,
     pub(crate) sandbox: Sandbox,
     pub(crate) ledger: Ledger,
+    pub(crate) store: TestStore,
     pub(crate) stop: StopSignal,
     pub(crate) extra_settings: String,
 }
@@ -77,11 +185,13 @@ impl TestBatch {
         change(&mut settings);
         let sandbox = Sandbox::start(settings).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&dir.path().join("l.db"), Durability::PowerLoss).await.unwrap();
+        let store = TestStore::new(dir.path());
+        let ledger = Ledger::open(store.address(), Durability::PowerLoss).await.unwrap();
         let test = Self {
             dir,
             sandbox,
             ledger,
+            store,
             stop: StopSignal::default(),
             extra_settings: more.to_owned(),
         };
@@ -144,10 +254,19 @@ impl TestBatch {
 
     /// Runs from the ledger alone.
     pub(crate) async fn resume(&self, id: BatchId, options: RunOptions) -> RunOutcome {
+        self.try_resume(id, options).await.unwrap()
+    }
+
+    /// Runs with a ledger that may become unavailable.
+    pub(crate) async fn try_resume(
+        &self,
+        id: BatchId,
+        options: RunOptions,
+    ) -> Result<RunOutcome, LedgerError> {
         let (batch, base_url) = (self.batch(), self.sandbox.base_url());
         let input =
             run_input(&batch, id, &self.ledger, &base_url, ai_studios(&batch, &base_url)).await;
-        runner::run_batch(RunInput { options, stop: self.stop.clone(), ..input }).await.unwrap()
+        runner::run_batch(RunInput { options, stop: self.stop.clone(), ..input }).await
     }
 
     pub(crate) async fn rows(&self) -> Vec<JobRow> {

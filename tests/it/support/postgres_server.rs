@@ -31,14 +31,14 @@ max_wal_size = 4GB
 ";
 
 /// A running server, reached by a socket in its own folder.
-pub struct PostgresServer {
+pub(crate) struct PostgresServer {
     folder: PathBuf,
     programs: PathBuf,
     _supervisor: Child,
 }
 
 /// A database of one test, deleted with this value.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     server: &'static PostgresServer,
     name: String,
 }
@@ -46,9 +46,11 @@ pub struct TestDatabase {
 impl PostgresServer {
     /// Returns the server of this test binary and starts it first if necessary. `None`, with a line on
     /// stderr, where PostgreSQL is not installed, unless `CALLSHEET_TEST_POSTGRES=require` is set.
-    pub fn shared() -> Option<&'static Self> {
+    #[expect(clippy::print_stderr, reason = "a skipped test must not look like one that passed")]
+    pub(crate) fn shared() -> Option<&'static Self> {
         static SERVER: OnceLock<Option<PostgresServer>> = OnceLock::new();
-        let server = SERVER.get_or_init(|| find_programs().map(|programs| Self::start(&programs)));
+        let server =
+            SERVER.get_or_init(|| find_programs().map(|programs| Self::start(&programs, "")));
         if server.is_none() {
             let is_required =
                 std::env::var("CALLSHEET_TEST_POSTGRES").is_ok_and(|set| set == "require");
@@ -58,9 +60,10 @@ impl PostgresServer {
         server.as_ref()
     }
 
-    fn start(programs: &Path) -> Self {
+    fn start(programs: &Path, name: &str) -> Self {
         // Short, because the path of a socket has at most 107 bytes.
-        let folder = std::env::temp_dir().join(format!("callsheet-pg-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("callsheet-pg-{}{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let user = unprivileged_user();
         if let Some((uid, gid)) = user {
@@ -122,7 +125,7 @@ impl PostgresServer {
     }
 
     /// Creates an empty database.
-    pub fn create_database(&'static self) -> TestDatabase {
+    pub(crate) fn create_database(&'static self) -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.query("postgres", &format!("create database {name}"));
@@ -155,18 +158,18 @@ impl PostgresServer {
 
 impl TestDatabase {
     /// Returns a new database; `None` where PostgreSQL is not installed, see [`PostgresServer::shared`].
-    pub fn create() -> Option<Self> {
+    pub(crate) fn create() -> Option<Self> {
         PostgresServer::shared().map(PostgresServer::create_database)
     }
 
     /// Returns the ledger address of this database.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let folder = self.server.folder.display();
         format!("postgres:///{}?host={folder}&user=callsheet", self.name)
     }
 
     /// Executes `sql` and returns the rows, with fields separated by `|`.
-    pub fn query(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<String> {
         self.server.query(&self.name, sql)
     }
 }

@@ -75,9 +75,9 @@ pub struct ClaimOutcome {
 static COUNT_CAPACITY: Statement = Statement::new(
     "-- ledger::claim_submissions, counts
     select b.canary_done, b.paused, b.name, r.submitted,
-        (select coalesce(sum(jobs), 0) from tally
+        (select cast(coalesce(sum(jobs), 0) as bigint) from tally
          where batch_id = b.id and state in ('submitting', 'rendering')) as under_way,
-        (select coalesce(sum(jobs), 0) from tally
+        (select cast(coalesce(sum(jobs), 0) as bigint) from tally
          where batch_id = b.id and in_sheet = true and state in ('uncertain', 'fetching')
         ) as unverified,
         (select count(*) from job {by job_due}
@@ -100,9 +100,9 @@ macro_rules! due {
            d.payload as dictionary, v.payload_hash, v.spoken_ms,
            v.request, v.subject,
            exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
-    from job j indexed by ",
+    from job j {by ",
             $index,
-            "
+            "}
     join version v on v.job_id = j.id and v.version = j.version
     left join payload_dictionary d on d.id = v.dictionary_id
     left join submission s on s.id = j.submission_id

@@ -62,7 +62,9 @@ impl StagedSheet {
                 self.db.begin().await?;
             }
             // The rows are staged in the transaction that commits them.
-            SqlDialect::Postgres => {}
+            SqlDialect::Postgres => {
+                self.db.execute(&LOCK_JOB_IDS, binds![]).await?;
+            }
         }
         let written = self.write_plan(counts, now.as_millisecond()).await;
         let ended = match &written {
@@ -71,7 +73,20 @@ impl StagedSheet {
         };
         let batch = written?;
         ended?;
+        self.refresh_statistics().await;
         Ok(batch)
+    }
+
+    /// A server plans its queries by statistics, which a new plan makes wrong.
+    async fn refresh_statistics(&mut self) {
+        match self.db.dialect() {
+            SqlDialect::Sqlite => {}
+            SqlDialect::Postgres => {
+                if let Err(error) = self.db.execute(&ANALYZE, binds![]).await {
+                    tracing::debug!(%error, "statistics");
+                }
+            }
+        }
     }
 
     async fn write_plan(&mut self, counts: &PlanCounts, now: i64) -> Result<i64, sqlx::Error> {
@@ -152,6 +167,15 @@ static INSERT_TEMPLATE: Statement = Statement::new(
     "-- ledger::commit_plan, template
     insert into template (hash, source) values ($1, $2) on conflict do nothing",
 );
+
+/// The ids of a plan's new jobs are a range; only plans insert jobs.
+static LOCK_JOB_IDS: Statement = Statement::new(
+    "-- ledger::server, ids of new jobs
+    select pg_advisory_xact_lock(hashtextextended('callsheet jobs ' || current_schema(), 0))",
+);
+
+static ANALYZE: Statement =
+    Statement::new("-- ledger::server, statistics\n    analyze job, version, submission");
 
 static NEXT_JOB_ID: Statement = Statement::new(
     "-- ledger::commit_plan, first id of the new jobs

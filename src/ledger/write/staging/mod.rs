@@ -13,7 +13,6 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::stored_payload::PayloadCompressor;
 use crate::ledger::store::bind_value::{BindValue, binds};
 use crate::ledger::store::connection::StoreConnection;
-use crate::ledger::store::open;
 use crate::ledger::store::statement::{SqlDialect, Statement};
 use crate::ledger::{BatchId, Ledger};
 
@@ -360,7 +359,7 @@ static LAST_SELECTION: Statement = Statement::new(
 impl Ledger {
     /// Begins to compare a sheet with its batch in the ledger.
     pub async fn stage(&self, header: PlanHeader) -> Result<StagedSheet, LedgerError> {
-        let mut db = open::open_writer(&self.path, self.durability).await?;
+        let mut db = self.open_connection().await?;
         let batch = db.find_value(&FIND_BATCH, binds![&header.name]).await?;
         let dictionary = db.fetch_optional(&DICTIONARY, binds![&header.template_hash]).await?;
         db.execute_script(match db.dialect() {
