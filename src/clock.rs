@@ -26,6 +26,16 @@ pub struct Clock {
     source: ClockSource,
     /// How far the wall clock was set, in milliseconds; only tests set it.
     wall_offset_ms: Arc<AtomicI64>,
+    /// How long the machine was suspended, in milliseconds; only tests suspend it.
+    suspended_ms: Arc<AtomicI64>,
+}
+
+/// A moment as each clock shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockMoment {
+    awake: Duration,
+    boot: Duration,
+    wall: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -53,9 +63,16 @@ struct ClockState {
     driver_waker: Option<Waker>,
 }
 
+impl ClockMoment {
+    /// Returns the moment in awake time.
+    pub fn awake(self) -> Duration {
+        self.awake
+    }
+}
+
 impl Clock {
     fn from_source(source: ClockSource) -> Self {
-        Self { source, wall_offset_ms: Arc::default() }
+        Self { source, wall_offset_ms: Arc::default(), suspended_ms: Arc::default() }
     }
 
     /// Returns the machine's clock.
@@ -87,6 +104,33 @@ impl Clock {
     pub fn shift_wall(&self, by: SignedDuration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.wall_offset_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    /// Lets time pass that the process does not notice, as while the machine is suspended.
+    pub fn suspend(&self, span: Duration) {
+        let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        self.suspended_ms.fetch_add(span_ms, Ordering::SeqCst);
+    }
+
+    /// Returns the present moment.
+    pub fn moment(&self) -> ClockMoment {
+        let boot = match &self.source {
+            ClockSource::Real(_) => boot_time().unwrap_or_else(|| self.awake_time()),
+            ClockSource::Simulated(_) => self.awake_time(),
+        };
+        let suspended_ms = self.suspended_ms.load(Ordering::SeqCst);
+        let suspended = Duration::from_millis(u64::try_from(suspended_ms).unwrap_or(0));
+        ClockMoment { awake: self.awake_time(), boot: boot + suspended, wall: self.now() }
+    }
+
+    /// Returns the time since `moment`, suspend included: the longest that any clock shows. Awake time
+    /// stands still while the machine is suspended, and the time since its start while a virtual machine
+    /// is paused.
+    pub fn age(&self, moment: ClockMoment) -> Duration {
+        let now = self.moment();
+        let wall = Duration::try_from(now.wall.duration_since(moment.wall)).unwrap_or_default();
+        let awake = now.awake.saturating_sub(moment.awake);
+        awake.max(now.boot.saturating_sub(moment.boot)).max(wall)
     }
 
     /// Returns how long this process has been awake since the clock was created. On Linux, time during
@@ -147,6 +191,18 @@ impl Clock {
             }
         }
     }
+}
+
+/// Returns the time since the machine's start, suspend included.
+#[cfg(target_os = "linux")]
+fn boot_time() -> Option<Duration> {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_BOOTTIME).ok().map(Duration::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn boot_time() -> Option<Duration> {
+    None
 }
 
 /// See [`Clock::busy`].
@@ -305,6 +361,23 @@ mod tests {
         runner.clone().shift_wall(SignedDuration::from_hours(-9));
         assert_eq!(runner.now(), "1969-12-31T15:00:00Z".parse().unwrap());
         assert_eq!((runner.awake_time(), studio.now()), (Duration::ZERO, Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn age_includes_suspend_and_a_wall_clock_that_went_on_alone() {
+        let (clock, _) = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let moment = clock.moment();
+        assert_eq!(clock.age(moment), Duration::ZERO);
+        clock.suspend(Duration::from_secs(40));
+        assert_eq!(
+            (clock.awake_time(), clock.age(moment)),
+            (Duration::ZERO, Duration::from_secs(40))
+        );
+        clock.shift_wall(SignedDuration::from_secs(90));
+        assert_eq!(clock.age(moment), Duration::from_secs(90));
+        clock.shift_wall(SignedDuration::from_hours(-9));
+        assert_eq!(clock.age(moment), Duration::from_secs(40));
+        assert!(Clock::real().age(Clock::real().moment()) < Duration::from_secs(30));
     }
 
     #[tokio::test]

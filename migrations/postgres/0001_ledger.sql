@@ -314,6 +314,23 @@ insert into identity (only_row, id, tag_secret, generation)
     -- Two random UUIDs hold 244 random bits; the digest spreads them over all 32 bytes.
     from (select sha256((gen_random_uuid()::text || gen_random_uuid()::text)::bytea) as digest) drawn;
 
+create table account_rate (
+    account      text collate "C" not null check (length(account) = 32),
+    kind         text collate "C" not null check (kind in ('requests', 'submits')),
+    next_free_us bigint not null,
+    floor_us     bigint not null default 0,
+    primary key (account, kind)
+) with (fillfactor = 50);
+
+create table account_member (
+    account     text collate "C" not null check (length(account) = 32),
+    kind        text collate "C" not null check (kind in ('requests', 'submits')),
+    member      text collate "C" not null,
+    interval_us bigint not null check (interval_us > 0),
+    until_us    bigint not null,
+    primary key (account, kind, member)
+) with (fillfactor = 50);
+
 -- Triggers ------------------------------------------------------------------------------------------
 
 -- Once per statement: a group of jobs moves with one change of the tally.

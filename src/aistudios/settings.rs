@@ -144,6 +144,16 @@ impl Credentials {
         Ok(Self { app_id: app_id.into(), user_key: user_key.into() })
     }
 
+    /// Returns the fingerprint of the account at this address: 32 hexadecimal digits, from which neither
+    /// half can be found.
+    pub fn account_fingerprint(&self, base_url: &Url) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("callsheet 2026 account fingerprint");
+        for part in [base_url.as_str(), self.app_id(), self.user_key()] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
     pub(super) fn app_id(&self) -> &str {
         self.app_id.expose_secret()
     }

@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, StoredBatch};
 use crate::plan::{RowCondition, RowSelection};
 use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::CommandError;
-use crate::session::ledger_location::{LedgerLocation, LedgerOptions};
+use crate::session::ledger_location::{LedgerLocation, LedgerOptions, NamedLedger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch;
 use crate::session::locked_batch::LeasedBatch;
@@ -41,6 +41,12 @@ fn find_batch_file(given: PathBuf) -> PathBuf {
     places.into_iter().find(|place| place.is_file()).unwrap_or(given)
 }
 
+/// Returns the parser of a ledger's name. It accepts every text: an error of the parser would repeat it,
+/// and with it a password.
+fn ledger_parser() -> impl TypedValueParser<Value = NamedLedger> {
+    OsStringValueParser::new().map(|given| NamedLedger::from_option(&given))
+}
+
 /// The folder in which `new` creates batch files.
 const BATCH_FOLDER: &str = "jobs";
 
@@ -48,9 +54,9 @@ const BATCH_FOLDER: &str = "jobs";
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
     /// Ledger; rehearsals add -sandbox [default: callsheet.db]
-    #[arg(long, global = true, env = "CALLSHEET_LEDGER", hide_env = true)]
+    #[arg(long, global = true, value_parser = ledger_parser())]
     #[arg(value_name = "FILE", display_order = 900)]
-    pub(crate) ledger: Option<PathBuf>,
+    pub(crate) ledger: Option<NamedLedger>,
     /// Less output: only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
     pub(crate) quiet: bool,
@@ -109,12 +115,9 @@ impl GlobalArgs {
     /// A rehearsal never touches the real ledger, wherever its name comes from: a batch belongs to
     /// one host permanently.
     pub(crate) fn ledger_options(&self, is_rehearsal: bool) -> LedgerOptions {
-        let variable = std::env::var_os("CALLSHEET_LEDGER").map(PathBuf::from);
-        LedgerOptions {
-            is_rehearsal,
-            named: self.ledger.clone(),
-            option: self.ledger.clone().filter(|ledger| variable.as_ref() != Some(ledger)),
-        }
+        let option = self.ledger.as_ref().and_then(|ledger| ledger.address().ok().cloned());
+        let named = self.ledger.clone().or_else(NamedLedger::from_environment);
+        LedgerOptions { is_rehearsal, named, option }
     }
 
     /// Finds the ledger of some batch files, or without one, that of the current folder.

@@ -14,7 +14,7 @@ mod store;
 mod tests;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, Serve
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;
 pub use crate::ledger::store::server_session::SERVER_PATIENCE;
+pub use crate::ledger::write::batch_lease_row::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
 pub use crate::ledger::write::credits::CreditCaps;
@@ -71,6 +72,7 @@ pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::lost_file::FinishedFile;
 pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
 pub use crate::ledger::write::prune::PruneCounts;
+pub use crate::ledger::write::rate_permit::{RateKind, RateSpan, RateSpanRequest};
 pub use crate::ledger::write::record::RecordedUpdate;
 pub use crate::ledger::write::retry_after::RetryAfterFloor;
 pub use crate::ledger::write::run_stops::UnstartedRun;
@@ -182,13 +184,9 @@ impl Ledger {
         &self.address
     }
 
-    /// Returns the path of the file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Waits for the queued writes and closes the ledger.
+    /// Releases the leases of this process, waits for the queued writes and closes the ledger.
     pub async fn close(&self) {
+        self.release_leases().await;
         self.readers.close().await;
         self.writer.close().await;
     }

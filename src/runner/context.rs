@@ -274,8 +274,21 @@ impl<S: StudioApi> RunContext<S> {
         self.limits.account.slow_down(pause);
         let until = self.timestamp_after(pause);
         self.observer.notify(RunEvent::RateLimited { until });
-        let floor = RetryAfterFloor { until, raised_at: self.clock.now() };
-        self.report(self.ledger.raise_retry_after_floor(&self.base_url, floor).await);
+        self.report(self.raise_stored_floor(pause, until).await);
+    }
+
+    /// Records the floor of the account, or of its host if it has no rate that is shared.
+    async fn raise_stored_floor(
+        &self,
+        pause: Duration,
+        until: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        if self.limits.account.raise_shared_floor(pause, now).await? {
+            return Ok(());
+        }
+        let floor = RetryAfterFloor { until, raised_at: now };
+        self.ledger.raise_retry_after_floor(&self.base_url, floor).await
     }
 
     /// Treats an error with a retry-after, such as a 503, like a "too many requests".

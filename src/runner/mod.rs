@@ -13,9 +13,11 @@ mod completion;
 mod context;
 mod event;
 mod evidence;
+mod file_lock;
 mod files;
 mod in_flight;
 mod input;
+mod lease_lock;
 mod limits;
 mod lock;
 mod loops;
@@ -35,12 +37,14 @@ pub use evidence::{
     Observation, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id,
 };
+pub use file_lock::{BatchFileLock, host_name};
 pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};
 pub use input::{RunInput, RunOptions, RunSettings};
+pub use lease_lock::BatchLeaseLock;
 pub use limits::account_limits::AccountLimits;
 pub use limits::backoff::Jitter;
 pub use limits::halt::Halt;
-pub use lock::{BatchLock, LockError, host_name, lock_holder};
+pub use lock::{BatchLock, LockError, lock_holder};
 pub use run::{RunOutcome, run_batch};
 pub use shutdown::StopSignal;
 pub use webhook_urls::WebhookUrls;

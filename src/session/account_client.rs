@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::aistudios::{AiStudios, ApiClient, CallError};
 use crate::batch::Rate;
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 use crate::runner::{AccountLimits, Halt};
 use crate::session::account::target::{ClientOptions, RunTarget};
 use crate::session::batch_run::BatchRun;
@@ -27,6 +28,7 @@ pub(crate) struct AccountClient {
 /// Returns one client per account. Its rates are the lowest of the account's batches.
 pub(crate) fn account_clients(
     runs: &[BatchRun],
+    ledger: &Ledger,
     clock: &Clock,
     observer: &SessionObserver,
 ) -> Result<Vec<AccountClient>, CommandError> {
@@ -51,10 +53,14 @@ pub(crate) fn account_clients(
         // One batch must not lower the protection of another.
         let plain_links = sharing.iter().all(|run| run.batch.vendor.plain_links);
         let options = ClientOptions { request_timeout: timeout.unwrap_or_default(), plain_links };
+        let limits = match run.target.account_fingerprint() {
+            Some(account) => AccountLimits::new_shared(requests, submits, clock, ledger, &account),
+            None => AccountLimits::new(requests, submits, clock),
+        };
         clients.push(AccountClient {
             target: run.target.clone(),
             client: run.target.client_with_options(options, clock)?,
-            limits: AccountLimits::new(requests, submits, clock),
+            limits,
         });
     }
     Ok(clients)

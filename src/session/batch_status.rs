@@ -38,6 +38,8 @@ pub(crate) struct BatchStatus {
     pub(crate) throughput: Option<Throughput>,
     /// The last run that began.
     pub(crate) last_run: Option<RunWithBatch>,
+    /// Its state; set with it.
+    pub(crate) last_run_status: Option<RunStatus>,
     /// How the last run ended, even if it could not begin; `None` if that was not recorded.
     pub(crate) last_stop: Option<LastStop>,
     /// The process that is running the batch now.
@@ -72,13 +74,26 @@ pub(crate) enum RunStatus {
 }
 
 impl RunStatus {
-    pub(crate) fn from_run(run: &RunWithBatch, ledger: &Ledger) -> Self {
+    pub(crate) async fn read(run: &RunWithBatch, ledger: &Ledger) -> Self {
         match run.run.ending {
             Some(RunEnding::Died) => Self::Died,
             Some(ending) => Self::Ended(ending),
-            None if lock_holder(ledger.path(), &run.batch).is_some() => Self::Live,
+            None if lock_holder(ledger, &run.batch).await.is_some() => Self::Live,
             None => Self::Died,
         }
+    }
+
+    /// Returns each run with its state.
+    pub(crate) async fn read_all(
+        runs: Vec<RunWithBatch>,
+        ledger: &Ledger,
+    ) -> Vec<(RunWithBatch, Self)> {
+        let mut all = Vec::with_capacity(runs.len());
+        for run in runs {
+            let status = Self::read(&run, ledger).await;
+            all.push((run, status));
+        }
+        all
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -159,7 +174,7 @@ impl BatchStatus {
         commands: CommandHints,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let holder = lock_holder(ledger.path(), &batch.name);
+        let holder = lock_holder(ledger, &batch.name).await;
         let mut status = Self::read_counts(ledger, batch, commands).await?;
         let live_until = holder.is_some().then_some(now);
         status.live_holder = holder;
@@ -169,6 +184,7 @@ impl BatchStatus {
         }
         status.last_run = runs.into_iter().find(has_begun);
         if let Some(run) = &status.last_run {
+            status.last_run_status = Some(RunStatus::read(run, ledger).await);
             status.throughput = Throughput::read(ledger, status.batch.id, run, live_until).await?;
         }
         Ok(status)
@@ -201,6 +217,7 @@ impl BatchStatus {
             spending: ledger.batch_spending(id).await?,
             throughput: None,
             last_run: None,
+            last_run_status: None,
             last_stop: None,
             live_holder: None,
             attention_groups: attention::read_groups(ledger, id, &commands).await?,

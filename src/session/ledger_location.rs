@@ -4,18 +4,21 @@
 //! folder above it, so that the same batch file has the same ledger wherever the command is typed.
 //! Nothing is opened or created to find it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::batch;
-use crate::ledger::{Durability, Ledger};
+use crate::ledger::{Durability, Ledger, LedgerAddress, LedgerAddressError};
+use crate::report::io_error_message;
 use crate::runner::MarkedLedger;
 use crate::session::error::CommandError;
 use crate::session::files::output_dir;
 
+/// The variable that names the ledger.
+pub(crate) const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
+/// The variable that names a file which contains its address.
+pub(crate) const LEDGER_FILE_VAR: &str = "CALLSHEET_LEDGER_FILE";
 const LEDGER_NAME: &str = "callsheet.db";
-/// Suffix of the file name of the ledger for rehearsals.
-const REHEARSAL_SUFFIX: &str = "-sandbox";
 /// How far below the current folder a ledger is looked for.
 const FOLDERS_BELOW_MAX: usize = 2;
 
@@ -24,23 +27,85 @@ const FOLDERS_BELOW_MAX: usize = 2;
 pub(crate) struct LedgerOptions {
     /// Whether it is a ledger of rehearsals. Those have their own: a batch belongs to one host.
     pub(crate) is_rehearsal: bool,
-    /// The file that `--ledger` or the environment names.
-    pub(crate) named: Option<PathBuf>,
+    /// The ledger that `--ledger` or the environment names.
+    pub(crate) named: Option<NamedLedger>,
     /// The value of `--ledger` that suggested commands must repeat.
-    pub(crate) option: Option<PathBuf>,
+    pub(crate) option: Option<LedgerAddress>,
+}
+
+/// The ledger that the user named. What is wrong with the name is reported where it is needed, because
+/// not every command uses a ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedLedger(Result<LedgerAddress, NamedLedgerError>);
+
+/// Why the user's name of a ledger is refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum NamedLedgerError {
+    /// It is not an address.
+    #[error(transparent)]
+    Address(#[from] LedgerAddressError),
+    /// It contains a password, which other users of this machine see in the list of processes.
+    #[error(
+        "--ledger contains a password, which every user of this machine could read: put the whole \
+         address into CALLSHEET_LEDGER or a file that CALLSHEET_LEDGER_FILE names, or only the password \
+         into a file that PGPASSFILE names (or ~/.pgpass)"
+    )]
+    PasswordOnCommandLine,
+    /// The file that should contain it cannot be read.
+    #[error("cannot read `{}`, which CALLSHEET_LEDGER_FILE names: {reason}", path.display())]
+    UnreadableFile { path: PathBuf, reason: &'static str },
+}
+
+impl NamedLedger {
+    /// Returns the ledger that the command line names.
+    pub(crate) fn from_option(given: &OsStr) -> Self {
+        Self(match LedgerAddress::parse(given) {
+            Ok(LedgerAddress::Server(server)) if server.password().is_some() => {
+                Err(NamedLedgerError::PasswordOnCommandLine)
+            }
+            parsed => parsed.map_err(NamedLedgerError::from),
+        })
+    }
+
+    /// Returns the ledger that the environment names: `CALLSHEET_LEDGER`, or the text of the file that
+    /// `CALLSHEET_LEDGER_FILE` names. Empty variables name none.
+    pub(crate) fn from_environment() -> Option<Self> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(given) = variable(LEDGER_VAR) {
+            return Some(Self(LedgerAddress::parse(&given).map_err(NamedLedgerError::from)));
+        }
+        variable(LEDGER_FILE_VAR).map(|file| Self(read_address(Path::new(&file))))
+    }
+
+    /// Returns its address.
+    ///
+    /// # Errors
+    /// The name is refused.
+    pub(crate) fn address(&self) -> Result<&LedgerAddress, NamedLedgerError> {
+        self.0.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn read_address(file: &Path) -> Result<LedgerAddress, NamedLedgerError> {
+    let text = std::fs::read_to_string(file).map_err(|error| NamedLedgerError::UnreadableFile {
+        path: file.to_owned(),
+        reason: io_error_message(&error),
+    })?;
+    Ok(LedgerAddress::parse(OsStr::new(text.trim()))?)
 }
 
 impl LedgerOptions {
-    /// Returns whether the named file is a ledger of rehearsals.
+    /// Returns whether the named ledger is one of rehearsals.
     pub(crate) fn names_rehearsals(&self) -> bool {
-        self.named.as_ref().is_some_and(|named| rehearsal_name(named) == *named)
+        let named = self.named.as_ref().and_then(|named| named.address().ok());
+        named.is_some_and(|named| named.for_rehearsals() == *named)
     }
 }
 
 /// The ledger that a command uses.
 #[derive(Clone, Debug)]
 pub(crate) struct LedgerLocation {
-    pub(crate) path: PathBuf,
+    pub(crate) address: LedgerAddress,
     pub(crate) options: LedgerOptions,
     /// A hint for users whose batch may be in the ledger of rehearsals; empty if there is none.
     pub(crate) hint: String,
@@ -53,10 +118,10 @@ impl LedgerLocation {
     pub(crate) fn find(options: LedgerOptions, files: &[PathBuf]) -> Result<Self, CommandError> {
         let mut location = search(&options, files)?;
         if !options.is_rehearsal {
-            let rehearsals = rehearsal_name(&location.path);
-            if rehearsals != location.path && rehearsals.exists() {
-                location.hint =
-                    format!("; rehearsals are in `{}`: add --sandbox", rehearsals.display());
+            let rehearsals = location.address.for_rehearsals();
+            let is_file = |path: &Path| rehearsals != location.address && path.exists();
+            if rehearsals.as_file().is_some_and(is_file) {
+                location.hint = format!("; rehearsals are in `{rehearsals}`: add --sandbox");
             }
         }
         Ok(location)
@@ -68,16 +133,17 @@ impl LedgerLocation {
         Self::find(options, file.as_slice())
     }
 
-    fn new(path: PathBuf, options: &LedgerOptions) -> Self {
-        Self { path, options: options.clone(), hint: String::new(), notice: None }
+    fn new(address: LedgerAddress, options: &LedgerOptions) -> Self {
+        Self { address, options: options.clone(), hint: String::new(), notice: None }
     }
 }
 
 fn search(options: &LedgerOptions, files: &[PathBuf]) -> Result<LedgerLocation, CommandError> {
-    let at = |path: PathBuf| LedgerLocation::new(path, options);
+    let at = |path: PathBuf| LedgerLocation::new(LedgerAddress::File(path), options);
     if let Some(named) = &options.named {
-        let path = if options.is_rehearsal { rehearsal_name(named) } else { named.clone() };
-        return Ok(at(path));
+        let named = named.address().map_err(CommandError::usage)?;
+        let address = if options.is_rehearsal { named.for_rehearsals() } else { named.clone() };
+        return Ok(LedgerLocation::new(address, options));
     }
     let name = ledger_name(options.is_rehearsal);
     if let Some(found) = find_by_files(options, files)? {
@@ -106,28 +172,16 @@ fn search(options: &LedgerOptions, files: &[PathBuf]) -> Result<LedgerLocation, 
     if options.is_rehearsal {
         // A new one lies beside the real one.
         let real = LedgerOptions { is_rehearsal: false, ..options.clone() };
-        return Ok(at(rehearsal_name(&search(&real, files)?.path)));
+        let address = search(&real, files)?.address.for_rehearsals();
+        return Ok(LedgerLocation::new(address, options));
     }
     Ok(at(new_ledger_folder(files).join(name)))
 }
 
-/// Returns the ledger of rehearsals that belongs to a ledger, which may be one itself.
-fn rehearsal_name(ledger: &Path) -> PathBuf {
-    let mut name = ledger.file_stem().unwrap_or_default().to_owned();
-    if name.to_string_lossy().ends_with(REHEARSAL_SUFFIX) {
-        return ledger.to_owned();
-    }
-    name.push(REHEARSAL_SUFFIX);
-    if let Some(extension) = ledger.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    ledger.with_file_name(name)
-}
-
 fn ledger_name(is_rehearsal: bool) -> OsString {
-    let ledger = PathBuf::from(LEDGER_NAME);
-    if is_rehearsal { rehearsal_name(&ledger).into() } else { ledger.into() }
+    let ledger = LedgerAddress::File(PathBuf::from(LEDGER_NAME));
+    let ledger = if is_rehearsal { ledger.for_rehearsals() } else { ledger };
+    ledger.as_file().map(|name| name.as_os_str().to_owned()).unwrap_or_default()
 }
 
 /// Returns the one ledger of the batch files that have any.
@@ -203,7 +257,7 @@ fn marked_ledger(file: &Path, is_rehearsal: bool) -> Option<PathBuf> {
     let batch = batch::read(file).ok()?;
     let output = output_dir::output_dir(&batch, is_rehearsal);
     let marked = MarkedLedger::read(&output, batch.name.as_str()).ok().flatten()?;
-    marked.path_from(&output).canonicalize().ok()
+    marked.address_from(&output).as_file()?.canonicalize().ok()
 }
 
 /// Returns the only ledger in the folders below the current one.
@@ -278,17 +332,17 @@ fn shorten(path: PathBuf) -> PathBuf {
 }
 
 /// Opens a ledger; creates it if it does not exist.
-pub(crate) async fn open_ledger(path: &Path) -> Result<Ledger, CommandError> {
-    Ok(Ledger::open(path, Durability::PowerLoss).await?)
+pub(crate) async fn open_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
+    Ok(Ledger::open(address, Durability::PowerLoss).await?)
 }
 
 /// Opens a ledger that must exist: a command that only reads creates none.
-pub(crate) async fn open_existing_ledger(path: &Path) -> Result<Ledger, CommandError> {
-    if !path.exists() {
-        let message = format!("there is no ledger `{}` yet: use `callsheet run`", path.display());
+pub(crate) async fn open_existing_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
+    if !address.may_exist() {
+        let message = format!("there is no ledger `{address}` yet: use `callsheet run`");
         return Err(CommandError::usage(message));
     }
-    open_ledger(path).await
+    open_ledger(address).await
 }
 
 #[cfg(test)]
@@ -296,17 +350,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rehearsal_has_its_own_ledger_beside_the_real_one() {
-        for (given, rehearsal) in [
-            ("/var/lib/spring.db", "/var/lib/spring-sandbox.db"),
-            ("spring", "spring-sandbox"),
-            ("callsheet-sandbox.db", "callsheet-sandbox.db"),
-        ] {
-            let named = Some(PathBuf::from(given));
-            let options = LedgerOptions { is_rehearsal: true, named, option: None };
-            let found = LedgerLocation::find(options, &[]).unwrap();
-            assert_eq!(found.path, PathBuf::from(rehearsal));
-        }
+    fn a_password_on_the_command_line_is_refused_and_not_shown() {
+        let named = NamedLedger::from_option(OsStr::new("postgres://ann:s3cret@db.example/d"));
+        let options = LedgerOptions { named: Some(named), ..LedgerOptions::default() };
+        let error = LedgerLocation::find(options, &[]).unwrap_err();
+        let message = error.message().unwrap();
+        assert!(message.contains("CALLSHEET_LEDGER"), "{message}");
+        assert!(!format!("{message} {error:?}").contains("s3cret"), "{message}");
+    }
+
+    #[test]
+    fn a_file_with_the_address_of_a_server_may_contain_the_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ledger");
+        std::fs::write(&file, "postgres://ann:s3cret@db.example/d\n").unwrap();
+        let address = read_address(&file).unwrap();
+        assert_eq!(address.to_string(), "postgres://ann@db.example/d");
+        assert_eq!(address.as_server().unwrap().password(), Some("s3cret"));
+        let error = read_address(&dir.path().join("none")).unwrap_err().to_string();
+        assert!(error.contains("CALLSHEET_LEDGER_FILE"), "{error}");
     }
 
     #[test]
@@ -320,7 +382,8 @@ mod tests {
         let (a, b) = (root.join("a/jobs/x.toml"), root.join("b/jobs/x.toml"));
         let find = |files: &[&PathBuf]| {
             let files: Vec<PathBuf> = files.iter().copied().cloned().collect();
-            LedgerLocation::find(LedgerOptions::default(), &files).map(|found| found.path)
+            LedgerLocation::find(LedgerOptions::default(), &files)
+                .map(|found| found.address.as_file().unwrap().to_owned())
         };
         assert_eq!(find(&[&a]).unwrap(), root.join("a/jobs/callsheet.db"));
         assert_eq!(find(&[&a, &b]).unwrap(), root.join("callsheet.db"));

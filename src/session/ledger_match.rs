@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
-use crate::ledger::{Ledger, LedgerError, StoredBatch};
+use crate::ledger::{Ledger, LedgerAddress, LedgerError, StoredBatch};
 use crate::report::RUN_FILE_NAME;
 use crate::runner::{MARKER_FILE_NAME, MarkedLedger};
 use crate::session::error::CommandError;
@@ -27,7 +27,7 @@ pub(crate) struct MatchOverrides {
 #[derive(Clone, Debug)]
 pub(crate) struct LedgerMatch<'a> {
     batch: &'a Batch,
-    ledger: &'a Path,
+    ledger: &'a LedgerAddress,
     folder: PathBuf,
     overrides: MatchOverrides,
 }
@@ -39,12 +39,12 @@ impl<'a> LedgerMatch<'a> {
         overrides: MatchOverrides,
     ) -> Self {
         let folder = output_dir::output_dir(batch, location.options.is_rehearsal);
-        Self { batch, ledger: &location.path, folder, overrides }
+        Self { batch, ledger: &location.address, folder, overrides }
     }
 
     /// Rejects a ledger that would be created although the output folder names another one.
     pub(crate) fn ensure_not_missing(&self) -> Result<(), CommandError> {
-        if self.overrides.new_ledger || self.ledger.exists() {
+        if self.overrides.new_ledger || self.ledger.may_exist() {
             return Ok(());
         }
         let other = match self.marked()? {
@@ -54,7 +54,7 @@ impl<'a> LedgerMatch<'a> {
                 None => return Ok(()),
             },
         };
-        Err(self.refused(&format!("{other}; there is no ledger `{}`", self.ledger.display())))
+        Err(self.refused(&format!("{other}; there is no ledger `{}`", self.ledger)))
     }
 
     /// Rejects a ledger that does not know what is in the output folder.
@@ -62,7 +62,7 @@ impl<'a> LedgerMatch<'a> {
         if self.overrides.new_ledger {
             return Ok(());
         }
-        let (here, id) = (self.ledger.display(), &ledger.identity().id);
+        let (here, id) = (self.ledger, &ledger.identity().id);
         let Some(marked) = self.marked()? else {
             return self.ensure_knows_last_run(ledger).await;
         };
@@ -122,9 +122,7 @@ impl<'a> LedgerMatch<'a> {
         }
         Err(self.refused(&format!(
             "the ledger `{}`, whose run {} is not in `{}`",
-            run.ledger,
-            run.number,
-            self.ledger.display()
+            run.ledger, run.number, self.ledger
         )))
     }
 
@@ -139,8 +137,7 @@ impl<'a> LedgerMatch<'a> {
     }
 
     fn describe(&self, marked: &MarkedLedger) -> String {
-        let path = marked.path_from(&self.folder);
-        format!("the ledger `{}` (id {})", path.display(), marked.id)
+        format!("the ledger `{}` (id {})", marked.address_from(&self.folder), marked.id)
     }
 
     fn marked(&self) -> Result<Option<MarkedLedger>, CommandError> {
@@ -153,7 +150,7 @@ impl<'a> LedgerMatch<'a> {
                 "`{}`, which names the ledger of the videos there, cannot be read: make it readable, \
                  or confirm with --new-ledger that `{}` is their ledger",
                 file.display(),
-                self.ledger.display()
+                self.ledger
             ))
         })
     }

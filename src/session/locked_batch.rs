@@ -31,7 +31,7 @@ pub(crate) async fn open_batch(
     location: &LedgerLocation,
     name_or_file: &str,
 ) -> Result<(Ledger, StoredBatch), CommandError> {
-    let ledger = open_existing_ledger(&location.path).await;
+    let ledger = open_existing_ledger(&location.address).await;
     let ledger = ledger.map_err(|error| error.with_context(&location.hint))?;
     let stored = ledger.batch(&batch_name(name_or_file)).await.map_err(|error| {
         let is_unknown = matches!(error, LedgerError::BatchNotFound { .. });
@@ -51,18 +51,18 @@ fn batch_name(name_or_file: &str) -> String {
 }
 
 /// Acquires the batch's lock, or reports which process holds it.
-pub(crate) fn lock_batch(
-    ledger: &Path,
+pub(crate) async fn lock_batch(
+    ledger: &Ledger,
     batch: &str,
     clock: &Clock,
 ) -> Result<BatchLock, CommandError> {
-    BatchLock::acquire(ledger, batch, clock.now()).map_err(|error| {
-        let exit = match &error {
-            LockError::Held { .. } => ExitReason::BatchLocked,
-            LockError::Unreliable { .. } | LockError::NotALockFile { .. } => ExitReason::Usage,
-            LockError::Io { .. } => ExitReason::Unexpected,
-        };
-        CommandError::new(exit, error)
+    BatchLock::acquire(ledger, batch, clock.now()).await.map_err(|error| match error {
+        LockError::Held { .. } => CommandError::new(ExitReason::BatchLocked, error),
+        LockError::Unreliable { .. } | LockError::NotALockFile { .. } => {
+            CommandError::new(ExitReason::Usage, error)
+        }
+        LockError::Io { .. } => CommandError::new(ExitReason::Unexpected, error),
+        LockError::Ledger(error) => error.into(),
     })
 }
 
@@ -84,14 +84,14 @@ impl LeasedBatch {
         clock: Clock,
     ) -> Result<Self, CommandError> {
         let (ledger, stored) = open_batch(location, name_or_file).await?;
-        let lock = lock_batch(ledger.path(), &stored.name, &clock)?;
+        let lock = lock_batch(&ledger, &stored.name, &clock).await?;
         let lease = begin_run(&ledger, stored.id, &clock).await?;
         Ok(Self { ledger, stored, lease, clock, _lock: lock })
     }
 
     /// Returns the question about the stored batch file, unless this user has run it here.
     pub(crate) fn trust_question(&self) -> Result<Option<TrustQuestion>, CommandError> {
-        Ok(TrustQuestion::about(&self.parse_stored()?, self.ledger.path()))
+        Ok(TrustQuestion::about(&self.parse_stored()?, self.ledger.address()))
     }
 
     fn parse_stored(&self) -> Result<Batch, CommandError> {
@@ -111,7 +111,7 @@ impl LeasedBatch {
                 // Measurements of the real service do not apply to the sandbox.
                 batch.vendor = VendorProfile::default();
                 let settings = sandbox_settings(&options)?;
-                RunTarget::start_rehearsal(self.ledger.path(), settings).await?
+                RunTarget::start_rehearsal(self.ledger.address(), settings).await?
             }
             None => RunTarget::at_stored_host(&self.stored.base_url, &batch)?,
         };

@@ -179,7 +179,8 @@ impl Session {
         for run in &runs {
             output_dir::create_output_dir(&run.output_dir())?;
         }
-        let accounts = account_client::account_clients(&runs, &self.clock, &self.observer)?;
+        let accounts =
+            account_client::account_clients(&runs, &ledger, &self.clock, &self.observer)?;
         for account in &accounts {
             account.check_connection(&self.clock, &self.observer).await?;
         }

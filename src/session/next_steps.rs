@@ -147,8 +147,7 @@ impl CommandHints {
             ledger_options.push_str(" --sandbox");
         }
         if let Some(ledger) = &options.option {
-            ledger_options
-                .push_str(&format!(" --ledger {}", shell_quote(&ledger.display().to_string())));
+            ledger_options.push_str(&format!(" --ledger {}", shell_quote(&ledger.to_string())));
         }
         Self { batch: shell_quote(batch).into_owned(), file: file.to_owned(), ledger_options }
     }

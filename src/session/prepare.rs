@@ -5,8 +5,8 @@
 //! [`discard_all`] leaves it unchanged.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::batch::{Batch, SheetSource, VendorProfile};
 use crate::clock::Clock;
@@ -28,6 +28,10 @@ use crate::session::ledger_location::LedgerLocation;
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 use crate::session::locked_batch::{begin_run, lock_batch};
 use crate::session::reports::run_report::RunReport;
+
+/// The shortest quiet wait with a ledger on a server: the time limit of a paid request, the delay of the
+/// project list, and some slack.
+const SERVER_QUIET_WAIT_MIN: Duration = Duration::from_secs(300);
 
 /// What the steps of a session share.
 #[derive(Clone, Copy, Debug)]
@@ -170,22 +174,39 @@ pub(crate) async fn ensure_ledger_matches(
     Ok(())
 }
 
+/// Rejects a quiet wait that may end while the last request of a machine that was taken over is still
+/// under way.
+fn ensure_long_quiet_wait(batch: &Batch) -> Result<(), CommandError> {
+    if batch.limits.settle_after >= SERVER_QUIET_WAIT_MIN {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}`: `settle_after` under [limits] is shorter than 5 minutes, which is too short for a ledger \
+         on a server: the last request of another machine may take that long; nothing was spent",
+        batch.file.display()
+    );
+    Err(CommandError::new(ExitReason::Input, message))
+}
+
 /// Locks all batches; if another run holds one of them, no batch is begun. Then starts the sandbox
 /// of a rehearsal.
 pub(crate) async fn lock_all(
     batches: Vec<ParsedBatch>,
     target: SessionTarget,
-    ledger: &Path,
+    ledger: &Ledger,
     clock: &Clock,
 ) -> Result<Vec<LockedBatch>, CommandError> {
+    if let (SessionTarget::Live(_), Some(_)) = (&target, ledger.address().as_server()) {
+        batches.iter().try_for_each(|parsed| ensure_long_quiet_wait(&parsed.batch))?;
+    }
     let mut locks = Vec::new();
     for ParsedBatch { batch, .. } in &batches {
-        locks.push(lock_batch(ledger, batch.name.as_str(), clock)?);
+        locks.push(lock_batch(ledger, batch.name.as_str(), clock).await?);
     }
     let targets = match target {
         SessionTarget::Live(targets) => targets,
         SessionTarget::Rehearsal(settings) => {
-            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger, *settings).await?);
+            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger.address(), *settings).await?);
             vec![sandbox; batches.len()]
         }
     };

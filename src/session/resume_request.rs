@@ -50,12 +50,11 @@ impl Session {
         confirm: impl AsyncFn(TrustQuestion) -> bool,
     ) -> Result<Option<PreparedRuns>, CommandError> {
         let location = &request.location;
-        if !location.path.exists() {
-            let message =
-                format!("there is no ledger `{}` to resume from", location.path.display());
+        if !location.address.may_exist() {
+            let message = format!("there is no ledger `{}` to resume from", location.address);
             return Err(CommandError::usage(message).with_context(&location.hint));
         }
-        let ledger = open_ledger(&location.path).await?;
+        let ledger = open_ledger(&location.address).await?;
         let stored = select_batches(&ledger, request.batch.as_deref()).await;
         let stored = stored.map_err(|error| error.with_context(&location.hint))?;
         match stored.as_slice() {
@@ -75,7 +74,7 @@ impl Session {
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
-        let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
+        let locked = prepare::lock_all(batches, target, &ledger, &self.clock).await?;
         for (stored, locked) in stored.iter().zip(&locked) {
             prepare::ensure_same_host(stored, &locked.target)?;
         }
@@ -152,7 +151,9 @@ async fn ensure_trusted(
         let Ok(batch) = batch::parse(&PathBuf::from(&stored.file), stored.source.clone()) else {
             continue;
         };
-        let Some(question) = TrustQuestion::about(&batch, &request.location.path) else { continue };
+        let Some(question) = TrustQuestion::about(&batch, &request.location.address) else {
+            continue;
+        };
         let message = question.message();
         if !request.trusts && !confirm(question).await {
             let help = "; look at it with `callsheet ledger export`, then confirm with --trust";

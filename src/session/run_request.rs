@@ -86,12 +86,12 @@ impl Session {
         if request.rehearsal.is_none() {
             batches.iter().for_each(|parsed| batch_trust::remember(&parsed.batch));
         }
-        let ledger = open_ledger(&location.path).await?;
+        let ledger = open_ledger(&location.address).await?;
         prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let context = self.context(&ledger);
-        let locked = prepare::lock_all(batches, target, &location.path, &self.clock).await?;
+        let locked = prepare::lock_all(batches, target, &ledger, &self.clock).await?;
         let approval =
             request.approved_plan.as_deref().map(|hash| PlanApproval::new(hash, &locked));
         let mut planned = prepare::plan_all(locked, &request.selection, context).await?;

@@ -22,6 +22,7 @@ mod report_page;
 mod run;
 mod same_content;
 mod sandbox;
+mod shared_ledger;
 mod sheet;
 mod sheet_encodings;
 mod simulation;

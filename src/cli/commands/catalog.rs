@@ -118,7 +118,7 @@ async fn execute(
     let clock = Clock::real();
     let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
     let location = global.find_ledger(false, &files)?;
-    let ledger = ledger_location::open_ledger(&location.path).await?;
+    let ledger = ledger_location::open_ledger(&location.address).await?;
     let catalog = if args.offline {
         read_cached_catalog(&ledger, &account, kind).await
     } else {

@@ -68,7 +68,7 @@ async fn set_paused(
     let paused = change == PauseChange::Pause;
     let (ledger, stored) = batch_ref.open_batch(global).await?;
     let changed = ledger.set_paused(stored.id, paused).await?;
-    let live = lock_holder(ledger.path(), &stored.name);
+    let live = lock_holder(&ledger, &stored.name).await;
     ledger.close().await;
     if printer.is_json() {
         printer.print_json(&json!({

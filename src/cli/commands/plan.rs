@@ -89,12 +89,12 @@ async fn execute(
     let output = output_dir::output_dir(&batch, args.sandbox);
     overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
     if let Some(page) = &args.html {
-        overwrite_guard::ensure_not_protected(page, &location.path, Some(&batch))?;
+        overwrite_guard::ensure_not_protected(page, &location.address, Some(&batch))?;
     }
     let _spooled_sheet = sheet_input::spool_sheet(&mut batch).await?;
     let matching = LedgerMatch::new(&batch, &location, args.ledger_match.overrides());
     matching.ensure_not_missing()?;
-    let ledger = ledger_location::open_ledger(&location.path).await?;
+    let ledger = ledger_location::open_ledger(&location.address).await?;
     matching.ensure_same_ledger(&ledger).await?;
     if let Some(stored) = stored_batch(&ledger, batch.name.as_str()).await? {
         matching.ensure_same_file(&stored, &ledger)?;

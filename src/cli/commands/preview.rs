@@ -101,14 +101,14 @@ async fn write_storyboard(
 ) -> Result<ExitReason, StoryboardError> {
     let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
     let location = global.find_ledger(args.sandbox, &files).map_err(StoryboardError::Command)?;
-    let path = location.path;
-    overwrite_guard::ensure_not_protected(page, &path, Some(batch))
+    overwrite_guard::ensure_not_protected(page, &location.address, Some(batch))
         .map_err(StoryboardError::Command)?;
     // A preview must not create a ledger.
-    let ledger = match path.exists() {
-        true => Some(ledger_location::open_ledger(&path).await.map_err(StoryboardError::Command)?),
+    let ledger = match location.address.may_exist() {
+        true => Some(ledger_location::open_ledger(&location.address).await),
         false => None,
     };
+    let ledger = ledger.transpose().map_err(StoryboardError::Command)?;
     let board = Storyboard {
         path: page,
         batch,

@@ -115,9 +115,9 @@ fn ensure_output_is_not_protected(
     stored: &StoredBatch,
 ) -> Result<(), CommandError> {
     match batch::parse(Path::new(&stored.file), stored.source.clone()) {
-        Ok(batch) => overwrite_guard::ensure_not_protected(target, ledger.path(), Some(&batch)),
+        Ok(batch) => overwrite_guard::ensure_not_protected(target, ledger.address(), Some(&batch)),
         // A batch file of an older version may not parse; the ledger is protected all the same.
-        Err(_) => overwrite_guard::ensure_not_protected(target, ledger.path(), None),
+        Err(_) => overwrite_guard::ensure_not_protected(target, ledger.address(), None),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
-use crate::ledger::{Ledger, RunWithBatch};
+use crate::ledger::RunWithBatch;
 use crate::session::batch_status::RunStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -58,28 +58,27 @@ async fn execute(
             (ledger, Some(stored.id))
         }
         None => {
-            let ledger = ledger_location::open_existing_ledger(&location.path).await;
+            let ledger = ledger_location::open_existing_ledger(&location.address).await;
             (ledger.map_err(|error| error.with_context(&location.hint))?, None)
         }
     };
-    let runs = ledger.runs(batch, args.limit).await?;
+    let runs = RunStatus::read_all(ledger.runs(batch, args.limit).await?, &ledger).await;
     if printer.is_json() {
-        let runs: Vec<_> = runs.iter().map(|run| run_json(run, &ledger)).collect();
+        let runs: Vec<_> = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
         printer.print_json(&json!({ "runs": runs }));
     } else if runs.is_empty() {
         printer.status(&format!("No runs yet{}", location.hint));
     } else {
-        printer.print_result(&runs_table(&runs, &ledger));
+        printer.print_result(&runs_table(&runs));
     }
     ledger.close().await;
     Ok(ExitReason::Done)
 }
 
-fn runs_table(runs: &[RunWithBatch], ledger: &Ledger) -> String {
+fn runs_table(runs: &[(RunWithBatch, RunStatus)]) -> String {
     let mut table =
         TextTable::new(&["run#", "batch", "began", "lasted", "submitted#", "exit#", "ending"]);
-    for entry in runs {
-        let status = RunStatus::from_run(entry, ledger);
+    for (entry, status) in runs {
         let stop = entry.run.stop();
         let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);
         let lasted = match status {

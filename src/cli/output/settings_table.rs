@@ -4,7 +4,6 @@
 //! Decides nothing. Of a secret it contains only the source.
 
 use std::path::PathBuf;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,8 +17,8 @@ use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::target;
 use crate::session::account::target::BASE_URL_VAR;
+use crate::session::ledger_location::{LEDGER_FILE_VAR, LEDGER_VAR};
 
-const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
 const BATCH_FILE: &str = "batch file";
 const DEFAULT: &str = "default";
 const VENDOR_SECTION: &str = "[vendor]";
@@ -62,7 +61,7 @@ fn section_key_check(batch: &Batch, section: &str) -> impl Fn(&str) -> bool {
 fn ledger_value(global: &GlobalArgs, sandbox: bool, batch: Option<&Batch>) -> String {
     let files: Vec<PathBuf> = batch.iter().map(|batch| batch.file.clone()).collect();
     match global.find_ledger(sandbox, &files) {
-        Ok(location) => location.path.display().to_string(),
+        Ok(location) => location.address.to_string(),
         Err(error) => error.message().unwrap_or_default().to_owned(),
     }
 }
@@ -146,11 +145,12 @@ fn section_settings(
 }
 
 fn ledger_source(global: &GlobalArgs) -> &'static str {
-    let value_set = std::env::var_os(LEDGER_VAR).map(PathBuf::from);
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match &global.ledger {
-        None => DEFAULT,
-        Some(ledger) if value_set.as_ref() == Some(ledger) => LEDGER_VAR,
         Some(_) => COMMAND_LINE,
+        None if is_set(LEDGER_VAR) => LEDGER_VAR,
+        None if is_set(LEDGER_FILE_VAR) => LEDGER_FILE_VAR,
+        None => DEFAULT,
     }
 }
 

@@ -320,6 +320,7 @@ mod tests {
                 generating: 0,
                 spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
                 throughput: Some(Throughput { videos: 30, span_ms: 2_700_000 }),
+                last_run_status: None,
                 last_run: None,
                 last_stop: None,
                 live_holder: Some("process 4711 on studio-pc, since 2026-11-21 11:15:00".to_owned()),

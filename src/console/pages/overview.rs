@@ -14,8 +14,7 @@ use crate::text::{format_credits, format_duration};
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let statuses = read_statuses(&page).await?;
-    let documents: Vec<_> =
-        statuses.iter().map(|status| status_json(status, &page.state.ledger)).collect();
+    let documents: Vec<_> = statuses.iter().map(status_json).collect();
     let main = html! {
         div .title { h1 { "Batches" } }
         div id="batches" data-live {

@@ -110,7 +110,7 @@ fn console_section(page: &PageRequest) -> Markup {
             h2 id="h-console" { "This console" }
             dl .facts {
                 dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
-                dt { "ledger" } dd { code { (page.state.ledger.path().display()) } }
+                dt { "ledger" } dd { code { (page.state.ledger.address()) } }
                 dt { "listens on" } dd { (settings.listen) }
                 dt { "TLS" } dd { @if settings.is_behind_tls { "in front" } @else { "none" } }
                 @if !settings.hosts.is_empty() { dt { "names" } dd { (settings.hosts.join(", ")) } }

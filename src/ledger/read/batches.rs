@@ -214,7 +214,7 @@ impl Ledger {
         let read = self.readers.fetch_all(&BATCHES, binds![]).await;
         let mut batches: Vec<BatchRow> = read?;
         for batch in &mut batches {
-            batch.file = batch_path::display_path(&batch.file, self.path());
+            batch.file = batch_path::display_path(&batch.file, &self.path);
         }
         Ok(batches)
     }
@@ -226,10 +226,9 @@ impl Ledger {
     pub async fn batch(&self, name: &str) -> Result<StoredBatch, LedgerError> {
         let found: Option<StoredBatch> = self.readers.fetch_optional(&BATCH, binds![name]).await?;
         match found {
-            Some(batch) => Ok(StoredBatch {
-                file: batch_path::display_path(&batch.file, self.path()),
-                ..batch
-            }),
+            Some(batch) => {
+                Ok(StoredBatch { file: batch_path::display_path(&batch.file, &self.path), ..batch })
+            }
             None => {
                 let known = self.batches().await?.into_iter().map(|batch| batch.name).collect();
                 Err(LedgerError::BatchNotFound { name: name.to_owned(), known })

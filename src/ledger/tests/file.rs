@@ -1,5 +1,7 @@
 //! The file itself: which files are opened, their permissions, and the rules of the schema.
 
+use std::path::Path;
+
 use super::*;
 use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
 use crate::ledger::store::statement::{SqlDialect, expand};

@@ -3,6 +3,7 @@
 mod changes;
 mod file;
 mod identity;
+mod rates;
 mod webhooks;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! Writes: operations that the single writer commits, each with the events that explain it.
 
+pub(super) mod batch_lease_row;
 pub(super) mod catalog;
 pub(super) mod claim;
 pub(super) mod console_accounts;
@@ -11,6 +12,7 @@ pub(super) mod lost_file;
 pub(super) mod operator;
 pub(super) mod pause;
 pub(super) mod prune;
+pub(super) mod rate_permit;
 pub(super) mod recheck;
 pub(super) mod record;
 pub(super) mod retry_after;

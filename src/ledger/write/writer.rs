@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::server_session::ServerSession;
+use crate::ledger::write::batch_lease_row::HeldLeases;
 use crate::ledger::write::server_group::commit_at_server;
 use crate::ledger::write::write_op::WriteOp;
 
@@ -31,6 +32,7 @@ const WRITE_GROUP_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub(in crate::ledger) struct LedgerWriter {
     queue: mpsc::Sender<WriterMessage>,
+    leases: HeldLeases,
 }
 
 enum WriterMessage {
@@ -69,7 +71,7 @@ impl LedgerWriter {
             let thread = std::thread::Builder::new().name("ledger".to_owned());
             thread.spawn(move || runtime.block_on(run_writer(store, inbox, turn)))?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, leases: HeldLeases::default() })
     }
 
     /// Commits `op` and returns its output once it is on disk.
@@ -78,9 +80,15 @@ impl LedgerWriter {
         op: O,
     ) -> Result<O::Output, LedgerError> {
         let (reply, output) = oneshot::channel();
-        let queued = Box::new(QueuedWrite { op, output: None, reply });
+        let leases = self.leases.clone();
+        let queued = Box::new(QueuedWrite { op, leases, output: None, reply });
         self.queue.send(WriterMessage::Write(queued)).await.map_err(|_| LedgerError::Closed)?;
         output.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Returns the leases of this process, which every operation is fenced by.
+    pub(in crate::ledger) fn leases(&self) -> &HeldLeases {
+        &self.leases
     }
 
     /// Waits for the queued operations, then closes the file.
@@ -114,6 +122,7 @@ pub(super) trait QueuedOp: Send {
 
 struct QueuedWrite<O: WriteOp> {
     op: O,
+    leases: HeldLeases,
     output: Option<O::Output>,
     reply: oneshot::Sender<Result<O::Output, LedgerError>>,
 }
@@ -124,6 +133,7 @@ impl<O: WriteOp> QueuedOp for QueuedWrite<O> {
         db: &'a mut StoreConnection,
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         async move {
+            self.leases.check(db).await?;
             self.output = Some(self.op.apply(db).await?);
             Ok(())
         }

@@ -4,17 +4,16 @@
 //! disk stays the only one: whichever of the two requests arrives first renders, the other has no
 //! effect, and a crash in between leaves the job as uncertain as it was.
 
-use std::time::Duration;
-
 use crate::aistudios::{ProjectExport, StudioApi, SubmitOutcome};
 use crate::batch::{OnUncertain, SecondExportEffect};
+use crate::clock::ClockMoment;
 use crate::ledger::{DueJob, JobState, LedgerError};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
-use crate::runner::limits::permits::acquire_permits;
+use crate::runner::limits::permits::{acquire_permits, is_within_intent_age};
 use crate::runner::webhook_urls::redact_secret;
 
 /// The outcome of a resent export.
@@ -49,7 +48,7 @@ pub(in crate::runner) fn can_resend_export<S: StudioApi>(
 pub(in crate::runner) async fn resend_export<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
-    read_at: Duration,
+    read_at: ClockMoment,
 ) -> Result<ResendOutcome, LedgerError> {
     let Some(project_id) = due.project_id.clone() else { return Ok(ResendOutcome::NotSent) };
     run.ledger.ensure_in_place()?;
@@ -63,6 +62,10 @@ pub(in crate::runner) async fn resend_export<S: StudioApi>(
     let secret = callbacks::add_callback_secret(run, due).await?;
     let webhook_url = callbacks::webhook_url(run, secret.as_ref());
     let export = ProjectExport { project_id: project_id.clone(), webhook_url };
+    run.ledger.ensure_leases_held().await?;
+    if !is_within_intent_age(run, read_at) {
+        return Ok(ResendOutcome::NotSent);
+    }
     let outcome = run.studio.export_project(export).await;
     let outcome = redact_secret(outcome, secret.as_ref());
     let outcome = outcome.map(|returned| returned.map(String::from).filter(|id| *id != project_id));

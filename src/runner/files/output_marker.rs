@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerAddress, LedgerError};
 
 /// The name of the file.
 pub const MARKER_FILE_NAME: &str = ".callsheet.json";
@@ -21,7 +21,7 @@ pub const MARKER_FILE_NAME: &str = ".callsheet.json";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkedLedger {
     /// Its path, relative to the output folder where possible: both may be moved together, or be
-    /// mounted elsewhere.
+    /// mounted elsewhere. For a server, its address.
     pub ledger: PathBuf,
     /// Its id.
     pub id: String,
@@ -45,10 +45,15 @@ impl MarkedLedger {
         Ok(read_file(folder)?.batches.remove(batch))
     }
 
-    /// Returns the path of the ledger.
-    pub fn path_from(&self, folder: &Path) -> PathBuf {
-        let path = folder.join(&self.ledger);
-        path.canonicalize().unwrap_or(path)
+    /// Returns where the ledger is.
+    pub fn address_from(&self, folder: &Path) -> LedgerAddress {
+        match LedgerAddress::parse(self.ledger.as_os_str()) {
+            Ok(LedgerAddress::Server(server)) => LedgerAddress::Server(server),
+            Ok(LedgerAddress::File(_)) | Err(_) => {
+                let path = folder.join(&self.ledger);
+                LedgerAddress::File(path.canonicalize().unwrap_or(path))
+            }
+        }
     }
 }
 
@@ -98,7 +103,10 @@ impl OutputMarker {
         // A damaged file is replaced: it would only repeat what is known here.
         let mut file = read_file(&self.folder).unwrap_or_default();
         file.about = "which ledger the videos in this folder belong to; keep it".to_owned();
-        let ledger = relative_ledger(&self.folder, self.ledger.path());
+        let ledger = match self.ledger.address() {
+            LedgerAddress::File(path) => relative_ledger(&self.folder, path),
+            LedgerAddress::Server(server) => server.to_string().into(),
+        };
         let id = self.ledger.identity().id.to_string();
         file.batches.insert(self.batch.clone(), MarkedLedger { ledger, id, generation });
         let mut new = tempfile::Builder::new().prefix(".callsheet-").tempfile_in(&self.folder)?;
@@ -156,7 +164,8 @@ mod tests {
         }
         let marked = MarkedLedger::read(&out, "spring").unwrap().unwrap();
         assert_eq!(marked.id, ledger.identity().id.as_str());
-        assert_eq!(marked.path_from(&out), ledger.path().canonicalize().unwrap());
+        let path = ledger.address().as_file().unwrap().canonicalize().unwrap();
+        assert_eq!(marked.address_from(&out), LedgerAddress::File(path));
         std::fs::write(out.join(MARKER_FILE_NAME), "{").unwrap();
         MarkedLedger::read(&out, "spring").unwrap_err();
         ledger.close().await;

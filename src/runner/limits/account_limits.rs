@@ -2,15 +2,25 @@
 //! that start a render, and the halts that affect the account rather than a batch.
 //!
 //! Knows nothing of batches. An invocation that drives several batches of one account passes the
-//! same limits to each; two sets of limits would together use twice the rate.
+//! same limits to each; two sets of limits would together use twice the rate, unless both are shared
+//! through the ledger.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::batch::Rate;
 use crate::clock::Clock;
+use crate::ledger::{Ledger, LedgerError, RateKind};
+use crate::runner::file_lock::host_name;
 use crate::runner::limits::halt::HaltLatch;
 use crate::runner::limits::rate_limiter::AccountRateLimiter;
+use crate::runner::limits::reserved_slots::SlotSource;
+
+/// A claim that takes longer is not waited for in advance.
+const CLAIM_LEAD_MAX: Duration = Duration::from_millis(250);
 
 /// See the module. Clones share the same limits.
 #[derive(Clone, Debug)]
@@ -23,6 +33,10 @@ struct SharedLimits {
     /// First come, first served, so that no batch starves another.
     submit_turn: tokio::sync::Mutex<()>,
     halts: HaltLatch,
+    /// The ledger and the account, if other processes share the rates.
+    shared: Option<(Ledger, String)>,
+    /// How long the last claims took, in microseconds.
+    claim_time_us: AtomicU64,
 }
 
 /// The right to send the account's next paid request. `None` if no rate is set, so that batches
@@ -32,12 +46,71 @@ pub(in crate::runner) type SubmitTurn<'a> = Option<tokio::sync::MutexGuard<'a, (
 impl AccountLimits {
     /// Limits all requests to the rate `requests`, and those that start a render to `submits`.
     pub fn new(requests: Rate, submits: Rate, clock: &Clock) -> Self {
+        let request_limiter = AccountRateLimiter::new(requests, clock.clone());
+        let submit_limiter = AccountRateLimiter::new(submits, clock.clone());
+        Self::from_limiters(request_limiter, submit_limiter, None)
+    }
+
+    /// Limits as [`Self::new`] does, together with every other process that uses the account through
+    /// `ledger`. The account is known by its fingerprint.
+    pub fn new_shared(
+        requests: Rate,
+        submits: Rate,
+        clock: &Clock,
+        ledger: &Ledger,
+        account: &str,
+    ) -> Self {
+        let shared = |rate, kind| {
+            let (ledger, account) = (ledger.clone(), account.to_owned());
+            let member = format!("{} on {}", std::process::id(), host_name());
+            let source = SlotSource { ledger, account, kind, member };
+            AccountRateLimiter::new(rate, clock.clone()).shared_through(source)
+        };
+        let request_limiter = shared(requests, RateKind::Requests);
+        let submit_limiter = shared(submits, RateKind::Submits);
+        let has_rates = requests != Rate::Unlimited && submits != Rate::Unlimited;
+        let source = has_rates.then(|| (ledger.clone(), account.to_owned()));
+        Self::from_limiters(request_limiter, submit_limiter, source)
+    }
+
+    fn from_limiters(
+        request_limiter: AccountRateLimiter,
+        submit_limiter: AccountRateLimiter,
+        shared: Option<(Ledger, String)>,
+    ) -> Self {
         Self(Arc::new(SharedLimits {
-            request_limiter: AccountRateLimiter::new(requests, clock.clone()),
-            submit_limiter: AccountRateLimiter::new(submits, clock.clone()),
+            request_limiter,
+            submit_limiter,
             submit_turn: tokio::sync::Mutex::default(),
             halts: HaltLatch::default(),
+            shared,
+            claim_time_us: AtomicU64::default(),
         }))
+    }
+
+    /// Holds all requests of the account back for `pause`, in every process and in later runs. Returns
+    /// whether the rates are shared; otherwise nothing was recorded.
+    pub(in crate::runner) async fn raise_shared_floor(
+        &self,
+        pause: Duration,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let Some((ledger, account)) = &self.0.shared else { return Ok(false) };
+        ledger.raise_rate_floor(account, pause, now).await?;
+        Ok(true)
+    }
+
+    /// Notes how long a claim took, with the commit of its intents.
+    pub(in crate::runner) fn note_claim_time(&self, lasted: Duration) {
+        let lasted = u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX);
+        let former = self.0.claim_time_us.load(Ordering::Relaxed);
+        self.0.claim_time_us.store(lasted.max(former - former / 8), Ordering::Relaxed);
+    }
+
+    /// Returns how long before a free permit the next claim begins, so that its intents are committed
+    /// when the permit comes.
+    pub(in crate::runner) fn claim_lead(&self) -> Duration {
+        Duration::from_micros(self.0.claim_time_us.load(Ordering::Relaxed)).min(CLAIM_LEAD_MAX)
     }
 
     /// Returns the limiter of all requests.
@@ -96,7 +169,7 @@ mod tests {
     use crate::runner::limits::account_limits::*;
 
     fn account_limits(rate: &str) -> AccountLimits {
-        let (clock, _) = Clock::simulated(jiff::Timestamp::UNIX_EPOCH);
+        let (clock, _) = Clock::simulated(Timestamp::UNIX_EPOCH);
         AccountLimits::new(rate.parse().unwrap(), rate.parse().unwrap(), &clock)
     }
 

@@ -7,5 +7,6 @@ pub(super) mod circuit_breaker;
 pub(super) mod halt;
 pub(super) mod permits;
 pub(super) mod rate_limiter;
+mod reserved_slots;
 pub(super) mod run_limits;
 pub(super) mod throttle;

@@ -7,18 +7,20 @@
 use std::time::Duration;
 
 use crate::aistudios::StudioApi;
+use crate::clock::ClockMoment;
 use crate::runner::context::RunContext;
 use crate::runner::limits::account_limits::SubmitTurn;
 
 /// How long an intent may wait for its permits before the job is requeued unsent.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// An intent older than this, in awake time, is never sent: the process may have been stopped.
+/// An intent older than this, suspend included, is never sent: the process may have been stopped, and
+/// the batch taken over.
 const INTENT_AGE_MAX: Duration = Duration::from_secs(30);
 /// The lowest age limit of an intent, however short the quiet wait is set.
 const INTENT_AGE_MIN: Duration = Duration::from_millis(100);
 
-/// Waits until this batch has the account's next paid request, and permits are free. `None` if
-/// submitting stops first.
+/// Waits until this batch has the account's next paid request, and permits are about to be free.
+/// `None` if submitting stops first.
 ///
 /// The turn is kept while an intent waits for its permits, so that no batch commits an intent that
 /// another batch's request then delays.
@@ -39,8 +41,9 @@ pub(in crate::runner) async fn wait_for_turn<S: StudioApi>(
         }
     };
     loop {
-        let submit_wait = account.submit_limiter().time_until_free();
-        let wait = submit_wait.max(account.request_limiter().time_until_free());
+        let submit_wait = account.submit_limiter().time_until_free().await;
+        let wait = submit_wait.max(account.request_limiter().time_until_free().await);
+        let wait = wait.saturating_sub(account.claim_lead());
         if wait.is_zero() {
             return Some(turn);
         }
@@ -54,12 +57,12 @@ pub(in crate::runner) async fn wait_for_turn<S: StudioApi>(
 /// Waits for a permit of both limiters. Returns whether they came in time to send the intent.
 pub(in crate::runner) async fn acquire_permits<S: StudioApi>(
     run: &RunContext<S>,
-    claimed_at: Duration,
+    claimed_at: ClockMoment,
 ) -> bool {
     let account = &run.limits.account;
     for limiter in [account.submit_limiter(), account.request_limiter()] {
-        while let Err(wait) = limiter.try_acquire() {
-            let waited = run.clock.awake_time().saturating_sub(claimed_at);
+        while let Err(wait) = limiter.try_acquire().await {
+            let waited = run.clock.age(claimed_at);
             if waited + wait > PERMIT_TIMEOUT || !run.can_submit() {
                 return false;
             }
@@ -71,14 +74,14 @@ pub(in crate::runner) async fn acquire_permits<S: StudioApi>(
 
 /// Returns whether an intent may still be sent.
 ///
-/// If this process was stopped for long and the batch was taken over by force, the other run may
+/// If this process was stopped for long and the batch was taken over, the other run may
 /// have concluded that the intent was never sent. So an intent is never sent later than half the
 /// quiet wait, which started after the intent was written.
 pub(in crate::runner) fn is_within_intent_age<S: StudioApi>(
     run: &RunContext<S>,
-    claimed_at: Duration,
+    claimed_at: ClockMoment,
 ) -> bool {
     let quiet_wait = run.settings.limits.settle_after;
     let age_max = INTENT_AGE_MAX.min(quiet_wait / 2).max(INTENT_AGE_MIN);
-    run.clock.awake_time().saturating_sub(claimed_at) < age_max
+    run.clock.age(claimed_at) < age_max
 }

@@ -4,6 +4,10 @@
 //! A permit is acquired immediately before its request is sent, never before the intent's commit: a
 //! slow commit would otherwise move two requests into one window. A "too many requests" halves the
 //! rate; successes regain it slowly.
+//!
+//! A permit that comes a little late does not delay the next one, so that the rate is used although
+//! timers and commits take time. If the account's rate is shared with other processes, a permit also
+//! needs one of the slots that the ledger has reserved for this process.
 
 use std::num::NonZeroU32;
 use std::ops::Add;
@@ -11,17 +15,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
-use governor::middleware::StateInformationMiddleware;
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use crate::batch::Rate;
 use crate::clock::Clock;
+use crate::runner::limits::reserved_slots::{ReservedSlots, SlotSource};
 
-/// The part of a rate that is left unused, so that rounding and timers never exceed it in any window:
-/// 0.4 %, where 1 % is acceptable.
-const RATE_MARGIN: f64 = 0.004;
+/// The part of a rate that is left unused, so that no window exceeds it: 0.6 %, where 1 % is acceptable.
+const RATE_MARGIN: f64 = 0.006;
+/// The part of a window by which a permit may be late without delaying the next one. Less than the
+/// margin: the rest allows for requests that overtake each other on their way.
+const LATENESS: f64 = 0.004;
+/// The unit in which governor counts a permit, so that a fraction of one can be made up for.
+const CELLS_PER_PERMIT: u32 = 1000;
+const CELLS_OF_ONE: NonZeroU32 = NonZeroU32::MIN.saturating_add(CELLS_PER_PERMIT - 1);
 /// The lowest fraction to which a rate is reduced.
 const RATE_FRACTION_MIN: f64 = 1.0 / 64.0;
 /// Successes that regain a tenth of the rate.
@@ -60,7 +70,8 @@ impl GovernorClock for AwakeClock {
     }
 }
 
-type GovernorLimiter = RateLimiter<NotKeyed, InMemoryState, AwakeClock, StateInformationMiddleware>;
+type GovernorLimiter =
+    RateLimiter<NotKeyed, InMemoryState, AwakeClock, NoOpMiddleware<AwakeInstant>>;
 
 /// One rate, shared by all callers.
 #[derive(Debug)]
@@ -68,6 +79,8 @@ pub(in crate::runner) struct AccountRateLimiter {
     clock: Clock,
     rate: Rate,
     state: Mutex<LimiterState>,
+    /// The slots of this process, if the rate is shared with others.
+    slots: Option<ReservedSlots>,
 }
 
 #[derive(Debug)]
@@ -79,6 +92,7 @@ struct LimiterState {
     retry_after_floor: Duration,
     burst: u32,
     interval: Duration,
+    lateness: Duration,
     next_free: Duration,
 }
 
@@ -91,11 +105,21 @@ impl AccountRateLimiter {
             retry_after_floor: Duration::ZERO,
             burst: 1,
             interval: Duration::ZERO,
+            lateness: Duration::ZERO,
             next_free: Duration::ZERO,
         };
-        let limiter = Self { clock, rate, state: Mutex::new(state) };
+        let limiter = Self { clock, rate, state: Mutex::new(state), slots: None };
         limiter.rebuild_governor(&mut limiter.lock_state());
         limiter
+    }
+
+    /// Shares the rate with all processes that reserve its slots in the same ledger.
+    pub(in crate::runner) fn shared_through(self, source: SlotSource) -> Self {
+        let slots = match self.rate {
+            Rate::Unlimited => None,
+            Rate::Per { .. } => Some(ReservedSlots::new(source, self.clock.clone())),
+        };
+        Self { slots, ..self }
     }
 
     fn lock_state(&self) -> MutexGuard<'_, LimiterState> {
@@ -104,48 +128,76 @@ impl AccountRateLimiter {
 
     fn rebuild_governor(&self, state: &mut LimiterState) {
         let Rate::Per { count, period } = self.rate else { return };
-        // With a burst of b, a window sees at most b + its length / interval requests.
-        let burst = ((f64::from(count.get()) * RATE_MARGIN) as u32).max(1);
         let interval =
             period.div_f64(f64::from(count.get()) * (1.0 - RATE_MARGIN) * state.rate_fraction);
-        state.burst = burst;
+        // A window sees at most the requests that fit into it and the time by which one may be late.
+        let lateness = period.mul_f64(LATENESS);
+        let late_cells =
+            lateness.as_secs_f64() / interval.as_secs_f64() * f64::from(CELLS_PER_PERMIT);
+        let cells = CELLS_PER_PERMIT.saturating_add(late_cells as u32);
+        state.burst = cells / CELLS_PER_PERMIT;
         state.interval = interval;
-        state.governor = Quota::with_period(interval)
-            .map(|quota| quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
-            .map(|quota| {
-                RateLimiter::direct_with_clock(quota, AwakeClock(self.clock.clone()))
-                    .with_middleware::<StateInformationMiddleware>()
-            });
+        state.lateness = lateness;
+        state.governor = Quota::with_period(interval / CELLS_PER_PERMIT)
+            .map(|quota| quota.allow_burst(NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)))
+            .map(|quota| RateLimiter::direct_with_clock(quota, AwakeClock(self.clock.clone())));
     }
 
     /// Acquires a permit if one is free, or returns how long to wait before the next try.
-    pub(in crate::runner) fn try_acquire(&self) -> Result<(), Duration> {
+    pub(in crate::runner) async fn try_acquire(&self) -> Result<(), Duration> {
+        let wait = self.time_until_free().await;
+        if !wait.is_zero() {
+            return Err(wait.max(WAIT_MIN));
+        }
         let mut state = self.lock_state();
         let now = self.clock.awake_time();
-        if state.retry_after_floor > now {
-            return Err(state.retry_after_floor - now);
-        }
         let Some(governor) = &state.governor else { return Ok(()) };
-        match governor.check() {
-            Ok(left) => {
-                if left.remaining_burst_capacity() == 0 {
-                    state.next_free = now + state.interval;
+        // Another caller may have taken the slot in between.
+        if self.slots.as_ref().is_some_and(|slots| slots.time_until_next(now) != SLOT_NOW) {
+            return Err(WAIT_MIN);
+        }
+        let checked = governor.check_n(CELLS_OF_ONE);
+        match checked {
+            Ok(Ok(())) => {
+                let earliest = now.saturating_sub(state.lateness);
+                state.next_free = state.next_free.max(earliest) + state.interval;
+                if let Some(slots) = &self.slots {
+                    slots.take();
                 }
                 Ok(())
             }
-            Err(not_until) => Err(not_until.wait_time_from(AwakeInstant(now)).max(WAIT_MIN)),
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(AwakeInstant(now)).max(WAIT_MIN)),
+            // A quota holds at least one permit.
+            Err(_) => Err(state.interval),
         }
     }
 
     /// Returns the time until a permit is free, without acquiring it.
-    pub(in crate::runner) fn time_until_free(&self) -> Duration {
+    pub(in crate::runner) async fn time_until_free(&self) -> Duration {
+        let slot = match &self.slots {
+            Some(slots) => {
+                let (interval, lateness) = self.pace();
+                if let Err(error) = slots.ensure_reserved(interval, lateness).await {
+                    tracing::warn!(%error, "no permits can be reserved");
+                    return UNRESERVED_WAIT;
+                }
+                slots.time_until_next(self.clock.awake_time()).unwrap_or(WAIT_MIN)
+            }
+            None => Duration::ZERO,
+        };
         let state = self.lock_state();
-        state.retry_after_floor.max(state.next_free).saturating_sub(self.clock.awake_time())
+        let free_at = state.retry_after_floor.max(state.next_free);
+        free_at.saturating_sub(self.clock.awake_time()).max(slot)
+    }
+
+    fn pace(&self) -> (Duration, Duration) {
+        let state = self.lock_state();
+        (state.interval, state.lateness)
     }
 
     /// Waits for a permit.
     pub(in crate::runner) async fn acquire(&self) {
-        while let Err(wait) = self.try_acquire() {
+        while let Err(wait) = self.try_acquire().await {
             self.clock.idle(self.clock.sleep(wait)).await;
         }
     }
@@ -187,6 +239,10 @@ impl AccountRateLimiter {
 
 /// The shortest wait worth a timer.
 const WAIT_MIN: Duration = Duration::from_micros(200);
+/// The wait after the ledger could not be written.
+const UNRESERVED_WAIT: Duration = Duration::from_secs(1);
+/// A slot whose time has come.
+const SLOT_NOW: Option<Duration> = Some(Duration::ZERO);
 
 #[cfg(test)]
 mod tests {
@@ -251,20 +307,18 @@ mod tests {
 
     #[tokio::test]
     async fn throttling_halves_the_rate_and_successes_regain_it() {
-        let (clock, _) = Clock::simulated(jiff::Timestamp::UNIX_EPOCH);
-        let limiter = AccountRateLimiter::new("60/min".parse().unwrap(), clock);
-        let interval = || {
-            limiter.try_acquire().unwrap();
-            limiter.try_acquire().unwrap_err()
-        };
-        let full = interval();
-        limiter.halve_rate();
-        let halved = interval();
-        assert!(halved > full * 19 / 10, "{full:?} {halved:?}");
-        for _ in 0..10 * SUCCESSES_TO_REGAIN {
-            limiter.record_success();
-        }
-        let regained = interval();
-        assert!(regained < full * 11 / 10, "{full:?} {regained:?}");
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let acquired = acquire_for("60/min", Duration::from_secs(60), move |limiter| {
+            match count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                2 => limiter.halve_rate(),
+                6 => (0..10 * SUCCESSES_TO_REGAIN).for_each(|_| limiter.record_success()),
+                _ => {}
+            }
+        })
+        .await;
+        let gap = |index: usize| (acquired[index] - acquired[index - 1]).as_secs_f64();
+        assert!((gap(2) - 1.0).abs() < 0.05, "{acquired:?}");
+        assert!((gap(5) - 2.0).abs() < 0.05, "{acquired:?}");
+        assert!((gap(9) - 1.0).abs() < 0.05, "{acquired:?}");
     }
 }

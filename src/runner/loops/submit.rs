@@ -12,6 +12,7 @@ use crate::aistudios::{
     UnknownReason,
 };
 use crate::batch::SubmissionMode;
+use crate::clock::ClockMoment;
 use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, RecheckReason};
 use crate::runner::callbacks::{has_working_callbacks, webhook_url};
 use crate::runner::claims::{claim_paid, lock_claims, next_paid_due};
@@ -54,10 +55,11 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         run.ledger.ensure_in_place()?;
         let claim_lock = lock_claims(&run).await;
         // Read before the claim, so that an intent is never taken for younger than it is.
-        let claimed_at = run.clock.awake_time();
+        let claimed_at = run.clock.moment();
         let claimed = claim_paid(&run).await;
         drop(claim_lock);
         let claims = claimed?;
+        run.limits.account.note_claim_time(run.clock.age(claimed_at));
         if claims.is_empty() {
             drop(turn);
             report_canary_wait(&run).await?;
@@ -82,7 +84,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
 async fn send_paid_request<S: StudioApi>(
     run: Arc<RunContext<S>>,
     claim: ClaimedSubmission,
-    claimed_at: Duration,
+    claimed_at: ClockMoment,
 ) -> Result<(), LedgerError> {
     if claim.has_callback {
         // An earlier export was taken as not accepted, and a callback has proved that wrong.
@@ -93,6 +95,9 @@ async fn send_paid_request<S: StudioApi>(
         Ok(request) => request,
         Err(message) => return record_refusal(&run, &claim, message).await,
     };
+    // A machine that slept or lost the server may no longer have the batch. Last, so that nothing but
+    // the request itself follows.
+    run.ledger.ensure_leases_held().await?;
     if !is_within_intent_age(&run, claimed_at) {
         return requeue_unsent(&run, &claim, "it was too late to send it").await;
     }

@@ -10,32 +10,35 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, BatchAccess};
+use crate::ledger::LedgerAddress;
 use crate::process::is_owned_by_this_user;
 
 /// The question before a stored batch file is used that this user has not run here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrustQuestion {
     batch: String,
-    ledger: PathBuf,
+    ledger: LedgerAddress,
     is_ledger_of_another_user: bool,
     accesses: Vec<String>,
 }
 
 impl TrustQuestion {
     /// Returns the question for a batch of this ledger; `None` if the user has run its text here.
-    pub(crate) fn about(batch: &Batch, ledger: &Path) -> Option<Self> {
-        let is_ledger_of_another_user = !is_owned_by_this_user(ledger);
+    pub(crate) fn about(batch: &Batch, ledger: &LedgerAddress) -> Option<Self> {
+        // A ledger on a server belongs to all who may connect to it.
+        let is_ledger_of_another_user =
+            ledger.as_file().is_some_and(|file| !is_owned_by_this_user(file));
         let accesses: Vec<String> = batch.accesses().iter().map(BatchAccess::message).collect();
         if !is_ledger_of_another_user && (accesses.is_empty() || is_known(batch)) {
             return None;
         }
-        let (batch, ledger) = (batch.name.as_str().to_owned(), ledger.to_owned());
+        let (batch, ledger) = (batch.name.as_str().to_owned(), ledger.clone());
         Some(Self { batch, ledger, is_ledger_of_another_user, accesses })
     }
 
     /// Returns the reason for the question, and what the batch would do.
     pub(crate) fn message(&self) -> String {
-        let ledger = self.ledger.display();
+        let ledger = &self.ledger;
         let reason = match self.is_ledger_of_another_user {
             true => format!("the ledger `{ledger}` belongs to another user"),
             false => format!("this user has not run the batch file stored in `{ledger}` here"),

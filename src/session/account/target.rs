@@ -2,7 +2,6 @@
 //!
 //! Credentials are found in `credentials`; nothing here reads or shows them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::aistudios::{AiStudios, ApiClient, Credentials, StateWords};
 use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfile};
 use crate::clock::Clock;
 use crate::http::ProxyMode;
-use crate::ledger::StopCause;
+use crate::ledger::{LedgerAddress, StopCause};
 use crate::runner::Halt;
 use crate::sandbox::{Sandbox, SandboxCredentials, SandboxSettings};
 use crate::session::account::credentials;
@@ -84,10 +83,10 @@ impl RunTarget {
     /// Starts a sandbox in this process. It stores its state beside the ledger, so that a rehearsal
     /// that was killed continues like a real run.
     pub(crate) async fn start_rehearsal(
-        ledger: &Path,
+        ledger: &LedgerAddress,
         mut settings: SandboxSettings,
     ) -> Result<Self, CommandError> {
-        settings.state = Some(ledger.with_added_extension("studio.jsonl"));
+        settings.state = Some(ledger.companion_file("studio.jsonl"));
         settings.credentials = SandboxCredentials::random();
         let SandboxCredentials { app_id, user_key } = settings.credentials.clone();
         let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
@@ -95,9 +94,8 @@ impl RunTarget {
             std::io::ErrorKind::ResourceBusy => CommandError::new(
                 ExitReason::BatchLocked,
                 format!(
-                    "another rehearsal uses the ledger `{}`: wait for it, or choose another \
-                     --ledger",
-                    ledger.display()
+                    "another rehearsal uses the ledger `{ledger}`: wait for it, or choose another \
+                     --ledger"
                 ),
             ),
             _ => CommandError::unexpected(format!("the sandbox cannot start: {error}")),
@@ -112,6 +110,13 @@ impl RunTarget {
             proxy: ProxyMode::Bypassed,
             sandbox: Some(sandbox),
         })
+    }
+
+    /// Returns the fingerprint of the account, whose rate other processes share; `None` in a rehearsal,
+    /// which has its own sandbox.
+    pub(crate) fn account_fingerprint(&self) -> Option<String> {
+        let is_live = self.sandbox.is_none();
+        is_live.then(|| self.credentials.account_fingerprint(&self.base_url))
     }
 
     /// Returns whether both use one account, and so share its rate limits.

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, SheetSource};
+use crate::ledger::LedgerAddress;
 use crate::report;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -22,25 +23,33 @@ const USED_ROWS_FILE: &str = "failures-used.csv";
 /// Rejects an output file that is the ledger, an input of the batch, or any database.
 pub(crate) fn ensure_not_protected(
     target: &Path,
-    ledger: &Path,
+    ledger: &LedgerAddress,
     batch: Option<&Batch>,
 ) -> Result<(), CommandError> {
-    let canonical = ledger.canonicalize().unwrap_or_else(|_| ledger.to_owned());
-    let with_suffix = |suffix: &str| {
-        let mut name = OsString::from(&canonical);
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let (wal, shm) = (with_suffix("-wal"), with_suffix("-shm"));
-    let ledger_files =
-        [("the ledger", ledger), ("a part of the ledger", &wal), ("a part of the ledger", &shm)];
-    let mut protected = ledger_files.into_iter().chain(batch.into_iter().flat_map(input_files));
+    let ledger_files: Vec<_> = ledger.as_file().into_iter().flat_map(ledger_files).collect();
+    let ledger_files = ledger_files.iter().map(|(name, path)| (*name, path.as_path()));
+    let mut protected = ledger_files.chain(batch.into_iter().flat_map(input_files));
     let name = match protected.find(|(_, path)| is_same_file(target, path)) {
         Some((name, _)) => name,
         None if is_sqlite_file(target) => "a ledger, or another database",
         None => return Ok(()),
     };
     Err(CommandError::usage(format!("`{}` is {name}, and is not overwritten", target.display())))
+}
+
+/// Returns the files of a ledger in a file.
+fn ledger_files(ledger: &Path) -> [(&'static str, PathBuf); 3] {
+    let canonical = ledger.canonicalize().unwrap_or_else(|_| ledger.to_owned());
+    let with_suffix = |suffix: &str| {
+        let mut name = OsString::from(&canonical);
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    [
+        ("the ledger", ledger.to_owned()),
+        ("a part of the ledger", with_suffix("-wal")),
+        ("a part of the ledger", with_suffix("-shm")),
+    ]
 }
 
 /// Rejects a batch with an input file that its own run would overwrite or delete in `folder`.

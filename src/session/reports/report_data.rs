@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::batch::{Batch, NotifySettings};
-use crate::ledger::{BatchId, BatchLease, Ledger, RunEnding, RunOwner, RunStop, UnstartedRun};
+use crate::ledger::{
+    BatchId, BatchLease, Ledger, LedgerAddress, RunEnding, RunOwner, RunStop, UnstartedRun,
+};
 use crate::notify;
 use crate::notify::HeartbeatPing;
 use crate::report;
@@ -46,7 +48,7 @@ pub(super) struct ReportData {
     pub(super) metrics: Option<MetricsFile>,
     /// Whether the folder or the batch belongs to another ledger or batch file.
     pub(super) is_foreign: bool,
-    ledger: PathBuf,
+    ledger: LedgerAddress,
     /// The text of the batch file, and its host.
     source: String,
     base_url: String,
@@ -65,8 +67,7 @@ impl ReportData {
         record.batch = name.to_owned();
         record.batch_file = file;
         // Absolute: the file is read in other folders.
-        let ledger = std::path::absolute(&location.path).unwrap_or(location.path.clone());
-        record.ledger = ledger.display().to_string();
+        record.ledger = location.address.absolute().to_string();
         record.rehearsal = location.options.is_rehearsal;
         Self {
             record,
@@ -80,7 +81,7 @@ impl ReportData {
             heartbeat: None,
             metrics: None,
             is_foreign: false,
-            ledger: location.path.clone(),
+            ledger: location.address.clone(),
             source: batch.source.clone(),
             base_url: target::stored_host(&batch.studio.host),
         }
@@ -96,7 +97,7 @@ impl ReportData {
         let target = match (&self.lease, &self.stored) {
             (Some(lease), _) => StopTarget::Lease(lease.clone()),
             (None, Some((ledger, _))) => StopTarget::Ledger(ledger.clone()),
-            (None, None) => StopTarget::Path(self.ledger.clone()),
+            (None, None) => StopTarget::Closed(self.ledger.clone()),
         };
         let run = UnstartedRun {
             batch: self.record.batch.clone(),
@@ -162,7 +163,7 @@ impl ReportData {
             return None;
         }
         let beside = format!("{}.run.json", self.record.batch);
-        let beside = self.ledger.with_added_extension(beside);
+        let beside = self.ledger.companion_file(&beside);
         let error = match report::write_run_record(&self.folder, &self.record) {
             Ok(path) => {
                 // A copy of an earlier run would be taken for the newest one.
@@ -231,7 +232,7 @@ enum StopTarget {
     /// The batch was found in this open ledger, but no run was begun.
     Ledger(Ledger),
     /// Not even the ledger was opened.
-    Path(PathBuf),
+    Closed(LedgerAddress),
 }
 
 /// Where the end of a run was written.
@@ -250,8 +251,8 @@ impl StopToStore {
                 return Ok(WrittenStop { opened: None, unstarted: None });
             }
             StopTarget::Ledger(ledger) => (ledger, None),
-            StopTarget::Path(path) => {
-                let ledger = open_ledger(&path).await?;
+            StopTarget::Closed(address) => {
+                let ledger = open_ledger(&address).await?;
                 (ledger.clone(), Some(ledger))
             }
         };

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::ledger::{JobState, Ledger, RunWithBatch};
+use crate::ledger::{JobState, RunWithBatch};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::{BatchStatus, LastStop, RunStatus};
 use crate::text::time_format::format_rfc3339;
 
 /// Returns the status as `status --json` prints it.
-pub(crate) fn status_json(status: &BatchStatus, ledger: &Ledger) -> Value {
+pub(crate) fn status_json(status: &BatchStatus) -> Value {
     let counts = |counts: &BTreeMap<JobState, u64>| -> Map<String, Value> {
         let jobs = |state| json!(counts.get(&state).copied().unwrap_or(0));
         JobState::ALL.iter().map(|&state| (state.as_str().to_owned(), jobs(state))).collect()
@@ -44,7 +44,7 @@ pub(crate) fn status_json(status: &BatchStatus, ledger: &Ledger) -> Value {
         "paused": status.batch.paused,
         "planned": status.batch.planned_at.map(format_rfc3339),
         "live": status.live_holder,
-        "last_run": status.last_run.as_ref().map(|run| run_json(run, ledger)),
+        "last_run": status.last_run.as_ref().zip(status.last_run_status).map(|(run, now)| run_json(run, now)),
         "troubles": status.attention_groups.iter().map(group_json).collect::<Vec<_>>(),
         "stop": status.last_stop.as_ref().map(last_stop_json),
         "next": status.next_command(),
@@ -72,8 +72,8 @@ fn group_json(group: &AttentionGroup) -> Value {
 }
 
 /// Returns a run as `runs --json` prints it.
-pub(crate) fn run_json(run: &RunWithBatch, ledger: &Ledger) -> Value {
-    let (status, stop) = (RunStatus::from_run(run, ledger), run.run.stop());
+pub(crate) fn run_json(run: &RunWithBatch, status: RunStatus) -> Value {
+    let stop = run.run.stop();
     json!({
         "run": run.run.id,
         "batch": run.batch,

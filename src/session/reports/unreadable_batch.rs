@@ -63,7 +63,7 @@ impl UnreadableBatch {
     }
 
     async fn record(&self, stop: RunStop, ended_at: Timestamp) -> Result<(), CommandError> {
-        let ledger = open_ledger(&self.location.path).await?;
+        let ledger = open_ledger(&self.location.address).await?;
         if let Some(batch) = self.batch_name(&ledger).await? {
             let run = UnstartedRun {
                 batch,

@@ -1,6 +1,9 @@
-//! Whether a run would go on with the ledger and the batch file that the batch was begun with.
+//! Whether a run would go on with the ledger, the batch file and the output folder that the batch was
+//! begun with.
 
 use crate::batch::Batch;
+use crate::ledger::{Ledger, StoredBatch};
+use crate::runner::host_name;
 use crate::session::check_finding::CheckFinding;
 use crate::session::error::CommandError;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
@@ -20,10 +23,10 @@ pub(super) async fn check_ledger_match(
 async fn find_mismatch(batch: &Batch, location: &LedgerLocation) -> Result<(), CommandError> {
     let matching = LedgerMatch::new(batch, location, MatchOverrides::default());
     matching.ensure_not_missing()?;
-    if !location.path.exists() {
+    if !location.address.may_exist() {
         return Ok(());
     }
-    let Ok(ledger) = open_ledger(&location.path).await else { return Ok(()) };
+    let Ok(ledger) = open_ledger(&location.address).await else { return Ok(()) };
     let checked = async {
         matching.ensure_same_ledger(&ledger).await?;
         match stored_batch(&ledger, batch.name.as_str()).await? {
@@ -34,4 +37,27 @@ async fn find_mismatch(batch: &Batch, location: &LedgerLocation) -> Result<(), C
     .await;
     ledger.close().await;
     checked
+}
+
+/// Warns if the last run was on another machine, and its files are not here.
+pub(super) async fn check_last_machine(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    batch: &Batch,
+) -> Option<CheckFinding> {
+    ledger.address().as_server()?;
+    let runs = ledger.runs(Some(stored.id), 1).await.ok()?;
+    let host = runs.into_iter().next().map(|last| last.run.host)?;
+    let is_empty =
+        std::fs::read_dir(&batch.output).map_or(true, |mut files| files.next().is_none());
+    if host == host_name() || !is_empty {
+        return None;
+    }
+    let folder = batch.output.display();
+    let message = format!("the last run was on {host}; `{folder}` is empty on this machine");
+    Some(CheckFinding::warn(
+        "output",
+        message,
+        "use one output folder on all machines, such as a share",
+    ))
 }

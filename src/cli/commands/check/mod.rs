@@ -27,7 +27,8 @@ use crate::cli::output::text_table::TextTable;
 use crate::cli::output::{diagnostics, settings_table, vendor_profile};
 use crate::clock::Clock;
 use crate::http::unused_proxy_variable;
-use crate::runner::{BatchLock, LockError, lock_holder};
+use crate::ledger::LedgerAddress;
+use crate::runner::{BatchFileLock, LockError, lock_holder};
 use crate::session::account::credentials;
 use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::credentials_file;
@@ -97,7 +98,6 @@ async fn execute(
     };
     let files: Vec<PathBuf> = args.batch.iter().cloned().collect();
     let location = global.find_ledger(args.sandbox, &files)?;
-    let path = location.path.clone();
     let mut findings = Vec::new();
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
@@ -112,11 +112,11 @@ async fn execute(
             ));
         }
     }
-    findings.extend(check_ledger(&path, batch.as_ref(), args.sandbox).await);
+    findings.extend(check_ledger(&location.address, batch.as_ref(), args.sandbox).await);
     if let Some(batch) = &batch {
         findings.extend(ledger_match::check_ledger_match(batch, &location).await);
     }
-    findings.push(check_lock(&path));
+    findings.extend(location.address.as_file().map(check_lock));
     if let Some(batch) = &batch {
         findings.push(check_disk_space("output", &output_dir::output_dir(batch, args.sandbox)));
         findings.extend(
@@ -130,7 +130,7 @@ async fn execute(
         findings.extend(check_account(batch.as_ref(), args.offline).await);
         let settings = batch.as_ref().and_then(|batch| batch.webhook.as_ref());
         if let (Some(settings), false) = (settings, args.offline) {
-            findings.push(webhook::check_callbacks(settings, &path).await);
+            findings.push(webhook::check_callbacks(settings, &location.address).await);
         }
     }
     if let Some(batch) = batch.as_ref() {
@@ -198,16 +198,23 @@ async fn check_notification_addresses(batch: &Batch) -> impl Iterator<Item = Che
 }
 
 /// Checks the ledger, its disk, and that the batch belongs to this host.
-async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<CheckFinding> {
+async fn check_ledger(
+    shown: &LedgerAddress,
+    batch: Option<&Batch>,
+    sandbox: bool,
+) -> Vec<CheckFinding> {
     let topic = "ledger";
-    let shown = path.display();
-    let mut findings = vec![check_disk_space("ledger disk", &parent_folder(path))];
-    if !path.exists() {
+    let file = shown.as_file();
+    let mut findings: Vec<_> = file
+        .map(|file| check_disk_space("ledger disk", &parent_folder(file)))
+        .into_iter()
+        .collect();
+    if !shown.may_exist() {
         findings
             .push(CheckFinding::ok(topic, format!("`{shown}` will be created by the first run")));
         return findings;
     }
-    let ledger = match ledger_location::open_ledger(path).await {
+    let ledger = match ledger_location::open_ledger(shown).await {
         Ok(ledger) => ledger,
         Err(error) => {
             findings.push(CheckFinding::fail(
@@ -218,7 +225,7 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
             return findings;
         }
     };
-    if credentials_file::is_open_to_others(path) {
+    if file.is_some_and(credentials_file::is_open_to_others) {
         let message = format!("others can read `{shown}`: it holds every row and payload");
         findings.push(CheckFinding::warn(topic, message, "chmod 600 the ledger's file"));
     }
@@ -246,7 +253,8 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
                     .with_todo("a batch stays at its host; use another name for the other host"),
             );
         }
-        if let Some(holder) = lock_holder(path, &stored.name) {
+        findings.extend(ledger_match::check_last_machine(&ledger, &stored, batch).await);
+        if let Some(holder) = lock_holder(&ledger, &stored.name).await {
             findings.push(CheckFinding::warn(
                 "run",
                 format!("live run: {holder}"),
@@ -261,7 +269,7 @@ async fn check_ledger(path: &Path, batch: Option<&Batch>, sandbox: bool) -> Vec<
 /// Checks that file locking works in the ledger's folder.
 fn check_lock(ledger: &Path) -> CheckFinding {
     let (topic, name) = ("lock", format!("check-{}", std::process::id()));
-    let taken = BatchLock::acquire(ledger, &name, Clock::real().now());
+    let taken = BatchFileLock::acquire(ledger, &name, Clock::real().now());
     let finding = match taken {
         Ok(lock) => {
             drop(lock);
@@ -270,12 +278,12 @@ fn check_lock(ledger: &Path) -> CheckFinding {
         Err(error @ (LockError::Unreliable { .. } | LockError::NotALockFile { .. })) => {
             CheckFinding::fail(ExitReason::Usage, topic, error.to_string())
         }
-        Err(error @ (LockError::Io { .. } | LockError::Held { .. })) => {
+        Err(error @ (LockError::Io { .. } | LockError::Held { .. } | LockError::Ledger(_))) => {
             CheckFinding::fail(ExitReason::Unexpected, topic, error.to_string())
                 .with_todo("create the ledger's folder; this user needs write permission")
         }
     };
-    let _ = std::fs::remove_file(BatchLock::path(ledger, &name));
+    let _ = std::fs::remove_file(BatchFileLock::path(ledger, &name));
     finding
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::batch::WebhookSettings;
 use crate::clock::Clock;
-use crate::ledger::{Durability, Ledger};
+use crate::ledger::{Durability, Ledger, LedgerAddress};
 use crate::runner::WebhookUrls;
 use crate::session::check_finding::CheckFinding;
 use crate::session::ledger_location;
@@ -20,7 +20,10 @@ const WITHOUT_CALLBACKS_HINT: &str =
     "a batch finishes without callbacks as well; see docs/guide/webhooks.md";
 
 /// Checks that a callback to the public URL reaches this machine.
-pub(crate) async fn check_callbacks(settings: &WebhookSettings, ledger: &Path) -> CheckFinding {
+pub(crate) async fn check_callbacks(
+    settings: &WebhookSettings,
+    ledger: &LedgerAddress,
+) -> CheckFinding {
     let urls = WebhookUrls::new(settings.public_url.as_str());
     let result = match tempfile::tempdir() {
         Ok(folder) => test_with_own_receiver(&urls, settings.listen, folder.path()).await,
@@ -67,9 +70,12 @@ async fn test_with_own_receiver(
 }
 
 /// Tests the receiver that already listens, if it uses this ledger.
-async fn test_with_running_receiver(urls: &WebhookUrls, ledger: &Path) -> Result<(), String> {
+async fn test_with_running_receiver(
+    urls: &WebhookUrls,
+    ledger: &LedgerAddress,
+) -> Result<(), String> {
     let in_use = "another program listens on this address";
-    if !ledger.exists() {
+    if !ledger.may_exist() {
         return Err(in_use.to_owned());
     }
     let ledger = ledger_location::open_ledger(ledger)

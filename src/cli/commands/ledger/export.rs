@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::cli::output::printer::Printer;
-use crate::ledger::{ExportedRow, ExportedValue};
+use crate::ledger::{ExportedRow, ExportedValue, LedgerAddress};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
@@ -44,11 +44,11 @@ enum LedgerExportFormat {
 }
 
 pub(crate) async fn export_ledger(
-    path: &Path,
+    address: &LedgerAddress,
     args: LedgerExportArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let ledger = ledger_location::open_existing_ledger(path).await?;
+    let ledger = ledger_location::open_existing_ledger(address).await?;
     let batch = match &args.batch {
         Some(name) => {
             let stored = ledger.batch(name).await;

@@ -13,7 +13,7 @@ use crate::cli::args::GlobalArgs;
 use crate::cli::commands::ledger::export::LedgerExportArgs;
 use crate::cli::commands::ledger::prune::PruneArgs;
 use crate::cli::output::printer::Printer;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerAddress};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
@@ -38,7 +38,7 @@ enum LedgerCommand {
         /// New file; never overwritten
         file: PathBuf,
     },
-    /// Print the path of the ledger
+    /// Print where the ledger is
     Path,
     /// Delete old history (shows what first)
     Prune(PruneArgs),
@@ -47,19 +47,19 @@ enum LedgerCommand {
 }
 
 pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
-    let path = match global.find_ledger(args.sandbox, &[]) {
-        Ok(location) => location.path,
+    let address = match global.find_ledger(args.sandbox, &[]) {
+        Ok(location) => location.address,
         Err(error) => return error.report(printer),
     };
     let result = match args.command {
         LedgerCommand::Path => {
-            printer.print_result(&path.display().to_string());
+            printer.print_result(&address.to_string());
             return ExitReason::Done;
         }
-        LedgerCommand::Check => check_ledger(&path, printer).await,
-        LedgerCommand::Backup { file } => back_up_ledger(&path, &file, printer).await,
-        LedgerCommand::Prune(args) => prune::prune_history(&path, args, printer).await,
-        LedgerCommand::Export(args) => export::export_ledger(&path, args, printer).await,
+        LedgerCommand::Check => check_ledger(&address, printer).await,
+        LedgerCommand::Backup { file } => back_up_ledger(&address, &file, printer).await,
+        LedgerCommand::Prune(args) => prune::prune_history(&address, args, printer).await,
+        LedgerCommand::Export(args) => export::export_ledger(&address, args, printer).await,
     };
     match result {
         Ok(exit) => exit,
@@ -67,22 +67,25 @@ pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer
     }
 }
 
-async fn open_existing_ledger(path: &Path) -> Result<Ledger, CommandError> {
-    if !path.exists() {
-        let message = format!("no ledger at `{}`", path.display());
+async fn open_existing_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
+    if !address.may_exist() {
+        let message = format!("no ledger at `{address}`");
         return Err(CommandError::new(ExitReason::Usage, message));
     }
-    ledger_location::open_ledger(path).await
+    ledger_location::open_ledger(address).await
 }
 
-async fn check_ledger(path: &Path, printer: &Printer) -> Result<ExitReason, CommandError> {
-    let ledger = open_existing_ledger(path).await?;
+async fn check_ledger(
+    address: &LedgerAddress,
+    printer: &Printer,
+) -> Result<ExitReason, CommandError> {
+    let ledger = open_existing_ledger(address).await?;
     let defects = ledger.find_defects().await?;
     ledger.close().await;
     if printer.is_json() {
-        printer.print_json(&json!({ "ledger": path.display().to_string(), "flaws": defects }));
+        printer.print_json(&json!({ "ledger": address.to_string(), "flaws": defects }));
     } else if defects.is_empty() {
-        printer.print_result(&format!("{}: undamaged", path.display()));
+        printer.print_result(&format!("{address}: undamaged"));
     }
     if defects.is_empty() {
         return Ok(ExitReason::Done);
@@ -98,13 +101,21 @@ async fn check_ledger(path: &Path, printer: &Printer) -> Result<ExitReason, Comm
 }
 
 async fn back_up_ledger(
-    path: &Path,
+    address: &LedgerAddress,
     file: &Path,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let ledger = open_existing_ledger(path).await?;
+    if let Some(server) = address.as_server() {
+        return Err(CommandError::usage(format!(
+            "a ledger on a server is backed up like your other databases, for example with \
+             `pg_dump --schema={} {}`",
+            server.schema(),
+            server.database()
+        )));
+    }
+    let ledger = open_existing_ledger(address).await?;
     ledger.back_up(file).await?;
     ledger.close().await;
-    printer.print_result(&format!("Copied {} to {}", path.display(), file.display()));
+    printer.print_result(&format!("Copied {address} to {}", file.display()));
     Ok(ExitReason::Done)
 }

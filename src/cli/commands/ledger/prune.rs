@@ -3,8 +3,6 @@
 //! The ledger decides which history may be deleted. This command holds the locks of all batches, so
 //! that no run is live meanwhile, and asks the user.
 
-use std::path::Path;
-
 use clap::Args;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::json;
@@ -12,7 +10,7 @@ use serde_json::json;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::prompt::confirm;
 use crate::clock::Clock;
-use crate::ledger::{Ledger, PruneCounts};
+use crate::ledger::{Ledger, LedgerAddress, PruneCounts};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
@@ -47,15 +45,15 @@ fn parse_age(text: &str) -> Result<Span, String> {
 }
 
 pub(crate) async fn prune_history(
-    path: &Path,
+    address: &LedgerAddress,
     args: PruneArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let ledger = ledger_location::open_existing_ledger(path).await?;
+    let ledger = ledger_location::open_existing_ledger(address).await?;
     let clock = Clock::real();
     let mut locks = Vec::new();
     for batch in ledger.batches().await? {
-        locks.push(lock_batch(path, &batch.name, &clock)?);
+        locks.push(lock_batch(&ledger, &batch.name, &clock).await?);
     }
     let before = clock.now().to_zoned(TimeZone::UTC).checked_sub(args.older_than);
     let before = before.map_err(|error| CommandError::new(ExitReason::Usage, error))?.timestamp();
@@ -87,13 +85,17 @@ async fn confirm_and_prune(
     if !confirm("delete it? This cannot be undone.", args.yes, printer) {
         return Ok(ExitReason::Done);
     }
-    let size = || std::fs::metadata(ledger.path()).map_or(0, |found| found.len());
+    let size = || {
+        let file = ledger.address().as_file().map(std::fs::metadata);
+        file.map(|found| found.map_or(0, |found| found.len()))
+    };
     let bytes_before = size();
     let deleted = ledger.prune(before).await?;
     if let Err(error) = ledger.compact().await {
         printer.error(&format!("the ledger file could not be compacted: {error}"));
     }
-    print_pruned(deleted, Some(FileSizes { before: bytes_before, after: size() }), printer);
+    let sizes = bytes_before.zip(size()).map(|(before, after)| FileSizes { before, after });
+    print_pruned(deleted, sizes, printer);
     Ok(ExitReason::Done)
 }
 
@@ -129,6 +131,8 @@ fn print_pruned(deleted: PruneCounts, size: Option<FileSizes>, printer: &Printer
             size.before as f64 / 1e6,
             size.after as f64 / 1e6
         )),
-        None => printer.print_result("Nothing to delete"),
+        None if deleted == PruneCounts::default() => printer.print_result("Nothing to delete"),
+        // A server reuses the space.
+        None => printer.print_result(&format!("Deleted: {}", describe_prunable(deleted))),
     }
 }

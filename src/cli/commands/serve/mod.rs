@@ -87,7 +87,7 @@ async fn execute(
     let signals = ShutdownSignals::listen();
     let files = args.batches.iter().filter(|batch| batch.ends_with(".toml")).map(PathBuf::from);
     let location = global.find_ledger(args.sandbox, &files.collect::<Vec<_>>())?;
-    let ledger = ledger_location::open_ledger(&location.path).await?;
+    let ledger = ledger_location::open_ledger(&location.address).await?;
     let addresses = match listen_addresses(&args, &ledger).await? {
         Ok(addresses) => addresses,
         Err(problems) => return Ok(diagnostics::print_batch_problems(printer, &problems)),

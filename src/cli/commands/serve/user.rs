@@ -76,7 +76,7 @@ pub(super) async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let location = global.find_ledger(args.sandbox, &[])?;
-    let ledger = ledger_location::open_ledger(&location.path).await?;
+    let ledger = ledger_location::open_ledger(&location.address).await?;
     let result = match args.command {
         UserCommand::Add { name, role } => add_user(&ledger, name, role, printer).await,
         UserCommand::List => list_users(&ledger, printer).await,

@@ -66,7 +66,7 @@ async fn execute(
         Some(batch) => LedgerLocation::find_for(options, batch)?,
         None => LedgerLocation::find(options, &[])?,
     };
-    if args.batch.is_none() && !location.path.exists() {
+    if args.batch.is_none() && !location.address.may_exist() {
         return Ok(print_no_ledger(&location, printer));
     }
     let batch_ref = args.batch.map(|batch| BatchRef { batch, sandbox: args.sandbox });
@@ -75,7 +75,7 @@ async fn execute(
             let (ledger, stored) = batch_ref.open_batch(global).await?;
             (ledger, Some(stored.id))
         }
-        None => (ledger_location::open_existing_ledger(&location.path).await?, None),
+        None => (ledger_location::open_existing_ledger(&location.address).await?, None),
     };
     if args.watch {
         let batch = watch::WatchedBatch { id: only, global, is_rehearsal: args.sandbox };
@@ -83,7 +83,7 @@ async fn execute(
     }
     let statuses = read_statuses(&ledger, only, args.sandbox, global).await?;
     if printer.is_json() {
-        let batches: Vec<_> = statuses.iter().map(|status| status_json(status, &ledger)).collect();
+        let batches: Vec<_> = statuses.iter().map(status_json).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
         let hint = &location.hint;
@@ -136,8 +136,7 @@ fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
     } else {
         printer.print_result(&format!(
             "no runs yet; the first run creates the ledger `{}`{}",
-            location.path.display(),
-            location.hint
+            location.address, location.hint
         ));
         printer.status("Next (free): callsheet run jobs/NAME.toml --sandbox");
     }

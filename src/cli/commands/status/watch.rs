@@ -62,7 +62,7 @@ pub(crate) async fn watch(
     while signals.received().is_none() {
         let began = Instant::now();
         let view = read_view(ledger, batch).await?;
-        if !display.show(&view, ledger) {
+        if !display.show(&view) {
             break;
         }
         let pause = REFRESH_INTERVAL.max(began.elapsed() * READ_TIME_FACTOR);
@@ -106,10 +106,10 @@ impl WatchView {
     }
 
     /// Returns the view as one line, and the part of it whose change causes the next line.
-    fn line(&self, ledger: &Ledger, printer: &Printer) -> (String, String) {
+    fn line(&self, printer: &Printer) -> (String, String) {
         match self {
-            Self::Batch(frame) => status_line(frame, ledger, printer),
-            Self::All(statuses) => overview_line(statuses, ledger, printer),
+            Self::Batch(frame) => status_line(frame, printer),
+            Self::All(statuses) => overview_line(statuses, printer),
         }
     }
 }
@@ -135,7 +135,7 @@ fn render_all(statuses: &[BatchStatus], size: ScreenSize, printer: &Printer) -> 
     lines
 }
 
-fn overview_line(statuses: &[BatchStatus], ledger: &Ledger, printer: &Printer) -> (String, String) {
+fn overview_line(statuses: &[BatchStatus], printer: &Printer) -> (String, String) {
     let one = |status: &BatchStatus| {
         let state = if status.live_holder.is_some() { "live" } else { "no run" };
         let (name, done) = (&status.batch.name, status.count_done());
@@ -143,7 +143,7 @@ fn overview_line(statuses: &[BatchStatus], ledger: &Ledger, printer: &Printer) -
     };
     let key = statuses.iter().map(one).collect::<Vec<_>>().join("; ");
     if printer.is_json() {
-        let batches: Vec<_> = statuses.iter().map(|status| status_json(status, ledger)).collect();
+        let batches: Vec<_> = statuses.iter().map(status_json).collect();
         let line = json!({ "batches": batches }).to_string();
         return (escape_json_for_terminal(&line).into_owned(), key);
     }
@@ -195,7 +195,7 @@ impl<'t> WatchDisplay<'t> {
     }
 
     /// Shows the next frame. Returns false if the output is closed.
-    fn show(&mut self, view: &WatchView, ledger: &Ledger) -> bool {
+    fn show(&mut self, view: &WatchView) -> bool {
         match self {
             Self::Screen { term, printer } => {
                 let (rows, columns) = term.size();
@@ -203,7 +203,7 @@ impl<'t> WatchDisplay<'t> {
                 draw_lines(term, &view.render(size, printer)).is_ok()
             }
             Self::Lines { printer, last } => {
-                let (line, key) = view.line(ledger, printer);
+                let (line, key) = view.line(printer);
                 let known = last.as_ref().filter(|(known, _)| *known == key);
                 if known.is_none_or(|(_, at)| at.elapsed() >= MAX_SILENCE) {
                     *last = Some((key, Instant::now()));
@@ -241,7 +241,7 @@ fn draw_lines(term: &Term, lines: &[String]) -> std::io::Result<()> {
 }
 
 /// Returns a frame as one line, and the part of it whose change causes the next line.
-fn status_line(frame: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (String, String) {
+fn status_line(frame: &StatusFrame, printer: &Printer) -> (String, String) {
     let status = &frame.status;
     let parts = [
         (status.count_done(), "done"),
@@ -264,7 +264,7 @@ fn status_line(frame: &StatusFrame, ledger: &Ledger, printer: &Printer) -> (Stri
     };
     let key = format!("{counts}; {state}");
     if printer.is_json() {
-        let line = status_json(status, ledger).to_string();
+        let line = status_json(status).to_string();
         return (escape_json_for_terminal(&line).into_owned(), key);
     }
     let throughput = status

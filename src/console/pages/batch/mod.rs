@@ -17,7 +17,7 @@ use crate::console::pages::page_parts::{
 };
 use crate::ledger::{BatchRow, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
-use crate::session::batch_status::BatchStatus;
+use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::session::reports::status_json::{run_json, status_json};
 use crate::text::{format_duration, pluralize};
 
@@ -33,10 +33,11 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let status = read_status(&page, &batch).await?;
     let ledger = &page.state.ledger;
     let runs = ledger.runs(Some(batch.id), RUNS_MAX).await?;
+    let runs = RunStatus::read_all(runs, ledger).await;
     let renders = ledger.rendering_jobs(batch.id, RENDERS_MAX).await?;
     let events = ledger.recent_events(batch.id, EVENTS_MAX).await?;
-    let mut document = status_json(&status, ledger);
-    document["runs"] = runs.iter().map(|run| run_json(run, ledger)).collect();
+    let mut document = status_json(&status);
+    document["runs"] = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
     let money = money::section(&page, &batch, &status).await?;
     let main = html! {
         (batch_header(&page, &batch.name, BatchTab::Now))

@@ -8,21 +8,20 @@ use crate::ledger::RunWithBatch;
 use crate::session::batch_status::RunStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed};
 
-pub(super) fn section(page: &PageRequest, runs: &[RunWithBatch]) -> Markup {
+pub(super) fn section(page: &PageRequest, runs: &[(RunWithBatch, RunStatus)]) -> Markup {
     html! {
         section .card aria-labelledby="h-runs" {
             h2 id="h-runs" { "Runs" }
             @if runs.is_empty() { p .muted { "This batch was planned, and never run." } }
             @else {
-                ul .runs { @for run in runs { (run_item(page, run)) } }
+                ul .runs { @for (run, status) in runs { (run_item(page, run, *status)) } }
             }
         }
     }
 }
 
-fn run_item(page: &PageRequest, entry: &RunWithBatch) -> Markup {
+fn run_item(page: &PageRequest, entry: &RunWithBatch, status: RunStatus) -> Markup {
     let run = &entry.run;
-    let status = RunStatus::from_run(entry, &page.state.ledger);
     let now_ms = page.state.now().as_millisecond();
     let lasted = match status {
         RunStatus::Live => format_elapsed(run.started_at, now_ms),

@@ -63,6 +63,7 @@ impl StagedSheet {
             }
             // The rows are staged in the transaction that commits them.
             SqlDialect::Postgres => {
+                self.leases.check(&mut self.db).await?;
                 self.db.execute(&LOCK_JOB_IDS, binds![]).await?;
             }
         }

@@ -16,6 +16,7 @@ use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::{SqlDialect, Statement};
 use crate::ledger::{BatchId, Ledger};
 
+use crate::ledger::write::batch_lease_row::HeldLeases;
 pub use crate::ledger::write::staging::compare::ComparedSheet;
 pub use crate::ledger::write::staging::paid::{NewRowContent, PaidTotals, RemovedPaidRow};
 pub use crate::ledger::write::staging::row_lists::{
@@ -248,6 +249,8 @@ pub struct ChangedRow {
 #[derive(Debug)]
 pub struct StagedSheet {
     db: StoreConnection,
+    /// A process whose batch was taken over commits no plan.
+    leases: HeldLeases,
     header: PlanHeader,
     batch: Option<i64>,
     payloads: PayloadCompressor,
@@ -368,7 +371,8 @@ impl Ledger {
         })
         .await?;
         let payloads = PayloadCompressor::new(dictionary);
-        Ok(StagedSheet { db, header, batch, payloads, counts: PlanCounts::default() })
+        let (leases, counts) = (self.writer.leases().clone(), PlanCounts::default());
+        Ok(StagedSheet { db, leases, header, batch, payloads, counts })
     }
 
     /// Returns the selection of the last plan that had one.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::aistudios::{ProjectDetails, StudioApi};
 use crate::batch::OnUncertain;
+use crate::clock::ClockMoment;
 use crate::ledger::{
     CallbackReport, DueClaim, DueJob, JobId, JobState, JobUpdate, LedgerError, Transition,
 };
@@ -83,7 +84,7 @@ struct Reconciler<S> {
 struct Check<'a> {
     due: &'a DueJob,
     quiet_wait: QuietWait,
-    read_at: Duration,
+    read_at: ClockMoment,
 }
 
 impl<S: StudioApi> Reconciler<S> {
@@ -99,7 +100,7 @@ impl<S: StudioApi> Reconciler<S> {
 
     /// Checks claimed submissions against one read of the project list.
     async fn check_all(&mut self, claimed: &[DueJob]) -> Result<(), LedgerError> {
-        let read_at = self.run.clock.awake_time();
+        let read_at = self.run.clock.moment();
         // A quiet wait starts when a job is first claimed, before anything is read.
         let checks: Vec<Check<'_>> = claimed
             .iter()
@@ -302,7 +303,7 @@ impl<S: StudioApi> Reconciler<S> {
     /// Resubmits a job at the end of its quiet wait, if the batch allows it.
     async fn on_absent(&mut self, check: Check<'_>) -> Result<(), LedgerError> {
         let Check { due, mut quiet_wait, read_at } = check;
-        quiet_wait.record_clean_read(read_at, self.run.settings.limits.settle_after);
+        quiet_wait.record_clean_read(read_at.awake(), self.run.settings.limits.settle_after);
         self.quiet_waits.insert(due.job, quiet_wait);
         let may_resubmit = match self.run.settings.on_uncertain {
             OnUncertain::Settle => due.project_id.is_some(),

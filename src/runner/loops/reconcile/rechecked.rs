@@ -32,7 +32,7 @@ impl<S: StudioApi> Reconciler<S> {
                 self.watched_progress.remove(&due.job);
                 self.follow(due, evidence).await
             }
-            RecheckVerdict::Settle(update) => match self.recheck_wait(due, read_at) {
+            RecheckVerdict::Settle(update) => match self.recheck_wait(due, read_at.awake()) {
                 Some(left) => self.schedule_recheck(due, left).await,
                 None => self.settle_recheck(due, update).await,
             },
