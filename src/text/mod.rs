@@ -9,6 +9,8 @@ mod control;
 mod duration;
 mod escape;
 mod formula;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod invisible;
 mod number;
 mod plural;

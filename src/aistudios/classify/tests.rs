@@ -1,9 +1,13 @@
 //! The table of classifications, row by row, and the properties that hold for every response.
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+use crate::aistudios::listing::parse_listing;
+use crate::aistudios::project::{ProgressReport, ProjectDetails};
 use crate::http::NotSentKind;
+use crate::text::fuzz::FuzzTarget;
 
 const ACCEPTED: &str = r#"{"success":true,"data":{"projectId":"66f0a1b2"}}"#;
 
@@ -297,4 +301,50 @@ proptest! {
             Classification::Unknown(..) => {}
         }
     }
+}
+
+/// Only a complete response with `"success": true` counts as accepted, and no response as a panic.
+#[test]
+fn fuzz_responses() {
+    let target = FuzzTarget {
+        name: "responses",
+        samples: [
+            ACCEPTED,
+            r#"{"success":false,"error":{"code":4291,"msg":"too many requests"}}"#,
+            r#"{"success":true,"data":{"state":"finish","progress":100,"download_url":"https://a.example/x.mp4","key":"66f0"}}"#,
+            r#"{"success":true,"data":[{"id":"a","name":"A [cs:abc]","state":"exported"},{"id":"b"}],"total":2}"#,
+            r#"{"0":{"id":"a","name":"A"},"1":{"_id":"b"},"success":"true","page":{"hasNext":false}}"#,
+            "<!DOCTYPE html><html><title>502</title></html>",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec(),
+        words: &[
+            b"\"success\":true", b"\"success\":false", b"null", b"1e999", b"-1", b"[[[[", b"{\"a\":",
+            b"\\ud800", b"\xff", b"\xef\xbb\xbf", b"\"data\":", b"\"error\":null", b"\"projectId\":",
+        ],
+    };
+    target.check_inputs(|input| {
+        parse_listing(input);
+        let mut is_accepted = false;
+        for (status, body_end) in
+            [(200, BodyEnd::Complete), (200, BodyEnd::Truncated), (400, BodyEnd::Complete)]
+        {
+            let response = HttpResponse { body: input.to_vec(), body_end, ..response(status, "") };
+            let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
+            let claims = serde_json::from_slice::<Value>(body)
+                .is_ok_and(|body| body.get("success") == Some(&Value::Bool(true)));
+            let classification = classify(&ExchangeOutcome::Responded(response));
+            if let Classification::Succeeded(envelope) = &classification {
+                ProgressReport::parse(envelope.data());
+                ProjectDetails::parse(envelope.data(), &ProjectId::parse("a").unwrap());
+            }
+            let created = classification.clone().and_then(parse_created);
+            let exported = classification.and_then(parse_exported);
+            let accepted = matches!(created, Classification::Succeeded(_))
+                || matches!(exported, Classification::Succeeded(_));
+            assert!(!accepted || (status == 200 && body_end == BodyEnd::Complete && claims));
+            is_accepted |= accepted;
+        }
+        is_accepted
+    });
 }

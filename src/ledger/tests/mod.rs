@@ -1,6 +1,7 @@
 //! The ledger against a real file.
 
 mod changes;
+mod damage;
 mod file;
 mod identity;
 mod rates;

@@ -247,6 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::runner::files::mp4_check::*;
+    use crate::text::fuzz::FuzzTarget;
 
     fn complete_video() -> &'static [u8] {
         include_bytes!("../../sandbox/sample_videos/landscape.mp4")
@@ -406,6 +407,39 @@ mod tests {
         }
     }
 
+    /// A film costs no more than reading it, and its duration is one.
+    #[test]
+    fn fuzz_films() {
+        let target = FuzzTarget {
+            name: "films",
+            samples: vec![
+                complete_video().to_vec(),
+                file_with_samples(&number_box(b"stsz", &[0, 0, 2, 4, 4]), 100),
+            ],
+            words: &[
+                b"\0\0\0\x08moov",
+                b"\0\0\0\x08meta",
+                b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x10",
+                b"\0\0\0\0mdat",
+                b"trak",
+                b"mdia",
+                b"minf",
+                b"stbl",
+                b"stsz",
+                b"stco",
+                b"co64",
+                b"moof",
+                b"\xff\xff\xff\xff\xff\xff\xff\xff",
+            ],
+        };
+        target.check_inputs(|input| match check(input) {
+            Ok(info) => {
+                assert!(info.plays_ms >= 0, "{info:?}");
+                true
+            }
+            Err(_) => false,
+        });
+    }
     proptest! {
         #[test]
         fn damaged_file_never_causes_a_panic(
