@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::payload::check::Severity;
 use crate::payload::merge::PayloadMerger;
+use crate::template::engine;
 use crate::template::problem::{TemplateProblem, TemplateProblemLocation};
 
 /// The number of problems of one group that are traced to a row; more are reported in its first row.
@@ -46,7 +47,8 @@ impl PayloadMerger<'_> {
                 problem.location.sheet_column().and_then(|name| self.columns().column_index(name));
             let mut origin = ProblemOrigin { row: 0, column };
             let key = problem_key(problem);
-            let is_ambiguous = rows.len() > 1 || (has_lists && column.is_none());
+            let is_ambiguous = (rows.len() > 1 || (has_lists && column.is_none()))
+                && !engine::is_limit_message(&problem.message);
             if is_ambiguous && number < BISECTED_PROBLEMS_MAX && has_problem(self, rows.len(), &key)
             {
                 // With `without` rows the problem is absent, with `with` rows it is present.

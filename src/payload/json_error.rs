@@ -1,7 +1,7 @@
 //! Describes JSON syntax errors for users who do not know JSON.
 //!
 //! The parser reports where it stopped; the mistake is there or directly before. Only texts that are
-//! not JSON come here.
+//! not JSON come here, and those that are nested too deep for a parser.
 
 use crate::payload::locate;
 use crate::template::problem::TemplateProblem;
@@ -22,6 +22,38 @@ pub(crate) fn json_problem(
         location: locate::locate_offset(text, offset, source_map),
         message: message.to_owned(),
         help: Some(help.to_owned()),
+    }
+}
+
+/// Objects and lists are not nested deeper than this: parsers differ in what they accept beyond.
+const DEPTH_MAX: usize = 100;
+
+/// Returns the offset of the first bracket beyond the depth limit.
+pub(crate) fn find_too_deep(text: &str) -> Option<usize> {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    text.bytes().position(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    })
+}
+
+/// Returns the problem of a bracket beyond the depth limit.
+pub(crate) fn depth_problem(
+    text: &str,
+    offset: usize,
+    source_map: Option<&SourceMap>,
+) -> TemplateProblem {
+    TemplateProblem {
+        location: locate::locate_offset(text, offset, source_map),
+        message: format!("objects and lists are nested more than {DEPTH_MAX} deep here"),
+        help: Some("close brackets before, or leave this part out".to_owned()),
     }
 }
 

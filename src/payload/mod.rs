@@ -57,6 +57,9 @@ impl Payload {
     /// Checks a merged text. Returns the text as the error if it has a problem, for
     /// [`find_problems`] to describe.
     pub(crate) fn from_merged(text: String, kind: &'static RequestKind) -> Result<Self, String> {
+        if json_error::find_too_deep(&text).is_some() {
+            return Err(text);
+        }
         let Ok(report) = check::check_payload(&text, kind) else { return Err(text) };
         if report.findings.iter().any(|finding| finding.severity == Severity::Problem) {
             return Err(text);
@@ -148,6 +151,9 @@ pub(crate) fn find_problems(
     kind: &RequestKind,
     source_map: Option<&SourceMap>,
 ) -> Option<Vec<TemplateProblem>> {
+    if let Some(offset) = json_error::find_too_deep(text) {
+        return Some(vec![json_error::depth_problem(text, offset, source_map)]);
+    }
     let mut findings = match check::check_payload(text, kind) {
         Ok(report) => report.findings,
         Err(error) => return Some(vec![json_error::json_problem(text, &error, source_map)]),

@@ -6,6 +6,7 @@ use crate::payload::*;
 use crate::payload::{CorruptPayloadError, RequestOptions};
 use crate::template::problem::TemplateProblemLocation;
 use crate::template::{PartialFiles, SceneTemplate};
+use crate::text::fuzz::FuzzTarget;
 
 /// Returns a payload that passes, to be changed in one place.
 fn valid_payload() -> Value {
@@ -362,5 +363,72 @@ fn tag_is_never_cut_and_never_imitated() {
 fn text_that_is_not_a_payload_is_corrupt() {
     for text in ["", "[]", "{", "null"] {
         assert_eq!(Payload::build_project_body(text, &BARE), Err(CorruptPayloadError), "{text}");
+    }
+}
+
+/// Any text is a template or a problem, and no cell adds a key to the JSON of a template.
+#[test]
+fn fuzz_templates() {
+    let hostile = r#"x","injected":"y\\"}]}{{injected}}"#;
+    let samples = [
+        include_str!("../../templates/presenter.json.hbs"),
+        include_str!("../../templates/chroma-key.json.hbs"),
+        r#"{"name":"{{key}}","scenes":[{{#each rows}}{"clips":[{{#if (eq a "b")}}{{json c}}{{else if d}}
+            "{{upper (default e "f")}}"{{/if}}]}{{#unless @last}},{{/unless}}{{/each}}]}"#,
+        r#"{"name":"{{truncate key 40}}","scenes":[{"clips":[{{~#with rows.1~}}{{number n}}{{/with}}],
+            {{#each (sentences script 30)}}"{{@index}}":"{{this}}",{{/each}}"x":"{{lookup this "a b"}}"}]}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    let words: [&[u8]; 16] = [
+        b"{{#if key}}",
+        b"{{/if}}",
+        b"{{else}}",
+        b"{{else if key}}",
+        b"{{#each rows}}",
+        b"{{/each}}",
+        b"{{{key}}}",
+        b"{{> part}}",
+        b"{{!--",
+        b"--}}",
+        b"\\{{",
+        b"{{[a b]}}",
+        b"\"",
+        b"(not ",
+        b"[\"]\"]",
+        b"{{json key}}",
+    ];
+    FuzzTarget { name: "templates", samples, words: &words }.check_inputs(|input| {
+        let source = String::from_utf8_lossy(input);
+        let part = crate::template::PartialFile {
+            file: "partials/part.json.hbs".to_owned(),
+            text: Ok("{{key}}".to_owned()),
+        };
+        let partials = PartialFiles([("part".to_owned(), part)].into());
+        let Ok(template) = SceneTemplate::parse("test", &source, &partials) else { return false };
+        let columns = ColumnMapping {
+            names: template.required_columns().to_vec(),
+            grouped: template.is_grouped(),
+            ..ColumnMapping::default()
+        };
+        let row = |cell: &str| vec![cell.to_owned(); columns.names.len()];
+        let mut merger = PayloadMerger::new(&template, &columns);
+        let is_merged = merger.merge(&[row("plain")]).is_ok();
+        if let Ok(text) = merger.merge_pretty(&[row(hostile)])
+            && let Ok(json) = serde_json::from_str::<Value>(&text)
+        {
+            assert!(!has_key(&json, "injected"), "{text}");
+        }
+        is_merged
+    });
+}
+
+fn has_key(json: &Value, key: &str) -> bool {
+    match json {
+        Value::Object(fields) => {
+            fields.contains_key(key) || fields.values().any(|value| has_key(value, key))
+        }
+        Value::Array(items) => items.iter().any(|item| has_key(item, key)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

@@ -1,8 +1,13 @@
 //! The files of a scene template: its own, and the `partials` folder beside it.
 //!
 //! The texts are kept as they were read, so that diagnostics can quote their lines.
+//!
+//! Invariant: no link leads out of the `partials` folder, so a template from elsewhere shows no other
+//! file of this machine.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::PlanError;
@@ -10,6 +15,8 @@ use crate::template::{Origin, PartialFile, PartialFiles, SceneTemplate};
 
 /// The folder of partials, beside the template.
 const PARTIALS_FOLDER: &str = "partials";
+/// The size limit of one file, in bytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Extensions of a partial; the longer one wins if both files exist.
 const PARTIAL_EXTENSIONS: [&str; 2] = [".json.hbs", ".hbs"];
 
@@ -67,9 +74,11 @@ impl TemplateFiles {
 fn read_partials(template: &Path) -> PartialFiles {
     let mut found = BTreeMap::new();
     // A missing folder means no partials; a template that includes one reports it.
-    let Ok(entries) = std::fs::read_dir(template.with_file_name(PARTIALS_FOLDER)) else {
+    let folder = template.with_file_name(PARTIALS_FOLDER);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
         return PartialFiles(found);
     };
+    let real_folder = real_folder_beside(template, &folder);
     for path in entries.flatten().map(|entry| entry.path()) {
         let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let Some(ending) = PARTIAL_EXTENSIONS.iter().find(|ending| file.ends_with(*ending)) else {
@@ -78,7 +87,13 @@ fn read_partials(template: &Path) -> PartialFiles {
         let name = file.trim_end_matches(ending);
         let is_second = *ending == PARTIAL_EXTENSIONS[1] && found.contains_key(name);
         if !name.is_empty() && !file.starts_with('.') && !is_second {
-            let text = read_text(&path).map_err(str::to_owned);
+            let text = match &real_folder {
+                Some(folder) if path.canonicalize().is_ok_and(|real| real.starts_with(folder)) => {
+                    read_text(&path)
+                }
+                Some(_) | None => Err("a link leads out of the folder of partials"),
+            };
+            let text = text.map_err(str::to_owned);
             let file = format!("{PARTIALS_FOLDER}/{file}");
             found.insert(name.to_owned(), PartialFile { file, text });
         }
@@ -86,13 +101,31 @@ fn read_partials(template: &Path) -> PartialFiles {
     PartialFiles(found)
 }
 
+/// Returns a folder beside the template without links; `None` if it is elsewhere in truth.
+fn real_folder_beside(template: &Path, folder: &Path) -> Option<PathBuf> {
+    let parent = template.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let real_parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    folder.canonicalize().ok().filter(|real| real.parent() == Some(&real_parent))
+}
+
 fn read_text(path: &Path) -> Result<String, &'static str> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file",
-        std::io::ErrorKind::PermissionDenied => "permission denied",
-        std::io::ErrorKind::IsADirectory => "it is a folder",
+    let describe = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => "no such file",
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::IsADirectory => "it is a folder",
         _ => "the disk reported an error",
-    })?;
+    };
+    // Opening a pipe waits for its other end.
+    let kind = std::fs::metadata(path).map_err(describe)?.file_type();
+    if !kind.is_file() {
+        return Err(if kind.is_dir() { "it is a folder" } else { "it is not a file" });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(describe)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(describe)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err("it is larger than 4 MB");
+    }
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text; save it as UTF-8")?;
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use handlebars::Context;
 
-use crate::template::engine::TemplateEngine;
+use crate::template::engine::{self, TemplateEngine};
 use crate::template::problem::TemplateProblem;
 use crate::template::render_error;
 use crate::template::{ColumnUsage, check_calls, compile_template};
@@ -26,10 +26,11 @@ impl FileNamePattern {
     ///
     /// The same refusals as for a scene template.
     pub fn parse(pattern: &str) -> Result<Self, Vec<TemplateProblem>> {
-        let compiled = compile_template(pattern).map_err(|problem| vec![problem])?;
+        let mut compiled = compile_template(pattern).map_err(|problem| vec![problem])?;
         let mut problems = check_calls(&compiled);
         let (column_usage, unprintable) = ColumnUsage::from_template(&compiled);
         problems.extend(unprintable);
+        engine::count_repeats(&mut compiled);
         if problems.is_empty() {
             Ok(Self { pattern: pattern.to_owned(), compiled, column_usage })
         } else {

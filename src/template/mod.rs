@@ -14,6 +14,8 @@ pub(crate) mod engine;
 pub(crate) mod escape;
 pub(crate) mod file_name;
 pub(crate) mod helpers;
+mod limits;
+mod line_index;
 mod partials;
 pub(crate) mod problem;
 mod quotes;
@@ -68,7 +70,7 @@ impl SceneTemplate {
         let source = source.trim_start_matches('\u{feff}');
         let (assembled, mut problems) =
             assemble_template(source, partials).map_err(|problem| vec![problem])?;
-        let pretty = match compile_template(&assembled.text) {
+        let mut pretty = match compile_template(&assembled.text) {
             Ok(pretty) => pretty,
             // A partial that cannot be parsed has been reported.
             Err(_) if !problems.is_empty() => return Err(problems),
@@ -87,6 +89,7 @@ impl SceneTemplate {
             return Err(problems);
         }
         let hash = blake3::hash(assembled.text.as_bytes()).to_hex()[..32].to_owned();
+        engine::count_repeats(&mut pretty);
         let compact = compact::compact_template(&pretty);
         Ok(Self { name: name.to_owned(), assembled, hash, pretty, compact, column_usage })
     }
@@ -186,12 +189,11 @@ fn positioned_elements(
     })
 }
 
-/// Returns the byte of `source` at which a text begins that the parser reports at `at`.
+/// Returns the byte of `source` at which a text begins that the parser reports at the byte `begin`.
 ///
 /// The parser trims the white space around tags but reports where that began. A text that the parser
 /// changed (an escaped tag) is not found.
-pub(crate) fn find_text_start(text: &str, source: &str, at: LineColumn) -> Option<usize> {
-    let begin = at.byte_offset(source);
+pub(crate) fn find_text_start(text: &str, source: &str, begin: usize) -> Option<usize> {
     let rest = &source[begin..];
     let spaces = rest.char_indices().take_while(|(_, c)| c.is_whitespace());
     let ends = spaces.map(|(at, c)| at + c.len_utf8());

@@ -11,6 +11,7 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 
 use crate::template::helpers;
 use crate::template::helpers::TagOutput;
+use crate::template::line_index::LineIndex;
 use crate::template::problem::{LineColumn, TemplateProblem};
 use crate::template::{find_text_start, positioned_elements};
 
@@ -46,7 +47,8 @@ impl JsonQuoteState {
 
 /// Returns a problem for every tag on the wrong side of the quotes.
 pub(crate) fn check_quotes(template: &handlebars::Template, source: &str) -> Vec<TemplateProblem> {
-    let mut checker = QuoteChecker { source, problems: Vec::new() };
+    let lines = LineIndex::new(source);
+    let mut checker = QuoteChecker { source, lines, problems: Vec::new() };
     let end = checker.check_template(template, JsonQuoteState::Outside, LineColumn::START);
     if end != JsonQuoteState::Outside && checker.problems.is_empty() {
         let at = LineColumn::from_offset(source, source.trim_end().len());
@@ -62,6 +64,7 @@ fn unclosed_quote(at: LineColumn) -> TemplateProblem {
 
 struct QuoteChecker<'s> {
     source: &'s str,
+    lines: LineIndex,
     problems: Vec<TemplateProblem>,
 }
 
@@ -87,15 +90,18 @@ impl QuoteChecker<'_> {
 
     fn check_text(&mut self, text: &str, start: JsonQuoteState, at: LineColumn) -> JsonQuoteState {
         let mut quote = start;
+        let mut is_escaped = false;
         for (offset, character) in text.char_indices() {
+            let before = &text[..offset];
+            // The end of an escaped tag (`\{{`) is text.
+            is_escaped = before.ends_with("{{") || (is_escaped && !before.ends_with("}}"));
             if character == '\n' && quote != JsonQuoteState::Outside {
-                let last = text[..offset].trim_end().char_indices().next_back();
+                let last = before.trim_end().char_indices().next_back();
                 let place = self.text_position(text, last.map_or(offset, |(last, _)| last), at);
                 self.problems.push(unclosed_quote(place));
             }
-            // Outside quotes, `}}` closes two objects; and the end of an escaped tag (`\{{`) is text.
-            let is_first = !text[..offset].ends_with('}');
-            let is_escaped = text[..offset].rfind("{{") > text[..offset].rfind("}}");
+            // Outside quotes, `}}` closes two objects.
+            let is_first = !before.ends_with('}');
             let ends = text[offset..].starts_with("}}");
             if quote == JsonQuoteState::Inside && ends && is_first && !is_escaped {
                 let place = self.text_position(text, offset, at);
@@ -110,8 +116,9 @@ impl QuoteChecker<'_> {
 
     /// Returns the position of a byte of `text`, which begins at `at` or after white space there.
     fn text_position(&self, text: &str, offset: usize, at: LineColumn) -> LineColumn {
-        match find_text_start(text, self.source, at) {
-            Some(start) => LineColumn::from_offset(self.source, start + offset),
+        let begin = self.lines.byte_offset(self.source, at);
+        match find_text_start(text, self.source, begin) {
+            Some(start) => self.lines.position(self.source, start + offset),
             None => at,
         }
     }

@@ -9,6 +9,7 @@ use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 
 use crate::template::find_text_start;
+use crate::template::line_index::LineIndex;
 use crate::template::problem::{LineColumn, Origin};
 use crate::template::render_error::column_in_path;
 
@@ -18,6 +19,7 @@ const MARKER: char = '\0';
 /// A template with markers between its pieces.
 pub(crate) struct InstrumentedTemplate<'s> {
     source: &'s str,
+    lines: LineIndex,
     template: handlebars::Template,
     pieces: Vec<SourcePiece>,
 }
@@ -52,8 +54,9 @@ impl<'s> InstrumentedTemplate<'s> {
     /// Inserts markers into a copy of `template`, which was parsed from `source`.
     pub(crate) fn new(template: &handlebars::Template, source: &'s str) -> Self {
         let mut copy = template.clone();
+        let lines = LineIndex::new(source);
         let mut instrumented =
-            Self { source, template: handlebars::Template::default(), pieces: vec![] };
+            Self { source, lines, template: handlebars::Template::default(), pieces: vec![] };
         if !source.contains(MARKER) {
             instrumented.instrument_part(&mut copy, LineColumn::START);
         }
@@ -86,9 +89,9 @@ impl<'s> InstrumentedTemplate<'s> {
     }
 
     fn new_marker(&mut self, element: &TemplateElement, at: LineColumn) -> Option<String> {
-        let begin = at.byte_offset(self.source);
+        let begin = self.lines.byte_offset(self.source, at);
         let piece = match element {
-            TemplateElement::RawString(text) => match find_text_start(text, self.source, at) {
+            TemplateElement::RawString(text) => match find_text_start(text, self.source, begin) {
                 Some(offset) => SourcePiece { offset, kind: SourcePieceKind::Verbatim },
                 None => SourcePiece { offset: begin, kind: SourcePieceKind::ChangedText },
             },

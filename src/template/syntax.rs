@@ -5,10 +5,12 @@
 
 use handlebars::TemplateErrorReason;
 
+use crate::template::limits::check_limits;
 use crate::template::problem::{LineColumn, TemplateProblem};
 
 /// Compiles a template's text.
 pub(crate) fn compile_template(source: &str) -> Result<handlebars::Template, TemplateProblem> {
+    check_limits(source).map_err(|problem| find_unclosed_tag(source).unwrap_or(problem))?;
     handlebars::Template::compile(source).map_err(|error| {
         let at =
             error.pos().map_or(LineColumn::START, |(line, column)| LineColumn::new(line, column));

@@ -23,15 +23,14 @@ pub(crate) fn find_tags(source: &str) -> impl Iterator<Item = TemplateTag> {
             let inside = start + 2;
             let slashes = source[..start].bytes().rev().take_while(|byte| *byte == b'\\').count();
             if slashes == 1 {
-                // An escaped tag is text.
-                from = inside;
+                // An escaped tag is text, and so are two further braces.
+                from = inside + if source[inside..].starts_with("{{") { 2 } else { 0 };
                 continue;
             }
             let comment = source[inside..].starts_with('!');
-            let end = match (source[inside..].starts_with("!--"), comment) {
-                (true, _) => inside + source[inside..].find("--}}")? + 2,
-                (false, true) => inside + source[inside..].find("}}")?,
-                (false, false) => inside + tag_end(&source[inside..])?,
+            let end = match comment {
+                true => inside + comment_end(&source[inside..])?,
+                false => inside + tag_end(&source[inside..])?,
             };
             from = end + 2;
             if !comment {
@@ -41,13 +40,17 @@ pub(crate) fn find_tags(source: &str) -> impl Iterator<Item = TemplateTag> {
     })
 }
 
+/// Returns the offset of the braces that end a comment, whose text begins with `!`.
+fn comment_end(inside: &str) -> Option<usize> {
+    let long = inside.strip_prefix("!--").and_then(|text| text.find("--}}"));
+    long.map(|end| end + 5).or_else(|| inside.find("}}"))
+}
+
+/// Returns the offset of the braces that end a tag: the first outside quotes and brackets.
 fn tag_end(inside: &str) -> Option<usize> {
-    let quoted = tokenize_tag(inside)
-        .filter(|token| matches!(token.kind, TagTokenKind::Quoted | TagTokenKind::Name));
-    let quoted: Vec<Range<usize>> = quoted.map(|token| token.range).collect();
-    let free = |at: &usize| !quoted.iter().any(|range| range.contains(at));
-    let mut ends = inside.match_indices("}}").map(|(at, _)| at);
-    ends.find(free).or_else(|| inside.find("}}"))
+    let mut signs = tokenize_tag(inside).filter(|token| token.kind == TagTokenKind::Sign);
+    let end = signs.find(|sign| inside[sign.range.start..].starts_with("}}"));
+    end.map(|sign| sign.range.start).or_else(|| inside.find("}}"))
 }
 
 /// The kind of a token.
@@ -139,6 +142,13 @@ mod tests {
         let source = r#"a{{b}}\{{c}} {{d "}}" [e }}]}}{{!-- {{f}} --}}{{! g }}\\{{h}}{{i"#;
         let found: Vec<&str> = find_tags(source).map(|tag| &source[tag.inside]).collect();
         assert_eq!(found, ["b", r#"d "}}" [e }}]"#, "h"]);
+    }
+
+    #[test]
+    fn comments_and_escaped_tags_end_where_the_engine_ends_them() {
+        let source = r"{{!--}} {{a}} --}}{{b}}\{{{{c}}{{! {{d}}{{e}}\\{{f}}{{!-- {{g}} }}{{h}}";
+        let found: Vec<&str> = find_tags(source).map(|tag| &source[tag.inside]).collect();
+        assert_eq!(found, ["b", "e", "f", "h"]);
     }
 
     #[test]

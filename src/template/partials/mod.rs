@@ -12,14 +12,13 @@ mod params;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::compile_template;
+use crate::template::limits::TEMPLATE_BYTES_MAX;
+use crate::template::line_index::LineIndex;
 use crate::template::partials::params::{BlockStack, PartialCall, PartialParams};
 use crate::template::problem::{LineColumn, Origin, TemplateProblem};
 use crate::template::tags::find_tags;
 use crate::text::suggest_name;
 
-/// The size limit of a template with its partials, in bytes: far above any real one. It stops partials
-/// that insert each other twice.
-const TEMPLATE_BYTES_MAX: usize = 4 << 20;
 /// The limit of inserted partials, for empty ones that insert each other twice.
 const PARTIAL_CALLS_MAX: usize = 10_000;
 /// The limit of partials within partials.
@@ -52,8 +51,17 @@ pub(crate) struct AssembledTemplate {
     pub(crate) text: String,
     /// The start of each piece in `text`, with its origin; in order.
     pieces: Vec<(usize, PieceOrigin)>,
-    /// The files with their texts: the template itself, then each partial used.
-    files: Vec<(Option<String>, String)>,
+    /// The template itself, then each partial used.
+    files: Vec<SourceFile>,
+    /// The lines of `text`, once it is whole.
+    lines: Option<LineIndex>,
+}
+
+struct SourceFile {
+    /// The partial's file; `None` for the template itself.
+    partial: Option<String>,
+    text: String,
+    lines: LineIndex,
 }
 
 #[derive(Clone, Copy)]
@@ -81,15 +89,20 @@ pub(crate) fn assemble_template(
         open_partials: Vec::new(),
         call_count: 0,
     };
-    assembler.assembled.files.push((None, source.to_owned()));
+    assembler.assembled.files.push(SourceFile::new(None, source));
     assembler.append_file(0, source, &PartialParams::default());
-    Ok((assembler.assembled, assembler.problems))
+    let mut assembled = assembler.assembled;
+    assembled.lines = Some(LineIndex::new(&assembled.text));
+    Ok((assembled, assembler.problems))
 }
 
 impl AssembledTemplate {
     /// Returns the origin of a position in the whole text.
     pub(crate) fn source_location(&self, at: LineColumn) -> Origin {
-        let offset = at.byte_offset(&self.text);
+        let offset = match &self.lines {
+            Some(lines) => lines.byte_offset(&self.text, at),
+            None => at.byte_offset(&self.text),
+        };
         let after = self.pieces.partition_point(|(begin, _)| *begin <= offset);
         let Some((begin, written)) = after.checked_sub(1).and_then(|at| self.pieces.get(at)) else {
             return at.into();
@@ -99,9 +112,9 @@ impl AssembledTemplate {
     }
 
     fn file_location(&self, file: usize, offset: usize) -> Origin {
-        let (part, text) = &self.files[file];
-        let LineColumn { line, column } = LineColumn::from_offset(text, offset);
-        Origin { partial_file: part.as_deref().map(Box::from), line, column, sheet_column: None }
+        let SourceFile { partial, text, lines } = &self.files[file];
+        let LineColumn { line, column } = lines.position(text, offset);
+        Origin { partial_file: partial.as_deref().map(Box::from), line, column, sheet_column: None }
     }
 
     fn push_piece(&mut self, text: &str, file: usize, offset: usize, is_verbatim: bool) {
@@ -112,9 +125,18 @@ impl AssembledTemplate {
     }
 
     fn trim_end(&mut self) {
-        let end = self.text.trim_end().len();
+        self.truncate(self.text.trim_end().len());
+    }
+
+    fn truncate(&mut self, end: usize) {
         self.text.truncate(end);
-        self.pieces.retain(|(begin, _)| *begin < end);
+        while self.pieces.pop_if(|(begin, _)| *begin >= end).is_some() {}
+    }
+}
+
+impl SourceFile {
+    fn new(partial: Option<String>, text: &str) -> Self {
+        Self { partial, text: text.to_owned(), lines: LineIndex::new(text) }
     }
 }
 
@@ -171,9 +193,7 @@ impl TemplateAssembler<'_> {
                 }
                 Some(call) => {
                     // The opening braces were appended already; the partial replaces the whole tag.
-                    let end = self.assembled.text.len() - 2;
-                    self.assembled.text.truncate(end);
-                    self.assembled.pieces.retain(|(begin, _)| *begin < end);
+                    self.assembled.truncate(self.assembled.text.len() - 2);
                     if call.trims_space.0 {
                         self.assembled.trim_end();
                     }
@@ -234,11 +254,11 @@ impl TemplateAssembler<'_> {
             }
             return;
         }
-        let known =
-            self.assembled.files.iter().position(|(known, _)| known.as_ref() == Some(&part));
+        let mut files = self.assembled.files.iter();
+        let known = files.position(|known| known.partial.as_ref() == Some(&part));
         let place = known.unwrap_or(self.assembled.files.len());
         if known.is_none() {
-            self.assembled.files.push((Some(part), text.to_owned()));
+            self.assembled.files.push(SourceFile::new(Some(part), text));
             if let Err(problem) = compile_template(text) {
                 self.problems.push(self.assembled.relocate_problem(problem, place));
                 return;
@@ -261,7 +281,7 @@ impl AssembledTemplate {
     /// Adds the file to the location of a problem in that file's text.
     fn relocate_problem(&self, mut problem: TemplateProblem, file: usize) -> TemplateProblem {
         if let Some(origin) = problem.location.origin_mut() {
-            origin.partial_file = self.files[file].0.as_deref().map(Box::from);
+            origin.partial_file = self.files[file].partial.as_deref().map(Box::from);
         }
         problem
     }
