@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,6 +30,10 @@ const PAGING_KEYS: &[&str] = &[
     "metadata",
     "links",
 ];
+/// Entries beyond this are not kept, and the list counts as incomplete.
+const ENTRIES_MAX: usize = 200_000;
+/// An object with more named fields is neither a list nor an entry.
+const NAMES_MAX: usize = 10_000;
 /// Paging information is not nested deeper than this.
 const NESTING_MAX: usize = 16;
 
@@ -66,6 +70,38 @@ struct Fields<'a> {
     named: BTreeMap<String, &'a RawValue>,
 }
 
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Fields::default();
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    match name.parse() {
+                        // One beyond the limit marks the list as incomplete.
+                        Ok(_) if fields.numbered.len() > ENTRIES_MAX => {}
+                        Ok(number) => drop(fields.numbered.insert(number, value)),
+                        Err(_not_a_number) => drop(fields.named.insert(name, value)),
+                    }
+                    if fields.named.len() > NAMES_MAX {
+                        return Err(serde::de::Error::custom("too many fields"));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
 /// The entries of a list.
 #[derive(Default)]
 struct Entries {
@@ -84,7 +120,7 @@ impl Entries {
 
     fn add(&mut self, entry: &RawValue) {
         self.count += 1;
-        match parse_entry(entry) {
+        match (self.count <= ENTRIES_MAX).then(|| parse_entry(entry)).flatten() {
             Some(project) => self.projects.push(project),
             None => self.is_partial = true,
         }
@@ -122,7 +158,7 @@ impl<'de> Deserialize<'de> for Entries {
 /// Parses one entry; `None` if it is not an object with a plausible id.
 fn parse_entry(node: &RawValue) -> Option<ListedProject> {
     const KEYS: &[&str] = &["id", "_id", "projectId", "key", "name", "state", "status"];
-    let all: BTreeMap<String, &RawValue> = serde_json::from_str(node.get()).ok()?;
+    let all = Fields::parse(node)?.named;
     let fields: Value = KEYS
         .iter()
         .chain(envelope::DOWNLOAD_URL_KEYS)
@@ -139,15 +175,7 @@ fn parse_entry(node: &RawValue) -> Option<ListedProject> {
 
 impl<'a> Fields<'a> {
     fn parse(node: &'a RawValue) -> Option<Self> {
-        let all: BTreeMap<String, &RawValue> = serde_json::from_str(node.get()).ok()?;
-        let mut fields = Self::default();
-        for (name, value) in all {
-            match name.parse() {
-                Ok(number) => drop(fields.numbered.insert(number, value)),
-                Err(_not_a_number) => drop(fields.named.insert(name, value)),
-            }
-        }
-        Some(fields)
+        serde_json::from_str(node.get()).ok()
     }
 
     fn is_failure(&self) -> bool {
@@ -355,6 +383,21 @@ mod tests {
             &"[".repeat(100_000),
         ] {
             assert_eq!(ids(text), None, "{text:.60}");
+        }
+    }
+
+    #[test]
+    fn a_list_beyond_all_measure_is_kept_in_part_and_incomplete() {
+        let many = |count: usize, entry: &dyn Fn(usize) -> String| {
+            (0..count).map(entry).collect::<Vec<_>>().join(",")
+        };
+        for (text, kept) in [
+            (format!("[{}]", many(250_000, &|_| r#"{"id":"a"}"#.into())), 200_000),
+            (format!("{{{}}}", many(250_000, &|n| format!(r#""{n}":{{"id":"a"}}"#))), 200_000),
+            (format!("[{ANN},{{{}}}]", many(20_000, &|n| format!(r#""k{n}":1"#))), 1),
+        ] {
+            let listing = parse_listing(text.as_bytes()).unwrap();
+            assert_eq!((listing.projects.len(), listing.is_complete), (kept, false), "{text:.60}");
         }
     }
 
