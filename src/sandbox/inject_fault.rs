@@ -15,10 +15,11 @@ use super::crossed_responses::Crossing;
 use super::endpoint::SandboxEndpoint;
 use super::faults::{
     BodyCorruption, ConnectionFault, FalseAnswer, FaultArgument, FaultEffect, InjectedFault,
-    ReplacementResponse, RequestWork,
+    RenderFate, ReplacementResponse, RequestWork,
 };
 use super::raw;
 use super::state::ServerState;
+use super::switches::{FailureMode, FailureSwitches, SandboxSwitches};
 use super::wire::{CloseKind, CutPoint, ResponseFault};
 use super::world::JournalEntry;
 
@@ -112,10 +113,34 @@ pub(super) fn apply_fault(
         FaultEffect::MalformedToken => {
             ResponseDelivery::new(replace_token(server.handle_request(request), "two\nlines"))
         }
+        FaultEffect::ChangeRender(fate) => {
+            let mut switches = (*server.switches()).clone();
+            change_render(&mut switches, fate, number_argument(injected));
+            ResponseDelivery::new(server.handle_request_with(request, &switches))
+        }
         FaultEffect::FalseAnswer(answer) => answer_falsely(server, request, answer, injected),
         // These two are handled elsewhere: when a connection is accepted, and where credits are counted.
         FaultEffect::RefuseConnection | FaultEffect::ExhaustCredits => {
             ResponseDelivery::new(server.handle_request(request))
+        }
+    }
+}
+
+/// Changes the switches for a request that starts a render.
+fn change_render(switches: &mut SandboxSwitches, fate: RenderFate, times: u64) {
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    match fate {
+        RenderFate::Fails => {
+            switches.failure = FailureSwitches { share: 1.0, ..FailureSwitches::default() };
+        }
+        RenderFate::Stalls => {
+            let mode = FailureMode::Frozen;
+            switches.failure = FailureSwitches { mode, share: 1.0, ..FailureSwitches::default() };
+        }
+        RenderFate::IsSlow => {
+            let queue = &mut switches.queue;
+            queue.render_min_s = queue.render_min_s.saturating_mul(times);
+            queue.render_max_s = queue.render_max_s.saturating_mul(times);
         }
     }
 }

@@ -152,8 +152,16 @@ impl ServerState {
 
     /// Does the work of one request, whatever happens to its response.
     pub(super) fn handle_request(&self, request: &SandboxRequest) -> SandboxResponse {
-        let switches = self.switches();
-        if let Some(limited) = self.rate_limit_response(request.endpoint, &switches) {
+        self.handle_request_with(request, &self.switches())
+    }
+
+    /// The same under these switches.
+    pub(super) fn handle_request_with(
+        &self,
+        request: &SandboxRequest,
+        switches: &SandboxSwitches,
+    ) -> SandboxResponse {
+        if let Some(limited) = self.rate_limit_response(request.endpoint, switches) {
             return limited;
         }
         let renders_max = self.fault_sampler().faults().renders_max();
@@ -162,7 +170,7 @@ impl ServerState {
         let now = self.clock.now();
         let mut api = SandboxApi {
             world: &mut world,
-            switches: &switches,
+            switches,
             credentials: &self.credentials,
             download_links: &self.download_links,
             now,

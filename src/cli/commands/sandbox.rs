@@ -7,8 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::output::printer::Printer;
-use crate::sandbox;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, SandboxCredentials};
 use crate::session::account::target::{REHEARSAL_SPEED, RehearsalOptions, sandbox_settings};
 use crate::session::exit_code::ExitReason;
 
@@ -36,6 +35,9 @@ pub(crate) struct SandboxArgs {
     /// Seed of all random decisions
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// User key to accept instead of a random one
+    #[arg(long, value_name = "KEY")]
+    user_key: Option<String>,
     /// Save the state to this file, and continue from it
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -50,6 +52,11 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
     settings.listen = args.listen;
     settings.seed = args.seed;
     settings.state = args.state;
+    settings.credentials = SandboxCredentials::random();
+    if let Some(key) = args.user_key {
+        settings.credentials.user_key = key;
+    }
+    let credentials = settings.credentials.clone();
     let sandbox = match Sandbox::start(settings).await {
         Ok(sandbox) => sandbox,
         Err(error) => {
@@ -57,7 +64,8 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
             return ExitReason::Usage;
         }
     };
-    let (url, app_id, user_key) = (sandbox.base_url(), sandbox::APP_ID, sandbox::USER_KEY);
+    let url = sandbox.base_url();
+    let SandboxCredentials { app_id, user_key } = credentials;
     if printer.is_json() {
         printer.print_json(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
     } else {

@@ -110,6 +110,14 @@ pub(in crate::sandbox) enum FalseAnswer {
     EndOtherTokens,
 }
 
+/// What becomes of the render that a request starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum RenderFate {
+    Fails,
+    Stalls,
+    IsSlow,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum FaultEffect {
     BreakConnection(RequestWork, ConnectionFault),
@@ -135,6 +143,8 @@ pub(in crate::sandbox) enum FaultEffect {
     ExhaustCredits,
     /// The response is wrong, and looks right.
     FalseAnswer(FalseAnswer),
+    /// The response is correct, and the render that it starts is not as usual.
+    ChangeRender(RenderFate),
 }
 
 /// Which endpoints a fault affects when the rule names none.
@@ -323,6 +333,12 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "a new token ends the one before"),
     fault_kind("decline-after", Paid, FaultEffect::FalseAnswer(FalseAnswer::DeclineAfterWork), Word(DECLINES),
         "the work is done and billed, the response declines it with this status"),
+    fault_kind("render-failed", Paid, FaultEffect::ChangeRender(RenderFate::Fails), Plain,
+        "the render is accepted, and fails"),
+    fault_kind("render-stalled", Paid, FaultEffect::ChangeRender(RenderFate::Stalls), Plain,
+        "the render is accepted, and stops without an end"),
+    fault_kind("slow-render", Paid, FaultEffect::ChangeRender(RenderFate::IsSlow), Number(10, "times as long"),
+        "the render takes this many times as long"),
     fault_kind("young-draft-404", Only(SandboxEndpoint::Export), FaultEffect::FalseAnswer(FalseAnswer::HideYoungDraft),
         Number(90, "virtual seconds"),
         "404 for the export of a draft that is younger than this, nothing is done"),

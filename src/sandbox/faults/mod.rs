@@ -13,7 +13,7 @@ mod sampler;
 pub use known::FaultKind;
 pub(super) use known::{
     BodyCorruption, ConnectionFault, EndpointGroup, FalseAnswer, FaultEffect, FaultParam,
-    ListAlteration, MalformedHttp, ReplacementResponse, RequestWork,
+    ListAlteration, MalformedHttp, RenderFate, ReplacementResponse, RequestWork,
 };
 pub(super) use sampler::{FaultRecord, FaultSampler, InjectedFault};
 

@@ -333,3 +333,23 @@ async fn crossed_responses_reach_another_request() {
         assert_eq!(page["data"]["project"]["name"], name);
     }
 }
+
+#[tokio::test]
+async fn render_faults_change_the_course_of_one_render() {
+    for (fault, state, is_finished) in [
+        ("render-failed=1", "failed", false),
+        ("render-stalled=1", "exporting", false),
+        ("slow-render=1@1000", "exporting", false),
+        ("slow-render=1@1", "exported", true),
+    ] {
+        let sandbox = start_sandbox(fault, |_| {}).await;
+        let client = ApiClient::with_token(&sandbox).await;
+        let (one, other) = (client.create("A", true).await, client.create("B", true).await);
+        sandbox.advance(AFTER_RENDER);
+        let progress = client.progress(&one).await;
+        assert_eq!(progress["state"], state, "{fault}");
+        assert_eq!(progress["downloadUrl"].is_string(), is_finished, "{fault}");
+        let progress = client.progress(&other).await;
+        assert!(progress["downloadUrl"].is_string(), "{fault}: {progress}");
+    }
+}
