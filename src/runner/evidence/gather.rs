@@ -56,6 +56,19 @@ pub(in crate::runner) async fn read_others<S: StudioApi>(
     Some(others)
 }
 
+/// Returns whether one of these projects exists. `None` if the run ends first.
+pub(in crate::runner) async fn is_any_readable<S: StudioApi>(
+    run: &RunContext<S>,
+    ids: &[String],
+) -> Option<bool> {
+    for id in ids {
+        if run.call_api(run.studio.read_project(id)).await?.is_ok() {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
 /// Returns whether one of the finished projects that the list does not show exists: then the list is
 /// incomplete. `deleted` remembers those that do not. `None` if the run ends first.
 pub(in crate::runner) async fn has_hidden_project<S: StudioApi>(

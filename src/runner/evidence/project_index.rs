@@ -70,6 +70,11 @@ impl ProjectIndex {
         }
     }
 
+    /// Returns whether the list says of itself that it is complete.
+    pub(in crate::runner) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Returns the projects that carry `tag`, sorted by id, each once.
     pub fn with_tag(&self, tag: &Tag) -> Vec<&ListedProject> {
         let mut found: Vec<&ListedProject> = self.by_tag.get(tag).into_iter().flatten().collect();

@@ -1,7 +1,7 @@
 //! The loops of a run. Each claims due jobs from the ledger, acts, and records the outcome; none
 //! holds state that a restart needs.
 //!
-//! `draft`, `generation` and `submit` create and pay, with `declined` for requests that had no effect;
+//! `draft`, `generation` and `submit` create and pay, after `first_list`, with `declined` for requests that had no effect;
 //! `poll`, `late_renders`, `download` and `lost_files` follow renders, with `render_watch` and `render_outcome`;
 //! `reconcile` resolves uncertain submissions; the others watch the clock, the time window, the pause,
 //! callbacks and the lease.
@@ -12,6 +12,7 @@ pub(super) mod clock_watch;
 pub(super) mod declined;
 pub(super) mod download;
 pub(super) mod draft;
+pub(super) mod first_list;
 pub(super) mod generation;
 pub(super) mod heartbeat;
 pub(super) mod late_renders;

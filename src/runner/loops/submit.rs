@@ -23,6 +23,7 @@ use crate::runner::limits::halt::Halt;
 use crate::runner::limits::permits::{acquire_permits, is_within_intent_age, wait_for_turn};
 use crate::runner::loops::canary_wait::report_canary_wait;
 use crate::runner::loops::declined::{handle_declined, record_refusal, requeue_unsent};
+use crate::runner::loops::first_list::check_first_list;
 use crate::runner::request::{BuiltRequest, build_request};
 use crate::runner::webhook_urls::redact_secret;
 
@@ -50,6 +51,7 @@ struct AcceptedProject {
 pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
     run: Arc<RunContext<S>>,
 ) -> Result<(), LedgerError> {
+    check_first_list(&run).await?;
     while run.can_submit() {
         let Some(turn) = wait_for_turn(&run).await else { break };
         run.ledger.ensure_in_place()?;

@@ -10,6 +10,7 @@ use callsheet::sandbox::{FaultRules, ListFilter, ReturnedId, SandboxSettings};
 
 use super::count_in_state;
 use crate::support::TestBatch;
+use crate::support::test_cli::TestCli;
 
 fn with_fault(fault: &str) -> impl FnOnce(&mut SandboxSettings) {
     move |settings| settings.faults.add(fault).unwrap()
@@ -65,6 +66,26 @@ async fn list_that_hides_projects_never_proves_that_they_are_absent() {
         test.run().await;
         assert_eq!(count_done(&test).await, 24, "{fault}");
         assert_eq!(test.sandbox.render_count(), 24, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_that_hides_projects_is_noticed_before_anything_is_paid() {
+    for (fault, warns) in [("list-page@5", true), ("list-escaped", true), ("latency@1", false)] {
+        let office = TestCli::new(12).await;
+        assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+        let earlier = office.sandbox.requests().len();
+        office.sandbox.set_faults(FaultRules::parse(fault).unwrap());
+        office.write_rows(14);
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(0), "{fault}: {ended:?}");
+        let said = ended.stderr.contains("list does not show all projects");
+        assert_eq!(said, warns, "{fault}: {}", ended.stderr);
+        let requests = office.sandbox.requests().split_off(earlier);
+        let first =
+            |endpoint: &str| requests.iter().position(|request| request.endpoint == endpoint);
+        assert!(first("list") < first("export") && first("list").is_some(), "{requests:?}");
+        assert_eq!(office.sandbox.render_count(), 14, "{fault}");
     }
 }
 
