@@ -71,19 +71,7 @@ const STANDARD: &[&str] = &[
 
 /// Encodings that only the frequencies of their letters distinguish from a guess: in a short text, the
 /// warning with a word must suffice.
-const AMBIGUOUS: &[(&str, &str)] = &[
-    ("windows-1250", "windows-1252"),
-    ("iso-8859-2", "windows-1252"),
-    ("iso-8859-16", "windows-1252"),
-    ("windows-1257", "windows-1250"),
-    ("windows-1257", "windows-1254"),
-    ("iso-8859-13", "windows-1250"),
-    ("iso-8859-13", "windows-1254"),
-    ("euc-jp", "Big5"),
-    ("euc-kr", "Big5"),
-    ("gb18030", "Big5"),
-    ("gbk", "Big5"),
-];
+const AMBIGUOUS: &[(&str, &str)] = &[("iso-8859-16", "windows-1252")];
 
 fn encoded(text: &str) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();

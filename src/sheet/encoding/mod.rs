@@ -5,6 +5,7 @@
 //! other rows would be garbled, unnoticed until the video speaks them. A guess is always reported, and
 //! rejected if its words are not plausible.
 
+mod letter_sets;
 mod plausibility;
 mod seven_bit;
 mod text_encoding;

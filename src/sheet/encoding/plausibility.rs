@@ -4,6 +4,7 @@
 //! `Sch”ne Straáe` is German in the code page of DOS, read as windows-1252: every byte exists there, and
 //! only the words show the mistake. Invariant: a text that is accepted contains no such word.
 
+use super::letter_sets::LetterCheck;
 use super::text_encoding::{DOS_CODE_PAGES, TextEncoding};
 use crate::text::truncate;
 
@@ -34,6 +35,7 @@ pub(in crate::sheet) struct GuessEvidence {
 pub(super) struct GuessJudge {
     words: WordCounts,
     guess: TextEncoding,
+    letters: LetterCheck,
     rivals: Vec<RivalCounts>,
     compared_bytes: usize,
     sample_word: Option<String>,
@@ -71,6 +73,7 @@ impl GuessJudge {
         Self {
             words: WordCounts::default(),
             guess,
+            letters: LetterCheck::new(guess),
             rivals: rivals.collect(),
             compared_bytes: 0,
             sample_word: None,
@@ -88,6 +91,7 @@ impl GuessJudge {
             return;
         }
         self.compared_bytes += line.len();
+        self.letters.feed(line);
         for rival in &mut self.rivals {
             let text = rival.encoding.decode_line(line);
             rival.words.feed(&text);
@@ -100,6 +104,13 @@ impl GuessJudge {
     pub(super) fn finish(self) -> GuessEvidence {
         let rival = self.rivals.iter().find(|rival| rival.words.is_plausible());
         let is_odd = self.words.odd > 0 || self.words.unusual() > 0 && rival.is_some();
+        if let (false, Some((name, word, reading))) = (is_odd, self.letters.rival()) {
+            return GuessEvidence {
+                sample_word: self.sample_word,
+                odd_word: Some(truncate(&word, WORD_CHARS_MAX)),
+                rival: Some((name, truncate(&reading, WORD_CHARS_MAX))),
+            };
+        }
         if !is_odd {
             return GuessEvidence { sample_word: self.sample_word, ..GuessEvidence::default() };
         }
