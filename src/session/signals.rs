@@ -139,18 +139,27 @@ impl SignalStreams {
     }
 }
 
-#[cfg(not(unix))]
-struct SignalStreams;
+#[cfg(windows)]
+struct SignalStreams {
+    interrupt: signal::windows::CtrlC,
+    close: signal::windows::CtrlClose,
+    shutdown: signal::windows::CtrlShutdown,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl SignalStreams {
     fn open() -> Option<Self> {
-        Some(Self)
+        use signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
+        let (interrupt, close) = (ctrl_c().ok()?, ctrl_close().ok()?);
+        Some(Self { interrupt, close, shutdown: ctrl_shutdown().ok()? })
     }
 
+    /// A closed console window is a lost terminal; a shutdown of the machine is a SIGTERM.
     async fn next(&mut self) -> Option<Signal> {
         tokio::select! {
-            received = signal::ctrl_c() => received.ok().map(|()| Signal::Interrupt),
+            received = self.interrupt.recv() => received.map(|()| Signal::Interrupt),
+            received = self.shutdown.recv() => received.map(|()| Signal::Terminate),
+            received = self.close.recv() => received.map(|()| Signal::HangUp),
             () = PANICKED.notified() => Some(Signal::Panic),
         }
     }

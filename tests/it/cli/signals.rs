@@ -176,4 +176,10 @@ async fn no_escape_sequence_of_a_file_name_or_a_ledger_reaches_the_terminal() {
             assert!(!text.contains(is_hostile), "{args:?}: {text:?}");
         }
     }
+    // `run.json` is read in a terminal as well, and its values are still those of the batch.
+    let output = office.path("out\u{1b}[2J\u{200b}");
+    let written = std::fs::read_to_string(output.join("run.json")).unwrap();
+    assert!(!written.contains(is_hostile), "{written:?}");
+    let report: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert!(report.to_string().contains("[2J\u{200b}"), "{written}");
 }

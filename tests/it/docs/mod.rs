@@ -7,11 +7,13 @@
 mod commands;
 mod links;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use callsheet::batch;
 use callsheet::cli::ExitReason;
+use callsheet::ledger::RowStatus;
 use callsheet::template::HELPERS;
 use serde_json::Value;
 
@@ -177,6 +179,56 @@ fn every_event_and_field_for_programs_is_documented() {
     let run: Value = serde_json::from_str(&source_file("run.schema.json")).unwrap();
     let fields = run["properties"].as_object().unwrap().keys().cloned();
     assert_mentions("docs/reference/run-json.md", fields);
+}
+
+/// Returns the names in the first cells of a page's tables, without what stands in brackets.
+fn documented_names(page: &str) -> Vec<String> {
+    let text = text_of(page);
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let names = rows.flat_map(|cell| {
+        let cell = cell.split(" (").next().unwrap_or_default();
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+#[test]
+fn no_reference_names_what_does_not_exist() {
+    let settings: BTreeSet<String> = settings().into_iter().flat_map(|(_, keys)| keys).collect();
+    let helpers = HELPERS.iter().map(|helper| helper.name.to_owned()).collect();
+    let events: Value = serde_json::from_str(&source_file("event.schema.json")).unwrap();
+    let mut types: BTreeSet<String> =
+        events["$defs"].as_object().unwrap().keys().cloned().collect();
+    types.insert("type".to_owned());
+    let run: Value = serde_json::from_str(&source_file("run.schema.json")).unwrap();
+    let fields = run["properties"].as_object().unwrap().keys().cloned().collect();
+    let source = source_file("report/results.rs");
+    let columns = source.split('"').map(str::to_owned);
+    let states = documented_names("docs/reference/results-csv.md").into_iter();
+    let columns = columns.chain(states.filter(|name| RowStatus::parse(name).is_some())).collect();
+    for (page, known) in [
+        ("batch-file", &settings),
+        ("vendor-profile", &settings),
+        ("helpers", &helpers),
+        ("events", &types),
+        ("run-json", &fields),
+        ("results-csv", &columns),
+    ] {
+        let page = format!("docs/reference/{page}.md");
+        let names = documented_names(&page);
+        assert!(!names.is_empty(), "{page} has no table");
+        let unknown: Vec<_> = names.iter().filter(|name| !known.contains(*name)).collect();
+        assert!(unknown.is_empty(), "{page} describes what does not exist: {unknown:?}");
+    }
+}
+
+#[test]
+fn every_column_of_the_results_is_documented() {
+    let source = source_file("results.rs");
+    let list = source.split("OUTCOME_COLUMNS: [").nth(1).unwrap().split("];").next().unwrap();
+    let columns: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(columns.len() >= 10, "the list of columns was not recognised: {columns:?}");
+    assert_mentions("docs/reference/results-csv.md", columns);
 }
 
 #[test]
