@@ -8,6 +8,7 @@ use callsheet::plan::{self, Plan};
 use callsheet::runner::RunOptions;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::support::test_cli::TestCli;
 use crate::support::{TEMPLATE, TestBatch};
 
 const SHEET: &str = "key,script\n\
@@ -130,5 +131,22 @@ async fn texts_that_look_different_are_rendered() {
         let plan = plan_clean(&test, &batch_with(&test, &sheet, &template, true)).await;
         assert_eq!((plan.counts.changed, plan.counts.new), (changed, 0), "{sheet}{template}");
         plan.discard().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unused_column_and_a_text_that_was_rendered_before_cost_nothing() {
+    let office = TestCli::new(0).await;
+    for (script, note, renders) in [
+        ("Hello", "first", 1),
+        ("Hello", "second", 1),
+        ("Goodbye", "second", 2),
+        ("Hello", "third", 2),
+        ("Goodbye", "", 2),
+    ] {
+        office.write("s.csv", &format!("key,script,note\nA,{script},{note}\nB,{script} you,x\n"));
+        let ended = office.run(&["run", "b.toml", "--yes", "--accept-changes"]);
+        assert_eq!(ended.code, Some(0), "{script} {note}: {ended:?}");
+        assert_eq!(office.sandbox.render_count(), 2 * renders, "{script} {note}");
     }
 }
