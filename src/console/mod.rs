@@ -27,6 +27,7 @@ mod safety;
 mod server;
 mod settings;
 mod sign_in;
+mod spending_cache;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,7 @@
         lead();
       }
     });
+    window.addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); lead(); } });
     window.addEventListener("pagehide", () => { if (release) release(); });
     lead();
   }

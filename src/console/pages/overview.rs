@@ -7,6 +7,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{counts_by_status, number, status_bar, time_ago};
+use crate::console::spending_cache::read_batch;
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark, sort_headlines};
 use crate::session::batch_status::BatchStatus;
 use crate::session::reports::status_json::status_json;
@@ -27,11 +28,10 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
 }
 
 async fn read_statuses(page: &PageRequest) -> Result<Vec<BatchStatus>, PageError> {
-    let (ledger, now) = (&page.state.ledger, page.state.now());
+    let ledger = &page.state.ledger;
     let mut statuses = Vec::new();
     for batch in ledger.batches().await? {
-        let commands = page.state.command_hints(&batch.name, &batch.file);
-        let mut status = BatchStatus::read(ledger, batch, commands, now).await?;
+        let mut status = read_batch(page, batch).await?.status;
         if status.count_failed() > 0 {
             status.read_messages(ledger).await?;
         }

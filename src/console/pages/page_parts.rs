@@ -117,6 +117,13 @@ pub(crate) fn row_link(links: &ConsoleLinks, batch: &str, row: &JobRow) -> Marku
     }
 }
 
+/// Returns a short explanation as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).chain(['.']).collect()
+}
+
 /// Returns a command that can be copied.
 pub(crate) fn command(text: &str) -> Markup {
     html! { code .command data-copy { (text) } }
@@ -131,6 +138,7 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(number(count), text);
         }
+        assert_eq!(sentence("it failed"), "It failed.");
         assert_eq!(
             (video_length(42_400), video_length(3_599_600)),
             ("0:42".into(), "60:00".into())

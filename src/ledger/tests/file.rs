@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::ledger::read::{batches, job_history, rows_without_job, spending, throughput};
+use crate::ledger::read::{
+    batches, job_history, row_pages, rows_without_job, spending, throughput,
+};
 use crate::ledger::store::statement::{SqlDialect, expand};
 use crate::ledger::write::{
     claim, due, generation, lost_file, recheck, record, run_stops, runs, webhook,
@@ -211,6 +213,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         runs::STATEMENTS,
         recheck::STATEMENTS,
         batches::STATEMENTS,
+        row_pages::STATEMENTS,
         rows_without_job::STATEMENTS,
         job_history::STATEMENTS,
         throughput::STATEMENTS,

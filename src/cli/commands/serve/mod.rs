@@ -4,6 +4,7 @@
 //! the process may start before the first run and outlive all runs.
 
 mod console_args;
+mod demo;
 mod user;
 
 use std::collections::BTreeSet;
@@ -35,7 +36,7 @@ use crate::webhook::WebhookReceiver;
 #[command(after_help = "\
 Examples:
   callsheet serve                                the console on this machine
-  callsheet serve --sandbox                      the console of rehearsals
+  callsheet serve --sandbox                      a demo, without an account
   callsheet serve jobs/spring.toml               webhooks at its `listen`
   callsheet serve user add ann --role reviewer   a user of the console
 
@@ -109,6 +110,15 @@ async fn execute(
         console,
     };
     print_servers(&servers, printer);
+    if args.sandbox && servers.console.is_some() {
+        let demo = demo::start_demo(&ledger).await?;
+        if let Some(file) = demo {
+            printer.status(&format!(
+                "Rehearsing the demo batch `{}`: no account, nothing is paid",
+                file.display()
+            ));
+        }
+    }
     signals.first().await;
     for receiver in servers.receivers {
         receiver.close().await;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::console::form::FormFields;
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::{command, number};
+use crate::console::pages::page_parts::{command, number, sentence};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
 use crate::session::next_steps::AttentionReason;
@@ -38,7 +38,7 @@ fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) 
                 span .spacer {}
                 a href=(page.links().rows(batch, &query)) { "Show " (pluralize(group.jobs, "row")) }
             }
-            p .muted { (reason.describe()) "." }
+            p .muted { (sentence(reason.describe())) }
             @if !group.messages.is_empty() {
                 ul .messages {
                     @for message in &group.messages {
@@ -48,10 +48,22 @@ fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) 
                     }
                 }
             }
-            @for step in status.commands.steps_for_group(reason) {
-                p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+            @if status.live_holder.is_some() && is_continued_by_runs(reason) {
+                p .step.muted { "The live run works on this." }
+            } @else {
+                @for step in status.commands.steps_for_group(reason) {
+                    p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                }
             }
         }
+    }
+}
+
+/// Returns whether a run continues such rows without the user.
+fn is_continued_by_runs(reason: AttentionReason<'_>) -> bool {
+    match reason {
+        AttentionReason::Uncertain | AttentionReason::Stalled => true,
+        AttentionReason::Failed(_) | AttentionReason::Cancelled | AttentionReason::Invalid => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::console::pages::overview::mark_chip;
 use crate::console::pages::page_parts::{
     command, counts_by_status, number, status_bar, time, time_ago,
 };
+use crate::console::spending_cache::{ReadBatch, read_batch};
 use crate::ledger::{BatchRow, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
@@ -30,7 +31,7 @@ const RUNS_MAX: u32 = 10;
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
-    let status = read_status(&page, &batch).await?;
+    let ReadBatch { status, spending } = read_with_messages(&page, &batch).await?;
     let ledger = &page.state.ledger;
     let runs = ledger.runs(Some(batch.id), RUNS_MAX).await?;
     let runs = RunStatus::read_all(runs, ledger).await;
@@ -38,7 +39,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let events = ledger.recent_events(batch.id, EVENTS_MAX).await?;
     let mut document = status_json(&status);
     document["runs"] = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
-    let money = money::section(&page, &batch, &status).await?;
+    let money = money::section(&batch, spending, page.state.now().as_millisecond());
     let main = html! {
         (batch_header(&page, &batch.name, BatchTab::Now))
         div id="now" data-live { (now_section(&page, &status)) }
@@ -58,16 +59,21 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
 }
 
 /// Reads the status of a batch, with the messages of its attention groups.
-pub(in crate::console) async fn read_status(
+pub(crate) async fn read_status(
     page: &PageRequest,
     batch: &StoredBatch,
 ) -> Result<BatchStatus, PageError> {
-    let ledger = &page.state.ledger;
+    read_with_messages(page, batch).await.map(|read| read.status)
+}
+
+async fn read_with_messages(
+    page: &PageRequest,
+    batch: &StoredBatch,
+) -> Result<ReadBatch, PageError> {
     let row = find_batch_row(page, batch).await?;
-    let commands = page.state.command_hints(&batch.name, &batch.file);
-    let mut status = BatchStatus::read(ledger, row, commands, page.state.now()).await?;
-    status.read_messages(ledger).await?;
-    Ok(status)
+    let mut read = read_batch(page, row).await?;
+    read.status.read_messages(&page.state.ledger).await?;
+    Ok(read)
 }
 
 async fn find_batch_row(page: &PageRequest, batch: &StoredBatch) -> Result<BatchRow, PageError> {

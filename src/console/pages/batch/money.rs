@@ -6,40 +6,36 @@ use maud::{Markup, html};
 
 use crate::batch;
 use crate::batch::BatchLimits;
-use crate::clock::start_of_utc_day;
-use crate::console::page_error::PageError;
-use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::number;
+use crate::console::pages::page_parts::{number, time_ago};
+use crate::console::spending_cache::BatchSpending;
 use crate::ledger::{SpendingTotals, StoredBatch};
-use crate::session::batch_status::BatchStatus;
 use crate::text::format_number;
 
-pub(super) async fn section(
-    page: &PageRequest,
+pub(super) fn section(
     stored: &StoredBatch,
-    status: &BatchStatus,
-) -> Result<Markup, PageError> {
-    let ledger = &page.state.ledger;
-    let run = match &status.last_run {
-        Some(run) => Some((run.run.id, ledger.run_spending(run.run.id).await?)),
-        None => None,
-    };
-    let since = start_of_utc_day(page.state.now());
-    let today = ledger.credits_spent_since(&stored.base_url, since).await?;
+    spending: Option<BatchSpending>,
+    now_ms: i64,
+) -> Markup {
     // A batch file of an earlier version may no longer parse; its caps are unknown then.
     let parsed = batch::parse(Path::new(&stored.file), stored.source.clone());
     let limits = parsed.map(|batch| batch.limits).unwrap_or_default();
-    Ok(html! {
+    html! {
         section .card aria-labelledby="h-money" {
             h2 id="h-money" { "Money" }
-            @if status.spending.requests == 0 { p .muted { "Nothing was paid yet." } }
-            @else { (spending_table(status.spending, run)) }
-            (caps(today, &limits))
+            @match spending {
+                None => p .muted { "Adding up the paid requests of this ledger…" },
+                Some(spending) if spending.batch.requests == 0 => p .muted { "Nothing was paid yet." },
+                Some(spending) => (spending_table(&spending)),
+            }
+            (caps(spending.map(|spending| spending.today), &limits))
+            @if let Some(at) = spending.and_then(|spending| spending.counted_at) {
+                p .muted { "Added up " (time_ago(at, now_ms)) "." }
+            }
         }
-    })
+    }
 }
 
-fn spending_table(batch: SpendingTotals, run: Option<(i64, SpendingTotals)>) -> Markup {
+fn spending_table(spending: &BatchSpending) -> Markup {
     html! {
         table .figures {
             thead { tr {
@@ -47,8 +43,8 @@ fn spending_table(batch: SpendingTotals, run: Option<(i64, SpendingTotals)>) -> 
                 th scope="col" { "estimated" } th scope="col" { "reported" }
             } }
             tbody {
-                @if let Some((run, spending)) = run { (spending_row(&format!("run {run}"), spending)) }
-                (spending_row("batch", batch))
+                @if let Some(run) = spending.last_run { (spending_row(&format!("run {}", run.run), run.totals)) }
+                (spending_row("batch", spending.batch))
             }
         }
     }
@@ -73,16 +69,18 @@ fn spending_row(name: &str, spending: SpendingTotals) -> Markup {
 }
 
 /// Returns the credits of today and the caps, each with what is left of it.
-fn caps(today: f64, limits: &BatchLimits) -> Markup {
+fn caps(today: Option<f64>, limits: &BatchLimits) -> Markup {
     html! {
         dl .facts {
-            dt { "today (UTC)" }
-            dd {
-                (format_number(today))
-                @if let Some(cap) = limits.max_credits_per_day {
-                    " of " (format_number(cap))
-                    progress max=(cap) value=(today.min(cap)) {}
-                } @else { span .muted { " · no cap" } }
+            @if let Some(today) = today {
+                dt { "today (UTC)" }
+                dd {
+                    (format_number(today))
+                    @if let Some(cap) = limits.max_credits_per_day {
+                        " of " (format_number(cap))
+                        progress max=(cap) value=(today.min(cap)) {}
+                    } @else { span .muted { " · no cap" } }
+                }
             }
             @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_number(cap)) " credits" } }
             @if let Some(cap) = limits.max_videos { dt { "cap per run" } dd { (cap) " videos" } }

@@ -8,7 +8,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::{command, number, row_chip, time, video_length};
+use crate::console::pages::page_parts::{command, number, row_chip, sentence, time, video_length};
 use crate::ledger::{ConsoleRole, JobHistory, StoredBatch, VersionRow};
 use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
@@ -104,7 +104,7 @@ impl RowView<'_> {
                     strong { "Version " (version.version) }
                     @if is_current { span .chip.finished { "current" } }
                     @if let Some(ms) = version.video_ms { span { (video_length(ms)) } }
-                    @if let Some(bytes) = version.video_bytes { span .muted { (megabytes(bytes)) } }
+                    @if let Some(bytes) = version.video_bytes { span .muted { (file_size(bytes)) } }
                     @if let Some(at) = version.done_at { span .muted { (time(at)) } }
                     a href=(address) download=[version.video_file.as_deref()] { "Download" }
                 }
@@ -127,7 +127,7 @@ impl RowView<'_> {
                 @if let Some(progress) = job.progress.filter(|_| self.history.rendering_at.is_some()) {
                     progress max="100" value=(format!("{progress:.0}")) {}
                 }
-                @if let Some(reason) = AttentionReason::from_row(job) { p { (reason.describe()) "." } }
+                @if let Some(reason) = AttentionReason::from_row(job) { p { (sentence(reason.describe())) } }
                 @if let Some(message) = &job.message { p .quoted { (message) } }
                 (self.facts())
                 @for step in &steps {
@@ -194,6 +194,9 @@ pub(in crate::console) fn storyboard(payload: &str) -> String {
     draw_scenes(payload).replace(" style=\"", " data-style=\"")
 }
 
-fn megabytes(bytes: i64) -> String {
-    format!("{:.1} MB", bytes.max(0) as f64 / 1e6)
+fn file_size(bytes: i64) -> String {
+    match bytes {
+        ..1_000_000 => format!("{:.0} kB", bytes.max(0) as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }

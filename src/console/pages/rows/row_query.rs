@@ -1,5 +1,5 @@
 //! The filter of the rows page, as the address holds it: `state`, `cause`, `q`, `where`, `sort`, and
-//! the place: `after`, `before` or `page`. Pure.
+//! the place: `after`, `before` or `page`. Pure. `search=all` searches beyond an exact key.
 //!
 //! `state` and `where` are those of `callsheet jobs`. `q` is a part of the key, of a cell or of a
 //! message, or a whole project id, in any case of its letters.
@@ -56,6 +56,8 @@ pub(super) struct RowQuery {
     pub(super) cause: Option<String>,
     /// The text to find, in small letters.
     pub(super) text: Option<String>,
+    /// The text as it was typed, unless every row is to be searched for it.
+    pub(super) exact_text: Option<String>,
     pub(super) sort: RowSort,
     pub(super) is_descending: bool,
     pub(super) place: RowPlace,
@@ -90,6 +92,10 @@ impl RowQuery {
             statuses: parse_statuses(fields.get("state").unwrap_or_default())?,
             cause: fields.get("cause").map(str::to_owned),
             text: fields.get("q").map(str::to_lowercase),
+            exact_text: fields
+                .get("q")
+                .filter(|_| fields.get("search").is_none())
+                .map(str::to_owned),
             sort,
             is_descending,
             place: parse_place(fields, sort, is_descending)?,

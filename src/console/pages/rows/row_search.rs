@@ -13,7 +13,7 @@ use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, RowPageStart
 /// Rows on a page.
 pub(super) const PAGE_ROWS: usize = 50;
 /// Rows that one page may read in search of those that match.
-const SCANNED_MAX: usize = 20_000;
+const SCANNED_MAX: usize = 10_000;
 /// Rows read at once.
 const CHUNK_ROWS: u32 = 200;
 /// Rows whose job was removed from the sheet.
@@ -27,6 +27,8 @@ pub(super) struct FoundRows {
     pub(super) later: Option<RowPlace>,
     /// Whether it stopped before the page was full, and `later` goes on searching.
     pub(super) is_cut: bool,
+    /// Whether these are the rows with exactly this key or project id, of too many to search all.
+    pub(super) is_exact: bool,
     /// Whether there are too many rows to sort, so that they are in the order of the sheet.
     pub(super) is_unsorted: bool,
 }
@@ -86,6 +88,10 @@ impl<'s> RowSearch<'s> {
 
     /// Returns the page that the query asks for.
     pub(super) async fn find(self) -> Result<FoundRows, LedgerError> {
+        let exact = self.find_exact().await?;
+        if !exact.rows.is_empty() {
+            return Ok(exact);
+        }
         let number = match self.query.place {
             RowPlace::After(after) => {
                 return self.starting_at(RowPageStart::After(after)).find_in_order().await;
@@ -103,6 +109,24 @@ impl<'s> RowSearch<'s> {
                 Ok(FoundRows { is_unsorted: true, earlier: None, later: None, ..found })
             }
         }
+    }
+
+    /// Returns the rows with exactly the key or project id that is searched, in a batch that is too
+    /// large to be searched for every cell at once.
+    async fn find_exact(&self) -> Result<FoundRows, LedgerError> {
+        let mut found = FoundRows { is_exact: true, ..FoundRows::default() };
+        let Some(text) = &self.query.exact_text else { return Ok(found) };
+        let jobs: u64 = self.ledger.state_counts(self.batch).await?.into_values().sum();
+        if jobs <= SCANNED_MAX as u64 {
+            return Ok(found);
+        }
+        for position in
+            self.ledger.row_positions(self.batch, text).await?.into_iter().take(PAGE_ROWS)
+        {
+            let rows = self.ledger.rows(self.batch, position - 1, 1).await?;
+            found.rows.extend(rows.into_iter().filter(|row| self.query.is_match(row)));
+        }
+        Ok(found)
     }
 
     async fn find_in_order(mut self) -> Result<FoundRows, LedgerError> {
@@ -133,7 +157,7 @@ impl<'s> RowSearch<'s> {
             true => (onwards.map(RowPlace::Before), back.map(RowPlace::After)),
         };
         let (earlier, later) = if is_sheet_reversed { (later, earlier) } else { (earlier, later) };
-        Ok(FoundRows { rows, earlier, later, is_cut, is_unsorted: false })
+        Ok(FoundRows { rows, earlier, later, is_cut, ..FoundRows::default() })
     }
 
     /// Returns where the page began; `None` at the beginning or the end of the sheet.
@@ -166,8 +190,7 @@ impl<'s> RowSearch<'s> {
             rows,
             earlier: number.checked_sub(1).map(RowPlace::Page),
             later: (number + 1 < pages).then_some(RowPlace::Page(number + 1)),
-            is_cut: false,
-            is_unsorted: false,
+            ..FoundRows::default()
         }))
     }
 

@@ -126,6 +126,9 @@ impl RowsView<'_> {
                 span .spacer {}
                 a href=(self.csv_address()) download { "Download CSV" }
             }
+            @if found.is_exact {
+                p { a href=(self.search_all_address()) { "Search the cells of all rows for this text" } }
+            }
             @if found.is_unsorted { p .muted { "Too many rows to sort: these are in the order of the sheet. Narrow the filter." } }
             @if found.rows.is_empty() && !found.is_cut { (self.empty_state()) }
             @else { (self.table(&found.rows)) }
@@ -145,6 +148,11 @@ impl RowsView<'_> {
                 @if found.is_cut { span .muted { " · not all rows were searched yet" } }
             }
         }
+    }
+
+    fn search_all_address(&self) -> String {
+        let query = self.query.fields.with("search", "all").to_query();
+        self.page.links().rows(self.batch(), &query)
     }
 
     fn csv_address(&self) -> String {
