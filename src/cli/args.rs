@@ -24,6 +24,7 @@ use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch;
 use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
+use crate::session::operator::operator_batch::OperatorBatch;
 use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 
@@ -166,24 +167,44 @@ impl BatchRef {
         LeasedBatch::open(&location, &self.batch, Clock::real()).await
     }
 
+    /// Opens the batch for requests of the operator: also while a run is live.
+    pub(crate) async fn open_for_operator(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<OperatorBatch, CommandError> {
+        let location = LedgerLocation::find_for(global.ledger_options(self.sandbox), &self.batch)?;
+        OperatorBatch::open(&location, &self.batch, Clock::real()).await
+    }
+
     /// Returns the stored settings of the batch and the account that it belongs to.
     pub(crate) async fn load_target(
         &self,
-        leased: &LeasedBatch,
+        ledger: &Ledger,
+        stored: &StoredBatch,
         trust: TrustArgs,
     ) -> Result<(Batch, RunTarget), CommandError> {
+        let path = ledger.path();
         if self.sandbox {
-            return leased.load_target(Some(RehearsalOptions::default())).await;
+            let rehearsal = Some(RehearsalOptions::default());
+            return locked_batch::load_target(path, stored, rehearsal).await;
         }
-        if let Some(question) = leased.trust_question()? {
+        if let Some(question) = locked_batch::trust_question(path, stored)? {
             let message = question.message();
             if !trust.trust && !prompt::confirm_trust(question).await {
                 let help = "; confirm it with --trust";
                 return Err(CommandError::usage(message).with_context(help));
             }
         }
-        leased.load_target(None).await
+        locked_batch::load_target(path, stored, None).await
     }
+}
+
+/// `--because`: the reason that the audit trail keeps.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReasonArgs {
+    /// Reason, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) because: String,
 }
 
 /// `--trust`: whether stored batch files of other users are used.

@@ -34,7 +34,12 @@ pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::console_role::ConsoleRole;
 pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
+pub use crate::ledger::model::job_ranges::JobRanges;
 pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
+pub use crate::ledger::model::operator_request::{
+    JobResolution, NewOperatorRequest, OperatorAction, OperatorRequest, RequestOutcome,
+    RequestedAction, ShownSet, TargetFilter, UncertainDecision,
+};
 pub use crate::ledger::model::outcome::SubmissionOutcome;
 pub use crate::ledger::model::recheck_reason::RecheckReason;
 pub use crate::ledger::model::row_status::RowStatus;
@@ -57,6 +62,7 @@ pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::row_pages::RowPageStart;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
+pub use crate::ledger::read::target_set::{TargetEffect, TargetJob, TargetSet, TargetTotals};
 pub use crate::ledger::read::throughput::RecentEvent;
 pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, ServerAddress};
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
@@ -70,7 +76,8 @@ pub use crate::ledger::write::due::{DueClaim, DueJob};
 pub use crate::ledger::write::generation::GeneratingDraft;
 pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::lost_file::FinishedFile;
-pub use crate::ledger::write::operator::{RetryFilter, RetryTotals, StrayDraft};
+pub use crate::ledger::write::operator::StrayDraft;
+pub use crate::ledger::write::operator_request::CarriedOutRequest;
 pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::rate_permit::{RateKind, RateSpan, RateSpanRequest};
 pub use crate::ledger::write::record::RecordedUpdate;

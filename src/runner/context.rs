@@ -16,7 +16,7 @@ use crate::aistudios::{CallError, StudioApi};
 use crate::clock::Clock;
 use crate::ledger::{
     BatchId, BatchLease, JobId, JobUpdate, Ledger, LedgerError, RecordedUpdate, RetryAfterFloor,
-    SubmissionId,
+    SubmissionId, Transition,
 };
 use crate::runner::event::{RunEvent, RunObserver};
 use crate::runner::files::output_marker::OutputMarker;
@@ -111,7 +111,16 @@ impl<S: StudioApi> RunContext<S> {
         let record = self.lease.record_update(job, submission, update, self.clock.now());
         let recorded = self.progress.quiescence.track(record, |_| true).await;
         self.wakeups.run_end.notify_one();
-        let recorded = recorded?;
+        let recorded = match recorded {
+            // It was on its way when the operator changed the job, which no paid request of that job was.
+            Err(LedgerError::IllegalTransition(late))
+                if self.progress.operator_changes().is_changed(job) =>
+            {
+                tracing::debug!(%late, "an update came after a request of the operator");
+                RecordedUpdate { transition: Transition::Unchanged, state: late.from }
+            }
+            recorded => recorded?,
+        };
         self.wakeups.wake_for(recorded, due);
         Ok(recorded)
     }

@@ -138,6 +138,21 @@ pub enum RunEvent {
     /// The operator unpaused the batch.
     #[serde(rename = "run.unpaused")]
     Unpaused,
+    /// A request of an operator was carried out, or not.
+    #[serde(rename = "run.request")]
+    RequestEnded {
+        /// The request's number.
+        request: i64,
+        /// The kind of action.
+        action: &'static str,
+        /// Who made it.
+        requester: String,
+        /// How it ended.
+        outcome: &'static str,
+        /// What happened.
+        #[serde(rename = "words")]
+        message: String,
+    },
     /// The run was asked to stop and finishes open requests.
     #[serde(rename = "run.draining")]
     Draining,

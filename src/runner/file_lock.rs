@@ -146,6 +146,15 @@ pub fn host_name() -> String {
         .unwrap_or_else(|| "this machine".to_owned())
 }
 
+/// Returns how requests of commands name their requester: `cli:USER@HOST`.
+pub fn command_requester() -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user: String = user.unwrap_or_else(|| "unknown".to_owned()).chars().take(100).collect();
+    format!("cli:{user}@{}", host_name())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

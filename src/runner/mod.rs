@@ -21,6 +21,7 @@ mod lease_lock;
 mod limits;
 mod lock;
 mod loops;
+mod operator_changes;
 mod quiescence;
 mod request;
 mod run;
@@ -37,7 +38,7 @@ pub use evidence::{
     Observation, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id,
 };
-pub use file_lock::{BatchFileLock, host_name};
+pub use file_lock::{BatchFileLock, command_requester, host_name};
 pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};
 pub use input::{RunInput, RunOptions, RunSettings};
 pub use lease_lock::BatchLeaseLock;

@@ -21,6 +21,7 @@ use crate::runner::loops::generation::generation_loop;
 use crate::runner::loops::heartbeat::{heartbeat_loop, record_heartbeat};
 use crate::runner::loops::late_renders::recheck_late_renders;
 use crate::runner::loops::lost_files::recover_lost_files;
+use crate::runner::loops::operator_requests::request_loop;
 use crate::runner::loops::pause::pause_loop;
 use crate::runner::loops::poll::poll_loop;
 use crate::runner::loops::reconcile::reconcile_loop;
@@ -37,8 +38,10 @@ pub struct RunOutcome {
     pub counts: BTreeMap<JobState, u64>,
     /// Why the run stopped spending, if it did.
     pub halt: Option<Halt>,
-    /// Whether it was asked to stop.
+    /// Whether it was asked to stop by a signal.
     pub interrupted: bool,
+    /// The requester that had it stopped.
+    pub stopped_for: Option<String>,
     /// The reason that blocked the last claim of a paid request.
     pub claim_block: ClaimBlock,
     /// The number of uncertain jobs that only the operator can resolve.
@@ -63,7 +66,7 @@ pub async fn run_batch<S: StudioApi>(input: RunInput<S>) -> Result<RunOutcome, L
     run.report(recheck_late_renders(&run).await);
     wait_until_complete(&run).await;
     run.report(report_double_renders(&run).await);
-    if run.shutdown.signal().is_draining() {
+    if run.shutdown.signal().is_draining() || run.shutdown.stopped_for().is_some() {
         run.observer.notify(RunEvent::Draining);
     }
     run.shutdown.finish();
@@ -72,7 +75,8 @@ pub async fn run_batch<S: StudioApi>(input: RunInput<S>) -> Result<RunOutcome, L
     // A run whose batch was taken over must not report the batch as its own.
     run.report(record_heartbeat(&run).await);
     let outcome = outcome(&run).await?;
-    let ending = if outcome.interrupted { RunEnding::Interrupted } else { RunEnding::Ended };
+    let is_stopped = outcome.interrupted || outcome.stopped_for.is_some();
+    let ending = if is_stopped { RunEnding::Interrupted } else { RunEnding::Ended };
     run.lease.end_run(ending, run.clock.now()).await?;
     Ok(outcome)
 }
@@ -91,6 +95,7 @@ fn start_loops<S: StudioApi>(run: &Arc<RunContext<S>>) {
     run.spawn(heartbeat_loop(run.clone()));
     run.spawn(wake_when_submitting_stops(run.clone()));
     run.spawn(pause_loop(run.clone()));
+    run.spawn(request_loop(run.clone()));
     run.spawn(callback_loop(run.clone()));
     run.spawn(clock_loop(run.clone()));
 }
@@ -125,6 +130,7 @@ async fn outcome<S: StudioApi>(run: &RunContext<S>) -> Result<RunOutcome, Ledger
         counts: run.ledger.state_counts(run.batch).await?,
         halt: run.limits.breakers.current_halt(),
         interrupted: run.shutdown.signal().is_draining(),
+        stopped_for: run.shutdown.stopped_for().map(str::to_owned),
         claim_block: run.progress.quiescence.last_claim_block(),
         jobs_for_operator: run.progress.jobs_for_operator().len() as u64,
         window_closed: run.shutdown.is_window_closed(),

@@ -4,6 +4,7 @@
 //! abandons open requests as well, which is safe because every intent is on disk before its request
 //! is sent. Every reason to stop, except a halt, is a token derived from the one that Ctrl-C cancels.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
@@ -51,13 +52,21 @@ pub(super) struct RunShutdown {
     /// A child of `following`: cancelled when the time window closes.
     submitting: CancellationToken,
     window_closed: AtomicBool,
+    /// The requester that had this run stopped.
+    stopped_for: OnceLock<String>,
 }
 
 impl RunShutdown {
     pub(super) fn new(signal: StopSignal) -> Self {
         let following = signal.draining.child_token();
         let submitting = following.child_token();
-        Self { signal, following, submitting, window_closed: AtomicBool::new(false) }
+        Self {
+            signal,
+            following,
+            submitting,
+            window_closed: AtomicBool::new(false),
+            stopped_for: OnceLock::new(),
+        }
     }
 
     /// Stops submitting because the time window is over.
@@ -69,6 +78,18 @@ impl RunShutdown {
     /// Returns whether the time window ended during this run.
     pub(super) fn is_window_closed(&self) -> bool {
         self.window_closed.load(Ordering::Relaxed)
+    }
+
+    /// Drains this run alone, at the request of an operator.
+    pub(super) fn stop_for(&self, requester: String) {
+        // A second request finds it stopped.
+        let _ = self.stopped_for.set(requester);
+        self.following.cancel();
+    }
+
+    /// Returns the requester that had this run stopped.
+    pub(super) fn stopped_for(&self) -> Option<&str> {
+        self.stopped_for.get().map(String::as_str)
     }
 
     /// Stops everything because nothing is left to do.

@@ -10,6 +10,7 @@ use crate::ledger::{JobId, SubmissionId};
 use crate::runner::in_flight::InFlightSet;
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::loops::render_watch::RenderWatch;
+use crate::runner::operator_changes::OperatorChanges;
 use crate::runner::quiescence::QuiescenceTracker;
 
 /// See the module.
@@ -26,6 +27,9 @@ pub(super) struct WorkProgress {
     render_times: Mutex<RenderTimes>,
     render_watch: Mutex<RenderWatch>,
     jobs_for_operator: Mutex<BTreeSet<JobId>>,
+    operator_changes: Mutex<OperatorChanges>,
+    /// Held while a request of the operator changes jobs, or an observation decides about one.
+    pub(super) operator_turn: tokio::sync::Mutex<()>,
     /// How often the link of a job was refused since the last byte of its file.
     link_refusals: Mutex<BTreeMap<JobId, u32>>,
     /// Whether a render has finished.
@@ -44,6 +48,8 @@ impl WorkProgress {
             render_times: Mutex::default(),
             render_watch: Mutex::default(),
             jobs_for_operator: Mutex::default(),
+            operator_changes: Mutex::default(),
+            operator_turn: tokio::sync::Mutex::default(),
             link_refusals: Mutex::default(),
             has_rendered: AtomicBool::default(),
             suspects: Mutex::default(),
@@ -93,6 +99,11 @@ impl WorkProgress {
     /// Forgets the suspicion about a submission.
     pub(super) fn clear_suspect(&self, submission: SubmissionId) {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&submission);
+    }
+
+    /// Returns the jobs that requests of the operator have changed.
+    pub(super) fn operator_changes(&self) -> MutexGuard<'_, OperatorChanges> {
+        self.operator_changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the uncertain jobs that neither evidence nor waiting can resolve any more.

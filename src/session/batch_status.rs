@@ -44,6 +44,8 @@ pub(crate) struct BatchStatus {
     pub(crate) last_stop: Option<LastStop>,
     /// The process that is running the batch now.
     pub(crate) live_holder: Option<String>,
+    /// Requests of operators that no run has carried out yet.
+    pub(crate) waiting_requests: u64,
     pub(crate) attention_groups: Vec<AttentionGroup>,
     pub(crate) commands: CommandHints,
 }
@@ -191,6 +193,7 @@ impl BatchStatus {
         let mut status = Self::read_counts(ledger, batch, commands, spending).await?;
         let live_until = holder.is_some().then_some(now);
         status.live_holder = holder;
+        status.waiting_requests = ledger.count_waiting_requests(status.batch.id, now).await?;
         let runs = ledger.runs(Some(status.batch.id), RUNS_READ_MAX).await?;
         if status.live_holder.is_none() {
             status.last_stop = LastStop::from_runs(&runs);
@@ -235,6 +238,7 @@ impl BatchStatus {
             last_run_status: None,
             last_stop: None,
             live_holder: None,
+            waiting_requests: 0,
             attention_groups: attention::read_groups(ledger, id, &commands).await?,
             batch,
             commands,

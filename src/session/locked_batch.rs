@@ -89,39 +89,43 @@ impl LeasedBatch {
         Ok(Self { ledger, stored, lease, clock, _lock: lock })
     }
 
-    /// Returns the question about the stored batch file, unless this user has run it here.
-    pub(crate) fn trust_question(&self) -> Result<Option<TrustQuestion>, CommandError> {
-        Ok(TrustQuestion::about(&self.parse_stored()?, self.ledger.address()))
-    }
-
-    fn parse_stored(&self) -> Result<Batch, CommandError> {
-        batch::parse(&PathBuf::from(&self.stored.file), self.stored.source.clone())
-            .map_err(|problems| CommandError::new(ExitReason::Input, problems))
-    }
-
-    /// Returns the stored settings of the batch and the account that it belongs to; a rehearsal
-    /// starts its sandbox.
-    pub(crate) async fn load_target(
-        &self,
-        rehearsal: Option<RehearsalOptions>,
-    ) -> Result<(Batch, RunTarget), CommandError> {
-        let mut batch = self.parse_stored()?;
-        let target = match rehearsal {
-            Some(options) => {
-                // Measurements of the real service do not apply to the sandbox.
-                batch.vendor = VendorProfile::default();
-                let settings = sandbox_settings(&options)?;
-                RunTarget::start_rehearsal(self.ledger.address(), settings).await?
-            }
-            None => RunTarget::at_stored_host(&self.stored.base_url, &batch)?,
-        };
-        Ok((batch, target))
-    }
-
     /// Ends the exclusive use and closes the ledger.
     pub(crate) async fn release(self) -> Result<(), CommandError> {
         let ended = self.lease.end_run(RunEnding::ByHand, self.clock.now()).await;
         self.ledger.close().await;
         Ok(ended?)
     }
+}
+
+/// Returns the question about a stored batch file, unless this user has run it here.
+pub(crate) fn trust_question(
+    ledger: &LedgerAddress,
+    stored: &StoredBatch,
+) -> Result<Option<TrustQuestion>, CommandError> {
+    Ok(TrustQuestion::about(&parse_stored(stored)?, ledger))
+}
+
+fn parse_stored(stored: &StoredBatch) -> Result<Batch, CommandError> {
+    batch::parse(&PathBuf::from(&stored.file), stored.source.clone())
+        .map_err(|problems| CommandError::new(ExitReason::Input, problems))
+}
+
+/// Returns the stored settings of a batch and the account that it belongs to; a rehearsal starts its
+/// sandbox.
+pub(crate) async fn load_target(
+    ledger: &LedgerAddress,
+    stored: &StoredBatch,
+    rehearsal: Option<RehearsalOptions>,
+) -> Result<(Batch, RunTarget), CommandError> {
+    let mut batch = parse_stored(stored)?;
+    let target = match rehearsal {
+        Some(options) => {
+            // Measurements of the real service do not apply to the sandbox.
+            batch.vendor = VendorProfile::default();
+            let settings = sandbox_settings(&options)?;
+            RunTarget::start_rehearsal(ledger, settings).await?
+        }
+        None => RunTarget::at_stored_host(&stored.base_url, &batch)?,
+    };
+    Ok((batch, target))
 }

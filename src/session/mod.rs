@@ -25,6 +25,7 @@ pub(crate) mod ledger_match;
 pub(crate) mod locked_batch;
 pub(crate) mod next_steps;
 mod open_projects;
+pub(crate) mod operator;
 pub(crate) mod outcome;
 pub(crate) mod prepare;
 pub(crate) mod probe;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use crate::batch;
-use crate::ledger::RetryFilter;
+use crate::ledger::{RequestedAction, TargetFilter};
 use crate::plan::RowSelection;
 use crate::runner::RunOptions;
 use crate::session::account::batch_trust;
@@ -190,9 +190,9 @@ async fn report_retries(
 ) -> Result<(), CommandError> {
     let mut jobs = 0;
     for batch in batches {
-        let filter = RetryFilter { selection: batch.selection, ..RetryFilter::default() };
-        let retries = context.ledger.count_retries(batch.id, &filter).await?;
-        jobs += retries.submissions + retries.downloads;
+        let filter = TargetFilter { selection: batch.selection, ..TargetFilter::default() };
+        let retry = RequestedAction::Retry(filter);
+        jobs += context.ledger.target_set(batch.id, &retry).await?.totals().jobs;
     }
     context.observer.notify(SessionEvent::Retrying { jobs });
     Ok(())

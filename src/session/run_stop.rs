@@ -37,6 +37,9 @@ pub(crate) fn stop_for_outcome(
     let mut stops: Vec<RunStop> = outcome.halt.iter().map(stop_for_halt).collect();
     if outcome.interrupted {
         stops.push(stop_for_signal(signal.unwrap_or(Signal::Interrupt)));
+    } else if let Some(requester) = &outcome.stopped_for {
+        let message = format!("stopped at the request of {requester}; everything is saved");
+        stops.push(new_stop(ExitReason::Interrupted, StopCause::Interrupted, message));
     }
     if uncertain > 0 {
         let videos = pluralize(uncertain, "video");
@@ -379,6 +382,7 @@ mod tests {
             counts: BTreeMap::new(),
             halt: None,
             interrupted: false,
+            stopped_for: None,
             claim_block: ClaimBlock::NothingDue,
             jobs_for_operator: 0,
             window_closed: false,

@@ -2,14 +2,16 @@
 
 use callsheet::batch::OnUncertain;
 use callsheet::clock::Clock;
-use callsheet::ledger::{BatchLease, JobState, JobUpdate, RetryFilter, RunEnding, RunOwner};
+use callsheet::ledger::{
+    BatchLease, JobState, JobUpdate, RequestedAction, RunEnding, RunOwner, TargetFilter,
+};
 use callsheet::report;
 use callsheet::runner::RunOptions;
 use callsheet::sandbox::FaultRules;
 use callsheet::sheet::{Sheet, SheetSpec};
 use proptest::prelude::*;
 
-use super::support::TestBatch;
+use super::support::{TestBatch, carry_out_request};
 
 async fn begin_run(promo: &TestBatch) -> BatchLease {
     let batch = promo.ledger.batch("promo").await.unwrap().id;
@@ -31,9 +33,11 @@ async fn a_video_that_could_only_not_be_fetched_is_fetched_again_and_not_paid_fo
     assert_eq!(count_in_state(&ending, JobState::Failed), 3, "{ending:?}");
     promo.sandbox.set_faults(FaultRules::default());
     let lease = begin_run(&promo).await;
-    let again = lease.retry_jobs(RetryFilter::default(), Clock::real().now()).await;
-    let again = again.unwrap();
-    assert_eq!((again.submissions, again.downloads), (0, 3));
+    let retry = RequestedAction::Retry(TargetFilter::default());
+    let totals = promo.ledger.target_set(lease.batch(), &retry).await.unwrap().totals();
+    assert_eq!((totals.submissions, totals.downloads), (0, 3));
+    let again = carry_out_request(&lease, retry, Clock::real().now()).await;
+    assert_eq!((again.status(), again.job_count, again.paid_count), ("done", 3, 0));
     let ending = promo.run().await;
     assert_eq!(count_in_state(&ending, JobState::Done), 3, "{ending:?}");
     assert_eq!(promo.sandbox.render_count(), 3);
@@ -46,15 +50,17 @@ async fn cancelled_jobs_are_not_submitted_until_they_are_retried() {
     promo.plan_and_commit().await;
     let lease = begin_run(&promo).await;
     let keys = vec!["k001".to_owned(), "k002".to_owned()];
-    let taken = lease.cancel_jobs(keys, Clock::real().now()).await.unwrap();
-    assert_eq!(taken, 2);
+    let cancel = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
+    let cancelled = carry_out_request(&lease, cancel, Clock::real().now()).await;
+    assert_eq!(cancelled.job_count, 2);
     let ending = promo.run().await;
     assert_eq!(
         (count_in_state(&ending, JobState::Done), count_in_state(&ending, JobState::Cancelled)),
         (2, 2)
     );
     let lease = begin_run(&promo).await;
-    lease.retry_jobs(RetryFilter::default(), Clock::real().now()).await.unwrap();
+    let retry = RequestedAction::Retry(TargetFilter::default());
+    carry_out_request(&lease, retry, Clock::real().now()).await;
     assert_eq!(count_in_state(&promo.run().await, JobState::Done), 4);
     promo.assert_guarantees(4).await;
 }

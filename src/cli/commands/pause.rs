@@ -1,15 +1,17 @@
 //! `callsheet pause` and `callsheet unpause`: stop and continue the submissions of a batch, also
 //! during a run.
 //!
-//! Neither takes the batch's lock, `batch_ref` belongs to the live run. The run reads the pause in every
+//! Neither takes the batch's lock, which belongs to the live run. The run reads the pause in every
 //! claim.
 
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{BatchRef, GlobalArgs};
+use crate::cli::args::{BatchRef, GlobalArgs, ReasonArgs};
 use crate::cli::output::printer::Printer;
-use crate::runner::lock_holder;
+use crate::clock::Clock;
+use crate::ledger::{NewOperatorRequest, RequestedAction};
+use crate::runner::{command_requester, lock_holder};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 
@@ -20,10 +22,13 @@ A live run notices the pause within seconds: it downloads the renders in
 progress, submits nothing new, and waits until the batch is unpaused, its time
 window ends or it is stopped. A new run submits nothing and exits with 8.
 
-With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
+With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null,
+\"request\": …}.")]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
+    #[command(flatten)]
+    reason: ReasonArgs,
 }
 
 /// Continue a paused batch
@@ -31,14 +36,17 @@ pub(crate) struct PauseArgs {
 #[command(after_help = "\
 A live run continues within seconds; otherwise the next run does.
 
-With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null}.")]
+With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null,
+\"request\": …}.")]
 pub(crate) struct UnpauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
+    #[command(flatten)]
+    reason: ReasonArgs,
 }
 
 pub(crate) async fn pause(args: PauseArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
-    set_paused(args.batch_ref, PauseChange::Pause, global, printer)
+    set_paused(args, RequestedAction::Pause, global, printer)
         .await
         .unwrap_or_else(|error| error.report(printer))
 }
@@ -48,31 +56,37 @@ pub(crate) async fn unpause(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> ExitReason {
-    set_paused(args.batch_ref, PauseChange::Unpause, global, printer)
+    let args = PauseArgs { batch_ref: args.batch_ref, reason: args.reason };
+    set_paused(args, RequestedAction::Unpause, global, printer)
         .await
         .unwrap_or_else(|error| error.report(printer))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PauseChange {
-    Pause,
-    Unpause,
-}
-
 async fn set_paused(
-    batch_ref: BatchRef,
-    change: PauseChange,
+    args: PauseArgs,
+    action: RequestedAction,
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let paused = change == PauseChange::Pause;
+    let PauseArgs { batch_ref, reason } = args;
+    let paused = action == RequestedAction::Pause;
     let (ledger, stored) = batch_ref.open_batch(global).await?;
-    let changed = ledger.set_paused(stored.id, paused).await?;
+    let request = NewOperatorRequest {
+        action,
+        shown: None,
+        requester: command_requester(),
+        reason: Some(reason.because),
+        token: None,
+        credits_per_minute: 0.0,
+    };
+    let request = ledger.submit_request(stored.id, request, Clock::real().now()).await?;
+    let changed = request.changed_pause();
     let live = lock_holder(&ledger, &stored.name).await;
     ledger.close().await;
     if printer.is_json() {
         printer.print_json(&json!({
             "batch": stored.name, "paused": paused, "changed": changed, "live": live,
+            "request": request.id,
         }));
         return Ok(ExitReason::Done);
     }

@@ -3,13 +3,16 @@
 //! AI Studios is checked first: evidence takes precedence over the operator's statement.
 
 use clap::{ArgGroup, Args};
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::aistudios::{CallError, ProjectDetails, StudioApi};
 use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
+use crate::cli::commands::retry::print_next;
 use crate::cli::output::printer::Printer;
-use crate::ledger::{CallbackReport, DueJob, JobUpdate, Ledger};
+use crate::ledger::{
+    CallbackReport, DueJob, JobResolution, JobState, Ledger, OperatorRequest, RequestedAction,
+    SubmissionId, UncertainDecision,
+};
 use crate::runner::{
     Observation, ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
     profile_keeps_export_id, sent_project_name,
@@ -17,7 +20,7 @@ use crate::runner::{
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_job_key;
-use crate::session::locked_batch::LeasedBatch;
+use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
 use crate::text::strip_control;
 
 /// Decide about a video that may have been paid for
@@ -67,76 +70,99 @@ async fn execute(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let leased = args.batch_ref.lease_batch(global).await?;
-    let key = find_job_key(&leased.ledger, &leased.stored, &args.key).await?;
-    let found = leased.ledger.uncertain_job(leased.stored.id, &key).await?;
-    let Some(due) = found else {
-        let message = format!("`{key}` is not uncertain: nothing to resolve");
-        leased.release().await?;
-        return Err(CommandError::new(ExitReason::Usage, message));
+    let batch = args.batch_ref.open_for_operator(global).await?;
+    let outcome = resolve_job(&args, &batch, global, printer).await;
+    let released = batch.release().await;
+    outcome?;
+    released.map(|()| ExitReason::Done)
+}
+
+async fn resolve_job(
+    args: &ResolveArgs,
+    batch: &OperatorBatch,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let OperatorBatch { ledger, stored, .. } = batch;
+    let key = find_job_key(ledger, stored, &args.key).await?;
+    let Some(due) = ledger.uncertain_job(stored.id, &key).await? else {
+        return Err(CommandError::usage(format!("`{key}` is not uncertain: nothing to resolve")));
     };
-    let callback = leased.ledger.callback_report(due.submission).await?;
-    let evidence = gather_evidence(&args, &leased, &due, callback.as_ref(), printer).await;
-    let evidence = match evidence {
-        Ok(evidence) => evidence,
-        Err(error) => {
-            leased.release().await?;
-            return Err(error);
-        }
-    };
-    let decision = match decide(&args, &evidence, callback.as_ref(), leased.clock.now()) {
-        Ok(decision) => decision,
-        Err(message) => {
-            leased.release().await?;
-            return Err(CommandError::new(ExitReason::Uncertain, message));
-        }
-    };
-    let now = leased.clock.now();
-    let recorded = leased.lease.record_update(due.job, due.submission, decision.update, now).await;
-    let state = recorded?.state;
-    if printer.is_json() {
-        printer
-            .print_json(&json!({ "key": key, "state": state.as_str(), "words": decision.message }));
-    } else {
-        printer.print_result(&format!(
-            "{}: {state}: {}",
-            strip_control(&key),
-            strip_control(&decision.message)
-        ));
-        let commands =
-            global.command_hints(args.batch_ref.sandbox, &leased.stored.name, &leased.stored.file);
-        printer.status(&format!("Next: {}", commands.run_command()));
+    if let (Some(holder), true) = (batch.live_holder(), args.batch_ref.sandbox) {
+        let message = format!(
+            "the rehearsal is running ({holder}), and its virtual AI Studios with it: resolve \
+             `{key}` when it has ended"
+        );
+        return Err(CommandError::new(ExitReason::BatchLocked, message));
     }
-    leased.release().await?;
-    Ok(ExitReason::Done)
+    let callback = ledger.callback_report(due.submission).await?;
+    let evidence = gather_evidence(args, batch, &due, callback.as_ref(), printer).await?;
+    let resolution = decide(args, &key, &evidence, callback.as_ref())
+        .map_err(|message| CommandError::new(ExitReason::Uncertain, message))?;
+    let message = resolution.message.clone();
+    let request = request_resolution(batch, &due, resolution, &args.because).await?;
+    let state = ledger.job_history(stored.id, &key).await?.and_then(|history| history.job.state);
+    let state = state.map_or("", JobState::as_str);
+    if printer.is_json() {
+        printer.print_json(&json!({
+            "key": key, "state": state, "words": message, "request": request.id,
+        }));
+    } else {
+        let (key, message) = (strip_control(&key), strip_control(&message));
+        printer.print_result(&format!("{key}: {state}: {message}"));
+        let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
+        print_next(batch, &commands.run_command(), printer);
+    }
+    Ok(())
+}
+
+/// Has the decision recorded about the request that the evidence is about, and about no later one.
+async fn request_resolution(
+    batch: &OperatorBatch,
+    due: &DueJob,
+    resolution: JobResolution,
+    because: &str,
+) -> Result<OperatorRequest, CommandError> {
+    let action = RequestedAction::Resolve(resolution);
+    let set = batch.ledger.target_set(batch.stored.id, &action).await?;
+    let is_same = set.jobs().iter().any(|target| {
+        SubmissionId::from(target.submission) == due.submission
+            && Some(target.paid_at) == due.paid_at
+    });
+    if !is_same {
+        let message = "the job has changed meanwhile: nothing was changed; run the command again";
+        return Err(CommandError::new(ExitReason::TransientFailure, message));
+    }
+    let shown = Some(set.to_shown_set());
+    batch.execute_request(CommandRequest { action, shown, reason: because.to_owned() }).await
 }
 
 /// Gathers evidence once, like the reconcile loop of a run.
 async fn gather_evidence(
     args: &ResolveArgs,
-    leased: &LeasedBatch,
+    operated: &OperatorBatch,
     due: &DueJob,
     callback: Option<&CallbackReport>,
     printer: &Printer,
 ) -> Result<SubmissionEvidence, CommandError> {
-    let (batch, target) = args.batch_ref.load_target(leased, args.trust).await?;
-    let studio = target.ai_studios(&batch, &leased.clock)?;
+    let OperatorBatch { ledger, stored, clock, .. } = operated;
+    let (batch, target) = args.batch_ref.load_target(ledger, stored, args.trust).await?;
+    let studio = target.ai_studios(&batch, clock)?;
     let own_id = due.render_id.as_ref().or(due.project_id.as_ref());
     let mut observation = Observation::default();
     if let Some(id) = own_id {
         let read = studio.read_project(id).await;
         observation.draft = Some(read.map_err(|error| error.to_string()));
     }
-    observation.sent_name = sent_project_name(&leased.ledger, due.submission, &due.tag).await?;
+    observation.sent_name = sent_project_name(ledger, due.submission, &due.tag).await?;
     let list = match studio.list_projects().await {
         Ok(list) => {
             let mut index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
-            index.shows_known_projects = leased.ledger.has_any_project(&index.tagged_ids).await?;
+            index.shows_known_projects = ledger.has_any_project(&index.tagged_ids).await?;
             let profile_setting = profile_keeps_export_id(&batch.vendor);
-            let keeps_ids =
-                leased.ledger.has_stable_export_ids(leased.stored.id, profile_setting).await;
+            let keeps_ids = ledger.has_stable_export_ids(stored.id, profile_setting).await;
             index.keeps_ids = keeps_ids?;
-            let finished = leased.ledger.finished_projects(leased.stored.id).await?;
+            let finished = ledger.finished_projects(stored.id).await?;
             index.hides_known_projects = !index.compare_with(&finished).is_empty();
             observation.others = read_others(due, &index, &studio).await;
             Ok(index)
@@ -153,9 +179,7 @@ async fn gather_evidence(
     let adoptable = match (&args.adopt, &evidence) {
         // Evidence of acceptance takes precedence over the options.
         (None, _) | (_, SubmissionEvidence::Accepted { .. }) => Ok(()),
-        (Some(project), _) => {
-            ensure_adoptable(project, due, &leased.ledger, &studio, printer).await
-        }
+        (Some(project), _) => ensure_adoptable(project, due, ledger, &studio, printer).await,
     };
     target.close().await;
     adoptable.map(|()| evidence)
@@ -203,40 +227,30 @@ async fn ensure_adoptable(
     }
 }
 
-/// The operator's decision, corrected by the evidence.
-struct Decision {
-    update: JobUpdate,
-    /// Shown to the operator and recorded in the job's history.
-    message: String,
-}
-
 /// Combines the evidence with the options. The error is a message for the operator.
 fn decide(
     args: &ResolveArgs,
+    key: &str,
     evidence: &SubmissionEvidence,
     callback: Option<&CallbackReport>,
-    now: Timestamp,
-) -> Result<Decision, String> {
+) -> Result<JobResolution, String> {
     let because =
         if args.because.is_empty() { String::new() } else { format!(": {}", args.because) };
+    let resolution =
+        |decision, message| Ok(JobResolution { key: key.to_owned(), decision, message });
     if let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence {
         let (project_id, render_id) = (project_id.clone(), render_id.clone());
         let message = format!("it was accepted, as {project_id}: {cause}");
-        let cause = cause.clone();
-        let update = JobUpdate::Accepted { project_id, render_id, due_at: now, message: cause };
-        return Ok(Decision { update, message });
+        return resolution(UncertainDecision::Accepted { project_id, render_id }, message);
     }
     if let Some(project_id) = &args.adopt {
         let message = format!("adopted as {project_id} by the operator{because}");
-        let (project_id, render_id) = (project_id.clone(), None);
-        let recorded = message.clone();
-        let update = JobUpdate::Accepted { project_id, render_id, due_at: now, message: recorded };
-        return Ok(Decision { update, message });
+        let project_id = project_id.clone();
+        return resolution(UncertainDecision::Adopt { project_id }, message);
     }
     if args.abandon {
         let message = format!("given up by the operator; it may have been paid for{because}");
-        let update = JobUpdate::Abandoned { message: message.clone() };
-        return Ok(Decision { update, message });
+        return resolution(UncertainDecision::Abandon, message);
     }
     if callback.is_some() {
         return Err("AI Studios sent a callback for this request, so it was accepted: find its \
@@ -256,6 +270,5 @@ fn decide(
         }
         SubmissionEvidence::Accepted { .. } => return Err("the job was accepted".to_owned()),
     };
-    let update = JobUpdate::ProvenAbsent { due_at: now, message: message.clone() };
-    Ok(Decision { update, message })
+    resolution(UncertainDecision::NotSubmitted, message)
 }

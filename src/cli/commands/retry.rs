@@ -1,19 +1,22 @@
 //! `callsheet retry` and `callsheet cancel`: return failed jobs to the queue, or take jobs out of it.
 //!
-//! Both hold the batch's lock and show the number of jobs before they ask.
+//! Both show the number of jobs before they ask, and change exactly those, or nothing. A live run
+//! carries them out.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::{BatchRef, GlobalArgs};
+use crate::cli::args::{BatchRef, GlobalArgs, ReasonArgs};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::prompt::confirm;
-use crate::ledger::{JobState, Ledger, RetryFilter, RetryTotals, StoredBatch};
+use crate::ledger::{
+    JobState, Ledger, OperatorRequest, RequestedAction, StoredBatch, TargetFilter, TargetTotals,
+};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_job_key;
-use crate::session::locked_batch::LeasedBatch;
 use crate::session::next_steps::CommandHints;
+use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
 use crate::text::{format_credits, pluralize};
 
 /// Retry failed or cancelled videos
@@ -42,6 +45,8 @@ pub(crate) struct RetryArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    reason: ReasonArgs,
 }
 
 /// The cause after which the video may still arrive.
@@ -76,6 +81,8 @@ pub(crate) struct CancelArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    reason: ReasonArgs,
 }
 
 pub(crate) async fn retry(args: RetryArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -97,48 +104,75 @@ async fn execute_retry(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let hold = args.batch_ref.lease_batch(global).await?;
-    let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
+    let batch = args.batch_ref.open_for_operator(global).await?;
+    let outcome = retry_jobs(args, &batch, global, printer).await;
+    let released = batch.release().await;
+    outcome?;
+    released.map(|()| ExitReason::Done)
+}
+
+async fn retry_jobs(
+    args: RetryArgs,
+    batch: &OperatorBatch,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let OperatorBatch { ledger, stored, .. } = batch;
+    let keys = complete_keys(ledger, stored, &args.keys).await?;
     let state = args.state.map(RetryableState::job_state);
-    let chosen = RetryFilter { keys, cause: args.cause, state, selection: None };
-    let again = hold.ledger.count_retries(hold.stored.id, &chosen).await?;
-    let uncertain = count_in_state(&hold.ledger, &hold.stored, JobState::Uncertain).await?;
+    let filter = TargetFilter { keys, cause: args.cause, state, selection: None };
+    let action = RequestedAction::Retry(filter.clone());
+    let set = ledger.target_set(stored.id, &action).await?;
+    print_uncertain(ledger, stored, printer).await?;
+    if set.jobs().is_empty() {
+        print_outcome(printer, "Nothing to retry", &retry_json(TargetTotals::default(), None));
+        return Ok(());
+    }
+    let credits = set.totals().minutes as f64 * ledger.credits_per_minute().await?;
+    let what = describe_retry(set.totals(), credits);
+    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
+    warn_about_late_renders(batch, filter, &commands, printer).await?;
+    if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
+        if printer.is_json() {
+            printer.print_json(&retry_json(TargetTotals::default(), None));
+        }
+        return Ok(());
+    }
+    let shown = (!args.yes).then(|| set.to_shown_set());
+    let request = CommandRequest { action, shown, reason: args.reason.because };
+    let request = batch.execute_request(request).await?;
+    print_outcome(printer, &what, &retry_json(set.totals(), Some(&request)));
+    print_next(batch, &commands.run_command(), printer);
+    Ok(())
+}
+
+/// Prints how many jobs are left unchanged because they may be paid for.
+async fn print_uncertain(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let uncertain = count_in_state(ledger, stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
             "{} left unchanged: possibly already paid for (see callsheet resolve)",
             pluralize(uncertain, "uncertain job")
         ));
     }
-    if again.submissions + again.downloads == 0 {
-        print_outcome(printer, "Nothing to retry", &retry_json(RetryTotals::default(), 0.0));
-        hold.release().await?;
-        return Ok(ExitReason::Done);
+    Ok(())
+}
+
+/// Prints what continues with the jobs: the live run, or the next one.
+pub(super) fn print_next(batch: &OperatorBatch, run_command: &str, printer: &Printer) {
+    match batch.live_holder() {
+        Some(holder) => printer.status(&format!("live run ({holder}): continues with them")),
+        None => printer.status(&format!("Next: {run_command}")),
     }
-    let per_minute = hold.ledger.credits_per_minute().await?;
-    let credits = again.minutes as f64 * per_minute;
-    let what = describe_retry(again, credits);
-    let commands =
-        global.command_hints(args.batch_ref.sandbox, &hold.stored.name, &hold.stored.file);
-    warn_about_late_renders(&hold, chosen.clone(), &commands, printer).await?;
-    if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
-        if printer.is_json() {
-            printer.print_json(&retry_json(RetryTotals::default(), 0.0));
-        }
-        hold.release().await?;
-        return Ok(ExitReason::Done);
-    }
-    let now = hold.clock.now();
-    let again = hold.lease.retry_jobs(chosen, now).await;
-    let again = again?;
-    print_outcome(printer, &what, &retry_json(again, credits));
-    printer.status(&format!("Next: {}", commands.run_command()));
-    hold.release().await?;
-    Ok(ExitReason::Done)
 }
 
 /// Describes a retry: what is downloaded, rendered for the first time, and paid for again.
-fn describe_retry(again: RetryTotals, credits: f64) -> String {
-    let RetryTotals { submissions, paid_before, downloads, .. } = again;
+fn describe_retry(totals: TargetTotals, credits: f64) -> String {
+    let TargetTotals { submissions, paid_before, downloads, .. } = totals;
     let mut parts = Vec::new();
     if downloads > 0 {
         let videos = pluralize(downloads, "finished video");
@@ -160,18 +194,19 @@ fn describe_retry(again: RetryTotals, credits: f64) -> String {
 
 /// Names the command that only takes renders which have finished meanwhile.
 async fn warn_about_late_renders(
-    hold: &LeasedBatch,
-    chosen: RetryFilter,
+    batch: &OperatorBatch,
+    filter: TargetFilter,
     commands: &CommandHints,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    if chosen.cause.as_deref().is_some_and(|cause| cause != RENDER_FAILED_CAUSE) {
+    if filter.cause.as_deref().is_some_and(|cause| cause != RENDER_FAILED_CAUSE) {
         return Ok(());
     }
-    let given_up = RetryFilter { cause: Some(RENDER_FAILED_CAUSE.to_owned()), ..chosen };
-    let again = hold.ledger.count_retries(hold.stored.id, &given_up).await?;
-    if again.submissions > 0 {
-        let (jobs, run) = (pluralize(again.submissions, "render"), commands.run_command());
+    let given_up = TargetFilter { cause: Some(RENDER_FAILED_CAUSE.to_owned()), ..filter };
+    let retry = RequestedAction::Retry(given_up);
+    let given_up = batch.ledger.target_set(batch.stored.id, &retry).await?.totals();
+    if given_up.submissions > 0 {
+        let (jobs, run) = (pluralize(given_up.submissions, "render"), commands.run_command());
         printer.status(&format!(
             "{jobs} failed or timed out, and may have finished: `{run}` checks, and downloads for \
              free; retried, they are checked first as well, and the rest is paid for again"
@@ -185,9 +220,13 @@ fn print_outcome(printer: &Printer, words: &str, document: &Value) {
     if printer.is_json() { printer.print_json(document) } else { printer.print_result(words) }
 }
 
-fn retry_json(again: RetryTotals, credits: f64) -> Value {
+fn retry_json(totals: TargetTotals, request: Option<&OperatorRequest>) -> Value {
     json!({
-        "submits": again.submissions, "paid_before": again.paid_before, "fetches": again.downloads, "estimated_credits": credits,
+        "submits": totals.submissions,
+        "paid_before": totals.paid_before,
+        "fetches": totals.downloads,
+        "estimated_credits": request.map_or(0.0, |request| request.credits),
+        "request": request.map(|request| request.id),
     })
 }
 
@@ -196,38 +235,51 @@ async fn execute_cancel(
     global: &GlobalArgs,
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
-    let hold = args.batch_ref.lease_batch(global).await?;
-    let keys = complete_keys(&hold.ledger, &hold.stored, &args.keys).await?;
+    let batch = args.batch_ref.open_for_operator(global).await?;
+    let outcome = cancel_jobs(args, &batch, printer).await;
+    let released = batch.release().await;
+    outcome?;
+    released.map(|()| ExitReason::Done)
+}
+
+async fn cancel_jobs(
+    args: CancelArgs,
+    batch: &OperatorBatch,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let OperatorBatch { ledger, stored, .. } = batch;
+    let keys = complete_keys(ledger, stored, &args.keys).await?;
+    let action = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
+    let set = ledger.target_set(stored.id, &action).await?;
     let open = [JobState::Submitting, JobState::Uncertain, JobState::Rendering];
     let mut billed = 0;
     for state in open {
-        billed += count_in_state(&hold.ledger, &hold.stored, state).await?;
+        billed += count_in_state(ledger, stored, state).await?;
     }
-    let ready = count_in_state(&hold.ledger, &hold.stored, JobState::Ready).await?;
-    let most = if keys.is_empty() { ready } else { ready.min(keys.len() as u64) };
-    let question = format!("cancel {}?", pluralize(most, "job"));
-    if most == 0 || !confirm(&question, args.yes, printer) {
-        let document = json!({ "cancelled": 0, "still_billed": billed });
+    let question = format!("cancel {}?", pluralize(set.totals().jobs, "job"));
+    if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
+        let document = json!({ "cancelled": 0, "still_billed": billed, "request": null });
         print_outcome(printer, "Nothing was cancelled", &document);
-        hold.release().await?;
-        return Ok(ExitReason::Done);
+        return Ok(());
     }
-    let now = hold.clock.now();
-    let cancelled = hold.lease.cancel_jobs(keys, now).await;
-    let cancelled = cancelled?;
+    let shown = (!args.yes).then(|| set.to_shown_set());
+    let request = CommandRequest { action, shown, reason: args.reason.because };
+    let request = batch.execute_request(request).await?;
+    let cancelled = request.job_count;
     if printer.is_json() {
-        printer.print_json(&json!({ "cancelled": cancelled, "still_billed": billed }));
-    } else {
-        printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
-        if billed > 0 {
-            printer.print_result(&format!(
-                "{} in progress cannot be cancelled and will be billed",
-                pluralize(billed, "render")
-            ));
-        }
+        printer.print_json(&json!({
+            "cancelled": cancelled, "still_billed": billed, "request": request.id,
+        }));
+        return Ok(());
     }
-    hold.release().await?;
-    Ok(ExitReason::Done)
+    printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
+    if billed > 0 {
+        printer.print_result(&format!(
+            "{} in progress cannot be cancelled and will be billed",
+            pluralize(billed, "render")
+        ));
+    }
+    Ok(())
 }
 
 async fn complete_keys(

@@ -1,4 +1,4 @@
-//! `callsheet runs [BATCH]`: lists the runs of the ledger and how they ended.
+//! `callsheet runs [BATCH]`: lists the runs of the ledger and how they ended, and the audit trail.
 //!
 //! Reads only the ledger, and the locks of the batches to recognize live runs.
 
@@ -9,31 +9,37 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
-use crate::ledger::RunWithBatch;
+use crate::ledger::{OperatorRequest, RunWithBatch};
 use crate::session::batch_status::RunStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::session::reports::request_json::{describe_outcome, request_json};
 use crate::session::reports::status_json::run_json;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
 
-/// List the runs and how they ended
+/// List the runs and the requests of operators
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Ending: why the run ended. Without a reason: `by hand` (retry, resolve and
 similar commands), `not begun` (declined), `died` (killed, or power failure);
 `live` if the run is active.
 
-With --json: {\"runs\": […]} with run, batch, host, pid, started, heartbeat,
-ended, ending, exit, cause, words, live, submitted (paid requests begun). Times
-are RFC 3339.")]
+Below the runs, the requests of operators: retry, cancel, resolve, pause,
+unpause and those of the console, by requester and with their outcome.
+
+With --json: {\"runs\": […], \"requests\": […]}. Runs have run, batch, host, pid,
+started, heartbeat, ended, ending, exit, cause, words, live, submitted (paid
+requests begun); requests have request, batch, action, target, jobs, paid,
+free, estimated_credits, set_hash, requester, reason, requested, run, done,
+outcome, words. Times are RFC 3339.")]
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,
     /// Use the ledger of rehearsals
     #[arg(long)]
     sandbox: bool,
-    /// At most N runs, the latest first
+    /// At most N runs and requests, the latest first
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = parse_number::<u32>)]
     limit: u32,
 }
@@ -63,13 +69,18 @@ async fn execute(
         }
     };
     let runs = RunStatus::read_all(ledger.runs(batch, args.limit).await?, &ledger).await;
+    let requests = ledger.operator_requests(batch, args.limit, Clock::real().now()).await?;
     if printer.is_json() {
         let runs: Vec<_> = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
-        printer.print_json(&json!({ "runs": runs }));
+        let requests: Vec<_> = requests.iter().map(request_json).collect();
+        printer.print_json(&json!({ "runs": runs, "requests": requests }));
     } else if runs.is_empty() {
         printer.status(&format!("No runs yet{}", location.hint));
     } else {
         printer.print_result(&runs_table(&runs));
+        if !requests.is_empty() {
+            printer.print_result(&format!("\n{}", requests_table(&requests)));
+        }
     }
     ledger.close().await;
     Ok(ExitReason::Done)
@@ -94,6 +105,34 @@ fn runs_table(runs: &[(RunWithBatch, RunStatus)]) -> String {
             entry.run.submitted.to_string(),
             stop.as_ref().map(|stop| stop.exit.to_string()).unwrap_or_default(),
             stop.map_or_else(|| status.as_str().to_owned(), |stop| stop.message),
+        ]);
+    }
+    table.render()
+}
+
+fn requests_table(requests: &[OperatorRequest]) -> String {
+    let mut table = TextTable::new(&[
+        "request#",
+        "batch",
+        "made",
+        "action",
+        "jobs#",
+        "paid#",
+        "run#",
+        "requester",
+        "outcome",
+    ]);
+    for request in requests {
+        table.add([
+            request.id.to_string(),
+            request.batch.clone(),
+            format_local(request.requested_at),
+            request.action.as_str().to_owned(),
+            request.job_count.to_string(),
+            request.paid_count.to_string(),
+            request.run_id.map(|run| run.to_string()).unwrap_or_default(),
+            request.requester.clone(),
+            describe_outcome(request),
         ]);
     }
     table.render()

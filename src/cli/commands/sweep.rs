@@ -55,13 +55,14 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let leased = args.batch_ref.lease_batch(global).await?;
-    let (batch, target) = match args.batch_ref.load_target(&leased, args.trust).await {
-        Ok(found) => found,
-        Err(error) => {
-            leased.release().await?;
-            return Err(error);
-        }
-    };
+    let (batch, target) =
+        match args.batch_ref.load_target(&leased.ledger, &leased.stored, args.trust).await {
+            Ok(found) => found,
+            Err(error) => {
+                leased.release().await?;
+                return Err(error);
+            }
+        };
     let studio = target.ai_studios(&batch, &leased.clock)?;
     let outcome = sweep_drafts(&args, &leased, &studio, printer).await;
     target.close().await;

@@ -162,6 +162,7 @@ impl RunProgress {
             | RunEvent::Halted { .. }
             | RunEvent::Paused
             | RunEvent::Unpaused
+            | RunEvent::RequestEnded { .. }
             | RunEvent::Draining => {}
         }
         state.refresh_overall_bar();
@@ -226,6 +227,11 @@ impl RunProgress {
                     .into(),
             ),
             RunEvent::Unpaused => Some("unpaused: continuing".into()),
+            RunEvent::RequestEnded { action, requester, message, .. } => Some(format!(
+                "{action} requested by {}: {}",
+                strip_control(requester),
+                strip_control(message)
+            )),
             RunEvent::Draining => Some("stopping after open requests (Ctrl-C again: now)".into()),
             RunEvent::Generating { key, progress } if !bars && *progress == 0.0 => {
                 Some(format!("{} {}: drafting", count(state.done), strip_control(key)))
@@ -330,6 +336,7 @@ fn is_progress(event: &RunEvent) -> bool {
         | RunEvent::Halted { .. }
         | RunEvent::Paused
         | RunEvent::Unpaused
+        | RunEvent::RequestEnded { .. }
         | RunEvent::Draining
         | RunEvent::Waiting { .. } => false,
     }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::*;
 use crate::ledger::read::{
-    batches, job_history, row_pages, rows_without_job, spending, throughput,
+    batches, job_history, operator_requests, row_pages, rows_without_job, spending, target_set,
+    throughput,
 };
 use crate::ledger::store::statement::{SqlDialect, expand};
 use crate::ledger::write::{
-    claim, due, generation, lost_file, recheck, record, run_stops, runs, webhook,
+    claim, due, generation, lost_file, operator_request, recheck, record, run_stops, runs, webhook,
 };
 
 #[tokio::test]
@@ -217,6 +218,9 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         rows_without_job::STATEMENTS,
         job_history::STATEMENTS,
         throughput::STATEMENTS,
+        target_set::STATEMENTS,
+        operator_requests::STATEMENTS,
+        operator_request::STATEMENTS,
     ]
     .concat();
     for statement in all {

@@ -5,6 +5,7 @@ mod damage;
 mod file;
 mod identity;
 mod rates;
+mod requests;
 mod webhooks;
 
 use std::collections::BTreeSet;

@@ -94,11 +94,20 @@ impl WriteOp for DownloadAgain {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let (job, now) = (self.file.job.0, self.now.as_millisecond());
-        let binds = binds![job, self.run.0, now, &self.file.file];
-        db.execute_each(&DOWNLOAD_AGAIN, &binds).await?;
-        Ok(())
+        download_again(db, self.run, &self.file, self.now).await
     }
+}
+
+/// Makes a done job due for another download.
+pub(in crate::ledger) async fn download_again(
+    db: &mut StoreConnection,
+    run: RunId,
+    file: &FinishedFile,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let binds = binds![file.job.0, run.0, now.as_millisecond(), &file.file];
+    db.execute_each(&DOWNLOAD_AGAIN, &binds).await?;
+    Ok(())
 }
 
 impl Ledger {

@@ -10,6 +10,7 @@ pub(super) mod generation;
 pub(super) mod lease;
 pub(super) mod lost_file;
 pub(super) mod operator;
+pub(super) mod operator_request;
 pub(super) mod pause;
 pub(super) mod prune;
 pub(super) mod rate_permit;

@@ -5,7 +5,6 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
-use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
 static SET_PAUSED: Statement = Statement::new(
@@ -18,25 +17,16 @@ static IS_PAUSED: Statement = Statement::new(
     select paused from batch where id = $1",
 );
 
-struct SetPaused {
+/// Pauses or continues a batch. Returns whether that changed anything.
+pub(in crate::ledger) async fn set_paused(
+    db: &mut StoreConnection,
     batch: BatchId,
     paused: bool,
-}
-
-impl WriteOp for SetPaused {
-    type Output = bool;
-
-    async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
-        Ok(db.execute(&SET_PAUSED, binds![self.batch.0, self.paused]).await? == 1)
-    }
+) -> Result<bool, LedgerError> {
+    Ok(db.execute(&SET_PAUSED, binds![batch.0, paused]).await? == 1)
 }
 
 impl Ledger {
-    /// Pauses or continues a batch. Returns whether that changed anything.
-    pub async fn set_paused(&self, batch: BatchId, paused: bool) -> Result<bool, LedgerError> {
-        self.writer.execute(SetPaused { batch, paused }).await
-    }
-
     /// Returns whether the batch is paused.
     pub async fn is_paused(&self, batch: BatchId) -> Result<bool, LedgerError> {
         Ok(self.readers.fetch_value(&IS_PAUSED, binds![batch.0]).await?)

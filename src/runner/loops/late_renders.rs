@@ -2,10 +2,12 @@
 //! gave up have finished. A paid video is used however late it comes.
 
 use crate::aistudios::{CallError, RenderStatus, StudioApi};
-use crate::ledger::{DueJob, LedgerError, RetryFilter};
+use crate::ledger::{DueJob, LedgerError, NewOperatorRequest, RequestedAction, TargetFilter};
 use crate::runner::context::RunContext;
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::verify_failure::{RecheckResult, recheck_render};
+use crate::runner::lock::command_requester;
+use crate::runner::loops::operator_requests::{execute_request, take_turn};
 use crate::runner::loops::render_outcome::{follow_other_project, on_finished, polled_id};
 
 /// Renders checked together.
@@ -29,11 +31,17 @@ pub(in crate::runner) async fn recheck_late_renders<S: StudioApi>(
 
 /// Returns the number of checked renders; `None` if the run ended first.
 async fn recheck_chunk<S: StudioApi>(run: &RunContext<S>) -> Result<Option<usize>, LedgerError> {
+    let mark = run.progress.operator_changes().mark();
     let late = run.lease.claim_late_renders(LATE_CHECKS_MAX).await?;
     let mut index = None;
     for due in &late {
         let Some(id) = polled_id(due) else { continue };
-        match run.call_api(run.studio.render_status(id)).await {
+        let status = run.call_api(run.studio.render_status(id)).await;
+        let _turn = take_turn(run).await;
+        if run.progress.operator_changes().is_changed_since(due.job, mark) {
+            continue;
+        }
+        match status {
             Some(Ok(RenderStatus::Finished { video_url })) => {
                 on_finished(run, due, video_url).await?;
             }
@@ -76,11 +84,15 @@ async fn recheck_one<S: StudioApi>(
 }
 
 async fn retry_failed_jobs<S: StudioApi>(run: &RunContext<S>) -> Result<(), LedgerError> {
-    let filter = RetryFilter { selection: run.options.only, ..RetryFilter::default() };
-    let retry = run.lease.retry_jobs_in_run(filter, run.clock.now());
-    run.progress.quiescence.track(retry, Result::is_ok).await?;
-    run.wakeups.wake_submitting();
-    run.wakeups.reconcile.notify_one();
-    run.wakeups.download.notify_one();
-    Ok(())
+    let filter = TargetFilter { selection: run.options.only, ..TargetFilter::default() };
+    let request = NewOperatorRequest {
+        action: RequestedAction::Retry(filter),
+        shown: None,
+        requester: command_requester(),
+        reason: Some("--retry-failed".to_owned()),
+        token: None,
+        credits_per_minute: run.ledger.credits_per_minute().await?,
+    };
+    let request = run.ledger.submit_request(run.batch, request, run.clock.now()).await?;
+    execute_request(run, request.id).await
 }

@@ -4,7 +4,7 @@
 //! `draft`, `generation` and `submit` create and pay, after `first_list`, with `declined` for requests that had no effect;
 //! `poll`, `late_renders`, `download` and `lost_files` follow renders, with `render_watch` and `render_outcome`;
 //! `reconcile` resolves uncertain submissions; the others watch the clock, the time window, the pause,
-//! callbacks and the lease.
+//! the operator's requests, callbacks and the lease.
 
 pub(super) mod callback_watch;
 pub(super) mod canary_wait;
@@ -17,6 +17,7 @@ pub(super) mod generation;
 pub(super) mod heartbeat;
 pub(super) mod late_renders;
 pub(super) mod lost_files;
+pub(super) mod operator_requests;
 pub(super) mod pause;
 pub(super) mod poll;
 pub(super) mod poll_schedule;

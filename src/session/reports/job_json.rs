@@ -2,13 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::ledger::{EventRow, JobHistory, JobState, SubmissionRow, VersionRow};
+use crate::ledger::{EventRow, JobHistory, JobState, OperatorRequest, SubmissionRow, VersionRow};
 use crate::report;
 use crate::session::next_steps::CommandHints;
+use crate::session::reports::request_json::request_json;
 use crate::text::time_format::format_rfc3339;
 
-/// Returns a job with its versions, submissions and events.
-pub(crate) fn job_json(history: &JobHistory, commands: &CommandHints, key: &str) -> Value {
+/// Returns a job with its versions, submissions and events, and the requests that changed it.
+pub(crate) fn job_json(
+    history: &JobHistory,
+    requests: &[OperatorRequest],
+    commands: &CommandHints,
+    key: &str,
+) -> Value {
     let mut document = report::row_to_json(&history.job, &history.headings);
     let steps = commands.steps_for_row(key, &history.job).into_iter();
     let steps: Vec<_> = steps.map(|step| step.command).collect();
@@ -22,6 +28,7 @@ pub(crate) fn job_json(history: &JobHistory, commands: &CommandHints, key: &str)
         ("versions", history.versions.iter().map(version_json).collect()),
         ("submissions", history.submissions.iter().map(submission_json).collect()),
         ("events", history.events.iter().map(event_json).collect()),
+        ("requests", requests.iter().map(request_json).collect()),
         ("next", json!(steps)),
     ] {
         fields.insert(name.to_owned(), value);

@@ -5,6 +5,7 @@ pub(crate) mod job_json;
 pub(crate) mod metrics_file;
 mod report_data;
 pub(crate) mod report_page;
+pub(crate) mod request_json;
 pub(crate) mod run_report;
 pub(crate) mod status_json;
 mod unreadable_batch;

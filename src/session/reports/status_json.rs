@@ -44,6 +44,7 @@ pub(crate) fn status_json(status: &BatchStatus) -> Value {
         "paused": status.batch.paused,
         "planned": status.batch.planned_at.map(format_rfc3339),
         "live": status.live_holder,
+        "waiting_requests": status.waiting_requests,
         "last_run": status.last_run.as_ref().zip(status.last_run_status).map(|(run, now)| run_json(run, now)),
         "troubles": status.attention_groups.iter().map(group_json).collect::<Vec<_>>(),
         "stop": status.last_stop.as_ref().map(last_stop_json),

@@ -18,6 +18,7 @@ mod mounts;
 mod multiple_batches;
 mod new_from_sheet;
 mod odd_keys;
+mod operator_requests;
 mod operator_workflow;
 mod overwrite_guard;
 mod paid_again;

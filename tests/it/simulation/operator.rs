@@ -5,12 +5,14 @@
 //! run can repair the consequences of a wrong decision.
 
 use callsheet::ledger::{
-    BatchLease, DueJob, Durability, JobState, JobUpdate, Ledger, RetryFilter, RunEnding, RunOwner,
+    BatchLease, DueJob, Durability, JobState, JobUpdate, Ledger, RequestedAction, RunEnding,
+    RunOwner, TargetFilter,
 };
 use jiff::Timestamp;
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use super::super::support::carry_out_request;
 use super::studio_records::{ActualOutcome, StudioState};
 use crate::support::TestStore;
 
@@ -29,7 +31,8 @@ impl SimulatedOperator<'_> {
                 let key = row.key.unwrap();
                 if row.state == Some(JobState::Ready) && rng.random_bool(0.1) {
                     self.studio.note(self.now, &format!("the operator cancels {key}"));
-                    lease.cancel_jobs(vec![key], self.now).await.unwrap();
+                    let filter = TargetFilter { keys: vec![key], ..TargetFilter::default() };
+                    carry_out_request(lease, RequestedAction::Cancel(filter), self.now).await;
                 } else if row.state == Some(JobState::Uncertain) && rng.random_bool(0.7) {
                     let due =
                         lease.ledger().uncertain_job(lease.batch(), &key).await.unwrap().unwrap();
@@ -52,8 +55,8 @@ impl SimulatedOperator<'_> {
     pub(super) fn retry_cancelled(&mut self, ledger: &TestStore) {
         with_leased_ledger(ledger, self.now, async |lease| {
             let cause = Some("cancelled".to_owned());
-            let filter = RetryFilter { cause, ..RetryFilter::default() };
-            lease.retry_jobs(filter, self.now).await.unwrap();
+            let filter = TargetFilter { cause, ..TargetFilter::default() };
+            carry_out_request(lease, RequestedAction::Retry(filter), self.now).await;
         });
     }
 

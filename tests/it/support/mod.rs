@@ -12,7 +12,8 @@ use callsheet::aistudios::{AiStudios, ApiClient, Credentials, StateWords, Studio
 use callsheet::batch::{self, Batch, VendorProfile};
 use callsheet::clock::Clock;
 use callsheet::ledger::{
-    BatchId, Durability, JobRow, JobState, Ledger, LedgerAddress, LedgerError, RunOwner,
+    BatchId, BatchLease, Durability, JobRow, JobState, Ledger, LedgerAddress, LedgerError,
+    NewOperatorRequest, OperatorRequest, RequestedAction, RunOwner,
 };
 use callsheet::plan;
 use callsheet::runner::{
@@ -20,6 +21,7 @@ use callsheet::runner::{
     StopSignal,
 };
 use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
+use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection, FromRow};
@@ -375,4 +377,22 @@ pub(crate) fn state_words(vendor: &VendorProfile) -> StateWords {
         failed: vendor.failed_words.clone(),
         draft: vendor.draft_words.clone(),
     }
+}
+
+/// Has a request of an operator carried out under a lease, for whatever matches.
+pub(crate) async fn carry_out_request(
+    lease: &BatchLease,
+    action: RequestedAction,
+    now: Timestamp,
+) -> OperatorRequest {
+    let request = NewOperatorRequest {
+        action,
+        shown: None,
+        requester: "cli:ann@desk".to_owned(),
+        reason: None,
+        token: None,
+        credits_per_minute: 1.0,
+    };
+    let request = lease.ledger().submit_request(lease.batch(), request, now).await.unwrap();
+    lease.carry_out_request(request.id, now).await.unwrap().request
 }

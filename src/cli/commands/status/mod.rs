@@ -34,8 +34,9 @@ With --json: {\"batches\": […]} with batch, file, base_url, rows, counts (by
 state), invalid, skipped, stalled, generating, removed (by state), credits (as
 reported by AI Studios), spent (requests, estimated, observed, observed_of),
 tempo (videos, seconds, per_hour: in the last hour of the last run), paused,
-planned, live (holder of the lock), last_run (as in `callsheet runs --json`),
-troubles (state, cause, jobs, next), stop (cause, words, advice, exit, at), next.
+planned, live (holder of the lock), waiting_requests (of operators), last_run
+(as in `callsheet runs --json`), troubles (state, cause, jobs, next), stop
+(cause, words, advice, exit, at), next.
 With --watch: one such line (for one batch, one such batch) at every change and
 at least once a minute.")]
 pub(crate) struct StatusArgs {

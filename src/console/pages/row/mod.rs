@@ -23,7 +23,9 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     })?;
     let payload = read_payload(&page, &batch, &key).await?;
     let commands = page.state.command_hints(&batch.name, &batch.file);
-    let document = job_json(&history, &commands, &key);
+    let now = page.state.now();
+    let requests = page.state.ledger.operator_requests_of_job(batch.id, &key, now).await?;
+    let document = job_json(&history, &requests, &commands, &key);
     let view = RowView { page: &page, batch: &batch, key: &key, history: &history };
     let main = html! {
         (view.header())

@@ -57,12 +57,12 @@ pub struct RecordedUpdate {
 
 /// One update on its way into the ledger.
 #[derive(Debug)]
-struct RecordUpdate {
-    run: RunId,
-    job: JobId,
-    submission: SubmissionId,
-    update: JobUpdate,
-    now: Timestamp,
+pub(in crate::ledger) struct RecordUpdate {
+    pub(in crate::ledger) run: RunId,
+    pub(in crate::ledger) job: JobId,
+    pub(in crate::ledger) submission: SubmissionId,
+    pub(in crate::ledger) update: JobUpdate,
+    pub(in crate::ledger) now: Timestamp,
 }
 
 impl BatchLease {

@@ -81,7 +81,7 @@ pub enum UnmergedReason {
 }
 
 /// The jobs that the user selected in one plan: a run submits only these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct JobSelection(pub(in crate::ledger) i64);
 
 /// A row that merged.

@@ -28,6 +28,8 @@ use crate::runner::evidence::{
     Observation, SubmissionEvidence, is_tagged, judge, needs_task_search, profile_keeps_export_id,
 };
 use crate::runner::limits::circuit_breaker::CircuitKind;
+use crate::runner::loops::operator_requests::take_turn;
+use crate::runner::operator_changes::ChangeMark;
 
 mod rechecked;
 
@@ -46,6 +48,7 @@ pub(in crate::runner) async fn reconcile_loop<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let mut reconciler = Reconciler::new(run.clone());
     while run.can_follow() {
+        reconciler.forget_changed_jobs();
         let claim = DueClaim {
             max: CHECKS_PER_CLAIM,
             excluded: Vec::new(),
@@ -76,6 +79,8 @@ struct Reconciler<S> {
     deleted_projects: HashSet<String>,
     /// The progress of renders that were given up, as first seen.
     watched_progress: HashMap<JobId, f64>,
+    /// Up to where the operator's changes are known: those after it void a check.
+    change_mark: ChangeMark,
 }
 
 /// One submission to check. Its observations are as old as `read_at`, in awake time: a wait for a
@@ -95,7 +100,18 @@ impl<S: StudioApi> Reconciler<S> {
             tasks_by_project: HashMap::new(),
             deleted_projects: HashSet::new(),
             watched_progress: HashMap::new(),
+            change_mark: ChangeMark::default(),
         }
+    }
+
+    /// Forgets what was known about jobs that the operator has changed: a job that becomes uncertain
+    /// later is another paid request, with a quiet wait of its own.
+    fn forget_changed_jobs(&mut self) {
+        let changes = self.run.progress.operator_changes();
+        let is_known = |job: JobId| !changes.is_changed_since(job, self.change_mark);
+        self.quiet_waits.retain(|job, _| is_known(*job));
+        self.watched_progress.retain(|job, _| is_known(*job));
+        self.change_mark = changes.mark();
     }
 
     /// Checks claimed submissions against one read of the project list.
@@ -110,8 +126,24 @@ impl<S: StudioApi> Reconciler<S> {
         for check in checks {
             let Some(observation) = self.gather(check.due, &index).await? else { return Ok(()) };
             let evidence = judge(check.due, &index, &observation);
+            let run = self.run.clone();
+            let _turn = take_turn(&run).await;
+            if run.progress.operator_changes().is_changed_since(check.due.job, self.change_mark) {
+                self.check_later(check.due).await?;
+                continue;
+            }
             self.act(check, &index, &observation, evidence).await?;
         }
+        Ok(())
+    }
+
+    /// Checks a job again that the operator changed during this check, if it is still uncertain.
+    async fn check_later(&self, due: &DueJob) -> Result<(), LedgerError> {
+        self.run.progress.clear_suspect(due.submission);
+        let due_at = self.run.timestamp_after(CHECK_DELAY_MIN);
+        let message = "checked again after a request of the operator".to_owned();
+        let update = JobUpdate::Inconclusive { due_at, message };
+        self.run.record(due.job, due.submission, update).await?;
         Ok(())
     }
 

@@ -1,0 +1,3 @@
+//! What operators ask for, beside a live run or without one.
+
+pub(crate) mod operator_batch;
