@@ -183,19 +183,19 @@ impl BatchRef {
         stored: &StoredBatch,
         trust: TrustArgs,
     ) -> Result<(Batch, RunTarget), CommandError> {
-        let path = ledger.path();
+        let address = ledger.address();
         if self.sandbox {
             let rehearsal = Some(RehearsalOptions::default());
-            return locked_batch::load_target(path, stored, rehearsal).await;
+            return locked_batch::load_target(address, stored, rehearsal).await;
         }
-        if let Some(question) = locked_batch::trust_question(path, stored)? {
+        if let Some(question) = locked_batch::trust_question(address, stored)? {
             let message = question.message();
             if !trust.trust && !prompt::confirm_trust(question).await {
                 let help = "; confirm it with --trust";
                 return Err(CommandError::usage(message).with_context(help));
             }
         }
-        locked_batch::load_target(path, stored, None).await
+        locked_batch::load_target(address, stored, None).await
     }
 }
 

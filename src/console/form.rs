@@ -38,6 +38,13 @@ impl FormFields {
         Self(fields)
     }
 
+    /// Returns the fields with one more.
+    pub(crate) fn and(&self, name: &str, value: &str) -> Self {
+        let mut fields = self.0.clone();
+        fields.push((name.to_owned(), value.to_owned()));
+        Self(fields)
+    }
+
     /// Returns `?a=1&b=2`, or nothing if there are no fields.
     pub(crate) fn to_query(&self) -> String {
         let set = self.0.iter().filter(|(_, value)| !value.is_empty());

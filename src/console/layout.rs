@@ -21,6 +21,7 @@ const RELOAD_S: u32 = 10;
 const SECTIONS: &[(&str, &str, ConsoleRole)] = &[
     ("Batches", "/", ConsoleRole::Viewer),
     ("New batch", "/new", ConsoleRole::Operator),
+    ("Audit", "/audit", ConsoleRole::Viewer),
     ("Settings", "/settings", ConsoleRole::Viewer),
 ];
 

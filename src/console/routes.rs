@@ -22,7 +22,9 @@ use crate::console::layout::error_document;
 use crate::console::live;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, redirect_to};
-use crate::console::pages::{batch, healthz, new_batch, overview, row, rows, settings, video};
+use crate::console::pages::{
+    action, audit, batch, healthz, new_batch, overview, request, resolve, row, rows, settings, video,
+};
 use crate::console::requester::ConsoleRequester;
 use crate::console::safety;
 use crate::console::sign_in;
@@ -64,6 +66,13 @@ pub(super) fn routes() -> Vec<ConsoleRoute> {
         ConsoleRoute::get("/new/{name}/started", Operator, new_batch::show_started),
         ConsoleRoute::get("/settings", Viewer, settings::show),
         ConsoleRoute::get("/events", Viewer, live::show),
+        // Actions and their record:
+        ConsoleRoute::get("/batches/{batch}/actions/{action}", Operator, action::show),
+        ConsoleRoute::post("/batches/{batch}/actions/{action}", Operator, action::apply),
+        ConsoleRoute::get("/batches/{batch}/rows/{key}/resolve", Operator, resolve::show),
+        ConsoleRoute::post("/batches/{batch}/rows/{key}/resolve", Operator, resolve::apply),
+        ConsoleRoute::get("/batches/{batch}/requests/{request}", Viewer, request::show),
+        ConsoleRoute::get("/audit", Viewer, audit::show),
         // Own session:
         ConsoleRoute::post("/sign-out", Viewer, sign_in::sign_out),
     ]

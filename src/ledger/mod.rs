@@ -62,7 +62,9 @@ pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::row_pages::RowPageStart;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
-pub use crate::ledger::read::target_set::{TargetEffect, TargetJob, TargetSet, TargetTotals};
+pub use crate::ledger::read::target_set::{
+    TargetEffect, TargetJob, TargetRow, TargetSet, TargetTotals,
+};
 pub use crate::ledger::read::throughput::RecentEvent;
 pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, ServerAddress};
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};

@@ -101,6 +101,21 @@ impl ConsoleLinks {
         format!("{}/rows/{}", self.batch(batch), Self::encode_segment(key))
     }
 
+    /// Returns the address of the page that shows an action on a batch, without its filter.
+    pub(crate) fn action(&self, batch: &str, action: &str) -> String {
+        format!("{}/actions/{action}", self.batch(batch))
+    }
+
+    /// Returns the address of the page that decides about an uncertain job.
+    pub(crate) fn resolve(&self, batch: &str, key: &str) -> String {
+        format!("{}/resolve", self.row(batch, key))
+    }
+
+    /// Returns the address of a recorded request.
+    pub(crate) fn request(&self, batch: &str, id: i64) -> String {
+        format!("{}/requests/{id}", self.batch(batch))
+    }
+
     /// Returns the address of the video of one version of a job.
     pub(crate) fn video(&self, batch: &str, key: &str, version: i64) -> String {
         format!("{}/versions/{version}/video", self.row(batch, key))

@@ -274,6 +274,11 @@ impl OperatorRequest {
         matches!(self.message.as_deref(), Some("paused" | "unpaused"))
     }
 
+    /// Returns what was asked for; `None` if it is not an action of a run.
+    pub fn requested_action(&self) -> Option<RequestedAction> {
+        RequestedAction::parse(self.action, &self.target)
+    }
+
     /// Returns its state in one word: its outcome, or `waiting`.
     pub fn status(&self) -> &'static str {
         self.outcome.map_or("waiting", RequestOutcome::as_str)

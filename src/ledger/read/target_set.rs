@@ -370,6 +370,42 @@ impl Ledger {
     }
 }
 
+/// A job of a target set, as a page shows it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct TargetRow {
+    /// The job's id.
+    pub job: i64,
+    /// Its key.
+    pub key: String,
+    /// Its row number as the spreadsheet showed it.
+    pub row_number: i64,
+    /// Its state, as text.
+    pub state: String,
+    /// Its last message.
+    pub words: Option<String>,
+}
+
+static TARGET_ROW: Statement = Statement::new(
+    "-- ledger::target_row
+    select id as job, key, row_number, state, words from job where id = $1",
+);
+
+impl Ledger {
+    /// Returns the first `max` jobs of a set as a page shows them.
+    pub async fn target_rows(
+        &self,
+        set: &TargetSet,
+        max: usize,
+    ) -> Result<Vec<TargetRow>, LedgerError> {
+        let mut db = self.readers.acquire().await?;
+        let mut rows = Vec::new();
+        for target in set.jobs().iter().take(max) {
+            rows.extend(db.fetch_optional(&TARGET_ROW, binds![target.job]).await?);
+        }
+        Ok(rows)
+    }
+}
+
 static KEY_OF_JOB: Statement = Statement::new(
     "-- ledger::key_of_job
     select key from job where id = $1",

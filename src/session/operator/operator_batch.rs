@@ -38,6 +38,11 @@ enum OperatorAccess {
     LiveRun { holder: String },
 }
 
+/// Returns the process that has a batch now, if one has.
+pub(crate) fn find_live_holder(ledger: &Ledger, stored: &StoredBatch) -> Option<String> {
+    lock_holder(ledger.path(), &stored.name)
+}
+
 /// What a command asks for.
 pub(crate) struct CommandRequest {
     pub(crate) action: RequestedAction,
@@ -102,7 +107,8 @@ impl OperatorBatch {
                 lease.carry_out_request(submitted.id, self.clock.now()).await?.request
             }
             (None, OperatorAccess::LiveRun { .. }) => {
-                wait_for_outcome(self, submitted.id, OUTCOME_WAIT).await?
+                let Self { ledger, stored, clock, .. } = self;
+                settle_request(ledger, stored, clock, submitted.id).await?
             }
         };
         ensure_done(ended)
@@ -132,14 +138,14 @@ fn ensure_done(request: OperatorRequest) -> Result<OperatorRequest, CommandError
     Err(CommandError::new(exit, message))
 }
 
-/// Waits until the live run has carried a request out. If that run ends first, carries it out itself; if
-/// nothing happens, withdraws it.
-async fn wait_for_outcome(
-    batch: &OperatorBatch,
+/// Has a request carried out: waits for the live run, or carries it out itself if no run is live, or the
+/// live one ends first. If nothing happens, withdraws it.
+pub(crate) async fn settle_request(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    clock: &Clock,
     id: i64,
-    longest: Duration,
 ) -> Result<OperatorRequest, CommandError> {
-    let OperatorBatch { ledger, stored, clock, .. } = batch;
     let begun = clock.awake_time();
     loop {
         let request = ledger.operator_request(id, clock.now()).await?;
@@ -154,12 +160,12 @@ async fn wait_for_outcome(
             lease.end_run(RunEnding::ByHand, clock.now()).await?;
             return Ok(carried_out?.request);
         }
-        if clock.awake_time().saturating_sub(begun) > longest {
+        if clock.awake_time().saturating_sub(begun) > OUTCOME_WAIT {
             let holder = lock_holder(ledger.path(), &stored.name).unwrap_or_default();
             let message = format!(
                 "the batch is in use ({holder}), and was not ready for requests within {} s: \
                  nothing was changed; try again when it submits, or has ended",
-                longest.as_secs()
+                OUTCOME_WAIT.as_secs()
             );
             return Ok(ledger.withdraw_request(id, message, clock.now()).await?);
         }

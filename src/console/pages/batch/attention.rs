@@ -4,7 +4,9 @@ use maud::{Markup, html};
 
 use crate::console::form::FormFields;
 use crate::console::page_request::PageRequest;
+use crate::console::pages::action::action_address;
 use crate::console::pages::page_parts::{command, number, sentence};
+use crate::ledger::{ConsoleRole, JobState, RequestedAction, RowStatus, TargetFilter};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
 use crate::session::next_steps::AttentionReason;
@@ -48,6 +50,9 @@ fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) 
                     }
                 }
             }
+            @if let Some((label, address)) = group_action(page, status, group) {
+                p .actions { a .button href=(address) { (label) } }
+            }
             @if status.live_holder.is_some() && is_continued_by_runs(reason) {
                 p .step.muted { "The live run works on this." }
             } @else {
@@ -65,6 +70,24 @@ fn is_continued_by_runs(reason: AttentionReason<'_>) -> bool {
         AttentionReason::Uncertain | AttentionReason::Stalled => true,
         AttentionReason::Failed(_) | AttentionReason::Cancelled | AttentionReason::Invalid => false,
     }
+}
+
+/// Returns the action that continues the rows of a group, for users who may take it.
+fn group_action(
+    page: &PageRequest,
+    status: &BatchStatus,
+    group: &AttentionGroup,
+) -> Option<(String, String)> {
+    let RowStatus::State(state) = group.state else { return None };
+    let is_retried = state == JobState::Failed || state == JobState::Cancelled;
+    if !is_retried || !page.requester.has_role(ConsoleRole::Operator) {
+        return None;
+    }
+    let filter =
+        TargetFilter { cause: group.cause.clone(), state: Some(state), ..TargetFilter::default() };
+    let retry = RequestedAction::Retry(filter);
+    let label = format!("Retry {}…", pluralize(group.jobs, "video"));
+    Some((label, action_address(&page.links(), &status.batch.name, &retry)))
 }
 
 /// Returns the filter whose rows are those of a group.

@@ -16,7 +16,7 @@ use crate::console::pages::page_parts::{
     command, counts_by_status, number, status_bar, time, time_ago,
 };
 use crate::console::spending_cache::{ReadBatch, read_batch};
-use crate::ledger::{BatchRow, RecentEvent, RenderingJob, StoredBatch};
+use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::session::reports::status_json::{run_json, status_json};
@@ -130,6 +130,7 @@ fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
             (status_bar(&counts))
             (tiles(page, status))
             (stop_message(&headline))
+            (batch_actions(page, status))
         }
     }
 }
@@ -148,6 +149,25 @@ fn tiles(page: &PageRequest, status: &BatchStatus) -> Markup {
                     b { (number(rows)) }
                     span { i class={ "dot s-" (row_status.as_str()) } {} (row_status.as_str()) }
                 } }
+            }
+        }
+    }
+}
+
+/// Returns the actions on the batch as a whole, for users who may take them.
+fn batch_actions(page: &PageRequest, status: &BatchStatus) -> Markup {
+    if !page.requester.has_role(ConsoleRole::Operator) {
+        return html! {};
+    }
+    let address = |action| page.links().action(&status.batch.name, action);
+    let is_live = status.live_holder.is_some();
+    html! {
+        p .actions {
+            @if status.batch.paused { a .button href=(address("unpause")) { "Continue…" } }
+            @else if is_live || status.count_open() > 0 { a .button href=(address("pause")) { "Pause…" } }
+            @if is_live { a .button href=(address("stop")) { "Stop the run…" } }
+            @if status.count_in_state(JobState::Ready) > 0 {
+                a .button href=(address("cancel")) { "Cancel unsubmitted videos…" }
             }
         }
     }

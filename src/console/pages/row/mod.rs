@@ -8,8 +8,11 @@ use maud::{Markup, PreEscaped, html};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
+use crate::console::pages::action::action_address;
 use crate::console::pages::page_parts::{command, number, row_chip, sentence, time, video_length};
-use crate::ledger::{ConsoleRole, JobHistory, StoredBatch, VersionRow};
+use crate::ledger::{
+    ConsoleRole, JobHistory, JobState, RequestedAction, StoredBatch, TargetFilter, VersionRow,
+};
 use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::job_json::job_json;
@@ -132,8 +135,44 @@ impl RowView<'_> {
                 @if let Some(reason) = AttentionReason::from_row(job) { p { (sentence(reason.describe())) } }
                 @if let Some(message) = &job.message { p .quoted { (message) } }
                 (self.facts())
+                (self.actions())
                 @for step in &steps {
                     p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                }
+            }
+        }
+    }
+
+    /// Returns the actions on this video, for users who may take them.
+    fn actions(&self) -> Markup {
+        if !self.page.requester.has_role(ConsoleRole::Operator) || !self.history.in_sheet {
+            return html! {};
+        }
+        let (links, batch) = (self.page.links(), &self.batch.name);
+        let filter = TargetFilter { keys: vec![self.key.to_owned()], ..TargetFilter::default() };
+        let action = match self.history.job.state {
+            Some(JobState::Failed | JobState::Cancelled) => {
+                Some(("Retry…", RequestedAction::Retry(filter)))
+            }
+            Some(JobState::Ready) => Some(("Cancel…", RequestedAction::Cancel(filter))),
+            Some(JobState::Done | JobState::Reused) => {
+                Some(("Download again…", RequestedAction::DownloadAgain(filter)))
+            }
+            Some(
+                JobState::Uncertain
+                | JobState::Submitting
+                | JobState::Rendering
+                | JobState::Fetching,
+            )
+            | None => None,
+        };
+        html! {
+            p .actions {
+                @if self.history.job.state == Some(JobState::Uncertain) {
+                    a .button.primary href=(links.resolve(batch, self.key)) { "Decide what happened…" }
+                }
+                @if let Some((label, action)) = action {
+                    a .button href=(action_address(&links, batch, &action)) { (label) }
                 }
             }
         }

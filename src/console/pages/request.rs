@@ -1,0 +1,102 @@
+//! `/batches/NAME/requests/ID`: one request of an operator, and what came of it.
+
+use maud::{Markup, html};
+
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::action::{action_address, action_title};
+use crate::console::pages::page_parts::{number, time};
+use crate::ledger::{ConsoleRole, OperatorRequest, RequestOutcome};
+use crate::session::reports::request_json::request_json;
+use crate::text::format_credits;
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let id: Option<i64> = page.param("request").parse().ok();
+    let found = match id {
+        Some(id) => page.state.ledger.operator_request(id, page.state.now()).await?,
+        None => None,
+    };
+    let request = found
+        .filter(|request| request.batch == batch.name)
+        .ok_or_else(|| PageError::NotFound(format!("`{}` has no such request", batch.name)))?;
+    let links = page.links();
+    let main = html! {
+        nav .trail aria-label="Breadcrumb" {
+            a href=(links.to("/")) { "Batches" } " / "
+            a href=(links.batch(&batch.name)) { (batch.name) } " / "
+            a href=(links.to("/audit")) { "Audit" }
+        }
+        div .title { h1 { (action_title(request.action)) } }
+        div id="request" data-live { (request_section(&page, &request)) }
+    };
+    let title = format!("{} · {}", action_title(request.action), batch.name);
+    let is_live = request.outcome.is_none();
+    page.render(ConsolePage { title, section: "Audit", is_live, main }, request_json(&request))
+}
+
+fn request_section(page: &PageRequest, request: &OperatorRequest) -> Markup {
+    let links = page.links();
+    let again = match request.outcome {
+        Some(RequestOutcome::Refused | RequestOutcome::Failed | RequestOutcome::Expired) => {
+            request.requested_action()
+        }
+        Some(RequestOutcome::Done) | None => None,
+    };
+    let again = again.filter(|_| page.requester.has_role(ConsoleRole::Operator));
+    html! {
+        section .card {
+            div .row {
+                (outcome_chip(request))
+                span .lead { (outcome_sentence(request)) }
+            }
+            @if request.outcome.is_some() { p .stop { (request.message.as_deref().unwrap_or_default()) } }
+            (facts(request))
+            div .row.actions {
+                @if let Some(action) = again {
+                    a .button href=(action_address(&links, &request.batch, &action)) { "Show what it would do now" }
+                }
+                a href=(links.batch(&request.batch)) { "Back to " (request.batch) }
+            }
+        }
+    }
+}
+
+fn facts(request: &OperatorRequest) -> Markup {
+    html! {
+        dl .facts {
+            dt { "requested by" } dd { (request.requester) ", " (time(request.requested_at)) }
+            @if let Some(reason) = &request.reason { dt { "reason" } dd { (reason) } }
+            @if request.job_count > 0 {
+                dt { "videos" }
+                dd { (number(request.job_count)) @if request.paid_count > 0 {
+                    ", " (number(request.paid_count)) " of them paid, at most about " (format_credits(request.credits))
+                } @else { ", free" } }
+            }
+            @if let Some(at) = request.done_at { dt { "ended" } dd { (time(at)) } }
+            @if let Some(run) = request.run_id { dt { "by run" } dd { "#" (run) } }
+            dt { "number" } dd { "#" (request.id) }
+        }
+    }
+}
+
+/// Returns the outcome of a request as a mark.
+pub(super) fn outcome_chip(request: &OperatorRequest) -> Markup {
+    let kind = match request.outcome {
+        Some(RequestOutcome::Done) => "finished",
+        Some(RequestOutcome::Refused | RequestOutcome::Failed) => "attention",
+        Some(RequestOutcome::Expired) => "waiting",
+        None => "live",
+    };
+    html! { span class={ "chip " (kind) } { (request.status()) } }
+}
+
+fn outcome_sentence(request: &OperatorRequest) -> &'static str {
+    match request.outcome {
+        Some(RequestOutcome::Done) => "Done",
+        Some(RequestOutcome::Refused | RequestOutcome::Failed) => "Nothing was changed",
+        Some(RequestOutcome::Expired) => "Nothing was changed: no run took it",
+        None => "Waits for the live run",
+    }
+}

@@ -1,0 +1,214 @@
+//! `/batches/NAME/rows/KEY/resolve`: what is known about a video whose response was lost, and the choice of
+//! the operator.
+//!
+//! Showing reads only the ledger. A choice checks AI Studios once more, and what that shows takes
+//! precedence: a wrong click cannot pay twice for a video that exists.
+
+use maud::{Markup, html};
+use serde_json::json;
+
+use crate::console::form::FormFields;
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::action::{SentForm, new_token, submit_action};
+use crate::console::pages::page_parts::time;
+use crate::ledger::{CallbackReport, DueJob, JobHistory, StoredBatch, SubmissionRow};
+use crate::session::account::target::RehearsalOptions;
+use crate::session::error::CommandError;
+use crate::session::locked_batch;
+use crate::session::operator::operator_batch::find_live_holder;
+use crate::session::operator::resolution::{
+    DecidedResolution, ResolveChoice, ResolveInput, decide_resolution,
+};
+use crate::text::{format_credits, pluralize};
+
+/// An uncertain job with what the ledger knows about it.
+struct UncertainView {
+    batch: StoredBatch,
+    key: String,
+    due: DueJob,
+    history: JobHistory,
+    callback: Option<CallbackReport>,
+    credits_per_minute: f64,
+}
+
+impl UncertainView {
+    async fn read(page: &PageRequest) -> Result<Self, PageError> {
+        let (batch, ledger) = (page.batch().await?, &page.state.ledger);
+        let key = page.param("key").to_owned();
+        let settled = || PageError::Changed(format!("`{key}` is not uncertain any more"));
+        let due = ledger.uncertain_job(batch.id, &key).await?.ok_or_else(settled)?;
+        let history = ledger.job_history(batch.id, &key).await?.ok_or_else(settled)?;
+        let callback = ledger.callback_report(due.submission).await?;
+        let credits_per_minute = ledger.credits_per_minute().await?;
+        Ok(Self { batch, due, history, callback, credits_per_minute, key: key.clone() })
+    }
+
+    fn submission(&self) -> Option<&SubmissionRow> {
+        self.history.submissions.last()
+    }
+
+    /// Returns the cost of rendering it again.
+    fn price(&self) -> String {
+        let minutes = (self.due.spoken_ms.max(1) + 59_999) / 60_000;
+        format_credits(minutes as f64 * self.credits_per_minute)
+    }
+}
+
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let view = UncertainView::read(&page).await?;
+    let token = new_token()?;
+    let document = json!({
+        "key": view.key,
+        "tag": view.due.tag.to_string(),
+        "project_id": view.due.project_id,
+        "paid_at": view.due.paid_at,
+        "token": token,
+    });
+    let links = page.links();
+    let main = html! {
+        nav .trail aria-label="Breadcrumb" {
+            a href=(links.to("/")) { "Batches" } " / "
+            a href=(links.batch(&view.batch.name)) { (view.batch.name) } " / "
+            a href=(links.row(&view.batch.name, &view.key)) { (view.key) }
+        }
+        div .title { h1 { "Was " (view.key) " paid for?" } }
+        div .columns.wide-first {
+            div { (choices(&page, &view, &token)) }
+            div { (evidence(&view)) }
+        }
+    };
+    let title = format!("Decide about {} · {}", view.key, view.batch.name);
+    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+}
+
+/// Returns what is known, in plain words.
+fn evidence(view: &UncertainView) -> Markup {
+    let message = view.history.job.message.as_deref();
+    html! {
+        section .card aria-labelledby="h-evidence" {
+            h2 id="h-evidence" { "What is known" }
+            p { "The paid request was sent, and no usable answer came back. AI Studios may be rendering the \
+                video, or may never have received the request." }
+            dl .facts {
+                @if let Some(at) = view.due.paid_at { dt { "sent" } dd { (time(at)) } }
+                @if let Some(submission) = view.submission() {
+                    dt { "checked" } dd { (pluralize(submission.looks.unsigned_abs(), "time")) }
+                }
+                @if let Some(message) = message { dt { "last check" } dd { (message) } }
+                dt { "callback" }
+                dd { @match &view.callback {
+                    Some(callback) => { "AI Studios called about it, " (time(callback.first_at)) ": it was accepted" },
+                    None => "none so far",
+                } }
+                @if let Some(project) = &view.due.project_id {
+                    dt { "draft" } dd { code data-copy { (project) } }
+                }
+                dt { "name in your account" } dd { "ends with " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } }
+            }
+            h2 { "How to find out" }
+            p { "Open your projects at AI Studios and search for the code above. If a project carries it and shows a \
+                render, copy the project\u{2019}s id." }
+        }
+    }
+}
+
+fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
+    let project = view.due.project_id.as_deref().unwrap_or_default();
+    html! {
+        form .card.stacked.choices method="post" action=(page.links().resolve(&view.batch.name, &view.key)) {
+            input type="hidden" name="token" value=(token);
+            input type="hidden" name="paid_at" value=(view.due.paid_at.unwrap_or_default());
+            fieldset {
+                legend { "What does your account show?" }
+                label .choice {
+                    input type="radio" name="choice" value="adopt" required;
+                    span { b { "The project is there" } span .chip.finished { "free" }
+                        span .muted { "The video is followed and downloaded. Nothing is paid again." } }
+                }
+                label .sub { "Id of the project"
+                    input name="project" value=(project) autocomplete="off" spellcheck="false"; }
+                label .choice {
+                    input type="radio" name="choice" value="not-submitted";
+                    span { b { "It is certainly not there" } span .chip.waiting { "about " (view.price()) }
+                        span .muted { "The video is submitted again, and paid for. If the first request was accepted after \
+                            all, it is paid twice." } }
+                }
+                label .choice {
+                    input type="radio" name="choice" value="abandon";
+                    span { b { "I cannot tell, and give it up" } span .chip { "no new cost" }
+                        span .muted { "The row fails and is not submitted again by itself. It may have been paid for." } }
+                }
+            }
+            label { "How you know (kept in the history)" input name="because" maxlength="500" autocomplete="off"; }
+            div .row {
+                button .primary type="submit" { "Check AI Studios and decide" }
+                a href=(page.links().row(&view.batch.name, &view.key)) { "Back, without a change" }
+            }
+            p .muted { "AI Studios is checked once more first. If it shows the video, that counts, whatever you chose." }
+        }
+    }
+}
+
+pub(in crate::console) async fn apply(mut page: PageRequest) -> PageResult {
+    let form = page.read_form().await?;
+    let view = UncertainView::read(&page).await?;
+    if form.get("paid_at").and_then(|at| at.parse().ok()) != view.due.paid_at {
+        let message =
+            "the video was submitted again since the page was opened: look at it once more";
+        return Err(PageError::Changed(message.to_owned()));
+    }
+    let decided = decide(&page, &view, &form).await?;
+    let sent = SentForm { form: &form, shown: decided.shown };
+    let request = submit_action(&page, &view.batch, decided.action, sent).await?;
+    page.redirect(&page.links().request(&view.batch.name, request.id))
+}
+
+fn parse_choice(form: &FormFields) -> Result<ResolveChoice, PageError> {
+    match (form.get("choice"), form.get("project")) {
+        (Some("adopt"), Some(project)) => Ok(ResolveChoice::Adopt(project.to_owned())),
+        (Some("adopt"), None) => {
+            Err(PageError::Invalid("the id of the project is missing".to_owned()))
+        }
+        (Some("not-submitted"), _) => Ok(ResolveChoice::NotSubmitted),
+        (Some("abandon"), _) => Ok(ResolveChoice::Abandon),
+        (Some(_) | None, _) => Err(PageError::Invalid("choose one of the three".to_owned())),
+    }
+}
+
+/// Checks AI Studios, as `callsheet resolve` does.
+async fn decide(
+    page: &PageRequest,
+    view: &UncertainView,
+    form: &FormFields,
+) -> Result<DecidedResolution, PageError> {
+    let choice = parse_choice(form)?;
+    let (ledger, stored) = (&page.state.ledger, &view.batch);
+    let is_rehearsal = page.state.settings.ledger_options.is_rehearsal;
+    if is_rehearsal && find_live_holder(ledger, stored).is_some() {
+        let message = "the rehearsal is running, and its virtual AI Studios with it: decide when it has ended";
+        return Err(PageError::Changed(message.to_owned()));
+    }
+    if !is_rehearsal
+        && locked_batch::trust_question(ledger.path(), stored).map_err(refused)?.is_some()
+    {
+        let message = "another user put this batch file into the ledger: confirm it once with \
+                       `callsheet resolve` and --trust";
+        return Err(PageError::Changed(message.to_owned()));
+    }
+    let rehearsal = is_rehearsal.then(RehearsalOptions::default);
+    let loaded = locked_batch::load_target(ledger.path(), stored, rehearsal).await;
+    let (batch, target) = loaded.map_err(refused)?;
+    let because = form.get("because").unwrap_or_default();
+    let input =
+        ResolveInput { ledger, stored, clock: &page.state.clock, key: &view.key, choice, because };
+    let decided = decide_resolution(input, &batch, &target).await;
+    target.close().await;
+    decided.map_err(refused)
+}
+
+fn refused(error: CommandError) -> PageError {
+    let message = error.message().unwrap_or("it could not be checked").to_owned();
+    PageError::Changed(message.replace("add --because \"…\"", "say how you know"))
+}

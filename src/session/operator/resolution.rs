@@ -1,0 +1,220 @@
+//! Resolving one uncertain job: the operator's choice, corrected by what AI Studios shows.
+//!
+//! Evidence is gathered once, like in the reconcile loop of a run, and takes precedence over the
+//! operator's statement. Nothing is changed here: the result is a request, bound to the paid request
+//! that the evidence is about.
+
+use crate::aistudios::{CallError, ProjectDetails, StudioApi};
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::ledger::{
+    CallbackReport, DueJob, JobResolution, Ledger, RequestedAction, ShownSet, StoredBatch,
+    SubmissionId, UncertainDecision,
+};
+use crate::runner::{
+    Observation, ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
+    profile_keeps_export_id, sent_project_name,
+};
+use crate::session::account::target::RunTarget;
+use crate::session::error::CommandError;
+use crate::session::exit_code::ExitReason;
+
+/// What the operator states about an uncertain job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResolveChoice {
+    /// It was accepted as this project.
+    Adopt(String),
+    /// It was not accepted.
+    NotSubmitted,
+    /// Unknown; it is given up.
+    Abandon,
+}
+
+/// The job to resolve, and where it is.
+pub(crate) struct ResolveInput<'r> {
+    pub(crate) ledger: &'r Ledger,
+    pub(crate) stored: &'r StoredBatch,
+    pub(crate) clock: &'r Clock,
+    pub(crate) key: &'r str,
+    pub(crate) choice: ResolveChoice,
+    pub(crate) because: &'r str,
+}
+
+/// A decision, ready to be requested.
+pub(crate) struct DecidedResolution {
+    pub(crate) action: RequestedAction,
+    pub(crate) shown: ShownSet,
+    /// The sentence for the job's history.
+    pub(crate) message: String,
+    /// What could not be checked.
+    pub(crate) remark: Option<String>,
+}
+
+/// Checks AI Studios, and combines what it shows with the operator's choice.
+///
+/// # Errors
+/// The choice contradicts the evidence or needs a reason, or the job is not uncertain.
+pub(crate) async fn decide_resolution(
+    input: ResolveInput<'_>,
+    batch: &Batch,
+    target: &RunTarget,
+) -> Result<DecidedResolution, CommandError> {
+    let ResolveInput { ledger, stored, key, .. } = input;
+    let Some(due) = ledger.uncertain_job(stored.id, key).await? else {
+        return Err(CommandError::usage(format!("`{key}` is not uncertain: nothing to resolve")));
+    };
+    let callback = ledger.callback_report(due.submission).await?;
+    let studio = target.ai_studios(batch, input.clock)?;
+    let evidence = gather_evidence(&input, batch, &due, callback.as_ref(), &studio).await?;
+    let remark = match (&input.choice, &evidence) {
+        // Evidence of acceptance takes precedence over the choice.
+        (_, SubmissionEvidence::Accepted { .. }) => None,
+        (ResolveChoice::Adopt(project), _) => {
+            check_adoptable(project, &due, ledger, &studio).await?
+        }
+        (ResolveChoice::NotSubmitted | ResolveChoice::Abandon, _) => None,
+    };
+    let resolution = decide(&input, &evidence, callback.as_ref())
+        .map_err(|message| CommandError::new(ExitReason::Uncertain, message))?;
+    let message = resolution.message.clone();
+    let action = RequestedAction::Resolve(resolution);
+    let set = ledger.target_set(stored.id, &action).await?;
+    let is_same = set.jobs().iter().any(|target| {
+        SubmissionId::from(target.submission) == due.submission
+            && Some(target.paid_at) == due.paid_at
+    });
+    if !is_same {
+        let message = "the job has changed meanwhile: nothing was changed; try again";
+        return Err(CommandError::new(ExitReason::TransientFailure, message));
+    }
+    Ok(DecidedResolution { shown: set.to_shown_set(), action, message, remark })
+}
+
+/// Gathers evidence once, like the reconcile loop of a run.
+async fn gather_evidence(
+    input: &ResolveInput<'_>,
+    batch: &Batch,
+    due: &DueJob,
+    callback: Option<&CallbackReport>,
+    studio: &impl StudioApi,
+) -> Result<SubmissionEvidence, CommandError> {
+    let ResolveInput { ledger, stored, .. } = input;
+    let own_id = due.render_id.as_ref().or(due.project_id.as_ref());
+    let mut observation = Observation::default();
+    if let Some(id) = own_id {
+        let read = studio.read_project(id).await;
+        observation.draft = Some(read.map_err(|error| error.to_string()));
+    }
+    observation.sent_name = sent_project_name(ledger, due.submission, &due.tag).await?;
+    let list = match studio.list_projects().await {
+        Ok(list) => {
+            let mut index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
+            index.shows_known_projects = ledger.has_any_project(&index.tagged_ids).await?;
+            let profile_setting = profile_keeps_export_id(&batch.vendor);
+            let keeps_ids = ledger.has_stable_export_ids(stored.id, profile_setting).await;
+            index.keeps_ids = keeps_ids?;
+            let finished = ledger.finished_projects(stored.id).await?;
+            index.hides_known_projects = !index.compare_with(&finished).is_empty();
+            observation.others = read_others(due, &index, studio).await;
+            Ok(index)
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
+    let assessed = assess_submission(due, &list, &observation);
+    Ok(combine_with_callback(due, assessed, callback, keeps_ids))
+}
+
+/// Reads the other projects with the job's tag, as far as possible.
+async fn read_others(
+    due: &DueJob,
+    index: &ProjectIndex,
+    studio: &impl StudioApi,
+) -> Vec<ProjectDetails> {
+    let mut others = Vec::new();
+    for listed in index.with_tag(&due.tag) {
+        if due.project_id.as_deref() != Some(listed.id.as_str()) {
+            others.extend(studio.read_project(listed.id.as_str()).await.ok());
+        }
+    }
+    others
+}
+
+/// Returns an error if the project does not exist or belongs to another row, and a remark if that could
+/// not be checked. A wrong adoption could only be corrected by paying again.
+async fn check_adoptable(
+    project: &str,
+    due: &DueJob,
+    ledger: &Ledger,
+    studio: &impl StudioApi,
+) -> Result<Option<String>, CommandError> {
+    let owner = ledger.project_owner(project, due.submission).await?;
+    if let Some((batch, key)) = owner {
+        let message = format!("`{project}` belongs to `{key}` of the batch `{batch}`");
+        return Err(CommandError::usage(message));
+    }
+    match studio.read_project(project).await {
+        Ok(_) => Ok(None),
+        Err(CallError::NotFound) => Err(CommandError::usage(format!(
+            "AI Studios has no project `{project}`: copy the id from your account"
+        ))),
+        Err(error) => {
+            Ok(Some(format!("could not check that AI Studios has `{project}` ({error})")))
+        }
+    }
+}
+
+/// Combines the evidence with the choice. The error is a message for the operator.
+fn decide(
+    input: &ResolveInput<'_>,
+    evidence: &SubmissionEvidence,
+    callback: Option<&CallbackReport>,
+) -> Result<JobResolution, String> {
+    let has_reason = !input.because.is_empty();
+    let because = if has_reason { format!(": {}", input.because) } else { String::new() };
+    let key = input.key.to_owned();
+    if let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence {
+        let (project_id, render_id) = (project_id.clone(), render_id.clone());
+        let message = format!("it was accepted, as {project_id}: {cause}");
+        let decision = UncertainDecision::Accepted { project_id, render_id };
+        return Ok(JobResolution { key, decision, message });
+    }
+    let (decision, message) = match &input.choice {
+        ResolveChoice::Adopt(project) => (
+            UncertainDecision::Adopt { project_id: project.clone() },
+            format!("adopted as {project} by the operator{because}"),
+        ),
+        ResolveChoice::Abandon => (
+            UncertainDecision::Abandon,
+            format!("given up by the operator; it may have been paid for{because}"),
+        ),
+        ResolveChoice::NotSubmitted if callback.is_some() => {
+            return Err(
+                "AI Studios sent a callback for this request, so it was accepted: find its \
+                        project in your account and use --adopt, or use --abandon"
+                    .to_owned(),
+            );
+        }
+        ResolveChoice::NotSubmitted => {
+            let unproven = unproven_absence(evidence, has_reason)?;
+            (
+                UncertainDecision::NotSubmitted,
+                format!("marked as not submitted by the operator{because}{unproven}"),
+            )
+        }
+    };
+    Ok(JobResolution { key, decision, message })
+}
+
+/// Returns why the absence is not proven, in brackets; an error without the operator's reason.
+fn unproven_absence(evidence: &SubmissionEvidence, has_reason: bool) -> Result<String, String> {
+    match evidence {
+        SubmissionEvidence::Absent => Ok(String::new()),
+        SubmissionEvidence::Inconclusive { message } if has_reason => Ok(format!(" ({message})")),
+        SubmissionEvidence::Inconclusive { message } => Err(format!(
+            "could not check whether AI Studios has this job ({message}); if it is not in your \
+             account, add --because \"…\""
+        )),
+        SubmissionEvidence::Accepted { .. } => Err("the job was accepted".to_owned()),
+    }
+}
