@@ -151,6 +151,7 @@ fn capacity(at_once: u32) -> Capacity {
     Capacity {
         in_flight_max: u32::MAX,
         canary_count: 0,
+        sample_count: 0,
         per_run_max: None,
         claim_max: at_once,
         credit_caps: None,

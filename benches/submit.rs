@@ -139,6 +139,7 @@ async fn submissions_per_second(
             on_uncertain: batch.studio.on_uncertain,
             resolution: None,
             workspace_id: None,
+            sample: false,
             output_dir: folder.join("out"),
             vendor: batch.vendor.clone(),
             webhook_urls: None,

@@ -69,6 +69,10 @@ impl Batch {
             all.extend(host_access("webhook.public_url", &webhook.public_url));
         }
         all.extend(self.notify.accesses());
+        all.extend(self.on_done.iter().map(|on_done| BatchAccess {
+            setting: "on_done.command",
+            target: AccessTarget::Command(on_done.command.join(" ")),
+        }));
         all
     }
 

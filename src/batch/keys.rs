@@ -28,6 +28,8 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "window",
             "notify",
             "metrics",
+            "review",
+            "on_done",
             "vendor",
             "measured",
             "webhook",
@@ -96,6 +98,8 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("metrics", &["textfile"]),
+    ("review", &["required", "sample"]),
+    ("on_done", &["command", "timeout"]),
     (
         "vendor",
         &[

@@ -21,6 +21,7 @@ mod problem;
 mod rate;
 mod reader;
 mod redact;
+mod review;
 mod sheet;
 mod suggested_file;
 #[macro_use]
@@ -52,6 +53,7 @@ pub use self::notify::{
 };
 pub use self::problem::{BatchFileProblem, BatchFileProblems, FilePosition};
 pub use self::rate::{InvalidRate, Rate};
+pub use self::review::{OnDoneSettings, ReviewSettings};
 pub use self::sheet::SheetSource;
 pub use self::studio::{
     HostOrigin, InvalidStudioHost, OnUncertain, ProxySetting, StudioHost, StudioSettings,
@@ -122,6 +124,10 @@ pub struct Batch {
     pub notify: NotifySettings,
     /// Metrics for Prometheus.
     pub metrics: MetricsSettings,
+    /// What has to be approved.
+    pub review: ReviewSettings,
+    /// The command that each finished video is handed to.
+    pub on_done: Option<OnDoneSettings>,
     /// When submissions are allowed; default: always.
     pub window: Option<TimeWindow>,
     /// AI Studios behaviour that its documents leave open.
@@ -210,6 +216,8 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
     let proxy = studio.proxy.clone();
     let notify = NotifySettings { proxy, ..NotifySettings::read(reader, path) };
     let metrics = MetricsSettings::read(reader, path);
+    let review = ReviewSettings::read(reader, &limits);
+    let on_done = OnDoneSettings::read(reader);
     let window = TimeWindow::read(reader);
     let webhook = WebhookSettings::read(reader);
     let (name, sheet_source, template) = (name?, sheet_source?, template?);
@@ -242,6 +250,8 @@ fn assemble_batch(path: &Path, source: &str, reader: &mut SettingsReader<'_>) ->
         limits,
         notify,
         metrics,
+        review,
+        on_done,
         window,
         vendor,
         webhook,

@@ -224,7 +224,7 @@ fn read_email(
 }
 
 /// Parses a program and its arguments. Arguments may repeat.
-fn parse_command(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
+pub(super) fn parse_command(value: &DeValue<'_>) -> Result<Vec<String>, SettingProblem> {
     let example = "write it like `command = [\"/usr/local/bin/notify\", \"--brief\"]`";
     let DeValue::Array(items) = value else {
         return Err(

@@ -10,7 +10,7 @@ use clap::{Arg, Command};
 const GROUPS: &[(&str, &[&str])] = &[
     ("Get started", &["new", "pull", "plan", "preview", "help"]),
     ("Run", &["run", "resume", "pause", "unpause", "serve"]),
-    ("Inspect", &["status", "jobs", "show", "runs", "report"]),
+    ("Inspect", &["status", "jobs", "show", "runs", "report", "review"]),
     ("Fix", &["retry", "cancel", "resolve", "sweep"]),
     ("Account", &["login", "check", "models", "workspaces", "templates"]),
     ("Tools", &["ledger", "sandbox", "completions", "man"]),

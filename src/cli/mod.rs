@@ -20,7 +20,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use crate::cli::args::GlobalArgs;
 use crate::cli::commands::{
     catalog, check, completions, help, jobs, ledger, login, man, new, pause, plan, preview, pull,
-    report, resolve, resume, retry, run, runs, sandbox, serve, show, status, sweep,
+    report, resolve, resume, retry, review, run, runs, sandbox, serve, show, status, sweep,
 };
 use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
@@ -53,6 +53,7 @@ enum CliCommand {
     Show(show::ShowArgs),
     Runs(runs::RunsArgs),
     Report(report::ReportArgs),
+    Review(review::ReviewArgs),
     Retry(retry::RetryArgs),
     Cancel(retry::CancelArgs),
     Pause(pause::PauseArgs),
@@ -148,6 +149,7 @@ impl CliCommand {
             Self::Show(args) => show::run(args, global, printer).await,
             Self::Runs(args) => runs::run(args, global, printer).await,
             Self::Report(args) => report::run(args, global, printer).await,
+            Self::Review(args) => review::run(args, global, printer).await,
             Self::Serve(args) => serve::run(args, global, printer).await,
             Self::Check(args) => check::run(args, global, printer).await,
             Self::Retry(args) => retry::retry(args, global, printer).await,

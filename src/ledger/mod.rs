@@ -48,6 +48,7 @@ pub use crate::ledger::model::run_stop::{RunStop, StopCause};
 pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition};
 pub use crate::ledger::model::stored_payload::{StoredPayload, StoredPayloadError};
 pub use crate::ledger::model::tag::Tag;
+pub use crate::ledger::model::verdict::{VerdictKind, VerdictOrigin};
 pub use crate::ledger::read::batches::{
     BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
 };
@@ -60,7 +61,9 @@ pub use crate::ledger::read::job_history::{
 };
 pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
+pub use crate::ledger::read::review::{FormerVerdict, ReviewCounts, ReviewItem, ReviewVerdict};
 pub use crate::ledger::read::row_pages::RowPageStart;
+pub use crate::ledger::read::sample::SampleVideo;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::target_set::{
     TargetEffect, TargetJob, TargetRow, TargetSet, TargetTotals,
@@ -74,6 +77,7 @@ pub use crate::ledger::write::batch_lease_row::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
 pub use crate::ledger::write::credits::CreditCaps;
+pub use crate::ledger::write::delivery::{DeliveryCounts, DeliveryResult};
 pub use crate::ledger::write::due::{DueClaim, DueJob};
 pub use crate::ledger::write::generation::GeneratingDraft;
 pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
@@ -84,8 +88,10 @@ pub use crate::ledger::write::prune::PruneCounts;
 pub use crate::ledger::write::rate_permit::{RateKind, RateSpan, RateSpanRequest};
 pub use crate::ledger::write::record::RecordedUpdate;
 pub use crate::ledger::write::retry_after::RetryAfterFloor;
+pub use crate::ledger::write::review::{NewVerdict, VerdictOutcome, VerdictSource};
 pub use crate::ledger::write::run_stops::UnstartedRun;
 pub use crate::ledger::write::runs::RunOwner;
+pub use crate::ledger::write::share_link::{NewShareLink, ShareLink};
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, JobSelection, ListedRow, MergedRow, NewRowContent, PaidTotals,
     PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkippedRow, StagedRow,

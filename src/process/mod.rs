@@ -88,6 +88,11 @@ impl ForeignCommand {
         Self { timeout: self.timeout.min(timeout), ..self }
     }
 
+    /// Replaces the time limit by a longer or shorter one.
+    pub fn with_time_limit(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
     /// Returns what the command prints. Its messages go to our standard error.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::create_temp_file;
-use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError};
+use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, ReviewVerdict};
 use crate::text::escape_formula;
+use crate::text::time_format::format_rfc3339;
 
 /// The reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub fn io_error_message(source: &io::Error) -> &'static str {
 }
 
 /// The columns after those of the sheet.
-const OUTCOME_COLUMNS: [&str; 10] = [
+const OUTCOME_COLUMNS: [&str; 13] = [
     "status",
     "version",
     "project_id",
@@ -53,6 +54,9 @@ const OUTCOME_COLUMNS: [&str; 10] = [
     "credits",
     "error",
     "variant",
+    "review",
+    "reviewed_by",
+    "reviewed_at",
 ];
 /// Rows read at once.
 const ROWS_PER_PAGE: u32 = 1000;
@@ -170,6 +174,8 @@ pub struct ReportRows<'l> {
     batch: BatchId,
     jobs: RowPages,
     rows_without_job: RowPages,
+    /// Whether verdicts are read; `None` before the first page.
+    has_verdicts: Option<bool>,
 }
 
 /// One of two sorted streams, with the page read ahead.
@@ -183,14 +189,17 @@ struct RowPages {
 impl<'l> ReportRows<'l> {
     /// Starts at the first row of the sheet.
     pub fn new(ledger: &'l Ledger, batch: BatchId) -> Self {
-        Self { ledger, batch, jobs: RowPages::default(), rows_without_job: RowPages::default() }
+        let (jobs, rows_without_job) = (RowPages::default(), RowPages::default());
+        Self { ledger, batch, jobs, rows_without_job, has_verdicts: None }
     }
 
     /// Returns the next row; `None` after the last one.
     pub async fn next_row(&mut self) -> Result<Option<JobRow>, LedgerError> {
         if self.jobs.should_fetch() {
             let after = self.jobs.last_position.unwrap_or(-1);
-            self.jobs.fill_page(self.ledger.rows(self.batch, after, ROWS_PER_PAGE).await?);
+            let mut page = self.ledger.rows(self.batch, after, ROWS_PER_PAGE).await?;
+            self.read_verdicts(&mut page).await?;
+            self.jobs.fill_page(page);
         }
         if self.rows_without_job.should_fetch() {
             let after = self.rows_without_job.last_position.unwrap_or(-1);
@@ -203,6 +212,26 @@ impl<'l> ReportRows<'l> {
             (None, _) => &mut self.rows_without_job,
         };
         Ok(first.buffered.pop_front())
+    }
+
+    /// Completes a page of jobs with the verdicts on their videos.
+    async fn read_verdicts(&mut self, page: &mut [JobRow]) -> Result<(), LedgerError> {
+        let has_verdicts = match self.has_verdicts {
+            Some(known) => known,
+            None => self.ledger.has_verdicts(self.batch).await?,
+        };
+        self.has_verdicts = Some(has_verdicts);
+        let Some(first) = page.first().map(|row| row.position).filter(|_| has_verdicts) else {
+            return Ok(());
+        };
+        let items = self.ledger.review_items(self.batch, first - 1, ROWS_PER_PAGE).await?;
+        let mut items = items.into_iter().peekable();
+        for row in page {
+            while items.next_if(|item| item.position < row.position).is_some() {}
+            let item = items.next_if(|item| item.position == row.position);
+            row.verdict = item.and_then(|item| item.verdict);
+        }
+        Ok(())
     }
 }
 
@@ -254,6 +283,7 @@ fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
         Some(JobState::Ready) if row.generating => "generating",
         Some(_) | None => row.status().as_str(),
     };
+    let verdict = row.verdict.as_ref();
     let wrong = can_be_fixed(row) || row.state == Some(JobState::Uncertain);
     [
         state.to_owned(),
@@ -270,6 +300,9 @@ fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
             String::new()
         },
         text(&row.variant),
+        verdict.map(|verdict| verdict.kind.as_str().to_owned()).unwrap_or_default(),
+        verdict.map(ReviewVerdict::attribution).unwrap_or_default(),
+        verdict.map(|verdict| format_rfc3339(verdict.at)).unwrap_or_default(),
     ]
 }
 

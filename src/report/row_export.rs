@@ -11,7 +11,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::results::{ReportError, ReportRows, strip_query, write_headings, write_row_lines};
-use crate::ledger::{JobRow, Ledger, StoredBatch};
+use crate::ledger::{JobRow, Ledger, ReviewVerdict, StoredBatch};
+use crate::text::time_format::format_rfc3339;
 
 /// The version of the JSON fields.
 pub const ROW_FIELDS_VERSION: u32 = 1;
@@ -26,14 +27,42 @@ pub async fn write_rows_csv(
     path: &Path,
     out: impl Write,
 ) -> Result<(), ReportError> {
+    write_filtered_csv(ledger, batch, path, out, |_| true).await.map(drop)
+}
+
+/// Writes the rows whose video is approved, in the format of `results.csv`. Returns their number.
+///
+/// # Errors
+/// As [`write_rows_csv`].
+pub async fn write_approved_csv(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    path: &Path,
+    out: impl Write,
+) -> Result<u64, ReportError> {
+    write_filtered_csv(ledger, batch, path, out, JobRow::is_approved).await
+}
+
+async fn write_filtered_csv(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    path: &Path,
+    out: impl Write,
+    is_included: fn(&JobRow) -> bool,
+) -> Result<u64, ReportError> {
     let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(batch.id).await?;
     let mut out = write_headings(io::BufWriter::new(out), &headings).map_err(failed)?;
     let mut rows = ReportRows::new(ledger, batch.id);
+    let mut written = 0;
     while let Some(row) = rows.next_row().await? {
-        write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;
+        if is_included(&row) {
+            write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;
+            written += 1;
+        }
     }
-    out.flush().map_err(failed)
+    out.flush().map_err(failed)?;
+    Ok(written)
 }
 
 /// Returns the first line of a report with these headings of the sheet, as [`write_rows_csv`] writes
@@ -94,7 +123,7 @@ pub async fn write_rows_json(
 /// Returns a row as JSON: `row`, `key`, `state` (`invalid` if it could not be merged, `skipped` if
 /// it is marked so), `stalled`, `generating`, `version`, `attempts`, `progress` (0 to 100), `cause`,
 /// `words` (the message), `variant`, `project_id`, `video_file`, `video_url` (without its
-/// signature), `seconds`, `credits`, and `cells`: for each row of the video, its cells by heading.
+/// signature), `seconds`, `credits`, `review`, `review_reason`, `reviewed_by`, `reviewed_at`, and `cells`: for each row of the video, its cells by heading.
 /// Unknown values are null.
 pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
     let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
@@ -102,6 +131,7 @@ pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
         headings.iter().cloned().zip(cells.into_iter().map(Value::from)).collect()
     };
     let cells: Vec<_> = cells.into_iter().map(by_heading).collect();
+    let verdict = row.verdict.as_ref();
     json!({
         "row": row.row_number,
         "key": row.key,
@@ -119,6 +149,10 @@ pub fn row_to_json(row: &JobRow, headings: &[String]) -> Value {
         "video_url": row.video_url.as_deref().map(strip_query),
         "seconds": row.video_ms.map(|ms| ms as f64 / 1000.0),
         "credits": row.credits,
+        "review": verdict.map(|verdict| verdict.kind.as_str()),
+        "review_reason": verdict.and_then(|verdict| verdict.reason.as_deref()),
+        "reviewed_by": verdict.map(ReviewVerdict::attribution),
+        "reviewed_at": verdict.map(|verdict| format_rfc3339(verdict.at)),
         "cells": cells,
     })
 }

@@ -50,6 +50,7 @@ fn claim_capacity<S: StudioApi>(run: &RunContext<S>, claim_max: u32) -> Capacity
     Capacity {
         in_flight_max: limits.in_flight.get(),
         canary_count: if options.canary { limits.canary } else { 0 },
+        sample_count: if run.settings.sample { limits.canary } else { 0 },
         per_run_max: options.limit.into_iter().chain(limits.max_videos).min(),
         claim_max,
         credit_caps: credit_caps(run),

@@ -56,6 +56,8 @@ async fn is_complete<S: StudioApi>(run: &RunContext<S>) -> Result<bool, LedgerEr
     Ok(match block {
         ClaimBlock::NothingDue => !has_ready,
         ClaimBlock::PerRun | ClaimBlock::Credits => true,
+        // Nothing is in flight, so the videos of the sample wait for their reviewer.
+        ClaimBlock::Sample => true,
         // A run that is paused waits; one that started paused only finishes what is in progress.
         ClaimBlock::Paused => run.progress.started_paused,
         // Nothing is in flight, so an uncertain row or another batch uses the project.

@@ -28,6 +28,8 @@ pub struct RunSettings {
     pub resolution: Option<String>,
     /// The workspace that exports go to.
     pub workspace_id: Option<String>,
+    /// Holds the other jobs until the canary videos are approved.
+    pub sample: bool,
     /// The folder for finished videos.
     pub output_dir: PathBuf,
     /// How AI Studios behaves where its documentation is silent.

@@ -95,6 +95,9 @@ impl HeadlineSubject {
             let paused = Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message);
             return Self { lead, ..paused };
         }
+        if let Some(subject) = Self::from_review(status) {
+            return subject;
+        }
         let stop = status.last_stop.as_ref().map(|last| &last.stop);
         if status.is_finished() && !stop.is_some_and(|stop| is_before_plan(stop.cause)) {
             return Self::present(HeadlineMark::Finished, ExitReason::Done, String::new());
@@ -109,6 +112,31 @@ impl HeadlineSubject {
             },
             _ => Self { is_about_stop: stop.is_some(), ..Self::from_counts(status) },
         }
+    }
+
+    /// What waits for a reviewer, or for the command of `[on_done]`.
+    fn from_review(status: &BatchStatus) -> Option<Self> {
+        let review = status.review.as_ref()?;
+        if review.is_sample_waiting() {
+            let message = format!("the sample waits for approval, {} left", status.count_open());
+            let lead = advice(StopCause::Approval).lead;
+            let waiting = Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message);
+            return Some(Self { lead, ..waiting });
+        }
+        if !status.is_finished() {
+            return None;
+        }
+        if let Some(failed) = review.deliveries.map(|counts| counts.failed).filter(|&n| n > 0) {
+            let videos = pluralize(failed, "video");
+            let message = format!("{videos} could not be handed to `[on_done]`");
+            let lead = advice(StopCause::Delivery).lead;
+            let failed = Self::present(HeadlineMark::Attention, ExitReason::SomeFailed, message);
+            return Some(Self { lead, ..failed });
+        }
+        let waiting = review.count_waiting_for_approval();
+        let message = format!("{} to approve", pluralize(waiting, "video"));
+        let subject = Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message);
+        (waiting > 0).then_some(subject)
     }
 
     /// What the counts show, which operator commands may have changed since the last run.
@@ -147,13 +175,21 @@ fn is_next_step_of_stop(status: &BatchStatus) -> bool {
 
 /// Returns whether the counts of the batch show this cause, and what became of it since.
 fn is_shown_by_counts(cause: StopCause) -> bool {
-    matches!(cause, StopCause::Done | StopCause::RowsFailed | StopCause::Uncertain)
+    matches!(
+        cause,
+        StopCause::Done
+            | StopCause::RowsFailed
+            | StopCause::Uncertain
+            | StopCause::Approval
+            | StopCause::Delivery
+    )
 }
 
 fn mark_for_cause(cause: StopCause) -> HeadlineMark {
     match cause {
         StopCause::VideoLimit
         | StopCause::CreditCap
+        | StopCause::Approval
         | StopCause::Paused
         | StopCause::WindowClosed => HeadlineMark::Waiting,
         StopCause::Done
@@ -177,6 +213,7 @@ fn mark_for_cause(cause: StopCause) -> HeadlineMark {
         | StopCause::Interrupted
         | StopCause::Terminated
         | StopCause::Died
+        | StopCause::Delivery
         | StopCause::Unexpected => HeadlineMark::Attention,
     }
 }

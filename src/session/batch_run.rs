@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
 use crate::aistudios::AiStudios;
 use crate::batch::Batch;
 use crate::clock::Clock;
@@ -18,6 +21,7 @@ use crate::session::account::target;
 use crate::session::account::target::RunTarget;
 use crate::session::account_client::AccountClient;
 use crate::session::batch_status::BatchStatus;
+use crate::session::delivery::DeliveryLoop;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
@@ -25,7 +29,9 @@ use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
 use crate::session::outcome::{RunSummary, RunTotals};
 use crate::session::reports::run_report::{Finishing, RunReport};
-use crate::session::run_stop::{exit_reason, stop_for_halt, stop_for_outcome};
+use crate::session::run_stop::{
+    exit_reason, stop_for_halt, stop_for_outcome, stop_with_undelivered,
+};
 use crate::session::signals::ShutdownSignals;
 use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
 
@@ -117,10 +123,21 @@ impl BatchRun {
             environment,
             RunObservers { observer, open_projects: &open_projects },
         );
-        let outcome = tokio::select! {
-            outcome = runner::run_batch(input) => outcome,
-            never = self.report.keep_metrics_current(ledger) => match never {},
+        if self.batch.review.sample {
+            let settings = sample_settings(&self.batch);
+            self.lease.begin_sample(settings, environment.clock.now()).await?;
+        }
+        let run_ended = CancellationToken::new();
+        let running = async {
+            let outcome = tokio::select! {
+                outcome = runner::run_batch(input) => outcome,
+                never = self.report.keep_metrics_current(ledger) => match never {},
+            };
+            run_ended.cancel();
+            outcome
         };
+        let handing_over = self.hand_over(environment, observer, &run_ended);
+        let (outcome, undelivered) = tokio::join!(running, handing_over);
         observer.notify(SessionEvent::RunEnded);
         let outcome = match outcome {
             // The ledger cannot be read, or another run took the batch over and writes the reports.
@@ -140,6 +157,7 @@ impl BatchRun {
         let written = report::write_results(ledger, self.id, &output).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
         let stop = stop_for_outcome(&outcome, has_unsubmitted, environment.signals.received());
+        let stop = stop_with_undelivered(stop, undelivered);
         let exit = exit_reason(&stop);
         self.report.record_stop(stop.clone());
         let status = self.report.record_outcome(&outcome, &written).await?;
@@ -150,6 +168,38 @@ impl BatchRun {
             self.report.set_summary(summary);
         }
         Ok(exit)
+    }
+
+    /// Hands finished videos to the command of `[on_done]` until the run has ended. Returns how many
+    /// could not be handed over.
+    async fn hand_over(
+        &self,
+        environment: &RunEnvironment<'_>,
+        observer: &SessionObserver,
+        run_ended: &CancellationToken,
+    ) -> u64 {
+        let Some(settings) = &self.batch.on_done else { return 0 };
+        let deliveries = DeliveryLoop {
+            batch: &self.batch,
+            settings,
+            lease: &self.lease,
+            folder: self.output_dir(),
+            clock: environment.clock,
+            observer,
+            stop: environment.stop,
+        };
+        let counts = match deliveries.run(run_ended).await {
+            Ok(()) => deliveries.counts().await,
+            Err(error) => Err(error),
+        };
+        match counts {
+            Ok(counts) => counts.failed,
+            Err(error) => {
+                let message = format!("finished videos were not handed over: {error}");
+                observer.notify(SessionEvent::Failed { message: &message });
+                0
+            }
+        }
     }
 
     /// Returns whether a job that the run was asked for was not submitted.
@@ -228,8 +278,27 @@ fn run_settings(batch: &Batch, output: &Path) -> RunSettings {
         on_uncertain: batch.studio.on_uncertain,
         resolution: batch.studio.resolution.map(|resolution| resolution.as_str().to_owned()),
         workspace_id: batch.studio.workspace_id.clone(),
+        sample: batch.review.sample,
         output_dir: output.to_owned(),
         vendor: batch.vendor.clone(),
         webhook_urls: None,
     }
+}
+
+/// Returns the settings that an approval of the sample is bound to: those that are sent with a payload,
+/// or decide what is in it.
+fn sample_settings(batch: &Batch) -> String {
+    let variants = batch
+        .variants
+        .iter()
+        .map(|variant| json!([variant.name, variant.columns, variant.values, variant.needs]));
+    json!({
+        "request": batch.studio.request.to_string(),
+        "resolution": batch.studio.resolution.map(|resolution| resolution.as_str()),
+        "workspace": batch.studio.workspace_id,
+        "columns": batch.columns,
+        "defaults": batch.defaults,
+        "variants": variants.collect::<Vec<_>>(),
+    })
+    .to_string()
 }

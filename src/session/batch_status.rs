@@ -17,6 +17,7 @@ use crate::report::{AttentionGroup, BatchRecord, CreditsRecord, StopRecord};
 use crate::runner::lock_holder;
 use crate::session::attention;
 use crate::session::next_steps::{CommandHints, NextStep};
+use crate::session::review::review_status::ReviewStatus;
 use crate::session::run_stop;
 use crate::session::run_stop::{advice, is_before_plan, stop_after_death};
 use crate::text::estimate_time_left;
@@ -47,6 +48,8 @@ pub(crate) struct BatchStatus {
     /// Requests of operators that no run has carried out yet.
     pub(crate) waiting_requests: u64,
     pub(crate) attention_groups: Vec<AttentionGroup>,
+    /// What waits for a reviewer, if the batch has any review.
+    pub(crate) review: Option<ReviewStatus>,
     pub(crate) commands: CommandHints,
 }
 
@@ -240,6 +243,7 @@ impl BatchStatus {
             live_holder: None,
             waiting_requests: 0,
             attention_groups: attention::read_groups(ledger, id, &commands).await?,
+            review: ReviewStatus::read(ledger, &batch).await?,
             batch,
             commands,
         })
@@ -294,6 +298,8 @@ impl BatchStatus {
             step(self.commands.unpause_command(), "submits the remaining videos again")
         } else if self.live_holder.is_some() {
             None
+        } else if self.review.as_ref().is_some_and(ReviewStatus::is_sample_waiting) {
+            step(self.commands.review_command(), "lists the sample, to approve or reject it")
         } else if let Some(step) = self.next_step_after_stop() {
             Some(step)
         } else if self.count_failed() > 0 {
@@ -301,6 +307,20 @@ impl BatchStatus {
             step(self.commands.status_command(), "shows what failed, and how to fix it")
         } else if self.count_open() > 0 || self.count_in_state(JobState::Uncertain) > 0 {
             step(self.commands.run_command(), "continues")
+        } else {
+            self.next_step_when_finished()
+        }
+    }
+
+    /// Returns the next step of a batch whose videos are all made.
+    fn next_step_when_finished(&self) -> Option<NextStep> {
+        let review = self.review.as_ref()?;
+        if review.count_undelivered() > 0 {
+            let command = self.commands.run_command();
+            Some(NextStep { command, effect: "hands the finished videos over" })
+        } else if review.count_waiting_for_approval() > 0 {
+            let command = self.commands.review_command();
+            Some(NextStep { command, effect: "lists the videos, to approve or reject them" })
         } else {
             None
         }

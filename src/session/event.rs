@@ -24,6 +24,8 @@ pub(crate) type JobStateCounts = BTreeMap<JobState, u64>;
 
 /// Something that happened in a session.
 pub(crate) enum SessionEvent<'e> {
+    /// A finished video could not be handed to the command of `[on_done]`.
+    DeliveryFailed { key: &'e str, message: &'e str },
     /// The session has exactly one batch; all further events concern it.
     OnlyBatch { name: &'e str },
     /// A batch file cannot be used.

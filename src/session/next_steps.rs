@@ -175,6 +175,11 @@ impl CommandHints {
         format!("callsheet status {}{}", self.batch, self.ledger_options)
     }
 
+    /// Returns the command that lists the videos with their verdicts.
+    pub(crate) fn review_command(&self) -> String {
+        format!("callsheet review {}{}", self.batch, self.ledger_options)
+    }
+
     /// Returns the command that continues a paused batch.
     pub(crate) fn unpause_command(&self) -> String {
         format!("callsheet unpause {}{}", self.batch, self.ledger_options)

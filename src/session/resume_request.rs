@@ -19,6 +19,7 @@ use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch::begin_run;
 use crate::session::prepare::{BatchOverrides, LockedBatch, ParsedBatch};
+use crate::session::review::review_status::ReviewStatus;
 use crate::session::time_window::WindowOptions;
 use crate::session::{PreparedRuns, Session, prepare, webhooks};
 
@@ -185,7 +186,10 @@ async fn select_batches(
     let mut open = Vec::new();
     for batch in &batches {
         let counts = ledger.state_counts(batch.id).await.map_err(CommandError::usage)?;
-        if counts.keys().any(|state| is_resumable(*state)) || batches.len() == 1 {
+        let review = ReviewStatus::read(ledger, batch).await.map_err(CommandError::usage)?;
+        let is_undelivered = review.is_some_and(|review| review.count_undelivered() > 0);
+        let is_open = counts.keys().any(|state| is_resumable(*state)) || is_undelivered;
+        if is_open || batches.len() == 1 {
             open.push(ledger.batch(&batch.name).await.map_err(CommandError::usage)?);
         }
     }

@@ -76,6 +76,9 @@ fn stop_for_unsubmitted(outcome: &RunOutcome, left: u64) -> Option<RunStop> {
         ClaimBlock::Credits => {
             at(ExitReason::CapReached, StopCause::CreditCap, "the cap on credits is reached")
         }
+        ClaimBlock::Sample => {
+            at(ExitReason::CapReached, StopCause::Approval, "the sample waits for approval")
+        }
         ClaimBlock::Paused => at(ExitReason::CapReached, StopCause::Paused, "the batch is paused"),
         _ if outcome.window_closed => {
             at(ExitReason::WindowClosed, StopCause::WindowClosed, "the time window has closed")
@@ -219,6 +222,23 @@ pub(crate) fn stop_for_exit(exit: ExitReason) -> RunStop {
     new_stop(exit, exit.default_cause(), message.to_owned())
 }
 
+/// Returns the end of a run that could not hand `failed` videos over, and ended for another reason.
+pub(crate) fn stop_with_undelivered(stop: RunStop, failed: u64) -> RunStop {
+    if failed == 0 {
+        return stop;
+    }
+    let message = format!("{} could not be handed to `[on_done]`", pluralize(failed, "video"));
+    let is_worse = ExitReason::SomeFailed.severity_rank() < exit_reason(&stop).severity_rank();
+    match (is_worse, stop.cause) {
+        (true, StopCause::Done) => new_stop(ExitReason::SomeFailed, StopCause::Delivery, message),
+        (true, _) => {
+            let message = format!("{message}; {}", stop.message);
+            new_stop(ExitReason::SomeFailed, StopCause::Delivery, message)
+        }
+        (false, _) => RunStop { message: format!("{}; {message}", stop.message), ..stop },
+    }
+}
+
 fn new_stop(exit: ExitReason, cause: StopCause, message: String) -> RunStop {
     RunStop { exit: exit.code(), cause, message }
 }
@@ -243,6 +263,8 @@ pub(crate) fn next_step(cause: StopCause, commands: &CommandHints) -> Option<Nex
         | StopCause::Uncertain
         | StopCause::VideoLimit
         | StopCause::CreditCap
+        | StopCause::Approval
+        | StopCause::Delivery
         | StopCause::Paused
         | StopCause::WindowClosed
         | StopCause::Interrupted
@@ -302,6 +324,10 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
             ("The next run checks AI Studios (free)", "checks AI Studios again; costs nothing")
         }
         StopCause::VideoLimit | StopCause::CreditCap => ("For more", "submits more"),
+        StopCause::Approval => ("Approve or reject the sample", "lists the videos of the sample"),
+        StopCause::Delivery => {
+            ("Fix the command of `[on_done]`, then", "hands the videos over again")
+        }
         StopCause::Paused => ("Continue the batch", "submits the remaining videos again"),
         StopCause::WindowClosed => ("The next run in the window continues", "continues"),
         StopCause::Interrupted | StopCause::Terminated | StopCause::Died => {
@@ -338,6 +364,8 @@ pub(crate) fn is_before_plan(cause: StopCause) -> bool {
         | StopCause::Uncertain
         | StopCause::VideoLimit
         | StopCause::CreditCap
+        | StopCause::Approval
+        | StopCause::Delivery
         | StopCause::Paused
         | StopCause::WindowClosed
         | StopCause::OutputFolder

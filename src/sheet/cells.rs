@@ -9,6 +9,7 @@ use super::heading_match::{HeadingRepeat, HeadingSet};
 use super::normalize::RowOrigin;
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
+use super::report_input::VARIANT_COLUMN;
 use crate::text::unescape_formula;
 
 /// The shape that a record must have to be a row.
@@ -67,9 +68,10 @@ impl<'r> RowCells<'r> {
     /// Returns the cells without those of the report columns.
     fn without_report_columns(self, columns: usize) -> Self {
         let is_report = columns > 0;
-        let last = is_report.then(|| self.raw_text(self.ends.len() - 1));
-        let variant = last.filter(|name| !name.is_empty());
-        Self { ends: &self.ends[..self.ends.len() - columns], is_report, variant, ..self }
+        let own = self.ends.len() - columns;
+        let variant = is_report.then(|| self.raw_text(own + VARIANT_COLUMN));
+        let variant = variant.filter(|name| !name.is_empty());
+        Self { ends: &self.ends[..own], is_report, variant, ..self }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,8 +4,8 @@
 //! as they were in the original sheet, without the report columns and the apostrophes that escape
 //! formulas.
 
-/// The last columns of every report; the last one is the variant of the line.
-const REPORT_COLUMNS: [&str; 10] = [
+/// The last columns of every report.
+const REPORT_COLUMNS: [&str; 13] = [
     "status",
     "version",
     "project_id",
@@ -16,7 +16,13 @@ const REPORT_COLUMNS: [&str; 10] = [
     "credits",
     "error",
     "variant",
+    "review",
+    "reviewed_by",
+    "reviewed_at",
 ];
+/// The place of the variant of the line among them, and the number of columns before there were verdicts.
+pub(super) const VARIANT_COLUMN: usize = 9;
+const COLUMNS_WITHOUT_REVIEW: usize = VARIANT_COLUMN + 1;
 
 /// The columns by which a report is recognised if some of its columns were deleted.
 const TYPICAL_COLUMNS: [&str; 4] = ["project_id", "video_file", "video_url", "attempts"];
@@ -29,7 +35,9 @@ pub(super) fn is_partial_report(headings: &[String]) -> bool {
 
 /// Returns the number of report columns at the end of a sheet.
 pub(super) fn count_report_columns(headings: &[String]) -> usize {
-    let own = headings.len().saturating_sub(REPORT_COLUMNS.len());
-    let is_report = own > 0 && headings[own..].iter().eq(REPORT_COLUMNS.iter());
-    if is_report { REPORT_COLUMNS.len() } else { 0 }
+    let ends_in = |columns: &usize| {
+        let own = headings.len().saturating_sub(*columns);
+        own > 0 && headings[own..].iter().eq(&REPORT_COLUMNS[..*columns])
+    };
+    [REPORT_COLUMNS.len(), COLUMNS_WITHOUT_REVIEW].into_iter().find(ends_in).unwrap_or(0)
 }

@@ -19,6 +19,7 @@ pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod resume;
 pub(crate) mod retry;
+pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sandbox;

@@ -118,6 +118,9 @@ impl SessionOutput {
             SessionEvent::NotificationFailed { channel, message } => {
                 status(&format!("notification by {channel} failed: {message}"));
             }
+            SessionEvent::DeliveryFailed { key, message } => {
+                status(&format!("{key}: not handed over: {message}"));
+            }
             SessionEvent::Failed { message } => printer.error(message),
             SessionEvent::ProbeDraftStarting { name } => printer.status(&format!(
                 "creating one draft, `{name}`, and deleting it again; drafts are assumed to be \

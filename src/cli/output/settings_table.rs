@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::batch::{
-    Batch, BatchLimits, NotifyCondition, NotifySettings, NotifyUrl, SecretRef, StudioSettings,
-    WebhookSettings,
+    Batch, BatchLimits, NotifyCondition, NotifySettings, NotifyUrl, OnDoneSettings, ReviewSettings,
+    SecretRef, StudioSettings, WebhookSettings,
 };
 use crate::cli::args::{ColorMode, GlobalArgs};
 use crate::session::account::credentials;
@@ -122,6 +122,10 @@ pub(crate) fn effective_settings(
         });
         all.extend(batch.webhook.iter().flat_map(webhook_settings));
         all.extend(notify_settings(&batch.notify));
+        let ReviewSettings { required, sample } = batch.review;
+        let review = vec![("required", required.to_string()), ("sample", sample.to_string())];
+        all.extend(section_settings(batch, "review", review));
+        all.extend(batch.on_done.iter().flat_map(on_done_settings));
         all.extend(batch.metrics.textfile.iter().map(|textfile| EffectiveSetting {
             name: "metrics.textfile",
             value: textfile.display().to_string(),
@@ -259,6 +263,16 @@ fn webhook_settings(
     vec![
         EffectiveSetting { name: "webhook.public_url", value: public_url.to_string(), source },
         EffectiveSetting { name: "webhook.listen", value: listen.to_string(), source },
+    ]
+}
+
+/// Returns the settings of the command that each video is handed to.
+fn on_done_settings(OnDoneSettings { command, timeout }: &OnDoneSettings) -> Vec<EffectiveSetting> {
+    let source = BATCH_FILE;
+    let timeout = format_toml_duration(*timeout);
+    vec![
+        EffectiveSetting { name: "on_done.command", value: command.join(" "), source },
+        EffectiveSetting { name: "on_done.timeout", value: timeout, source },
     ]
 }
 

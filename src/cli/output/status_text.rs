@@ -7,6 +7,7 @@ use crate::report::AttentionGroup;
 use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
+use crate::session::review::review_status::ReviewStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
 use crate::text::{format_credits, pluralize, strip_control, truncate};
 
@@ -87,6 +88,7 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
         let states = states.join(", ");
         remarks.push(format!("{jobs} not counted: {rows} removed from the sheet ({states})"));
     }
+    remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
     remarks.extend(describe_spending(&status.spending));
     remarks.extend(status.throughput.map(describe_throughput));
     remarks

@@ -14,6 +14,8 @@ pub struct Capacity {
     pub in_flight_max: u32,
     /// Videos that must be verified before more than that many may be in flight; 0 for no canary.
     pub canary_count: u32,
+    /// Videos that have to be approved before more than that many are made; 0 for no sample gate.
+    pub sample_count: u32,
     /// Paid requests of this run in total.
     pub per_run_max: Option<u32>,
     /// Requests of this claim.
@@ -35,6 +37,8 @@ pub enum ClaimBlock {
     InFlight,
     /// The canary videos are not verified yet.
     Canary,
+    /// The videos of the sample are not approved yet.
+    Sample,
     /// This run has begun its maximum of requests.
     PerRun,
     /// The credits that may be spent are spent, or reserved by renders in flight.

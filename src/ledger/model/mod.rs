@@ -17,3 +17,4 @@ pub(super) mod run_stop;
 pub(super) mod state;
 pub(super) mod stored_payload;
 pub(super) mod tag;
+pub(super) mod verdict;

@@ -45,6 +45,10 @@ pub enum StopCause {
     Confirmation,
     /// The credits that the batch may spend are spent.
     CreditCap,
+    /// The videos of the sample wait for approval.
+    Approval,
+    /// Finished videos could not be handed to the user's command.
+    Delivery,
     /// The user paused the batch.
     Paused,
     /// The time window is closed.

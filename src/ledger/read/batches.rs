@@ -15,7 +15,7 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreRow;
 use crate::ledger::store::statement::Statement;
-use crate::ledger::{BatchId, Ledger};
+use crate::ledger::{BatchId, Ledger, ReviewVerdict, VerdictKind};
 
 /// A batch in a list.
 #[derive(Clone, Debug, FromRow)]
@@ -129,6 +129,8 @@ pub struct JobRow {
     pub skipped: bool,
     /// Whether it is ready and AI Studios is still generating its draft.
     pub generating: bool,
+    /// The verdict on its video. Read by reports; other reads leave it out.
+    pub verdict: Option<ReviewVerdict>,
 }
 
 static BATCHES: Statement = Statement::new(
@@ -363,6 +365,11 @@ impl JobRow {
         }
     }
 
+    /// Returns whether its video is approved.
+    pub fn is_approved(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.kind == VerdictKind::Approved)
+    }
+
     /// Returns whether a row of the sheet has this status, or belongs to this group of statuses.
     pub fn has_status(&self, status: RowStatus) -> bool {
         match status {
@@ -423,6 +430,7 @@ impl From<JobColumns> for JobRow {
             stalled: row.stalled,
             skipped: false,
             generating: row.drafted == DraftStatus::Generating,
+            verdict: None,
         }
     }
 }

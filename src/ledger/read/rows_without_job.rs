@@ -102,6 +102,7 @@ impl From<RowWithoutJob> for JobRow {
             progress: None,
             stalled: false,
             generating: false,
+            verdict: None,
         }
     }
 }

@@ -163,6 +163,7 @@ fn capacity() -> Capacity {
     Capacity {
         in_flight_max: 10,
         canary_count: 0,
+        sample_count: 0,
         per_run_max: None,
         claim_max: 10,
         credit_caps: None,

@@ -11,8 +11,17 @@ use crate::text::pluralize;
 pub(in crate::runner) async fn report_canary_wait<S: StudioApi>(
     run: &RunContext<S>,
 ) -> Result<(), LedgerError> {
-    let is_canary = run.progress.quiescence.last_claim_block() == ClaimBlock::Canary;
-    if !is_canary || run.progress.is_canary_wait_reported() {
+    let condition = match run.progress.quiescence.last_claim_block() {
+        ClaimBlock::Canary => "verified",
+        ClaimBlock::Sample => "approved",
+        ClaimBlock::NothingDue
+        | ClaimBlock::InFlight
+        | ClaimBlock::PerRun
+        | ClaimBlock::Credits
+        | ClaimBlock::Paused
+        | ClaimBlock::ProjectInUse => return Ok(()),
+    };
+    if run.progress.is_canary_wait_reported() {
         return Ok(());
     }
     let (counts, _) = run.ledger.remaining_work(run.batch, run.options.only).await?;
@@ -20,15 +29,16 @@ pub(in crate::runner) async fn report_canary_wait<S: StudioApi>(
     let waiting = counts.get(&JobState::Ready).copied().unwrap_or(0);
     if open > 0 && waiting > 0 {
         run.progress.set_canary_wait_reported();
-        run.observer.notify(RunEvent::Waiting { message: canary_message(open, waiting) });
+        run.observer
+            .notify(RunEvent::Waiting { message: canary_message(open, waiting, condition) });
     }
     Ok(())
 }
 
-fn canary_message(first: u64, others: u64) -> String {
+fn canary_message(first: u64, others: u64, condition: &str) -> String {
     let (go, they) = if first == 1 { ("goes", "it is") } else { ("go", "they are") };
     let follow = if others == 1 { "follows" } else { "follow" };
-    format!("{} {go} first; {others} {follow} when {they} verified", pluralize(first, "video"))
+    format!("{} {go} first; {others} {follow} when {they} {condition}", pluralize(first, "video"))
 }
 
 #[cfg(test)]
@@ -37,12 +47,13 @@ mod tests {
 
     #[test]
     fn message_states_both_counts() {
-        let messages = [(2, 41), (1, 1)].map(|(first, others)| canary_message(first, others));
+        let messages = [(2, 41, "verified"), (1, 1, "approved")]
+            .map(|(first, others, condition)| canary_message(first, others, condition));
         assert_eq!(
             messages,
             [
                 "2 videos go first; 41 follow when they are verified",
-                "1 video goes first; 1 follows when it is verified",
+                "1 video goes first; 1 follows when it is approved",
             ]
         );
     }

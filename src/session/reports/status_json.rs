@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::ledger::{JobState, RunWithBatch};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::{BatchStatus, LastStop, RunStatus};
+use crate::session::review::review_status::ReviewStatus;
 use crate::text::time_format::format_rfc3339;
 
 /// Returns the status as `status --json` prints it.
@@ -47,6 +48,7 @@ pub(crate) fn status_json(status: &BatchStatus) -> Value {
         "waiting_requests": status.waiting_requests,
         "last_run": status.last_run.as_ref().zip(status.last_run_status).map(|(run, now)| run_json(run, now)),
         "troubles": status.attention_groups.iter().map(group_json).collect::<Vec<_>>(),
+        "review": status.review.as_ref().map(ReviewStatus::to_json),
         "stop": status.last_stop.as_ref().map(last_stop_json),
         "next": status.next_command(),
     })

@@ -294,6 +294,7 @@ impl Simulation {
             on_uncertain: self.setup.on_uncertain,
             resolution: None,
             workspace_id: None,
+            sample: false,
             output_dir: self.path("out"),
             vendor: self.setup.vendor.clone(),
             webhook_urls: None,

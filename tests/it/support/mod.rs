@@ -343,6 +343,7 @@ pub(crate) async fn run_input<S: StudioApi>(
             on_uncertain: batch.studio.on_uncertain,
             resolution: resolution(batch),
             workspace_id: None,
+            sample: false,
             output_dir: batch.output.clone(),
             vendor: batch.vendor.clone(),
             webhook_urls: None,

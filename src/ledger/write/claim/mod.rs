@@ -4,6 +4,7 @@
 //! the same transaction, so that a crash between counting and claiming cannot exceed a cap.
 
 pub(in crate::ledger) mod exclusive_project;
+pub(in crate::ledger) mod sample_gate;
 
 use std::collections::HashMap;
 
@@ -20,6 +21,7 @@ use crate::ledger::model::tag::Tag;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::claim::sample_gate::SampleGate;
 use crate::ledger::write::credits::CreditBudget;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::webhook;
@@ -386,7 +388,9 @@ impl WriteOp for ClaimSubmissions {
             counted.drafted =
                 db.fetch_value(&COUNT_DRAFTED_SELECTED, binds![self.batch.0, selection.0]).await?;
         }
-        let (max, block) = self.capacity.available(self.step, &counted);
+        let wanted = self.capacity.sample_count;
+        let gate = SampleGate::read(&mut *db, self.batch, wanted, self.step).await?;
+        let (max, block) = gate.limit(self.capacity.available(self.step, &counted));
         if max == 0 {
             return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }
@@ -412,6 +416,7 @@ impl WriteOp for ClaimSubmissions {
             return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }
         let claims = self.claim_jobs(db, step, &counted.name, queue).await?;
+        gate.add_videos(db, self.batch, claims.iter().map(|claim| claim.job)).await?;
         if self.step != SubmitStep::Draft {
             db.execute(&COUNT_SUBMITTED, binds![self.run.0, claims.len() as i64]).await?;
         }

@@ -1,0 +1,199 @@
+//! Share links: through which reviewers without an account review one batch, or some of its videos.
+//!
+//! Invariant: the ledger holds no token, only its hash; an expired or revoked link finds nothing.
+
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::connection::StoreConnection;
+use crate::ledger::store::statement::Statement;
+use crate::ledger::write::write_op::WriteOp;
+use crate::ledger::{BatchId, Ledger};
+
+/// A share link to be made.
+#[derive(Clone, Debug)]
+pub struct NewShareLink {
+    /// The hash of its token, 64 hexadecimal digits.
+    pub token_hash: String,
+    /// For which it is, such as `Agency`.
+    pub label: String,
+    /// The keys of the videos that it shows; `None` for all of the batch.
+    pub keys: Option<Vec<String>>,
+    /// The user who makes it.
+    pub created_by: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A share link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareLink {
+    /// Its id.
+    pub id: i64,
+    /// Its batch.
+    pub batch: BatchId,
+    /// The name of its batch.
+    pub batch_name: String,
+    /// For which it is.
+    pub label: String,
+    /// The keys of the videos that it shows; `None` for all of the batch.
+    pub keys: Option<Vec<String>>,
+    /// The user who made it.
+    pub created_by: String,
+    /// When it was made, in milliseconds since 1970, as the other times.
+    pub created_at: i64,
+    /// When it ends.
+    pub expires_at: i64,
+    /// When it was revoked.
+    pub revoked_at: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct ShareLinkRow {
+    id: i64,
+    batch_id: i64,
+    batch_name: String,
+    label: String,
+    keys: Option<String>,
+    created_by: String,
+    created_at: i64,
+    expires_at: i64,
+    revoked_at: Option<i64>,
+}
+
+macro_rules! share_links {
+    ($what:literal, $filter:literal) => {
+        concat!(
+            "-- ledger::share_links, ",
+            $what,
+            "
+    select l.id, l.batch_id, b.name as batch_name, l.label, l.keys, l.created_by, l.created_at,
+        l.expires_at, l.revoked_at
+    from share_link l join batch b on b.id = l.batch_id",
+            $filter
+        )
+    };
+}
+
+static ALL_LINKS: Statement = Statement::new(share_links!("all", " order by l.id desc"));
+static LIVE_LINK: Statement = Statement::new(share_links!(
+    "by token",
+    " where l.token_hash = $1 and l.revoked_at is null and l.expires_at > $2"
+));
+
+static INSERT_LINK: Statement = Statement::new(
+    "-- ledger::create_share_link
+    insert into share_link
+        (batch_id, token_hash, label, keys, created_by, created_at, expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7)",
+);
+
+static REVOKE_LINK: Statement = Statement::new(
+    "-- ledger::revoke_share_link
+    update share_link set revoked_at = $2 where id = $1 and revoked_at is null",
+);
+
+impl ShareLinkRow {
+    /// A list of keys that cannot be read shows nothing, and not everything.
+    fn into_link(self) -> ShareLink {
+        let keys = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        ShareLink {
+            id: self.id,
+            batch: self.batch_id.into(),
+            batch_name: self.batch_name,
+            label: self.label,
+            keys: self.keys.map(keys),
+            created_by: self.created_by,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+        }
+    }
+}
+
+impl ShareLink {
+    /// Returns whether it shows the video of this job.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.keys.as_ref().is_none_or(|keys| keys.iter().any(|shown| shown == key))
+    }
+
+    /// Returns whether it can be used.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at > now.as_millisecond()
+    }
+}
+
+struct CreateShareLink {
+    batch: BatchId,
+    link: NewShareLink,
+    now: Timestamp,
+}
+
+impl WriteOp for CreateShareLink {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        let keys = self.link.keys.as_ref().map(|keys| serde_json::json!(keys).to_string());
+        let values = binds![
+            self.batch.0,
+            &self.link.token_hash,
+            &self.link.label,
+            keys,
+            &self.link.created_by,
+            self.now.as_millisecond(),
+            self.link.expires_at.as_millisecond(),
+        ];
+        db.execute(&INSERT_LINK, values).await?;
+        Ok(())
+    }
+}
+
+struct RevokeShareLink {
+    id: i64,
+    now: Timestamp,
+}
+
+impl WriteOp for RevokeShareLink {
+    type Output = bool;
+
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
+        let values = binds![self.id, self.now.as_millisecond()];
+        Ok(db.execute(&REVOKE_LINK, values).await? == 1)
+    }
+}
+
+impl Ledger {
+    /// Makes a share link of a batch.
+    pub async fn create_share_link(
+        &self,
+        batch: BatchId,
+        link: NewShareLink,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.writer.execute(CreateShareLink { batch, link, now }).await
+    }
+
+    /// Revokes a share link. Returns whether that changed anything.
+    pub async fn revoke_share_link(&self, id: i64, now: Timestamp) -> Result<bool, LedgerError> {
+        self.writer.execute(RevokeShareLink { id, now }).await
+    }
+
+    /// Returns all share links, the newest first.
+    pub async fn share_links(&self) -> Result<Vec<ShareLink>, LedgerError> {
+        let rows: Vec<ShareLinkRow> = self.readers.fetch_all(&ALL_LINKS, binds![]).await?;
+        Ok(rows.into_iter().map(ShareLinkRow::into_link).collect())
+    }
+
+    /// Returns the link whose token has this hash, if it can be used.
+    pub async fn live_share_link(
+        &self,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<ShareLink>, LedgerError> {
+        let values = binds![token_hash, now.as_millisecond()];
+        let row: Option<ShareLinkRow> = self.readers.fetch_optional(&LIVE_LINK, values).await?;
+        Ok(row.map(ShareLinkRow::into_link))
+    }
+}
