@@ -22,15 +22,17 @@ use crate::console::layout::error_document;
 use crate::console::live;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, redirect_to};
+use crate::console::pages::share::share_links;
 use crate::console::pages::{
-    action, audit, batch, healthz, new_batch, overview, request, resolve, row, rows, settings, video,
+    action, audit, batch, healthz, metrics, new_batch, overview, request, resolve, review, row, rows,
+    settings, share, video,
 };
 use crate::console::requester::ConsoleRequester;
 use crate::console::safety;
 use crate::console::sign_in;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
-use crate::ledger::ConsoleRole::{Operator, Viewer};
+use crate::ledger::ConsoleRole::{Operator, Reviewer, Viewer};
 
 /// Returns the routes. `{name}` in an address is one segment, which [`PageRequest::param`] returns.
 pub(super) fn routes() -> Vec<ConsoleRoute> {
@@ -42,6 +44,9 @@ pub(super) fn routes() -> Vec<ConsoleRoute> {
         ConsoleRoute::public(RouteMethod::Post, "/welcome", sign_in::sign_in_with_link),
         ConsoleRoute::public(RouteMethod::Get, "/assets/{file}", assets::show),
         ConsoleRoute::public(RouteMethod::Get, "/healthz", healthz::show),
+        ConsoleRoute::public(RouteMethod::Get, "/share/{token}", share::show),
+        ConsoleRoute::public(RouteMethod::Post, "/share/{token}", share::record_verdict),
+        ConsoleRoute::public(RouteMethod::Get, "/share/{token}/videos/{key}", share::send_video),
         // Pages:
         ConsoleRoute::get("/", Viewer, overview::show),
         ConsoleRoute::get("/batches/{batch}", Viewer, batch::show),
@@ -64,7 +69,24 @@ pub(super) fn routes() -> Vec<ConsoleRoute> {
         ConsoleRoute::post("/new/{name}/start", Operator, new_batch::start),
         ConsoleRoute::post("/new/{name}/withdraw", Operator, new_batch::withdraw),
         ConsoleRoute::get("/new/{name}/started", Operator, new_batch::show_started),
+        ConsoleRoute::get("/batches/{batch}/review", Viewer, review::show),
+        ConsoleRoute::post("/batches/{batch}/review", Reviewer, review::judge),
+        ConsoleRoute::get("/batches/{batch}/review/videos/{key}", Viewer, review::send_video),
+        ConsoleRoute::get(
+            "/batches/{batch}/review/approved.csv",
+            Viewer,
+            review::exports::approved_csv,
+        ),
+        ConsoleRoute::get(
+            "/batches/{batch}/review/approved.zip",
+            Viewer,
+            review::exports::approved_zip,
+        ),
+        ConsoleRoute::get("/batches/{batch}/share", Operator, share_links::show_form),
+        ConsoleRoute::post("/batches/{batch}/share", Operator, share_links::create),
+        ConsoleRoute::post("/settings/share-links/{id}/revoke", Operator, share_links::revoke),
         ConsoleRoute::get("/settings", Viewer, settings::show),
+        ConsoleRoute::get("/metrics", Viewer, metrics::show),
         ConsoleRoute::get("/events", Viewer, live::show),
         // Actions and their record:
         ConsoleRoute::get("/batches/{batch}/actions/{action}", Operator, action::show),

@@ -11,6 +11,7 @@ mod results;
 mod row_export;
 mod run;
 pub mod storyboard;
+mod video_zip;
 
 pub use atomic_file::create_temp_file;
 pub use metrics::{LedgerMetrics, MetricsContext};
@@ -25,6 +26,7 @@ pub use run::{
     OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, StopRecord,
     write_run_record, write_run_record_to,
 };
+pub use video_zip::{ZippedVideo, write_video_zip};
 
 const RESULTS_FILE: &str = "results.csv";
 const FAILURES_FILE: &str = "failures.csv";

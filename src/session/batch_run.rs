@@ -178,7 +178,9 @@ impl BatchRun {
         observer: &SessionObserver,
         run_ended: &CancellationToken,
     ) -> u64 {
-        let Some(settings) = &self.batch.on_done else { return 0 };
+        // What is rehearsed must not be published.
+        let is_wanted = !self.target.is_rehearsal() || self.report.sends_notifications();
+        let Some(settings) = self.batch.on_done.as_ref().filter(|_| is_wanted) else { return 0 };
         let deliveries = DeliveryLoop {
             batch: &self.batch,
             settings,

@@ -300,6 +300,8 @@ impl BatchStatus {
             None
         } else if self.review.as_ref().is_some_and(ReviewStatus::is_sample_waiting) {
             step(self.commands.review_command(), "lists the sample, to approve or reject it")
+        } else if self.review.as_ref().is_some_and(ReviewStatus::is_sample_objected) {
+            step(self.commands.run_command(), "after you fix the rejected row or the template")
         } else if let Some(step) = self.next_step_after_stop() {
             Some(step)
         } else if self.count_failed() > 0 {

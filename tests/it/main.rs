@@ -21,6 +21,8 @@ mod operator;
 mod payload_checks;
 mod reconcile;
 mod report_page;
+mod review;
+mod review_console;
 mod run;
 mod same_content;
 mod sandbox;

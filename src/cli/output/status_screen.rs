@@ -325,6 +325,7 @@ mod tests {
                 last_stop: None,
                 live_holder: Some("process 4711 on studio-pc, since 2026-11-21 11:15:00".to_owned()),
                 waiting_requests: 0,
+                review: None,
                 attention_groups: Vec::new(),
             },
             rendering: (0..renders).map(render).collect(),

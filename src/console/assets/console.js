@@ -176,6 +176,42 @@
     if (field) { event.preventDefault(); field.focus(); }
   }
 
+  // --- Review with the keyboard: J next, K before, A approve, R reason, U undo. It can be switched off.
+  const KEYS_OFF = "callsheet-review-keys-off";
+  const review = document.querySelector("[data-review]");
+  const areKeysOff = () => { try { return localStorage.getItem(KEYS_OFF) === "yes"; } catch { return false; } };
+
+  function showKeys() {
+    const hints = document.querySelector(".keys");
+    if (!hints) return;
+    hints.hidden = false;
+    hints.classList.toggle("off", areKeysOff());
+    hints.querySelector("[data-toggle-keys]").textContent = areKeysOff() ? "Keys are off: switch on" : "Switch off";
+  }
+
+  function toggleKeys(event) {
+    if (!event.target.closest("[data-toggle-keys]")) return;
+    try { localStorage.setItem(KEYS_OFF, areKeysOff() ? "no" : "yes"); } catch { /* not kept */ }
+    showKeys();
+  }
+
+  function pressKey(event) {
+    if (areKeysOff() || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+    const target = review.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (!target) return;
+    event.preventDefault();
+    if (target.tagName === "TEXTAREA") target.focus(); else target.click();
+  }
+
+  if (review) {
+    document.addEventListener("keydown", pressKey);
+    document.addEventListener("click", toggleKeys);
+    showKeys();
+    const player = document.getElementById("player");
+    if (player) player.play().catch(() => {});
+  }
+
   document.documentElement.classList.add("js");
   applyStyles(document);
   document.addEventListener("click", copyOnClick);

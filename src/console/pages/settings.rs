@@ -7,6 +7,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::PageResult;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{command, time, time_ago};
+use crate::console::pages::share::share_links;
 use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser};
 use crate::text::time_format::format_rfc3339;
 use crate::text::truncate;
@@ -20,7 +21,13 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     if !page.requester.has_role(ConsoleRole::Operator) {
         sessions.retain(|session| session.user_name.as_ref() == Some(&page.requester.name));
     }
+    // Reviewers behind a link are no business of other reviewers.
+    let links = match page.requester.has_role(ConsoleRole::Operator) {
+        true => page.state.ledger.share_links().await?,
+        false => Vec::new(),
+    };
     let document = json!({
+        "share_links": links.iter().map(share_links::link_json).collect::<Vec<_>>(),
         "users": users.iter().map(user_json).collect::<Vec<_>>(),
         "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(),
         "version": env!("CARGO_PKG_VERSION"),
@@ -29,7 +36,12 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         div .title { h1 { "Settings" } }
         div .columns {
             div { (users_section(&users)) (sessions_section(&page, &sessions)) }
-            div { (console_section(&page)) }
+            div {
+                (console_section(&page))
+                @if page.requester.has_role(ConsoleRole::Operator) {
+                    (share_links::section(&page, &links))
+                }
+            }
         }
     };
     let content =

@@ -16,20 +16,32 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
+use crate::ledger::StoredBatch;
 use crate::session::files::output_dir;
 
 /// Bytes read from the disk at once.
 const CHUNK_BYTES: u64 = 64 << 10;
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
-    let path = find_video(&page).await?;
+    let (batch, file) = find_video(&page).await?;
+    send_file(&page.headers, &batch, &file).await
+}
+
+/// Sends a file of a batch's output folder, or the part of it that a player asks for.
+pub(in crate::console) async fn send_file(
+    headers: &HeaderMap,
+    batch: &StoredBatch,
+    file: &str,
+) -> PageResult {
+    let folder = output_dir::stored_output_dir(batch).ok_or_else(missing_file)?;
+    let path = inside_folder(&folder, file).ok_or_else(missing_file)?;
     let unreadable = |_| missing_file();
     let file = File::open(&path).await.map_err(unreadable)?;
     let metadata = file.metadata().await.map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(missing_file());
     }
-    match parse_range(&page.headers, metadata.len()) {
+    match parse_range(headers, metadata.len()) {
         RequestedRange::Whole => {
             let whole = ByteRange { first: 0, length: metadata.len() };
             Ok((StatusCode::OK, video_headers(whole), file_body(file, whole)).into_response())
@@ -46,8 +58,8 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     }
 }
 
-/// Returns the path of the version's video.
-async fn find_video(page: &PageRequest) -> Result<PathBuf, PageError> {
+/// Returns the file of the version's video, as the ledger names it.
+async fn find_video(page: &PageRequest) -> Result<(StoredBatch, String), PageError> {
     let batch = page.batch().await?;
     let key = page.param("key");
     let version = page.param("version").parse::<i64>().ok();
@@ -57,8 +69,7 @@ async fn find_video(page: &PageRequest) -> Result<PathBuf, PageError> {
     let file = named.and_then(|version| version.video_file).ok_or_else(|| {
         PageError::NotFound(format!("there is no video of this version of `{key}`"))
     })?;
-    let folder = output_dir::stored_output_dir(&batch).ok_or_else(missing_file)?;
-    inside_folder(&folder, &file).ok_or_else(missing_file)
+    Ok((batch, file))
 }
 
 fn missing_file() -> PageError {

@@ -34,7 +34,7 @@ pub struct ExportedRow {
 }
 
 /// The exported tables with their statements, for one batch (`$1`) or for all.
-static TABLES: [(&str, Statement); 10] = [
+static TABLES: [(&str, Statement); 13] = [
     (
         "batch",
         Statement::new("-- ledger::export, batch
@@ -115,6 +115,26 @@ static TABLES: [(&str, Statement); 10] = [
         Statement::new("-- ledger::export, rows without a job
         select batch_id, position, row_number, key, variant, cells, why, problem
         from row_without_job where $1 is null or batch_id = $1 order by batch_id, position"),
+    ),
+    (
+        "review_verdict",
+        Statement::new("-- ledger::export, verdicts
+        select id, batch_id, job_id, version, video_hash, verdict, reason, reviewer, origin,
+            share_id, at
+        from review_verdict where $1 is null or batch_id = $1 order by id"),
+    ),
+    (
+        "share_link",
+        Statement::new("-- ledger::export, share links
+        select id, batch_id, label, keys, created_by, created_at, expires_at, revoked_at
+        from share_link where $1 is null or batch_id = $1 order by id"),
+    ),
+    (
+        "delivery",
+        Statement::new("-- ledger::export, deliveries
+        select d.job_id, d.version, d.video_hash, d.state, d.attempts, d.due_at, d.at, d.failure
+        from delivery d join job j on j.id = d.job_id
+        where $1 is null or j.batch_id = $1 order by d.job_id, d.version"),
     ),
 ];
 

@@ -24,9 +24,8 @@ use crate::session::event::{SessionEvent, SessionObserver};
 const PARALLEL_MAX: u32 = 4;
 /// How often finished videos are searched while the run is live.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Attempts for one video in one run, and the pause after the first; each one is twice as long.
+/// Attempts for one video in one run.
 const ATTEMPTS_MAX: u32 = 4;
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// A time that no run reaches: the next run tries again.
 const DUE_IN_NEXT_RUN: i64 = 253_402_207_200_000;
 
@@ -125,7 +124,9 @@ impl DeliveryLoop<'_> {
             Err(message) => {
                 let observed = SessionEvent::DeliveryFailed { key: &item.key, message: &message };
                 self.observer.notify(observed);
-                DeliveryResult::Failed { message, due_at: next_attempt(now, attempt) }
+                let limits = &self.batch.limits;
+                let first = limits.backoff_min.min(limits.backoff_max);
+                DeliveryResult::Failed { message, due_at: next_attempt(now, attempt, first) }
             }
         };
         self.lease.record_delivery(item, result, now).await
@@ -152,12 +153,13 @@ impl DeliveryLoop<'_> {
     }
 }
 
-/// Returns when a video is tried again after its attempt of this number failed.
-fn next_attempt(now: Timestamp, attempt: u32) -> i64 {
+/// Returns when a video is tried again after its attempt of this number failed. Each pause is twice as
+/// long as the one before.
+fn next_attempt(now: Timestamp, attempt: u32, first_pause: Duration) -> i64 {
     if attempt >= ATTEMPTS_MAX {
         return DUE_IN_NEXT_RUN;
     }
-    let pause = RETRY_PAUSE.saturating_mul(1 << (attempt - 1));
+    let pause = first_pause.saturating_mul(1 << attempt.saturating_sub(1));
     now.as_millisecond().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -167,7 +169,9 @@ mod tests {
 
     #[test]
     fn pauses_double_and_the_last_failure_waits_for_the_next_run() {
-        let pauses = [1, 2, 3, 4, 5].map(|attempt| next_attempt(Timestamp::UNIX_EPOCH, attempt));
+        let first = Duration::from_secs(2);
+        let pauses =
+            [1, 2, 3, 4, 5].map(|attempt| next_attempt(Timestamp::UNIX_EPOCH, attempt, first));
         assert_eq!(pauses, [2_000, 4_000, 8_000, DUE_IN_NEXT_RUN, DUE_IN_NEXT_RUN]);
     }
 }

@@ -219,6 +219,12 @@ impl RunReport {
         });
     }
 
+    /// Returns whether the user wants the run to be seen outside: it is no rehearsal, or one with
+    /// `--notify`.
+    pub(crate) fn sends_notifications(&self) -> bool {
+        self.read(|data| data.notify.is_some().then_some(())).is_some()
+    }
+
     async fn abandon_run(&self) {
         let Some(lease) = self.read(|data| data.lease.clone()) else { return };
         if let Err(error) = lease.end_run(RunEnding::NotBegun, self.clock.now()).await {

@@ -89,14 +89,16 @@ pub(crate) enum BatchTab {
     Now,
     Rows,
     Timeline,
+    Review,
 }
 
 impl BatchTab {
     /// The tabs in their order, with their names and paths below the batch.
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::Now, "Now", ""),
         (Self::Rows, "Rows", "/rows"),
         (Self::Timeline, "Timeline", "/timeline"),
+        (Self::Review, "Review", "/review"),
     ];
 }
 

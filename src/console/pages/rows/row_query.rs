@@ -244,6 +244,7 @@ mod tests {
             stalled: false,
             skipped: false,
             generating: false,
+            verdict: None,
         }
     }
 

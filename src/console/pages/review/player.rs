@@ -1,0 +1,123 @@
+//! One video of a review page with its cells and the forms of a verdict.
+//!
+//! Works without a script: the keys J, K, A, R and U press the same links and buttons.
+
+use maud::{Markup, html};
+
+use crate::console::pages::page_parts::{time, video_length};
+use crate::console::pages::review::review_view::{ReviewView, verdict_chip};
+use crate::ledger::{ReviewItem, ReviewVerdict};
+use crate::session::review::verdicts::{REASON_CHARS_MAX, REVIEWER_CHARS_MAX};
+
+pub(super) fn player(view: &ReviewView, item: &ReviewItem) -> Markup {
+    let (before, next) = view.neighbours(item.position);
+    html! {
+        div .review-player {
+            figure .card {
+                video id="player" src=((view.subject.video)(item)) controls playsinline preload="auto" {}
+                figcaption .row {
+                    b .key { (item.key) }
+                    (verdict_chip(item))
+                    span .muted { "row " (item.row_number) ", " (video_length(item.video_ms)) ", version " (item.version) }
+                }
+            }
+            div .review-side {
+                (navigation(view, before, next))
+                (given_verdict(item))
+                @if view.subject.is_judge { (forms(view, item)) }
+                dl .cells {
+                    @for (heading, cell) in view.cells(item) { dt { (heading) } dd { (cell) } }
+                }
+                @if view.subject.is_judge { (key_hints()) }
+            }
+        }
+        @if let Some(next) = next {
+            video src=((view.subject.video)(next)) preload="auto" muted hidden aria-hidden="true" {}
+        }
+    }
+}
+
+fn navigation(view: &ReviewView, before: Option<&ReviewItem>, next: Option<&ReviewItem>) -> Markup {
+    let show = view.filter.show;
+    html! {
+        nav .row .review-nav aria-label="Videos" {
+            @if let Some(item) = before {
+                a .button rel="prev" data-key="k" href=(view.address_of(show, Some(&item.key))) { "← Before" }
+            }
+            @if let Some(item) = next {
+                a .button rel="next" data-key="j" href=(view.address_of(show, Some(&item.key))) { "Next →" }
+            }
+            a .muted href=(view.address_of(show, None)) { "All videos" }
+        }
+    }
+}
+
+fn given_verdict(item: &ReviewItem) -> Markup {
+    let Some(verdict) = &item.verdict else { return html! {} };
+    html! {
+        p .muted { (ReviewVerdict::attribution(verdict)) ", " (time(verdict.at)) }
+        @if let Some(reason) = &verdict.reason { p .quoted { (reason) } }
+    }
+}
+
+fn forms(view: &ReviewView, item: &ReviewItem) -> Markup {
+    html! {
+        form .stacked .verdict method="post" action=(view.subject.address) {
+            (hidden_fields(view, item))
+            (reviewer_field(view))
+            button .primary type="submit" name="verdict" value="approved" data-key="a" { "Approve" }
+        }
+        form .stacked .verdict method="post" action=(view.subject.address) {
+            (hidden_fields(view, item))
+            (reviewer_field(view))
+            label { "What is wrong?"
+                textarea name="reason" rows="2" required maxlength=(REASON_CHARS_MAX) data-key="r" {}
+            }
+            div .row {
+                button type="submit" name="verdict" value="changes" { "Ask for changes" }
+                button .danger type="submit" name="verdict" value="rejected" { "Reject" }
+            }
+        }
+        @if item.verdict.is_some() {
+            form method="post" action=(view.subject.address) {
+                (hidden_fields(view, item))
+                @if let Some(name) = &view.subject.reviewer { input type="hidden" name="name" value=(name); }
+                button .quiet type="submit" name="verdict" value="withdrawn" { "Take the verdict back" }
+            }
+        }
+    }
+}
+
+/// Returns the name of a reviewer without an account: a field until it is known.
+fn reviewer_field(view: &ReviewView) -> Markup {
+    html! {
+        @match view.subject.reviewer.as_deref() {
+            None => {}
+            Some("") => {
+                label { "Your name"
+                    input name="name" required autocomplete="name" maxlength=(REVIEWER_CHARS_MAX);
+                }
+            }
+            Some(name) => { input type="hidden" name="name" value=(name); }
+        }
+    }
+}
+
+/// Returns the fields that bind a verdict to what the reviewer saw.
+pub(super) fn hidden_fields(view: &ReviewView, item: &ReviewItem) -> Markup {
+    html! {
+        input type="hidden" name="key" value=(item.key);
+        input type="hidden" name="version" value=(item.version);
+        input type="hidden" name="digest" value=(item.video_hash);
+        input type="hidden" name="show" value=(view.filter.show.as_str());
+    }
+}
+
+fn key_hints() -> Markup {
+    html! {
+        p .keys .muted hidden {
+            kbd { "J" } " next, " kbd { "K" } " before, " kbd { "A" } " approve, " kbd { "R" } " reason, " kbd { "U" } " undo "
+            button .quiet type="button" data-toggle-keys { "Switch off" }
+        }
+    }
+}

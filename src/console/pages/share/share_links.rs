@@ -1,0 +1,176 @@
+//! Share links: making one for a batch or some of its videos, the list on `/settings`, revoking.
+//!
+//! Invariant: the token is shown once, in the response that makes the link, and is stored nowhere.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use crate::console::form::FormFields;
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::time;
+use crate::console::sign_in::secret::ConsoleSecret;
+use crate::ledger::{NewShareLink, ShareLink, StoredBatch};
+use crate::session::review::verdicts::clean_text;
+use crate::text::time_format::format_rfc3339;
+use crate::text::{format_duration, pluralize};
+
+const LABEL_CHARS_MAX: usize = 100;
+/// How long a link lasts, in days.
+const DAYS_DEFAULT: u32 = 14;
+const DAYS_MAX: u32 = 365;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Shows the form.
+pub(in crate::console) async fn show_form(page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let main = html! {
+        section .notice {
+            h1 { "Share " (batch.name) }
+            p .muted { "A link through which reviewers without an account watch and judge the videos. It ends by itself, and can be revoked under Settings." }
+            form .stacked method="post" {
+                label { "Who is it for?"
+                    input name="label" required maxlength=(LABEL_CHARS_MAX) placeholder="Agency";
+                }
+                label { "Days until it ends"
+                    input name="days" type="number" min="1" max=(DAYS_MAX) value=(DAYS_DEFAULT) required;
+                }
+                label { "Only these keys, one per line (all videos if empty)"
+                    textarea name="keys" rows="4" {}
+                }
+                button .primary type="submit" { "Make the link" }
+            }
+        }
+    };
+    let title = format!("Share {}", batch.name);
+    let document = json!({ "batch": batch.name });
+    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+}
+
+/// Makes a link and shows it.
+pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
+    let batch = page.batch().await?;
+    let form = page.read_form().await?;
+    let secret = ConsoleSecret::random()
+        .map_err(|_| PageError::Unavailable("the system has no randomness".to_owned()))?;
+    let link = parse_link(&page, &batch, &form, &secret).await?;
+    let (label, expires_at) = (link.label.clone(), link.expires_at.as_millisecond());
+    page.state.ledger.create_share_link(batch.id, link, page.state.now()).await?;
+    let address = page.links().to(&format!("/share/{}", secret.encode()));
+    let main = html! {
+        section .notice {
+            h1 { "The link for " (label) }
+            p { "Copy it now; it is shown only once. It ends on " (time(expires_at)) "." }
+            p { a .share-address href=(address) { (address) } }
+            p .muted { "In front of it comes the address of this console, as your reviewers reach it." }
+            p { a href={ (page.links().batch(&batch.name)) "/review" } { "Back to the videos" } }
+        }
+    };
+    let document =
+        json!({ "label": label, "address": address, "expires": format_rfc3339(expires_at) });
+    let title = "Share link".to_owned();
+    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+}
+
+async fn parse_link(
+    page: &PageRequest,
+    batch: &StoredBatch,
+    form: &FormFields,
+    secret: &ConsoleSecret,
+) -> Result<NewShareLink, PageError> {
+    let label = form.get("label").and_then(|label| clean_text(label, LABEL_CHARS_MAX));
+    let label = label.ok_or_else(|| PageError::Invalid("the link has no label".to_owned()))?;
+    let days = form.get("days").and_then(|days| days.parse().ok()).unwrap_or(DAYS_DEFAULT);
+    let keys: Vec<String> = form
+        .get("keys")
+        .map(|keys| keys.lines().map(|key| key.trim().to_owned()).collect())
+        .unwrap_or_default();
+    let keys: Vec<String> = keys.into_iter().filter(|key| !key.is_empty()).collect();
+    for key in &keys {
+        if page.state.ledger.job_history(batch.id, key).await?.is_none() {
+            return Err(PageError::Invalid(format!("`{key}` is no key of {}", batch.name)));
+        }
+    }
+    Ok(NewShareLink {
+        token_hash: secret.hash_text(),
+        label,
+        keys: (!keys.is_empty()).then_some(keys),
+        created_by: page.requester.name.clone(),
+        expires_at: end_after(page.state.now(), days.clamp(1, DAYS_MAX)),
+    })
+}
+
+fn end_after(now: Timestamp, days: u32) -> Timestamp {
+    let lifetime = SignedDuration::try_from(DAY * days).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(lifetime).unwrap_or(now)
+}
+
+/// Revokes a link.
+pub(in crate::console) async fn revoke(page: PageRequest) -> PageResult {
+    let id = page.param("id").parse::<i64>();
+    let id = id.map_err(|_| PageError::NotFound("there is no such share link".to_owned()))?;
+    page.state.ledger.revoke_share_link(id, page.state.now()).await?;
+    page.redirect(&page.links().to("/settings"))
+}
+
+/// Returns the links for `/settings`, and as JSON.
+pub(in crate::console) fn section(page: &PageRequest, links: &[ShareLink]) -> Markup {
+    let now = page.state.now();
+    html! {
+        section .card {
+            h2 { "Share links" }
+            @if links.is_empty() { p .muted { "None. A batch is shared from its review page." } }
+            ul .runs {
+                @for link in links {
+                    li {
+                        div .row {
+                            b { (link.label) }
+                            span .muted { (link.batch_name) ", " (scope(link)) }
+                        }
+                        p .muted { "by " (link.created_by) ", " (lifetime(link, now)) }
+                        @if link.is_live(now) {
+                            form method="post" action=(page.links().to(&format!("/settings/share-links/{}/revoke", link.id))) {
+                                button .quiet type="submit" { "Revoke" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn scope(link: &ShareLink) -> String {
+    match &link.keys {
+        None => "all videos".to_owned(),
+        Some(keys) => pluralize(keys.len() as u64, "video"),
+    }
+}
+
+fn lifetime(link: &ShareLink, now: Timestamp) -> String {
+    if link.revoked_at.is_some() {
+        return "revoked".to_owned();
+    }
+    let left_ms = link.expires_at.saturating_sub(now.as_millisecond());
+    if left_ms <= 0 {
+        return "ended".to_owned();
+    }
+    format!("ends in {}", format_duration(Duration::from_millis(left_ms.unsigned_abs())))
+}
+
+pub(in crate::console) fn link_json(link: &ShareLink) -> Value {
+    json!({
+        "id": link.id,
+        "batch": link.batch_name,
+        "label": link.label,
+        "keys": link.keys,
+        "created_by": link.created_by,
+        "created": format_rfc3339(link.created_at),
+        "expires": format_rfc3339(link.expires_at),
+        "revoked": link.revoked_at.map(format_rfc3339),
+    })
+}
