@@ -24,8 +24,8 @@ use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, redirect_to};
 use crate::console::pages::share::share_links;
 use crate::console::pages::{
-    action, audit, batch, healthz, metrics, new_batch, overview, request, resolve, review, row, rows,
-    settings, share, video,
+    action, audit, batch, healthz, metrics, new_batch, overview, request, resolve, review, row,
+    rows, settings, share, video,
 };
 use crate::console::requester::ConsoleRequester;
 use crate::console::safety;

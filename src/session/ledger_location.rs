@@ -18,6 +18,20 @@ use crate::session::files::output_dir;
 pub(crate) const LEDGER_VAR: &str = "CALLSHEET_LEDGER";
 /// The variable that names a file which contains its address.
 pub(crate) const LEDGER_FILE_VAR: &str = "CALLSHEET_LEDGER_FILE";
+/// Lets a process that this one starts use this ledger. A password is passed in its environment, where
+/// no list of processes shows it.
+pub(crate) fn pass_ledger_to(command: &mut tokio::process::Command, ledger: &LedgerAddress) {
+    match ledger {
+        LedgerAddress::File(path) => command.arg("--ledger").arg(path),
+        LedgerAddress::Server(server) => match server.password() {
+            None => command.arg("--ledger").arg(server.to_string()),
+            Some(password) => {
+                command.arg("--ledger").arg(server.to_string()).env("PGPASSWORD", password)
+            }
+        },
+    };
+}
+
 const LEDGER_NAME: &str = "callsheet.db";
 /// How far below the current folder a ledger is looked for.
 const FOLDERS_BELOW_MAX: usize = 2;

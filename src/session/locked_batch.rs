@@ -3,12 +3,14 @@
 //! A live run holds the same lock as a command of the operator, so the two never change one job
 //! at the same time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::batch;
 use crate::batch::{Batch, VendorProfile};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, Ledger, LedgerAddress, LedgerError, RunEnding, RunOwner, StoredBatch};
+use crate::ledger::{
+    BatchId, BatchLease, Ledger, LedgerAddress, LedgerError, RunEnding, RunOwner, StoredBatch,
+};
 use crate::runner;
 use crate::runner::{BatchLock, LockError};
 use crate::session::account::batch_trust::TrustQuestion;

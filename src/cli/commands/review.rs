@@ -188,7 +188,7 @@ impl ReviewOutput<'_> {
 
     async fn export(&self, path: &Path) -> Result<(), CommandError> {
         let batch = batch::parse(Path::new(&self.stored.file), self.stored.source.clone()).ok();
-        overwrite_guard::ensure_not_protected(path, self.ledger.path(), batch.as_ref())?;
+        overwrite_guard::ensure_not_protected(path, self.ledger.address(), batch.as_ref())?;
         let failed = |source| ReportError::Io { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut file =

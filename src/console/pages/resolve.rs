@@ -186,19 +186,19 @@ async fn decide(
     let choice = parse_choice(form)?;
     let (ledger, stored) = (&page.state.ledger, &view.batch);
     let is_rehearsal = page.state.settings.ledger_options.is_rehearsal;
-    if is_rehearsal && find_live_holder(ledger, stored).is_some() {
+    if is_rehearsal && find_live_holder(ledger, stored).await.is_some() {
         let message = "the rehearsal is running, and its virtual AI Studios with it: decide when it has ended";
         return Err(PageError::Changed(message.to_owned()));
     }
     if !is_rehearsal
-        && locked_batch::trust_question(ledger.path(), stored).map_err(refused)?.is_some()
+        && locked_batch::trust_question(ledger.address(), stored).map_err(refused)?.is_some()
     {
         let message = "another user put this batch file into the ledger: confirm it once with \
                        `callsheet resolve` and --trust";
         return Err(PageError::Changed(message.to_owned()));
     }
     let rehearsal = is_rehearsal.then(RehearsalOptions::default);
-    let loaded = locked_batch::load_target(ledger.path(), stored, rehearsal).await;
+    let loaded = locked_batch::load_target(ledger.address(), stored, rehearsal).await;
     let (batch, target) = loaded.map_err(refused)?;
     let because = form.get("because").unwrap_or_default();
     let input =

@@ -6,7 +6,7 @@ use crate::ledger::{DueJob, LedgerError, NewOperatorRequest, RequestedAction, Ta
 use crate::runner::context::RunContext;
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::verify_failure::{RecheckResult, recheck_render};
-use crate::runner::lock::command_requester;
+use crate::runner::file_lock::command_requester;
 use crate::runner::loops::operator_requests::{execute_request, take_turn};
 use crate::runner::loops::render_outcome::{follow_other_project, on_finished, polled_id};
 

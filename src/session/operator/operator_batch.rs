@@ -39,8 +39,8 @@ enum OperatorAccess {
 }
 
 /// Returns the process that has a batch now, if one has.
-pub(crate) fn find_live_holder(ledger: &Ledger, stored: &StoredBatch) -> Option<String> {
-    lock_holder(ledger.path(), &stored.name)
+pub(crate) async fn find_live_holder(ledger: &Ledger, stored: &StoredBatch) -> Option<String> {
+    lock_holder(ledger, &stored.name).await
 }
 
 /// What a command asks for.
@@ -59,13 +59,13 @@ impl OperatorBatch {
         clock: Clock,
     ) -> Result<Self, CommandError> {
         let (ledger, stored) = open_batch(location, name_or_file).await?;
-        let access = match lock_batch(ledger.path(), &stored.name, &clock) {
+        let access = match lock_batch(&ledger, &stored.name, &clock).await {
             Ok(lock) => {
                 let lease = begin_run(&ledger, stored.id, &clock).await?;
                 OperatorAccess::Exclusive { lease: Box::new(lease), _lock: lock }
             }
             Err(error) if error.exit() == ExitReason::BatchLocked => {
-                let holder = lock_holder(ledger.path(), &stored.name);
+                let holder = lock_holder(&ledger, &stored.name).await;
                 OperatorAccess::LiveRun { holder: holder.unwrap_or_else(|| "starting".to_owned()) }
             }
             Err(error) => return Err(error),
@@ -152,8 +152,8 @@ pub(crate) async fn settle_request(
         if let Some(ended) = request.filter(|request| request.outcome.is_some()) {
             return Ok(ended);
         }
-        if lock_holder(ledger.path(), &stored.name).is_none()
-            && let Ok(_lock) = lock_batch(ledger.path(), &stored.name, clock)
+        if lock_holder(ledger, &stored.name).await.is_none()
+            && let Ok(_lock) = lock_batch(ledger, &stored.name, clock).await
         {
             let lease = begin_run(ledger, stored.id, clock).await?;
             let carried_out = lease.carry_out_request(id, clock.now()).await;
@@ -161,7 +161,7 @@ pub(crate) async fn settle_request(
             return Ok(carried_out?.request);
         }
         if clock.awake_time().saturating_sub(begun) > OUTCOME_WAIT {
-            let holder = lock_holder(ledger.path(), &stored.name).unwrap_or_default();
+            let holder = lock_holder(ledger, &stored.name).await.unwrap_or_default();
             let message = format!(
                 "the batch is in use ({holder}), and was not ready for requests within {} s: \
                  nothing was changed; try again when it submits, or has ended",

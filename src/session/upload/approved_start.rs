@@ -5,7 +5,7 @@
 //! steps, renders nothing twice. Invariant: of two approvals at once, one starts a process.
 
 use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use super::upload_folder::{read_text, write_file};
 use super::{UploadError, UploadedBatch};
 use crate::ledger::Ledger;
 use crate::process;
+use crate::session::ledger_location::pass_ledger_to;
 use crate::text::strip_control_from_lines;
 
 /// The process that was started last.
@@ -33,8 +34,6 @@ pub(crate) struct ApprovedStart<'a> {
     pub(crate) shown: &'a str,
     /// Whether the user confirmed what is paid for a second time.
     pub(crate) accepts_changes: bool,
-    /// The file of the ledger.
-    pub(crate) ledger_file: PathBuf,
     pub(crate) is_rehearsal: bool,
     /// When the run begins, if not at once.
     pub(crate) not_before: Option<Timestamp>,
@@ -73,7 +72,7 @@ impl UploadedBatch {
             return Ok(StartOutcome::AlreadyStarted);
         }
         self.check_approval(approval, ledger).await?;
-        let pid = self.spawn_run(approval)?;
+        let pid = self.spawn_run(approval, ledger)?;
         let hash = approval.hash.to_owned();
         let started = StartedProcess { hash, pid, not_before: approval.not_before };
         let text = serde_json::to_string(&started).unwrap_or_default();
@@ -132,11 +131,12 @@ impl UploadedBatch {
         waiting.is_some_and(|live| process::terminate(live.pid))
     }
 
-    fn spawn_run(&self, approval: &ApprovedStart<'_>) -> Result<i32, UploadError> {
+    fn spawn_run(&self, approval: &ApprovedStart<'_>, ledger: &Ledger) -> Result<i32, UploadError> {
         let program = std::env::current_exe()?;
         let log = open_log(&self.log_file())?;
         let mut command = Command::new(program);
-        command.arg("run").arg(self.batch_file()).arg("--ledger").arg(&approval.ledger_file);
+        command.arg("run").arg(self.batch_file());
+        pass_ledger_to(&mut command, ledger.address());
         command.args(["--yes", "--detach", "--approved-plan", approval.hash]);
         if approval.is_rehearsal {
             command.arg("--sandbox");

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{SETUP_FILE, UploadError, UploadSetup, UploadedBatch};
 use crate::batch::BatchName;
+use crate::ledger::LedgerAddress;
 use crate::scaffold::batch_name_from_title;
 
 /// The folder beside the ledger.
@@ -27,10 +28,12 @@ pub(crate) struct UploadRoot(PathBuf);
 
 impl UploadRoot {
     /// Returns the folder beside a ledger's file.
-    pub(crate) fn beside(ledger: &Path) -> Self {
+    pub(crate) fn beside(ledger: &LedgerAddress) -> Self {
+        // For a server, in the current folder.
+        let ledger = ledger.companion_file("uploads");
         let folder = ledger.parent().unwrap_or(Path::new(""));
-        let name = match ledger.file_stem().and_then(|stem| stem.to_str()) {
-            Some(stem) if stem.ends_with("-sandbox") => format!("{ROOT_NAME}-sandbox"),
+        let name = match ledger.file_name().and_then(|name| name.to_str()) {
+            Some(name) if name.contains("-sandbox.") => format!("{ROOT_NAME}-sandbox"),
             Some(_) | None => ROOT_NAME.to_owned(),
         };
         Self(folder.join(name))
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn names_from_outside_never_lead_out_of_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let root = UploadRoot::beside(&folder.path().join("callsheet.db"));
+        let root = UploadRoot::beside(&LedgerAddress::from(&folder.path().join("callsheet.db")));
         for name in ["..", "../x", "/etc", "a/b", ".hidden", "", "a\0b"] {
             assert!(matches!(root.open(name), Err(UploadError::NotFound)), "{name:?}");
         }
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn two_batches_with_one_title_have_different_folders() {
         let folder = tempfile::tempdir().unwrap();
-        let root = UploadRoot::beside(&folder.path().join("callsheet.db"));
+        let root = UploadRoot::beside(&LedgerAddress::from(&folder.path().join("callsheet.db")));
         let names: Vec<String> = (0..3)
             .map(|_| root.create("Spring", |name| name == "spring-2").unwrap().name().to_owned())
             .collect();

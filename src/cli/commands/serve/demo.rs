@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use crate::ledger::Ledger;
 use crate::session::error::CommandError;
+use crate::session::ledger_location::pass_ledger_to;
 
 /// The folder of the demo, in the current one.
 const DEMO_FOLDER: &str = "callsheet-demo";
@@ -28,7 +29,8 @@ pub(super) async fn start_demo(ledger: &Ledger) -> Result<Option<PathBuf>, Comma
     let file = write_demo_files(Path::new(DEMO_FOLDER))?;
     let program = std::env::current_exe().map_err(CommandError::unexpected)?;
     let mut run = tokio::process::Command::new(program);
-    run.arg("--ledger").arg(ledger.path()).arg("run").arg(&file).args(["--sandbox", "--yes"]);
+    run.arg("run").arg(&file).args(["--sandbox", "--yes"]);
+    pass_ledger_to(&mut run, ledger.address());
     // A process of its own, like every run: it ends with its batch, and not with the console.
     run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     run.spawn().map_err(CommandError::unexpected)?;

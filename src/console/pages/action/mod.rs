@@ -42,7 +42,9 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let set = ledger.target_set(batch.id, &action).await?;
     let rows = ledger.target_rows(&set, ROWS_MAX).await?;
     let credits = set.totals().minutes as f64 * ledger.credits_per_minute().await?;
-    let view = ActionView { page: &page, batch: &batch, action: &action, set: &set, credits };
+    let holder = find_live_holder(ledger, &batch).await;
+    let view =
+        ActionView { page: &page, batch: &batch, action: &action, set: &set, credits, holder };
     let token = new_token()?;
     let document = json!({
         "action": action.kind().as_str(),
@@ -168,6 +170,8 @@ struct ActionView<'v> {
     action: &'v RequestedAction,
     set: &'v TargetSet,
     credits: f64,
+    /// The process that has the batch now.
+    holder: Option<String>,
 }
 
 impl ActionView<'_> {
@@ -208,7 +212,6 @@ impl ActionView<'_> {
 
     fn effects(&self) -> Markup {
         let totals = self.set.totals();
-        let holder = find_live_holder(&self.page.state.ledger, self.batch);
         let is_cancel = matches!(self.action, RequestedAction::Cancel(_));
         html! {
             @if self.is_about_jobs() {
@@ -224,7 +227,7 @@ impl ActionView<'_> {
             } @else {
                 p { (self.sentence()) }
             }
-            @if let Some(holder) = holder {
+            @if let Some(holder) = &self.holder {
                 p .muted { "A run is live (" (holder) "), and does this within two seconds." }
                 @if is_cancel {
                     p .muted { "It submits these videos one after the other, so the set may change at any \

@@ -56,7 +56,7 @@ impl From<UploadError> for PageError {
 
 /// Returns the folder of the uploaded batches of this console.
 fn upload_root(page: &PageRequest) -> UploadRoot {
-    UploadRoot::beside(page.state.ledger.path())
+    UploadRoot::beside(page.state.ledger.address())
 }
 
 fn open_upload(page: &PageRequest) -> Result<UploadedBatch, PageError> {

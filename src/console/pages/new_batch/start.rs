@@ -18,7 +18,7 @@ pub(in crate::console) async fn start(mut page: PageRequest) -> PageResult {
         hash: form.get("hash").ok_or_else(missing)?,
         shown: form.get("shown").unwrap_or_default(),
         accepts_changes: form.get("accept").is_some(),
-        ledger_file: page.state.ledger.path().to_owned(),
+
         not_before: form.get("at").map(parse_local_time).transpose()?,
         is_rehearsal: page.state.settings.ledger_options.is_rehearsal,
     };
