@@ -18,7 +18,7 @@ pub enum BatchLock {
     /// Of a ledger in a file.
     File(BatchFileLock),
     /// Of a ledger on a server.
-    Lease(BatchLeaseLock),
+    Lease(Box<BatchLeaseLock>),
 }
 
 /// Why the lock was not acquired.
@@ -71,7 +71,7 @@ impl BatchLock {
         match ledger.address() {
             LedgerAddress::File(path) => BatchFileLock::acquire(path, batch, now).map(Self::File),
             LedgerAddress::Server(_) => {
-                BatchLeaseLock::acquire(ledger, batch).await.map(Self::Lease)
+                BatchLeaseLock::acquire(ledger, batch).await.map(Box::new).map(Self::Lease)
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::aistudios::AiStudios;
-use crate::batch::Batch;
+use crate::batch::{Batch, VideoResolution};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError, RunStop, StopCause};
 use crate::report;
@@ -296,7 +296,7 @@ fn sample_settings(batch: &Batch) -> String {
         .map(|variant| json!([variant.name, variant.columns, variant.values, variant.needs]));
     json!({
         "request": batch.studio.request.to_string(),
-        "resolution": batch.studio.resolution.map(|resolution| resolution.as_str()),
+        "resolution": batch.studio.resolution.map(VideoResolution::as_str),
         "workspace": batch.studio.workspace_id,
         "columns": batch.columns,
         "defaults": batch.defaults,

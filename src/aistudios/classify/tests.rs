@@ -271,7 +271,7 @@ proptest! {
     fn only_proven_acceptance_is_accepted_and_a_possible_acceptance_is_never_refused(
         response in any_response(),
     ) {
-        let value = serde_json::from_slice::<serde_json::Value>(&response.body).ok();
+        let value = serde_json::from_slice::<Value>(&response.body).ok();
         let says = |literal: bool| {
             value.as_ref().and_then(|value| value.get("success")?.as_bool()) == Some(literal)
         };

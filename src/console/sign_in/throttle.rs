@@ -91,7 +91,7 @@ mod tests {
     fn the_names_of_an_attack_take_bounded_memory() {
         let throttle = SignInThrottle::default();
         for round in 0..NAMES_MAX * 2 {
-            drop(throttle.begin(&format!("name-{round}"), Timestamp::UNIX_EPOCH));
+            let _ = throttle.begin(&format!("name-{round}"), Timestamp::UNIX_EPOCH);
         }
         assert!(throttle.attempts.lock().unwrap().len() <= NAMES_MAX);
     }

@@ -52,7 +52,7 @@ fn write_with_part(path: &Path, archive: &[u8], name: &str, bytes: &[u8]) {
 
 /// Opens a sheet and reads it to its end.
 fn read_whole_sheet(path: &Path) -> bool {
-    let want = crate::sheet::SheetSpec {
+    let want = SheetSpec {
         key: &[],
         group_by: None,
         columns: &std::collections::BTreeMap::new(),
