@@ -18,8 +18,11 @@ use crate::ledger::ConsoleRole;
 const RELOAD_S: u32 = 10;
 
 /// The navigation: the part of the console, its path and the minimum role.
-const SECTIONS: &[(&str, &str, ConsoleRole)] =
-    &[("Batches", "/", ConsoleRole::Viewer), ("Settings", "/settings", ConsoleRole::Viewer)];
+const SECTIONS: &[(&str, &str, ConsoleRole)] = &[
+    ("Batches", "/", ConsoleRole::Viewer),
+    ("New batch", "/new", ConsoleRole::Operator),
+    ("Settings", "/settings", ConsoleRole::Viewer),
+];
 
 /// The content of a page.
 pub(crate) struct ConsolePage {

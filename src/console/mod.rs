@@ -30,6 +30,7 @@ mod sign_in;
 mod state;
 #[cfg(test)]
 mod tests;
+mod upload_form;
 
 pub(crate) use crate::console::server::ConsoleServer;
 pub(crate) use crate::console::settings::{

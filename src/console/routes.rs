@@ -22,13 +22,13 @@ use crate::console::layout::error_document;
 use crate::console::live;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, redirect_to};
-use crate::console::pages::{batch, healthz, overview, row, rows, settings, video};
+use crate::console::pages::{batch, healthz, new_batch, overview, row, rows, settings, video};
 use crate::console::requester::ConsoleRequester;
 use crate::console::safety;
 use crate::console::sign_in;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
-use crate::ledger::ConsoleRole::Viewer;
+use crate::ledger::ConsoleRole::{Operator, Viewer};
 
 /// Returns the routes. `{name}` in an address is one segment, which [`PageRequest::param`] returns.
 pub(super) fn routes() -> Vec<ConsoleRoute> {
@@ -52,6 +52,16 @@ pub(super) fn routes() -> Vec<ConsoleRoute> {
             Viewer,
             video::show,
         ),
+        ConsoleRoute::get("/batches/{batch}/rows/{key}/edit", Operator, new_batch::edit_row),
+        ConsoleRoute::get("/new", Operator, new_batch::show_form),
+        ConsoleRoute::post("/new", Operator, new_batch::create),
+        ConsoleRoute::get("/new/{name}", Operator, new_batch::show),
+        ConsoleRoute::post("/new/{name}/columns", Operator, new_batch::save_columns),
+        ConsoleRoute::post("/new/{name}/cells", Operator, new_batch::save_cells),
+        ConsoleRoute::post("/new/{name}/sheet", Operator, new_batch::replace_sheet),
+        ConsoleRoute::post("/new/{name}/start", Operator, new_batch::start),
+        ConsoleRoute::post("/new/{name}/withdraw", Operator, new_batch::withdraw),
+        ConsoleRoute::get("/new/{name}/started", Operator, new_batch::show_started),
         ConsoleRoute::get("/settings", Viewer, settings::show),
         ConsoleRoute::get("/events", Viewer, live::show),
         // Own session:

@@ -18,7 +18,7 @@ pub struct PlanProblem {
     pub row: Option<u64>,
     /// The last row that has it.
     pub last_row: Option<u64>,
-    /// The first rows that have it, for a problem of a cell.
+    /// The first rows that have it, for a problem of a cell or of a merge.
     pub row_numbers: Vec<u64>,
     /// The number of rows that have it.
     pub rows: u64,

@@ -14,7 +14,7 @@ pub(super) fn invalid_row(
     let first = rows.first().copied();
     let located = problems.into_iter().map(|one| {
         let row = one.row.or(first);
-        PlanProblem { row, last_row: row, ..one }
+        PlanProblem { row, last_row: row, row_numbers: row.into_iter().collect(), ..one }
     });
     let located: Vec<PlanProblem> = located.collect();
     // In a group, the message must name the row.

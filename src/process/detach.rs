@@ -21,3 +21,19 @@ pub fn is_alive(id: i32) -> bool {
         false
     }
 }
+
+/// Asks a process to end. Returns whether it exists.
+pub fn terminate(id: i32) -> bool {
+    #[cfg(unix)]
+    {
+        let id = rustix::process::Pid::from_raw(id);
+        id.is_some_and(|id| {
+            rustix::process::kill_process(id, rustix::process::Signal::TERM).is_ok()
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = id;
+        false
+    }
+}

@@ -18,7 +18,7 @@ use tokio::process::Command;
 
 use group::ProcessGroup;
 
-pub use detach::{detach, is_alive};
+pub use detach::{detach, is_alive, terminate};
 pub use owner::is_owned_by_this_user;
 
 /// The time after which a command is killed.

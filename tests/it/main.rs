@@ -4,6 +4,7 @@
 mod aistudios;
 mod batch;
 mod cli;
+mod console_start;
 mod crash;
 mod docs;
 mod download;

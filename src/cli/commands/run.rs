@@ -3,8 +3,10 @@
 //! `session` prepares and runs them; this file reads the arguments and asks the user.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::cli::args::{
     GlobalArgs, MatchArgs, RowFilterArgs, WindowArgs, batch_file_parser, parse_number,
@@ -22,6 +24,9 @@ use crate::session::ledger_location::LedgerLocation;
 use crate::session::prepare::BatchOverrides;
 use crate::session::run_request::RunRequest;
 use crate::session::{Session, SessionSetup};
+
+/// The longest step of a wait for the beginning.
+const WAIT_STEP: Duration = Duration::from_secs(20);
 
 /// Render a batch; run again to continue
 #[derive(Debug, Args)]
@@ -94,6 +99,9 @@ pub(crate) struct RunArgs {
     /// Run only the plan with this hash, which the console was shown
     #[arg(long, value_name = "HASH", hide = true)]
     approved_plan: Option<String>,
+    /// Begin at this time, such as 2026-11-29T22:00:00Z
+    #[arg(long, value_name = "TIME", hide = true)]
+    not_before: Option<Timestamp>,
     /// Survive the end of the process that started this run
     #[arg(long, hide = true)]
     detach: bool,
@@ -106,6 +114,9 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
     if args.detach {
         process::detach();
+    }
+    if let Some(time) = args.not_before {
+        wait_until(time, &Clock::real()).await;
     }
     if let Some(file) = &args.with {
         if args.batches.len() > 1 {
@@ -131,6 +142,15 @@ pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -
     let result = session.run(run_request(args, location), confirm).await;
     printer.print_summary(result.summary);
     result.exit
+}
+
+/// Waits in steps, because a machine that sleeps stops a timer, too.
+async fn wait_until(time: Timestamp, clock: &Clock) {
+    while let Ok(left) = Duration::try_from(time.duration_since(clock.now()))
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left.min(WAIT_STEP)).await;
+    }
 }
 
 /// Returns the reminder that the sheet itself is not changed.

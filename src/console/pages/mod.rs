@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod healthz;
+pub(super) mod new_batch;
 pub(super) mod overview;
 pub(crate) mod page_parts;
 pub(super) mod row;

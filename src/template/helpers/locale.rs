@@ -179,7 +179,7 @@ fn format_money(cell: &str, currency: &str, locale: Locale) -> String {
 fn group_thousands(digits: &str, separator: &str) -> String {
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push_str(separator);
         }
         grouped.push(digit);

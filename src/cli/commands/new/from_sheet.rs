@@ -151,7 +151,7 @@ fn decide(
     // Each answer can make others certain.
     loop {
         let proposal = propose_batch(preview, &template.template, &answers);
-        let proposal = proposal.ok_or_else(no_rows_error)?;
+        let proposal = check_headings(proposal.ok_or_else(no_rows_error)?)?;
         let is_open = |question: &&SetupQuestion| match (is_asking, args.yes) {
             (true, _) => true,
             (false, true) => !question.is_optional && question.guess.is_none(),
@@ -159,7 +159,7 @@ fn decide(
         };
         let open: Vec<&SetupQuestion> = proposal.questions.iter().filter(is_open).collect();
         match open.first() {
-            None => return check_headings(proposal),
+            None => return Ok(proposal),
             Some(question) if is_asking => ask(question, &mut answers, printer)?,
             Some(_) => return Err(unanswered_error(&open, args.yes)),
         }

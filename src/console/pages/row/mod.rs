@@ -9,7 +9,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{command, number, row_chip, time, video_length};
-use crate::ledger::{JobHistory, StoredBatch, VersionRow};
+use crate::ledger::{ConsoleRole, JobHistory, StoredBatch, VersionRow};
 use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::job_json::job_json;
@@ -71,7 +71,12 @@ impl RowView<'_> {
                 a href=(links.batch(batch)) { (batch) } " / "
                 a href=(links.rows(batch, "")) { "Rows" }
             }
-            div .title { h1 { (self.key) } }
+            div .title {
+                h1 { (self.key) }
+                @if self.page.requester.has_role(ConsoleRole::Operator) {
+                    a href={ (links.row(batch, self.key)) "/edit" } { "Edit" }
+                }
+            }
         }
     }
 
@@ -185,7 +190,7 @@ fn payload_section(payload: Option<&str>) -> Markup {
 
 /// Returns our own drawing, in which every text is escaped. The content policy forbids styles in a
 /// page, so the script of the console applies them.
-fn storyboard(payload: &str) -> String {
+pub(in crate::console) fn storyboard(payload: &str) -> String {
     draw_scenes(payload).replace(" style=\"", " data-style=\"")
 }
 

@@ -1,0 +1,129 @@
+//! The cells of a sheet as a form: each problem at its cell, rows with problems first.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use crate::console::assets::ConsoleLinks;
+use crate::session::upload::{CellEdit, UploadFinding, UploadPlan, UploadState, UploadedBatch};
+use crate::sheet::SheetRow;
+
+/// Rows that are shown at once.
+const ROWS_MAX: usize = 40;
+/// A longer cell is shown in several lines.
+const LINE_CHARS_MAX: usize = 32;
+/// Findings that are listed.
+const FINDINGS_MAX: usize = 20;
+
+/// The cells of an uploaded batch.
+pub(super) struct GridView<'v> {
+    pub(super) upload: &'v UploadedBatch,
+    pub(super) state: &'v UploadState,
+    pub(super) plan: &'v UploadPlan,
+    /// The only row to show.
+    pub(super) only: Option<u64>,
+    pub(super) links: ConsoleLinks,
+}
+
+/// Parses a field of the grid: `c.ROW.COLUMN`.
+pub(super) fn parse_cell_field(name: &str, text: &str) -> Option<CellEdit> {
+    let (row, column) = name.strip_prefix("c.")?.split_once('.')?;
+    Some(CellEdit { row: row.parse().ok()?, column: column.parse().ok()?, text: text.to_owned() })
+}
+
+/// Lists findings, each with a link to its row.
+pub(super) fn findings(title: &str, class: &str, found: &[UploadFinding]) -> Markup {
+    html! {
+        @if !found.is_empty() {
+            h2 { (title) " (" (found.len()) ")" }
+            ul class={ "findings " (class) } {
+                @for finding in found.iter().take(FINDINGS_MAX) {
+                    li {
+                        @if let Some(row) = finding.rows.first() {
+                            a href={ "#r" (row) } { "row " (row) }
+                            @if finding.row_count > 1 { " and " (finding.row_count - 1) " more" }
+                            ": "
+                        }
+                        (finding.message)
+                        @if let Some(help) = &finding.help { span .muted { " " (help) } }
+                    }
+                }
+                @if found.len() > FINDINGS_MAX { li .muted { "and " (found.len() - FINDINGS_MAX) " more" } }
+            }
+        }
+    }
+}
+
+impl GridView<'_> {
+    /// Returns the form with the cells.
+    pub(super) fn form(&self) -> Markup {
+        let rows = self.rows();
+        let all = self.state.proposal.rows;
+        html! {
+            h2 { "Cells" @if rows.len() < all { " (" (rows.len()) " of " (all) " rows, problems first)" } }
+            form method="post" action=(self.links.to(&format!("/new/{}/cells", self.upload.name()))) {
+                input type="hidden" name="sheet" value=(self.state.sheet_hash);
+                @if let Some(row) = self.only { input type="hidden" name="row" value=(row); }
+                div .scroll {
+                    table .grid {
+                        thead { tr {
+                            th scope="col" { "Row" }
+                            @for heading in &self.state.proposal.headings { th scope="col" { (heading) } }
+                        } }
+                        tbody { @for row in &rows { (self.row(row)) } }
+                    }
+                }
+                button type="submit" { "Save cells" }
+            }
+        }
+    }
+
+    /// Returns the rows to show, those with findings first.
+    fn rows(&self) -> Vec<&SheetRow> {
+        let heading_row = self.state.proposal.heading_row;
+        let rows = self.state.sheet.rows.iter().filter(|row| row.number > heading_row);
+        if let Some(only) = self.only {
+            return rows.filter(|row| row.number == only).collect();
+        }
+        let found = self.plan.problems.iter().chain(&self.plan.warnings);
+        let marked: BTreeSet<u64> =
+            found.flat_map(|finding| finding.rows.iter().copied()).collect();
+        let (first, rest): (Vec<&SheetRow>, Vec<&SheetRow>) =
+            rows.partition(|row| marked.contains(&row.number));
+        first.into_iter().chain(rest).take(ROWS_MAX).collect()
+    }
+
+    fn row(&self, row: &SheetRow) -> Markup {
+        let columns = self.state.proposal.headings.len().max(row.cells.len());
+        html! {
+            tr id={ "r" (row.number) } {
+                th scope="row" { (row.number) }
+                @for column in 0..columns { (self.cell(row, column)) }
+            }
+        }
+    }
+
+    fn cell(&self, row: &SheetRow, column: usize) -> Markup {
+        let text = row.cells.get(column).map_or("", String::as_str);
+        let name = format!("c.{}.{column}", row.number);
+        let heading = self.state.proposal.headings.get(column).map_or("", String::as_str);
+        let label = format!("{heading}, row {}", row.number);
+        let problem = finding_at(&self.plan.problems, row.number, column);
+        let warning = finding_at(&self.plan.warnings, row.number, column);
+        let lines = text.lines().count().max(text.chars().count() / LINE_CHARS_MAX + 1).min(6);
+        html! {
+            td .problem[problem.is_some()] .warning[problem.is_none() && warning.is_some()] {
+                @if lines > 1 {
+                    textarea name=(name) aria-label=(label) rows=(lines) aria-invalid=[problem.map(|_| "true")] { (text) }
+                } @else {
+                    input name=(name) value=(text) aria-label=(label) aria-invalid=[problem.map(|_| "true")];
+                }
+                @if let Some(finding) = problem.or(warning) { p .finding { (finding.message) } }
+            }
+        }
+    }
+}
+
+fn finding_at(found: &[UploadFinding], row: u64, column: usize) -> Option<&UploadFinding> {
+    found.iter().find(|finding| finding.column == Some(column) && finding.rows.contains(&row))
+}

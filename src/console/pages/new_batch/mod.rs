@@ -1,0 +1,197 @@
+//! `/new`: from a spreadsheet to an approved run, in one page per step of the user.
+//!
+//! The page reads and writes through `session::upload`; it decides nothing about a sheet or a plan.
+//! Invariant: nothing is started but by `start`, whose form carries the hash of the plan that was shown.
+
+mod columns_form;
+mod create;
+mod edit_row;
+mod grid;
+mod plan_section;
+mod start;
+mod started;
+
+use maud::{Markup, PreEscaped, html};
+use serde_json::json;
+
+pub(in crate::console) use self::create::{create, show_form};
+pub(in crate::console) use self::edit_row::edit_row;
+pub(in crate::console) use self::start::{start, withdraw};
+pub(in crate::console) use self::started::show_started;
+
+use self::grid::GridView;
+use crate::console::layout::ConsolePage;
+use crate::console::page_error::{PageError, PageResult};
+use crate::console::page_request::PageRequest;
+use crate::console::pages::row::storyboard;
+use crate::console::upload_form::UploadForm;
+use crate::scaffold::QuestionSubject;
+use crate::session::upload::{
+    CellEdit, UploadError, UploadPlan, UploadRoot, UploadState, UploadedBatch,
+};
+use crate::text::pluralize;
+
+/// Videos that are drawn.
+const SCENES_MAX: usize = 6;
+
+impl From<UploadError> for PageError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::NotFound => {
+                Self::NotFound("there is no spreadsheet of this name in the console".to_owned())
+            }
+            UploadError::Invalid(message) => Self::Invalid(message),
+            UploadError::Changed(message) => Self::Changed(message),
+            UploadError::Disk(kind) => {
+                tracing::warn!("the console cannot write beside its ledger: {kind}");
+                Self::Unavailable(
+                    "the disk of the console cannot be written or read; its log has the reason"
+                        .to_owned(),
+                )
+            }
+            UploadError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+/// Returns the folder of the uploaded batches of this console.
+fn upload_root(page: &PageRequest) -> UploadRoot {
+    UploadRoot::beside(page.state.ledger.path())
+}
+
+fn open_upload(page: &PageRequest) -> Result<UploadedBatch, PageError> {
+    Ok(upload_root(page).open(page.param("name"))?)
+}
+
+/// Shows an uploaded batch: questions, columns, cells, scenes, plan.
+pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
+    let upload = open_upload(&page)?;
+    let state = upload.read_state()?;
+    let plan = upload.plan(&page.state.ledger).await?;
+    let is_known = page.state.ledger.batch(upload.name()).await.is_ok();
+    let document = json!({
+        "name": upload.name(),
+        "rows": state.proposal.rows,
+        "questions": state.proposal.questions.iter().map(|one| &one.text).collect::<Vec<_>>(),
+        "problems": plan.problems.iter().map(|one| &one.message).collect::<Vec<_>>(),
+        "warnings": plan.warnings.iter().map(|one| &one.message).collect::<Vec<_>>(),
+        "plan": plan.offer.as_ref().map(|offer| json!({
+            "hash": offer.hash, "new": offer.counts.new, "changed": offer.counts.changed,
+            "unchanged": offer.counts.unchanged, "removed": offer.counts.removed,
+            "skipped": offer.counts.skipped, "to_render": offer.estimate.videos,
+            "credits": offer.estimate.credits, "paid_again": offer.review.paid_again,
+        })),
+    });
+    let scenes = scenes_section(&upload)?;
+    let main = html! {
+        p .trail { a href=(page.links().to("/new")) { "New batch" } }
+        div .title {
+            h1 { (title_of(&upload)) }
+            span .chip { (pluralize(state.proposal.rows as u64, "row")) }
+            @if is_known { a href=(page.links().batch(upload.name())) { "Videos of this batch" } }
+        }
+        (columns_form::section(&page, &upload, &state))
+        (cells_section(&page, &upload, &state, &plan))
+        (scenes)
+        (plan_section::section(&page, &upload, &plan))
+    };
+    let title = title_of(&upload).to_owned();
+    page.render(ConsolePage { title, section: "New batch", is_live: false, main }, document)
+}
+
+fn title_of(upload: &UploadedBatch) -> &str {
+    if upload.setup.title.is_empty() { upload.name() } else { &upload.setup.title }
+}
+
+fn cells_section(
+    page: &PageRequest,
+    upload: &UploadedBatch,
+    state: &UploadState,
+    plan: &UploadPlan,
+) -> Markup {
+    let only = page.query.get("row").and_then(|row| row.parse().ok());
+    let view = GridView { upload, state, plan, only, links: page.links() };
+    html! {
+        section #cells .card {
+            (grid::findings("Problems", "problem", &plan.problems))
+            (grid::findings("Warnings", "warning", &plan.warnings))
+            (view.form())
+            details .replace {
+                summary { "Upload another version of the spreadsheet" }
+                form method="post" enctype="multipart/form-data"
+                    action=(page.links().to(&format!("/new/{}/sheet", upload.name()))) {
+                    input type="file" name="sheet" required aria-label="Spreadsheet";
+                    button type="submit" { "Upload" }
+                }
+            }
+        }
+    }
+}
+
+/// Draws the first videos.
+fn scenes_section(upload: &UploadedBatch) -> Result<Markup, PageError> {
+    let scenes = upload.first_scenes(SCENES_MAX)?;
+    Ok(html! {
+        @if !scenes.is_empty() {
+            section .card {
+                h2 { "The first videos, as they would be rendered" }
+                div .previews {
+                    @for scene in &scenes {
+                        article {
+                            h3 { (scene.key) } " " span .muted { "row " (scene.row) }
+                            div .storyboard { (PreEscaped(storyboard(&scene.payload))) }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Saves answers and columns.
+pub(in crate::console) async fn save_columns(mut page: PageRequest) -> PageResult {
+    let form = page.read_form().await?;
+    let mut upload = open_upload(&page)?;
+    let state = upload.read_state()?;
+    for question in &state.proposal.questions {
+        let field = columns_form::field_name(&question.subject);
+        let Some(text) = form.get_raw(&field) else { continue };
+        if text.trim().is_empty() && !question.is_optional && !is_skip(&question.subject) {
+            continue;
+        }
+        upload.setup.answers.answer(question, text).map_err(PageError::Invalid)?;
+    }
+    columns_form::apply_columns(&form, &state, &mut upload.setup.answers);
+    upload.save()?;
+    let address = page.links().to(&format!("/new/{}", upload.name()));
+    page.redirect(&address)
+}
+
+fn is_skip(subject: &QuestionSubject) -> bool {
+    matches!(subject, QuestionSubject::Skip(_))
+}
+
+/// Saves the cells of the grid that differ.
+pub(in crate::console) async fn save_cells(mut page: PageRequest) -> PageResult {
+    let form = page.read_form().await?;
+    let upload = open_upload(&page)?;
+    let hash = form.get("sheet").unwrap_or_default();
+    let edits: Vec<CellEdit> =
+        form.iter().filter_map(|(name, text)| grid::parse_cell_field(name, text)).collect();
+    upload.edit_cells(hash, &edits)?;
+    upload.save()?;
+    let query = form.get("row").map(|row| format!("?row={row}")).unwrap_or_default();
+    let address = page.links().to(&format!("/new/{}{query}", upload.name()));
+    page.redirect(&format!("{address}#plan"))
+}
+
+/// Takes another version of the spreadsheet.
+pub(in crate::console) async fn replace_sheet(mut page: PageRequest) -> PageResult {
+    let form = UploadForm::read(&mut page, "sheet").await?;
+    let upload = open_upload(&page)?;
+    let file = form.file().ok_or_else(|| PageError::Invalid("choose a spreadsheet".to_owned()))?;
+    upload.set_sheet(file)?;
+    upload.save()?;
+    let address = page.links().to(&format!("/new/{}", upload.name()));
+    page.redirect(&address)
+}

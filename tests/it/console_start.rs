@@ -1,0 +1,283 @@
+//! From a spreadsheet to videos in a browser: upload, columns, cells, approval, run, change of a row.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use serde_json::Value;
+
+use crate::support::test_cli::{RunningCommand, TestCli};
+
+/// A run of a test ends within this time.
+const RUN_TIMEOUT: Duration = Duration::from_secs(90);
+const SHEET: &str = "\
+Spring campaign,,
+SKU,Product,Script
+TEA-001,Spring tea,\"Our first spring harvest has arrived, light and floral.\"
+MUG-014,Monday mug,\"It holds 400 ml, and it survives the dishwasher.\"
+";
+
+/// A console, and a browser that is signed in.
+struct Browser {
+    console: RunningCommand,
+    base: String,
+    cookie: String,
+    http: reqwest::Client,
+}
+
+/// An answer of the console.
+struct Answer {
+    status: u16,
+    location: String,
+    text: String,
+}
+
+impl Browser {
+    async fn open(office: &TestCli) -> Self {
+        let mut command = office.command(&["serve", "--console", "127.0.0.1:0"]);
+        command.env("AISTUDIOS_BASE_URL", office.sandbox.base_url());
+        let console = office.start(&mut command);
+        let link = wait_for(|| find_link(&console)).await;
+        let (base, token) = link.split_once("/welcome?token=").unwrap();
+        // Fails if another test has installed a provider, which is then used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_only(std::iter::empty())
+            .build()
+            .unwrap();
+        let response = http
+            .post(format!("{base}/welcome"))
+            .header(ORIGIN, base)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}"))
+            .send()
+            .await
+            .unwrap();
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        Self { base: base.to_owned(), cookie, http, console }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        let request = self.http.get(format!("{}{path}", self.base)).header(COOKIE, &self.cookie);
+        read_answer(request.send().await.unwrap()).await
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.base)).header(COOKIE, &self.cookie);
+        let response = request.header("accept", "application/json").send().await.unwrap();
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let request = self.http.post(format!("{}{path}", self.base)).header(COOKIE, &self.cookie);
+        let request = request.header(ORIGIN, &self.base).body(form.finish());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        read_answer(request.send().await.unwrap()).await
+    }
+
+    /// Sends a form with a file, whose name leads elsewhere.
+    async fn upload(&self, path: &str, fields: &[(&str, &str)], file: &[u8]) -> Answer {
+        let boundary = "----boundary";
+        let mut body = Vec::new();
+        for (name, text) in fields {
+            let part = format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n"
+            );
+            body.extend(part.into_bytes());
+        }
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"sheet\"; \
+             filename=\"../../../evil.sh\"\r\nContent-Type: text/csv\r\n\r\n"
+        );
+        body.extend(head.into_bytes());
+        body.extend(file);
+        body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        let request = self.http.post(format!("{}{path}", self.base)).header(COOKIE, &self.cookie);
+        let request = request.header(ORIGIN, &self.base).body(body);
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        read_answer(request.header("content-type", kind).send().await.unwrap()).await
+    }
+
+    /// Creates the batch of [`SHEET`]. Returns its address.
+    async fn create(&self, title: &str) -> String {
+        let made = self
+            .upload("/new", &[("title", title), ("template", "automatic")], SHEET.as_bytes())
+            .await;
+        assert_eq!(made.status, 303, "{}", made.text);
+        made.location
+    }
+
+    /// Approves the plan that the page shows.
+    async fn approve(&self, address: &str) -> Answer {
+        let shown = self.json(address).await;
+        let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
+        self.post(&format!("{address}/start"), &[("hash", &hash), ("shown", "2 new")]).await
+    }
+}
+
+async fn read_answer(response: reqwest::Response) -> Answer {
+    let status = response.status().as_u16();
+    let location = response.headers().get(LOCATION).map(|value| value.to_str().unwrap().to_owned());
+    Answer { status, location: location.unwrap_or_default(), text: response.text().await.unwrap() }
+}
+
+fn find_link(console: &RunningCommand) -> Option<String> {
+    let printed = console.stdout() + &console.stderr();
+    let link = printed.split_whitespace().find(|word| word.contains("/welcome?token="))?;
+    // The line is complete.
+    printed.contains(&format!("{link}\n")).then(|| link.to_owned())
+}
+
+/// Returns the first result.
+async fn wait_for<T>(mut ready: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = ready() {
+            return found;
+        }
+        assert!(begun.elapsed() < RUN_TIMEOUT, "it never happened");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a batch has this many finished videos.
+async fn wait_for_videos(office: &TestCli, batch: &str, videos: usize) {
+    wait_for(|| {
+        let listed = office.run(&["jobs", batch, "--json"]);
+        let done = listed.stdout.matches("\"state\":\"done\"").count();
+        (done >= videos).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spreadsheet_becomes_videos_without_a_terminal_and_a_changed_cell_one_new_version() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring Launch").await;
+    assert_eq!(address, "/new/spring-launch");
+    let page = browser.get(&address).await;
+    assert!(page.text.contains("Our first spring harvest"), "{}", page.text);
+    assert!(page.text.contains("2 new"), "{}", page.text);
+    assert_eq!(office.sandbox.render_count(), 0, "nothing is paid before the approval");
+
+    let started = browser.approve(&address).await;
+    assert_eq!((started.status, started.location.as_str()), (303, "/new/spring-launch/started"));
+    wait_for_videos(&office, "spring-launch", 2).await;
+    assert_eq!(office.sandbox.render_count(), 2);
+
+    let shown = browser.json(&address).await;
+    assert_eq!(shown["plan"]["unchanged"], 2, "{shown}");
+    let row = browser.get("/batches/spring-launch/rows/MUG-014/edit").await;
+    assert_eq!(row.location, "/new/spring-launch?row=4#cells", "{}", row.text);
+    let page = browser.get("/new/spring-launch?row=4").await;
+    let hash = hidden_field(&page.text, "sheet");
+    let cells = [("sheet", hash.as_str()), ("c.4.2", "It holds 500 ml, and it survives anything.")];
+    let saved = browser.post("/new/spring-launch/cells", &cells).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    let shown = browser.json(&address).await;
+    assert_eq!(shown["plan"]["changed"], 1, "{shown}");
+    assert_eq!(shown["plan"]["to_render"], 1, "{shown}");
+    let again = browser.post("/new/spring-launch/cells", &cells).await;
+    assert_eq!(again.status, 409, "the sheet is another one by now");
+    assert_eq!(browser.approve(&address).await.status, 303);
+    wait_for(|| (office.sandbox.render_count() == 3).then_some(())).await;
+    wait_for_videos(&office, "spring-launch", 2).await;
+    assert_eq!(office.sandbox.bill().paid_twice(), []);
+}
+
+fn hidden_field(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approval_of_a_plan_that_changed_starts_nothing_and_shows_the_difference() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
+    let more = format!("{SHEET}BAG-207,Sail bag,\"One bag, three pockets, and no logo on it.\"\n");
+    let replaced = browser.upload("/new/spring/sheet", &[], more.as_bytes()).await;
+    assert_eq!(replaced.status, 303, "{}", replaced.text);
+    let refused = browser.post("/new/spring/start", &[("hash", &hash), ("shown", "2 new")]).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.text.contains("you approved 2 new; now it is 3 new"), "{}", refused.text);
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_are_shown_at_their_cells_and_prevent_an_approval() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let sheet = format!("{SHEET}BAG-207,Sail bag,\n");
+    let made = browser.upload("/new", &[("title", "Bad")], sheet.as_bytes()).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    let page = browser.get("/new/bad").await;
+    assert!(page.text.contains("aria-invalid=\"true\""), "{}", page.text);
+    assert!(!page.text.contains("Approve and render"), "{}", page.text);
+    let hash = hidden_field(&page.text, "sheet");
+    let cells = [("sheet", hash.as_str()), ("c.5.2", "One bag, three pockets, and no logo on it.")];
+    assert_eq!(browser.post("/new/bad/cells", &cells).await.status, 303);
+    let page = browser.get("/new/bad").await;
+    assert!(page.text.contains("Approve and render 3 videos"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_approvals_at_once_start_one_run() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Twice").await;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap();
+    let path = format!("{address}/start");
+    let fields = [("hash", hash), ("shown", "2 new")];
+    let (one, other) = tokio::join!(browser.post(&path, &fields), browser.post(&path, &fields));
+    assert_eq!((one.status, other.status), (303, 303), "{} {}", one.text, other.text);
+    wait_for_videos(&office, "twice", 2).await;
+    let runs = office.run(&["runs", "twice", "--json"]);
+    assert_eq!(runs.stdout.matches("\"started\"").count(), 1, "{runs:?}");
+    assert_eq!(office.sandbox.render_count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_killed_at_any_moment_of_an_approval_loses_nothing_and_pays_nothing_twice() {
+    let office = TestCli::new(0).await;
+    for round in 0..5_u64 {
+        let mut browser = Browser::open(&office).await;
+        // Each round has videos of its own, so that none counts as another one's.
+        let sheet =
+            SHEET.replace("TEA", &format!("TEA{round}")).replace("MUG", &format!("MUG{round}"));
+        let title = format!("Round {round}");
+        let made = browser.upload("/new", &[("title", title.as_str())], sheet.as_bytes()).await;
+        let address = made.location;
+        let shown = browser.json(&address).await;
+        let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
+        let post = browser
+            .http
+            .post(format!("{}{address}/start", browser.base))
+            .header(COOKIE, &browser.cookie)
+            .header(ORIGIN, &browser.base)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("hash={hash}&shown=2+new"));
+        let sending = tokio::spawn(post.send());
+        tokio::time::sleep(Duration::from_millis(round * 17)).await;
+        browser.console.child.kill().unwrap();
+        browser.console.child.wait().unwrap();
+        let _ = sending.await;
+        // The user looks again, and approves unless the run has begun.
+        let browser = Browser::open(&office).await;
+        let shown = browser.json(&address).await;
+        if shown["plan"]["to_render"] == 2 {
+            let _ = browser.approve(&address).await;
+        }
+        wait_for_videos(&office, &format!("round-{round}"), 2).await;
+    }
+    assert_eq!(office.sandbox.render_count(), 10);
+    assert_eq!(office.sandbox.bill().paid_twice(), []);
+}
