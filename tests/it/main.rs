@@ -23,6 +23,7 @@ mod report_page;
 mod run;
 mod same_content;
 mod sandbox;
+mod shared;
 mod sheet;
 mod sheet_encodings;
 mod simulation;
