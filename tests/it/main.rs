@@ -26,6 +26,7 @@ mod review_console;
 mod run;
 mod same_content;
 mod sandbox;
+mod shared;
 mod shared_ledger;
 mod sheet;
 mod sheet_encodings;

@@ -3,6 +3,7 @@
 
 pub(crate) mod crash_injection;
 pub(crate) mod postgres_server;
+pub(crate) mod tcp_proxy;
 pub(crate) mod test_cli;
 
 use std::ffi::OsStr;

@@ -60,6 +60,12 @@ impl PostgresServer {
         server.as_ref()
     }
 
+    /// Starts one more server, for a test that makes it crash. `None` as for [`Self::shared`].
+    pub(crate) fn start_another(name: &str) -> Option<&'static Self> {
+        Self::shared()?;
+        find_programs().map(|programs| &*Box::leak(Box::new(Self::start(&programs, name))))
+    }
+
     fn start(programs: &Path, name: &str) -> Self {
         // Short, because the path of a socket has at most 107 bytes.
         let folder =
@@ -109,7 +115,8 @@ impl PostgresServer {
         server
     }
 
-    fn wait_until_ready(&self) {
+    /// Waits until it accepts connections, as after a crash.
+    pub(crate) fn wait_until_ready(&self) {
         for _ in 0..600 {
             let ready = Command::new(self.programs.join("pg_isready"))
                 .args(["-q", "-d", "postgres", "-U", "callsheet", "-h"])
