@@ -27,7 +27,6 @@ mod run;
 mod same_content;
 mod sandbox;
 mod shared;
-mod shared_ledger;
 mod sheet;
 mod sheet_encodings;
 mod simulation;

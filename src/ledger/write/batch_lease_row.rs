@@ -21,7 +21,7 @@ const LEASE_TIME_MS: i64 = 60_000;
 
 /// `excluded` is not used in the condition: with it, any process could take a live lease.
 static ACQUIRE: Statement = Statement::new(
-    "-- ledger::acquire_lease
+    "-- ledger::server, acquire a lease
     insert into batch_lease as l (batch_name, token, host, pid, since, until)
     select $1, nextval('batch_lease_token'), $2, $3, t.now, t.now + $4
     from (select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now) t
@@ -32,31 +32,31 @@ static ACQUIRE: Statement = Statement::new(
 );
 
 static FIND_HOLDER: Statement = Statement::new(
-    "-- ledger::lease_holder
+    "-- ledger::server, holder of a lease
     select host, pid, since from batch_lease
     where batch_name = $1
         and until >= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
 );
 
 static RENEW: Statement = Statement::new(
-    "-- ledger::renew_lease
+    "-- ledger::server, renew a lease
     update batch_lease
     set until = $3 + cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
     where batch_name = $1 and token = $2",
 );
 
 static RELEASE: Statement = Statement::new(
-    "-- ledger::release_lease
+    "-- ledger::server, release a lease
     delete from batch_lease where batch_name = $1 and token = $2",
 );
 
 static FENCE: Statement = Statement::new(
-    "-- ledger::fence
+    "-- ledger::server, fence
     select token from batch_lease where batch_name = $1 and token = $2 for share",
 );
 
 static CHECK: Statement = Statement::new(
-    "-- ledger::is_leased
+    "-- ledger::server, lease before a payment
     select token from batch_lease
     where batch_name = $1 and token = $2
         and until >= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)

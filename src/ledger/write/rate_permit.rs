@@ -27,7 +27,7 @@ const AHEAD_INTERVALS_MAX: i64 = 64;
 const PAUSE_MAX_US: i64 = 48 * 3600 * 1_000_000;
 
 static SERVER_TIME: Statement = Statement::new(
-    "-- ledger::reserve_rate_span, the server's clock
+    "-- ledger::server, clock
     select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
 );
 

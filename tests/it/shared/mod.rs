@@ -1,5 +1,6 @@
 //! A ledger on a server whose connection, disk or rights fail.
 
+mod leases;
 mod lost_connections;
 mod messages;
 mod runs;
@@ -70,6 +71,7 @@ async fn claim_one(lease: &BatchLease) -> Result<ClaimOutcome, LedgerError> {
     let capacity = Capacity {
         in_flight_max: 100,
         canary_count: 0,
+        sample_count: 0,
         per_run_max: None,
         claim_max: 1,
         credit_caps: None,
