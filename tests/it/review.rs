@@ -121,7 +121,7 @@ async fn a_sample_holds_the_batch_until_it_is_approved_and_a_change_voids_the_ap
         output
     };
     let first = held(2, &["run", "b.toml"]);
-    assert!(first.stdout.contains("callsheet review promo"), "{first:?}");
+    assert!(first.stderr.contains("Next: callsheet review promo"), "{first:?}");
     held(2, &["run", "b.toml", "--no-canary"]);
     run_ok(&office, &["review", "promo", "--approve", "k000"]);
     held(2, &["run", "b.toml"]);
@@ -156,7 +156,7 @@ async fn a_sample_holds_the_batch_until_it_is_approved_and_a_change_voids_the_ap
 
 /// A command that appends what it receives to a file, unless the file `refuse` exists.
 const APPEND: &str = "[on_done]
-command = ['sh', '-c', 'test ! -e refuse || exit 7; cat >> handed.jsonl; echo >> handed.jsonl']";
+command = ['sh', '-c', 'test ! -e refuse || exit 7; line=$(cat); echo "$line" >> handed.jsonl']";
 
 fn handed(office: &TestCli) -> Vec<Value> {
     let text = fs::read_to_string(office.path("handed.jsonl")).unwrap_or_default();

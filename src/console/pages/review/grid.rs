@@ -11,7 +11,7 @@ use crate::text::pluralize;
 const VIDEOS_MAX: usize = 60;
 
 pub(super) fn grid(view: &ReviewView) -> Markup {
-    let shown: Vec<&ReviewItem> = view.shown().collect();
+    let shown: Vec<&ReviewItem> = view.visible_items().collect();
     let Some(first) = shown.first() else { return empty(view) };
     let hidden = shown.len().saturating_sub(VIDEOS_MAX) as u64;
     html! {
@@ -51,7 +51,7 @@ fn card(view: &ReviewView, item: &ReviewItem) -> Markup {
 fn empty(view: &ReviewView) -> Markup {
     html! {
         div .empty {
-            @if view.shown().next().is_none() && view.counts == Default::default() {
+            @if view.visible_items().next().is_none() && view.counts == Default::default() {
                 h2 { "No finished videos yet" }
                 p { "Videos appear here as soon as they are downloaded." }
             } @else {

@@ -30,7 +30,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let document = json!({
         "batch": view.batch_name,
         "counts": counts_json(&view.counts),
-        "videos": view.shown().map(item_json).collect::<Vec<_>>(),
+        "videos": view.visible_items().map(item_json).collect::<Vec<_>>(),
     });
     let main = html! {
         (batch_header(&page, &view.batch_name, BatchTab::Review))

@@ -56,7 +56,7 @@ impl ReviewView {
     }
 
     /// Returns the videos that the filter shows.
-    pub(in crate::console) fn shown(&self) -> impl Iterator<Item = &ReviewItem> {
+    pub(in crate::console) fn visible_items(&self) -> impl Iterator<Item = &ReviewItem> {
         self.items.iter().filter(|item| self.filter.show.is_shown(item))
     }
 
@@ -66,8 +66,8 @@ impl ReviewView {
 
     /// Returns the shown video before and the one behind a position of the sheet.
     pub(super) fn neighbours(&self, position: i64) -> (Option<&ReviewItem>, Option<&ReviewItem>) {
-        let before = self.shown().filter(|item| item.position < position).last();
-        (before, self.shown().find(|item| item.position > position))
+        let before = self.visible_items().filter(|item| item.position < position).last();
+        (before, self.visible_items().find(|item| item.position > position))
     }
 
     /// Returns the cells of a video by heading, without the empty ones.

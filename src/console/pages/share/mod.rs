@@ -35,7 +35,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         let document = json!({
             "label": link.label,
             "counts": counts_json(&view.counts),
-            "videos": view.shown().map(item_json).collect::<Vec<_>>(),
+            "videos": view.visible_items().map(item_json).collect::<Vec<_>>(),
         });
         return Ok(json_response(StatusCode::OK, &document));
     }

@@ -390,7 +390,8 @@ impl WriteOp for ClaimSubmissions {
         }
         let wanted = self.capacity.sample_count;
         let gate = SampleGate::read(&mut *db, self.batch, wanted, self.step).await?;
-        let (max, block) = gate.limit(self.capacity.available(self.step, &counted));
+        let (max, block) = self.capacity.available(self.step, &counted);
+        let (max, block) = gate.limit(max, block);
         if max == 0 {
             return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }

@@ -113,7 +113,7 @@ impl SampleGate {
     }
 
     /// Lowers the number of requests that may begin.
-    pub(super) fn limit(self, (max, block): (i64, ClaimBlock)) -> (i64, ClaimBlock) {
+    pub(super) fn limit(self, max: i64, block: ClaimBlock) -> (i64, ClaimBlock) {
         match self {
             Self::Closed { available } if available <= max => (available, ClaimBlock::Sample),
             Self::Open | Self::Closed { .. } => (max, block),
