@@ -119,7 +119,7 @@ impl SessionOutput {
                 status(&format!("notification by {channel} failed: {message}"));
             }
             SessionEvent::DeliveryFailed { key, message } => {
-                status(&format!("{key}: not handed over: {message}"));
+                status(&undelivered_line(key, message))
             }
             SessionEvent::Failed { message } => printer.error(message),
             SessionEvent::ProbeDraftStarting { name } => printer.status(&format!(
@@ -254,4 +254,8 @@ fn describe_media_group(message: &str, group: &[&MediaFinding]) -> String {
         text.push_str(&format!("\n  … and {omitted} more"));
     }
     text
+}
+
+fn undelivered_line(key: &str, message: &str) -> String {
+    format!("{key}: not handed over: {message}")
 }
