@@ -12,10 +12,11 @@ const VIDEOS_MAX: usize = 60;
 
 pub(super) fn grid(view: &ReviewView) -> Markup {
     let shown: Vec<&ReviewItem> = view.visible_items().collect();
-    let Some(first) = shown.first() else { return empty(view) };
+    let waiting = shown.iter().find(|item| item.verdict.is_none());
+    let Some(first) = waiting.or(shown.first()) else { return empty(view) };
     let hidden = shown.len().saturating_sub(VIDEOS_MAX) as u64;
     html! {
-        p .row {
+        p .row .review-start {
             a .button .primary href=(view.address_of(view.filter.show, Some(&first.key))) {
                 @if view.subject.is_judge { "Review one by one" } @else { "Watch one by one" }
             }

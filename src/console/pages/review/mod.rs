@@ -35,9 +35,6 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let main = html! {
         (batch_header(&page, &view.batch_name, BatchTab::Review))
         (view.render())
-        @if page.requester.has_role(ConsoleRole::Operator) {
-            p .muted { a href={ (page.links().batch(&view.batch_name)) "/share" } { "Share with reviewers who have no account" } }
-        }
     };
     let title = format!("Review of {}", view.batch_name);
     page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
@@ -73,6 +70,10 @@ async fn batch_view(page: &PageRequest) -> Result<ReviewView, PageError> {
     let videos = address.clone();
     let subject = ReviewSubject {
         exports: Some(address.clone()),
+        share: page
+            .requester
+            .has_role(ConsoleRole::Operator)
+            .then(|| format!("{}/share", links.batch(&batch.name))),
         address,
         is_judge: page.requester.has_role(ConsoleRole::Reviewer),
         reviewer: None,

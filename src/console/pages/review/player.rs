@@ -61,17 +61,15 @@ fn given_verdict(item: &ReviewItem) -> Markup {
 }
 
 fn forms(view: &ReviewView, item: &ReviewItem) -> Markup {
+    // Once the name is known, nothing but the reason can be missing, and an approval needs none.
+    let is_named = view.subject.reviewer.as_deref() != Some("");
     html! {
         form .stacked .verdict method="post" action=(view.subject.address) {
             (hidden_fields(view, item))
             (reviewer_field(view))
-            button .primary type="submit" name="verdict" value="approved" data-key="a" { "Approve" }
-        }
-        form .stacked .verdict method="post" action=(view.subject.address) {
-            (hidden_fields(view, item))
-            (reviewer_field(view))
+            button .primary type="submit" name="verdict" value="approved" data-key="a" formnovalidate[is_named] { "Approve" }
             label { "What is wrong?"
-                textarea name="reason" rows="2" required maxlength=(REASON_CHARS_MAX) data-key="r" {}
+                textarea name="reason" rows="2" required[is_named] maxlength=(REASON_CHARS_MAX) data-key="r" {}
             }
             div .row {
                 button type="submit" name="verdict" value="changes" { "Ask for changes" }

@@ -19,6 +19,8 @@ pub(in crate::console) struct ReviewSubject {
     pub(in crate::console) address: String,
     /// The address below which the exports are; share links have none.
     pub(in crate::console) exports: Option<String>,
+    /// The address where share links are made, for those who may.
+    pub(in crate::console) share: Option<String>,
     /// Whether verdicts can be given.
     pub(in crate::console) is_judge: bool,
     /// The name that a reviewer without an account has typed; `None` for users.
@@ -127,21 +129,37 @@ impl ReviewView {
         html! {
             div .row .review-bar {
                 nav .tabs aria-label="Verdicts" {
-                    @for filter in VerdictFilter::ALL {
+                    @for filter in self.filter_choices() {
                         a href=(self.address_of(filter, None))
                             aria-current=[(filter == self.filter.show).then_some("page")] {
                             (filter.label()) " " span .muted { (number(self.count(filter))) }
                         }
                     }
                 }
-                @if let Some(exports) = &self.subject.exports {
-                    @if self.counts.approved > 0 {
-                        span .row .exports {
-                            a href={ (exports) "/approved.csv" } download { "approved.csv" }
-                            a href={ (exports) "/approved.zip" } download { "approved.zip" }
-                        }
-                    }
+                (self.exports())
+            }
+        }
+    }
+
+    /// Returns the filters that show anything.
+    fn filter_choices(&self) -> impl Iterator<Item = VerdictFilter> {
+        let is_useful = |filter: &VerdictFilter| {
+            matches!(filter, VerdictFilter::All | VerdictFilter::Waiting)
+                || *filter == self.filter.show
+                || self.count(*filter) > 0
+        };
+        VerdictFilter::ALL.into_iter().filter(is_useful)
+    }
+
+    fn exports(&self) -> Markup {
+        let Some(exports) = &self.subject.exports else { return html! {} };
+        html! {
+            span .row .exports {
+                @if self.counts.approved > 0 {
+                    a href={ (exports) "/approved.csv" } download { "approved.csv" }
+                    a href={ (exports) "/approved.zip" } download { "approved.zip" }
                 }
+                @if let Some(share) = &self.subject.share { a href=(share) { "Share" } }
             }
         }
     }

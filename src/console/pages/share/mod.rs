@@ -101,6 +101,7 @@ async fn share_view(
     let subject = ReviewSubject {
         address,
         exports: None,
+        share: None,
         is_judge: true,
         reviewer: Some(reviewer.unwrap_or_default()),
         keys: link.keys.clone(),
