@@ -143,7 +143,7 @@ impl ReviewView {
 
     /// Returns the filters that show anything.
     fn filter_choices(&self) -> impl Iterator<Item = VerdictFilter> {
-        let is_useful = |filter: &VerdictFilter| {
+        let is_useful = move |filter: &VerdictFilter| {
             matches!(filter, VerdictFilter::All | VerdictFilter::Waiting)
                 || *filter == self.filter.show
                 || self.count(*filter) > 0
