@@ -118,9 +118,7 @@ impl SessionOutput {
             SessionEvent::NotificationFailed { channel, message } => {
                 status(&format!("notification by {channel} failed: {message}"));
             }
-            SessionEvent::DeliveryFailed { key, message } => {
-                status(&undelivered_line(key, message))
-            }
+            SessionEvent::DeliveryFailed { key, message } => status(&undelivered(key, message)),
             SessionEvent::Failed { message } => printer.error(message),
             SessionEvent::ProbeDraftStarting { name } => printer.status(&format!(
                 "creating one draft, `{name}`, and deleting it again; drafts are assumed to be \
@@ -256,6 +254,6 @@ fn describe_media_group(message: &str, group: &[&MediaFinding]) -> String {
     text
 }
 
-fn undelivered_line(key: &str, message: &str) -> String {
+fn undelivered(key: &str, message: &str) -> String {
     format!("{key}: not handed over: {message}")
 }
